@@ -1,6 +1,6 @@
 /**
- * The yardstick: `runc run` of a task's own generated config, on a root filesystem that was prepared beforehand.
- * It starts where stackshim's work ends, and leaves its writable layer for the next run.
+ * The baseline: `runc run` with a task's generated config, on a root filesystem that was prepared before.
+ * It covers only what follows stackshim's work, and leaves its writable layer for the next run.
  */
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,12 +17,12 @@ interface Config {
 export interface BareRunc {
   /** Milliseconds from spawn to exit. */
   run(): Promise<number>;
-  /** The same command line without running it: for measuring how it is run. */
+  /** The same command line without running it, to measure how it is run. */
   readonly runtime: string;
   dispose(): void;
 }
 
-/** Prepares the bundle of `command` in `stack` as stackshim would run it with its defaults. */
+/** Prepares the bundle of `command` in `stack` with stackshim's defaults. */
 export async function prepareBareRunc(
   installed: Installed,
   command: readonly string[],
@@ -50,7 +50,7 @@ export async function prepareBareRunc(
   };
 }
 
-/** Milliseconds that a program takes from spawn to exit; it must succeed. */
+/** Milliseconds of a program from spawn to exit; it must succeed. */
 export async function timeProgram(
   program: string,
   args: readonly string[],
@@ -63,7 +63,7 @@ export async function timeProgram(
   return performance.now() - startedAt;
 }
 
-/** Copies the config that stackshim generates, while a task of that config exists. */
+/** Copies the config that stackshim generates, while a task with it exists. */
 async function captureConfig(
   installed: Installed,
   command: readonly string[],
@@ -83,7 +83,7 @@ async function captureConfig(
   return JSON.parse(readFileSync(target, 'utf8'));
 }
 
-/** The task's files went with the task: its one bind, the hosts file, is of another one. */
+/** The files of that task are removed with it: its one bind, the hosts file, is replaced. */
 function keepBinds(config: Config, folder: string): void {
   const binds = config.mounts.filter(({ options }) => options.includes('rbind'));
   const [hosts] = binds;
@@ -93,7 +93,7 @@ function keepBinds(config: Config, folder: string): void {
   writeFileSync(hosts.source, '127.0.0.1 localhost\n');
 }
 
-/** The same layers, mapped to the same ids, below a writable layer of its own. */
+/** The same layers, mapped to the same ids, below a writable layer of their own. */
 function mountRootfs(installed: Installed, config: Config, folder: string): string[] {
   const [mapping] = config.linux.uidMappings;
   if (mapping === undefined) throw new Error('the generated config has no id mapping');

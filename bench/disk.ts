@@ -1,4 +1,4 @@
-/** What all stacks take on disk, beside the same images unpacked one by one, as one image for each language would be. */
+/** Disk space of all stacks, beside the same images unpacked separately, as one image per language would be. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline';
 import { type Installed, imageLayers } from './installed.ts';
 
 export interface DiskFigures {
-  /** Stacks that others stand on are counted with those. */
+  /** Base stacks count with the stacks on them. */
   readonly stacks: number;
-  /** The files of the layers of all stacks, each once. */
+  /** The layer files of all stacks, each once. */
   readonly layerBytes: number;
-  /** What each stack's image would take in a folder of its own, on a filesystem of 4 KiB blocks. */
+  /** The size of each stack's image in its own folder, on a filesystem with 4 KiB blocks. */
   readonly unpackedBytes: number;
   /** How the layers are compressed. */
   readonly compression: string;
@@ -41,7 +41,7 @@ export async function measureDisk(installed: Installed): Promise<DiskFigures> {
 const standsOn = (image: readonly string[], base: readonly string[]) =>
   image.length > base.length && base.every((id, index) => image[index] === id);
 
-/** Its mounts are in a namespace of their own, and go with it. Arguments: folder, layers' files with the topmost first. */
+/** Its mounts are in their own namespace, and end with it. Arguments: folder, layers' files with the topmost first. */
 const LIST_FILES = `
 set -e
 folder=$1; shift
@@ -61,7 +61,7 @@ fi
 exec find "$tree" -printf '%y %n %D:%i %s\\n'
 `;
 
-/** Bytes of an image's tree: whole blocks of its files, a block for each folder; a file with several names once. */
+/** Bytes of an image's tree: whole blocks for files, one block for each folder; a file with several names counts once. */
 async function measureUnpacked(root: string, layers: readonly string[]): Promise<number> {
   const folder = mkdtempSync(`${tmpdir()}/stackshim-disk-`);
   try {
@@ -83,7 +83,7 @@ async function measureUnpacked(root: string, layers: readonly string[]): Promise
     if ((await ended) !== 0) throw new Error(`list the files of ${files.join(' ')}`);
     return bytes;
   } finally {
-    // Empty folders: nothing is mounted on them in this namespace.
+    // The mount points are empty folders in this namespace.
     rmSync(folder, { recursive: true });
   }
 }

@@ -1,4 +1,4 @@
-/** From measurements to the table: each figure beside what it should be. */
+/** From measurements to the table: each figure beside its promise. */
 import type { DiskFigures } from './disk.ts';
 import type { HostProgram, LoopDelay } from './host-program.ts';
 import type { Imports } from './import.ts';
@@ -29,7 +29,7 @@ export interface Figure {
   readonly name: string;
   readonly value: string;
   readonly target: string;
-  /** Null: nothing was promised. */
+  /** Null if nothing was promised. */
   readonly met: boolean | null;
 }
 
@@ -199,7 +199,7 @@ function toTeardownFigures({
   ];
 }
 
-/** Medians that differ by less than this are taken for equal. */
+/** Medians that differ by less count as equal. */
 const NOISE = 1.05;
 
 function toFlipFigures({ stacks, revisions, ...times }: StackFlips): readonly Figure[] {
@@ -241,7 +241,7 @@ function toDiskFigures(disk: DiskFigures): readonly Figure[] {
     {
       name: `  over ${mb(unpackedBytes)}, each image unpacked by itself`,
       value: `x ${ratio.toFixed(2)}`,
-      // Of a few stacks, their base is most of what there is.
+      // With few stacks, their base is most of the size.
       target: stacks < MANY_STACKS ? '' : '<= x 0.45',
       met: stacks < MANY_STACKS ? null : ratio <= 0.45,
     },

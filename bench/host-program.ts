@@ -1,4 +1,4 @@
-/** What tasks do to the program that runs them by the library: its event loop, its own children, its descriptors and memory. */
+/** What tasks do to the program that runs them through the library: its event loop, its own children, its descriptors and memory. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -10,14 +10,14 @@ import { type RunTaskOptions, runTask } from 'stackshim';
 import type { Installed } from './installed.ts';
 import { interleave, type Summary, summarize } from './statistics.ts';
 
-/** Of the rounds, the median of their p99, and the longest. */
+/** The median of the rounds' p99, and the longest delay. */
 export interface LoopDelay {
   readonly p99: number;
   readonly max: number;
 }
 
 export interface HostProgram {
-  /** How late the loop was for a timer of one millisecond, in milliseconds: while 100 tasks start at once. */
+  /** Delay of a timer of one millisecond, in milliseconds, while 100 tasks start at once. */
   readonly startDelayMs: LoopDelay;
   /** While 100 tasks run one after another. */
   readonly serialDelayMs: LoopDelay;
@@ -27,21 +27,21 @@ export interface HostProgram {
   readonly noise: Noise;
 }
 
-/** A task alone, beside one that keeps a processor busy, and beside one that is as busy writing 1 GB byte by byte. */
+/** A task alone, beside a task that keeps a processor busy, and beside one that writes 1 GB byte by byte. */
 export interface Noise {
   readonly alone: Summary;
   readonly besideBusy: Summary;
   readonly besideNoise: Summary;
 }
 
-/** After tasks and children of the program that ran side by side. */
+/** After tasks and children of the program ran at the same time. */
 export interface BesideChildren {
   readonly tasks: number;
   readonly children: number;
-  /** Exits of children that the program was never told of, or wrongly. */
+  /** Exits of children that were not reported to the program, or reported wrongly. */
   readonly missedExits: number;
   readonly wrongTasks: number;
-  /** What the program has more of than after the first tenth. */
+  /** The program's growth after the first tenth. */
   readonly growth: {
     readonly descriptors: number;
     readonly threads: number;
@@ -52,10 +52,10 @@ export interface BesideChildren {
 const STARTS = 100;
 const WRITERS = 200;
 const WRITTEN_MB = 5;
-/** One slow moment of the machine is not what is asked about. */
+/** A single slow moment of the machine does not count. */
 const ROUNDS = 5;
 const TASKS = 3_000;
-/** Two of three tasks have a child of the program beside them. */
+/** Two of three tasks run next to a child of the program. */
 const CHILDREN = 2_000;
 const AT_ONCE = 16;
 const REST_MS = 500;
@@ -122,7 +122,7 @@ async function measureBesideChildren(installed: Installed): Promise<BesideChildr
   return { tasks: TASKS, children: CHILDREN, missedExits, wrongTasks, growth };
 }
 
-/** Some at a time, each with an exit code of its own, as its child has. */
+/** Runs some tasks at a time; each task and its child have their own exit code. */
 async function runInTurns(
   installed: Installed,
   [from, until]: readonly [number, number],
@@ -143,7 +143,7 @@ async function runInTurns(
   });
 }
 
-/** A child of this program, with a grandchild that outlives it. Resolves to its exit code; null when that was never told. */
+/** A child of this program with a grandchild that outlives it. Resolves to its exit code; null if that was never reported. */
 async function runChild(code: number): Promise<number | null> {
   const child = spawn('/bin/sh', ['-c', `(sleep 0.01 &); exit ${code}`], { stdio: 'ignore' });
   const signal = AbortSignal.timeout(60_000);
@@ -154,7 +154,7 @@ async function runChild(code: number): Promise<number | null> {
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
-/** Of a program at rest. */
+/** Of the program at rest. */
 async function ownNumbers() {
   await delay(REST_MS);
   collectGarbage();
@@ -165,7 +165,7 @@ async function ownNumbers() {
   };
 }
 
-/** One process runs both: whatever the other task costs it, this one feels. */
+/** Both tasks run in one process: it bears the cost of the other task. */
 async function measureNoise(installed: Installed, rounds: number): Promise<Noise> {
   const timed = async () => {
     const startedAt = performance.now();

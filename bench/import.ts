@@ -1,4 +1,4 @@
-/** Import of one OCI archive beside `docker load` and `podman load` of the same file, each into an empty store. */
+/** Compares the import of one OCI archive with `docker load` and `podman load` of the same file, each into an empty store. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -8,9 +8,9 @@ import { type Summary, summarize } from './statistics.ts';
 
 export interface Imports {
   readonly archiveBytes: number;
-  /** Milliseconds; no smoke command is run, as the others run nothing either. */
+  /** Milliseconds; without smoke command, because the others run none either. */
   readonly stackshim: Summary;
-  /** Null: not installed. */
+  /** Null if it is not installed. */
   readonly docker: Summary | null;
   readonly podman: Summary | null;
 }
@@ -47,7 +47,7 @@ export async function measureImports(installed: Installed): Promise<Imports> {
 
 const isInstalled = (program: string) => spawnSync('which', [program]).status === 0;
 
-/** In a process of the executable's own engine: the library has no part that imports. */
+/** In a process of the executable's engine: the library cannot import. */
 function timeImport(root: string, archive: string): number {
   const project = new URL('../../', import.meta.url).pathname;
   const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
@@ -58,7 +58,7 @@ function timeImport(root: string, archive: string): number {
   return taken;
 }
 
-/** A daemon of its own; what it takes to start is not counted. */
+/** With a daemon of its own, whose start is not counted. */
 async function timeDocker(folder: string, archive: string): Promise<number> {
   const socket = `unix://${folder}/docker.sock`;
   execFileSync('mkdir', ['-p', folder]);

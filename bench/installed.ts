@@ -1,13 +1,13 @@
-/** The installation that is measured: the one the quickstart made, or the one the environment names. */
+/** The installation to measure: the quickstart's, or the one that the environment names. */
 import { existsSync, readFileSync } from 'node:fs';
 
 export interface Installed {
   readonly stack: string;
   readonly root: string;
   readonly run: string;
-  /** For `runTask`. */
+  /** Options for `runTask`. */
   readonly options: { readonly root: string; readonly run: string };
-  /** The runtime that stackshim uses by default. */
+  /** The default runtime of stackshim. */
   readonly runc: string;
   readonly executable: string;
 }

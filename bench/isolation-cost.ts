@@ -1,4 +1,4 @@
-/** What isolation costs: a task with all of it, beside the same one without, in turn. */
+/** The cost of isolation: a task with all of it and one without, in turn. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { type RunTaskOptions, runTask, type TaskInput } from 'stackshim';
@@ -6,9 +6,9 @@ import type { Installed } from './installed.ts';
 import { interleave, type Summary } from './statistics.ts';
 
 export interface IsolationCost {
-  /** User namespace, seccomp, disk space of its own: what every task has by default. */
+  /** User namespace, seccomp, its own disk space: the defaults of every task. */
   readonly isolated: Summary;
-  /** The host's user namespace, every system call, the host's disk. It claims a slot all the same. */
+  /** The host's user namespace, every system call, the host's disk. This task claims a slot as well. */
   readonly open: Summary;
 }
 

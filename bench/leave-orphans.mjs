@@ -1,5 +1,5 @@
 /**
- * Starts tasks that would run for an hour, says `running` when all of them do, and waits to be killed.
+ * Starts tasks that would run for an hour, prints `running` when all of them run, and waits to be killed.
  * Arguments: root folder, run folder, stack, how many.
  */
 import { runTask } from 'stackshim';

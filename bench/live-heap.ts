@@ -1,4 +1,4 @@
-/** What the memory of the program costs its tasks: the same task in a small process and in one with a large live heap, in turn. */
+/** The effect of the program's memory on its tasks: the same task in a small process and in one with a large live heap, in turn. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Installed } from './installed.ts';

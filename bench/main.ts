@@ -1,4 +1,4 @@
-/** Runs every benchmark on the installation's python-3.13 and prints one table; `--stack`, `--runs`, `--tasks` and `--orphans` change that. */
+/** Runs every benchmark on the installation's python-3.13 and prints a table; `--stack`, `--runs`, `--tasks` and `--orphans` change that. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';

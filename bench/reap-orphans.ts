@@ -1,4 +1,4 @@
-/** How long it takes to remove what a killed worker with many running tasks left, and whether all of it is found. */
+/** How long the removal of a killed worker's many running tasks takes, and whether it is complete. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ export interface ReapedOrphans {
   readonly orphans: number;
   /** From the start of `stackshim reap` to its end. */
   readonly ms: number;
-  /** Tasks that it found and removed whole. */
+  /** Tasks that were found and completely removed. */
   readonly removed: number;
   /** Whether `stackshim ps` lists none of them afterwards. */
   readonly noneLeft: boolean;
@@ -30,7 +30,7 @@ export async function measureReap(installed: Installed, orphans: number): Promis
   return { orphans, ms, removed, noneLeft: [...ids].every((id) => !left.has(id)) };
 }
 
-/** Starts them in a process of their own, and kills that. Returns their ids. */
+/** Starts the tasks in a process of their own, and kills that process. Returns their ids. */
 async function leaveOrphans(installed: Installed, count: number): Promise<ReadonlySet<string>> {
   const { root, run: runFolder, stack } = installed;
   const before = await listIds(installed);
@@ -48,7 +48,7 @@ async function leaveOrphans(installed: Installed, count: number): Promise<Readon
   owner.kill('SIGKILL');
   await ended;
   const ids = [...(await listIds(installed))].filter((id) => !before.has(id));
-  if (ids.length !== count) throw new Error(`${ids.length} orphans in place of ${count}`);
+  if (ids.length !== count) throw new Error(`started ${ids.length} orphans, not ${count}`);
   return new Set(ids);
 }
 

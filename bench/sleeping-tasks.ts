@@ -1,4 +1,4 @@
-/** What many running tasks of one process cost: mounts in the host's namespace, memory of this process, turns of its event loop. */
+/** The cost of many running tasks in one process: mounts in the host's namespace, memory of this process, delays of its event loop. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { runTask } from 'stackshim';
@@ -6,12 +6,12 @@ import type { Installed } from './installed.ts';
 
 export interface SleepingTasks {
   readonly tasks: number;
-  /** Lines of this process's mount table, before and while all tasks run. */
+  /** Lines of this process's mount table, before the tasks and while all of them run. */
   readonly mountsBefore: number;
   readonly mountsWhile: number;
-  /** Of those, pinned user namespaces of slots, which stay until the next boot. */
+  /** Of these, pinned user namespaces of slots, which stay until a reboot. */
   readonly pinnedNamespaces: number;
-  /** How late the event loop was for a timer of one millisecond, from the first task's start to the last one's. */
+  /** The delay of a timer of one millisecond, from the start of the first task to the start of the last one. */
   readonly loopDelayMs: { readonly p99: number; readonly max: number };
   /** Growth of this process's proportional set size, per task. */
   readonly ownKibPerTask: number;
@@ -24,7 +24,7 @@ export async function measureSleepingTasks(
   installed: Installed,
   tasks: number,
 ): Promise<SleepingTasks> {
-  // The first task loads what every later one shares.
+  // The first task loads what all later ones share.
   await runTask({ stack: installed.stack, command: ['/bin/true'] }, installed.options);
   const mountsBefore = mountLines().length;
   const pssBefore = ownPssKib();

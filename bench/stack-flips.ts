@@ -1,4 +1,4 @@
-/** What it takes to flip a stack and to roll it back, and whether a task starts later where there are many stacks. */
+/** Duration of a flip and a rollback, and whether a task starts later if there are many stacks. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -18,10 +18,10 @@ import { interleave, type Summary, summarize } from './statistics.ts';
 export interface StackFlips {
   readonly stacks: number;
   readonly revisions: number;
-  /** Milliseconds inside the process, synced to disk. */
+  /** Milliseconds within the process, including sync to disk. */
   readonly flip: Summary;
   readonly rollback: Summary;
-  /** Milliseconds of one `stackshim run` of `/bin/true`: of the only stack there is, and of one among many. */
+  /** Milliseconds of one `stackshim run` of `/bin/true`, with one stack and with many. */
   readonly startAlone: Summary;
   readonly startAmongMany: Summary;
 }
@@ -50,7 +50,7 @@ export async function measureStackFlips(installed: Installed, rounds: number): P
   }
 }
 
-/** In a process of the executable's own engine: the library has no part that moves stacks. */
+/** In a process of the executable's engine: the library cannot move stacks. */
 function timeFlips({ stack }: Installed, { root }: Store, rounds: number): TimedFlips {
   const project = new URL('../../', import.meta.url).pathname;
   const architecture = process.arch === 'arm64' ? 'aarch64' : process.arch;
@@ -62,7 +62,7 @@ function timeFlips({ stack }: Installed, { root }: Store, rounds: number): Timed
 interface TimedFlips {
   readonly flip: readonly number[];
   readonly rollback: readonly number[];
-  /** Below which tasks of that store live. */
+  /** The run folder of that store's tasks. */
   readonly cgroupParent: string;
 }
 
@@ -71,7 +71,7 @@ interface Store {
   readonly run: string;
 }
 
-/** A store whose stacks all have the installed one's image; layers and images are the installed ones. */
+/** A store in which all stacks have the installed stack's image; layers and images are the installed ones. */
 function makeStore(
   installed: Installed,
   size: { readonly stacks: number; readonly revisions: number },
@@ -90,7 +90,7 @@ function makeStore(
   );
   for (const stack of Object.keys(stacks)) {
     mkdirSync(`${root}/stacks/${stack}`, { recursive: true });
-    // The measured one has them all; of the others a few are enough to fill the folders.
+    // The measured stack has all revisions; a few for each other stack are enough to fill the folders.
     const first = stack === installed.stack ? 1 : Math.max(1, size.revisions - 4);
     for (let revision = first; revision <= size.revisions; revision += 1) {
       const source = { kind: 'import', reference: 'bench' };
@@ -118,7 +118,7 @@ function readCurrent({ root, stack }: Installed): { readonly image: string } {
   return JSON.parse(readFileSync(`${root}/stacks/${stack}/${stacks[stack]}.json`, 'utf8'));
 }
 
-/** By the executable, which reads the store anew each time. */
+/** With the executable, which reads the store each time. */
 async function timeStart({ stack, executable }: Installed, { root, run }: Store): Promise<number> {
   const env = { ...process.env, STACKSHIM_ROOT: root, STACKSHIM_RUN: run };
   return await timeProgram(executable, ['run', stack, '--', '/bin/true'], { env });
@@ -136,7 +136,7 @@ function removeStore({ root, run }: Store, cgroupParent: string): void {
   rmSync(root.slice(0, -'/lib'.length), { recursive: true });
 }
 
-/** The folder of a parent cgroup goes by rmdir(2), when it is there. */
+/** Removes the folder of a parent cgroup with rmdir(2), if it exists. */
 function removeCgroup(folder: string): void {
   const [parent, name] = [folder.slice(0, folder.lastIndexOf('/')), folder.split('/').at(-1) ?? ''];
   if (!readdirSync(parent).includes(name)) return;

@@ -1,4 +1,4 @@
-/** How long one `/bin/true` takes, removal included: bare runc, the library, the executable, interleaved. */
+/** Duration of one `/bin/true`, including removal: bare runc, the library and the executable, interleaved. */
 import { runTask } from 'stackshim';
 import { prepareBareRunc, timeProgram } from './bare-runc.ts';
 import type { Installed } from './installed.ts';

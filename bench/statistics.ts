@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** By then namespaces, mounts and cgroups of the run before are gone from the kernel. */
+/** By then the kernel has removed namespaces, mounts and cgroups of the previous run. */
 const REST_MS = 50;
 
 export interface Summary {
@@ -20,8 +20,8 @@ export function summarize(samples: readonly number[]): Summary {
 }
 
 /**
- * Runs every side once per round, in an order drawn anew for each, and lets the machine rest before each run: the kernel tidies up after
- * one run while the next begins, so a side that always followed the same other one would pay for that one.
+ * Runs every side once per round, in a new random order, with a rest before each run: the kernel cleans up after one run while the next
+ * begins, so that a side that always followed the same other one would pay for it.
  */
 export async function interleave<Side extends string>(
   sides: Readonly<Record<Side, () => Promise<number>>>,
@@ -40,7 +40,7 @@ export async function interleave<Side extends string>(
   return Object.fromEntries(summaries) as Record<Side, Summary>;
 }
 
-/** Fisher and Yates' shuffle. */
+/** The Fisher-Yates shuffle. */
 function shuffled<T>(items: readonly T[]): readonly T[] {
   const order = [...items];
   for (let last = order.length - 1; last > 0; last -= 1) {

@@ -1,15 +1,15 @@
-/** How long the removal of tasks takes that have written 100,000 files: while the caller waits, and while it does not. */
+/** Duration of removing tasks that have written 100,000 files, with and without the caller waiting. */
 import { runTask, type TaskEvent } from 'stackshim';
 import type { Installed } from './installed.ts';
 
 export interface Teardown {
   readonly files: number;
   readonly runs: number;
-  /** The longest of the removals, from the end of the task's account to the last check. */
+  /** The longest removal, from the end of the usage reading to the last check. */
   readonly syncMaxMs: number;
-  /** With `remove: 'async'`: the longest from the command's end to the result. */
+  /** With `remove: 'async'`: the longest time from the command's end to the result. */
   readonly asyncMaxMs: number;
-  /** Whether each was told to be removed whole, then or by its event. */
+  /** Whether each task was reported as completely removed, in its result or by its event. */
   readonly allRemoved: boolean;
 }
 

@@ -1,12 +1,13 @@
 /**
- * Runs in the executable's engine: flips a stack to its last revision and rolls it back, in turn, and prints what each took.
+ * Runs on the executable's engine: flips a stack to its last revision and rolls it back, in turn, and prints the durations.
  * Arguments: root folder, stack, last revision, rounds. Prints one JSON object, times in milliseconds.
  */
+
+import { cgroupParent } from '../src/cgroup/cgroup-names.ts';
 import { layoutFrom } from '../src/core/layout.ts';
-import { flipStacks } from '../src/stacks/flip-stacks.ts';
-import { rollbackStack } from '../src/stacks/rollback.ts';
+import { flipStacks } from '../src/store/stacks/flip-stacks.ts';
+import { rollbackStack } from '../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../src/sys/linux-system.ts';
-import { cgroupParent } from '../src/task/records/task-places.ts';
 
 const WARM_UP = 3;
 const [root = '', name = '', last = '', rounds = ''] = process.argv.slice(2);

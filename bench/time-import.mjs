@@ -1,5 +1,5 @@
-/** Imports an OCI archive into an empty root folder and prints the milliseconds it took: `time-import.mjs ROOT ARCHIVE`. */
-import { importStack } from '../src/images/exchange/import-stack.ts';
+/** Imports an OCI archive into an empty root folder and prints the duration in milliseconds: `time-import.mjs ROOT ARCHIVE`. */
+import { importStack } from '../src/exchange/import-stack.ts';
 import { linuxSystem } from '../src/sys/linux-system.ts';
 
 const [root = '', archive = ''] = process.argv.slice(2);
@@ -10,7 +10,7 @@ const layout = {
   slots: `${root}/slots`,
 };
 const stack = /** @type {import('../src/core/ids.ts').StackName} */ ('bench');
-// Those it is held against run nothing of what they load.
+// The programs that it is compared with run nothing of the image either.
 const passed = /** @type {import('../src/task/result.ts').TaskResult} */ ({ verdict: 'succeeded' });
 const startedAt = performance.now();
 await importStack(layout, {

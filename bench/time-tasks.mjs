@@ -1,6 +1,6 @@
 /**
- * Runs `true` each time that a line comes on standard input, and prints how many milliseconds it took, removal included. Arguments: root folder,
- * run folder, stack, and how many megabytes of live objects the process is to have meanwhile.
+ * Runs `true` for each line of standard input, and prints its duration in milliseconds, including removal. Arguments: root folder, run
+ * folder, stack, and the megabytes of live objects that the process holds.
  */
 import { createInterface } from 'node:readline';
 import { runTask } from 'stackshim';

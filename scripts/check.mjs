@@ -1,4 +1,4 @@
-/** npm run check: types, lint, format, dead code and the package, all of them even when one fails. */
+/** npm run check: types, lint, format, dead code and the package; runs all of them even if one fails. */
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { StepFailure } from './steps/failure.mjs';
 import { projectRoot } from './steps/paths.mjs';
@@ -31,7 +31,7 @@ await runScript(async () => {
   if (failures.length > 0) {
     throw new StepFailure(
       `check: ${failures.join(', ')}`,
-      'see above; npm run format mends format',
+      'see the output above; npm run format fixes formatting',
     );
   }
 });

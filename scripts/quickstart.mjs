@@ -1,4 +1,4 @@
-/** npm run quickstart: from a fresh Debian machine to a real task in a real stack. A second call repeats no finished work. */
+/** npm run quickstart: takes a fresh Debian machine to a real task in a real stack. A second call repeats no finished work. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
@@ -23,7 +23,7 @@ const greeting = [
 await runScript(async () => {
   const startedAt = Date.now();
   if (process.getuid?.() !== 0) {
-    // Where something is missing besides, that is said first: it has to be installed as root, too.
+    // Report missing tools first: installing them needs root as well.
     await ensureHostPackages(buildNeeds);
     throw new StepFailure('quickstart: not root', 'tasks need root: sudo npm run quickstart');
   }
@@ -39,8 +39,8 @@ await runScript(async () => {
 });
 
 /**
- * Stacks are built from folders that only root can write to. A checkout of another user's is copied to such a place, where the
- * scheduled update finds it, too.
+ * Stacks are built only from folders that no other user can write to. A checkout of another user is copied to such a folder, where the
+ * scheduled update finds it as well.
  * @returns {Promise<string>}
  */
 async function ownOverlay() {

@@ -1,4 +1,4 @@
-/** npm run setup: brings the host what stackshim needs. With --tests also what the test lanes need. */
+/** npm run setup: installs what stackshim needs on the host. With --tests also what the test lanes need. */
 
 import { prepareHost } from './steps/prepare-host.mjs';
 import { runScript } from './steps/run-script.mjs';

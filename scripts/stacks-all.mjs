@@ -1,6 +1,6 @@
 /**
  * npm run stacks:all [-- [--root DIR] [--twice] NAME…]: builds every base and stack of overlay/, tests each, and ends with a table.
- * Without --root the store is an empty one that goes away again.
+ * Without --root the store is a new one that is removed at the end.
  */
 import { parseArgs } from 'node:util';
 import { ensureBuild } from './steps/ensure-build.mjs';

@@ -1,4 +1,4 @@
-/** npm run test:vm [-- OPTION…] [FILE…]: test lanes inside virtual machines with cgroup v2 and other kernels; ends with one line of counts. */
+/** npm run test:vm [-- OPTION…] [FILE…]: runs test lanes in virtual machines with cgroup v2 and other kernels; prints one line of counts at the end. */
 import { formatFailures } from './steps/counts.mjs';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { prepareHost } from './steps/prepare-host.mjs';

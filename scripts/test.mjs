@@ -1,4 +1,4 @@
-/** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with one line of counts. */
+/** npm test [-- LANE…|--all]: set-up, build, then the test lanes one after another; ends with a line of counts. */
 import { formatFailures } from './steps/counts.mjs';
 import { ensureBuild } from './steps/ensure-build.mjs';
 import { chooseLanes } from './steps/lanes.mjs';
@@ -8,7 +8,7 @@ import { runScript } from './steps/run-script.mjs';
 
 await runScript(async () => {
   const lanes = chooseLanes(process.argv.slice(2));
-  // Tests that repeat something many times do so more often, then.
+  // In the full run, tests that repeat something do so more often.
   const full = process.argv.includes('--all');
   if (full) process.env.STACKSHIM_TEST_FULL = '1';
   if (lanes.some((lane) => lane.privileged)) await prepareHost({ forTests: true, full });
@@ -26,18 +26,16 @@ await runScript(async () => {
 function printSummary(results) {
   const failures = results.flatMap(({ counts }) => counts.failures);
   if (failures.length > 0) console.log(formatFailures(failures));
-  console.log(
-    `\n${'lane'.padEnd(14)}${'passed'.padStart(8)}${'failed'.padStart(8)}${'skipped'.padStart(9)}${'seconds'.padStart(10)}`,
-  );
+  const columns = /** @type {const} */ (['passed', 'failed', 'skipped', 'excepted']);
+  /** @param {readonly (string | number)[]} cells */
+  const toLine = ([name = '', ...cells]) =>
+    `${String(name).padEnd(14)}${cells.map((cell) => String(cell).padStart(10)).join('')}`;
+  console.log(`\n${toLine(['lane', ...columns, 'seconds'])}`);
   for (const { name, counts, seconds } of results) {
-    const [passed, failed] = [counts.passed, counts.failed].map((count) =>
-      String(count).padStart(8),
-    );
-    const rest = String(counts.skipped).padStart(9) + seconds.toFixed(1).padStart(10);
-    console.log(`${name.padEnd(14)}${passed}${failed}${rest}`);
+    console.log(toLine([name, ...columns.map((column) => counts[column]), seconds.toFixed(1)]));
   }
-  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ field) =>
-    results.reduce((total, { counts }) => total + counts[field], 0);
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  const sum = (/** @type {typeof columns[number]} */ column) =>
+    results.reduce((total, { counts }) => total + counts[column], 0);
+  console.log(`\n${columns.map((column) => `${sum(column)} ${column}`).join(', ')}`);
   return sum('failed') === 0 ? 0 : 1;
 }

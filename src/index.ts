@@ -6,8 +6,16 @@
 
 export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
 export { type ErrorJson, StackshimError } from './core/errors.ts';
-export { type ImageDigest, parseTaskId, type StackName, type TaskId } from './core/ids.ts';
+export {
+  type ImageDigest,
+  type LayerId,
+  parseTaskId,
+  type StackName,
+  type TaskId,
+} from './core/ids.ts';
 export type { LayoutOptions } from './core/layout.ts';
+export type { Check } from './doctor/check.ts';
+export type { Diagnosis } from './doctor/diagnose-host.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { RollbackTarget, Stacks } from './door/stacks.ts';
 export type {
@@ -22,6 +30,8 @@ export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
 export type { MountInput } from './spec/parse-mounts.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
+export type { StoredLayer } from './store/layers/collect-layers.ts';
+export type { AffectedRevision, Damage } from './store/survey-store.ts';
 export type { WindowSize } from './sys/system.ts';
 export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
@@ -36,3 +46,7 @@ export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';
 export type { StreamName } from './task/streams/task-output.ts';
 export type { TaskTerminal } from './task/streams/terminal-streams.ts';
+export type { Collection, CollectOptions } from './upkeep/collect-garbage.ts';
+export type { DiskUsage, StackUsage } from './upkeep/disk-usage.ts';
+export type { MigrateProgress, Migration } from './upkeep/migrate-store.ts';
+export type { Verification, VerifyProgress } from './upkeep/verify-store.ts';

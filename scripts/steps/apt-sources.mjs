@@ -1,16 +1,16 @@
-/** Reads where the host gets its Debian packages from, in both formats of sources.list(5). */
+/** Reads the host's Debian sources in both formats of sources.list(5). */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /**
  * @typedef {object} AptSource
- * @property {string} uri the mirror, as apt is told it
+ * @property {string} uri the mirror, as in apt's configuration
  * @property {readonly string[]} suites
  * @property {readonly string[]} components
  * @property {string | undefined} signedBy key file or inline key block, as written
  */
 
 /**
- * The host's source of its own Debian release, undefined when it has none.
+ * The host's source of its own Debian release; undefined if there is none.
  * @param {string} codename of the host's release, e.g. trixie
  * @param {string} [folder]
  * @returns {AptSource | undefined}
@@ -39,7 +39,7 @@ function readAptSources(folder) {
 }
 
 /**
- * `deb [signed-by=FILE] URI SUITE COMPONENT…`, one a line.
+ * Parses lines of `deb [signed-by=FILE] URI SUITE COMPONENT…`.
  * @param {string} text
  * @returns {AptSource[]}
  */
@@ -54,7 +54,7 @@ export function parseOneLineSources(text) {
 }
 
 /**
- * Stanzas of `Field: value` with continuation lines that start with a space; one source for each URI.
+ * Parses stanzas of `Field: value` with continuation lines that start with a space; returns one source for each URI.
  * @param {string} text
  * @returns {AptSource[]}
  */
@@ -102,7 +102,7 @@ function splitWords(text) {
 }
 
 /**
- * The one stanza that names `suite` on the same mirror, trusted through the same key.
+ * A stanza that names `suite` on the same mirror, trusted through the same key.
  * @param {AptSource} mirror
  * @param {string} suite
  */

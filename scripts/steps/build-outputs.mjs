@@ -1,4 +1,4 @@
-/** Builds dist/lib (tsc), dist/stackshim (Bun) and dist/bench (tsc), each only when its inputs have changed. */
+/** Builds dist/lib (tsc), dist/stackshim (Bun) and dist/bench (tsc), each only if its inputs have changed. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hashContents } from './content-hash.mjs';
@@ -43,7 +43,7 @@ export function buildExecutable() {
 }
 
 /**
- * Makes dist/<name> under a temporary name and swaps it in, so a build that fails or is killed leaves the last one whole.
+ * Builds dist/<name> under a temporary name and renames it, so that a failed or killed build does not damage the last one.
  * @param {{name: string, inputs: readonly string[], make: (target: string) => Promise<void>}} output
  * @returns {Promise<string>} 'built' or 'up to date'
  */
@@ -88,14 +88,14 @@ async function link(outFile) {
   if (!existsSync(bun)) {
     throw new StepFailure(
       `build the executable: no Bun for ${process.arch}`,
-      `npm package @oven/bun-linux-${architecture} is an optional dependency: run npm ci again with it allowed`,
+      `run npm ci with optional dependencies: it needs the npm package @oven/bun-linux-${architecture}`,
     );
   }
-  // The executable holds the name it was built under: one that is the same every time.
+  // The executable contains the name under which it was built: use the same name each time.
   const work = `${outFile}.work`;
   await mkdir(work, { recursive: true });
-  // Bun leaves *.bun-build files in its working directory when it is interrupted: give it one that goes away.
-  // A stray .env or bunfig.toml in the caller's directory must not steer a program that runs as root.
+  // An interrupted Bun leaves *.bun-build files in its working directory: use a temporary one.
+  // A stray .env or bunfig.toml in the caller's directory must not affect a program that runs as root.
   const args = [
     'build',
     '--compile',
@@ -105,7 +105,7 @@ async function link(outFile) {
     '--format=esm',
     '--target=bun',
   ];
-  // Almost nothing of a plain run is done often enough to be worth compiling while it is at work.
+  // A plain run repeats almost nothing often enough to be worth compiling just in time.
   args.push('--compile-jit-policy=100');
   args.push('--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig');
   try {
@@ -121,7 +121,7 @@ async function link(outFile) {
 }
 
 /**
- * Whoever can set a variable of the executable must not be able to make it run code of theirs, and it starts in any directory.
+ * A user who can set the executable's environment must not be able to make it run other code; and it must start in any directory.
  * @param {string} file
  */
 async function prepareStart(file) {
@@ -131,13 +131,13 @@ async function prepareStart(file) {
   } catch (error) {
     throw new StepFailure(
       `build the executable: ${error instanceof Error ? error.message : error}`,
-      'see scripts/steps/prepend-instructions.mjs: this Bun is linked in another way',
+      'see scripts/steps/prepend-instructions.mjs: this version of Bun is linked differently',
     );
   }
   await writeFile(file, executable);
 }
 
-/** Removes temporary outputs of builds that were killed. Call it when no other build of this checkout runs. */
+/** Removes temporary outputs of killed builds. Call this only if no other build of this checkout runs. */
 export async function removeStaleOutputs() {
   if (!existsSync(dist)) return;
   const names = await readdir(dist);

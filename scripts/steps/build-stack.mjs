@@ -1,4 +1,4 @@
-/** Builds one stack with the executable, and tells what came of it: sizes, times, and whether a second build gives the same. */
+/** Builds one stack with the executable, and reports sizes, times, and whether a second build is identical. */
 import { StepFailure } from './failure.mjs';
 import { runProgram } from './run-program.mjs';
 
@@ -6,7 +6,7 @@ import { runProgram } from './run-program.mjs';
  * @typedef {object} BuiltStack
  * @property {string} name
  * @property {number} revision
- * @property {boolean} unchanged the store had it from these files already
+ * @property {boolean} unchanged whether the store already had it from the same files
  * @property {number} ownBytes
  * @property {number} sharedBytes
  * @property {number} seconds
@@ -57,15 +57,15 @@ async function runBuild(executable, args, env) {
   const vanished = findVanishedPackages(stderr);
   if (vanished.length > 0) {
     throw new StepFailure(
-      `the archive has no longer: ${vanished.join(', ')}`,
-      'name another package in the Dockerfile',
+      `the archive no longer has ${vanished.join(', ')}`,
+      'name other packages in the Dockerfile',
     );
   }
   throw new StepFailure(stderr.trim().split('\n').slice(-12).join('\n    '), '');
 }
 
 /**
- * Names of packages that apt did not find, or found listed but could not fetch.
+ * Names of packages that apt did not find, or that are listed but could not be fetched.
  * @param {string} output
  */
 export function findVanishedPackages(output) {
@@ -79,7 +79,7 @@ export function findVanishedPackages(output) {
 }
 
 /**
- * Builds once more. Empty when that gave the same layers, else the files that differ.
+ * Builds a second time. Returns the files that differ; empty if the layers are the same.
  * @param {import('./stack-folders.mjs').StackFolder} stack
  * @param {BuiltStack} before
  * @param {{executable: string, env: Record<string, string>}} options
@@ -96,6 +96,6 @@ export async function findDifferences(stack, before, options) {
   );
   /** @type {{files: {path: string}[]}} */
   const { files } = JSON.parse(stdout);
-  // Owners and times alone are not among what a comparison of files tells.
+  // A comparison of files does not show owners and times.
   return files.length === 0 ? ['owners or times of files'] : files.map(({ path }) => path);
 }

@@ -1,4 +1,4 @@
-/** Content hashes of files and folders: what decides whether a build step has work to do. */
+/** Content hashes of files and folders decide whether a build step has work to do. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What every script that runs the product does first: npm packages and both builds, each only when needed. */
+/** The first step of every script that runs the product: npm packages and both builds, each only if needed. */
 import { buildExecutable, buildLibrary, removeStaleOutputs } from './build-outputs.mjs';
 import { ensureNpmPackages } from './npm-packages.mjs';
 import { reportStep } from './report-step.mjs';

@@ -1,4 +1,4 @@
-/** A step that cannot go on: printed as one message and a hint, without a stack trace. */
+/** A step that cannot continue: printed as a message and a hint, without a stack trace. */
 export class StepFailure extends Error {
   /** @override */
   name = 'StepFailure';

@@ -1,20 +1,20 @@
 /**
- * Instructions that make an executable deaf to the variables that steer its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
+ * Instructions that hide from an executable the variables that control its engine. Bun reads some of them before any code of ours runs: `BUN_BE_BUN`
  * turns the executable into an interpreter, `BUN_OPTIONS` loads a file, `BUN_INSPECT` opens a debugger. The instructions rename each variable whose name begins with one of {@link HIDDEN_PREFIXES}: its first letter becomes a small one, and no engine knows it.
  */
 
-/** Four bytes each. src/cli/read-entries.ts gives the variables back their names. */
+/** Four bytes each. src/cli/read-entries.ts restores the names of the variables. */
 const HIDDEN_PREFIXES = ['BUN_', 'NODE', 'JSC_'];
 
-/** Turns a capital letter of ASCII into a small one. */
+/** Turns an ASCII capital letter into a lower-case one. */
 const SMALL_LETTER_BIT = 0x20;
 
 const prefixWords = () =>
   HIDDEN_PREFIXES.map((prefix) => Buffer.from(prefix, 'latin1').readUInt32LE());
 
 /**
- * When a program starts, the stack holds argc, argv, NULL, and the variables up to another NULL. Leaves rsp and rdx as they are.
- * @param {number} distance from the first instruction to where the program begins
+ * At a program's start, the stack contains argc, argv, NULL, and the variables up to another NULL. Leaves rsp and rdx as they are.
+ * @param {number} distance from the first instruction to where the program began
  */
 export function hideVariablesX86(distance) {
   const words = prefixWords();
@@ -50,7 +50,7 @@ export function hideVariablesX86(distance) {
 }
 
 /**
- * The same; leaves sp and x0 as they are. In words of four bytes.
+ * The same for arm64; leaves sp and x0 as they are. In words of four bytes.
  * @param {number} distance
  */
 export function hideVariablesArm(distance) {

@@ -1,10 +1,10 @@
-/** What the host must have, and the Debian package that each thing comes in. */
+/** What the host must have, and the Debian package of each item. */
 import { existsSync } from 'node:fs';
 import { findProgram } from './run-program.mjs';
 
 /**
  * @typedef {{program: string, package: string} | {file: string, package: string}} Need
- * A program on PATH or a file, and the Debian package that brings it.
+ * A program on PATH or a file, and the Debian package that contains it.
  */
 
 /** @type {readonly Need[]} what building stacks and running tasks takes, the OCI runtime apart */
@@ -51,7 +51,7 @@ export const vmNeeds = [
 ];
 
 /**
- * The needs that this host does not meet.
+ * The needs that this host lacks.
  * @param {readonly Need[]} needs
  */
 export function findMissing(needs) {

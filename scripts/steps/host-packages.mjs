@@ -1,4 +1,4 @@
-/** Installs the Debian packages that the host lacks; changes nothing when it cannot install all of them. */
+/** Installs the Debian packages that the host lacks; changes nothing if it cannot install all of them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { describeNeed, findMissing } from './host-needs.mjs';
@@ -6,11 +6,11 @@ import { note } from './report-step.mjs';
 import { findProgram, runProgram } from './run-program.mjs';
 
 const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
-// A fresh machine often runs its own first upgrade: wait for its lock instead of failing.
+// A fresh machine often runs its first upgrade: wait for its lock instead of failing.
 const aptOptions = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
 
 /**
- * Rejects with a StepFailure that names every missing tool and its package when they cannot be installed.
+ * Rejects with a StepFailure that names every missing tool and its package if they cannot be installed.
  * @param {readonly import('./host-needs.mjs').Need[]} needs
  * @returns {Promise<string>} 'installed' or 'nothing to install'
  */
@@ -28,12 +28,12 @@ export async function ensureHostPackages(needs) {
     throw missingTools(missing, error.message);
   }
   const stillMissing = findMissing(needs);
-  if (stillMissing.length > 0) throw missingTools(stillMissing, 'its package did not bring it');
+  if (stillMissing.length > 0) throw missingTools(stillMissing, 'its package does not contain it');
   return 'installed';
 }
 
 /**
- * Why this host cannot install Debian packages, undefined when it can.
+ * Why this host cannot install Debian packages; undefined if it can.
  * @returns {string | undefined}
  */
 export function findInstallObstacle() {
@@ -43,7 +43,7 @@ export function findInstallObstacle() {
   return undefined;
 }
 
-/** The fields of /etc/os-release; empty where there is no such file. */
+/** The fields of /etc/os-release; empty if the file does not exist. */
 export function readOsRelease() {
   /** @type {Record<string, string>} */
   const fields = {};
@@ -83,7 +83,7 @@ async function installPackages(packages) {
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;
     // Old lists name package versions that the mirror no longer has.
-    note('could not install with the package lists at hand; fetching new ones');
+    note('installation with the present package lists failed; fetching new lists');
     await updatePackageLists();
     await run();
   }
@@ -109,6 +109,6 @@ function missingTools(missing, why) {
   const packages = [...new Set(missing.map((need) => need.package))].join(' ');
   return new StepFailure(
     `missing on this host: ${missing.map(describeNeed).join(', ')}; not installed: ${why}`,
-    `install them, as root: apt-get install --no-install-recommends ${packages}`,
+    `as root, run apt-get install --no-install-recommends ${packages}`,
   );
 }

@@ -1,4 +1,4 @@
-/** The test lanes of lanes.json: which there are, which are promised, and which a command line asks for. */
+/** The test lanes of lanes.json, and those that a command line selects. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -17,9 +17,8 @@ export function readLanes() {
 }
 
 /**
- * @param {readonly string[]} args names of lanes, or --all; none: those of every time
- * @returns {readonly Lane[]} in their order in lanes.json; a lane that is neither asked for by name nor promised is left out
- *   while it has no tests
+ * @param {readonly string[]} args names of lanes, or --all; none: the lanes of a plain `npm test`
+ * @returns {readonly Lane[]} in the order of lanes.json; an empty lane is left out unless it is named or promised
  */
 export function chooseLanes(args) {
   const lanes = readLanes();

@@ -1,22 +1,22 @@
 /**
- * Instructions that let an executable start in a working directory without a path: one that was removed, whose mount has gone, or whose path is longer than
- * the kernel tells. Bun ends with status 1 there before any code of ours runs. The instructions open the directory and leave it for {@link PLACE};
- * src/cli/return-to-directory.ts goes back into the open directory. Every start asks for the path, and most go on from there.
+ * Instructions that let an executable start in a working directory without a path: one that was removed, whose mount is gone, or whose path is longer than the
+ * kernel reports. Bun would end with status 1 there before any code of ours runs. The instructions open the directory and change to {@link PLACE};
+ * src/cli/return-to-directory.ts changes back to the open directory. Every start asks for the path, and most continue at once.
  */
 
-/** Its path has the pid of the process: nobody works there by chance. */
+/** The path contains the pid of the process, so that no program is there by chance. */
 const PLACE = '/proc/self/fdinfo';
 const HERE = '.';
-/** Both, each with a NUL behind it. */
+/** Both, each followed by a NUL. */
 const texts = Buffer.from(`${HERE}\0${PLACE}\0`, 'latin1');
 const offsetOf = { here: 0, place: HERE.length + 1 };
 
 const SLASH = 0x2f;
-/** O_PATH and O_CLOEXEC; the kernel has other numbers for O_DIRECTORY and O_NOFOLLOW on arm64. return-to-directory.ts looks for all four. */
+/** O_PATH and O_CLOEXEC; on arm64 the kernel has other numbers for O_DIRECTORY and O_NOFOLLOW. return-to-directory.ts looks for all four. */
 const PATH_AND_CLOEXEC = 0x28_0000;
 const OPEN_FLAGS = { x86: PATH_AND_CLOEXEC | 0x3_0000, arm: PATH_AND_CLOEXEC | 0xc000 };
 
-/** Leaves rsp and rdx as they are. The path is written below the stack, which nothing uses yet; without one, the byte before it stays 0. */
+/** Preserves rsp and rdx. The path is written below the stack, which is unused so far; without a path the byte before it stays 0. */
 export function leaveLostDirectoryX86() {
   const call = [0x0f, 0x05]; // syscall
   const ask = [
@@ -61,7 +61,7 @@ export function leaveLostDirectoryX86() {
   ]);
 }
 
-/** The same; leaves sp and x0 as they are. In words of four bytes. */
+/** The arm64 version: preserves sp and x0. In words of four bytes. */
 export function leaveLostDirectoryArm() {
   const call = 0xd400_0001; // svc #0
   const ask = [

@@ -15,14 +15,14 @@ import { startTlsServer } from './tls-server.mjs';
 /** @typedef {import('./stack-folders.mjs').StackFolder} StackFolder */
 /** @typedef {{executable: string, env: Record<string, string>, tls: import('./tls-server.mjs').TlsServer}} Tools */
 
-/** More would wait for each other: src/images/take-builder-home.ts. */
+/** More builds would wait for each other: src/build/take-builder-home.ts. */
 const BUILDS_AT_A_TIME = 2;
 
 /**
- * One that fails fails alone. Two are built at a time, bases first, while those that are built are tested one by one.
+ * A failure does not stop the others. Two builds run at a time, bases first, while built stacks are tested one after another.
  * @param {object} options
- * @param {readonly string[]} [options.names] with the bases that they stand on; none: all
- * @param {string} [options.root] a store that stays; else one that goes away again
+ * @param {readonly string[]} [options.names] builds these with their bases; none: all
+ * @param {string} [options.root] a store that stays; without it, a temporary one
  * @param {boolean} [options.twice] whether to build each again and compare
  * @returns {Promise<readonly StackReport[]>}
  */
@@ -66,7 +66,7 @@ async function buildAndTest(stacks, tools, twice) {
         if (report.built === undefined) continue;
         const test = () => record(report, () => testOne(stack, report, tools));
         testing = testing.then(test);
-        // Asked for at the end, later than it may come.
+        // Awaited at the end; it may be rejected earlier.
         testing.catch(() => undefined);
         if (twice) await buildAgain(stack, report, tools);
       }
@@ -74,7 +74,7 @@ async function buildAndTest(stacks, tools, twice) {
     await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
   }
   await testing;
-  // The others were not begun before a signal came.
+  // The others were not started before a signal came.
   return all
     .map(({ report }) => report)
     .filter(({ built, failure }) => built !== undefined || failure !== undefined);
@@ -109,7 +109,7 @@ async function buildAgain(stack, report, tools) {
 }
 
 /**
- * A base has no program of its own: its smoke command has run; its default command is tried, and what its programs are linked with.
+ * A base has no program of its own, and its smoke command has run: its default command and its linked libraries are checked.
  * @param {StackFolder} stack
  * @param {StackReport} report
  * @param {Tools} tools
@@ -125,7 +125,7 @@ async function testOne(stack, report, tools) {
 }
 
 /**
- * What goes wrong with one stack is written down; the others go on.
+ * The failure of a stack is recorded; the other stacks continue.
  * @param {StackReport} report
  * @param {() => Promise<void>} work
  */

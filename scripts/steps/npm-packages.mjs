@@ -1,4 +1,4 @@
-/** Installs the npm packages of package-lock.json when node_modules does not match it. */
+/** Installs the npm packages of package-lock.json if node_modules does not match it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
@@ -13,8 +13,8 @@ export async function ensureNpmPackages() {
 }
 
 /**
- * Whether node_modules holds what package-lock.json asks for; optional packages are those of other platforms. npm writes
- * its list of what it installed last of all, so an interrupted installation has none.
+ * Whether node_modules contains what package-lock.json names; optional packages may be those of other platforms. npm writes its list of
+ * installed packages last, so an interrupted installation has none.
  * @param {string} root
  */
 export function matchesLockfile(root) {

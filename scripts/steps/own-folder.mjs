@@ -1,4 +1,4 @@
-/** Folders whose contents root trusts: nobody else may write to them, or have made them. */
+/** Folders whose content root trusts: no other user can write to them or could have made them. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StepFailure } from './failure.mjs';
@@ -7,21 +7,22 @@ const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Makes the folder and the missing ones above it. Fails where it, or a folder above it, is a link or another user's, or others may
- * write to it: they could put there what root is going to run. Others may pass through, as a container's root must, but not list it.
+ * Makes the folder and the missing folders above it. Fails if it, or a folder above it, is a link, belongs to another user, or is writable
+ * by others, who could replace what root is going to run. Others may pass through it, as the root of a container must, but not list it.
  * @param {string} folder absolute
  */
 export function ensureOwnFolder(folder) {
   requireOwnFolders(dirname(folder));
   mkdirSync(folder, { recursive: true, mode: 0o711 });
   requireOwnFolders(folder);
-  if ((lstatSync(folder).mode & OTHERS_WRITE) !== 0) throw refuse(folder, 'others may write to it');
+  if ((lstatSync(folder).mode & OTHERS_WRITE) !== 0)
+    throw refuse(folder, 'other users may write to it');
 }
 
 /**
- * Whether all that is there of a path is a folder of root's, or of the user's, that nobody else may replace.
+ * Whether every existing folder of a path belongs to root or to this user, and no other user can replace it.
  * @param {string} folder absolute
- * @returns {string | undefined} the first that is not, and why
+ * @returns {string | undefined} the first part that is not, and why
  */
 export function findForeignFolder(folder) {
   const above = folder === '/' ? undefined : findForeignFolder(dirname(folder));
@@ -29,9 +30,10 @@ export function findForeignFolder(folder) {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
   if (!stats.isDirectory()) return `${folder} is not a folder`;
-  if (stats.uid !== 0 && stats.uid !== process.getuid?.()) return `${folder} is another user's`;
+  if (stats.uid !== 0 && stats.uid !== process.getuid?.())
+    return `${folder} belongs to another user`;
   const isOpen = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
-  return isOpen ? `others may write to ${folder}` : undefined;
+  return isOpen ? `other users may write to ${folder}` : undefined;
 }
 
 /** @param {string} folder */
@@ -45,4 +47,4 @@ function requireOwnFolders(folder) {
  * @param {string} why
  */
 const refuse = (folder, why) =>
-  new StepFailure(`use ${folder}: ${why}`, `check what it holds, remove it and run this again`);
+  new StepFailure(`use ${folder}: ${why}`, `check its content, remove it, and run this again`);

@@ -1,6 +1,6 @@
 /**
- * Brings a patched runc below the root folder: `runtimes/runc-<version>/` and the link `runtimes/runc` to its program.
- * apt fetches and verifies it under a configuration of its own: the host's sources and packages stay as they are.
+ * Installs a patched runc below the root folder: `runtimes/runc-<version>/` and the link `runtimes/runc` to its program.
+ * apt fetches and verifies it with a configuration of its own: the host's sources and packages do not change.
  */
 import { existsSync } from 'node:fs';
 import {
@@ -30,7 +30,7 @@ const suite = 'forky';
 const runtimes = `${installationRoot}/runtimes`;
 
 /**
- * Falls back to the host's own runc, with a warning, where no patched one can be had.
+ * Uses the host's own runc, with a warning, if no patched one is available.
  * @returns {Promise<string>} what was done, for the report
  */
 export async function ensurePatchedRunc() {
@@ -50,7 +50,7 @@ export async function ensurePatchedRunc() {
     `    WARNING: tasks will run with the host's runc ${version}, which lacks the fixes for ${runcHoles}:`,
   );
   console.error(
-    '    a hostile task may escape. Bring runc 1.3.3 or later before running untrusted code.',
+    '    a hostile task may escape. Install runc 1.3.3 or later before you run untrusted code.',
   );
   return `the host's runc ${version}, NOT patched`;
 }
@@ -71,7 +71,7 @@ async function bringRunc() {
   const codename = readOsRelease()['VERSION_CODENAME'] ?? '';
   const mirror = findMirror(codename);
   if (mirror === undefined) {
-    throw new StepFailure(`no source of '${codename}' in /etc/apt names a mirror to ask`, '');
+    throw new StepFailure(`/etc/apt has no source with a mirror for '${codename}'`, '');
   }
   const work = await mkdtemp(`${tmpdir()}/stackshim-runc-`);
   try {
@@ -91,7 +91,7 @@ async function downloadRunc(work, source) {
   const folders = ['sources', 'state/lists/partial', 'cache/archives/partial', 'download'];
   await Promise.all(folders.map((folder) => mkdir(`${work}/${folder}`, { recursive: true })));
   await writeFile(`${work}/sources/runc.sources`, source);
-  // apt downloads as its own user where there is one: it must get at the folder and write into the last.
+  // apt downloads as its own user if that exists: the user must reach the folder and write to it.
   await chmod(work, 0o755);
   const aptUser = await readUserId('_apt');
   if (aptUser !== undefined) await chown(`${work}/download`, aptUser, 0);
@@ -108,11 +108,11 @@ async function downloadRunc(work, source) {
       cwd: `${work}/download`,
       output: 'capture',
     });
-  note(`asking ${source.match(/URIs: (.*)/)?.[1]} for the runc of ${suite}`);
+  note(`fetching the runc of ${suite} from ${source.match(/URIs: (.*)/)?.[1]}`);
   await apt('update');
   await apt('download', 'runc');
   const deb = (await readdir(`${work}/download`)).find((name) => name.endsWith('.deb'));
-  if (deb === undefined) throw new StepFailure('apt-get download runc: brought no file', '');
+  if (deb === undefined) throw new StepFailure('apt-get download runc: no file', '');
   return `${work}/download/${deb}`;
 }
 
@@ -125,7 +125,7 @@ async function readUserId(name) {
 }
 
 /**
- * Unpacks under a temporary name and proves that the program runs here before anything points at it.
+ * Unpacks under a temporary name and checks that the program runs here before a link names it.
  * @param {string} debFile
  */
 async function unpackRunc(debFile) {
@@ -161,7 +161,10 @@ async function requireLibc(debFile) {
   const compare = ['--compare-versions', installed, 'ge', wanted];
   const { status } = await runProgram('dpkg', compare, { output: 'capture', anyStatus: true });
   if (status !== 0) {
-    throw new StepFailure(`the runc of ${suite} needs libc6 ${wanted}, here is ${installed}`, '');
+    throw new StepFailure(
+      `the runc of ${suite} needs libc6 ${wanted}; this host has ${installed}`,
+      '',
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-/** Where the scripts find things in this checkout and on the host. */
+/** Paths of the scripts, in this checkout and on the host. */
 import { fileURLToPath } from 'node:url';
 
 /** The checkout's folder, without a trailing slash. */
@@ -7,5 +7,5 @@ export const projectRoot = fileURLToPath(new URL('../..', import.meta.url)).repl
 /** The executable that `npm run build` makes. */
 export const executableFile = `${projectRoot}/dist/stackshim`;
 
-/** The durable root folder of the installation that the set-up serves. */
+/** The root folder of the installation that the set-up serves. */
 export const installationRoot = process.env.STACKSHIM_ROOT ?? '/var/lib/stackshim';

@@ -1,4 +1,4 @@
-/** The host set-up as one step: packages, then the OCI runtime. */
+/** The set-up of the host in one step: packages, then the OCI runtime. */
 import { buildNeeds, fullTestNeeds, testNeeds } from './host-needs.mjs';
 import { ensureHostPackages } from './host-packages.mjs';
 import { ensurePatchedRunc } from './patched-runc.mjs';

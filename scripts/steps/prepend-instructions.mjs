@@ -1,6 +1,6 @@
 /**
- * Puts instructions before the first one of an executable that Bun has linked: what must be done before its engine reads a variable, asks for the working
- * directory or runs out of something.
+ * Inserts instructions before the entry point of an executable that Bun has linked, for what must happen before its engine reads a variable, asks for the working
+ * directory or runs out of a resource.
  */
 import { hideVariablesArm, hideVariablesX86 } from './hide-variables.mjs';
 import { leaveLostDirectoryArm, leaveLostDirectoryX86 } from './leave-lost-directory.mjs';
@@ -13,7 +13,7 @@ const X86_64 = 62;
 const ARM_64 = 183;
 
 /**
- * Changes the executable in place: its first executable segment begins earlier by the new instructions, and so does the program.
+ * Changes the executable in place: its first executable segment begins earlier by the size of the new instructions, where the program then starts.
  * @param {Buffer} elf a 64-bit little-endian ELF executable; throws for any other, and for one without room before its code
  */
 export function prependInstructions(elf) {
@@ -24,7 +24,7 @@ export function prependInstructions(elf) {
   if (code === undefined) throw new Error('no segment with code');
   const entry = elf.readBigUInt64LE(24);
   const size = BigInt(encode(machine, 0n).length);
-  // Instructions of arm64 are aligned, and a function of x86-64 is.
+  // Instructions of arm64 and functions of x86-64 are aligned.
   const distance = ((size + 63n) / 64n) * 64n;
   const start = { offset: code.offset - distance, address: code.address - distance };
   requireRoom(elf, { start, distance, others: segments.filter((one) => one !== code) });
@@ -61,7 +61,7 @@ function readSegments(elf) {
 }
 
 /**
- * The linker pads what lies between two segments. Only such bytes may be overwritten, and no page may belong to two segments.
+ * The linker pads the space between two segments. Only padding may be overwritten, and no page may belong to two segments.
  * @param {Buffer} elf
  * @param {{start: {offset: bigint, address: bigint}, distance: bigint, others: ReturnType<typeof readSegments>}} place
  */

@@ -1,11 +1,11 @@
-/** Says what a script is doing and how long each step took. Progress goes to stderr. */
+/** Prints the steps of a script and their durations to stderr. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /** @type {AsyncLocalStorage<string>} who speaks, where parts of a script run side by side */
 const speaker = new AsyncLocalStorage();
 
 /**
- * Runs a part of a script; each line that it says begins with `name`, so that a reader can tell it from the others'.
+ * Runs a part of a script whose lines all begin with `name`, to distinguish them from those of other parts.
  * @template T
  * @param {string} name
  * @param {() => T} run
@@ -14,7 +14,7 @@ const speaker = new AsyncLocalStorage();
 export const speakAs = (name, run) => speaker.run(name, run);
 
 /**
- * Runs one step; prints its title before and its time after. A step that returns a string says so, e.g. 'nothing to do'.
+ * Runs one step; prints its title before and its duration after it. A step can return a string to print, e.g. 'nothing to do'.
  * @template T
  * @param {string} title
  * @param {() => Promise<T>} run

@@ -1,19 +1,19 @@
 /**
- * Instructions that end an executable where its engine would end with status 1 before any code of ours runs, which the caller of `run` takes for a task's:
- * where it cannot open two descriptors more, or its stack may not become large enough. The status is 125, as for whatever keeps `run` from its task.
+ * Instructions that end an executable in a defined way where its engine would end with status 1 before any code of ours runs, which callers of `run` would mistake for the task's:
+ * if it cannot open two more descriptors, or its stack cannot grow large enough. The status is 125, as for everything that keeps `run` from starting its task.
  */
 
 const MESSAGE = Buffer.from(
   'stackshim: too few open files (ulimit -n) or too small a stack (ulimit -s) to start\n',
   'latin1',
 );
-/** Bun starts with 192 KiB, and not with 128. */
+/** Bun starts with 192 KiB, but not with 128. */
 const LEAST_STACK_BYTES = 0x3_0000;
 const FAILED = 125;
 const RLIMIT_STACK = 3;
 const STDERR = 2;
 
-/** Leaves rsp and rdx as they are where all is well. Two descriptors at [rsp - 8], a struct rlimit at [rsp - 16]. */
+/** Preserves rsp and rdx if the resources suffice. Uses [rsp - 8] for two descriptors and [rsp - 16] for a struct rlimit. */
 export function requireRoomX86() {
   const call = [0x0f, 0x05]; // syscall
   /** @param {number} number mov eax, number; syscall */
@@ -57,7 +57,7 @@ export function requireRoomX86() {
   ]);
 }
 
-/** The same; leaves sp and x0 as they are. In words of four bytes. */
+/** The arm64 version: preserves sp and x0. In words of four bytes. */
 export function requireRoomArm() {
   /** @param {number} number mov x8, number; svc #0 */
   const callOf = (number) => [(0xd280_0008 | (number << 5)) >>> 0, 0xd400_0001];

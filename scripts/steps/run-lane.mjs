@@ -1,4 +1,4 @@
-/** Runs one test lane and counts what it did: with vitest here or inside test VMs, or by building every stack. */
+/** Runs one test lane and counts its results: with vitest here or inside test VMs, or by building every stack. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { testInVms } from './vm-run.mjs';
 /**
  * @typedef {import('./counts.mjs').Counts} Counts
  * @typedef {{name: string, seconds: number, counts: Counts}} LaneResult
- * Of a lane about which anything went wrong, something has failed.
+ * If anything went wrong in a lane, its failure count is not 0.
  */
 
 /**
@@ -52,7 +52,7 @@ async function countLane(lane) {
       anyStatus: true,
     });
     if (!existsSync(reportFile)) return failedLane(`no report (status ${status})`);
-    const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')));
+    const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')), lane.name);
     if (status !== 0 && counts.failed === 0) {
       addFailure(counts, 'the whole lane', `vitest exited with ${status}`);
     }
@@ -62,7 +62,7 @@ async function countLane(lane) {
   }
 }
 
-/** The core; with --all it cuts the power more often. All the rest takes a slow processor hours: `npm run test:vm`. */
+/** The core; with --all more power cuts. The other files take a slow processor hours: `npm run test:vm`. */
 async function countVmLane() {
   const cuts = process.env.STACKSHIM_TEST_FULL === '1' ? ['--power-cuts=3'] : [];
   const options = parseVmOptions(['--core', ...cuts]);
@@ -74,7 +74,7 @@ async function countVmLane() {
   }
 }
 
-/** Every base and stack, from an empty store, counts as one test. */
+/** Builds every base and stack from an empty store; each counts as one test. */
 async function countStacksLane() {
   const counts = noTests();
   for (const { name, failure } of await makeStacks({})) {

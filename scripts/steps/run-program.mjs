@@ -1,4 +1,4 @@
-/** Starts programs for the scripts, with Node's own child processes: nothing is installed yet when they run. */
+/** Starts programs for the scripts with node:child_process: npm packages are not installed yet. */
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
@@ -9,7 +9,7 @@ const running = new Set();
 let stoppedBy;
 
 /**
- * Lets a signal end the running programs instead of this process: every step then fails and cleans up after itself.
+ * Makes a signal end the running programs instead of this process: every step then fails and cleans up.
  * @param {(signal: NodeJS.Signals) => void} onStop
  */
 export function stopProgramsOnSignals(onStop) {
@@ -22,7 +22,7 @@ export function stopProgramsOnSignals(onStop) {
 }
 
 /**
- * Does `work`; what it still runs after `limitMs` is ended, and nothing more is started for it.
+ * Runs `work`; after `limitMs` its programs are ended, and no more are started.
  * @template T
  * @param {number} limitMs
  * @param {() => Promise<T>} work
@@ -48,23 +48,22 @@ function stopPrograms(why, signal) {
   for (const child of running) child.kill(signal);
 }
 
-/** Whether a signal, or a time limit, has asked this process to stop. */
+/** Whether a signal or a time limit has asked this process to stop. */
 export const isStopping = () => stoppedBy !== undefined;
 
-/** Which of them. */
+/** The signal or limit. */
 export const whyStopping = () => stoppedBy;
 
-/** Folders that root's PATH may lack and that hold system programs all the same. */
+/** Folders of system programs that root's PATH may lack. */
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /**
- * Runs a program to its end. Rejects with a StepFailure when it cannot start or does not exit with 0.
+ * Runs a program. Rejects with a StepFailure if it cannot start or does not exit with 0.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean,
- *   onStart?: (child: import('node:child_process').ChildProcess) => void}} [options]
- *   `output`: all to stderr (default), each to its own stream, or kept and its end shown only on failure.
- *   `anyStatus`: an exit status other than 0 does not reject.
+ * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean, onStart?: (child:
+ * import('node:child_process').ChildProcess) => void}} [options] `output`: all to stderr (default), each to its own stream, or kept and its
+ * end shown only on failure. `anyStatus`: an exit status other than 0 does not reject.
  * @returns {Promise<{status: number, stdout: string, stderr: string}>}
  */
 export function runProgram(program, args, options = {}) {
@@ -111,7 +110,7 @@ export function runProgram(program, args, options = {}) {
 }
 
 /**
- * Where a program lies, undefined when there is none; the system's own folders count even when PATH lacks them.
+ * The path of a program; undefined if there is none. System folders count even if PATH lacks them.
  * @param {string} name
  * @returns {string | undefined}
  */

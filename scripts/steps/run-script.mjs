@@ -1,11 +1,11 @@
-/** Runs a script's main function and turns its end into an exit status. */
+/** Runs the main function of a script and exits with its status. */
 import { constants } from 'node:os';
 import { StepFailure } from './failure.mjs';
 import { stopProgramsOnSignals } from './run-program.mjs';
 
 /**
- * A failure ends the process with status 1 and a readable message; a signal with 128 + its number, once the step that it
- * stopped has cleaned up.
+ * A failure ends the process with status 1 and a readable message; a signal with 128 + its number, after the step that it stopped has
+ * cleaned up.
  * @param {() => Promise<number | undefined | void>} main resolves with the exit status; undefined is 0
  */
 export async function runScript(main) {

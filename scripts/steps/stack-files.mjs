@@ -1,11 +1,11 @@
-/** Files of a stack that come from npm: packed on the host, as no build reaches a registry. They land in the stack's folder `files/`. */
+/** Files of a stack that come from npm: downloaded on the host, because builds have no network, into `files/` of the stack's folder. */
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { StepFailure } from './failure.mjs';
 import { runProgram } from './run-program.mjs';
 
-/** Path in the package, name in `files/`. */
+/** The path in the package, and the name in `files/`. */
 const KEPT = [
   ['bin/node', 'node'],
   ['LICENSE', 'LICENSE'],
@@ -15,13 +15,13 @@ const KEPT = [
 export const needsStackFiles = (stackFolder) => existsSync(`${stackFolder}/package-lock.json`);
 
 /**
- * Installs what the folder's package-lock.json names, checked against its hashes. Does nothing when that is there already.
+ * Installs what the folder's package-lock.json names, checked against its hashes. Does nothing if that is already there.
  * @param {string} stackFolder one that needs files
  */
 export async function fetchStackFiles(stackFolder) {
   const target = `${stackFolder}/files`;
   const lock = await readFile(`${stackFolder}/package-lock.json`, 'utf8');
-  // Written last, so that it stands for the rest.
+  // Written last, so that its existence means that all files exist.
   const done = `${target}/package-lock.json`;
   if (existsSync(done) && (await readFile(done, 'utf8')) === lock) return;
   const work = await mkdtemp(`${tmpdir()}/stackshim-files-`);
@@ -34,8 +34,8 @@ export async function fetchStackFiles(stackFolder) {
     const [name] = (await readdir(`${work}/node_modules`)).filter((one) => !one.startsWith('.'));
     if (name === undefined) {
       throw new StepFailure(
-        `fetch files of ${stackFolder}: none for ${process.arch}`,
-        'its package.json names packages for x64 and arm64',
+        `fetch files of ${stackFolder}: no package for ${process.arch}`,
+        'package.json in the folder must name packages for x64 and arm64',
       );
     }
     await rm(target, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** The stacks that lie in overlay/: bases first, and what each stands on. */
+/** The stacks in overlay/, bases first, and the base of each. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -7,7 +7,7 @@ import { projectRoot } from './paths.mjs';
  * @typedef {object} StackFolder
  * @property {string} name
  * @property {string} path
- * @property {string | undefined} base name of the base it stands on; undefined for a base itself
+ * @property {string | undefined} base the name of its base; undefined for a base itself
  */
 
 /** @returns {readonly StackFolder[]} every base, then every stack, by name */

@@ -1,4 +1,4 @@
-/** A store for trying stacks in: its own root and run folder, its own policy, the set-up's runtime. */
+/** A store for trial builds of stacks: its own root and run folder, its own policy, the set-up's runtime. */
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -18,7 +18,7 @@ import { runProgram } from './run-program.mjs';
  * @property {string} root
  * @property {string} folder for other files; removed at the end
  * @property {Record<string, string>} env
- * @property {() => Promise<void>} close unmounts what is mounted in its run folder and removes all but a root that was given
+ * @property {() => Promise<void>} close unmounts everything in its run folder, and removes everything except a root that the caller named
  */
 
 /**
@@ -27,7 +27,7 @@ import { runProgram } from './run-program.mjs';
  */
 export async function openStackStore(givenRoot) {
   const folder = await mkdtemp('/var/tmp/stackshim-stacks-');
-  // A container's root, which the host does not know, must pass through to its root filesystem.
+  // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
   await chmod(folder, 0o711);
   const root = givenRoot ?? `${folder}/lib`;
   const run = `${folder}/run`;
@@ -35,7 +35,7 @@ export async function openStackStore(givenRoot) {
   for (const path of [root, run, `${root}/runtimes`]) await mkdir(path, { recursive: true });
   await chmod(root, 0o711);
   await linkRuntime(`${root}/runtimes/runc`);
-  // A stack asks for this template by its label; the default policy allows only `default`.
+  // A stack requests this template with a label; the default policy allows only `default`.
   await writeFile(policy, JSON.stringify({ allow: { bundles: ['default', 'fuse'] } }));
   return {
     root,
@@ -55,13 +55,13 @@ async function linkRuntime(link) {
 }
 
 /**
- * Layers, and volumes that wait for a task.
+ * Layers and idle volumes.
  * @param {string} folder
  */
 async function unmountAllBelow(folder) {
   const table = await readFile('/proc/self/mountinfo', 'utf8');
   const mounted = table.split('\n').map((line) => line.split(' ')[4] ?? '');
-  // Last first: a mount may lie below, or on, another one.
+  // Last first: a mount may lie below or on another one.
   for (const place of mounted.filter((one) => one.startsWith(`${folder}/`)).reverse()) {
     await runProgram('umount', [place], { output: 'capture', anyStatus: true });
   }

@@ -5,8 +5,8 @@
  * @property {string} name
  * @property {import('./build-stack.mjs').BuiltStack} [built]
  * @property {number} [testSeconds]
- * @property {readonly string[]} [differences] files that a second build made otherwise; absent: not built twice
- * @property {string} [failure] the first thing that went wrong
+ * @property {readonly string[]} [differences] files that differ after a second build; absent: not built twice
+ * @property {string} [failure] the first error
  */
 
 const HEADER = ['stack', 'revision', 'own', 'shared', 'build', 'smoke', 'test', 'reproducible'];
@@ -38,7 +38,7 @@ export function formatReport(reports, seconds) {
 }
 
 /**
- * Bytes of all layers, those of a base counted once.
+ * Bytes of all layers; those of a base count once.
  * @param {readonly StackReport[]} reports
  */
 function sumSizes(reports) {

@@ -1,4 +1,4 @@
-/** Runs a stack's test program (test/stacks/) as a task and judges what it printed. */
+/** Runs a stack's test program (test/stacks/) as a task and checks its output. */
 import { existsSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -7,7 +7,7 @@ import { runProgram } from './run-program.mjs';
 const TEXT = 'Zürich 東京 🚀';
 const NUMBERS = '30 4 8';
 
-/** What the payload, the clock of New York and each program's arithmetic must come to. */
+/** The expected values of the payload, the time in New York and each program's arithmetic. */
 const EXPECTED = {
   text: TEXT,
   length: 11,
@@ -22,7 +22,7 @@ const MOST_LINES = 12;
 
 const LIMITS = { memoryBytes: 512 * 1024 ** 2, cpus: 1 };
 
-/** `python-3.13` is tested by test/stacks/python: the versions of a language share a program. */
+/** test/stacks/python tests `python-3.13`: the versions of a language share a program. */
 const toLanguage = (/** @type {string} */ stack) => stack.replace(/-[\d.]+$/, '');
 
 /** @param {string} stack */
@@ -36,7 +36,7 @@ export const programFolder = (stack) => `${projectRoot}/test/stacks/${toLanguage
 export async function testStack(stack, { executable, env, tls }) {
   const folder = programFolder(stack);
   if (!existsSync(`${folder}/run`)) {
-    throw new StepFailure(`test ${stack}: it has no program`, `write ${folder}/run`);
+    throw new StepFailure(`test ${stack}: no test program`, `write ${folder}/run`);
   }
   const inputs = ['--code', folder, '--payload', `${TEXT}\n${NUMBERS}\n`];
   const authority = `type=bind,source=${tls.caFile},target=/run/test-ca.pem,readonly`;
@@ -63,13 +63,16 @@ export async function testStack(stack, { executable, env, tls }) {
   const printed = parse(stack, stdout);
   const problems = judge(stack, printed, tls.token);
   if (problems.length > 0) {
-    throw new StepFailure(`test ${stack}: ${problems.join('; ')}`, `its program is ${folder}`);
+    throw new StepFailure(
+      `test ${stack}: ${problems.join('; ')}`,
+      `see the test program in ${folder}`,
+    );
   }
   return printed;
 }
 
 /**
- * Runs what the stack runs when a task names no command, on an empty standard input: an interpreter reads its end and ends.
+ * Runs the stack's default command with empty standard input: an interpreter reads the end of input and exits.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -78,7 +81,7 @@ export async function testDefaultCommand(stack, options) {
 }
 
 /**
- * Looks for the shared libraries that each program and library in the stack is linked with.
+ * Checks the shared libraries of each program and library in the stack.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -89,7 +92,7 @@ export async function testPrograms(stack, options) {
 }
 
 /**
- * Loads all that the language's standard library has, or uses all that the stack's tools have, with the program `library` beside the others.
+ * Loads the language's whole standard library, or uses all tools of the stack, with the program `library` beside the others.
  * @param {string} stack
  * @param {{executable: string, env: Record<string, string>}} options
  */
@@ -104,7 +107,7 @@ export async function testLibrary(stack, options) {
  * @param {{executable: string, env: Record<string, string>}} options
  */
 async function runToEnd(what, args, { executable, env }) {
-  // The longest compiles some five hundred headers; two stacks may be built meanwhile.
+  // The longest compiles some five hundred headers, perhaps beside two builds.
   const run = ['run', '--timeout', '900s', ...args];
   const { status, stderr } = await runProgram(executable, run, {
     env,
@@ -126,7 +129,7 @@ function parse(stack, stdout) {
     return JSON.parse(stdout);
   } catch (error) {
     const shown = JSON.stringify(stdout.slice(0, 500));
-    throw new StepFailure(`test ${stack}: no line of JSON but ${shown}`, String(error));
+    throw new StepFailure(`test ${stack}: expected a line of JSON, not ${shown}`, String(error));
   }
 }
 
@@ -145,7 +148,7 @@ function judge(stack, printed, token) {
   if (version !== undefined && !`${printed.version}.`.startsWith(`${version}.`)) {
     problems.push(`version is ${printed.version}, not ${version}`);
   }
-  // Programs on a Java machine tell what that believes to have.
+  // Programs on a Java machine report what the machine detects.
   const { memoryBytes, cpus } = printed;
   if (cpus !== undefined && cpus !== LIMITS.cpus) problems.push(`it sees ${cpus} cpus, not 1`);
   if (typeof memoryBytes === 'number' && memoryBytes > LIMITS.memoryBytes) {

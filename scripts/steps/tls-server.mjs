@@ -1,4 +1,4 @@
-/** A web server on the loopback whose certificate a new authority of its own has signed: what stacks' test programs talk to. */
+/** A web server on loopback with a certificate of its own new authority, for the test programs of stacks. */
 import { createHash, randomUUID, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
@@ -11,7 +11,7 @@ import { runProgram } from './run-program.mjs';
  * @property {number} port
  * @property {string} caFile PEM of the authority that clients must be told to trust
  * @property {string} pin base64 sha256 of the server's public key
- * @property {string} token what every answer consists of; nobody can know it otherwise
+ * @property {string} token the content of every answer; a client can only know it from an answer
  * @property {() => Promise<void>} close ends every connection
  */
 
@@ -39,7 +39,7 @@ export async function startTlsServer(folder) {
   const token = randomUUID();
   const options = { key, cert: cert + authority };
   const listener = createServer(options, (_, answer) => answer.end(token));
-  // A client that refuses the certificate breaks off: that is its test, not our failure.
+  // A client that refuses the certificate disconnects: that is a result of its test, not a failure of the server.
   listener.on('tlsClientError', (_, socket) => socket.destroy());
   await new Promise((resolve) => listener.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = listener.address();

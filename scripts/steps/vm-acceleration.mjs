@@ -1,4 +1,4 @@
-/** Finds out whether this machine's processor can run a guest, by letting it begin to. */
+/** Finds out whether this machine's processor can run a guest, by starting one. */
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { StepFailure } from './failure.mjs';
@@ -18,14 +18,14 @@ export async function chooseAcceleration(system, folder) {
     note('KVM');
     return { args: hardware, isHardware: true };
   }
-  note('none: the processor is a program (TCG)');
-  // One level less of page tables, and no checks that cost a program each system call: about a sixth less work.
+  note('none: the processor is emulated (TCG)');
+  // Fewer levels of page tables, and no mitigations that slow down system calls: about a sixth less work.
   const software = ['-accel', 'tcg,thread=multi', '-cpu', 'max,-la57,-smap,-smep'];
   return { args: software, isHardware: false };
 }
 
 /**
- * A machine may have /dev/kvm and fail all the same, where it is itself a guest.
+ * A machine that is itself a guest may have a /dev/kvm that does not work.
  * @param {readonly string[]} args
  * @param {import('./vm-disks.mjs').SystemDisk} system
  * @param {string} folder
@@ -33,7 +33,7 @@ export async function chooseAcceleration(system, folder) {
 async function beginsToBoot(args, system, folder) {
   const log = `${folder}/probe.log`;
   const machine = ['-m', '512', '-display', 'none', '-nodefaults', '-no-user-config', '-no-reboot'];
-  // Without a root disk it panics at the end of its boot, and so ends.
+  // Without a root disk the kernel panics at the end of its boot, which ends the machine.
   const kernel = ['-kernel', system.kernel, '-append', 'console=ttyS0 panic=-1'];
   const probe = ['qemu-system-x86_64', ...args, ...machine, '-serial', `file:${log}`, ...kernel];
   try {
@@ -42,7 +42,7 @@ async function beginsToBoot(args, system, folder) {
       anyStatus: true,
     });
   } catch (error) {
-    // It may end by a signal of its own.
+    // The process may end by a signal.
     if (!(error instanceof StepFailure) || isStopping()) throw error;
   }
   try {

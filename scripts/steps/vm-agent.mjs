@@ -1,5 +1,5 @@
 /**
- * Runs inside a test VM: does what its host asks for over a serial port, one JSON object a line.
+ * Runs inside a test VM: executes what its host sends over a serial port, one JSON object per line.
  * In: `{id, program, args, cwd, env, timeoutMs}`. Out: `{ready}` once, then `{id, stream, text}` and at last `{id, status, signal}`.
  */
 import { spawn } from 'node:child_process';
@@ -8,7 +8,7 @@ import { release } from 'node:os';
 import { createInterface } from 'node:readline';
 
 const port = process.argv[2] ?? '';
-// The kernel lets only one open of it be.
+// The kernel allows only one open descriptor of the port.
 const channel = openSync(port, 'r+');
 
 /** @param {object} message */
@@ -41,7 +41,7 @@ function run({ id, program, args, cwd, env, timeoutMs }) {
   };
   child.on('error', (error) => end({ status: 127, signal: null, error: error.message }));
   child.on('exit', (status, signal) => {
-    // What it left behind may hold its pipes open: what was written until now is all that is waited for.
+    // A process that it left may hold its pipes open: only output written until now is awaited.
     const flush = setTimeout(() => end({ status, signal }), 2000);
     child.on('close', () => {
       clearTimeout(flush);

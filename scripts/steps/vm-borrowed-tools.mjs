@@ -1,4 +1,4 @@
-/** Lends a guest a newer Node and the host's EROFS tools, where its own are too old. */
+/** Copies a newer Node and the host's EROFS tools into a guest whose own are too old. */
 import { chmod, cp, mkdir, writeFile } from 'node:fs/promises';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
@@ -9,15 +9,15 @@ const nodeStack = `${projectRoot}/overlay/stacks/node-22`;
 const LENT = '/opt/host-tools';
 const erofsTools = ['mkfs.erofs', 'fsck.erofs', 'dump.erofs'];
 
-/** What the lent tools come from, to be hashed: another version of one is another disk. */
+/** The sources of these tools, to be hashed: a new version needs a new disk. */
 export const toolSources = () => [
   `${nodeStack}/package-lock.json`,
   ...erofsTools.flatMap((name) => findProgram(name) ?? []),
 ];
 
 /**
- * Node is the official build that the stack of that name is made of: it runs on any C library since 2.28. Each EROFS tool comes
- * with the host's C library and loader and is started through them.
+ * Node is the official build that the stack of that name uses: it runs with any C library since 2.28. Each EROFS tool comes with the
+ * host's C library and loader, and is started through the loader.
  * @param {string} root the guest's root filesystem
  */
 export async function lendTools(root) {
@@ -33,7 +33,8 @@ export async function lendTools(root) {
  */
 async function lendProgram(root, name) {
   const program = findProgram(name);
-  if (program === undefined) throw new StepFailure(`no ${name} here`, 'install erofs-utils');
+  if (program === undefined)
+    throw new StepFailure(`no ${name} on this host`, 'install erofs-utils');
   await cp(program, `${root}${LENT}/${name}`, { dereference: true });
   const { stdout } = await runProgram('ldd', [program], { output: 'capture' });
   let loader = '';

@@ -1,4 +1,4 @@
-/** The disks of a test VM: Debian (kept by content hash), this checkout, and the data that its installations write. */
+/** The disks of a test VM: Debian (cached by content hash), this checkout, and the data that its installations write. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import {
@@ -23,7 +23,7 @@ import { runProgram } from './run-program.mjs';
 import { lendTools, toolSources } from './vm-borrowed-tools.mjs';
 import { earlyGuestFiles, guestFiles, guestUnits } from './vm-guest-files.mjs';
 
-/** Everything that the test VM keeps between runs: kernels and disks that root boots, so nobody else may write there. */
+/** The cache between runs. Root boots its kernels and disks, so no other user may write to it. */
 export const vmCache = process.env.STACKSHIM_VM_CACHE ?? '/var/cache/stackshim/vm';
 
 const provisionScript = `${projectRoot}/scripts/provision-guest.sh`;
@@ -39,7 +39,7 @@ const STALE_MS = 24 * 3_600_000;
  */
 
 /**
- * The guest's Debian, made with mmdebstrap unless the same one is there already.
+ * The guest's Debian, made with mmdebstrap unless it is cached.
  * @param {import('./vm-guests.mjs').Guest} guest
  * @returns {Promise<SystemDisk>}
  */
@@ -56,7 +56,7 @@ export async function ensureSystemDisk(guest) {
   };
 }
 
-/** A folder for one run's files, on the cache's filesystem. Removes those of runs that were killed. */
+/** A folder for the files of one run, on the cache's filesystem. Removes those of killed runs. */
 export async function makeWorkFolder() {
   ensureOwnFolder(vmCache);
   for (const name of await readdir(vmCache)) {
@@ -65,7 +65,7 @@ export async function makeWorkFolder() {
     await rm(`${vmCache}/${name}`, { recursive: true, force: true });
   }
   const folder = await mkdtemp(`${vmCache}/work-${process.pid}-`);
-  // A container's root, which the host does not know, must pass through to its root filesystem.
+  // The root of a container, an unknown user on the host, must be able to pass through to its root filesystem.
   await chmod(folder, 0o711);
   return folder;
 }
@@ -117,16 +117,16 @@ async function bootstrap(guest, { root, early }) {
   const options = [
     '--variant=minbase',
     '--include=ca-certificates',
-    // Whoever cuts its power loses the disk: it is made again.
+    // After a power cut the disk is unusable: it is made again.
     '--dpkgopt=force-unsafe-io',
     `--customize-hook=sync-in ${early} /`,
     `--customize-hook=copy-in ${provisionScript} /tmp`,
     `--customize-hook=chroot "$1" sh ${inside} ${guest.packages.join(' ')}`,
     `--customize-hook=rm "$1${inside}"`,
   ];
-  // Its own caches and lists are of no use in there.
+  // apt's caches and lists have no use in a guest.
   const target = [guest.suite, root, ...(mirror === undefined ? [] : [mirror])];
-  // However it ends, its mounts go with the namespace.
+  // Its mounts end with the namespace, however it ends.
   const apart = ['--mount', '--propagation', 'private', 'mmdebstrap'];
   await runProgram('unshare', [...apart, ...options, ...target], { output: 'capture' });
 }
@@ -181,7 +181,7 @@ async function makeExt4(image, { size, label, root, features = [] }) {
 }
 
 /**
- * This checkout with what was installed and built, read-only.
+ * This checkout with installed packages and builds, read-only.
  * @param {string} image
  */
 export async function makeProjectDisk(image) {
@@ -190,9 +190,9 @@ export async function makeProjectDisk(image) {
 }
 
 /**
- * What the guest writes: ext4 with project quotas, seeded with an installation's root folder.
+ * The guest's writable data: ext4 with project quotas, with the root folder of an installation in it.
  * @param {string} image
- * @param {string} seed folder whose content it starts with
+ * @param {string} seed folder with its initial content
  */
 export async function makeDataDisk(image, seed) {
   const features = ['-O', 'quota,project', '-E', 'quotatype=prjquota'];

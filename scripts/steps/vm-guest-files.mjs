@@ -1,8 +1,8 @@
-/** Files of a test VM's own that make a Debian root filesystem boot, mount its disks and run the agent. */
+/** Files that make a Debian root filesystem boot as a test VM, mount its disks and run the agent. */
 
-/** Where things are in every guest. */
+/** Paths in every guest. */
 export const guestPaths = {
-  /** The checkout, writable: an overlay on the read-only disk. */
+  /** The writable checkout: an overlay on the read-only disk. */
   project: '/opt/stackshim',
   /** The channel to the host. */
   port: '/dev/virtio-ports/stackshim',
@@ -18,11 +18,11 @@ export const earlyGuestFiles = {
 
 /** @type {Readonly<Record<string, string>>} content by path */
 export const guestFiles = {
-  // Every start is a first one, as changes of the system disk are thrown away: without these, each would set the machine up.
+  // Every boot is a first boot, because changes of the system disk are discarded: without these files each would configure the machine.
   '/etc/machine-id': '57ac4e5b1d6b4a6e9d3c0c1f2a7b8e90\n',
   '/etc/.updated': '',
   '/var/.updated': '',
-  // A tmpfs at /tmp would take its memory from the tests'.
+  // A tmpfs at /tmp would use the tests' memory.
   '/etc/fstab': [
     'LABEL=system / ext4 defaults 0 0',
     'LABEL=data /data ext4 prjquota 0 0',
@@ -63,7 +63,7 @@ export const guestUnits = {
   'getty.target': '/dev/null',
   'systemd-networkd-wait-online.service': '/dev/null',
   'docker-registry.service': '/dev/null',
-  // Half of what a slow processor starts with.
+  // Services that need half of the boot time on a slow processor.
   'e2scrub_reap.service': '/dev/null',
   'modprobe@configfs.service': '/dev/null',
   'modprobe@drm.service': '/dev/null',

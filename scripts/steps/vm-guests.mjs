@@ -1,4 +1,4 @@
-/** The guests of the test VM: which Debian, which packages, and what comes from the host because its own is too old. */
+/** The guests of the test VM: their Debian release, their packages, and tools that come from the host because theirs are too old. */
 import { buildNeeds, testNeeds } from './host-needs.mjs';
 
 /**
@@ -10,7 +10,7 @@ import { buildNeeds, testNeeds } from './host-needs.mjs';
  * @property {boolean} borrowsTools whether Node and the EROFS tools are the host's
  */
 
-/** An init system, a kernel and what a minimal root filesystem lacks to run as a machine. */
+/** An init system, a kernel, and what a minimal root filesystem needs to run as a machine. */
 const machinePackages = [
   'systemd',
   'systemd-sysv',
@@ -25,7 +25,7 @@ const machinePackages = [
   'util-linux',
 ];
 
-/** Judges the Vagrantfile, on the host; 100 MB. */
+/** Checks the Vagrantfile on the host; 100 MB. */
 const onlyOnHost = ['vagrant'];
 
 const testPackages = [...buildNeeds, ...testNeeds]
@@ -45,7 +45,7 @@ export const guests = [
     name: 'debian-12',
     suite: 'bookworm',
     description: 'kernel 6.1: EROFS through loop devices, lowers in one option string, cgroup v2',
-    // Its Node is 18 and its mkfs.erofs takes no tar: those two are the host's, libstdc++ is for that Node. Nothing is built there.
+    // Its Node is 18 and its mkfs.erofs reads no tar: both come from the host, and libstdc++ is for that Node. Nothing is built there.
     packages: [
       ...machinePackages,
       'ca-certificates',

@@ -1,4 +1,4 @@
-/** One test VM that runs: started, told what to do, powered off or cut off. */
+/** A running test VM: started, given commands, powered off or cut off. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -13,7 +13,7 @@ import { guestPaths } from './vm-guest-files.mjs';
  * @typedef {object} RunOptions
  * @property {Record<string, string>} [env]
  * @property {string} [cwd] default: the checkout
- * @property {boolean} [show] whether the lines that it writes go to our stderr as they come
+ * @property {boolean} [show] whether its output lines go to stderr as they come
  * @property {(line: string) => boolean} [onLine] gets each line of its standard output as it comes; true keeps it from being shown
  * @property {number} [timeoutMs] it is killed after that; default: 10 minutes
  */
@@ -95,11 +95,11 @@ export async function startMachine({ system, disks, folder, acceleration, proces
  *   acceleration: readonly string[], processors: number, socket: string, consoleLog: string}} machine
  */
 function qemuCommand({ system, disks, acceleration, processors, socket, consoleLog }) {
-  // Pages are not cleared twice, and whoever waits for all processors to have passed a quiet state does not wait long.
+  // Do not clear pages twice, and shorten the kernel's RCU grace periods.
   const fast = 'mitigations=off init_on_alloc=0 rcupdate.rcu_expedited=1';
   const kernelArgs = `root=LABEL=system rw console=ttyS0 net.ifnames=0 quiet ${fast}`;
   const drives = [
-    // Its changes go to a temporary file that has no name.
+    // Changes go to a temporary file without a name.
     `file=${system.image},format=raw,if=virtio,snapshot=on`,
     ...disks.map(
       ({ file, readOnly }) =>
@@ -107,7 +107,7 @@ function qemuCommand({ system, disks, acceleration, processors, socket, consoleL
     ),
   ];
   return [
-    // It must not outlive us.
+    // The machine must not survive this process.
     ...['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...acceleration],
     ...[
       '-smp',
@@ -122,7 +122,7 @@ function qemuCommand({ system, disks, acceleration, processors, socket, consoleL
     ...['-no-reboot', '-serial', `file:${consoleLog}`, '-device', 'virtio-rng-pci'],
     ...['-kernel', system.kernel, '-initrd', system.initrd, '-append', kernelArgs],
     ...drives.flatMap((drive) => ['-drive', drive]),
-    // An interface, as every machine has one; nothing else is on its network.
+    // A network interface, as every machine has one, without a network.
     ...['-netdev', 'hubport,id=alone,hubid=0', '-device', 'virtio-net-pci,netdev=alone'],
     ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=port,path=${socket}`],
     ...['-device', `virtserialport,chardev=port,name=${guestPaths.port.split('/').pop()}`],
@@ -141,7 +141,7 @@ async function withDeadline(wanted, ms) {
   const late = new Promise((_, reject) => {
     const failure = new StepFailure(`the test VM did not answer within ${ms / 1000} s`, '');
     timer = setTimeout(() => reject(failure), ms);
-    // What is asked of a machine that has ended is never answered: that must not keep us from ending.
+    // A machine that has ended never answers: that must not keep this process from ending.
     timer.unref();
   });
   try {
@@ -187,7 +187,7 @@ function speak(connection) {
     lastId += 1;
     const id = lastId;
     const texts = { stdout: '', stderr: '' };
-    // The caller's context is not that of the connection's events.
+    // The caller's context differs from that of the connection's events.
     const sayLine = AsyncLocalStorage.bind((/** @type {string} */ line) => {
       if (show) say(line);
     });

@@ -2,13 +2,13 @@
 import { StepFailure } from './failure.mjs';
 import { note } from './report-step.mjs';
 
-/** How much must have been done for good before. */
+/** How much must be completed before the cut. */
 const ENOUGH = { grown: 2, generation: 2, task: 1 };
 const BUSY_MS = 1_500_000;
 
 /**
- * Resolves once the machine is off: to the last number of each kind that it had printed, which must still be there after.
- * What the guest had in its memory is lost, what it had given to its disk is not.
+ * Resolves, once the machine is off, to the last number of each kind that it printed; these must exist afterwards.
+ * The guest's memory is lost, what it wrote to its disk is not.
  * @param {import('./vm-machine.mjs').Machine} machine
  * @param {{builds: boolean}} options
  * @returns {Promise<Record<string, number>>}
@@ -36,13 +36,14 @@ export async function cutPowerWhileBusy(machine, { builds }) {
     });
     ended.then(
       ({ status, stderr }) => resolve(new Error(`ended with ${status}: ${stderr.slice(-2000)}`)),
-      // That it goes away afterwards is what is wanted.
+      // After that, the loss of the machine is intended.
       resolve,
     );
   });
   const how = await enough;
-  if (how instanceof Error) throw new StepFailure(`work until the power goes: ${how.message}`, '');
+  if (how instanceof Error)
+    throw new StepFailure(`work until the power is cut: ${how.message}`, '');
   await machine.cutPower();
-  note(`done for good before: ${JSON.stringify(done)}`);
+  note(`completed before the cut: ${JSON.stringify(done)}`);
   return done;
 }

@@ -1,9 +1,9 @@
 /**
- * What vitest inside a test VM says for its host to count: a line for each test and each file that has ended, as it comes. So what
- * was done is known though the run, or the guest, should never end.
+ * A vitest reporter inside a test VM: prints a line for each test and each file as it ends, for the host to count. The host thus knows
+ * the results so far even if the run or the guest never ends.
  */
 
-/** What such a line begins with, before its JSON; no other line does. */
+/** The prefix of such a line, before its JSON; no other line has it. */
 export const EVENT = '\u001e';
 
 /**

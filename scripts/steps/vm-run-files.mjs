@@ -1,15 +1,15 @@
-/** Runs test files inside a test VM and counts what they did, as it comes. */
+/** Runs test files inside a test VM and counts their results as they arrive. */
 import { addFailure } from './counts.mjs';
 import { note } from './report-step.mjs';
 import { EVENT } from './vm-reporter.mjs';
 
 /** @typedef {import('./counts.mjs').Counts} Counts */
 
-/** The limit of the whole run ends it sooner. */
+/** The limit of the whole run ends it earlier. */
 const RUN_MS = 12 * 3_600_000;
 
 /**
- * Adds to `counts`, also when the machine ends first: a file that did not come to its end counts as a failure, by its name.
+ * Adds to `counts`, even if the machine ends first: a file that did not complete counts as a failure with its name.
  * @param {import('./vm-machine.mjs').Machine} machine
  * @param {{files: readonly string[], env: Record<string, string>, scale: number, counts: Counts}} options
  */
@@ -39,9 +39,10 @@ export async function runFiles(machine, { files, env, scale, counts }) {
       note(end);
     }
   } finally {
+    const why = end === '' ? 'did not complete' : `did not complete: ${end}`;
     for (const file of tally.left) {
-      addFailure(counts, file, `not run to its end ${end}`.trimEnd());
-      note(`not run to its end: ${file} ${end}`);
+      addFailure(counts, file, why);
+      note(`${file} ${why}`);
     }
   }
 }
@@ -65,7 +66,7 @@ function startTally(files, counts) {
       const { file } = event;
       if (!('test' in event)) {
         left.delete(file);
-        // One that could not be loaded, or whose hooks failed, has no failed test of its own.
+        // A file that cannot be loaded, or whose hooks fail, has no failed test of its own.
         if (event.hasFailed && !failed.has(file)) {
           addFailure(counts, file, event.said);
           failed.add(file);

@@ -1,4 +1,4 @@
-/** Runs test files in test VMs: prepares what they need on the host, boots the guests side by side, and counts. */
+/** Runs test files in test VMs: prepares them on the host, boots the guests in parallel, and counts. */
 import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { addFailure, noTests } from './counts.mjs';
@@ -18,10 +18,10 @@ import { afterPowerCut, chooseVmFiles } from './vm-tests.mjs';
 
 /** @typedef {import('./counts.mjs').Counts} Counts */
 
-/** A program for a processor: about twenty times slower than the machine, more where others work beside. */
+/** An emulated processor is about twenty times slower than the machine, more beside other load. */
 const SLOW = { scale: 20, bootMs: 600_000 };
 const FAST = { scale: 2, bootMs: 120_000 };
-/** The core must leave the other lanes of an hour's CI their time; all the files take a slow processor hours. */
+/** The core must leave time for the other lanes in an hour of CI; all files take a slow processor hours. */
 const CORE_LIMIT_MS = 30 * 60_000;
 const LIMIT_MS = 12 * 3_600_000;
 
@@ -40,7 +40,7 @@ export async function testInVms(options) {
       const project = `${work}/project.img`;
       await reportStep('disk with this checkout', () => makeProjectDisk(project));
       const stacks = reportStep('stacks that the guests start with', buildStacks);
-      // Some tests outside of the core want two.
+      // Some tests outside of the core need two.
       const share = Math.floor(availableParallelism() / chosen.length);
       const processors = Math.max(core ? 1 : 2, share);
       const runs = chosen.map((guest) => {
@@ -56,7 +56,7 @@ export async function testInVms(options) {
 }
 
 /**
- * Whatever fails in one guest, the others go on.
+ * A failure in one guest does not stop the others.
  * @param {import('./vm-guests.mjs').Guest} guest
  * @param {GuestOptions} options
  * @param {Counts} counts
@@ -112,7 +112,7 @@ function planParts(guest, { core, runtimes, files: asked, powerCuts }) {
 }
 
 /**
- * Takes each part off `parts` once it is done.
+ * Removes each part from `parts` when it is done.
  * @param {import('./vm-guests.mjs').Guest} guest
  * @param {GuestOptions & {parts: Part[], counts: Counts}} options
  */

@@ -1,4 +1,4 @@
-/** The root folder that a guest starts with: stacks built here, where Debian's archive can be reached, and the set-up's runtime. */
+/** The root folder of a new guest: stacks built here, where Debian's archive is reachable, and the set-up's runtime. */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { ensureOwnFolder } from './own-folder.mjs';
@@ -28,7 +28,7 @@ export async function makeSeed(guest, { store, folder }) {
     await mkdir(`${seed}/${name}`, { recursive: true });
     await chmod(`${seed}/${name}`, mode);
   }
-  // Hard links: a disk's content is read from it, nothing is written.
+  // Hard links: the content is only read, to make a disk of it.
   const sources = kept.map((name) => `${store}/${name}`);
   await runProgram('cp', ['-al', ...sources, `${seed}/root/`], { output: 'capture' });
   const runtimes = `${installationRoot}/runtimes`;
@@ -39,7 +39,7 @@ export async function makeSeed(guest, { store, folder }) {
 }
 
 /**
- * Builds the stacks that guests start with; one whose folder has not changed is not built again.
+ * Builds the stacks of new guests; a stack with an unchanged folder is not built again.
  * @returns {Promise<string>} the root folder that has them
  */
 export async function buildStacks() {

@@ -1,25 +1,25 @@
-/** Which test files run in a test VM, in which guest, and why some do not. */
+/** Which test files run in which guest, and why some do not. */
 import { existsSync, readdirSync } from 'node:fs';
 import { StepFailure } from './failure.mjs';
 import { projectRoot } from './paths.mjs';
 
-/** Lanes whose files run inside; those of `vm` run nowhere else. */
+/** Lanes whose files run in guests; files of `vm` run only there. */
 const insideLanes = ['integration', 'e2e', 'security', 'vm'];
 
-/** Files that no guest runs, by name. */
+/** Files that run in no guest, by name. */
 const onlyOnHost = {
   'integration/setup.test.ts': "needs Debian's archive",
-  'integration/vagrantfile.test.ts': 'judges a file, with a program of 100 MB',
-  'integration/build.test.ts': 'compiles; no kernel is asked anything',
-  'integration/docs-examples.test.ts': 'compiles; no kernel is asked anything',
+  'integration/vagrantfile.test.ts': 'checks one file, with a program of 100 MB',
+  'integration/build.test.ts': 'compiles; does not depend on the kernel',
+  'integration/docs-examples.test.ts': 'compiles; does not depend on the kernel',
   'integration/exchange-others.test.ts':
-    "compares with Docker and Podman's storage, which the full lanes on the host do",
-  'security/battery-docker.full.test.ts':
-    'compares with Docker, which the full lanes on the host do',
+    'compares with Docker and Podman, as the full lanes on the host do',
+  'security/battery-docker.full.test.ts': 'compares with Docker, as the full lanes on the host do',
+  'e2e/run-gvisor.test.ts': 'no guest has runsc',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };
 
-/** Files that a guest with lent tools does not run: it builds nothing. */
+/** Files that do not run in a guest with borrowed tools: it cannot build. */
 const onlyWithBuilder = [
   'integration/images-build',
   'integration/images-update',
@@ -32,11 +32,11 @@ const onlyWithBuilder = [
   'e2e/doctor',
   'vm/quickstart',
   'vm/update-service',
-  // Its probes are compiled.
+  // The probes must be compiled.
   'security/battery',
 ];
 
-/** What no runtime has a part in, or only one that runs a smoke command: with runc alone. */
+/** Files without a runtime, or only with a smoke command: they run only with runc. */
 const onlyWithRunc = [
   'integration/exchange-',
   'integration/images-',
@@ -56,8 +56,8 @@ const onlyWithRunc = [
 ];
 
 /**
- * What CI has a quarter of an hour for, where the processor is a program and a test takes it two to three seconds. First what
- * kernel, cgroups and runtime decide together: that runs in each guest on each runtime.
+ * What CI has time for in a quarter of an hour on an emulated processor, where a test takes two to three seconds. First what depends on
+ * kernel, cgroups and runtime together: it runs in each guest with each runtime.
  */
 const coreEverywhere = [
   'e2e/run-limits.test.ts',
@@ -65,10 +65,10 @@ const coreEverywhere = [
   'security/isolation.test.ts',
 ];
 
-/** Then what is the same for both runtimes: with runc alone, and where it says most, or where there is time left. */
+/** Then what does not depend on the runtime: only with runc, in the guest where it shows most or where there is time. */
 const coreOnce = {
   'debian-13': [
-    // Project quotas, units of the newer systemd; and this guest's power is cut, as it can build meanwhile.
+    // Project quotas and newer systemd units; this guest's power is cut, because it can build meanwhile.
     'e2e/disk-quota.vm.test.ts',
     'vm/machine.test.ts',
     'vm/quickstart.test.ts',
@@ -106,7 +106,7 @@ export function chooseVmFiles(guest, { runtime, core, asked }) {
  */
 const beginsWith = (file, names) => names.some((name) => file.startsWith(name));
 
-/** The one that judges what a power cut left: it has a run of its own. */
+/** The file that checks the state after a power cut: it runs separately. */
 export const afterPowerCut = 'vm/after-power-cut.test.ts';
 
 /** @param {string} lane */
@@ -120,7 +120,7 @@ function listLane(lane) {
 }
 
 /**
- * A name that matches nothing would run, or leave out, nothing.
+ * A name without a match would run, or leave out, nothing.
  * @param {readonly string[]} names
  * @param {readonly string[]} all
  */

@@ -10,32 +10,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
 import type { Fd } from '../sys/system.ts';
 
-const CGROUPS_PATH = /^\/stackshim-[A-Za-z0-9_.-]+(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)*$/;
-const SHARED_PARENT = /^\/[^/]+(?:\/tenant-[^/]+)?$/;
-
-/** The folder of a cgroup in one hierarchy. Throws ERR_STACKSHIM_INTERNAL for any other path: no caller builds one. */
-export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): string {
-  if (!CGROUPS_PATH.test(cgroupsPath)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      `cgroup path ${JSON.stringify(cgroupsPath)}: not of the form /stackshim-…/…`,
-    );
-  }
-  return hierarchyRoot + cgroupsPath;
-}
-
-/** Whether a path names a parent that several tasks share: an installation's, or a tenant's. */
-export function isSharedParent(cgroupsPath: string): boolean {
-  return SHARED_PARENT.test(cgroupsPath);
-}
-
-/** For a cgroup that may be removed at any moment: what `ask` returns; undefined when the cgroup, or its file, does not exist. */
+/** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
 export function unlessGone<T>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -92,7 +73,10 @@ export function scaleCount(count: number | null, divisor: number): number | null
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
 
-/** Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if there is none. */
+/**
+ * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
+ * there is none.
+ */
 export function limitSockets(directory: string | undefined, bytes: number): void {
   if (directory === undefined) return;
   try {

@@ -2,10 +2,8 @@
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
-  cgroupDirectory,
   childNames,
   existingDirectories,
-  isSharedParent,
   limitSockets,
   listTreeProcesses,
   parseCount,
@@ -13,6 +11,7 @@ import {
   removeTrees,
   scaleCount,
 } from './cgroup-files.ts';
+import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {

@@ -3,16 +3,15 @@ import { dirname } from 'node:path';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
-  cgroupDirectory,
   childNames,
   existingDirectories,
-  isSharedParent,
   listTreeProcesses,
   parseCount,
   parseKeyed,
   removeTrees,
   scaleCount,
 } from './cgroup-files.ts';
+import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 
 export interface CgroupV2Options {
   /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */

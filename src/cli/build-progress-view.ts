@@ -1,17 +1,17 @@
-/** The progress of a build on stderr: lines for a log; on a terminal one line that is written over. */
-import type { BuildProgress } from '../images/build-progress.ts';
+/** Shows the progress of a build on stderr: lines in a log, one line that is overwritten on a terminal. */
+import type { BuildProgress } from '../exchange/progress.ts';
 import { formatBytes } from './format-quantities.ts';
 import { shorten } from './format-table.ts';
 import { toPrintable } from './printable.ts';
 
 export interface BuildProgressView {
-  /** `label`: whose progress it is, where that of several comes. */
+  /** `label` names the build if the view shows several. */
   onProgress(progress: BuildProgress, label?: string): void;
-  /** Takes the line that is written over away; a second call does nothing. */
+  /** Clears the line that is overwritten; a second call does nothing. */
   close(): void;
 }
 
-/** The part of a stream that a view writes to: `process.stderr`, or a test's. */
+/** The part of a stream that a view uses: `process.stderr`, or a test's stream. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -30,11 +30,11 @@ export function openBuildProgress(stream: ProgressStream): BuildProgressView {
 function openLogView(stream: ProgressStream): BuildProgressView {
   return {
     onProgress(progress, label) {
-      const begin = toBegin(label);
-      if (progress.kind === 'step') stream.write(`- ${begin}${toPrintable(progress.text)}\n`);
+      const prefix = toPrefix(label);
+      if (progress.kind === 'step') stream.write(`- ${prefix}${toPrintable(progress.text)}\n`);
       else if (progress.kind === 'line' || progress.kind === 'warning') {
-        stream.write(`${INDENT}${begin}${toPrintable(progress.text)}\n`);
-      } else if (isDone(progress)) stream.write(`${INDENT}${begin}${describeLayer(progress)}\n`);
+        stream.write(`${INDENT}${prefix}${toPrintable(progress.text)}\n`);
+      } else if (isDone(progress)) stream.write(`${INDENT}${prefix}${describeLayer(progress)}\n`);
     },
     close: () => undefined,
   };
@@ -47,38 +47,38 @@ function openTerminalView(stream: ProgressStream): BuildProgressView {
     open = false;
   };
   const overwrite = (text: string) => {
-    // One cell is left free: a line that fills the terminal wraps, and could not be written over.
-    // A serial line, or a terminal that a program made, may not know its width: it says 0.
+    // Leave one cell free: a line that fills the terminal wraps, and could not be overwritten. A serial line, or a terminal made by a
+    // program, may report a width of 0 because it does not know it.
     const room = (stream.columns || DEFAULT_COLUMNS) - 1;
     stream.write(`${CLEAR_LINE}${shorten(`${INDENT}${toPrintable(text)}`, room)}`);
     open = true;
   };
   return {
     onProgress(progress, label) {
-      const begin = toBegin(label);
-      if (progress.kind === 'line') return overwrite(`${begin}${progress.text}`);
+      const prefix = toPrefix(label);
+      if (progress.kind === 'line') return overwrite(`${prefix}${progress.text}`);
       if (progress.kind === 'layer' && !isDone(progress)) {
-        return overwrite(`${begin}${toBar(progress)} ${describeLayer(progress)}`);
+        return overwrite(`${prefix}${toBar(progress)} ${describeLayer(progress)}`);
       }
       close();
-      stream.write(toLine(progress, begin));
+      stream.write(toLine(progress, prefix));
     },
     close,
   };
 }
 
-function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, begin: string): string {
+function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, prefix: string): string {
   switch (progress.kind) {
     case 'step':
-      return `- ${begin}${toPrintable(progress.text)}\n`;
+      return `- ${prefix}${toPrintable(progress.text)}\n`;
     case 'warning':
-      return `${INDENT}${begin}${toPrintable(progress.text)}\n`;
+      return `${INDENT}${prefix}${toPrintable(progress.text)}\n`;
     case 'layer':
-      return `${INDENT}${begin}${describeLayer(progress)}\n`;
+      return `${INDENT}${prefix}${describeLayer(progress)}\n`;
   }
 }
 
-const toBegin = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
+const toPrefix = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
 
 type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
 

@@ -1,11 +1,11 @@
-/** Signals that this process gets: those that ask it to end what it does, and those that mean something to a task's program alone. */
+/** Handles the signals that this process gets: those that ask it to end, and those that it forwards to the task's program. */
 
 import { constants } from 'node:os';
 import { signalDisposition } from '../sys/ask-process.ts';
-import { heededSignals, signalProcess } from '../sys/processes.ts';
+import { signalProcess, unignoredSignals } from '../sys/processes.ts';
 import type { TaskEvent } from '../task/events.ts';
 
-/** Those that would end this process, and leave what it has begun behind. KILL cannot be caught; PIPE is noticed by a write. */
+/** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
   'SIGINT',
   'SIGTERM',
@@ -19,24 +19,24 @@ const STOP_SIGNALS = [
 ] as const;
 
 export interface StopSignals {
-  /** For `runTask`. */
+  /** Options for `runTask`. */
   readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
-  /** The first signal that came. */
+  /** The first signal that arrived. */
   received(): NodeJS.Signals | undefined;
-  /** The reader of this process's output has gone: stops at once, as SIGPIPE would. */
-  readerGone(): void;
-  /** Gives the signals back their usual meaning. */
+  /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
+  onReaderGone(): void;
+  /** Restores the usual meaning of the signals. */
   close(): void;
 }
 
 export interface StopSignalsOptions {
-  /** Aborts with the signal's name as the reason: a task is then sent the same. */
+  /** Abort with the signal's name as the reason: a task then gets the same signal. */
   readonly byName?: boolean;
   /** Called with the first signal. */
   readonly onStop?: (signal: NodeJS.Signals) => void;
 }
 
-/** A signal that was ignored when this process began, as nohup(1) and a shell's background jobs have it, stays ignored. */
+/** Listens for the signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. */
 export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
@@ -46,20 +46,20 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     first ??= signal;
     if (!isFirst) return kill.abort();
     onStop?.(signal);
-    // TERM is how services are stopped: it begins with the task's own stop signal.
+    // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const heard = heededSignals(STOP_SIGNALS);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(STOP_SIGNALS);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     signals: { signal: stop.signal, killSignal: kill.signal },
     received: () => first,
-    readerGone() {
+    onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }
@@ -67,35 +67,35 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
 export interface SignalForwarder {
-  /** To be told of every event of the task: signals go to its first process while that runs. */
+  /** Call it with every event of the task: signals go to the task's first process while that runs. */
   onEvent(event: TaskEvent): void;
-  /** Gives the signals back their usual meaning. */
+  /** Restores the usual meaning of the signals. */
   close(): void;
 }
 
 /**
- * A signal that the task's first process has no handler for is dropped, as the kernel does with those from inside; so is one for a
- * process that does not let itself be asked.
+ * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
+ * signal for a process that does not answer.
  */
 export function forwardSignals(): SignalForwarder {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
-    // That took time: the task may have ended.
+    // The task may have ended during this time.
     if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
   };
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const heard = heededSignals(FORWARDED);
-  for (const signal of heard) process.on(signal, onSignal);
+  const watched = unignoredSignals(FORWARDED);
+  for (const signal of watched) process.on(signal, onSignal);
   return {
     onEvent(event) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
     close: () => {
-      for (const signal of heard) process.off(signal, onSignal);
+      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }

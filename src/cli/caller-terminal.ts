@@ -1,4 +1,4 @@
-/** The terminal that `run -t` was started on: raw while the task has it, and always given back as it was. */
+/** The terminal on which `run -t` was started: in raw mode while the task has it, and always restored. */
 import { isatty } from 'node:tty';
 import { StackshimError } from '../core/errors.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
@@ -7,17 +7,17 @@ import type { WindowSize } from '../sys/system.ts';
 import type { TaskTerminal } from '../task/streams/terminal-streams.ts';
 
 export interface CallerTerminal {
-  /** Undefined where none of the standard streams is a terminal. */
+  /** Undefined if none of the standard streams is a terminal. */
   readonly task: TaskTerminal | undefined;
-  /** A second call does nothing. */
+  /** Restores the terminal. A second call does nothing. */
   restore(): void;
 }
 
 const STDIN = 0;
-/** Where what the task writes is seen comes first. */
+/** Standard output first: that is where the task's output is displayed. */
 const STANDARD_FDS = [1, STDIN, 2] as const;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID when input is to come from something that is no terminal. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal. */
 export function openCallerTerminal(options: { readonly interactive: boolean }): CallerTerminal {
   const { interactive } = options;
   if (interactive && !isatty(STDIN)) {
@@ -30,10 +30,10 @@ export function openCallerTerminal(options: { readonly interactive: boolean }): 
       },
     );
   }
-  let giveBack = interactive ? makeTerminalRaw(STDIN) : undefined;
+  let restoreMode = interactive ? makeTerminalRaw(STDIN) : undefined;
   const restore = () => {
-    giveBack?.();
-    giveBack = undefined;
+    restoreMode?.();
+    restoreMode = undefined;
   };
   process.once('exit', restore);
   const fd = STANDARD_FDS.find((candidate) => isatty(candidate));

@@ -1,15 +1,15 @@
-/** The whole command line: every command and its help, and whatever is wrong with a line. */
+/** The whole command line: defines every command and its help, and reports errors in a line. */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
+import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
 import { toLostOutput } from './descriptor-sink.ts';
-import { defineRun, type RunAction } from './run-command.ts';
 import { toUsageError } from './usage-error.ts';
 
 const STDOUT = 1;
@@ -30,7 +30,7 @@ export function defineCommands(executeRun: RunAction): Command {
   return program;
 }
 
-/** Help and the version. Throws where they are lost: commander ends right after. */
+/** Writes help and version. Throws if they cannot be written, because commander ends right after. */
 function writeHelp(text: string): void {
   const bytes = Buffer.from(text);
   try {
@@ -41,8 +41,8 @@ function writeHelp(text: string): void {
 }
 
 /**
- * Carries out what `args` ask for. Rejects with a {@link StackshimError} that names the command. False when help stands in for a
- * missing command: it is printed already.
+ * Runs the command that `args` name. Rejects with a {@link StackshimError} that names the command. Resolves to false if help was printed in
+ * place of a missing command.
  */
 export async function carryOut(program: Command, args: readonly string[]): Promise<boolean> {
   const called = program.commands.find((command) => command.name() === args[0])?.name();

@@ -1,11 +1,11 @@
-/** `completion`, for people, and `complete`, which its script calls at each press of the key. */
+/** `completion`, for users, and `complete`, which its script calls at each completion. */
 import type { Command } from 'commander';
 
-/** For bash; where nothing is suggested it goes on to names of files. */
+/** For bash. Without suggestions, bash completes file names. */
 const SCRIPT = `_stackshim() {
   local IFS=$'\\n' words=() word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
-    # Bash parts an option and its value at the sign.
+    # Bash splits an option and its value at the equals sign.
     [ "$word" = = ] || words+=("$word")
   done
   COMPREPLY=($("\${COMP_WORDS[0]}" complete -- "\${words[@]}" 2>/dev/null))

@@ -1,8 +1,12 @@
-/** Commands that carry stacks between machines, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines the commands that move stacks between machines. Their code is loaded when they are called. */
 import type { Command } from 'commander';
-import type { ExchangeCommandOptions, RegistryCommandOptions } from './exchange-stacks.ts';
-import { JSON_FLAG } from './json-option.ts';
-import type { LoadCommandOptions, SaveCommandOptions } from './save-and-load.ts';
+import type { LoadCommandOptions } from './commands/load.ts';
+import type { SaveCommandOptions } from './commands/save.ts';
+import {
+  type ExchangeCommandOptions,
+  JSON_FLAG,
+  type RegistryCommandOptions,
+} from './shared-options.ts';
 
 const SMOKE_FLAG = [
   '--smoke <command>',
@@ -26,8 +30,8 @@ export function defineStackExchange(stack: Command): void {
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
     .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
-      const { importStackFrom } = await import('./exchange-stacks.ts');
-      await importStackFrom(name, reference, options);
+      const { stackImport } = await import('./commands/stack-import.ts');
+      await stackImport(name, reference, options);
     });
   stack
     .command('export')
@@ -36,8 +40,8 @@ export function defineStackExchange(stack: Command): void {
     .argument('<file>', 'the archive; - for standard output')
     .option(...JSON_FLAG)
     .action(async (name: string, file: string, options: ExchangeCommandOptions) => {
-      const { exportStackTo } = await import('./exchange-stacks.ts');
-      await exportStackTo(name, file, options);
+      const { stackExport } = await import('./commands/stack-export.ts');
+      await stackExport(name, file, options);
     });
   stack
     .command('push')
@@ -48,8 +52,8 @@ export function defineStackExchange(stack: Command): void {
     .option(...AUTH_FLAG)
     .option(...JSON_FLAG)
     .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
-      const { pushStackTo } = await import('./exchange-stacks.ts');
-      await pushStackTo(name, reference, options);
+      const { stackPush } = await import('./commands/stack-push.ts');
+      await stackPush(name, reference, options);
     });
   stack
     .command('commit')
@@ -59,8 +63,8 @@ export function defineStackExchange(stack: Command): void {
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
     .action(async (task: string, name: string, options: ExchangeCommandOptions) => {
-      const { commitTaskAs } = await import('./exchange-stacks.ts');
-      await commitTaskAs(task, name, options);
+      const { stackCommit } = await import('./commands/stack-commit.ts');
+      await stackCommit(task, name, options);
     });
 }
 
@@ -74,8 +78,8 @@ export function defineExchangeCommands(program: Command): void {
     .option('--have <file>', 'ids of layers that the other machine has, from its load --list')
     .option(...JSON_FLAG)
     .action(async (file: string, stacks: readonly string[], options: SaveCommandOptions) => {
-      const { saveStacksTo } = await import('./save-and-load.ts');
-      await saveStacksTo(file, stacks, options);
+      const { save } = await import('./commands/save.ts');
+      await save(file, stacks, options);
     });
   program
     .command('load')
@@ -88,7 +92,7 @@ export function defineExchangeCommands(program: Command): void {
     )
     .option(...JSON_FLAG)
     .action(async (file: string | undefined, options: LoadCommandOptions) => {
-      const { loadStacksFrom } = await import('./save-and-load.ts');
-      await loadStacksFrom(file, options);
+      const { load } = await import('./commands/load.ts');
+      await load(file, options);
     });
 }

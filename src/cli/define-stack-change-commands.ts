@@ -1,11 +1,11 @@
-/** The `stack` commands that follow a stack through its revisions. What carries them out is loaded when it is called for. */
+/** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { UpdateCommandOptions } from './update-stacks-command.ts';
+import type { UpdateCommandOptions } from './commands/stack-update.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
-/** Adds them to the command `stack`. */
+/** Adds the commands to `stack`. */
 export function defineStackChangeCommands(stack: Command): void {
   defineLooks(stack);
   defineMoves(stack);
@@ -19,8 +19,8 @@ function defineLooks(stack: Command): void {
     .argument(...NAME)
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {
-      const { showHistory } = await import('./show-stack-history.ts');
-      await showHistory(name, options);
+      const { stackHistory } = await import('./commands/stack-history.ts');
+      await stackHistory(name, options);
     });
   stack
     .command('diff')
@@ -37,8 +37,8 @@ function defineLooks(stack: Command): void {
         to: string | undefined,
         options: JsonOption & { readonly files?: boolean },
       ) => {
-        const { showDiff } = await import('./show-stack-diff.ts');
-        await showDiff(name, { ...options, from, to });
+        const { stackDiff } = await import('./commands/stack-diff.ts');
+        await stackDiff(name, { ...options, from, to });
       },
     );
   stack
@@ -50,8 +50,8 @@ function defineLooks(stack: Command): void {
         .default('dot'),
     )
     .action(async (options: { readonly format: 'dot' | 'svg' | 'json' }) => {
-      const { showGraph } = await import('./show-stack-graph.ts');
-      await showGraph(options);
+      const { stackGraph } = await import('./commands/stack-graph.ts');
+      await stackGraph(options);
     });
 }
 
@@ -63,8 +63,8 @@ function defineMoves(stack: Command): void {
     .option('--to <n>', 'revision (default: the one that was current before)')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
-      const { rollBack } = await import('./move-stacks.ts');
-      await rollBack(name, options);
+      const { stackRollback } = await import('./commands/stack-rollback.ts');
+      await stackRollback(name, options);
     });
   stack
     .command('update')
@@ -76,8 +76,8 @@ function defineMoves(stack: Command): void {
     .option('--keep <k>', 'remove all but the newest K revisions of each')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: UpdateCommandOptions) => {
-      const { updateNamed } = await import('./update-stacks-command.ts');
-      await updateNamed(names, options);
+      const { stackUpdate } = await import('./commands/stack-update.ts');
+      await stackUpdate(names, options);
     });
   stack
     .command('rm')
@@ -85,8 +85,8 @@ function defineMoves(stack: Command): void {
     .argument('<name...>', 'names of stacks')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
-      const { remove } = await import('./move-stacks.ts');
-      await remove(names, options);
+      const { stackRm } = await import('./commands/stack-rm.ts');
+      await stackRm(names, options);
     });
 }
 
@@ -100,8 +100,8 @@ function defineReleases(stack: Command): void {
     .argument('<file>', 'JSON with a revision or image digest for each stack')
     .option(...JSON_FLAG)
     .action(async (file: string, options: JsonOption) => {
-      const { applyReleaseFile } = await import('./move-stacks.ts');
-      await applyReleaseFile(file, options);
+      const { stackReleaseApply } = await import('./commands/stack-release.ts');
+      await stackReleaseApply(file, options);
     });
   release
     .command('rollback')
@@ -109,8 +109,8 @@ function defineReleases(stack: Command): void {
     .option('--to <n>', 'the revisions of generation N')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly to?: string }) => {
-      const { rollBackRelease } = await import('./move-stacks.ts');
-      await rollBackRelease(options);
+      const { stackReleaseRollback } = await import('./commands/stack-release.ts');
+      await stackReleaseRollback(options);
     });
   release
     .command('ls')
@@ -118,7 +118,7 @@ function defineReleases(stack: Command): void {
     .option('--limit <n>', 'how many', '20')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly limit: string }) => {
-      const { showReleases } = await import('./show-stack-history.ts');
-      await showReleases(options);
+      const { stackReleaseLs } = await import('./commands/stack-release.ts');
+      await stackReleaseLs(options);
     });
 }

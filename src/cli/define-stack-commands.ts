@@ -1,9 +1,9 @@
-/** The `stack` commands, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines the `stack` commands. Their code is loaded when they are called. */
 import type { Command } from 'commander';
-import type { BuildCommandOptions } from './build-stack-command.ts';
+import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');
@@ -14,16 +14,16 @@ export function defineStackCommands(program: Command): void {
     .option('--if-changed', 'do nothing if neither the folder nor its base has changed')
     .option(...JSON_FLAG)
     .action(async (directory: string, options: BuildCommandOptions) => {
-      const { buildStackFrom } = await import('./build-stack-command.ts');
-      await buildStackFrom(directory, options);
+      const { stackBuild } = await import('./commands/stack-build.ts');
+      await stackBuild(directory, options);
     });
   stack
     .command('ls')
     .description('list stacks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showStacks } = await import('./show-stacks.ts');
-      await showStacks(options);
+      const { stackLs } = await import('./commands/stack-ls.ts');
+      await stackLs(options);
     });
   stack
     .command('show')
@@ -31,8 +31,8 @@ export function defineStackCommands(program: Command): void {
     .argument('<name>', 'name of a stack')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption) => {
-      const { showOneStack } = await import('./show-stacks.ts');
-      await showOneStack(name, options);
+      const { stackShow } = await import('./commands/stack-show.ts');
+      await stackShow(name, options);
     });
   defineStackChangeCommands(stack);
   defineStackExchange(stack);

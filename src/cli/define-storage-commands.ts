@@ -1,8 +1,8 @@
-/** `verify`, `migrate`, `gc` and `df`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `verify`, `migrate`, `gc` and `df`. Their code is loaded when they are called. */
 import type { Command } from 'commander';
-import type { CollectCommandOptions } from './free-space.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { MigrateCommandOptions } from './migrate-stored.ts';
+import type { CollectCommandOptions } from './commands/gc.ts';
+import type { MigrateCommandOptions } from './commands/migrate.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineStorageCommands(program: Command): void {
   program
@@ -11,8 +11,8 @@ export function defineStorageCommands(program: Command): void {
     .argument('[name...]', 'check only what these stacks need')
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: JsonOption) => {
-      const { verifyStored } = await import('./verify-stored.ts');
-      process.exitCode = await verifyStored(names, options);
+      const { verify } = await import('./commands/verify.ts');
+      process.exitCode = await verify(names, options);
     });
   program
     .command('migrate')
@@ -20,8 +20,8 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be done, and change nothing')
     .option(...JSON_FLAG)
     .action(async (options: MigrateCommandOptions) => {
-      const { migrateStored } = await import('./migrate-stored.ts');
-      process.exitCode = await migrateStored(options);
+      const { migrate } = await import('./commands/migrate.ts');
+      process.exitCode = await migrate(options);
     });
   program
     .command('gc')
@@ -33,15 +33,15 @@ export function defineStorageCommands(program: Command): void {
     .option('--dry-run', 'show what would be removed, and remove nothing')
     .option(...JSON_FLAG)
     .action(async (options: CollectCommandOptions) => {
-      const { freeSpace } = await import('./free-space.ts');
-      process.exitCode = await freeSpace(options);
+      const { gc } = await import('./commands/gc.ts');
+      process.exitCode = await gc(options);
     });
   program
     .command('df')
     .description('show the disk space of stacks, builds and tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiskUsage } = await import('./show-disk-usage.ts');
-      await showDiskUsage(options);
+      const { df } = await import('./commands/df.ts');
+      await df(options);
     });
 }

@@ -1,8 +1,8 @@
-/** `ps`, `kill`, `reap` and `doctor`, as commander takes them. What carries them out is loaded when it is called for. */
+/** Defines `ps`, `kill`, `reap` and `doctor`. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
-import type { KillCommandOptions } from './end-tasks.ts';
-import { JSON_FLAG, type JsonOption } from './json-option.ts';
-import type { ReapCommandOptions } from './reap-abandoned.ts';
+import type { KillCommandOptions } from './commands/kill.ts';
+import type { ReapCommandOptions } from './commands/reap.ts';
+import { JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
   program
@@ -10,8 +10,8 @@ export function defineTaskCommands(program: Command): void {
     .description('list tasks')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showTasks } = await import('./show-tasks.ts');
-      process.exitCode = await showTasks(options);
+      const { ps } = await import('./commands/ps.ts');
+      process.exitCode = await ps(options);
     });
   program
     .command('kill')
@@ -19,8 +19,8 @@ export function defineTaskCommands(program: Command): void {
     .argument('<id...>', 'ids of tasks')
     .option('--stop-timeout <duration>', 'time between the stop signal and KILL', '10s')
     .action(async (ids: readonly string[], options: KillCommandOptions) => {
-      const { endTasks } = await import('./end-tasks.ts');
-      process.exitCode = await endTasks(ids, options);
+      const { kill } = await import('./commands/kill.ts');
+      process.exitCode = await kill(ids, options);
     });
   program
     .command('reap')
@@ -33,15 +33,15 @@ export function defineTaskCommands(program: Command): void {
     )
     .option('--wait <id>', 'first wait up to 30 s for the owner of this task to end')
     .action(async (options: ReapCommandOptions) => {
-      const { reapAbandoned } = await import('./reap-abandoned.ts');
-      process.exitCode = await reapAbandoned(options);
+      const { reap } = await import('./commands/reap.ts');
+      process.exitCode = await reap(options);
     });
   program
     .command('doctor')
     .description('check what this host supports')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption) => {
-      const { showDiagnosis } = await import('./show-diagnosis.ts');
-      process.exitCode = await showDiagnosis(options);
+      const { doctor } = await import('./commands/doctor.ts');
+      process.exitCode = await doctor(options);
     });
 }

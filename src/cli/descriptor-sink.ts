@@ -1,6 +1,6 @@
 /**
- * This process's own output, written by descriptor: `process.stdout` costs the executable 6 to 11 ms to set up, which a task
- * that prints nothing need not pay, and neither need one that does. It also tells nobody of output that was lost.
+ * Writes this process's own output by descriptor. Setting up `process.stdout` costs the executable 6 to 11 ms, even for a task that prints
+ * nothing, and it does not report lost output.
  */
 import { errnoCodeOf, reasonOf, StackshimError } from '../core/errors.ts';
 import { writeFully } from '../sys/pipes.ts';
@@ -9,8 +9,8 @@ import type { OutputSink } from '../task/streams/output-sink.ts';
 const NAMES = ['standard input', 'standard output', 'standard error'];
 
 /**
- * A sink that writes on a thread of the pool. Its reader may go, as `head` does: then `onGone` is called once, and what comes later is
- * dropped. Whatever else keeps it from writing is thrown as one error that names the descriptor.
+ * A sink that writes on a thread of the pool. If its reader goes, as `head` does, `onGone` is called once and later output is dropped. Any
+ * other write error is thrown as one error that names the descriptor.
  */
 export function descriptorSink(fd: number, onGone: () => void = () => undefined): OutputSink {
   let gone = false;

@@ -1,4 +1,4 @@
-/** One task, its output on this terminal, its end as this process's exit status. */
+/** Runs one task with its output on this terminal; its end becomes this process's exit status. */
 import { openDoor } from '../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../task/result.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
@@ -16,17 +16,17 @@ export async function executeRun(
   rest: readonly string[],
   options: RunOptions,
 ): Promise<void> {
-  // `STACK -- COMMAND`: the dashes part the two, and are not the command.
+  // In `STACK -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = await toTaskInput(stack, command, options);
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
-  const stops = listenForStops({ byName: true, onStop: tellOfInterrupt });
-  const sinks = await openRunSinks(options, stops.readerGone);
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
   try {
-    const { result, remove, abandon } = await openDoor().runAndLeave(input, {
+    const { result, remove, close } = await openDoor().runAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
       onEvent(event) {
@@ -40,7 +40,7 @@ export async function executeRun(
     await sinks.finish(result);
     await reportUnlessPlain(result, { command, options });
     if (reaper !== undefined) {
-      if (await reaper.startReaper(result.id)) abandon();
+      if (await reaper.startReaper(result.id)) close();
       else await remove();
     }
     const lost = sinks.lost();
@@ -51,13 +51,13 @@ export async function executeRun(
     terminal?.restore();
     stops.close();
     forwarder.close();
-    // Data may still be waited for on it, which would keep this process.
+    // A pending read of standard input would keep this process alive.
     if (options.interactive) process.stdin.destroy();
   }
 }
 
-/** Ctrl-C is a person's. */
-function tellOfInterrupt(signal: NodeJS.Signals): void {
+/** Only SIGINT comes from a person, by Ctrl-C. */
+function reportInterrupt(signal: NodeJS.Signals): void {
   if (signal !== 'SIGINT') return;
   writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
 }
@@ -68,7 +68,7 @@ async function openTerminal(options: RunOptions) {
   return openCallerTerminal({ interactive: options.interactive === true });
 }
 
-/** Of a task that ended by itself, and is gone, there is nothing to say. */
+/** Says nothing about a task that ended by itself and is removed. */
 async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
   const { error, removed, verdict } = result;
   if (error === null && removed && ENDED_BY_ITSELF.includes(verdict)) return;

@@ -1,13 +1,13 @@
-/** Exit statuses: `run` follows docker, every other command has 0 ok, 1 failed, 2 invalid, 3 not found, 4 conflict or busy. */
+/** Exit statuses: `run` follows docker; every other command has 0 ok, 1 failed, 2 invalid, 3 not found, 4 conflict or busy. */
 import { constants } from 'node:os';
 import type { ErrorKind } from '../core/error-codes.ts';
 import type { StackshimError } from '../core/errors.ts';
 import type { TaskResult } from '../task/result.ts';
 
-/** `run` when stackshim itself fails, usage errors included. */
+/** The status of `run` if stackshim itself fails, usage errors included. */
 export const SHIM_FAILED = 125;
 export const USAGE_ERROR = 2;
-/** A pipe was closed before everything was written to it: the status of a program that SIGPIPE has ended. */
+/** The status of a program that SIGPIPE ended: a pipe was closed before everything was written to it. */
 export const READER_GONE = 128 + constants.signals.SIGPIPE;
 
 const NOT_EXECUTABLE = 126;
@@ -26,7 +26,7 @@ const statuses: Readonly<Record<ErrorKind, number>> = {
   internal: 1,
 };
 
-/** For every command but `run`. */
+/** For every command except `run`. */
 export const statusOfError = (error: Pick<StackshimError, 'kind'>): number => statuses[error.kind];
 
 /** @param stopSignal The signal that made `run` cancel the task. */

@@ -1,12 +1,12 @@
-/** Sizes and times in the units that people read. Pure. */
+/** Formats sizes and times in units for people. Pure. */
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
-/** Three digits at most before the unit: `812 B`, `1.5 KiB`, `63 MiB`. */
+/** Has at most three digits before the unit: `812 B`, `1.5 KiB`, `63 MiB`. */
 export function formatBytes(bytes: number): string {
   let unit = 0;
   let amount = bytes;
-  // What would round to 1024 belongs to the next unit.
+  // An amount that would round to 1024 belongs to the next unit.
   while (amount >= 1023.5 && unit < SIZE_UNITS.length - 1) {
     amount /= 1024;
     unit += 1;
@@ -21,7 +21,7 @@ const AGE_UNITS = [
   ['m', 60_000],
 ] as const;
 
-/** How long ago, in the largest whole unit: `4s`, `12m`, `3h`, `2d`. */
+/** An age in the largest whole unit: `4s`, `12m`, `3h`, `2d`. */
 export function formatAge(ageMs: number): string {
   const [unit, lengthMs] = AGE_UNITS.find(([, length]) => ageMs >= length) ?? ['s', 1000];
   return `${Math.max(0, Math.floor(ageMs / lengthMs))}${unit}`;

@@ -1,4 +1,4 @@
-/** Tables for people: a header, aligned columns, nothing that could steer a terminal. Pure. */
+/** Formats tables for people: a header and aligned columns, without characters that could control a terminal. Pure. */
 import { toPrintable } from './printable.ts';
 
 const GAP = '   ';
@@ -18,7 +18,7 @@ export function formatTable(
     .join('');
 }
 
-/** At most `length` characters; what is longer ends in `…`. */
+/** At most `length` characters; a longer text is cut and ends in `…`. */
 export function shorten(text: string, length: number): string {
   const characters = [...text];
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;

@@ -1,8 +1,8 @@
-/** The `stackshim` command: carries out what it was called for, turns whatever goes wrong into a message and an exit status. */
+/** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
+import type { RunAction } from './define-run.ts';
 import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
 import { reportError } from './printable.ts';
-import type { RunAction } from './run-command.ts';
 import { nameOptions, readRunLine } from './run-options.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
@@ -10,30 +10,30 @@ declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 const args = process.argv.slice(2);
 const isRun = args[0] === 'run';
 
-// Whatever is made here is its owner's to read and write: a umask may only keep others out.
+// Files that this process creates are only for their owner; a stricter umask of the caller stays.
 process.umask(process.umask() & 0o077);
 
-// A caller that ignores the ends of its children hands that on: the kernel would tell nobody how those of this process ended.
+// A caller that ignores SIGCHLD passes that on to this process; then the kernel would not report how children ended.
 process.on('SIGCHLD', () => undefined);
 
-// What nobody awaits must not end with the status of a task that failed.
+// An error that nobody awaits must not end this process with the status of a failed task.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error) => process.exit(statusOf(error)));
 }
 
 try {
-  await returnIfSentAway();
+  await returnToCallerDirectory();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
   else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
-  // All is written: to wait until the engine finds nothing left to do takes longer.
+  // Everything is written: waiting until the engine finds nothing left to do takes longer.
   if (isRun) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
 }
 
-/** By scripts/steps/leave-lost-directory.mjs, out of a working directory in which the engine does not start. */
-async function returnIfSentAway(): Promise<void> {
+/** Returns to the caller's directory, which scripts/steps/leave-lost-directory.mjs left because the engine does not start in it. */
+async function returnToCallerDirectory(): Promise<void> {
   if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
   const { returnToDirectory } = await import('./return-to-directory.ts');
   returnToDirectory();
@@ -44,9 +44,9 @@ async function executeRun(...line: Parameters<RunAction>): Promise<void> {
   await run.executeRun(...line);
 }
 
-/** Loaded by those that need it alone: a task must not wait for it. */
+/** Loaded only by lines that need commander: a task must not wait for it. */
 async function readByCommander(): Promise<boolean> {
-  // The executable is built to compile late, for a task's sake: builds, imports and watches have time to win by it.
+  // The executable is built to compile late, for the sake of tasks. Builds, imports and watches run long enough to gain from compiling.
   if (!isRun) Bun.unsafe.setJITPolicy(1);
   const { carryOut, defineCommands } = await import('./command-line.ts');
   return await carryOut(defineCommands(executeRun), args);

@@ -1,12 +1,12 @@
-/** Standard output of the commands that answer with text or JSON, and notes on stderr. Nothing printed here can steer a terminal. */
+/** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
 import { descriptorSink } from './descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
 
 const STDOUT = 1;
 
 /**
- * Resolves when standard output has taken everything. A reader that has gone, as `head` does, wanted no more: no error. Output that is
- * lost is one: ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
+ * Resolves when standard output has taken everything. A reader that has gone, as `head` does, is not an error. Output that cannot be written
+ * is: ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
  */
 export async function print(text: string): Promise<void> {
   await descriptorSink(STDOUT).write(Buffer.from(toPrintableLines(text)));
@@ -14,10 +14,10 @@ export async function print(text: string): Promise<void> {
 
 export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);
 
-/** The same in one line. */
+/** Prints JSON on one line. */
 export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);
 
-/** Lines for people on stderr, between those of a view of progress. */
+/** Prints lines for people on stderr, between those of a progress view. */
 export function printNote(text: string): void {
   process.stderr.write(toPrintableLines(text));
 }

@@ -1,15 +1,15 @@
-/** Text at a terminal: what may reach one, and how errors and messages are written there. */
+/** Makes text safe for a terminal, and writes errors and messages there. */
 import { writeSync } from 'node:fs';
 import type { ErrorJson } from '../core/errors.ts';
 
-/** Control characters (C0, C1), format characters (bidirectional overrides among them), separators of lines and paragraphs, unassigned ones. */
+/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const PLAIN = /^[\n\x20-\x7e]*$/;
 
-/** As one line: line breaks become visible escapes too. */
+/** For one line: line breaks become visible escapes, too. */
 export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
 
-/** Line breaks and tabs stay. */
+/** Keeps line breaks and tabs. */
 export const toPrintableLines = (text: string): string =>
   PLAIN.test(text)
     ? text
@@ -17,7 +17,7 @@ export const toPrintableLines = (text: string): string =>
         character === '\n' || character === '\t' ? character : toEscape(character),
       );
 
-/** JSON that a terminal can show: what JSON itself lets pass is escaped, and reads as the same value. */
+/** JSON that is safe on a terminal: characters that JSON allows are escaped where necessary, which does not change the value. */
 export function toJsonText(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, null, indent);
   if (PLAIN.test(text)) return text;
@@ -32,17 +32,17 @@ function toEscape(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
-/** A character beyond the first plane is two code units. */
+/** A character beyond the first plane consists of two code units. */
 const toJsonEscape = (character: string) =>
   Array.from(
     { length: character.length },
     (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
   ).join('');
 
-/** Written by descriptor: without what `process.stderr` costs. */
+/** The descriptor is written to directly, because loading `process.stderr` takes time. */
 const STDERR = 2;
 
-/** One line with the operation and its code, one with what to do. Names of strangers may be part of both. */
+/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
 function formatError(error: ErrorJson): string {
   return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
 }
@@ -60,14 +60,11 @@ export function reportLeftovers(task: {
   );
 }
 
-/**
- * Writes a message at once, nothing in it steers a terminal. It is for people, and where standard error does not take it there is
- * nobody left to tell: the exit status says the rest.
- */
+/** Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit status remains. */
 export function writeMessage(text: string): void {
   try {
     writeSync(STDERR, toPrintableLines(text));
   } catch {
-    // Standard error takes nothing.
+    // Standard error cannot be written.
   }
 }

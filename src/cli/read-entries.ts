@@ -1,4 +1,4 @@
-/** The environment and the labels that the options of `run` give a task. Loaded for lines that have such options. */
+/** Reads the environment and the labels that the options of `run` give a task. Loaded only for lines with such options. */
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import {
   type CallerEnv,
@@ -9,19 +9,19 @@ import {
 import { readBoundedFile } from '../sys/files.ts';
 import type { RunOptions } from './run-options.ts';
 
-/** scripts/steps/hide-variables.mjs makes the first letter of these a small one, so that Bun does not obey the variables. */
+/** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
 
-/** More than the kernel takes as an environment. */
+/** More than the kernel accepts as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
-/** Reads the env files. */
+/** Reads the entries, and the env files among them. */
 export const readEntries = ({ env, envFile, label }: RunOptions) => ({
   env: readEnvironment(env, envFile),
   labels: label === undefined ? undefined : parseLabelEntries(label),
 });
 
-/** Later files win over earlier ones, `--env` over all of them, as docker has it. */
+/** Later files override earlier ones, and `--env` overrides all files, as in docker. */
 function readEnvironment(
   entries: readonly string[] = [],
   files: readonly string[] = [],
@@ -34,8 +34,8 @@ function readEnvironment(
 }
 
 /**
- * The environment that this process was called with, under the names that the caller gave. For `--env NAME`, which takes the caller's value:
- * a task may well need `NODE_ENV`.
+ * The environment of this process under the names that the caller gave. `--env NAME` takes the caller's value, and a task may need
+ * `NODE_ENV`.
  */
 const callerEnvironment = (): CallerEnv =>
   Object.fromEntries(
@@ -47,7 +47,7 @@ const callerEnvironment = (): CallerEnv =>
 
 function readEnvFile(path: string): string {
   try {
-    // The caller names it, as `<(…)` does: a FIFO waits for its writer, as with any program.
+    // The caller names it, perhaps as `<(…)`: a FIFO waits for its writer, as with any program.
     const options = { maxBytes: MAX_ENV_FILE_BYTES, followLink: true, allowPipes: true };
     return readBoundedFile(path, options);
   } catch (error) {

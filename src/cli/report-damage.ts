@@ -1,12 +1,12 @@
-/** Stacks that could not be read, after those that could were told about. */
-import type { DamageListener } from '../stacks/current-stacks.ts';
+/** Collects the errors of stacks that could not be read, to report them after the readable ones. */
+import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import { statusOfError } from './exit-status.ts';
 import { reportError } from './printable.ts';
 
 export interface DamageReport {
   readonly listener: DamageListener;
-  /** Tells of each on stderr; the exit status becomes that of the first. */
-  tell(): void;
+  /** Prints each error on stderr and sets the exit status to that of the first one. */
+  report(): void;
 }
 
 export function collectDamage(): DamageReport {
@@ -15,7 +15,7 @@ export function collectDamage(): DamageReport {
     listener: (error, stack) => {
       errors.push({ ...error.toJSON(), message: `read stack ${stack}: ${error.message}` });
     },
-    tell() {
+    report() {
       for (const error of errors) reportError(error);
       const [first] = errors;
       if (first !== undefined) process.exitCode = statusOfError(first);

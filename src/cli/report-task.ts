@@ -1,4 +1,4 @@
-/** What is said of a task that did not simply end by itself. */
+/** Prints messages about a task that did not simply end by itself. */
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
 import { formatBytes } from './format-quantities.ts';
@@ -10,40 +10,41 @@ export interface Reported {
   readonly options: RunOptions;
 }
 
-const OPTIONS_FIRST = 'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
+const MISPLACED_OPTION_HINT =
+  'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
 type StopNote = (options: RunOptions, usage: Usage) => string;
 
-/** What is said of a task that stackshim or the kernel ended. */
+/** The messages for tasks that stackshim or the kernel ended. */
 const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
   timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
   cpu_time_exceeded: ({ cpuTime }) =>
     `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
   oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
     oomKills === 0 && socketPeakBytes !== null
-      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} beside its memory, more than${toLimit('', memory, 'it may')} (--memory)`
+      ? `was killed: its sockets held up to ${formatBytes(socketPeakBytes)} in addition to its memory, more than${toLimit('', memory, 'it may')} (--memory)`
       : `was killed: it ran out of memory${toLimit('at', memory)} (--memory)`,
   output_limited: ({ outputLimit }) =>
     `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
   disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
 };
 
-/** A limit as it was typed; one that the policy gave is not known here. */
+/** A limit as the user typed it; a limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {
   const limit = typed === undefined ? unknown : `${before} ${typed}`;
   return limit === '' ? '' : ` ${limit.trim()}`;
 }
 
-/** What its own output does not tell a person. With `--json` the object says it. */
+/** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
 export function reportFailure(result: TaskResult, { command, options }: Reported): void {
-  // Standard error may well be what nobody reads.
+  // Lost output may mean that nobody reads standard error either: do not block on it.
   if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {
     const { error } = result;
     const misplaced =
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
     if (error !== null)
-      reportError(nameOptions(misplaced ? { ...error, hint: OPTIONS_FIRST } : error));
+      reportError(nameOptions(misplaced ? { ...error, hint: MISPLACED_OPTION_HINT } : error));
     const note = stopNotes[result.verdict];
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);

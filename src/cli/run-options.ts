@@ -1,4 +1,4 @@
-/** The options of `run`: those of the table of a task's options, and the command line's own; and the way past commander for plain lines. */
+/** The options of `run`: those in the table of a task's options, and the command line's own. Reads plain lines without commander. */
 
 import type { ErrorJson } from '../core/errors.ts';
 import {
@@ -10,7 +10,7 @@ import {
 
 type Rows = typeof TASK_OPTIONS;
 
-/** Not of the task: where its environment is read from, and what becomes of its result. */
+/** Not part of the task: where its environment comes from, and where its result goes. */
 const OWN = {
   envFile: ['--env-file <file…>', 'read environment variables from a file'],
   rm: ['--rm', 'accepted as in docker; has no effect, because every task is removed'],
@@ -34,12 +34,12 @@ type ValueOf<S> = S extends `${string}…>`
     ? string
     : boolean;
 
-/** What a command line gives, by the names of its options: only that is set. */
+/** The values on a command line by option name; options that were not given are absent. */
 export type RunOptions = {
   readonly [S in Flags | (typeof OWN)[keyof typeof OWN][0] as KeyOf<S>]?: ValueOf<S>;
 };
 
-/** [flags, description]; a value in `<>` with `…` behind its name may be given more than once. */
+/** [flags, description]; a value in `<>` whose name ends in `…` may be given more than once. */
 export const RUN_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ...OPTION_ROWS.flatMap(([, { flags, help }]) =>
     flags === undefined ? [] : [[flags, help] as const],
@@ -47,13 +47,13 @@ export const RUN_OPTIONS: readonly (readonly [flags: string, description: string
   ...Object.values(OWN),
 ];
 
-/** `cpuShares`, as commander has it. */
+/** The name that commander uses: `cpuShares`. */
 export const keyOf = (flags: string): string =>
   (/--([a-z-]+)/.exec(flags)?.[1] ?? '').replace(/-(.)/g, (_, letter: string) =>
     letter.toUpperCase(),
   );
 
-/** The field of a task that an option gives; undefined for the command line's own. */
+/** The field of a task that an option sets; undefined for the command line's own options. */
 export function fieldOf(key: string): TaskField | undefined {
   if (Object.hasOwn(OWN, key)) return undefined;
   const row =
@@ -64,7 +64,7 @@ export function fieldOf(key: string): TaskField | undefined {
 
 export interface RunLine {
   readonly stack: string;
-  /** All that stands behind the stack. */
+  /** Everything after the stack. */
   readonly rest: readonly string[];
   readonly options: RunOptions;
 }
@@ -77,9 +77,9 @@ interface OptionForm {
 }
 
 /**
- * Reads what stands behind `run` without commander, which takes 2 ms to load and to read a line. Both read by the same table, and to the same
- * result. Undefined for whatever is not plain: a call for help, a mistake, a short option together with its
- * value or with others, `--` in front of the stack. commander reads those, or says what is wrong.
+ * Reads what follows `run` without commander, which takes 2 ms to load and to read a line. Both use the same table and give the same
+ * result. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others, `--` before the
+ * stack. commander reads those lines, or reports what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
   const options: Record<string, true | string | string[]> = {};
@@ -107,7 +107,7 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
   return undefined;
 }
 
-/** What is looked for here costs less than to take all the options apart first, of which a line has few. */
+/** A line has few options, so this search is cheaper than parsing the whole table first. */
 function findForm(name: string): OptionForm | undefined {
   for (const [flags] of RUN_OPTIONS) {
     if (!flags.includes(name)) continue;
@@ -123,15 +123,18 @@ const toForm = (flags: string): OptionForm => ({
   isRepeatable: flags.endsWith('…>'),
 });
 
-const OF_FIELDS = new Set([
+const FIELD_ERROR_CODES = new Set([
   'ERR_STACKSHIM_SPEC_INVALID',
   'ERR_STACKSHIM_SPEC_DENIED',
   'ERR_STACKSHIM_DISK_FULL',
 ]);
 
-/** An error about a task's field in the words of the command line: `--volume`, not `volumes[0]`. The same error where it is about no field, or about one that no option gives. */
+/**
+ * Replaces a task's field in an error by the option of the command line: `--volume`, not `volumes[0]`. Returns other errors unchanged:
+ * those about no field, or about a field without an option.
+ */
 export function nameOptions(error: ErrorJson): ErrorJson {
-  if (!OF_FIELDS.has(error.code)) return error;
+  if (!FIELD_ERROR_CODES.has(error.code)) return error;
   const [, field = '', rest = ''] = /^([a-zA-Z]+)(?:\[\d+\])?(.*)$/s.exec(error.message) ?? [];
   const option = toOption(field);
   return option === undefined ? error : { ...error, message: `${option}${rest}` };

@@ -1,4 +1,4 @@
-/** The files that `--result` and `--events` name: opened before the task is started, never in a place that the task can write to. */
+/** The files that `--result` and `--events` name: opened before the task starts, and never in a place that the task can write to. */
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
 import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
@@ -20,11 +20,11 @@ export interface ResultOutput {
   write(json: string): void;
 }
 
-/** Other users may read the file, since root may run tasks for them; the umask may narrow it. */
+/** Other users may read the file, because root may run tasks for them; the umask may narrow the mode. */
 const FILE_MODE = 0o644;
 const HINT = 'name a file in an existing folder to which you can write';
 
-/** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to then. */
+/** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to at the end. */
 export function openResult(path: string, options: RunOptions): ResultOutput {
   return writable(path, () => {
     const place = openPlace(path, options);
@@ -37,7 +37,7 @@ export function openResult(path: string, options: RunOptions): ResultOutput {
   });
 }
 
-/** A regular file is replaced now, by an empty one. */
+/** A regular file is replaced by an empty one now. */
 export const openEvents = (path: string, options: RunOptions): number =>
   writable(path, () => {
     const place = openPlace(path, options);

@@ -13,27 +13,27 @@ const STDOUT = 1;
 const STDERR = 2;
 
 export interface RunSinks {
-  /** For `runTask`. */
+  /** Options for `runTask`. */
   readonly streams: {
     readonly stdout?: OutputSink;
     readonly stderr?: OutputSink;
     readonly capture?: boolean;
   };
   onEvent(event: TaskEvent): void;
-  /** Output, events or a result that could not be written; the task itself has not noticed. */
+  /** The error if output, events or the result could not be written; the task itself does not notice. */
   lost(): StackshimError | undefined;
-  /** Writes the result where it was asked for, and waits until standard output has taken everything. */
+  /** Writes the result where it was requested, and waits until standard output has taken everything. */
   finish(result: TaskResult): Promise<void>;
 }
 
-/** Opens every file before a task is started: one that cannot be written must not cost a run. */
+/** Opens every file before the task starts: a file that cannot be written must not cost a run. */
 export async function openRunSinks(
   options: RunOptions,
   onReaderGone: () => void,
 ): Promise<RunSinks> {
   const { events, result } = await openOutputs(options);
   let lost: StackshimError | undefined;
-  // A task is not stopped for it, and would be if its output were not taken any more.
+  // A write error must not stop the task; so swallow it here and report it at the end.
   const watched = (fd: number): OutputSink => {
     const sink = descriptorSink(fd, onReaderGone);
     return {
@@ -61,7 +61,7 @@ export async function openRunSinks(
     lost: () => lost,
     async finish(record) {
       const json = `${toJsonText(record)}\n`;
-      // Before the result: it may go to the same place.
+      // Written before the result, which may go to the same place.
       if (options.json) await watched(STDOUT).write(Buffer.from(json));
       try {
         result?.write(json);
@@ -80,7 +80,7 @@ interface Outputs {
 
 async function openOutputs(options: RunOptions): Promise<Outputs> {
   const { events, result } = options;
-  // A task without such files need not wait for what opens them.
+  // Load the code for files only if there are any.
   if (events === undefined && result === undefined) return {};
   const { openEvents, openResult } = await import('./run-outputs.ts');
   return {
@@ -89,7 +89,7 @@ async function openOutputs(options: RunOptions): Promise<Outputs> {
   };
 }
 
-/** Chunks are bytes, not text: base64. */
+/** Encodes chunks in base64, because they are bytes and not text. */
 function toEventLine(event: TaskEvent): object {
   const time = new Date().toISOString();
   if (event.type !== 'output') return { time, ...event };

@@ -1,8 +1,8 @@
-/** What may stand next on a command line, for a shell that completes it. Pure. */
+/** Suggests the next word of a command line, for shell completion. Pure. */
 import type { Argument, Command, Option } from 'commander';
 import type { KnownNames } from '../door/known-names.ts';
 
-/** Arguments of the commands, by what they name; all others are files, or words of the user's own. */
+/** The kind of names that an argument takes; all other arguments are files or free text. */
 const NAMED: Readonly<Record<string, keyof KnownNames>> = {
   stack: 'stacks',
   name: 'stacks',
@@ -11,8 +11,8 @@ const NAMED: Readonly<Record<string, keyof KnownNames>> = {
 };
 
 /**
- * @param words All behind the program's name, up to the one that is being typed, which may be empty.
- * @returns What that word may become, in the order in which the help has it; nothing where a file's name may stand.
+ * @param words All words after the program's name, up to the one that is being typed, which may be empty.
+ * @returns The possible completions of that word, in the order of the help; empty where a file name may stand.
  */
 export function suggestWords(
   program: Command,
@@ -28,11 +28,11 @@ export function suggestWords(
 
 interface Place {
   readonly command: Command;
-  /** How many arguments stand before it. */
+  /** How many arguments come before it. */
   readonly index: number;
 }
 
-/** Undefined for the value of an option, and for what is a task's own. */
+/** Undefined for the value of an option, and for words of the task's command. */
 function findPlace(program: Command, before: readonly string[]): Place | undefined {
   let command = program;
   let index = 0;

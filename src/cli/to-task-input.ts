@@ -1,10 +1,10 @@
-/** The task input that the options of `run` make. */
+/** Builds the task input from the options of `run`. */
 import { resolve } from 'node:path';
 import type { TaskInput } from '../spec/task-input.ts';
 import { toAbsolute } from '../sys/paths.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
 
-/** Reads the env files; everything else is passed on as given, for the one parser to judge. */
+/** Reads the env files; passes everything else on unchanged, for the one parser to check. */
 export async function toTaskInput(
   stack: string,
   command: readonly string[],
@@ -22,13 +22,13 @@ export async function toTaskInput(
   };
 }
 
-/** What `--mount` and `--volume` say, relative sources resolved. */
+/** The values of `--mount` and `--volume`, with relative sources resolved. */
 export const toMounts = ({ mount, volume }: RunOptions) => ({
   mounts: mount?.map(fromHere),
   volumes: volume?.map((entry) => resolveHere(entry)),
 });
 
-/** A relative source begins with a dot, as docker has it: without one it would be the name of a volume. */
+/** A relative source begins with a dot, as in docker: without the dot it would name a volume. */
 const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
 
 const resolveHere = (source: string) =>

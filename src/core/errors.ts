@@ -3,7 +3,7 @@ import { type ErrorCode, type ErrorKind, errorCodes } from './error-codes.ts';
 
 export interface ErrorOptions {
   /** What to do about it, one sentence. Defaults to the registry's hint for the code. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
   /** JSON-safe facts for programs: paths, limits, names. */
   readonly details?: Readonly<Record<string, unknown>>;
@@ -73,6 +73,26 @@ export function errnoCodeOf(thrown: unknown): string | undefined {
     : undefined;
 }
 
+/** Whether `thrown` is a {@link StackshimError} with that code. */
+export const hasCode = (thrown: unknown, code: ErrorCode): thrown is StackshimError =>
+  thrown instanceof StackshimError && thrown.code === code;
+
+const MISSING = ['ENOENT'] as const;
+
+/**
+ * Returns what `act` returns; undefined if it fails with one of `codes`, which may be codes of system errors or of stackshim. Default: the
+ * codes that mean that the file does not exist.
+ */
+export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    const code = error instanceof StackshimError ? error.code : errnoCodeOf(error);
+    if (codes.includes(code ?? '')) return undefined;
+    throw error;
+  }
+}
+
 const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
 /** Whether the process or the host ran out of something. The file or program itself may be valid. */
@@ -96,11 +116,8 @@ export function toStackshimError(
   if (thrown instanceof StackshimError) return thrown;
   const isVague = code === 'ERR_STACKSHIM_INTERNAL' || code === 'ERR_STACKSHIM_SYSTEM';
   const known = isVague ? (codeOfErrno(errnoCodeOf(thrown)) ?? code) : code;
-  const hint = errnoCodeOf(thrown) === 'EROFS' ? { hint: READ_ONLY_HINT } : {};
-  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, {
-    cause: thrown,
-    ...hint,
-  });
+  const hint = errnoCodeOf(thrown) === 'EROFS' ? READ_ONLY_HINT : undefined;
+  return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, { cause: thrown, hint });
 }
 
 function codeOfErrno(errno: string | undefined): ErrorCode | undefined {

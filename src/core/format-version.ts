@@ -1,4 +1,4 @@
-/** Versions of stored formats: what a newer stackshim wrote is told from what is damaged. */
+/** Versions of stored formats: distinguishes files of a newer stackshim from damaged files. */
 import { StackshimError } from './errors.ts';
 import { isObject } from './read-fields.ts';
 
@@ -27,7 +27,7 @@ export function refuseNewer(path: string, value: unknown, { what, newest }: Stor
     'ERR_STACKSHIM_FORMAT_NEWER',
     `read ${what} ${path}: version ${version}${written}; stackshim ${PROGRAM_VERSION} reads up to version ${newest}`,
     {
-      details: { path, version, newest, ...(by === undefined ? {} : { writtenBy: by }) },
+      details: { path, version, newest, writtenBy: by },
       hint:
         by === undefined
           ? 'use the stackshim that wrote the file, or a newer one'

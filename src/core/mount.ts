@@ -20,6 +20,16 @@ export interface IdMaps {
   readonly gids: readonly IdMap[];
 }
 
+/** A file or folder of the host that the task sees, for the runtime to bind into the container. */
+export interface PreparedBind {
+  /** Host side. It is already read-only (if asked), nodev and nosuid there, where the task cannot undo it. */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** True for a device node, which must stay openable as a device. */
+  readonly isDevice?: boolean;
+}
+
 /** A read-only filesystem image for use as a lower directory of an overlay. */
 export type LayerSource =
   /** A layer that is already mounted. */

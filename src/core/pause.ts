@@ -1,4 +1,4 @@
-/** Waiting: for a time, for a turn of the event loop, for a free place. */
+/** Waits for a time, for a turn of the event loop, or for a free place. */
 
 /** Resolves after `ms` milliseconds. Loading `node:timers/promises` instead would cost the executable 0.4 ms for every task. */
 export const pause = (ms: number): Promise<void> =>
@@ -54,7 +54,10 @@ export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T>
 
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Calls `expired` once, any time `delayMs` from now: Node's own timers wrap around after 24.8 days. Returns the function that calls it off. */
+/**
+ * Calls `expired` once, after `delayMs`, which may be longer than the 24.8 days after which Node's own timers overflow. Returns a function
+ * that cancels the timer.
+ */
 export function startTimer(delayMs: number, expired: () => void): () => void {
   const endsAt = performance.now() + delayMs;
   let timer: NodeJS.Timeout;

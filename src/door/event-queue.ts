@@ -1,9 +1,9 @@
-/** Events between a task, which does not wait, and a reader that may be slow, or never come. */
+/** Holds events between a task, which does not wait, and a reader, which may be slow or absent. */
 import type { TaskEvent } from '../task/events.ts';
 import type { TaskEvents } from './task-handle.ts';
 
-const MOST_OUTPUT_BYTES = 1024 * 1024;
-/** What a chunk takes besides its bytes: chunks of one byte must not take more than large ones. */
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+/** The memory of a chunk in addition to its bytes: many chunks of one byte must not use more than a few large ones. */
 const CHUNK_OVERHEAD_BYTES = 256;
 
 const weightOf = (event: TaskEvent) =>
@@ -29,7 +29,7 @@ export class EventQueue implements TaskEvents {
       return;
     }
     const bytes = this.#heldBytes + weightOf(event);
-    if (event.type === 'output' && bytes > MOST_OUTPUT_BYTES) {
+    if (event.type === 'output' && bytes > MAX_OUTPUT_BYTES) {
       this.#lostBytes += event.chunk.length;
       return;
     }
@@ -37,7 +37,7 @@ export class EventQueue implements TaskEvents {
     this.#held.push(event);
   }
 
-  /** No event comes any more. */
+  /** Call it when no event follows. */
   end(): void {
     this.#hasEnded = true;
     for (const waiter of this.#waiters.splice(0)) waiter({ done: true, value: undefined });

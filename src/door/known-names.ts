@@ -1,9 +1,9 @@
-/** Names of stacks and tasks on this host, for a shell that completes a command line. */
+/** The names of stacks and tasks on this host, for shell completion. */
 import type { Layout } from '../core/layout.ts';
-import { readCurrentGeneration } from '../stacks/generations.ts';
+import { readCurrentGeneration } from '../store/stacks/generations.ts';
 import { listTaskIds } from '../task/records/read-record.ts';
 
-/** Each is looked up when it is asked for. */
+/** Each list is read when it is called. */
 export interface KnownNames {
   readonly stacks: () => readonly string[];
   readonly tasks: () => readonly string[];

@@ -6,6 +6,7 @@ import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import { type Opener, toStackName } from './open-stacks.ts';
 import type { Door } from './open-stackshim.ts';
 import type { StartedTask } from './start-task.ts';
+import { withContentSought } from './with-content-sought.ts';
 
 const OWNER_ENDS_WITHIN_MS = 30_000;
 const USUAL_STOP_TIMEOUT_MS = 10_000;
@@ -25,13 +26,13 @@ type HostMember = 'doctor' | 'knownNames';
 
 export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 
-/** @param named The folders as the caller named them. */
+/** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   ...taskMembers(open),
   ...storageMembers(open),
   async doctor() {
-    // Judges the folders as they are named.
-    const { diagnoseHost } = await import('../task/diagnose-host.ts');
+    // Judge the folders under the names that were given.
+    const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
     return await diagnoseHost(named);
   },
   async knownNames() {
@@ -45,7 +46,8 @@ function taskMembers(open: Opener): Pick<Door, TaskMember> {
   return {
     async start(input, options = {}) {
       const { startTask } = await import('./start-task.ts');
-      const started = await startTask(open(), input, options);
+      const start = () => startTask(open(), input, options);
+      const started = await withContentSought(open, options, start);
       own.set(started.handle.id, started);
       void started.over.then(() => own.delete(started.handle.id));
       return started.handle;
@@ -103,26 +105,26 @@ function taskMembers(open: Opener): Pick<Door, TaskMember> {
 const storageMembers = (open: Opener): Pick<Door, StorageMember> => ({
   async migrate(options = {}) {
     const { layout, system } = open.asRoot('migrate');
-    const { migrateStore } = await import('../images/migrate-store.ts');
+    const { migrateStore } = await import('../upkeep/migrate-store.ts');
     return await migrateStore(layout, { ...options, system });
   },
   async verify({ stacks, ...options } = {}) {
     const names = stacks?.map((name) => toStackName('verify', name));
     const { layout } = open.asRoot('verify');
-    const { verifyStore } = await import('../stacks/verify-store.ts');
-    return await verifyStore(layout, {
-      ...options,
-      ...(names === undefined ? {} : { stacks: names }),
-    });
+    const { verifyStore } = await import('../upkeep/verify-store.ts');
+    const { abortable } = await import('../exchange/abortable.ts');
+    const work = () =>
+      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
+    return await abortable('verify', options.signal, work);
   },
   async gc(options) {
     const installation = open.asRoot('collect garbage');
-    const { collectGarbage } = await import('../images/collect-garbage.ts');
+    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
     return await collectGarbage(installation, options);
   },
   async df() {
     const installation = open.asRoot('measure disk usage');
-    const { measureDiskUsage } = await import('../images/disk-usage.ts');
+    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
     return await measureDiskUsage(installation);
   },
 });

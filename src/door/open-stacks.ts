@@ -1,11 +1,11 @@
-/** `stacks` of the door. The code of each member is loaded when the member is called: a task needs none of it. */
+/** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
 import { parseStackReference } from '../spec/parse-command.ts';
 import type { Installation } from '../task/installation.ts';
 import type { Stacks } from './stacks.ts';
 
-/** How the door opens its installation. */
+/** Opens the installation of the door. */
 export interface Opener {
   (): Installation;
   /** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, before anything is touched. */
@@ -21,39 +21,40 @@ type Reading = 'list' | 'show' | 'history' | 'graph' | 'diff' | 'releases' | 'he
 const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async list(onDamage) {
     const { layout } = open.asRoot('list stacks');
-    const { listStacks } = await import('../stacks/list-stacks.ts');
-    return await listStacks(layout, onDamage);
+    const { listStacks } = await import('../store/stacks/list-stacks.ts');
+    return listStacks(layout, onDamage);
   },
   async show(name) {
-    const { layout } = open.asRoot('show stack');
-    const { showStack } = await import('../stacks/list-stacks.ts');
+    const { layout, system } = open.asRoot('show stack');
+    const { showStack } = await import('../store/stacks/list-stacks.ts');
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
     const { name: stack, ...pin } = parseStackReference(name, 'name');
-    return await showStack(layout, stack, pin);
+    return await seekingContent(layout, () => showStack(layout, stack, pin), { system });
   },
   async history(name) {
     const { layout } = open.asRoot('show history');
-    const { readStackHistory } = await import('../stacks/stack-history.ts');
+    const { readStackHistory } = await import('../store/stacks/stack-history.ts');
     return readStackHistory(layout, toStackName('show history of', name));
   },
   async graph(onDamage) {
     const { layout } = open.asRoot('draw stacks');
-    const { readStackGraph } = await import('../stacks/stack-graph.ts');
-    return await readStackGraph(layout, onDamage);
+    const { readStackGraph } = await import('../store/stacks/stack-graph.ts');
+    return readStackGraph(layout, onDamage);
   },
   async diff(name, range = {}) {
     const stack = toStackName('compare', name);
     const { layout, system } = open.asRoot('compare revisions');
-    const { diffStack } = await import('../images/diff-stack.ts');
+    const { diffStack } = await import('../store/diff/diff-stack.ts');
     return diffStack(layout, system, { ...range, stack });
   },
   async releases(most) {
     const { layout } = open.asRoot('list releases');
-    const { readReleases } = await import('../stacks/stack-history.ts');
+    const { readReleases } = await import('../store/stacks/stack-history.ts');
     return readReleases(layout, most);
   },
   async heldLayers() {
-    const { listHeldLayers } = await import('../images/exchange/load-stacks.ts');
-    return await listHeldLayers(open().layout);
+    const { listHeldLayers } = await import('../exchange/saves/load-stacks.ts');
+    return listHeldLayers(open().layout);
   },
 });
 
@@ -62,37 +63,39 @@ type Moving = 'build' | 'update' | 'rollback' | 'remove' | 'applyRelease' | 'rol
 const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
   async build(directory, options = {}) {
     const { layout, ...own } = await toBuilding(open.asRoot('build stack'));
-    const { buildStack } = await import('../images/build-stack.ts');
+    const { buildStack } = await import('../build/build-stack.ts');
     return await buildStack(layout, directory, { ...options, ...own });
   },
   async update({ names, ...options } = {}) {
     const stacks = names?.map((name) => toStackName('update', name));
     const { layout, ...own } = await toBuilding(open.asRoot('update stacks'));
-    const { updateStacks } = await import('../images/update-stacks.ts');
-    const chosen = stacks === undefined ? {} : { names: [...new Set(stacks)] };
-    return await updateStacks(layout, { ...options, ...own, ...chosen });
+    const { updateStacks } = await import('../build/update-stacks.ts');
+    const chosen = stacks === undefined ? undefined : [...new Set(stacks)];
+    return await updateStacks(layout, { ...options, ...own, names: chosen });
   },
   async rollback(name, target = {}) {
     const stack = toStackName('roll back', name);
     const { layout, system } = open.asRoot('roll back stack');
-    const { rollbackStack } = await import('../stacks/rollback.ts');
+    const { rollbackStack } = await import('../store/stacks/rollback.ts');
     return await rollbackStack(layout, system, { ...target, stack, now: new Date() });
   },
   async remove(given) {
     const names = given.map((name) => toStackName('remove', name));
     const { layout, system } = open.asRoot('remove stack');
-    const { removeStacks } = await import('../images/remove-stacks.ts');
+    const { removeStacks } = await import('../upkeep/remove-stacks.ts');
     return await removeStacks(layout, system, { names, now: new Date() });
   },
   async applyRelease(text, label) {
-    const { applyRelease, parseRelease } = await import('../stacks/release.ts');
+    const { applyRelease, parseRelease } = await import('../store/stacks/release.ts');
     const release = parseRelease(text, label);
     const { layout, system } = open.asRoot('apply release');
-    return await applyRelease(layout, system, { release, label, now: new Date() });
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
+    const apply = () => applyRelease(layout, system, { release, label, now: new Date() });
+    return await seekingContent(layout, apply, { system });
   },
   async rollbackRelease(target = {}) {
     const { layout, system } = open.asRoot('roll back release');
-    const { rollbackRelease } = await import('../stacks/release.ts');
+    const { rollbackRelease } = await import('../store/stacks/release.ts');
     return await rollbackRelease(layout, system, { ...target, now: new Date() });
   },
 });
@@ -103,52 +106,52 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   async importFrom(name, reference, options = {}) {
     const stack = toStackName('import stack', name);
     const { layout, ...own } = await toPublishing(open.asRoot('import stack'));
-    const { importStack } = await import('../images/exchange/import-stack.ts');
+    const { importStack } = await import('../exchange/import-stack.ts');
     return await importStack(layout, { ...options, ...own, stack, reference });
   },
   async exportTo(stack, file, options = {}) {
     const { layout, system } = open.asRoot('export stack');
-    const { exportStack } = await import('../images/exchange/export-stack.ts');
+    const { exportStack } = await import('../exchange/export-stack.ts');
     return await exportStack(layout, { ...options, system, stack, file });
   },
   async push(stack, reference, options = {}) {
     const { layout, system } = open.asRoot('push stack');
-    const { pushStack } = await import('../images/exchange/push-stack.ts');
+    const { pushStack } = await import('../exchange/push-stack.ts');
     return await pushStack(layout, { ...options, system, stack, reference });
   },
   async commit(task, name, options = {}) {
     const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];
     const { layout, ...own } = await toPublishing(open.asRoot('commit task'));
-    const { commitTask } = await import('../images/exchange/commit-task.ts');
+    const { commitTask } = await import('../exchange/commit-task.ts');
     return await commitTask(layout, { ...options, ...own, task: id, stack });
   },
   async save(stacks, options) {
     const { layout, system } = open.asRoot('save stacks');
-    const { saveStacks } = await import('../images/exchange/save-stacks.ts');
+    const { saveStacks } = await import('../exchange/saves/save-stacks.ts');
     return await saveStacks(layout, { ...options, system, stacks });
   },
   async load(options) {
     const { layout, ...own } = await toPublishing(open.asRoot('load stacks'));
-    const { loadStacks } = await import('../images/exchange/load-stacks.ts');
+    const { loadStacks } = await import('../exchange/saves/load-stacks.ts');
     return await loadStacks(layout, { ...options, ...own });
   },
 });
 
-/** What making an image of a stack's directory is given besides what its caller asks for. */
+/** The door's own options for building an image from a stack's directory. */
 async function toBuilding(installation: Installation) {
   const { builtSmokeTasks } = await import('./smoke-tasks.ts');
   const { layout, system } = installation;
   return { layout, system, runSmoke: builtSmokeTasks(installation) };
 }
 
-/** The same for images from elsewhere. */
+/** The door's own options for images from elsewhere. */
 async function toPublishing(installation: Installation) {
   const { smokeTasks } = await import('./smoke-tasks.ts');
   const { layout, system } = installation;
   return { layout, system, runSmoke: smokeTasks(installation) };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what cannot be a stack's name. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid stack name. */
 export function toStackName(operation: string, name: string): StackName {
   if (isStackName(name)) return name;
   throw new StackshimError(

@@ -1,6 +1,6 @@
 /**
- * The one door to an installation, of the library and of the command line. Its folders are resolved here, once. A plain run loads
- * nothing but the way of a task; the code of the other members is loaded when they are called.
+ * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
+ * only the code that runs a task; the code of other members is loaded when they are called.
  */
 import { StackshimError } from '../core/errors.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
@@ -37,7 +37,7 @@ const TASK_OPTIONS: Readonly<Record<keyof CallerOptions, true>> = {
   deadline: true,
 };
 
-/** Members whose code is loaded when one of them is called. */
+/** The members whose code is loaded at the first call of one of them. */
 const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   start: true,
   list: true,
@@ -76,24 +76,24 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   heldLayers: true,
 };
 
-/** The door with what the command line alone needs. */
+/** The door with members that only the command line needs. */
 export interface Door extends Stackshim {
-  /** `run` for a caller that carries out an asynchronous removal itself. */
+  /** Like `run`, for a caller that does the asynchronous removal itself. */
   runAndLeave(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask>;
-  /** Names on this host, for a shell that completes a command line; any user may ask. */
+  /** Names on this host, for shell completion; any user may ask. */
   knownNames(): Promise<KnownNames>;
 }
 
 /**
- * The installation that `options`, else the environment, names. Has no effect and looks at nothing: the first member that is called
- * resolves the folders, for all that follow. Throws ERR_STACKSHIM_SPEC_INVALID for an option that there is not.
+ * Opens the installation that `options` name; missing options come from the environment. Has no effect and reads nothing: the first member
+ * that is called resolves the folders for all later calls. Throws ERR_STACKSHIM_SPEC_INVALID for an unknown option.
  */
 export function openStackshim(options: LayoutOptions = {}): Stackshim {
   refuseUnknown(options, PLACE_OPTIONS);
   return openDoor(options);
 }
 
-/** `openStackshim(options).run(input, options)`, for a program that runs tasks and does nothing else. */
+/** `openStackshim(options).run(input, options)`, for a program that only runs tasks. */
 export async function runTask(input: TaskInput, given: RunTaskOptions = {}): Promise<TaskResult> {
   refuseUnknown(given, { ...PLACE_OPTIONS, ...TASK_OPTIONS });
   const { root, run, policy, ...options } = given;
@@ -116,10 +116,10 @@ export function openDoor(options: LayoutOptions = {}): Door {
   });
   return {
     ...others,
-    runAndLeave: async (input, own) => await runTaskAndLeave(open(), input, own),
+    runAndLeave: (input, own) => runSought(open, input, own),
     async run(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);
-      const { result, remove } = await runTaskAndLeave(open(), input, options);
+      const { result, remove } = await runSought(open, input, options);
       // Not awaited: never rejects; the `removed` event reports the outcome.
       if (input.remove === 'async') void remove();
       return result;
@@ -135,7 +135,25 @@ export function openDoor(options: LayoutOptions = {}): Door {
   };
 }
 
-/** Asynchronous functions of these names, which call those of what `load` resolves to. */
+/** Runs a task. If its stack is not found, tries again, because the task may name an image by a content digest that is not known yet. */
+async function runSought(
+  open: Opener,
+  input: TaskInput,
+  options: OwnTaskOptions,
+): Promise<EndedTask> {
+  const run = () => runTaskAndLeave(open(), input, options);
+  try {
+    return await run();
+  } catch (error) {
+    const isMissing =
+      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
+    if (!isMissing) throw error;
+    const { withContentSought } = await import('./with-content-sought.ts');
+    return await withContentSought(open, options, run);
+  }
+}
+
+/** Asynchronous functions with these names; each calls the function of its name in the object that `load` resolves to. */
 function loadedWhenCalled<T extends object>(
   names: Readonly<Record<keyof T, true>>,
   load: () => Promise<T>,
@@ -151,7 +169,7 @@ function loadedWhenCalled<T extends object>(
   return Object.fromEntries(Object.keys(names).map((name) => [name, memberOf(name)])) as T;
 }
 
-/** Throws ERR_STACKSHIM_NOT_ROOT that names the operation. */
+/** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, unless this user is root. */
 export function requireRoot(operation: string): void {
   if (process.geteuid?.() === 0) return;
   throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
@@ -159,13 +177,13 @@ export function requireRoot(operation: string): void {
 
 /** A misspelt `policy` or `origin` would silently give a task more than it may have. */
 function refuseUnknown(options: object, known: Readonly<Record<string, true>>): void {
-  const odd = Object.entries(options).find(
+  const unknown = Object.entries(options).find(
     ([name, value]) => value !== undefined && !Object.hasOwn(known, name),
   );
-  if (odd === undefined) return;
+  if (unknown === undefined) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read options: there is no option ${JSON.stringify(odd[0])}`,
-    { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: odd[0] } },
+    `read options: unknown option ${JSON.stringify(unknown[0])}`,
+    { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: unknown[0] } },
   );
 }

@@ -1,15 +1,12 @@
-/** Smoke commands of builds, updates and imports: real tasks of the same installation. */
-import type { SmokeOptions, SmokeRunner } from '../images/smoke.ts';
+/** Runs the smoke commands of builds, updates and imports as real tasks of the same installation. */
+import type { SmokeOptions, SmokeRunner } from '../exchange/smoke.ts';
 import type { Installation } from '../task/installation.ts';
 import { type OwnTaskOptions, runTaskAndLeave } from '../task/run-task.ts';
 
-/** Of images that come from elsewhere. */
+/** For images from elsewhere. */
 export const smokeTasks = (installation: Installation): SmokeRunner => runnerOf(installation, {});
 
-/**
- * Of images built here: the operator who builds a stack has written which bundle template it needs, and may try it. Whether tasks may
- * have it is still the policy's to say.
- */
+/** For images built here: the operator who builds a stack chose its bundle template and may try it. The policy still decides whether tasks may use it. */
 export const builtSmokeTasks = (installation: Installation): SmokeRunner =>
   runnerOf(installation, { trustsImageBundle: true });
 
@@ -18,12 +15,12 @@ const runnerOf =
   async ({ stack, revision }, command, { timeoutMs, signal }: SmokeOptions) => {
     const input = {
       stack: `${stack}@rev:${revision}`,
-      // A smoke command is whole: an entrypoint of the image would take it for arguments.
+      // A smoke command is complete: an entrypoint of the image would take it as arguments.
       entrypoint: [],
       command,
       timeout: timeoutMs,
     };
-    const options = { ...own, ...(signal === undefined ? {} : { signal }) };
+    const options = { ...own, signal };
     const { result } = await runTaskAndLeave(installation, input, options);
     return result;
   };

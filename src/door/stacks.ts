@@ -1,46 +1,49 @@
-/** What the door offers for stacks: the types of `stacks`. */
-import type { LayerId } from '../core/ids.ts';
-import type { BuildResult, BuildStackOptions } from '../images/build-stack.ts';
-import type { DiffStackOptions, StackDiff } from '../images/diff-stack.ts';
-import type { CommitTaskOptions } from '../images/exchange/commit-task.ts';
-import type { ExportedStack, ExportStackOptions } from '../images/exchange/export-stack.ts';
-import type { ImportStackOptions, PublishedStack } from '../images/exchange/import-stack.ts';
-import type { LoadedStacks, LoadStacksOptions } from '../images/exchange/load-stacks.ts';
-import type { PushedStack, PushStackOptions } from '../images/exchange/push-stack.ts';
-import type { SavedStacks, SaveStacksOptions } from '../images/exchange/save-stacks.ts';
-import type { RemovedStack } from '../images/remove-stacks.ts';
-import type { UpdateReport, UpdateStacksOptions } from '../images/update-stacks.ts';
-import type { DamageListener } from '../stacks/current-stacks.ts';
-import type { StackDetails, StackSummary } from '../stacks/list-stacks.ts';
-import type { ReleaseResult } from '../stacks/release.ts';
-import type { StackMove } from '../stacks/rollback.ts';
-import type { GraphNode } from '../stacks/stack-graph.ts';
-import type { HistoryEntry, ReleaseEntry } from '../stacks/stack-history.ts';
+/** The types of the door's `stacks`. */
 
-/** Without what the door itself brings. */
+import type { BuildResult, BuildStackOptions } from '../build/build-stack.ts';
+import type { UpdateReport, UpdateStacksOptions } from '../build/update-stacks.ts';
+import type { LayerId } from '../core/ids.ts';
+import type { CommitTaskOptions } from '../exchange/commit-task.ts';
+import type { ExportedStack, ExportStackOptions } from '../exchange/export-stack.ts';
+import type { ImportStackOptions, PublishedStack } from '../exchange/import-stack.ts';
+import type { PushedStack, PushStackOptions } from '../exchange/push-stack.ts';
+import type { LoadedStacks, LoadStacksOptions } from '../exchange/saves/load-stacks.ts';
+import type { SavedStacks, SaveStacksOptions } from '../exchange/saves/save-stacks.ts';
+import type { DiffStackOptions, StackDiff } from '../store/diff/diff-stack.ts';
+import type { DamageListener } from '../store/stacks/current-stacks.ts';
+import type { StackDetails, StackSummary } from '../store/stacks/list-stacks.ts';
+import type { ReleaseResult } from '../store/stacks/release.ts';
+import type { StackMove } from '../store/stacks/rollback.ts';
+import type { GraphNode } from '../store/stacks/stack-graph.ts';
+import type { HistoryEntry, ReleaseEntry } from '../store/stacks/stack-history.ts';
+import type { RemovedStack } from '../upkeep/remove-stacks.ts';
+
+/** The options of an operation without those that the door sets. */
 type Asked<Options, Named extends PropertyKey = never> = Omit<
   Options,
   'system' | 'runSmoke' | 'clock' | 'env' | 'lockWaitMs' | Named
 >;
 
-/** Where a stack, or all of them, are to go back to; default: one step. */
+/** The revision or generation to return to. Default: the previous one. */
 export interface RollbackTarget {
-  readonly to?: number;
+  readonly to?: number | undefined;
 }
 
-/** The stacks of one installation. Names are plain text. Each member throws the codes that its command of the command line ends with. */
+/** The stacks of one installation. Names are plain text. Each member throws the error codes of the corresponding command. */
 export interface Stacks {
-  /** Every stack, by name. With `onDamage` those that cannot be read are told of and left out; without it the first one rejects. */
+  /** Every stack, by name. With `onDamage`, stacks that cannot be read are reported to it and left out; without it, the first one rejects. */
   list(onDamage?: DamageListener): Promise<readonly StackSummary[]>;
   show(name: string): Promise<StackDetails>;
   history(name: string): Promise<readonly HistoryEntry[]>;
   graph(onDamage?: DamageListener): Promise<readonly GraphNode[]>;
   diff(name: string, range?: Asked<DiffStackOptions, 'stack'>): Promise<StackDiff>;
-  /** A directory with a Dockerfile becomes the current revision of the stack that has the directory's name. */
+  /** Builds a directory with a Dockerfile; the image becomes the current revision of the stack with the directory's name. */
   build(directory: string, options?: Asked<BuildStackOptions>): Promise<BuildResult>;
-  /** Builds stacks again; without `names` all of them. */
+  /** Builds stacks again; without `names`, all of them. */
   update(
-    options?: Asked<UpdateStacksOptions, 'names'> & { readonly names?: readonly string[] },
+    options?: Asked<UpdateStacksOptions, 'names'> & {
+      readonly names?: readonly string[] | undefined;
+    },
   ): Promise<UpdateReport>;
   importFrom(
     name: string,
@@ -57,25 +60,25 @@ export interface Stacks {
     reference: string,
     options?: Asked<PushStackOptions, 'stack' | 'reference'>,
   ): Promise<PushedStack>;
-  /** What a kept task wrote becomes one more layer of the image it ran on. */
+  /** Stores the files of a kept task as one more layer on the task's image. */
   commit(
     task: string,
     name: string,
     options?: Asked<CommitTaskOptions, 'task' | 'stack'>,
   ): Promise<PublishedStack>;
   rollback(name: string, target?: RollbackTarget): Promise<StackMove>;
-  /** All of them or none, for good. */
+  /** Removes all of these stacks or none. This cannot be undone. */
   remove(names: readonly string[]): Promise<readonly RemovedStack[]>;
   releases(most: number): Promise<readonly ReleaseEntry[]>;
-  /** Moves every stack that the text of a release's file names, or none. `label` is for people: the file's name. */
+  /** Moves every stack that the text of a release file names, or none. `label` is for people: the file's name. */
   applyRelease(text: string, label: string): Promise<ReleaseResult>;
   rollbackRelease(target?: RollbackTarget): Promise<ReleaseResult>;
-  /** Writes stacks as one signed file; `load` takes it. */
+  /** Writes stacks as one signed file for `load`. */
   save(
     stacks: readonly string[],
     options: Asked<SaveStacksOptions, 'stacks'>,
   ): Promise<SavedStacks>;
   load(options: Asked<LoadStacksOptions>): Promise<LoadedStacks>;
-  /** The layers that are here, whole: what another machine need not put into a saved file. */
+  /** The intact layers on this machine: another machine can leave them out of a saved file. */
   heldLayers(): Promise<readonly LayerId[]>;
 }

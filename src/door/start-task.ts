@@ -1,4 +1,4 @@
-/** `start`: a task that its caller has a handle of while it runs. */
+/** `start`: runs a task and gives its caller a handle. */
 import { setMaxListeners } from 'node:events';
 import type { TaskId } from '../core/ids.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -7,13 +7,13 @@ import { type CallerOptions, runTaskAndLeave } from '../task/run-task.ts';
 import { EventQueue } from './event-queue.ts';
 import type { TaskHandle } from './task-handle.ts';
 
-/** A handle, and when nothing is done about its task any more. */
+/** A handle, and the moment when all work on its task is over. */
 export interface StartedTask {
   readonly handle: TaskHandle;
   readonly over: Promise<void>;
 }
 
-/** Resolves once the task has a record; rejects as `run`. */
+/** Resolves once the task has a record; rejects like `run`. */
 export async function startTask(
   installation: Installation,
   input: TaskInput,
@@ -31,12 +31,12 @@ export async function startTask(
     onEvent(event) {
       events.push(event);
       if (event.type === 'accepted') accept(event.id);
-      // A promise of an async listener is looked after by whoever calls this one.
+      // Return the promise of an async listener: the caller of this listener handles its rejection.
       return options.onEvent?.(event);
     },
   });
   const result = ended.then((task) => task.result);
-  // `start` rejects with the same.
+  // `start` rejects with the same error.
   result.catch(() => undefined);
   const over = settle(async () => {
     try {
@@ -55,12 +55,12 @@ export async function startTask(
   return { handle: { id, result, events, stop: end(stop), kill: end(kill) }, over };
 }
 
-/** Not with AbortSignal.any(): a signal that outlives many tasks would keep something of each. */
+/** AbortSignal.any() does not fit: a signal that outlives many tasks would keep a little memory for each. */
 function follow(source: AbortSignal | undefined, target: AbortController): () => void {
   if (source === undefined) return () => undefined;
   const pass = () => target.abort(source.reason);
   if (source.aborted) pass();
-  // One signal may well stop a thousand tasks.
+  // One signal may stop a thousand tasks.
   else {
     setMaxListeners(0, source);
     source.addEventListener('abort', pass, { once: true });
@@ -68,7 +68,7 @@ function follow(source: AbortSignal | undefined, target: AbortController): () =>
   return () => source.removeEventListener('abort', pass);
 }
 
-/** Resolves when `work` is done, however it went. */
+/** Resolves when `work` is done, whatever its outcome. */
 const settle = (work: () => Promise<void>): Promise<void> =>
   work().then(
     () => undefined,

@@ -1,12 +1,12 @@
-/** A task that runs: what `start` resolves to. */
+/** The handle of a running task, to which `start` resolves. */
 import type { TaskId } from '../core/ids.ts';
 import type { TaskEvent } from '../task/events.ts';
 import type { TaskResult } from '../task/result.ts';
 
 /**
- * The task's events, from `accepted` on, each of them once: a second loop goes on where the first one ended. The loop ends after the
- * last event. Never slows the task: 1 MiB of output that nobody has read yet is held, and what comes beyond is left out and counted.
- * Events of other types are never left out.
+ * The task's events from `accepted` on, each of them once: a second loop continues where the first one ended. The loop ends after the last
+ * event. A slow reader never slows the task: up to 1 MiB of unread output is held, and output beyond that is left out and counted. Events of
+ * other types are never left out.
  */
 export interface TaskEvents extends AsyncIterable<TaskEvent> {
   /** Bytes of output that were left out so far. */
@@ -16,11 +16,11 @@ export interface TaskEvents extends AsyncIterable<TaskEvent> {
 /** One task of this process, from its record on. */
 export interface TaskHandle {
   readonly id: TaskId;
-  /** What `run` resolves to. A caller need not await it. */
+  /** Resolves like `run`. A caller need not await it. */
   readonly result: Promise<TaskResult>;
   readonly events: TaskEvents;
-  /** The task's stop signal now, KILL after its `stopTimeout`. Resolves to the result; a second call does nothing more. */
+  /** Sends the task's stop signal, and KILL after its `stopTimeout`. Resolves to the result; a second call has no further effect. */
   stop(): Promise<TaskResult>;
-  /** KILL now. Resolves to the result. */
+  /** Sends KILL. Resolves to the result. */
   kill(): Promise<TaskResult>;
 }

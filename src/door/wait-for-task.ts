@@ -1,4 +1,4 @@
-/** `wait`: until a task of any process is over, as its record tells. */
+/** `wait`: waits for the end of a task of any process, according to its record. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { pause } from '../core/pause.ts';
@@ -8,18 +8,24 @@ import { readRecord } from '../task/records/read-record.ts';
 import type { TaskRecord } from '../task/records/record.ts';
 import type { TaskResult } from '../task/result.ts';
 
-/** How long `wait` waits. */
+/** The options of `wait`. */
 export interface WaitOptions {
-  /** Abort: rejects with ERR_STACKSHIM_TASK_ABORTED. The task goes on. */
+  /** An abort rejects with ERR_STACKSHIM_TASK_ABORTED. The task goes on. */
   readonly signal?: AbortSignal;
 }
 
-/** How a task that was waited for ended. */
+/** The end of a task that was waited for. */
 export interface TaskEnd {
   readonly id: TaskId;
-  /** `removed`: nothing of it is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove it, and `reap` does. */
+  /**
+   * `removed`: nothing of it is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove
+   * it; `reap` removes it.
+   */
   readonly state: 'removed' | 'kept' | 'orphaned';
-  /** Null unless the same `Stackshim` started the task and its end is awaited before it is removed: the result of another's task goes to its owner alone. */
+  /**
+   * Null unless the same `Stackshim` started the task and `wait` was called before the task was removed: the result of another process's
+   * task goes to its owner alone.
+   */
   readonly result: TaskResult | null;
 }
 
@@ -33,7 +39,7 @@ export async function waitForTask(
 ): Promise<TaskEnd['state']> {
   const first = readRecord(layout, id);
   if (first === undefined) {
-    // It ended a moment ago.
+    // The task has just ended.
     if (isKnown) return 'removed';
     throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `wait for task ${id}: no such task`, {
       details: { id },
@@ -47,9 +53,9 @@ export async function waitForTask(
   }
 }
 
-/** Undefined: it is not over yet. */
+/** Undefined: the task has not ended yet. */
 function stateOf(first: TaskRecord, now: TaskRecord | undefined): TaskEnd['state'] | undefined {
-  // Of the same name there may be another task by now.
+  // Another task may have the same name by now.
   if (now === undefined || now.createdAt !== first.createdAt) return 'removed';
   if (now.kept) return 'kept';
   return isOrphaned(now) ? 'orphaned' : undefined;

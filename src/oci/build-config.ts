@@ -1,11 +1,11 @@
-/** OCI configurations: of a container whose command is not known yet, and whole ones, of a container and the command in it. */
+/** Builds OCI configurations: of a container whose command is not known yet, and of a container with its command. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import type { IdRange, TaskDevice } from '../core/mount.ts';
+import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
 import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
-import { buildMounts, type OrderedMounts, shallowFirst, type TaskBind } from './build-mounts.ts';
+import { buildMounts, type OrderedMounts, shallowFirst } from './build-mounts.ts';
 import { resolveCapabilities } from './build-process.ts';
 import { buildSeccomp } from './build-seccomp.ts';
 import type { BundleTemplate } from './bundle-template.ts';
@@ -32,17 +32,17 @@ export interface ContainerInput {
   readonly ids: IdRange | null;
   /** Absolute below each cgroup hierarchy's root. */
   readonly cgroupsPath: string;
-  readonly binds: readonly TaskBind[];
+  readonly binds: readonly PreparedBind[];
   /** All devices that the task may open, including those of the template. */
   readonly devices: readonly TaskDevice[];
   /** Whether the runtime keeps the mount flags of bind sources or sets them again. */
   readonly locksBinds: boolean;
   /** The parsed content of the file that `spec.seccomp` names. Required if it names a file. */
-  readonly seccompProfile?: SeccompProfile;
+  readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of a static init program. Required with `spec.init`. */
-  readonly initBinary?: string;
+  readonly initBinary?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it, for a task with a user namespace on the host's network. */
-  readonly sysfs?: string;
+  readonly sysfs?: string | undefined;
   readonly host: {
     readonly architecture: string;
     /** Paths that are hidden in addition to those of the template. */
@@ -51,7 +51,7 @@ export interface ContainerInput {
   /** The spec's limits on disks, each with its device. */
   readonly throttles?: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2;
+  readonly cgroupVersion?: 1 | 2 | undefined;
   /** Sysctls of the task's network namespace; a task on the host's network gets none. */
   readonly netSysctl?: Readonly<Record<string, string>>;
 }
@@ -78,7 +78,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
       hasUserNamespace: ids !== null,
       locksBinds,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
-      ...(sysfs === undefined ? {} : { sysfs }),
+      sysfs,
     }),
     linux: {
       namespaces: linux.namespaces.filter(
@@ -93,7 +93,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
         spec,
         devices: [...linux.resources.devices, ...devices.map(toDeviceRule)],
         throttles,
-        ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
+        cgroupVersion,
       }),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(hasEntries(netSysctl) && spec.network !== 'host' ? { sysctl: netSysctl } : {}),
@@ -104,12 +104,12 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
 }
 
 /**
- * Groups that a socket of IPv4 may join, and sources that it may name for each: the kernel remembers them for nobody's account. Usual are 20 and 10:
- * 12,000 sockets of a task with 32 MiB held 169 MiB.
+ * The most groups that an IPv4 socket may join, and the most sources for each group: the kernel charges this memory to no cgroup. The usual
+ * limits are 20 and 10: with these, 12,000 sockets of a task with 32 MiB held 169 MiB.
  */
 const GROUPS = { 'net.ipv4.igmp_max_memberships': '5', 'net.ipv4.igmp_max_msf': '1' } as const;
 
-/** Settings of the kernel that a runtime makes in a task's own network namespace, where its sockets are the host's kernel's. */
+/** Kernel settings that a runtime makes in a task's own network namespace, if the task's sockets belong to the host's kernel. */
 export const netSysctl = (
   host: Pick<HostFacts, 'kernelVersion' | 'boundsGroups'>,
 ): Readonly<Record<string, string>> => ({
@@ -211,7 +211,7 @@ export interface ResourcesInput {
   readonly devices: readonly OciDeviceRule[];
   readonly throttles: readonly DeviceThrottle[];
   /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2;
+  readonly cgroupVersion?: 1 | 2 | undefined;
 }
 
 /** Memory without swap, cpu as a share of a period, pids, disks; a missing `cgroupVersion` is a defect of the caller. */

@@ -1,4 +1,8 @@
-/** Mounts inside a task (the template's, then tmpfs and binds; a parent before what is below it), and the fixed paths there. */
+/**
+ * Builds the mounts inside a task: the template's, then tmpfs and binds, each parent before what is below it. Defines the fixed paths
+ * there.
+ */
+import type { PreparedBind } from '../core/mount.ts';
 import type { AdmittedTaskSpec, TmpfsRequest } from '../spec/task-spec.ts';
 import type { OciMount } from './oci-config.ts';
 
@@ -18,16 +22,6 @@ export const INIT_CANDIDATES: readonly string[] = [
   '/usr/libexec/podman/catatonit',
 ];
 
-/** A file or folder of the host that the task sees. */
-export interface TaskBind {
-  /** Host side. It is already read-only (if asked), nodev and nosuid there, where the task cannot undo it. */
-  readonly source: string;
-  readonly target: string;
-  readonly readOnly: boolean;
-  /** True for a device node, which must stay openable as a device. */
-  readonly isDevice?: boolean;
-}
-
 /** How binds are made in a container. */
 export interface BindRules {
   readonly hasUserNamespace: boolean;
@@ -37,11 +31,11 @@ export interface BindRules {
 
 export interface MountsInput extends BindRules {
   readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
-  readonly binds: readonly TaskBind[];
+  readonly binds: readonly PreparedBind[];
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
-  readonly sysfs?: string;
+  readonly sysfs?: string | undefined;
 }
 
 /** Mounts in the order in which the runtime makes them. */
@@ -64,7 +58,7 @@ export function buildMounts(template: readonly OciMount[], input: MountsInput): 
   };
 }
 
-export function buildBinds(binds: readonly TaskBind[], rules: BindRules): readonly OciMount[] {
+export function buildBinds(binds: readonly PreparedBind[], rules: BindRules): readonly OciMount[] {
   const { hasUserNamespace, locksBinds } = rules;
   return binds.map(hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind);
 }
@@ -93,7 +87,7 @@ function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest):
   return { destination: target, type: 'tmpfs', source: 'tmpfs', options };
 }
 
-function toFlaggedBind({ source, target, readOnly, isDevice = false }: TaskBind): OciMount {
+function toFlaggedBind({ source, target, readOnly, isDevice = false }: PreparedBind): OciMount {
   const no = isDevice ? ['nosuid', 'noexec'] : ['nosuid', 'nodev'];
   const options = ['rbind', 'rprivate', ...no, readOnly ? 'ro' : 'rw'];
   return { destination: target, type: 'bind', source, options };
@@ -103,7 +97,7 @@ function toFlaggedBind({ source, target, readOnly, isDevice = false }: TaskBind)
  * If the flags of the host's mount are locked in a user namespace, they cannot be undone there, and a runtime that sets flags again
  * without knowing all of them fails (runc before 1.2 on a `noexec` source, as `/run` often is). So no flag is set.
  */
-function toInheritingBind({ source, target }: TaskBind): OciMount {
+function toInheritingBind({ source, target }: PreparedBind): OciMount {
   return { destination: target, type: 'bind', source, options: ['rbind', 'rprivate'] };
 }
 

@@ -1,4 +1,4 @@
-/** The process of an OCI configuration: its command, environment, user and rights. */
+/** Builds the process of an OCI configuration: its command, environment, user and rights. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -11,7 +11,7 @@ import type {
   Ulimit,
   UlimitMaxima,
 } from '../spec/task-spec.ts';
-import type { ImageConfig } from '../stacks/image.ts';
+import type { ImageConfig } from '../store/images/image.ts';
 import { CONFIG_FILE, INIT_FILE, PAYLOAD_FILE, TASK_DIR } from './build-mounts.ts';
 import type { BundleTemplate } from './bundle-template.ts';
 import type { OciCapabilities, OciProcess, OciRlimit } from './oci-config.ts';

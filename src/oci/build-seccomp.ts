@@ -90,11 +90,11 @@ function isExcluded(
   );
 }
 
-/** A filter can only state the values that a rule matches, and allows one comparison per argument. */
+/** Each rule compares an argument once. */
 function withoutException({ except, args = [], ...rule }: SeccompRule): readonly SeccompRule[] {
   if (except === undefined) return [{ ...rule, args }];
-  const { index, bits, values } = except;
-  return exceptValues(values, bits).map(({ mask, value }) => ({
+  const { index, others } = except;
+  return others.map(({ mask, value }) => ({
     ...rule,
     args: [...args, { index, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' }],
   }));
@@ -115,48 +115,4 @@ function toRule({ action, errnoRet, args }: SeccompRule, names: readonly string[
 
 function toArgument({ index, value, valueTwo, op }: SeccompArgument): OciSeccompArgument {
   return { index, value, ...(valueTwo === undefined ? {} : { valueTwo }), op };
-}
-
-/** Matches every value whose bits of `mask` are those of `value`. */
-export interface MaskedValue {
-  readonly mask: number;
-  readonly value: number;
-}
-
-/**
- * Pairs that together match every value that is not in `values`, each such value exactly once, and none of `values`. Only `bits`, at most 31, are
- * compared: values that are equal in these bits count as one value.
- */
-export function exceptValues(values: readonly number[], bits: number): readonly MaskedValue[] {
-  const all = Array.from({ length: 31 }, (_, bit) => 2 ** bit).filter((bit) => (bits & bit) !== 0);
-  return split({ mask: 0, value: 0 }, { values, free: all });
-}
-
-interface Rest {
-  readonly values: readonly number[];
-  /** Bits that were not compared yet. */
-  readonly free: readonly number[];
-}
-
-function split({ mask, value }: MaskedValue, { values, free }: Rest): readonly MaskedValue[] {
-  const [first] = values;
-  if (first === undefined) return [{ mask, value }];
-  // Start with the bits in which all values agree: each needs only one pair for all values.
-  const shared = free.filter((bit) => values.every((one) => ((one ^ first) & bit) === 0));
-  const differing = free.filter((bit) => !shared.includes(bit));
-  const found: MaskedValue[] = [];
-  let known = { mask, value };
-  for (const bit of shared) {
-    const kept = first & bit;
-    found.push({ mask: known.mask | bit, value: known.value | (bit ^ kept) });
-    known = { mask: known.mask | bit, value: known.value | kept };
-  }
-  const [bit, ...others] = differing.reverse();
-  if (bit === undefined) return found;
-  for (const kept of [0, bit]) {
-    const half = values.filter((one) => (one & bit) === kept);
-    const from = { mask: known.mask | bit, value: known.value | kept };
-    found.push(...split(from, { values: half, free: others.toReversed() }));
-  }
-  return found;
 }

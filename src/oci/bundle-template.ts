@@ -46,11 +46,11 @@ export interface BundleTemplate {
   readonly warning: string | undefined;
 }
 
-/** What `bundles/` holds. */
+/** The content of the folder `bundles/`. */
 export interface TemplateFiles {
-  /** Of the template `default`. */
+  /** The configuration of the template `default`. */
   readonly config: TemplateConfig;
   readonly seccomp: SeccompProfile;
-  /** By name: the templates that extend `default`. */
+  /** The templates that extend `default`, by name. */
   readonly extensions: Readonly<Record<string, TemplateExtension>>;
 }

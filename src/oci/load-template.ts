@@ -14,7 +14,7 @@ const plain: BundleTemplate = {
   warning: undefined,
 };
 
-/** Undefined when there is no template of this name. */
+/** Undefined if there is no template with this name. */
 function findTemplate(name: string): BundleTemplate | undefined {
   if (name === 'default') return plain;
   const extension = Object.hasOwn(extensions, name) ? extensions[name] : undefined;

@@ -103,6 +103,6 @@ function invalidUser(problem: string, user?: string): StackshimError {
   const value = user?.slice(0, MAX_SHOWN_CHARS);
   const shown = value === undefined ? '' : ` ${JSON.stringify(value)}`;
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {
-    details: { field: 'user', ...(value === undefined ? {} : { value }) },
+    details: { field: 'user', value },
   });
 }

@@ -1,6 +1,7 @@
-/** What the code of a task may contain, as a directory or an archive. */
-import type { ArchiveLimits } from '../layers/archive-limits.ts';
-import type { ArchivePolicy } from '../layers/archive-policy.ts';
+/** What the code of a task may contain, as a directory or an archive, and its form on the way into an EROFS file. */
+import type { CleanedArchive } from '../archive/archive-cleaner.ts';
+import type { ArchiveLimits } from '../archive/archive-limits.ts';
+import type { ArchivePolicy } from '../archive/archive-policy.ts';
 
 /** Everything belongs to the task's root, nothing leads outside of `/task`, and files of version control are left out. */
 export const CODE_POLICY: ArchivePolicy = {
@@ -30,3 +31,9 @@ export const CODE_LIMITS: ArchiveLimits = {
   depth: 128,
   lookupSteps: 2_000_000_000,
 };
+
+/** A clean tar that is being written, with counts of its content. */
+export interface CleanCode {
+  readonly tar: AsyncIterable<Buffer>;
+  report(): Pick<CleanedArchive, 'entries' | 'bytes'>;
+}

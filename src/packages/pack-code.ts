@@ -1,14 +1,13 @@
 /** Packs a task's code (a directory, a `.tar.gz` or a `.zip`) into one EROFS file. */
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { ArchiveLimits } from '../archive/archive-limits.ts';
+import { buildErofs } from '../archive/build-erofs.ts';
+import type { WorkerHost } from '../archive/claim-worker.ts';
+import { cleanTar } from '../archive/clean-tar.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { ArchiveLimits } from '../layers/archive-limits.ts';
-import { buildErofs } from '../layers/build-erofs.ts';
-import type { WorkerHost } from '../layers/claim-worker.ts';
-import { cleanTar } from '../layers/clean-tar.ts';
 import { fdPath, openPlain } from '../sys/paths.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
 export interface PackCodeOptions {

@@ -1,12 +1,11 @@
 /** Reads a directory of code as a clean tar. Follows no link, and opens nothing by a path that others could change. */
 import { type BigIntStats, fstatSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type ArchiveCleaner, createArchiveCleaner } from '../layers/archive-cleaner.ts';
-import type { ArchiveLimits } from '../layers/archive-limits.ts';
-import { toInvalidArchive } from '../layers/archive-policy.ts';
-import { type ByteString, type EntryKind, NO_XATTRS, type TarEntry } from '../layers/tar-entry.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_POLICY } from './code-policy.ts';
+import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
+import type { ArchiveLimits } from '../archive/archive-limits.ts';
+import { toInvalidArchive } from '../archive/archive-policy.ts';
+import { type ByteString, type EntryKind, NO_XATTRS, type TarEntry } from '../archive/tar-entry.ts';
+import { type CleanCode, CODE_POLICY } from './code-policy.ts';
 import { type WalkedEntry, walkDirectory } from './walk-directory.ts';
 
 const CHUNK_BYTES = 256 * 1024;

@@ -2,13 +2,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
+import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
+import { type ArchiveLimits, MAX_LINK_BYTES, RATIO_FREE_BYTES } from '../archive/archive-limits.ts';
+import { toArchiveTooLarge, toInvalidArchive } from '../archive/archive-policy.ts';
+import { type EntryKind, NO_XATTRS, type TarEntry, toByteString } from '../archive/tar-entry.ts';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import { type ArchiveCleaner, createArchiveCleaner } from '../layers/archive-cleaner.ts';
-import { type ArchiveLimits, MAX_LINK_BYTES, RATIO_FREE_BYTES } from '../layers/archive-limits.ts';
-import { toArchiveTooLarge, toInvalidArchive } from '../layers/archive-policy.ts';
-import { type EntryKind, NO_XATTRS, type TarEntry, toByteString } from '../layers/tar-entry.ts';
-import type { CleanCode } from './clean-code.ts';
-import { CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_POLICY } from './code-policy.ts';
 
 export interface PackZipOptions {
   readonly limits: ArchiveLimits;

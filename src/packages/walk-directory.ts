@@ -9,8 +9,8 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs';
+import type { ByteString } from '../archive/tar-entry.ts';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { ByteString } from '../layers/tar-entry.ts';
 import { fdPath } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 

@@ -29,7 +29,7 @@ export type LowersMode =
 export interface MountOverlayOptions {
   /** Null: the task shares the host's user namespace, and no ids are mapped. */
   readonly owner: RootfsOwner | null;
-  /** Opens a layer of the kind `file` as a detached mount. Required if the overlay has one. */
+  /** Opens a layer of the kind `file` as a detached mount. Required if the overlay has such a layer. */
   readonly openFile?: (system: System, path: string) => Fd;
   /** Default: the best mode that this kernel supports. */
   readonly lowers?: LowersMode;

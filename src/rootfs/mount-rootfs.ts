@@ -119,11 +119,11 @@ function makeTarget(target: string, isDirectory: boolean): void {
 }
 
 /**
- * Mounts device nodes for a task: a tmpfs of their own, since on many hosts no node can be opened on the filesystem of the run folder. A
- * runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open.
+ * Mounts a tmpfs with device nodes at its target (created if missing). Every user of the task may open the nodes; on the host only root
+ * and, if the task has a user namespace, its root reach them. On failure nothing stays attached.
  *
- * Mounts at its target (created if missing) and creates the nodes, which every user of the task may open. On the host only
- * root and, if the task has a user namespace, its root reach them. On failure nothing stays attached.
+ * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be
+ * opened on the filesystem of the run folder, so the nodes have their own tmpfs.
  */
 function mountDevices(
   system: System,

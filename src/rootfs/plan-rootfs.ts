@@ -1,5 +1,5 @@
 /** Plans the mounts of a task's root filesystem, in their order. Pure. */
-import type { BindMount, LayerSource, Mount, TaskDevice } from '../core/mount.ts';
+import type { BindMount, LayerSource, Mount, PreparedBind, TaskDevice } from '../core/mount.ts';
 
 /** The task's folders for its mounts; docs/on-disk-layout.md. */
 export interface RootfsPlaces {
@@ -22,14 +22,6 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly sysfs?: boolean;
 }
 
-/** A bind that is prepared and restricted on the host, for the runtime to bind into the container. */
-export interface PreparedBind {
-  readonly source: string;
-  readonly target: string;
-  readonly readOnly: boolean;
-  readonly isDevice?: boolean;
-}
-
 /** Mounts of the host's namespace, and what of them the runtime is to bind where, in order. */
 export interface MountPlan {
   readonly mounts: readonly Mount[];
@@ -39,7 +31,7 @@ export interface MountPlan {
 /** What a command brings into a container that is there. */
 export interface AddedRequest extends RootfsPlaces {
   /** The task's program, seen at `/task`. */
-  readonly code?: LayerSource;
+  readonly code?: LayerSource | undefined;
   readonly binds: readonly BindMount[];
   /** How many binds the container has. */
   readonly bindsBefore: number;

@@ -1,4 +1,4 @@
-/** Runs an OCI runtime's command line once, never for longer than told. */
+/** Runs an OCI runtime's command line once, within a time limit. */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import {
@@ -14,9 +14,9 @@ import type { Fd, ProcessExit } from '../sys/system.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface CallOptions {
-  /** `create container t1`: begins the message of an error. */
+  /** `create container t1`: the beginning of an error's message. */
   readonly operation: string;
-  /** Its descriptors 0, 1, 2 and so on. Default: a null device. */
+  /** The runtime's descriptors 0, 1, 2 and so on. Default: a null device. */
   readonly stdio?: readonly Fd[];
   /** Called once the runtime has its own copies of the descriptors, or could not be started. */
   readonly onRunning?: () => void;
@@ -29,9 +29,9 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const environment = { PATH: SYSTEM_PATH };
 
 /**
- * Begins to start the runtime, before it returns, and resolves to its exit code, null when a signal ended it. Rejects with
- * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED when it cannot be run, when `timeoutMs` has passed and when
- * `signal` aborts (`details.reason`: `timeout`, `aborted`); it has been killed by then.
+ * Begins to start the runtime before it returns, and resolves to the exit code; null if a signal ended the runtime. Rejects with
+ * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED if the runtime cannot be run, when `timeoutMs` has passed and when
+ * `signal` aborts (`details.reason`: `timeout`, `aborted`); the runtime has been killed by then.
  */
 export async function callRuntime(
   runtime: Runtime,
@@ -59,11 +59,11 @@ function start(
   args: readonly string[],
   { stdio, onRunning }: CallOptions,
 ): StartedProgram {
-  const silent = stdio === undefined ? openNullDevice('both') : undefined;
-  const streams = silent === undefined ? stdio : [silent, silent, silent];
+  const nullDevice = stdio === undefined ? openNullDevice('both') : undefined;
+  const streams = nullDevice === undefined ? stdio : [nullDevice, nullDevice, nullDevice];
   const program = startProgram({ path, args, env: environment, stdio: streams ?? [] });
   const release = () => {
-    if (silent !== undefined) closeSync(silent);
+    if (nullDevice !== undefined) closeSync(nullDevice);
     onRunning?.();
   };
   program.running.then(release, release);

@@ -1,4 +1,4 @@
-/** Has a runtime create, start and forget a container. */
+/** Creates, starts and removes containers by calling a runtime. */
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -21,20 +21,20 @@ import { toRuntimeFailure } from './runtime-failure.ts';
 /** A container that is being created. */
 export interface ContainerCreation {
   /**
-   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state
-   * folder, cgroup and processes: the caller removes them as it does after a task. Its own words go to the third descriptor as well
-   * as to the log: after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND,
-   * _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
+   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state folder,
+   * cgroup and processes: the caller removes them as it does after a task. The runtime writes its messages to the third descriptor as well
+   * as to its log, so after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE,
+   * _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
    */
   finish(config: string): Promise<CreatedContainer>;
-  /** For a container whose configuration could not be made: the runtime has done nothing, and is gone when this resolves. */
-  abandon(): Promise<void>;
+  /** For a container whose configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
+  cancel(): Promise<void>;
 }
 
 /**
- * Begins to create a container in a bundle that is made here. A runtime that reads its configuration once is started at once: while a
- * program of its size loads, the caller makes the root filesystem and the configuration. It reads that from a pipe, so it ends by itself
- * when the caller dies. Others are started when the configuration is there.
+ * Begins to create a container in a bundle that is created here. A runtime that reads its configuration once is started at once, and reads
+ * it from a pipe: while such a large program loads, the caller makes the root filesystem and the configuration. If the caller dies, the pipe
+ * closes and the runtime ends. Other runtimes are started when the configuration is complete.
  */
 export function beginContainer(
   system: System,
@@ -42,7 +42,7 @@ export function beginContainer(
   options: CreateContainerOptions,
 ): ContainerCreation {
   mkdirSync(options.bundle, { mode: 0o700 });
-  // runsc would let every user of the host pass through to its sockets.
+  // runsc itself would make this folder accessible to every user of the host, and with it its sockets.
   ensureDirectorySync(options.stateRoot, 0o700);
   return driverOf(runtime).readsConfigOnce
     ? beginAtOnce(system, runtime, options)
@@ -51,11 +51,11 @@ export function beginContainer(
           writeConfig(options, config);
           return createContainer(runtime, options, callCreate(runtime, options));
         },
-        abandon: () => Promise.resolve(),
+        cancel: () => Promise.resolve(),
       };
 }
 
-/** The number of the descriptor after the three standard ones. */
+/** The number of the first descriptor after the three standard ones. */
 const CONFIG_FD = 3;
 
 function beginAtOnce(
@@ -63,9 +63,9 @@ function beginAtOnce(
   runtime: Runtime,
   options: CreateContainerOptions,
 ): ContainerCreation {
-  const abandoned = new AbortController();
+  const cancelled = new AbortController();
   const { signal } = options;
-  const stop = () => abandoned.abort();
+  const stop = () => cancelled.abort();
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   const [readEnd, writeEnd] = system.createPipe();
@@ -78,7 +78,7 @@ function beginAtOnce(
   }
   const called = callCreate(
     runtime,
-    { ...options, signal: abandoned.signal },
+    { ...options, signal: cancelled.signal },
     { config: readEnd, onRunning: () => system.close(readEnd) },
   );
   const ended = called
@@ -99,7 +99,7 @@ function beginAtOnce(
       writeConfig(options, config);
       return await createContainer(runtime, options, called);
     },
-    async abandon() {
+    async cancel() {
       closePipe();
       stop();
       await ended;
@@ -109,7 +109,7 @@ function beginAtOnce(
 
 const configFile = ({ bundle }: CreateContainerOptions) => `${bundle}/config.json`;
 
-/** In one step: a runtime that has not opened its configuration yet reads the same from here. */
+/** Replaces the file in one step: a runtime that has not opened its configuration yet reads the same content from the file. */
 function writeConfig(options: CreateContainerOptions, config: string): void {
   const file = configFile(options);
   writeFileSync(`${file}.new`, config, { mode: 0o600 });
@@ -167,18 +167,18 @@ function readPidFile(pidFile: string, operation: string): number {
       { cause: error },
     );
   }
-  // 0 and 1 would turn a later kill against ourselves or the host.
+  // 0 or 1 would turn a later kill against this process or the host.
   if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
   throw new StackshimError(
     'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: its pid file holds ${JSON.stringify(text.slice(0, 50))}`,
+    `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`,
   );
 }
 
 /**
- * Starts a created container; resolves when its init has been let go, which is shortly before the command runs.
- * Rejects with ERR_STACKSHIM_RUNTIME_FAILED when the init died meanwhile, was started before, or does not answer in time.
- * A command that turns out not to be executable is no rejection here: see `toStartFailure`.
+ * Starts a created container: lets its waiting init become the command. Resolves when the init has been released, which is shortly before
+ * the command runs. Rejects with ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A
+ * command that turns out not to be executable is not a rejection here: see `toStartFailure`.
  */
 export async function startContainer(
   runtime: Runtime,
@@ -198,13 +198,13 @@ export async function startContainer(
   if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
 }
 
-/** Whether the runtime still knows a container of this id. Throws ERR_STACKSHIM_INTERNAL for an id that is no plain file name. */
+/** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
   driverOf(runtime).hasState(container);
 
 /**
- * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead; its cgroup is not touched.
- * Runtimes that are not known are asked to delete it themselves, and reject with ERR_STACKSHIM_RUNTIME_FAILED when they do not.
+ * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead. The cgroup stays. An unknown runtime is
+ * asked to delete the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
  */
 export async function removeRuntimeState(
   runtime: Runtime,

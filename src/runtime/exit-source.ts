@@ -1,31 +1,30 @@
-/** Where the exit of a container's command comes from. */
-import { msSinceExit, wasHeldUp, watchLoop } from '../sys/clocks.ts';
+import { msSinceExit, wasDelayed, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 
 /**
- * Who tells how a container's command ended: the kernel, of a child of this process ({@link watchChild}), or whoever knows better than the
- * exit of that child, as a sandbox does.
+ * Reports how a container's command ended. The source is the kernel for a child of this process ({@link watchChild}), or a program that
+ * knows more than the child's exit, such as a sandbox.
  */
 export interface ExitSource {
-  /** Resolves once the container's first process has ended; rejects when its exit cannot be learnt. */
+  /** Resolves once the container's first process has ended; rejects if its exit cannot be determined. */
   readonly exited: Promise<ProcessExit>;
-  /** Once it has ended: false when the command had never begun; undefined where nobody can tell. */
+  /** After the end: false if the command never began; undefined if that cannot be determined. */
   executed(): boolean | undefined;
-  /** Once it has ended: when, on the clock of `performance`. Where that cannot be told it is the moment of noticing. */
+  /** After the end: the time of the end on the clock of `performance`, or the time at which it was noticed if the former is unknown. */
   endedAt(): number;
   stop(): void;
 }
 
-/** A process that this one must wait for: it started it, or is the subreaper of those who did. */
+/** A process that this process must wait for, as its parent or as subreaper. */
 export interface ChildToWatch {
-  readonly exits: Pick<ExitWatcher, 'wait' | 'abandon'>;
+  readonly exits: Pick<ExitWatcher, 'wait' | 'stopWaiting'>;
   readonly pid: number;
   readonly pidfd: Fd;
 }
 
-/** The exit of the child itself, with what only a zombie tells. Throws when the descriptor cannot be watched. */
+/** Watches the exit of the child itself, including facts that only a zombie shows. Throws if the descriptor cannot be watched. */
 export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   let executed = true;
   let endedAt: number | undefined;
@@ -33,7 +32,7 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
     executed = readProcess(pid)?.executed ?? true;
     endedAt = endOf(pid, noticedAt);
   });
-  // Whoever awaits it hears of it.
+  // Callers that await `exited` get the rejection.
   exited.catch(() => undefined);
   const unwatchLoop = watchLoop();
   return {
@@ -42,12 +41,12 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
     endedAt: () => endedAt ?? performance.now(),
     stop() {
       unwatchLoop();
-      exits.abandon(pidfd);
+      exits.stopWaiting(pidfd);
     },
   };
 }
 
 function endOf(pid: number, noticedAt: number): number {
-  if (!wasHeldUp()) return noticedAt;
+  if (!wasDelayed()) return noticedAt;
   return Math.min(noticedAt, performance.now() - (msSinceExit(pid) ?? 0));
 }

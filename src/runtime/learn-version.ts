@@ -1,8 +1,8 @@
-/** Asks a runtime for its version, once per executable, and keeps the answer for other processes. */
+/** Asks a runtime for its version, once per executable, and stores the answer for other processes. */
 import { readdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
-import { isAbandonedName } from '../sys/files.ts';
+import { isStaleName } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { SYSTEM_PATH } from '../sys/start-program.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
@@ -21,7 +21,10 @@ import {
 const VERSION_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 65_536;
 
-/** The runtime at a path. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND when the program is not an OCI runtime or cannot be run. */
+/**
+ * Asks the runtime at a path for its kind and version. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or
+ * cannot be run.
+ */
 export async function learnRuntime(path: string, options: VersionOptions): Promise<Runtime> {
   const runtime = parseVersionOutput(path, await askVersion(path));
   const found = { fingerprint: fingerprintOf(options.stats), runtime };
@@ -30,7 +33,7 @@ export async function learnRuntime(path: string, options: VersionOptions): Promi
   return runtime;
 }
 
-/** What `--version` printed, as a runtime. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for what no OCI runtime prints. */
+/** Parses the output of `--version`. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for output that no OCI runtime prints. */
 export function parseVersionOutput(path: string, output: string): Runtime {
   const match = /^(\S+) version (?:release-)?(\d\S*)$/m.exec(output.slice(0, MAX_OUTPUT_BYTES));
   const [, name, version] = match ?? [];
@@ -57,7 +60,7 @@ async function askVersion(path: string): Promise<string> {
     throw notRuntime(path, `--version: ${messageOf(error)}`, error);
   }
   if (ended.givenUp !== undefined) throw notRuntime(path, '--version: did not finish in time');
-  if (ended.exitCode === 0) return ended.said;
+  if (ended.exitCode === 0) return ended.output;
   throw notRuntime(path, `--version: exited with ${ended.exitCode ?? 'a signal'}`);
 }
 
@@ -71,18 +74,18 @@ function notRuntime(path: string, reason: string, cause?: unknown): StackshimErr
 
 async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
   try {
-    // Often the first file of a boot: a container's root passes through the run folder to its root filesystem.
+    // This may be the first file of a boot. The mode of the run folder lets the root user of a container pass through to its root filesystem.
     await ensureDirectory(dirname(directory), 0o711);
     await ensureDirectory(directory, 0o700);
     await writeFileAtomic(file, JSON.stringify(value), { durable: false });
   } catch (error) {
-    // Whoever may not write there (doctor, not as root) asks the runtime again next time.
+    // A user who may not write here, such as `doctor` without root, asks the runtime again next time.
     const code = errnoCodeOf(error) ?? '';
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) throw error;
   }
 }
 
-/** Removes the kept versions of executables that are gone or were replaced. */
+/** Removes the stored versions of executables that are gone or were replaced. */
 export function clearStaleVersions(directory: string): void {
   for (const name of versionFiles(directory)) {
     const file = `${directory}/${name}`;
@@ -94,7 +97,7 @@ export function clearStaleVersions(directory: string): void {
   }
 }
 
-/** Undefined when there is none, whatever stands in its way. */
+/** Undefined if the file does not exist or cannot be reached. */
 function statKept(path: string): Stats | undefined {
   try {
     return statSync(path);
@@ -104,11 +107,11 @@ function statKept(path: string): Stats | undefined {
   }
 }
 
-/** Not those that are being written. */
+/** The stored files, and temporary files of dead processes; not those that are being written. */
 function versionFiles(directory: string): readonly string[] {
   try {
     return readdirSync(directory).filter(
-      (name) => /^\d+-\d+\.json$/.test(name) || isAbandonedName(name),
+      (name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name),
     );
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return [];

@@ -1,4 +1,4 @@
-/** From the name or path of an OCI runtime to the executable, its kind and version. */
+/** Finds the executable, kind and version of an OCI runtime from its name or path. */
 import { type Stats, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
@@ -10,14 +10,14 @@ import { isOlderThan, knownRuntime } from './runtime-version.ts';
 
 export interface ResolveRuntimeOptions {
   readonly layout: Layout;
-  /** Where a runtime is looked for by its name, after the installation's own folder. Default: the system's; never the caller's PATH. */
+  /** Where to look for a named runtime after the installation's own folder. Default: the system's folders; never the caller's PATH. */
   readonly searchDirectories?: readonly string[];
 }
 
 /**
- * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or at an absolute path. Rejects with
- * ERR_STACKSHIM_SPEC_INVALID for another name, _RUNTIME_NOT_FOUND, _RUNTIME_TOO_OLD, and _PATH_UNTRUSTED for one that a user other than
- * root could have changed.
+ * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or the one at an absolute path. Rejects with
+ * ERR_STACKSHIM_SPEC_INVALID for any other name, _RUNTIME_NOT_FOUND, _RUNTIME_TOO_OLD, and _PATH_UNTRUSTED for a runtime that a user other
+ * than root could have changed.
  */
 export async function resolveRuntime(
   requested: string,
@@ -26,7 +26,7 @@ export async function resolveRuntime(
   const { path, stats } = requested.startsWith('/')
     ? findAtPath(requested)
     : findByName(requested, options);
-  // Each time: it costs a few lstat calls, and a process may live for months.
+  // Checked at each call: the check costs a few lstat calls, and a process may live for months.
   requireTrustedPath(path, 'use runtime');
   const cacheDirectory = runtimeVersionsDir(options.layout);
   const version = { cacheDirectory, stats };
@@ -91,7 +91,7 @@ function statExecutable(path: string): Stats | undefined {
     const stats = statSync(path, { throwIfNoEntry: false });
     return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
   } catch (error) {
-    // A file stands where a folder should: nothing to be found there either.
+    // A component of the path is not a folder, or cannot be entered: no runtime can be found there.
     const code = errnoCodeOf(error);
     if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') return undefined;
     throw error;

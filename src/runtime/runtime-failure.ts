@@ -1,4 +1,4 @@
-/** Turns the failure of a runtime into the error that a task's result carries, by what the runtime said in its JSON log or on standard error. */
+/** Turns a runtime's failure into the error of a task's result, from what the runtime wrote to its JSON log or to standard error. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -11,7 +11,7 @@ export interface RuntimeFailureOptions {
   readonly exitCode: number | null;
 }
 
-/** The error for a runtime that exited with a failure, by what it logged. */
+/** The error for a runtime that exited with a failure, according to its log. */
 export function toRuntimeFailure(runtime: Runtime, options: RuntimeFailureOptions): StackshimError {
   const log = readLogTail(options.logFile);
   const message = lastLogMessage(log);
@@ -23,14 +23,14 @@ export function toRuntimeFailure(runtime: Runtime, options: RuntimeFailureOption
   }
   const { code, hint } = classifyFailure(message);
   return new StackshimError(code, `${options.operation}: ${message}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details: { runtime: runtime.path, exitCode: options.exitCode, log },
   });
 }
 
 export interface StartFailureOptions {
   readonly exitCode: number | null;
-  /** What the task's stderr holds, or its beginning: all of it is the runtime's, as the command never ran. Unknown with a terminal. */
+  /** The task's stderr, or its beginning. All of it comes from the runtime, because the command never ran. Unknown with a terminal. */
   readonly stderr?: string;
   /** Processes of the task that the kernel killed for lack of memory. */
   readonly oomKills?: number | null;
@@ -39,9 +39,9 @@ export interface StartFailureOptions {
 const MESSAGE_CHARACTERS = 2000;
 
 /**
- * The error for a container that was started and whose init ended without ever having become the command (`executed` of
- * `readProcess` is false, and nobody killed it). runc and crun write the reason to the task's stderr, not to their log.
- * The file was there while the container was created, so without a text it is one that cannot be executed.
+ * The error for a container that was started and whose init ended without becoming the command (`executed` of `readProcess` is false, and
+ * nobody killed the init). runc and crun write the reason to the task's stderr, not to their log. The file existed while the container was
+ * created, so without a text the error is that it cannot be executed.
  */
 export function toStartFailure(runtime: Runtime, options: StartFailureOptions): StackshimError {
   const text = (options.stderr ?? '').slice(0, MESSAGE_CHARACTERS).trim();
@@ -57,7 +57,7 @@ export function toStartFailure(runtime: Runtime, options: StartFailureOptions): 
   }
   const { code, hint } = classifyFailure(message);
   return new StackshimError(code, `start command: ${message}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details,
   });
 }
@@ -74,10 +74,10 @@ function toKilledInit(oomKills: number, details: Readonly<Record<string, unknown
   );
 }
 
-/** Room for the few lines that matter; a runtime may have logged much more. */
+/** Room for the few lines that matter; a log may be much longer. */
 const TAIL_BYTES = 8192;
 
-/** The end of a runtime's log, at most 8 KiB; empty when there is no log. */
+/** The end of a runtime's log, at most 8 KiB; empty if there is no log. */
 export function readLogTail(logFile: string): string {
   let fd: number;
   try {
@@ -96,7 +96,7 @@ export function readLogTail(logFile: string): string {
   }
 }
 
-/** The text of the last error in a runtime's JSON log lines; of the last line of any level when none is an error. */
+/** The text of the last error in a runtime's JSON log lines; without an error, of the last line of any level. */
 export function lastLogMessage(tail: string): string | undefined {
   let last: string | undefined;
   let lastError: string | undefined;
@@ -142,25 +142,25 @@ const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 
 const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
-/** Up to the first word that names anything: what follows may be a tenant's, and two wildcards around it would take cubic time. */
+/** Matches up to the first word that names something: what follows may be chosen by a tenant, and two wildcards around it would take cubic time. */
 const runsc = (rest: string) =>
   new RegExp(`^starting container: (?:starting [a-z ]{1,40}: )*${rest}$`, 's');
 const workdirHint = {
   hint: 'use a working directory that exists and that the user may enter',
 };
 const userHint = { hint: 'use user and group ids within the mapped range' };
-/** For a runtime that found the task's memory too small for itself. */
+/** The hint for a task's memory limit that is too low for the runtime itself. */
 const memoryHint = {
   hint: 'raise the memory limit; the runtime itself needs a few megabytes to start',
 };
 
 /**
- * What a runtime's error text means. The runtimes offer no codes, so this is the one place that looks at their words:
- * runc 1.1 and 1.3, crun 1.8 and 1.21, runsc 20240729. The patterns hold on to both ends of the text, because a command's name stands in
- * the middle and may say anything.
+ * Classifies a runtime's error text. The runtimes have no error codes, so this table alone depends on their words: runc 1.1 and 1.3, crun
+ * 1.8 and 1.21, runsc 20240729. The patterns match both ends of the text, because its middle contains a command's name, which may be
+ * anything.
  */
 const patterns: readonly FailurePattern[] = [
-  // The command, as runc looks for it while it creates the container.
+  // The command, which runc looks up while it creates the container.
   {
     pattern: runc(String.raw`exec: ".*": executable file not found in \$PATH`),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -170,7 +170,7 @@ const patterns: readonly FailurePattern[] = [
     pattern: runc('exec: ".*": (?:stat .*: )?(?:permission denied|is a directory)'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The same, by crun.
+  // The same text, as crun writes it.
   {
     pattern: /^executable file `.*` not found(?: in \$PATH)?: No such file or directory$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -185,7 +185,7 @@ const patterns: readonly FailurePattern[] = [
       /^the path `.*` (?:exists but it is not executable|is not a regular file): Operation not permitted$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // By crun 1.8, which names no path.
+  // The command, as crun 1.8 reports it, without a path.
   {
     pattern:
       /^open executable: (?:Not a directory|Too many levels of symbolic links|File name too long)$/,
@@ -195,7 +195,7 @@ const patterns: readonly FailurePattern[] = [
     pattern: /^open executable: (?:Permission denied|Operation not permitted)$/,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The same, by runsc when it starts the container.
+  // The command, which runsc looks up when it starts the container.
   {
     pattern: runsc('error finding executable ".*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
@@ -208,13 +208,13 @@ const patterns: readonly FailurePattern[] = [
     pattern: runsc('creating process: failed to load .*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // The execve(2) itself, on the init's stderr after the start.
+  // A failed execve(2) of the command, reported on the init's stderr after the start.
   { pattern: /^exec .*: [a-z ]+$/s, code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE' },
   {
     pattern: /^exec container process (?:\(missing dynamic library\?\) )?`.*`: [A-Za-z ]+$/s,
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
-  // What the task asked for and cannot have.
+  // Something that the task asked for and cannot have.
   { pattern: runc('chdir to cwd .*: .*'), code: 'ERR_STACKSHIM_SPEC_INVALID', ...workdirHint },
   {
     pattern: runc('mkdir .*: (?:not a directory|read-only file system)'),
@@ -248,7 +248,7 @@ const patterns: readonly FailurePattern[] = [
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     ...memoryHint,
   },
-  // What the host, or whoever limits this process, does not have.
+  // A limit of the host or of this process.
   {
     pattern: runc(
       String.raw`unable to start init: fork/exec \S+: resource temporarily unavailable`,
@@ -265,7 +265,7 @@ const patterns: readonly FailurePattern[] = [
   { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
 ];
 
-/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for one that is not known. */
+/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for an unknown text. */
 export function classifyFailure(text: string): FailureClass {
   for (const { pattern, ...found } of patterns) if (pattern.test(text)) return found;
   return { code: 'ERR_STACKSHIM_RUNTIME_FAILED' };

@@ -1,10 +1,10 @@
-/** Versions of runtimes: those that this machine knows by their executables, since to ask costs more than the rest of a task's set-up; and their order. */
+/** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeKind } from './runtime.ts';
 
-/** What tells one executable from another at the same path. */
+/** Distinguishes executables that had the same path at different times. */
 interface Fingerprint {
   readonly device: number;
   readonly inode: number;
@@ -19,7 +19,10 @@ export interface Remembered {
 
 const remembered = new Map<string, Remembered>();
 
-/** Undefined when nobody on this machine has asked the runtime at this path for its version. Known in this process: no further call. */
+/**
+ * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
+ * knows it, and one file read if this machine knows it.
+ */
 export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
   const fingerprint = fingerprintOf(options.stats);
   const known = remembered.get(path);
@@ -33,9 +36,9 @@ export const rememberRuntime = (found: Remembered): void =>
   void remembered.set(found.runtime.path, found);
 
 export interface VersionOptions {
-  /** Folder of the files in which versions are kept for other processes; void when an executable changes. */
+  /** The folder in which versions are stored for other processes; an entry is void when its executable changes. */
   readonly cacheDirectory: string;
-  /** Of the executable, links followed. */
+  /** The status of the executable, links followed. */
   readonly stats: Stats;
 }
 
@@ -59,7 +62,7 @@ function isSame(one: Fingerprint, other: Fingerprint): boolean {
   );
 }
 
-/** Undefined when the file is absent, damaged or about another executable: it is only a cache. */
+/** Undefined if the file is absent, damaged or about another executable: it is only a cache. */
 export function readCache(
   file: string,
   path: string,
@@ -110,7 +113,7 @@ function parseVersion(text: string): readonly number[] {
   return (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
 }
 
-/** Whether `version` comes before `other`; a missing part counts as 0, a suffix does not count. */
+/** Whether `version` is lower than `other`; a missing part counts as 0, and suffixes are ignored. */
 export function isOlderThan(version: string, other: string): boolean {
   const [ours, theirs] = [parseVersion(version), parseVersion(other)];
   for (let part = 0; part < Math.max(ours.length, theirs.length); part++) {

@@ -1,4 +1,4 @@
-/** An OCI runtime that was found, and what is asked of it. */
+/** An OCI runtime, and the options of its calls. */
 import type { ProcessIdentity } from '../sys/processes.ts';
 import type { Fd } from '../sys/system.ts';
 
@@ -8,11 +8,11 @@ export interface Runtime {
   readonly kind: RuntimeKind;
   /** Absolute path of the executable. */
   readonly path: string;
-  /** `1.3.6`; as the runtime says it. */
+  /** The version as the runtime prints it: `1.3.6`. */
   readonly version: string;
 }
 
-/** A container as the runtime knows it. */
+/** Names a container to the runtime. */
 export interface ContainerReference {
   readonly id: string;
   /** The runtime's `--root`. */
@@ -21,33 +21,33 @@ export interface ContainerReference {
 
 /** Bounds one call of the runtime. */
 export interface RuntimeCallOptions {
-  /** Where the runtime writes its JSON log; removed by whoever removes the task's folder. */
+  /** The file for the runtime's JSON log; it is removed together with the task's folder. */
   readonly logFile: string;
-  /** After this time the call is given up. Default: one minute. */
+  /** After this time the runtime is killed. Default: one minute. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
 export interface CreateContainerOptions extends ContainerReference, RuntimeCallOptions {
-  /** Folder to be made for `config.json`; must not exist. */
+  /** The folder that is created for `config.json`; it must not exist. */
   readonly bundle: string;
   readonly pidFile: string;
   /**
-   * Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own.
-   * None of them may be of a file of the host: a runtime gives them to the task's user.
+   * Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they belong to the runtime
+   * itself. None of them may be of a file of the host, because a runtime makes the task's user their owner.
    */
   readonly stdio: readonly [Fd, Fd, Fd];
-  readonly consoleSocket?: string;
-  /** The container has the host's network namespace. Default: false. */
+  readonly consoleSocket?: string | undefined;
+  /** Whether the container uses the host's network namespace. Default: false. */
   readonly hostNetwork?: boolean;
 }
 
-/** A container whose init waits to be started: the host's pid of that init, and when it began. */
+/** A container whose init waits to be started: the init's pid on the host and its start time. */
 export type CreatedContainer = ProcessIdentity;
 
 export interface StartContainerOptions extends RuntimeCallOptions {
-  /** Whether the container's init has ended: asked of a descriptor, since it may have become the command. */
+  /** Whether the container's init has ended. It uses a descriptor, because the init may have become the command. */
   readonly hasEnded: () => boolean;
-  /** As it was created. */
+  /** The same value as at creation. */
   readonly hostNetwork?: boolean;
 }

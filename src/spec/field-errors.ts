@@ -1,4 +1,4 @@
-/** The errors for a field: its value is not valid, or asks for more than is allowed. */
+/** The errors for a field whose value is not valid, or asks for more than is allowed. */
 import { StackshimError } from '../core/errors.ts';
 import { type Reader, readWith } from '../core/read-fields.ts';
 
@@ -15,7 +15,7 @@ export function invalidField(field: string, problem: string, value?: unknown): S
   );
 }
 
-/** Reads a user's input. `what` names the whole value: `task`. Throws as {@link invalidField} for the first invalid field. */
+/** Reads a user's input. `what` names the whole value: `task`. Throws like {@link invalidField} for the first invalid field. */
 export function readInput<T>(reader: Reader<T>, input: unknown, what: string): T {
   return readWith(reader, input, ({ field, problem, value }) =>
     invalidField(field === '' ? what : field, problem, value),

@@ -1,4 +1,4 @@
-/** Limits of a task: those with defaults and maxima in the policy, from the table of options; of disks; of resources (setrlimit(2)). */
+/** Parses the limits of a task: those with defaults and maxima in the policy, disk throttles, and resource limits (setrlimit(2)). */
 
 import { invalidField } from './field-errors.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
@@ -51,7 +51,7 @@ export const THROTTLE_FIELDS = [
 
 export type ThrottleField = (typeof THROTTLE_FIELDS)[number][1];
 
-/** Lists of `PATH:RATE` by field, as docker's `--device-read-bps` and similar options write them; the policy uses the same names. */
+/** Lists of `PATH:RATE` by field, in the syntax of docker's `--device-read-bps` and similar options; the policy uses the same names. */
 export type ThrottleInput = Readonly<Partial<Record<ThrottleField, readonly string[] | undefined>>>;
 
 /** Parses all limits of the four lists. Errors put `section` before the field's name. Throws ERR_STACKSHIM_SPEC_INVALID. */

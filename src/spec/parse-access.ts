@@ -1,4 +1,7 @@
-/** What a task asks of the host beside its image: mounts, devices, rates of disks, rights. Loaded for tasks that ask for any of it. */
+/**
+ * Parses what a task asks of the host in addition to its image: mounts, devices, disk rates, rights. Loaded only for tasks that ask for any
+ * of it.
+ */
 import { parseThrottles } from './limits.ts';
 import { parseDevices, parseMounts } from './parse-mounts.ts';
 import { parseCapability, parseSecurityOpts } from './parse-rights.ts';

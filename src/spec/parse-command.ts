@@ -1,4 +1,4 @@
-/** What a task runs, and what belongs to its command: arguments, user, environment, labels, and the signal that asks it to end. */
+/** Parses what a task runs: its stack, its command, the command's user, and the signal that asks it to end. */
 import { constants } from 'node:os';
 import { isImageDigest, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';

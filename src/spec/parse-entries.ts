@@ -1,4 +1,4 @@
-/** Environment variables and labels as `K=V` entries, and env files. */
+/** Parses environment variables and labels given as `K=V` entries, and env files. */
 import { invalidField } from './field-errors.ts';
 import { checkEnv, checkEnvName, checkLabelKey, checkLabels } from './parse-command.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';

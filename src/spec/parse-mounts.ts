@@ -1,4 +1,4 @@
-/** Mounts and devices of a task as docker's options write them: `--mount`, `--volume`, `--tmpfs`, `--device`. */
+/** Parses mounts and devices in the syntax of docker's options: `--mount`, `--volume`, `--tmpfs`, `--device`. */
 import { invalidField } from './field-errors.ts';
 import { isAtOrBelow, parseAbsolutePath, parseMountTarget } from './parse-path.ts';
 import { parseBytes } from './quantities.ts';

@@ -1,6 +1,7 @@
 /** unknown -> Policy. */
 import { StackshimError } from '../core/errors.ts';
 import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { invalidField } from './field-errors.ts';
 import { parseLimits, parseThrottles, parseUlimit, toLimits } from './limits.ts';
 import { parseAbsolutePath } from './parse-path.ts';
@@ -16,7 +17,6 @@ import {
 import { parseBytes, parseCount } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
-import { withoutUndefined } from './without-undefined.ts';
 
 /**
  * Parses the content of a policy file; an absent field gets its value from {@link DEFAULT_POLICY}.

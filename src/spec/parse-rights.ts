@@ -1,4 +1,4 @@
-/** Rights of a task: capabilities, and `--security-opt` entries. */
+/** Parses the rights of a task: capabilities, and `--security-opt` entries. */
 import { invalidField } from './field-errors.ts';
 import { parsePath } from './parse-path.ts';
 import { CAPABILITIES } from './policy.ts';

@@ -14,22 +14,19 @@ const readers = Object.fromEntries(
   ]),
 ) as FieldReaders<TaskInput>;
 
-/** Every field a task may have. */
-export const TASK_INPUT_FIELDS = OPTION_ROWS.map(([field]) => field);
-
 const task = objectOf<TaskInput>(readers);
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
 const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');
 
-/** Checks data from a queue, a network or another user's file. Throws as {@link readTaskInput} and {@link toTaskSpec}. */
+/** Checks data from a queue, a network or another user's file. Throws like {@link readTaskInput} and {@link toTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
   const job = readTaskInput(data, 'job');
   toTaskSpec(job, NO_ACCESS);
   return job;
 }
 
-/** Of a task that asks for nothing of the host; a job cannot. */
+/** The value for a task that asks for nothing of the host. A job cannot ask for any of it. */
 export const NO_ACCESS: HostAccess = {
   mounts: [],
   tmpfs: [],
@@ -40,13 +37,13 @@ export const NO_ACCESS: HostAccess = {
   noNewPrivileges: true,
 };
 
-/** Whether a task has fields that only `parseAccess` reads: else it has {@link NO_ACCESS}. */
+/** Whether a task has fields that only `parseAccess` reads. Otherwise its access is {@link NO_ACCESS}. */
 export const asksForAccess = (given: TaskInput): boolean =>
   OPTION_ROWS.some(([field, { spec }]) => spec === null && given[field] !== undefined);
 
 /**
- * Checks a task as a user gave it: types, names and counts; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`
- * for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
+ * Checks a task as a user gave it: types, names and counts; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with
+ * `details.field` for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
  */
 export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): TaskInput {
   const given = parseTaskInput(input);
@@ -64,7 +61,7 @@ export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): Ta
 }
 
 /**
- * The spec of a task: every quantity in its base unit, paths normalised, defaults that need no policy filled in. Throws
+ * Builds the spec of a task: every quantity in its base unit, paths normalised, defaults that need no policy filled in. Throws
  * ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first invalid field.
  */
 export function toTaskSpec(given: TaskInput, access: HostAccess): TaskSpec {

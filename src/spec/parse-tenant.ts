@@ -1,12 +1,12 @@
 /** The policy's terms for tenants: their weight, their cap, and how many tasks they may run at once. */
 import { isTenantName } from '../core/ids.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { invalidField } from './field-errors.ts';
 import type { Policy } from './policy.ts';
 import type { PolicyInput, TenantInput } from './policy-input.ts';
 import { parseBytes, parseCount, parseCpus } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TenantTerms } from './task-spec.ts';
-import { withoutUndefined } from './without-undefined.ts';
 
 /** A tenant's own terms override `tenantDefault`. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function parseTenants(

@@ -1,4 +1,6 @@
-/** The operator's policy: defaults, maxima and permissions, and the checks of single values against them. docs/policy.md describes the file. */
+/**
+ * The operator's policy: defaults, maxima and permissions, and the checks of single values against them. docs/policy.md describes the file.
+ */
 import { DEFAULT_BIND_OWNER_ID } from '../core/host-ids.ts';
 import { deniedField } from './field-errors.ts';
 import { toLimits } from './limits.ts';

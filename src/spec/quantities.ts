@@ -1,4 +1,4 @@
-/** Quantities as people type them: bytes, durations, plain numbers; and as messages show them. Pure. */
+/** Parses bytes, durations and numbers as people type them, and formats them for messages. Pure. */
 import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 

@@ -19,11 +19,20 @@ export interface SeccompArgument {
   readonly op: string;
 }
 
-/** Matches every value of an argument except these. Compares only `bits` of it, so that bits which the kernel ignores cannot evade the rule. */
+/** Matches every value whose bits of `mask` are those of `value`. */
+export interface MaskedValue {
+  readonly mask: number;
+  readonly value: number;
+}
+
+/**
+ * Matches every value of an argument except `values`. A filter can only compare some bits of an argument with a constant, so `others` lists
+ * what matches: no bits but those are compared, and bits which the kernel ignores cannot evade the rule.
+ */
 export interface SeccompException {
   readonly index: number;
-  readonly bits: number;
   readonly values: readonly number[];
+  readonly others: readonly MaskedValue[];
 }
 
 export interface SeccompRule {

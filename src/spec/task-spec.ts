@@ -127,7 +127,7 @@ export interface TaskSpec {
   readonly captureBytes: number;
 }
 
-/** What a task asks of the host beside its image. */
+/** What a task asks of the host in addition to its image. */
 export type HostAccess = Pick<
   TaskSpec,
   | ('mounts' | 'tmpfs' | 'devices' | 'throttles')

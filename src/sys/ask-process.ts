@@ -6,7 +6,7 @@ import { readFile } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
-/** A task may hold up each read until its process is killed; the pool has four threads by default. */
+/** A task may delay each read until its process is killed; the pool has four threads by default. */
 const READS_AT_ONCE = 2;
 const ANSWERS_WITHIN_MS = 1_000;
 
@@ -16,7 +16,7 @@ export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
 /** rt_sigtimedwait(2). */
 const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
 
-/** {@link ProcessInfo.executed} of a process that a task runs; undefined when it is gone or does not tell. */
+/** {@link ProcessInfo.executed} of a process that a task runs; undefined when the process is gone or does not answer in time. */
 export async function hasExecuted(pid: number): Promise<boolean | undefined> {
   const stat = await ask(pid, 'stat');
   return stat === undefined ? undefined : parseStat(pid, stat).executed;

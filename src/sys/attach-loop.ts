@@ -1,17 +1,18 @@
-/** A loop device for a file, and what to do where the host has none. */
+/** Attaches files to loop devices, and says what to do if the host has no loop device. */
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import type { Fd, LoopDevice, System } from './system.ts';
 
 export interface LoopRequest {
-  /** What wants the device, for the error's message. */
+  /** The operation that needs the device, for the error's message. */
   readonly operation: string;
-  /** What the operator can do instead of loading the module. */
+  /** What the operator can do instead of loading the module, for the hint. */
   readonly otherwise: string;
 }
 
 /**
- * The caller closes the device; it goes with its last user. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where there is none to be had,
- * and the system's error where this process or the host had no more of something else.
+ * Attaches `file` to a free loop device; the caller closes the device, which is free again when its last user has gone. Throws
+ * ERR_STACKSHIM_HOST_UNSUPPORTED if the host offers no loop device, and the system's error if this process or the host ran out of something
+ * else.
  */
 export function attachLoop(system: System, file: Fd, request: LoopRequest): LoopDevice {
   try {
@@ -21,7 +22,7 @@ export function attachLoop(system: System, file: Fd, request: LoopRequest): Loop
   }
 }
 
-/** The same on a thread of the pool where the engine has one. */
+/** Like {@link attachLoop}, but on a thread of the pool if the engine has one. */
 export async function attachLoopAside(
   system: System,
   file: Fd,

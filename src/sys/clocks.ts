@@ -1,4 +1,4 @@
-/** Time that no engine tells: of the clock that all processes share, of an event loop that was held up, of a process's end. */
+/** Times that the engine does not report: the clock that all processes share, delays of the event loop, the exit of a process. */
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 
@@ -6,8 +6,8 @@ const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
 
 /**
- * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). It stands still while the machine is
- * suspended, as timers do. Not from `process.hrtime`: in the executable that counts from the process's own start.
+ * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the
+ * machine is suspended. `process.hrtime` will not do: in the executable it counts from the start of the process.
  */
 export function monotonicMs(): number {
   // struct timespec: seconds, nanoseconds.
@@ -17,17 +17,20 @@ export function monotonicMs(): number {
 }
 
 const BEAT_MS = 100;
-/** Beats of a busy loop are late as well. */
+/** The beats of a busy loop are a little late, too. */
 const LATE_MS = 50;
-/** What waited while the loop was held up comes soon after, in any order. */
+/** What waited while the loop was delayed follows soon afterwards, in any order. */
 const AFTERMATH_MS = 1_000;
 
 let users = 0;
 let timer: NodeJS.Timeout | undefined;
 let lastBeatAt = 0;
-let heldUpAt = Number.NEGATIVE_INFINITY;
+let delayedAt = Number.NEGATIVE_INFINITY;
 
-/** Begins to watch whether the event loop of this thread is held up: by synchronous code, or because the process was stopped. Returns what ends it. Any number may watch at once. It does not keep the event loop alive. */
+/**
+ * Starts to watch for delays of this thread's event loop, by synchronous code or because the process was stopped; the returned function
+ * stops it. Several watchers may be active at once. Watching does not keep the event loop alive.
+ */
 export function watchLoop(): () => void {
   users += 1;
   if (users === 1) {
@@ -44,10 +47,10 @@ export function watchLoop(): () => void {
   };
 }
 
-/** Precondition: somebody has watched for as long as is asked for. */
-export function wasHeldUp(): boolean {
+/** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
+export function wasDelayed(): boolean {
   note();
-  return performance.now() - heldUpAt < AFTERMATH_MS;
+  return performance.now() - delayedAt < AFTERMATH_MS;
 }
 
 function beat(): void {
@@ -57,22 +60,22 @@ function beat(): void {
 
 function note(): void {
   const now = performance.now();
-  if (now - lastBeatAt > BEAT_MS + LATE_MS) heldUpAt = now;
+  if (now - lastBeatAt > BEAT_MS + LATE_MS) delayedAt = now;
 }
 
 const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
   process.arch === 'arm64' ? [122, 123, 124] : [203, 204, 24];
-/** A set of 8,192 processors: as many as the kernel can have. */
+/** Room for 8,192 processors, the kernel's maximum. */
 const CPU_SET_BYTES = 1_024;
-/** Of the fields of proc_pid_stat(5) after the name. */
+/** Index among the fields of proc_pid_stat(5) after the name. */
 const PROCESSOR = 36;
 
 /**
- * Milliseconds since a process ended that nobody has waited for yet. The kernel keeps no time of an exit; but the scheduler keeps, of a zombie
- * as well, when it last stopped running, on a clock that each processor has for itself (/proc/PID/sched).
- * undefined where that cannot be told: a kernel without /proc/PID/sched (before 6.15 a build option), or
- * a processor that this process may not use. It is the end of the process's first thread, mostly the last to go. For rare use: this thread
- * moves to the zombie's processor for a moment.
+ * Milliseconds since a zombie ended; undefined if they cannot be determined: the kernel has no /proc/PID/sched (before Linux 6.15 a build
+ * option), or this process may not use the zombie's processor. For rare use: this thread moves to the zombie's processor for a moment.
+ *
+ * The kernel stores no exit time. But the scheduler stores when a process last stopped running, also of a zombie, on a clock that each
+ * processor has for itself. The time is that of the process's first thread, which usually ends last.
  */
 export function msSinceExit(pid: number): number | undefined {
   try {
@@ -80,7 +83,7 @@ export function msSinceExit(pid: number): number | undefined {
     const sinceMs = onProcessor(processorOf(pid), () => lastRunMs('thread-self')) - endedAt;
     return sinceMs >= 0 ? sinceMs : undefined;
   } catch {
-    // Whatever keeps it from being told: the caller has another answer.
+    // Any error means that the time is unknown; callers handle that.
     return undefined;
   }
 }
@@ -88,7 +91,7 @@ export function msSinceExit(pid: number): number | undefined {
 function lastRunMs(folder: string): number {
   const text = readFileSync(`/proc/${folder}/sched`, 'utf8');
   const found = /^se\.exec_start\s*:\s*(\d+\.\d+)$/m.exec(text)?.[1];
-  if (found === undefined) throw new Error(`/proc/${folder}/sched does not tell`);
+  if (found === undefined) throw new Error(`/proc/${folder}/sched has no se.exec_start`);
   return Number(found);
 }
 
@@ -97,7 +100,7 @@ function processorOf(pid: number): number {
   return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[PROCESSOR]);
 }
 
-/** Calls `look` on a processor, right after the scheduler has brought this thread's entry up to date. */
+/** Calls `look` on a processor, right after the scheduler has updated this thread's entry. */
 function onProcessor<T>(processor: number, look: () => T): T {
   const before = affinity();
   const one = Buffer.alloc(CPU_SET_BYTES);
@@ -111,7 +114,7 @@ function onProcessor<T>(processor: number, look: () => T): T {
   }
 }
 
-/** Where nothing but its cpuset had bound this thread, it is to follow that one's changes again. */
+/** If only its cpuset restricted this thread before, the thread must follow changes of that cpuset again. */
 function restore(before: Buffer): void {
   setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
   if (!affinity().equals(before)) setAffinity(before);

@@ -1,10 +1,10 @@
-/** Folders that other users cannot pass through: the ids of tasks reach nothing below them. */
+/** Folders that other users cannot pass through: the ids of tasks reach nothing below such a folder. */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const PASSED_BY_OTHERS = 0o001;
 
-/** The first folder on the way to `path`, itself included, that keeps other users out; undefined where there is none. Missing folders are skipped. */
+/** The first folder on the way to `path`, itself included, that other users cannot pass through; undefined if there is none. Missing folders are skipped. */
 export function findClosedFolder(path: string): string | undefined {
   const above = path === dirname(path) ? undefined : findClosedFolder(dirname(path));
   if (above !== undefined) return above;

@@ -1,6 +1,6 @@
 /**
- * Exits of children that this process did not start itself (the task's init, inherited as subreaper), by pidfd.
- * It waits only on descriptors it was given, so it never takes a child of another library.
+ * Reports exits of children that this process did not start itself (a task's init, inherited as subreaper), by pidfd. Waits only on
+ * descriptors that it was given, so it never takes a child of another library.
  */
 import { nextTurn, pause } from '../core/pause.ts';
 import { linuxSystem } from './linux-system.ts';
@@ -9,21 +9,21 @@ import { type Fd, type ProcessExit, type System, SystemError } from './system.ts
 
 interface Waiter {
   readonly beforeReap: (noticedAt: number) => void;
-  /** When its end was seen, on the clock of `performance`: it may be told of later, as others are told of first. */
+  /** When the exit was seen, on the clock of `performance`. It may be reported later, because exits are reported one by one. */
   noticedAt: number | undefined;
-  /** How often its exit was read; in vain but for the last time. */
+  /** How often its exit was read; only the last reading succeeds. */
   tries: number;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
-  /** When the first of the readings of its exit that failed in a row was. */
+  /** When the current run of failed readings began. */
   failingSince: number | undefined;
 }
 
-/** Ends that one look sees. Those beyond are seen by the next one. */
+/** The most exits that one look sees. The next look sees the rest. */
 const SEEN_AT_ONCE = 1_024;
 /** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
-/** How long looks may fail, for example because descriptors ran out, before an exit counts as lost. */
+/** How long looks may fail, for example because descriptors ran out, before exits count as lost. */
 const LOST_AFTER_MS = 5_000;
 const RETRY_MS = 100;
 /** Bounds how long a pool thread outlives the last task. */
@@ -33,10 +33,10 @@ export class ExitWatcher {
   readonly #system: System;
   readonly #waiters = new Map<Fd, Waiter>();
   #epoll: Fd | undefined;
-  /** When the first of the looks for exits that failed in a row was. */
-  #blindSince: number | undefined;
+  /** When the current run of failed looks began. */
+  #looksFailSince: number | undefined;
   #interval: NodeJS.Timeout | undefined;
-  /** Whether a look has its turn of the event loop soon. */
+  /** Whether a look is already scheduled for a later turn of the event loop. */
   #isDue = false;
   readonly #onSigchld = () => {
     const ready = this.#look();
@@ -48,10 +48,10 @@ export class ExitWatcher {
   }
 
   /**
-   * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it.
-   * `beforeReap` is called while it is a zombie: the last moment at which /proc tells of it; it is given when the end was noticed, which may be
-   * long before on a busy event loop. Throws when the descriptor cannot be
-   * watched; rejects when the exit cannot be read, as that of a process which is no child of this one.
+   * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it. Calls `beforeReap`
+   * while the process is a zombie, the last moment at which /proc describes it, with the time at which the exit was noticed. On a busy event
+   * loop that may be long before. Throws if the descriptor cannot be watched; rejects if the exit cannot be read, for example because the
+   * process is not a child of this one.
    */
   wait(pidfd: Fd, beforeReap: Waiter['beforeReap'] = () => undefined): Promise<ProcessExit> {
     const epoll = this.#epoll ?? this.#system.createEpoll();
@@ -61,13 +61,13 @@ export class ExitWatcher {
       const unknown = { noticedAt: undefined, failingSince: undefined, tries: 0 };
       this.#waiters.set(pidfd, { beforeReap, resolve, reject, ...unknown });
       if (this.#waiters.size === 1) this.#listen(epoll);
-      // It may have ended before it was watched.
+      // The process may have ended before it was watched.
       this.#sweepSoon();
     });
   }
 
-  /** Gives up waiting: the promise of `wait` never settles. A second call does nothing, nor does one after the exit. */
-  abandon(pidfd: Fd): void {
+  /** Stops waiting: the promise of `wait` never settles. A second call does nothing, nor does a call after the exit. */
+  stopWaiting(pidfd: Fd): void {
     if (this.#waiters.has(pidfd)) this.#forget(pidfd);
   }
 
@@ -87,7 +87,7 @@ export class ExitWatcher {
         const ready = await waitEpoll(epoll, SEEN_AT_ONCE, POOL_WAIT_MS);
         this.#note(ready);
         const reaped = this.#reapOne(ready);
-        // What could not be read is ready again at once.
+        // A process whose exit could not be read is ready again at once: pause instead of spinning.
         if (reaped !== undefined && this.#waiters.has(reaped)) await pause(RETRY_MS);
       }
     } catch (error) {
@@ -104,18 +104,18 @@ export class ExitWatcher {
     });
   }
 
-  /** Which have ended. */
+  /** Notes and returns the processes that have ended. */
   #look(): readonly Fd[] {
     if (this.#epoll === undefined || this.#waiters.size === 0) return [];
     let ready: readonly Fd[];
     try {
       ready = this.#system.pollEpoll(this.#epoll, Math.min(this.#waiters.size, SEEN_AT_ONCE));
     } catch (error) {
-      this.#blindSince ??= performance.now();
-      if (performance.now() - this.#blindSince > LOST_AFTER_MS) this.#giveUpAll(error);
+      this.#looksFailSince ??= performance.now();
+      if (performance.now() - this.#looksFailSince > LOST_AFTER_MS) this.#giveUpAll(error);
       return [];
     }
-    this.#blindSince = undefined;
+    this.#looksFailSince = undefined;
     this.#note(ready);
     return ready;
   }
@@ -129,8 +129,8 @@ export class ExitWatcher {
   }
 
   /**
-   * Who waits for an exit goes on in the turn in which it is told, with a millisecond of work: several would hold up the event loop. The
-   * next has its own turn. One whose exit cannot be read does not keep the others waiting.
+   * Reaps one process in each turn of the event loop: the code that waits for an exit runs in the same turn and works for a millisecond, so
+   * several exits in one turn would delay the event loop. A process whose exit cannot be read does not delay the others.
    */
   #reapOne(ready: readonly Fd[]): Fd | undefined {
     const triesOf = (pidfd: Fd) => this.#waiters.get(pidfd)?.tries ?? 0;
@@ -160,7 +160,7 @@ export class ExitWatcher {
     }
   }
 
-  /** The next sweep tries again, for a while. */
+  /** Leaves it to the next sweeps to try again, for at most {@link LOST_AFTER_MS}. */
   #failed(pidfd: Fd, waiter: Waiter, error: unknown): void {
     waiter.failingSince ??= performance.now();
     if (performance.now() - waiter.failingSince > LOST_AFTER_MS) this.#giveUp(pidfd, waiter, error);
@@ -185,10 +185,10 @@ export class ExitWatcher {
     try {
       if (this.#epoll !== undefined) this.#system.removeFromEpoll(this.#epoll, pidfd);
     } catch {
-      // It leaves the set by itself when the caller closes it.
+      // A descriptor leaves the set by itself when the caller closes it.
     }
   }
 }
 
-/** One watcher for all programs and tasks: there is only one SIGCHLD. */
+/** The exits that this thread waits for. One watcher serves all programs and tasks, because there is only one SIGCHLD. */
 export const exits = new ExitWatcher(linuxSystem);

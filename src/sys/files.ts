@@ -1,4 +1,7 @@
-/** Files and folders on the path of a task: small files, read whole and never more than is allowed; temporary names, which name their owners. */
+/**
+ * Files and folders on the path of a task. Reads small files completely, but never more than an allowed size; makes temporary names, which
+ * name their owners.
+ */
 import {
   chmodSync,
   closeSync,
@@ -8,20 +11,24 @@ import {
   openSync,
   readdirSync,
   readSync,
+  statfsSync,
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 import type { Fd } from './system.ts';
 
-/** Makes a folder and its parents where missing; an existing one keeps its mode. At once: a trip to the thread pool costs a task more than the call. */
+/**
+ * Makes a folder and its parents if they are missing; an existing folder keeps its mode. Synchronous, because the thread pool costs a task
+ * more than the call.
+ */
 export function ensureDirectorySync(path: string, mode: number): void {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) chmodSync(made, mode);
 }
 
-/** Whose mode the umask may have narrowed: a task's root, nobody on the host, could not pass through. */
+/** The new folders, whose mode the umask may have narrowed: the root of a task has no rights on the host and could not pass through them. */
 export function madeFolders(first: string, last: string): readonly string[] {
   const made: string[] = [];
   for (let at = last; at.length >= first.length && at !== dirname(at); at = dirname(at))
@@ -29,7 +36,7 @@ export function madeFolders(first: string, last: string): readonly string[] {
   return made;
 }
 
-/** The folder itself, or the nearest one above it that exists: where it would be made. */
+/** The nearest existing folder: `path` itself, or the folder above it in which it would be made. */
 export function nearestExisting(path: string): string {
   let folder = path;
   while (folder !== dirname(folder) && statSync(folder, { throwIfNoEntry: false }) === undefined) {
@@ -38,22 +45,22 @@ export function nearestExisting(path: string): string {
   return folder;
 }
 
+/** Bytes that this process may still write on the filesystem of `path`. */
+export function freeBytesAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
 /** 16 random hex digits. */
 export function randomName(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
 }
 
-/** The names in a folder; none where there is no such folder. */
-export function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+/** The names in a folder; empty if the folder does not exist. */
+export const namesIn = (folder: string): readonly string[] =>
+  unlessMissing(() => readdirSync(folder)) ?? [];
 
-/** `<pid>-<start time>-<16 random hex digits>`, different each time: other processes can remove the files of dead owners. */
+/** `<pid>-<start time>-<16 random hex digits>`, different each time. Other processes can remove the files of dead owners. */
 export function toOwnedName(): string {
   const { pid, startTime } = ownIdentity();
   const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
@@ -62,34 +69,34 @@ export function toOwnedName(): string {
 
 const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
 
-/** The owner in a name that holds an owned name at its beginning or after a dot; undefined for any other name. */
+/** The owner in a name that contains an owned name at its beginning or after a dot; undefined for any other name. */
 export function ownerOfName(name: string): ProcessIdentity | undefined {
   const match = OWNED.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
 }
 
-/** Whether a name has an owner that has ended, or that ran before the last boot. */
-export function isAbandonedName(name: string): boolean {
+/** Whether a name has an owner that has ended or that ran before the last boot. */
+export function isStaleName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
 }
 
 export interface BoundedReadOptions {
   readonly maxBytes: number;
-  /** Whether a link as the path's last name is followed. Default: it is refused, with ELOOP. */
+  /** Whether to follow a link in the last component of the path. Default: a link is refused with ELOOP. */
   readonly followLink?: boolean;
-  /** Whether a pipe, a FIFO or a device is read as well: only where root itself has named the path. Default: false. */
+  /** Whether pipes, FIFOs and devices are read, too: only for paths that root itself has named. Default: false. */
   readonly allowPipes?: boolean;
 }
 
 /**
- * The text of a file of at most `maxBytes`. Blocks the thread for as long as the disk takes, and with `allowPipes` as long as a
- * writer takes. Throws what open(2) says, and an `Error` for a file that is larger or of another kind.
+ * The text of a file of at most `maxBytes`. Blocks the thread as long as the disk takes; with `allowPipes`, as long as the writer takes.
+ * Throws the error of open(2), and an `Error` for a file that is larger or of another kind.
  */
 export function readBoundedFile(path: string, options: BoundedReadOptions): string {
   const { maxBytes, followLink = false, allowPipes = false } = options;
   const link = followLink ? 0 : constants.O_NOFOLLOW;
-  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become the process's own.
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become this process's controlling terminal.
   const wait = allowPipes ? 0 : constants.O_NONBLOCK;
   const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
   try {
@@ -99,7 +106,7 @@ export function readBoundedFile(path: string, options: BoundedReadOptions): stri
   }
 }
 
-/** The text of an open regular file, from its current offset. Throws as {@link readBoundedFile}. */
+/** The text of an open regular file, from its current offset. Throws like {@link readBoundedFile}. */
 export function readBoundedFd(fd: Fd, maxBytes: number): string {
   if (!fstatSync(fd).isFile()) throw new Error('not a regular file');
   return readUpTo(fd, maxBytes);
@@ -109,7 +116,7 @@ function readUpTo(fd: Fd, maxBytes: number): string {
   const stats = fstatSync(fd);
   const size = stats.isFile() ? stats.size : 0;
   if (size > maxBytes) throw toTooLarge(maxBytes);
-  // One byte more than the size: a file of /proc has no size, and another file may have grown since.
+  // The size plus one byte: a file of /proc reports no size, and another file may have grown meanwhile.
   const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
   const chunks: Buffer[] = [];
   let total = 0;

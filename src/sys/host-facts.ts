@@ -1,11 +1,11 @@
-/** What the host is, read once per process and without starting a program. */
+/** Facts about the host, read once per process and without starting a program. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { bootId } from './processes.ts';
 
 export interface HostFacts {
-  /** As OCI images name it: `amd64`, `arm64`, … */
+  /** The name that OCI images use: `amd64`, `arm64`, … */
   readonly architecture: string;
   readonly kernelRelease: string;
   /** [major, minor]. */
@@ -13,21 +13,21 @@ export interface HostFacts {
   readonly memoryBytes: number;
   /** Processors that this process may use. */
   readonly cpus: number;
-  /** Hard limits of this process by OCI name (`RLIMIT_NOFILE`); Infinity where there is none. */
+  /** Hard limits of this process by OCI name (`RLIMIT_NOFILE`); Infinity means unlimited. */
   readonly hardLimits: Readonly<Record<string, number>>;
-  /** Whether hard limits can be raised: CAP_SYS_RESOURCE. */
+  /** Whether this process can raise hard limits: CAP_SYS_RESOURCE. */
   readonly canRaiseLimits: boolean;
-  /** How soon this process is killed when the host's memory is short: from -1000, never, to 1000. */
+  /** How early the kernel kills this process when the host's memory is short: from -1000 (never) to 1000. */
   readonly oomScoreAdj: number;
   readonly isRoot: boolean;
   readonly bootId: string;
-  /** Files with each processor's temperature, which shows what else runs on it. */
+  /** Files with each processor's temperature, which reveal the load of the host. */
   readonly thermalPaths: readonly string[];
-  /** Whether a network namespace can bound the multicast groups of its sockets: a kernel may be built without them. */
+  /** Whether a network namespace can limit the multicast groups of its sockets; a kernel may be built without multicast. */
   readonly boundsGroups: boolean;
 }
 
-/** The names that /proc/self/limits gives to resource limits. */
+/** Resource limits by their name in /proc/self/limits. */
 const limitNames: Readonly<Record<string, string>> = {
   'Max cpu time': 'RLIMIT_CPU',
   'Max file size': 'RLIMIT_FSIZE',
@@ -54,7 +54,7 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '3
 
 let known: HostFacts | undefined;
 
-/** The facts of this host; read at the first call. */
+/** The facts of this host, read at the first call. */
 export function readHostFacts(): HostFacts {
   known ??= {
     architecture: architectures[process.arch] ?? process.arch,
@@ -75,7 +75,7 @@ export function readHostFacts(): HostFacts {
 
 const CPUS = '/sys/devices/system/cpu';
 
-/** None in a virtual machine. */
+/** A virtual machine has no such files. */
 function readThermalPaths(): readonly string[] {
   const pathOf = (cpu: string) => `${CPUS}/${cpu}/thermal_throttle`;
   if (!existsSync(pathOf('cpu0'))) return [];
@@ -83,7 +83,7 @@ function readThermalPaths(): readonly string[] {
   return cpus.map(pathOf).filter((path) => existsSync(path));
 }
 
-/** Whether the host's kernel is of this version or a later one. */
+/** Whether the host's kernel has this version or a later one. */
 export function isKernelAtLeast(
   facts: Pick<HostFacts, 'kernelVersion'>,
   major: number,
@@ -94,14 +94,14 @@ export function isKernelAtLeast(
 }
 
 /**
- * Transmit timestamps carry the whole message back to its sender, into a queue that no cgroup is charged for. A program asks for them
- * with each message, where no filter of system calls sees it. Since Linux 6.18 a network namespace can refuse them; earlier kernels
- * know the setting for the whole host alone, which `stackshim doctor` tells.
+ * Transmit timestamps return the whole message to its sender, in a queue that no cgroup is charged for. A program requests them per message,
+ * where no system call filter can see it. Since Linux 6.18 a network namespace can refuse them. Earlier kernels have the setting only for
+ * the whole host, which `stackshim doctor` reports.
  */
 export const canRefuseStamps = (facts: Pick<HostFacts, 'kernelVersion'>): boolean =>
   isKernelAtLeast(facts, 6, 18);
 
-/** `6.12.48+deb13-amd64` as [6, 12]. */
+/** `6.12.48+deb13-amd64` becomes [6, 12]. */
 export function parseKernelVersion(text: string): readonly [number, number] {
   const match = /^(\d+)\.(\d+)/.exec(text);
   if (match === null) {

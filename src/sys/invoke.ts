@@ -1,4 +1,4 @@
-/** Calls of libc: their errno turned into a {@link SystemError}, and those that the kernel may hold up on a thread of the pool. */
+/** Calls libc functions: turns their errno into a {@link SystemError}, and runs calls that the kernel may delay on a thread of the pool. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
 import { atMost } from '../core/pause.ts';
@@ -8,12 +8,12 @@ import { SystemError } from './system.ts';
 /** Error numbers that Node's table lacks. */
 const MORE_ERRNOS: Readonly<Record<string, number>> = { ENOTBLK: 15, EUCLEAN: 117 };
 
-/** Of the names that Linux gives twice, those that are used here. */
+/** Of the names that Linux has twice, the ones that are used here. */
 const CHOSEN_NAMES = ['EAGAIN', 'EOPNOTSUPP'] as const;
 
 let errnoNames: ReadonlyMap<number, string> | undefined;
 
-/** Made at the first error: few tasks meet one that is not expected. */
+/** The table is built at the first unexpected error, because few tasks meet one. */
 function nameErrnos(): ReadonlyMap<number, string> {
   const { errno } = constants;
   // Later entries win.
@@ -25,20 +25,20 @@ function nameErrnos(): ReadonlyMap<number, string> {
 }
 
 export interface Invocation {
-  /** The call as a message names it: `open_tree`, not `syscall`. */
+  /** The call's name in messages: `open_tree`, not `syscall`. */
   readonly name: string;
-  /** What it was done to: a path, mostly. */
+  /** The object of the call, usually a path. */
   readonly subject?: string;
 }
 
-/** Calls `fn`. Throws a {@link SystemError} when it fails. */
+/** Calls `fn`. Throws a {@link SystemError} if it fails. */
 export function invoke(as: Invocation, fn: LibcFunction, ...args: readonly FfiArgument[]): number {
   const result = ffi.call(fn, ...args);
   if (result < 0) throw toSystemError(as, -result);
   return result;
 }
 
-/** The same, returning undefined where the errno is one of `expected`. */
+/** Like {@link invoke}, but returns undefined if the errno is one of `expected`. */
 export function invokeUnless(
   expected: readonly string[],
   as: Invocation,
@@ -47,12 +47,12 @@ export function invokeUnless(
 ): number | undefined {
   const result = ffi.call(fn, ...args);
   if (result >= 0) return result;
-  // Without an error, which would record where it was made: most tasks meet some of these.
+  // No error is created here, because recording its stack costs time and most tasks meet some of these errno values.
   if (expected.some((code) => numberOf(code) === -result)) return undefined;
   throw toSystemError(as, -result);
 }
 
-/** Of a function that returns its error instead of setting errno: throws a {@link SystemError} unless that is 0. */
+/** For a function that returns its error number instead of setting errno: throws a {@link SystemError} unless the number is 0. */
 export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }
@@ -68,10 +68,13 @@ const numberOf = (code: string): number | undefined =>
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
 
-/** The pool has four threads by default, which other calls need as well. */
+/** The pool has four threads by default; other calls need some of them. */
 const onPool = atMost(2);
 
-/** Calls a function that may take milliseconds, on a thread of the pool where the engine has one. Resolves to its result, which is negative when the call failed. On the pool the errno is lost. */
+/**
+ * Calls a function that may take milliseconds, on a thread of the pool if the engine has one. Resolves to the function's result; a negative
+ * result means failure. A call on the pool loses its errno.
+ */
 export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
   const { callOnPool } = ffi;
   return callOnPool === undefined

@@ -1,10 +1,13 @@
-/** Device nodes (mknodat(2)), watched folders (inotify(7)), and what bounds a folder's disk space: loop devices (loop(4)), and quotas of projects (quotactl_fd(2), ioctl_fs_fsxattr). */
+/**
+ * Device nodes (mknodat(2)), watched folders (inotify(7)), and limits of a folder's disk space: loop devices (loop(4)) and project quotas
+ * (quotactl_fd(2), ioctl_fs_fsxattr).
+ */
 import { closeSync, constants, openSync } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
 
-/** One of the few calls here whose number differs between machines. */
+/** The number of this call differs between machines. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
 const AT_FDCWD = -100;
 const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
@@ -21,11 +24,11 @@ export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
   },
 };
 
-/** As the kernel packs it into 32 bits: the low byte of the minor, the major, the rest of the minor. */
+/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
 const toDeviceNumber = (major: number, minor: number) =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
-/** How the kernel packs the numbers of a file's device: makedev(3). */
+/** Unpacks the device number of a file's status: makedev(3). */
 export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const low = rdev % 2 ** 32;
   const high = Math.floor(rdev / 2 ** 32);
@@ -36,7 +39,9 @@ export function toDeviceNumbers(rdev: number): { readonly major: number; readonl
 }
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF and, for anything but a folder that is no link, ONLYDIR, DONT_FOLLOW. */
+/**
+ * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
+ */
 const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
 export const linuxWatches: Pick<System, 'watchFolder'> = {
@@ -66,11 +71,11 @@ const LOOP_FLAGS_OFFSET = 60;
 const LO_FLAGS_AUTOCLEAR = 4;
 const LO_FLAGS_DIRECT_IO = 16;
 const BLOCK_BYTES = 4096;
-/** Others take free devices at the same moment: LOOP_CTL_GET_FREE promises nothing. */
+/** Other processes take free devices at the same moment: LOOP_CTL_GET_FREE reserves nothing. */
 const LOOP_TRIES = 64;
 
 const EXT4_IOC_SHUTDOWN = 0x8004_587d;
-/** Nothing is written any more, not even a journal. */
+/** Writes nothing more, not even the journal. */
 const EXT4_GOING_FLAGS_NOLOGFLUSH = 2;
 
 const FS_IOC_FSSETXATTR = 0x401c_5820;
@@ -87,7 +92,7 @@ const Q_XGETQSTAT = 0x5805;
 const DQBLK = { bytes: 72, blockLimit: 0, usedBytes: 16, inodeLimit: 24, inodes: 40, valid: 64 };
 const DQBLK_BLOCK_BYTES = 1024n;
 const QIF_LIMITS = 5;
-/** struct fs_quota_stat: its flags, and the one for project limits that are enforced. */
+/** struct fs_quota_stat: its flags, and the flag for enforced project limits. */
 const QSTAT = { bytes: 128, flags: 2 } as const;
 const FS_QUOTA_PDQ_ENFD = 0x20;
 
@@ -124,7 +129,7 @@ export const linuxDisks: DiskCalls = {
   },
   enforcesProjectQuota(fd) {
     const status = Buffer.alloc(QSTAT.bytes);
-    // The kernel has no quotas, or the filesystem keeps none.
+    // The kernel has no quotas, or the filesystem has none.
     const none = ['ENOSYS', 'ESRCH', 'EINVAL', 'EOPNOTSUPP', 'ENOTBLK', 'ENODEV'];
     const as = { name: 'quotactl_fd' };
     const command = quotaCommand(Q_XGETQSTAT);
@@ -150,7 +155,7 @@ export const linuxDisks: DiskCalls = {
   readProjectUsage(fd, project) {
     const quota = Buffer.alloc(DQBLK.bytes);
     const as = { name: 'quotactl_fd', subject: `read usage of project ${project}` };
-    // A project that never had anything is unknown to XFS; the zeros stay.
+    // XFS does not know a project that never owned anything: the zeros stay.
     const none = ['ENOENT', 'ESRCH'];
     const command = quotaCommand(Q_GETQUOTA);
     invokeUnless(none, as, 'syscall', SYS_QUOTACTL_FD, fd, command, project, quota);
@@ -159,7 +164,7 @@ export const linuxDisks: DiskCalls = {
   },
 };
 
-/** One at a time: until a free device is configured, the kernel names the same one to everybody. */
+/** One at a time: until a free device is configured, the kernel offers the same device to everybody. */
 const attaching = atMost(1);
 
 async function attachAside(fileFd: Fd): Promise<LoopDevice> {
@@ -169,7 +174,7 @@ async function attachAside(fileFd: Fd): Promise<LoopDevice> {
       const device = openFreeLoop(control);
       const { fd } = device;
       const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-      // Asked again, the kernel tells here why not.
+      // A call on the pool loses its errno: the second, synchronous call throws the reason.
       if (result === 0 || configureLoop(fd, fileFd)) return device;
       closeSync(fd);
     }
@@ -192,12 +197,12 @@ function loopConfig(fileFd: Fd): Buffer {
   const config = Buffer.alloc(LOOP_CONFIG_BYTES);
   config.writeUInt32LE(fileFd, 0);
   config.writeUInt32LE(BLOCK_BYTES, 4);
-  // Straight to the disk: what a task writes would otherwise take memory twice, and both times from its own limit.
+  // Direct I/O: otherwise a task's writes would be cached twice, both times within its memory limit.
   config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, LOOP_FLAGS_OFFSET);
   return config;
 }
 
-/** False when another process has taken the device first. */
+/** False if another process took the device first. */
 function configureLoop(deviceFd: Fd, fileFd: Fd): boolean {
   const as = { name: 'ioctl LOOP_CONFIGURE' };
   try {

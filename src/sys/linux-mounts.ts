@@ -49,7 +49,7 @@ type MountCalls = Pick<
   | 'detachMountAside'
 >;
 
-/** struct mount_attr: attributes to set, to clear, propagation, user namespace. */
+/** struct mount_attr: attributes to set, attributes to clear, propagation, user namespace. */
 function mountAttributes(set: number, propagation: number, userNamespaceFd: number): Buffer {
   const attributes = Buffer.alloc(32);
   attributes.writeBigUInt64LE(BigInt(set), 0);
@@ -170,7 +170,7 @@ export const linuxMounts: MountCalls = {
     const lines: string[] = [];
     const line = Buffer.alloc(4096);
     try {
-      // Each read gives one message; ENODATA ends the list, the bound guards against a kernel that never says so.
+      // Each read returns one message, and ENODATA ends the list. The bound protects against a kernel that never returns ENODATA.
       while (lines.length < 32)
         lines.push(line.toString('utf8', 0, readSync(contextFd, line)).trim());
     } catch (error) {
@@ -209,18 +209,18 @@ export const linuxMounts: MountCalls = {
     invoke(as, 'mount', filesystem, target, filesystem, flags, options);
   },
   detachMount(target) {
-    // EINVAL: not a mount point. ENOENT: not even a path.
+    // EINVAL: not a mount point. ENOENT and ENOTDIR: no such path.
     const nothing = ['EINVAL', 'ENOENT', 'ENOTDIR'];
     const as = { name: 'umount2', subject: target };
     return invokeUnless(nothing, as, 'umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW) !== undefined;
   },
   async detachMountAside(target) {
     const result = await callAside('umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW);
-    // Asked again, the kernel tells here why not.
+    // A call on the pool loses its errno: the second, synchronous call throws the reason.
     return result === 0 || linuxMounts.detachMount(target);
   },
 };
 
-/** True when the kernel says that a file cannot be mounted without a loop device. */
+/** Whether the kernel refused to mount a file without a loop device. */
 export const needsLoopDevice = (error: unknown): boolean =>
   error instanceof SystemError && error.code === 'ENOTBLK';

@@ -26,7 +26,7 @@ const O_CLOEXEC = 0x8_0000;
 const O_NONBLOCK = 0x800;
 const RESOLVE_NO_MAGICLINKS = 0x2;
 const RESOLVE_IN_ROOT = 0x10;
-/** struct epoll_event is packed on x86-64 alone. */
+/** struct epoll_event is packed only on x86-64. */
 const epollEvent = process.arch === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
 
 type ProcessCalls = Pick<
@@ -76,7 +76,7 @@ export const linuxProcesses: ProcessCalls = {
   openInRoot(rootFd, path) {
     // struct open_how: flags, mode, resolve.
     const how = Buffer.alloc(24);
-    // The tree's maker may have put a named pipe there: opening that must not wait for a writer.
+    // The tree may contain a named pipe, made by its author: opening the pipe must not wait for a writer.
     how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
     how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
     return invoke(
@@ -90,7 +90,7 @@ export const linuxProcesses: ProcessCalls = {
     );
   },
   close(fd) {
-    // These tell of data that was lost before: the descriptor is closed all the same.
+    // These report data that was lost earlier: the descriptor is closed nevertheless.
     const closed = ['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'];
     invokeUnless(closed, { name: 'close', subject: String(fd) }, 'close', fd);
   },
@@ -100,7 +100,7 @@ export const linuxProcesses: ProcessCalls = {
       return;
     }
     const result = await callAside('close', fd);
-    // Nothing was written to what is closed here: no other error is left.
+    // Nothing was written through these descriptors, so EBADF is the only error left.
     if (result !== 0) throw new SystemError('close', constants.errno.EBADF, 'EBADF', String(fd));
   },
   becomeSubreaper() {

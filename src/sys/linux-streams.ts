@@ -16,7 +16,7 @@ const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
-/** sun_path holds 108 bytes with its NUL. */
+/** sun_path holds 108 bytes, including the NUL. */
 const MAX_SOCKET_PATH = 107;
 
 type StreamCalls = Pick<
@@ -67,21 +67,21 @@ export const linuxStreams: StreamCalls = {
   },
 };
 
-/** Sets O_NONBLOCK on an open file: what shares it, in other processes too, is affected alike. */
+/** Sets O_NONBLOCK on an open file. The flag also applies to every other descriptor of that open file, in other processes too. */
 export function setNonBlocking(fd: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
 }
 
-/** Bytes that can be read from a pipe or a terminal at this moment. */
+/** Bytes that can be read from a pipe or a terminal now. */
 export function countWaiting(fd: number): number {
   const count = Buffer.alloc(4);
   invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
   return count.readInt32LE(0);
 }
 
-/** Whether a write would not have to wait: false for a pipe that is full. */
+/** Whether a write would return at once: false for a full pipe. */
 export function takesBytes(fd: number): boolean {
   // struct pollfd: fd, events, revents.
   const polled = Buffer.alloc(8);
@@ -90,7 +90,7 @@ export function takesBytes(fd: number): boolean {
   return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
 }
 
-/** Reads one message and takes the one descriptor that came with it. */
+/** Reads one message and returns the one descriptor that came with it. */
 function receiveRights(connection: number): number {
   const text = Buffer.alloc(4096);
   const vector = Buffer.alloc(16);
@@ -115,12 +115,12 @@ const CLONE_NEWNET = 0x4000_0000;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
-/** Of setns(2) back home, which fails only while the kernel is short of memory. */
+/** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
 const TRIES_HOME = 1000;
 
 /**
- * What the kernel tells of the sockets of another network namespace. Its descriptor is asked for, not a process in it: /proc/PID/net is
- * empty from the moment when the first thread of the process has left, however many others live.
+ * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
+ * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
  */
 export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
   openSocketDiagnosis(namespace) {
@@ -134,12 +134,12 @@ export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFi
 };
 
 /**
- * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: no program of a task runs in that
- * process yet: while one is in exec(2), which it may draw out, this call waits.
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
+ * yet. While a process is in exec(2), which a task can prolong, this call waits.
  */
 export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
 
-/** Only this thread enters the other namespace, and runs nothing there but what opens one descriptor. */
+/** Only this thread enters the other namespace, and only to open one descriptor. */
 function openIn(namespace: Fd, open: () => Fd): Fd {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
@@ -158,32 +158,32 @@ function enter(namespace: Fd): void {
   invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
 }
 
-/** The thread must not stay in the other namespace. */
+/** Returns the thread to its own namespace: it must not stay in the other one. */
 function goBack(home: Fd): void {
   for (let left = TRIES_HOME; left > 1; left -= 1) {
     try {
       enter(home);
       return;
     } catch {
-      // The last try throws.
+      // The call after the loop throws.
     }
   }
   enter(home);
 }
 
 export interface SocketSizes {
-  /** What can wait in a socket's receive queue: the kernel doubles what a program asks for, and lets one message pass. */
+  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
   readonly receiveBytes: number;
-  /** What can wait there in a TCP socket, which the kernel lets grow while a program reads. */
+  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
   readonly grownBytes: number;
-  /** What the kernel keeps for a socket besides: its options. */
+  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
   readonly optionBytes: number;
 }
 
-/** The longest message of IP. */
+/** The longest IP message. */
 const MESSAGE_BYTES = 65_536;
 
-/** Read once per process. */
+/** The kernel's settings, read once per process. */
 let knownSizes: SocketSizes | undefined;
 
 export function socketSizes(): SocketSizes {
@@ -200,7 +200,7 @@ function readSizes(): SocketSizes {
   return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
 }
 
-/** The number of all sockets, which text of sockstat begins with. */
+/** The number of all sockets, from the first line of sockstat. */
 export function parseSocketsUsed(text: Buffer): number {
   // `sockets: used 12`
   let used = 0;

@@ -19,9 +19,9 @@ const system: System = {
 export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);
 
 /**
- * The same system, whose descriptors are closed at the latest when the thread exits (not where it is terminated: it runs nothing then). What
- * a worker thread has open by libc stays open in its process otherwise: a held mount would keep its filesystem, a pidfd its process. Node
- * closes what it has opened itself.
+ * The same system, whose descriptors are closed at the latest when the thread exits. Without it, what a worker thread opened through libc
+ * would stay open in the process: a mount descriptor would keep its filesystem, a pidfd its process. Node itself closes what `node:fs`
+ * opened. A terminated thread runs no code, so its descriptors stay open.
  */
 function closeAtThreadExit(system: System): System {
   const open = new Set<Fd>();

@@ -1,15 +1,18 @@
-/** Locks that the kernel releases when their holder dies: flock(2) on a file. */
+/** File locks that the kernel releases when their holder dies: flock(2). */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Fd, LockOptions, System } from './system.ts';
 
 /** A held lock. Closing it releases it; the file stays. */
 export interface FileLock {
   readonly fd: Fd;
-  /** A second call does nothing: the descriptor may be another's by then. */
+  /** A second call does nothing, because the descriptor may belong to another file by then. */
   release(): void;
 }
 
-/** Takes the lock on `path` (made when missing). Undefined when another holds it and `wait` is false; waiting blocks the thread. */
+/**
+ * Takes the lock on `path` and creates the file if it is missing. Undefined if another process holds the lock and `wait` is false; waiting
+ * blocks the thread.
+ */
 export function takeFileLock(
   system: System,
   path: string,

@@ -1,21 +1,20 @@
-/** What a folder takes on disk. */
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import { entryPath } from './paths.ts';
 import type { DiskAmount } from './system.ts';
 
-/** stat(2) counts blocks of this size, whatever the filesystem's. */
+/** The unit in which stat(2) counts blocks, on every filesystem. */
 const BLOCK_BYTES = 512;
 
 export interface TreeSize extends DiskAmount {
-  /** False: part of the tree is deeper than a path can name, and was not counted. */
+  /** False if part of the tree is deeper than a path can name. That part was not counted. */
   readonly isComplete: boolean;
 }
 
 /**
- * What `path` and all below it take on their filesystem; a file with several names counts once, what is mounted below not
- * at all. What goes away meanwhile counts as not there: nothing for a path that does not exist.
+ * The disk space and inodes of `path` and everything below it. A file with several names counts once, and other mounts below `path` do not
+ * count. Entries that disappear meanwhile count as absent; a path that does not exist has size 0.
  */
 export async function measureTree(path: string): Promise<TreeSize> {
   const seen = new Set<string>();

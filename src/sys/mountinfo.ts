@@ -1,4 +1,4 @@
-/** The mount table of this process, as values: /proc/self/mountinfo; and which mount namespace it is of. */
+/** Parses the mount table of this process (/proc/self/mountinfo), and names the mount namespace that it belongs to. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 
@@ -8,7 +8,7 @@ export interface MountEntry {
   readonly parentId: number;
   /** `major:minor` of the filesystem. */
   readonly device: string;
-  /** The folder of the filesystem that is seen at `mountPoint`. */
+  /** The folder of the filesystem that is visible at `mountPoint`. */
   readonly root: string;
   readonly mountPoint: string;
   readonly options: readonly string[];
@@ -16,11 +16,11 @@ export interface MountEntry {
   readonly propagation: readonly string[];
   readonly filesystem: string;
   readonly source: string;
-  /** Options of the filesystem itself; for cgroup v1 its controllers. */
+  /** Options of the filesystem itself; on cgroup v1, its controllers. */
   readonly superOptions: readonly string[];
 }
 
-/** The mounts in a mountinfo text, in its order (a later one hides an earlier one at the same place). Throws ERR_STACKSHIM_SYSTEM on a malformed line. */
+/** The mounts in a mountinfo text, in its order (a later mount hides an earlier one at the same place). Throws ERR_STACKSHIM_SYSTEM on a malformed line. */
 export function parseMountinfo(text: string): readonly MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of text.split('\n')) {
@@ -29,12 +29,12 @@ export function parseMountinfo(text: string): readonly MountEntry[] {
   return entries;
 }
 
-/** The mounts of this process's namespace now. Blocks; its cost grows with their number. */
+/** The current mounts of this process's namespace. Blocks; the cost grows with their number. */
 export function readMounts(): readonly MountEntry[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
-/** Only those whose line holds `word`: on a host with hundreds of mounts, parsing them all costs a millisecond. */
+/** Only the mounts whose line contains `word`: on a host with hundreds of mounts, parsing all of them costs a millisecond. */
 export function readMountsWith(word: string): readonly MountEntry[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return parseMountinfo(lines.filter((line) => line.includes(word)).join('\n'));
@@ -42,7 +42,7 @@ export function readMountsWith(word: string): readonly MountEntry[] {
 
 function parseLine(line: string): MountEntry {
   const fields = line.split(' ');
-  // Between the sixth field and the lone hyphen stand zero or more optional fields.
+  // Zero or more optional fields stand between the sixth field and the single hyphen.
   const hyphen = fields.indexOf('-', 6);
   const [id, parentId, device, root, mountPoint, options] = fields;
   const [filesystem, source, superOptions] = hyphen < 0 ? [] : fields.slice(hyphen + 1);
@@ -86,7 +86,7 @@ function unescapeOctal(field: string): string {
 
 let own: string | undefined;
 
-/** The mount namespace of this process, by the inode number that the kernel gives it while it exists. */
+/** The mount namespace of this process, named by its inode number, which is unique while the namespace exists. */
 export function ownMountNamespace(): string {
   // `mnt:[4026531841]`
   own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');

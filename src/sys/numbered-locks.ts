@@ -1,48 +1,48 @@
 /**
- * Numbers that have one holder at a time, one lock file each. The holder has locked the file, and its text names the holder: the lock of a
- * process that died is free, but its number may still be in use.
+ * Numbers that have one holder at a time. Each number has a lock file: the holder locks it, and its text names the holder. If the holder's
+ * process dies, the lock is free, but the number may still be in use.
  */
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Fd, System } from './system.ts';
 
 export interface HeldNumber {
   readonly number: number;
-  /** The text that the last holder left when it died or abandoned the number; empty when it released the number. */
+  /** The text that the last holder left when it died or closed the number; empty if it released the number. */
   readonly previous: string;
   /** Gives the number back. A second call does nothing. */
   release(): void;
-  /** Instead of `release`, while something of the holder is left: closes only the descriptors of this process. */
-  abandon(): void;
+  /** Call this instead of `release` while something of the holder is left: it only closes the descriptors of this process. */
+  close(): void;
 }
 
 export interface NumberRequest {
-  /** Exists, and nobody but us may write to it. */
+  /** An existing folder that only this user may write to. */
   readonly folder: string;
   /** Numbers are 0 to `count` - 1. */
   readonly count: number;
-  /** Who holds it: the file's text. */
+  /** The holder's name, which becomes the file's text. */
   readonly holder: string;
   /** Whether a number whose lock is free still belongs to the holder that its text names. */
   readonly isTaken: (holder: string) => boolean;
 }
 
-/** How many of the lowest numbers that this process does not hold are tried in turn, so that low numbers are used again. */
+/** How many of the lowest numbers that this process does not hold are tried first, in order, so that low numbers are used again. */
 const TRIED_IN_TURN = 16;
 /**
- * Of each larger range so many are tried at random before the next one, twice as large: with 1,000 held a claim takes some fifty tries,
- * and numbers stay low (those of low slots come with a namespace that is pinned already).
+ * How many random tries are made in each range before the next range, which is twice as large. With 1,000 numbers held, a claim takes some
+ * fifty tries, and numbers stay low (a low slot usually has its pinned namespace already).
  */
 const TRIED_AT_RANDOM = 6;
-/** Of all numbers, before each is tried in turn. */
+/** How many random tries are made in the full range before every number is tried in order. */
 const TRIED_OF_ALL = 48;
 const GROWTH = 2;
 
-/** Numbers of this process, by folder: probing their locks would only waste system calls. */
+/** Numbers that this process holds, by folder: probing their locks would only cost system calls. */
 const heldHere = new Map<string, Set<number>>();
 
 /**
- * Claims a free number, a low one where that is quickly found; undefined when none is free. Claimers neither wait nor form a
- * queue: however many numbers are held, a claim takes some dozens of tries, unless hardly any number is free.
+ * Claims a free number, a low one if it is found quickly; undefined when no number is free. Claimers neither wait nor queue: a claim takes
+ * some dozens of tries, however many numbers are held, unless hardly any number is free.
  */
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
   const held = heldHere.get(request.folder) ?? new Set();
@@ -53,7 +53,7 @@ export function claimNumber(system: System, request: NumberRequest): HeldNumber 
   return undefined;
 }
 
-/** Claims this number and no other; undefined when it is not free. */
+/** Claims exactly this number; undefined when it is not free. */
 export function claimThisNumber(
   system: System,
   number: number,
@@ -73,7 +73,7 @@ export function claimThisNumber(
   return { number, previous: lock.previous, ...endings(folder, number, lock.fd) };
 }
 
-/** Whether somebody holds the number of this file, be that process alive or dead. */
+/** Whether the number of this file is held, by a living process or by a dead holder that `isTaken` still accepts. */
 export function isHeld(system: System, file: string, isTaken: NumberRequest['isTaken']): boolean {
   const lock = tryLock(system, file, isTaken);
   if (lock === undefined) return true;
@@ -81,7 +81,7 @@ export function isHeld(system: System, file: string, isTaken: NumberRequest['isT
   return false;
 }
 
-/** Every number below `count` that is not among `skipped`, some of them more than once. */
+/** Yields every number below `count` that is not among `skipped`, some of them more than once. */
 function* candidates(count: number, skipped: ReadonlySet<number>): Generator<number> {
   let next = 0;
   for (let tries = 0; tries < TRIED_IN_TURN && next < count; next += 1) {
@@ -129,13 +129,9 @@ function writeHolder(fd: Fd, holder: string): void {
   writeSync(fd, holder, 0);
 }
 
-function endings(
-  folder: string,
-  number: number,
-  lock: Fd,
-): Pick<HeldNumber, 'release' | 'abandon'> {
+function endings(folder: string, number: number, lock: Fd): Pick<HeldNumber, 'release' | 'close'> {
   let isOurs = true;
-  const abandon = () => {
+  const close = () => {
     if (!isOurs) return;
     isOurs = false;
     const held = heldHere.get(folder);
@@ -147,9 +143,9 @@ function endings(
     try {
       if (isOurs) ftruncateSync(lock, 0);
     } catch {
-      // The number becomes free anyway once the holder that its file names is gone.
+      // Ignore the error: the number becomes free anyway once the holder that its file names is gone.
     }
-    abandon();
+    close();
   };
-  return { release, abandon };
+  return { release, close };
 }

@@ -1,24 +1,24 @@
 /**
- * The duty of a subreaper: processes that lost their parent become children of this one, and nobody else waits for them.
- * Whoever started a child waits for it as soon as the event loop tells of its end. One that could be waited for at two looks, a second
- * and at least two turns of the loop apart, is nobody's.
+ * Does the duty of a subreaper: processes that lost their parent become children of this process, and nobody else waits for them. Code that
+ * started a child waits for it as soon as the event loop reports its end. A child that is still waitable at two looks, a second and at least
+ * two turns of the event loop apart, is therefore an orphan.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
 const LOOK_INTERVAL_MS = 1_000;
-/** A worker thread cannot tell whether the main thread, whose children it looks at, has been held up: it gives it a minute. */
+/** A worker thread inspects children of the main thread but cannot tell whether that thread was delayed, so it allows a minute. */
 const WORKER_LOOK_INTERVAL_MS = 60_000;
-/** A process that someone here has a pidfd of is waited for, unless all these looks found that nobody did: then its thread has ended. */
+/** A process with an open pidfd here has a waiter. After this many looks it is reaped anyway: the thread of its waiter must have ended. */
 const LOOKS_WHILE_WATCHED = 60;
-/** Later than that: the event loop was held up, and with it everybody who waits for a child. */
+/** A look that is later than this means that the event loop was delayed, and with it everybody who waits for a child. */
 const LATE_MS = 100;
 
 let started = false;
 
-/** Begins to look once a second, without keeping the process alive. A second call does nothing. */
+/** Starts looking once a second, without keeping the process alive. A second call does nothing. */
 export function startOrphanReaper(system: System): void {
   if (started) return;
   started = true;
@@ -37,19 +37,19 @@ export function startOrphanReaper(system: System): void {
     const now = performance.now();
     if (now - dueAt > LATE_MS) seen = new Map();
     dueAt = now + intervalMs;
-    // Two turns of the loop later: by then it has told everybody of children that have ended.
+    // Look two turns of the event loop later: by then the loop has reported every child that has ended.
     setImmediate(() => setImmediate(look));
   };
   setInterval(onTime, intervalMs).unref();
 }
 
-/** By the name of a process: how many looks in a row found that it could be waited for. */
+/** How many looks in a row found a process waitable, by the process's name. */
 export type SeenOrphans = ReadonlyMap<string, number>;
 
 /**
- * Reaps those of our children that could be waited for before, when `seen` was returned, and still can be; returns all that can be.
- * A zombie alone says nothing: a process whose first thread has left is one for as long as its other threads run, and its exit would
- * be taken from its owner the moment it ends. Exported for its test.
+ * Reaps the children that were waitable when `seen` was returned and still are; returns all waitable children. The state "zombie" is not
+ * enough: a process whose first thread has left is a zombie while its other threads run, and its exit would be taken from its owner the
+ * moment it ends. Exported for its test.
  */
 export function reapSeen(system: System, seen: SeenOrphans): SeenOrphans {
   const waitable = new Map<string, number>();
@@ -66,13 +66,13 @@ export function reapSeen(system: System, seen: SeenOrphans): SeenOrphans {
   return waitable;
 }
 
-/** Undefined when it is gone. */
+/** Pid and start time of a process; undefined when it is gone. */
 function nameOf(pid: number): string | undefined {
   const found = readProcess(pid);
   return found === undefined ? undefined : `${pid}-${found.startTime}`;
 }
 
-/** Processes that someone in this process, in whatever thread, has a pidfd of: they are waited for. */
+/** Pids of processes that any thread of this process has a pidfd of: somebody waits for them. */
 function watchedPids(): ReadonlySet<number> {
   const pids = readdirSync('/proc/self/fdinfo').map((fd) => {
     const info = readOptional(`/proc/self/fdinfo/${fd}`);
@@ -97,8 +97,8 @@ function reap(system: System, pid: number, name: string): void {
 }
 
 /**
- * Children of the main thread, to which the kernel gives orphans; those of other threads were started by them.
- * Empty on a kernel without CONFIG_PROC_CHILDREN.
+ * Children of the main thread, which also gets the orphans; children of other threads were started by them. Empty on a kernel without
+ * CONFIG_PROC_CHILDREN.
  */
 function ownChildren(): readonly number[] {
   const text = readOptional(`/proc/self/task/${process.pid}/children`);
@@ -106,11 +106,5 @@ function ownChildren(): readonly number[] {
 }
 
 function readOptional(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ESRCH') return '';
-    throw error;
-  }
+  return unlessMissing(() => readFileSync(path, 'utf8'), ['ENOENT', 'ESRCH']) ?? '';
 }

@@ -1,4 +1,4 @@
-/** Paths: of open files, as bytes, made absolute, and what the paths that a caller names lead to. */
+/** Paths of open files, paths as bytes, absolute paths, and the files and directories that a caller names. */
 import {
   closeSync,
   constants,
@@ -12,28 +12,32 @@ import { isAbsolute } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { Fd } from './system.ts';
 
-/** Opens nothing to read or write, so that devices and FIFOs can be looked at. open(2): the same number on x86-64 and arm64. */
+/** Opens a file neither for reading nor for writing, so that devices and FIFOs can be inspected: open(2). Same number on x86-64 and arm64. */
 export const O_PATH = 0x20_0000;
 
-/** Leads to the open file itself, wherever its name leads by now. */
+/** Leads to the open file itself, even if another file has its name by now. */
 export const fdPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
 
-/** The path of an entry of an open folder. */
+/** The path of an entry in an open folder. */
 export const entryOf = (folder: Fd, name: string): string => `${fdPath(folder)}/${name}`;
 
-/** What `name` is in the folder `path`, which was read with the encoding `latin1`: a name that is no UTF-8, read as text, becomes the name of another. */
+/**
+ * The path of the entry `name` in the folder `path`. `name` comes from a listing with the encoding `latin1`: decoding a name that is not
+ * valid UTF-8 would yield the name of another file.
+ */
 export function entryPath(path: Buffer, name: string): Buffer {
   return Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]);
 }
 
 /**
- * For callers that need the path itself and not only what it leads to. An absolute path stays as it is; a relative one gets the working directory's path before it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND where that directory
- * has none: it was removed, or lies outside of what this process sees.
+ * Returns an absolute path unchanged and puts the working directory before a relative one, for callers that need the path itself and not
+ * only what it leads to. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if the working directory has no path: it was removed, or is outside of what
+ * this process sees.
  */
 export const toAbsolute = (path: string): string =>
   isAbsolute(path) ? path : `${workingDirectory(path)}/${path}`;
 
-/** An engine may return a path that it stored earlier: check that it leads to the directory where the kernel resolves relative paths. */
+/** An engine may return a path that it stored earlier, so check that this path leads to the directory where the kernel resolves relative paths. */
 function workingDirectory(path: string): string {
   let cause: unknown;
   try {
@@ -53,12 +57,12 @@ function workingDirectory(path: string): string {
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export interface FoundPath {
-  /** Without links. */
+  /** The path without links. */
   readonly path: string;
   readonly stats: Stats;
 }
 
-/** Finds what a path leads to, links followed. Does not open it for reading, which may have effects on a device or a FIFO. */
+/** Resolves a path, links included. Does not open it for reading, because that may have effects on a device or a FIFO. */
 export function lookUpPath(path: string): FoundPath {
   const place = openSync(toAbsolute(path), O_PATH);
   try {
@@ -69,9 +73,9 @@ export function lookUpPath(path: string): FoundPath {
 }
 
 /**
- * Opens a file or directory for reading, without ever waiting; undefined for anything else. The caller closes it. Without
- * `followLinks`, `path` is one that {@link lookUpPath} found: an error of code ELOOP when it leads elsewhere by now, so that what was
- * allowed is what is read.
+ * Opens a file or directory for reading and never waits; undefined for anything else. The caller closes it. Without `followLinks`, `path`
+ * must come from {@link lookUpPath}: if it leads elsewhere by now, an error of code ELOOP is thrown, so that what was allowed is what is
+ * read.
  */
 export function openPlain(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * posix_spawn(3): starts a program without a copy of this process. Node's own `spawn` forks, and copies the page tables of all that its
- * process has in memory: 33 ms for 900 MB, against 0.2 ms, all of it with the event loop held up.
+ * Starts programs by posix_spawn(3), without copying this process. Node's own `spawn` forks and copies the page tables of the whole process,
+ * with the event loop blocked: 33 ms for 900 MB, against 0.2 ms.
  */
 import { readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
@@ -10,18 +10,18 @@ import { requireDone } from './invoke.ts';
 import type { Fd } from './system.ts';
 
 export interface SpawnRequest {
-  /** Absolute. */
+  /** An absolute path. */
   readonly path: string;
   readonly args: readonly string[];
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Descriptors 0, 1, 2 and so on; it has no others. */
+  /** Descriptors 0, 1, 2 and so on; the program gets no others. */
   readonly stdio: readonly Fd[];
-  /** Its working directory. Default: `/`. */
+  /** The working directory. Default: `/`. */
   readonly cwd?: string;
 }
 
-/** More than posix_spawn_file_actions_t (80 bytes) and posix_spawnattr_t (336) of any C library. */
+/** Larger than posix_spawn_file_actions_t (80 bytes) and posix_spawnattr_t (336 bytes) of any C library. */
 const STRUCT_BYTES = 1024;
 const SIGSET_BYTES = 128;
 /** Signals 1 to 64. */
@@ -30,14 +30,15 @@ const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 const POINTER_BYTES = 8;
-/** What a runtime makes in a task is for the task's users, whatever the caller keeps for itself. */
+/** Files that a runtime makes in a task are for the task's users, whatever umask the caller has. */
 const UMASK = 0o022;
 const WITH_UMASK = `umask 0${UMASK.toString(8)}; exec "$@"`;
 
 /**
- * Starts a program with the umask 022, as the leader of a session of its own, with every signal at its default and none blocked. Resolves to
- * its pid; the caller must wait for the program, and may close its own copies of the descriptors. Rejects with a {@link SystemError} when the program does
- * not exist or cannot be executed. Runs on a thread of the pool where the engine has one: posix_spawn(3) returns only when the program is loaded.
+ * Starts a program with the umask 022 as the leader of its own session, with every signal at its default and none blocked. Resolves to its
+ * pid. The caller must wait for the program, and may close its own copies of the descriptors. Rejects with a {@link SystemError} if the
+ * program does not exist or cannot be executed. Runs on a thread of the pool if the engine has one, because posix_spawn(3) returns only when
+ * the program is loaded.
  */
 export async function posixSpawn(request: SpawnRequest): Promise<number> {
   const as = { name: 'posix_spawn', subject: request.path };
@@ -56,13 +57,13 @@ export async function posixSpawn(request: SpawnRequest): Promise<number> {
   }
 }
 
-/** Each start may hold up one of the pool's threads, of which there are four by default, for milliseconds. */
+/** Each start may occupy one of the pool's threads, of which there are four by default, for milliseconds. */
 const onPool = atMost(2);
 
 function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
   const { callOnPool } = ffi;
   if (callOnPool !== undefined) return onPool(() => callOnPool('posix_spawn', ...args));
-  // An engine without a pool has one thread here: no other code makes files with this umask.
+  // Without a pool, this is the only thread here: no other code creates files with this umask.
   const umask = process.umask(UMASK);
   try {
     return ffi.call('posix_spawn', ...args);
@@ -72,28 +73,28 @@ function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
 }
 
 /**
- * On Node the program inherits the umask of the process, which must stay as it is: other threads of the host program make files at any moment. If it
- * is not 022, a shell sets that and then becomes the program.
+ * The command to start. On Node the program inherits the umask of the process. That must not change, because other threads of the host
+ * program create files at any moment. So if the umask is not 022, a shell sets it and then becomes the program.
  */
 function toCommand({ path, args }: SpawnRequest): readonly string[] {
   const isUsual = ffi.callOnPool === undefined || readUmask() === UMASK;
   return isUsual ? [path, ...args] : ['/bin/sh', '-c', WITH_UMASK, 'sh', path, ...args];
 }
 
-/** From /proc: `process.umask()` would set another umask for a moment. */
+/** Reads the umask from /proc: `process.umask()` would change it for a moment. */
 function readUmask(): number | undefined {
   const octal = /^Umask:\t(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return octal === undefined ? undefined : Number.parseInt(octal, 8);
 }
 
-/** Calls a function that returns its error. */
+/** Calls a function that returns its error number. */
 function call(name: LibcFunction, ...args: readonly FfiArgument[]): void {
   requireDone({ name }, ffi.call(name, ...args));
 }
 
 let attributes: Buffer | undefined;
 
-/** Every program is started with these. */
+/** The attributes of every program that is started here. */
 function sharedAttributes(): Buffer {
   if (attributes !== undefined) return attributes;
   const made = Buffer.alloc(STRUCT_BYTES);
@@ -114,7 +115,7 @@ function toFileActions({ stdio, cwd = '/' }: SpawnRequest): Buffer {
     for (const [from, to] of planDuplicates(stdio)) {
       call('posix_spawn_file_actions_adddup2', actions, from, to);
     }
-    // Whatever else this process has opened, by whichever library, without close-on-exec. musl has no such action.
+    // Close every other descriptor that a library of this process opened without close-on-exec. musl has no such action.
     if (ffi.has('posix_spawn_file_actions_addclosefrom_np')) {
       call('posix_spawn_file_actions_addclosefrom_np', actions, stdio.length);
     }
@@ -127,8 +128,9 @@ function toFileActions({ stdio, cwd = '/' }: SpawnRequest): Buffer {
 }
 
 /**
- * The calls of dup2(2) that make `stdio` descriptors 0, 1, 2 and so on, in order. A descriptor whose number an earlier call overwrites is first moved
- * to a free number. A descriptor that keeps its number is in the list too: dup2 onto itself keeps it open in the program. Exported for its test.
+ * The dup2(2) calls, in order, that turn `stdio` into descriptors 0, 1, 2 and so on. A descriptor whose number an earlier call would
+ * overwrite is first moved to a free number. A descriptor that keeps its number is included: dup2 onto itself keeps it open in the program.
+ * Exported for its test.
  */
 export function planDuplicates(stdio: readonly Fd[]): readonly (readonly [from: Fd, to: Fd])[] {
   let free = Math.max(stdio.length, ...stdio) + 1;
@@ -142,10 +144,10 @@ export function planDuplicates(stdio: readonly Fd[]): readonly (readonly [from: 
   return [...moves, ...places];
 }
 
-/** A NULL-terminated array of strings as C has it, with the strings behind it. */
+/** A NULL-terminated array of C strings, followed by the strings. */
 function toStringTable(strings: readonly string[]): Buffer {
   if (strings.some((string) => string.includes('\0'))) {
-    throw new TypeError('an argument of a program holds a NUL');
+    throw new TypeError('an argument of a program contains a NUL');
   }
   const start = (strings.length + 1) * POINTER_BYTES;
   const text = Buffer.from(strings.map((string) => `${string}\0`).join(''));

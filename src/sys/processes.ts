@@ -1,23 +1,23 @@
 /**
- * Processes as /proc tells of them: who they are, whether they still are. All calls are synchronous, and cheap for processes of the
- * host; those of a running task can make them wait: `handled-process.ts` and `ask-process.ts` are for these.
+ * Reads from /proc which processes exist and whether they still run. All calls are synchronous, and cheap for processes of the host. A
+ * running task can make them wait: use `handled-process.ts` and `ask-process.ts` for its processes.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
-/** A process that cannot be mistaken for a later one with the same pid. */
+/** Identifies a process so that it cannot be confused with a later one that has the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks since boot. */
   readonly startTime: number;
 }
 
-/** The owner of a task: a process of one boot, or one thread of it. */
+/** The owner of a task: a process of one boot, or one of its threads. */
 export interface Owner extends ProcessIdentity {
   readonly bootId: string;
-  /** Where it is not the first: the thread may end before its process does. Its `pid` is the thread's id. */
+  /** The owning thread, unless it is the first one: a thread may end before its process does. Its `pid` is the thread's id. */
   readonly thread?: ProcessIdentity;
 }
 
@@ -28,8 +28,8 @@ export interface ProcessInfo extends ProcessIdentity {
   readonly comm: string;
   readonly threads: number;
   /**
-   * False while the process still runs the program that it was forked from: the kernel's PF_FORKNOEXEC.
-   * It cannot be forged, and a zombie keeps it until it is waited for.
+   * False while the process still runs the program of the process that forked it: the kernel's PF_FORKNOEXEC. It cannot be forged, and a
+   * zombie keeps it until it is waited for.
    */
   readonly executed: boolean;
 }
@@ -37,22 +37,22 @@ export interface ProcessInfo extends ProcessIdentity {
 const PF_FORKNOEXEC = 0x40;
 
 /**
- * A process as it is now; undefined when there is none (one that was waited for included). Precondition: it runs nothing of a task, or
- * has ended.
+ * The current state of a process; undefined when it does not exist, which includes one that was waited for. Precondition: the process runs
+ * no program of a task, or has ended.
  */
 export function readProcess(pid: number): ProcessInfo | undefined {
   return readStat(pid, String(pid));
 }
 
-/** @param folder Below /proc: of the process, or of one of its threads, which `pid` is the id of then. */
+/** @param folder The folder below /proc of the process, or of one of its threads; then `pid` is the thread's id. */
 function readStat(pid: number, folder: string): ProcessInfo | undefined {
   const text = readProcFile(folder, 'stat');
   return text === undefined ? undefined : parseStat(pid, text);
 }
 
-/** The text of /proc/PID/stat, of a process or a thread. */
+/** Parses the text of /proc/PID/stat of a process or a thread. */
 export function parseStat(pid: number, text: string): ProcessInfo {
-  // The name stands in parentheses and may itself hold parentheses, spaces and newlines.
+  // The name is in parentheses and may itself contain parentheses, spaces and newlines.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   const fields = text.slice(close + 2).split(' ');
@@ -69,28 +69,28 @@ export function parseStat(pid: number, text: string): ProcessInfo {
   return { pid, ppid, startTime, state, comm, threads, executed };
 }
 
-/** The kernel's id of the thread that JavaScript runs on here; of a process's first thread it is the pid. */
+/** The kernel's id of the thread that runs this JavaScript; for the first thread of a process it equals the pid. */
 const threadId = (): number => Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 
-/** Whether JavaScript runs here on the process's first thread. Not from `node:worker_threads`: to load that takes the executable 1 ms. */
+/** Whether this JavaScript runs on the process's first thread. Does not use `node:worker_threads`, because loading it costs the executable 1 ms. */
 export const isMainThread = (): boolean => threadId() === process.pid;
 
-/** Whether this very process still runs. A zombie does not. Precondition: as for {@link readProcess}. */
+/** Whether exactly this process still runs. A zombie does not run. Precondition: as for {@link readProcess}. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = readProcess(identity.pid);
   if (found === undefined || found.startTime !== identity.startTime) return false;
-  // The first thread may be a zombie while others run, or are still ending.
+  // The first thread may be a zombie while other threads run or are still ending.
   return !/[ZXx]/.test(found.state) || found.threads > 1;
 }
 
-/** Those of the signals that this process does not ignore: what it was started to ignore it ignores until it changes that. */
-export function heededSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
+/** The given signals without those that this process ignores. A process ignores what its parent ignored when it started, until it changes that. */
+export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
   const status = readProcFile(process.pid, 'status') ?? '';
   const ignored = BigInt(`0x${statusField(status, 'SigIgn') ?? '0'}`);
   return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);
 }
 
-/** Sends a signal; a process that is gone already is fine. */
+/** Sends a signal. A process that is already gone is not an error. */
 export function signalProcess(pid: number, signal: number): void {
   try {
     process.kill(pid, signal);
@@ -101,7 +101,7 @@ export function signalProcess(pid: number, signal: number): void {
 
 let knownBootId: string | undefined;
 
-/** The kernel's random id of this boot. */
+/** The kernel's random id of the current boot. */
 export function bootId(): string {
   knownBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   return knownBootId;
@@ -109,7 +109,7 @@ export function bootId(): string {
 
 let knownOwner: Owner | undefined;
 
-/** This process with all its threads. */
+/** This process as an owner, with all its threads. */
 export function ownProcess(): Owner {
   const { pid, startTime, bootId: boot } = ownIdentity();
   return { pid, startTime, bootId: boot };
@@ -137,7 +137,7 @@ function readOwnIdentity(): Owner {
 
 const readThread = (pid: number, tid: number) => readStat(tid, `${pid}/task/${tid}`);
 
-/** Whether an owner still runs: false for every owner of an earlier boot, and where a task's process has its pid by now. */
+/** Whether an owner still runs. False for every owner of an earlier boot, and if a process of a task has its pid now. */
 export function isOwnerAlive(owner: Owner): boolean {
   if (owner.bootId !== bootId() || !isOfHost(owner.pid) || !isAlive(owner)) return false;
   if (owner.thread === undefined) return true;
@@ -145,9 +145,7 @@ export function isOwnerAlive(owner: Owner): boolean {
   return found?.startTime === owner.thread.startTime && !/[ZXx]/.test(found.state);
 }
 
-/**
- * Pids of running programs of the host whose arguments, their names first, are like that. Reads all of /proc: not for the task path.
- */
+/** Pids of running programs of the host whose arguments match (the first argument is the program's name). Reads all of /proc: not for the task path. */
 export function findProcesses(isLike: (args: readonly string[]) => boolean): readonly number[] {
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
   return pids.filter(
@@ -155,7 +153,7 @@ export function findProcesses(isLike: (args: readonly string[]) => boolean): rea
   );
 }
 
-/** A field in the text of /proc/PID/status. */
+/** The value of a field in the text of /proc/PID/status. */
 export function statusField(status: string, name: string): string | undefined {
   const start = status.indexOf(`\n${name}:\t`);
   if (start < 0) return undefined;
@@ -163,15 +161,9 @@ export function statusField(status: string, name: string): string | undefined {
   return status.slice(from, status.indexOf('\n', from));
 }
 
-/** Entries of /proc/PID that are read. */
+/** Entries of /proc/PID that stackshim reads. */
 export type ProcessFile = 'stat' | 'status' | 'cmdline' | 'syscall';
 
 function readProcFile(folder: number | string, name: ProcessFile): string | undefined {
-  try {
-    return readFileSync(`/proc/${folder}/${name}`, 'utf8');
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    throw error;
-  }
+  return unlessMissing(() => readFileSync(`/proc/${folder}/${name}`, 'utf8'), ['ENOENT', 'ESRCH']);
 }

@@ -1,4 +1,4 @@
-/** Files with secrets: keys, passwords. They are root's (or this user's) alone, as ssh has it. */
+/** Reads files with secrets, such as keys and passwords. As with ssh, only root (or this user) may have access to them. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { readBoundedFd } from './files.ts';
@@ -6,16 +6,16 @@ import type { Fd } from './system.ts';
 import { isOpenToOthers, isOurs } from './trusted-path.ts';
 
 export interface PrivateFileOptions {
-  /** For the message: `key`. */
+  /** The kind of file, for the message: `key`. */
   readonly what: string;
-  /** The option that names it, for `details`. */
+  /** The option that names the file, for `details`. */
   readonly field: string;
   readonly maxBytes: number;
 }
 
 /**
- * Reads a file that nobody else can read, write or own. What was checked is what is read.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID with what to do about its mode.
+ * Reads a file that no other user can read, write or own. Checks the open file, so the checked file is the one that is read. Throws
+ * ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID with a hint for a wrong mode or owner.
  */
 export function readPrivateFile(path: string, options: PrivateFileOptions): string {
   const { what, field, maxBytes } = options;
@@ -23,7 +23,7 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
   const details = { field, path };
   let fd: Fd | undefined;
   try {
-    // Non-blocking: a FIFO in its place must not hang the command.
+    // Non-blocking: a FIFO at this path must not hang the command.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const fault = faultOf(fstatSync(fd));
     if (fault === undefined) return readBoundedFd(fd, maxBytes);
@@ -43,7 +43,7 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
 }
 
 function faultOf(stats: Stats): string | undefined {
-  // readBoundedFd() refuses it.
+  // `readBoundedFd` refuses it.
   if (!stats.isFile()) return undefined;
   if (!isOurs(stats)) return `it belongs to another user (${stats.uid})`;
   if (!isOpenToOthers(stats)) return undefined;

@@ -1,4 +1,4 @@
-/** Removes entries, and a folder with all that is in it, however deep or large, without blocking the event loop for long. */
+/** Removes entries, and folders with everything in them, however deep or large, without blocking the event loop for long. */
 import {
   type Dirent,
   lstatSync,
@@ -15,37 +15,41 @@ import { runProgram } from './run-program.ts';
 import { PLAIN_ENVIRONMENT } from './start-program.ts';
 
 /**
- * The kernel may hold up rmdir(2) and unlink(2) for milliseconds where something was mounted or in cgroups: on a thread of the pool the event
- * loop goes on. The executable has one thread to spare for one task: there a trip to the pool only takes longer.
+ * The kernel may delay rmdir(2) and unlink(2) for milliseconds on former mount points and in cgroups. On a thread of the pool they do not
+ * block the event loop. The executable runs one task and has nothing else to do, so there the pool only costs time.
  */
 const hasPool = ffi.callOnPool !== undefined;
 
 type Removal = (path: PathLike, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
-/** Not by `node:fs/promises`: to load that takes the executable 0.3 ms, in every task. */
+/** Does not use `node:fs/promises`, because loading it takes the executable 0.3 ms in every task. */
 const onPool = (remove: Removal, path: PathLike): Promise<void> =>
   new Promise((resolve, reject) => {
     remove(path, (error) => (error ? reject(error) : resolve()));
   });
 
-export async function rmdirAside(path: string): Promise<void> {
+export async function rmdirAside(path: string | Buffer): Promise<void> {
   if (hasPool) await onPool(rmdir, path);
   else rmdirSync(path);
 }
 
-export async function unlinkAside(path: string): Promise<void> {
+export async function unlinkAside(path: string | Buffer): Promise<void> {
   if (hasPool) await onPool(unlink, path);
   else unlinkSync(path);
 }
 
-/** So few entries take less than the start of a program that removes them. */
+/** Removing this many entries takes less time than starting a program that removes them. */
 const FEW_ENTRIES = 64;
-/** What is removed at once takes 0.4 ms, by way of the thread pool 1.0 ms; but a disk that is told of each block that is free takes 1 ms an entry. */
+/**
+ * A synchronous removal takes 0.4 ms in all, 1.0 ms through the thread pool. But a disk that is informed of each freed block takes 1 ms per
+ * entry: after this time the pool takes over.
+ */
 const AT_ONCE_MS = 1;
 
 /**
- * Removes `path`, a folder; a second call does nothing. Its contents may be a stranger's: whatever bytes their names are, links are
- * removed, not followed, and other mounts are not entered. Rejects when an entry would not go.
+ * Removes the folder `path` with everything in it, however deep or large, without blocking the event loop for long; a second call does
+ * nothing. The content may be a stranger's: names may be any bytes, links are removed and not followed, and other mounts are not entered.
+ * Rejects if an entry cannot be removed.
  */
 export async function removeTree(path: string): Promise<void> {
   const budget = {
@@ -57,23 +61,23 @@ export async function removeTree(path: string): Promise<void> {
     if (await removeSmallTree(Buffer.from(path), budget)) return;
   } catch {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-    // Somebody else may remove it as well. Else the program fails too, and says at which entry.
+    // Somebody else may be removing the folder, too. If not, the program fails as well, and names the entry.
   }
   await removeByProgram(path);
 }
 
 interface Budget {
-  /** Entries. */
+  /** How many more entries may be removed. */
   left: number;
-  /** What the first folder is on. */
+  /** The device of the top folder. */
   device: number | undefined;
-  /** After that the pool removes entries. */
+  /** Until then, entries are removed synchronously; later, on the pool where there is one. */
   readonly atOnceUntil: number;
 }
 
 /**
- * False when `budget` did not suffice, or when another filesystem or a link is in the way: part of the tree may be gone by then. One
- * descriptor is enough, however deep it is.
+ * Returns false if the budget was too small, or if another filesystem or a link is in the way; part of the tree may be gone by then. Needs
+ * one descriptor, however deep the tree is.
  */
 async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
   const stat = lstatSync(path);
@@ -87,14 +91,14 @@ async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
     if (entry.isDirectory()) {
       if (!(await removeSmallTree(inside, budget))) return false;
     } else if (atOnce()) unlinkSync(inside);
-    else await onPool(unlink, inside);
+    else await unlinkAside(inside);
   }
   if (atOnce()) rmdirSync(path);
-  else await onPool(rmdir, path);
+  else await rmdirAside(path);
   return true;
 }
 
-/** Undefined when there are more. */
+/** The entries of a folder; undefined if there are more than the budget allows. */
 function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
   const folder = opendirSync(path, { encoding: 'latin1' });
   try {
@@ -111,15 +115,15 @@ function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
 }
 
 /**
- * The engines' own removal names every entry by its whole path: in 10,000 levels of folders that takes minutes of a
- * processor, and then fails at the longest path that the kernel takes. rm(1) walks by descriptor.
+ * Removes the tree by rm(1), which walks by descriptor. The removal functions of the engines use whole paths: for folders 10,000 levels deep
+ * they need minutes of processor time, and then fail at the kernel's maximum path length.
  */
 async function removeByProgram(path: string): Promise<void> {
-  const { exitCode, said } = await runProgram({
+  const { exitCode, output } = await runProgram({
     path: '/bin/rm',
     args: ['-rf', '--one-file-system', '--', path],
     env: PLAIN_ENVIRONMENT,
   });
-  // The first of its complaints is enough.
-  if (exitCode !== 0) throw new Error(said.split('\n')[0] || `rm ended with ${exitCode}`);
+  // Its first message is enough.
+  if (exitCode !== 0) throw new Error(output.split('\n')[0] || `rm ended with ${exitCode}`);
 }

@@ -1,12 +1,13 @@
 /**
- * Which way to start a program:
- * - `runProgram`, on the way of a task: it starts quickly, takes what is written to it, and says a few words.
- * - `startProgram`, below it, for a program that gets descriptors of the caller's: runtimes, builders, holders of namespaces.
- * - `startTool` and `askTool` (`start-tool.ts`) for everything else: filters and questions to tools. They load execa, which takes as long as
- *   the start of a container.
- * - `posixSpawn` alone for a program that outlives this process: nobody here waits for it.
- * In each way the program leads a process group of its own, which is killed as a whole, and gets none of the caller's environment; output is
- * bounded, and so is time where the caller says so.
+ * Which function starts a program:
+ * - `runProgram`, on the task path: starts quickly, passes input to the program, and keeps a little of its output.
+ * - `startProgram`, below it, for a program that gets descriptors from the caller: runtimes, builders, holders of namespaces.
+ * - `startTool` and `askTool` (`start-tool.ts`) for everything else: filters and tools that answer questions. They load execa, which takes
+ * as long as the start of a container.
+ * - `posixSpawn` alone, for a program that outlives this process: nobody here waits for it.
+ *
+ * In each case the program leads its own process group, which is killed as a whole, and gets nothing of the caller's environment. Its output
+ * is bounded, and so is its time if the caller says so.
  */
 import { openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
@@ -22,30 +23,30 @@ import {
 } from './start-program.ts';
 import type { Fd, ProcessExit } from './system.ts';
 
-/** The most that is kept of what a program says, which becomes a detail of an error. */
-const SAID_BYTES = 16_384;
+/** The most output that is kept; it becomes a detail of an error. */
+const KEPT_BYTES = 16_384;
 
 export interface ProgramRun extends Omit<SpawnRequest, 'stdio'>, RunBounds {
-  /** Whose words are kept; the other stream is dropped. Default: those of standard error. */
+  /** The stream that is kept; the other one is dropped. Default: standard error. */
   readonly keeps?: 'stdout' | 'stderr';
-  /** Its standard input, read as fast as the program takes it. Default: none. */
+  /** Standard input, read as fast as the program takes it. Default: none. */
   readonly input?: AsyncIterable<Uint8Array>;
   /**
-   * Called once, when the program has ended or could not be started: ends whatever the program started that may hold its pipes. What it
-   * throws is passed on.
+   * Called once, when the program has ended or could not be started. It ends the processes that the program started and that may hold its
+   * pipes open. Its errors are passed on.
    */
   readonly onExit?: () => Promise<void>;
 }
 
 export interface EndedProgram extends ProcessExit {
-  /** What it said: the beginning and the end, where that is long. */
-  readonly said: string;
+  /** The kept output: the beginning and the end if it is long. */
+  readonly output: string;
   readonly givenUp: GivenUp | undefined;
 }
 
-/** Runs a program to its end. Rejects when it could not be started, and with what reading `input` throws; the program has ended by then. */
+/** Runs a program to its end. Rejects if the program could not be started, and with what reading `input` throws; the program has ended by then. */
 export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
-  const words = new KeptWords(SAID_BYTES);
+  const words = new KeptWords(KEPT_BYTES);
   let isOver = false;
   const endRest = async () => {
     if (isOver) return;
@@ -66,7 +67,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     ends.drain.finish();
     await ends.drain.ended;
     if (failure !== undefined) throw failure.error;
-    return { ...end, givenUp, said: words.text };
+    return { ...end, givenUp, output: words.text };
   } finally {
     await endRest();
     ends?.close();
@@ -77,38 +78,38 @@ interface ProgramEnds {
   readonly stdio: readonly Fd[];
   readonly drain: Drain;
   readonly sink: Writable | undefined;
-  /** Closes what the program has copies of. */
+  /** Closes the descriptors that the program has copies of. */
   handOver(): void;
-  /** Everything else. */
+  /** Closes everything else. */
   close(): void;
 }
 
 function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
-  const theirs = [openSilence()];
-  const [silent = -1] = theirs;
+  const childEnds = [openPrivateNull()];
+  const [nullDevice = -1] = childEnds;
   const handOver = () => {
-    for (const fd of theirs.splice(0)) linuxSystem.close(fd);
+    for (const fd of childEnds.splice(0)) linuxSystem.close(fd);
   };
   let sink: Writable | undefined;
   try {
-    let stdin = silent;
+    let stdin = nullDevice;
     if (input !== undefined) {
       const [readEnd, writeEnd] = linuxSystem.createPipe();
-      theirs.push(readEnd);
+      childEnds.push(readEnd);
       stdin = readEnd;
       sink = openSink(writeEnd);
-      // A program that ends breaks the pipe; how it ended tells more than that.
+      // A program that ends breaks the pipe; its exit tells more than this error.
       sink.on('error', () => undefined);
     }
-    const [read, said] = linuxSystem.createPipe();
-    theirs.push(said);
+    const [read, output] = linuxSystem.createPipe();
+    childEnds.push(output);
     const drain = drainPipe(read, (chunk) => words.push(chunk));
     const close = () => {
       handOver();
       drain.finish();
       sink?.destroy();
     };
-    const stdio = keeps === 'stdout' ? [stdin, said, silent] : [stdin, silent, said];
+    const stdio = keeps === 'stdout' ? [stdin, output, nullDevice] : [stdin, nullDevice, output];
     return { stdio, drain, sink, handOver, close };
   } catch (error) {
     handOver();
@@ -117,11 +118,11 @@ function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
   }
 }
 
-/** Only root can make a null device of its own. */
-const openSilence = (): Fd =>
+/** Only root can make a private null device. */
+const openPrivateNull = (): Fd =>
   process.geteuid?.() === 0 ? openNullDevice('both') : openSync('/dev/null', 'r+');
 
-/** Resolves to why the input could not be read, if it could not. */
+/** Feeds the program's input. Resolves to the error if the input could not be read, to undefined otherwise. */
 async function feed(
   { input }: ProgramRun,
   sink: Writable | undefined,
@@ -137,14 +138,14 @@ async function feed(
   }
 }
 
-/** What a program says, bounded: its first and its last words. */
+/** Keeps the beginning and the end of a program's output, in bounded memory. */
 export class KeptWords {
   readonly #half: number;
   #first = Buffer.alloc(0);
   #last = Buffer.alloc(0);
   #isWhole = true;
 
-  /** @param bytes The most that is kept, of which one half are the last. */
+  /** @param bytes The most that is kept: half for the beginning, half for the end. */
   constructor(bytes: number) {
     this.#half = bytes / 2;
   }
@@ -164,7 +165,7 @@ export class KeptWords {
 }
 
 /**
- * Writes `input` to a program's standard input, as fast as it reads, and closes that at the end. Resolves also when the program reads no more:
+ * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
  * its exit tells why. Rejects with what reading `input` throws.
  */
 export async function feedProgram(
@@ -178,7 +179,7 @@ export async function feedProgram(
   stdin.end();
 }
 
-/** Resolves when `stdin` takes more, or never will again. */
+/** Resolves when `stdin` can be written again, or is closed. */
 function untilWritable(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {

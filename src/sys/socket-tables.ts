@@ -1,15 +1,15 @@
-/** The tables of a network namespace's sockets below /proc/net. A task can make none of these reads wait. */
+/** Reads the socket tables of a network namespace below /proc/net. A task cannot make these reads wait. */
 import { closeSync, readSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import type { Fd } from './system.ts';
 
 export interface SocketTable {
   readonly sockets: number;
-  /** What waits to be received, errors among it. */
+  /** Bytes that wait to be received, error messages included. */
   readonly receiveBytes: number;
-  /** What waits to be sent. */
+  /** Bytes that wait to be sent. */
   readonly sendBytes: number;
-  /** How many have something that waits to be sent. */
+  /** How many sockets have bytes that wait to be sent. */
   readonly sending: number;
 }
 
@@ -26,15 +26,15 @@ export type TableName =
 
 type Queues = readonly [receive: number, send: number];
 
-/** The kernel fills a page for each read. */
+/** The kernel fills at most a page per read. */
 const READ_BYTES = 4096;
-/** Each takes some 20 µs, and more in a long table. */
+/** A read takes some 20 µs, more in a long table. */
 const READS_A_TURN = 4;
 const NOTHING: Queues = [0, 0];
 
 export const NO_SOCKETS: SocketTable = { sockets: 0, receiveBytes: 0, sendBytes: 0, sending: 0 };
 
-/** `2DB0:00000000`: what waits to be sent and to be received, in hexadecimal digits. */
+/** Parses `2DB0:00000000`: the bytes that wait to be sent and to be received, in hexadecimal digits. */
 function internetQueues(fields: readonly string[]): Queues {
   const [send = '0', receive = '0'] = fields[4]?.split(':') ?? [];
   return [Number.parseInt(receive, 16), Number.parseInt(send, 16)];
@@ -55,7 +55,7 @@ const QUEUES: Readonly<Record<TableName, (fields: readonly string[]) => Queues>>
 /** Opens a file of the network namespace: see `System.openNetFile`. */
 export type OpenNetFile = (name: string) => Fd;
 
-/** Adds up a table, without holding up the event loop; an empty one where the kernel has no such protocol. */
+/** Adds up a table without blocking the event loop; returns zeros if the kernel does not have the protocol. */
 export async function readSocketTable(open: OpenNetFile, name: TableName): Promise<SocketTable> {
   const file = openTable(open, name);
   if (file === undefined) return { ...NO_SOCKETS };
@@ -65,7 +65,7 @@ export async function readSocketTable(open: OpenNetFile, name: TableName): Promi
     let rest = '';
     for (let reads = 1; ; reads += 1) {
       const bytesRead = readSync(file, buffer, 0, READ_BYTES, null);
-      // The first line has the names of the columns.
+      // The first line contains the column names.
       if (bytesRead === 0) return { ...sum, sockets: Math.max(0, sum.sockets) };
       const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n');
       rest = lines.pop() ?? '';
@@ -88,17 +88,12 @@ function addLine(sum: Writable<SocketTable>, name: TableName, line: string): voi
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Undefined where the kernel has none of this name. */
+/** Opens a table; undefined if the kernel has none of this name. */
 export function openTable(open: OpenNetFile, name: string): Fd | undefined {
-  try {
-    return open(name);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return unlessMissing(() => open(name));
 }
 
-/** How many sockets of each kind there are: the numbers behind `inuse` and `used` in the text of sockstat and sockstat6. */
+/** The number of sockets of each kind: the numbers after `inuse` and `used` in the text of sockstat and sockstat6. */
 export function parseSocketCounts(text: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const [, name = '', count] of text.matchAll(/^(\w+): (?:inuse|used) (\d+)/gm)) {

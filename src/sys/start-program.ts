@@ -1,4 +1,4 @@
-/** Programs that are started and waited for by this process alone: their environment, their null device, their time, their end. */
+/** Programs that this process starts and waits for: their environment, null device, time limit and end. */
 import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
@@ -9,15 +9,15 @@ import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
 import { type Fd, MOUNT_ATTR, type ProcessExit } from './system.ts';
 
 export interface StartedProgram {
-  /** Resolves to its pid once it runs: the caller may close its copies of the descriptors then. Rejects when it could not be started. */
+  /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the program could not be started. */
   readonly running: Promise<number>;
-  /** Resolves to how it ended. Rejects when it could not be started. */
+  /** Resolves to the program's exit. Rejects if the program could not be started. */
   readonly exited: Promise<ProcessExit>;
-  /** Kills it and what it started; nothing once it has ended. */
+  /** Kills the program and what it started; does nothing once the program has ended. */
   killAll(): void;
 }
 
-/** Begins to start a program, as {@link posixSpawn} does. The executable has started it when this returns. */
+/** Begins to start a program, as {@link posixSpawn} does. In the executable, the program has started when this function returns. */
 export function startProgram(request: SpawnRequest): StartedProgram {
   let pid: number | undefined;
   let isWanted = true;
@@ -35,12 +35,12 @@ export function startProgram(request: SpawnRequest): StartedProgram {
   const end = () => {
     hasEnded = true;
   };
-  // Handles a rejection too: whoever awaits `running` or `exited` gets it.
+  // This also handles a rejection: callers that await `running` or `exited` get it, too.
   exited.then(end, end);
   return { running, exited, killAll };
 }
 
-/** Reserves a descriptor first: a program that this process can open no pidfd of could not be waited for. */
+/** Reserves a descriptor first: without a free descriptor for its pidfd, the program could not be waited for. */
 async function start(request: SpawnRequest): Promise<number> {
   const reserved = linuxSystem.openPidfd(process.pid);
   try {
@@ -51,7 +51,7 @@ async function start(request: SpawnRequest): Promise<number> {
 }
 
 const RETRY_MS = 100;
-/** Other code took the last descriptor, or this user watches as many as it may. */
+/** Other code took the last descriptor, or this user watches as many descriptors as it may. */
 const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 async function waitFor(pid: number): Promise<ProcessExit> {
@@ -72,7 +72,7 @@ async function watch(pid: number): Promise<ProcessExit> {
   }
 }
 
-/** Where its exit cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
+/** Waits for an exit that cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
 async function lookForExit(pid: number): Promise<ProcessExit> {
   for (;;) {
     const exit = linuxSystem.waitChild(pid);
@@ -81,7 +81,7 @@ async function lookForExit(pid: number): Promise<ProcessExit> {
   }
 }
 
-/** Ends a program that leads a process group, with all that is in it. */
+/** Kills a program that leads a process group, with its whole group. */
 export function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');
@@ -90,9 +90,9 @@ export function killGroup(leader: number): void {
   }
 }
 
-// The environment of programs that root starts: never the caller's own.
+// The environment of programs that root starts: never the caller's own environment.
 
-/** Where programs are looked for, in this order, as sudo's `secure_path` has them. */
+/** The folders in which programs are looked up, in order; the same as in sudo's `secure_path`. */
 export const SYSTEM_FOLDERS: readonly string[] = [
   '/usr/local/sbin',
   '/usr/local/bin',
@@ -104,16 +104,16 @@ export const SYSTEM_FOLDERS: readonly string[] = [
 
 export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
 
-/** For programs that read no configuration. */
+/** The environment of programs that read no configuration. */
 export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
 
-/** The caller's proxies, for programs that speak to other machines. */
+/** The caller's proxy settings, for programs that talk to other machines. */
 export const PROXY_VARIABLES = [
   ...['http_proxy', 'https_proxy', 'no_proxy'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
 ] as const;
 
-/** Those of the variables named that are set in `env`. */
+/** The named variables that are set in `env`. */
 export function pickVariables(
   names: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -127,7 +127,7 @@ export function pickVariables(
 }
 
 export interface RunBounds {
-  /** After that the program is killed. Default: it may take any time. */
+  /** When it is exceeded, the program is killed. Default: no limit. */
   readonly timeoutMs?: number | undefined;
   /** Kills the program when it aborts. */
   readonly signal?: AbortSignal | undefined;
@@ -138,11 +138,11 @@ export type GivenUp = 'timeout' | 'aborted';
 
 export interface BoundedEnd<End> {
   readonly end: End;
-  /** Undefined: nobody killed it here. */
+  /** Undefined: the program was not killed here. */
   readonly givenUp: GivenUp | undefined;
 }
 
-/** Resolves when the program has ended, by itself or killed. Rejects as `exited` does. */
+/** Resolves when the program has ended, by itself or killed. Rejects like `exited`. */
 export async function endWithin<End>(
   program: { readonly exited: Promise<End>; killAll(): void },
   { timeoutMs, signal }: RunBounds,
@@ -167,16 +167,16 @@ export async function endWithin<End>(
 const NULL = { type: 'c', major: 1, minor: 3 } as const;
 const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
 
-/** A detached mount of this thread. Its nodes have lost their names: only who has a node open can reach it. */
+/** A detached mount, made once per thread. Its nodes have no names any more, so only a holder of an open node can reach it. */
 let place: Fd | undefined;
 let made = 0;
 
 /**
- * Opens a null device of the caller's own. The host's node is not for runtimes and tasks: crun gives each stream that it is handed to the
- * task's user, who may then change the mode of what everybody on the host uses.
+ * Opens a null device node that nobody else has, on a detached filesystem. With `input` the node can only be read, which returns the end of
+ * file at once. The caller closes it with `node:fs`.
  *
- * A node that nobody else has, on a filesystem that is attached nowhere. `input`: it can be read from, which gives the end at
- * once, and not be written to. The caller closes it with `node:fs`.
+ * Runtimes and tasks do not get the host's node: crun changes the owner of each stream that it is given to the task's user, who could then
+ * change the mode of the node that the whole host uses.
  */
 export function openNullDevice(use: keyof typeof FLAGS): Fd {
   place ??= mountPlace();
@@ -184,7 +184,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   const path = entryOf(place, String(made));
   linuxSystem.makeDeviceNode(path, NULL);
   try {
-    // The mode of the host's device: a program may open its descriptor again by name.
+    // Use the mode of the host's device, because a program may open its descriptor again by name.
     chmodSync(path, 0o666);
     return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
   } finally {
@@ -192,7 +192,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   }
 }
 
-/** Called once for each thread: releasing a mount takes the kernel longer than everything else here. */
+/** Called once per thread: releasing the mount takes the kernel longer than everything else here. */
 function mountPlace(): Fd {
   const system = linuxSystem;
   const context = system.fsOpen('tmpfs');

@@ -1,4 +1,4 @@
-/** Programs whose start is not on the way of a task, with streams of ours: filters, tools that are asked, a guard. By execa. */
+/** Starts programs outside of the task path, through execa, with streams of this process: filters, tools that answer questions, a guard. */
 import { once } from 'node:events';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { within } from '../core/pause.ts';
@@ -12,40 +12,40 @@ import {
 } from './start-program.ts';
 
 export interface ToolRequest extends RunBounds {
-  /** Absolute path of the program, and its arguments. */
+  /** The absolute path of the program, and its arguments. */
   readonly command: readonly string[];
-  /** The whole environment. Default: none but PATH and the C locale. */
+  /** The whole environment. Default: only PATH and the C locale. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface EndedTool {
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** What it said on standard error: the beginning and the end, where that is long. */
-  readonly said: string;
+  /** The kept standard error: the beginning and the end if it is long. */
+  readonly stderr: string;
   readonly givenUp: GivenUp | undefined;
-  /** Why it failed, in a few words, its own last ones where it has said any; undefined when it did not. */
+  /** Why the tool failed, in a few words: the last line of its standard error, if there is any. Undefined if it succeeded. */
   readonly failure: string | undefined;
 }
 
 export interface StartedTool {
   readonly pid: number;
   readonly stdin: Writable;
-  /** Little is read ahead: a tool that nobody reads from waits. */
+  /** Reads little ahead: a tool whose output nobody reads waits. */
   readonly stdout: Readable;
-  /** Resolves when the tool has ended, and everything of its process group. Never rejects. */
+  /** Resolves when the tool and its whole process group have ended. Never rejects. */
   readonly exited: Promise<EndedTool>;
-  /** Kills it and what it started; nothing once it has ended. */
+  /** Kills the tool and what it started; does nothing once the tool has ended. */
   killAll(): void;
-  /** Whether it keeps this process's event loop alive. Default: it does. */
+  /** Whether the tool keeps this process's event loop alive. Default: it does. */
   keepAlive(isWanted: boolean): void;
 }
 
-const SAID_BYTES = 16_384;
-/** For the rest of its words, which a process that has left its group may hold up. */
+const KEPT_BYTES = 16_384;
+/** How long to wait for the rest of its output, which a process that has left the group may hold open. */
 const WORDS_WITHIN_MS = 1_000;
 
-/** Resolves once the tool runs, in `/`. Rejects with the system's error when it could not be started. */
+/** Starts a tool in the directory `/`; resolves once it runs. Rejects with the system's error if it could not be started. */
 export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const { execa } = await import('execa');
   const { command, env = PLAIN_ENVIRONMENT } = request;
@@ -63,14 +63,14 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   });
   const { pid, stdin, stderr } = child;
   if (pid === undefined) throw (await child).cause ?? new Error(`run ${path}: not started`);
-  // A tool that ends breaks the pipe; how it ended tells more than that.
+  // A tool that ends breaks the pipe; its exit tells more than this error.
   stdin.on('error', () => undefined);
-  // Else execa, or the engine at the tool's exit, would drop what nobody has begun to read.
+  // Otherwise execa, or the engine at the tool's exit, would drop output that nobody has begun to read.
   const stdout = new PassThrough();
   pipeline(child.stdout, stdout, () => undefined);
-  const words = new KeptWords(SAID_BYTES);
+  const words = new KeptWords(KEPT_BYTES);
   stderr.on('data', (chunk: Uint8Array) => words.push(chunk));
-  const said = once(stderr, 'close');
+  const closed = once(stderr, 'close');
   let hasEnded = false;
   const killAll = () => {
     if (!hasEnded) killGroup(pid);
@@ -78,11 +78,11 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const ended = once(child, 'exit').then(async ([exitCode, signal]) => {
     killAll();
     hasEnded = true;
-    await within(said, WORDS_WITHIN_MS).catch(() => undefined);
+    await within(closed, WORDS_WITHIN_MS).catch(() => undefined);
     return { exitCode, signal } as Pick<EndedTool, 'exitCode' | 'signal'>;
   });
   const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) =>
-    toEnded({ ...end, givenUp, said: words.text.trim() }),
+    toEnded({ ...end, givenUp, stderr: words.text.trim() }),
   );
   const keepAlive = (isWanted: boolean) => {
     for (const each of [child, stdin, child.stdout, stderr]) setAlive(each, isWanted);
@@ -94,7 +94,7 @@ export interface ToolAnswer extends EndedTool {
   readonly stdout: Buffer;
 }
 
-/** Runs a tool that reads nothing, and resolves to what it printed. One that prints more than `maxBytes` is killed: that is a failure. */
+/** Runs a tool without input and resolves to its output. A tool that prints more than `maxBytes` is killed and counts as failed. */
 export async function askTool(
   request: ToolRequest & { readonly maxBytes: number },
 ): Promise<ToolAnswer> {
@@ -117,15 +117,15 @@ export async function askTool(
 }
 
 function toEnded(end: Omit<EndedTool, 'failure'>): EndedTool {
-  const { exitCode, signal, said, givenUp } = end;
+  const { exitCode, signal, stderr, givenUp } = end;
   if (givenUp === 'timeout') return { ...end, failure: 'it did not finish in time' };
   if (givenUp === 'aborted') return { ...end, failure: 'aborted' };
   if (exitCode === 0) return { ...end, failure: undefined };
-  const last = said.split('\n').at(-1)?.trim();
+  const last = stderr.split('\n').at(-1)?.trim();
   return { ...end, failure: last || `ended by ${signal ?? `exit ${exitCode}`}` };
 }
 
-/** Streams of child processes are sockets, whatever their type says. */
+/** Streams of child processes are sockets, although their type does not say so. */
 function setAlive(handle: object, isWanted: boolean): void {
   const method: unknown = Reflect.get(handle, isWanted ? 'ref' : 'unref');
   if (typeof method === 'function') Reflect.apply(method, handle, []);

@@ -1,4 +1,4 @@
-/** What each TCP socket of a network namespace holds, as the kernel's inet_diag tells it: linux/inet_diag.h, linux/sock_diag.h. */
+/** The TCP sockets of a network namespace and the memory of each, as the kernel's inet_diag reports them: linux/inet_diag.h, linux/sock_diag.h. */
 import { readSync, writeSync } from 'node:fs';
 import type { Fd } from './system.ts';
 
@@ -6,12 +6,12 @@ export type InternetFamily = 'inet' | 'inet6';
 
 export interface TcpSocket {
   readonly isListening: boolean;
-  /** A connection that nobody has accepted yet; false once its other end has reset it: the kernel lists it no longer. */
+  /** A connection that no program has accepted yet. False once the other end has reset the connection: the kernel no longer lists it. */
   readonly isUnaccepted: boolean;
   readonly port: number;
-  /** Connections that wait to be accepted, reset ones among them. Of a listening socket alone. */
+  /** Connections that wait to be accepted, including reset ones. Only for a listening socket. */
   readonly waiting: number;
-  /** All memory of its queues, with what the kernel adds to the data. */
+  /** All memory of the socket's queues, including the kernel's overhead. */
   readonly bytes: number;
 }
 
@@ -22,17 +22,17 @@ const NLM_F_REQUEST_DUMP = 0x301;
 const [NLMSG_ERROR, NLMSG_DONE] = [2, 3];
 const SKMEMINFO = 7;
 const [ESTABLISHED, TIME_WAIT, CLOSE_WAIT, LISTEN, NEW_SYN_RECV] = [1, 6, 8, 10, 12];
-/** The states whose sockets have queues. */
+/** The states in which a socket has queues. */
 const STATES = 0xffff & ~(1 << TIME_WAIT) & ~(1 << NEW_SYN_RECV);
-/** struct nlmsghdr; struct inet_diag_req_v2; struct inet_diag_msg. */
+/** Sizes of struct nlmsghdr, struct inet_diag_req_v2 and struct inet_diag_msg. */
 const [HEADER, REQUEST, MESSAGE] = [16, 56, 72];
-/** The kernel fills up to 32 KiB for each read. */
+/** The kernel returns up to 32 KiB per read. */
 const ANSWER_BYTES = 65_536;
 const ENOENT = 2;
 
 /**
- * Calls `each` with the sockets of one family, without holding up the event loop. Resolves to false where the kernel has no such
- * diagnosis. `fd` is of `System.openSocketDiagnosis`, and serves one call at a time.
+ * Calls `each` for every socket of one family, without blocking the event loop. Resolves to false if the kernel has no such diagnosis. `fd`
+ * comes from `System.openSocketDiagnosis` and serves one call at a time.
  */
 export async function readTcpSockets(
   fd: Fd,
@@ -44,7 +44,7 @@ export async function readTcpSockets(
   for (;;) {
     const end = readAnswer(answer.subarray(0, readSync(fd, answer)), each);
     if (end !== undefined) return end;
-    // Each read takes up to 1 ms.
+    // Each read takes up to 1 ms: let the event loop run between reads.
     await new Promise(setImmediate);
   }
 }
@@ -61,7 +61,7 @@ function toRequest(family: InternetFamily): Buffer {
   return request;
 }
 
-/** Whether the answer is complete: true, false where the kernel refused it, undefined while more is to come. */
+/** Whether the answer is complete: true; false if the kernel refused the request; undefined while more is to come. */
 function readAnswer(answer: Buffer, each: (socket: TcpSocket) => void): boolean | undefined {
   for (let at = 0; at + HEADER <= answer.length; ) {
     const length = answer.readUInt32LE(at);
@@ -92,7 +92,7 @@ function toSocket(message: Buffer): TcpSocket {
   };
 }
 
-/** Of SK_MEMINFO_*: the receive queue with the error queue, forward allocation, the send queue, options, the backlog. */
+/** Indices in SK_MEMINFO_*: the receive queue with the error queue, forward allocation, the send queue, options, the backlog. */
 const MEMORY = [0, 4, 5, 6, 7];
 
 function readMemory(message: Buffer): number {

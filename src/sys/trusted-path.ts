@@ -1,8 +1,10 @@
 /**
- * Whether anyone but root (or the user we run as) could have put what a path leads to in its place; who owns a file or folder, and what other users may do with it.
+ * Decides whether anyone but root (or this process's user) could have replaced what a path leads to; who owns a file or folder, and what
+ * other users may do with it.
  *
- * Another walk than output/open-folder.ts: here every entry on the way must be root's, so that nobody else can change one meanwhile and names
- * will do; something may be missing, and the entry at fault is told. There folders of others may be on the way, so each is held open.
+ * This differs from output/open-folder.ts. Here every entry on the way must belong to root, so nobody else can change one meanwhile, and
+ * names are enough. Entries may be missing, and the entry at fault is reported. There, folders on the way may belong to others, so each one
+ * is held open.
  */
 import { chmodSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -15,25 +17,26 @@ export interface PathFault {
   readonly path: string;
   /** Completes the sentence `<path> …`. */
   readonly problem: string;
-  /** What the operator does about it; undefined: what the error code says. */
+  /** What the operator can do about it; undefined: the default hint of the error code applies. */
   readonly hint: string | undefined;
 }
 
 export interface WalkedPath {
-  /** Without links, unless there is a fault. */
+  /** The path without links, unless there is a fault. */
   readonly path: string;
-  /** Of what is there; undefined where nothing is. */
+  /** The status of the path's end; undefined if it does not exist. */
   readonly stats: Stats | undefined;
   readonly fault: PathFault | undefined;
 }
 
-/** Linux follows no more in one path, path_resolution(7). */
+/** Linux follows at most this many links in one path: path_resolution(7). */
 const MAX_LINKS = 40;
 
 /**
- * Follows a path from `/`, link by link. Every folder on the way, every link and what is at its end must belong to root or to the
- * user we run as, and none of them may be writable by group or others. A folder may be, when it is sticky and not the path's end:
- * others cannot replace what root has there. Where nothing is at the path's end, others could create it in such a folder: a fault.
+ * Follows a path from `/`, link by link. Every folder and link on the way and the end of the path must belong to root or to the user of this
+ * process, and none of them may be writable by group or others. One exception: a folder on the way may be writable if it is sticky, because
+ * others cannot replace root's entries in it. If the end of the path does not exist, others could create it in such a folder, which is a
+ * fault.
  */
 export function walkTrusted(path: string): WalkedPath {
   const names = toAbsolute(path).split('/');
@@ -66,7 +69,10 @@ export function walkTrusted(path: string): WalkedPath {
   return { path: at, stats, fault: fault ?? faultOfEnd(at, stats) };
 }
 
-/** The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED that begins with `use` (`use root folder`) and names the entry at fault. */
+/**
+ * The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED; its message begins with `use` (for example `use root folder`) and names the
+ * entry at fault.
+ */
 export function requireTrustedPath(path: string, use: string): string {
   let walked: WalkedPath;
   try {
@@ -81,17 +87,17 @@ export function requireTrustedPath(path: string, use: string): string {
     `${use} ${path}: ${fault.path} ${fault.problem}`,
     {
       details: { path, fault: fault.path },
-      ...(fault.hint === undefined ? {} : { hint: fault.hint }),
+      hint: fault.hint,
     },
   );
 }
 
-/** On the way: in a sticky folder of root's nobody else removes or renames what root has there. */
+/** The fault of a folder on the way: in a sticky folder of root, nobody else can remove or rename root's entries. */
 function faultOfFolder(path: string, stats: Owned): PathFault | undefined {
   return faultOfOwner(path, stats) ?? (isSticky(stats) ? undefined : faultOfMode(path, stats));
 }
 
-/** Of what is there itself, wherever it lies. */
+/** The fault of the end of a path, wherever it is. */
 export const faultOfEnd = (path: string, stats: Owned) =>
   faultOfOwner(path, stats) ?? faultOfMode(path, stats);
 
@@ -110,7 +116,7 @@ function faultOfMode(path: string, stats: Owned): PathFault | undefined {
   );
 }
 
-/** For a missing entry: any user who can write in `folder` could create it. */
+/** The fault of a missing entry: any user who can write to `folder` could create it. */
 function faultOfPlace(folder: string, missing: string): PathFault | undefined {
   if (!isWritableByOthers(lstatSync(folder))) return undefined;
   return toFault(folder, `lets other users create ${missing}`, `create ${missing} as root first`);
@@ -122,35 +128,35 @@ const toFault = (path: string, problem: string, hint?: string): PathFault => ({
   hint,
 });
 
-/** The fields of `Stats` that are needed. */
+/** The required fields of `Stats`. */
 export type Owned = Pick<Stats, 'uid' | 'mode'>;
 
-/** Covers access control lists too: the group bits are the most that a list grants, acl(5). */
+/** Covers access control lists, too: the group bits are the most that a list grants, acl(5). */
 const WRITE_BY_OTHERS = 0o022;
 const ANY_BY_OTHERS = 0o077;
 const STICKY = 0o1000;
 
-/** Whether it belongs to root, or to the user that this process runs as. */
+/** Whether the file belongs to root, or to the user that this process runs as. */
 export const isOurs = ({ uid }: Pick<Owned, 'uid'>): boolean =>
   uid === 0 || uid === process.geteuid?.();
 
 const isWritableByOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & WRITE_BY_OTHERS) !== 0;
 
-/** Whether others may read, write or enter it. */
+/** Whether other users may read, write or enter it. */
 export const isOpenToOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & ANY_BY_OTHERS) !== 0;
 
-/** The mode without any right of others. */
+/** The mode without any right of other users. */
 export const withoutOthers = (mode: number): number => mode & 0o7777 & ~ANY_BY_OTHERS;
 
-/** Whether nobody else can change the file, or put anything into the folder. */
+/** Whether no other user can change the file, or create anything in the folder. */
 export const isOursAlone = (stats: Owned): boolean => isOurs(stats) && !isWritableByOthers(stats);
 
-/** Whether users can remove or rename only their own entries of the folder. */
+/** Whether users can remove or rename only their own entries in the folder. */
 export const isSticky = ({ mode }: Pick<Owned, 'mode'>): boolean => (mode & STICKY) !== 0;
 
-/** Makes the folder where missing, for its owner alone. Throws ERR_STACKSHIM_HOST_UNSUPPORTED for one that others can write to. */
+/** Creates the folder if it is missing, accessible only to its owner. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if others can write to it. */
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
   if (isOwnFolder(path)) return;
@@ -161,14 +167,14 @@ export function ensureOwnFolder(path: string): void {
   );
 }
 
-/** The same, and no other user can enter the folder: a folder that was open loses the rights of others. */
+/** Like {@link ensureOwnFolder}, and removes all rights of other users, so that they cannot enter the folder. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
   const stats = lstatSync(path);
   if (isOpenToOthers(stats)) chmodSync(path, withoutOthers(stats.mode));
 }
 
-/** Whether it is a folder that nobody else may write to. */
+/** Whether `path` is a folder that no other user may write to. */
 export function isOwnFolder(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats?.isDirectory() === true && isOursAlone(stats);

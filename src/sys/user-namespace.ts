@@ -1,5 +1,7 @@
-/** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount pins one until the next boot. */
+/** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount keeps (pins) such a namespace until the next boot. */
+
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
+import { unlessMissing } from '../core/errors.ts';
 import type { IdMap, IdMaps, IdRange } from '../core/mount.ts';
 import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
@@ -8,15 +10,10 @@ import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
 
-/** Opens the namespace pinned at `path`. Undefined where nothing is pinned (first use since boot). */
+/** Opens the namespace pinned at `path`. Undefined if no namespace is pinned there, as before the first use since boot. */
 export function openPinnedUserNamespace(path: string): Fd | undefined {
-  let fd: Fd;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  if (fd === undefined) return undefined;
   try {
     if (statfsSync(path).type === NSFS_MAGIC) return fd;
   } catch (error) {
@@ -27,15 +24,15 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
   return undefined;
 }
 
-/** A user namespace that maps nothing yet, kept by a process. */
+/** A user namespace without a mapping, kept by a process. */
 export interface HeldUserNamespace {
-  /** Gives it its mapping, once, and opens it. */
+  /** Sets the mapping, once, and opens the namespace. */
   map(maps: IdMaps): Fd;
-  /** Ends the process, and resolves when it is gone: the namespace stays as long as it is open or pinned. Never rejects. */
+  /** Ends the process and resolves when it is gone. The namespace exists as long as it is open or pinned. Never rejects. */
   release(): Promise<void>;
 }
 
-/** Makes a user namespace for {@link HeldUserNamespace.map}: that takes 3 to 10 ms, in which the caller can do something else. */
+/** Creates a user namespace for {@link HeldUserNamespace.map}. This takes 3 to 10 ms, in which the caller can do something else. */
 export async function holdUserNamespace(system: System): Promise<HeldUserNamespace> {
   const { holder, keeper, output } = await startHolder(system);
   const ended = holder.exited.catch(() => null);
@@ -47,31 +44,31 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   const pid = await holder.running;
   if (isReady) return { map: (maps) => mapNamespace(pid, maps), release };
   await release();
-  throw new Error(`unshare --user: exit code ${(await holder.exited).exitCode}`);
+  throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
 
 interface Holder {
   readonly holder: StartedProgram;
-  /** It ends when this is closed, at the latest when this process dies. */
+  /** Closing it ends the process, which happens at the latest when this process dies. */
   readonly keeper: Fd;
-  /** It writes here once it has its namespace. */
+  /** The process writes here once it has its namespace. */
   readonly output: Fd;
 }
 
 async function startHolder(system: System): Promise<Holder> {
   const [input, keeper] = system.createPipe();
   const toClose = [input];
-  let silent: Fd | undefined;
+  let nullDevice: Fd | undefined;
   try {
-    const [output, told] = system.createPipe();
-    toClose.push(told);
+    const [output, writeEnd] = system.createPipe();
+    toClose.push(writeEnd);
     try {
-      silent = openNullDevice('both');
+      nullDevice = openNullDevice('both');
       const holder = startProgram({
         path: '/usr/bin/unshare',
         args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
         env: {},
-        stdio: [input, told, silent],
+        stdio: [input, writeEnd, nullDevice],
       });
       await holder.running;
       return { holder, keeper, output };
@@ -84,11 +81,11 @@ async function startHolder(system: System): Promise<Holder> {
     throw error;
   } finally {
     for (const fd of toClose) system.close(fd);
-    if (silent !== undefined) closeSync(silent);
+    if (nullDevice !== undefined) closeSync(nullDevice);
   }
 }
 
-/** Whether anything comes before the end. */
+/** Whether the process wrote anything before it closed the pipe. */
 function hasWritten(output: Fd): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const drain = drainPipe(output, () => {
@@ -109,9 +106,9 @@ const toMapText = (maps: readonly IdMap[]) =>
   maps.map(({ from, to, size }) => `${from} ${to} ${size}\n`).join('');
 
 /**
- * Makes a user namespace that maps ids 0…size-1 to `range`, and with `pin` keeps it under that path (a plain file, made when missing)
- * until the next boot. Precondition: the caller holds the lock of what the path belongs to. Takes 5-10 ms.
- * The namespace is for idmapped mounts only: a process that joined it would share keyrings with every other one.
+ * Creates a user namespace that maps ids 0…size-1 to `range`. With `pin`, keeps it at that path until the next boot (a plain file, created
+ * if it is missing). Precondition: the caller holds the lock that covers the path. Takes 5-10 ms. Use the namespace only for idmapped
+ * mounts: a process that joined it would share keyrings with every other process that did.
  */
 export async function createUserNamespace(
   system: System,

@@ -1,25 +1,23 @@
 /**
- * Files that are whole or absent: written under a temporary name, then renamed. Apart from `files.ts`, because to load `node:fs/promises`
- * takes the executable 0.3 ms, which no plain task pays.
+ * Writes files that are complete or absent: under a temporary name, then renamed. This is a file of its own because a plain task does not
+ * load `node:fs/promises`, which takes the executable 0.3 ms.
  */
 import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { madeFolders, toOwnedName } from './files.ts';
 
 export interface AtomicWriteOptions {
-  /** Survives a power cut once the promise resolves: the file and its folder are synced. Only under the root folder. */
+  /** Syncs the file and its folder, so that the file survives a power cut once the promise resolves. Use it only under the root folder. */
   readonly durable: boolean;
 }
 
-/**
- * Replaces `path` with `data` in one step, readable by its owner alone. On failure the old file stays and no temporary one is left.
- */
+/** Replaces `path` with `data` in one step, readable only by its owner. On failure the old file stays and no temporary file is left. */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  // Should we die over it, others can tell.
+  // The temporary name names its owner: if this process dies, others can remove the file.
   const temporary = `${path}.${toOwnedName()}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -55,7 +53,7 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** As `ensureDirectorySync`, on threads of the pool. */
+/** Like `ensureDirectorySync`, on threads of the pool. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) await chmod(made, mode);

@@ -1,12 +1,11 @@
-/** Waits for the end of a command, and learns all there is to know of it. */
+/** Waits for the end of a command, and collects everything that is known about it. */
 import { existsSync } from 'node:fs';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ExitSource } from '../runtime/exit-source.ts';
 import { toStartFailure } from '../runtime/runtime-failure.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import type { PhaseClock } from './build-result.ts';
-import { decideCause, type StopCause, signalName } from './build-result.ts';
+import { decideCause, type PhaseClock, type StopCause, signalName } from './build-result.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
@@ -19,15 +18,15 @@ import { isOverdue } from './records/record.ts';
 import type { StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
-/** How a task went, before anything of it is removed. */
+/** What is known about a task's run before any part of the task is removed. */
 export interface Execution {
   /** Null: the command never ran. */
   readonly exit: ProcessExit | null;
-  /** Why the task was stopped; null: it was not. */
+  /** Why the task was stopped; null: it was not stopped. */
   readonly cause: StopCause | null;
-  /** Why the command never ran, or what of its end could not be learnt: its exit, its usage or all of its output. */
+  /** Why the command never ran, or which part of its end could not be determined: its exit, its usage or its complete output. */
   readonly error: StackshimError | null;
-  /** Null: there was no cgroup to read, or it could not be read. */
+  /** Null: the task had no cgroup, or it could not be read. */
   readonly usage: CgroupUsage | null;
   readonly wallMs: number | null;
   /** Null: the command never ran. */
@@ -40,7 +39,7 @@ export interface RunningCommand {
   /** On the clock of `performance`. */
   readonly startedAt: number;
   readonly diskWatch: DiskWatch;
-  /** Resolves once nothing more is written in the task's name: see {@link cutOffOutput}. */
+  /** Resolves when the task's output is complete: see {@link cutOffOutput}. */
   readonly cutOff: Promise<void>;
 }
 
@@ -54,16 +53,16 @@ export interface AccountContext {
   readonly record: OwnRecord;
 }
 
-/** Of a command that ran, and whose exit was not to be learnt. */
+/** The exit of a command that ran, if the exit could not be determined. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 
-/** With the name of the signal. */
+/** Replaces the signal's number by its name. */
 const named = ({ exitCode, signal }: ProcessExit) => ({
   exitCode,
   signal: signal === null ? null : signalName(signal),
 });
 
-/** Never rejects. */
+/** Collects the task's end. Never rejects. */
 export async function accountTask(
   plan: TaskPlan,
   { started, watched, startedAt, diskWatch, cutOff }: RunningCommand,
@@ -71,7 +70,7 @@ export async function accountTask(
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
-  // Nobody can tell any more when it ends by itself.
+  // Without a watch on the exit, only killing the task makes sure that it ends.
   if (ended.error !== null) stopper.killProcesses();
   const exit = ended.value ?? UNKNOWN_EXIT;
   const endedAt = watched.endedAt();
@@ -80,12 +79,12 @@ export async function accountTask(
   }
   const stop = stopper.end();
   clock.enter('account');
-  // Its own time counts, not which of timer and exit was noticed first.
+  // The task's own end time decides, not whether the timer or the exit was noticed first.
   const isLate = endedAt > started.endsAt || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
   await cutOff;
   output.finish();
-  // The watch of limits looks at the same counters first: what it used counts, not how soon that was looked at.
+  // Look at the limits before reading the same counters as usage: a limit that was passed counts, however late that is noticed.
   const passed = await learn("read the task's usage", () => started.watch?.judge() ?? null);
   const usage = await learn("read the task's usage", () => {
     if (passed.error !== null) throw passed.error;
@@ -125,15 +124,15 @@ interface EndFacts extends Omit<Execution, 'exit'> {
   readonly hasStarted: boolean;
   readonly startError: StackshimError | null;
   readonly exit: ProcessExit;
-  /** As {@link ExitSource.executed}. */
+  /** See {@link ExitSource.executed}. */
   readonly executed: boolean | undefined;
   readonly stderrHead: string;
 }
 
-/** Whether the command ran at all, and what that makes of its exit. */
+/** Decides whether the command ran at all, and what its exit means. */
 function conclude({ container }: TaskPlan, facts: EndFacts): Execution {
   const { exit, cause, error, usage, wallMs, diskReport } = facts;
-  // A start that failed half-way may have let the command run.
+  // The command may have run although the start failed half-way.
   if (!facts.hasStarted && (facts.startError === null || facts.executed !== true)) {
     return { exit: null, cause, error, usage, wallMs: null, diskReport };
   }
@@ -154,7 +153,7 @@ type Learnt<T> =
   | { readonly value: T; readonly error: null }
   | { readonly value: null; readonly error: StackshimError };
 
-/** What cannot be learnt of a task's end keeps nothing else from being learnt. */
+/** Runs one step of the accounting. A failed step must not prevent the others. */
 async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learnt<T>> {
   try {
     return { value: await look(), error: null };
@@ -164,17 +163,17 @@ async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learn
 }
 
 /**
- * Ends the task's output as soon as its first process has ended, whatever else is waited for: another process that was given one of the
- * task's descriptors may go on writing to it. Never rejects.
+ * Ends the task's output as soon as its first process has ended: another process that got one of the task's descriptors may go on writing.
+ * Does not wait for anything else. Never rejects.
  */
 export async function cutOffOutput(
   { container: { spec, places } }: TaskPlan,
   exited: Promise<ProcessExit>,
   { installation, output }: Pick<AccountContext, 'installation' | 'output'>,
 ): Promise<void> {
-  // `accountTask` reports an exit that could not be learnt.
+  // `accountTask` reports an exit that could not be determined.
   await exited.catch(() => undefined);
-  // No pid namespace has ended with it: whatever else it left in its cgroup still runs.
+  // Without its own pid namespace, the task's other processes did not end with the first one.
   if (spec.pid === 'host') await killLeft(installation, places.cgroupsPath);
   output.cutOff();
 }
@@ -183,21 +182,21 @@ async function killLeft(installation: Installation, cgroupsPath: string): Promis
   try {
     await killAll(installation, cgroupsPath);
   } catch {
-    // Removal tries again, and tells what is left.
+    // Removal tries again, and reports what is left.
   }
 }
 
-/** How soon a task that has ended, and is kept by a slow reader, notices that another process asks for its end. */
+/** How often an ended task that waits for a slow reader checks whether another process has requested its end. */
 const CANCEL_LOOK_MS = 500;
 
-/** A task that was stopped, be it by another process and only now, is not kept by whoever does not read. */
+/** Waits for the rest of the output. A reader that does not read must not delay a stopped task, even one that another process stops only now. */
 async function endOfOutput(
   output: OutputMeter,
   { isStopped, cancelFile }: { readonly isStopped: boolean; readonly cancelFile: string },
 ): Promise<void> {
   if (isStopped) output.hurry();
   const look = setInterval(() => {
-    if (existsSync(cancelFile)) output.abandon();
+    if (existsSync(cancelFile)) output.dropSinks();
   }, CANCEL_LOOK_MS);
   try {
     await output.ended();
@@ -206,7 +205,7 @@ async function endOfOutput(
   }
 }
 
-/** A task that failed while the host's disk was full may well succeed where there is room. */
+/** The error of a task that failed while the host's disk was full: the task may succeed where there is room. */
 function toHostFull(exit: ProcessExit, report: DiskReport | null): StackshimError | null {
   if (exit.exitCode === 0 || report?.wasHostFull !== true) return null;
   return new StackshimError('ERR_STACKSHIM_DISK_FULL', "run task: the host's disk was full");

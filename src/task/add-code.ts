@@ -1,7 +1,7 @@
-/** A task's code, packed as a layer of its container. Loaded only for tasks that bring any. */
+/** Packs a task's code as a layer of its container. Loaded only for tasks with code. */
 import type { LayerSource } from '../core/mount.ts';
-import { openLayerFile } from '../layers/open-layer-file.ts';
 import { packCode } from '../packages/pack-code.ts';
+import { openLayerFile } from '../store/layers/open-layer-file.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
@@ -15,10 +15,10 @@ export interface CodePlace {
   readonly signal: AbortSignal;
 }
 
-/** Opens packed code as a detached mount, which the caller closes. */
+/** Opens packed code as a detached mount. The caller closes it. */
 export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
 
-/** Rejects with the packages' errors for code that is not fit. */
+/** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */
 export async function addCode(
   code: string,
   { installation, places, disk, signal }: CodePlace,

@@ -1,4 +1,4 @@
-/** What a command brings into its container: code, payload, config, writable binds, its user, and its part of the configuration. */
+/** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { IdRange } from '../core/mount.ts';
@@ -33,7 +33,9 @@ import { toFileBind, writeInputs } from './task-inputs.ts';
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
   spec.mounts.some((mount) => needsOwner(spec, mount));
 
-/** The code that only some commands need. To be loaded before the runtime is started: nothing is loaded while it works. */
+/**
+ * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
+ */
 export async function loadExtras(plan: TaskPlan) {
   const { runtime } = plan.container;
   const hasCode = plan.command.spec.code !== undefined;
@@ -48,7 +50,7 @@ export async function loadExtras(plan: TaskPlan) {
 
 export type CommandExtras = Awaited<ReturnType<typeof loadExtras>>;
 
-/** Where a command comes to. */
+/** The container that a command is added to. */
 export interface Place {
   readonly plan: TaskPlan;
   readonly container: PreparedContainer;
@@ -63,7 +65,7 @@ export interface AddedMounts extends MountPlan {
   readonly closed: Promise<void>;
 }
 
-/** What the command alone needs: its code, payload and config, and writable binds, whose files belong to its user. */
+/** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
 export async function addMounts(place: Place): Promise<AddedMounts> {
   const { plan, container, installation, binds, extras } = place;
   const { system } = installation;
@@ -119,7 +121,7 @@ function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner
   return { uid: base + uid, gid: base + gid };
 }
 
-/** The text of `config.json`, the host ids of the user that the command runs as, and where the command is looked for. */
+/** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
 export function configureCommand(
   { plan, container, installation }: Place,
   { user, binds }: AddedMounts,
@@ -163,10 +165,15 @@ export function configureCommand(
   };
 }
 
-/** Where docker's rules stop reading, too: a user database of a task image is small. */
+/** The user database of a task's image is small; docker also stops reading at a limit. */
 const MAX_DATABASE_BYTES = 1024 * 1024;
 
-/** Who the command runs as: names are looked up in the image's own files, each path resolved beneath its root. @param user `name|uid[:group|gid]`; empty: root. @param rootfs The mounted root filesystem. */
+/**
+ * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
+ *
+ * @param user `name|uid[:group|gid]`; empty: root.
+ * @param rootfs The mounted root filesystem.
+ */
 function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
   const root = openSync(rootfs, 'r');
   try {
@@ -177,7 +184,7 @@ function resolveTaskUser(system: System, user: string, rootfs: string): Resolved
   }
 }
 
-/** Empty where the image has no such file. */
+/** Empty if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
   let fd: number;
   try {

@@ -1,6 +1,6 @@
 /**
- * Owners of what tasks write into binds. A writable bind is an idmapped mount: the owner of its source is seen as the user of the
- * task's command, and what that user makes there belongs to the owner, whatever slot the task has.
+ * Decides who owns the files that tasks write into binds. A writable bind is an idmapped mount: in the task, the owner of its source appears
+ * as the command's user. Files that this user creates belong to the source's owner, whatever slot the task has.
  */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -9,25 +9,25 @@ import type { BindMount, IdMap, IdMaps } from '../core/mount.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { type HeldUserNamespace, holdUserNamespace } from '../sys/user-namespace.ts';
 
-/** A user of the host with its group. */
+/** A user of the host and its group. */
 export interface HostOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
 export interface BindMapping {
-  /** Who has the source, by the descriptor that is mounted. */
+  /** The owner of the mounted source, read from its descriptor. */
   readonly source: HostOwner;
-  /** Host ids of the user that the task's command runs as. */
+  /** Host ids of the user that runs the task's command. */
   readonly user: HostOwner;
-  /** Host ids of the file server that makes files for that user, where the runtime has one. */
+  /** Host ids of the runtime's file server, which creates files for that user, if the runtime has one. */
   readonly server?: HostOwner;
 }
 
-/** What mount_setattr(2) says of a filesystem without idmapped mounts, and of a mount that is idmapped already. */
+/** The errors of mount_setattr(2) for a filesystem without idmapped mounts, and for a mount that is already idmapped. */
 const NOT_MAPPABLE = new Set(['EINVAL', 'EPERM', 'EOPNOTSUPP']);
 
-/** User namespaces for the binds of one task. The first is begun at once, so that it is there when the slot is. */
+/** User namespaces for the binds of one task. The first one is started at once, so that it is ready together with the slot. */
 export class BindOwners {
   readonly #system: System;
   readonly #fallback: number;
@@ -36,14 +36,14 @@ export class BindOwners {
   readonly #known = new Map<string, Fd>();
   #next: Promise<HeldUserNamespace> | undefined;
 
-  /** @param fallback The owner of files in a bind whose source is root's. */
+  /** @param fallback The owner of files in a bind whose source belongs to root. */
   constructor(system: System, fallback: number) {
     this.#system = system;
     this.#fallback = fallback;
     this.#next = this.#begin();
   }
 
-  /** Maps the detached mount of a bind, with all that is mounted below. Rejects with ERR_STACKSHIM_SPEC_INVALID where that cannot be. */
+  /** Maps the ids of a bind's detached mount and of all mounts below it. Rejects with ERR_STACKSHIM_SPEC_INVALID if they cannot be mapped. */
   async map(clone: Fd, { source: path }: BindMount, mapping: BindMapping): Promise<void> {
     const owner = ownerOfWritten(path, mapping.source, this.#fallback);
     const namespace = await this.#namespaceFor(owner, mapping);
@@ -51,14 +51,14 @@ export class BindOwners {
       this.#system.idmapMount(clone, namespace, { recursive: true });
     } catch (error) {
       if (!NOT_MAPPABLE.has(errnoCodeOf(error) ?? '')) throw error;
-      const problem = 'owners cannot be mapped there, or in what is mounted below';
+      const problem = 'its filesystem, or one mounted below it, does not support idmapped mounts';
       const hint =
         'bind it read-only (:ro), or a directory of a filesystem with idmapped mounts, such as ext4, XFS or Btrfs';
       throw refused(path, problem, { hint, cause: error });
     }
   }
 
-  /** Resolves when nothing is left but the mounts. */
+  /** Closes all namespaces. Resolves when only the mounts are left. */
   async close(): Promise<void> {
     const held = await Promise.allSettled(this.#begun);
     const releases = held.flatMap((one) => (one.status === 'fulfilled' ? one.value.release() : []));
@@ -68,7 +68,7 @@ export class BindOwners {
 
   #begin(): Promise<HeldUserNamespace> {
     const begun = holdUserNamespace(this.#system);
-    // Handles a rejection too: whoever awaits the promise gets it.
+    // This also handles a rejection: callers that await the promise get it, too.
     begun.catch(() => undefined);
     this.#begun.add(begun);
     return begun;
@@ -93,8 +93,9 @@ const toMaps = (owner: HostOwner, { user, server = user }: BindMapping): IdMaps 
 });
 
 /**
- * `owner` is seen as `user`, every other id of the host as itself, which is nobody's in the task: the kernel lets no one write into
- * a directory whose owner is not mapped, be it open to everybody. Ids of slots are left out, so that nothing can be made for them. Pure.
+ * The mapping of a bind: `owner` appears as `user`. Every other id of the host stays itself, which is nobody in the task: without a mapping
+ * for its owner, the kernel would let no one write into a directory, even one that is writable for everyone. Ids of slots are left out, so
+ * that no file can be created for them. Pure.
  */
 export function toOwnerMap(owner: number, user: number, server = user): readonly IdMap[] {
   const skipped = [...RESERVED_IDS, [owner, owner + 1] as const].sort(([a], [b]) => a - b);
@@ -109,8 +110,8 @@ export function toOwnerMap(owner: number, user: number, server = user): readonly
 }
 
 /**
- * The owner on disk of what a task writes there: the source's owner, but never root, nor root's group. Throws ERR_STACKSHIM_SPEC_INVALID where the owner
- * is an id that stackshim gives to tasks: a setuid file would then be a way into another task. Pure.
+ * The owner on disk of what a task writes into a bind: the source's owner, but never root or root's group. Throws ERR_STACKSHIM_SPEC_INVALID
+ * if the owner is an id that stackshim gives to tasks: a setuid file would then be a way into another task. Pure.
  */
 export function ownerOfWritten(path: string, source: HostOwner, fallback: number): HostOwner {
   const { uid, gid } = source;

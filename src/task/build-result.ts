@@ -1,4 +1,4 @@
-/** What the result of a task says: how long its phases took, why it ended, its verdict. */
+/** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
 import { constants } from 'node:os';
 import type { StackshimError } from '../core/errors.ts';
 import type { ProcessExit } from '../sys/system.ts';
@@ -9,7 +9,7 @@ import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
 
 export type Phase = keyof PhaseTimes;
 
-/** Measures the phases of a task; each moment belongs to exactly one. */
+/** Measures the phases of a task; each moment belongs to exactly one phase. */
 export class PhaseClock {
   readonly #times = {
     resolve: 0,
@@ -23,7 +23,7 @@ export class PhaseClock {
   #phase: Phase = 'resolve';
   #since = performance.now();
 
-  /** Ends the phase that runs and begins another. Returns how long the ended one has run in all, in milliseconds. */
+  /** Ends the current phase and begins another. Returns the total time of the ended phase in milliseconds. */
   enter(phase: Phase): number {
     const now = performance.now();
     const ended = this.#phase;
@@ -33,7 +33,7 @@ export class PhaseClock {
     return this.#times[ended];
   }
 
-  /** Milliseconds with two decimals; the running phase counts up to now. */
+  /** Milliseconds with two decimals; the current phase counts up to now. */
   times(): PhaseTimes {
     this.enter(this.#phase);
     const round = (ms: number) => Math.round(ms * 100) / 100;
@@ -50,7 +50,7 @@ export class PhaseClock {
   }
 }
 
-/** Why the shim ended a task: the first cause wins. */
+/** Why the shim ended a task; the first cause wins. */
 export type StopCause =
   | 'timed_out'
   | 'cpu_time_exceeded'
@@ -59,23 +59,23 @@ export type StopCause =
   | 'disk_full'
   | 'cancelled';
 
-/** What is known once a task has ended of why it did: each may have happened without this process having had a part in it. */
+/** What is known after a task's end about the reasons. Each of them may have happened without this process. */
 export interface StopEvidence {
   /** Why this process stopped the task; null: it did not. */
   readonly stop: StopCause | null;
-  /** Another process asked for its end. */
+  /** Whether another process requested the task's end. */
   readonly isCancelled: boolean;
-  /** Its time was over when it ended, or another process has stopped it for that. */
+  /** Whether its time was over when it ended, or another process stopped it for that reason. */
   readonly isOverdue: boolean;
-  /** The limit that a last look at its cgroup found passed. */
+  /** The limit that the last look at its cgroup found exceeded. */
   readonly passed: StopCause | null;
-  /** A limit on its disk that nothing but looking holds was passed. */
+  /** Whether a disk limit that is only enforced by measuring was exceeded. */
   readonly isDiskPassed: boolean;
-  /** It wrote more than it may. What it wrote counts, not how soon that was read. */
+  /** Whether the task wrote more output than it may. The amount written counts, not how soon it was read. */
   readonly isOutputPassed: boolean;
 }
 
-/** Why a task was stopped, or would have been had it been looked at in time; null: it ended by itself. */
+/** Why a task was stopped, or would have been stopped by an earlier look; null: it ended by itself. */
 export function decideCause(evidence: StopEvidence): StopCause | null {
   if (evidence.stop !== null) return evidence.stop;
   if (evidence.isCancelled) return 'cancelled';
@@ -90,7 +90,7 @@ export interface Ending {
   readonly exit: ProcessExit | null;
   readonly cause: StopCause | null;
   readonly oomKills: number | null;
-  /** Whether its disk space was full at any time that it was looked at. */
+  /** Whether any look found its disk space full. */
   readonly diskWasFull: boolean;
 }
 
@@ -103,7 +103,7 @@ function decideVerdict({ exit, cause, oomKills, diskWasFull }: Ending): Verdict 
   return exit.signal === null ? 'failed' : 'signaled';
 }
 
-/** Whether another try, here or elsewhere, may succeed: the platform was at fault, not the task. */
+/** Whether another try, here or elsewhere, may succeed because the platform was at fault and not the task. */
 function isRetryable(error: StackshimError | null): boolean {
   if (error === null) return false;
   return ['exhausted', 'unavailable', 'internal', 'aborted'].includes(error.kind);
@@ -113,10 +113,10 @@ const signalNames = new Map<number, string>(
   Object.entries(constants.signals).map(([name, number]) => [number, name]),
 );
 
-/** `SIGKILL` for 9; `SIG34` for one without a name. */
+/** `SIGKILL` for 9; `SIG34` for a signal without a name. */
 export const signalName = (signal: number) => signalNames.get(signal) ?? `SIG${signal}`;
 
-/** Of a task that never had a cgroup. */
+/** The usage of a task that never had a cgroup. */
 const NO_USAGE = {
   cpuUserMs: null,
   cpuSystemMs: null,
@@ -144,7 +144,7 @@ export interface EndedTaskFacts {
 
 export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
-  // What went wrong with a task that was stopped meanwhile follows from the stop.
+  // If the task was stopped, an error is only a consequence of the stop.
   const error = cause === null ? facts.execution.error : null;
   const ending: Ending = {
     exit,

@@ -1,4 +1,4 @@
-/** Containers that one process prepares, and another runs a command in. Nothing of them runs before that. */
+/** Containers that one process prepares and another one runs a command in. Nothing runs in them before that. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -19,12 +19,12 @@ import { namesOf, type TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 
 const VERSION = 1;
-/** A task may have a thousand binds, each with two paths. */
+/** A task may have a thousand binds with two paths each. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 interface WaitingContainer extends HandedContainer {
   readonly version: typeof VERSION;
-  /** What the container was made after. */
+  /** Describes the plan that the container was made for. */
   readonly plan: string;
 }
 
@@ -39,9 +39,9 @@ const waitingContainer = objectOf<WaitingContainer>({
 });
 
 /**
- * Prepares a container for a command that is not known yet. It is this process's until another claims it by its id with
- * {@link claimContainer}; when this process ends first, a reap removes it. Rejects with the errors of a set-up, once the container
- * was removed; what could not be removed is left to a reap.
+ * Prepares a container for a command that is not known yet. It belongs to this process until another one claims it by its id with {@link
+ * claimContainer}. If this process ends first, a reap removes the container. Rejects with the errors of a set-up, after the container was
+ * removed; what could not be removed is left to a reap.
  */
 export async function prepareForOthers(
   installation: Installation,
@@ -65,8 +65,8 @@ export async function prepareForOthers(
       throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
     }
     const handed = { slot: slot.index, disk: disk.handOver() };
-    // Before another may claim it.
-    holdings.abandon();
+    // Release the holdings before another process can claim the container.
+    holdings.close();
     const waiting = { version: VERSION, plan: describePlan(container), ...handed };
     const { waitingFile } = places;
     writeFileSync(`${waitingFile}.new`, JSON.stringify(waiting), { mode: 0o600 });
@@ -80,7 +80,7 @@ export async function prepareForOthers(
 
 /**
  * Makes the container that the plan names by its id a task of this process. Of several claimers exactly one succeeds. Throws
- * ERR_STACKSHIM_TASK_NOT_FOUND when no such container waits, ERR_STACKSHIM_TASK_CONFLICT when it was made after another plan.
+ * ERR_STACKSHIM_TASK_NOT_FOUND if no such container waits, ERR_STACKSHIM_TASK_CONFLICT if it was made for another plan.
  */
 export function claimContainer(
   installation: Installation,
@@ -97,7 +97,7 @@ export function claimContainer(
       { details: { id: places.id } },
     );
   }
-  // It is the same task to whoever waits for it.
+  // Keep the creation time: for processes that wait for the task, it stays the same task.
   const { createdAt: _, ...change } = toRecord(plan, startedAt);
   const mayClaim = (found: TaskRecord) => isWaiting(places, found);
   const record = claimRecord(installation, places.id, { mayClaim, change });
@@ -123,7 +123,7 @@ function notWaiting({ id }: TaskPlaces, error?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', message, { details: { id } });
 }
 
-/** Equal where the containers are alike and have the same names. Another installation with the same run folder has other names. */
+/** Equal for containers of the same kind with the same names. Another installation with the same run folder has other names. */
 function describePlan(plan: ContainerPlan): string {
   const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;
   const kind = { ...spec, id: undefined };

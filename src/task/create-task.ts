@@ -1,6 +1,6 @@
 /**
- * From a plan to a created container whose init waits to become the command. The container may have been prepared before.
- * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
+ * Turns a plan into a created container whose init waits to become the command. The container may have been prepared before. Undoes nothing
+ * on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { nextTurn } from '../core/pause.ts';
@@ -17,7 +17,7 @@ import type { ContainerPlan } from './plan-container.ts';
 import type { TaskPlan } from './plan-task.ts';
 import {
   adoptContainer,
-  claimRoom,
+  claimSeat,
   type HandedContainer,
   mountLayers,
   type PrepareContext,
@@ -32,34 +32,34 @@ export interface CreatedTask {
   readonly init: CreatedContainer;
   readonly streams: TaskStreams;
   readonly disk: TaskDisk;
-  /** With a runtime that cannot tell: a file stands where the command is looked for. */
+  /** Only for a runtime that looks up the command at its start: whether a file exists at the command's path. */
   readonly commandIsThere: boolean;
   /**
-   * Takes the task's mounts from the host's namespace: the container has its own copies, and a mount that stays attached makes every
-   * later start slower. It can wait until the command runs, but not until the task is removed. What fails here is tried again, and told,
-   * then: this never rejects. A second call waits for the first.
+   * Detaches the task's mounts from the host's namespace: the container has its own copies, and attached mounts make every later start
+   * slower. Call it before the task is removed; it need not be done before the command runs. Never rejects: removal tries again, and reports
+   * what fails then. A second call waits for the first.
    */
   detachMounts(): Promise<void>;
 }
 
 export interface CreateContext extends PrepareContext {
-  /** With a terminal: the one it is to follow. */
+  /** The terminal that the task's terminal follows, if there is one. */
   readonly terminal: TaskTerminal | undefined;
-  /** The task's container, where another process has prepared that. */
+  /** The task's container, if another process has prepared it. */
   readonly handed?: HandedContainer | undefined;
 }
 
-/** Rejects with the error of the stage that failed. */
+/** Creates the container. Rejects with the error of the stage that failed. */
 export async function createTask(plan: TaskPlan, context: CreateContext): Promise<CreatedTask> {
   const { installation, clock, holdings } = context;
   const { system } = installation;
   const { runtime } = plan.container;
   clock.enter('assemble');
-  await claimRoom(plan.container, context);
+  await claimSeat(plan.container, context);
   await mountLayers(plan.container, installation);
   const extras = await loadExtras(plan);
   const streams = holdings.add('streams', await openStreams(plan, context));
-  // While the runtime loads, the container is assembled.
+  // The runtime loads while the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
   const mounted: MountPlan[] = [];
   let detaching: Promise<void> | undefined;
@@ -86,7 +86,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const commandIsThere = extras.inspection?.inspectCommand(system, root, command) ?? false;
     streams.give(owner);
     clock.enter('start');
-    // Cgroups are looked for while the runtime works: that costs no time.
+    // The lookup of cgroups runs while the runtime works, so it costs no time.
     const [init] = await Promise.all([
       creation.finish(config),
       openCgroups(installation),
@@ -99,7 +99,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     streams.handOver();
     return { init, streams, disk: container.disk, commandIsThere, detachMounts };
   } catch (error) {
-    await Promise.all([creation.abandon(), binds?.close()]);
+    await Promise.all([creation.cancel(), binds?.close()]);
     await detachMounts();
     throw await explain(error, plan.container, installation);
   }
@@ -122,11 +122,11 @@ async function detach({ system }: Installation, { plan, mounted, disk }: Attache
     for (const mounts of [...mounted].reverse()) await detachRootfs(system, mounts);
     await disk?.detach();
   } catch {
-    // Removal finds them attached.
+    // Removal finds the mounts still attached.
   }
 }
 
-/** With the host's user namespace a task's root passes everywhere. */
+/** Adds the folder that the task cannot pass through. With the host's user namespace, a task's root can pass through all folders. */
 async function explain(error: unknown, { spec }: ContainerPlan, { layout }: Installation) {
   if (!(error instanceof StackshimError) || spec.userns === 'host') return error;
   if (error.code !== 'ERR_STACKSHIM_RUNTIME_FAILED') return error;
@@ -146,17 +146,17 @@ function toCreateOptions(
     logFile,
     pidFile,
     stdio: childEnds,
-    ...(consoleSocket === undefined ? {} : { consoleSocket }),
+    consoleSocket,
     hostNetwork: container.spec.network === 'host',
     signal,
   };
 }
 
-/** Asynchronous only so that it can fail beside the runtime. */
+/** Asynchronous, so that a failure is handled together with the runtime's. */
 const openCgroups = (installation: Installation) =>
   Promise.resolve().then(() => installation.cgroups);
 
-/** What a runtime calls the task's init is going to be signalled: it must be none of another task, or of the host. */
+/** Checks the pid that a runtime reports as the task's init, because it will be signalled: it must not belong to another task or to the host. */
 function requireOwnInit(
   { cgroups }: Installation,
   { places, runtime }: ContainerPlan,
@@ -171,7 +171,7 @@ function requireOwnInit(
   );
 }
 
-/** Before the command runs: the kernel begins to count with the limit. Runtimes ignore the one that a configuration can name. */
+/** Called before the command runs, because the kernel starts counting when the limit is set. Runtimes ignore this limit in a configuration. */
 function limitSockets({ cgroups }: Installation, { places, spec }: ContainerPlan): void {
   try {
     cgroups.limitSockets(places.cgroupsPath, spec.limits.memoryBytes);
@@ -185,7 +185,7 @@ export const containerOf = ({ places }: ContainerPlan) => ({
   stateRoot: places.stateRoot,
 });
 
-/** Each kind loads what it alone needs. */
+/** Opens the task's streams. Each kind of streams loads only the code that it needs. */
 async function openStreams(
   { container, command }: TaskPlan,
   { installation, terminal }: CreateContext,

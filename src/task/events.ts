@@ -1,12 +1,12 @@
-/** What a caller can follow while a task runs, in the order in which it happens. */
+/** The events of a task, in the order in which they happen. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './build-result.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
 /**
- * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, `finished`, `removed`.
- * With `remove: 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips what it did not reach.
+ * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, `finished`, `removed`. With `remove:
+ * 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips the events of stages that it did not reach.
  */
 export type TaskEvent =
   | {
@@ -39,15 +39,18 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
-/** Called synchronously with each event. What it throws, and what a promise that it returns rejects with, becomes a process warning; no promise is waited for. */
+/**
+ * Called synchronously with each event. Errors that it throws, and rejections of a promise that it returns, become process warnings; the
+ * promise is not awaited.
+ */
 export type TaskListener = (event: TaskEvent) => void;
 
-/** A listener that cannot break a task, nor the program: what it throws or rejects with becomes a process warning. */
+/** Wraps a listener so that it can break neither the task nor the program: its errors and rejections become process warnings. */
 export function safeListener(listener: TaskListener | undefined): TaskListener {
   if (listener === undefined) return () => undefined;
   return (event) => {
     try {
-      // An async function is a listener to TypeScript as well.
+      // To TypeScript, an async function is a valid listener.
       const returned: unknown = listener(event);
       if (isPromiseLike(returned)) Promise.resolve(returned).catch(warn);
     } catch (error) {
@@ -56,11 +59,11 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
   };
 }
 
-/** Reports an error that no result can hold. */
+/** Reports an error that cannot be part of a result. */
 export const warn = (error: unknown): void =>
   process.emitWarning(error instanceof Error ? error : String(error));
 
-/** A promise of any library, or of another realm: `instanceof Promise` does not know those. */
+/** True for promises of any library or realm, which `instanceof Promise` does not recognize. */
 export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' &&
   value !== null &&

@@ -1,4 +1,4 @@
-/** One task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
+/** Runs one task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
@@ -10,12 +10,12 @@ import { type CreateContext, type CreatedTask, containerOf, createTask } from '.
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
-import { type StartedCommand, startCommand, tellTimeLimit } from './start-command.ts';
+import { type StartedCommand, startCommand, storeTimeLimit } from './start-command.ts';
 
 export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
-  /** Ended once the container is there. */
+  /** Ended once the container exists. */
   readonly setUp: SetUpTurn;
-  /** When the caller's deadline is, on the clock of `performance`; infinity: there is none. */
+  /** The caller's deadline on the clock of `performance`; infinity: no deadline. */
   readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
 }
@@ -62,18 +62,18 @@ async function runCreated(
     const signalInside = driver.signaller?.(container);
     stopper.attach({ pid, pidfd, cgroupsPath, signalInside });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
-    // From here on the command may run: what it takes is its own, even while this process is not looking.
+    // From here on the command may run: its time counts, even while this process does something else.
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
     const starting = startCommand(plan, created, { ...context, exited, hasEnded, startedAt });
-    // While its init becomes the command.
-    tellTimeLimit(plan, startedAt, context.deadlineAt);
+    // Done while the init becomes the command.
+    storeTimeLimit(plan, startedAt, context.deadlineAt);
     void created.detachMounts();
     started = await starting;
     const diskWatch = watchDisk(created, context);
     if (started.hasStarted) diskWatch.start();
-    // Not before the `started` event, however soon the command has written something.
+    // Output must follow the `started` event, however soon the command writes.
     output.release();
     const running = { started, watched, startedAt, diskWatch, cutOff };
     return await accountTask(plan, running, context);
@@ -86,7 +86,7 @@ async function runCreated(
   }
 }
 
-/** A limit that nothing else enforces is enforced here. */
+/** Enforces a disk limit that no other mechanism enforces. */
 function watchDisk({ disk }: CreatedTask, { installation, stopper }: ExecutionContext): DiskWatch {
   return new DiskWatch(disk, {
     hostFolder: scratchDir(installation.layout),

@@ -1,13 +1,13 @@
-/** Explains a runtime that could not make a container below a folder that tasks cannot pass through: a task's root is not root of the host. */
+/** Explains why a runtime could not make a container: it is below a folder that tasks cannot pass through, because a task's root is not the host's root. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';
 
-/** Tells the operator how to open the folder. */
+/** The hint to the operator how to open the folder. */
 export const toOpenHint = (closed: string): string =>
   `run chmod o+x ${closed}, or set STACKSHIM_RUN to a folder that every user can pass through`;
 
-/** An error that names the closed folder; `error` itself when every folder is open. Loaded only when a runtime has failed. */
+/** An error that names the closed folder; `error` itself if every folder is open. Loaded only after a runtime failed. */
 export function explainUnreachable(error: StackshimError, { run }: Layout): StackshimError {
   const closed = findClosedFolder(run);
   if (closed === undefined) return error;

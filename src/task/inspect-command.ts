@@ -1,11 +1,11 @@
 /**
- * Looks for a task's command and working directory in its root filesystem. runc and crun do so themselves and say what is wrong;
- * runsc has one text for a program that is missing and one whose interpreter is, and none for a working directory that is a file.
+ * Looks up a task's command and working directory in its root filesystem. runc and crun do so themselves and report what is wrong. runsc
+ * reports a missing program and a missing interpreter with the same text, and nothing for a working directory that is a file.
  */
 
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, hasCode, StackshimError } from '../core/errors.ts';
 import type { RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import type { System } from '../sys/system.ts';
 
@@ -17,8 +17,8 @@ export interface CommandPlace {
 }
 
 /**
- * Whether a file stands where the command is looked for. The root filesystem and its binds must be mounted still.
- * Throws ERR_STACKSHIM_SPEC_INVALID for a working directory that is none and cannot be made.
+ * Whether a file exists where the command is looked up. Precondition: the root filesystem and its binds are mounted. Throws
+ * ERR_STACKSHIM_SPEC_INVALID for a working directory that is not a directory and cannot be created.
  */
 export function inspectCommand(
   system: System,
@@ -36,11 +36,9 @@ export function inspectCommand(
   return candidates(place).some((path) => kindAt(system, rootfs, path) === 'file');
 }
 
-/** For a command that is there: an error that calls it missing means what it needs to run. Others come back as they are. */
+/** For a command that exists: turns an error that calls it missing into one about its interpreter or libraries. Returns other errors unchanged. */
 export function toExecutionError(error: unknown): unknown {
-  const isMissing =
-    error instanceof StackshimError && error.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND';
-  if (!isMissing) return error;
+  if (!hasCode(error, 'ERR_STACKSHIM_COMMAND_NOT_FOUND')) return error;
   const { message, details, cause } = error;
   return new StackshimError('ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE', message, { details, cause });
 }
@@ -52,10 +50,10 @@ function candidates({ command, env, cwd }: CommandPlace): readonly string[] {
   return path.split(':').map((folder) => posix.resolve(cwd, folder, name));
 }
 
-/** `blocked`: a file stands in the way of the path. */
+/** `blocked`: a component of the path is a file. */
 type Kind = 'directory' | 'file' | 'blocked' | 'missing';
 
-/** The bind that covers the path decides, else the root filesystem. */
+/** Looks in the bind that covers the path, if there is one, otherwise in the root filesystem. */
 function kindAt(
   system: System,
   { rootfs, binds }: Pick<RootfsPlan, 'rootfs' | 'binds'>,

@@ -1,12 +1,12 @@
-/** One installation as this process uses it: what every task of it shares, and its policy file. */
+/** An installation as this process uses it: what all its tasks share, and its policy file. */
 import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
-import { narrowStore } from '../layers/narrow-store.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
+import { narrowStore } from '../store/narrow-store.ts';
 import { type ExitWatcher, exits } from '../sys/exit-watcher.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
@@ -25,8 +25,8 @@ export interface Installation {
 const opened = new Map<string, Installation>();
 
 /**
- * The installation of a layout. Opened once per process; has no effect on disk but {@link narrowStore}.
- * Throws ERR_STACKSHIM_PATH_UNTRUSTED as {@link toTrustedLayout}.
+ * The installation of a layout. Opened once per process; its only effect on disk is {@link narrowStore}. Throws ERR_STACKSHIM_PATH_UNTRUSTED
+ * like {@link toTrustedLayout}.
  */
 export function openInstallation(named: Layout): Installation {
   const layout = toTrustedLayout(named);
@@ -38,7 +38,7 @@ export function openInstallation(named: Layout): Installation {
     layout,
     system: linuxSystem,
     host: readHostFacts(),
-    // Looked for when first needed: by then the runtime is at work, and the time is not missed.
+    // Opened at first use: by then the runtime is at work, so it costs no time.
     get cgroups() {
       return openCgroupDriver();
     },
@@ -49,8 +49,8 @@ export function openInstallation(named: Layout): Installation {
 }
 
 /**
- * The layout with the links in its folders' own paths resolved once: below them, none is followed. Root trusts what it finds there, and
- * runs some of it: throws ERR_STACKSHIM_PATH_UNTRUSTED when another user controls a folder or a directory above one.
+ * The layout with all links in the paths of its folders resolved once; below them, no link is followed. Root trusts what these folders
+ * contain, and runs some of it. Throws ERR_STACKSHIM_PATH_UNTRUSTED if another user controls a folder or a directory above it.
  */
 export function toTrustedLayout(layout: Layout): Layout {
   return {
@@ -65,9 +65,9 @@ type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file. One small file, read at once: it is on the task path. Without a file at the default path
- * {@link DEFAULT_POLICY} holds; a file that the caller or the environment named must exist.
- * Rejects with ERR_STACKSHIM_POLICY_INVALID when it cannot be read or parsed, or when anyone but root (or this user) could have written it.
+ * Reads and parses the policy file. Reads synchronously, because the file is small and on the task path. Without a file at the default
+ * path, {@link DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Rejects with
+ * ERR_STACKSHIM_POLICY_INVALID if the file cannot be read or parsed, or if anyone but root (or this user) could have written it.
  */
 export async function readPolicy({
   policyFile,
@@ -91,7 +91,7 @@ export async function readPolicy({
   return parsePolicy(value);
 }
 
-/** The path without links; undefined where there is no file. */
+/** The path without links; undefined if the file does not exist. */
 function findTrusted(policyFile: string): string | undefined {
   try {
     const { path, stats, fault } = walkTrusted(policyFile);
@@ -99,7 +99,7 @@ function findTrusted(policyFile: string): string | undefined {
       throw invalidFile(policyFile, `${fault.path} ${fault.problem}`, { hint: fault.hint });
     }
     if (stats !== undefined) return path;
-    // The operator meant a policy to be there.
+    // A dangling link means that the operator wanted a policy.
     const link = findDanglingLink(policyFile);
     if (link === undefined) return undefined;
     throw invalidFile(policyFile, `${link} is a link that leads nowhere`);

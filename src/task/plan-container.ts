@@ -1,4 +1,5 @@
-/** What makes a task's container. Nothing here knows the command: a container can be prepared before there is one. */
+/** Everything that determines a task's container. Nothing here depends on the command, so a container can be prepared before the command is known. */
+
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -13,10 +14,10 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { type Policy, requireAllowedBundle } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
-import { type PinnedImage, STACK_LABELS } from '../stacks/image.ts';
-import type { DiskAmount } from '../sys/system.ts';
+import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { toDiskLimit } from './disk/open-task-disk.ts';
+import type { TaskDiskRequest } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import type { DevicesContext } from './resolve-devices.ts';
@@ -28,38 +29,33 @@ export interface ContainerPlan {
   readonly template: BundleTemplate;
   readonly runtime: Runtime;
   readonly hostname: string;
-  /** Files that stand for the host's. */
+  /** Files that replace the host's. */
   readonly files: readonly TaskFile[];
-  /** What the file named by `spec.seccomp` holds. */
+  /** The parsed content of the file that `spec.seccomp` names. */
   readonly seccompProfile?: SeccompProfile;
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
-  /** The template's, and those that the task asks for, in their place where they have the same. */
+  /** The template's devices and the task's; a device of the task replaces one of the template at the same path. */
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
-  /** The owner of files that the task writes into a bind whose source is root's. */
+  /** The owner of files that the task writes into a bind whose source belongs to root. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
 }
 
-export interface DiskPlan {
-  readonly mechanism: Policy['disk']['mechanism'];
-  readonly limit: DiskAmount;
-  /** Whether the limit is what a task gets that names none. */
-  readonly isUsual: boolean;
-}
+export type DiskPlan = Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
 
 export interface ContainerContext {
   readonly installation: Installation;
   readonly policy: Policy;
   readonly pinned: PinnedImage;
   readonly places: TaskPlaces;
-  /** True: the bundle template that the image's label names needs no permission of the policy. */
+  /** Whether the bundle template in the image's label needs no permission of the policy. */
   readonly trustsImageBundle: boolean;
 }
 
-/** Throws as `planTask`. */
+/** Plans the container. Throws like `planTask`. */
 export async function planContainer(
   spec: ContainerSpec,
   { installation, policy, pinned, places, trustsImageBundle }: ContainerContext,
@@ -140,7 +136,7 @@ export interface HeldBindsInput {
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
-/** Where the runtime does not lock the flags of binds, a task that may mount can remount them writable. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);

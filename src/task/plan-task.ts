@@ -1,9 +1,10 @@
-/** From outside data to a plan: parsed, admitted, resolved. Nothing has happened yet, so everything that is wrong is thrown. */
+/** Turns outside data into a plan: parsed, admitted, resolved. Planning has no effects, so every fault is thrown. */
 import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { type TaskId, toTaskId } from '../core/ids.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField } from '../spec/field-errors.ts';
@@ -19,11 +20,10 @@ import type {
   StackReference,
   TaskSpec,
 } from '../spec/task-spec.ts';
-import { findCurrentImage } from '../stacks/current-image.ts';
-import type { ImageConfig, PinnedImage } from '../stacks/image.ts';
+import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
+import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
-import type { Installation } from './installation.ts';
-import { readPolicy } from './installation.ts';
+import { type Installation, readPolicy } from './installation.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
@@ -37,11 +37,11 @@ export interface TaskPlan {
 export interface PlanOptions {
   readonly trustsImageBundle?: boolean;
   readonly origin?: TaskOrigin;
-  /** The task gets this id, whatever the input says. */
+  /** The task's id, in place of an id in the input. */
   readonly id?: TaskId | undefined;
 }
 
-/** Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
+/** Plans a task. Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
 export async function planTask(
   installation: Installation,
   input: unknown,
@@ -52,13 +52,13 @@ export async function planTask(
   return { container, command: planCommand(parts.command, context.pinned.image.config) };
 }
 
-/** What describes a container: the fields of a task that say nothing of its command. */
+/** Describes a container: the fields of a task that do not concern its command. */
 export type ContainerRequest = Omit<
   TaskInput,
   'command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config'
 >;
 
-/** Throws as {@link planTask}. */
+/** Plans a container without a command. Throws like {@link planTask}. */
 export async function planContainerAlone(
   installation: Installation,
   request: ContainerRequest,
@@ -96,7 +96,7 @@ async function parseTask(input: unknown, origin: TaskOrigin): Promise<TaskSpec> 
   return toTaskSpec(given, parseAccess(given));
 }
 
-/** A task that names nothing of the host has nothing to be looked up. */
+/** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */
 async function resolveInputs(spec: AdmittedTaskSpec, policy: Policy): Promise<AdmittedTaskSpec> {
   const { mounts, code, payload, config } = spec;
   if (mounts.length === 0 && (code ?? payload ?? config) === undefined) return spec;
@@ -109,13 +109,13 @@ async function resolveImage(layout: Layout, reference: StackReference): Promise<
   const isPinned = (revision ?? image) !== undefined;
   const current = isPinned ? undefined : findCurrentImage(layout, name);
   if (current !== undefined) return current;
-  const { resolveStack } = await import('../stacks/resolve-stack.ts');
+  const { resolveStack } = await import('../store/stacks/resolve-stack.ts');
   return resolveStack(layout, reference);
 }
 
 /**
- * A limit that the host's disk could never hold is a mistake of the caller's; one that it cannot hold now may do later. What is usual
- * may be more than is free: most tasks use little.
+ * Refuses a disk limit above the size of the filesystem, which is a mistake of the caller. A limit above the free space may be possible
+ * later. Not called for the default limit, which may exceed the free space: most tasks use little.
  */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);
@@ -138,9 +138,9 @@ function requireFreeSpace(layout: Layout, asked: number): void {
 
 export interface CommandPlan {
   readonly spec: CommandSpec;
-  /** What to run, entrypoint included; never empty. */
+  /** The command line, entrypoint included; never empty. */
   readonly command: readonly string[];
-  /** What a stop begins with. */
+  /** The first signal of a stop. */
   readonly stopSignal: number;
   /** Payload and config. */
   readonly files: readonly TaskFile[];
@@ -161,7 +161,7 @@ interface SplitSpec {
   readonly command: CommandSpec;
 }
 
-/** Each field goes to one of the two. */
+/** Divides the fields of a spec: each belongs to exactly one part. */
 function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   const {
     command,
@@ -185,19 +185,10 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   } = spec;
   return {
     container: { ...container, limits: containerLimits },
-    command: {
+    command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
-      ...(entrypoint === undefined ? {} : { entrypoint }),
-      ...(workdir === undefined ? {} : { workdir }),
-      ...(user === undefined ? {} : { user }),
-      ...(stopSignal === undefined ? {} : { stopSignal }),
-      ...(code === undefined ? {} : { code }),
-      ...(payload === undefined ? {} : { payload }),
-      ...(config === undefined ? {} : { config }),
-      limits: {
-        ...{ timeoutMs, stopTimeoutMs, outputBytes },
-        ...(cpuTimeMs === undefined ? {} : { cpuTimeMs }),
-      },
-    },
+      ...{ entrypoint, workdir, user, stopSignal, code, payload, config },
+      limits: withoutUndefined({ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs }),
+    }),
   };
 }

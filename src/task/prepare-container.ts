@@ -1,16 +1,16 @@
 /**
- * Prepares a container: all of it but the runtime's own start, which the command comes with. Nothing here knows the command.
- * It undoes nothing: everything it may have made is named by the task's record, and removed by `removeTask`.
+ * Prepares a container completely except for the runtime, which is started when there is a command. Nothing here depends on the command.
+ * Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
-import { isLayerMounted } from '../layers/mounted-layers.ts';
 import { buildContainerConfig, type ContainerConfig, netSysctl } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
+import { isLayerMounted } from '../store/layers/mounted-layers.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
 import type { PhaseClock } from './build-result.ts';
 import { adoptTaskDisk, openTaskDisk } from './disk/open-task-disk.ts';
@@ -21,19 +21,19 @@ import type { ContainerPlan } from './plan-container.ts';
 import { admitToTaskDir, type OwnRecord, type TaskHoldings } from './records/record.ts';
 import { toFileBind, writeInputs } from './task-inputs.ts';
 
-/** Everything of a container is there but its processes. Its mounts are attached until a command was created in it. */
+/** A container without processes. Its mounts stay attached until a command is created in it. */
 export interface PreparedContainer {
   readonly slot: Slot;
   readonly disk: TaskDisk;
   readonly rootfs: RootfsPlan;
   readonly config: ContainerConfig;
-  /** Resolves when the descriptors that the mounts were made of are closed. */
+  /** Resolves when the descriptors of the new mounts are closed. */
   readonly closed: Promise<void>;
 }
 
-/** What adopts a prepared container, beside its plan. */
+/** What another process needs to take over a prepared container, in addition to its plan. */
 export interface HandedContainer {
-  /** Its number. */
+  /** The number of the slot. */
   readonly slot: number;
   readonly disk: HandedDisk;
 }
@@ -41,16 +41,16 @@ export interface HandedContainer {
 export interface PrepareContext {
   readonly installation: Installation;
   readonly clock: PhaseClock;
-  /** Gives up: what is under way is ended, and the promise rejects. */
+  /** An abort ends the current step, and the promise rejects. */
   readonly signal: AbortSignal;
-  /** Gets what the task acquires, as soon as it is there; the caller gives it back, whatever happens next. */
+  /** Receives each holding of the task at once; the caller releases all of them, whatever happens next. */
   readonly holdings: Holdings;
-  /** Is told what the task was given. */
+  /** Stores what the task was given. */
   readonly record: OwnRecord;
 }
 
-/** The task's place beside others, where the policy or the task says so. */
-export async function claimRoom(
+/** Admits the task: checks the policy's reserves and takes the task's place in its tenant, if there are any. */
+export async function claimSeat(
   { spec, places }: ContainerPlan,
   { installation, holdings, signal }: PrepareContext,
 ): Promise<void> {
@@ -67,8 +67,8 @@ export async function claimRoom(
 }
 
 /**
- * Mounts those layers of the image that no task of this boot has used yet. Precondition of all that follows here; apart from it, because it may
- * load code, and nothing is loaded while a runtime works.
+ * Mounts the layers of the image that no task of this boot has used yet. Must run before {@link prepareContainer}. It is a separate step
+ * because it may load code, and nothing is loaded while a runtime works.
  */
 export async function mountLayers(
   { pinned }: ContainerPlan,
@@ -76,11 +76,11 @@ export async function mountLayers(
 ): Promise<void> {
   const missing = pinned.image.layers.filter((id) => !isLayerMounted(layout, id));
   if (missing.length === 0) return;
-  const { mountLayer } = await import('../layers/mount-layer.ts');
+  const { mountLayer } = await import('../store/layers/mount-layer.ts');
   for (const id of missing) mountLayer(system, layout, id);
 }
 
-/** Rejects with the error of the stage that failed. */
+/** Prepares the container. Rejects with the error of the stage that failed. */
 export async function prepareContainer(
   plan: ContainerPlan,
   { installation, clock, holdings, record }: PrepareContext,
@@ -114,7 +114,7 @@ const toHoldings = ({ index }: Slot, { mechanism, loopDevice }: TaskDisk): TaskH
   ...(loopDevice === undefined ? {} : { loopDevice }),
 });
 
-/** The container that another process has prepared after this plan, and handed over. */
+/** Takes over the container that another process prepared from this plan. */
 export async function adoptContainer(
   plan: ContainerPlan,
   { slot: index, disk: handed }: HandedContainer,
@@ -139,19 +139,19 @@ export function ownerOf(plan: ContainerPlan, slot: Slot) {
   return ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
 }
 
-/** Of whom the files of a writable bind are depends on the command's user. Binds of the host's user namespace have the host's ids. */
+/** Whether a bind's owner mapping depends on the command's user: only for writable binds, and not in the host's user namespace. */
 export const needsOwner = ({ userns }: ContainerSpec, { readOnly }: BindRequest): boolean =>
   userns !== 'host' && !readOnly;
 
 export const toBind = (mount: BindRequest): BindMount => ({ type: 'bind', ...mount });
 
-/** Those that are there before the command, in their places. */
+/** The binds that do not depend on the command. */
 const bindsOf = ({ spec, files, places }: ContainerPlan): readonly BindMount[] => [
   ...spec.mounts.filter((mount) => !needsOwner(spec, mount)).map(toBind),
   ...files.map((file) => toFileBind(file, places)),
 ];
 
-/** How many places for binds the container takes. */
+/** The number of bind targets that the container uses. */
 export const countBinds = (plan: ContainerPlan): number => bindsOf(plan).length;
 
 function planContainerRootfs(
@@ -179,7 +179,7 @@ interface ContainerParts {
   readonly slot: Slot;
 }
 
-/** Cgroups are looked for only when they must be known: mostly that can be done beside the runtime. */
+/** Cgroups are looked up here only if the configuration depends on them; otherwise the lookup runs beside the runtime. */
 const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
   oomGroup || limits.cpuShares !== undefined;
 
@@ -197,9 +197,9 @@ function configureContainer(
     cgroupsPath: places.cgroupsPath,
     locksBinds: driverOf(runtime).locksBinds,
     netSysctl: driverOf(runtime).usesHostSockets ? netSysctl(host) : {},
-    ...(sysfs === undefined ? {} : { sysfs }),
+    sysfs,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
-    ...(seccompProfile === undefined ? {} : { seccompProfile }),
-    ...(initBinary === undefined ? {} : { initBinary }),
+    seccompProfile,
+    initBinary,
   });
 }

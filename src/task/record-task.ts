@@ -1,7 +1,7 @@
-/** Writes the record of a task that was planned: from then on the task exists. */
+/** Writes the record of a planned task: from then on the task exists. */
 import { constants } from 'node:os';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import { isImageStored } from '../stacks/image.ts';
+import { isImageStored } from '../store/images/image.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
 import type { ContainerPlan } from './plan-container.ts';
@@ -9,7 +9,7 @@ import type { CommandPlan } from './plan-task.ts';
 import { createRecord, dropRecord, OwnRecord, type TaskRecord } from './records/record.ts';
 import { namesOf } from './records/task-places.ts';
 
-/** A container that waits for its command has none. */
+/** A plan; a container that waits for its command has none. */
 export interface RecordedPlan {
   readonly container: ContainerPlan;
   readonly command?: CommandPlan;
@@ -21,14 +21,14 @@ export interface Recorded<P extends RecordedPlan> {
   readonly startedAt: Date;
 }
 
-/** Throws what `plan` throws, and ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL or _SYSTEM; then there is no record. */
+/** Writes the record. Throws the errors of `plan`, and ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL or _SYSTEM; then there is no record. */
 export async function recordTask<P extends RecordedPlan>(
   installation: Installation,
   plan: () => Promise<P>,
 ): Promise<Recorded<P>> {
   const recorded = writeRecord(installation, await plan());
   if (isImageStored(installation.layout, recorded.record.value.image)) return recorded;
-  // Collected before the record could keep it: what the stack's name means has changed, then.
+  // The image was collected before the record could keep it, so the stack has a new image by now: plan again.
   dropRecord(recorded.plan.container.places);
   return writeRecord(installation, await plan());
 }
@@ -49,7 +49,7 @@ function writeRecord<P extends RecordedPlan>({ layout }: Installation, plan: P):
 
 const { SIGTERM } = constants.signals;
 
-/** Of a task of this process. */
+/** The record of a task that this process owns. */
 export function toRecord({ container, command }: RecordedPlan, now: Date): TaskRecord {
   const { spec, pinned, places, runtime, files } = container;
   const stopSignal = command?.stopSignal ?? SIGTERM;

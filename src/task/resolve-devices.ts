@@ -1,4 +1,4 @@
-/** Devices that a task asks for: from paths of the host to what the kernel knows them by. Loaded only for tasks that have any. */
+/** Turns the host paths of a task's devices into device numbers. Loaded only for tasks with devices. */
 import type { Stats } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
@@ -18,8 +18,9 @@ export interface DevicesContext {
 }
 
 /**
- * The policy is asked again, about what links lead to. Throws ERR_STACKSHIM_SPEC_DENIED, ERR_STACKSHIM_INPUT_NOT_FOUND, and
- * ERR_STACKSHIM_SPEC_INVALID for what is no device, and for a runtime whose tasks have no devices of the host.
+ * Resolves the devices, and applies the policy to the targets of links, too. Throws ERR_STACKSHIM_SPEC_DENIED,
+ * ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for a path that is not a device, or for a runtime that does not support
+ * devices.
  */
 export function resolveDevices(
   devices: readonly DeviceRequest[],

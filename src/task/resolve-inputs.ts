@@ -1,4 +1,4 @@
-/** Files and directories of the host that a task names: found, allowed by the policy, and known from there on by paths without links. */
+/** Resolves the files and directories of the host that a task names: checked by the policy, and used by their paths without links from then on. */
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { Policy } from '../spec/policy.ts';
@@ -8,13 +8,13 @@ import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
 import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
 
-/** A seccomp profile is text written by people; a larger file is not one. */
+/** Seccomp profiles are written by people; a larger file is not a profile. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
 
 /**
- * The spec with every link resolved in bind sources, code, payload and config files, so that what the policy allows is what the task
- * gets. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the
- * task's disk limit.
+ * The spec with every link resolved in the paths of bind sources, code, payload and config, so that the task gets what the policy allowed.
+ * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the task's disk
+ * limit.
  */
 export function withRealInputs(spec: AdmittedTaskSpec, policy: Policy): AdmittedTaskSpec {
   const { mounts, code, payload, config } = spec;
@@ -51,7 +51,9 @@ function toRealFile(
   );
 }
 
-/** What the profile in a file holds. Throws as {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID for what is no profile. */
+/**
+ * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
+ */
 export function readSeccomp(file: string, policy: Policy): SeccompProfile {
   const field = 'securityOpt';
   const { path } = findInput(field, file, policy);
@@ -78,7 +80,7 @@ const notFile = (field: string, path: string) =>
     details: { field, path },
   });
 
-/** Runs `read`; what it throws becomes one error that names the field and the path. */
+/** Runs `read`; its errors become errors that name the field and the path. */
 function readable<T>(field: string, path: string, read: () => T): T {
   try {
     return read();

@@ -1,4 +1,4 @@
-/** Limits on disks: from paths to the devices that the kernel knows, each once. Loaded only for tasks that have any. */
+/** Turns the paths of a task's disk limits into device numbers. Loaded only for tasks with such limits. */
 import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { reasonOf, StackshimError } from '../core/errors.ts';
@@ -8,8 +8,9 @@ import type { Throttle } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/linux-files.ts';
 
 /**
- * Of several limits of one kind on one device, by whatever path, the least holds. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where
- * cgroups cannot limit disks, ERR_STACKSHIM_INPUT_NOT_FOUND and ERR_STACKSHIM_SPEC_INVALID for a path that is no whole disk.
+ * Resolves the limits; of several of one kind on one device, the lowest applies, whatever path named the device. Throws
+ * ERR_STACKSHIM_HOST_UNSUPPORTED if cgroups cannot limit disks, ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for a path
+ * that is not a whole disk.
  */
 export function resolveThrottles(
   throttles: readonly Throttle[],

@@ -1,4 +1,4 @@
-/** One task from a spec to its result record. */
+/** Runs one task from a spec to its result record. */
 import { setMaxListeners } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
@@ -34,51 +34,51 @@ import type { OutputSink } from './streams/output-sink.ts';
 import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
 
-/** How a task is run: whom it reports to, and who may end it. */
+/** How a task is run: where its output and events go, and who may end it. */
 export interface CallerOptions extends CallerStops {
   /** Called with each event; see {@link TaskEvent} for their order. */
   readonly onEvent?: TaskListener;
   /**
-   * What the task reads, with `interactive`: text (as UTF-8) or bytes. It is neither ended nor destroyed; what the task was not handed is left in it. One that
-   * was destroyed, has failed or was read to its end is refused.
+   * The task's input, with `interactive`: text (as UTF-8) or bytes. The stream is neither ended nor destroyed; what the task did not get
+   * stays in it. A stream that was destroyed, has failed or was read to its end is refused.
    */
   readonly stdin?: Readable;
-  /** Where output goes while the task runs. They are not ended. One that fails is given nothing more; the task goes on. */
+  /** Receives output while the task runs. Sinks are not ended. A sink that fails gets nothing more; the task goes on. */
   readonly stdout?: Writable | OutputSink;
   readonly stderr?: Writable | OutputSink;
-  /** Keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
+  /** Whether to keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
   readonly capture?: boolean;
-  /** `job` for data from a queue, a network or a file of others: a field that such data may not set is refused. Default: `caller`. */
+  /** `job` for data from a queue, a network or a file of others: fields that such data may not set are refused. Default: `caller`. */
   readonly origin?: TaskOrigin;
-  /** With `tty`: the terminal to follow. */
+  /** With `tty`: the terminal that the task's terminal follows. */
   readonly terminal?: TaskTerminal;
 }
 
-/** A task that has ended, and what is still to be done about it. */
+/** A task that has ended, and the steps that are left. */
 export interface EndedTask {
   readonly result: TaskResult;
-  /** Removes what the task left; with `remove: 'async'` this is still to be called. Never rejects. */
+  /** Removes what the task left; call it after `remove: 'async'`. Never rejects. */
   readonly remove: () => Promise<Removal>;
-  /** Instead of `remove`, for a process that ends now and leaves removal to another. */
-  readonly abandon: () => void;
+  /** Call it instead of `remove` if this process ends now and another one removes the task. */
+  readonly close: () => void;
 }
 
-/** Not for users of the library. */
+/** Options that users of the library do not have. */
 export interface OwnTaskOptions extends CallerOptions {
-  /** True: the bundle template that the image's label names needs no permission of the policy. */
+  /** Whether the bundle template in the image's label needs no permission of the policy. */
   readonly trustsImageBundle?: boolean;
-  /** The container that another process has prepared for such a task, to run the command in. */
+  /** The prepared container to run the command in, made by another process. */
   readonly container?: TaskId;
 }
 
-/** Runs one task as `run` of the door does, for a caller that carries out an asynchronous removal itself. */
+/** Runs one task like `run` of the door, for a caller that does the asynchronous removal itself. */
 export async function runTaskAndLeave(
   installation: Installation,
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
   const { stdin, stdout, stderr } = options;
-  // From the first moment on: a stream may fail while the task is planned, or set up.
+  // Listen from the first moment on: a stream may fail while the task is planned or set up.
   const release = [stdin, stdout, stderr].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
@@ -106,7 +106,7 @@ async function runFromPlan(
   void hastenAttach();
   const Capture = await loadCapture(options);
   const signals = signalsOf(options);
-  // One signal may well stop a thousand tasks.
+  // One signal may stop a thousand tasks.
   for (const signal of signals) setMaxListeners(0, signal);
   const setUp = await takeSetUpTurn(signals);
   try {
@@ -121,13 +121,13 @@ async function runFromPlan(
   }
 }
 
-/** Loaded before the task exists, for a caller that wants the output in the result. */
+/** For a caller that wants the output in the result. Loads before the task exists. */
 async function loadCapture({ stdout, stderr, capture }: OwnTaskOptions) {
   const isWanted = capture ?? (stdout === undefined && stderr === undefined);
   return isWanted ? (await import('./streams/capture.ts')).StreamCapture : undefined;
 }
 
-/** The task is recorded by this process: its own, or a container that waited. */
+/** Records a new task, or claims a prepared container. */
 async function openTask(
   installation: Installation,
   input: TaskInput,
@@ -146,7 +146,7 @@ async function openTask(
 }
 
 interface OpenedTask extends Recorded<TaskPlan> {
-  /** Present when another process has prepared the container. */
+  /** Present if another process has prepared the container. */
   readonly handed?: HandedContainer;
 }
 
@@ -155,11 +155,11 @@ interface RunContext extends OpenedTask {
   readonly options: CallerOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
-  /** Undefined: nothing is captured. */
+  /** Undefined if nothing is captured. */
   readonly Capture: typeof StreamCapture | undefined;
 }
 
-/** From here on nothing rejects: whatever happens is in the result. */
+/** Runs a recorded task. From here on nothing rejects: every failure is part of the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
   const { installation, plan, record, options, clock, startedAt } = context;
   const { container } = plan;
@@ -202,14 +202,14 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     emit({ type: 'removed', id, ...removal });
     return removal;
   };
-  // With asynchronous removal the record is not marked as kept: the remover would skip it.
+  // With asynchronous removal, do not mark the record as kept: the remover would skip it.
   if (spec.remove === 'async' && !spec.keep) {
     const result = finish(notRemovedYet(places));
-    return { result, remove, abandon: () => holdings.abandon() };
+    return { result, remove, close: () => holdings.close() };
   }
   const removal = await remove();
   const result = finish(removal);
-  return { result, remove: () => Promise.resolve(removal), abandon: () => undefined };
+  return { result, remove: () => Promise.resolve(removal), close: () => undefined };
 }
 
 function toOutputMeter(

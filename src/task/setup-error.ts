@@ -1,14 +1,20 @@
-/** What went wrong before a task's command ran, as one error. */
-import { readFileSync, statfsSync } from 'node:fs';
+/** Turns what went wrong before a task's command ran into one error. */
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
-import { nearestExisting } from '../sys/files.ts';
+import {
+  errnoCodeOf,
+  hasCode,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
+import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
-/** A disk with so much room did not keep a task from being set up. */
+/** If the disk has this much room, it was not full. */
 const ROOM_BYTES = 64 * 1024 * 1024;
-/** With less a runtime can neither keep its state nor, perhaps, log that it cannot. */
+/** With less room, a runtime cannot keep its state, and may not be able to log that. */
 const RUNTIME_BYTES = 64 * 1024;
 
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
@@ -35,14 +41,14 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
     const message = `set up task: ${messageOf(thrown)}`;
     return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
   }
-  // What a volume's file finds no room for is an I/O error of the volume.
+  // A volume whose file finds no room on the host's disk reports an I/O error.
   if (isFull(thrown) || (code === 'EIO' && !hasDiskRoom(places))) {
     return toStackshimError(thrown, 'ERR_STACKSHIM_DISK_FULL', 'set up task');
   }
   return toStackshimError(thrown, 'ERR_STACKSHIM_INTERNAL', 'set up task');
 }
 
-/** What to do where something is used up that is no disk, though the kernel may say ENOSPC as of one. */
+/** The hint for a resource other than disk space that is used up, although the kernel may report ENOSPC; undefined for other errors. */
 function usedUpHint(thrown: unknown): string | undefined {
   const code = errnoCodeOf(thrown);
   if (code === 'EMFILE') return 'raise the limit of open files of this process (ulimit -n)';
@@ -58,10 +64,9 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
-const isOfRuntime = (thrown: unknown): boolean =>
-  thrown instanceof StackshimError && thrown.code === 'ERR_STACKSHIM_RUNTIME_FAILED';
+const isOfRuntime = (thrown: unknown): boolean => hasCode(thrown, 'ERR_STACKSHIM_RUNTIME_FAILED');
 
-/** Whether the error names something in the folder: what could not be written, or where. */
+/** Whether the error is about a file in the folder. */
 function isBelow(thrown: unknown, folder: string): boolean {
   if (!(thrown instanceof Error)) return false;
   const { path, dest } = thrown as NodeJS.ErrnoException & { readonly dest?: string };
@@ -71,22 +76,21 @@ function isBelow(thrown: unknown, folder: string): boolean {
   );
 }
 
-/** On the disk that all tasks share. */
+/** Checks the disk that all tasks share. */
 const hasDiskRoom = ({ scratchDir }: TaskPlaces) => hasRoom(dirname(scratchDir), ROOM_BYTES);
 
 function hasRoom(folder: string, bytes: number): boolean {
   try {
-    const { bavail, bsize } = statfsSync(nearestExisting(folder));
-    return bavail * bsize >= bytes;
+    return freeBytesAt(nearestExisting(folder)) >= bytes;
   } catch {
-    // A disk that cannot even tell is no place for a task.
+    // A disk that cannot report its free space has no room for a task.
     return false;
   }
 }
 
 /**
- * True when the kernel has refused a process to the cgroup that this one lies in. A runtime that can start no thread says nothing of
- * why it ends: this tells.
+ * True if the kernel has refused a new process in this process's cgroup. A runtime that cannot start a thread does not report why it ends;
+ * this counter does.
  */
 function hasReachedProcessLimit(): boolean {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
@@ -97,12 +101,12 @@ function hasReachedProcessLimit(): boolean {
   });
 }
 
-/** `max N`: how often. */
+/** Parses `max N`, the number of refusals. */
 function wasRefused(eventsFile: string): boolean {
   try {
     return /^max [1-9]/m.test(readFileSync(eventsFile, 'utf8'));
   } catch {
-    // The root cgroup has no such file, and neither has one without the controller.
+    // The root cgroup and cgroups without the controller have no such file.
     return false;
   }
 }

@@ -1,8 +1,8 @@
-/** Lets the command of a created container run, and arms its limits. */
+/** Starts the command of a created container, and arms its limits. */
 import type { StackshimError } from '../core/errors.ts';
 import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/drive-container.ts';
-import { monotonicMs, wasHeldUp } from '../sys/clocks.ts';
+import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import { type CreatedTask, containerOf } from './create-task.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
@@ -21,25 +21,25 @@ export interface StartContext {
   readonly stopper: TaskStopper;
   readonly output: OutputMeter;
   readonly emit: TaskListener;
-  /** When the caller's deadline is, on the clock of `performance`; infinity: there is none. */
+  /** The caller's deadline on the clock of `performance`; infinity: no deadline. */
   readonly deadlineAt: number;
   readonly exited: Promise<ProcessExit>;
-  /** Of the task's pid 1. */
+  /** Whether the task's pid 1 has ended. */
   readonly hasEnded: () => boolean;
-  /** On the clock of `performance`, as all that follow. */
+  /** On the clock of `performance`, like all times below. */
   readonly startedAt: number;
 }
 
 export interface StartedCommand {
-  /** False: it was not to run any more, or the start failed. Its init has been killed then. */
+  /** False if the task was stopped before, or if the start failed; then the init has been killed. */
   readonly hasStarted: boolean;
-  /** By when the task must have ended; infinity when it was not started. */
+  /** By when the task must have ended; infinity if it was not started. */
   readonly endsAt: number;
   /** Why the start failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
   readonly sockets?: SocketWatch | undefined;
-  /** To be called once the task's output was read. */
+  /** Call it once the task's output was read. */
   stopWatching(): void;
 }
 
@@ -50,7 +50,7 @@ const notStarted = (error: StackshimError | null): StartedCommand => ({
   stopWatching: () => undefined,
 });
 
-/** Lets the command run before it returns, where nothing has to be loaded first. Never rejects. */
+/** Starts the command; before the first await, unless a module must be loaded. Never rejects. */
 export async function startCommand(
   plan: TaskPlan,
   { commandIsThere, detachMounts, init: { pid } }: CreatedTask,
@@ -77,18 +77,18 @@ export async function startCommand(
     const failure = commandIsThere ? await toExecutionFailure(error) : error;
     return notStarted(toSetupError(failure, places));
   }
-  // Before a listener can hold this up. Where something else has, nobody knows when the command began.
-  const begunAt = wasHeldUp() ? startedAt : performance.now();
+  // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
+  const begunAt = wasDelayed() ? startedAt : performance.now();
   const endsAt = begunAt + plan.command.spec.limits.timeoutMs;
-  // Whoever hears of the start finds no mount of the task on the host any more.
+  // A listener of the `started` event must find no mount of the task on the host.
   await detachMounts();
   emit({ type: 'started', id: places.id });
   const cancelTimer = startTimer(endsAt - performance.now(), () => {
-    // Its time is also that of whoever reads what it wrote.
+    // The time limit also applies to the readers of its output.
     if (stopper.ended) output.hurry();
     else stopper.stop('timed_out');
   });
-  // At once: while it was given time to end it would use more of what it may not have.
+  // Kill at once: during a grace time, the task would use more of what it may not have.
   watch?.start((cause) => stopper.kill(cause));
   sockets?.start(() => stopper.kill('oom_killed'));
   const stopWatches = () => {
@@ -109,7 +109,7 @@ export async function startCommand(
   };
 }
 
-/** False when the kernel and timers enforce all limits of the task: nothing is loaded or read then. */
+/** False if the kernel and timers enforce all limits of the task; then nothing is loaded or read. */
 const needsWatch = ({ container, command }: TaskPlan) =>
   command.spec.limits.cpuTimeMs !== undefined || container.spec.oomGroup;
 
@@ -130,8 +130,8 @@ async function toExecutionFailure(error: unknown): Promise<unknown> {
   return toExecutionError(error);
 }
 
-/** Times on the clock of `performance`. To be called when the command has begun. */
-export function tellTimeLimit(
+/** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */
+export function storeTimeLimit(
   { container, command }: TaskPlan,
   startedAt: number,
   deadlineAt: number,
@@ -142,6 +142,6 @@ export function tellTimeLimit(
     const endsAtMs = Math.max(0, monotonicMs() + (endsAt - performance.now()));
     writeTimeLimit(container.places, { endsAtMs, graceMs: stopTimeoutMs });
   } catch {
-    // The command runs, and its owner holds it to its time.
+    // The command runs, and its owner enforces the time limit.
   }
 }

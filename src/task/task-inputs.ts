@@ -1,4 +1,4 @@
-/** What a task is given to read: its packed code, payload, config and host names, each byte for byte. */
+/** A task's input files: its payload, config and host names, byte for byte. */
 import {
   chmodSync,
   chownSync,
@@ -20,21 +20,21 @@ import type { TaskPlaces } from './records/task-places.ts';
 /** A read-only file of the task's. */
 export interface TaskFile {
   readonly input: FileInput;
-  /** Name in the task's folder of inputs. */
+  /** The name in the task's folder of inputs. */
   readonly name: string;
   readonly target: string;
 }
 
 export interface InputPlaces {
   readonly places: TaskPlaces;
-  /** The owner of the files; null: the host's root. */
+  /** The owner of the files; null: root of the host. */
   readonly ids: IdRange | null;
 }
 
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** Files that stand for the host's. A path that the task mounts something of its own on is left alone. */
+/** Files that replace the host's, except at paths where the task has its own bind. */
 export function planHostFiles(spec: ContainerSpec, hostname: string): readonly TaskFile[] {
   const files: TaskFile[] = [
     { name: 'hosts', target: HOSTS_FILE, input: { kind: 'text', text: buildHostsFile(hostname) } },
@@ -47,7 +47,7 @@ export function planHostFiles(spec: ContainerSpec, hostname: string): readonly T
   return files.filter(({ target }) => !mounted.has(target));
 }
 
-/** What the command is given to read. */
+/** The command's payload and config. */
 export function planInputFiles({ payload, config }: CommandSpec): readonly TaskFile[] {
   const files: TaskFile[] = [];
   if (payload !== undefined) files.push({ name: 'payload', target: PAYLOAD_FILE, input: payload });
@@ -55,7 +55,7 @@ export function planInputFiles({ payload, config }: CommandSpec): readonly TaskF
   return files;
 }
 
-/** A written file, as the task gets it. */
+/** The bind of a written file. */
 export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): BindMount => ({
   type: 'bind',
   source: toSource(name, places),
@@ -74,7 +74,7 @@ export async function writeInputs(
   for (const { input, name } of files) await writeInput(input, toSource(name, places), ids);
 }
 
-/** Of the file that the policy has allowed, at its path without links, and of no other. */
+/** Copies exactly the file that the policy allowed, by its path without links. */
 async function copyInput(path: string, target: string): Promise<void> {
   const fd = openInput(path);
   try {
@@ -104,7 +104,7 @@ async function writeInput(input: FileInput, path: string, ids: IdRange | null): 
   if (ids !== null) chownSync(path, ids.base, ids.base);
 }
 
-/** Text of the file. The task's own name gets an address of the loopback, as Debian does for hosts without a fixed one. */
+/** The text of /etc/hosts. The task's own name gets a loopback address, as on a Debian host without a fixed address. */
 export function buildHostsFile(hostname: string): string {
   return [
     '127.0.0.1 localhost',

@@ -1,4 +1,4 @@
-/** Of several processes that claim one task's record exactly one gets it; one that is killed over it leaves the record to the next. */
+/** Exactly one of several processes that claim a task's record gets it; a claimer that is killed leaves it to the next. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { ownIdentity } from '../../src/sys/processes.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, dropRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-claims-');
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -50,7 +50,7 @@ afterEach(async () => {
 
 interface Claimer {
   readonly child: ChildProcess;
-  /** What it says once it was let go; undefined: it died before. */
+  /** What the claimer prints after it may continue; undefined if it died before. */
   go(): Promise<string | undefined>;
 }
 
@@ -70,7 +70,9 @@ async function startClaimer(dieAt = -1): Promise<Claimer> {
   };
 }
 
-it('one of many claimers at once gets the record', { timeout: scaled(120_000) }, async () => {
+it('exactly one of many concurrent claimers gets the record', {
+  timeout: scaled(120_000),
+}, async () => {
   const many = await Promise.all(Array.from({ length: 8 }, () => startClaimer()));
   const said = await Promise.all(many.map((one) => one.go()));
   const winners = many.filter((_, index) => said[index]?.startsWith('claimed'));
@@ -85,7 +87,9 @@ it('one of many claimers at once gets the record', { timeout: scaled(120_000) },
   expect(readdirSync(taskDir(layout, id))).toEqual(['record.json']);
 });
 
-it('one that dies at any step leaves it to the next', { timeout: scaled(300_000) }, async () => {
+it('a claimer that dies at any step leaves the record to the next claimer', {
+  timeout: scaled(300_000),
+}, async () => {
   const counted = await (await startClaimer()).go();
   const calls = Number(counted?.split(' ')[1]);
   expect(calls).toBeGreaterThan(4);
@@ -94,7 +98,7 @@ it('one that dies at any step leaves it to the next', { timeout: scaled(300_000)
     createRecord(layout, places, OFFERED);
     const dying = await startClaimer(call);
     expect(await dying.go()).toBeUndefined();
-    // Whole, and either as it was or the dead one's.
+    // The record is complete: unchanged, or as the dead claimer wrote it.
     const left = readRecord(layout, id);
     const pid = left?.disowned ? OFFERED.owner.pid : dying.child.pid;
     expect(left).toMatchObject({ id, owner: { pid } });

@@ -1,23 +1,23 @@
 /**
- * The disk of the root folder fails at any step of a task: whoever runs it hears of it, no record tells what is not so, and once the
- * disk takes writes again `reap` clears what had to stay.
+ * The disk of the root folder fails at any step of a task: the caller gets an error, no record contains anything false, and once the
+ * disk accepts writes again `reap` removes what is left.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { scratchDir, tasksDir } from '../../src/core/layout.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { namesIn } from '../../src/sys/files.ts';
-import { installBusyboxStack, makeBusyboxTar } from '../support/busybox-stack.ts';
-import { unmountBelow } from '../support/dispose-installation.ts';
-import { type DyingDisk, makeDyingDisk } from '../support/dying-disk.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { unmountBelow } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { installBusyboxStack, makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { type DyingDisk, makeDyingDisk } from './support/dying-disk.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout, env } = installation;
@@ -47,10 +47,10 @@ afterAll(() => {
 const ENOUGH = 2;
 const next = (blocks: number) => (blocks < 8 ? blocks + 1 : Math.ceil(blocks * 1.3));
 
-/** A disk that is larger than what is behind it has no room there, at first. */
+/** An overcommitted disk has no free space at first. */
 const TOLD = /\[ERR_STACKSHIM_DISK_(FAILED|FULL)\]\n {2}hint: /;
 
-/** What a task has on the host, once nothing of it runs. */
+/** What the task has left on the host after its last process ended. */
 const namesLeft = () => [
   ...namesIn(tasksDir(layout)),
   ...namesIn(scratchDir(layout)).filter((name) => !name.startsWith('.idle-')),
@@ -62,11 +62,11 @@ function unmountInstallation(): void {
 
 interface Outcome {
   readonly succeeded: boolean;
-  /** What `stackshim reap` is to say then. */
+  /** The expected output of `stackshim reap`. */
   readonly reaped: RegExp;
 }
 
-/** Has `act` meet a disk that fails after no, one, two, … more blocks, until it comes through. */
+/** Runs `act` on a disk that fails after no, one, two, … more blocks, until `act` succeeds. */
 async function sweep(act: () => Promise<Outcome>): Promise<void> {
   let failed = 0;
   for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
@@ -86,7 +86,7 @@ async function sweep(act: () => Promise<Outcome>): Promise<void> {
   expect(failed).toBeGreaterThan(0);
 }
 
-/** The disk serves as before. */
+/** Makes the disk accept writes again. */
 async function expectSound(reaped: RegExp, when: string): Promise<void> {
   const reap = await runCli(['reap'], { env });
   expect(reap, when).toMatchObject({ status: 0, stderr: '' });
@@ -97,7 +97,7 @@ async function expectSound(reaped: RegExp, when: string): Promise<void> {
   expect({ status, ...record }, when).toMatchObject({ ...CLEAN, status: 7, exitCode: 7 });
 }
 
-it('fails a task, which says so', { timeout: scaled(600_000) }, async () => {
+it('a task fails with an error that names the disk', { timeout: scaled(600_000) }, async () => {
   await sweep(async () => {
     const { status, stderr, record } = await run([], COMMAND);
     const { id = '', removed = false, leftovers = [] } = record ?? {};
@@ -123,7 +123,7 @@ it('fails a task, which says so', { timeout: scaled(600_000) }, async () => {
   });
 });
 
-it('fails an import, and no stack is harmed', { timeout: scaled(600_000) }, async () => {
+it('an import fails, and no stack is harmed', { timeout: scaled(600_000) }, async () => {
   const args = ['stack', 'import', 'other', `oci:${image}:latest`];
   await sweep(async () => {
     const { status, stderr } = await runCli(args, { env });
@@ -131,7 +131,7 @@ it('fails an import, and no stack is harmed', { timeout: scaled(600_000) }, asyn
       expect(status).toBe(1);
       expect(stderr).toMatch(TOLD);
     }
-    // Its smoke task may have been left.
+    // The smoke task may be left.
     return { succeeded: status === 0, reaped: /^(\w+\n)?$/ };
   });
 });

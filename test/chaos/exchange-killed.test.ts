@@ -1,32 +1,32 @@
-/** Imports and loads that are killed outright: nothing of them runs on, the stacks are as they were, and the next command clears up. */
+/** Killed imports and loads: all of their programs end, stacks do not change, and the next command cleans up. */
 import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { trustedKeysDir } from '../../src/core/layout.ts';
-import { listHeldLayers } from '../../src/images/exchange/load-stacks.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { startLiar } from '../support/loopback-registry.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
+import { listHeldLayers } from '../../src/exchange/saves/load-stacks.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { startLiar } from '../support/images/loopback-registry.ts';
 import {
   CONFIG_TYPE,
   MANIFEST_TYPE,
   sha256,
   toConfig,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { waitUntil } from '../support/wait-until.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const lab = useExchangeLab();
 const { layout, env } = lab.installation;
 const temporary = () => readdirSync(`${layout.root}/tmp`);
 
 describe('an import that is killed', () => {
-  it('takes skopeo along, and leaves nothing that the next command does not clear', async () => {
+  it('ends skopeo as well, and leaves nothing that the next command does not clear', async () => {
     const before = lab.state();
     const layer = Buffer.alloc(1 << 20, 'x');
     const config = JSON.stringify(toConfig({ layers: [layer] }));
@@ -75,7 +75,7 @@ describe('an import that is killed', () => {
 });
 
 describe('a load that is killed', () => {
-  it('keeps the layers that it had, and goes on with them', async () => {
+  it('keeps the layers that it stored, and the next load continues from them', async () => {
     await lab.export('busybox', 'busybox.tar');
     const file = `${lab.folder}/busybox.tar`;
     const [{ Layers }] = JSON.parse(
@@ -109,21 +109,21 @@ describe('a load that is killed', () => {
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     child.stdin.on('error', () => undefined);
-    // All but the end of the second layer: it waits for that with the first one stored.
+    // Everything but the end of the second layer: load waits for it after storing the first layer.
     child.stdin.write(saved.subarray(0, -4096));
     await waitUntil(() => readdirSafe(`${other.root}/layers`).includes(`${first}.json`));
     await waitUntil(() => readdirSafe(`${other.root}/tmp`).length > 0);
     child.kill('SIGKILL');
     await once(child, 'exit');
 
-    expect(await listHeldLayers(other)).toEqual([first]);
+    expect(listHeldLayers(other)).toEqual([first]);
     expect(readdirSafe(`${other.root}/stacks`)).toEqual([]);
     const again = await runCli(['load', `${lab.folder}/saved`, '--json'], {
       env: there as Record<string, string>,
     });
     expect(again.status).toBe(0);
     expect(JSON.parse(again.stdout).layers).toEqual([second]);
-    expect([...(await listHeldLayers(other))].sort()).toEqual([first, second].sort());
+    expect([...listHeldLayers(other)].sort()).toEqual([first, second].sort());
     expect(readdirSafe(`${other.root}/tmp`)).toEqual([]);
     disposeInstallation(other);
   });

@@ -1,6 +1,6 @@
 /**
- * Every call that a task makes of the kernel fails once, fails from then on, and takes long: the task ends with a result that is true,
- * nothing else in its process is harmed, and a reap leaves the host as it was.
+ * Every system call of a task fails once, fails from then on, or takes long: the result is true, nothing else in the process is
+ * affected, and a reap restores the host.
  */
 import {
   chmodSync,
@@ -24,10 +24,10 @@ import {
   type TaskEvent,
   type TaskResult,
 } from '../../src/index.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { createUserNamespace } from '../../src/sys/user-namespace.ts';
 import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import {
   ANSWERS,
   type CallCounts,
@@ -36,21 +36,21 @@ import {
   type FailingSystem,
   type Fault,
   failSystem,
-} from '../support/failing-system.ts';
-import { snapshotHost } from '../support/host-snapshot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
-import { NEIGHBOUR, startNeighbour } from '../support/neighbour-task.ts';
-import { openFiles } from '../support/open-files.ts';
-import { type Random, seedRandom } from '../support/seeded-random.ts';
-import { MARKS, type TaskVariant, variantsIn } from '../support/task-variants.ts';
-import { scaled } from '../support/time-scale.ts';
-import { within } from '../support/within.ts';
-import { writePolicy } from '../support/write-policy.ts';
+} from '../support/host/failing-system.ts';
+import { snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { NEIGHBOUR, startNeighbour } from './support/neighbour-task.ts';
+import { openFiles } from './support/open-files.ts';
+import { type Random, seedRandom } from './support/seeded-random.ts';
+import { MARKS, type TaskVariant, variantsIn } from './support/task-variants.ts';
+import { within } from './support/within.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 
 const folder = mkdtempSync('/var/tmp/stackshim-failing-');
 chmodSync(folder, 0o755);
@@ -63,9 +63,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 let system: FailingSystem;
 let random: Random;
-/** What nobody in this process has caught. */
+/** Exceptions and rejections that nobody in this process caught. */
 const uncaught: unknown[] = [];
-/** Called at each of them: what it kept from happening need not be waited for. */
+/** Called for each of them. What such an error prevented need not be waited for. */
 let giveUp: () => void = () => undefined;
 const onUncaught = (error: unknown) => {
   uncaught.push(error);
@@ -82,7 +82,7 @@ afterAll(() => {
 });
 
 interface Outcome {
-  /** Undefined: it was rejected. */
+  /** Undefined if the call was rejected. */
   readonly result: TaskResult | undefined;
   readonly error: unknown;
   readonly events: readonly TaskEvent['type'][];
@@ -124,7 +124,7 @@ function makeReady({ policy, isFirst }: TaskVariant): void {
   for (const name of mounted) linuxSystem.detachMount(join(mountedLayersDir(layout), name));
 }
 
-/** Whatever failed. */
+/** Checks that hold for any fault. */
 const LOST = ['failed', 'signaled'];
 
 function expectTrue(variant: TaskVariant, { result, error, events }: Outcome): void {
@@ -162,7 +162,7 @@ async function suffer(variant: TaskVariant, fault: Fault | null): Promise<CallCo
   try {
     return await endure(variant, fault);
   } catch (error) {
-    // Nothing of it is to run on.
+    // No process of the task may continue.
     const stackshim = openStackshim(options);
     const { tasks } = await stackshim.list();
     const left = tasks.filter(({ id }) => id !== NEIGHBOUR);
@@ -180,7 +180,7 @@ async function endure(variant: TaskVariant, fault: Fault | null): Promise<CallCo
   expect(uncaught.splice(0)).toEqual([]);
   expectTrue(variant, outcome);
   if (outcome.result?.removed !== false) {
-    // A tenant is none of its task's: what could not be removed of it goes with the next task, or now.
+    // The tenant's cgroup is not the task's: if its removal failed, the next task or this call removes it.
     const allow = [/\/tenants\/|\/tenant-[^/]+$/];
     expectNoLeaks(before, snapshotHost(roots), { roots, allow });
   }
@@ -190,23 +190,23 @@ async function endure(variant: TaskVariant, fault: Fault | null): Promise<CallCo
   return outcome.counts;
 }
 
-/** Methods that have failed by now. */
+/** Methods that have failed so far. */
 const failed = new Set<FailingMethod>();
-/** Of the others, in the everyday run. */
+/** In the everyday run, how often each of the other methods fails. */
 const SHARE = 0.3;
 
-/** In the everyday run a method fails at one of its calls: each in the first task that calls it, some of them in later ones too. */
+/** In the everyday run each method fails at one of its calls: in the first task that makes it, for some methods in later tasks too. */
 function plan(counts: CallCounts): readonly Fault[] {
   return [...counts].flatMap(([method, calls]) => {
     const all = Array.from({ length: calls }, (_, call) => faultsAt(method, call)).flat();
-    if (isFull) return all;
+    if (isFullRun) return all;
     if (failed.has(method) && random.next() > SHARE) return [];
     failed.add(method);
     return all.slice(random.below(all.length)).slice(0, 1);
   });
 }
 
-/** A look that all tasks share, and that the kernel never refuses for long. */
+/** A check that all tasks share, and whose call the kernel never refuses for long. */
 const SHARED: ReadonlySet<FailingMethod> = new Set(['pollEpoll']);
 
 function faultsAt(method: FailingMethod, call: number): readonly Fault[] {
@@ -217,11 +217,11 @@ function faultsAt(method: FailingMethod, call: number): readonly Fault[] {
   return [...once, ...lasting].map((how) => ({ method, call, ...how }));
 }
 
-it('a slot whose namespace cannot be pinned is free for the next task', async () => {
+it('a slot whose user namespace cannot be pinned is free for the next task', async () => {
   const slots = join(folder, 'slots');
   const own = { ...layout, slots };
   const claim = () => claimSlot(linuxSystem, own, { task: parseTaskId('claims'), slots: 1 });
-  // What stays open for later programs is opened with the first.
+  // The first program opens descriptors that stay open for later ones.
   closeSync(await createUserNamespace(linuxSystem, slotIds(0)));
   const files = openFiles();
   const fault = { method: 'bindMount', call: 0, answer: 'ENOSPC', lasting: false } as const;
@@ -236,14 +236,14 @@ it('a slot whose namespace cannot be pinned is free for the next task', async ()
   expect(openFiles()).toEqual(files);
 });
 
-describe('each call fails in turn, of', () => {
+describe('with each system call failing in turn', () => {
   it.each(variantsIn(folder))('$name', { timeout: scaled(3_600_000) }, async (variant) => {
     const listeners = process.listenerCount('SIGCHLD');
-    // The one before may have left its policy.
+    // The previous variant may have left its policy.
     writePolicy(layout);
     const neighbour = startNeighbour(options);
     await neighbour.answers();
-    // Its watch keeps one file open from the first look on.
+    // The neighbour's watch keeps one file open after its first check.
     const isWatched = () => openFiles().some((name) => name.endsWith('/net/sockstat'));
     await expect.poll(isWatched, { timeout: scaled(5000) }).toBe(true);
     try {
@@ -253,12 +253,12 @@ describe('each call fails in turn, of', () => {
         await neighbour.answers();
       }
     } catch (error) {
-      // It is the first fault that counts.
+      // Report the first fault.
       await neighbour.end().catch(() => undefined);
       throw error;
     }
     await neighbour.end();
-    // Nobody waits for a process any more.
+    // No process is waited for any more.
     expect(process.listenerCount('SIGCHLD')).toBe(listeners);
     expect((await verifyStore(layout)).damage).toEqual([]);
   });

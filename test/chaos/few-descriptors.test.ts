@@ -1,4 +1,4 @@
-/** Descriptors run out at any step of a task: whoever runs it is told so, and nothing of it is left. */
+/** Descriptors run out at any step of a task: the caller gets an error, and nothing of the task is left. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import type { ErrorJson, TaskInput, TaskResult } from '../../src/index.ts';
 import { namesIn } from '../../src/sys/files.ts';
-import { reapersEnded } from '../support/reapers-ended.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout, env } = installation;
@@ -22,13 +22,13 @@ beforeAll(() => {
   writeFileSync(join(code, 'program'), 'text');
 });
 
-/** Nothing was left to reap. */
+/** Expects that nothing was left to reap. */
 async function expectRemoved(): Promise<void> {
   expect(namesIn(tasksDir(layout))).toEqual([]);
   expect(await runCli(['reap'], { env })).toMatchObject({ status: 0, stdout: '', stderr: '' });
 }
 
-/** Whoever was to remove the task may be at it still, or have failed for want of descriptors in its turn. */
+/** Waits for the process that removes the task, and reaps if that process ran out of descriptors as well. */
 async function reap(): Promise<void> {
   const reapOnce = async () => {
     await runCli(['reap'], { env });
@@ -40,7 +40,7 @@ async function reap(): Promise<void> {
 
 interface Told {
   readonly result?: TaskResult;
-  /** From before there was a record. */
+  /** An error from before the record existed. */
   readonly error?: ErrorJson;
 }
 
@@ -52,18 +52,18 @@ function expectTold({ result, error = result?.error ?? undefined }: Told): void 
   expect(result).toMatchObject(failed);
 }
 
-describe('the executable', () => {
-  /** With fewer, neither the loader nor the engine gets as far as the program. */
+describe('the executable, short of descriptors, runs', () => {
+  /** With fewer, the loader and the engine cannot start the program. */
   const FEWEST = 5;
   const ENOUGH = 3;
 
   it.each([
-    ['a task, the first of its installation', []],
+    ['the first task of its installation', []],
     ['a task', []],
-    ['one with code and payload', ['--code', code, '--payload', 'text']],
-    ['one that reads', ['-i']],
-    ['one with a terminal', ['-t']],
-    ['one whose removal is left to another', ['--remove', 'async']],
+    ['a task with code and payload', ['--code', code, '--payload', 'text']],
+    ['a task that reads', ['-i']],
+    ['a task with a terminal', ['-t']],
+    ['a task with asynchronous removal', ['--remove', 'async']],
   ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
     let ended = 0;
     for (let files = FEWEST; ended < ENOUGH; files += 1) {
@@ -97,12 +97,12 @@ const runShort = (task: TaskInput) =>
     { env: { ...process.env, ...env } },
   );
 
-describe('a process that runs tasks through the library', () => {
+describe('a process that is short of descriptors runs through the library', () => {
   it.each<readonly [string, Partial<TaskInput>]>([
     ['a task', {}],
-    ['one with a volume of its own', { disk: '64m' }],
-    ['one with code and payload', { code, payload: 'text' }],
-    ['one with a terminal', { tty: true }],
+    ['a task with its own volume', { disk: '64m' }],
+    ['a task with code and payload', { code, payload: 'text' }],
+    ['a task with a terminal', { tty: true }],
   ])('%s', { timeout: scaled(600_000) }, async (_, input) => {
     const { stdout } = await runShort({ stack: 'busybox', command: COMMAND, ...input });
     const told: Told[] = stdout
@@ -110,7 +110,7 @@ describe('a process that runs tasks through the library', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     const failed = told.filter(({ result }) => result?.exitCode !== 7);
-    // It goes on until there are enough.
+    // The program raises its limit until enough tasks succeed.
     expect(failed.length).toBeGreaterThan(0);
     expect(told.slice(-3).filter((one) => failed.includes(one))).toEqual([]);
     for (const one of failed) {

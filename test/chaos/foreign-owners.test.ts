@@ -1,4 +1,4 @@
-/** Owners whose pid someone else has by now, and a wall clock that jumps: nobody is taken for another, and no time limit moves. */
+/** Owners whose pid now belongs to another process, and a wall clock that jumps: no process is mistaken for an owner, and no limit moves. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, tasksDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { isAlive, type ProcessInfo, readProcess } from '../../src/sys/processes.ts';
-import { runCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, start } = useTaskRunner();
 const { layout, env, options } = installation;
@@ -25,7 +25,7 @@ afterAll(async () => {
   await once(sleeper, 'exit');
 });
 
-it('reaps a task whose owner’s pid is a living process of others, and leaves that alone', async () => {
+it('reap removes a task whose owner’s pid now belongs to a foreign process, and leaves that process alone', async () => {
   const task = start(['--name', 'reused'], ['sh', '-c', 'echo ready; exec sleep 1000']);
   await task.printed('ready');
   task.child.kill('SIGKILL');
@@ -38,7 +38,7 @@ it('reaps a task whose owner’s pid is a living process of others, and leaves t
   expect(isAlive(foreign)).toBe(true);
 });
 
-it('kills nobody in place of an owner of the last boot', async () => {
+it('kill never signals a process that got the pid of an owner from before the reboot', async () => {
   const task = start(['--name', 'rebooted'], ['sh', '-c', 'echo ready; exec sleep 1000']);
   await task.printed('ready');
   task.child.kill('SIGKILL');
@@ -51,7 +51,7 @@ it('kills nobody in place of an owner of the last boot', async () => {
   expect(isAlive(foreign)).toBe(true);
 });
 
-it('leaves what a living process is making, and takes what one of its pid had left', async () => {
+it('reap keeps the folder of a task that a living process is preparing, and removes the folder of an earlier process with that pid', async () => {
   const maker = spawn('sleep', ['1000'], { stdio: 'ignore' });
   await once(maker, 'spawn');
   const { pid, startTime } = readProcess(maker.pid ?? 0) ?? expect.fail('no process');
@@ -69,7 +69,7 @@ it('leaves what a living process is making, and takes what one of its pid had le
 it.each([
   ['forwards', 400 * 24 * 3_600_000],
   ['backwards', -400 * 24 * 3_600_000],
-])('keeps limits and times when the wall clock jumps %s', async (_, jumpMs) => {
+])('limits and times stay correct when the wall clock jumps %s', async (_, jumpMs) => {
   const now = Date.now.bind(Date);
   const clock = vi.spyOn(Date, 'now');
   try {

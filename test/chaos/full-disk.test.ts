@@ -1,17 +1,17 @@
-/** The disk of the root folder, or that of the run folder, is full at any step of a task: whoever runs it is told so, and nothing of it is left. */
+/** The disk of the root or run folder is full at any step of a task: the caller gets an error, and nothing of the task is left. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { namesIn } from '../../src/sys/files.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { emptyDisk, fillDisk } from '../support/small-disk.ts';
-import { type TaskRun, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { type TaskRun, useTaskRunner } from '../support/cli/task-runner.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { emptyDisk, fillDisk } from './support/small-disk.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout, env } = installation;
@@ -33,7 +33,7 @@ beforeAll(async () => {
   await installBusyboxStack(layout);
 });
 afterAll(() => {
-  // With what is mounted below them.
+  // Includes what is mounted below them.
   for (const path of [layout.run, layout.root]) execFileSync('umount', ['-l', path]);
 });
 
@@ -46,7 +46,7 @@ function expectTold({ status, stderr, record }: TaskRun): void {
     return;
   }
   expect(record).toMatchObject({ error: FULL, retryable: true, removed: true, leftovers: [] });
-  // One that has run, while the disk could not take what it wrote, tells its own end.
+  // A task that ran while the disk was full reports its own exit.
   const ran = { status: 7, verdict: 'disk_full', exitCode: 7 };
   const failed = { status: 125, verdict: 'setup_failed', exitCode: null };
   const { verdict, exitCode } = record;
@@ -54,34 +54,37 @@ function expectTold({ status, stderr, record }: TaskRun): void {
 }
 
 const ENOUGH = 3;
-/** One by one at first, where each is another step; then what a volume takes. */
+/** One block at a time at first, because each changes the outcome; then in larger steps, for the volume. */
 const next = (blocks: number) => (blocks < 16 ? blocks + 1 : Math.ceil(blocks * 1.3));
 
-describe.each(['root', 'run'] as const)('the disk of the %s folder is full for', (place) => {
-  it.each([
-    ['a task', []],
-    ['one with code', ['--code', code]],
-    ['one with a payload', ['--payload-file', payload]],
-  ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
-    let told = 0;
-    for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
-      fillDisk(layout[place], blocks);
-      const task = await run(options, COMMAND);
-      const reap = await runCli(['reap'], { env });
-      const left = namesIn(tasksDir(layout));
-      emptyDisk(layout[place]);
-      expect({ ...reap, left }, `${blocks} blocks`).toMatchObject({
-        status: 0,
-        stdout: '',
-        left: [],
-      });
-      if (task.record?.verdict === 'setup_failed' || task.record?.error !== null) {
-        expectTold(task);
-        told += 1;
+describe.each(['root', 'run'] as const)(
+  'when the disk of the %s folder fills up during',
+  (place) => {
+    it.each([
+      ['a task', []],
+      ['a task with code', ['--code', code]],
+      ['a task with a payload', ['--payload-file', payload]],
+    ])('%s', { timeout: scaled(600_000) }, async (_, options) => {
+      let told = 0;
+      for (let [blocks, ended] = [0, 0]; ended < ENOUGH; blocks = next(blocks)) {
+        fillDisk(layout[place], blocks);
+        const task = await run(options, COMMAND);
+        const reap = await runCli(['reap'], { env });
+        const left = namesIn(tasksDir(layout));
+        emptyDisk(layout[place]);
+        expect({ ...reap, left }, `${blocks} blocks`).toMatchObject({
+          status: 0,
+          stdout: '',
+          left: [],
+        });
+        if (task.record?.verdict === 'setup_failed' || task.record?.error !== null) {
+          expectTold(task);
+          told += 1;
+        }
+        ended = task.status === 7 ? ended + 1 : 0;
       }
-      ended = task.status === 7 ? ended + 1 : 0;
-    }
-    expect(told).toBeGreaterThan(0);
-    expect((await verifyStore(layout)).damage).toEqual([]);
-  });
-});
+      expect(told).toBeGreaterThan(0);
+      expect((await verifyStore(layout)).damage).toEqual([]);
+    });
+  },
+);

@@ -1,4 +1,4 @@
-/** Collection while tasks run, stacks are imported, built and flipped, and any of them is killed: nothing that is needed ever goes. */
+/** Garbage collection beside running tasks, imports, builds and flips, any of which may be killed: nothing that is needed is ever removed. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -6,15 +6,16 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import { expect, it } from 'vitest';
 import { buildDir, tasksDir, tmpDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { listMountedLayers } from '../../src/layers/list-layers.ts';
-import { imageFile } from '../../src/stacks/image.ts';
-import { surveyStore } from '../../src/stacks/survey-store.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { imageFile } from '../../src/store/images/image.ts';
+import { listMountedLayers } from '../../src/store/layers/list-layers.ts';
+import { surveyStore } from '../../src/store/survey-store.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
-import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const builder = new URL('../fixtures/build-again.ts', import.meta.url);
@@ -24,18 +25,17 @@ const base = makeBusyboxTar();
 const lab = useStorageLab(() => base);
 const places = () => [lab.layout.root, lab.layout.run, lab.layout.policyFile];
 
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 400 : 60;
-const IMPORTS = isFull ? 200 : 30;
-const KILLS = isFull ? 200 : 20;
-const BUILDS = isFull ? 40 : 3;
-/** In each of them a build is killed as often. */
+const TASKS = isFullRun ? 400 : 60;
+const IMPORTS = isFullRun ? 200 : 30;
+const KILLS = isFullRun ? 200 : 20;
+const BUILDS = isFullRun ? 40 : 3;
+/** Builds that are killed in each step. */
 const BUILD_STEPS = ['build', 'export', 'import', 'smoke'];
-const KILLS_A_STEP = isFull ? 10 : 1;
+const KILLS_A_STEP = isFullRun ? 10 : 1;
 
-const TIMEOUT_MS = isFull ? 3_600_000 : 600_000;
+const TIMEOUT_MS = isFullRun ? 3_600_000 : 600_000;
 
-/** Only what the current revisions need is left, and all of that is sound. */
+/** Expects that only what current revisions need is left, and that all of it is sound. */
 async function expectTidy(): Promise<void> {
   expect(await collectGarbage(lab.installation, { keepRevisions: 0 })).toMatchObject({
     obstacles: [],
@@ -61,13 +61,13 @@ async function expectTidy(): Promise<void> {
 
 const countImages = () => lab.imageFiles().filter((name) => name.endsWith('.json')).length;
 
-/** Whether a collection has come to its first image, or has removed as many layer files. */
+/** Whether a collection has reached its first image, or has removed as many layer files. */
 function hasGone([images, layerFiles]: readonly [number, number], files: number): boolean {
   if (files === 0) return countImages() < images;
   return lab.layerFiles().length <= layerFiles - files;
 }
 
-/** The folder of a stack on `base` that each build finds changed. */
+/** The folder of a stack on `base`, changed for each build. */
 function writeBuiltStack(name: string, onto: string): string {
   const directory = `${lab.layout.root}/../stacks/${name}`;
   mkdirSync(directory, { recursive: true });
@@ -81,7 +81,7 @@ function writeBuiltStack(name: string, onto: string): string {
   return directory;
 }
 
-/** Does `work` while another process collects without a pause. */
+/** Runs `work` while another process collects garbage without pause. */
 async function whileCollecting(work: () => Promise<void>): Promise<void> {
   const collecting = startFixture(collector, places());
   const closed = once(collecting, 'close');
@@ -95,7 +95,9 @@ async function whileCollecting(work: () => Promise<void>): Promise<void> {
   }
 }
 
-it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS }, async () => {
+it('tasks, imports, builds, flips and collections can run at the same time', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const [one, two] = ['one', 'two'];
   for (const name of [one, two]) await lab.add(name, `${name} 0`);
   const tar = `${lab.layout.root}/../base.tar`;
@@ -121,18 +123,20 @@ it('runs, imports, builds, flips and collects at once', { timeout: TIMEOUT_MS },
   await expectTidy();
 });
 
-it('makes a task look again whose image went before its record came', async () => {
+it('a task resolves its stack again if the image was collected before its record was written', async () => {
   const first = await lab.add('one', 'first');
   const run = () => runTask({ stack: 'one', command: ['cat', '/seed'] }, lab.options);
   expect(await run()).toMatchObject({ revision: 1, output: { stdout: 'first' } });
-  // What the name means is known to this process by now: the file is not read again.
+  // This process has cached what the name means: it does not read the file again.
   renameSync(imageFile(lab.layout, first.image), `${imageFile(lab.layout, first.image)}.collected`);
   expect(await run()).toMatchObject({ revision: 1, verdict: 'succeeded', removed: true });
   expect(readdirSync(tasksDir(lab.layout))).toEqual([]);
   await expectTidy();
 });
 
-it('clears away after imports that are killed at any moment', { timeout: TIMEOUT_MS }, async () => {
+it('gc clears away what an import leaves that is killed at any moment', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const tar = `${lab.layout.root}/../base.tar`;
   writeFileSync(tar, await base);
   const [root = '', run = ''] = places();
@@ -150,7 +154,7 @@ it('clears away after imports that are killed at any moment', { timeout: TIMEOUT
   await expectTidy();
 });
 
-it('clears away after builds that are killed in each of their steps', {
+it('gc clears away what a build leaves that is killed in any step', {
   timeout: TIMEOUT_MS,
 }, async () => {
   await lab.add('one', 'one 0');
@@ -159,7 +163,7 @@ it('clears away after builds that are killed in each of their steps', {
   const [root = '', run = ''] = places();
   const built = writeBuiltStack('built', 'one');
   await whileCollecting(async () => {
-    // What is built on goes away meanwhile, too.
+    // The copies of bases are removed meanwhile as well.
     const importing = runFixture(importer, [root, run, 'one', tar, String(IMPORTS)]);
     for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
       const building = startFixture(builder, [...places(), built, '1000']);
@@ -171,9 +175,9 @@ it('clears away after builds that are killed in each of their steps', {
     }
     await importing;
   });
-  // Smoke commands that lost their owner keep their images.
+  // Smoke commands whose owner died keep their images.
   expect(await reapTasks(lab.installation)).toMatchObject({ corrupt: [] });
-  // It waits for the last process of a dead build, as that has its place.
+  // The collection waits for the last process of a dead build, which still holds the build's lock.
   const [, last] = /built (\d+)/.exec(await runFixture(builder, [...places(), built, '1'])) ?? [];
   expect(surveyStore(lab.layout).generation?.stacks).toEqual({
     one: IMPORTS + 1,
@@ -183,14 +187,16 @@ it('clears away after builds that are killed in each of their steps', {
   expect(readdirSync(buildDir(lab.layout)).filter((name) => name !== 'bases')).toEqual([]);
 });
 
-it('is killed at any moment, and finished by the next one', { timeout: TIMEOUT_MS }, async () => {
+it('a gc that is killed at any moment is completed by the next one', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   for (let round = 0; round < KILLS; round += 1) {
     await lab.add('stack', `kept ${round}`);
     for (let seed = 0; seed < 3; seed += 1) await lab.import(`unused ${round} ${seed}`);
     const before = [countImages(), lab.layerFiles().length] as const;
     const collecting = startFixture(collector, places());
     await waitForLine(collecting, 'ready');
-    // From the first image that is out of sight to the last layer file but one.
+    // Between the first hidden image and the last but one layer file.
     while (!hasGone(before, round % 7)) await nextTurn();
     collecting.kill('SIGKILL');
     await once(collecting, 'close');

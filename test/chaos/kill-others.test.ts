@@ -1,4 +1,4 @@
-/** Death of everyone but the shim: the runtime, the task's pid 1, a process with many tasks, and reapers at work side by side. */
+/** Kills everyone but the shim: the runtime, the task's pid 1, a process with many tasks, and concurrent reaps. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -6,19 +6,20 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { taskCgroup } from '../../src/cgroup/cgroup-names.ts';
 import type { TaskId } from '../../src/core/ids.ts';
 import { openStackshim } from '../../src/index.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
-import { taskCgroup } from '../../src/task/records/task-places.ts';
-import { realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli } from '../support/run-cli.ts';
-import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const FOREVER = sh('echo ready; exec sleep 3600');
 
 async function startReady(id: string): Promise<StartedTask> {
@@ -51,10 +52,10 @@ afterEach(async () => {
   expect((await run([], ['true'])).status).toBe(0);
 });
 
-describe('SIGKILL of the runtime in the middle of create', () => {
+describe('SIGKILL of the runtime during create', () => {
   const DELAYS = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30];
 
-  it.each(DELAYS)('after %i ms ends in setup_failed, and nothing is left', async (ms) => {
+  it.each(DELAYS)('after %i ms ends in setup_failed, and leaves nothing', async (ms) => {
     const path = join(folder, `killed-after-${ms}`);
     const killed = `"$REAL" "$@" & sleep ${ms / 1000}; kill -KILL $!; wait $! 2>/dev/null; exit 137`;
     writeFakeRuntime(path, { real: realRunc(layout), beforeCreate: killed });
@@ -70,8 +71,8 @@ describe('SIGKILL of the runtime in the middle of create', () => {
   });
 });
 
-describe('a runtime that dies half-way', () => {
-  it('may leave a process in one hierarchy of cgroups only: it goes all the same', async () => {
+describe('a runtime that dies during create', () => {
+  it('and leaves a process in one cgroup hierarchy only: that process is killed as well', async () => {
     const group = `${taskCgroup(layout, 'half' as TaskId)}`;
     // On a host with cgroup v2 alone there is one hierarchy.
     const place = existsSync('/sys/fs/cgroup/memory') ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup';
@@ -86,7 +87,7 @@ describe('a runtime that dies half-way', () => {
 });
 
 describe('SIGKILL of the task’s pid 1 from outside', () => {
-  it('is a signaled task', async () => {
+  it('ends the task as signaled', async () => {
     const task = await startReady('victim');
     process.kill(await pidOf('victim'), 'SIGKILL');
     const { status, record } = await task.ended;
@@ -94,7 +95,7 @@ describe('SIGKILL of the task’s pid 1 from outside', () => {
     expect(record).toMatchObject({ verdict: 'signaled', signal: 'SIGKILL', removed: true });
   });
 
-  it('after the death of its shim leaves the rest to reap', async () => {
+  it('after the death of the shim leaves the rest to reap', async () => {
     const task = await startReady('orphan');
     const pid = await pidOf('orphan');
     await kill(task);
@@ -104,7 +105,7 @@ describe('SIGKILL of the task’s pid 1 from outside', () => {
 });
 
 describe('reap', () => {
-  it('leaves tasks alone whose shim lives, also one that is stopped', async () => {
+  it('leaves tasks alone while their shim lives, even if the shim is stopped', async () => {
     const running = await startReady('running');
     const stopped = await startReady('stopped');
     stopped.child.kill('SIGSTOP');
@@ -116,7 +117,7 @@ describe('reap', () => {
     }
   });
 
-  it('by several at once removes each task exactly once', async () => {
+  it('removes each task exactly once when several run at the same time', async () => {
     const ids = ['dead-1', 'dead-2', 'dead-3', 'dead-4', 'dead-5', 'dead-6'];
     for (const task of await Promise.all(ids.map(startReady))) await kill(task);
     const alive = await startReady('alive');
@@ -129,7 +130,7 @@ describe('reap', () => {
     expect(await alive.ended).toMatchObject({ status: 143 });
   });
 
-  it('that is killed in the middle is carried on by the next one', async () => {
+  it('continues where a killed reap stopped', async () => {
     const ids = ['half-1', 'half-2', 'half-3', 'half-4'];
     for (const task of await Promise.all(ids.map(startReady))) await kill(task);
     const killed = spawn('timeout', ['-s', 'KILL', '0.03', 'dist/stackshim', 'reap'], {
@@ -145,8 +146,8 @@ describe('reap', () => {
 });
 
 describe('SIGKILL of a process that runs many tasks through the library', () => {
-  /** In the long run more than are removed side by side. */
-  const count = process.env['STACKSHIM_TEST_FULL'] === undefined ? 20 : 300;
+  /** In the full run, more than reap removes at the same time. */
+  const count = isFullRun ? 300 : 20;
 
   async function runMany(): Promise<void> {
     const script = fileURLToPath(new URL('../fixtures/run-many.mjs', import.meta.url));
@@ -160,7 +161,7 @@ describe('SIGKILL of a process that runs many tasks through the library', () => 
     await once(worker, 'close');
   }
 
-  it('leaves all of them to one reap', { timeout: scaled(300_000) }, async () => {
+  it('leaves tasks that one reap removes all together', { timeout: scaled(300_000) }, async () => {
     await runMany();
     const { status, reaped } = await reap();
     expect(status).toBe(0);
@@ -169,7 +170,7 @@ describe('SIGKILL of a process that runs many tasks through the library', () => 
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(`${layout.run}/tasks/`);
   });
 
-  it('each of them has ended before the first is removed', {
+  it('leaves tasks that reap ends before it removes the first one', {
     timeout: scaled(300_000),
   }, async () => {
     await runMany();

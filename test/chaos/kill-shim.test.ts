@@ -1,4 +1,4 @@
-/** The shim is killed at every step of a task; `stackshim reap` then removes all that there was, and everything works on. */
+/** The shim is killed at every step of a task; `stackshim reap` then removes everything, and the installation works on. */
 import {
   copyFileSync,
   existsSync,
@@ -10,19 +10,24 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/layers/find-program.ts';
+import { findProgram } from '../../src/sys/find-program.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { takeFileLock } from '../../src/sys/lock.ts';
-import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { type HeldEvents, holdEvents } from '../support/held-events.ts';
-import { replaceProgram } from '../support/replace-program.ts';
-import { runCli } from '../support/run-cli.ts';
-import { seedRandom } from '../support/seeded-random.ts';
-import { type StartedTask, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { replaceProgram } from '../support/programs/replace-program.ts';
+import {
+  makeGate,
+  realRunc,
+  writeExecutable,
+  writeFakeRuntime,
+} from '../support/runtimes/fake-runtime.ts';
+import { type HeldEvents, holdEvents } from './support/held-events.ts';
+import { seedRandom } from './support/seeded-random.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const MKFS = findProgram('mkfs.erofs', { package: 'erofs-utils' });
 const ONE_AT_ONCE = { tenants: { acme: { maxTasks: 1 } } };
@@ -47,10 +52,10 @@ async function kill(task: StartedTask): Promise<void> {
   expect((await task.ended).signal).toBe('SIGKILL');
 }
 
-/** How `act` ends a task's command that was told of before its owner was killed. */
+/** The exit that `act` causes and that was reported before the owner was killed. */
 const TOLD_EXIT = { exitCode: null, signal: 'SIGKILL', at: expect.any(String) };
 
-/** The task was found and removed by one reap; nothing is left for a second one, and the installation is sound. */
+/** One reap finds and removes the task; a second one finds nothing, and the installation is sound. */
 async function expectReaped(id: string, exit?: typeof TOLD_EXIT): Promise<void> {
   const slot = slotOf(id);
   const reaped = { id, removed: true, leftovers: [], ...(exit === undefined ? {} : { exit }) };
@@ -62,7 +67,7 @@ async function expectReaped(id: string, exit?: typeof TOLD_EXIT): Promise<void> 
 
 async function expectSound(): Promise<void> {
   expect(readdirSync(join(layout.run, 'tasks'))).toEqual([]);
-  // It may have no more than one task at once: the one that was killed counts no more.
+  // The tenant may have one task at a time: the killed one does not count any more.
   const next = await run(['--tenant', 'acme'], sh('exit 7'));
   expect(next).toMatchObject({ status: 7, record: { removed: true } });
   const tenants = join(layout.run, 'tenants');
@@ -76,7 +81,7 @@ function slotOf(id: string): string | undefined {
   return files.find((file) => readFileSync(file, 'utf8').includes(`\n${id}\n${layout.run}\n`));
 }
 
-/** Nobody holds the slot for this task any more; another task may have it by now. */
+/** Expects that no process holds the slot for this task; another task may have it. */
 function expectFree(slot: string, id: string): void {
   if (slotOf(id) !== slot) return;
   const lock = takeFileLock(linuxSystem, slot, { wait: false });
@@ -95,7 +100,7 @@ describe('SIGKILL of the shim at the event', () => {
   let inputs: readonly string[];
   let count = 0;
 
-  // How long the line of each event is, from one run that is left alone.
+  // The length of each event's line, from one undisturbed run.
   beforeEach(async () => {
     if (sizes.size > 0) return;
     const code = join(folder, 'code');
@@ -135,7 +140,7 @@ describe('SIGKILL of the shim at the event', () => {
     count += 1;
     const id = `k${String(count).padStart(2, '0')}`;
     const before = [...sizes.keys()].slice(0, [...sizes.keys()].indexOf(event));
-    // A pid may have more or fewer digits than the one that was measured: no event is shorter than that.
+    // Pids vary in length: no event is shorter than this.
     const slackBytes = 20;
     const room = before.reduce((sum, type) => sum + (sizes.get(type) ?? 0), slackBytes);
     const events: HeldEvents = holdEvents(join(folder, `${id}.events`), room);
@@ -162,7 +167,7 @@ describe('SIGKILL of the shim at the event', () => {
 });
 
 describe('SIGKILL of the shim', () => {
-  it('while code is packed: the packer is no danger to what is removed', async () => {
+  it('while code is packed: the packer cannot write to what reap removes', async () => {
     const gate = makeGate(folder, 'packing');
     const [bin, code] = [join(folder, 'bin'), join(folder, 'packed')];
     for (const path of [bin, code]) mkdirSync(path);
@@ -178,8 +183,8 @@ describe('SIGKILL of the shim', () => {
   });
 
   it.each([
-    ['before the runtime makes the container', 'beforeCreate'],
-    ['after the runtime has made the container', 'afterCreate'],
+    ['before the runtime creates the container', 'beforeCreate'],
+    ['after the runtime has created the container', 'afterCreate'],
   ] as const)('%s', async (_, key) => {
     const gate = makeGate(folder, key);
     const path = join(folder, `runtime-${key}`);
@@ -191,7 +196,7 @@ describe('SIGKILL of the shim', () => {
     await expectReaped(key);
   });
 
-  it('while the task runs, with processes that ignore everything', async () => {
+  it('while the task runs processes that ignore every signal', async () => {
     const stubborn = 'setsid sh -c \'trap "" TERM INT HUP; while :; do sleep 1; done\' &';
     const command = sh(`${stubborn} ${stubborn} echo text > /made; echo ready; exec sleep 3600`);
     const task = start(['--name', 'running', '--network', 'none'], command);
@@ -200,7 +205,7 @@ describe('SIGKILL of the shim', () => {
     await expectReaped('running');
   });
 
-  it('while a task with an asynchronous removal or a kept layer runs', async () => {
+  it('while a task with asynchronous removal or a kept layer runs', async () => {
     for (const options of [['--remove', 'async'], ['--keep'], ['--init'], ['--userns', 'host']]) {
       const task = start(['--name', 'odd', ...options], sh('echo ready; exec sleep 3600'));
       await task.printed('ready');

@@ -1,21 +1,21 @@
-/** The owner is killed before each call that it makes of the kernel for a task, from the first to the last: one reap leaves nothing. */
+/** The owner is killed before each system call that it makes for a task, from the first to the last: one reap leaves nothing. */
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStackshim, type TaskInput } from '../../src/index.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
-import { runFixture, startFixture } from '../support/bun-fixture.ts';
-import { snapshotHost } from '../support/host-snapshot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
-import { seedRandom } from '../support/seeded-random.ts';
-import { scaled } from '../support/time-scale.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { runFixture, startFixture } from '../support/programs/bun-fixture.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { seedRandom } from './support/seeded-random.ts';
 
 const { layout, options } = useInstallation();
 const roots = [layout.root, layout.run];
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-/** Calls that are tried in the everyday run, of more than a hundred. */
+/** The number of calls, of more than a hundred, that the everyday run tries. */
 const SHARE = 12;
 
 const program = new URL('../fixtures/die-at-call.ts', import.meta.url);
@@ -33,10 +33,10 @@ type Task = Pick<TaskInput, 'tenant' | 'code' | 'payload' | 'disk' | 'remove'>;
 const TASKS: readonly (readonly [string, Task])[] = [
   ['a plain task', {}],
   [
-    'one of a tenant, with code, payload and disk space that no other has use for',
+    'a tenant’s task with code, payload and an unusual disk limit',
     { tenant: 'acme', code: join(folder, 'code'), payload: 'text', disk: '64m' },
   ],
-  ['one whose removal comes after its result', { remove: 'async' }],
+  ['a task with asynchronous removal', { remove: 'async' }],
 ];
 
 const argumentsFor = (task: Task, call: number) => {
@@ -48,7 +48,7 @@ const argumentsFor = (task: Task, call: number) => {
   ];
 };
 
-/** False: the task had ended before it came to that call. How often it looks for its end is not the same each time. */
+/** False if the task ended before that call: how often its exit is polled varies. */
 async function dieAt(task: Task, call: number): Promise<boolean> {
   const child = startFixture(program, argumentsFor(task, call));
   const [code, signal] = await once(child, 'exit');
@@ -66,11 +66,11 @@ async function reap(): Promise<number> {
 describe('SIGKILL before each call of', () => {
   it.each(TASKS)('%s', { timeout: scaled(1_800_000) }, async (_name, task) => {
     const random = seedRandom('killed-at-calls');
-    // The first task of a stack since boot makes some calls more.
+    // The first task of a stack after boot makes a few more calls.
     await runFixture(program, argumentsFor(task, -1));
     const calls = Number(await runFixture(program, argumentsFor(task, -1)));
     const all = Array.from({ length: calls }, (_, call) => call);
-    const chosen = isFull ? all : all.filter(() => random.next() < SHARE / calls);
+    const chosen = isFullRun ? all : all.filter(() => random.next() < SHARE / calls);
     let died = 0;
     let found = 0;
     for (const call of chosen) {
@@ -79,7 +79,7 @@ describe('SIGKILL before each call of', () => {
       found += await reap();
       expect(await reap()).toBe(0);
       expectNoLeaks(before, snapshotHost(roots), { roots });
-      // A tenant who may have one task at once can have it.
+      // A tenant with one place for tasks can use it again.
       await runFixture(program, argumentsFor(task, -1));
     }
     console.log(`${calls} calls, killed at ${died}, reaped ${found}`);

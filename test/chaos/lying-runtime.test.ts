@@ -1,4 +1,4 @@
-/** Runtimes that hang, lie or talk nonsense: a task ends all the same, its result is true, and no process of others is touched. */
+/** Runtimes that hang, lie or print nonsense: the task still ends, its result is true, and no other process is touched. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -7,15 +7,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
-import { realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc, writeExecutable, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 
-/** A process that has nothing to do with any of this. */
+/** A process that is not involved. */
 let foreign: ProcessIdentity;
 let sleeper: ChildProcess;
 const written: string[] = [];
@@ -40,7 +40,7 @@ function identify(pid: number): ProcessIdentity {
   return readProcess(pid) ?? expect.fail(`no process ${pid}`);
 }
 
-/** Allows the runtime that `write` writes, and returns its path. */
+/** Allows the runtime that `write` writes in the policy, and returns its path. */
 function runtime(name: string, write: (path: string) => void): string {
   const path = join(folder, name);
   write(path);
@@ -49,7 +49,7 @@ function runtime(name: string, write: (path: string) => void): string {
   return path;
 }
 
-/** runc, but for what happens around `create`. */
+/** A runc that behaves differently around `create`. */
 const aroundCreate = (name: string, code: { before?: string; after?: string }) =>
   runtime(name, (path) =>
     writeFakeRuntime(path, {
@@ -59,7 +59,7 @@ const aroundCreate = (name: string, code: { before?: string; after?: string }) =
     }),
   );
 
-/** A runtime of another name, which is asked to start and delete containers: `start` and `delete` are what it does then. */
+/** A runtime with another name, which is called to start and delete containers; `start` and `delete` are shell code for these calls. */
 const another = (name: string, { start: starts = '', delete: deletes = '' }) =>
   runtime(name, (path) =>
     writeExecutable(
@@ -75,14 +75,14 @@ exec ${realRunc(layout)} "$@"
     ),
   );
 
-/** `--pid-file PATH` among the arguments of create. */
+/** Finds `--pid-file PATH` in the arguments of create. */
 const PID_FILE = 'for last; do [ "$before" = --pid-file ] && pidfile=$last; before=$last; done';
 
 const run = (path: string, command = ['true'], ...options: readonly string[]) =>
   start(['--runtime', path, ...options], command).ended;
 
-describe('a runtime that says it has made a container', () => {
-  it('and has not, nor written a pid file', async () => {
+describe('a runtime that reports a created container', () => {
+  it('but has created none and written no pid file', async () => {
     const { status, record } = await run(aroundCreate('nothing', { before: 'exit 0' }));
     expect(status).toBe(125);
     expect(record).toMatchObject({
@@ -98,10 +98,10 @@ describe('a runtime that says it has made a container', () => {
     ['1', '1'],
     ['-1', '-1'],
     ['nonsense', 'nonsense'],
-    ['a number that is no pid', '99999999999999'],
-    ['a pid that nobody has', '4194303'],
+    ['a number that is not a pid', '99999999999999'],
+    ['a pid that is not in use', '4194303'],
     ['nothing', ''],
-  ])('whose pid is %s', async (name, pid) => {
+  ])('with a pid file that holds %s', async (name, pid) => {
     const path = aroundCreate(`pid-${name}`.replaceAll(' ', '-'), {
       after: `${PID_FILE}; printf %s '${pid}' > "$pidfile"`,
     });
@@ -113,7 +113,7 @@ describe('a runtime that says it has made a container', () => {
     });
   });
 
-  it('whose pid is that of a process of the host', async () => {
+  it('with the pid of a process of the host', async () => {
     const path = aroundCreate('foreign', {
       after: `${PID_FILE}; echo ${foreign.pid} > "$pidfile"`,
     });
@@ -126,13 +126,13 @@ describe('a runtime that says it has made a container', () => {
     expect(isAlive(foreign)).toBe(true);
   });
 
-  it('whose pid is that of the shim itself', async () => {
+  it('with the pid of the shim itself', async () => {
     const path = aroundCreate('shim', { after: `${PID_FILE}; echo $PPID > "$pidfile"` });
     const { record } = await run(path);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
   });
 
-  it('whose pid is that of another task', async () => {
+  it('with the pid of another task', async () => {
     const other = start(['--name', 'other'], ['sh', '-c', 'echo ready; exec sleep 1000']);
     await other.printed('ready');
     const init = identify(await pidOf('other'));
@@ -146,7 +146,7 @@ describe('a runtime that says it has made a container', () => {
     expect((await other.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
   });
 
-  it('and has started it at once', async () => {
+  it('and has already started it', async () => {
     const path = aroundCreate('started', {
       after: `before=; for arg; do [ "$before" = --root ] && root=$arg; before=$arg; done; "$REAL" --root "$root" start "$before"`,
     });
@@ -155,19 +155,19 @@ describe('a runtime that says it has made a container', () => {
     expect(record?.error?.code).toBe('ERR_STACKSHIM_RUNTIME_FAILED');
   });
 
-  it('and exits with a failure all the same', async () => {
+  it('but exits with a failure', async () => {
     const { record } = await run(aroundCreate('failing', { after: 'exit 1' }));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
   });
 
-  it('and is ended by a signal', async () => {
+  it('but is ended by a signal', async () => {
     const { record } = await run(aroundCreate('crashing', { after: 'kill -SEGV $$' }));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
   });
 });
 
-describe('a runtime that talks nonsense', () => {
-  it('into its log, a great deal of it', async () => {
+describe('a runtime that prints nonsense', () => {
+  it('into its log, in large amounts', async () => {
     const log =
       'before=; for arg; do [ "$before" = --log ] && log=$arg; before=$arg; done; yes "{\\"level\\":" | head -c 20000000 > "$log"';
     const { record } = await run(aroundCreate('log', { before: `${log}; exit 1` }));
@@ -181,9 +181,9 @@ describe('a runtime that talks nonsense', () => {
 
   it.each([
     ['nonsense', 'echo nonsense'],
-    ['a great deal of nonsense', 'yes nonsense | head -c 1000000'],
+    ['a lot of nonsense', 'yes nonsense | head -c 1000000'],
     ['nothing', ':'],
-    ['the name of a runtime alone', 'echo "runc version "'],
+    ['only the name of a runtime', 'echo "runc version "'],
   ])('as its version: %s', async (name, says) => {
     const path = runtime(`version-${name}`.replaceAll(' ', '-'), (file) =>
       writeExecutable(file, `#!/bin/sh\n${says}\n`),
@@ -193,7 +193,7 @@ describe('a runtime that talks nonsense', () => {
     expect(stderr).toContain('[ERR_STACKSHIM_RUNTIME_NOT_FOUND]');
   });
 
-  it('and leaves a process that holds the streams of the task', async () => {
+  it('and leaves a process that keeps the task’s streams open', async () => {
     const pidFile = join(folder, 'stray.pid');
     const path = aroundCreate('stray', { before: `setsid sleep 1000 & echo $! > ${pidFile}` });
     const { record } = await run(path, ['sh', '-c', 'echo out; exit 3']);
@@ -205,8 +205,8 @@ describe('a runtime that talks nonsense', () => {
 
 describe('a runtime that hangs', () => {
   it.each([
-    ['before it makes the container', { before: 'sleep 1000' }],
-    ['when it has made the container', { after: 'sleep 1000' }],
+    ['before it creates the container', { before: 'sleep 1000' }],
+    ['after it has created the container', { after: 'sleep 1000' }],
   ])('%s is ended when the task is cancelled', async (name, code) => {
     const path = aroundCreate(`hangs ${name}`.replaceAll(' ', '-'), code);
     const id = `hang-${Object.keys(code)[0]}`;
@@ -218,9 +218,9 @@ describe('a runtime that hangs', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: null });
   });
 
-  // Side by side: each of them has a minute.
-  it('is given up in the end, whatever it was to do', { timeout: 240_000 }, async () => {
-    // Each is written, and the policy with it, before a task that reads that is started.
+  // The cases run at the same time: each takes a minute.
+  it('is ended after a time limit, whatever it was called for', { timeout: 240_000 }, async () => {
+    // Each runtime and its policy are written before a task that uses them starts.
     const hanging = [
       aroundCreate('hang-1', { before: 'sleep 1000' }),
       aroundCreate('hang-2', { after: 'sleep 1000' }),
@@ -254,15 +254,15 @@ async function expectGivenUp(task: StartedTask): Promise<void> {
   });
 }
 
-describe('a runtime of another kind that says it has', () => {
-  it('started the container, and has not', async () => {
+describe('another runtime than runc that reports', () => {
+  it('a started container, but has not started it', async () => {
     const path = another('not-started', { start: 'exit 0' });
     const { status, record } = await run(path, ['true'], '--timeout', '500ms');
     expect(status).toBe(124);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
   });
 
-  it('deleted the container, and has not', async () => {
+  it('a deleted container, but has not deleted it', async () => {
     const path = another('not-deleted', { delete: 'exit 0' });
     const { status, record } = await run(path, ['true'], '--name', 'undeleted');
     expect(status).toBe(0);

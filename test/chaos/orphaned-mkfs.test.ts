@@ -1,4 +1,4 @@
-/** A process that packs code and is killed takes `mkfs.erofs` with it: on a tar that ends early that one would write for ever. */
+/** When a process that packs code is killed, its `mkfs.erofs` ends too: on a truncated tar it would write forever. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,15 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { findProcesses } from '../../src/sys/processes.ts';
-import { useInstallation } from '../support/installation.ts';
-import { STACKSHIM } from '../support/run-cli.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 let code: string;
 beforeEach(() => {
   code = mkdtempSync(join(tmpdir(), 'stackshim-code-'));
   mkdirSync(join(code, 'data'));
-  // Enough that packing it takes longer than finding the process does.
+  // Enough files that packing takes longer than finding the process.
   for (let index = 0; index < 40; index += 1) {
     writeFileSync(join(code, 'data', String(index)), Buffer.alloc(8 * 1024 * 1024, index));
   }

@@ -1,6 +1,6 @@
 /**
- * Power cuts: what was stored and said to be is whole afterwards, wherever the disk stopped; and nothing of a task survives the
- * start of the machine, whatever the run folder still holds.
+ * Power cuts: what was reported as stored is complete afterwards, wherever the disk stopped, and no task survives a reboot, whatever
+ * the run folder still contains.
  * Requires: root, loop devices, ext4, unshare.
  */
 import type { ChildProcess } from 'node:child_process';
@@ -19,28 +19,28 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { taskCgroup } from '../../src/cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { bootId } from '../../src/sys/processes.ts';
 import { syncDirectory } from '../../src/sys/write-file.ts';
-import { taskCgroup } from '../../src/task/records/task-places.ts';
-import { runFixture, startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { type CutDisk, makeCutDisk } from '../support/cut-disk.ts';
-import { runCli } from '../support/run-cli.ts';
-import { seedRandom } from '../support/seeded-random.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { type CutDisk, makeCutDisk } from './support/cut-disk.ts';
+import { seedRandom } from './support/seeded-random.ts';
 
 const importer = new URL('../fixtures/add-stacks.ts', import.meta.url);
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const checker = new URL('../fixtures/check-store.ts', import.meta.url);
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const CUTS = isFull ? 200 : 25;
+const CUTS = isFullRun ? 200 : 25;
 
-describe('the disk', () => {
+describe('the disk of these tests', () => {
   let disk: CutDisk;
 
   beforeAll(() => {
@@ -48,7 +48,7 @@ describe('the disk', () => {
   });
   afterAll(() => disk.dispose());
 
-  it('forgets in these tests what was not synced', async () => {
+  it('loses what was not synced', async () => {
     const [lost, kept] = ['lost', 'kept'].map((name) => join(disk.folder, name)) as [
       string,
       string,
@@ -66,7 +66,7 @@ describe('the disk', () => {
     expect([keptText, lostText]).toEqual(['text', '']);
   });
 
-  it('holds every stack that was said to be stored, and nothing half', {
+  it('holds every stack that was reported as stored, and no incomplete one', {
     timeout: 1_200_000,
   }, async () => {
     const random = seedRandom('power-cut');
@@ -84,7 +84,7 @@ describe('the disk', () => {
     try {
       for (let cut = 0; cut < CUTS; cut += 1) {
         await delay(random.next() * 300);
-        // What was said until here was said before the cut.
+        // Everything read until here was printed before the cut.
         const said = Object.fromEntries(added);
         const found = await disk.cut([...writers, collecting], async (folder) =>
           JSON.parse(await runFixture(checker, [join(folder, 'lib')])),
@@ -101,7 +101,7 @@ describe('the disk', () => {
   });
 });
 
-/** Imports images and keeps in `added` the newest revision that it has told of. */
+/** Imports images and keeps the newest revision that was reported in `added`. */
 function follow(name: string, added: Map<string, number>, args: readonly string[]): ChildProcess {
   const importing = startFixture(importer, args);
   if (importing.stdout === null) throw new Error('no stdout');
@@ -117,19 +117,19 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
-describe('the machine is started anew', () => {
+describe('after a reboot', () => {
   const { installation, run, start, folder } = useTaskRunner();
   const { layout, env } = installation;
   const slots = join(folder, 'slots');
   const bootIdFile = join(folder, 'boot-id');
 
-  /** In a mount namespace where the machine has another boot id, and slots of its own, as they were left. */
+  /** Runs in a mount namespace with another boot id, and with slots as they were left. */
   const afterBoot = [
     ...['unshare', '--mount', '--propagation', 'private', 'sh', '-ec'],
     `mount --bind ${bootIdFile} /proc/sys/kernel/random/boot_id; mount --bind ${slots} ${layout.slots}; exec "$0" "$@"`,
   ];
 
-  /** Two tasks run and one is kept when the power goes. */
+  /** Cuts the power while two tasks run and one is kept. */
   async function cutPower(options: { readonly losesRunFolder: boolean }): Promise<void> {
     const tasks = ['one', 'two'].map((id) =>
       start(['--name', id], ['sh', '-c', 'echo text > /made; echo ready; exec sleep 1000']),
@@ -154,7 +154,7 @@ describe('the machine is started anew', () => {
     await waitUntil(async () => (await cgroups.remove(path)).length === 0);
   }
 
-  /** A file that is mounted below /proc keeps the kernel from giving a user namespace a proc of its own. */
+  /** With a file mounted below /proc, the kernel refuses a new proc to a user namespace. */
   const runAfterBoot = (id: string) =>
     runCli(['run', '--name', id, '--userns', 'host', 'busybox', 'sh', '-c', 'exit 3'], {
       env,
@@ -166,33 +166,36 @@ describe('the machine is started anew', () => {
   it.each([
     { losesRunFolder: true, reaped: [] },
     { losesRunFolder: false, reaped: ['kept', 'one', 'two'] },
-  ])('and the run folder is lost: $losesRunFolder', async ({ losesRunFolder, reaped }) => {
-    mkdirSync(slots, { recursive: true });
-    await cutPower({ losesRunFolder });
-    expect(scratch()).toEqual(expect.arrayContaining(['kept', 'one', 'two']));
-    const refused = await runCli(['run', '--name', 'one', 'busybox', 'true'], {
-      env,
-      through: afterBoot,
-    });
-    expect(refused.status).toBe(125);
-    expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
-    // Another one has the slot that a task of the last boot is named in.
-    expect((await runAfterBoot('three')).status).toBe(3);
-    expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
-    const report = await runCli(['reap', '--json'], { env, through: afterBoot });
-    expect(report).toMatchObject({ status: 0, stderr: '' });
-    const exit = { exitCode: 0, signal: null, at: expect.any(String) };
-    expect(JSON.parse(report.stdout)).toEqual({
-      reaped: reaped.map((id) => ({
-        ...{ id, removed: true, leftovers: [] },
-        ...(id === 'kept' ? { exit } : {}),
-      })),
-      corrupt: [],
-    });
-    expect(scratch()).toEqual([]);
-    expect(await runAfterBoot('one')).toMatchObject({ status: 3, stderr: '' });
-    expect(await runCli(['verify'], { env, through: afterBoot })).toMatchObject({ status: 0 });
-    expect(existsSync(join(layout.run, 'tasks', 'one'))).toBe(false);
-    rmSync(slots, { recursive: true });
-  });
+  ])(
+    'tasks are reaped and new tasks run; the run folder is lost: $losesRunFolder',
+    async ({ losesRunFolder, reaped }) => {
+      mkdirSync(slots, { recursive: true });
+      await cutPower({ losesRunFolder });
+      expect(scratch()).toEqual(expect.arrayContaining(['kept', 'one', 'two']));
+      const refused = await runCli(['run', '--name', 'one', 'busybox', 'true'], {
+        env,
+        through: afterBoot,
+      });
+      expect(refused.status).toBe(125);
+      expect(refused.stderr).toContain('[ERR_STACKSHIM_TASK_CONFLICT]');
+      // The slot that names a task of the last boot is given to another task.
+      expect((await runAfterBoot('three')).status).toBe(3);
+      expect(readFileSync(join(slots, '0'), 'utf8')).toBe('');
+      const report = await runCli(['reap', '--json'], { env, through: afterBoot });
+      expect(report).toMatchObject({ status: 0, stderr: '' });
+      const exit = { exitCode: 0, signal: null, at: expect.any(String) };
+      expect(JSON.parse(report.stdout)).toEqual({
+        reaped: reaped.map((id) => ({
+          ...{ id, removed: true, leftovers: [] },
+          ...(id === 'kept' ? { exit } : {}),
+        })),
+        corrupt: [],
+      });
+      expect(scratch()).toEqual([]);
+      expect(await runAfterBoot('one')).toMatchObject({ status: 3, stderr: '' });
+      expect(await runCli(['verify'], { env, through: afterBoot })).toMatchObject({ status: 0 });
+      expect(existsSync(join(layout.run, 'tasks', 'one'))).toBe(false);
+      rmSync(slots, { recursive: true });
+    },
+  );
 });

@@ -1,32 +1,32 @@
 /**
- * Hundreds of tasks, several at a time, whose shim, runtime or own first process is killed at any moment. After each batch one reap
- * leaves a clean host, what is stored verifies, and every result that was written is true.
+ * Hundreds of tasks, several at a time, whose shim, runtime or first process is killed at a random moment. After each batch one reap
+ * leaves a clean host, the store is sound, and every written result is true.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { taskCgroup } from '../../src/cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { isTaskId, parseTaskId, type TaskId } from '../../src/core/ids.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
 import { nsPidOf } from '../../src/sys/handled-process.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
-import { taskCgroup } from '../../src/task/records/task-places.ts';
-import { snapshotHost } from '../support/host-snapshot.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
-import { reapersEnded } from '../support/reapers-ended.ts';
-import { runCli } from '../support/run-cli.ts';
-import { type Random, seedRandom } from '../support/seeded-random.ts';
-import { type StartedTask, type TaskRun, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { type StartedTask, type TaskRun, useTaskRunner } from '../support/cli/task-runner.ts';
+import { snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { type Random, seedRandom } from './support/seeded-random.ts';
 
 const { installation, start } = useTaskRunner();
 const { layout, env } = installation;
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 5_000 : 500;
+const TASKS = isFullRun ? 5_000 : 500;
 const BATCH = 20;
 const AT_ONCE = 4;
-/** How long the last task took that was left alone: kills are spread over that. */
+/** Duration of the last undisturbed task: kills are spread over that time. */
 let wholeMs = 150;
 
 const VICTIMS = ['shim', 'shim', 'shim', 'runtime', 'init', 'nobody'] as const;
@@ -35,9 +35,9 @@ type Victim = (typeof VICTIMS)[number];
 interface Plan {
   readonly id: TaskId;
   readonly victim: Victim;
-  /** When it is killed, as a share of what a task takes. */
+  /** When the victim is killed, as a share of a task's duration. */
   readonly after: number;
-  /** What the task ends with. */
+  /** The exit code of the task's command. */
   readonly code: number;
   readonly options: readonly string[];
 }
@@ -73,7 +73,7 @@ async function live(planned: Plan): Promise<void> {
   if (victim === 'nobody') wholeMs = performance.now() - startedAt;
 }
 
-/** False when there was nobody to kill at that moment. */
+/** False if there was no victim at that moment. */
 function kill(victim: Victim, task: StartedTask, id: TaskId): boolean {
   if (victim === 'shim') return task.child.kill('SIGKILL');
   if (victim === 'nobody') return false;
@@ -106,7 +106,7 @@ function killIfThere(pid: number): void {
   }
 }
 
-/** A result that was written is that of the task, whole; one that is missing is that of a shim which was killed. */
+/** A result that was written is complete and belongs to the task; only a killed shim writes none. */
 function expectTrue({ id, victim, code }: Plan, isKilled: boolean, ended: TaskRun): void {
   const { record, stdout, signal } = ended;
   if (record === undefined) {
@@ -143,24 +143,24 @@ async function runBatch(plans: readonly Plan[]): Promise<void> {
 
 const taskNames = () => readdirSync(join(layout.run, 'tasks'));
 
-/** Not a folder that is being made or removed, either. */
+/** No folders in preparation or removal are left either. */
 function isKept(name: string): boolean {
   if (!isTaskId(name)) return false;
   try {
     return readRecord(layout, name)?.kept === true;
   } catch {
-    // Its record goes before its folder.
+    // The record is removed before the folder.
     return false;
   }
 }
 
-/** What `--keep` keeps goes by `kill`; all else by itself or by one reap. */
+/** Kept tasks are removed by `kill`, all others by themselves or by one reap. */
 async function restore(): Promise<number> {
   const { status, stdout, stderr } = await runCli(['reap', '--json'], { env });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const { reaped, corrupt } = JSON.parse(stdout);
   expect(corrupt).toEqual([]);
-  // The process that an asynchronous removal was left to may be at it.
+  // The process of an asynchronous removal may still be at work.
   await waitUntil(() => taskNames().every(isKept));
   await reapersEnded();
   const left = taskNames();
@@ -168,7 +168,9 @@ async function restore(): Promise<number> {
   return reaped.length;
 }
 
-it(`of ${TASKS} tasks`, { timeout: 7_200_000 }, async () => {
+it(`${TASKS} tasks, killed at random moments, leave nothing after a reap`, {
+  timeout: 7_200_000,
+}, async () => {
   const random = seedRandom('random-kills');
   let reaped = 0;
   await live({ ...plan(random, TASKS), victim: 'nobody', options: [] });

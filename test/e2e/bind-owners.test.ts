@@ -1,4 +1,4 @@
-/** Whom files belong to that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
+/** The owner of files that tasks write into binds: one user of the host, whatever slot a task has. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -12,15 +12,15 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID, FIRST_SLOT_ID } from '../../src/core/host-ids.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const runtimes = [
   ...runtimesUnderTest(folder),
   { name: 'runsc', kind: 'runsc', path: 'runsc' } as const,
 ];
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const source = join(folder, 'source');
 const OWNER = 4321;
 const ownerOf = (name: string) => {
@@ -40,7 +40,7 @@ describe.each(runtimes)('with $name', ({ path }) => {
     ['-u', 'user'],
     ['-u', '4242:4343'],
     ['--read-only', '--init'],
-  ])('what a task writes belongs to the owner of the source: %s %s', async (...options) => {
+  ])('files that a task writes belong to the owner of the source: %s %s', async (...options) => {
     chownSync(source, OWNER, OWNER + 1);
     writeFileSync(join(source, 'in'), 'in\n', { mode: 0o600 });
     chownSync(join(source, 'in'), OWNER, OWNER + 1);
@@ -55,22 +55,22 @@ describe.each(runtimes)('with $name', ({ path }) => {
   });
 });
 
-describe('a source of root’s', () => {
+describe('a source that belongs to root', () => {
   beforeEach(() => chmodSync(source, 0o777));
   const bind = ['-v', `${source}:/data`];
 
-  it('has files of an id that is nobody’s', async () => {
+  it('gets files of an unused id', async () => {
     expect(await run(bind, sh('echo x > /data/out'))).toMatchObject({ status: 0, stderr: '' });
     expect(ownerOf('out')).toEqual([DEFAULT_BIND_OWNER_ID, DEFAULT_BIND_OWNER_ID]);
   });
 
-  it('has files of the policy’s owner where that names one', async () => {
+  it('gets files of the owner that the policy names', async () => {
     setPolicy({ binds: { owner: 65_000 } });
     expect(await run(bind, sh('echo x > /data/out'))).toMatchObject({ status: 0, stderr: '' });
     expect(ownerOf('out')).toEqual([65_000, 65_000]);
   });
 
-  it('has no files that only one slot can write', async () => {
+  it('gets files that every slot can write', async () => {
     const first = start(bind, sh('umask 077; echo one > /data/out; echo ready; exec sleep 3600'));
     await first.printed('ready');
     const second = await run(bind, sh('echo two >> /data/out; cat /data/out'));
@@ -79,7 +79,7 @@ describe('a source of root’s', () => {
     expect((await first.ended).record).toMatchObject(CLEAN);
   });
 
-  it('does not give away what others have in it, nor what is root’s', async () => {
+  it('does not give the task access to files of root or of other users in it', async () => {
     for (const [name, id] of [
       ['root', 0],
       ['other', 1234],
@@ -95,7 +95,7 @@ describe('a source of root’s', () => {
       expect(readFileSync(join(source, name), 'utf8')).toBe('kept\n');
   });
 
-  it('takes nothing of other users than the command’s', async () => {
+  it('accepts files of no other user than the command’s', async () => {
     const script =
       "echo x > /data/out; chown 5:5 /data/out; su -s /bin/sh user -c 'touch /data/of-user'; ls /data";
     const { stdout } = await run(bind, sh(script));
@@ -103,7 +103,7 @@ describe('a source of root’s', () => {
     expect(ownerOf('out')).toEqual([DEFAULT_BIND_OWNER_ID, DEFAULT_BIND_OWNER_ID]);
   });
 
-  it('has files of root with --userns host', async () => {
+  it('gets files of root with --userns host', async () => {
     expect(await run([...bind, '--userns', 'host'], sh('echo x > /data/out'))).toMatchObject({
       status: 0,
     });
@@ -111,7 +111,7 @@ describe('a source of root’s', () => {
   });
 });
 
-it('each bind of a task has the owner of its own source', async () => {
+it('each bind of a task gets the owner of its own source', async () => {
   for (const [name, id] of [
     ['a', OWNER],
     ['b', OWNER + 5],
@@ -126,7 +126,7 @@ it('each bind of a task has the owner of its own source', async () => {
   expect(ownerOf('b/out')).toEqual([OWNER + 5, OWNER + 5]);
 });
 
-it('a file can be a source as well', async () => {
+it('a file can be the source of a bind', async () => {
   const file = join(source, 'file');
   writeFileSync(file, 'one\n', { mode: 0o600 });
   chownSync(file, OWNER, OWNER);
@@ -140,7 +140,7 @@ describe('a source that cannot be mapped', () => {
     error: { code: 'ERR_STACKSHIM_SPEC_INVALID', details: { field: 'mounts' } },
   };
 
-  it('is refused for its filesystem, and can be had read-only', async () => {
+  it('because of its filesystem is refused writable, and accepted read-only', async () => {
     for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(source, name));
     const options = ['lower', 'upper', 'work']
       .map((name) => `${name}dir=${source}/${name}`)
@@ -151,7 +151,7 @@ describe('a source that cannot be mapped', () => {
       const { record } = await run(['-v', `${merged}:/data`], ['true']);
       expect(record).toMatchObject({ ...CLEAN, ...refused, retryable: false });
       expect(record?.error?.hint).toContain(':ro');
-      // With what is mounted below it, too.
+      // Including what is mounted below it.
       expect((await run(['-v', `${source}:/data`], ['true'])).record).toMatchObject({
         ...CLEAN,
         ...refused,
@@ -162,7 +162,7 @@ describe('a source that cannot be mapped', () => {
     }
   });
 
-  it('is refused where its owner is an id of tasks', async () => {
+  it('because its owner is an id of tasks is refused', async () => {
     chownSync(source, FIRST_SLOT_ID + 7, 0);
     const { record } = await run(['-v', `${source}:/data`], ['true']);
     expect(record).toMatchObject({ ...CLEAN, ...refused });

@@ -1,14 +1,14 @@
-/** The script for bash, in a bash: what a press of the key makes of a line. */
+/** Completion in a real bash. */
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, run } = useTaskRunner();
 const { env } = installation;
 
-/** The words that bash would offer; `line` as it is parted by bash. */
+/** The words that bash would offer; bash divides `line` into words. */
 function complete(...line: readonly string[]): readonly string[] {
   const script = [
     'source <(stackshim completion) || exit',
@@ -33,7 +33,7 @@ it('offers commands, options, stacks and tasks', async () => {
   expect(await runCli(['kill', 'kept-1'], { env })).toMatchObject({ status: 0 });
 });
 
-it('offers nothing where the name of a file stands, so that bash does', () => {
+it('offers nothing for file names, so that bash completes them', () => {
   expect(complete('run', '--env-file', '')).toEqual([]);
   expect(complete('stack', 'build', '')).toEqual([]);
 });

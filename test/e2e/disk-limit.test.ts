@@ -1,15 +1,15 @@
-/** `--disk`: what a task may write, held by a scratch volume; and by nothing but samples where the policy says so. */
+/** `--disk`: what a task may write, enforced by a scratch volume, or by samples only if the policy says so. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeDiskCases, expectNamesRemoved } from '../support/disk-cases.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { describeDiskCases, expectNamesRemoved } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, start, installation, setPolicy } = runner;
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const scratch = `${layout.root}/scratch`;
 const idle = () => readdirSync(scratch).filter((name) => name.startsWith('.idle-'));
@@ -20,7 +20,7 @@ const mountsBelow = (folder: string) =>
     .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point.startsWith(folder));
 
-/** Also where a project quota would do it. */
+/** Used even where a project quota would be possible. */
 const VOLUME = { disk: { mechanism: 'volume' } };
 
 describe('a scratch volume', () => {
@@ -29,7 +29,7 @@ describe('a scratch volume', () => {
 
   describeDiskCases(runner);
 
-  it('is used again by the next task, which finds nothing of the last one', async () => {
+  it('is reused by the next task, which finds no files of the last one', async () => {
     await run([], sh('echo secret > /mine; mkdir -p /a/b; echo secret > /a/b/c'));
     const before = inodesOfIdle();
     expect(before.length).toBeGreaterThan(0);
@@ -37,12 +37,12 @@ describe('a scratch volume', () => {
     const { stdout } = await run([], sh(script));
     const [found, usage = ''] = stdout.trim().split('\n');
     expect(found).toBe('0');
-    // Half a megabyte at most: what the overlay itself keeps.
+    // Half a megabyte at most, for the overlay itself.
     expect(Number(usage.trim().split(/\s+/)[2])).toBeLessThan(512);
     expect(before.some((inode) => inodesOfIdle().includes(inode))).toBe(true);
   });
 
-  it('that was written full goes, and so does one of an unusual size', async () => {
+  it('is not reused when it was full or has an unusual size', async () => {
     const before = inodesOfIdle();
     await run(['--disk', '64m'], ['true']);
     await run([], sh('dd if=/dev/zero of=/x bs=1M count=100 2>/dev/null'));
@@ -61,7 +61,7 @@ describe('a scratch volume', () => {
     expect((await task.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
   });
 
-  it('of a kept task is mounted for who wants to look, until the task is removed', async () => {
+  it('of a kept task stays mounted for inspection until the task is removed', async () => {
     await run(['--name', 'kept', '--keep', '--disk', '32m'], sh('echo here > /made'));
     const made = `${layout.root}/scratch/kept/rootfs/upper/made`;
     expect(readFileSync(made, 'utf8')).toBe('here\n');
@@ -70,12 +70,12 @@ describe('a scratch volume', () => {
     expect(loopsOfTasks()).toEqual([]);
   });
 
-  it('is bounded for root of the host, too', async () => {
+  it('limits root of the host as well', async () => {
     const { record } = await run(['--userns', 'host', '--disk', '8m'], sh('cat /dev/zero > /x'));
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full', exitCode: 1 });
   });
 
-  it('that waits is freed by gc', async () => {
+  it('that no task uses is freed by gc', async () => {
     await run([], ['true']);
     expect(idle().length).toBeGreaterThan(0);
     const { stdout } = await runCli(['gc', '--json'], { env });
@@ -85,7 +85,7 @@ describe('a scratch volume', () => {
   });
 });
 
-describe('a limit that cannot be', () => {
+describe('a limit that is impossible', () => {
   it.each([
     ['1k', 'ERR_STACKSHIM_SPEC_INVALID'],
     ['9t', 'ERR_STACKSHIM_SPEC_INVALID'],
@@ -96,7 +96,7 @@ describe('a limit that cannot be', () => {
     expect(stderr).toContain(code);
   });
 
-  it('above the policy is denied, and the policy has the default', async () => {
+  it('above the policy’s maximum is denied; without a limit the policy’s default holds', async () => {
     setPolicy({ defaults: { disk: '2m' }, maxima: { disk: '4m' } });
     try {
       expect((await run(['--disk', '5m'], ['true'])).stderr).toContain('SPEC_DENIED');
@@ -110,7 +110,7 @@ describe('a limit that cannot be', () => {
 });
 
 describe('a host without', () => {
-  /** In a mount namespace of its own, where something else stands in place of a file. */
+  /** Runs in its own mount namespace, where a file is replaced. */
   const without = (path: string) => [
     'unshare',
     '-m',
@@ -147,8 +147,8 @@ describe('a host without', () => {
   });
 });
 
-describe('sampling alone', () => {
-  it('ends a task that is seen above its limit', async () => {
+describe('sampling without another mechanism', () => {
+  it('ends a task that it finds above its limit', async () => {
     setPolicy({ disk: { mechanism: 'sampling' } });
     try {
       const script = 'dd if=/dev/zero of=/x bs=1M count=20 2>/dev/null; echo on; sleep 600';
@@ -163,7 +163,7 @@ describe('sampling alone', () => {
     }
   });
 
-  it('counts and removes names that are no text, and nothing that they could be taken for', async () => {
+  it('counts and removes files whose names are not valid UTF-8, and no others', async () => {
     setPolicy({ disk: { mechanism: 'sampling' } });
     try {
       await expectNamesRemoved(runner);
@@ -173,7 +173,7 @@ describe('sampling alone', () => {
   });
 });
 
-/** By which names the loop devices of this installation have their files, but for those of volumes that wait. */
+/** The names of the files behind this installation's loop devices, without idle volumes. */
 function loopsOfTasks(): readonly string[] {
   const list = execFileSync('losetup', ['-l', '-n', '-O', 'BACK-FILE'], { encoding: 'utf8' });
   const waiting = inodesOfIdle().map((inode) => `${scratch}/.loop-${inode}`);

@@ -1,19 +1,19 @@
 /**
- * `--disk` held by a project quota of the scratch folder's filesystem. Requires: root, a kernel that has quotas of ext4
- * (CONFIG_QFMT_V2), as Debian's has; so it belongs to the virtual machine's lane, and fails where it is promised and cannot be.
+ * `--disk` enforced by a project quota of the scratch folder's filesystem. Requires: root, a kernel with ext4 quotas
+ * (CONFIG_QFMT_V2), like Debian's; so the file runs only in the virtual machine, and fails there if quotas are missing.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { describeDiskCases } from '../support/disk-cases.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { describeDiskCases } from './support/disk-cases.ts';
 
 const runner = useTaskRunner();
 const { run, installation, folder } = runner;
 const scratch = `${installation.layout.root}/scratch`;
 
-// The installation's end unmounts whatever is below its folders.
+// The disposal of the installation unmounts everything below its folders.
 beforeAll(() => {
   const image = `${folder}/quota.ext4`;
   execFileSync('truncate', ['-s', '8G', image]);
@@ -23,14 +23,14 @@ beforeAll(() => {
 });
 
 describe('a project quota', () => {
-  it('is what doctor finds', async () => {
+  it('is found by doctor', async () => {
     const { stdout } = await runCli(['doctor'], { env: installation.env });
     expect(stdout).toMatch(/ok +disk limit +a project quota/);
   });
 
   describeDiskCases(runner);
 
-  it('leaves no volume behind, and its project to the next task of the slot', async () => {
+  it('leaves no volume, and its project id to the next task of the slot', async () => {
     for (const size of ['8m', '16m']) {
       const { record } = await run(['--disk', size], ['sh', '-c', 'echo x > /x']);
       expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
@@ -38,14 +38,14 @@ describe('a project quota', () => {
     expect(readdirSync(scratch)).toEqual(['lost+found']);
   });
 
-  it('does not count what a kept task has left for the next one', async () => {
+  it('does not count what a kept task left in the same slot', async () => {
     const fill = ['sh', '-c', 'dd if=/dev/zero of=/x bs=1M count=6 2>/dev/null'];
     expect((await run(['--name', 'kept', '--keep', '--disk', '8m'], fill)).status).toBe(0);
     expect((await run(['--disk', '8m'], fill)).status).toBe(0);
     expect((await runCli(['kill', 'kept'], { env: installation.env })).status).toBe(0);
   });
 
-  it('is not for root of the host, which could leave it: a volume is', async () => {
+  it('is not used for root of the host, which could leave the project: it gets a volume', async () => {
     const command = ['sh', '-c', 'cat /dev/zero > /x'];
     const { record } = await run(['--userns', 'host', '--disk', '8m'], command);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'disk_full' });

@@ -1,13 +1,13 @@
 /** `stackshim doctor` on this host, and as a user who cannot run tasks. */
 import { expect, it } from 'vitest';
-import type { Diagnosis } from '../../src/task/diagnose-host.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
+import type { Diagnosis } from '../../src/doctor/diagnose-host.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { env } = useInstallation();
 const asNobody = { through: ['unshare', '--user', '--'] };
 
-it('finds that tasks can run here, and says what it looked at', async () => {
+it('reports that tasks can run, and lists what it checked', async () => {
   const { status, stdout, stderr } = await runCli(['doctor'], { env });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(/^STATUS {3}CHECK +FINDING\nok +root +running as root\n/);
@@ -15,7 +15,7 @@ it('finds that tasks can run here, and says what it looked at', async () => {
   expect(stdout.endsWith('\ntasks can run on this host\n')).toBe(true);
 });
 
-it('tells the same as JSON', async () => {
+it('reports the same as JSON', async () => {
   const { status, stdout } = await runCli(['doctor', '--json'], { env });
   const diagnosis: Diagnosis = JSON.parse(stdout);
   expect(status).toBe(0);
@@ -32,7 +32,7 @@ it('tells the same as JSON', async () => {
   expect(unhinted).toEqual([]);
 });
 
-it('fails, and names what is missing, where no task can run', async () => {
+it('fails and names what is missing if no task can run', async () => {
   const { status, stdout } = await runCli(['doctor'], { env, ...asNobody });
   expect(status).toBe(1);
   expect(stdout).toMatch(/^fail +root +not running as root$/m);

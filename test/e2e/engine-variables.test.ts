@@ -1,8 +1,8 @@
-/** No variable of the caller's environment, and no file of the caller's directory, makes the executable run other code than its own. */
+/** No environment variable of the caller, and no file in the working directory, makes the executable run other code. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { env } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-engine-');
@@ -12,7 +12,7 @@ const overrides = `${folder}/overrides`;
 
 beforeEach(() => {
   writeFileSync(program, `require('node:fs').writeFileSync(${JSON.stringify(mark)}, '')\n`);
-  // Not what the engine expects there: if it reads the file, it says so and ends.
+  // Not valid for the engine: if it reads the file, it reports an error and exits.
   writeFileSync(overrides, 'override\n');
   return () => rmSync(mark, { force: true });
 });
@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const version = (more: Readonly<Record<string, string>>, cwd = '/') =>
   runCli(['--version'], { env: { ...env, ...more }, cwd });
 
-describe('a variable', () => {
+describe('an environment variable of the JavaScript engine', () => {
   it.each([
     ['BUN_BE_BUN', '1'],
     ['BUN_OPTIONS', `--preload ${program}`],
@@ -31,7 +31,7 @@ describe('a variable', () => {
     ['BUN_JSC_functionOverrides', overrides],
     ['BUN_CONFIG_PRELOAD', program],
     ['NODE_OPTIONS', `--require ${program}`],
-  ])('%s does not steer the executable', async (name, value) => {
+  ])('%s does not change what the executable does', async (name, value) => {
     expect(await version({ [name]: value })).toMatchObject({
       status: 0,
       stdout: '0.1.0\n',
@@ -50,7 +50,7 @@ describe('a variable', () => {
     }
   });
 
-  it('reaches a task by its own name all the same', async () => {
+  it('still reaches a task under its own name', async () => {
     const names = ['BUN_OPTIONS', 'NODE_ENV', 'JSC_x', 'OTHER'];
     const values = Object.fromEntries(names.map((name) => [name, `value of ${name}`]));
     const options = names.flatMap((name) => ['-e', name]);
@@ -61,7 +61,7 @@ describe('a variable', () => {
   });
 });
 
-it('files of the directory in which it is called do not steer it', async () => {
+it('files in the working directory do not change what the executable does', async () => {
   const cwd = `${folder}/called-here`;
   mkdirSync(cwd);
   for (const name of ['bunfig.toml', '.bunfig.toml']) {

@@ -1,11 +1,11 @@
-/** Stacks carried from one installation to another by the executable: archives, a registry, signed files and pipes, kept tasks. */
+/** Stacks carried between installations with the executable: archives, a registry, signed files and pipes, kept tasks. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { STORED } from '../support/exchange-lab.ts';
-import { useInstallation } from '../support/installation.ts';
-import { startRegistry } from '../support/loopback-registry.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { startRegistry } from '../support/images/loopback-registry.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { STORED } from '../support/stacks/exchange-lab.ts';
 
 const sender = useInstallation([STORED]);
 const receiver = useInstallation([STORED, /^file \S+\/lib\/trusted-keys\//]);
@@ -17,7 +17,7 @@ const receive = (...args: string[]) => runCli(args, { env: receiver.env });
 const DIGEST = /sha256:[0-9a-f]{64}/;
 
 describe('an archive', () => {
-  it('goes from one installation to another', async () => {
+  it('carries a stack from one installation to another', async () => {
     const exported = await send('stack', 'export', 'busybox', `${folder}/busybox.tar`);
     expect(exported).toMatchObject({ status: 0 });
     expect(exported.stdout).toMatch(/^localhost\/busybox:rev-1 sha256:[0-9a-f]{64}\n$/);
@@ -40,7 +40,7 @@ describe('an archive', () => {
     expect(run).toMatchObject({ status: 0, stdout: 'hello\n' });
   });
 
-  it('is imported for a caller that ignores the ends of its children', async () => {
+  it('can be imported by a caller that ignores SIGCHLD', async () => {
     const file = `${folder}/ignored.tar`;
     expect(await send('stack', 'export', 'busybox', file)).toMatchObject({ status: 0 });
     const imported = await runCli(['stack', 'import', 'ignored', `oci-archive:${file}`], {
@@ -50,7 +50,7 @@ describe('an archive', () => {
     expect(imported).toMatchObject({ status: 0, stdout: expect.stringMatching(/^ignored@rev:1 /) });
   });
 
-  it('leaves the stack alone when its smoke command fails, and shows what it said', async () => {
+  it('does not replace the stack when its smoke command fails, and shows the command’s output', async () => {
     const reference = `docker-archive:${folder}/busybox.tar`;
     const script = 'echo out of order >&2; exit 7';
     const imported = await receive('stack', 'import', 'carried', reference, '--smoke', script);
@@ -92,7 +92,7 @@ describe('an archive', () => {
     [['save', '/dev/shm/x', 'busybox'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['load', '/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [['load'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
-  ])('is not asked for in vain: %j', async (args, status, code) => {
+  ])('is refused with a hint: %j', async (args, status, code) => {
     const result = await send(...args);
     expect(result).toMatchObject({ status, stdout: '' });
     expect(result.stderr).toContain(`[${code}]`);
@@ -103,6 +103,28 @@ describe('an archive', () => {
     const result = await runCli(['stack', 'import', 'a', 'oci:x'], { env: sender.env, through });
     expect(result).toMatchObject({ status: 1 });
     expect(result.stderr).toContain('ERR_STACKSHIM_NOT_ROOT');
+  });
+});
+
+describe("an image that came from docker's archive", () => {
+  it('is found by the digest of its content, by two processes at once', async () => {
+    const archive = `${folder}/content.tar`;
+    const exported = await send('stack', 'export', 'busybox', archive);
+    const content = DIGEST.exec(exported.stdout)?.[0] ?? '';
+    const imported = await receive('stack', 'import', 'docker', `docker-archive:${archive}`);
+    expect(imported).toMatchObject({ status: 0 });
+    expect(imported.stdout).not.toContain(content);
+    const before = JSON.parse((await receive('stack', 'show', 'docker', '--json')).stdout);
+    expect(before).toMatchObject({ content: null });
+    const run = () => receive('run', `docker@${content}`, '--', 'echo', 'hello');
+    for (const result of await Promise.all([run(), run()])) {
+      expect(result).toMatchObject({ status: 0, stdout: 'hello\n', stderr: '' });
+    }
+    const after = JSON.parse((await receive('stack', 'show', 'docker', '--json')).stdout);
+    expect(after).toMatchObject({ content });
+    const unknown = await receive('run', `docker@sha256:${'0'.repeat(64)}`, '--', 'true');
+    expect(unknown).toMatchObject({ status: 125 });
+    expect(unknown.stderr).toContain('find stack docker: no revision has the image sha256:0000');
   });
 });
 
@@ -134,7 +156,7 @@ describe('a registry', () => {
 });
 
 describe('save and load', () => {
-  it('carry stacks by file once the key is trusted, then only what is new', async () => {
+  it('carry stacks by file once the key is trusted, and then only what changed', async () => {
     execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', `${folder}/key.pem`]);
     const key = ['--key', `${folder}/key.pem`];
     const saved = await send('save', `${folder}/saved`, 'busybox', ...key);
@@ -185,7 +207,7 @@ describe('save and load', () => {
 });
 
 describe('commit', () => {
-  it('makes a stack of what a kept task wrote', async () => {
+  it('makes a stack from what a kept task wrote', async () => {
     const script = 'echo done > /result';
     await send('run', '--keep', '--name', 'worker', 'busybox', '--', 'sh', '-c', script);
     const committed = await send('stack', 'commit', 'worker', 'worked');

@@ -1,19 +1,19 @@
-/** No descriptor of a device of the host reaches a runtime or a task, with every runtime and kind of stream. Requires: root. */
+/** No descriptor of a host device reaches a runtime or a task, with every runtime and kind of stream. Requires: root. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeExecutable } from '../support/fake-runtime.ts';
-import { ownDevices } from '../support/own-devices.ts';
-import { STACKSHIM } from '../support/run-cli.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { ownDevices } from '../support/host/own-devices.ts';
+import { writeExecutable } from '../support/runtimes/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { run, folder, setPolicy, installation } = useTaskRunner();
 const { env } = installation;
 const log = join(folder, 'descriptors');
 
-/** Tells of each descriptor that it is called with, then does what the real one does. */
+/** Writes the runtime that lists each descriptor it gets, then runs the real one. */
 function writeTellingRuntime(name: string, real: string): string {
   const path = join(folder, `telling-${name}`);
   const look = `stat -L -c '%F %d:%i' /proc/self/fd/$fd >> ${log} 2>> ${log}.missing`;
@@ -22,7 +22,7 @@ function writeTellingRuntime(name: string, real: string): string {
   return path;
 }
 
-/** Where the kernel has the device nodes that programs are given. */
+/** The device nodes of the host that programs get. */
 function hostDevices(): ReadonlySet<string> {
   const nodes = readdirSync('/dev')
     .map((name) => statSync(`/dev/${name}`, { throwIfNoEntry: false }))
@@ -51,8 +51,8 @@ describe.each(runtimesUnderTest(folder))('$name', ({ name, path }) => {
     ['without input', [], ['true'], 0],
     ['with input', ['-i'], ['true'], 0],
     ['with a terminal', ['-t'], ['true'], 0],
-    ['with a command that is missing', [], ['/nowhere'], 127],
-  ] as const)('is handed none %s', async (_, options, command, expected) => {
+    ['with a missing command', [], ['/nowhere'], 127],
+  ] as const)('gives the task no device of the host %s', async (_, options, command, expected) => {
     const { status } = await run(['--runtime', telling, ...options], command);
     expect(status).toBe(expected);
     const devices = hostDevices();
@@ -60,19 +60,19 @@ describe.each(runtimesUnderTest(folder))('$name', ({ name, path }) => {
     expect(handedOver().filter((node) => devices.has(node))).toEqual([]);
   });
 
-  it('gives a task an input that has ended and is no terminal', async () => {
+  it('gives a task without input an empty one that is not a terminal', async () => {
     const script = 'cat; cat /dev/stdin; [ -t 0 ] || stat -L -c "%F %t:%T" /dev/stdin';
     const { stdout, status } = await run(['--runtime', telling], ['sh', '-c', script]);
     expect({ stdout, status }).toEqual({ stdout: 'character special file 1:3\n', status: 0 });
   });
 });
 
-describe('crun, in a mount namespace with devices of its own', () => {
+describe('crun in a mount namespace with devices of its own', () => {
   it.each([
     ['without input', ''],
     ['with input', '-i'],
     ['with a terminal', '-t'],
-  ])('changes the owner of none, %s, nor where it fails', (_, option) => {
+  ])('changes the owner of no device, %s, even when it fails', (_, option) => {
     setPolicy({ allow: { runtimes: ['runc', '/usr/bin/crun'] } });
     const call = `${STACKSHIM} run --runtime /usr/bin/crun ${option} busybox`;
     const script = [

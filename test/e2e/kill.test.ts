@@ -1,11 +1,11 @@
-/** `stackshim kill`: every kind of task ends and is removed, whoever answers for it. */
+/** `stackshim kill`: tasks of every kind are ended and removed, whoever owns them. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;
@@ -15,7 +15,7 @@ const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
 const scratchOf = (id: string) => taskScratchDir(layout, parseTaskId(id));
 
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
-/** Ends in its own way when it is asked to. */
+/** Ends by itself when it gets TERM. */
 const POLITE = [
   'sh',
   '-c',
@@ -30,7 +30,7 @@ async function started(id: string, command: readonly string[], options: readonly
 }
 
 describe('a task whose owner lives', () => {
-  it('may end in its own way; its owner reports it as cancelled', async () => {
+  it('may end by itself; its owner reports it as cancelled', async () => {
     const task = await started('polite', POLITE);
     const { status, stdout, stderr } = await kill('--stop-timeout', '1h', 'polite');
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'polite\n', stderr: '' });
@@ -40,7 +40,7 @@ describe('a task whose owner lives', () => {
     expect(ended.record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 3 });
   });
 
-  it('is killed at once when TERM would be in vain', async () => {
+  it('is killed at once if TERM cannot end it', { tags: ['gvisor/pid-1'] }, async () => {
     const task = await started('deaf', WAITING);
     expect(await kill('--stop-timeout', '1h', 'deaf')).toMatchObject({ status: 0 });
     expect((await task.ended).record).toMatchObject({
@@ -60,7 +60,7 @@ describe('a task whose owner lives', () => {
     });
   });
 
-  it('is removed all the same when it was to be kept', async () => {
+  it('is removed even if it was to be kept', async () => {
     const task = await started('kept-at-end', WAITING, ['--keep']);
     expect(await kill('kept-at-end')).toMatchObject({ status: 0, stdout: 'kept-at-end\n' });
     expect((await task.ended).record?.verdict).toBe('cancelled');
@@ -70,7 +70,7 @@ describe('a task whose owner lives', () => {
     ]);
   });
 
-  it('is removed when its owner dies before it has done so', async () => {
+  it('is removed when its owner dies before removing it', async () => {
     const task = await started('bereft', STUBBORN);
     const killing = startCli(['kill', '--stop-timeout', '1h', 'bereft'], { env });
     await task.printed('no');
@@ -80,19 +80,19 @@ describe('a task whose owner lives', () => {
     expect(existsSync(folderOf('bereft'))).toBe(false);
   });
 
-  it('is ended once by any number of callers', async () => {
+  it('is ended once, however many callers ask', async () => {
     const task = await started('popular', POLITE);
     const results = await Promise.all([kill('popular'), kill('popular'), kill('popular')]);
     const statuses = results.map(({ status }) => status);
     expect(statuses).toContain(0);
-    // Who came late found no such task.
+    // Late callers found no such task.
     expect(statuses.every((status) => status === 0 || status === 3)).toBe(true);
     expect((await task.ended).stdout).toBe('ready\nbye\n');
   });
 });
 
 describe('a task without an owner', () => {
-  it('is ended with all its processes when its owner was killed', async () => {
+  it('is ended with all its processes after its owner was killed', async () => {
     const task = await started('orphan', [
       'sh',
       '-c',
@@ -107,7 +107,7 @@ describe('a task without an owner', () => {
     ]);
   });
 
-  it('is removed with its writable layer when it was kept', async () => {
+  it('is removed with its writable layer if it was kept', async () => {
     await run(['--name', 'kept', '--keep'], ['sh', '-c', 'echo data > /file']);
     await waitUntil(() => existsSync(scratchOf('kept')));
     expect(await kill('kept')).toMatchObject({ status: 0, stdout: 'kept\n' });
@@ -115,9 +115,9 @@ describe('a task without an owner', () => {
   });
 
   it.each([
-    ['is no JSON', '{"version":1,'],
+    ['is not JSON', '{"version":1,'],
     ['lacks everything', '{}'],
-    ['is of another version', '{"version":99}'],
+    ['has another version', '{"version":99}'],
   ])('is removed even if its record %s', async (_, text) => {
     const task = await started('corrupt', WAITING);
     task.child.kill('SIGKILL');
@@ -138,7 +138,7 @@ describe('a task without an owner', () => {
 });
 
 describe('several ids', () => {
-  it('ends every task there is, and exits with the status of the first that failed', async () => {
+  it('end every task given, and exit with the status of the first failure', async () => {
     const one = await started('one', WAITING);
     const two = await started('two', WAITING);
     const { status, stdout, stderr } = await kill('one', 'missing', 'two', 'one');
@@ -150,7 +150,7 @@ describe('several ids', () => {
     await Promise.all([one.ended, two.ended]);
   });
 
-  it('touches no task when one of them is no id', async () => {
+  it('end no task if one of them is not a valid id', async () => {
     const task = await started('sound', WAITING);
     expect(await kill('sound', 'not/an/id')).toMatchObject({ status: 2, stdout: '' });
     const { stdout } = await runCli(['ps', '--json'], { env });

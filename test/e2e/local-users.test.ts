@@ -1,5 +1,5 @@
 /**
- * What another local user of the host reaches while a task is set up, runs and is kept, and what it can do by being there first.
+ * What another local user of the host can reach while a task is set up, runs and is kept, and what the user can do in advance.
  * Requires: root, setpriv, unshare.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,27 +7,27 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, isReservedId } from '../../src/core/host-ids.ts';
-import { writeFakeRuntime } from '../support/fake-runtime.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { AS_STRANGER } from '../support/stranger.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { AS_STRANGER } from '../support/programs/stranger.ts';
+import { writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
 const runtimes = runtimesUnderTest(folder);
 const DEVICE = '/dev/loop-control';
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const STRANGER = AS_STRANGER.join(' ');
 
-/** What is below a task's folder while it is set up. */
+/** Folders below a task's folder during set-up. */
 const PLACES = [
   ...['.', 'record.json', 'bundle', 'bundle/config.json', 'log.json', 'pid', 'tty'],
   ...['rootfs', 'rootfs/bin/busybox', 'code', 'code/program', 'binds', 'binds/0', 'devices/0'],
 ];
 
-/** A runtime that, when everything of a task is mounted, has a stranger try each place. */
+/** A runtime that lets a stranger try each path when everything of a task is mounted. */
 function watchedRuntime(name: string, { id, real }: { id: string; real: string }): string {
   const path = join(folder, name);
   const dir = `${layout.run}/tasks/${id}`;
@@ -54,7 +54,7 @@ beforeEach(() => {
 
 describe.each(runtimes)('with $name', ({ name, path: real }) => {
   it.each(['auto', 'host'])(
-    'nobody reaches a task with --userns %s that is set up',
+    'no other user can reach a task with --userns %s while it is set up',
     async (userns) => {
       const id = `watched-${userns}-${runtimes.findIndex((one) => one.name === name)}`;
       const runtime = watchedRuntime(id, { id, real });
@@ -80,7 +80,7 @@ describe.each(runtimes)('with $name', ({ name, path: real }) => {
     },
   );
 
-  it('what is mounted for a task gives no rights', async () => {
+  it('the mounts of a task give other users no rights', async () => {
     const id = `mounted-${runtimes.findIndex((one) => one.name === name)}`;
     const runtime = watchedRuntime(id, { id, real });
     const given = ['--code', code, '-v', `${shared}:/shared`, '--device', DEVICE];
@@ -96,7 +96,7 @@ describe.each(runtimes)('with $name', ({ name, path: real }) => {
 });
 
 describe('the folders of a task', () => {
-  it('are root’s while it runs and when it is kept', async () => {
+  it('belong to root while the task runs and while it is kept', async () => {
     const task = start(['--name', 'kept', '--keep'], sh('echo ready; read -r _; exit 0'));
     await task.printed('ready');
     const places = [join(layout.run, 'tasks/kept'), join(layout.root, 'scratch/kept')];
@@ -106,12 +106,12 @@ describe('the folders of a task', () => {
     expect((await runCli(['kill', 'kept'], { env })).status).toBe(0);
   });
 
-  it('are beside layers that nobody else reaches', async () => {
+  it('lie beside layers that other users cannot reach', async () => {
     expect((await run([], ['true'])).status).toBe(0);
     expect(modeOf(join(layout.run, 'layers'))).toBe('700');
   });
 
-  it('have no mount point any more while the task runs', async () => {
+  it('hold no mount point on the host while the task runs', async () => {
     const task = start(['--name', 'bare', '--code', code], sh('echo ready; exec sleep 3600'));
     await task.printed('ready');
     const left = execFileSync('ls', [join(layout.run, 'tasks/bare')], { encoding: 'utf8' });
@@ -132,7 +132,7 @@ describe('a setuid program of the image', () => {
   it.each([
     ['nothing', [], true],
     ['what it says where new privileges are asked for', ['no-new-privileges=false'], false],
-  ])('gives %s', async (_, options, isWithout) => {
+  ])('gives its caller %s', async (_, options, isWithout) => {
     const security = options.flatMap((option) => ['--security-opt', option]);
     const { stdout } = await run(security, sh(script));
     expect(stdout).toContain('nodev');
@@ -141,7 +141,7 @@ describe('a setuid program of the image', () => {
 });
 
 describe('the locks of slots', () => {
-  it('are not kept from tasks by whoever was in /run/lock first', () => {
+  it('work even if another user was in /run/lock first', () => {
     const argv = [STACKSHIM, 'run', 'busybox', 'echo', 'has run'].join(' ');
     const script = `mount -t tmpfs -o mode=1777 tmpfs /run/lock
       ${STRANGER} mkdir -m 700 /run/lock/stackshim || exit 9
@@ -154,7 +154,7 @@ describe('the locks of slots', () => {
     expect(stdout).toBe('has run\n');
   });
 
-  it('lie in a folder of root’s, which no other user can make first', async () => {
+  it('lie in a folder of root that no other user can create first', async () => {
     expect((await run([], ['true'])).status).toBe(0);
     const { uid, mode } = statSync(layout.slots);
     expect([uid, (mode & 0o777).toString(8)]).toEqual([0, '700']);

@@ -1,9 +1,9 @@
-/** The executable in a working directory that has no path: removed, unmounted, or longer than the kernel tells. Requires: root. */
+/** The executable in a working directory without a path: removed, unmounted, or longer than the kernel reports. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder } = useTaskRunner();
 const { env } = installation;
@@ -28,7 +28,7 @@ const places: readonly (readonly [string, readonly string[]])[] = [
   ['too long', tooLong],
 ];
 
-// By a program that goes down step by step: the paths are too long.
+// rm(1) descends step by step: the paths are too long for one call.
 afterEach(() => void execFileSync('rm', ['-rf', lost]));
 
 describe.each(places)('%s', (_, through) => {
@@ -42,7 +42,7 @@ describe.each(places)('%s', (_, through) => {
     });
   });
 
-  it('a task runs, with code and a payload that absolute paths name', async () => {
+  it('a task runs with code and a payload given by absolute path', async () => {
     const code = `${folder}/code`;
     mkdirSync(code, { recursive: true });
     writeFileSync(`${code}/file`, 'of code');
@@ -75,7 +75,7 @@ describe.each(places)('%s', (_, through) => {
 });
 
 it.each(['here', 'here (deleted)'])(
-  'another directory called %s, as the kernel calls the removed one, is not taken for it',
+  'another directory called %s, the kernel’s name for the removed one, is not mistaken for it',
   async (name) => {
     const through = [
       ...removed,
@@ -88,18 +88,15 @@ it.each(['here', 'here (deleted)'])(
   },
 );
 
-describe('a file that is only read', () => {
+describe('a file that is only read, given by a relative path', () => {
   const read = (through: readonly string[]) =>
     run(['--env-file', 'p'], ['sh', '-c', 'echo $A'], { through });
 
-  it.each(places.slice(1))(
-    'is found where the directory is still there: %s',
-    async (_, through) => {
-      expect(await read(through)).toMatchObject({ status: 0, stdout: 'there\n' });
-    },
-  );
+  it.each(places.slice(1))('is found if the directory still exists: %s', async (_, through) => {
+    expect(await read(through)).toMatchObject({ status: 0, stdout: 'there\n' });
+  });
 
-  it('is not found where it is not', async () => {
+  it('is not found if the directory is gone', async () => {
     const { status, stderr } = await read(removed);
     expect(status).toBe(125);
     expect(stderr).toMatch(
@@ -107,7 +104,7 @@ describe('a file that is only read', () => {
     );
   });
 
-  it('is never one of /proc, where the executable was meanwhile', async () => {
+  it('is never taken from /proc, where the executable’s working directory is meanwhile', async () => {
     for (const path of ['0', '1', '2']) {
       const { status, stderr } = await run(['--env-file', path], ['true'], { through: removed });
       expect(status).toBe(125);
@@ -116,7 +113,7 @@ describe('a file that is only read', () => {
   });
 });
 
-it('closed standard streams stay closed, whatever is opened then', async () => {
+it('standard streams that were closed stay closed, whatever is opened afterwards', async () => {
   const result = `${folder}/closed.json`;
   const through = [...removed, 'sh', '-c', 'exec "$@" <&- >&-', 'sh'];
   const args = ['run', '--result', result, 'busybox', 'sh', '-c', 'exit 7'];
@@ -124,7 +121,7 @@ it('closed standard streams stay closed, whatever is opened then', async () => {
   expect({ status, stdout, stderr }).toEqual({
     status: 7,
     stdout: '',
-    // Of the shell.
+    // The shell opens these.
     stderr: expect.stringMatching(/^(sh: .*getcwd\(\) failed.*\n)?$/),
   });
 });

@@ -1,13 +1,13 @@
-/** Output that is lost is noticed, and a task whose output nobody reads any more is stopped. Requires: root. */
+/** Lost output is noticed, and a task whose output has no reader is stopped. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder } = useTaskRunner();
 const { env } = installation;
 
-/** `/dev/full` takes nothing: every write finds no space. */
+/** Every write to `/dev/full` fails for lack of space. */
 const shell = (script: string) => ['sh', '-c', script, 'sh'];
 const toFull = shell('exec "$@" > /dev/full');
 const cli = (through: readonly string[], ...args: string[]) =>
@@ -27,14 +27,14 @@ describe('a full disk behind standard output', () => {
     [['completion']],
     [['--help']],
     [['--version']],
-  ])('%j fails with one line', async (args) => {
+  ])('makes %j fail with one line', async (args) => {
     const { status, stderr } = await cli(toFull, ...args);
     expect(status).toBe(1);
     expect(stderr).toMatch(LOST);
   });
 
   it.each([[['--', 'echo', 'hi']], [['--json', '--', 'echo', 'hi']], [['--help', '--']]])(
-    'run %j is a failure of stackshim',
+    'makes run %j fail with the status of stackshim’s own failures',
     async (args) => {
       const [options, command] = [
         args.slice(0, args.indexOf('--')),
@@ -46,7 +46,7 @@ describe('a full disk behind standard output', () => {
     },
   );
 
-  it('does not disturb the task, and hides no failure of its own', async () => {
+  it('does not disturb the task, and does not hide the task’s own failure', async () => {
     const script = 'for i in 1 2 3; do echo $i; sleep 0.05; done; exit 7';
     const { status, stderr, record } = await run([], ['sh', '-c', script], { through: toFull });
     expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 7 });
@@ -54,7 +54,7 @@ describe('a full disk behind standard output', () => {
     expect(stderr).toMatch(LOST);
   });
 
-  it('events that are lost are told in one line', async () => {
+  it('is reported in one line when events are lost', async () => {
     const { status, stderr } = await run(['--events', '/dev/full'], ['true']);
     expect(status).toBe(125);
     expect(stderr).toMatch(
@@ -62,18 +62,18 @@ describe('a full disk behind standard output', () => {
     );
   });
 
-  it('behind standard error changes no status', async () => {
+  it('behind standard error does not change the status', async () => {
     const through = shell('exec "$@" 2> /dev/full');
     expect((await cli(through, 'run', 'nothing-called-so', 'true')).status).toBe(125);
     expect((await cli(through, 'stack', 'show', 'nothing-called-so')).status).toBe(3);
   });
 });
 
-describe('a reader of standard output that has gone', () => {
+describe('a reader of standard output that has closed its end', () => {
   const piped = (reader: string) => shell(`{ "$@"; echo "status $?" >&2; } | ${reader}`);
 
   it('ends the task at once, as SIGPIPE ends a program', async () => {
-    // Deaf to TERM, and with an hour to end: it is killed. Without that the test would not end.
+    // Ignores TERM and has an hour to end: only KILL ends the test.
     const script = 'trap "" TERM PIPE; while :; do echo line; sleep 0.01; done';
     const { stdout, stderr, record } = await run(['--stop-timeout', '1h'], ['sh', '-c', script], {
       through: piped('head -n 1'),
@@ -82,7 +82,7 @@ describe('a reader of standard output that has gone', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', signal: 'SIGKILL' });
   });
 
-  it('changes nothing for a task that writes nothing more', async () => {
+  it('does not affect a task that writes nothing more', async () => {
     const script = 'echo line; exit 3';
     const { stderr, record } = await run([], ['sh', '-c', script], { through: piped('head -n 1') });
     expect(stderr).toBe('status 3\n');
@@ -92,7 +92,7 @@ describe('a reader of standard output that has gone', () => {
   it.each([
     ['stack export', ['stack', 'export', 'busybox', '-']],
     ['save', ['save', '-', 'busybox', '--key', `${folder}/key.pem`]],
-  ])('ends %s, whose file is not whole, as SIGPIPE ends a program', async (_, args) => {
+  ])('ends %s with an incomplete file, as SIGPIPE ends a program', async (_, args) => {
     execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', `${folder}/key.pem`]);
     const { stdout, stderr } = await cli(piped('head -c 1 | wc -c'), ...args);
     expect(stdout).toBe('1\n');
@@ -100,7 +100,7 @@ describe('a reader of standard output that has gone', () => {
     expect(stderr).not.toMatch(/stackshim:|EPIPE/);
   });
 
-  it('is no failure of a command that lists', async () => {
+  it('does not make a command that lists fail', async () => {
     const { stderr } = await cli(piped('true'), 'stack', 'show', 'busybox', '--json');
     expect(stderr).toBe('status 0\n');
   });

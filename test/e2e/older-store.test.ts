@@ -1,39 +1,21 @@
 /**
- * A store that an earlier version wrote: used as it is, migrated, used by that version again. Requires x86-64, which its programs are for.
- * test/fixtures/stores/version-0.1.tar.gz is the root folder of stackshim 0.1 from before images were named by their content: `base`, `tool` (two
- * revisions, rolled back to the first) and `docker` were imported, the last from docker's archive; `loaded` was imported, saved, removed and
+ * A store that an earlier version wrote: used unchanged, migrated, and used by that version again. Requires x86-64, for the programs in it.
+ * test/fixtures/stores/version-0.1.tar.gz is the root folder of stackshim 0.1, before images were named by their content: `base`, `tool` (two
+ * revisions, rolled back to the first) and `docker` were imported, `docker` from a docker archive; `loaded` was imported, saved, removed and
  * loaded; `gone` was removed. Each image's `/bin/true` is a program of 160 bytes.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Layout } from '../../src/core/layout.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { envOf, layoutBelow, makeInstallationFolder } from '../support/installation/test-layout.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 
-const folder = mkdtempSync('/var/tmp/stackshim-older-');
-const layout: Layout = {
-  root: `${folder}/lib`,
-  run: `${folder}/run`,
-  policyFile: `${folder}/policy.json`,
-  slots: MACHINE_SLOTS,
-};
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const folder = makeInstallationFolder('older');
+const layout = layoutBelow(folder);
+const env = envOf(layout);
 const cli = (...args: readonly string[]) => runCli(args, { env });
 
 async function json(...args: readonly string[]) {
@@ -43,7 +25,7 @@ async function json(...args: readonly string[]) {
 
 const archive = new URL('../fixtures/stores/version-0.1.tar.gz', import.meta.url).pathname;
 
-/** Contents of the stored files, by their paths. */
+/** The content of stored files by path. */
 function readStore(): ReadonlyMap<string, string> {
   const paths = readdirSync(layout.root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -68,7 +50,7 @@ afterAll(() => {
 });
 
 const ONE = 'sha256:d8aa01fa523f7346a30239e2382a720929f1d022d4f256454db9c3648d1d65ab';
-/** The same image, as docker calls it. */
+/** The same image, by docker's digest. */
 const OF_DOCKER = 'sha256:b6e2700d020fe6901e997b1cd31b026f2b9d5afc81f925b81ed6f5417ee09955';
 
 const formatsOf = async () => {
@@ -76,7 +58,7 @@ const formatsOf = async () => {
   return checks.find(({ name }: { readonly name: string }) => name === 'stored formats');
 };
 
-it('is listed, verified and used as it is', async () => {
+it('can be listed, verified and used unchanged', async () => {
   const stacks = await json('stack', 'ls');
   expect(stacks.map(({ name, revision }: Record<string, unknown>) => [name, revision])).toEqual([
     ['base', 1],
@@ -91,7 +73,7 @@ it('is listed, verified and used as it is', async () => {
   expect(readStore()).toEqual(original);
 });
 
-it('is looked through by doctor, and is migrated by one command', async () => {
+it('is checked by doctor and migrated by one command', async () => {
   expect(await formatsOf()).toMatchObject({
     status: 'ok',
     message: expect.stringContaining('(stackshim migrate finds it)'),
@@ -104,12 +86,12 @@ it('is looked through by doctor, and is migrated by one command', async () => {
   expect(stdout.trim().split('\n').sort()).toEqual(
     planned.images.map((digest: string) => `${digest}: named by its content`).sort(),
   );
-  expect(await json('migrate')).toEqual({ images: [], damaged: [] });
+  expect(await json('migrate')).toEqual({ dryRun: false, images: [], damaged: [] });
   expect(await formatsOf()).toMatchObject({ status: 'ok' });
   expect(await json('verify')).toMatchObject({ images: 4, damage: [] });
 });
 
-it('has one digest for one content afterwards, whichever way it came', async () => {
+it('has one digest for equal content after the migration, whichever way the content came', async () => {
   const tool = await json('stack', 'show', 'tool');
   const docker = await json('stack', 'show', 'docker');
   expect([tool.image, docker.image]).toEqual([ONE, OF_DOCKER]);
@@ -121,13 +103,13 @@ it('has one digest for one content afterwards, whichever way it came', async () 
   expect(stdout).toContain(tool.content);
 });
 
-it('is written on: what was there is not changed, so that the earlier version goes on with it', async () => {
+it('keeps its files unchanged when it is written to, so that the earlier version can go on using it', async () => {
   expect(await cli('stack', 'rollback', 'tool', '--to', '2')).toMatchObject({ status: 0 });
   expect((await json('stack', 'show', 'tool')).revision).toBe(2);
   expect(await cli('gc')).toMatchObject({ status: 0 });
   const now = readStore();
   for (const [path, text] of original) {
-    // Generations that nothing leads back to are collected.
+    // Generations that no rollback can reach are collected.
     if (!path.includes('/generations/')) expect([path, now.get(path)]).toEqual([path, text]);
   }
   const added = [...now.keys()].filter((path) => !original.has(path));
@@ -136,7 +118,7 @@ it('is written on: what was there is not changed, so that the earlier version go
   ).toEqual([]);
 });
 
-it('loses what it is known by with the image, and what an earlier version left of that', async () => {
+it('loses the other names of an image with the image, and those that an earlier version left', async () => {
   expect(await cli('stack', 'rm', 'loaded')).toMatchObject({ status: 0 });
   const hex = 'f'.repeat(64);
   for (const stray of [`images/${hex}.names`, `layers/${hex}.packed`]) {
@@ -149,7 +131,7 @@ it('loses what it is known by with the image, and what an earlier version left o
   expect(readdirSync(`${layout.root}/layers`)).not.toContain(`${hex}.packed`);
 });
 
-it('of a newer version is refused by its name, and not migrated', async () => {
+it('of a newer version is refused by name and not migrated', async () => {
   const file = `${layout.root}/images/${ONE.slice(7)}.json`;
   const text = readFileSync(file, 'utf8');
   const newer = { ...JSON.parse(text), version: 9, writtenBy: '7.6.5' };

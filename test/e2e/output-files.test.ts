@@ -1,4 +1,4 @@
-/** Where `stack export`, `save` and `run --result` write: files as a whole, devices and FIFOs as they are, standard output. */
+/** Outputs of `stack export`, `save` and `run --result`: complete files, devices, FIFOs, standard output. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
@@ -19,10 +19,10 @@ import {
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { errnoCodeOf } from '../../src/core/errors.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { env } = useInstallation();
 const outside = mkdtempSync('/var/tmp/stackshim-output-');
@@ -45,11 +45,11 @@ const commands = {
   'stack export': (file: string) => ['stack', 'export', 'busybox', file],
   save: (file: string) => ['save', file, 'busybox', '--key', key],
 };
-/** The name of a layer, in both kinds of archive: what was written is one. */
+/** The name of a layer, in both kinds of archive: the output contains one. */
 const listOf = (archive: Buffer) =>
   execFileSync('tar', ['-tf', '-'], { input: archive }).toString().trim().split('\n');
 
-/** Of a FIFO: nothing is there before somebody writes, and it says so once it is opened to write. */
+/** Of a FIFO: there is no data until a writer writes, and EOF is reported only after a writer opened it. */
 function hasByte(fd: number): boolean {
   try {
     return readSync(fd, Buffer.alloc(1)) > 0;
@@ -60,7 +60,7 @@ function hasByte(fd: number): boolean {
 }
 
 describe.each(Object.entries(commands))('%s', (_, to) => {
-  it('writes a file that only root can read, and leaves nothing beside it', async () => {
+  it('writes a file that only root can read, and no other files', async () => {
     const file = `${folder}/archive.tar`;
     writeFileSync(file, 'old');
     expect(await stackshim(...to(file))).toMatchObject({ status: 0 });
@@ -70,7 +70,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
   });
 
   it.each(['-', '/proc/self/fd/1'])(
-    'writes the archive alone to standard output, as %s',
+    'writes only the archive to standard output, given as %s',
     async (name) => {
       const { status, stdoutBytes } = await stackshim(...to(name));
       expect(status).toBe(0);
@@ -79,7 +79,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     },
   );
 
-  it('does not write to a terminal', async () => {
+  it('refuses to write to a terminal', async () => {
     const command = to('-').join(' ');
     const session = openTerminalSession(`${STACKSHIM} ${command}; echo "ended $?"`, env);
     const { before } = await session.shown(/ended 2/);
@@ -87,7 +87,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     expect(await session.ended).toBe(0);
   });
 
-  it('writes into a FIFO, which stays one', async () => {
+  it('writes into a FIFO, and leaves it a FIFO', async () => {
     const fifo = `${folder}/fifo`;
     execFileSync('mkfifo', [fifo]);
     const reading = readFile(fifo);
@@ -100,7 +100,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     const fifo = `${folder}/fifo`;
     execFileSync('mkfifo', [fifo]);
     const { child, ended } = startCli(to(fifo), { env });
-    // Open without a writer, and read by nobody: the archive is larger than what a FIFO holds.
+    // Open without a writer and never read: the archive is larger than a FIFO's buffer.
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       await waitUntil(() => hasByte(reader));
@@ -112,7 +112,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     }
   });
 
-  it('writes into a device, through a link too', async () => {
+  it('writes into a device, even through a link', async () => {
     const [device, link] = [`${folder}/device`, `${folder}/link`];
     execFileSync('mknod', [device, 'c', '1', '3']);
     symlinkSync('device', link);
@@ -124,7 +124,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
     expect(readdirSync(folder).sort()).toEqual(['device', 'link']);
   });
 
-  it('replaces what a link of root names, not the link', async () => {
+  it('replaces the target of a link that belongs to root, not the link', async () => {
     const [file, link] = [`${folder}/archive.tar`, `${folder}/link`];
     writeFileSync(file, 'old');
     symlinkSync(file, link);
@@ -136,7 +136,7 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
   it.each([
     ['a folder', () => folder],
     ['a path below a file', () => `${key}/archive.tar`],
-    ['a folder that is not there', () => `${folder}/none/archive.tar`],
+    ['a folder that does not exist', () => `${folder}/none/archive.tar`],
   ])('is refused for %s', async (_case, path) => {
     const { status, stderr } = await stackshim(...to(path()));
     expect(status).toBe(3);
@@ -146,14 +146,14 @@ describe.each(Object.entries(commands))('%s', (_, to) => {
   });
 });
 
-describe.each(['--result', '--events'])('%s', (option) => {
+describe.each(['--result', '--events'])('the file of %s', (option) => {
   const runWith = (file: string, readOnly: string) =>
     stackshim(
       ...['run', option, file, '--mount', `type=bind,src=${folder},dst=/w${readOnly}`],
       ...['busybox', 'true'],
     );
 
-  it('below a source that the task can write to is refused, with what to do', async () => {
+  it('below a source that the task can write to is refused with a hint', async () => {
     mkdirSync(`${folder}/below`);
     const { status, stderr } = await runWith(`${folder}/below/file.json`, '');
     expect(status).toBe(125);
@@ -162,7 +162,7 @@ describe.each(['--result', '--events'])('%s', (option) => {
     expect(readdirSync(`${folder}/below`)).toEqual([]);
   });
 
-  it('below one that the task can only read, or beside one, is written', async () => {
+  it('below a source that the task can only read, or beside a source, is written', async () => {
     expect(await runWith(`${folder}/file.json`, ',readonly')).toMatchObject({ status: 0 });
     expect(readdirSync(folder)).toEqual(['file.json']);
     expect(await runWith(`${folder}-beside`, '')).toMatchObject({ status: 0 });

@@ -5,8 +5,8 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { listTasks, type TaskList } from '../../src/task/records/list-tasks.ts';
-import { runCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;
@@ -19,7 +19,7 @@ async function listJson(): Promise<TaskList> {
 
 const kill = (...ids: readonly string[]) => runCli(['kill', ...ids], { env });
 
-it('prints a header alone where there is no task', async () => {
+it('prints only a header when there is no task', async () => {
   const { status, stdout, stderr } = await runCli(['ps'], { env });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toBe('ID   STACK   STATE   PID   OWNER   AGE   COMMAND   LABELS\n');
@@ -27,7 +27,7 @@ it('prints a header alone where there is no task', async () => {
 });
 
 describe('a running task', () => {
-  it('is listed with what it is and who answers for it', async () => {
+  it('is listed with its state, its command and its owner', async () => {
     const task = start(['--name', 'one', '--label', 'job=7', '--label', 'b=c'], WAITING);
     await task.printed('ready');
     const [listed, ...others] = (await listJson()).tasks;
@@ -44,7 +44,6 @@ describe('a running task', () => {
       labels: { job: '7', b: 'c' },
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.+Z$/),
     });
-    expect(readFileSync(`/proc/${listed?.pid}/cmdline`, 'utf8')).toBe('sleep\u00001000\u0000');
     const { status, stdout } = await runCli(['ps'], { env });
     expect(status).toBe(0);
     const [, row, ...rest] = stdout.split('\n');
@@ -64,7 +63,19 @@ describe('a running task', () => {
     await task.ended;
   });
 
-  it('comes after those that are older', async () => {
+  it('is listed with the pid of its first process', { tags: ['gvisor/host-pids'] }, async () => {
+    const task = start(['--name', 'one'], WAITING);
+    try {
+      await task.printed('ready');
+      const [listed] = (await listJson()).tasks;
+      expect(readFileSync(`/proc/${listed?.pid}/cmdline`, 'utf8')).toBe('sleep\u00001000\u0000');
+    } finally {
+      await kill('one');
+      await task.ended;
+    }
+  });
+
+  it('is listed after older tasks', async () => {
     const tasks: Promise<unknown>[] = [];
     for (const name of ['z-first', 'a-second']) {
       const task = start(['--name', name], WAITING);
@@ -76,7 +87,7 @@ describe('a running task', () => {
     await Promise.all(tasks);
   });
 
-  it('cannot write to the terminal of whoever lists it', async () => {
+  it('cannot write to the terminal of the caller who lists it', async () => {
     const hostile = '\u001b]0;owned\u0007\nfake-row';
     const task = start(['--name', 'x', '--label', `k=${hostile}`], [...WAITING, hostile]);
     await task.printed('ready');
@@ -89,7 +100,7 @@ describe('a running task', () => {
   });
 });
 
-it('tells tasks that were kept or lost their owner', async () => {
+it('shows kept tasks and tasks whose owner died', async () => {
   await run(['--name', 'kept', '--keep'], ['true']);
   const orphan = start(['--name', 'orphan'], WAITING);
   await orphan.printed('ready');
@@ -103,7 +114,7 @@ it('tells tasks that were kept or lost their owner', async () => {
   await kill('kept', 'orphan');
 });
 
-it('reports a record that cannot be read, and lists the others', async () => {
+it('reports a record that cannot be read, and lists the other tasks', async () => {
   const dir = taskDir(layout, parseTaskId('broken'));
   mkdirSync(dir);
   writeFileSync(`${dir}/record.json`, '{"version":1,');
@@ -123,7 +134,7 @@ it('reports a record that cannot be read, and lists the others', async () => {
   await kill('kept');
 });
 
-it('never sees a task that is half gone', async () => {
+it('never sees a task that is partly removed', async () => {
   const here = openInstallation(installation.layout);
   let running = true;
   const tasks = (async () => {

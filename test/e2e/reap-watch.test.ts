@@ -1,4 +1,4 @@
-/** `stackshim reap --watch`: a task goes soon after its owner has died, whoever that was; everything else stays. */
+/** `stackshim reap --watch`: a task is removed soon after its owner dies, whatever the owner was; nothing else is touched. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -16,9 +16,9 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
-import { runCli, STACKSHIM, type StartedCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, type StartedTask, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM, type StartedCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, type StartedTask, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { env, layout } = installation;
@@ -28,7 +28,7 @@ const isGone = (id: string) =>
 const isEmpty = () => readdirSync(tasksDir(layout)).length === 0;
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
 
-/** With the rights that the unit file leaves it. */
+/** Runs with the privileges of the unit file. */
 const unit = readFileSync(new URL('../../systemd/stackshim-reap.service', import.meta.url), 'utf8');
 const capabilities = (/^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1] ?? '')
   .split(' ')
@@ -56,7 +56,7 @@ async function kill(task: StartedTask): Promise<void> {
   await task.ended;
 }
 
-/** Stops the watching; resolves to what it printed. */
+/** Stops the watch; resolves to its output. */
 async function stop(): Promise<string> {
   watching.child.kill('SIGTERM');
   const { status, stdout, stderr } = await watching.ended;
@@ -73,7 +73,7 @@ describe('while it watches', () => {
     await watching.ended;
   });
 
-  it('removes the task of an owner that dies, and leaves the living alone', async () => {
+  it('removes the tasks of an owner that dies, and leaves those of living owners alone', async () => {
     const living = await startReady('living');
     const [one, two] = [await startReady('one'), await startReady('two', '--userns', 'host')];
     await run(['--name', 'kept', '--keep'], ['true']);
@@ -102,13 +102,13 @@ describe('while it watches', () => {
     expect((await stop()).trim().split('\n')).toHaveLength(12);
   });
 
-  it('has nothing to say of tasks that end by themselves', async () => {
+  it('reports nothing about tasks that end by themselves', async () => {
     for (let i = 0; i < 5; i += 1) await run([], ['true']);
     await waitUntil(isEmpty);
     expect(await stop()).toBe('');
   });
 
-  it('removes what an owner died over before its task had a name', async () => {
+  it('removes what an owner left that died before its task had a name', async () => {
     const dying = spawn('sleep', ['1000']);
     const startTime = readFileSync(`/proc/${dying.pid}/stat`, 'utf8').split(' ')[21];
     const unfinished = `${tasksDir(layout)}/.new-${dying.pid}-${startTime}-half`;
@@ -117,14 +117,14 @@ describe('while it watches', () => {
     await waitUntil(() => !existsSync(unfinished));
   });
 
-  it('knows a task by its owner, not by its name', async () => {
+  it('identifies a task by its owner, not by its name', async () => {
     for (let i = 0; i < 3; i += 1) await run(['--name', 'again'], ['true']);
     await kill(await startReady('again'));
     await waitUntil(() => isGone('again'));
     expect(await stop()).toBe('again\n');
   });
 
-  it('goes on when the tasks folder is replaced', async () => {
+  it('continues when the tasks folder is replaced', async () => {
     await kill(await startReady('before'));
     await waitUntil(() => isGone('before'));
     renameSync(tasksDir(layout), `${tasksDir(layout)}.old`);
@@ -134,7 +134,7 @@ describe('while it watches', () => {
   });
 });
 
-it('begins with what is there already', async () => {
+it('starts with the tasks that are already there', async () => {
   await kill(await startReady('early'));
   watching = watch('--json');
   await waitUntil(() => isGone('early'));
@@ -145,7 +145,7 @@ it('begins with what is there already', async () => {
   });
 });
 
-it('tells of a damaged record once', async () => {
+it('reports a damaged record once', async () => {
   mkdirSync(folderOf('broken'), { recursive: true });
   writeFileSync(`${folderOf('broken')}/record.json`, 'nonsense');
   watching = watch('--json');
@@ -157,13 +157,13 @@ it('tells of a damaged record once', async () => {
   rmSync(folderOf('broken'), { recursive: true });
 });
 
-it('does not go together with --wait', async () => {
+it('cannot be combined with --wait', async () => {
   const { status, stderr } = await runCli(['reap', '--watch', '--wait', 'task'], { env });
   expect(status).toBe(2);
   expect(stderr).toContain('--wait');
 });
 
-it('is a service that systemd takes', () => {
+it('runs as a systemd service', () => {
   const file = join(folder, 'stackshim-reap.service');
   writeFileSync(file, unit.replace('/usr/local/bin/stackshim', STACKSHIM));
   const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', file], {

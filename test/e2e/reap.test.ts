@@ -1,13 +1,13 @@
-/** `stackshim reap`: what dead owners left goes, everything else stays. */
+/** `stackshim reap` removes what dead owners left, and nothing else. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
-import { reapersEnded } from '../support/reapers-ended.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start } = useTaskRunner();
 const { env, layout } = installation;
@@ -17,7 +17,7 @@ const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
 const scratchOf = (id: string) => taskScratchDir(layout, parseTaskId(id));
 const WAITING = ['sh', '-c', 'echo ready; exec sleep 1000'];
 
-/** A task that runs on though its owner was killed. */
+/** A task that continues after its owner was killed. */
 async function orphan(id: string): Promise<void> {
   const task = start(['--name', id], WAITING);
   await task.printed('ready');
@@ -25,7 +25,7 @@ async function orphan(id: string): Promise<void> {
   await task.ended;
 }
 
-it('says nothing where there is nothing to do', async () => {
+it('prints nothing when there is nothing to reap', async () => {
   expect(await reap()).toMatchObject({ status: 0, stdout: '', stderr: '' });
   const { status, stdout } = await reap('--json');
   expect({ status, report: JSON.parse(stdout) }).toEqual({
@@ -50,7 +50,7 @@ it('removes the tasks of dead owners, and no others', async () => {
   expect((await living.ended).record).toMatchObject({ ...CLEAN, verdict: 'cancelled' });
 });
 
-it('removes what kept a task from going, which the task has told', async () => {
+it('removes what prevented the removal of a task, as the task’s result reported it', async () => {
   const task = start(['--name', 'mounted'], WAITING);
   await task.printed('ready');
   const mountPoint = `${scratchOf('mounted')}/in`;
@@ -59,7 +59,7 @@ it('removes what kept a task from going, which the task has told', async () => {
   task.child.kill('SIGTERM');
   const { status, stderr, record } = await task.ended;
   expect(status).toBe(143);
-  // Where it is, and then what rm(1) says, of which each version has its own words.
+  // The path, then the message of rm(1), which varies between versions.
   const leftover = `${scratchOf('mounted')}: .*${mountPoint}.+`;
   expect(stderr).toMatch(
     new RegExp(`^stackshim: task mounted is not removed: ${leftover}.*\n  hint`),
@@ -69,7 +69,7 @@ it('removes what kept a task from going, which the task has told', async () => {
   expect(await reap()).toMatchObject({ status: 0, stdout: 'mounted\n', stderr: '' });
 });
 
-it('tells what it did as JSON', async () => {
+it('reports as JSON what it did', async () => {
   await orphan('left');
   const { status, stdout } = await reap('--json');
   expect(status).toBe(0);
@@ -79,7 +79,7 @@ it('tells what it did as JSON', async () => {
   });
 });
 
-it('shares the work with others that reap at the same time', async () => {
+it('shares the work with other reaps that run at the same time', async () => {
   await Promise.all(['a', 'b', 'c'].map(orphan));
   const reports = await Promise.all([reap('--json'), reap('--json'), reap('--json')]);
   const reaped = reports.flatMap(({ stdout }) => JSON.parse(stdout).reaped);
@@ -88,7 +88,7 @@ it('shares the work with others that reap at the same time', async () => {
   expect(reports.map(({ status }) => status)).toEqual([0, 0, 0]);
 });
 
-it('removes folders that were being made or removed when their process died', async () => {
+it('removes folders whose process died while it was making or removing them', async () => {
   const unfinished = `${tasksDir(layout)}/.new-4000000-1-half`;
   mkdirSync(unfinished);
   writeFileSync(`${unfinished}/record.json`, '');
@@ -96,13 +96,13 @@ it('removes folders that were being made or removed when their process died', as
   expect(existsSync(unfinished)).toBe(false);
 });
 
-it('removes writable layers that no task has', async () => {
+it('removes writable layers that belong to no task', async () => {
   mkdirSync(`${scratchOf('gone')}/upper`, { recursive: true });
   expect(await reap()).toMatchObject({ status: 0 });
   expect(existsSync(scratchOf('gone'))).toBe(false);
 });
 
-it('reports a record that cannot be read, leaves its task alone, and reaps the others', async () => {
+it('reports a record that cannot be read, leaves its task alone, and reaps the other tasks', async () => {
   mkdirSync(folderOf('broken'), { recursive: true });
   writeFileSync(`${folderOf('broken')}/record.json`, 'nonsense');
   await orphan('left');
@@ -114,7 +114,7 @@ it('reports a record that cannot be read, leaves its task alone, and reaps the o
 });
 
 describe('--wait', () => {
-  it('reaps a task as soon as its owner has gone', async () => {
+  it('reaps a task as soon as its owner dies', async () => {
     const task = start(['--name', 'awaited'], WAITING);
     await task.printed('ready');
     const reaping = startCli(['reap', '--wait', 'awaited'], { env });
@@ -130,7 +130,7 @@ describe('--wait', () => {
 });
 
 describe('run --remove async', () => {
-  it('leaves removal to a process of its own', async () => {
+  it('leaves the removal to another process', async () => {
     const { status, record } = await run(
       ['--name', 'later', '--remove', 'async'],
       ['sh', '-c', 'echo data > /file; exit 3'],

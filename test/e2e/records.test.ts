@@ -1,4 +1,4 @@
-/** Records of tasks: of this version, of an older one, of a newer one, and of an installation with another root folder. */
+/** Task records: of this version, an older one, a newer one, and of an installation with another root folder. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -14,9 +14,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
 import { isAlive, readProcess } from '../../src/sys/processes.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { folder, installation, run, setPolicy, start } = useTaskRunner();
 const { env, layout } = installation;
@@ -36,7 +36,7 @@ async function listed(id: string) {
   return tasks.find((task: { readonly id: string }) => task.id === id);
 }
 
-/** Its pid 1, which is there until it is killed. */
+/** Its pid 1, which runs until it is killed. */
 async function startedTask(id: string, ...options: readonly string[]) {
   const task = start(['--name', id, ...options], WAITING);
   await task.printed('ready');
@@ -54,7 +54,7 @@ async function orphan(id: string, ...options: readonly string[]) {
 }
 
 describe('the record', () => {
-  it('names what follows from more than the id, and what the task was given', async () => {
+  it('names every resource that does not follow from the id, and the task’s settings', async () => {
     const init = await orphan('named', '--tenant', 'acme');
     expect(readStored('named')).toMatchObject({
       version: 2,
@@ -73,7 +73,7 @@ describe('the record', () => {
     expect(isAlive(init)).toBe(false);
   });
 
-  it('has the exit of a kept task, by code or by signal', async () => {
+  it('contains the exit of a kept task, as code or signal', async () => {
     await run(['--name', 'failed', '--keep'], ['sh', '-c', 'exit 7']);
     await run(['--name', 'killed', '--keep', '--timeout', '100ms'], ['sleep', '1000']);
     expect(readStored('failed').exit).toMatchObject({ exitCode: 7, signal: null });
@@ -82,8 +82,8 @@ describe('the record', () => {
     await cli('kill', 'failed', 'killed');
   });
 
-  it('has the exit of a task whose owner died before it removed the task', async () => {
-    // Nobody reads what the task wrote: its owner has not done with it.
+  it('contains the exit of a task whose owner died before it removed the task', async () => {
+    // No one reads the task's output: its owner is still waiting.
     const fifo = `${folder}/unread`;
     execFileSync('mkfifo', [fifo]);
     const unread = openSync(fifo, constants.O_RDWR);
@@ -116,8 +116,8 @@ describe('the record', () => {
   });
 });
 
-describe('the record of version 1', () => {
-  /** As stackshim wrote it before records named these. */
+describe('a record of version 1', () => {
+  /** A record as stackshim wrote it before records named these resources. */
   function makeOlder(id: string): void {
     const record = readStored(id);
     for (const name of ['writtenBy', 'names', 'slot', 'diskMechanism']) {
@@ -128,7 +128,7 @@ describe('the record of version 1', () => {
     writeFileSync(recordFile(id), JSON.stringify({ ...record, version: 1 }));
   }
 
-  it.each([[], ['--tenant', 'acme']])('is listed and reaped: %s', async (...options) => {
+  it.each([[], ['--tenant', 'acme']])('is listed and its task reaped: %s', async (...options) => {
     const init = await orphan('older', ...options);
     makeOlder('older');
     expect(await listed('older')).toMatchObject({ state: 'orphaned', pid: init.pid });
@@ -136,7 +136,7 @@ describe('the record of version 1', () => {
     expect([isAlive(init), existsSync(scratchOf('older'))]).toEqual([false, false]);
   });
 
-  it('is ended by kill', async () => {
+  it('is enough to end its task with kill', async () => {
     const { task, init } = await startedTask('older');
     makeOlder('older');
     expect(await cli('kill', 'older')).toMatchObject({ status: 0, stdout: 'older\n' });
@@ -145,7 +145,7 @@ describe('the record of version 1', () => {
   });
 });
 
-it('the record of a newer version is refused by its name, and its task left alone', async () => {
+it('a record of a newer version is refused by name, and its task is left alone', async () => {
   const init = await orphan('newer');
   const text = readFileSync(recordFile('newer'), 'utf8');
   writeFileSync(
@@ -164,7 +164,7 @@ it('the record of a newer version is refused by its name, and its task left alon
   expect(await cli('reap')).toMatchObject({ status: 0, stdout: 'newer\n' });
 });
 
-it("a record that names what is not its task's is refused", async () => {
+it('a record that names resources of others is refused', async () => {
   await orphan('hurt');
   const text = readFileSync(recordFile('hurt'), 'utf8');
   const { names, ...record } = JSON.parse(text);
@@ -189,7 +189,7 @@ describe('a task of an installation with another root folder and the same run fo
   const other = { ...env, STACKSHIM_ROOT: `${folder}/lib` };
   mkdirSync(other.STACKSHIM_ROOT, { mode: 0o700 });
 
-  it('is removed where it is', async () => {
+  it('is removed together with its files in that root folder', async () => {
     const init = await orphan('foreign');
     const { pid } = JSON.parse((await runCli(['ps', '--json'], { env: other })).stdout).tasks[0];
     expect(pid).toBe(init.pid);

@@ -1,4 +1,4 @@
-/** The commands of docs/recovery.md, run as they stand there. */
+/** Runs the commands of docs/recovery.md as they are printed there. */
 import { execFileSync } from 'node:child_process';
 import {
   mkdtempSync,
@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
 
 const { env, layout } = useInstallation();
 const document = readFileSync(new URL('../../docs/recovery.md', import.meta.url), 'utf8');
@@ -21,7 +21,7 @@ const bin = mkdtempSync('/var/tmp/stackshim-bin-');
 symlinkSync(STACKSHIM, join(bin, 'stackshim'));
 afterAll(() => rmSync(bin, { recursive: true }));
 
-/** The first shell block behind a text of the document. */
+/** The first shell block after a text of the document. */
 function commandsBehind(text: string): string {
   const [, behind] = document.split(text);
   return (

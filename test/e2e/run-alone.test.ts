@@ -1,15 +1,15 @@
-/** The executable on a host that has nothing else: an OCI runtime, and of the tools what each test grants it. */
+/** The executable on a host with only an OCI runtime and the tools that each test allows. */
 import { copyFileSync, mkdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { realRunc } from '../support/fake-runtime.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc } from '../support/runtimes/fake-runtime.ts';
 
 const { installation, run, folder, setPolicy } = useTaskRunner();
 
 afterEach(() => setPolicy(null));
 
-/** Options that hide every program of the host from the executable, but for the runtime and those of `tools`. */
+/** Options that hide every program of the host from the executable, except the runtime and `tools`. */
 function withOnly(name: string, tools: readonly string[]) {
   const programs = join(folder, name);
   mkdirSync(programs);
@@ -21,14 +21,14 @@ function withOnly(name: string, tools: readonly string[]) {
   return { through, env: { PATH: '/nonexistent' } };
 }
 
-it('runs a task with a runtime and mkfs.ext4, and nothing on PATH', async () => {
+it('run needs a runtime and mkfs.ext4, and nothing else from PATH', async () => {
   const alone = withOnly('volume', ['/usr/sbin/mkfs.ext4']);
   const { status, stdout, stderr, record } = await run([], ['echo', 'hello'], alone);
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'hello\n', stderr: '' });
   expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
 });
 
-it('runs it with a runtime alone, where no volume has to be made', async () => {
+it('run needs only a runtime if it does not have to make a volume', async () => {
   setPolicy({ disk: { mechanism: 'sampling' } });
   const { status, stdout } = await run([], ['echo', 'hello'], withOnly('sampling', []));
   expect({ status, stdout }).toEqual({ status: 0, stdout: 'hello\n' });
@@ -38,7 +38,7 @@ it.each([
   ['mkfs.ext4', 'e2fsprogs', []],
   ['mkfs.erofs', 'erofs-utils', ['--code', folder]],
 ])(
-  'names %s where it is needed and missing, and its package',
+  'run names %s and its package if it is needed and missing',
   async (tool, packageName, options) => {
     setPolicy({ disk: { mechanism: tool === 'mkfs.ext4' ? 'volume' : 'sampling' } });
     const { status, stderr, record } = await run(options, ['true'], withOnly(`no-${tool}`, []));

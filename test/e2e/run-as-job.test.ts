@@ -1,16 +1,16 @@
-/** `run` as a shell's job: which signals it heeds, and that no signal makes it leave its task behind. Requires: root. */
+/** `run` as a job of a shell: which signals it handles, and that no signal makes it abandon its task. Requires: root. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { start } = useTaskRunner();
 
 const ENDS_ITSELF = 'echo ready; until [ -e /tmp/go ]; do sleep 0.02; done; exit 5';
-const sh = (script: string) => ['sh', '-c', script];
-/** `wait` is interrupted by a signal with a trap, and the children of a shell are deaf to INT and QUIT. */
+/** A trapped signal interrupts `wait`; children of a shell ignore INT and QUIT. */
 const traps = (signal: string) => `trap 'echo got; exit 6' ${signal}; echo ready; sleep 600 & wait`;
 
-describe('signals that were ignored when it was started', () => {
+describe('a signal that is ignored when run starts', () => {
   it.each(['HUP', 'INT', 'QUIT', 'TERM'])('%s stays ignored', async (signal) => {
     const script = `${traps('HUP INT QUIT TERM')}`;
     const through = ['sh', '-c', `trap '' ${signal}; exec "$@"`, 'sh'];
@@ -20,22 +20,22 @@ describe('signals that were ignored when it was started', () => {
     task.child.kill(`SIG${signal}` as NodeJS.Signals);
     task.child.kill(other);
     const { status, record } = await task.ended;
-    // Were the first one heeded, its number would be the status.
+    // If the first signal were handled, the status would be its number.
     expect(status).toBe(128 + constants.signals[other]);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 6 });
   });
 });
 
-it('a caller that ignores CHLD, so that the kernel keeps no exits for it, does not pass that on', async () => {
+it('a caller that ignores SIGCHLD does not pass that on to the task', async () => {
   const through = ['env', '--ignore-signal=CHLD'];
   const { status, record } = await start([], sh('exit 7'), { through }).ended;
   expect(status).toBe(7);
   expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 7 });
 });
 
-describe('signals that would end it', () => {
+describe('a signal that would end run', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
-    '%s goes to the task',
+    '%s is passed on to the task',
     async (signal) => {
       const task = start(['--stop-timeout', '1h'], sh(traps(signal.slice(3))));
       await task.printed('ready');
@@ -62,7 +62,7 @@ describe('signals that would end it', () => {
     },
   );
 
-  it('a task that does not act on INT is asked by its stop signal', async () => {
+  it('a task that does not handle INT gets its stop signal instead', async () => {
     const script = `trap '' INT; ${traps('TERM')}`;
     const task = start(['--stop-timeout', '1h'], sh(script));
     await task.printed('ready');
@@ -72,17 +72,20 @@ describe('signals that would end it', () => {
 });
 
 describe('USR1 and USR2', () => {
-  it.each(['USR1', 'USR2'])('%s reaches a task that handles it, which goes on', async (signal) => {
-    const script = `trap 'echo got; : > /tmp/go' ${signal}; ${ENDS_ITSELF}`;
-    const task = start([], sh(script));
-    await task.printed('ready');
-    task.child.kill(`SIG${signal}` as NodeJS.Signals);
-    const { status, stdout, record } = await task.ended;
-    expect({ status, stdout }).toEqual({ status: 5, stdout: 'ready\ngot\n' });
-    expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 5 });
-  });
+  it.each(['USR1', 'USR2'])(
+    '%s reaches a task that handles it, and the task continues',
+    async (signal) => {
+      const script = `trap 'echo got; : > /tmp/go' ${signal}; ${ENDS_ITSELF}`;
+      const task = start([], sh(script));
+      await task.printed('ready');
+      task.child.kill(`SIG${signal}` as NodeJS.Signals);
+      const { status, stdout, record } = await task.ended;
+      expect({ status, stdout }).toEqual({ status: 5, stdout: 'ready\ngot\n' });
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: 5 });
+    },
+  );
 
-  it('change nothing for one that does not', async () => {
+  it('do nothing to a task that does not handle them', async () => {
     const script = `trap ': > /tmp/go' USR2; ${ENDS_ITSELF}`;
     const task = start([], sh(script));
     await task.printed('ready');

@@ -8,10 +8,10 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { isTaskId } from '../../src/core/ids.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { buildTar, END_OF_TAR, type RawEntry, toBlocks } from '../support/tar-builder.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { buildZip, type RawZipEntry } from '../support/zip-builder.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { buildTar, END_OF_TAR, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { buildZip, type RawZipEntry } from '../support/images/zip-builder.ts';
+import { expectRefusal } from './support/refusal.ts';
 
 const { installation, run, folder } = useTaskRunner();
 const { layout } = installation;
@@ -19,7 +19,7 @@ const MIB = 1024 * 1024;
 
 afterEach(async () => {
   expect(existsSync('/stackshim-escaped')).toBe(false);
-  // A volume that waits for the next task is called `.idle-…`.
+  // An idle volume is named `.idle-…`.
   expect(readdirSync(join(layout.root, 'scratch')).filter(isTaskId)).toEqual([]);
   expect((await run([], ['true'])).status).toBe(0);
 });
@@ -48,28 +48,28 @@ const zipOf = (...entries: RawZipEntry[]) => makeFile('code.zip', buildZip(...en
 describe('a .tar.gz', () => {
   const hostile: readonly (readonly [string, RawEntry])[] = [
     ['a name with ..', { path: '../stackshim-escaped', content: 'x' }],
-    ['a name with .. inside', { path: 'a/../../stackshim-escaped', content: 'x' }],
+    ['a name that contains ..', { path: 'a/../../stackshim-escaped', content: 'x' }],
     ['an absolute name', { path: '/stackshim-escaped', content: 'x' }],
     ['a character device', { path: 'null', type: '3' }],
     ['a block device', { path: 'disk', type: '4' }],
     ['a FIFO', { path: 'fifo', type: '6' }],
     ['an absolute link', { path: 'link', type: '2', link: '/etc/passwd' }],
     ['a link that leads outside', { path: 'a/link', type: '2', link: '../../etc/passwd' }],
-    ['a hard link to outside', { path: 'hard', type: '1', link: '../etc/passwd' }],
+    ['a hard link that leads outside', { path: 'hard', type: '1', link: '../etc/passwd' }],
     ['a hard link to nothing', { path: 'hard', type: '1', link: 'not-there' }],
   ];
   it.each(hostile)('with %s is refused', async (_, entry) => {
     await expectRefused(tarOf({ path: 'ok', content: 'x' }, entry), 'ERR_STACKSHIM_CODE_INVALID');
   });
 
-  it('that writes through a link of its own is refused', async () => {
+  it('that writes through a link it contains is refused', async () => {
     const link = { path: 'out', type: '2', link: 'ok' };
     const through = { path: 'out/stackshim-escaped', content: 'x' };
     const archive = tarOf({ path: 'ok/', type: '5' }, link, through);
     await expectRefused(archive, 'ERR_STACKSHIM_CODE_INVALID');
   });
 
-  it('that is cut off is refused, wherever', async () => {
+  it('that is cut off anywhere is refused', async () => {
     const whole = gzipSync(buildTar({ path: 'file', content: Buffer.alloc(100_000, 'ab') }));
     for (const length of [3, 40, Math.floor(whole.length / 2), whole.length - 4]) {
       const archive = makeFile('cut.tar.gz', whole.subarray(0, length));
@@ -86,15 +86,15 @@ describe('a .tar.gz', () => {
     await expectRefused(makeFile('bad.tar.gz', damaged), 'ERR_STACKSHIM_CODE_INVALID');
   });
 
-  it('that holds too many bytes is refused', async () => {
-    // 3 GiB of zeros in 3 MB: one member of a gzip file after the other.
+  it('with too many bytes is refused', async () => {
+    // 3 GiB of zeros in 3 MB: one gzip member after the other.
     const header = gzipSync(toBlocks({ path: 'zeros', size: 3 * 1024 * MIB }));
     const zeros = gzipSync(Buffer.alloc(64 * MIB));
     const archive = Buffer.concat([header, ...Array.from({ length: 48 }, () => zeros)]);
     await expectRefused(makeFile('bomb.tar.gz', archive), 'ERR_STACKSHIM_LAYER_TOO_LARGE');
   });
 
-  it('that holds too many entries is refused', async () => {
+  it('with too many entries is refused', async () => {
     const blocks = Array.from({ length: 100_001 }, (_, i) =>
       toBlocks({ path: `folder-${i % 317}/file-${i}` }),
     );
@@ -111,7 +111,7 @@ describe('a .zip', () => {
     ['an absolute link', { name: 'link', content: '/etc/passwd', mode: 0o120777 }],
     ['a link that leads outside', { name: 'link', content: '../etc/passwd', mode: 0o120777 }],
     ['an encrypted entry', { name: 'secret', content: 'x', flags: 1 }],
-    ['an entry of a wrong checksum', { name: 'wrong', content: 'x', crc: 7 }],
+    ['an entry with a wrong checksum', { name: 'wrong', content: 'x', crc: 7 }],
     ['an unknown compression', { name: 'odd', content: 'x', method: 99 }],
   ];
   it.each(hostile)('with %s is refused', async (_, entry) => {
@@ -124,7 +124,7 @@ describe('a .zip', () => {
     await expectRefused(archive, 'ERR_STACKSHIM_CODE_INVALID');
   });
 
-  it('that holds too many bytes for its size is refused', async () => {
+  it('with too many bytes for its size is refused', async () => {
     const zeros = Buffer.alloc(300 * MIB);
     await expectRefused(zipOf({ name: 'zeros', content: zeros }), 'ERR_STACKSHIM_LAYER_TOO_LARGE');
   });
@@ -164,7 +164,7 @@ describe('a directory', () => {
   });
 });
 
-describe('something else', () => {
+describe('any other code', () => {
   it.each([
     ['a plain tar', () => buildTar({ path: 'file', content: 'x' })],
     ['a text', () => Buffer.from('#!/bin/sh\n')],

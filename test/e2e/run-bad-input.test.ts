@@ -1,4 +1,4 @@
-/** `run` with input that it must refuse: one clear error each, no task, nothing lost, nothing left. */
+/** `run` with input that it must refuse: one clear error each, no task, nothing lost or left. */
 import {
   chmodSync,
   copyFileSync,
@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/index.ts';
-import { realRunc } from '../support/fake-runtime.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { type RunnerOptions, useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { type RunnerOptions, useTaskRunner } from '../support/cli/task-runner.ts';
+import { realRunc } from '../support/runtimes/fake-runtime.ts';
+import { expectRefusal } from './support/refusal.ts';
 
 const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { layout, env } = installation;
@@ -26,7 +26,7 @@ afterEach(async () => {
   expect((await run([], ['true'])).status).toBe(0);
 });
 
-/** Refused before there is a task: no record, no event, no effect of the command. */
+/** Expects a refusal before there is a task: no record, no event, no effect of the command. */
 async function expectNoTask(
   options: readonly string[],
   code: ErrorCode,
@@ -53,7 +53,7 @@ describe('a stack', () => {
     expectRefusal(await runCli(['run', stack, 'true'], { env }), code);
   });
 
-  it('of nearly the right name comes with a suggestion', async () => {
+  it('whose name is almost that of a stack is refused with a suggestion', async () => {
     const { stderr } = await runCli(['run', 'busibox', 'true'], { env });
     expect(stderr).toContain('did you mean busybox?');
   });
@@ -117,7 +117,7 @@ describe('an option', () => {
     ['--cpus', '8000'],
     ['--runtime', '/usr/sbin/runc'],
     ['--bundle', 'no-such-bundle'],
-  ])('%s %s is more than the host or the policy has', async (...options) => {
+  ])('%s %s is refused as more than the host has or the policy allows', async (...options) => {
     await expectNoTask(options, 'ERR_STACKSHIM_SPEC_DENIED');
   });
 
@@ -131,11 +131,11 @@ describe('an option', () => {
     ['--code', '/no/such/folder'],
     ['--security-opt', 'seccomp=/no/such/file'],
     ['-v', '/no/such/folder:/x'],
-  ])('%s %s names nothing that can be read', async (...options) => {
+  ])('%s %s is refused because the file or folder cannot be read', async (...options) => {
     await expectNoTask(options, 'ERR_STACKSHIM_INPUT_NOT_FOUND');
   });
 
-  it('that excludes another is refused', async () => {
+  it('is refused together with an option that it excludes', async () => {
     await expectNoTask(
       ['--payload', 'x', '--payload-file', '/etc/hostname'],
       'ERR_STACKSHIM_SPEC_INVALID',
@@ -160,7 +160,7 @@ describe('an option', () => {
 });
 
 describe('a task id', () => {
-  it('that is taken is refused, and the task that has it runs on', async () => {
+  it('that is in use is refused, and the task that has it runs on', async () => {
     const task = start(['--name', 'taken'], ['sh', '-c', 'echo ready; exec sleep 3600']);
     await task.printed('ready');
     await expectNoTask(['--name', 'taken'], 'ERR_STACKSHIM_TASK_CONFLICT');
@@ -173,15 +173,15 @@ describe('a policy', () => {
   it.each([
     ['not JSON', '{'],
     ['no object', '[]'],
-    ['of an unknown field', '{"defaults":{"memroy":"1g"}}'],
-    ['of an unknown value', '{"maxima":{"memory":"much"}}'],
-    ['of a list that is none', '{"allow":{"networks":["bridge"]}}'],
+    ['with an unknown field', '{"defaults":{"memroy":"1g"}}'],
+    ['with an unknown value', '{"maxima":{"memory":"much"}}'],
+    ['with text in place of a list', '{"allow":{"networks":["bridge"]}}'],
   ])('that is %s is refused', async (_, text) => {
     writeFileSync(layout.policyFile, text, { mode: 0o644 });
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
   });
 
-  it('that others may write is refused', async () => {
+  it('that other users may write is refused', async () => {
     setPolicy({});
     chmodSync(layout.policyFile, 0o666);
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
@@ -194,7 +194,7 @@ describe('a policy', () => {
     rmdirSync(layout.policyFile);
   });
 
-  it('that is named and missing is refused, in whichever way it is named', async () => {
+  it('that is named and missing is refused, whether the option or the variable names it', async () => {
     rmSync(layout.policyFile, { force: true });
     await expectNoTask([], 'ERR_STACKSHIM_POLICY_INVALID');
     const { root, run, policyFile } = layout;
@@ -228,21 +228,21 @@ describe('a host', () => {
     const program = join(folder, 'stackshim');
     copyFileSync(STACKSHIM, program);
     const user = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
-    // The checkout may lie where only root may enter.
+    // The checkout may lie in a folder that only root can enter.
     const through = [...user, 'sh', '-c', `shift; exec ${program} "$@"`, 'sh'];
     const result = await runCli(['run', 'busybox', 'true'], { env, through, cwd: '/' });
     expectRefusal(result, 'ERR_STACKSHIM_NOT_ROOT');
   });
 
   it('without a runtime is refused', async () => {
-    // Hidden in a mount namespace of its own, where nobody else misses it.
+    // Hidden in its own mount namespace, without effect on other processes.
     const hidden = [realRunc(layout), '/usr/sbin/runc'].map((path) => `"$(realpath ${path})"`);
     const hide = hidden.map((path) => `mount --bind /dev/null ${path}`).join(' && ');
     const through = ['unshare', '-m', 'sh', '-c', `${hide} && exec "$@"`, 'sh'];
     await expectNoTask([], 'ERR_STACKSHIM_RUNTIME_NOT_FOUND', { through });
   });
 
-  it('without mkfs.erofs is refused code to pack', async () => {
+  it('without mkfs.erofs cannot pack code', async () => {
     const hide = 'mount --bind /dev/null "$(command -v mkfs.erofs)"';
     const through = ['unshare', '-m', 'sh', '-c', `${hide} && exec "$@"`, 'sh'];
     const result = await run(['--code', '/etc/default'], ['true'], { through });

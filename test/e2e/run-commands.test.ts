@@ -1,17 +1,15 @@
-/** What becomes of a command: its exit code and its output are passed on, and what keeps it from starting is told. */
+/** A command's exit code and output are passed on, and failures to start are reported. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
 
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
-
 describe('an exit code', () => {
-  it.each([1, 2, 125, 126, 127, 137, 255])('of %i is passed on', async (code) => {
+  it.each([1, 2, 125, 126, 127, 137, 255])('%i is passed on', async (code) => {
     const { status, record } = await run([], sh(`exit ${code}`));
     expect(status).toBe(code);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'failed', exitCode: code, error: null });
@@ -43,7 +41,7 @@ describe('setup_failed', () => {
 
   it.each([
     ['a bad interpreter', '#!/no/such/sh\n'],
-    ['no #! line', 'echo hello\n'],
+    ['no #! and no ELF header', 'echo hello\n'],
     ['no content', ''],
     ['half an ELF header', '\x7fELF\x02\x01\x01'],
   ])('reports a program with %s as not executable', async (_, text) => {
@@ -83,7 +81,7 @@ describe('output', () => {
     expect(output.stdout.replace(/\n\[.*\]\n/, '').length).toBe(MIB);
   });
 
-  it('captures both streams whole when they are short', async () => {
+  it('captures both streams completely when they are short', async () => {
     const { stdout } = await run(['--json'], sh('printf "a\\0b"; printf ü >&2'));
     expect(JSON.parse(stdout).output).toEqual({
       stdoutBytes: 3,
@@ -95,7 +93,7 @@ describe('output', () => {
     });
   });
 
-  it.each(['root', 'user', '4242'])('can be opened anew by path as %s', async (user) => {
+  it.each(['root', 'user', '4242'])('can be reopened by path as %s', async (user) => {
     const script = 'echo one > /dev/stdout; echo two > /dev/stderr; echo three >> /proc/self/fd/1';
     const { status, stdout, stderr } = await run(['-u', user], sh(script));
     expect({ status, stdout, stderr }).toEqual({
@@ -105,7 +103,7 @@ describe('output', () => {
     });
   });
 
-  it('is dropped, and the task runs on, when its reader has gone', async () => {
+  it('is dropped when its reader has closed its end, and the task continues', async () => {
     const task = start([], sh('echo first; while [ -d /proc/1 ] && echo more; do :; done'));
     await task.printed('first');
     task.child.stdout?.destroy();

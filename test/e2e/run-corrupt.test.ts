@@ -1,4 +1,4 @@
-/** `run` on damaged or full storage: one clear error each, and everything works again once the cause is gone. */
+/** `run` on damaged or full storage: one clear error each, and everything works again after repair. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -6,7 +6,6 @@ import {
   cpSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,15 +18,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import type { Layout } from '../../src/core/layout.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { makeGate, realRunc, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { envOf, layoutBelow, makeInstallationFolder } from '../support/installation/test-layout.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { expectRefusal } from './support/refusal.ts';
 
 const { installation } = useTaskRunner();
 
@@ -39,10 +39,8 @@ interface Copy {
 }
 
 function openCopy(folder: string): Copy {
-  const [root, run] = [join(folder, 'lib'), join(folder, 'run')];
-  const policyFile = join(folder, 'policy.json');
-  const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
-  const layout = { ...installation.layout, root, run, policyFile };
+  const layout = layoutBelow(folder);
+  const env = envOf(layout);
   writePolicy(layout);
   return { layout, env, run: (...args) => runCli(['run', ...args], { env }) };
 }
@@ -50,13 +48,12 @@ function openCopy(folder: string): Copy {
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync('/var/tmp/stackshim-copy-');
-  chmodSync(folder, 0o711);
+  folder = makeInstallationFolder('copy');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Every file below a folder with a hash of its content; but locks, which every run may make. */
-/** A volume that waits for a task is no part of what is stored. */
+/** Every file below a folder with a hash of its content; without locks, which every run may create. */
+/** An idle volume is not part of the store. */
 const isStored = (path: string) => !path.includes('/.idle-');
 
 function copyRoot(copy: Copy): void {
@@ -75,7 +72,7 @@ function hashTree(path: string): readonly string[] {
     .sort();
 }
 
-describe('a damaged', () => {
+describe('damaged state:', () => {
   let copy: Copy;
   beforeEach(() => {
     copy = openCopy(folder);
@@ -83,14 +80,14 @@ describe('a damaged', () => {
   });
   afterEach(() => disposeInstallation(copy.layout));
 
-  /** The one file in a folder of the copy. */
+  /** The only file in a folder of the copy. */
   const only = (path: string, suffix: string) => {
     const names = readdirSync(join(copy.layout.root, path)).filter((name) => name.endsWith(suffix));
     expect(names).toHaveLength(1);
     return join(copy.layout.root, path, names[0] ?? '');
   };
 
-  /** Refused while `damage` lasts, with nothing stored changed; runs again once it is undone. */
+  /** Expects a refusal without changes to the store while `damage` lasts, and a run after it is undone. */
   async function expectRefused(file: string, damage: () => void, code: ErrorCode): Promise<void> {
     const sound = readFileSync(file);
     damage();
@@ -118,27 +115,27 @@ describe('a damaged', () => {
     ['revision', 'stacks/busybox'],
     ['image', 'images'],
     ['layer record', 'layers'],
-  ])('%s that a newer stackshim wrote, which is told from damage', async (_, folder) => {
+  ])('a %s that a newer stackshim wrote is distinguished from damage', async (_, folder) => {
     const file = only(folder, '.json');
     await expectRefused(file, () => raiseVersion(file), 'ERR_STACKSHIM_FORMAT_NEWER');
   });
 
-  it.each(damages)('generation that is %s', async (_, damage) => {
+  it.each(damages)('a generation that is %s', async (_, damage) => {
     const file = only('generations', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_STACK_CORRUPT');
   });
 
-  it.each(damages)('revision that is %s', async (_, damage) => {
+  it.each(damages)('a revision that is %s', async (_, damage) => {
     const file = only('stacks/busybox', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_STACK_CORRUPT');
   });
 
-  it.each(damages)('image that is %s', async (_, damage) => {
+  it.each(damages)('an image that is %s', async (_, damage) => {
     const file = only('images', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_IMAGE_CORRUPT');
   });
 
-  it.each(damages)('layer record that is %s', async (_, damage) => {
+  it.each(damages)('a layer record that is %s', async (_, damage) => {
     const file = only('layers', '.json');
     await expectRefused(file, () => damage(file), 'ERR_STACKSHIM_LAYER_CORRUPT');
   });
@@ -165,7 +162,7 @@ describe('a damaged', () => {
     writeFileSync(file, bytes);
   };
 
-  it('link to the current generation', async () => {
+  it('a link to the current generation', async () => {
     const link = join(copy.layout.root, 'current');
     const sound = readlinkSync(link);
     for (const target of ['generations/99.json', '../../etc/passwd', 'generations/../x']) {
@@ -179,7 +176,7 @@ describe('a damaged', () => {
     expect(await copy.run('busybox', 'true')).toMatchObject({ status: 0 });
   });
 
-  it('record of another task does not disturb, and can be killed', async () => {
+  it('a record of another task does not disturb, and that task can be killed', async () => {
     const { env, layout } = copy;
     mkdirSync(join(layout.run, 'tasks/hurt'), { recursive: true });
     writeFileSync(join(layout.run, 'tasks/hurt/record.json'), '{"version":1,"id"');
@@ -201,7 +198,7 @@ describe('a damaged', () => {
 });
 
 describe('a full disk', () => {
-  /** Makes a filesystem at `target`, and takes it away again after `use`. */
+  /** Mounts a filesystem at `target`, and unmounts it after `use`. */
   async function onDisk(
     target: string,
     mount: readonly string[],
@@ -216,7 +213,7 @@ describe('a full disk', () => {
     }
   }
 
-  /** Takes every byte and every inode. */
+  /** Fills every byte and every inode. */
   const fill = (path: string) => {
     execFileSync('sh', ['-c', `cat /dev/zero > ${path}/fill || true`], { stdio: 'ignore' });
     try {
@@ -231,7 +228,7 @@ describe('a full disk', () => {
     }
   };
 
-  it('below the root folder: no task runs, and all is well once there is room', async () => {
+  it('below the root folder: no task runs until there is space, then tasks run again', async () => {
     const copy = openCopy(folder);
     const image = join(folder, 'disk.ext4');
     execFileSync('truncate', ['-s', '16M', image]);
@@ -286,7 +283,7 @@ describe('a full disk', () => {
     });
   });
 
-  it('that fills up while the container is made', async () => {
+  it('that fills up while the container is created', async () => {
     const copy = openCopy(folder);
     copyRoot(copy);
     const gate = makeGate(folder, 'create');
@@ -296,7 +293,7 @@ describe('a full disk', () => {
     await onDisk(copy.layout.run, ['-t', 'tmpfs', '-o', 'size=64k,mode=711', 'none'], async () => {
       const task = startCli(['run', '--runtime', path, 'busybox', 'echo', 'ran'], copy);
       await gate.reached();
-      // The runtime is at work before its configuration is whole.
+      // The runtime starts before its configuration is complete.
       const tasks = join(copy.layout.run, 'tasks');
       const isConfigured = (id: string) =>
         lstatSync(join(tasks, id, 'bundle/config.json'), { throwIfNoEntry: false })?.isFile() ===

@@ -1,22 +1,22 @@
-/** `--device`: a device of the host in a task, as far as the policy and the access that was asked for let it. */
+/** `--device`: a host device in a task, as the policy and the requested access allow. Requires: root. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { expectRefusal } from '../support/refusal.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
+import { expectRefusal } from './support/refusal.ts';
 
 const { installation, run, folder, setPolicy } = useTaskRunner();
-/** There wherever tasks have scratch volumes; to open it changes nothing. */
+/** A device that exists wherever tasks have scratch volumes; opening it changes nothing. */
 const DEVICE = '/dev/loop-control';
 const runtimes = runtimesUnderTest(folder);
 
-/** What a shell is told when it opens `path`. */
+/** The result that a shell gets when it opens `path`. */
 const opens = (path: string) =>
   ['<', '>'].map((way) => `(exec 3${way}${path}) 2>&1 && echo ok`).join('; ');
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 const allowing = (...devices: readonly string[]) => ({
   allow: { devices, runtimes: ['runc', ...runtimes.map(({ path }) => path)] },
@@ -25,7 +25,7 @@ const allowing = (...devices: readonly string[]) => ({
 describe('a device that the policy allows', () => {
   beforeEach(() => setPolicy(allowing(DEVICE)));
 
-  it.each(runtimes)('is there with $name, for whatever user', async ({ path }) => {
+  it.each(runtimes)('is in the task with $name, for any user', async ({ path }) => {
     for (const options of [['-u', '0'], ['-u', '1000'], ['--userns', 'host'], ['--read-only']]) {
       const given = ['--runtime', path, '--device', DEVICE, ...options];
       const script = `stat -c "%t:%T %a" ${DEVICE}; ${opens(DEVICE)}`;
@@ -35,7 +35,7 @@ describe('a device that the policy allows', () => {
     }
   });
 
-  it.each(runtimes)('has its place and its access with $name', async ({ path }) => {
+  it.each(runtimes)('has the given path and access with $name', async ({ path }) => {
     const device = `${DEVICE}:/dev/devices/control:r`;
     const script = `ls /dev/devices; ${opens('/dev/devices/control')}; ls ${DEVICE}`;
     const { stdout } = await run(['--runtime', path, '--device', device], sh(script));
@@ -44,7 +44,7 @@ describe('a device that the policy allows', () => {
     expect(written).toContain('Operation not permitted');
   });
 
-  it('is the one that a link leads to', async () => {
+  it('is the target of a link', async () => {
     const link = join(folder, 'link');
     symlinkSync(DEVICE, link);
     const options = ['--device', `${link}:/dev/control`];
@@ -55,13 +55,13 @@ describe('a device that the policy allows', () => {
     expect(await run(options, sh(opens('/dev/control')))).toMatchObject({ stdout: 'ok\nok\n' });
   });
 
-  it('is given by the library as well', async () => {
+  it('can be given through the library', async () => {
     const task = { stack: 'busybox', devices: [`${DEVICE}:/dev/a`], command: sh(opens('/dev/a')) };
     const { output } = await runTask(task, installation.options);
     expect(output.stdout).toBe('ok\nok\n');
   });
 
-  it('is not there for a task that does not ask', async () => {
+  it('is not in a task that does not ask for it', async () => {
     expect(await run([], sh(`ls ${DEVICE} 2>&1`))).toMatchObject({ status: 1 });
   });
 });
@@ -81,7 +81,7 @@ describe('no task starts', () => {
     await refuse('ERR_STACKSHIM_SPEC_DENIED', DEVICE);
   });
 
-  it('where a link leads to a device that is not allowed', async () => {
+  it('if a link leads to a device that is not allowed', async () => {
     const allowed = join(folder, 'allowed');
     mkdirSync(allowed);
     symlinkSync(DEVICE, join(allowed, 'link'));
@@ -90,7 +90,7 @@ describe('no task starts', () => {
     expect(told).toContain(`--device ${DEVICE}: the policy's allow.devices allows only ${allowed}`);
   });
 
-  it('for what is no device, is not there, or has no place in a task', async () => {
+  it('if the path is missing, is not a device, or is reserved in a task', async () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     setPolicy(allowing(folder, '/dev'));

@@ -1,17 +1,17 @@
-/** Images as others make them: their entrypoint, their stop signal, and what of their settings is carried on. Requires: root. */
+/** Images of other tools: their entrypoint, their stop signal, and which settings are kept. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { STORED, useInstallation } from '../support/installation.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 
 const { layout, env } = useInstallation([STORED]);
 const cli = (...args: string[]) => runCli(args, { env });
 
-/** What docker and podman write that stackshim makes no use of, and one setting that nobody knows. */
+/** Settings of docker and podman that stackshim does not use, and an unknown one. */
 const SETTINGS = {
   Healthcheck: { Test: ['CMD-SHELL', 'true || exit 1'], Interval: 30_000_000_000, Retries: 3 },
   ExposedPorts: { '80/tcp': {}, '443/tcp': {} },
@@ -55,14 +55,14 @@ describe('the entrypoint', () => {
     expect(await run(...options, 'entry', ...command)).toEqual({ status: 0, stdout });
   });
 
-  it('reset without a command is a mistake, as the image gives none then', async () => {
+  it('that is reset without a command is an error, because the image then gives none', async () => {
     const { status, stderr } = await cli('run', '--entrypoint', '', 'entry');
     expect(status).toBe(125);
     expect(stderr).toContain('ERR_STACKSHIM_SPEC_INVALID');
   });
 
-  it('has no part in the smoke command', async () => {
-    // `false /bin/true` would fail, and so would the label's command.
+  it('is not used for the smoke command', async () => {
+    // `false /bin/true` would fail, as would the label's command with it.
     await importImage('refuses', { Entrypoint: ['false'] });
     await importImage('refuses-too', { Entrypoint: ['false'] }, '--smoke', '["test","1","=","1"]');
     expect((await run('refuses')).status).toBe(1);
@@ -84,17 +84,23 @@ describe('the stop signal', () => {
     return (await task.ended).stdout;
   };
 
-  it.each(['cancel', 'kill', 'timeout'] as const)('of the image begins a %s', async (how) => {
-    expect(await stopped(how, [], waiting('USR1'))).toBe('ready\ngot USR1\n');
-  });
+  it.each(['cancel', 'kill', 'timeout'] as const)(
+    'of the image is sent first at a %s',
+    async (how) => {
+      expect(await stopped(how, [], waiting('USR1'))).toBe('ready\ngot USR1\n');
+    },
+  );
 
-  it.each(['cancel', 'kill', 'timeout'] as const)('of the task wins at a %s', async (how) => {
-    const options = ['--stop-signal', 'QUIT'];
-    expect(await stopped(how, options, waiting('QUIT'))).toBe('ready\ngot QUIT\n');
-  });
+  it.each(['cancel', 'kill', 'timeout'] as const)(
+    'of the task takes precedence over that of the image at a %s',
+    async (how) => {
+      const options = ['--stop-signal', 'QUIT'];
+      expect(await stopped(how, options, waiting('QUIT'))).toBe('ready\ngot QUIT\n');
+    },
+  );
 
-  it('that pid 1 does not act on is not waited for', async () => {
-    // The stop timeout is an hour: the test ends because KILL comes at once.
+  it('that pid 1 does not handle is not waited for', async () => {
+    // The stop timeout is an hour: the test ends only because KILL comes at once.
     expect(await stopped('cancel', [], waiting('TERM'))).toBe('ready\n');
   });
 
@@ -114,14 +120,14 @@ describe('settings of an image', () => {
     return JSON.parse(read(Config)).config;
   };
 
-  it('are exported as they came', async () => {
+  it('are exported as they were imported', async () => {
     const config = await exportedConfig('settled');
     for (const [name, value] of Object.entries(SETTINGS)) {
       expect(JSON.stringify(config[name])).toBe(JSON.stringify(value));
     }
   });
 
-  it('stay with an image that a task is committed to', async () => {
+  it('are kept by an image that a task is committed to', async () => {
     expect((await cli('run', '--keep', '--name', 'kept', 'settled', 'touch', '/new')).status).toBe(
       0,
     );
@@ -130,7 +136,7 @@ describe('settings of an image', () => {
     expect(await exportedConfig('committed')).toEqual(await exportedConfig('settled'));
   });
 
-  it('an image that was stored without them is read as before', async () => {
+  it('an image that an earlier version stored without settings can be read', async () => {
     const { stdout } = await cli('stack', 'show', 'settled', '--json');
     const { image } = JSON.parse(stdout);
     const file = `${layout.root}/images/${image.slice('sha256:'.length)}.json`;

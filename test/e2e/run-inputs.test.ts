@@ -1,4 +1,4 @@
-/** What `run` gives a task to read and where its results go: code, payload, standard input, result, events, and what stays. */
+/** Inputs and results of `run`: code, payload, standard input, result, events, and kept files. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -13,13 +13,13 @@ import {
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { env, layout } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
 function makeFile(name: string, content: string | Uint8Array): string {
@@ -77,7 +77,7 @@ describe('--code', () => {
     expect((await run(['--code', archive], ['./main.sh'])).stdout).toBe(EXPECTED);
   });
 
-  it('is owned by the task’s root and writable, and the source stays as it is', async () => {
+  it('belongs to the task’s root and is writable, and its source does not change', async () => {
     const code = makeProgram('writable');
     const script =
       'stat -c %u:%g main.sh; echo new > main.sh; mkdir made; rm data/text; cat main.sh';
@@ -87,14 +87,14 @@ describe('--code', () => {
     expect(readdirSync(code).sort()).toEqual(['.git', 'data', 'link', 'main.sh']);
   });
 
-  it('gives way to --workdir', async () => {
+  it('does not set the working directory if --workdir does', async () => {
     const options = ['--code', makeProgram('elsewhere'), '-w', '/usr'];
     expect((await run(options, sh('pwd; ls /task/main.sh'))).stdout).toBe('/usr\n/task/main.sh\n');
   });
 });
 
 describe('--payload, --payload-file and --config-file', () => {
-  it('gives text as the file that PAYLOAD_FILE names', async () => {
+  it('write text to the file that PAYLOAD_FILE names', async () => {
     const payload = '{"üñí":"code"}\nno newline at the end';
     const { stdout } = await run(
       ['--payload', payload],
@@ -103,7 +103,7 @@ describe('--payload, --payload-file and --config-file', () => {
     expect(stdout).toBe(`${payload}\n`);
   });
 
-  it('gives files byte for byte, read-only, to every user of the task', async () => {
+  it('give the task files byte for byte, read-only, readable for every user of the task', async () => {
     const [payload, config] = [randomBytes(1_048_577), randomBytes(4096)];
     const options = ['--payload-file', makeFile('payload', payload)];
     options.push('--config-file', makeFile('config', config), '-u', 'user');
@@ -118,17 +118,20 @@ describe('--payload, --payload-file and --config-file', () => {
     expect(sha256(readFileSync(join(folder, 'payload')))).toBe(sha256(payload));
   });
 
-  it.each(['0', '077', '0777'])('gives them to every user, with umask %s', async (umask) => {
-    mkdirSync(join(folder, 'code'), { recursive: true });
-    writeFileSync(join(folder, 'code/file'), ' and code');
-    const options = ['--payload', 'text', '--code', join(folder, 'code'), '-u', 'user'];
-    const through = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
-    const { stdout, record } = await run(options, sh('cat "$PAYLOAD_FILE" file'), { through });
-    expect(stdout).toBe('text and code');
-    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
-  });
+  it.each(['0', '077', '0777'])(
+    'make their files readable for every user, with umask %s',
+    async (umask) => {
+      mkdirSync(join(folder, 'code'), { recursive: true });
+      writeFileSync(join(folder, 'code/file'), ' and code');
+      const options = ['--payload', 'text', '--code', join(folder, 'code'), '-u', 'user'];
+      const through = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
+      const { stdout, record } = await run(options, sh('cat "$PAYLOAD_FILE" file'), { through });
+      expect(stdout).toBe('text and code');
+      expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
+    },
+  );
 
-  it('takes an empty payload', async () => {
+  it('accept an empty payload', async () => {
     const script = 'stat -c %s "$PAYLOAD_FILE"';
     expect((await run(['--payload', ''], sh(script))).stdout).toBe('0\n');
   });
@@ -142,7 +145,7 @@ describe('--interactive', () => {
     expect(sha256(stdoutBytes)).toBe(sha256(input));
   });
 
-  it('ends with a task that reads nothing, or not everything', async () => {
+  it('does not stop a task that reads nothing or only a part', async () => {
     const input = Buffer.alloc(4 * 1_048_576);
     expect(await run(['-i'], ['true'], { input })).toMatchObject({ status: 0 });
     const { stdoutBytes, record } = await run(['-i'], ['head', '-c', '10'], { input });
@@ -150,7 +153,7 @@ describe('--interactive', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded', error: null });
   });
 
-  it('can be opened anew by path', async () => {
+  it('can be reopened by path', async () => {
     const { stdout } = await run(['-i', '-u', 'user'], ['cat', '/dev/stdin'], { input: 'text' });
     expect(stdout).toBe('text');
   });
@@ -163,7 +166,7 @@ describe('--interactive', () => {
 describe('--result, --json and --events', () => {
   const stackshim = (...args: string[]) => runCli(['run', ...args], { env });
 
-  it('replaces a result file in one step, and leaves nothing beside it', async () => {
+  it('replace a result file in one step, and leave no other file', async () => {
     const place = join(folder, 'results');
     mkdirSync(place);
     const file = join(place, 'result.json');
@@ -176,7 +179,7 @@ describe('--result, --json and --events', () => {
     expect(readdirSync(place)).toEqual(['result.json']);
   });
 
-  it('writes the result to standard output or into a FIFO', async () => {
+  it('write the result to standard output or into a FIFO', async () => {
     const { stdout } = await stackshim('--result', '/dev/stdout', 'busybox', 'echo', 'hello');
     expect(stdout).toMatch(/^hello\n\{"id".*\}\n$/);
     const fifo = join(folder, 'result.fifo');
@@ -187,7 +190,7 @@ describe('--result, --json and --events', () => {
   });
 
   it.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])(
-    'appends to standard output as %s, also when that is a file',
+    'append to standard output given as %s, even if it is a file',
     async (path) => {
       const file = makeFile('stdout', '');
       const before = lstatSync('/dev/stdout').ino;
@@ -201,7 +204,7 @@ describe('--result, --json and --events', () => {
     },
   );
 
-  it('replaces what a link names, not the link', async () => {
+  it('replace the target of a link, not the link', async () => {
     const [file, link] = [makeFile('linked.json', 'old'), join(folder, 'link.json')];
     symlinkSync(file, link);
     await stackshim('--result', link, 'busybox', 'true');
@@ -212,7 +215,7 @@ describe('--result, --json and --events', () => {
   it.each([
     ['--result', '/no/such/folder/file'],
     ['--events', '/no/such/folder/file'],
-  ])('starts no task when %s cannot be written', async (option, path) => {
+  ])('start no task when %s cannot be written', async (option, path) => {
     const marks = join(folder, 'marks');
     mkdirSync(marks, { recursive: true, mode: 0o777 });
     const args = [option, path, '--mount', `type=bind,src=${marks},dst=/m`, 'busybox'];
@@ -222,7 +225,7 @@ describe('--result, --json and --events', () => {
     expect(readdirSync(marks)).toEqual([]);
   });
 
-  it('prints one JSON object, and only that', async () => {
+  it('print one JSON object and nothing else', async () => {
     const { status, stdout, stderr } = await stackshim(
       ...['--json', 'busybox', 'sh', '-c', 'echo out; echo err >&2; exit 3'],
     );
@@ -238,7 +241,7 @@ describe('--result, --json and --events', () => {
     expect(missing).toMatchObject({ status: 127, stderr: '' });
   });
 
-  it('writes events in their documented order', async () => {
+  it('write events in their documented order', async () => {
     const file = join(folder, 'events.ndjson');
     const { record } = await run(['--events', file, '--name', 'eventful'], ['echo', 'ü']);
     const events = readFileSync(file, 'utf8')
@@ -259,7 +262,9 @@ describe('--result, --json and --events', () => {
     expect(finished.result).toEqual(record);
   });
 
-  it('tells of a stop, and of a task that never ran', async () => {
+  it('report a stopped task, and a task that never ran', {
+    tags: ['gvisor/late-command'],
+  }, async () => {
     const file = join(folder, 'stopped.ndjson');
     await run(['--events', file, '--timeout', '100ms'], ['sleep', '3600']);
     const typesOf = () =>
@@ -292,7 +297,7 @@ describe('--keep and --remove', () => {
 });
 
 describe('--label', () => {
-  it('is shown while the task runs', async () => {
+  it('is listed while the task runs', async () => {
     const options = ['--label', 'team=blue', '--label', 'job/id=7', '--name', 'labelled'];
     const task = start(options, sh('echo ready; exec sleep 3600'));
     await task.printed('ready');

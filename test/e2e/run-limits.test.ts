@@ -1,4 +1,4 @@
-/** Every limit of a task reached for real, beside those of run-verdicts.test.ts. Requires: root; a kernel with the controllers of `stackshim doctor`. */
+/** Every limit of a task, reached on purpose, beside those of run-verdicts.test.ts. Requires: root; a kernel with the controllers of `stackshim doctor`. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -13,12 +13,13 @@ import {
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { cgroupParent } from '../../src/task/records/task-places.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { makeCallingProgram, makeCrashingProgram } from '../support/tiny-elf.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { makeCallingProgram, makeCrashingProgram } from '../support/programs/tiny-elf.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy, folder } = useTaskRunner();
 const { layout } = installation;
@@ -26,10 +27,9 @@ const cgroups = openCgroupDriver();
 const MIB = 1024 * 1024;
 const EPERM = 1;
 
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const SPIN = 'while :; do :; done';
 
-/** A file of a task's cgroup: its name on v1 in the hierarchy of `controller`, or on v2. */
+/** Reads a file of a task's cgroup: on v1 in the hierarchy of `controller`, or on v2. */
 function readCgroupFile(id: string, names: { controller: string; v1: string; v2: string }): string {
   const { controller, v1, v2 } = names;
   const mounts = hierarchiesOf(readMounts());
@@ -47,7 +47,7 @@ function makeProgram(name: string, program: Buffer): readonly string[] {
 }
 
 describe('processor time', () => {
-  it('ends a task that passes it, at once', async () => {
+  it('ends a task that exceeds it, at once', async () => {
     const options = ['--cpu-time', '300ms', '--stop-timeout', '1h'];
     const { status, stderr, record } = await run(options, sh(`trap "" TERM; ${SPIN}`));
     expect(status).toBe(124);
@@ -71,14 +71,14 @@ describe('processor time', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cpu_time_exceeded' });
   });
 
-  it('judges a task by what it used, though it had ended before that was seen', async () => {
+  it('is judged by what the task used, even if the task ended before that was noticed', async () => {
     const busy = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';
     const { status, record } = await run(['--cpu-time', '1ms'], sh(busy));
     expect(status).toBe(124);
     expect(record?.verdict).toBe('cpu_time_exceeded');
   });
 
-  it('does not count time that a task sleeps, nor that the runtime took to start it', async () => {
+  it('does not include sleep, nor the time that the runtime needs to start the task', async () => {
     const { status, record } = await run(['--cpu-time', '200ms'], ['sleep', '0.5']);
     expect(status).toBe(0);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
@@ -89,7 +89,7 @@ describe('memory', () => {
   const hog = 'dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null';
   const fill = (file: string) => `dd if=/dev/zero of=${file} bs=1M count=48 2>/dev/null`;
 
-  it('ends the whole task for one process, with a group kill', async () => {
+  it('ends the whole task when the kernel kills one process, with a group kill', async () => {
     const options = ['-m', '24m', '--oom-group'];
     const { status, stderr, record } = await run(options, sh(`${hog}; sleep 600`));
     expect(status).toBe(137);
@@ -104,13 +104,13 @@ describe('memory', () => {
     expect(record?.usage.oomGroupKills).toBe(cgroups.version === 2 ? 1 : null);
   });
 
-  it('does so for a task that had ended before that was seen', async () => {
+  it('ends the task in the result even if it ended before the kill was noticed', async () => {
     const { status, record } = await run(['-m', '24m', '--oom-group'], sh(`${hog}; exit 0`));
     expect(status).toBe(137);
     expect(record?.verdict).toBe('oom_killed');
   });
 
-  it('leaves a task alone that keeps to its limit', async () => {
+  it('does not affect a task that stays within its limit', async () => {
     const { status, record } = await run(['-m', '64m', '--oom-group'], ['true']);
     expect(status).toBe(0);
     expect(record).toMatchObject({ verdict: 'succeeded', usage: { oomKills: 0 } });
@@ -119,7 +119,7 @@ describe('memory', () => {
   it.each([
     ['/dev/shm', [], '/dev/shm/x'],
     ['a tmpfs', ['--tmpfs', '/scratch:size=256m'], '/scratch/x'],
-  ])('counts what lies in %s', async (_, options, file) => {
+  ])('includes the files in %s', async (_, options, file) => {
     const within = await run(['-m', '128m', ...options], sh(`${fill(file)} && sleep 0.01`));
     expect(within.status).toBe(0);
     expect(within.record?.usage.memoryPeakBytes).toBeGreaterThanOrEqual(48 * MIB);
@@ -128,7 +128,7 @@ describe('memory', () => {
     expect(beyond.record).toMatchObject({ ...CLEAN, verdict: 'oom_killed' });
   });
 
-  it('bounds and counts what sockets hold that nobody reads from', async () => {
+  it('includes and limits what sockets hold unread', { tags: ['gvisor/own-kernel'] }, async () => {
     const [id, held] = [
       'sockets',
       { controller: 'memory', v1: 'memory.kmem.tcp.usage_in_bytes', v2: 'memory.stat' },
@@ -136,24 +136,28 @@ describe('memory', () => {
     const send = 'until nc 127.0.0.1 5000 < /dev/zero; do :; done';
     const script = `nc -l -p 5000 -e sleep 600 & echo ready; ${send}`;
     const task = start(['--name', id, '-m', '48m'], sh(script));
-    await task.printed('ready');
-    const heldBytes = () => {
-      const text = readCgroupFile(id, held);
-      return Number(cgroups.version === 2 ? /^sock (\d+)$/m.exec(text)?.[1] : text);
-    };
-    await waitUntil(() => heldBytes() > MIB);
-    if (cgroups.version === 1) {
-      const limit = { ...held, v1: 'memory.kmem.tcp.limit_in_bytes' };
-      expect(Number(readCgroupFile(id, limit))).toBe(48 * MIB);
+    try {
+      await task.printed('ready');
+      const heldBytes = () => {
+        const text = readCgroupFile(id, held);
+        return Number(cgroups.version === 2 ? /^sock (\d+)$/m.exec(text)?.[1] : text);
+      };
+      await waitUntil(() => heldBytes() > MIB);
+      if (cgroups.version === 1) {
+        const limit = { ...held, v1: 'memory.kmem.tcp.limit_in_bytes' };
+        expect(Number(readCgroupFile(id, limit))).toBe(48 * MIB);
+      }
+    } finally {
+      task.child.kill('SIGTERM');
+      await task.ended;
     }
-    task.child.kill('SIGTERM');
     const { record } = await task.ended;
     expect(record).toMatchObject(CLEAN);
     const { socketPeakBytes, memoryPeakBytes } = record?.usage ?? {};
     expect(cgroups.version === 1 ? socketPeakBytes : memoryPeakBytes).toBeGreaterThan(MIB);
   });
 
-  it('bounds /dev/shm itself', async () => {
+  it('limits /dev/shm separately', async () => {
     const script = 'dd if=/dev/zero of=/dev/shm/x bs=1M count=65 2>&1 | grep -o "No space left.*"';
     const { stdout } = await run(['-m', '256m'], sh(script));
     expect(stdout).toBe('No space left on device\n');
@@ -161,14 +165,14 @@ describe('memory', () => {
 });
 
 describe('processes, open files and message queues', () => {
-  it('has a limit on processes that a fork bomb cannot pass', async () => {
+  it('are limited so that a fork bomb cannot exceed the number of processes', async () => {
     const bomb = 'bomb() { bomb | bomb & }; bomb; sleep 0.5';
     const { record } = await run(['--pids-limit', '20', '--timeout', '10s'], sh(bomb));
     expect(record).toMatchObject(CLEAN);
     expect(record?.usage.pidsPeak ?? 20).toBeLessThanOrEqual(20);
   });
 
-  it('has a limit on open files', async () => {
+  it('are limited in the number of open files', async () => {
     const limits = 'grep -E "open files|core file|msgqueue" /proc/self/limits';
     const { stdout } = await run([], sh(limits));
     const rows = stdout
@@ -182,7 +186,9 @@ describe('processes, open files and message queues', () => {
     expect(Number(files?.[2])).toBeLessThanOrEqual(65_536);
   });
 
-  it('has a few message queues, and cannot have more', async () => {
+  it('are limited to a few message queues', {
+    tags: ['gvisor/own-kernel'],
+  }, async () => {
     const script = [
       'for i in $(seq 300); do touch /dev/mqueue/q$i 2>/dev/null || break; done',
       'ls /dev/mqueue | wc -l',
@@ -212,7 +218,7 @@ describe('keyrings', () => {
     ['add_key', [248, 217]],
     ['request_key', [249, 218]],
     ['keyctl', [250, 219]],
-  ] as const)('%s is shut', async (name, [x64, arm64]) => {
+  ] as const)('%s is denied', async (name, [x64, arm64]) => {
     const program = makeCallingProgram(process.arch === 'arm64' ? arm64 : x64);
     const { status } = await run(makeProgram(name, program), [`/task/${name}`]);
     expect(status).toBe(EPERM);
@@ -220,7 +226,7 @@ describe('keyrings', () => {
 });
 
 describe('cpu shares', () => {
-  it('are the weight of the task', async () => {
+  it('set the weight of the task', async () => {
     const weight = { controller: 'cpu', v1: 'cpu.shares', v2: 'cpu.weight' };
     for (const [name, options] of [
       ['plain', []],
@@ -240,7 +246,7 @@ describe('cpu shares', () => {
 });
 
 describe('disks', () => {
-  /** A disk of our own with a file on it: nobody else's reads and writes are slowed down. */
+  /** A disk of the test with one file on it: no other reads and writes are slowed down. */
   function withDisk<T>(use: (disk: string) => Promise<T>): Promise<T> {
     const image = join(folder, 'disk.img');
     const fd = openSync(image, 'w');
@@ -274,7 +280,7 @@ describe('disks', () => {
       encoding: 'utf8',
     }).trim();
 
-  it('are limited in what is read, the least of the policy’s and the task’s limits', async () => {
+  it('have read limits, the lower of the policy’s and the task’s', async () => {
     await withDisk(async (loop) => {
       setPolicy({ maxima: { deviceReadBps: [`${loop}:4m`] } });
       const numbers = numbersOf(loop);
@@ -295,7 +301,7 @@ describe('disks', () => {
     });
   });
 
-  it('are limited in bytes and operations, read and written', async () => {
+  it('have limits on bytes and operations, for reads and writes', async () => {
     await withDisk(async (loop) => {
       const options = kinds.flatMap(([option], i) => [option, `${loop}:${i + 1}00`]);
       const task = start(['--name', 'all', ...options], sh('echo ready; exec sleep 600'));
@@ -308,16 +314,16 @@ describe('disks', () => {
     });
   });
 
-  it('give no more than the rate while a task reads on', async () => {
+  it('stay at the limited rate while a task reads continuously', async () => {
     await withDisk(async (loop) => {
       const [source, mountPoint] = [join(folder, 'on-disk'), join(folder, 'mounted')];
       for (const path of [source, mountPoint]) mkdirSync(path);
       writeFileSync(join(source, 'file'), Buffer.alloc(16 * MIB, 1));
       execFileSync('mkfs.ext4', ['-q', '-d', source, loop]);
-      // In small pieces: what is asked for counts as read at once.
+      // In small pieces, because a request counts as read at once.
       execFileSync('blockdev', ['--setra', '32', loop]);
       const read = async (...options: string[]) => {
-        // Anew, for what was read before would not be read from the disk again.
+        // A new file each time: cached data would not be read from the disk again.
         execFileSync('mount', ['-o', 'ro', loop, mountPoint]);
         try {
           const volume = `${mountPoint}:/disk:ro`;
@@ -332,7 +338,7 @@ describe('disks', () => {
       expect(held.record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
       const { ioReadBytes, wallMs } = held.record?.usage ?? {};
       expect(ioReadBytes).toBeGreaterThan(0);
-      // Two seconds' worth besides: what may be read before the first pause, and what was asked for at the end.
+      // Two seconds' worth in addition: reads before the first pause, and the last request.
       expect(ioReadBytes).toBeLessThanOrEqual(MIB * ((wallMs ?? 0) / 1000 + 2));
     });
   });
@@ -340,7 +346,7 @@ describe('disks', () => {
   it.each([
     ['/dev/null', 'ERR_STACKSHIM_SPEC_INVALID'],
     ['/dev/no-such-disk', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
-  ])('are not limited by way of %s', async (path, code) => {
+  ])('cannot be read without a limit by way of %s', async (path, code) => {
     const { status, stderr } = await run(['--device-write-iops', `${path}:5`], ['true']);
     expect(status).toBe(125);
     expect(stderr).toContain(code);

@@ -1,8 +1,8 @@
-/** What `run` says to a person: options as they are called, values as they were typed, and docker's habits. Requires: root. */
+/** Messages of `run` for people: options and values as they were typed, and docker's habits. Requires: root. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder, setPolicy } = useTaskRunner();
 const { env } = installation;
@@ -14,7 +14,7 @@ const saidOf = async (...options: string[]) => {
   return stderr.split('\n', 1)[0];
 };
 
-describe('a mistake is told in the words of the command line', () => {
+describe('an error uses the terms of the command line', () => {
   it.each([
     [['-v', 'here:/x'], /^stackshim: -v source "here": not an absolute path/],
     [['-v', '/:/x', '-v', '/x'], /^stackshim: -v "\/x": not HOST:TASK/],
@@ -31,7 +31,7 @@ describe('a mistake is told in the words of the command line', () => {
     expect(await saidOf(...options)).toMatch(said);
   });
 
-  it('limits of the policy are told in the units that people type', async () => {
+  it('an error states limits of the policy in the units that people type', async () => {
     setPolicy({ maxima: { memory: '64m', timeout: '90s', disk: '1.5g' } });
     const above = (option: string, asked: string, allowed: string) =>
       `stackshim: ${option} ${asked}: above the policy's maximum of ${allowed} [ERR_STACKSHIM_SPEC_DENIED]`;
@@ -46,11 +46,11 @@ describe('a mistake is told in the words of the command line', () => {
     [['-v', '/nope:/x'], 'read /nope: no such file or directory'],
     [['--code', '/nope'], 'read /nope: no such file or directory'],
     [['--events', '/nope/x'], 'write /nope/x: no such file or directory'],
-  ])('a file that is not there: %j', async (options, said) => {
+  ])('an error names a file that does not exist: %j', async (options, said) => {
     expect(await saidOf(...options)).toMatch(new RegExp(`^stackshim: ${said} \\[ERR_`));
   });
 
-  it('an archive that is named as a folder', async () => {
+  it('an error says that an archive is a folder', async () => {
     writeFileSync(`${folder}/image.tar`, 'x');
     const args = ['stack', 'import', 'some', `oci:${folder}/image.tar`];
     const { status, stderr } = await runCli(args, { env });
@@ -59,21 +59,21 @@ describe('a mistake is told in the words of the command line', () => {
   });
 });
 
-describe('an end that the task did not see coming', () => {
+describe('an error about a task that stackshim ended', () => {
   it.each([
     [['--timeout', '250ms'], 'sleep 60', 'timed out after 250ms (--timeout)'],
     [['--cpu-time', '100ms'], 'while :; do :; done', 'more processor time than 100ms (--cpu-time)'],
     [['--output-limit', '1k'], 'yes', 'it wrote more than 1k (--output-limit)'],
     [['--disk', '8m'], 'cat /dev/zero > /x', 'its disk space was full at 8m (--disk)'],
     [['--memory', '16m'], 'tail /dev/zero', 'it ran out of memory at 16m (--memory)'],
-  ])('%j is told with the limit as it was typed', async (options, script, said) => {
+  ])('states the limit as it was typed: %j', async (options, script, said) => {
     const { stderr } = await run(options, ['sh', '-c', script]);
     expect(stderr).toContain(said);
   });
 });
 
-describe("docker's habits", () => {
-  it('--rm changes nothing', async () => {
+describe('options that docker users type', () => {
+  it('--rm has no effect', async () => {
     const { status, record } = await run(['--rm'], ['true']);
     expect(status).toBe(0);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
@@ -84,7 +84,7 @@ describe("docker's habits", () => {
     [['-v', '../habits/data:/x']],
     [['--mount', 'type=bind,source=./data,target=/x,readonly']],
     [['--mount', 'type=bind,src=.,dst=/y']],
-  ])('a relative source is one of the working directory: %j', async (options) => {
+  ])('a relative source is relative to the working directory: %j', async (options) => {
     const cwd = `${folder}/habits`;
     mkdirSync(`${cwd}/data`, { recursive: true });
     writeFileSync(`${cwd}/data/file`, 'from here');

@@ -1,17 +1,17 @@
-/** Options of `run` that shape what the command sees and may do: each has an effect that the command itself can observe. */
+/** Options of `run` that change what the command sees and can do, each observed by the command itself. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_BIND_OWNER_ID } from '../../src/core/host-ids.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, start, folder, setPolicy } = useTaskRunner();
 const MIB = 1024 * 1024;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
-/** What a task prints that must succeed. */
+/** The output of a task that must succeed. */
 async function print(options: readonly string[], command: readonly string[]): Promise<string> {
   const { status, stdout, stderr, record } = await run(options, command);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -26,7 +26,7 @@ function makeFile(name: string, content: string): string {
 }
 
 describe('environment', () => {
-  it('has the contract, and nothing of the caller', async () => {
+  it('contains the documented variables, and nothing of the caller', async () => {
     const options = ['--name', 'env-1', '--timeout', '59500ms', '-m', '64m'];
     const { stdout } = await run(options, ['env'], { env: { SECRET: 'x', TASK_DIR: '/nowhere' } });
     expect(stdout.trimEnd().split('\n').sort()).toEqual([
@@ -39,7 +39,7 @@ describe('environment', () => {
     ]);
   });
 
-  it('takes variables from -e and from env files, the last one wins', async () => {
+  it('contains variables from -e and from env files; the last one wins', async () => {
     const first = makeFile('first.env', '# comment\nA=file\nB=quoted "as is" \n\nFROM_CALLER\n');
     const second = makeFile('second.env', 'B=second\nC=file\n');
     const files = ['--env-file', first, '--env-file', second];
@@ -50,14 +50,14 @@ describe('environment', () => {
     expect(stdout).toBe('file|second|option|a=b|yes|too\n0\n');
   });
 
-  it('takes an env file from a pipe that the shell has made', async () => {
+  it('can come from a pipe that the shell made', async () => {
     const through = ['bash', '-c', 'exec 7< <(printf "PIPED=yes\\n"); exec "$@"', 'bash'];
     const options = ['--env-file', '/dev/fd/7'];
     const { stdout } = await run(options, sh('echo "$PIPED"'), { through });
     expect(stdout).toBe('yes\n');
   });
 
-  it('waits for the writer of a FIFO in the place of an env file', async () => {
+  it('waits for the writer of a FIFO given as env file', async () => {
     const fifo = join(folder, 'env.fifo');
     execFileSync('mkfifo', [fifo]);
     const writer = `timeout 60 sh -c 'printf "PIPED=yes\\n" > ${fifo}' &`;
@@ -71,7 +71,7 @@ describe('limits', () => {
   const limitsOf = (file: string, controller: string, v2: string) =>
     `cat /sys/fs/cgroup/${controller}/${file} 2>/dev/null || cat /sys/fs/cgroup/${v2}`;
 
-  it('--memory bounds memory and swap together', async () => {
+  it('--memory limits memory and swap together', { tags: ['gvisor/cgroup-files'] }, async () => {
     const script = [
       limitsOf('memory.limit_in_bytes', 'memory', 'memory.max'),
       'cat /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.swap.max',
@@ -81,12 +81,14 @@ describe('limits', () => {
     expect(['0', memory]).toContain(swap);
   });
 
-  it('--cpus is a share of the scheduler’s period', async () => {
+  it('--cpus limits the share of the scheduler’s period', {
+    tags: ['gvisor/cgroup-files'],
+  }, async () => {
     const script = limitsOf('cpu.cfs_quota_us', 'cpu', 'cpu.max');
     expect(await print(['--cpus', '0.25'], sh(script))).toMatch(/^25000( 100000)?\n$/);
   });
 
-  it('--pids-limit stops a fork bomb', async () => {
+  it('--pids-limit stops a fork bomb', { tags: ['gvisor/threads'] }, async () => {
     const script = 'for i in $(seq 40); do sleep 5 & done; wait';
     const { status, record } = await run(['--pids-limit', '12'], sh(script));
     expect(status).not.toBe(0);
@@ -94,7 +96,7 @@ describe('limits', () => {
     expect(record?.usage.pidsPeak).toBeLessThanOrEqual(12);
   });
 
-  it('--ulimit sets soft and hard limits', async () => {
+  it('--ulimit sets soft and hard limit', async () => {
     const options = ['--ulimit', 'nofile=100:200', '--ulimit', 'fsize=1048576'];
     const script = 'ulimit -n; ulimit -Hn; head -c 2000000 /dev/zero > /big; stat -c %s /big';
     const { stdout } = await run(options, sh(script));
@@ -103,7 +105,7 @@ describe('limits', () => {
 });
 
 describe('process', () => {
-  it('--workdir is where the command starts, and is made when missing', async () => {
+  it('--workdir sets where the command starts, and is created if missing', async () => {
     expect(await print(['-w', '/usr/bin'], ['pwd'])).toBe('/usr/bin\n');
     expect(await print(['--workdir', '/new/folder'], ['pwd'])).toBe('/new/folder\n');
   });
@@ -129,14 +131,14 @@ describe('process', () => {
     });
   });
 
-  it('--hostname names the task, which names itself by its id otherwise', async () => {
+  it('--hostname names the task; without it the task has its id as hostname', async () => {
     const script = 'hostname; echo $HOSTNAME; grep -c "\\bbox-1$" /etc/hosts';
     expect(await print(['--hostname', 'box-1'], sh(script))).toBe('box-1\nbox-1\n1\n');
     expect(await print(['--name', 'id-1'], ['hostname'])).toBe('id-1\n');
   });
 
-  it('--init reaps orphans, forwards TERM, and is pid 1', async () => {
-    // Its parent is gone at once; its end and its reaping are the same to whoever looks from here.
+  it('--init reaps orphans, forwards TERM, and runs as pid 1', async () => {
+    // Its parent ends at once; when the orphan ends and is reaped cannot be distinguished from here.
     const orphan = 'pid=$(sh -c "true >/dev/null & echo \\$!")';
     const reaped = 'for i in $(seq 500); do [ -e /proc/$pid ] || break; sleep 0.02; done';
     const script = `${orphan}; ${reaped}; cat /proc/1/comm; ls -d /proc/$pid`;
@@ -152,7 +154,7 @@ describe('process', () => {
     expect(await task.ended).toMatchObject({ status: 143, stdout: 'ready\nbye\n' });
   });
 
-  it('--name is the id; a second task of the id is refused while the first one lives', async () => {
+  it('--name sets the id; a second task with that id is refused while the first one lives', async () => {
     const task = start(['--name', 'twin'], sh('echo ready; exec sleep 3600'));
     await task.printed('ready');
     const second = await run(['--name', 'twin'], ['true']);
@@ -166,7 +168,7 @@ describe('process', () => {
 });
 
 describe('mounts', () => {
-  it('a bind is writable, and what a task writes there stays on the host', async () => {
+  it('a bind is writable, and files that a task writes there stay on the host', async () => {
     const shared = join(folder, 'shared');
     mkdirSync(shared);
     chmodSync(shared, 0o777);
@@ -182,7 +184,7 @@ describe('mounts', () => {
   it.each([
     ['--mount', (path: string) => `type=bind,src=${path},dst=/file,readonly`],
     ['-v', (path: string) => `${path}:/file:ro`],
-  ])('%s with ro cannot be written', async (option, spec) => {
+  ])('%s with ro is read-only', async (option, spec) => {
     const path = makeFile('read-only', 'kept');
     const script = 'cat /file; echo changed > /file; echo $?';
     const { stdout, stderr } = await run([option, spec(path)], sh(`chmod 777 /file; ${script}`));
@@ -191,14 +193,14 @@ describe('mounts', () => {
     expect(readFileSync(path, 'utf8')).toBe('kept');
   });
 
-  it('-v follows the host’s links to what they name', async () => {
+  it('-v resolves links on the host', async () => {
     makeFile('named', 'content');
     const linked = join(folder, 'link-to-folder');
     symlinkSync(folder, linked);
     expect(await print(['-v', `${linked}/named:/file`], ['cat', '/file'])).toBe('content');
   });
 
-  it('--tmpfs has the size and mode that it was given, and is not executable unless asked', async () => {
+  it('--tmpfs has the given size and mode, and is executable only if asked for', async () => {
     const fill =
       'head -c 2000000 /dev/zero > /t/fill; stat -c "%a %s" /t /t/fill; df -k /t | tail -1';
     const { stdout } = await run(['--tmpfs', '/t:size=1m,mode=700'], sh(fill));
@@ -208,7 +210,7 @@ describe('mounts', () => {
     expect((await run(['--tmpfs', '/t:exec'], sh(execute))).stdout).toBe('0\n');
   });
 
-  it('--read-only leaves only tmpfs and binds writable', async () => {
+  it('--read-only leaves only tmpfs and binds writable', { tags: ['gvisor/tmp'] }, async () => {
     const script = 'touch /new; touch /tmp/new; touch /etc/passwd; touch /t/new && echo tmpfs';
     const { stdout, stderr } = await run(['--read-only', '--tmpfs', '/t'], sh(script));
     expect(stdout).toBe('tmpfs\n');
@@ -219,8 +221,8 @@ describe('mounts', () => {
 describe('network', () => {
   const interfaces = 'grep -o "[^ ]*:" /proc/net/dev | sort; readlink /proc/self/ns/net';
 
-  it('--network none has a loopback of its own that works', async () => {
-    // Refused until the server listens.
+  it('--network none gives the task a loopback of its own', async () => {
+    // Connections are refused until the server listens.
     const client = 'for i in $(seq 500); do nc 127.0.0.1 7 2>/dev/null && break; sleep 0.02; done';
     const server = `nc -l -p 7 -e echo hello & ${client}`;
     const stdout = await print(['--network', 'none'], sh(`${interfaces}; ${server}`));
@@ -229,7 +231,7 @@ describe('network', () => {
     expect(namespace).not.toBe(hostNamespace());
   });
 
-  it('--network host has the host’s interfaces', async () => {
+  it('--network host shows the host’s interfaces', { tags: ['gvisor/own-kernel'] }, async () => {
     const stdout = await print(['--network', 'host'], sh(interfaces));
     expect(stdout.trimEnd().split('\n').at(-1)).toBe(hostNamespace());
   });
@@ -256,7 +258,7 @@ describe('rights', () => {
     expect(changed.bound).toBe(changed.effective);
   });
 
-  it('--cap-drop ALL leaves none but those added; another user has none in effect', async () => {
+  it('--cap-drop ALL leaves only those added, and another user than root has none in effect', async () => {
     expect(await masks(['--cap-drop', 'ALL'])).toEqual({ effective: 0n, bound: 0n });
     const one = await masks(['--cap-drop', 'ALL', '--cap-add', 'chown']);
     expect(one).toEqual({ effective: CHOWN, bound: CHOWN });
@@ -265,7 +267,9 @@ describe('rights', () => {
     expect(user.bound).not.toBe(0n);
   });
 
-  it('--security-opt seccomp=FILE takes the place of the profile', async () => {
+  it('--security-opt seccomp=FILE replaces the profile', {
+    tags: ['gvisor/seccomp-actions'],
+  }, async () => {
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 };
     const profile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] };
     const file = makeFile('profile.json', JSON.stringify(profile));
@@ -274,7 +278,9 @@ describe('rights', () => {
     expect(stderr).toContain('No space left on device');
   });
 
-  it('a profile that kills makes the task signaled', async () => {
+  it('a profile with a kill action makes the task signaled', {
+    tags: ['gvisor/seccomp-actions'],
+  }, async () => {
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_KILL_PROCESS' };
     const profile = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] };
     const file = makeFile('killing.json', JSON.stringify(profile));
@@ -288,13 +294,19 @@ describe('rights', () => {
     [['seccomp=unconfined'], '1 0'],
     [['no-new-privileges=false'], '0 2'],
     [['no-new-privileges'], '1 2'],
-  ])('--security-opt %j gives NoNewPrivs and Seccomp %s', async (entries, expected) => {
-    const options = entries.flatMap((entry) => ['--security-opt', entry]);
-    const script = 'echo $(grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status | cut -f2)';
-    expect(await print(options, sh(script))).toBe(`${expected}\n`);
-  });
+  ])(
+    '--security-opt %j gives NoNewPrivs and Seccomp %s',
+    { tags: ['gvisor/own-kernel'] },
+    async (entries, expected) => {
+      const options = entries.flatMap((entry) => ['--security-opt', entry]);
+      const script = 'echo $(grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status | cut -f2)';
+      expect(await print(options, sh(script))).toBe(`${expected}\n`);
+    },
+  );
 
-  it('--bundle takes another template, where the policy has it', async () => {
+  it('--bundle selects another template if the policy allows it', {
+    tags: ['gvisor/own-kernel'],
+  }, async () => {
     setPolicy({ allow: { bundles: ['default', 'fuse'] } });
     const script = 'stat -c "%a %t:%T" /dev/fuse; exec 3<>/dev/fuse && echo opened';
     expect(await print(['--bundle', 'fuse'], sh(script))).toBe('666 a:e5\nopened\n');
@@ -302,7 +314,9 @@ describe('rights', () => {
     setPolicy(null);
   });
 
-  it('--userns auto maps the ids of a slot, --userns host none', async () => {
+  it('--userns auto maps the ids of a slot, --userns host maps none', {
+    tags: ['gvisor/own-kernel'],
+  }, async () => {
     const script = 'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "; stat -c %u /etc/passwd';
     const [uids, gids, owner] = (await print([], sh(script))).split('\n');
     expect(uids).toBe(gids);

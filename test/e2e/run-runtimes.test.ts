@@ -1,19 +1,24 @@
-/** `run` on every runtime, on broken ones, and stopped while a container is being made. */
+/** `run` with every runtime, with broken ones, and stopped while a container is being created. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findProgram } from '../../src/layers/find-program.ts';
-import { makeGate, realRunc, writeExecutable, writeFakeRuntime } from '../support/fake-runtime.ts';
-import { replaceProgram } from '../support/replace-program.ts';
-import { describeRuntime } from '../support/runtime-cases.ts';
-import { runtimesUnderTest } from '../support/runtime-lab.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { findProgram } from '../../src/sys/find-program.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { replaceProgram } from '../support/programs/replace-program.ts';
+import {
+  makeGate,
+  realRunc,
+  writeExecutable,
+  writeFakeRuntime,
+} from '../support/runtimes/fake-runtime.ts';
+import { runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
+import { describeRuntime } from './support/runtime-cases.ts';
 
 const runner = useTaskRunner();
 const { installation, run, start, folder, setPolicy } = runner;
 const { layout } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
-/** Paths need the operator's leave. */
+/** The policy must allow paths. */
 function allow(...paths: string[]): void {
   setPolicy({ allow: { runtimes: ['runc', ...paths] } });
 }
@@ -26,7 +31,7 @@ describe.each(runtimesUnderTest(folder))('--runtime $path ($name)', ({ path }) =
 });
 
 describe('a runtime that cannot be used', () => {
-  it('is denied by path unless the policy names it', async () => {
+  it('is denied if given by a path that the policy does not name', async () => {
     const { status, stderr, record } = await run(['--runtime', '/usr/sbin/runc'], ['true']);
     expect(status).toBe(125);
     expect(stderr).toContain('[ERR_STACKSHIM_SPEC_DENIED]');
@@ -35,10 +40,10 @@ describe('a runtime that cannot be used', () => {
 
   it.each([
     ['is missing', undefined, 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
-    ['is no runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
+    ['is not a runtime', '#!/bin/sh\necho hello\n', 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'],
     ['is too old', '#!/bin/sh\necho runc version 1.0.0\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
     ['is too old', '#!/bin/sh\necho crun version 1.4\n', 'ERR_STACKSHIM_RUNTIME_TOO_OLD'],
-  ])('starts nothing when it %s', async (_, text, code) => {
+  ])('starts no task if it %s', async (_, text, code) => {
     const path = join(folder, `runtime-${text === undefined ? 'missing' : code}`);
     if (text !== undefined) writeExecutable(path, text);
     allow(path);
@@ -48,7 +53,7 @@ describe('a runtime that cannot be used', () => {
     expect(record).toBeUndefined();
   });
 
-  it('makes a task that the platform is to blame for when it fails', async () => {
+  it('that fails makes the task a fault of the platform', async () => {
     const path = join(folder, 'failing');
     writeFakeRuntime(path, { real: realRunc(layout), beforeCreate: 'exit 1' });
     allow(path);
@@ -62,7 +67,7 @@ describe('a runtime that cannot be used', () => {
     });
   });
 
-  it('leaves nothing when it fails after having made the container', async () => {
+  it('that fails after creating the container leaves nothing', async () => {
     const path = join(folder, 'late-failing');
     writeFakeRuntime(path, { real: realRunc(layout), afterCreate: 'exit 1' });
     allow(path);
@@ -71,7 +76,7 @@ describe('a runtime that cannot be used', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed', retryable: true });
   });
 
-  it('leaves nothing when it is killed in the middle', async () => {
+  it('that is killed during create leaves nothing', async () => {
     const path = join(folder, 'killed');
     writeFakeRuntime(path, { real: realRunc(layout), afterCreate: 'kill -KILL $$' });
     allow(path);
@@ -86,25 +91,28 @@ describe('a signal during set-up', () => {
     ['before', 'SIGINT', 130],
     ['before', 'SIGTERM', 143],
     ['after', 'SIGINT', 130],
-  ] as const)('%s the container is made: %s cancels the task', async (when, signal, expected) => {
-    const gate = makeGate(folder, `create-${when}-${signal}`);
-    const path = join(folder, `waiting-${when}`);
-    const key = when === 'before' ? 'beforeCreate' : 'afterCreate';
-    writeFakeRuntime(path, { real: realRunc(layout), [key]: gate.stop });
-    allow(path);
-    const task = start(['--runtime', path], sh('echo ran'));
-    await gate.reached();
-    task.child.kill(signal);
-    const { status, stdout, record } = await task.ended;
-    expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
-    expect(record).toMatchObject({
-      ...CLEAN,
-      verdict: 'cancelled',
-      exitCode: null,
-      signal: null,
-      error: null,
-    });
-  });
+  ] as const)(
+    '%s the container is created: %s cancels the task',
+    async (when, signal, expected) => {
+      const gate = makeGate(folder, `create-${when}-${signal}`);
+      const path = join(folder, `waiting-${when}`);
+      const key = when === 'before' ? 'beforeCreate' : 'afterCreate';
+      writeFakeRuntime(path, { real: realRunc(layout), [key]: gate.stop });
+      allow(path);
+      const task = start(['--runtime', path], sh('echo ran'));
+      await gate.reached();
+      task.child.kill(signal);
+      const { status, stdout, record } = await task.ended;
+      expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
+      expect(record).toMatchObject({
+        ...CLEAN,
+        verdict: 'cancelled',
+        exitCode: null,
+        signal: null,
+        error: null,
+      });
+    },
+  );
 
   it('cancels the task while its code is being packed', async () => {
     const gate = makeGate(folder, 'packing');

@@ -1,20 +1,20 @@
-/** What the host lacks is told as what it is, and as worth another try. Requires: root. */
+/** A shortage on the host is reported as such, and as retryable. Requires: root. */
 import { chmodSync, existsSync, mkdirSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run, installation, folder } = useTaskRunner();
 const { layout, env } = installation;
 
 const failed = { ...CLEAN, verdict: 'setup_failed', exitCode: null, retryable: true };
-/** The script's own words are its arguments, which it hands on to `exec`. */
+/** The script's arguments are what it passes to `exec`. */
 const through = (script: string) => ['sh', '-c', `${script}; exec "$@"`, 'sh'];
 const mounted = (script: string) => ['unshare', '--mount', ...through(script)];
 
 describe('disk', () => {
-  it('more than is free now is exhausted', async () => {
+  it('limited to more than is free is refused as exhausted', async () => {
     const { blocks, bavail, bsize } = statfsSync(layout.root);
     const asked = Math.floor((blocks + bavail) / 2) * bsize;
     const { status, stderr, record } = await run(['--disk', `${asked}`], ['true']);
@@ -23,7 +23,7 @@ describe('disk', () => {
     expect(stderr).not.toContain('policy');
   });
 
-  it('a root folder that is read-only is called so, and nothing is left', async () => {
+  it('in a read-only root folder is reported as such, and nothing is left', async () => {
     const { root } = layout;
     const readOnly = `mount --bind ${root} ${root} && mount -o remount,bind,ro ${root}`;
     const { status, stderr, record } = await run([], ['true'], { through: mounted(readOnly) });
@@ -42,7 +42,7 @@ describe('processes and descriptors', () => {
   beforeAll(() => mkdirSync(group));
   afterAll(() => rmdirSync(group));
 
-  it.each([8, 12])('pids.max %i is exhausted', async (most) => {
+  it.each([8, 12])('are exhausted at pids.max %i', async (most) => {
     writeFileSync(`${group}/pids.max`, `${most}`);
     const { status, record } = await run([], ['true'], {
       through: through(`echo $$ > ${group}/cgroup.procs`),
@@ -55,7 +55,7 @@ describe('processes and descriptors', () => {
     expect(status).toBe(125);
   });
 
-  it('too few descriptors are exhausted', async () => {
+  it('are exhausted if there are too few descriptors', async () => {
     const { record } = await run([], ['true'], { through: through('ulimit -n 18') });
     expect(record).toMatchObject({
       ...failed,
@@ -65,12 +65,12 @@ describe('processes and descriptors', () => {
   });
 });
 
-describe('a run folder below a directory that others cannot pass', () => {
+describe('a run folder below a directory that other users cannot enter', () => {
   const above = dirname(layout.run);
   beforeAll(() => chmodSync(above, 0o700));
   afterAll(() => chmodSync(above, 0o711));
 
-  it('is called so', async () => {
+  it('is reported as such', async () => {
     const { status, stderr, record } = await run([], ['true']);
     expect({ status, stderr }).toEqual({
       status: 125,
@@ -82,13 +82,13 @@ describe('a run folder below a directory that others cannot pass', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'setup_failed' });
   });
 
-  it('is no obstacle for a task that is root of the host', async () => {
+  it('does not prevent a task that is root of the host', async () => {
     expect(await run(['--userns', 'host'], ['true'])).toMatchObject({ status: 0, stderr: '' });
   });
 });
 
 describe('memory', () => {
-  it.each(['-v 2000000', '-d 1000000'])('a limit of %s is exhausted', async (limit) => {
+  it.each(['-v 2000000', '-d 1000000'])('limited to %s is reported as exhausted', async (limit) => {
     const { status, stderr } = await run([], ['true'], { through: through(`ulimit ${limit}`) });
     expect(status).toBe(125);
     expect(stderr).toMatch(
@@ -111,14 +111,14 @@ describe('the doctor', () => {
     return checks.find(({ name }: { name: string }) => name === 'overlay of layers');
   };
 
-  it('finds that tasks run where the root folder is on an overlay', async () => {
+  it('reports that tasks run if the root folder is on an overlay', async () => {
     expect(await diagnose({})).toMatchObject({
       status: 'ok',
       message: expect.stringContaining('scratch volume'),
     });
   });
 
-  it('says what to change where they do not, and blames no kernel', async () => {
+  it('says what to change if tasks cannot run there, and does not blame the kernel', async () => {
     const check = await diagnose({ disk: { mechanism: 'sampling' } });
     expect(check).toMatchObject({ status: 'fail' });
     expect(check.hint).toContain('ext4');

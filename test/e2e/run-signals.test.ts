@@ -1,29 +1,29 @@
-/** No process of a task outlives it, however it tries to: in the task's own pid namespace and in the host's. Requires: root. */
+/** No process of a task survives it, in the task's own pid namespace and in the host's. Requires: root. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env } = installation;
 
-/** Found in the arguments of everything that a test starts. */
+/** A word in the arguments of every process that a test starts. */
 const mark = `stay-${randomBytes(4).toString('hex')}`;
 const left = () => findByArguments((args) => args.some((arg) => arg.includes(mark)));
 
-/** Deaf to every signal that can be ignored; tells that it runs. The tasks have it in `$DEAF`. */
+/** Ignores every signal that can be ignored, and prints when it runs. Tasks have it as `$DEAF`. */
 const deaf = `trap "" HUP INT TERM QUIT USR1 USR2; : ${mark}; : > /tmp/up; while :; do sleep 0.05; done`;
 const STAYERS: readonly (readonly [string, string])[] = [
   ['forked twice', '( (sh -c "$DEAF" &) & )'],
-  ['in a session of its own', 'setsid sh -c "$DEAF" &'],
-  ['in a session of its own, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
+  ['in its own session', 'setsid sh -c "$DEAF" &'],
+  ['in its own session, forked twice', '(setsid sh -c \'(sh -c "$DEAF" &) &\' &)'],
   ['deaf to signals', 'sh -c "$DEAF" &'],
 ];
 const UP = 'until [ -e /tmp/up ]; do sleep 0.01; done';
 const all = STAYERS.map(([, script]) => script).join('\n');
-const sh = (script: string) => ['sh', '-c', script];
 const waitForStayers = () => waitUntil(() => left().length >= STAYERS.length);
 
 const GIVEN = ['-e', `DEAF=${deaf}`];
@@ -43,7 +43,7 @@ describe.each(modes)('in %s', (_, options) => {
     expect(left()).toEqual([]);
   });
 
-  it('all of them end at a timeout', async () => {
+  it('all processes end at a timeout', async () => {
     const stops = ['--timeout', '700ms', '--stop-timeout', '100ms'];
     const { status, record } = await run([...options, ...stops], sh(`${all}\nexec sleep 600`));
     expect(status).toBe(124);
@@ -51,7 +51,7 @@ describe.each(modes)('in %s', (_, options) => {
     expect(left()).toEqual([]);
   });
 
-  it('TERM reaches every process, and time is given to act on it', async () => {
+  it('TERM reaches every process and leaves time to handle it', async () => {
     const child = 'trap "echo child; exit" TERM; echo ready; while :; do sleep 0.02; done';
     const script = `setsid sh -c '${child}' & trap "wait; echo parent; exit 3" TERM; wait`;
     const task = start([...options, '--stop-timeout', '1h'], sh(script));
@@ -62,7 +62,7 @@ describe.each(modes)('in %s', (_, options) => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: 3 });
   });
 
-  it('all of them end by `kill`, from another process', async () => {
+  it('`kill` from another process ends all of them', async () => {
     const task = start([...options, '--name', 'victim'], sh(`${all}\necho ready; exec sleep 600`));
     await task.printed('ready');
     await waitForStayers();
@@ -75,7 +75,7 @@ describe.each(modes)('in %s', (_, options) => {
     expect(left()).toEqual([]);
   });
 
-  it('all of them end by `reap` when the owner was killed', async () => {
+  it('`reap` ends all of them after the owner was killed', async () => {
     const task = start([...options, '--name', 'orphan'], sh(`${all}\necho ready; exec sleep 600`));
     await task.printed('ready');
     await waitForStayers();
@@ -87,7 +87,7 @@ describe.each(modes)('in %s', (_, options) => {
     expect(left()).toEqual([]);
   });
 
-  it('a fork storm ends, too', async () => {
+  it('a fork bomb ends as well', async () => {
     const storm = `storm() { : ${mark}; storm & storm & }; storm; exec sleep 600`;
     const limits = ['--pids-limit', '60', '--timeout', '500ms', '--stop-timeout', '0'];
     const { status, record } = await run([...options, ...limits], sh(storm));
@@ -98,14 +98,14 @@ describe.each(modes)('in %s', (_, options) => {
 });
 
 describe("the host's pid namespace", () => {
-  it('shows the processes of the host, and the exit status is still the command’s', async () => {
+  it('shows the processes of the host, and keeps the command’s exit status', async () => {
     const script = `[ -d /proc/${process.pid} ] && exit 9`;
     const { status, record } = await run(['--userns', 'host', '--pid', 'host'], sh(script));
     expect(status).toBe(9);
     expect(record).toMatchObject({ ...CLEAN, exitCode: 9 });
   });
 
-  it('tells the signal that ended the command', async () => {
+  it('reports the signal that ended the command', async () => {
     const { status, record } = await run(
       ['--userns', 'host', '--pid', 'host'],
       sh('kill -USR1 $$; sleep 600'),

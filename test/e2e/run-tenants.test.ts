@@ -1,13 +1,13 @@
-/** Tenants, slots and reserves as the policy has them, on real tasks. Requires: root, cgroups. */
+/** Tenants, slots and reserves of the policy, with real tasks. Requires: root, cgroups. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { tenantCgroup } from '../../src/cgroup/cgroup-names.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTenantName } from '../../src/core/ids.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { tenantCgroup } from '../../src/task/records/task-places.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start, setPolicy } = useTaskRunner();
 const { env, layout } = installation;
@@ -28,7 +28,7 @@ function readGroupFile(tenant: string, controller: string, files: { v1: string; 
 afterEach(() => setPolicy(null));
 
 describe('a tenant', () => {
-  it('has a cgroup with its weight and cap while it has tasks; ps tells whose a task is', async () => {
+  it('has a cgroup with its weight and cap while it has tasks; ps shows the tenant of a task', async () => {
     setPolicy({ tenants: { acme: { weight: 300, cpus: 1.5, memory: '96m' } } });
     const task = start(['--name', 'one', '--tenant', 'acme', '-m', '64m'], WAITING);
     await task.printed('ready');
@@ -47,14 +47,14 @@ describe('a tenant', () => {
     expect(existing('acme')).toEqual([]);
   });
 
-  it('has its cap for all of its tasks together', async () => {
+  it('has one cap for all of its tasks together', async () => {
     setPolicy({ tenants: { acme: { memory: '64m' } } });
     const fill = 'dd if=/dev/zero of=/dev/shm/x bs=1M count=40 2>/dev/null || exit 9';
     const options = ['--tenant', 'acme', '-m', '64m'];
     const first = start(options, ['sh', '-c', `${fill}; echo ready; exec sleep 600`]);
     await first.printed('ready');
     const second = await run(options, ['sh', '-c', fill]);
-    // One of the two had to go: which one is the kernel's choice.
+    // The kernel chose one of the two to kill.
     first.child.kill('SIGTERM');
     const ends = [second.record?.verdict, (await first.ended).record?.verdict];
     expect(ends).toContain('oom_killed');
@@ -62,7 +62,7 @@ describe('a tenant', () => {
     expect(alone.record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
   });
 
-  it('has so many tasks at once as the policy says, and the next is refused', async () => {
+  it('has as many tasks at once as the policy allows; the next task is refused', async () => {
     setPolicy({ tenantDefault: { maxTasks: 1 } });
     const task = start(['--tenant', 'acme'], WAITING);
     await task.printed('ready');
@@ -82,7 +82,7 @@ describe('a tenant', () => {
     expect((await run(['--tenant', 'acme'], ['true'])).status).toBe(0);
   });
 
-  it('counts what a dead owner left until it is reaped', async () => {
+  it('includes tasks of a dead owner in its count until they are reaped', async () => {
     setPolicy({ tenantDefault: { maxTasks: 1 } });
     const task = start(['--name', 'left', '--tenant', 'acme'], WAITING);
     await task.printed('ready');
@@ -95,7 +95,7 @@ describe('a tenant', () => {
     expect((await run(['--tenant', 'acme'], ['true'])).status).toBe(0);
   });
 
-  it('its task is found and removed though the record cannot be read', async () => {
+  it('has its task found and removed even if the record cannot be read', async () => {
     const task = start(['--name', 'lost', '--tenant', 'acme'], WAITING);
     await task.printed('ready');
     task.child.kill('SIGKILL');
@@ -106,14 +106,14 @@ describe('a tenant', () => {
     expect(existing('acme')).toEqual([]);
   });
 
-  it('cannot be given more for one task than for all', async () => {
+  it('cannot be given more for one task than for all tasks', async () => {
     setPolicy({ tenants: { acme: { memory: '64m' } } });
     const { status, stderr } = await run(['--tenant', 'acme', '-m', '65m'], ['true']);
     expect(status).toBe(125);
     expect(stderr).toContain('[ERR_STACKSHIM_SPEC_DENIED]');
   });
 
-  it('refuses new tasks while those that run have more than its cap', async () => {
+  it('is refused new tasks while its running tasks use more than its cap', async () => {
     setPolicy({ tenants: { acme: { cpus: 2 } } });
     const task = start(['--tenant', 'acme', '--cpus', '2'], WAITING);
     await task.printed('ready');
@@ -132,7 +132,7 @@ describe('a tenant', () => {
 });
 
 describe('two tenants', () => {
-  it('share processors by weight, however many tasks and processes each has', async () => {
+  it('share processors by weight, however many tasks and processes each of them has', async () => {
     setPolicy({ tenants: { much: { weight: 800 }, little: { weight: 100 } } });
     const spin = 'echo ready; for i in 1 2 3 4; do (while :; do :; done) & done; wait';
     const tasks = ['much', 'little', 'little'].map((tenant, i) =>
@@ -142,14 +142,14 @@ describe('two tenants', () => {
       await Promise.all(tasks.map((task) => task.printed('ready')));
       const used = () =>
         ['much', 'little'].map((tenant) => cgroups.readCpuMs(groupOf(tenant)) ?? 0);
-      // The kernel takes a while to spread so many over its processors: on one each, both would get the same.
+      // The kernel takes a while to distribute so many processes; with one on each processor, both tenants would get the same.
       let before = used();
       await waitUntil(() => {
         const now = used();
         const [much = 0, little = 0] = now.map((ms, i) => ms - (before[i] ?? 0));
         if (much + little < 400) return false;
         before = now;
-        // 8 in theory; with equal shares it would be 0.5, as there are twice as many tasks on the other side.
+        // 8 in theory; equal shares would give 0.5, because the other side has twice as many tasks.
         return much / little > 2;
       });
     } finally {
@@ -160,7 +160,7 @@ describe('two tenants', () => {
 });
 
 describe('the machine', () => {
-  it('has no slot where the policy lets it use none', async () => {
+  it('has no slot if the policy allows none', async () => {
     setPolicy({ slots: 0 });
     const { status, record } = await run([], ['true']);
     expect(status).toBe(125);
@@ -175,7 +175,7 @@ describe('the machine', () => {
   it.each([
     ['memory', { memory: '1000t' }],
     ['disk', { disk: '1000t' }],
-  ])('takes no task that leaves less %s than is reserved', async (resource, reserves) => {
+  ])('accepts no task that leaves less %s than the policy reserves', async (resource, reserves) => {
     setPolicy({ reserves });
     const { status, record } = await run([], ['true']);
     expect(status).toBe(125);
@@ -187,18 +187,21 @@ describe('the machine', () => {
     });
   });
 
-  it('takes a task that leaves enough', async () => {
+  it('accepts a task that leaves enough', async () => {
     setPolicy({ reserves: { memory: '1m', disk: '1m' } });
     expect((await run(['-m', '16m'], ['true'])).status).toBe(0);
   });
 });
 
-// Files that the kernel has in every cgroup, or in one of some controller.
-it.each(['tasks', 'cgroup.procs', 'memory.limit_in_bytes', 'cpu.max'])(
-  'a task may be called %s',
-  async (id) => {
+describe('a task can have the name of a file', () => {
+  async function expectTaskOf(id: string): Promise<void> {
     const { status, record } = await run(['--name', id, '--tenant', id], ['true']);
     expect(status).toBe(0);
     expect(record).toMatchObject({ ...CLEAN, id, verdict: 'succeeded' });
-  },
-);
+  }
+
+  const ofVersion1 = ['tasks', 'cgroup.procs', 'memory.limit_in_bytes'];
+  it.each(ofVersion1)('of cgroup v1: %s', { tags: ['gvisor/cgroup-names'] }, expectTaskOf);
+
+  it.each(['cgroup.kill', 'cpu.max'])('of cgroup v2: %s', expectTaskOf);
+});

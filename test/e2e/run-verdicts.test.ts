@@ -1,19 +1,18 @@
 /**
- * Every verdict of a command that ran, provoked for real: exit status, result record, and nothing left. What its exit codes and
- * output become, and why it may not start, is in run-commands.test.ts.
+ * Every verdict of a command that ran, on real tasks: exit status, result record, and nothing left. Exit codes, output and
+ * failures to start are in run-commands.test.ts.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { makeCrashingProgram } from '../support/tiny-elf.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { makeCrashingProgram } from '../support/programs/tiny-elf.ts';
+import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const { run, start, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
-
-/** A program of more than a few words is easier to read as a shell script. */
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 
 describe('succeeded', () => {
   it('succeeds with exit code 0', async () => {
@@ -32,7 +31,7 @@ describe('succeeded', () => {
     });
   });
 
-  it('tells the times in order, and phases that were all reached', async () => {
+  it('reports times in order, and the phases that were reached', async () => {
     const { record } = await run([], ['true']);
     expect(Date.parse(record?.startedAt ?? '')).toBeLessThanOrEqual(
       Date.parse(record?.finishedAt ?? ''),
@@ -68,8 +67,11 @@ describe('signaled', () => {
     });
   });
 
-  it('reports the kill of a hard limit on cpu time', async () => {
-    const { status, record } = await run(['--ulimit', 'cpu=1:1'], sh('while :; do :; done'));
+  it('reports the kill by a hard limit on cpu time', { tags: ['gvisor/cpu-rlimit'] }, async () => {
+    const { status, record } = await run(
+      ['--ulimit', 'cpu=1:1', '--cpu-time', '10s'],
+      sh('while :; do :; done'),
+    );
     expect(status).toBe(137);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'signaled', signal: 'SIGKILL' });
     expect(record?.usage.cpuUserMs).toBeGreaterThan(500);
@@ -77,7 +79,7 @@ describe('signaled', () => {
 });
 
 describe('timed_out', () => {
-  /** Its program has set its traps by then. */
+  /** Enough time for the program to set its traps. */
   const timeoutMs = scaled(1000);
   const timeout = ['--timeout', `${timeoutMs}ms`];
 
@@ -96,7 +98,7 @@ describe('timed_out', () => {
     expect(record?.usage.wallMs).toBeGreaterThanOrEqual(timeoutMs);
   });
 
-  it('kills a program that handles TERM and stays', async () => {
+  it('kills a program that handles TERM but does not end', async () => {
     const script = 'trap "echo no" TERM; while :; do sleep 0.02; done';
     const options = [...timeout, '--stop-timeout', '1s'];
     const { status, stdout, record } = await run(options, sh(script));
@@ -110,17 +112,23 @@ describe('timed_out', () => {
     expect(record?.usage.wallMs).toBeGreaterThanOrEqual(timeoutMs + 1_000);
   });
 
-  // The grace time is an hour: it cannot have been waited for.
-  it.each([
-    ['ignores TERM', sh('trap "" TERM; while :; do sleep 0.02; done')],
-    ['is a plain sleep as pid 1', ['sleep', '3600']],
-  ])('kills at once what %s', async (_, command) => {
-    const { status, record } = await run([...timeout, '--stop-timeout', '1h'], command);
+  it('kills a task that ignores TERM at once', async () => {
+    // Whether a process ignores TERM cannot be seen from outside of gVisor: there the grace time passes.
+    const grace = TESTED_RUNTIME === 'runsc' ? '100ms' : '1h';
+    const command = sh('trap "" TERM; while :; do sleep 0.02; done');
+    const { status, record } = await run([...timeout, '--stop-timeout', grace], command);
     expect(status).toBe(124);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
   });
 
-  it('takes processes that left their session along', async () => {
+  it('kills a pid 1 without a handler for TERM at once', { tags: ['gvisor/pid-1'] }, async () => {
+    const options = [...timeout, '--stop-timeout', '1h'];
+    const { status, record } = await run(options, ['sleep', '3600']);
+    expect(status).toBe(124);
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'timed_out', signal: 'SIGKILL' });
+  });
+
+  it('ends processes that left their session', async () => {
     const stayer = 'setsid sh -c \'trap "" TERM; while :; do sleep 0.02; done\' &';
     const options = [...timeout, '--stop-timeout', '200ms'];
     const { status, record } = await run(options, sh(`${stayer} ${stayer} exec sleep 3600`));
@@ -132,7 +140,7 @@ describe('timed_out', () => {
 describe('oom_killed', () => {
   const fill = (mib: number) => `dd if=/dev/zero of=/dev/null bs=${mib}M count=1 2>/dev/null`;
 
-  it('reports pid 1 that passed the memory limit', async () => {
+  it('reports that pid 1 exceeded the memory limit', async () => {
     const { status, record } = await run(['-m', '24m'], sh(`exec ${fill(64)}`));
     expect(status).toBe(137);
     expect(record).toMatchObject({
@@ -147,19 +155,23 @@ describe('oom_killed', () => {
     expect(record?.usage.memoryPeakBytes).toBeLessThanOrEqual(24 * MIB + 4096);
   });
 
-  it('reports a failed task whose child passed it', async () => {
+  it('is the verdict of a task that fails after a child exceeded the limit', {
+    tags: ['gvisor/one-process'],
+  }, async () => {
     const { status, record } = await run(['-m', '24m'], sh(`${fill(64)}; exit 5`));
     expect(status).toBe(137);
     expect(record).toMatchObject({ ...CLEAN, verdict: 'oom_killed', exitCode: 5, signal: null });
   });
 
-  it('calls a task that survived it and exits with 0 succeeded', async () => {
+  it('is not the verdict of a task that survives and exits with 0', {
+    tags: ['gvisor/one-process'],
+  }, async () => {
     const { status, stdout, record } = await run(['-m', '24m'], sh(`${fill(64)}; echo $?`));
     expect({ status, stdout }).toEqual({ status: 0, stdout: '137\n' });
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded', usage: { oomKills: 1 } });
   });
 
-  it('does not call a plain failure near the limit out of memory', async () => {
+  it('is not the verdict of a plain failure near the limit', async () => {
     const { record } = await run(['-m', '64m'], sh(`${fill(32)}; exit 5`));
     expect(record).toMatchObject({ verdict: 'failed', exitCode: 5, usage: { oomKills: 0 } });
   });
@@ -190,7 +202,7 @@ describe('output_limited', () => {
     expect(output.truncated).toBe(true);
   });
 
-  it('lets a task end that reaches the limit and does not pass it', async () => {
+  it('does not end a task that reaches the limit without exceeding it', async () => {
     const command = ['head', '-c', '4096', '/dev/zero'];
     const { status, stdoutBytes, record } = await run(['--output-limit', '4k'], command);
     expect(status).toBe(0);
@@ -198,7 +210,7 @@ describe('output_limited', () => {
     expect(record).toMatchObject({ verdict: 'succeeded', output: { truncated: false } });
   });
 
-  it('ends a task that passes the limit only after it was reached exactly', async () => {
+  it('ends a task that exceeds the limit only after reaching it exactly', async () => {
     const script = 'head -c 4096 /dev/zero; sleep 0.3; echo more; exec sleep 3600';
     const options = ['--output-limit', '4k', '--timeout', '20s'];
     const { status, stdoutBytes, record } = await run(options, sh(script));
@@ -207,7 +219,7 @@ describe('output_limited', () => {
     expect(record).toMatchObject({ verdict: 'output_limited', output: { stdoutBytes: 4101 } });
   });
 
-  it('judges a task by what it wrote, though it had ended before that was read', async () => {
+  it('is judged by what the task wrote, even if it ended before that was read', async () => {
     const { status, stdout, record } = await run(['--output-limit', '3'], ['echo', 'hello']);
     expect({ status, stdout }).toEqual({ status: 137, stdout: 'hel' });
     expect(record?.verdict).toBe('output_limited');
@@ -215,7 +227,7 @@ describe('output_limited', () => {
 });
 
 describe('cancelled', () => {
-  // Ctrl-C is an INT for the task, too, and a shell has a handler of its own for it.
+  // Ctrl-C sends INT to the task as well, and a shell handles it.
   const waiting = (signal: string) =>
     sh(`trap "echo bye; exit 3" ${signal}; echo ready; sleep 600 & wait`);
 
@@ -246,7 +258,7 @@ describe('cancelled', () => {
 });
 
 describe('usage', () => {
-  it('tells the peak of memory', async () => {
+  it('reports the peak of memory', async () => {
     const command = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=32M', 'count=1'];
     const { record } = await run(['-m', '64m'], command);
     const peak = record?.usage.memoryPeakBytes;
@@ -254,7 +266,7 @@ describe('usage', () => {
     expect(peak).toBeLessThanOrEqual(64 * MIB);
   });
 
-  it('tells processor time, wall time and the peak of processes', async () => {
+  it('reports processor time, wall time and the peak of processes', async () => {
     const busy = 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done';
     // The first sleeps until the last has begun.
     const many = `for i in $(seq 20); do sleep ${scaled(0.1)} & done; wait`;
@@ -264,6 +276,7 @@ describe('usage', () => {
     expect(cpuSystemMs).toBeGreaterThanOrEqual(0);
     expect(wallMs).toBeGreaterThanOrEqual(100);
     expect(pidsPeak).toBeGreaterThanOrEqual(21);
-    expect(pidsPeak).toBeLessThan(60);
+    // The threads of gVisor’s sandbox are in the task’s cgroup as well.
+    expect(pidsPeak).toBeLessThan(TESTED_RUNTIME === 'runsc' ? 200 : 60);
   });
 });

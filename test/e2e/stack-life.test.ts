@@ -1,17 +1,17 @@
-/** The `stack` commands that follow a stack through its revisions, as a person and a program call them. */
+/** The `stack` commands for a stack's revisions, as a person and a program use them. */
 import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import type { ImageConfig } from '../../src/stacks/image.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
-import { writeImage } from '../../src/stacks/store-image.ts';
+import type { ImageConfig } from '../../src/store/images/image.ts';
+import { writeImage } from '../../src/store/images/store-image.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { STORED, useInstallation } from '../support/installation.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const { layout, env } = useInstallation([STORED]);
 const busybox = stackName('busybox');
@@ -21,7 +21,7 @@ const stackJson = async (...args: readonly string[]) =>
   JSON.parse((await stack(...args, '--json')).stdout);
 const current = () => resolveStack(layout, { name: busybox }).revision;
 
-/** Gives the stack one more revision, with other labels, and makes it current. */
+/** Adds a revision with other labels to the stack, and makes it current. */
 async function addNext(
   labels: Readonly<Record<string, string>> = {},
   settings: Partial<ImageConfig> = {},
@@ -46,7 +46,7 @@ async function addNext(
 }
 
 describe('rollback and history', () => {
-  it('go back, and tell', async () => {
+  it('return to an earlier revision, and list the revisions', async () => {
     const next = await addNext();
     const { status, stdout } = await stack('rollback', 'busybox');
     expect({ status, stdout }).toEqual({ status: 0, stdout: `busybox: rev:${next} -> rev:1\n` });
@@ -103,7 +103,7 @@ describe('rollback and history', () => {
 });
 
 describe('releases', () => {
-  it('move a set, and back', async () => {
+  it('switch a set of stacks, and back', async () => {
     await installBusyboxStack(layout, 'second');
     const next = await addNext();
     const file = `${layout.run}/release.json`;
@@ -125,8 +125,8 @@ describe('releases', () => {
   });
 });
 
-describe('looking', () => {
-  it('diff tells what differs', async () => {
+describe('commands that show stacks', () => {
+  it('diff names what differs', async () => {
     await addNext();
     const { status, stdout } = await stack('diff', 'busybox');
     expect(status).toBe(0);
@@ -142,7 +142,7 @@ describe('looking', () => {
     });
   });
 
-  it('diff tells which settings differ', async () => {
+  it('diff names the settings that differ', async () => {
     const before = await addNext({ kept: 'x', 'io.stackshim.epoch': '1' });
     const after = await addNext(
       { kept: 'x', added: 'two\nlines', 'io.stackshim.epoch': '2' },
@@ -180,7 +180,7 @@ describe('looking', () => {
     await addNext({}, { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] });
   });
 
-  it('ls, show and doctor tell when fixes end', async () => {
+  it('ls, show and doctor show when security fixes end', async () => {
     await addNext({ 'io.stackshim.eol': '2020-01-01' });
     expect((await stack('ls')).stdout).toMatch(/^busybox .* eol 2020-01-01 +static busybox/m);
     expect((await stack('show', 'busybox')).stdout).toMatch(/^end of fixes +2020-01-01$/m);
@@ -201,7 +201,7 @@ describe('looking', () => {
 });
 
 describe('update', () => {
-  it('of all skips what was not built here', async () => {
+  it('without a name skips stacks that were not built here', async () => {
     const { status, stdout } = await stack('update', '--all', '--keep', '50');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbusybox +skipped +(\d+) +\1\n/);
@@ -209,7 +209,7 @@ describe('update', () => {
 });
 
 describe('rm', () => {
-  it('refuses while a task runs or is kept, then removes', async () => {
+  it('refuses while a task runs or is kept, then removes the stack', async () => {
     await installBusyboxStack(layout, 'doomed');
     const args = ['run', '--name', 'holds', 'doomed', '--', 'sh', '-c', 'echo ready; sleep 1000'];
     const running = startCli(args, { env });
@@ -229,7 +229,7 @@ describe('rm', () => {
     expect(existsSync(`${layout.root}/stacks/doomed/1.json`)).toBe(false);
   });
 
-  it('sees the tasks of other run folders also where the root folder is named by a link', async () => {
+  it('finds the tasks of other run folders, even if the root folder is named by a link', async () => {
     await installBusyboxStack(layout, 'linked');
     const [link, other] = [`${layout.root}/../link`, `${layout.run}/../other-run`];
     symlinkSync(layout.root, link);

@@ -1,20 +1,19 @@
-/** `stackshim stack update`, as the timer calls it and as a person does. */
+/** `stackshim stack update`, called by the timer and by a person. */
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { UpdateReport } from '../../src/images/update-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli } from '../support/run-cli.ts';
+import type { UpdateReport } from '../../src/build/update-stacks.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
 
 const lab = useBuildLab();
-const { root, run, policyFile } = lab.layout;
-const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
+const { env } = lab;
 const DOCKERFILE = [
   ...BUSYBOX_IMAGE,
   'COPY version /version',
   'LABEL io.stackshim.smoke=\'["/bin/true"]\'',
 ];
 
-it('updates what can be, reports what cannot, and says so by its exit status', async () => {
+it('updates what it can, reports what failed, and shows failures in its exit status', async () => {
   const sound = lab.writeStack('sound', DOCKERFILE, { version: '1' });
   const untested = lab.writeStack('untested', DOCKERFILE, { version: '1' });
   const broken = lab.writeStack('broken', DOCKERFILE, { version: '1' });
@@ -30,7 +29,7 @@ it('updates what can be, reports what cannot, and says so by its exit status', a
     /^STACK +OUTCOME +BEFORE +NOW +REMOVED\nbroken +failed +1 +1\nsound +updated +1 +2 +1\nuntested +failed +1 +1\n$/,
   );
   expect(all.stderr).toMatch(/^\[1\/3\] broken$[\s\S]*^\[3\/3\] untested$/m);
-  // Whose failure it is, and what was said, is to be read at the end: a build in between may have filled the screen.
+  // The end of the output names the failed stack and its error, because a build's output may have filled the screen.
   const [, ending = ''] = all.stderr.split(/^stackshim: update broken: /m);
   expect(ending).toMatch(/^.*\[ERR_STACKSHIM_BUILD_FAILED\]$/m);
   expect(ending).toMatch(/^out of order\nstackshim: .*untested.*\[ERR_STACKSHIM_SMOKE_FAILED\]$/m);
@@ -54,6 +53,6 @@ it('updates what can be, reports what cannot, and says so by its exit status', a
     behind: [],
   });
 
-  // Of one alone the exit status is that of its error: 2 for a Dockerfile that does not build.
+  // For a single stack the exit status is that of its error: 2 for a Dockerfile that does not build.
   expect((await runCli(['stack', 'update', 'broken'], { env })).status).toBe(2);
 });

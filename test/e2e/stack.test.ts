@@ -1,22 +1,17 @@
-/** `stackshim stack build`, `ls` and `show`: real builds, what they say, and that a build that does not end well changes nothing. */
+/** `stackshim stack build`, `ls` and `show`: real builds, their output, and that a failed build changes nothing. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { BuildResult } from '../../src/images/build-stack.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import type { StackDetails, StackSummary } from '../../src/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli, STACKSHIM, startCli } from '../support/run-cli.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import type { BuildResult } from '../../src/build/build-stack.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import type { StackDetails, StackSummary } from '../../src/store/stacks/list-stacks.ts';
+import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const lab = useBuildLab();
-const { layout } = lab;
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const { layout, env } = lab;
 const cli = (...args: readonly string[]) => runCli(args, { env });
 
 const folder = mkdtempSync('/var/tmp/stackshim-empty-');
@@ -24,7 +19,7 @@ const empty = join(folder, 'empty');
 mkdirSync(empty);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** How a line is written over. */
+/** How a terminal line is overwritten. */
 const CLEAR_LINE = '\r\u001b[K';
 
 const SMOKE = `LABEL io.stackshim.smoke='["test", "-e", "/made"]'`;
@@ -33,7 +28,7 @@ const SOUND = [...BUSYBOX_IMAGE, 'RUN echo from the build && echo 1 > /made', SM
 const current = () => readCurrentGeneration(layout)?.stacks ?? {};
 
 describe('stack build', () => {
-  it('makes the folder a stack, says what it does on stderr, and the outcome on stdout', async () => {
+  it('makes a stack of the folder, prints its progress on stderr and the outcome on stdout', async () => {
     const { status, stdout, stderr } = await cli('stack', 'build', lab.writeStack('sound', SOUND));
     expect(status).toBe(0);
     expect(stdout).toMatch(/^sound@rev:1 sha256:[0-9a-f]{64} built\n$/);
@@ -51,7 +46,7 @@ describe('stack build', () => {
     expect(await cli('run', 'sound', 'cat', '/made')).toMatchObject({ status: 0, stdout: '1\n' });
   });
 
-  it('with --if-changed builds only what changed, and tells the outcome as JSON', async () => {
+  it('with --if-changed builds only what changed, and prints the outcome as JSON', async () => {
     const build = async (directory: string): Promise<BuildResult> => {
       const { stdout } = await cli('stack', 'build', directory, '--if-changed', '--json');
       return JSON.parse(stdout);
@@ -68,7 +63,7 @@ describe('stack build', () => {
     expect(await build(directory)).toMatchObject({ status: 'built', revision: 2 });
   });
 
-  it('tries a stack that needs a bundle template, which tasks may have once the policy allows it', async () => {
+  it('tests a stack that needs a bundle template, which tasks get only if the policy allows it', async () => {
     const opens = `LABEL io.stackshim.smoke='["sh", "-c", "exec 3<> /dev/fuse"]'`;
     const bundle = 'LABEL io.stackshim.bundle=fuse';
     const directory = lab.writeStack('mounting', [...BUSYBOX_IMAGE, opens, bundle]);
@@ -79,7 +74,7 @@ describe('stack build', () => {
     expect(await cli('run', '--bundle', 'default', 'mounting', 'true')).toMatchObject({
       status: 0,
     });
-    // What comes from elsewhere chooses nothing for itself.
+    // An imported stack chooses no template for itself.
     const archive = join(folder, 'mounting.tar');
     expect((await cli('stack', 'export', 'mounting', archive)).status).toBe(0);
     const imported = await cli('stack', 'import', 'foreign', `oci-archive:${archive}`);
@@ -87,18 +82,18 @@ describe('stack build', () => {
     expect(imported.status).toBe(1);
   });
 
-  it('writes its progress over on a terminal', async () => {
+  it('rewrites its progress in place on a terminal', async () => {
     const directory = lab.writeStack('shown', SOUND);
     const session = openTerminalSession(`${STACKSHIM} stack build ${directory}`, env);
     await session.shown(/- build shown\r\n/);
     await session.shown(`${CLEAR_LINE}    from the build${CLEAR_LINE}`);
     const { before } = await session.shown(/shown@rev:1 sha256:\S+ built\r\n/);
-    // Nothing stands before the outcome on its line.
+    // The outcome stands alone on its line.
     expect(['\r\n', CLEAR_LINE].some((end) => before.endsWith(end))).toBe(true);
     expect(await session.ended).toBe(0);
   });
 
-  it('shows what a smoke command said that failed, and keeps the revision there was', async () => {
+  it('shows the output of a smoke command that failed, and keeps the current revision', async () => {
     await cli('stack', 'build', lab.writeStack('failing', SOUND));
     const failing = `LABEL io.stackshim.smoke='["sh", "-c", "echo out; echo err >&2; exit 3"]'`;
     const directory = lab.writeStack('failing', [...SOUND, failing]);
@@ -111,7 +106,7 @@ describe('stack build', () => {
     expect(current()).toMatchObject({ failing: 1 });
   });
 
-  it('shows what the builder said that failed', async () => {
+  it('shows the output of the builder if it failed', async () => {
     const directory = lab.writeStack('broken', [...BUSYBOX_IMAGE, 'RUN echo reason && exit 7']);
     const { status, stderr } = await cli('stack', 'build', directory);
     expect(status).toBe(2);
@@ -137,17 +132,17 @@ describe('stack build', () => {
   });
 
   it.each([
-    ['is not there', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['does not exist', () => '/no/such/folder', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['is a file', () => '/etc/passwd', 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['has no Dockerfile', () => empty, 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [
-      'has no stack name',
+      'has a name that is not valid for a stack',
       () => lab.writeStack('Not A Name', SOUND),
       2,
       'ERR_STACKSHIM_SPEC_INVALID',
     ],
     [
-      'stands on a base that is not built',
+      'has a base that is not built',
       () => lab.writeStack('floating', ['FROM localhost/no-such-base', SMOKE]),
       3,
       'ERR_STACKSHIM_STACK_NOT_FOUND',
@@ -168,7 +163,7 @@ describe('stack build', () => {
 });
 
 describe('stack ls and show', () => {
-  it('tell of every stack, for people and as JSON', async () => {
+  it('list every stack, for people and as JSON', async () => {
     expect(existsSync(join(layout.root, 'stacks/sound'))).toBe(true);
     const { status, stdout, stderr } = await cli('stack', 'ls');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -180,7 +175,7 @@ describe('stack ls and show', () => {
     expect(listed.map(({ name, revision }) => [name, revision])).toEqual(Object.entries(current()));
   });
 
-  it('tell everything about one stack', async () => {
+  it('show everything about one stack', async () => {
     const { status, stdout } = await cli('stack', 'show', 'changing');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^STACK +changing\nrevision +2 of 1, 2\nimage +sha256:[0-9a-f]{64}\n/);
@@ -198,7 +193,7 @@ describe('stack ls and show', () => {
     });
   });
 
-  it('suggest a stack that is nearly called so', async () => {
+  it('suggest a stack with a similar name', async () => {
     const { status, stderr } = await cli('stack', 'show', 'sond');
     expect(status).toBe(3);
     expect(stderr).toContain('[ERR_STACKSHIM_STACK_NOT_FOUND]\n  hint: did you mean sound?');

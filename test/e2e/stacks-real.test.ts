@@ -1,7 +1,7 @@
-/** Real stacks from their own Dockerfiles: two Debian bases, four languages and a FUSE mount, each with its test program (test/stacks/); the quickstart, and what README.md shows after it. */
+/** Real stacks from their own Dockerfiles (two Debian bases, four languages and a FUSE mount, each with its test program in test/stacks/), the quickstart, and the commands that README.md shows after it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -9,39 +9,31 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildStack } from '../../scripts/steps/build-stack.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
 import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
-import type { Layout } from '../../src/core/layout.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { useLeakCheck } from '../support/leak-check.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { readTranscripts, toPattern } from '../support/shell-transcript.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import {
+  envOf,
+  layoutBelow,
+  makeInstallationFolder,
+  prepareLayout,
+} from '../support/installation/test-layout.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { BUILT } from '../support/stacks/build-lab.ts';
+import { readTranscripts, toPattern } from './support/shell-transcript.ts';
 
 const BUILD_MS = 600_000;
 const MIB = 1024 * 1024;
 
-const folder = mkdtempSync('/var/tmp/stackshim-stacks-');
-// A container's root, which the host does not know, must pass through to its root filesystem.
-chmodSync(folder, 0o711);
-const layout: Layout = {
-  root: join(folder, 'lib'),
-  run: join(folder, 'run'),
-  policyFile: join(folder, 'policy.json'),
-  slots: MACHINE_SLOTS,
-};
-const env = {
-  STACKSHIM_ROOT: layout.root,
-  STACKSHIM_RUN: layout.run,
-  STACKSHIM_POLICY: layout.policyFile,
-};
+const folder = makeInstallationFolder('stacks');
+const layout = layoutBelow(folder);
+const env = envOf(layout);
 let tls: Awaited<ReturnType<typeof startTlsServer>>;
 
 beforeAll(async () => {
-  for (const path of [layout.root, layout.run, join(folder, 'tls')]) mkdirSync(path);
+  mkdirSync(join(folder, 'tls'));
   chmodSync(join(folder, 'tls'), 0o755);
-  writePolicy(layout);
-  linkPatchedRunc(layout);
+  prepareLayout(layout);
   tls = await startTlsServer(join(folder, 'tls'));
 });
 
@@ -51,21 +43,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Kept on purpose: what was built. */
-const stored = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
-useLeakCheck({ roots: () => [layout.root, layout.run], allow: [stored] });
+useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT] });
 
 const overlay = (path: string) => fileURLToPath(new URL(`../../overlay/${path}`, import.meta.url));
 const build = (path: string) => runCli(['stack', 'build', overlay(path)], { env });
 
-/** Makes it of Debian packages. */
+/** Builds it from Debian packages. */
 async function buildBase(base: string): Promise<void> {
   const { status, stdout, stderr } = await build(`base/${base}`);
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(new RegExp(`^${base}@rev:1 sha256:[0-9a-f]{64} built\\n$`));
 }
 
-it('a base is made of Debian packages', { timeout: BUILD_MS }, async () => {
+it('a base is made from Debian packages', { timeout: BUILD_MS }, async () => {
   await buildBase('debian-13');
 });
 
@@ -74,13 +64,13 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
   const quickstart = () =>
     promisify(execFile)(process.execPath, [script], { env: { ...process.env, ...env } });
 
-  it('makes what is missing, and shows a task and its result', async () => {
+  it('builds what is missing, and shows a task and its result', async () => {
     const { stdout, stderr } = await quickstart();
     expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 built']);
     expectTask(stdout);
   });
 
-  it('does nothing again that is done, but for the task', async () => {
+  it('repeats only the task when everything is built', async () => {
     const { stdout, stderr } = await quickstart();
     expect(outcomes(stderr)).toEqual(['debian-13@rev:1 unchanged', 'python-3.13@rev:1 unchanged']);
     const steps = stderr.matchAll(/^==> (.+)\n {4}(.+), [\d.]+ s$/gm);
@@ -94,7 +84,7 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
     expectTask(stdout);
   });
 
-  /** What became of the stacks. */
+  /** The outcomes of the stacks. */
   const outcomes = (stderr: string) =>
     [...stderr.matchAll(/^(\S+@rev:\d+) sha256:[0-9a-f]{64} (\w+)$/gm)].map(
       ([, revision, outcome]) => `${revision} ${outcome}`,
@@ -112,13 +102,13 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
   }
 });
 
-describe('README.md, after the quickstart', () => {
+describe('README.md after the quickstart', () => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const [bin, place] = [join(folder, 'bin'), join(folder, 'readme')];
   const shellEnv = { ...process.env, ...env, PATH: `${bin}:${process.env['PATH']}` };
 
-  /** Resolves to all that a shell shows. The link is made elsewhere than the document says, and nothing else is made in this checkout. */
+  /** Resolves to the shell's output. The link is made elsewhere than in the document; nothing else is made in this checkout. */
   async function type(command: string): Promise<string> {
     const typed = command.replace('/usr/local/bin', bin);
     const cwd = typed === command ? place : root;
@@ -126,7 +116,7 @@ describe('README.md, after the quickstart', () => {
     return (await promisify(execFile)('/bin/sh', shell, { cwd, env: shellEnv })).stdout;
   }
 
-  /** The process that runs a task which has begun. */
+  /** The process of a task that has started. */
   async function begin(args: readonly string[]): Promise<ChildProcess> {
     const child = spawn(STACKSHIM, args, { env: shellEnv, stdio: 'ignore' });
     const listed = async () => JSON.parse(await type('stackshim ps --json'));
@@ -135,7 +125,7 @@ describe('README.md, after the quickstart', () => {
     return child;
   }
 
-  it('shows what a shell shows', { timeout: BUILD_MS }, async () => {
+  it('shows the output of its commands as it is', { timeout: BUILD_MS }, async () => {
     for (const path of [bin, place]) mkdirSync(path);
     const background: Promise<unknown>[] = [];
     const [first = [], ...session] = readTranscripts(readme);
@@ -183,7 +173,7 @@ describe('a stack uses its standard library, compiled parts, TLS, time zones and
     await test(stack);
   });
 
-  it('java-17, on the older base, whose machine fits its memory and processor limits', {
+  it('java-17, on the older base, adapts its memory and processors to the limits', {
     timeout: 2 * BUILD_MS,
   }, async () => {
     await buildBase('debian-12');
@@ -191,7 +181,7 @@ describe('a stack uses its standard library, compiled parts, TLS, time zones and
     expect(status, stderr).toBe(0);
     const printed = await test('java-17');
     expect(printed).toMatchObject({ version: '17', cpus: 1, memoryBytes: expect.any(Number) });
-    // A quarter of the limit of 512 MiB, where it takes what it finds as its own.
+    // A quarter of the limit of 512 MiB, which it treats as its memory.
     expect(printed['memoryBytes']).toBeLessThanOrEqual(128 * MIB);
   });
 });
@@ -206,12 +196,12 @@ it('a package that the archive does not have is named', { timeout: BUILD_MS }, a
   expect(stderr).toContain('run buildah: exit 100: E: Unable to locate package no-such-package');
   const stack = { name: 'wanting', path: directory, base: 'debian-13' };
   await expect(buildStack(stack, { executable: STACKSHIM, env })).rejects.toMatchObject({
-    message: 'the archive has no longer: no-such-package',
+    message: 'the archive no longer has no-such-package',
   });
 });
 
 describe('a stack that mounts with FUSE', { timeout: BUILD_MS }, () => {
-  it('is built without the policy, which alone lets tasks have its bundle template', async () => {
+  it('is built without asking the policy, but tasks get its bundle template only if the policy allows it', async () => {
     const { status, stderr } = await build('stacks/fuse');
     expect(status, stderr).toBe(0);
     const refused = await runCli(['run', 'fuse', 'true'], { env });

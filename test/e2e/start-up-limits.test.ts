@@ -1,6 +1,6 @@
-/** A process that is given too little: `run` never ends with the status of a task that did not run. Requires: root. */
+/** With too few resources, `run` never ends with the exit status of a task that did not run. Requires: root. */
 import { describe, expect, it } from 'vitest';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 
 const { run } = useTaskRunner();
 const limited = (limit: string) => ({
@@ -9,7 +9,7 @@ const limited = (limit: string) => ({
 const TOO_LITTLE =
   'stackshim: too few open files (ulimit -n) or too small a stack (ulimit -s) to start\n';
 
-describe('with too little to start its engine', () => {
+describe('with limits too low for the engine', () => {
   it.each(['-n 4', '-s 32', '-s 128', '-s 191'])('ulimit %s', async (limit) => {
     const { status, stdout, stderr, record } = await run([], ['true'], limited(limit));
     expect({ status, stdout, stderr, record }).toEqual({
@@ -21,14 +21,14 @@ describe('with too little to start its engine', () => {
   });
 });
 
-describe('with just enough', () => {
+describe('with limits just high enough', () => {
   it.each(['-n 26', '-s 192', '-s unlimited', '-l 0', '-t 60'])('ulimit %s', async (limit) => {
     const { status, stderr } = await run([], ['sh', '-c', 'exit 7'], limited(limit));
     expect({ status, stderr }).toEqual({ status: 7, stderr: '' });
   });
 
   it.each([5, 6, 7, 8, 10, 12, 14])(
-    '%i open files: for the engine, not for a task',
+    '%i open files are enough for the engine, not for a task',
     async (most) => {
       const { status, stderr } = await run([], ['true'], limited(`-n ${most}`));
       expect(status).toBe(125);

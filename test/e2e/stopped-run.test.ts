@@ -1,15 +1,15 @@
-/** `stackshim run` that is stopped, as by Ctrl-Z: its task is held to its time, and its result is true. */
+/** `stackshim run` that is stopped, for example by Ctrl-Z: its task's timeout still holds, and its result is true. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { type StartedCli, startCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { type StartedCli, startCli } from '../support/cli/run-cli.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { start, folder, installation } = useTaskRunner();
 
-/** Starts a task that takes longer than it may; it writes into a folder of its own when it begins and when it has come to its end. */
+/** Starts a task that exceeds its timeout and reports its start and its end in its own folder. */
 function startLate(name: string, { limit, seconds }: { limit: number; seconds: number }) {
   const trace = mkdtempSync(`${folder}/trace-`);
   chmodSync(trace, 0o777);
@@ -26,7 +26,7 @@ function startLate(name: string, { limit, seconds }: { limit: number; seconds: n
     Number(readFileSync(`${trace}/${file}`, 'utf8').split(' ')[0]) * 1_000;
   return {
     ...task,
-    /** Of the host as of the task: of a process that has ended there are no arguments any more. */
+    /** Pids on the host; a process that has ended has no arguments any more. */
     isRunning: () =>
       findByArguments(([program, , text]) => program === 'sh' && text === script).length > 0,
     hasEnded: () => existsSync(`${trace}/end`),
@@ -34,7 +34,7 @@ function startLate(name: string, { limit, seconds }: { limit: number; seconds: n
   };
 }
 
-describe('where owners are watched', () => {
+describe('a stopped run', () => {
   let watching: StartedCli;
   beforeEach(() => {
     watching = startCli(['reap', '--watch'], { env: installation.env });
@@ -44,7 +44,7 @@ describe('where owners are watched', () => {
     await watching.ended;
   });
 
-  it('does not stop the time of its task', async () => {
+  it('does not stop the clock of its task', async () => {
     const task = startLate('held-to-its-time', { limit: scaled(1), seconds: scaled(8) });
     await task.printed('begun');
     task.child.kill('SIGSTOP');
@@ -57,12 +57,12 @@ describe('where owners are watched', () => {
   });
 });
 
-it('tells of a task that took too long and has ended by itself', async () => {
+it('reports a timeout for a task that took too long, even if the task ended by itself', async () => {
   const task = startLate('ended-late', { limit: scaled(1), seconds: scaled(2) });
   await task.printed('begun');
   task.child.kill('SIGSTOP');
   await waitUntil(() => !task.isRunning());
-  // For its owner it has ended much later.
+  // Its owner learns of the end much later.
   const noticedAt = performance.now() + scaled(2_000);
   await waitUntil(() => performance.now() > noticedAt);
   task.child.kill('SIGCONT');

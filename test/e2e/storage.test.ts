@@ -1,13 +1,13 @@
-/** `stackshim verify`, `gc` and `df` on the executable, while tasks use what they look at. */
+/** `stackshim verify`, `gc` and `df` with the executable, while tasks use what they examine. */
 import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { layerFile } from '../../src/core/layout.ts';
-import { imageFile, readImage } from '../../src/stacks/image.ts';
-import type { Revision } from '../../src/stacks/revisions.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { imageFile, readImage } from '../../src/store/images/image.ts';
+import type { Revision } from '../../src/store/stacks/revisions.ts';
+import { type CliResult, runCli, startCli } from '../support/cli/run-cli.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const base = makeBusyboxTar();
 const lab = useStorageLab(() => base);
@@ -28,32 +28,35 @@ function spoil(path: string): void {
 }
 
 describe('a stack whose image is damaged', () => {
-  it.each([['ls'], ['graph']])('does not keep %s from telling of the others', async (command) => {
-    const { image } = await lab.add('one', 'one');
-    await lab.add('two', 'two');
-    writeFileSync(imageFile(lab.layout, image), 'nonsense');
-    const { status, stdout, stderr } = await cli('stack', command);
-    expect(status).toBe(1);
-    expect(stdout).toContain('two');
-    expect(stdout).not.toContain('one');
-    expect(stderr).toMatch(/^stackshim: read stack one: .* \[ERR_STACKSHIM_IMAGE_CORRUPT\]\n/);
-  });
+  it.each([['ls'], ['graph']])(
+    'does not prevent %s from showing the other stacks',
+    async (command) => {
+      const { image } = await lab.add('one', 'one');
+      await lab.add('two', 'two');
+      writeFileSync(imageFile(lab.layout, image), 'nonsense');
+      const { status, stdout, stderr } = await cli('stack', command);
+      expect(status).toBe(1);
+      expect(stdout).toContain('two');
+      expect(stdout).not.toContain('one');
+      expect(stderr).toMatch(/^stackshim: read stack one: .* \[ERR_STACKSHIM_IMAGE_CORRUPT\]\n/);
+    },
+  );
 });
 
 describe('verify', () => {
-  it('says that all is well, with its progress on stderr', async () => {
+  it('reports that everything is sound, with its progress on stderr', async () => {
     const [shared] = layersOf(await lab.add('one', 'one'));
     await lab.add('two', 'two');
     const { status, stdout, stderr } = await cli('verify');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^3 layers \(\S+ \S+\), 2 images, 2 revisions: sound\n$/);
+    expect(stdout).toMatch(/^3 layers \(\S+ \S+\), 2 images, 2 revisions: no damage found\n$/);
     expect(stderr).toMatch(/^(layer [1-3] of 3: [0-9a-f]{12} \S+ \S+\n){3}$/);
     expect(stderr).toContain(shared.slice(0, 12));
     const json = JSON.parse((await cli('verify', '--json', 'two')).stdout);
     expect(json).toMatchObject({ layers: 2, damage: [] });
   });
 
-  it('names what is damaged, what that hits, and nothing else', async () => {
+  it('names the damaged files and what depends on them, and nothing else', async () => {
     const [, own] = layersOf(await lab.add('one', 'one'));
     await lab.add('two', 'two');
     const path = layerFile(lab.layout, own);
@@ -62,7 +65,7 @@ describe('verify', () => {
     expect(status).toBe(1);
     expect(stdout).toMatch(
       new RegExp(
-        `^layer: read layer ${path}: its content has sha256 [0-9a-f]{64}\n  hits: one@rev:1 \\(current\\)\n.*: 1 damaged\n$`,
+        `^layer: read layer ${path}: its content has sha256 [0-9a-f]{64}\n  affects: one@rev:1 \\(current\\)\n.*: 1 damaged\n$`,
       ),
     );
     const json = await cli('verify', '--json');
@@ -81,7 +84,7 @@ describe('verify', () => {
     expect(await cli('verify', 'two', 'one')).toMatchObject({ status: 1 });
   });
 
-  it('refuses names that are none, and names that nothing has', async () => {
+  it('refuses invalid names and names that do not exist', async () => {
     await lab.add('one', 'one');
     expect(await cli('verify', 'No!')).toMatchObject({ status: 2, stdout: '' });
     const missing = await cli('verify', 'ones');
@@ -91,12 +94,12 @@ describe('verify', () => {
 });
 
 describe('gc', () => {
-  it('frees nothing where nothing is garbage', async () => {
+  it('frees nothing if there is no garbage', async () => {
     await lab.add('one', 'one');
     expect(await cli('gc')).toMatchObject({ status: 0, stdout: 'freed 0 B\n', stderr: '' });
   });
 
-  it('frees old revisions, but not under a task that runs on one', async () => {
+  it('frees old revisions, unless a task runs on one', async () => {
     const one = await lab.add('one', 'one');
     const [, own] = layersOf(one);
     const waiting = startCli(
@@ -114,7 +117,7 @@ describe('gc', () => {
       images: [],
       layers: [],
     });
-    // The volume that the task has left.
+    // The volume that the task left.
     await cli('gc');
     const told = await cli('gc', '--keep-revisions', '1', '--dry-run');
     expect(told.stdout).toBe(
@@ -131,7 +134,7 @@ describe('gc', () => {
     expect(await cli('verify')).toMatchObject({ status: 0 });
   });
 
-  it('says what keeps it from looking through everything', async () => {
+  it('says what prevents it from examining everything', async () => {
     const [shared] = layersOf(await lab.add('one', 'one'));
     await lab.import('unused');
     spoil(`${lab.layout.root}/stacks/one/1.json`);
@@ -141,7 +144,7 @@ describe('gc', () => {
     expect(sizeOf(shared)).toBeGreaterThan(0);
   });
 
-  it('refuses a number that is none', async () => {
+  it('refuses an invalid number', async () => {
     for (const number of ['-1', 'all', '1.5', '']) {
       const { status, stderr } = await cli('gc', `--keep-revisions=${number}`);
       expect(status).toBe(2);
@@ -151,7 +154,7 @@ describe('gc', () => {
 });
 
 describe('df', () => {
-  it('tells own and shared sizes, and what would be freed', async () => {
+  it('shows own and shared sizes, and what gc would free', async () => {
     const [shared, old] = layersOf(await lab.add('one', 'one'));
     const [, own] = layersOf(await lab.add('one', 'two'));
     const [, other] = layersOf(await lab.add('two', 'three'));
@@ -182,7 +185,7 @@ describe('df', () => {
     expect(table).toMatch(/\ngc would free +4\.0 KiB\n/);
   });
 
-  it('works before there is anything', async () => {
+  it('works before any stack exists', async () => {
     const { status, stdout } = await cli('df', '--json');
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ stacks: [], layers: { count: 0, bytes: 0 } });

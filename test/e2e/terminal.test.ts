@@ -1,36 +1,36 @@
-/** `stackshim run -t` on a real terminal: size, keys, and the terminal as it was afterwards. */
+/** `stackshim run -t` on a real terminal: size, keys, and restoring the terminal. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { isOwnerAlive, readProcess } from '../../src/sys/processes.ts';
-import { findByArguments } from '../support/look-at-processes.ts';
-import { runCli, STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
 import {
   FIRST_SIZE,
   openTerminalSession,
   type TerminalSession,
-} from '../support/terminal-session.ts';
-import { waitUntil } from '../support/wait-until.ts';
+} from '../support/cli/terminal-session.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run } = useTaskRunner();
 const { env, layout } = installation;
 
 let sessions = 0;
-/** Id of the task of the session opened last. */
+/** Id of the task in the latest session. */
 const taskId = () => parseTaskId(`session-${sessions}`);
 
 interface RunOnTerminal {
   readonly options?: string;
-  /** For the shell in the task. */
+  /** The prompt of the shell in the task. */
   readonly command: string;
-  /** Set before, to be found again afterwards. */
+  /** Settings to find again afterwards. */
   readonly settings?: string;
 }
 
-/** Runs a command in a task on a terminal; the settings of the terminal are compared around it. */
+/** Runs a command in a task on a terminal, and compares the terminal's settings before and after. */
 function runOnTerminal({
   options = '-it',
   command,
@@ -48,7 +48,7 @@ function runOnTerminal({
   return openTerminalSession(script, env);
 }
 
-/** Waits for the end of the session: the exit status of `run`, and whether the terminal is as it was. */
+/** Waits for the end of the session: returns the exit status of `run`, and whether the terminal was restored. */
 async function endOf(session: TerminalSession): Promise<{ status: number; restored: boolean }> {
   const { before, match } = await session.shown(/status=(\d+)/);
   expect(before).not.toContain('is not removed');
@@ -63,7 +63,7 @@ const SHELL = `sh -c 'stty size; PS1="task> " exec sh'`;
 const PROMPT = /task> /;
 
 describe('size', () => {
-  it('is that of the terminal, and follows it', async () => {
+  it('is that of the caller’s terminal, and follows its changes', async () => {
     const session = runOnTerminal({ command: SHELL });
     const tty = await device(session);
     await session.shown(new RegExp(`${FIRST_SIZE.rows} ${FIRST_SIZE.columns}\r\n`));
@@ -77,7 +77,7 @@ describe('size', () => {
     expect(await endOf(session)).toEqual({ status: 7, restored: true });
   });
 
-  it('is followed though output goes elsewhere', async () => {
+  it('follows the caller’s terminal even if output goes elsewhere', async () => {
     const session = openTerminalSession(
       `${STACKSHIM} run -it busybox stty size | cat; echo over`,
       env,
@@ -87,7 +87,7 @@ describe('size', () => {
     await session.ended;
   });
 
-  it('is followed without -i', async () => {
+  it('follows the caller’s terminal without -i', { tags: ['gvisor/terminal-name'] }, async () => {
     const session = runOnTerminal({ options: '-t', command: `sh -c 'stty size; tty; test -t 0'` });
     await session.shown(new RegExp(`${FIRST_SIZE.rows} ${FIRST_SIZE.columns}\r+\n/dev/pts/0\r+\n`));
     expect(await endOf(session)).toEqual({ status: 0, restored: true });
@@ -95,7 +95,9 @@ describe('size', () => {
 });
 
 describe('keys', () => {
-  it('reach the task as they are: Ctrl-C interrupts its foreground process alone', async () => {
+  it('reach the task unchanged: Ctrl-C interrupts only its foreground process', {
+    tags: ['gvisor/host-pids'],
+  }, async () => {
     const session = runOnTerminal({ command: SHELL });
     await session.shown(PROMPT);
     session.type('sleep 54321; echo code=$?\r');
@@ -108,7 +110,7 @@ describe('keys', () => {
     expect(await endOf(session)).toEqual({ status: 9, restored: true });
   });
 
-  it('are echoed by the task alone, and not when it wants none', async () => {
+  it('are echoed only by the task, and only if the task wants echo', async () => {
     const session = runOnTerminal({
       command: `sh -c 'stty -echo; echo ask; read secret; stty echo; echo got=$secret; read name; echo hello $name'`,
     });
@@ -130,7 +132,7 @@ describe('keys', () => {
     expect(await endOf(session)).toEqual({ status: 0, restored: true });
   });
 
-  it('stop and continue jobs of the task with Ctrl-Z', async () => {
+  it('stop and continue jobs of the task with Ctrl-Z', { tags: ['gvisor/host-pids'] }, async () => {
     const session = runOnTerminal({ command: SHELL });
     await session.shown(PROMPT);
     session.type('sleep 54321\r');
@@ -149,7 +151,7 @@ describe('keys', () => {
     expect(await endOf(session)).toEqual({ status: 0, restored: true });
   });
 
-  it('come from the user that the task runs as', async () => {
+  it('reach a task that runs as another user', { tags: ['gvisor/terminal-name'] }, async () => {
     const session = runOnTerminal({
       options: '-it -u user',
       command: `sh -c 'id -un; echo direct > /dev/tty; exec 3<>/dev/tty; test -t 3'`,
@@ -159,7 +161,7 @@ describe('keys', () => {
   });
 });
 
-describe('the terminal is as it was', () => {
+describe('the caller’s terminal is restored', () => {
   it.each(['-echo', '-ixon', 'intr ^X', '-icanon min 5 time 3'])('with %s', async (settings) => {
     const session = runOnTerminal({ command: 'true', settings });
     expect(await endOf(session)).toEqual({ status: 0, restored: true });
@@ -172,7 +174,7 @@ describe('the terminal is as it was', () => {
     expect(await endOf(session)).toEqual({ status: 143, restored: true });
   });
 
-  it('after the time was up', async () => {
+  it('after a timeout', async () => {
     const session = runOnTerminal({ options: '-it --timeout 300ms', command: 'sleep 1000' });
     expect(await endOf(session)).toEqual({ status: 124, restored: true });
   });
@@ -190,7 +192,7 @@ describe('the terminal is as it was', () => {
   });
 });
 
-it('ends and removes its task when the terminal goes away', async () => {
+it('a task is ended and removed when the terminal goes away', async () => {
   const session = runOnTerminal({ command: SHELL });
   await session.shown(PROMPT);
   const { owner } = JSON.parse(readFileSync(`${taskDir(layout, taskId())}/record.json`, 'utf8'));
@@ -200,13 +202,15 @@ it('ends and removes its task when the terminal goes away', async () => {
   await waitUntil(() => !isOwnerAlive(owner));
 });
 
-describe('without a terminal', () => {
-  it('-t alone gives the task one of the usual size', async () => {
+describe('without a terminal of the caller', () => {
+  it('-t gives the task a terminal of the default size', {
+    tags: ['gvisor/terminal-name'],
+  }, async () => {
     const { status, stdout } = await run(['-t'], ['sh', '-c', 'tty; stty size; exit 5']);
     expect({ status, stdout }).toEqual({ status: 5, stdout: '/dev/pts/0\r\n24 80\r\n' });
   });
 
-  it('-t with -i is refused: there is nothing to make raw', async () => {
+  it('-t with -i is refused, because no terminal can be made raw', async () => {
     const { status, stderr, record } = await run(['-it'], ['true'], { input: 'x' });
     expect({ status, record }).toEqual({ status: 125, record: undefined });
     expect(stderr).toContain('[ERR_STACKSHIM_SPEC_INVALID]');

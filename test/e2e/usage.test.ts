@@ -1,8 +1,8 @@
-/** What the executable says of itself, of command lines it cannot read, and to users who are not root. */
+/** Help and version, invalid command lines, and messages for users who are not root. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type CliOptions, runCli } from '../support/run-cli.ts';
+import { type CliOptions, runCli } from '../support/cli/run-cli.ts';
 
 const folder = mkdtempSync('/var/tmp/stackshim-usage-');
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -27,7 +27,7 @@ const cli = (args: readonly string[], options: Partial<CliOptions> = {}) =>
   runCli(args, { env, ...options });
 
 describe('help', () => {
-  it('lists every command, and no other', async () => {
+  it('lists every command and no others', async () => {
     const { status, stdout, stderr } = await cli(['--help']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const [, listed = ''] = stdout.split('\nCommands:\n');
@@ -35,26 +35,26 @@ describe('help', () => {
     expect(names).toEqual([...COMMANDS, 'help']);
   });
 
-  it.each([[[]], [['stack']]])('stands in for a missing command, as an error: %j', async (args) => {
+  it.each([[[]], [['stack']]])('is shown with an error for a missing command: %j', async (args) => {
     const { status, stdout, stderr } = await cli(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(/^Usage: stackshim /);
   });
 
-  it.each(COMMANDS)('tells of the options of %s', async (command) => {
+  it.each(COMMANDS)('describes the options of %s', async (command) => {
     const { status, stdout, stderr } = await cli([command, '--help']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: stackshim ${command} `));
   });
 });
 
-it('tells its version', async () => {
+it('--version prints the version', async () => {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const { status, stdout } = await cli(['--version']);
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${JSON.parse(manifest).version}\n` });
 });
 
-describe('a command line that cannot be read', () => {
+describe('a command line that cannot be parsed', () => {
   const oneError =
     /^stackshim: read command line: .+ \[ERR_STACKSHIM_SPEC_INVALID\]\n {2}hint: (.+)\n$/;
 
@@ -79,7 +79,7 @@ describe('a command line that cannot be read', () => {
     [['stack', 'show'], 2, 'run stackshim stack --help to see the usage'],
     [['run'], 125, 'run stackshim run --help to see the usage'],
     [['run', '--memry', '64m', 'busybox'], 125, 'Did you mean --memory?'],
-  ])('%j: one error, status %i', async (args, expected, hint) => {
+  ])('%j gives one error and status %i', async (args, expected, hint) => {
     const { status, stdout, stderr } = await cli(args);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
     expect(oneError.exec(stderr)?.[1]).toContain(hint);
@@ -93,7 +93,7 @@ describe('a command line that cannot be read', () => {
     [['kill', '--stop-timeout', '2h', 'a'], 'stopTimeout "2h"'],
     [['reap', '--wait', ''], 'task id ""'],
     [['stack', 'show', 'No/Name'], '"No/Name"'],
-  ])('%j names the value at fault', async (args, named) => {
+  ])('%j names the wrong value', async (args, named) => {
     const { status, stdout, stderr } = await cli(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(named);
@@ -102,7 +102,7 @@ describe('a command line that cannot be read', () => {
 });
 
 describe('without root', () => {
-  /** A user namespace without a mapping: the same files can be read, but nobody there is root. */
+  /** A user namespace without a mapping: files stay readable, but no process there is root. */
   const asNobody = { through: ['unshare', '--user', '--'] };
 
   it.each([
@@ -118,7 +118,7 @@ describe('without root', () => {
     [['gc'], 1],
     [['df'], 1],
     [['run', 'busybox', 'true'], 125],
-  ])('%j says that it needs root, and touches nothing', async (args, expected) => {
+  ])('%j says that it needs root, and changes nothing', async (args, expected) => {
     const { status, stdout, stderr } = await cli(args, asNobody);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
     expect(stderr).toMatch(/^stackshim: .+: needs root \[ERR_STACKSHIM_NOT_ROOT\]\n/);

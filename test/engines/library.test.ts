@@ -1,6 +1,6 @@
 /**
- * The library on the versions of Node that people have beside the one that runs this: its own suites of the integration lane, each
- * with its leak check. Requires: root, the npm registry (for the program `node` of the stacks node-22 and node-24).
+ * Runs the integration suites of the library on other versions of Node than the current one, each with its leak check.
+ * Requires: root, the npm registry (for the program `node` of the stacks node-22 and node-24).
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fetchStackFiles } from '../../scripts/steps/stack-files.mjs';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const SUITES = [
@@ -68,18 +68,18 @@ describe.each(['22', '24'])('on Node %s', (version) => {
   });
 });
 
-/** What vitest reports, whether they pass or fail. */
+/** Vitest's report, whether the suites pass or fail. */
 async function runSuites(node: string, version: string): Promise<Report> {
   const report = join(folder, `${version}.json`);
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const files = SUITES.map((name) => `test/integration/${name}.test.ts`);
   const args = [vitest, 'run', '--reporter=json', `--outputFile=${report}`, ...files];
-  // It fails where a test does, which the report names.
+  // Vitest exits non-zero if a test fails; the report names it.
   await promisify(execFile)(node, args, { cwd: root, env: outerEnv() }).catch(() => undefined);
   return JSON.parse(readFileSync(report, 'utf8'));
 }
 
-/** Without what this run has set for its own workers. */
+/** This process's environment without the variables that its own vitest set. */
 function outerEnv(): NodeJS.ProcessEnv {
   const own = ['NODE_OPTIONS', 'VITEST', 'VITEST_MODE', 'VITEST_POOL_ID', 'VITEST_WORKER_ID'];
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.includes(name)));

@@ -1,9 +1,10 @@
-/** No parser is surprised by values that nobody would write. */
+/** Parsers handle values of any type. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
-import { judge } from '../support/fuzz-target.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
+import { judge } from './support/fuzz-target.ts';
 import { allTargets } from './targets/all-targets.ts';
 
 configureProperties();
@@ -33,14 +34,14 @@ const inputs = {
 const targets = allTargets(files);
 
 it.each(targets.map((target) => [target.name, target] as const))(
-  'is taken or refused: %s',
+  '%s accepts or refuses any input',
   async (_, target) => {
     const input: fc.Arbitrary<unknown> = inputs[target.form];
     await fc.assert(
       fc.asyncProperty(input, async (given) => {
         expect(await judge(target, given)).toBeUndefined();
       }),
-      { numRuns: isFullFuzz ? 1000 : 100 },
+      { numRuns: isFullRun ? 1000 : 100 },
     );
   },
   600_000,

@@ -1,16 +1,16 @@
-/** Records, entries and names of archives: written by one side, read back the same by the other. */
+/** Records, entries and names of archives: what one side writes, the other reads back. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import { encodeTarEntry, TAR_TRAILER } from '../../src/layers/encode-tar-entry.ts';
-import { parseWhiteout, toOpaquePath, toWhiteoutPath } from '../../src/layers/entry-path.ts';
-import { parsePaxRecords } from '../../src/layers/parse-pax-records.ts';
-import { paddingOf } from '../../src/layers/parse-tar-header.ts';
-import type { TarEntry } from '../../src/layers/tar-entry.ts';
-import { createTarParser } from '../../src/layers/tar-parser.ts';
-import { configureProperties } from '../support/fuzz-settings.ts';
-import { buildPaxHeader } from '../support/tar-builder.ts';
+import { LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import { encodeTarEntry, TAR_TRAILER } from '../../src/archive/encode-tar-entry.ts';
+import { parseWhiteout, toOpaquePath, toWhiteoutPath } from '../../src/archive/entry-path.ts';
+import { parsePaxRecords } from '../../src/archive/parse-pax-records.ts';
+import { paddingOf } from '../../src/archive/parse-tar-header.ts';
+import type { TarEntry } from '../../src/archive/tar-entry.ts';
+import { createTarParser } from '../../src/archive/tar-parser.ts';
+import { buildPaxHeader } from '../support/images/tar-builder.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 
 configureProperties();
 
@@ -74,7 +74,7 @@ it('entries of tars', () => {
   );
 });
 
-it('names of deletions', () => {
+it('names that mark deletions', () => {
   fc.assert(
     fc.property(bytePath, (path) => {
       expect(parseWhiteout(path)).toEqual({ kind: 'none' });

@@ -1,12 +1,13 @@
-/** Every parser that meets outside data, on inputs that are almost right: a value or a typed error, soon, in little memory. */
+/** Every parser of outside data, on almost valid inputs: it returns a value or a typed error, soon, in little memory. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { fuzzSeed, isFullFuzz } from '../support/fuzz-settings.ts';
-import { acceptSamples, type FuzzTarget, fuzzTarget } from '../support/fuzz-target.ts';
-import { startWatchdog } from '../support/fuzz-watchdog.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { fuzzSeed } from './support/fuzz-settings.ts';
+import { acceptSamples, type FuzzTarget, fuzzTarget } from './support/fuzz-target.ts';
+import { startWatchdog } from './support/fuzz-watchdog.ts';
 import { allTargets } from './targets/all-targets.ts';
 
-const ALL_CASES = isFullFuzz ? 500_000 : 50_000;
+const ALL_CASES = isFullRun ? 500_000 : 50_000;
 const MEMORY_GROWTH_KIB = 768 * 1024;
 const MINUTE = 60_000;
 
@@ -24,10 +25,10 @@ const only = givenCase === undefined ? undefined : Number(givenCase);
 console.log(`fuzz: seed ${fuzzSeed}, ${targets.length} parsers`);
 
 describe.each(targets.map((target) => [target.name, target] as const))('%s', (_, target) => {
-  it('takes its samples', () => expect(acceptSamples(target)).resolves.toBeUndefined());
+  it('accepts its samples', () => expect(acceptSamples(target)).resolves.toBeUndefined());
 
   it(
-    'ends in a value or a typed error',
+    'returns a value or a typed error',
     async () => {
       const before = process.resourceUsage().maxRSS;
       await fuzzTarget(target, { seed: fuzzSeed, cases: casesOf(target), watchdog, only });

@@ -1,4 +1,4 @@
-/** What one side writes, or a user spells out, the other reads back the same. */
+/** What one side writes, or a user types, the other side reads back. */
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,29 +10,30 @@ import {
   toTaskId,
 } from '../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, trustedKeysDir } from '../../src/core/layout.ts';
-import { parseImageReference } from '../../src/images/exchange/image-reference.ts';
-import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
-import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
-import { signIndex, verifyIndex } from '../../src/images/exchange/sign-index.ts';
-import { parseDocument } from '../../src/images/oci-blobs.ts';
-import { configSchema } from '../../src/images/oci-schemas.ts';
-import { toImageConfig } from '../../src/images/read-oci-layout.ts';
-import { readLayerRecord, writeLayerRecord } from '../../src/layers/layer-record.ts';
+import { parseDocument } from '../../src/exchange/oci-image/oci-blobs.ts';
+import { toOciConfig } from '../../src/exchange/oci-image/oci-documents.ts';
+import { configSchema } from '../../src/exchange/oci-image/oci-schemas.ts';
+import { toImageConfig } from '../../src/exchange/oci-image/read-oci-layout.ts';
+import { parseImageReference } from '../../src/exchange/registry/image-reference.ts';
+import { parseSavedIndex } from '../../src/exchange/saves/saved-index.ts';
+import { signIndex, verifyIndex } from '../../src/exchange/saves/sign-index.ts';
 import { parseWaitStatus } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseUlimit } from '../../src/spec/limits.ts';
 import { parseStackReference } from '../../src/spec/parse-command.ts';
 import { parseEnvEntries, parseEnvFile, parseLabelEntries } from '../../src/spec/parse-entries.ts';
 import { parseMountOption, parseVolumeOption } from '../../src/spec/parse-mounts.ts';
 import { parseBytes, parseDuration } from '../../src/spec/quantities.ts';
-import { readImage } from '../../src/stacks/image.ts';
-import { parseRelease } from '../../src/stacks/release.ts';
-import { writeImage } from '../../src/stacks/store-image.ts';
+import { readImage } from '../../src/store/images/image.ts';
+import { writeImage } from '../../src/store/images/store-image.ts';
+import { readLayerRecord, writeLayerRecord } from '../../src/store/layers/layer-record.ts';
+import { parseRelease } from '../../src/store/stacks/release.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { readRecord } from '../../src/task/records/read-record.ts';
 import { createRecord, replaceRecord, type TaskRecord } from '../../src/task/records/record.ts';
 import { namesOf, taskPlaces } from '../../src/task/records/task-places.ts';
-import { useFuzzFiles } from '../support/fuzz-files.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { useFuzzFiles } from './support/fuzz-files.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
 
 configureProperties();
 
@@ -57,7 +58,7 @@ const absolute = fc
   .map((parts) => `/${parts.join('/')}`);
 const now = '2026-01-01T00:00:00.000Z';
 
-describe('quantities', () => {
+describe('quantities are read as they are written:', () => {
   it('bytes in any unit', () => {
     const units = fc.constantFrom(['', 1], ['k', 1024], ['m', 1024 ** 2], [
       'g',
@@ -92,7 +93,7 @@ describe('quantities', () => {
   });
 });
 
-describe('options', () => {
+describe('options are read as they are written:', () => {
   const variables = fc.dictionary(fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,20}$/), line);
 
   it('environment variables, as entries and as a file', () => {
@@ -147,7 +148,7 @@ describe('options', () => {
   });
 });
 
-describe('files', () => {
+describe('files are read as they are written:', () => {
   it('records', () => {
     const places = taskPlaces(layout, 't1' as Parameters<typeof taskPlaces>[1]);
     const record: fc.Arbitrary<TaskRecord> = fc.record({
@@ -239,7 +240,7 @@ describe('files', () => {
           expect(parseSavedIndex(Buffer.from(JSON.stringify(saved)))).toEqual(toPlain(saved));
         },
       ),
-      { numRuns: isFullFuzz ? 500 : 60 },
+      { numRuns: isFullRun ? 500 : 60 },
     );
   });
 
@@ -253,7 +254,7 @@ describe('files', () => {
     );
   });
 
-  it('signatures hold for the bytes that were signed, and for no others', async () => {
+  it('signatures hold only for the bytes that were signed', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const folder = trustedKeysDir(layout).slice(files.folder.length + 1);
     files.write(`${folder}/a.pem`, publicKey.export({ type: 'spki', format: 'pem' }));
@@ -266,11 +267,11 @@ describe('files', () => {
           code: 'ERR_STACKSHIM_SAVE_UNTRUSTED',
         });
       }),
-      { numRuns: isFullFuzz ? 500 : 60 },
+      { numRuns: isFullRun ? 500 : 60 },
     );
   });
 
-  it('the mount table, whatever the names in it', () => {
+  it('the mount table, with any names in it', () => {
     const toKernelText = (text: string) =>
       text.replace(/[ \t\n\\#]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
     fc.assert(
@@ -302,5 +303,5 @@ describe('files', () => {
   });
 });
 
-/** As JSON has it: fast-check makes objects without a prototype. */
+/** As JSON contains it: fast-check makes objects without a prototype. */
 const toPlain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));

@@ -1,17 +1,18 @@
 /**
- * Any tree: tar -> cleaner -> mkfs.erofs -> kernel gives back the same tree, and fsck.erofs has nothing to say. And whatever a tar is,
- * what the cleaner lets through makes an image without a fault.
+ * Any tree: tar -> cleaner -> mkfs.erofs -> kernel gives back the same tree, and fsck.erofs finds no fault. For any tar, what the
+ * cleaner accepts gives a valid image.
  */
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { layerFile } from '../../src/core/layout.ts';
-import { createRandom, type Random } from '../support/fuzz-random.ts';
-import { configureProperties, isFullFuzz } from '../support/fuzz-settings.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
-import type { TreeNode } from '../support/read-tree.ts';
-import { repairTar } from '../support/repair-tar.ts';
-import { buildExtension, buildTar, type RawEntry } from '../support/tar-builder.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
+import type { TreeNode } from '../support/images/read-tree.ts';
+import { buildExtension, buildTar, type RawEntry } from '../support/images/tar-builder.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { createRandom, type Random } from './support/fuzz-random.ts';
+import { configureProperties } from './support/fuzz-settings.ts';
+import { repairTar } from './support/repair-tar.ts';
 
 configureProperties();
 const lab = openLayerLab();
@@ -28,7 +29,7 @@ interface Operation {
   readonly mtime: string;
   readonly content: Buffer;
   readonly xattrs: readonly (readonly [string, Buffer])[];
-  /** How names are written that a header has no room for. */
+  /** How names are written that do not fit into a header. */
   readonly style: 'pax' | 'gnu';
 }
 
@@ -44,7 +45,7 @@ const name = fc.constantFrom(
   'm'.repeat(255),
 );
 const shallow = fc.array(name, { minLength: 1, maxLength: 4 });
-/** Few names, so that paths meet; some go deep, with names short enough for PATH_MAX. */
+/** Few names, so that paths collide; some are deep, with names short enough for PATH_MAX. */
 const deep = fc
   .tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 5, max: 60 }))
   .map(([part, depth]) => Array<string>(depth).fill(part));
@@ -123,7 +124,7 @@ const implied: Node = {
   ...{ content: '', linkTarget: '', xattrs: {}, opaque: false, names: [] },
 };
 
-/** The legal ones of the operations as a tar, and the tree that must come of them. */
+/** The valid operations as a tar, and the tree that they must give. */
 function toTarAndModel(operations: readonly Operation[]): { tar: Buffer; model: Model } {
   const model: Model = new Map([['.', { ...implied }]]);
   const entries: (RawEntry | Buffer)[] = [];
@@ -141,12 +142,12 @@ function toTarAndModel(operations: readonly Operation[]): { tar: Buffer; model: 
     const taken = model.get(op.path);
     if (!hasPlace(op.path)) continue;
     if (taken !== undefined && !(taken.kind === 'directory' && op.kind === 'directory')) continue;
-    // Refused: attributes of a folder that has some already.
+    // Refused: attributes of a folder that already has some.
     const hasXattrs = (xattrs: object) => Object.keys(xattrs).length > 0;
     if (hasXattrs(taken?.xattrs ?? {}) && op.xattrs.length > 0) continue;
     if (op.kind === 'hardlink') {
       const target = model.get(op.other);
-      // GNU tar, which reads the result, does not tell which pipes are the same.
+      // GNU tar, which reads the result, does not show which pipes are the same.
       if (target?.kind !== 'file' && target?.kind !== 'symlink') continue;
       addParents(op.path);
       target.names = [...target.names, op.path];
@@ -154,12 +155,12 @@ function toTarAndModel(operations: readonly Operation[]): { tar: Buffer; model: 
     } else {
       addParents(op.path);
       const node = toNode(op);
-      // A folder that comes again keeps the attributes it had, as it does when a tar is unpacked.
+      // A folder that occurs again keeps its attributes, as when a tar is unpacked.
       model.set(op.path, { ...node, xattrs: { ...taken?.xattrs, ...node.xattrs } });
     }
     entries.push(...toRawEntries(op));
   }
-  // Deletions mean nothing below one another or below what is no folder: those are refused, and not made here.
+  // Deletions below one another or below a non-folder have no meaning: they are refused, and not generated.
   const made = [...deletions].filter(
     ([at]) => hasPlace(at) && !parentsOf(at).some((parent) => deletions.has(parent)),
   );
@@ -197,7 +198,7 @@ const TYPES = { file: '0', hardlink: '1', symlink: '2', directory: '5', fifo: '6
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
 
-/** GNU's way has no attributes, whole seconds only, and ids of seven octal digits. */
+/** GNU's format has no attributes, only whole seconds, and ids of seven octal digits. */
 function toRawEntries(op: Operation): readonly (RawEntry | Buffer)[] {
   const { kind, mode, uid, gid, mtime } = op;
   if (kind === 'whiteout' || kind === 'opaque') throw new Error('a deletion is no entry');
@@ -289,7 +290,7 @@ function toModel(tree: ReadonlyMap<string, TreeNode>): Model {
 const HOUR = 3_600_000;
 
 it(
-  'gives back the tree it was given',
+  'an image contains the tree of its tar',
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
@@ -298,7 +299,7 @@ it(
         expect(toComparable(toModel(lab.read(layer)))).toEqual(toComparable(model));
         rmSync(layerFile(lab.layout, layer.record.id));
       }),
-      { numRuns: isFullFuzz ? 3000 : 200 },
+      { numRuns: isFullRun ? 3000 : 200 },
     );
     expect(lab.leftovers()).toEqual([]);
   },
@@ -306,7 +307,7 @@ it(
 );
 
 it(
-  'makes an image without a fault of whatever it takes',
+  'an image made from any accepted tar is valid',
   async () => {
     let taken = 0;
     await fc.assert(
@@ -323,7 +324,7 @@ it(
           lab.read(layer);
         },
       ),
-      { numRuns: isFullFuzz ? 3000 : 200 },
+      { numRuns: isFullRun ? 3000 : 200 },
     );
     expect(taken).toBeGreaterThan(0);
     expect(lab.leftovers()).toEqual([]);
@@ -331,7 +332,7 @@ it(
   HOUR,
 );
 
-/** All of the operations, the illegal ones too, and a few bytes changed: mostly such that the checksums still fit. */
+/** All operations, including invalid ones, and a few changed bytes, usually with correct checksums. */
 function toAnyTar(operations: readonly Operation[], random: Random): Buffer {
   const entries = operations.flatMap((op) => {
     if (op.kind === 'whiteout' || op.kind === 'opaque') return [toDeletion(op.path, op.kind)];

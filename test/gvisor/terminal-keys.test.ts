@@ -1,14 +1,13 @@
-/** Keys reach a task in gVisor as they do elsewhere: an interrupt its foreground processes, and nothing of ours. */
-import '../support/on-gvisor.ts';
+/** Keys reach a task in gVisor as elsewhere: an interrupt reaches its foreground processes, and none of stackshim's. */
 import { expect, it } from 'vitest';
-import { STACKSHIM } from '../support/run-cli.ts';
-import { useTaskRunner } from '../support/task-runner.ts';
-import { openTerminalSession } from '../support/terminal-session.ts';
+import { STACKSHIM } from '../support/cli/run-cli.ts';
+import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { openTerminalSession } from '../support/cli/terminal-session.ts';
 
 const { installation } = useTaskRunner();
 
-it('Ctrl-C interrupts the foreground process; what handles it goes on', async () => {
-  // What is to be interrupted says itself that it is there.
+it('Ctrl-C interrupts the foreground process; a process that handles it continues', async () => {
+  // The process that is to be interrupted prints when it runs.
   const script = `trap "echo caught" INT; (echo ready; exec sleep 3600); echo after; read word; echo "$word"; exit 7`;
   const session = openTerminalSession(
     `${STACKSHIM} run -it busybox sh -c '${script}'; echo status=$?`,

@@ -1,4 +1,4 @@
-/** The build script in a tree of its own: what it makes, what it skips, and what a failed build leaves. */
+/** The build script in its own tree: what it builds, what it skips, and what a failed build leaves. */
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
@@ -75,13 +75,13 @@ it('does nothing the second time', () => {
   expect(build()).toEqual({ status: 0, outcomes: ['up to date', 'up to date', 'up to date'] });
 });
 
-it('gives an executable that no file in the directory it is called from can steer', () => {
+it('makes an executable that ignores all files in the working directory', () => {
   write('.env', 'FROM_FILE=steered\n');
   write('bunfig.toml', 'preload = ["./missing.ts"]\n');
   expect(runExecutable()).toBe('one bun clean\n');
 });
 
-it('keeps the last executable when a build fails, and leaves nothing else', () => {
+it('keeps the last executable when a build fails, and leaves no other files', () => {
   write('src/cli/main.ts', 'export const broken = ;\n');
   expect(build()).toEqual({ status: 1, outcomes: ['up to date', 'built', 'failed after'] });
   expect(runExecutable()).toBe('one bun clean\n');
@@ -93,7 +93,7 @@ it('keeps the last executable when a build fails, and leaves nothing else', () =
   ]);
 });
 
-it('builds again when a source has changed', () => {
+it('builds again after a source has changed', () => {
   write('src/cli/main.ts', cli('two'));
   expect(build()).toMatchObject({ status: 0 });
   expect(runExecutable()).toBe('two bun clean\n');

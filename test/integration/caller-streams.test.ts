@@ -1,4 +1,4 @@
-/** Streams of a caller's that go wrong: the task goes on, what is lost is told, and the program lives. */
+/** Streams of a caller that fail: the task continues, lost data is reported, and the program survives. */
 import { once } from 'node:events';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { runInNewContext } from 'node:vm';
@@ -10,7 +10,7 @@ import {
   type TaskEvent,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { options } = useInstallation();
 
@@ -25,7 +25,7 @@ const run = (script: string, more: RunTaskOptions = {}, input: Partial<TaskInput
     { ...options, ...more },
   );
 
-/** What would have ended a program that does not listen for it. */
+/** Errors that would end a program without listeners. */
 const uncaught = vi.fn();
 const warned = vi.fn();
 let others: NodeJS.UncaughtExceptionListener[] = [];
@@ -41,7 +41,7 @@ beforeEach(() => {
   process.on('warning', warned);
 });
 afterEach(async () => {
-  // Whatever is about to be thrown or rejected.
+  // Waits for errors that are about to be thrown or rejected.
   await new Promise((resolve) => setTimeout(resolve, 10));
   process.off('warning', warned);
   process.removeAllListeners('uncaughtException');
@@ -68,11 +68,11 @@ const LOST = {
   output: { stdoutBytes: 8, lostBytes: 8, truncated: true, stdout: 'one\ntwo\n' },
 };
 
-describe('an output that', () => {
+describe('an output', () => {
   it.each<[string, () => Writable | OutputSink]>([
     ['is an object that throws', () => ({ write: throws })],
     ['is an object that rejects', () => ({ write: () => Promise.reject(broken()) })],
-    ['is an object of another realm that rejects', () => ({ write: rejectsElsewhere })],
+    ['is an object that rejects, from another realm', () => ({ write: rejectsElsewhere })],
     ['is a stream that fails at once', () => new Writable({ write: (_, __, no) => no(broken()) })],
     [
       'is a stream that fails later',
@@ -114,8 +114,8 @@ describe('an output that', () => {
 
   it.each<[string, object]>([
     ['only looks like a stream', { destroyed: false }],
-    ['has listeners and lets none go', { destroyed: false, on: () => undefined }],
-  ])('is an object that %s is written to like any', async (_, looks) => {
+    ['has listeners that cannot be removed', { destroyed: false, on: () => undefined }],
+  ])('that is %s is written to like any other', async (_, looks) => {
     const written: string[] = [];
     const write = (chunk: Uint8Array) => void written.push(Buffer.from(chunk).toString());
     const result = await run('echo one', { stdout: { ...looks, write } });
@@ -123,7 +123,7 @@ describe('an output that', () => {
     expect(written.join('')).toBe('one\n');
   });
 
-  it.each([null, 'text', 5])('is %j is refused', async (stdout) => {
+  it.each([null, 'text', 5])('that is %j is refused', async (stdout) => {
     const more = { stdout } as unknown as RunTaskOptions;
     await expect(run('echo one', more)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
@@ -131,7 +131,7 @@ describe('an output that', () => {
     });
   });
 
-  it('fails when the task has long ended becomes a warning', async () => {
+  it('that fails after the task has ended becomes a warning', async () => {
     let fail: (error: Error) => void = () => undefined;
     const sink = new Writable({
       write: (_, __, done) => {
@@ -145,7 +145,7 @@ describe('an output that', () => {
     expect(sink.listenerCount('error')).toBe(0);
   });
 
-  it('many tasks share has one listener, and none when they have ended', async () => {
+  it('that many tasks share has one listener, and none after they have ended', async () => {
     let isOpen = false;
     const held: (() => void)[] = [];
     const sink = new Writable({
@@ -163,7 +163,7 @@ describe('an output that', () => {
     expect(warned.mock.calls).toEqual([]);
   });
 
-  it('is none is refused', async () => {
+  it('that is not a stream is refused', async () => {
     const stdout = {} as OutputSink;
     await expect(run('true', { stdout })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
@@ -172,11 +172,11 @@ describe('an output that', () => {
   });
 });
 
-describe('an input that', () => {
+describe('an input', () => {
   it.each<[string, () => Readable, string]>([
     ['text in object mode', () => Readable.from(['a\n', 'é\n']), 'a\né\n'],
     ['bytes', () => Readable.from([Buffer.from('a'), new Uint8Array([98])]), 'ab'],
-    ['words of memory', () => Readable.from([new Uint16Array([0x6261])]), 'ab'],
+    ['typed arrays', () => Readable.from([new Uint16Array([0x6261])]), 'ab'],
     ['decoded text', () => Readable.from(Buffer.from('é')).setEncoding('utf8'), 'é'],
     ['one large chunk', () => Readable.from(['x'.repeat(900_000)]), 'x'.repeat(900_000)],
     ['nothing', () => Readable.from([]), ''],
@@ -187,8 +187,8 @@ describe('an input that', () => {
   });
 
   it.each<[string, () => Readable, string]>([
-    ['gives an object', () => Readable.from(['a', { b: 1 }, 'c']), 'of type object'],
-    ['gives a number', () => Readable.from(['a', 7, 'c']), 'of type number'],
+    ['yields an object', () => Readable.from(['a', { b: 1 }, 'c']), 'of type object'],
+    ['yields a number', () => Readable.from(['a', 7, 'c']), 'of type number'],
     ['gives null', () => Readable.from(['a', null, 'c']), 'May not write null'],
     ['fails', () => failsAfter('a'), 'broken'],
   ])('%s ends there, and the result says why', async (_, make, cause) => {
@@ -198,19 +198,19 @@ describe('an input that', () => {
     expect(result.error?.cause).toContain(cause);
   });
 
-  it('throws when it is read from is told in the result', async () => {
+  it('that throws when it is read is reported in the result', async () => {
     const result = await run('cat; exit 8', { stdin: new Readable({ read: throws }) });
     expect(result).toMatchObject({ verdict: 'failed', exitCode: 8, error: { cause: 'broken' } });
   });
 
-  it('fails before the task reads from it is told in the result', async () => {
+  it('that fails before the task reads it is reported in the result', async () => {
     const stdin = new PassThrough();
     const onEvent = ({ type }: TaskEvent) => type === 'accepted' && stdin.destroy(broken());
     const result = await run('cat; exit 8', { stdin, onEvent });
     expect(result).toMatchObject({ exitCode: 8, error: { cause: 'broken' } });
   });
 
-  it('fails before there is a task is refused', async () => {
+  it('that fails before there is a task is refused', async () => {
     const stdin = new PassThrough();
     const running = run('cat', { stdin });
     stdin.destroy(broken());
@@ -223,8 +223,8 @@ describe('an input that', () => {
   it.each<[string, () => Promise<Readable>]>([
     ['was destroyed', async () => new PassThrough().destroy()],
     ['has failed', async () => await failed()],
-    ['was read to its end', async () => await readToEnd()],
-    ['is no stream', async () => ({}) as Readable],
+    ['was already read to its end', async () => await readToEnd()],
+    ['is not a stream', async () => ({}) as Readable],
   ])('%s is refused', async (_, make) => {
     await expect(run('cat', { stdin: await make() })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
@@ -235,7 +235,7 @@ describe('an input that', () => {
   it.each([
     ['a pipe', false],
     ['a terminal', true],
-  ])('does not end serves one task after another, on %s', async (_, tty) => {
+  ])('that does not end serves one task after another, on %s', async (_, tty) => {
     const stdin = new PassThrough();
     const counts = () => stdin.eventNames().map((name) => [name, stdin.listenerCount(name)]);
     const before = counts();
@@ -251,7 +251,7 @@ describe('an input that', () => {
     expect(warned.mock.calls).toEqual([]);
   });
 
-  it('has more than the task was handed keeps the rest for the next', async () => {
+  it('with more data than the task read keeps the rest for the next task', async () => {
     const stdin = new PassThrough({ highWaterMark: 1 << 20 });
     const numbers = Array.from({ length: 100_000 }, (_, i) => String(i).padStart(7, '0'));
     const all = `${numbers.join('\n')}\n`;
@@ -263,11 +263,11 @@ describe('an input that', () => {
     const rest = output.stdout ?? '';
     expect(rest).not.toBe('');
     expect(all.endsWith(rest)).toBe(true);
-    // What a pipe holds was handed to the first task, and no more.
+    // Data in the pipe's buffer was given to the first task, and no more.
     expect(all.length - rest.length).toBeLessThanOrEqual(65_536);
   });
 
-  it('no task has touched is whole', async () => {
+  it('that no task has read is complete', async () => {
     const stdin = Readable.from(['one\n', 'two\n'], { objectMode: false });
     expect(await run('true', { stdin }, { interactive: false })).toMatchObject({
       verdict: 'succeeded',
@@ -281,7 +281,7 @@ function failsAfter(text: string): Readable {
   return new Readable({
     read() {
       if (isFirst) this.push(text);
-      // Not before the task has it.
+      // Waits until the task has it.
       else setTimeout(() => this.destroy(broken()), 50);
       isFirst = false;
     },

@@ -1,8 +1,8 @@
-/** What a task finds does not depend on the umask of the program that uses the library. Requires: root. */
+/** The modes that a task finds do not depend on the umask of the library's caller. Requires: root. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-umask-');
@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const umask = process.umask();
 afterEach(() => void process.umask(umask));
 
-/** All that the runtime or stackshim makes for it, and what it reads as another user than root. */
+/** Everything that the runtime or stackshim creates for the task, and what it reads as another user than root. */
 const SCRIPT =
   'umask; stat -c "%a %u %n" /a /a/b /x /x/y /run/stackshim /task /task/file | sort; cat "$PAYLOAD_FILE" /task/file';
 
@@ -35,7 +35,7 @@ it.each([
   ['077', 0o077],
   ['0777', 0o777],
   ['0', 0],
-])('umask %s', async (_, mask) => {
+])('a task finds the same modes with umask %s of its caller', async (_, mask) => {
   mkdirSync(`${folder}/code`, { recursive: true });
   writeFileSync(`${folder}/code/file`, ' and code');
   const usual = await look(0o022);

@@ -1,4 +1,4 @@
-/** What every cgroup driver promises, on the hierarchies of this machine with a real process in a real cgroup. */
+/** The contract of cgroup drivers, on this machine's hierarchies with a real process in a real cgroup. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,10 +10,10 @@ import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { entryPath } from '../../src/sys/paths.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const MIB = 1024 * 1024;
-/** Levels whose path is longer than PATH_MAX, 4096 bytes. */
+/** A depth at which the path is longer than PATH_MAX, 4096 bytes. */
 const DEPTH = 40;
 
 const hierarchies = hierarchiesOf(readMounts());
@@ -31,7 +31,7 @@ const candidates = [
   },
 ].filter(({ roots }) => roots.length > 0);
 
-test('this machine has a hierarchy to test on', () => {
+test('this machine has a cgroup hierarchy to test on', () => {
   expect(candidates.length).toBeGreaterThan(0);
   expect(openCgroupDriver().version).toBe(
     hierarchies.some((h) => h.controllers.length > 0) ? 1 : 2,
@@ -50,7 +50,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     child = spawn('/bin/sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'ignore', 'ignore'] });
     await once(child, 'spawn');
     for (const root of roots) {
-      // A cpuset takes no process before it has processors and memory nodes.
+      // A cpuset accepts processes only after it has processors and memory nodes.
       for (const file of ['cpuset.cpus', 'cpuset.mems']) {
         for (const group of [parent, path, cgroup]) {
           if (existsSync(`${root}${group}/${file}`)) writeFileSync(`${root}${group}/${file}`, '0');
@@ -79,7 +79,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(parent)).toEqual([]);
   });
 
-  test('finds the cgroup in every hierarchy, removes it, and a second call does nothing', async () => {
+  test('finds the cgroup in every hierarchy and removes it; a second call does nothing', async () => {
     expect(driver.existing(path)).toEqual(directories);
     expect(await driver.remove(path)).toEqual([]);
     expect(driver.existing(path)).toEqual([]);
@@ -87,7 +87,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(parent)).toHaveLength(roots.length);
   });
 
-  test('lists processes, also of nested cgroups, and leaves what holds one', async () => {
+  test('lists processes of nested cgroups as well, and keeps a cgroup that contains a process', async () => {
     const nested = `${path}/nested`;
     for (const root of roots) mkdirSync(root + nested);
     const pid = await startWithin(nested, 'sleep 600');
@@ -95,7 +95,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(await driver.remove(path)).toEqual(directories);
     expect(driver.existing(path)).toEqual(directories);
     child?.kill('SIGKILL');
-    // The shell's own child stays in the cgroup.
+    // The shell's child stays in the cgroup.
     for (const left of driver.listProcesses(path)) if (left !== pid) process.kill(left, 'SIGKILL');
     await endChild();
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
@@ -103,12 +103,12 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('takes the names of nested cgroups as bytes', async () => {
+  test('reads the names of nested cgroups as bytes', async () => {
     const pid = await startWithin(path, 'exec sleep 600');
     for (const root of roots) {
       const nested = entryPath(entryPath(Buffer.from(root + path), '\x80'), '\x81');
       mkdirSync(nested, { recursive: true });
-      // A cpuset has no processors yet.
+      // The cpuset has no processors yet.
       if (!existsSync(entryPath(nested, 'cpuset.mems')) || cgroup2 === root)
         writeFileSync(entryPath(nested, 'cgroup.procs'), String(pid));
     }
@@ -135,7 +135,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('removes the parent only when it is empty, and never what stands below it', async () => {
+  test('removes the parent only if it is empty, and never another cgroup below it', async () => {
     expect(await driver.remove(parent)).toEqual(roots.map((root) => root + parent));
     expect(driver.existing(path)).toEqual(directories);
   });
@@ -147,7 +147,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     expect((usage.cpuUserMs ?? 0) + (usage.cpuSystemMs ?? 0)).toBeGreaterThan(0);
   });
 
-  test('what is told of processor time grows with what is used', async () => {
+  test('reports processor time that grows with its use', async () => {
     const before = driver.readCpuMs(path);
     await startWithin(path, 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done');
     if (child !== undefined) await once(child, 'exit');
@@ -155,7 +155,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 
   test('kills every process, however fast they fork', async () => {
-    // Bounded, so that a test that fails does not take the machine along.
+    // Bounded, so that a failing test does not overload the machine.
     const storm =
       'storm() { [ $1 -gt 400 ] || storm $(($1 + 1)) & [ $1 -gt 400 ] || storm $(($1 + 1)) & sleep 600; }; storm 394; wait';
     await startWithin(path, storm);
@@ -163,7 +163,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     await driver.killProcesses(path);
     await expect.poll(() => driver.listProcesses(path), { timeout: 10_000 }).toEqual([]);
     await endChild();
-    // Whatever was frozen must be able to go on.
+    // A frozen process must be able to continue.
     const pid = await startWithin(path, 'sleep 600');
     expect(driver.listProcesses(path)).toContain(pid);
     for (const left of driver.listProcesses(path)) process.kill(left, 'SIGKILL');
@@ -171,7 +171,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
   });
 
-  test('thaws and kills what somebody left frozen', async () => {
+  test('thaws and kills frozen processes', async () => {
     const freezer = freezerOf(roots);
     await startWithin(path, 'trap "" TERM; sleep 600');
     const { file, frozen } = freezer;
@@ -182,14 +182,14 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     if (file === 'cgroup.freeze') writeFileSync(`${freezer.root}${path}/${file}`, '0');
   });
 
-  test('an absent cgroup has no processes, nor any to be killed', async () => {
+  test('reports no processes for a cgroup that does not exist, and kills none', async () => {
     expect(await driver.remove(path)).toEqual([]);
     expect(driver.listProcesses(path)).toEqual([]);
     await driver.killProcesses(path);
     expect(driver.existing(path)).toEqual([]);
   });
 
-  test('shares a group among the tasks below it, and again with other terms', async () => {
+  test('shares a group among the tasks below it, and later with other settings', async () => {
     const group = `${parent}/tenant-acme`;
     const below = `${group}/task`;
     for (const share of [
@@ -213,7 +213,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
   });
 });
 
-/** How a group is frozen, in the hierarchy that can. */
+/** Freezes a group in the hierarchy that can. */
 function freezerOf(roots: readonly string[]) {
   const v1 = hierarchies.find(({ controllers }) => controllers.includes('freezer'))?.mountPoint;
   return v1 !== undefined && roots.includes(v1)
@@ -226,7 +226,7 @@ const rootOf = (version: 1 | 2, controller: string) =>
     ? cgroup2
     : hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
 
-/** What a share becomes in the kernel's files. */
+/** The values of a share in the kernel's files. */
 function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupShare) {
   const quota = cpus === null ? undefined : String(cpus * 100_000);
   if (version === 2) {
@@ -245,7 +245,7 @@ function expectedShares(version: 1 | 2, { weight, cpus, memoryBytes }: CgroupSha
   ];
 }
 
-// None on a machine with cgroup v2 alone.
+// Empty on a machine with only cgroup v2.
 const memoryHierarchies = hierarchies.filter(({ controllers }) => controllers.includes('memory'));
 describe.each(memoryHierarchies)('cgroup v1 memory at $mountPoint', ({ mountPoint }) => {
   test('counts an OOM kill and the peak', async () => {

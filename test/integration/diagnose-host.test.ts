@@ -1,18 +1,18 @@
-/** The doctor on this machine, and on a kernel that refuses what this one can. */
+/** The doctor on this machine, and on a kernel that lacks features. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
+import { type Diagnosis, diagnoseHost } from '../../src/doctor/diagnose-host.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { type System, SystemError } from '../../src/sys/system.ts';
-import { type Diagnosis, diagnoseHost } from '../../src/task/diagnose-host.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { makeOldKernel } from '../support/old-kernel.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { makeOldKernel } from './support/old-kernel.ts';
 
 let layout: Layout;
-/** Mounts below the test's own folder: others come and go while this runs. */
+/** Only mounts below the test's folder: others change meanwhile. */
 const ownMounts = () =>
   readMounts()
     .map(({ mountPoint }) => mountPoint)
@@ -22,7 +22,7 @@ const find = ({ checks }: Diagnosis, name: string) => checks.find((check) => che
 
 beforeEach(() => {
   const root = mkdtempSync('/var/tmp/stackshim-doctor-test-');
-  // As the run folder is below it.
+  // The same for the run folder below it.
   chmodSync(root, 0o711);
   layout = { root, run: `${root}/run`, policyFile: `${root}/policy.json`, slots: MACHINE_SLOTS };
   writePolicy(layout);
@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(layout.root, { recursive: true });
 });
 
-test('this machine can run tasks, and the doctor leaves nothing behind', async () => {
+test('this machine can run tasks, and doctor leaves nothing behind', async () => {
   await diagnoseHost(layout);
   const before = openFiles();
   const diagnosis = await diagnoseHost(layout);
@@ -78,12 +78,12 @@ test('this machine can run tasks, and the doctor leaves nothing behind', async (
   }
 });
 
-test('a root folder that is not there yet is no fault', async () => {
+test('a root folder that does not exist yet is not a problem', async () => {
   const diagnosis = await diagnoseHost({ ...layout, root: `${layout.root}/a/b` });
   expect(diagnosis.canRunTasks).toBe(true);
 });
 
-test('a root folder that another user controls is a finding, and nothing is tried there', async () => {
+test('a root folder that another user controls is a finding, and nothing is tried in it', async () => {
   chmodSync(layout.root, 0o777);
   const diagnosis = await diagnoseHost(layout);
   expect(find(diagnosis, 'folders')).toMatchObject({
@@ -96,7 +96,7 @@ test('a root folder that another user controls is a finding, and nothing is trie
   expect(diagnosis.canRunTasks).toBe(false);
 });
 
-test('a run folder that tasks do not reach is a finding', async () => {
+test('a run folder that tasks cannot reach is a finding', async () => {
   const closed = `${layout.root}/closed`;
   mkdirSync(closed, { mode: 0o700 });
   const diagnosis = await diagnoseHost({ ...layout, run: `${closed}/run` });
@@ -109,7 +109,7 @@ test('a run folder that tasks do not reach is a finding', async () => {
   expect(diagnosis.canRunTasks).toBe(false);
 });
 
-test('what an older version left readable on a disk that takes no writes is a finding', async () => {
+test('files that an older version left readable on a read-only disk are a finding', async () => {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=711', 'none', layout.root]);
   try {
     mkdirSync(`${layout.root}/layers`);
@@ -140,7 +140,7 @@ test('an invalid policy file is a finding', async () => {
   expect(diagnosis.canRunTasks).toBe(false);
 });
 
-test('a runtime that is too old, or is none, is a finding', async () => {
+test('a runtime that is too old, or not a runtime, is a finding', async () => {
   mkdirSync(`${layout.root}/runtimes`);
   const program = `${layout.root}/runtimes/runc`;
   writeFileSync(program, "#!/bin/sh\nprintf 'runc version 1.0.3\\nspec: 1.0.2\\n'\n");
@@ -168,7 +168,7 @@ test('a kernel that cannot map ids is a finding', async () => {
   expect(diagnosis.canRunTasks).toBe(false);
 });
 
-test('a kernel that wants its lower layers attached will do', async () => {
+test('a kernel that needs attached lower layers is supported', async () => {
   const system: System = {
     ...linuxSystem,
     fsConfigFd: () => {
@@ -183,7 +183,7 @@ test('a kernel that wants its lower layers attached will do', async () => {
   expect(diagnosis.canRunTasks).toBe(true);
 });
 
-test('a kernel that wants a loop device below EROFS will do', async () => {
+test('a kernel that needs a loop device for EROFS is supported', async () => {
   const diagnosis = await diagnoseHost(layout, makeOldKernel());
   expect(find(diagnosis, 'EROFS layers')).toMatchObject({
     status: 'ok',
@@ -193,7 +193,7 @@ test('a kernel that wants a loop device below EROFS will do', async () => {
   expect(diagnosis.canRunTasks).toBe(true);
 });
 
-test('what could not be undone is told', async () => {
+test('a test task that could not be cleaned up is reported', async () => {
   const kept: string[] = [];
   const system: System = {
     ...linuxSystem,

@@ -1,5 +1,5 @@
 /**
- * The examples of docs/library.md that show what they print are run on Node, against the built library, and print just that.
+ * Runs the examples of docs/library.md on Node against the built library, and compares what they print.
  * Requires: root, runc, mkfs.erofs, busybox, and `npm run build`.
  */
 import { spawn } from 'node:child_process';
@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readExamples, type WrittenExamples, writeExamples } from '../support/doc-examples.ts';
-import { useInstallation } from '../support/installation.ts';
+import { readExamples, type WrittenExamples, writeExamples } from '../support/docs/doc-examples.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
-/** In the tests' small stack. */
+/** On the small stack of the tests. */
 const examples = readExamples('docs/library.md')
   .filter(({ prints }) => prints !== undefined)
   .map((example) => ({ ...example, code: example.code.replaceAll('python-3.13', 'busybox') }));

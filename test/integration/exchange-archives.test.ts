@@ -1,17 +1,17 @@
-/** Images in archives: carried out and in again with everything in their layers, and refused when they are not sound. */
+/** Images in archives: exported and imported with complete layers, and refused if unsound. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isLayerId } from '../../src/core/ids.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { readTree } from '../support/read-tree.ts';
-import { sha256, writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
+import { readTree } from '../support/images/read-tree.ts';
+import { sha256, writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { buildTar, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 
 const lab = useExchangeLab();
 const skopeo = (...args: string[]) =>
@@ -21,7 +21,7 @@ const skopeo = (...args: string[]) =>
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 const LONG = `${'long/'.repeat(30)}${'n'.repeat(200)}`;
 
-/** On top of busybox: everything that a layer can say. */
+/** A layer on top of busybox with every feature of layers. */
 const RICH = buildTar(
   { path: 'deep/', type: '5', mode: 0o1777, uid: 5, gid: 6, mtime: 1_600_000_001 },
   { path: 'deep/file', content: 'one', mode: 0o4755, uid: 1000, gid: 50 },
@@ -76,7 +76,7 @@ const treeOf = (id: string) => {
 };
 
 describe('an exported stack', () => {
-  it('comes back as the layers that it was', async () => {
+  it('is imported as the same layers', async () => {
     await lab.export('rich', 'rich.tar');
     const imported = await lab.import('rich-again', `oci-archive:${lab.folder}/rich.tar`);
     expect(lab.layersOf('rich-again').map(treeOf)).toEqual(lab.layersOf('rich').map(treeOf));
@@ -93,7 +93,7 @@ describe('an exported stack', () => {
     expect(tree.get('root')).toMatchObject({ kind: 'device', isZeroDevice: true });
   });
 
-  it('is seen by its tasks as before', async () => {
+  it('looks the same to its tasks', async () => {
     const seen = await lab.run('rich-again', [
       'sh',
       '-c',
@@ -102,7 +102,7 @@ describe('an exported stack', () => {
     expect(seen).toMatchObject({ exitCode: 0, output: { stdout: 'b\nnew\none' } });
   });
 
-  it('is the same archive each time', async () => {
+  it('gives the same archive each time', async () => {
     await lab.export('rich', 'first.tar');
     await lab.export('rich', 'second.tar');
     const [first, second] = ['first', 'second'].map((name) =>
@@ -111,7 +111,7 @@ describe('an exported stack', () => {
     expect(sha256(first ?? '')).toBe(sha256(second ?? ''));
   });
 
-  it('is read by skopeo as both kinds of archive', async () => {
+  it('can be read by skopeo as both kinds of archive', async () => {
     const { digest } = await lab.export('rich', 'both.tar');
     const oci = JSON.parse(skopeo('inspect', `oci-archive:${lab.folder}/both.tar`));
     expect(oci).toMatchObject({ Digest: digest, Os: 'linux', Env: ['PATH=/bin:/usr/bin', 'A=b'] });
@@ -121,7 +121,7 @@ describe('an exported stack', () => {
     expect(docker.rootfs.diff_ids).toEqual(oci.Layers);
   });
 
-  it('leaves an older file alone when it cannot be written', async () => {
+  it('does not replace an older file if it cannot be written', async () => {
     await expect(lab.export('rich', 'no/such/folder.tar')).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
     });
@@ -131,7 +131,7 @@ describe('an exported stack', () => {
     expect(lab.state()).toMatchObject({ tmp: [], leases: [] });
   });
 
-  it('has nothing of what an opaque root hid', async () => {
+  it('contains nothing that an opaque root hides', async () => {
     const [busybox = Buffer.alloc(0)] = exportedLayers('busybox.tar');
     const opaque = Buffer.concat([toBlocks({ path: '.wh..wh..opq' }), busybox]);
     const below = makeTar([{ path: 'secret', content: 'x' }]);
@@ -153,8 +153,8 @@ function exportedLayers(name: string): readonly Buffer[] {
   );
 }
 
-describe('an image from elsewhere', () => {
-  it('may be what skopeo writes for docker', async () => {
+describe('an image from another tool', () => {
+  it('can be an archive that skopeo writes for docker', async () => {
     await lab.export('rich', 'for-docker.tar');
     const target = `${lab.folder}/docker-save.tar`;
     skopeo(
@@ -170,7 +170,7 @@ describe('an image from elsewhere', () => {
     expect(named.image).toBe(imported.image);
   });
 
-  it.each(['gzip', 'zstd'] as const)('may have %s layers', async (format) => {
+  it.each(['gzip', 'zstd'] as const)('can have %s layers', async (format) => {
     await lab.export('rich', `plain-${format}.tar`);
     const directory = `${lab.folder}/packed-${format}`;
     skopeo(
@@ -190,7 +190,7 @@ describe('an image from elsewhere', () => {
     expect(lab.layersOf(`packed-${format}`).map(treeOf)).toEqual(lab.layersOf('rich').map(treeOf));
   });
 
-  it.each(['gzip', 'zstd'])('may be in an archive that is %s as a whole', async (program) => {
+  it.each(['gzip', 'zstd'])('can be in an archive that is %s as a whole', async (program) => {
     await lab.export('busybox', `whole-${program}.tar`);
     const file = `${lab.folder}/whole-${program}.tar`;
     const packed = `${file}.packed`;
@@ -200,7 +200,7 @@ describe('an image from elsewhere', () => {
     expect(lab.state()).toMatchObject({ tmp: [] });
   });
 
-  it('may name one layer twice', async () => {
+  it('can name one layer twice', async () => {
     const [busybox = Buffer.alloc(0)] = exportedLayers('busybox.tar');
     const between = makeTar([{ path: 'between', content: 'x' }]);
     const twice = makeTar([{ path: 'twice', content: 'x' }]);
@@ -212,7 +212,7 @@ describe('an image from elsewhere', () => {
     expect(await lab.run('twice', ['ls', '/between', '/twice'])).toMatchObject({ exitCode: 0 });
   });
 
-  it('may come twice at once', async () => {
+  it('can be imported twice at the same time', async () => {
     const reference = `oci-archive:${lab.folder}/busybox.tar`;
     const both = await Promise.all([lab.import('both', reference), lab.import('both', reference)]);
     expect(both.map(({ revision }) => revision).sort()).toEqual([1, 2]);
@@ -220,7 +220,7 @@ describe('an image from elsewhere', () => {
     expect(lab.state()).toMatchObject({ tmp: [], leases: [] });
   });
 
-  it('becomes current only when its smoke command passes', async () => {
+  it('becomes current only if its smoke command passes', async () => {
     await lab.export('busybox', 'smoke.tar');
     const before = lab.state();
     const failing = lab.import('smoke', `oci-archive:${lab.folder}/smoke.tar`, { smoke: 'exit 3' });
@@ -243,7 +243,7 @@ describe('an image from elsewhere', () => {
   });
 });
 
-/** The sound archive's entries by name, for a hand to be laid on. */
+/** The entries of a sound archive by name, to be changed. */
 function entriesOf(name: string): Map<string, Buffer> {
   const file = `${lab.folder}/${name}`;
   const names = execFileSync('tar', ['-tf', file]).toString().trim().split('\n');
@@ -261,7 +261,7 @@ type Unsound = (files: Map<string, Buffer>) => void;
 
 const malformed: Record<string, Unsound> = {
   'is empty': () => writeFileSync(`${lab.folder}/unsound.tar`, ''),
-  'is no tar': () => writeFileSync(`${lab.folder}/unsound.tar`, Buffer.alloc(2000, 'x')),
+  'is not a tar': () => writeFileSync(`${lab.folder}/unsound.tar`, Buffer.alloc(2000, 'x')),
   'is cut off': (files) => {
     write(toEntries(files));
     truncateSync(`${lab.folder}/unsound.tar`, 100_000);
@@ -289,16 +289,16 @@ const malformed: Record<string, Unsound> = {
       ...toEntries(files),
       ...Array.from({ length: 10_001 }, (_, at) => ({ path: `f${at}` })),
     ]),
-  'says a size that it has not': (files) =>
+  'states a wrong size': (files) =>
     write([...toEntries(files), { path: 'big', size: 0o77777777777 }]),
-  'has two sizes of one entry': (files) =>
+  'has two sizes for one entry': (files) =>
     write([...toEntries(files), { path: 'a', content: 'x', pax: [['size', '512']] }]),
   'has no index': (files) => {
     files.delete('index.json');
     files.delete('manifest.json');
     write(toEntries(files));
   },
-  'has another content than a digest says': (files) => {
+  'has content that does not match its digest': (files) => {
     for (const [path, content] of files) {
       if (path.startsWith('blobs/'))
         files.set(path, Buffer.concat([content.subarray(0, -1), Buffer.from('!')]));
@@ -307,7 +307,7 @@ const malformed: Record<string, Unsound> = {
   },
 };
 
-describe('an archive that is not sound', () => {
+describe('an unsound archive', () => {
   let sound: ReadonlyMap<string, Buffer>;
   beforeAll(async () => {
     await lab.export('busybox', 'sound.tar');
@@ -326,7 +326,7 @@ describe('an archive that is not sound', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('is refused when a layer of it is a bomb', async () => {
+  it('is refused if a layer is a compression bomb', async () => {
     const before = lab.state();
     const bomb = gzipSync(Buffer.alloc(400 * 1024 * 1024));
     const config = JSON.stringify({
@@ -350,7 +350,7 @@ describe('an archive that is not sound', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('is refused when its config is not what it is called', async () => {
+  it('is refused if its config does not match its digest', async () => {
     const files = new Map(sound);
     const [{ Config }] = JSON.parse(files.get('manifest.json')?.toString() ?? '');
     files.set(Config, Buffer.concat([files.get(Config) ?? Buffer.alloc(0), Buffer.from(' ')]));
@@ -359,12 +359,12 @@ describe('an archive that is not sound', () => {
     await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_IMAGE_INVALID' });
   });
 
-  it('stands for nothing when the file is not there', async () => {
+  it('that does not exist is reported as such', async () => {
     const importing = lab.import('busybox', 'oci-archive:/no/such/file');
     await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_INPUT_NOT_FOUND' });
   });
 
-  it('may be cancelled while it is read', async () => {
+  it('can be cancelled while it is read', async () => {
     const before = lab.state();
     const stop = new AbortController();
     const importing = lab.import('busybox', `docker-archive:${lab.folder}/sound.tar`, {

@@ -1,19 +1,19 @@
-/** What a kept task wrote becomes a revision: cleaned, with the ids of the task, deletions included. */
+/** The changes of a kept task become a revision: cleaned, with the image's ids, including deletions. */
 import { lchownSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLayerId, parseTaskId } from '../../src/core/ids.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { commitTask } from '../../src/images/exchange/commit-task.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
+import { commitTask } from '../../src/exchange/commit-task.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { readTree } from '../support/read-tree.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { scaled } from '../support/time-scale.ts';
+import { readTree } from '../support/images/read-tree.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const lab = useExchangeLab();
 const kept: string[] = [];
@@ -57,7 +57,7 @@ const topOf = (name: string) => {
 };
 
 describe('commit', () => {
-  it('adds one layer with what the task changed', async () => {
+  it('adds one layer with the task’s changes', async () => {
     const script = [
       'echo new > /etc/new; ln /etc/new /etc/same; chown 1000:50 /etc/new; ln -s new /etc/link',
       'chmod 4755 /etc/new; rm /etc/group; rm -rf /home; mkdir /home; touch /home/mine; mkfifo /etc/pipe',
@@ -80,7 +80,7 @@ describe('commit', () => {
     expect(seen).toMatchObject({ exitCode: 1, output: { stdout: 'new\nmine\n' } });
   });
 
-  it('keeps access control lists, with the ids of the image', async () => {
+  it('keeps access control lists, with ids as the image has them', async () => {
     const tar = buildTar({ path: 'listed', mode: 0o664, content: 'listed\n', pax: [ACL_RECORD] });
     const busybox = await makeBusyboxTar();
     await writeSmallOciLayout(`${lab.folder}/listed`, { layers: [busybox, tar] });
@@ -94,20 +94,20 @@ describe('commit', () => {
     expect(await read('1000:50')).toMatchObject({ verdict: 'failed', output: { stdout: '' } });
   });
 
-  it('takes what a task wrote without a user namespace of its own', async () => {
+  it('accepts files that a task wrote without its own user namespace', async () => {
     await keep('shared', 'echo shared > /shared', { userns: 'host' });
     await commit('shared', 'shared');
     expect(topOf('shared').get('shared')).toMatchObject({ uid: 0, gid: 0, content: 'shared\n' });
   });
 
-  it('may give its own stack a new revision, and can be repeated', async () => {
+  it('can add a revision to the task’s own stack, and can be repeated', async () => {
     await keep('again', 'echo 1 > /one');
     const first = await commit('again', 'changed');
     const second = await commit('again', 'changed');
     expect(second).toEqual({ ...first, revision: first.revision + 1 });
   });
 
-  it('leaves the stack alone when the smoke command fails', async () => {
+  it('does not change the stack if the smoke command fails', async () => {
     await keep('broken', 'rm /bin/true');
     const before = lab.state();
     await expect(commit('broken', 'changed')).rejects.toMatchObject({
@@ -119,7 +119,7 @@ describe('commit', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('refuses what no layer may hold', async () => {
+  it('refuses files that a layer cannot contain', async () => {
     const before = lab.state();
     await keep('odd-name', 'touch /.wh.bin');
     await expect(commit('odd-name', 'changed')).rejects.toMatchObject({
@@ -140,7 +140,7 @@ describe('commit', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('knows tasks that are not there and tasks that were not kept', async () => {
+  it('reports tasks that do not exist and tasks that were not kept', async () => {
     await expect(commit('nobody', 'changed')).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TASK_NOT_FOUND',
     });

@@ -1,21 +1,21 @@
-/** One image has one digest of its content, whichever way it came: built, pulled, loaded from docker's archive, saved and loaded, exported and imported. */
+/** An image has one digest of its content, however it came: built, pulled, loaded from a docker archive, saved and loaded, exported and imported. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packLayer } from '../../src/archive/pack-layer.ts';
 import type { ImageDigest } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { pushStack } from '../../src/images/exchange/push-stack.ts';
-import { migrateStore } from '../../src/images/migrate-store.ts';
-import { packLayer } from '../../src/layers/pack-layer.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
+import { pushStack } from '../../src/exchange/push-stack.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { type LoopbackRegistry, startRegistry } from '../support/loopback-registry.ts';
-import { makeSecondMachine, type SecondMachine } from '../support/second-machine.ts';
-import { INDEX_TYPE, sha256, writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+import { migrateStore } from '../../src/upkeep/migrate-store.ts';
+import { type LoopbackRegistry, startRegistry } from '../support/images/loopback-registry.ts';
+import { INDEX_TYPE, sha256, writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { makeSecondMachine, type SecondMachine } from '../support/stacks/second-machine.ts';
 
 const lab = useExchangeLab();
 const { layout } = lab.installation;
@@ -38,14 +38,14 @@ const skopeo = (...args: string[]) =>
   execFileSync('skopeo', ['--insecure-policy', ...args], { encoding: 'utf8', stdio: 'pipe' });
 const push = (stack: string, reference: string) =>
   pushStack(layout, { system: linuxSystem, stack, reference, ...HTTP });
-/** With the digest of the content, which an import does not take the time to find. */
+/** Imports, and waits for the digest of the content, which an import computes later. */
 async function show(name: string, on: Layout = layout) {
   await migrateStore(on, { system: linuxSystem });
-  return await showStack(on, toStack(name));
+  return showStack(on, toStack(name));
 }
 const digestOf = (text: string) => `sha256:${sha256(text).replace('sha256:', '')}` as ImageDigest;
 
-/** Every digest names the stack's image, for `show` and for a task. */
+/** Expects that every digest names the stack's image, for `show` and for a task. */
 async function expectFound(
   stack: string,
   digests: readonly ImageDigest[],
@@ -62,7 +62,7 @@ async function expectFound(
 describe('the digest of an image', () => {
   const content = async () => (await show('busybox')).content as ImageDigest;
 
-  it('is the same once it was exported and imported', async () => {
+  it('stays the same when the image is exported and imported', async () => {
     const exported = await lab.export('busybox', 'busybox.tar');
     expect(await content()).toBe(exported.digest);
     const imported = await lab.import('imported', `oci-archive:${lab.folder}/busybox.tar`);
@@ -72,7 +72,7 @@ describe('the digest of an image', () => {
     await expectFound('busybox', [exported.digest]);
   });
 
-  it("is the same in docker's archive, whose config's digest is another name", async () => {
+  it('stays the same in a docker archive; the digest of its config is another name', async () => {
     const archive = `${lab.folder}/docker.tar`;
     skopeo(
       'copy',
@@ -84,11 +84,11 @@ describe('the digest of an image', () => {
     expect(imported.image).not.toBe(await content());
     expect(shown).toMatchObject({ image: imported.image, content: await content() });
     await expectFound('docker', [imported.image, await content()]);
-    // The image that was exported is known by it, too.
+    // The exported image's digest finds it as well.
     await expectFound('busybox', [imported.image]);
   });
 
-  it('is the same in a registry, whose own digest is another name on both sides', async () => {
+  it('stays the same in a registry; the registry’s digest is another name on both sides', async () => {
     const reference = `docker://${registry.host}/team/busybox:v1`;
     const pushed = await push('busybox', reference);
     const pulled = await lab.import('pulled', reference, HTTP);
@@ -99,7 +99,7 @@ describe('the digest of an image', () => {
     }
   });
 
-  it('is the same below an index of several platforms, whose digest is another name', async () => {
+  it('stays the same in an index of several platforms; the index’s digest is another name', async () => {
     const directory = `${lab.folder}/platforms`;
     skopeo('copy', `oci-archive:${lab.folder}/busybox.tar`, `oci:${directory}:x`);
     const { manifests } = JSON.parse(readFileSync(`${directory}/index.json`, 'utf8'));
@@ -118,7 +118,7 @@ describe('the digest of an image', () => {
     await expectFound('platforms', [index.digest, imported.image, await content()]);
   });
 
-  it('is the same for a manifest of docker', async () => {
+  it('stays the same for a manifest of docker', async () => {
     const name = `${registry.host}/team/schema2`;
     skopeo(
       ...['copy', '--format', 'v2s2', '--dest-tls-verify=false'],
@@ -133,7 +133,7 @@ describe('the digest of an image', () => {
     await expectFound('schema2', [pulled.image, manifest, config, await content()]);
   });
 
-  it('is the same on another machine that loads it, or pulls it', async () => {
+  it('stays the same on another machine that loads or pulls the image', async () => {
     const file = await other.save(['pulled', 'busybox']);
     await other.load(file);
     const { image } = await show('pulled');
@@ -142,7 +142,7 @@ describe('the digest of an image', () => {
     await expectFound('busybox', [await content()], other.layout);
   });
 
-  it('goes before another name, and names nothing of another stack', async () => {
+  it('takes precedence over another name, and finds no image of another stack', async () => {
     const directory = `${lab.folder}/own`;
     mkdirSync(directory);
     await writeSmallOciLayout(directory, { layers: [makeTar([{ path: 'a', content: 'a' }])] });
@@ -157,7 +157,7 @@ describe('the digest of an image', () => {
   });
 });
 
-it('what a layer is packed into never changes: every image would have another digest', async () => {
+it('the packed form of a layer never changes: every image would get another digest', async () => {
   const folder = `${lab.folder}/packed`;
   mkdirSync(`${folder}/folder`, { recursive: true });
   execFileSync(

@@ -1,27 +1,31 @@
-/** A save that was signed once stays signed for ever: what is older than the stacks here, or holds more than it says, is refused. */
+/** A signed save stays valid forever: a save that is older than the stacks here, or contains more than its index, is refused. */
 import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { readRevision } from '../../src/stacks/revisions.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { readRevision } from '../../src/store/stacks/revisions.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { makeBusyboxTar } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { makeSecondMachine, repeatLayer, type SecondMachine } from '../support/second-machine.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import {
+  makeSecondMachine,
+  repeatLayer,
+  type SecondMachine,
+} from '../support/stacks/second-machine.ts';
 
 const lab = useExchangeLab();
 const folder = `${lab.folder}/second`;
 const name = toStack('tools');
 const OUTDATED = { code: 'ERR_STACKSHIM_SAVE_OUTDATED', kind: 'conflict' };
-/** The busybox stack's content, in three versions; each is saved under its year. */
+/** Three versions of the busybox stack's content; each is saved under its year. */
 const years = [2021, 2022, 2023] as const;
 const saves = new Map<number, Buffer>();
-/** Of the operator, on both machines. */
+/** The operator's folder on both machines. */
 const keys = generateKeyPairSync('ed25519');
 let machine: SecondMachine;
 
@@ -38,7 +42,7 @@ afterEach(() => {
 });
 
 beforeAll(async () => {
-  // A task's root passes through it.
+  // The task's root must be able to pass through it.
   chmodSync(lab.folder, 0o711);
   const layers = [await makeBusyboxTar()];
   for (const year of years) {
@@ -50,7 +54,7 @@ beforeAll(async () => {
   }
 });
 
-/** Saves `tools` as it is on the first machine now. */
+/** Saves `tools` as it now is on the first machine. */
 async function saveOnce(more: { readonly clock: () => Date }): Promise<Buffer> {
   mkdirSync(folder, { recursive: true });
   const { save } = makeSecondMachine(folder, lab.installation.layout, keys);
@@ -59,12 +63,12 @@ async function saveOnce(more: { readonly clock: () => Date }): Promise<Buffer> {
   return file;
 }
 
-/** `YEAR` of the current revision. */
+/** `YEAR` in the current revision. */
 const current = () =>
   resolveStack(machine.layout, { name }).image.config.env.find((one) => one.startsWith('YEAR'));
 
 describe('a save', () => {
-  it('that is newer replaces an older one; an older one is refused, and nothing of it is stored', async () => {
+  it('replaces an older one; an older save is refused and none of it is stored', async () => {
     await machine.load(saveOf(2021));
     await machine.load(saveOf(2023));
     for (const year of [2022, 2021]) {
@@ -78,7 +82,7 @@ describe('a save', () => {
     expect(images.filter((file) => file.endsWith('.json'))).toHaveLength(2);
   });
 
-  it('that is older is loaded where the operator asks for it, and stays older than the newest', async () => {
+  it('that is older is loaded if the operator asks for it, and still counts as older than the newest', async () => {
     await machine.load(saveOf(2023));
     await machine.load(saveOf(2021), { anyDate: true });
     expect(current()).toBe('YEAR=2021');
@@ -96,14 +100,14 @@ describe('a save', () => {
     expect(current()).toBe('YEAR=2023');
   });
 
-  it('counts where it changed nothing', async () => {
+  it('counts as loaded even if it changed nothing', async () => {
     await machine.load(saveOf(2021));
     const again = await machine.save(['tools@rev:1'], { clock: () => dateOf(2023) });
     expect(await machine.load(again)).toMatchObject({ stacks: [{ status: 'unchanged' }] });
     await expect(machine.load(saveOf(2022))).rejects.toMatchObject(OUTDATED);
   });
 
-  it('is loaded again after its smoke command failed', async () => {
+  it('can be loaded again after its smoke command failed', async () => {
     await machine.load(saveOf(2021));
     const failing = machine.load(saveOf(2022), {
       runSmoke: () => Promise.reject(new Error('the machine stopped')),
@@ -112,7 +116,7 @@ describe('a save', () => {
     expect(await machine.load(saveOf(2022))).toMatchObject({ stacks: [{ status: 'loaded' }] });
   });
 
-  it('is older than a revision that was made here since', async () => {
+  it('is older than a revision that was made here after it', async () => {
     await machine.load(saveOf(2021));
     const { layout } = machine;
     const image = resolveStack(layout, { name }).image.digest;
@@ -128,7 +132,7 @@ describe('a save', () => {
     await expect(machine.load(saveOf(2022))).rejects.toMatchObject(OUTDATED);
   });
 
-  it('of the future is refused; where the operator asks for it, it counts as one of today', async () => {
+  it('from the future is refused; if the operator asks for it, it counts as made today', async () => {
     const now = () => new Date('2026-06-01T00:00:00Z');
     const future = await machine.save(['tools@rev:2'], { clock: () => dateOf(2040) });
     await expect(machine.load(future, { clock: now })).rejects.toMatchObject(OUTDATED);
@@ -142,7 +146,7 @@ describe('a save', () => {
 });
 
 describe('a file', () => {
-  it('that repeats a layer is refused before the layer is stored a second time', async () => {
+  it('that repeats a layer is refused before the layer is stored again', async () => {
     const written = () => readdirSync(`${machine.layout.root}/layers`).length;
     await expect(machine.load(repeatLayer(saveOf(2021), 3))).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SAVE_INVALID',
@@ -151,7 +155,7 @@ describe('a file', () => {
     expect(written()).toBe(2);
   });
 
-  it('that goes on with zeros for ever is refused', async () => {
+  it('that continues with endless zeros is refused', async () => {
     let pieces = 0;
     async function* endless(): AsyncGenerator<Buffer> {
       yield saveOf(2021);
@@ -166,9 +170,9 @@ describe('a file', () => {
 
 describe('a private key', () => {
   it.each([
-    ['others can read', (path: string) => chmodSync(path, 0o604)],
+    ['other users can read', (path: string) => chmodSync(path, 0o604)],
     ['a group can read', (path: string) => chmodSync(path, 0o640)],
-    ['others can write', (path: string) => chmodSync(path, 0o602)],
+    ['other users can write', (path: string) => chmodSync(path, 0o602)],
     ['belongs to another user', (path: string) => chownSync(path, 12_345, 12_345)],
   ])('that %s signs nothing', async (_, open) => {
     open(machine.keyFile);
@@ -179,8 +183,8 @@ describe('a private key', () => {
   });
 });
 
-describe('a file of passwords for registries', () => {
-  it('that others can read is refused', async () => {
+describe('a file with passwords for registries', () => {
+  it('that other users can read is refused', async () => {
     const authFile = `${folder}/auth.json`;
     writeFileSync(authFile, '{}', { mode: 0o644 });
     await expect(

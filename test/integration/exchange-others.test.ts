@@ -1,14 +1,14 @@
-/** What is exported is taken by other tools, and runs there. The heavy ones take part where all tests are run. */
+/** Other tools load and run exported images. The large tools are tested only in full runs. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { useExchangeLab } from '../support/exchange-lab.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const lab = useExchangeLab();
 const archive = `${lab.folder}/export.tar`;
 const IMAGE = 'localhost/busybox:rev-1';
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 
 beforeAll(async () => {
   await lab.export('busybox', 'export.tar');
@@ -18,7 +18,7 @@ const call = (program: string, args: readonly string[]) =>
   execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' });
 
 describe('skopeo', () => {
-  it.each(['oci-archive', 'docker-archive'])('copies the image out of it as %s', (kind) => {
+  it.each(['oci-archive', 'docker-archive'])('copies an exported image as %s', (kind) => {
     const target = `${lab.folder}/${kind}`;
     call('skopeo', ['--insecure-policy', 'copy', `${kind}:${archive}:${IMAGE}`, `dir:${target}`]);
     const { config } = JSON.parse(call('skopeo', ['inspect', '--config', `dir:${target}`]));
@@ -28,7 +28,7 @@ describe('skopeo', () => {
 
 const RUN = ['run', '--rm', '--network', 'none', IMAGE, 'sh', '-c', 'echo hello; id -u user'];
 
-if (isFull) {
+if (isFullRun) {
   describe('podman', () => {
     const store = [
       ...['--root', `${lab.folder}/podman`, '--runroot', `${lab.folder}/podman-run`],
@@ -38,7 +38,7 @@ if (isFull) {
       spawnSync('podman', [...store, 'system', 'reset', '--force'], { stdio: 'ignore' });
     });
 
-    it('loads and runs it', () => {
+    it('loads and runs an exported image', () => {
       expect(call('podman', [...store, 'load', '--input', archive])).toContain(IMAGE);
       expect(call('podman', [...store, ...RUN])).toBe('hello\n1000\n');
     });
@@ -62,7 +62,7 @@ if (isFull) {
       await ended;
     });
 
-    it('loads and runs it, and gives it back', async () => {
+    it('loads and runs an exported image, and exports it again', async () => {
       expect(call('docker', [...client, 'load', '--input', archive])).toContain(IMAGE);
       expect(call('docker', [...client, ...RUN])).toBe('hello\n1000\n');
       const saved = `${lab.folder}/saved.tar`;

@@ -1,21 +1,25 @@
-/** Registries: Debian's own on loopback, and ones that break off, lie or offer what nobody can use. */
+/** Registries: Debian's own on loopback, and registries that disconnect, lie or offer unusable images. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pushStack } from '../../src/images/exchange/push-stack.ts';
+import { pushStack } from '../../src/exchange/push-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useExchangeLab } from '../support/exchange-lab.ts';
-import { type LoopbackRegistry, startLiar, startRegistry } from '../support/loopback-registry.ts';
+import {
+  type LoopbackRegistry,
+  startLiar,
+  startRegistry,
+} from '../support/images/loopback-registry.ts';
 import {
   CONFIG_TYPE,
   INDEX_TYPE,
   MANIFEST_TYPE,
   sha256,
   toConfig,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 
 const lab = useExchangeLab();
 const HTTP = { tlsVerify: false } as const;
@@ -32,7 +36,7 @@ const push = (stack: string, reference: string, more = {}) =>
   pushStack(lab.installation.layout, { system: linuxSystem, stack, reference, ...HTTP, ...more });
 
 describe('a registry', () => {
-  it('takes a stack and gives it back, by tag and by digest', async () => {
+  it('accepts a stack and returns it, by tag and by digest', async () => {
     const pushed = await push('busybox', `docker://${open.host}/team/busybox:v1`);
     const pulled = await lab.import('pulled', `docker://${open.host}/team/busybox:v1`, HTTP);
     expect(pulled.image).toBe(pushed.digest);
@@ -49,7 +53,7 @@ describe('a registry', () => {
     expect(lab.state()).toMatchObject({ tmp: [], leases: [] });
   });
 
-  it('may hold layers of zstd', async () => {
+  it('can hold zstd layers', async () => {
     await lab.export('busybox', 'busybox.tar');
     const packed = `oci:${lab.folder}/zstd:x`;
     const skopeo = (...args: string[]) =>
@@ -66,7 +70,7 @@ describe('a registry', () => {
     expect(lab.layersOf('zstd')).toEqual(lab.layersOf('busybox'));
   });
 
-  it('is refused over plain HTTP unless that is asked for', async () => {
+  it('over plain HTTP is refused unless the caller allows it', async () => {
     const reference = `docker://${open.host}/team/busybox:v1`;
     for (const work of [
       lab.import('pulled', reference),
@@ -76,7 +80,7 @@ describe('a registry', () => {
     }
   });
 
-  it('says when it has no such image', async () => {
+  it('without the image says so', async () => {
     const before = lab.state();
     const importing = lab.import('pulled', `docker://${open.host}/team/nothing:v1`, HTTP);
     await expect(importing).rejects.toMatchObject({
@@ -86,7 +90,7 @@ describe('a registry', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('may want a password, which a file holds', async () => {
+  it('with a password gets it from a file', async () => {
     const closed = await startRegistry(`${lab.folder}/closed`, HTPASSWD);
     try {
       const reference = `docker://${closed.host}/mine:1`;
@@ -113,7 +117,7 @@ const LAYER = gzipSync(makeTar([{ path: 'a', content: Buffer.alloc(3_000_000, 'a
 
 interface Lie {
   readonly code: string;
-  /** What the top manifest is; absent: a sound one. */
+  /** The top manifest; a sound one by default. */
   readonly manifest?: object;
   readonly layer?: (response: ServerResponse) => void;
 }
@@ -133,22 +137,22 @@ const sound = {
 };
 
 const lies: Record<string, Lie> = {
-  'breaks off in a layer': {
+  'disconnects within a layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => {
       response.writeHead(200, { 'content-length': LAYER.length });
       response.write(LAYER.subarray(0, 100_000), () => response.destroy());
     },
   },
-  'gives a shorter layer than it says': {
+  'returns a shorter layer than announced': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => response.end(LAYER.subarray(0, -1)),
   },
-  'gives another layer': {
+  'returns another layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => response.end(Buffer.alloc(LAYER.length, 'b')),
   },
-  'gives a layer without an end': {
+  'returns an endless layer': {
     code: 'ERR_STACKSHIM_REGISTRY_FAILED',
     layer: (response) => {
       const more = () => {
@@ -168,7 +172,7 @@ const lies: Record<string, Lie> = {
       ],
     },
   },
-  'offers a layer of absurd size': {
+  'offers a layer of an absurd size': {
     code: 'ERR_STACKSHIM_LAYER_TOO_LARGE',
     manifest: { ...sound, layers: [{ ...descriptor(GZIP_TYPE, LAYER), size: 2 ** 50 }] },
   },
@@ -197,8 +201,8 @@ function answer(lie: Lie, url: string, response: ServerResponse): void {
   else response.writeHead(404).end();
 }
 
-describe('a registry that cannot be relied upon', () => {
-  it.each(Object.entries(lies))('fails the import when it %s', async (_, lie) => {
+describe('an unreliable registry', () => {
+  it.each(Object.entries(lies))('fails the import if it %s', async (_, lie) => {
     const before = lab.state();
     const liar = await startLiar((request, response) => {
       response.on('error', () => undefined);
@@ -213,14 +217,14 @@ describe('a registry that cannot be relied upon', () => {
     expect(lab.state()).toEqual(before);
   });
 
-  it('fails the import when nobody answers', async () => {
+  it('fails the import if it does not answer', async () => {
     const gone = await startLiar((_, response) => response.end());
     await gone.close();
     const importing = lab.import('busybox', `docker://${gone.host}/thing:1`, HTTP);
     await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_REGISTRY_FAILED' });
   });
 
-  it('is left alone when the caller cancels', async () => {
+  it('gets no more requests after the caller cancels', async () => {
     const before = lab.state();
     const stop = new AbortController();
     const silent = await startLiar((request, response) => {

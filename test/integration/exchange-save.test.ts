@@ -1,25 +1,25 @@
-/** Stacks saved and loaded as they are stored: signed, verified, resumed, and only what the other side lacks. */
+/** Saving and loading stacks as they are stored: signed, verified, resumed, and only what the receiver lacks. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Layout, trustedKeysDir } from '../../src/core/layout.ts';
+import { trustedKeysDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { listHeldLayers, loadStacks } from '../../src/images/exchange/load-stacks.ts';
-import { type SaveStacksOptions, saveStacks } from '../../src/images/exchange/save-stacks.ts';
-import { readCurrentTarget } from '../../src/stacks/generations.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { listHeldLayers, loadStacks } from '../../src/exchange/saves/load-stacks.ts';
+import { type SaveStacksOptions, saveStacks } from '../../src/exchange/saves/save-stacks.ts';
+import { readCurrentTarget } from '../../src/store/stacks/generations.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { damageLayer } from '../support/damage-layer.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { toStack, useExchangeLab } from '../support/exchange-lab.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { layoutBelow } from '../support/installation/test-layout.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { toStack, useExchangeLab } from '../support/stacks/exchange-lab.ts';
+import { damageLayer } from './support/damage-layer.ts';
 
 const lab = useExchangeLab();
 const keys = generateKeyPairSync('ed25519');
@@ -28,12 +28,7 @@ const pemOf = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' });
 
 /** The machine that loads. */
 const other = `${lab.folder}/other`;
-const receiver: Layout = {
-  root: `${other}/lib`,
-  run: `${other}/run`,
-  policyFile: `${other}/policy.json`,
-  slots: MACHINE_SLOTS,
-};
+const receiver = layoutBelow(other);
 const { root, run, policyFile } = receiver;
 
 beforeAll(async () => {
@@ -97,7 +92,7 @@ function* cut(file: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < file.length; at += 10_000) yield file.subarray(at, at + 10_000);
 }
 
-/** What the loading machine has. */
+/** The stacks of the loading machine. */
 const state = () => ({
   current: readCurrentTarget(receiver),
   layers: existsSync(`${root}/layers`) ? readdirSync(`${root}/layers`) : [],
@@ -106,7 +101,7 @@ const state = () => ({
 const NOTHING = { current: undefined, layers: [], tmp: [] };
 
 describe('saved stacks', () => {
-  it('are loaded as they are stored, all at once', async () => {
+  it('are loaded all at once, as they were stored', async () => {
     const { saved, file } = await save(['busybox', 'second']);
     expect(saved.layers).toEqual(lab.layersOf('second'));
     const loaded = await load(file);
@@ -129,7 +124,7 @@ describe('saved stacks', () => {
     expect(ran.output.stdout).toBe('x'.repeat(1000));
   });
 
-  it('are loaded once', async () => {
+  it('are loaded only once', async () => {
     const { file } = await save(['busybox']);
     await load(file);
     expect(await load(file)).toMatchObject({
@@ -143,15 +138,15 @@ describe('saved stacks', () => {
     expect((await save(['second'])).file.equals((await save(['second'])).file)).toBe(true);
   });
 
-  it('leave out what the other side has', async () => {
+  it('leave out what the receiver already has', async () => {
     await load((await save(['busybox'])).file);
-    const have = new Set<string>(await listHeldLayers(receiver));
+    const have = new Set<string>(listHeldLayers(receiver));
     const { saved, file } = await save(['second'], { have });
     expect(saved.leftOut).toEqual(lab.layersOf('busybox'));
     expect((await load(file)).layers).toEqual(lab.layersOf('second').slice(1));
   });
 
-  it('are refused when they lack what is not here either', async () => {
+  it('are refused if they lack a layer that the receiver does not have', async () => {
     const have = new Set<string>(lab.layersOf('busybox'));
     const { file } = await save(['second'], { have });
     await expect(load(file)).rejects.toMatchObject({
@@ -161,18 +156,18 @@ describe('saved stacks', () => {
     expect(state().current).toBeUndefined();
   });
 
-  it('go on after a break where they were', async () => {
+  it('continue after an interruption where they stopped', async () => {
     const { file } = await save(['second']);
     const [lower = '', upper = ''] = lab.layersOf('second');
     await expect(load(file.subarray(0, -4000))).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SAVE_INVALID',
     });
     expect(state()).toMatchObject({ current: undefined, tmp: [] });
-    expect(await listHeldLayers(receiver)).toEqual([lower]);
+    expect(listHeldLayers(receiver)).toEqual([lower]);
     expect((await load(file)).layers).toEqual([upper]);
   });
 
-  it('are not made of a stack that is named twice or not there', async () => {
+  it('cannot name a stack twice, or a stack that does not exist', async () => {
     await expect(save(['busybox', 'busybox@rev:1'])).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
     });
@@ -182,13 +177,13 @@ describe('saved stacks', () => {
   });
 
   it.each([
-    ['is not there', '/no/such/key', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
-    ['is no key', '/etc/hostname', 'ERR_STACKSHIM_SPEC_INVALID'],
-  ])('are not saved with a key that %s', async (_, path, code) => {
+    ['does not exist', '/no/such/key', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['is not a key', '/etc/hostname', 'ERR_STACKSHIM_SPEC_INVALID'],
+  ])('cannot be signed with a key that %s', async (_, path, code) => {
     await expect(save(['busybox'], { keyFile: path })).rejects.toMatchObject({ code });
   });
 
-  it('are not saved with a key of another kind', async () => {
+  it('cannot be signed with a key of another kind', async () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     const path = `${lab.folder}/rsa.pem`;
     writeFileSync(path, rsa.export({ type: 'pkcs8', format: 'pem' }));
@@ -201,26 +196,26 @@ describe('saved stacks', () => {
 describe('trust', () => {
   const untrusted = { code: 'ERR_STACKSHIM_SAVE_UNTRUSTED', kind: 'denied' };
 
-  it('is in no key unless the operator named it', async () => {
+  it('is given only to keys that the operator named', async () => {
     rmSync(trustedKeysDir(receiver), { recursive: true });
     await expect(load((await save(['busybox'])).file)).rejects.toMatchObject(untrusted);
     expect(state()).toEqual(NOTHING);
   });
 
-  it('is not in another key', async () => {
+  it('is not given to another key', async () => {
     const stranger = generateKeyPairSync('ed25519').publicKey;
     writeFileSync(`${trustedKeysDir(receiver)}/operator.pem`, pemOf(stranger));
     await expect(load((await save(['busybox'])).file)).rejects.toMatchObject(untrusted);
     expect(state()).toEqual(NOTHING);
   });
 
-  it('is in no folder that others may write to', async () => {
+  it('is not given to a folder that other users may write to', async () => {
     chmodSync(trustedKeysDir(receiver), 0o777);
     await expect(load((await save(['busybox'])).file)).rejects.toMatchObject(untrusted);
     expect(state()).toEqual(NOTHING);
   });
 
-  it('ends with any change of the index', async () => {
+  it('is lost with any change of the index', async () => {
     const { file } = await save(['busybox']);
     const at = file.indexOf('"busybox"') + 1;
     file.write('c', at);
@@ -231,29 +226,29 @@ describe('trust', () => {
 
 const damage: Record<string, (file: Buffer) => Buffer> = {
   'is empty': () => Buffer.alloc(0),
-  'is something else': () => makeTar([{ path: 'etc/passwd', content: 'x' }]),
+  'is another kind of file': () => makeTar([{ path: 'etc/passwd', content: 'x' }]),
   'ends after its index': (file) => file.subarray(0, 4096),
-  'has a layer that was changed': (file) => {
+  'has a changed layer': (file) => {
     const at = file.length - 2048;
     file[at] = (file[at] ?? 0) ^ 1;
     return file;
   },
-  'has a layer that it does not tell of': (file) => {
+  'has a layer that the index does not list': (file) => {
     file.write('layers/f', file.lastIndexOf('layers/'), 'latin1');
     return file;
   },
-  'goes on after its end': (file) => Buffer.concat([file, Buffer.from('more')]),
+  'continues after its end': (file) => Buffer.concat([file, Buffer.from('more')]),
 };
 
-describe('a file that is not what it must be', () => {
-  it.each(Object.entries(damage))('is refused when it %s', async (_, change) => {
+describe('an invalid file', () => {
+  it.each(Object.entries(damage))('is refused if it %s', async (_, change) => {
     const { file } = await save(['busybox']);
     await expect(load(change(file))).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SAVE_INVALID' });
     expect(state()).toMatchObject({ current: undefined, tmp: [] });
   });
 });
 
-it('a layer that was damaged here is taken from the file, and missed where the file has it not', async () => {
+it('a damaged layer is replaced from the file, and reported if the file does not contain it', async () => {
   const { file } = await save(['busybox']);
   await load(file);
   const { image } = resolveStack(receiver, { name: toStack('busybox') });

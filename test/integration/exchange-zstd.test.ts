@@ -1,9 +1,12 @@
-/** Layers compressed with zstd: read through a program that neither a bomb nor damage takes along. */
+/** Layers compressed with zstd: a compression bomb or damage ends only the decompressing program. */
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanInMemory } from '../support/clean-in-memory.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { makeTar } from '../support/small-tar.ts';
+import { importLayer } from '../../src/store/layers/import-layer.ts';
+import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { cleanInMemory } from '../support/images/clean-in-memory.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { makeTar } from '../support/images/small-tar.ts';
 
 const TAR = makeTar([
   { kind: 'directory', path: 'etc' },
@@ -12,6 +15,13 @@ const TAR = makeTar([
 const zstd = (bytes: Uint8Array, ...options: string[]) =>
   execFileSync('zstd', ['-q', '-c', ...options], { input: bytes, maxBuffer: 1 << 28 });
 
+/** The running `zstd` of this process. */
+const findReader = (): number | undefined =>
+  readdirSync('/proc/self/task')
+    .flatMap((id) => readFileSync(`/proc/self/task/${id}/children`, 'utf8').trim().split(' '))
+    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'zstd\n')
+    .map(Number)[0];
+
 let lab: LayerLab;
 beforeAll(() => {
   lab = openLayerLab();
@@ -19,14 +29,14 @@ beforeAll(() => {
 afterAll(() => lab.dispose());
 
 describe('a zstd layer', () => {
-  it('gives the same layer as its tar', async () => {
+  it('gives the same layer as its uncompressed tar', async () => {
     const plain = await lab.import(TAR);
     const packed = await lab.import(zstd(TAR), { compression: 'zstd' });
     expect(packed.record.id).toBe(plain.record.id);
     expect(packed.existed).toBe(true);
   });
 
-  it('may be of several frames', async () => {
+  it('can consist of several frames', async () => {
     const half = TAR.length >> 1;
     const frames = [zstd(TAR.subarray(0, half)), zstd(TAR.subarray(half))];
     const { entries } = await cleanInMemory(Buffer.concat(frames), { compression: 'zstd' });
@@ -34,16 +44,16 @@ describe('a zstd layer', () => {
   });
 
   it.each([
-    ['is no zstd at all', TAR],
+    ['is not zstd', TAR],
     ['is cut off', zstd(TAR).subarray(0, -10)],
     ['has bytes after its end', Buffer.concat([zstd(TAR), Buffer.from('garbage')])],
     ['is empty', Buffer.alloc(0)],
-  ])('is refused when it %s', async (_, bytes) => {
+  ])('is refused if it %s', async (_, bytes) => {
     const cleaning = cleanInMemory(bytes, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is refused when its checksum does not match', async () => {
+  it('is refused if its checksum does not match', async () => {
     const damaged = zstd(TAR, '--check');
     const at = damaged.length - 2;
     damaged[at] = (damaged[at] ?? 0) ^ 0xff;
@@ -51,14 +61,32 @@ describe('a zstd layer', () => {
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is refused when it wants a window of more memory than it may have', async () => {
-    // One raw block of one byte in a frame with a window of 2^41 bytes.
+  it('is refused if its window needs more memory than allowed', async () => {
+    // A frame with one raw block of one byte, and a window of 2^41 bytes.
     const frame = Buffer.from('28b52ffd00f809000061', 'hex');
     const cleaning = cleanInMemory(frame, { compression: 'zstd' });
     await expect(cleaning).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
   });
 
-  it('is stopped when it grows out of all proportion', async () => {
+  it('stops when its caller cancels, even while the program that reads it is stopped', async () => {
+    const stop = new AbortController();
+    const bytes = zstd(TAR);
+    async function* input() {
+      yield bytes.subarray(0, bytes.length >> 1);
+      await expect.poll(findReader).toBeDefined();
+      process.kill(findReader() ?? 0, 'SIGSTOP');
+      setImmediate(() => stop.abort());
+      yield bytes.subarray(bytes.length >> 1);
+    }
+    const importing = importLayer(input(), {
+      ...{ layout: lab.layout, system: linuxSystem, compression: 'zstd', signal: stop.signal },
+    });
+    await expect(importing).rejects.toMatchObject({ kind: 'aborted' });
+    expect(findReader()).toBeUndefined();
+    expect(lab.leftovers()).toEqual([]);
+  });
+
+  it('is stopped if its content is too large for its size', async () => {
     const bomb = execFileSync('sh', ['-c', 'head -c 400000000 /dev/zero | zstd -q -c'], {
       maxBuffer: 1 << 28,
     });

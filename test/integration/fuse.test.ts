@@ -1,4 +1,4 @@
-/** The bundle template `fuse`: who may choose it, what it gives, and what it does not. A whole FUSE mount: test/e2e/stacks-real.test.ts. */
+/** The bundle template `fuse`: who may use it, what it allows and what it does not. For a complete FUSE mount see test/e2e/stacks-real.test.ts. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,15 +6,15 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import { driverOf } from '../../src/runtime/drivers/driver-of.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeFolder, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const { layout, options } = useInstallation();
 
 const run = (script: string, more: Partial<TaskInput> = {}) =>
   runTask({ stack: 'busybox', bundle: 'fuse', command: ['sh', '-c', script], ...more }, options);
 
-it('is refused unless the policy lists it', async () => {
+it('the bundle fuse is refused unless the policy lists it', async () => {
   await expect(run('true')).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_SPEC_DENIED',
     details: { field: 'bundle', asked: 'fuse', allowed: ['default'] },
@@ -25,14 +25,14 @@ const folder = makeFolder();
 afterAll(() => rmSync(folder, { recursive: true }));
 const runtimes = runtimesUnderTest(folder);
 
-describe('where the policy lists it', () => {
+describe('if the policy lists it', () => {
   beforeAll(() => {
     const paths = runtimes.map(({ path }) => path);
     const policy = { allow: { bundles: ['default', 'fuse'], runtimes: ['runc', ...paths] } };
     writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
   });
 
-  it.each(runtimes)('a task opens /dev/fuse with $name, any user of it', async ({ path }) => {
+  it.each(runtimes)('a task can open /dev/fuse with $name, as any user', async ({ path }) => {
     const script = 'stat -c "%t:%T %a" /dev/fuse; exec 3<> /dev/fuse && echo opened';
     for (const more of [{ user: '0' }, { user: '1000' }, { userns: 'host' }] as const) {
       const result = await run(script, { ...more, runtime: path });
@@ -41,7 +41,7 @@ describe('where the policy lists it', () => {
     }
   });
 
-  describe('and the host has made something read-only', () => {
+  describe('and the host made a path read-only', () => {
     const data = `${folder}/data`;
     const mounts = [`type=bind,source=${data},target=/data,readonly`];
     const script = [
@@ -56,7 +56,7 @@ describe('where the policy lists it', () => {
     });
 
     it.each(runtimes.filter((runtime) => driverOf(runtime).locksBinds))(
-      'a task mounts with $name, and does not reach it',
+      'a task mounts with $name and cannot reach that path',
       async ({ path }) => {
         const result = await run(script, { mounts, runtime: path });
         expect(result.output.stdout).toBe('mounted\nrefused\nread-only\n');
@@ -64,7 +64,7 @@ describe('where the policy lists it', () => {
     );
 
     it.each(runtimes.filter((runtime) => !driverOf(runtime).locksBinds))(
-      'no task is run with $name, which could reach it',
+      'no task runs with $name, which could reach that path',
       async ({ path }) => {
         await expect(run(script, { mounts, runtime: path })).rejects.toMatchObject({
           code: 'ERR_STACKSHIM_SPEC_INVALID',
@@ -74,18 +74,18 @@ describe('where the policy lists it', () => {
     );
   });
 
-  it('makes no other namespaces, and no device nodes', async () => {
+  it('a task can make no other namespaces and no device nodes', async () => {
     const result = await run('unshare -m true || echo shut; mknod /tmp/kmsg c 1 11 || echo none');
     expect(result.output.stdout).toBe('shut\nnone\n');
   });
 
-  it('gives the device to those who chose it only', async () => {
+  it('only tasks with the bundle get the device', async () => {
     const result = await run('test -e /dev/fuse || echo absent', { bundle: 'default' });
     expect(result.output.stdout).toBe('absent\n');
   });
 });
 
-it('a device node that cannot be made is an error that names it', () => {
+it('a device node that cannot be made gives an error that names it', () => {
   const make = () =>
     linuxSystem.makeDeviceNode('/nonexistent/node', { type: 'c', major: 1, minor: 3 });
   expect(make).toThrow(

@@ -1,4 +1,4 @@
-/** A process that hastens the runtime's move stays where it is, each of its threads too. */
+/** A process that hastens the runtime's cgroup move stays in its cgroups, with all of its threads. */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -6,8 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hastenAttach } from '../../src/cgroup/hasten-attach.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const isUnified = openCgroupDriver().version === 2;
 const root = isUnified ? '/sys/fs/cgroup' : '/sys/fs/cgroup/freezer';
@@ -36,16 +36,16 @@ const threadsIn = (cgroup: string) =>
 
 const cgroupsOf = (process: string) => readFileSync(`/proc/${process}/cgroup`, 'utf8');
 
-test('the kernel takes it, and the process is in the cgroups that it was in', async () => {
+test('the kernel accepts it, and the process stays in its cgroups', async () => {
   const before = cgroupsOf('self');
   const first = hastenAttach();
-  // So soon after the first there is nothing to hasten.
+  // Shortly after the first call there is nothing to hasten.
   expect(await hastenAttach()).toBe(false);
   expect(await first).toBe(true);
   expect(cgroupsOf('self')).toBe(before);
 });
 
-test('a thread that is kept in a cgroup of its own stays there', async () => {
+test('a thread that has a cgroup of its own stays there', async () => {
   child = startFixture(new URL('../fixtures/hasten-attach.ts', import.meta.url), []);
   await waitForLine(child, 'ready');
   const { pid } = child;

@@ -1,4 +1,4 @@
-/** Tasks whose owner is held up: its event loop is busy, or it is stopped. Their time is their own, and others hold them to it. */
+/** Tasks whose owner is busy or stopped: their limits still hold, because other processes enforce them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -8,9 +8,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const program = fileURLToPath(new URL('../fixtures/run-held-up.mjs', import.meta.url));
@@ -18,12 +18,12 @@ const folder = mkdtempSync('/var/tmp/stackshim-held-up-');
 chmodSync(folder, 0o755);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a task that is not ended early takes. */
+/** Duration of a task that is not ended early. */
 const WHOLE_S = scaled(8);
-/** Its owner, on a busy machine, is held up before that. */
+/** On a busy machine, the owner is held up before that. */
 const LIMIT = `${scaled(1)}s`;
 const LIMIT_MS = scaled(1_000);
-/** What may lie between the moments at which a task and its owner look at their clocks, on a busy machine. */
+/** The possible difference, on a busy machine, between the clocks of task and owner. */
 const SLACK_MS = scaled(1_000);
 
 interface Ask {
@@ -32,11 +32,11 @@ interface Ask {
   readonly deadlineMs?: number;
   readonly guard?: boolean;
   readonly stops?: boolean;
-  /** Handles TERM, and goes on. */
+  /** Handles TERM and continues. */
   readonly stubborn?: boolean;
 }
 
-/** Starts a task that writes into a folder of its own when it begins and when it has come to its end. */
+/** Starts a task that reports its start and its end in its own folder. */
 function start({ seconds, timeout, stubborn = false, ...ask }: Ask) {
   const trace = mkdtempSync(`${folder}/trace-`);
   chmodSync(trace, 0o777);
@@ -87,20 +87,20 @@ async function runHeldUp(ask: Ask) {
 const isZombie = (pid: number) => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describe('a task whose owner’s event loop is busy', () => {
-  it('has timed out when it took longer than it may, whenever that is noticed', async () => {
+  it('has timed out if it took too long, however late its owner notices', async () => {
     const { result, tookMs } = await runHeldUp({ seconds: scaled(2), timeout: LIMIT });
     expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
     expect(result.usage.wallMs).toBeGreaterThan(tookMs() - 100);
     expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
   });
 
-  it('has timed out when it passed its deadline', async () => {
+  it('has timed out if it passed its deadline', async () => {
     const ask = { seconds: scaled(2), timeout: '1h', deadlineMs: scaled(1_500) };
     const { result } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'timed_out', exitCode: 0, removed: true });
   });
 
-  it('has succeeded when it ended in time, though its time is over when that is noticed', async () => {
+  it('has succeeded if it ended in time, even if its owner notices after the limit', async () => {
     const ask = { seconds: 0.2, timeout: `${scaled(2_000)}ms` };
     const { result, tookMs } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'succeeded', removed: true });
@@ -108,7 +108,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeLessThan(tookMs() + SLACK_MS);
   });
 
-  it('is ended by the guard', async () => {
+  it('is ended by the guard process', async () => {
     const { result, hasEnded } = await runHeldUp({ seconds: WHOLE_S, timeout: LIMIT, guard: true });
     expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
     expect(hasEnded()).toBe(false);
@@ -116,7 +116,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeLessThan(WHOLE_S * 1_000);
   });
 
-  it('is asked by the guard to end, and killed when it does not', async () => {
+  it('gets its stop signal from the guard process, and is killed if that does not end it', async () => {
     const ask = { seconds: WHOLE_S, timeout: LIMIT, guard: true, stubborn: true };
     const { result, hasEnded, askedAfterMs } = await runHeldUp(ask);
     expect(result).toMatchObject({ verdict: 'timed_out', signal: 'SIGKILL', removed: true });
@@ -125,7 +125,7 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(result.usage.wallMs).toBeGreaterThan(askedAfterMs() + 900);
   });
 
-  it('is ended by whoever watches all owners', async () => {
+  it('is ended by the process that watches all owners', async () => {
     const stop = new AbortController();
     const onReport = () => undefined;
     const watching = watchOwners(openInstallation(layout), { signal: stop.signal, onReport });
@@ -136,14 +136,14 @@ describe('a task whose owner’s event loop is busy', () => {
     expect(hasEnded()).toBe(false);
   });
 
-  it('is left alone by the guard while it has time', async () => {
+  it('is left alone by the guard process while it has time', async () => {
     const { result, hasEnded } = await runHeldUp({ seconds: 2, timeout: '1h', guard: true });
     expect(result).toMatchObject({ verdict: 'succeeded', exitCode: 0, removed: true });
     expect(hasEnded()).toBe(true);
   });
 });
 
-it('a task whose owner is stopped is ended by the guard', async () => {
+it('a task whose owner is stopped is ended by the guard process', async () => {
   const { child, pid, result, hasEnded } = start({
     seconds: WHOLE_S,
     timeout: LIMIT,

@@ -1,7 +1,7 @@
-/** On the host's network a task of a user namespace gets the host's sysfs: read-only, and nothing of what the host has below it. */
+/** With the host's network, a task in a user namespace gets the host's sysfs read-only, without the mounts below it. */
 import { expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const { options } = useInstallation();
 
@@ -12,7 +12,7 @@ const SCRIPT = `
 `;
 
 it.each(['none', 'host'])(
-  'with the network %s no place below /sys is mounted twice',
+  'with the network %s each path below /sys is mounted once',
   async (network) => {
     const command = ['sh', '-c', SCRIPT];
     const result = await runTask({ stack: 'busybox', network, memory: '64m', command }, options);
@@ -21,7 +21,7 @@ it.each(['none', 'host'])(
   },
 );
 
-it('and on the host’s network none is the host’s own', async () => {
+it('with the host’s network no mount below /sys is the host’s own', async () => {
   const script = "cut -d ' ' -f 5 /proc/self/mountinfo | grep '^/sys' | grep -v cgroup | sort";
   const task = { stack: 'busybox', command: ['sh', '-c', script] };
   const [own, hosts] = [

@@ -1,9 +1,9 @@
-/** What is built here and there has one digest: on machines with other folders, at another time. */
+/** The same files give one digest on different machines, in different folders and at different times. */
 import { describe, expect, it } from 'vitest';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { toStack } from '../support/exchange-lab.ts';
-import { scaled } from '../support/time-scale.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { toStack } from '../support/stacks/exchange-lab.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const TIMEOUT = { timeout: scaled(240_000) };
 
@@ -19,7 +19,7 @@ describe('a build', () => {
       const top = await lab.build(
         lab.writeStack('top', ['FROM localhost/base', 'RUN echo made > /made', 'ENV A=b']),
       );
-      const { image, content } = await showStack(lab.layout, toStack('top'));
+      const { image, content } = showStack(lab.layout, toStack('top'));
       expect({ image, content }).toEqual({ image: top.image, content: top.image });
       expect(await lab.run(`top@${top.image}`, ['cat', '/made'])).toMatchObject({
         output: { stdout: 'made\n' },

@@ -1,4 +1,4 @@
-/** What a build takes from its folder, and what it lets its steps do. Requires: root. */
+/** Which files a build takes from its folder, and what its steps can do. Requires: root. */
 import {
   chmodSync,
   chownSync,
@@ -9,21 +9,21 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect, it } from 'vitest';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { stackName } from '../support/stack-store.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 const NOBODY = 65_534;
 
-it('builds what it hashed, whatever becomes of the folder meanwhile', async () => {
+it('a build uses the files that it hashed, even if the folder changes meanwhile', async () => {
   await lab.build(lab.writeStack('below', [...BUSYBOX_IMAGE, SMOKE]));
   const lines = ['FROM localhost/below', 'COPY version /version', SMOKE];
   const directory = lab.writeStack('above', lines, { version: 'first' });
   let changed = 0;
   await lab.build(directory, {
-    // The folder was read; nothing of it was built yet.
+    // The folder has been read, and nothing has been built.
     onProgress: (progress) => {
       if (progress.kind !== 'step' || progress.step !== 'base') return;
       writeFileSync(`${directory}/version`, 'second');
@@ -39,16 +39,19 @@ it.each([
   ['the folder', (folder: string) => chmodSync(folder, 0o777)],
   ['a file', (folder: string) => chmodSync(`${folder}/busybox`, 0o775)],
   ['a folder in it', (folder: string) => mkdirOf(`${folder}/more`)],
-])('refuses a folder when others may change %s, and says how to go on', async (_, change) => {
-  const directory = lab.writeStack('never', [...BUSYBOX_IMAGE, SMOKE]);
-  change(directory);
-  await expect(lab.build(directory)).rejects.toMatchObject({
-    code: 'ERR_STACKSHIM_PATH_UNTRUSTED',
-    details: { fault: expect.stringContaining(directory) },
-    hint: expect.stringContaining('copy the folder to a place where only root can write'),
-  });
-  expect(lab.hasWork()).toBe(false);
-});
+])(
+  'a build refuses a folder if other users may change %s, and says what to do',
+  async (_, change) => {
+    const directory = lab.writeStack('never', [...BUSYBOX_IMAGE, SMOKE]);
+    change(directory);
+    await expect(lab.build(directory)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_PATH_UNTRUSTED',
+      details: { fault: expect.stringContaining(directory) },
+      hint: expect.stringContaining('copy the folder to a place where only root can write'),
+    });
+    expect(lab.hasWork()).toBe(false);
+  },
+);
 
 function mkdirOf(path: string): void {
   mkdirSync(path);
@@ -56,7 +59,7 @@ function mkdirOf(path: string): void {
 }
 
 it.each(['Dockerfile', 'base.json', '.dockerignore'])(
-  'refuses a link in place of %s',
+  'a build refuses a link in place of %s',
   async (name) => {
     const directory = lab.writeStack('never', [...BUSYBOX_IMAGE, SMOKE], {
       real: 'FROM scratch\n',
@@ -69,7 +72,7 @@ it.each(['Dockerfile', 'base.json', '.dockerignore'])(
   },
 );
 
-it('keeps links, modes and what .dockerignore leaves out', async () => {
+it('a build keeps links and modes, and leaves out what .dockerignore lists', async () => {
   const lines = [...BUSYBOX_IMAGE, 'COPY . /context', SMOKE];
   const files = { kept: 'kept', ignored: 'ignored', '.dockerignore': 'ignored\n' };
   const directory = lab.writeStack('ignoring', lines, files);
@@ -81,7 +84,7 @@ it('keeps links, modes and what .dockerignore leaves out', async () => {
   expect(output.stdout).toBe('640\nkept\n');
 });
 
-it('gives steps six devices, a few capabilities in a user namespace, and a cgroup of their own', async () => {
+it('build steps get six devices, a few capabilities in a user namespace, and their own cgroup', async () => {
   const lines = [
     ...BUSYBOX_IMAGE,
     'RUN find /dev -maxdepth 1 -type c -o -type b | sort > /devices',
@@ -104,7 +107,7 @@ it('gives steps six devices, a few capabilities in a user namespace, and a cgrou
   expect(owners).toEqual(['33:34', '0:0']);
 });
 
-it('closes the folders of builds to everybody else, those that were open too', async () => {
+it('a build closes its folders to other users, even those that were open before', async () => {
   const { root } = lab.layout;
   chmodSync(`${root}/build`, 0o755);
   let modes: readonly number[] = [];
@@ -117,10 +120,10 @@ it('closes the folders of builds to everybody else, those that were open too', a
   expect(modes).toEqual([0o700, 0o700, 0o700]);
 });
 
-it('makes the same layers whatever the umask is', async () => {
+it('a build makes the same layers with any umask', async () => {
   const lines = [...BUSYBOX_IMAGE, 'RUN mkdir /made && touch /made/file', SMOKE];
   const layersOf = async (name: string) =>
-    (await showStack(lab.layout, stackName(name))).layers.map(({ id }) => id);
+    showStack(lab.layout, stackName(name)).layers.map(({ id }) => id);
   await lab.build(lab.writeStack('masked', lines));
   const before = await layersOf('masked');
   const umask = process.umask(0o077);

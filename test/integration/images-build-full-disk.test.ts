@@ -1,25 +1,25 @@
-/** Builds and updates on a disk that becomes full: they fail, and every stack goes on as it was. */
+/** Builds and updates on a disk that fills up: they fail, and every stack stays as it was. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { buildStack } from '../../src/build/build-stack.ts';
+import { updateStacks } from '../../src/build/update-stacks.ts';
 import { type Layout, layersDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { buildStack } from '../../src/images/build-stack.ts';
-import type { SmokeRunner } from '../../src/images/smoke.ts';
-import { updateStacks } from '../../src/images/update-stacks.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import type { SmokeRunner } from '../../src/exchange/smoke.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { linkPatchedRunc } from '../support/patched-runc.ts';
-import { stackName } from '../support/stack-store.ts';
-import { scaled } from '../support/time-scale.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const lab = useBuildLab();
-/** A disk of 96 MiB, with an installation of its own on it. */
+/** A disk of 96 MiB with its own installation. */
 const disk = `${lab.layout.run}/small`;
 const layout: Layout = { ...lab.layout, root: `${disk}/lib`, run: `${disk}/run` };
 const { root, run, policyFile } = layout;
@@ -47,18 +47,20 @@ const runSmoke: SmokeRunner = ({ stack, revision }, command) =>
 const build = (directory: string) =>
   buildStack(layout, directory, { system: linuxSystem, runSmoke });
 
-it('fails a build and leaves what is stored usable', { timeout: scaled(120_000) }, async () => {
+it('a full disk fails a build, and what is stored stays usable', {
+  timeout: scaled(120_000),
+}, async () => {
   await installBusyboxStack(layout);
   await expect(build(lab.writeStack('big', [...BUSYBOX_IMAGE, FILL, SMOKE]))).rejects.toMatchObject(
     FULL,
   );
   expect(readCurrentGeneration(layout)?.stacks).toEqual({ busybox: 1 });
   expect(resolveStack(layout, { name: stackName('busybox') }).image.layers).toHaveLength(1);
-  // The layer, its record, and the blobs that it was seen to be made of.
+  // The layer, its record, and the blobs that it was recognised by.
   expect(readdirSync(layersDir(layout))).toHaveLength(3);
 });
 
-/** Folders of a base and of a stack on it, that tell their version. */
+/** The folders of a base and of a stack on it, with a version in each. */
 function writeStacks(version: string, ...last: readonly string[]): readonly string[] {
   const lines = [`RUN echo ${version} > /version`, ...last, SMOKE];
   return [
@@ -74,7 +76,7 @@ async function update(): Promise<readonly string[]> {
   );
 }
 
-/** Names of all that is stored, and of what a build may leave. */
+/** Names of everything stored, and of what a build may leave. */
 const listStored = () =>
   ['stacks', 'images', 'layers', 'generations', 'tmp', 'build'].map((name) =>
     readdirSync(`${root}/${name}`, { recursive: true }).sort(),
@@ -90,17 +92,17 @@ async function expectAsBefore(before: ReturnType<typeof listStored>): Promise<vo
   }
 }
 
-it('fails an update, whenever it became full', { timeout: scaled(600_000) }, async () => {
+it('a full disk fails an update, whenever it fills up', { timeout: scaled(600_000) }, async () => {
   for (const directory of writeStacks('1')) await build(directory);
   const before = listStored();
   const failed = ['base-1', 'atop-1'].map((stack) => `${stack} failed 1 ${FULL.code}`);
 
-  // By what the update itself writes.
+  // Filled by the update itself.
   writeStacks('2', FILL);
   expect(await update()).toEqual(failed);
   await expectAsBefore(before);
 
-  // By others, before it begins.
+  // Filled by others before it starts.
   writeStacks('2');
   const filler = `${disk}/filler`;
   fillDisk(filler);

@@ -1,19 +1,19 @@
-/** Builds that are killed: what was there stays, and the next build works. */
+/** Killed builds: what was stored stays, and the next build works. */
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { BuildResult } from '../../src/images/build-stack.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
+import type { BuildResult } from '../../src/build/build-stack.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { stackName } from '../support/stack-store.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const buildFixture = new URL('../fixtures/build-stack.ts', import.meta.url);
 const lab = useBuildLab();
 const SMOKE = `LABEL io.stackshim.smoke='["true"]'`;
 
-describe('a build that was killed', () => {
+describe('an interrupted build', () => {
   it.each([
     ['while a step of the Dockerfile ran', 'line build waiting', 'RUN echo waiting; sleep 1000'],
     ['before its export', 'step export', 'RUN true'],
@@ -30,7 +30,7 @@ describe('a build that was killed', () => {
     expect(readCurrentGeneration(lab.layout)).toEqual(before);
     expect(await lab.run('victim', ['true'])).toMatchObject({ verdict: 'succeeded' });
 
-    // The killed build's folder goes before this one begins, or at its end where one of its processes had lived on.
+    // The killed build's folder is removed before this build begins, or at its end if one of the old processes was still running.
     const again = await lab.build(
       lab.writeStack('victim', [...BUSYBOX_IMAGE, 'RUN echo 2 > /2', SMOKE]),
     );
@@ -40,11 +40,11 @@ describe('a build that was killed', () => {
   });
 });
 
-describe('two builds at a time', () => {
+describe('two builds at the same time', () => {
   const built = (name: string) => [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE];
   const homes = () => readdirSync(`${lab.layout.root}/build`).filter((name) => /^\d$/.test(name));
 
-  /** A build that stays at its smoke command until it is let go. */
+  /** A build that waits in its smoke command until it is released. */
   async function holdAtSmoke(name: string) {
     let release: (result: TaskResult) => void = () => undefined;
     let building: Promise<BuildResult> | undefined;
@@ -66,7 +66,7 @@ describe('two builds at a time', () => {
     return { letGo };
   }
 
-  it('one ends while the other goes on; a third waits, and one of the same stack is refused', async () => {
+  it('do not wait for each other; a third one waits, and one of the same stack is refused', async () => {
     await lab.build(lab.writeStack('free-1', built('free-1')));
     const held = await holdAtSmoke('held-1');
     const other = await lab.build(lab.writeStack('free-1', built('other')));
@@ -90,7 +90,7 @@ describe('two builds at a time', () => {
     expect(homes()).toEqual([]);
   });
 
-  it('the death of one changes nothing for the other, and the next build clears it away', async () => {
+  it('do not affect each other when one dies, and the next build removes what that one left', async () => {
     const slow = [...BUSYBOX_IMAGE, 'RUN echo waiting; sleep 1000', SMOKE];
     const child = startFixture(buildFixture, [lab.layout.root, lab.writeStack('victim-2', slow)]);
     await waitForLine(child, 'line build waiting');
@@ -98,7 +98,7 @@ describe('two builds at a time', () => {
     expect(homes()).toEqual(['0', '1']);
     child.kill('SIGKILL');
     await once(child, 'close');
-    // It takes the dead one's place as soon as the last of its processes is gone.
+    // This build gets the place of the dead one when the last of its processes has ended.
     const next = await lab.build(lab.writeStack('free-1', built('next')));
     expect(next).toMatchObject({ status: 'built' });
     expect(homes()).toEqual(['1']);
@@ -107,12 +107,12 @@ describe('two builds at a time', () => {
     expect(readCurrentGeneration(lab.layout)?.stacks).not.toHaveProperty('victim-2');
   });
 
-  it('a home that nobody takes is cleared when a build begins, and when one ends', async () => {
+  it('leave no unused home folder after a later build begins or ends', async () => {
     const leftover = `${lab.layout.root}/build/1/work`;
     mkdirSync(leftover, { recursive: true });
     const held = await holdAtSmoke('held-4');
     expect(homes()).toEqual(['0']);
-    // As of a build whose last process was still there when the other one began.
+    // The state after a build whose last process was still running when the next build began.
     mkdirSync(leftover, { recursive: true });
     expect(await held.letGo()).toMatchObject({ status: 'built' });
     expect(homes()).toEqual([]);

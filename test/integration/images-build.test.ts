@@ -1,16 +1,16 @@
-/** Stacks built for real: buildah, import, a smoke task, and the flip, which comes last. */
+/** Real builds: buildah, import, a smoke task, and finally the flip. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { releaseBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
 import { layersDir } from '../../src/core/layout.ts';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
-import { runBuilder } from '../../src/images/run-builder.ts';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
+import { runContained } from '../../src/exchange/run-contained.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { stackName } from '../support/stack-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const lab = useBuildLab();
 
@@ -26,7 +26,7 @@ const layerFiles = () =>
   readdirSync(layersDir(lab.layout)).filter((name) => name.endsWith('.erofs'));
 
 describe('buildStack', () => {
-  it('builds, tests and makes current, and says what it is doing', async () => {
+  it('builds, tests and makes current, and reports its steps', async () => {
     const told: BuildProgress[] = [];
     const directory = lab.writeStack('sound', SOUND);
     const result = await lab.build(directory, { onProgress: (progress) => told.push(progress) });
@@ -41,17 +41,17 @@ describe('buildStack', () => {
     expect(steps).toEqual(['build', 'export', 'import', 'smoke', 'flip']);
     expect(told).toContainEqual({ kind: 'line', step: 'build', text: 'hello' });
     expect(lab.hasWork()).toBe(false);
-    expect(await showStack(lab.layout, stackName('sound'))).toMatchObject({
+    expect(showStack(lab.layout, stackName('sound'))).toMatchObject({
       source: { kind: 'build', directory },
       config: { env: ['PATH=/bin'], labels: { 'io.stackshim.epoch': `${OLDEST}` } },
     });
   });
 
-  it('gives the same layers again, with times that do not tell when they were made', async () => {
-    const before = await showStack(lab.layout, stackName('sound'));
+  it('gives the same layers again: times do not reveal when they were made', async () => {
+    const before = showStack(lab.layout, stackName('sound'));
     const result = await lab.build(lab.writeStack('sound', SOUND));
     expect(result).toMatchObject({ status: 'built', revision: 2 });
-    const after = await showStack(lab.layout, stackName('sound'));
+    const after = showStack(lab.layout, stackName('sound'));
     expect(after.layers.map(({ id }) => id)).toEqual(before.layers.map(({ id }) => id));
     const { output } = await lab.run('sound', [
       'stat',
@@ -75,14 +75,14 @@ describe('buildStack', () => {
     expect(await build()).toMatchObject({ status: 'built', revision: 2 });
   });
 
-  it('stores a base once, however many stacks stand on it', async () => {
+  it('stores a base once, however many stacks use it', async () => {
     const base = lab.writeStack('tiny-1', SOUND);
     await lab.build(base);
-    const [baseLayer] = (await showStack(lab.layout, stackName('tiny-1'))).layers;
+    const [baseLayer] = showStack(lab.layout, stackName('tiny-1')).layers;
     const before = layerFiles();
     for (const name of ['on-tiny-a', 'on-tiny-b']) {
       await lab.build(lab.writeStack(name, ['FROM localhost/tiny-1', `RUN echo ${name} > /name`]));
-      const { layers, config } = await showStack(lab.layout, stackName(name));
+      const { layers, config } = showStack(lab.layout, stackName(name));
       expect(layers.map(({ id, shared }) => [id === baseLayer?.id, shared])).toEqual([
         [true, true],
         [false, false],
@@ -95,7 +95,7 @@ describe('buildStack', () => {
     );
   });
 
-  it('keeps the base of a stack that adds nothing to it', async () => {
+  it('gives a stack that adds nothing the layers of its base', async () => {
     await lab.build(lab.writeStack('tiny-3', SOUND));
     const lines = ['FROM localhost/tiny-3'];
     for (const revision of [1, 2]) {
@@ -104,7 +104,7 @@ describe('buildStack', () => {
     }
   });
 
-  it('builds again on a base that changed, by ifChanged too', async () => {
+  it('builds again after its base changed, with ifChanged as well', async () => {
     const base = lab.writeStack('tiny-2', SOUND);
     await lab.build(base);
     const stack = lab.writeStack('on-tiny-c', ['FROM localhost/tiny-2', 'RUN cp /made /seen']);
@@ -119,14 +119,14 @@ describe('buildStack', () => {
     expect((await lab.run('on-tiny-c', ['cat', '/seen'])).output.stdout).toBe('2\n');
   });
 
-  it('takes files that several stacks share from the folder beside them', async () => {
+  it('finds files that several stacks share in the folder beside them', async () => {
     lab.writeStack('shared', [], { greeting: 'from beside\n' });
     const lines = [...SOUND, 'COPY --from=shared greeting /greeting'];
     await lab.build(lab.writeStack('sharing', lines));
     expect((await lab.run('sharing', ['cat', '/greeting'])).output.stdout).toBe('from beside\n');
   });
 
-  it('takes files of other stacks, and stages that stand on them', async () => {
+  it('can use files of other stacks, and stages based on them', async () => {
     await lab.build(lab.writeStack('donor-1', [...SOUND, 'RUN echo donated > /gift']));
     const lines = [
       'FROM localhost/donor-1 AS made',
@@ -139,7 +139,7 @@ describe('buildStack', () => {
     expect((await lab.run('taking', ['cat', '/gifts', '/gift', '/made'])).output.stdout).toBe(
       'donated\ndonated\ndonated\n1\n',
     );
-    expect(await showStack(lab.layout, stackName('taking'))).toMatchObject({
+    expect(showStack(lab.layout, stackName('taking'))).toMatchObject({
       source: { base: { stack: 'tiny-1', revision: 1 } },
     });
     await lab.build(lab.writeStack('donor-1', [...SOUND, 'RUN echo more > /gift']));
@@ -158,7 +158,7 @@ describe('buildStack', () => {
 });
 
 describe('a build that fails', () => {
-  it('in the Dockerfile tells what the builder said', async () => {
+  it('in the Dockerfile reports the builder’s output', async () => {
     await lab.build(lab.writeStack('kept', SOUND));
     const broken = [...BUSYBOX_IMAGE, 'RUN echo the reason; exit 7', SMOKE];
     const building = lab.build(lab.writeStack('kept', broken));
@@ -180,7 +180,7 @@ describe('a build that fails', () => {
     ],
     ['does not exist', '["nothing-of-that-name"]', { verdict: 'setup_failed' }],
     ['hangs', '["sleep", "1000"]', { verdict: 'timed_out' }],
-    ['reads what nobody writes', 'read line || exit 5', { verdict: 'failed', exitCode: 5 }],
+    ['reads from an empty input', 'read line || exit 5', { verdict: 'failed', exitCode: 5 }],
   ])('in a smoke command that %s', async (_, smoke, details) => {
     await lab.build(lab.writeStack('kept', SOUND), { ifChanged: true });
     const before = { generation: readCurrentGeneration(lab.layout), files: revisionFiles('kept') };
@@ -193,7 +193,7 @@ describe('a build that fails', () => {
     expect(listStored()).toEqual(stored);
   });
 
-  it('leaves no folder of a stack that never was', async () => {
+  it('leaves no folder for a stack that never existed', async () => {
     const stored = listStored();
     const lines = [
       ...BUSYBOX_IMAGE,
@@ -223,13 +223,13 @@ describe('a build that fails', () => {
     ['with a Dockerfile of nonsense', ['FORM scratch'], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
     ['with an empty Dockerfile', [], {}, 'ERR_STACKSHIM_BUILD_FAILED'],
     [
-      'that copies what is not there',
+      'that copies a missing file',
       ['FROM scratch', 'COPY absent /', SMOKE],
       {},
       'ERR_STACKSHIM_BUILD_FAILED',
     ],
     [
-      'that copies from outside',
+      'that copies from outside of the folder',
       ['FROM scratch', 'COPY ../../../../etc/shadow /', SMOKE],
       {},
       'ERR_STACKSHIM_BUILD_FAILED',
@@ -251,10 +251,10 @@ describe('a build that fails', () => {
   });
 
   it.each([
-    ['that is not there', '/nothing/of-that-name', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
+    ['that does not exist', '/nothing/of-that-name', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['that is a file', '/etc/passwd', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     ['without a Dockerfile', '/etc', 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
-    ['whose name is no name', '/', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['whose name is not valid for a stack', '/', 'ERR_STACKSHIM_SPEC_INVALID'],
   ])('for a folder %s', async (_, directory, code) => {
     await expect(lab.build(directory)).rejects.toMatchObject({ code });
   });
@@ -273,22 +273,22 @@ describe('a build that fails', () => {
     expect(lab.hasWork()).toBe(false);
   });
 
-  it('because as many builds as may run do not end', async () => {
+  it('because all build slots stay in use', async () => {
     const take = () => takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
     const taken = [await take(), await take()];
     await expect(take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
     const building = lab.build(lab.writeStack('never', SOUND), { lockWaitMs: 50 });
     await expect(building).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_BUSY' });
-    for (const home of taken) await leaveBuilderHome(home);
+    for (const home of taken) await releaseBuilderHome(home);
   });
 
   it('because a program is not installed', async () => {
     const home = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
     const options = { system: linuxSystem, locks: [home.lock], env: {} };
-    await expect(runBuilder(['no-such-builder'], options)).rejects.toMatchObject({
+    await expect(runContained(['no-such-builder'], options)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TOOL_MISSING',
       details: { program: 'no-such-builder' },
     });
-    await leaveBuilderHome(home);
+    await releaseBuilderHome(home);
   });
 });

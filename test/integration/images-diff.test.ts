@@ -4,16 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
-import { diffStack, type StackDiff } from '../../src/images/diff-stack.ts';
-import { importOciLayout } from '../../src/images/import-oci-layout.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
+import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
+import { diffStack, type StackDiff } from '../../src/store/diff/diff-stack.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { writeSmallOciLayout } from '../support/small-oci-layout.ts';
-import { makeTar, type SmallTarEntry } from '../support/small-tar.ts';
-import { layoutAt, NOW, stackName } from '../support/stack-store.ts';
+import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
+import { makeTar, type SmallTarEntry } from '../support/images/small-tar.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { layoutAt, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const stack = stackName('tool-1');
 let layout: Layout;
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   const mounted = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(layout.root));
-  // Older kernels want layers mounted, as tasks have them.
+  // Older kernels need mounted layers, as tasks have them.
   expect(mounted.filter(({ filesystem }) => filesystem !== 'erofs')).toEqual([]);
   disposeInstallation(layout);
 });
@@ -36,7 +36,7 @@ const link = (path: string, linkTarget: string): SmallTarEntry => ({
 });
 const file = (path: string, content = path): SmallTarEntry => ({ path, content });
 
-/** Makes an image of these layers the stack's next current revision. */
+/** Makes an image of these layers the next current revision of the stack. */
 async function addImage(...layers: readonly (readonly SmallTarEntry[])[]): Promise<void> {
   const made = await mkdtemp(`${tmpdir()}/stackshim-diff-oci-`);
   try {
@@ -83,7 +83,7 @@ const base = [
 ];
 
 describe('diffStack', () => {
-  it('names what was added, removed and changed, by content, mode, target and kind', async () => {
+  it('names what was added, removed and changed, by content, mode, link target and kind', async () => {
     await addImage([
       folder('a'),
       file('a/same'),
@@ -127,7 +127,7 @@ describe('diffStack', () => {
     });
   });
 
-  it('sees through layers: deletions, folders made anew, and what only a lower layer has', async () => {
+  it('sees the result of all layers: deletions, replaced folders, and files of lower layers', async () => {
     await addImage(base, [file('top')]);
     await addImage(base, [
       file('top'),
@@ -154,7 +154,7 @@ describe('diffStack', () => {
     expect(tell(diff(1, 1))).toEqual([]);
   });
 
-  it('never leaves the images, wherever a link leads', async () => {
+  it('never follows a link out of the images', async () => {
     await addImage([folder('to'), folder('to/ssl'), file('to/hosts', 'h')]);
     await addImage([link('to', '/etc'), link('var', '/var')]);
     expect(tell(diff())).toEqual([
@@ -172,7 +172,7 @@ describe('diffStack', () => {
     expect(diff().packages).toEqual([]);
   });
 
-  it('names packages', async () => {
+  it('names packages that differ', async () => {
     const status = (packages: Readonly<Record<string, string>>) => [
       folder('var'),
       folder('var/lib'),
@@ -200,7 +200,7 @@ describe('diffStack', () => {
     });
   });
 
-  it('keeps names of more than ASCII apart, and closes all it opened', async () => {
+  it('distinguishes non-ASCII names, and closes everything it opened', async () => {
     await addImage([file('name-é')]);
     await addImage([file('name-è')]);
     const open = readdirSync('/proc/self/fd').length;
@@ -208,7 +208,7 @@ describe('diffStack', () => {
     expect(readdirSync('/proc/self/fd')).toHaveLength(open);
   });
 
-  it('does not find what to compare with', async () => {
+  it('fails if there is nothing to compare with', async () => {
     await addImage([file('x')]);
     expect(() => diff()).toThrow(
       expect.objectContaining({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' }),
@@ -218,7 +218,7 @@ describe('diffStack', () => {
     );
   });
 
-  it('names a layer that is missing, and closes all it opened', async () => {
+  it('names a missing layer, and closes everything it opened', async () => {
     await addImage([file('x')]);
     await addImage([file('y')]);
     for (const name of readdirSync(`${layout.root}/layers`)) {

@@ -1,14 +1,13 @@
-/** Images taken from OCI layouts: once, whole, and the same everywhere. */
+/** Imports from OCI layouts: stored once, completely, and the same everywhere. */
 import { readFileSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
-import { importOciLayout } from '../../src/images/import-oci-layout.ts';
-import { readLayerRecord } from '../../src/layers/layer-record.ts';
-import { readImage } from '../../src/stacks/image.ts';
+import { importOciLayout } from '../../src/exchange/oci-image/import-oci-layout.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
+import { readImage } from '../../src/store/images/image.ts';
+import { readLayerRecord } from '../../src/store/layers/layer-record.ts';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   INDEX_TYPE,
   sha256,
@@ -16,10 +15,11 @@ import {
   writeBlob,
   writeIndex,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
-import { layoutAt } from '../support/stack-store.ts';
-import { buildTar } from '../support/tar-builder.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { layoutAt } from '../support/stacks/stack-store.ts';
+import { LOWER, UPPER, useOciLab } from './support/oci-lab.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();
@@ -52,7 +52,7 @@ describe('importOciLayout', () => {
     expect(lab.list('tmp')).toEqual([]);
   });
 
-  it('makes no layer again that it has, and tells so', async () => {
+  it('does not store a layer again, and reports that', async () => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     const first = await lab.take();
     rmSync(lab.source, { recursive: true });
@@ -81,7 +81,7 @@ describe('importOciLayout', () => {
     ]);
   });
 
-  it('tells of device nodes, which no layer holds', async () => {
+  it('reports device nodes, which layers cannot contain', async () => {
     const node = (path: string) => ({ path, type: '3' });
     await writeSmallOciLayout(lab.source, {
       layers: [buildTar({ path: 'a' }, node('dev/a'), node('dev/b'))],
@@ -102,7 +102,7 @@ describe('importOciLayout', () => {
     ).toEqual(image);
   });
 
-  it('takes gzip layers and docker media types', async () => {
+  it('accepts gzip layers and docker media types', async () => {
     const packed = gzipSync(LOWER);
     const dockerLayer = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
     const layer = await writeBlob(lab.source, dockerLayer, packed);
@@ -123,7 +123,7 @@ describe('importOciLayout', () => {
     });
   });
 
-  it("picks this machine's image from an index of several platforms", async () => {
+  it('selects this machine’s image from an index of several platforms', async () => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     const index = JSON.parse(readFileSync(`${lab.source}/index.json`, 'utf8'));
     const [manifest] = index.manifests;
@@ -146,7 +146,7 @@ describe('importOciLayout', () => {
     expect(image.layers).toHaveLength(2);
   });
 
-  it('stops where its caller says so, and stores no image', async () => {
+  it('stops when its caller cancels, and stores no image', async () => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER, UPPER] });
     const stop = new AbortController();
     const importing = lab.take({ signal: stop.signal, onProgress: () => stop.abort() });
@@ -158,7 +158,7 @@ describe('importOciLayout', () => {
     expect(lab.list('tmp')).toEqual([]);
   });
 
-  it('does not mind a listener that throws', async () => {
+  it('ignores errors of a listener', async () => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     const onProgress = () => {
       throw new Error('broken listener');

@@ -1,10 +1,9 @@
-/** OCI layouts that are malformed, or not what their digests say: each is refused, and nothing of it is stored. */
+/** OCI layouts that are malformed or do not match their digests: each is refused, and nothing is stored. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { readHostFacts } from '../../src/sys/host-facts.ts';
-import { LOWER, UPPER, useOciLab } from '../support/oci-lab.ts';
 import {
   CONFIG_TYPE,
   INDEX_TYPE,
@@ -15,8 +14,9 @@ import {
   writeBlob,
   writeIndex,
   writeSmallOciLayout,
-} from '../support/small-oci-layout.ts';
-import { makeTar } from '../support/small-tar.ts';
+} from '../support/images/small-oci-layout.ts';
+import { makeTar } from '../support/images/small-tar.ts';
+import { LOWER, UPPER, useOciLab } from './support/oci-lab.ts';
 
 const { architecture } = readHostFacts();
 const lab = useOciLab();
@@ -28,7 +28,7 @@ interface Documents {
   manifest: Record<string, unknown>;
 }
 
-/** A layout whose documents `change` had a hand on before they were written under their digests. */
+/** Writes a layout after `change` has edited its documents. */
 async function writeChanged(change: (documents: Documents) => void): Promise<void> {
   const layer = await writeBlob(lab.source, LAYER_TYPE, LOWER);
   const documents: Documents = {
@@ -43,7 +43,7 @@ async function writeChanged(change: (documents: Documents) => void): Promise<voi
   await writeIndex(lab.source, await writeBlob(lab.source, MANIFEST_TYPE, manifest));
 }
 
-/** Each makes the layout of two sound layers unsound. */
+/** Changes that make a layout of two sound layers unsound. */
 const unsound: Record<string, (digest: string) => Promise<void> | void> = {
   'no index.json': () => rmSync(`${lab.source}/index.json`),
   'no oci-layout': () => rmSync(`${lab.source}/oci-layout`),
@@ -53,9 +53,9 @@ const unsound: Record<string, (digest: string) => Promise<void> | void> = {
     writeFile(`${lab.source}/index.json`, Buffer.from([0x7b, 0xff, 0x7d])),
   'a layout of a later version': () =>
     writeFile(`${lab.source}/oci-layout`, '{"imageLayoutVersion":"2.0.0"}'),
-  'no image of the tag': () =>
+  'no image with the tag': () =>
     writeFile(`${lab.source}/index.json`, '{"schemaVersion":2,"manifests":[]}'),
-  'two images of the tag': async (digest) => {
+  'two images with the tag': async (digest) => {
     const one = {
       mediaType: MANIFEST_TYPE,
       digest,
@@ -67,17 +67,17 @@ const unsound: Record<string, (digest: string) => Promise<void> | void> = {
       JSON.stringify({ schemaVersion: 2, manifests: [one, one] }),
     );
   },
-  'a manifest that is not there': (digest) => rmSync(lab.blobPath(digest)),
-  'a manifest with another content': async (digest) => {
+  'a missing manifest': (digest) => rmSync(lab.blobPath(digest)),
+  'a manifest with other content': async (digest) => {
     const text = readFileSync(lab.blobPath(digest), 'utf8');
     await writeFile(lab.blobPath(digest), text.replace('"schemaVersion":2', '"schemaVersion":3'));
   },
-  'a manifest that was cut off': (digest) => truncateSync(lab.blobPath(digest), 100),
+  'a truncated manifest': (digest) => truncateSync(lab.blobPath(digest), 100),
   'a manifest of an absurd size': async (digest) => {
     truncateSync(lab.blobPath(digest), 5 * 1024 ** 2);
     await writeIndex(lab.source, { mediaType: MANIFEST_TYPE, digest, size: 5 * 1024 ** 2 });
   },
-  'a manifest whose size is absurd on paper': (digest) =>
+  'a manifest with an absurd size in its descriptor': (digest) =>
     writeIndex(lab.source, { mediaType: MANIFEST_TYPE, digest, size: 2 ** 52 }),
   'a negative size': (digest) =>
     writeIndex(lab.source, { mediaType: MANIFEST_TYPE, digest, size: -1 }),
@@ -95,7 +95,7 @@ const unsound: Record<string, (digest: string) => Promise<void> | void> = {
       digest: `sha512:${'0'.repeat(128)}`,
       size: 1,
     }),
-  'an index that names itself for ever': async () => {
+  'an index that names itself': async () => {
     let nested = await writeBlob(
       lab.source,
       INDEX_TYPE,
@@ -143,8 +143,8 @@ const unsound: Record<string, (digest: string) => Promise<void> | void> = {
     rmSync(lab.blobPath(digest));
     await mkdir(lab.blobPath(digest));
   },
-  'a layer that is not there': () => rmSync(lab.blobPath(sha256(LOWER))),
-  'a layer that was cut off': () => truncateSync(lab.blobPath(sha256(LOWER)), 512),
+  'a missing layer': () => rmSync(lab.blobPath(sha256(LOWER))),
+  'a truncated layer': () => truncateSync(lab.blobPath(sha256(LOWER)), 512),
 };
 
 const unsoundDocuments: Record<string, (documents: Documents) => void> = {
@@ -157,7 +157,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
   'a config for another system': (documents) => {
     documents.config = { ...toConfig({ layers: [LOWER] }), os: 'windows' };
   },
-  'a DiffID too many': (documents) => {
+  'one DiffID too many': (documents) => {
     documents.config = toConfig({ layers: [LOWER, UPPER] });
   },
   'a DiffID that is a path': (documents) => {
@@ -166,10 +166,10 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
       rootfs: { type: 'layers', diff_ids: ['sha256:../x'] },
     };
   },
-  'an Env that is no list': (documents) => {
+  'an Env that is not a list': (documents) => {
     documents.config = { ...toConfig({ layers: [LOWER] }), config: { Env: 'A=b' } };
   },
-  'an epoch that is no number': (documents) => {
+  'an epoch that is not a number': (documents) => {
     documents.config = toConfig({ layers: [LOWER], labels: { 'io.stackshim.epoch': '-1' } });
   },
   'a config that is a layer': (documents) => {
@@ -182,7 +182,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
   'no layers': (documents) => {
     documents.manifest['layers'] = [];
   },
-  'more layers than any overlay takes': (documents) => {
+  'more layers than an overlay accepts': (documents) => {
     const layer = { mediaType: LAYER_TYPE, digest: sha256(LOWER), size: LOWER.length };
     documents.manifest['layers'] = Array(300).fill(layer);
   },
@@ -190,7 +190,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
     const mediaType = 'application/vnd.oci.image.layer.v1.tar+lzma';
     documents.manifest['layers'] = [{ mediaType, digest: sha256(LOWER), size: LOWER.length }];
   },
-  'a layer type called like a property of every object': (documents) => {
+  'a layer type named like a property of every object': (documents) => {
     documents.manifest['layers'] = [
       { mediaType: 'constructor', digest: sha256(LOWER), size: LOWER.length },
     ];
@@ -203,7 +203,7 @@ const unsoundDocuments: Record<string, (documents: Documents) => void> = {
   },
 };
 
-it('a layout that is not there is told of as such', async () => {
+it('a layout that does not exist is reported as such', async () => {
   await expect(lab.take()).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_INPUT_NOT_FOUND',
     kind: 'not_found',
@@ -232,7 +232,7 @@ describe('an unsound layout', () => {
   });
 
   it.each([
-    ['bytes that were exchanged', (tar: Buffer) => tar.fill(0x78, 1536, 1537)],
+    ['changed bytes', (tar: Buffer) => tar.fill(0x78, 1536, 1537)],
     [
       'another file of the same length',
       () =>
@@ -241,14 +241,14 @@ describe('an unsound layout', () => {
           { path: 'etc/a', content: 'x' },
         ]),
     ],
-  ])('with a layer of %s', async (_, change) => {
+  ])('with %s in a layer', async (_, change) => {
     await writeSmallOciLayout(lab.source, { layers: [LOWER] });
     await writeFile(lab.blobPath(sha256(LOWER)), change(Buffer.from(LOWER)));
     await expect(lab.take()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_LAYER_INVALID' });
     expect(stored()).toEqual([]);
   });
 
-  it('with a DiffID of another tar', async () => {
+  it('with the DiffID of another tar', async () => {
     await writeChanged((documents) => {
       documents.config = toConfig({ layers: [UPPER] });
     });

@@ -1,4 +1,4 @@
-/** Import into a store: the same tar is the same layer, and whatever fails leaves nothing. */
+/** Import into a store: the same tar gives the same layer, and a failure leaves nothing. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -14,11 +14,11 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLayerId } from '../../src/core/ids.ts';
 import { layerFile, layerRecordFile, layersDir } from '../../src/core/layout.ts';
-import { importLayer } from '../../src/layers/import-layer.ts';
-import { findLayerByDiffId, readLayerRecord } from '../../src/layers/layer-record.ts';
+import { importLayer } from '../../src/store/layers/import-layer.ts';
+import { findLayerByDiffId, readLayerRecord } from '../../src/store/layers/layer-record.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { buildTar } from '../support/tar-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
 
 const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 const tar = buildTar(
@@ -33,14 +33,14 @@ beforeEach(() => {
 });
 afterEach(() => lab.dispose());
 
-/** Names in the store, and nothing half done. */
+/** Names in the store, without partial files. */
 function stored(): readonly string[] {
   expect(lab.leftovers()).toEqual([]);
   return readdirSync(layersDir(lab.layout)).sort();
 }
 
 describe('a stored layer', () => {
-  it('is read at a pace whatever it holds: no extent grows large, however well it compresses', async () => {
+  it('is read in small extents, however well its content compresses', async () => {
     const zeros = Buffer.alloc(8 * 1024 * 1024).toString('latin1');
     const { record } = await lab.import(buildTar({ path: 'zeros', content: zeros }));
     const file = layerFile(lab.layout, record.id);
@@ -52,7 +52,7 @@ describe('a stored layer', () => {
     expect(Math.max(...lengths)).toBeLessThanOrEqual(256 * 1024);
   });
 
-  it('is named by its file, told of by its record, and read-only', async () => {
+  it('is named by its file, described by its record, and read-only', async () => {
     const { record, digest, existed } = await lab.import(tar);
     const file = layerFile(lab.layout, record.id);
     expect(sha256(readFileSync(file))).toBe(record.id);
@@ -76,7 +76,7 @@ describe('a stored layer', () => {
     expect(stored()).toEqual([`${record.id}.erofs`, `${record.id}.json`]);
   });
 
-  it('is the same from the same tar, plain or gzip, and stays as it is', async () => {
+  it('is the same from the same tar, plain or gzip, and does not change', async () => {
     const first = await lab.import(tar);
     const before = statSync(layerFile(lab.layout, first.record.id));
     const packed = gzipSync(tar);
@@ -101,7 +101,7 @@ describe('a stored layer', () => {
     }
   });
 
-  it('is stored anew when its record or its file was damaged', async () => {
+  it('is stored again if its record or its file was damaged', async () => {
     const { record } = await lab.import(tar);
     writeFileSync(layerRecordFile(lab.layout, record.id), '{');
     expect(await lab.import(tar)).toMatchObject({ record, existed: false });
@@ -110,27 +110,27 @@ describe('a stored layer', () => {
     expect(sha256(readFileSync(layerFile(lab.layout, record.id)))).toBe(record.id);
   });
 
-  it('tells how far its tar was read', async () => {
+  it('reports how much of its tar was read', async () => {
     const seen: number[] = [];
     await lab.import(tar, { onProgress: (bytes) => seen.push(bytes) });
     expect(seen.at(-1)).toBe(tar.length);
   });
 
-  it('is found by the DiffID and the ceiling of times it was made under', async () => {
+  it('is found by its DiffID and its ceiling of times', async () => {
     const { diffId } = (await lab.import(tar)).record;
     const clamped = (await lab.import(tar, { mtimeCeiling: 1000 })).record;
-    const plain = await findLayerByDiffId(lab.layout, diffId);
+    const plain = findLayerByDiffId(lab.layout, diffId);
     expect(plain).toMatchObject({ diffId, mtimeCeiling: null });
-    expect(await findLayerByDiffId(lab.layout, diffId, 1000)).toEqual(clamped);
+    expect(findLayerByDiffId(lab.layout, diffId, 1000)).toEqual(clamped);
     expect(clamped.id).not.toBe(plain?.id);
-    expect(await findLayerByDiffId(lab.layout, diffId, 1001)).toBeUndefined();
-    expect(await findLayerByDiffId(lab.layout, `sha256:${'0'.repeat(64)}`)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, diffId, 1001)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, `sha256:${'0'.repeat(64)}`)).toBeUndefined();
     truncateSync(layerFile(lab.layout, clamped.id), 100);
-    expect(await findLayerByDiffId(lab.layout, diffId, 1000)).toBeUndefined();
+    expect(findLayerByDiffId(lab.layout, diffId, 1000)).toBeUndefined();
   });
 });
 
-describe('a record', () => {
+describe('a layer record', () => {
   const id = 'a'.repeat(64);
   const corrupt = expect.objectContaining({ code: 'ERR_STACKSHIM_LAYER_CORRUPT' });
   it.each([
@@ -144,7 +144,7 @@ describe('a record', () => {
     expect(() => readLayerRecord(lab.layout, id)).toThrow(corrupt);
   });
 
-  it('of a later version is refused as such', () => {
+  it('of a later version is refused by name', () => {
     if (!isLayerId(id)) throw new Error('not a layer id');
     mkdirSync(layersDir(lab.layout), { recursive: true });
     writeFileSync(layerRecordFile(lab.layout, id), JSON.stringify({ version: 2 }));
@@ -165,7 +165,7 @@ describe('a failed import leaves nothing', () => {
     ['DiffID', { expectedDiffId: `sha256:${'0'.repeat(64)}` }],
     ['digest', { expectedDigest: `sha256:${'0'.repeat(64)}` }],
     ['size', { expectedSize: 1 }],
-  ])('of another %s than expected', async (what, expected) => {
+  ])('for another %s than expected', async (what, expected) => {
     await expect(lab.import(tar, expected)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_LAYER_INVALID',
       details: { what },
@@ -173,7 +173,7 @@ describe('a failed import leaves nothing', () => {
     expect(stored()).toEqual([]);
   });
 
-  it('when it is aborted before, or on the way', async () => {
+  it('when it is aborted before its start or during it', async () => {
     const aborted = { code: 'ERR_STACKSHIM_TASK_ABORTED', kind: 'aborted' };
     await expect(lab.import(tar, { signal: AbortSignal.abort() })).rejects.toMatchObject(aborted);
     const controller = new AbortController();
@@ -193,7 +193,7 @@ describe('a failed import leaves nothing', () => {
     expect(stored()).toEqual([]);
   });
 
-  it("when its input fails, with the input's own error, and closes it", async () => {
+  it('when its input fails: the error is the input’s own, and the input is closed', async () => {
     const input = new Readable({
       read() {
         this.destroy(Object.assign(new Error('read failed'), { code: 'EIO' }));

@@ -1,4 +1,4 @@
-/** Layers on the real kernel: mounted once, what they delete is gone in an overlay, a damaged one is refused. */
+/** Layers on the real kernel: mounted once, deletions take effect in an overlay, damaged layers are refused. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -16,12 +16,12 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { layerFile, layerRecordFile, mountedLayersDir } from '../../src/core/layout.ts';
-import { attachLayerFile, mountLayer } from '../../src/layers/mount-layer.ts';
+import { attachLayerFile, mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import { makeOldKernel } from '../support/old-kernel.ts';
-import { buildTar } from '../support/tar-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { makeOldKernel } from './support/old-kernel.ts';
 
 const corrupt = expect.objectContaining({ code: 'ERR_STACKSHIM_LAYER_CORRUPT' });
 const tar = buildTar({ path: 'hello', content: 'world' });
@@ -35,7 +35,7 @@ afterEach(() => lab.dispose());
 const mountsAt = (path: string) => readMounts().filter(({ mountPoint }) => mountPoint === path);
 
 describe('mountLayer', () => {
-  it('mounts once, read-only, without devices and setuid files, below a folder for root alone', async () => {
+  it('mounts once, read-only, without devices and setuid files, below a folder that only root can enter', async () => {
     const layer = await lab.import(tar);
     const place = lab.mount(layer);
     expect(lab.mount(layer)).toBe(place);
@@ -51,10 +51,10 @@ describe('mountLayer', () => {
     expect(statSync(mountedLayersDir(lab.layout)).mode & 0o777).toBe(0o700);
   });
 
-  it('waits for another process that is mounting it', async () => {
+  it('waits for another process that is mounting the layer', async () => {
     const layer = await lab.import(tar);
     const place = `${mountedLayersDir(lab.layout)}/${layer.record.id}`;
-    // As a second process would find it: locked, and mounted by the time the lock is free.
+    // The view of a second process: the layer is locked, and mounted when the lock is free.
     const waiting = {
       ...linuxSystem,
       lockFile: () => {
@@ -66,7 +66,7 @@ describe('mountLayer', () => {
     expect(mountsAt(place)).toHaveLength(1);
   });
 
-  it('takes a loop device where the kernel wants one', async () => {
+  it('uses a loop device if the kernel needs one', async () => {
     const layer = await lab.import(tar);
     const place = mountLayer(makeOldKernel(), lab.layout, layer.record.id);
     expect(readFileSync(`${place}/hello`, 'utf8')).toBe('world');
@@ -92,8 +92,8 @@ function overwrite(file: string, at: number, bytes: number): void {
   closeSync(fd);
 }
 
-describe('a file that is no layer', () => {
-  it('is refused with what the kernel said', () => {
+describe('a file that is not a layer', () => {
+  it('is refused with the kernel’s reason', () => {
     const file = `${lab.folder}/junk`;
     writeFileSync(file, randomBytes(64 * 1024));
     const target = `${lab.folder}/target`;
@@ -135,7 +135,7 @@ describe('deletions in an overlay', () => {
     return target;
   }
 
-  it('hide what lies below and nothing else', async () => {
+  it('hide what lies below them, and nothing else', async () => {
     const lowers = [lab.mount(await lab.import(base)), lab.mount(await lab.import(change))];
     const merged = overlay(lowers);
     expect(readdirSync(merged).sort()).toEqual(['etc', 'opt', 'var']);
@@ -147,7 +147,7 @@ describe('deletions in an overlay', () => {
     expect(existsSync(`${merged}/srv`)).toBe(false);
   });
 
-  it('of everything are for the image to heed: the record says it', async () => {
+  it('of a whole root are handled by the image: the record reports them', async () => {
     const layer = await lab.import(
       buildTar({ path: '.wh..wh..opq' }, { path: 'only', content: 'x' }),
     );

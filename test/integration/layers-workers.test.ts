@@ -1,4 +1,4 @@
-/** Ids for programs that read what strangers made: one for each, and nothing of it stays. Requires: root. */
+/** Ids for programs that read untrusted files: one program each, with no process left afterwards. Requires: root. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -11,16 +11,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { adoptFile } from '../../src/archive/adopt-file.ts';
+import { claimWorker, type Worker } from '../../src/archive/claim-worker.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../../src/core/host-ids.ts';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { adoptFile } from '../../src/layers/adopt-file.ts';
-import { claimWorker, type Worker } from '../../src/layers/claim-worker.ts';
-import { narrowStore } from '../../src/layers/narrow-store.ts';
+import { narrowStore } from '../../src/store/narrow-store.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { claimNumber } from '../../src/sys/numbered-locks.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { layoutAt } from '../support/stack-store.ts';
-import { workers } from '../support/workers.ts';
+import { workers } from '../support/installation/workers.ts';
+import { layoutAt } from '../support/stacks/stack-store.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -28,11 +28,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** From the machine's own: other tests claim ids at the same time. */
+/** Claims from the machine's own folder, because other tests claim ids at the same time. */
 const claim = (slots = workers.layout.slots) => claimWorker({ ...workers, layout: { slots } });
 const idOf = ({ id }: Worker) => id ?? 0;
 
-/** A program of the id that starts another, which no signal but KILL ends, and ends itself. */
+/** Leaves a process with the id that ends only on KILL; its parent ends. */
 async function leaveProcess(id: number): Promise<number> {
   const script = "trap '' TERM HUP INT; setsid sh -c 'echo $$; exec sleep 600' & wait";
   const ids = [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', 'sh', '-c', script];
@@ -48,7 +48,7 @@ const isRunning = (pid: number) => {
   return stat !== undefined && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 };
 
-it('are each for one program at a time', async () => {
+it('worker ids belong to one program at a time', async () => {
   const claimed = await Promise.all([claim(), claim(), claim()]);
   const ids = claimed.map(idOf);
   expect(new Set(ids).size).toBe(3);
@@ -59,14 +59,14 @@ it('are each for one program at a time', async () => {
   for (const worker of claimed) await worker.end();
 });
 
-it('are never those of another suite that runs on this machine', async () => {
+it('worker ids differ from those of another suite on this machine', async () => {
   const layouts = ['one', 'other'].map((name) => layoutAt(`${folder}/${name}`));
   const claimed = await Promise.all(layouts.map((layout) => claimWorker({ ...workers, layout })));
   expect(new Set(claimed.map(idOf)).size).toBe(2);
   for (const worker of claimed) await worker.end();
 });
 
-it('have no process when they are given back', async () => {
+it('no process of a worker id is left when it is given back', async () => {
   const worker = await claim();
   const pid = await leaveProcess(idOf(worker));
   expect(isRunning(pid)).toBe(true);
@@ -74,8 +74,8 @@ it('have no process when they are given back', async () => {
   expect(isRunning(pid)).toBe(false);
 });
 
-it('have no process when they are claimed, whoever died over them', async () => {
-  // As a process leaves it that was killed.
+it('no process of a worker id is left when it is claimed, even if its last owner was killed', async () => {
+  // The state that a killed process leaves.
   const left = claimNumber(linuxSystem, {
     folder: `${workers.layout.slots}/workers`,
     count: WORKER_ID_COUNT,
@@ -83,14 +83,14 @@ it('have no process when they are claimed, whoever died over them', async () => 
     isTaken: () => false,
   });
   const pid = await leaveProcess(FIRST_WORKER_ID + (left?.number ?? 0));
-  left?.abandon();
+  left?.close();
   const claimed: Worker[] = [];
   while (isRunning(pid)) claimed.push(await claim());
   expect(claimed.length).toBeLessThan(20);
   for (const worker of claimed) await worker.end();
 });
 
-it('are claimed nowhere that others can write', async () => {
+it('worker ids cannot be claimed in a folder that other users can write to', async () => {
   mkdirSync(`${folder}/slots`);
   chmodSync(`${folder}/slots`, 0o777);
   await expect(claim(`${folder}/slots`)).rejects.toMatchObject({
@@ -98,7 +98,7 @@ it('are claimed nowhere that others can write', async () => {
   });
 });
 
-it('a file is taken over as another one, up to a bound', async () => {
+it('a file is adopted by copying, up to a size limit', async () => {
   writeFileSync(`${folder}/made`, 'content');
   const adopted = await adoptFile(`${folder}/made`, `${folder}/kept`, 7);
   expect(adopted).toMatchObject({ sizeBytes: 7 });
@@ -116,7 +116,7 @@ it('a file is taken over as another one, up to a bound', async () => {
   }
 });
 
-it('what an older version stored is narrowed, folder by folder', () => {
+it('the modes of files that an older version stored are narrowed, folder by folder', () => {
   const layout = layoutFrom({ root: `${folder}/lib`, run: `${folder}/run` }, {});
   mkdirSync(`${layout.root}/layers`, { recursive: true });
   mkdirSync(`${layout.root}/stacks/a`, { recursive: true });
@@ -139,7 +139,7 @@ it('what an older version stored is narrowed, folder by folder', () => {
   ]);
 });
 
-it('on a disk that takes no writes folders stay as they are, and those on another are narrowed', () => {
+it('a read-only folder keeps its modes, and folders on another disk are narrowed', () => {
   const layout = layoutFrom({ root: `${folder}/lib`, run: `${folder}/run` }, {});
   const [layers, images] = [`${layout.root}/layers`, `${layout.root}/images`];
   for (const place of [layers, images]) {

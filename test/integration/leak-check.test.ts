@@ -1,14 +1,14 @@
-/** Proves that the leak check of the privileged tests sees each kind of leak, and nothing else. */
+/** The leak check of privileged tests finds each kind of leak, and reports nothing else. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cgroupParent } from '../../src/task/records/task-places.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { type HostSnapshot, snapshotHost } from '../support/host-snapshot.ts';
-import { expectNoLeaks } from '../support/leak-check.ts';
+import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
+import { type HostSnapshot, snapshotHost } from '../support/host/host-snapshot.ts';
+import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
 
 let root: string;
 let before: HostSnapshot;
@@ -22,7 +22,7 @@ afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** The leak check's report on this test, as one text; empty when it finds nothing. */
+/** The report of the leak check as text; empty without leaks. */
 function report(allow: readonly RegExp[] = []): string {
   try {
     expectNoLeaks(before, snapshotHost([root]), { roots: [root], allow });
@@ -32,7 +32,7 @@ function report(allow: readonly RegExp[] = []): string {
   }
 }
 
-/** The place of this installation's parent cgroup in one hierarchy. */
+/** The path of this installation's parent cgroup in one hierarchy. */
 function parentCgroup(): string {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const hierarchy = mounts.find((line) => / - cgroup2? .*(pids|cgroup2)/.test(line))?.split(' ')[4];
@@ -46,11 +46,11 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 describe('expectNoLeaks', () => {
-  it('is content when nothing was left', () => {
+  it('passes if nothing was left', () => {
     expect(report()).toBe('');
   });
 
-  it('reports a file, and not one that is allowed', () => {
+  it('reports a file unless it is allowed', () => {
     writeFileSync(join(root, 'left'), '');
     expect(report()).toContain(`file ${root}/left`);
     expect(report([/^file \S+\/left$/])).toBe('');
@@ -71,7 +71,7 @@ describe('expectNoLeaks', () => {
     expect(() => expectNoLeaks(earlier, before, { roots: [root] })).toThrow(/\n {2}entry \/etc$/);
   });
 
-  it('reports a mount, and the files below it not at all', () => {
+  it('reports a mount, and no files below it', () => {
     const place = join(root, 'mounted');
     mkdirSync(place);
     execFileSync('mount', ['-t', 'tmpfs', 'none', place]);
@@ -84,7 +84,7 @@ describe('expectNoLeaks', () => {
     }
   });
 
-  it('reports a process that this one started, until it is gone', async () => {
+  it('reports a process that this process started, until it ends', async () => {
     const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
     await once(child, 'spawn');
     expect(report()).toContain(`process ${child.pid} sleep (parent ${process.pid})`);
@@ -92,7 +92,7 @@ describe('expectNoLeaks', () => {
     expect(report()).toBe('');
   });
 
-  it('reports a process whose parents are gone by its cgroup', async () => {
+  it('reports a process with dead parents by its cgroup', async () => {
     const parent = parentCgroup();
     mkdirSync(parent);
     const script = `sh -c 'echo $$ > ${parent}/cgroup.procs; echo in; exec sleep 1000' & wait`;
@@ -113,7 +113,7 @@ describe('expectNoLeaks', () => {
     await waitUntil(() => removeEmpty(parent));
   });
 
-  it('reports a cgroup below the parent that may stay', () => {
+  it('reports a cgroup below the parent that is allowed to stay', () => {
     const parent = parentCgroup();
     mkdirSync(join(parent, 'task'), { recursive: true });
     expect(report()).toContain(`cgroup ${parent}/task`);
@@ -124,7 +124,7 @@ describe('expectNoLeaks', () => {
 });
 
 describe('disposeInstallation', () => {
-  it('takes mounts, cgroups and folders with it', () => {
+  it('removes mounts, cgroups and folders as well', () => {
     const layout = { root: join(root, 'lib'), run: join(root, 'run') };
     const place = join(layout.run, 'layers/mounted');
     mkdirSync(place, { recursive: true });
@@ -141,7 +141,7 @@ describe('disposeInstallation', () => {
   });
 });
 
-/** Waits for a condition that the kernel brings about without telling anybody. */
+/** Polls a condition that the kernel changes without notice. */
 async function waitUntil(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 }

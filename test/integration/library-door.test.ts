@@ -1,5 +1,5 @@
 /**
- * `openStackshim`: the one door to an installation, and the handle of a task that runs.
+ * `openStackshim`: the library's access to an installation, and the handle of a running task.
  * Requires: root, runc, mkfs.erofs, busybox, and `npm run build`.
  */
 import { once } from 'node:events';
@@ -14,8 +14,8 @@ import {
   type TaskHandle,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { startCli } from '../support/run-cli.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 const { layout, options, env } = installation;
@@ -30,7 +30,7 @@ const task = (script: string, more: Partial<TaskInput> = {}): TaskInput => ({
   ...more,
 });
 
-/** Reads events up to the first output, and no further: a second loop goes on there. */
+/** Reads events up to the first output; a second loop continues there. */
 async function untilOutput({ events }: TaskHandle): Promise<void> {
   for await (const event of events) if (event.type === 'output') return;
   throw new Error('ended without output');
@@ -42,7 +42,7 @@ async function typesOf({ events }: TaskHandle): Promise<readonly TaskEvent['type
   return types;
 }
 
-/** A task of another process, which has printed `ready`. */
+/** Starts a task in another process, and waits until it has printed `ready`. */
 async function startOther(id: string, script: string, more: readonly string[] = []) {
   const args = ['run', '--name', id, ...more, 'busybox', 'sh', '-c', script];
   const other = startCli(args, { env });
@@ -51,7 +51,7 @@ async function startOther(id: string, script: string, more: readonly string[] = 
 }
 
 describe('a handle', () => {
-  it('has the id, the events in their order, and the result', async () => {
+  it('has the id, the events in order, and the result', async () => {
     const handle = await stackshim.start(task('echo one', { id: 'followed' }));
     expect(handle.id).toBe('followed');
     expect(await typesOf(handle)).toEqual([
@@ -61,7 +61,7 @@ describe('a handle', () => {
     expect((await handle.result).output.stdout).toBe('one\n');
   });
 
-  it('tells of an asynchronous removal, which comes last', async () => {
+  it('reports an asynchronous removal as its last event', async () => {
     const handle = await stackshim.start(task('true', { remove: 'async' }));
     const types = await typesOf(handle);
     expect(types.slice(-2)).toEqual(['finished', 'removed']);
@@ -91,7 +91,7 @@ describe('a handle', () => {
     expect(await handle.kill()).toMatchObject({ ...GONE, verdict: 'cancelled', signal: 'SIGKILL' });
   });
 
-  it('leaves the caller its own signals, and nothing on them', async () => {
+  it('leaves no listeners on the caller’s signals', async () => {
     const stop = new AbortController();
     const handle = await stackshim.start(task(POLITE, { stopTimeout: '1h' }), {
       signal: stop.signal,
@@ -106,7 +106,7 @@ describe('a handle', () => {
     expect(await other.result).toMatchObject({ verdict: 'succeeded' });
   });
 
-  it('does not slow a task whose events nobody reads, and counts what it left out', async () => {
+  it('does not slow a task whose events nobody reads, and counts the events that it dropped', async () => {
     const bytes = 8 * 1024 * 1024;
     const handle = await stackshim.start(task(`head -c ${bytes} /dev/zero`), { capture: false });
     expect(await handle.result).toMatchObject({ verdict: 'succeeded' });
@@ -121,7 +121,7 @@ describe('a handle', () => {
     expect([...types]).toEqual(expect.arrayContaining(['exited', 'removed', 'finished']));
   });
 
-  it('calls onEvent as well, and survives what that throws', async () => {
+  it('calls onEvent as well, and ignores what it throws', async () => {
     const told: string[] = [];
     const warned = once(process, 'warning');
     const handle = await stackshim.start(task('true'), {
@@ -134,7 +134,7 @@ describe('a handle', () => {
     expect(String(await warned)).toContain('a mistake of the caller');
   });
 
-  it('is not given for what cannot begin: start rejects as run does, and nothing is left unhandled', async () => {
+  it('is not returned if the task cannot begin: start rejects as run does, and no rejection is unhandled', async () => {
     const unhandled: unknown[] = [];
     const note = (error: unknown) => unhandled.push(error);
     process.on('unhandledRejection', note);
@@ -155,7 +155,7 @@ describe('a handle', () => {
 });
 
 describe('tasks of other processes', () => {
-  it('are listed, found, waited for and ended', async () => {
+  it('can be listed, found, waited for and ended', async () => {
     const other = await startOther('of-another', POLITE);
     const found = await stackshim.get('of-another');
     expect(found).toMatchObject({ state: 'running', stack: 'busybox', ownerPid: other.child.pid });
@@ -167,14 +167,14 @@ describe('tasks of other processes', () => {
     expect(await stackshim.get('of-another')).toBeUndefined();
   });
 
-  it('that are kept are over, and killing removes them', async () => {
+  it('that are kept count as ended, and kill removes them', async () => {
     const other = await startOther('kept', 'echo ready; sleep 0.1', ['--keep']);
     expect(await stackshim.wait('kept')).toEqual({ id: 'kept', state: 'kept', result: null });
     expect((await other.ended).status).toBe(0);
     expect(await stackshim.kill('kept')).toEqual(GONE);
   });
 
-  it('whose owner dies are over for who waits, and reaped', async () => {
+  it('end for their waiters when their owner dies, and are reaped', async () => {
     const other = await startOther('left', 'echo ready; exec sleep 1000');
     const waiting = stackshim.wait('left');
     other.child.kill('SIGKILL');
@@ -185,7 +185,7 @@ describe('tasks of other processes', () => {
     });
   });
 
-  it('are waited for no longer than the caller likes', async () => {
+  it('are waited for only as long as the caller allows', async () => {
     const other = await startOther('long', 'echo ready; exec sleep 1000');
     const stop = new AbortController();
     const waiting = stackshim.wait('long', { signal: stop.signal });
@@ -197,7 +197,7 @@ describe('tasks of other processes', () => {
   });
 });
 
-it('waits for a task of its own with the result of that', async () => {
+it('wait returns the result of a task that the caller started', async () => {
   const handle = await stackshim.start(task('echo ready; sleep 0.2; exit 4'));
   const end = await stackshim.wait(handle.id);
   expect(end).toMatchObject({ id: handle.id, state: 'removed', result: { exitCode: 4 } });
@@ -214,17 +214,17 @@ it.each([
   await expect(stackshim[member](id)).rejects.toMatchObject({ code });
 });
 
-it('takes the times that a task takes, and no others', async () => {
+it('accepts the durations that a task accepts, and no others', async () => {
   await expect(stackshim.kill('one', { stopTimeout: 'soon' })).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     details: { field: 'stopTimeout' },
   });
 });
 
-describe('an option that there is not', () => {
+describe('an unknown option', () => {
   const refused = (field: string) => ({ code: 'ERR_STACKSHIM_SPEC_INVALID', details: { field } });
 
-  it('is refused where it would be a policy that does not hold', async () => {
+  it('is refused: a misspelt policy would not be enforced', async () => {
     const mistaken = { ...options, policyFile: '/no/such/policy.json' };
     expect(() => openStackshim(mistaken)).toThrow(expect.objectContaining(refused('policyFile')));
     await expect(runTask(task('true'), mistaken)).rejects.toMatchObject({
@@ -233,14 +233,14 @@ describe('an option that there is not', () => {
     });
   });
 
-  it('is refused where it would be an origin that nobody looks at', async () => {
+  it('is refused: a misspelt origin would not be checked', async () => {
     const mistaken: object = { orgin: 'job' };
     await expect(stackshim.run(task('true'), mistaken)).rejects.toMatchObject(refused('orgin'));
     await expect(stackshim.start(task('true'), mistaken)).rejects.toMatchObject(refused('orgin'));
   });
 });
 
-it('admits a job by where it came from', async () => {
+it('a job is admitted by its origin', async () => {
   const job = { stack: 'busybox', volumes: ['/etc:/host'] };
   await expect(stackshim.run(job, { origin: 'job' })).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_SPEC_DENIED',
@@ -248,7 +248,7 @@ it('admits a job by where it came from', async () => {
   });
 });
 
-it('resolves its folders once: a link that leads elsewhere later is not followed', async () => {
+it('folders are resolved once: a link that leads elsewhere later is not followed', async () => {
   const links = ['root', 'run'].map((name) => join(layout.root, '..', `link-of-${name}`));
   const [root = '', run = ''] = links;
   symlinkSync(layout.root, root);
@@ -271,7 +271,7 @@ it('resolves its folders once: a link that leads elsewhere later is not followed
   }
 });
 
-it('has the stacks and the storage of the installation', async () => {
+it('gives access to the stacks and the storage of the installation', async () => {
   const [busybox] = await stackshim.stacks.list();
   expect(busybox).toMatchObject({ name: 'busybox', revision: 1 });
   expect(await stackshim.stacks.show('busybox')).toMatchObject({ image: busybox?.image });
@@ -287,10 +287,13 @@ it('has the stacks and the storage of the installation', async () => {
   expect(checks).toContainEqual(expect.objectContaining({ name: 'root', status: 'ok' }));
 });
 
-it('a migration that is cancelled says so as a stackshim error', async () => {
-  const signal = AbortSignal.abort();
-  await expect(stackshim.migrate({ signal })).rejects.toMatchObject({
-    code: 'ERR_STACKSHIM_BUILD_ABORTED',
-    message: 'migrate: cancelled by the caller',
-  });
-});
+it.each(['migrate', 'verify'] as const)(
+  'a cancelled %s rejects with a stackshim error',
+  async (member) => {
+    const signal = AbortSignal.abort();
+    await expect(stackshim[member]({ signal })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_BUILD_ABORTED',
+      message: `${member}: cancelled by the caller`,
+    });
+  },
+);

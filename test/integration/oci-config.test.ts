@@ -1,4 +1,4 @@
-/** Generated configurations in real runtimes, seen from inside: what a task may and may not do. */
+/** Generated configurations in real runtimes, checked from inside: what a task can do and what it cannot. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -15,10 +15,10 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { toConfigJson } from '../../src/oci/build-config.ts';
 import { INIT_CANDIDATES } from '../../src/oci/build-mounts.ts';
-import { buildConfig, type ConfigInput } from '../support/build-config.ts';
-import { useLeakCheck } from '../support/leak-check.ts';
-import { testIds, toConfigInput } from '../support/oci-config-input.ts';
-import { makeFolder, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
+import { makeFolder, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
+import { buildConfig, type ConfigInput } from '../support/tasks/build-config.ts';
+import { testIds, toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const applets =
   'cat chroot grep head hostname id ip ls mkdir mkfifo mount printf readlink sh sleep touch tr true ulimit umount unshare';
@@ -29,7 +29,7 @@ const cgroups = openCgroupDriver();
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('each runtime is a program and a version of its own', () => {
+test('the runtimes under test are different programs and versions', () => {
   const versions = runtimes.map(
     ({ path }) => execFileSync(path, ['--version'], { encoding: 'utf8' }).split('\n')[0],
   );
@@ -38,7 +38,7 @@ test('each runtime is a program and a version of its own', () => {
   expect(new Set(versions).size).toBe(runtimes.length);
 });
 
-/** Busybox and empty folders, all of them the task's root's own. */
+/** Busybox and empty folders, owned by the task's root. */
 function makeRootfs(hostRoot: number): string {
   const rootfs = `${folder}/rootfs-${hostRoot}`;
   for (const name of ['bin', 'dev', 'etc', 'proc', 'run', 'sys', 'tmp']) {
@@ -59,7 +59,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a shell script as a task to its end. */
+/** Runs a shell script as a task. */
 function runScript(
   runtime: string,
   script: string,
@@ -111,16 +111,18 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
   const run = (script: string, task?: object, more?: Partial<ConfigInput>) =>
     runScript(runtime, script, task, more);
 
-  test.each([{}, { userns: 'host' }])('rights with %j', (task) => {
+  test.each([{}, { userns: 'host' }])('the task has the rights of %j', (task) => {
     expect(run(status, task)).toMatchObject({ status: 0, stdout: statusOf(DEFAULT_MASK) });
     expect(run('cat /proc/self/uid_map | tr -s " "', task).stdout).toBe(
       'userns' in task ? ' 0 0 4294967295\n' : ` 0 ${testIds.base} 65536\n`,
     );
   });
 
-  test.each([{}, { userns: 'host' }])('what is shut with %j', (task) => {
-    const { stdout } = run(
-      `
+  test.each([{}, { userns: 'host' }])(
+    'the host’s kernel files and dangerous system calls are denied with %j',
+    (task) => {
+      const { stdout } = run(
+        `
       for file in /proc/keys /proc/timer_list /proc/interrupts; do cat $file; done
       ls /proc/acpi /sys/firmware
       for file in /proc/sys/kernel/hostname /proc/sysrq-trigger /sys/kernel/uevent_seqnum; do
@@ -135,23 +137,28 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
       hostname other 2>/dev/null && echo renamed
       ip link set lo mtu 100 2>/dev/null && echo 'changed an interface'
       echo end`,
-      task,
-    );
-    expect(stdout).toBe('/proc/acpi:\n\n/sys/firmware:\nend\n');
-  });
+        task,
+      );
+      expect(stdout).toBe('/proc/acpi:\n\n/sys/firmware:\nend\n');
+    },
+  );
 
-  test.each([{}, { userns: 'host' }])('what is open with %j', (task) => {
-    const { stdout } = run(
-      `
+  test.each([{}, { userns: 'host' }])(
+    'the task’s own files and usual system calls are permitted with %j',
+    (task) => {
+      const { stdout } = run(
+        `
       hostname; ls /sys/class/net; ip -o link show lo | grep -c UP
       echo x > /file && cat /file; echo x > /dev/shm/file && cat /dev/shm/file
       mkfifo /fifo && echo fifo; echo hello > /dev/stderr
       ls /dev | grep -v core | tr '\\n' ' '; echo; readlink /proc/1/exe; ulimit -Sn; ulimit -Hn; ulimit -c`,
-      { hostname: 'box', ...task },
-    );
-    const devices = 'fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ';
-    expect(stdout).toBe(`box\nlo\n1\nx\nx\nfifo\n${devices}\n/bin/busybox\n1024\n20000\n0\n`);
-  });
+        { hostname: 'box', ...task },
+      );
+      const devices =
+        'fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ';
+      expect(stdout).toBe(`box\nlo\n1\nx\nx\nfifo\n${devices}\n/bin/busybox\n1024\n20000\n0\n`);
+    },
+  );
 
   test('limits are set before the command runs', () => {
     const { stdout } = run(
@@ -167,7 +174,7 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
     );
   });
 
-  test.each([{}, { userns: 'host' }])('the host’s network with %j, its /sys read-only', (task) => {
+  test.each([{}, { userns: 'host' }])('the host’s network with %j has a read-only /sys', (task) => {
     const { stdout } = run(
       `ls /sys/class/net | grep -vc '^lo$' > /dev/null && echo more
        (echo 1 > /sys/class/net/lo/ifalias) 2>/dev/null && echo wrote
@@ -179,7 +186,7 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
     expect(stdout).toBe(`${others ? 'more\n' : ''}end\n`);
   });
 
-  test('a read-only root, tmpfs and an init program', () => {
+  test('a read-only root, tmpfs and an init program work together', () => {
     const initBinary = INIT_CANDIDATES.find((path) => existsSync(path));
     expect(initBinary).toBeDefined();
     const { stdout } = run(
@@ -193,7 +200,7 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
     expect(stdout).toBe('x\nnosuid nodev noexec size=1024k /dev/stackshim-init\n/bin/busybox\n');
   });
 
-  test('a user and its groups', () => {
+  test('a user has its groups', () => {
     const user = { uid: 1000, gid: 1001, additionalGids: [50] };
     const { stdout } = run(
       `${status}; id -u; id -g; id -G; echo x 2>/dev/null > /f || echo no`,
@@ -205,7 +212,7 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
     );
   });
 
-  test('capabilities and the calls they open', () => {
+  test('capabilities permit their system calls', () => {
     expect(run(status, { capDrop: ['ALL'] }).stdout).toBe(statusOf(NO_MASK));
     expect(run(status, { capAdd: ['NET_RAW'] }).stdout).toBe(statusOf('00000000000025fb'));
     const { stdout } = run(
@@ -217,7 +224,7 @@ describe.each(runtimes)('$name', ({ path: runtime }) => {
     expect(stdout).toBe('mounted\nno\n');
   });
 
-  test('security options and limits of the process', () => {
+  test('security options and resource limits apply', () => {
     expect(run(status, { securityOpt: ['no-new-privileges=false'] }).stdout).toBe(
       statusOf(DEFAULT_MASK, { newPrivileges: true }),
     );
@@ -252,7 +259,7 @@ describe.each(runtimes)('binds with $name', ({ path: runtime }) => {
     expect(await cgroups.remove(cgroupParent)).toEqual([]);
   });
 
-  test('are what the host made them, whatever flags it gave', () => {
+  test('have the flags of the host, whatever flags the host set', () => {
     mkdirSync(source);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'noexec,nosuid,nodev', 'none', source]);
     writeFileSync(`${source}/payload`, 'data');

@@ -1,13 +1,13 @@
-/** Packing and importing do the same in the engine of the executable as they do in Node. */
+/** Packing and importing have the same results on the executable's engine as on Node. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { afterAll, expect, it } from 'vitest';
-import { packAndImport } from '../support/pack-and-import.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
+import { packAndImport } from './support/pack-and-import.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-engines-`);
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,7 +18,7 @@ const bun = new URL(
 ).pathname;
 const script = new URL('../fixtures/pack-and-import.ts', import.meta.url).pathname;
 
-it('also for damaged archives and more data than a pipe holds', async () => {
+it('both engines pack and import the same, even damaged archives and large inputs', async () => {
   const large = gzipSync(
     buildTar(
       { path: 'large', content: randomBytes(3 * 1024 * 1024) },

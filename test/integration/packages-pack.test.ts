@@ -1,4 +1,4 @@
-/** Code of every form becomes the same kind of image: the program at its root, owned by root, without `.git`. */
+/** Code in every form becomes the same kind of image: the program at its root, owned by root, without `.git`. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -16,11 +16,11 @@ import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { type PackCodeOptions, packCode } from '../../src/packages/pack-code.ts';
-import { type LayerLab, openLayerLab } from '../support/layer-lab.ts';
-import type { TreeNode } from '../support/read-tree.ts';
-import { buildTar } from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
-import { buildZip } from '../support/zip-builder.ts';
+import { type LayerLab, openLayerLab } from '../support/images/layer-lab.ts';
+import type { TreeNode } from '../support/images/read-tree.ts';
+import { buildTar } from '../support/images/tar-builder.ts';
+import { buildZip } from '../support/images/zip-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const pack = (
   source: string,
@@ -40,7 +40,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.dispose());
 
-/** Made by hand, so that every test knows what is in it. */
+/** Written explicitly, so that every test knows its content. */
 function writeProgram(): void {
   mkdirSync(`${source}/lib`);
   mkdirSync(`${source}/.git/objects`, { recursive: true });
@@ -62,7 +62,7 @@ const summary = (tree: ReadonlyMap<string, TreeNode>) =>
   );
 
 describe('a directory', () => {
-  it('is packed as it is, owned by root, not setuid, without .git', async () => {
+  it('is packed unchanged, but owned by root, not setuid, and without .git', async () => {
     writeProgram();
     const packed = await pack(source, destination);
     const tree = lab.readImage(destination);
@@ -92,7 +92,7 @@ describe('a directory', () => {
     expect(readFileSync(destination).equals(readFileSync(`${destination}.2`))).toBe(true);
   });
 
-  it('may be empty, may be named by a link, and keeps its times to the nanosecond', async () => {
+  it('can be empty, can be named by a link, and keeps its times to the nanosecond', async () => {
     execFileSync('touch', ['-d', '2020-02-02T02:02:02.123456789Z', source]);
     symlinkSync(source, `${lab.folder}/by-link`);
     expect(await pack(`${lab.folder}/by-link`, destination)).toEqual({ entries: 1, bytes: 0 });
@@ -105,7 +105,7 @@ describe('a directory', () => {
 
 describe('an archive', () => {
   it.each(['code.tar.gz', 'code.tgz', 'no-name-for-it'])(
-    '%s of tar is told by its content',
+    '%s of tar is recognised by its content',
     async (name) => {
       const archive = `${lab.folder}/${name}`;
       const tar = buildTar(
@@ -130,7 +130,7 @@ describe('an archive', () => {
     },
   );
 
-  it("as npm's tar makes it, which is what a queue's client in Node packs with", async () => {
+  it('is accepted as npm’s tar makes it, which clients of a queue use', async () => {
     mkdirSync(`${source}/lib`);
     writeFileSync(`${source}/main.js`, 'run()', { mode: 0o755 });
     writeFileSync(`${source}/lib/${'long-'.repeat(40)}name`, 'found');
@@ -142,7 +142,7 @@ describe('an archive', () => {
     expect(tree.get('main.js')).toMatchObject({ content: 'run()', uid: 0, gid: 0 });
   });
 
-  it('as GNU tar makes it', async () => {
+  it('is accepted as GNU tar makes it', async () => {
     writeProgram();
     const archive = `${lab.folder}/code.tar.gz`;
     execFileSync('tar', ['-czf', archive, '-C', source, '.']);
@@ -152,7 +152,7 @@ describe('an archive', () => {
     expect(keys(destination)).toEqual(keys(`${destination}.2`));
   });
 
-  it('zip: stored and deflated, with and without Unix modes, links as links', async () => {
+  it('can be a zip: stored and deflated, with and without Unix modes, with links', async () => {
     const archive = `${lab.folder}/code.zip`;
     writeFileSync(
       archive,
@@ -181,7 +181,7 @@ describe('an archive', () => {
     expect(tree.get('app/link')?.linkTarget).toBe('main.py');
   });
 
-  it('zip as the zip program makes it, if only an empty one', async () => {
+  it('can be an empty zip of the zip program', async () => {
     const archive = `${lab.folder}/code.zip`;
     writeFileSync(archive, buildZip());
     expect(await pack(archive, destination)).toEqual({ entries: 0, bytes: 0 });
@@ -189,11 +189,11 @@ describe('an archive', () => {
   });
 });
 
-describe('what cannot be packed', () => {
+describe('what cannot be packed: code', () => {
   it.each([
     ['does not exist', () => undefined, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],
     [
-      'is of no known form',
+      'has no known form',
       (path: string) => writeFileSync(path, '#!/bin/sh\n'),
       'ERR_STACKSHIM_CODE_INVALID',
     ],
@@ -205,7 +205,7 @@ describe('what cannot be packed', () => {
     ],
     ['is a device', (path: string) => symlinkSync('/dev/zero', path), 'ERR_STACKSHIM_CODE_INVALID'],
     [
-      'is a link to nothing',
+      'is a dangling link',
       (path: string) => symlinkSync('nothing', path),
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
     ],
@@ -216,7 +216,7 @@ describe('what cannot be packed', () => {
     expect(readdirSync(`${lab.folder}/task`)).toEqual([]);
   });
 
-  it('is over a limit', async () => {
+  it('that exceeds a limit', async () => {
     writeProgram();
     for (const [limits, limit] of [
       [{ entries: 3 }, 'entries'],
@@ -229,7 +229,7 @@ describe('what cannot be packed', () => {
     expect(readdirSync(`${lab.folder}/task`)).toEqual([]);
   });
 
-  it('when it is aborted', async () => {
+  it('whose packing is aborted', async () => {
     writeProgram();
     await expect(pack(source, destination, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TASK_ABORTED',

@@ -1,4 +1,4 @@
-/** Containers that one process prepares before there is a command, and in which others run one. */
+/** Containers that one process prepares before the command is known, and other processes run commands in. */
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -18,13 +18,13 @@ import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { planContainerAlone } from '../../src/task/plan-task.ts';
 import { runTaskAndLeave } from '../../src/task/run-task.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { disposeInstallation } from '../support/dispose-installation.ts';
-import { failSystem } from '../support/failing-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { failSystem } from '../support/host/failing-system.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const { layout, options } = useInstallation();
 const stackshim = openStackshim(options);
@@ -74,7 +74,7 @@ const KIND = {
 };
 const isThere = (id: TaskId) => existsSync(taskDir(layout, id));
 
-it('run a command that their maker did not know', async () => {
+it('a prepared container runs a command that its maker did not know', async () => {
   const [container, other] = await prepare(KIND, 2);
   if (container === undefined || other === undefined) throw new Error('not prepared');
   const waiting = (await stackshim.list()).tasks.map(({ id }) => id);
@@ -100,7 +100,7 @@ it('run a command that their maker did not know', async () => {
   expect([isThere(container), isThere(other)]).toEqual([false, true]);
 });
 
-it('hold a command to the limits that they were made with', async () => {
+it('a prepared container applies the limits that it was made with', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
   const script = 'x=$(head -c 100000000 /dev/zero | tr "\\0" x); echo $x | wc -c';
@@ -108,7 +108,7 @@ it('hold a command to the limits that they were made with', async () => {
   expect({ verdict, removed }).toEqual({ verdict: 'oom_killed', removed: true });
 });
 
-it('give a writable bind to the user of the command', async () => {
+it('a prepared container gives a writable bind to the command’s user', async () => {
   const own = join(folder, 'own');
   mkdirSync(own);
   chownSync(own, 1234, 1234);
@@ -120,7 +120,7 @@ it('give a writable bind to the user of the command', async () => {
   expect({ verdict, stdout: output.stdout }).toEqual({ verdict: 'succeeded', stdout: '9\n' });
 });
 
-it('count as tasks of their tenant once they are claimed', async () => {
+it('a prepared container counts as a task of its tenant once it is claimed', async () => {
   writePolicy(layout, { tenants: { team: { maxTasks: 1 } } });
   const kind = { ...KIND, tenant: 'team' };
   const [first, second] = await prepare(kind, 2);
@@ -151,7 +151,7 @@ it('count as tasks of their tenant once they are claimed', async () => {
   writePolicy(layout);
 });
 
-it('leave nothing when they cannot be prepared', async () => {
+it('a container that cannot be prepared leaves nothing', async () => {
   const installation = openInstallation(layout);
   const system = failSystem();
   const fault = { method: 'attachMount', answer: 'ENOMEM', call: 1, lasting: false } as const;
@@ -167,7 +167,7 @@ it('leave nothing when they cannot be prepared', async () => {
   expect((await stackshim.list()).tasks).toEqual([]);
 });
 
-it('are not left to others once their maker has given them up', async () => {
+it('a container is not left for others after its maker gave up', async () => {
   const gaveUp = new AbortController();
   const preparing = prepareForOthers(openInstallation(layout), { stack: 'busybox' }, gaveUp.signal);
   gaveUp.abort();
@@ -175,7 +175,7 @@ it('are not left to others once their maker has given them up', async () => {
   expect((await stackshim.list()).tasks).toEqual([]);
 });
 
-it('are claimed by exactly one', async () => {
+it('a prepared container is claimed by exactly one claimer', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
   const claims = Array.from({ length: 4 }, () => runIn(container, { ...KIND, command: ['true'] }));
@@ -186,7 +186,7 @@ it('are claimed by exactly one', async () => {
   expect(lost.map(({ code }) => code)).toEqual(Array(3).fill('ERR_STACKSHIM_TASK_NOT_FOUND'));
 });
 
-it('are not for tasks of another kind, and wait on', async () => {
+it('a prepared container is not given to a task of another kind, and stays available', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
   const wanted = { ...KIND, memory: '64m', command: ['true'] };
@@ -196,7 +196,7 @@ it('are not for tasks of another kind, and wait on', async () => {
   expect((await runIn(container, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
 });
 
-it('are not for another installation with the same run folder', async () => {
+it('a prepared container is not given to another installation with the same run folder', async () => {
   const root = join(folder, 'other-root');
   mkdirSync(root);
   const other = { ...layout, root };
@@ -214,7 +214,7 @@ it('are not for another installation with the same run folder', async () => {
   writePolicy(layout);
 });
 
-it('are ended by a kill, though their maker lives', async () => {
+it('kill ends a prepared container while its maker lives', async () => {
   const [container, other] = await prepare(KIND, 2);
   if (container === undefined || other === undefined) throw new Error('not prepared');
   const removal = await stackshim.kill(container, { stopTimeout: 0 });
@@ -225,7 +225,7 @@ it('are ended by a kill, though their maker lives', async () => {
   expect((await runIn(other, { ...KIND, command: ['true'] })).verdict).toBe('succeeded');
 });
 
-it('are the same tasks to who waits for them, claimed or not', async () => {
+it('wait treats a prepared container as the same task before and after the claim', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
   const order: string[] = [];
@@ -240,7 +240,7 @@ it('are the same tasks to who waits for them, claimed or not', async () => {
   expect(order).toEqual(['exited', 'removed']);
 });
 
-it('are removed by a reap once their maker has ended', async () => {
+it('reap removes prepared containers after their maker has ended', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
   const [keeper] = keepers.splice(0);

@@ -1,4 +1,4 @@
-/** Tasks of a worker thread that has ended while they ran, in a process that goes on: others see that nobody answers for them, and remove them. */
+/** Tasks of a worker thread that ended before them, in a process that continues: others see that they have no owner, and remove them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
@@ -12,8 +12,8 @@ import { watchOwners } from '../../src/task/abandoned/watch-owners.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
 import { listTasks } from '../../src/task/records/list-tasks.ts';
-import { useInstallation } from '../support/installation.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-in-ended-thread.mjs', import.meta.url));
@@ -42,7 +42,7 @@ async function endThread(...args: readonly string[]): Promise<ChildProcess> {
   return started;
 }
 
-it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
+it.each(['throw', 'exit'])('tasks of an ended thread are orphaned and reaped (%s)', async (how) => {
   await endThread(how);
   const installation = openInstallation(layout);
   expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
@@ -51,18 +51,18 @@ it.each(['throw', 'exit'])('are orphaned, and reaped (%s)', async (how) => {
   expect(reaped).toEqual([{ id, removed: true, leftovers: [] }]);
 });
 
-it('are killed by whoever asks for it', async () => {
+it('tasks of an ended thread can be ended with kill', async () => {
   await endThread('throw');
   const removal = await killTask(openInstallation(layout), id, { graceMs: 0 });
   expect(removal).toEqual({ removed: true, leftovers: [] });
 });
 
-it('are removed by the guard of their process', async () => {
+it('tasks of an ended thread are removed by the guard of their process', async () => {
   await endThread('exit', 'guard');
   await waitUntil(() => !isThere());
 });
 
-it('are removed by whoever watches for dead owners', async () => {
+it('tasks of an ended thread are removed by a watching reap', async () => {
   const stop = new AbortController();
   const watching = watchOwners(openInstallation(layout), {
     signal: stop.signal,
@@ -74,13 +74,13 @@ it('are removed by whoever watches for dead owners', async () => {
   await watching;
 });
 
-it.each(['throw', 'exit'])('leave no descriptor behind (%s)', async (how) => {
+it.each(['throw', 'exit'])('tasks of an ended thread leave no descriptor (%s)', async (how) => {
   const { pid } = await endThread(how);
   await reapTasks(openInstallation(layout));
   expect(descriptorsOf(pid)).toEqual(descriptorsOf((await endThread('nothing')).pid));
 });
 
-/** What a process has open, without what differs from one to the next. */
+/** The open files of a process, without the parts that differ between processes. */
 function descriptorsOf(pid: number | undefined): readonly string[] {
   const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   return links.map((link) => link.replace(/\[\d+\]/, '')).sort();

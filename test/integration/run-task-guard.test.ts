@@ -1,4 +1,4 @@
-/** A guard removes the tasks of a library process that dies, however it does, and nothing while it lives. */
+/** A guard removes the tasks of a library process that dies, in whatever way, and nothing while the process lives. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,19 +10,19 @@ import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/proces
 import { SYSTEM_PATH } from '../../src/sys/start-program.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { useInstallation } from '../support/installation.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-guarded.mjs', import.meta.url));
 
-/** Nobody can make it: a Node that obeyed the variable would make any other. */
+/** A path that nobody can create: Node would create it if it used the variable. */
 const CACHE = '/dev/null/cache';
 
 interface Guarded {
   readonly owner: ChildProcess;
   readonly guard: ProcessIdentity;
-  /** The next line that it prints. */
+  /** Resolves to the next line of output. */
   line(): Promise<string>;
 }
 
@@ -69,7 +69,7 @@ async function expectAllGone({ guard }: Guarded): Promise<void> {
 }
 
 it.each(['SIGKILL', 'SIGSEGV', 'SIGTERM'] as const)(
-  'removes the tasks of a process that dies of %s',
+  'the guard removes the tasks of a process that dies of %s',
   async (signal) => {
     const guarded = await startGuarded(8);
     expect(await guarded.line()).toBe('all are running');
@@ -80,14 +80,14 @@ it.each(['SIGKILL', 'SIGSEGV', 'SIGTERM'] as const)(
   },
 );
 
-it('removes the tasks of a process that exits while they run', async () => {
+it('the guard removes the tasks of a process that exits while they run', async () => {
   const guarded = await startGuarded(2, 'exit');
   await once(guarded.owner, 'exit');
   expect(guarded.owner.exitCode).toBe(7);
   await expectAllGone(guarded);
 });
 
-it('leaves the tasks of others alone', async () => {
+it('the guard leaves the tasks of other processes alone', async () => {
   const other = startProgram(1, 'close');
   await other.line();
   expect(await other.line()).toBe('all are running');
@@ -99,14 +99,14 @@ it('leaves the tasks of others alone', async () => {
   expect(taskFolders()).toEqual([id]);
 });
 
-it('does not keep its process alive, and ends with it', async () => {
+it('the guard does not keep its process alive, and ends with it', async () => {
   const guarded = await startGuarded(0);
   await once(guarded.owner, 'exit');
   expect(guarded.owner.exitCode).toBe(0);
   await expectAllGone(guarded);
 });
 
-it('has nothing of its process’s environment, which may tell Node what to load and what to write', async () => {
+it('the guard has none of its process’s environment, which could make Node load or write files', async () => {
   const guarded = await startGuarded(1, '', { NODE_COMPILE_CACHE: CACHE });
   expect(await guarded.line()).toBe('all are running');
   const environment = readFileSync(`/proc/${guarded.guard.pid}/environ`, 'utf8');
@@ -119,7 +119,7 @@ it('has nothing of its process’s environment, which may tell Node what to load
   await expectAllGone(guarded);
 });
 
-it('goes when it is dismissed', async () => {
+it('the guard ends when it is dismissed', async () => {
   const guarded = await startGuarded(1, 'close');
   expect(await guarded.line()).toBe('all are running');
   expect(isAlive(guarded.guard)).toBe(false);
@@ -128,7 +128,7 @@ it('goes when it is dismissed', async () => {
   expect(taskFolders()).toHaveLength(1);
 });
 
-it('has a session of its own, and outlives what asks a service to stop', async () => {
+it('the guard has its own session, and survives the signal that stops a service', async () => {
   const guarded = await startGuarded(1);
   await guarded.line();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -138,14 +138,14 @@ it('has a session of its own, and outlives what asks a service to stop', async (
   await expectAllGone(guarded);
 });
 
-it('tells its process when it was killed', async () => {
+it('the guard’s process learns that the guard was killed', async () => {
   const guarded = await startGuarded(1, 'lose');
   expect(await guarded.line()).toBe('all are running');
   process.kill(guarded.guard.pid, 'SIGKILL');
   expect(await guarded.line()).toBe('guard has ended');
 });
 
-it('stays when the thread that started it ends', async () => {
+it('the guard stays when the thread that started it ends', async () => {
   const guarded = await startGuarded(1, 'by a thread');
   expect(await guarded.line()).toBe('all are running');
   expect(isAlive(guarded.guard)).toBe(true);
@@ -155,7 +155,7 @@ it('stays when the thread that started it ends', async () => {
   await expectAllGone(guarded);
 });
 
-it('that cannot be started is a typed error', async () => {
+it('a guard that cannot be started is a typed error', async () => {
   const { line } = startProgram(1, 'no program');
   expect(await line()).toBe('ERR_STACKSHIM_SYSTEM');
 });

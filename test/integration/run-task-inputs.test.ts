@@ -1,4 +1,4 @@
-/** Code, payload and config are read where they were found when the policy was asked, and nowhere else. */
+/** Code, payload and config are read only at the path that the policy allowed. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { runTask, type TaskInput } from '../../src/index.ts';
 import { lookUpPath, openPlain } from '../../src/sys/paths.ts';
-import { useInstallation } from '../support/installation.ts';
-import { runCli } from '../support/run-cli.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 
 const installation = useInstallation();
 const { options, layout, env } = installation;
@@ -37,7 +37,7 @@ beforeEach(() => {
   writePolicy(layout, { allow: { bindSources: [path('allowed')] } });
 });
 
-/** As who may write there would, between the policy's answer and the reading. */
+/** Replaces a path as another user could, between the policy check and the read. */
 function replaceByLink(name: string, target: string): void {
   renameSync(path(name), path(`${name}-away`));
   symlinkSync(target, path(name));
@@ -48,7 +48,7 @@ const show: Pick<TaskInput, 'stack' | 'command'> = {
   command: ['sh', '-c', 'cat /run/stackshim/payload /run/stackshim/config /task/file 2>&1'],
 };
 
-describe('what is replaced by a link once it was allowed is not read', () => {
+describe('an input that was replaced by a link after the policy check is not read', () => {
   it.each<[string, Partial<TaskInput>, string, string]>([
     ['a payload', { payloadFile: 'allowed/file' }, 'allowed/file', '../private/file'],
     ['a config', { configFile: 'allowed/file' }, 'allowed/file', '../private/file'],
@@ -76,7 +76,7 @@ describe('what is replaced by a link once it was allowed is not read', () => {
   });
 });
 
-it('links that lead to what is allowed are followed, and relative paths are the caller’s', async () => {
+it('links to allowed paths are followed, and relative paths are relative to the caller', async () => {
   symlinkSync('code', path('allowed/link'));
   for (const code of ['link', '.', './code']) {
     const args = ['run', '--code', code, '--payload-file', 'file', 'busybox', 'ls', '/task'];
@@ -86,7 +86,7 @@ it('links that lead to what is allowed are followed, and relative paths are the 
   }
 });
 
-it('a file larger than the disk limit is refused before there is a task', async () => {
+it('a file larger than the disk limit is refused before the task exists', async () => {
   execFileSync('truncate', ['--size=2M', path('allowed/file')]);
   const payloadFile = path('allowed/file');
   await expect(runTask({ ...show, disk: '1m', payloadFile }, options)).rejects.toMatchObject({
@@ -95,8 +95,8 @@ it('a file larger than the disk limit is refused before there is a task', async 
   });
 });
 
-describe('a path that was looked up', () => {
-  it('is opened where it was found', () => {
+describe('an input path', () => {
+  it('is opened where it was resolved', () => {
     symlinkSync('allowed', path('link'));
     const found = lookUpPath(path('link/file'));
     expect(found.path).toBe(path('allowed/file'));
@@ -108,7 +108,7 @@ describe('a path that was looked up', () => {
     );
   });
 
-  it('is not opened, nor waited for, when it is neither a file nor a directory', () => {
+  it('is neither opened nor waited for if it is not a file or directory', () => {
     execFileSync('mkfifo', [path('fifo')]);
     for (const place of [path('fifo'), '/dev/null'])
       expect(openPlain(place, { followLinks: false })).toBeUndefined();

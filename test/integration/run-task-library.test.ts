@@ -9,9 +9,9 @@ import {
   type TaskEvent,
   type TaskInput,
 } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { watchOutput } from '../support/watch-output.ts';
-import { writePolicy } from '../support/write-policy.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
+import { watchOutput } from './support/watch-output.ts';
 
 const installation = useInstallation();
 
@@ -24,11 +24,11 @@ const task = (script: string, more: Partial<TaskInput> = {}): TaskInput => ({
 const run = (input: TaskInput, options: RunTaskOptions = {}) =>
   runTask(input, { ...installation.options, ...options });
 
-describe('stopping', () => {
+describe('stopping a task', () => {
   const HANDLES_TERM = 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.02; done';
   const STAYS = 'trap "echo no" TERM; echo ready; while :; do sleep 0.02; done';
 
-  it('rejects when the signal was aborted before, and makes nothing', async () => {
+  it('before its start rejects, and makes nothing', async () => {
     for (const options of [{ signal: AbortSignal.abort() }, { killSignal: AbortSignal.abort() }]) {
       await expect(run(task('true'), options)).rejects.toMatchObject({
         code: 'ERR_STACKSHIM_TASK_ABORTED',
@@ -38,7 +38,7 @@ describe('stopping', () => {
     expect(existsSync(join(installation.layout.run, 'tasks'))).toBe(false);
   });
 
-  it('cancels while the task is still being set up', async () => {
+  it('during its set-up cancels it', async () => {
     for (const type of ['accepted', 'created'] as const) {
       const controller = new AbortController();
       const onEvent = (event: TaskEvent) => {
@@ -50,7 +50,7 @@ describe('stopping', () => {
     }
   });
 
-  it('cancels with TERM while the task runs', async () => {
+  it('while it runs cancels it with TERM', async () => {
     const controller = new AbortController();
     const { onEvent, written } = watchOutput('ready');
     const input = task(HANDLES_TERM, { stopTimeout: '1h' });
@@ -65,7 +65,7 @@ describe('stopping', () => {
     });
   });
 
-  it('kills at once with killSignal, also after signal', async () => {
+  it('with killSignal kills it at once, even after signal', async () => {
     const [signal, killSignal] = [new AbortController(), new AbortController()];
     const ready = watchOutput('no');
     const input = task(STAYS, { stopTimeout: '1h' });
@@ -83,7 +83,7 @@ describe('stopping', () => {
     expect(await running).toMatchObject({ ...GONE, verdict: 'cancelled', signal: 'SIGKILL' });
   });
 
-  it('one signal stops many tasks, without a warning', async () => {
+  it('with a signal that many tasks share causes no warning', async () => {
     const warned = vi.fn();
     process.on('warning', warned);
     const controller = new AbortController();
@@ -103,7 +103,7 @@ describe('stopping', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
-  it('has timed out at its deadline, also when that has passed before', async () => {
+  it('at its deadline is a timeout, even if the deadline has already passed', async () => {
     const soon = await run(task('exec sleep 3600'), { deadline: Date.now() + 400 });
     expect(soon).toMatchObject({ ...GONE, verdict: 'timed_out' });
     const past = await run(task('echo ran'), { deadline: Date.now() - 1 });
@@ -113,17 +113,17 @@ describe('stopping', () => {
     expect(far).toMatchObject({ ...GONE, verdict: 'failed', exitCode: 2 });
   });
 
-  it('refuses a deadline that is no moment', async () => {
+  it('at a deadline that is not a time is refused', async () => {
     await expect(run(task('true'), { deadline: Number.NaN })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
       details: { field: 'deadline' },
     });
   });
 
-  it('begins with the signal that the abort names, where the command acts on it', async () => {
+  it('starts with the signal that the abort names, if the command handles it', async () => {
     const cases = [
       ['SIGINT', 'INT'],
-      // A shell acts on INT by itself.
+      // A shell handles INT itself.
       ['SIGINT', 'TERM; trap "" INT'],
       ['SIGQUIT', 'QUIT'],
     ] as const;
@@ -140,7 +140,7 @@ describe('stopping', () => {
     }
   });
 
-  it('of a task that has ended changes nothing', async () => {
+  it('after its end has no effect', async () => {
     const controller = new AbortController();
     const onEvent = (event: TaskEvent) => {
       if (event.type === 'exited') controller.abort();
@@ -151,7 +151,7 @@ describe('stopping', () => {
 });
 
 describe('events', () => {
-  it('come in their documented order, output byte for byte', async () => {
+  it('come in the documented order, with the output byte for byte', async () => {
     const events: TaskEvent[] = [];
     const result = await run(task('echo out; echo err >&2; exit 3'), {
       onEvent: (event) => events.push(event),
@@ -170,7 +170,7 @@ describe('events', () => {
     expect(events.at(-1)).toEqual({ type: 'finished', id: result.id, result });
   });
 
-  it('tell of a start when no mount of the task is left on the host', async () => {
+  it('report the start only when no mount of the task is left on the host', async () => {
     const left: Partial<Record<TaskEvent['type'], boolean>>[] = [];
     const runOne = () => {
       const seen: Partial<Record<TaskEvent['type'], boolean>> = {};
@@ -187,7 +187,7 @@ describe('events', () => {
     for (const seen of left) expect(seen).toMatchObject({ created: true, started: false });
   });
 
-  it('with an asynchronous removal: the result first, then the removed event', async () => {
+  it('with an asynchronous removal report the result first, then the removal', async () => {
     const types: string[] = [];
     let removed: (event: TaskEvent) => void = () => undefined;
     const removal = new Promise<TaskEvent>((resolve) => {
@@ -204,7 +204,7 @@ describe('events', () => {
     expect(types.slice(-2)).toEqual(['finished', 'removed']);
   });
 
-  it('cannot break a task: what a listener throws becomes a warning', async () => {
+  it('cannot break a task: an error of a listener becomes a warning', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
@@ -222,14 +222,14 @@ describe('events', () => {
 });
 
 describe('streams', () => {
-  it('pass everything on to a slow sink, also when the task has long ended', async () => {
+  it('deliver everything to a slow sink, even after the task has ended', async () => {
     let bytes = 0;
     let isFirst = true;
     const sink = new Writable({
       highWaterMark: 1,
       write(chunk: Buffer, _, done) {
         bytes += chunk.length;
-        // Longer than any time after which a stream might be given up.
+        // Longer than any time after which a stream is abandoned.
         setTimeout(done, isFirst ? 2500 : 1);
         isFirst = false;
       },
@@ -246,7 +246,7 @@ describe('streams', () => {
     expect(sink.writableEnded).toBe(false);
   });
 
-  it('can be given up when the task has ended and a sink hangs', async () => {
+  it('can be abandoned after the task has ended if a sink hangs', async () => {
     const controller = new AbortController();
     const sink = new Writable({ highWaterMark: 1, write: () => undefined });
     let pid = 0;
@@ -267,7 +267,7 @@ describe('streams', () => {
     });
   });
 
-  it('tell of a broken sink in the result; the task is not disturbed', async () => {
+  it('report a broken sink in the result, and do not disturb the task', async () => {
     const sink = new Writable({
       highWaterMark: 1,
       write: (_, __, done) => done(new Error('broken')),
@@ -277,7 +277,7 @@ describe('streams', () => {
     expect(result).toMatchObject({ ...GONE, verdict: 'failed', exitCode: 6 });
   });
 
-  it('are captured only when asked for, and within bounds', async () => {
+  it('are captured only on request, up to a limit', async () => {
     const sink = new Writable({ write: (_, __, done) => done() });
     const passed = await run(task('echo out'), { stdout: sink });
     expect(passed.output).toEqual({
@@ -296,7 +296,7 @@ describe('streams', () => {
     });
   });
 
-  it('give a task what a stream holds, and end with the task when it never ends', async () => {
+  it('give a task all input, and end with the task if the input never ends', async () => {
     const stdin = Readable.from(['one ', 'two ', 'three']);
     const read = await run(task('cat', { interactive: true }), { stdin });
     expect(read.output.stdout).toBe('one two three');
@@ -312,7 +312,7 @@ describe('streams', () => {
     expect(none).toMatchObject({ ...GONE, verdict: 'failed', exitCode: 7, error: null });
   });
 
-  it('tell of a broken source in the result', async () => {
+  it('report a broken source in the result', async () => {
     const stdin = new Readable({
       read() {
         this.destroy(new Error('source broke'));
@@ -358,7 +358,7 @@ describe('errors', () => {
     });
   });
 
-  it('refuse what a job may not set by its name, before anything exists; a caller may set it', async () => {
+  it('refuse a name that a job may not choose before anything exists; a caller may choose it', async () => {
     const given = task('ls /x', { volumes: ['/usr:/x:ro'] });
     await expect(run(given, { origin: 'job' })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_DENIED',
@@ -370,7 +370,7 @@ describe('errors', () => {
     expect(await run(job, { origin: 'job' })).toMatchObject({ verdict: 'succeeded', ...GONE });
   });
 
-  it('of a conflict come with what is in the way', async () => {
+  it('about a conflict come with the conflicting task', async () => {
     const controller = new AbortController();
     const { onEvent, written } = watchOutput('ready');
     const options = { onEvent, signal: controller.signal };

@@ -15,16 +15,16 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/index.ts';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { useInstallation } from '../support/installation.ts';
-import { scaled } from '../support/time-scale.ts';
-import { watchOutput } from '../support/watch-output.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { watchOutput } from './support/watch-output.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-many-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('many tasks at once', () => {
-  it('runs 200 in one process, each with an id range and an exit code of its own', {
+  it('run 200 in one process, each with its own id range and exit code', {
     timeout: scaled(180_000),
   }, async () => {
     const gate = join(folder, 'gate');
@@ -41,7 +41,7 @@ describe('many tasks at once', () => {
     });
     await Promise.all(begun.map(({ written, result }) => Promise.race([written, result])));
     expect(readdirSync(join(installation.layout.run, 'tasks'))).toHaveLength(200);
-    // A line for each, also for those that ask for it only now.
+    // One line per task, also for tasks that read later.
     writeSync(opened, '\n'.repeat(range.length));
     const results = await Promise.all(begun.map(({ result }) => result));
     closeSync(opened);
@@ -55,7 +55,7 @@ describe('many tasks at once', () => {
     );
   });
 
-  it('works from a worker thread, beside the main thread', async () => {
+  it('run in a worker thread, beside the main thread', async () => {
     const script = fileURLToPath(new URL('../fixtures/run-in-worker.mjs', import.meta.url));
     const env = { ...process.env, ...installation.env };
     const { stdout } = await promisify(execFile)(process.execPath, [script], { env });

@@ -1,11 +1,12 @@
-/** A thousand tasks of every kind, eight at a time: each ends as it must, and nothing of any is left. */
+/** A thousand tasks of every kind, eight at a time: each has the right outcome and leaves nothing. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { type RunTaskOptions, runTask, type TaskInput } from '../../src/index.ts';
-import { useInstallation } from '../support/installation.ts';
-import { repeated, scaled } from '../support/time-scale.ts';
+import { sh } from '../support/cli/shell.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { repeated, scaled } from '../support/timing/time-scale.ts';
 
 const installation = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-mixed-');
@@ -20,9 +21,7 @@ interface Kind {
   expect(i: number): object;
 }
 
-const sh = (script: string) => ['sh', '-c', script];
-
-/** Those that take longest, or hit the processor most, come once in twenty. */
+/** The slowest and most demanding kinds come once in twenty. */
 const rare: readonly Kind[] = [
   {
     name: 'times out, and handles TERM',
@@ -140,7 +139,7 @@ function kindOf(i: number): Kind {
   return kind;
 }
 
-it(`of ${TASKS} tasks`, { timeout: scaled(600_000) }, async () => {
+it(`${TASKS} different tasks run at the same time`, { timeout: scaled(600_000) }, async () => {
   mkdirSync(join(folder, 'code'));
   writeFileSync(join(folder, 'code/main.sh'), '#!/bin/sh\npwd\n', { mode: 0o755 });
   const counts = new Map<string, number>();
@@ -172,7 +171,7 @@ it(`of ${TASKS} tasks`, { timeout: scaled(600_000) }, async () => {
   ]);
   for (const path of ['lib/scratch', 'run/tasks', 'run/runtime']) {
     const names = readdirSync(join(installation.layout.root, '..', path));
-    // Volumes that wait, and what crun keeps of compiled profiles.
+    // Idle volumes, and crun's cache of compiled profiles.
     expect(names.filter((name) => !/^\.(idle-|cache$)/.test(name))).toEqual([]);
   }
 });

@@ -1,4 +1,4 @@
-/** Finding a runtime and calling it, with small programs that stand in for one, and on the engine of the executable. */
+/** Finding a runtime and calling it, with small programs in its place, and on the executable's engine. */
 import { execFile } from 'node:child_process';
 import {
   closeSync,
@@ -23,7 +23,7 @@ import type { CreateContainerOptions, Runtime, RuntimeKind } from '../../src/run
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 import { openNullDevice } from '../../src/sys/start-program.ts';
-import { makeFolder, RuntimeLab, writeScript } from '../support/runtime-lab.ts';
+import { makeFolder, RuntimeLab, writeScript } from '../support/runtimes/runtime-lab.ts';
 
 let folder: string;
 let layout: Layout;
@@ -52,7 +52,7 @@ function fakeRuntime(script: string, kind: RuntimeKind = 'other'): Runtime {
   return { kind, path, version: '1' };
 }
 
-/** Bun, which the executable is made with. */
+/** Bun, the executable's engine. */
 function enginePath(): string {
   const engine = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin/bun`;
   return new URL(`../../node_modules/${engine}`, import.meta.url).pathname;
@@ -62,7 +62,7 @@ function createContainer(runtime: Runtime, options: CreateContainerOptions, conf
   return beginContainer(linuxSystem, runtime, options).finish(config);
 }
 
-/** A runtime that counts how often it was asked for its version. */
+/** A runtime that counts how often it is asked for its version. */
 function writeCounted(path: string, version: string): void {
   writeScript(
     path,
@@ -71,14 +71,14 @@ function writeCounted(path: string, version: string): void {
 }
 const timesAsked = () => readFileSync(`${folder}/asked`, 'utf8').split('\n').length - 1;
 
-/** The same function as another process would have it: knowing nothing yet. */
+/** Resolves like a new process, with an empty cache. */
 async function freshResolve(): Promise<typeof resolveRuntime> {
   vi.resetModules();
   return (await import('../../src/runtime/resolve-runtime.ts')).resolveRuntime;
 }
 
 describe('resolveRuntime', () => {
-  test('prefers the installation’s own runtime, then the search order', async () => {
+  test('prefers the installation’s runtime to the search order', async () => {
     await mkdir(`${folder}/a`);
     await mkdir(`${folder}/b`);
     const searchDirectories = [`${folder}/a`, `${folder}/b`];
@@ -98,7 +98,7 @@ describe('resolveRuntime', () => {
     });
   });
 
-  test('asks for the version once per executable, across processes', async () => {
+  test('asks for the version once per executable, for all processes', async () => {
     const path = `${folder}/runc`;
     writeCounted(path, '1.3.6');
     await resolveRuntime(path, { layout });
@@ -113,7 +113,7 @@ describe('resolveRuntime', () => {
   });
 
   test.each(['', '{', 'null', '[]', '{"fingerprint":{},"runtime":{}}', '"text"'])(
-    'asks again when what it kept is damaged: %j',
+    'asks again if the stored version is damaged: %j',
     async (damage) => {
       const path = `${folder}/runc`;
       writeCounted(path, '1.3.6');
@@ -158,22 +158,22 @@ describe('resolveRuntime', () => {
   });
 });
 
-/** A shell line that reads the configuration of the bundle as a runtime does. */
+/** A shell line that reads the bundle's configuration as a runtime does. */
 const readConfig = () => `cat ${folder}/bundle/config.json`;
 
-describe('the configuration of a container', () => {
-  test('is waited for by runc, which is at work before it is there', async () => {
+describe('the configuration that a container gets', () => {
+  test('is awaited by runc, which starts before it exists', async () => {
     const script = `touch ${folder}/started; ${readConfig()} > ${folder}/seen; exit 1`;
     const creation = beginContainer(linuxSystem, fakeRuntime(script, 'runc'), create);
     await expect.poll(() => readdirSync(folder)).toContain('started');
     await expect(creation.finish('{"a":1}')).rejects.toMatchObject({ details: { exitCode: 1 } });
     expect(readFileSync(`${folder}/seen`, 'utf8')).toBe('{"a":1}');
-    // What is left in the bundle is a plain file.
+    // The bundle then contains a plain file.
     expect(lstatSync(`${folder}/bundle/config.json`).isFile()).toBe(true);
     expect(readFileSync(`${folder}/bundle/config.json`, 'utf8')).toBe('{"a":1}');
   });
 
-  test.each(['runc', 'other'] as const)('may be larger than a pipe: %s', async (kind) => {
+  test.each(['runc', 'other'] as const)('can be larger than a pipe: %s', async (kind) => {
     const runtime = fakeRuntime(`${readConfig()} > ${folder}/seen; exit 1`, kind);
     const config = JSON.stringify('x'.repeat(3_000_000));
     await expect(createContainer(runtime, create, config)).rejects.toMatchObject({
@@ -182,23 +182,23 @@ describe('the configuration of a container', () => {
     expect(readFileSync(`${folder}/seen`, 'utf8') === config).toBe(true);
   });
 
-  test('larger than a pipe, for a runc that ends without reading it', async () => {
+  test('can be larger than a pipe if runc ends without reading it', async () => {
     const config = JSON.stringify('x'.repeat(3_000_000));
     await expect(
       createContainer(fakeRuntime('exit 4', 'runc'), create, config),
     ).rejects.toMatchObject({ details: { exitCode: 4 } });
   });
 
-  test('that never comes: runc is gone when the creation is abandoned', async () => {
+  test('can fail to come: runc is ended when the creation is cancelled', async () => {
     const script = `echo $$ > ${folder}/child; ${readConfig()}; touch ${folder}/went-on`;
     const creation = beginContainer(linuxSystem, fakeRuntime(script, 'runc'), create);
     await expect.poll(() => readdirSync(folder)).toContain('child');
-    await creation.abandon();
+    await creation.cancel();
     const pid = Number(readFileSync(`${folder}/child`, 'utf8'));
     expect(readProcess(pid)).toBeUndefined();
   });
 
-  test('that never comes because its writer was killed: runc reads an end, and ends', async () => {
+  test('can be lost with its writer: runc reads its end, and ends', async () => {
     const script = `echo $$ > ${folder}/child; ${readConfig()}; touch ${folder}/read-to-the-end`;
     const runtime = fakeRuntime(script, 'runc');
     const fixture = new URL('../fixtures/begin-container.ts', import.meta.url).pathname;
@@ -213,11 +213,11 @@ describe('the configuration of a container', () => {
 describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
   const fake = (script: string) => fakeRuntime(script, kind);
 
-  /** True for a zombie too: whoever inherited it may take its time. */
+  /** True for a zombie too, because its new parent may reap it later. */
   const isGone = (pidFile: string) => () =>
     (readProcess(Number(readFileSync(pidFile, 'utf8')))?.state ?? 'Z') === 'Z';
 
-  test('gives up after the time allowed, and kills the runtime’s children too', async () => {
+  test('ends with its children at the time limit', async () => {
     const runtime = fake(`sleep 600 & echo $! > ${folder}/child; wait`);
     await expect(createContainer(runtime, { ...create, timeoutMs: 200 })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
@@ -226,7 +226,7 @@ describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
     await expect.poll(isGone(`${folder}/child`)).toBe(true);
   });
 
-  test('gives up when aborted', async () => {
+  test('ends when the call is aborted', async () => {
     const runtime = fake(`echo $$ > ${folder}/child; exec sleep 600`);
     const abort = new AbortController();
     const pending = createContainer(runtime, { ...create, signal: abort.signal });
@@ -240,7 +240,7 @@ describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
     await expect.poll(isGone(`${folder}/child`)).toBe(true);
   });
 
-  test('starts nothing when aborted before', async () => {
+  test('is not started if the call is aborted before', async () => {
     const runtime = fake(`touch ${folder}/ran`);
     const signal = AbortSignal.abort();
     await expect(createContainer(runtime, { ...create, signal })).rejects.toMatchObject({
@@ -249,14 +249,17 @@ describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
     expect(readdirSync(folder)).not.toContain('ran');
   });
 
-  test.each(['', 'x', '0', '1', '-5', '99999999999'])('refuses %j as a pid', async (text) => {
-    const runtime = fake(`printf %s '${text}' > ${folder}/pid`);
-    await expect(createContainer(runtime, create)).rejects.toMatchObject({
-      code: 'ERR_STACKSHIM_RUNTIME_FAILED',
-    });
-  });
+  test.each(['', 'x', '0', '1', '-5', '99999999999'])(
+    'that reports %j as a pid is refused',
+    async (text) => {
+      const runtime = fake(`printf %s '${text}' > ${folder}/pid`);
+      await expect(createContainer(runtime, create)).rejects.toMatchObject({
+        code: 'ERR_STACKSHIM_RUNTIME_FAILED',
+      });
+    },
+  );
 
-  test('a runtime that writes no pid file, logs nothing, or is gone', async () => {
+  test('that writes no pid file, logs nothing, or does not exist is reported', async () => {
     await expect(createContainer(fake('exit 0'), create)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_RUNTIME_FAILED',
       message: expect.stringContaining('pid file'),
@@ -274,7 +277,7 @@ describe.each(['runc', 'other'] as const)('%s that misbehaves', (kind) => {
     });
   });
 
-  test('gives the runtime nothing of the caller’s environment', async () => {
+  test('gets nothing of the caller’s environment', async () => {
     process.env['STACKSHIM_SECRET'] = 'secret';
     try {
       const runtime = fake(`env > ${folder}/env; pwd > ${folder}/pwd; exit 1`);
@@ -317,7 +320,7 @@ describe('the state of a container', () => {
   });
 });
 
-test('the same code drives a container on the executable’s engine', async () => {
+test('the same code drives a container on the engine of the executable', async () => {
   const lab = new RuntimeLab();
   const runtime = await resolveRuntime('runc', { layout });
   const id = 't-bun';
@@ -329,7 +332,7 @@ test('the same code drives a container on the executable’s engine', async () =
     const { stdout } = await promisify(execFile)(enginePath(), [script, argument]);
     const { init, version } = JSON.parse(stdout);
     expect(version).toBe(runtime.version);
-    // The program that ran it has ended: this process, a subreaper, has inherited the init.
+    // The program that ran it has ended: this process, a subreaper, is now the parent of the init process.
     lab.adopt(id, init);
     expect(readdirSync(`${lab.stateRoot}/${id}`)).toEqual(['state.json']);
     const commandLine = () => readFileSync(`/proc/${init.pid}/cmdline`, 'utf8').split('\0');

@@ -11,7 +11,7 @@ import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { toStartFailure } from '../../src/runtime/runtime-failure.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { makeFolder, RuntimeLab, runtimesUnderTest } from '../support/runtime-lab.ts';
+import { makeFolder, RuntimeLab, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 
 const wrappers = makeFolder();
 const runtimes = runtimesUnderTest(wrappers);
@@ -44,7 +44,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     return { exit, usage, stdout: container.stdout(), stderr: container.stderr() };
   }
 
-  test('is what it says', () => {
+  test('is the runtime and version that it claims', () => {
     expect(runtime.kind).toBe(kind);
     expect(runtime.version).toMatch(/^\d+\.\d+/);
   });
@@ -63,7 +63,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     expect(driver.existing(`${lab.cgroupParent}/t-run`)).toEqual([]);
   });
 
-  test('knows a created container until it is told to forget it', async () => {
+  test('reports a created container until the container is deleted', async () => {
     const container = await lab.create(runtime, 't-state', { args: ['sleep', '600'] });
     const reference = lab.reference('t-state');
     const options = { logFile: lab.logFile('t-state') };
@@ -94,7 +94,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     expect(await driver.remove(`${lab.cgroupParent}/${id}`)).toEqual([]);
   });
 
-  test('a working directory that is none is the task’s fault', async () => {
+  test('reports a working directory that is not one as the task’s fault', async () => {
     const command = { args: ['true'], cwd: '/x/plain' };
     await expect(lab.create(runtime, 't-cwd', command)).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
@@ -103,7 +103,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
   });
 
   test.each(['bad-interpreter', 'no-first-line', 'bad-elf', 'empty'])(
-    'tells that %s never ran, though it was started',
+    'reports that %s never ran, although it was started',
     async (name) => {
       const { exit, stderr } = await run(`t-${name}`, [`/x/${name}`]);
       expect(exit).toMatchObject({ signal: null, executed: false });
@@ -115,13 +115,13 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     },
   );
 
-  test('a command that pretends never to have run is found out', async () => {
+  test('detects a command that pretends never to have run', async () => {
     const script = 'echo "exec /x/none: exec format error" >&2; exit 255';
     const { exit } = await run('t-pretends', ['sh', '-c', script]);
     expect(exit).toEqual({ exitCode: 255, signal: null, executed: true });
   });
 
-  test('refuses a second container of the same id, and leaves the first alone', async () => {
+  test('refuses a second container with the same id, and leaves the first one alone', async () => {
     const first = await lab.create(runtime, 't-twice', { args: ['sleep', '600'] });
     await expect(lab.create(runtime, 't-twice', { args: ['true'] })).rejects.toMatchObject({
       code: 'ERR_STACKSHIM_TASK_CONFLICT',
@@ -130,7 +130,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     expect(linuxSystem.signalPidfd(linuxSystem.openPidfd(first.init.pid), 9)).toBe(true);
   });
 
-  test('does not start a container whose init died', async () => {
+  test('does not start a container whose init process died', async () => {
     const container = await lab.create(runtime, 't-dead', { args: ['true'] });
     process.kill(container.init.pid, 'SIGKILL');
     expect((await container.end()).executed).toBe(false);
@@ -142,7 +142,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     expect(await driver.remove(`${lab.cgroupParent}/t-dead`)).toEqual([]);
   });
 
-  test('starts a container once', async () => {
+  test('starts a container only once', async () => {
     const container = await lab.create(runtime, 't-once', { args: ['sleep', '600'] });
     const options = { hasEnded: container.hasEnded, logFile: lab.logFile('t-once') };
     await startContainer(runtime, lab.reference('t-once'), options);
@@ -151,7 +151,7 @@ describe.each(runtimes)('$name', ({ kind, path }) => {
     });
   });
 
-  test('starts many containers at once, each once', async () => {
+  test('starts many containers at the same time, each once', async () => {
     const ids = Array.from({ length: 6 }, (_, index) => `t-many${index}`);
     const results = await Promise.all(
       ids.map((id, index) => run(id, ['sh', '-c', `echo ${id}; exit ${index}`])),

@@ -1,4 +1,4 @@
-/** Scratch volumes: killed between any two calls nothing is lost or left, and none is used again that has anything in it. */
+/** Scratch volumes: a kill between any two system calls loses and leaves nothing, and no used volume is given out with content. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -33,9 +33,9 @@ import { loopName, readLoopDevices, removeScratch } from '../../src/task/disk/sc
 import type { TaskDisk } from '../../src/task/disk/task-disk.ts';
 import { isFreshVolume, loopDeviceOf } from '../../src/task/disk/volume-state.ts';
 import { taskPlaces } from '../../src/task/records/task-places.ts';
-import { startFixture } from '../support/bun-fixture.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { MACHINE_SLOTS } from '../support/installation/machine-slots.ts';
+import { startFixture } from '../support/programs/bun-fixture.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const fixture = new URL('../fixtures/use-volume.ts', import.meta.url);
 const holdFixture = new URL('../fixtures/hold-idle-volumes.ts', import.meta.url);
@@ -73,19 +73,19 @@ const open = (id: string, isUsual = true): Promise<TaskDisk> =>
     },
   );
 
-/** A program in a mount namespace of its own: it has a copy of every mount. Prints when it is there. */
+/** A program in its own mount namespace, which has a copy of every mount. Prints a line when it runs. */
 const startHolder = () =>
   spawn('unshare', ['-m', 'sh', '-c', 'echo there; exec sleep 600'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 
-/** What reap does about a task whose owner is dead. */
+/** Removes the volume of a task with a dead owner, as reap does. */
 async function recover(id: string): Promise<void> {
   await removeScratch(linuxSystem, placesOf(id), readLoopDevices());
   sweepIdleVolumes(linuxSystem, layout);
 }
 
-/** Nothing but volumes that wait, each with its mount and its loop device. */
+/** Expects only idle volumes, each with its mount and its loop device. */
 function expectSound(): void {
   const idle = listIdleVolumes(layout);
   expect(mounts().sort()).toEqual(idle.map(({ mount }) => mount).sort());
@@ -94,7 +94,7 @@ function expectSound(): void {
   expect(names.filter((name) => !name.startsWith('.idle-'))).toEqual([]);
 }
 
-it('the kernel tells nobody what the task is called that has a volume', async () => {
+it('the kernel shows other users no name of a task with a volume', async () => {
   const disk = await open('customer-acme');
   const device = loopDeviceOf(placesOf('customer-acme').scratchDir);
   const told = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
@@ -107,8 +107,8 @@ it('the kernel tells nobody what the task is called that has a volume', async ()
   await disk.remove();
 });
 
-describe('killed before each call of the kernel', () => {
-  /** True when it ran to its end instead. */
+describe('a process that is killed before each of its system calls', () => {
+  /** True if the process ended without being killed. */
   async function killAt(id: string, call: number): Promise<boolean> {
     const child = startFixture(fixture, [layout.root, layout.run, id, `${call}`]);
     let printed = '';
@@ -121,8 +121,8 @@ describe('killed before each call of the kernel', () => {
   }
 
   it.each([
-    ['with no volume waiting', false],
-    ['with one that waits', true],
+    ['without an idle volume', false],
+    ['with an idle volume', true],
   ])('%s', async (_, waiting) => {
     let calls = 0;
     for (;;) {
@@ -145,8 +145,8 @@ describe('killed before each call of the kernel', () => {
   });
 });
 
-describe('a volume that waits', () => {
-  it('goes to one task alone', async () => {
+describe('an idle volume', () => {
+  it('is given to one task only', async () => {
     const disks = await Promise.all(['a', 'b', 'c'].map((id) => open(id)));
     for (const disk of disks) await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(3);
@@ -158,7 +158,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is passed over as long as somebody has a file in it open that has no name', async () => {
+  it('is not given to a task while an open file without a name lies in it', async () => {
     await (await open('first')).remove();
     const [idle] = listIdleVolumes(layout);
     const held = openSync(`${idle?.mount}/file`, 'w');
@@ -176,7 +176,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is none of which the kernel has found something wrong', async () => {
+  it('is not given to a task if the kernel has found an error in it', async () => {
     const disk = await open('broken');
     const device = loopDeviceOf(placesOf('broken').scratchDir);
     writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'of a test');
@@ -186,7 +186,7 @@ describe('a volume that waits', () => {
     expectSound();
   });
 
-  it('is void after a reboot: its mount is gone', async () => {
+  it('is void after a reboot, because its mount is gone', async () => {
     await (await open('first')).remove();
     for (const { mount } of listIdleVolumes(layout)) linuxSystem.detachMount(mount);
     const disk = await open('next');
@@ -198,7 +198,7 @@ describe('a volume that waits', () => {
   });
 });
 
-it('many that are made at once each get a loop device', async () => {
+it('many volumes that are made at the same time each get a loop device', async () => {
   const attached = await Promise.all(
     Array.from({ length: 80 }, async (_, index) => {
       const file = openSync(`${layout.root}/file-${index}`, 'wx+');
@@ -212,7 +212,7 @@ it('many that are made at once each get a loop device', async () => {
   for (const { fd } of attached) closeSync(fd);
 });
 
-it('thirty-two that wait in another mount namespace do not count here, and go when that has ended', async () => {
+it('idle volumes of another mount namespace are not counted, and are removed after its end', async () => {
   const elsewhere = startFixture(
     holdFixture,
     [layout.root, layout.run, '32'],
@@ -225,7 +225,7 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
     expect(mounts()).toHaveLength(1);
     await waitUntil(() => mounts().every(isFreshVolume));
     const disk = await open('next');
-    // It took the one that waited here.
+    // The volume was taken from those that were idle here.
     expect(mounts()).toEqual([placesOf('next').scratchDir]);
     await disk.remove();
     expect(listIdleVolumes(layout)).toHaveLength(33);
@@ -239,7 +239,7 @@ it('thirty-two that wait in another mount namespace do not count here, and go wh
   expectSound();
 });
 
-it('goes with the name by which its device was to open it', async () => {
+it('a volume is removed if the name for its device is lost', async () => {
   const { volumeFile } = placesOf('half');
   mkdirSync(`${layout.root}/scratch`);
   writeFileSync(volumeFile, '');
@@ -248,7 +248,7 @@ it('goes with the name by which its device was to open it', async () => {
   expect(readdirSync(`${layout.root}/scratch`)).toEqual([]);
 });
 
-it('a volume goes though another mount namespace has a copy of its mount', async () => {
+it('a volume is removed even if another mount namespace has a copy of its mount', async () => {
   const disk = await open('copied', false);
   const holder = startHolder();
   try {
@@ -261,7 +261,7 @@ it('a volume goes though another mount namespace has a copy of its mount', async
   }
 });
 
-it('a volume in which somebody has a file open is emptied', async () => {
+it('a volume with an open file is emptied', async () => {
   const { scratchDir, volumeFile } = placesOf('held');
   const disk = await open('held', false);
   const held = openSync(`${scratchDir}/file`, 'w');

@@ -1,6 +1,6 @@
 /**
- * The host set-up, run for real in mount and network namespaces of its own, where tools, network or Debian itself are missing.
- * Requires: root, a Debian host with the set-up done, and its mirror within reach.
+ * The real host set-up in its own mount and network namespaces, without tools, network or Debian.
+ * Requires: root, a Debian host that is set up, and a reachable mirror.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { useLeakCheck } from '../support/leak-check.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
 
 const scripts = join(import.meta.dirname, '../../scripts');
 const asNobody = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups';
@@ -44,15 +44,15 @@ afterEach(() => {
 });
 
 interface SetupOptions {
-  /** Shell commands that arrange the private mount namespace. */
+  /** Shell commands that prepare the private mount namespace. */
   readonly arrange?: readonly string[];
   readonly isOffline?: boolean;
-  /** Starts the set-up: `exec` it as another user, for one. */
+  /** Starts the set-up, for example as another user with `exec`. */
   readonly start?: string;
   readonly script?: 'setup' | 'quickstart';
 }
 
-/** apt asks again after 1, 2 and 4 seconds where nothing answers: not here. */
+/** apt retries after 1, 2 and 4 seconds without an answer; not in tests. */
 const aptConfig = 'Acquire::Retries "0";\n';
 
 function runSetup({
@@ -77,7 +77,7 @@ function setupEnvironment() {
   return { ...process.env, STACKSHIM_ROOT: root, TMPDIR: temporary, APT_CONFIG: aptFile };
 }
 
-/** What the set-up must never change on the host: apt's configuration and sources, and the package database. */
+/** Hashes what the set-up must not change on the host: apt's configuration and sources, and the package database. */
 function hashHost(): string {
   const hash = createHash('sha256').update(readFileSync('/var/lib/dpkg/status'));
   const names = readdirSync('/etc/apt', { recursive: true, encoding: 'utf8' }).sort();
@@ -89,7 +89,7 @@ function hashHost(): string {
   return hash.digest('hex');
 }
 
-/** A copy of the package database in which one package's stanza was edited. */
+/** A copy of the package database with one edited stanza. */
 function editDpkgStatus(name: string, edit: (stanza: string) => string): string {
   const stanzas = readFileSync('/var/lib/dpkg/status', 'utf8').split('\n\n');
   const edited = stanzas.map((stanza) =>
@@ -101,7 +101,7 @@ function editDpkgStatus(name: string, edit: (stanza: string) => string): string 
 }
 
 describe('npm run setup', () => {
-  it('brings a patched runc below the root, the host as it was, and does nothing the second time', () => {
+  it('installs a patched runc below the root, leaves the host unchanged, and does nothing the second time', () => {
     const before = hashHost();
     const first = runSetup();
     expect(first).toMatchObject({ status: 0 });
@@ -118,7 +118,7 @@ describe('npm run setup', () => {
     expect(second.stderr).toContain('is there');
   });
 
-  it('falls back to the host runc with a warning that names the holes when the mirror is out of reach', () => {
+  it('uses the host’s runc and warns about its vulnerabilities if the mirror cannot be reached', () => {
     const { status, stderr } = runSetup({ isOffline: true });
     expect(status).toBe(0);
     expect(stderr).toMatch(/WARNING: .*CVE-2025-31133, CVE-2025-52565, CVE-2025-52881/);
@@ -126,20 +126,20 @@ describe('npm run setup', () => {
     expect(readdirSync(temporary)).toEqual([]);
   });
 
-  it('falls back when the C library is too old for it, and says so', () => {
+  it('uses the host’s runc and says so if the C library is too old for the patched one', () => {
     const oldLibc = editDpkgStatus('libc6', (stanza) =>
       stanza.replace(/^Version: .*$/m, 'Version: 2.36-9'),
     );
     const { status, stderr } = runSetup({ arrange: [oldLibc] });
     expect(status).toBe(0);
-    expect(stderr).toMatch(/needs libc6 2\.\d+, here is 2\.36-9/);
+    expect(stderr).toMatch(/needs libc6 2\.\d+; this host has 2\.36-9/);
     expect(stderr).toContain('WARNING');
     expect(existsSync(join(root, 'runtimes'))).toBe(false);
   });
 });
 
-describe('npm run setup, stopped by a signal', () => {
-  it('ends apt, removes what it had downloaded and exits with 128 + the signal', async () => {
+describe('npm run setup that is stopped by a signal', () => {
+  it('ends apt, removes its downloads and exits with 128 + the signal', async () => {
     const watcher = watch(temporary);
     const child = spawn(process.execPath, [`${scripts}/setup.mjs`], {
       env: setupEnvironment(),
@@ -154,7 +154,7 @@ describe('npm run setup, stopped by a signal', () => {
   });
 });
 
-describe('npm run setup, where a tool is missing', () => {
+describe('npm run setup with a missing tool', () => {
   const buildah = '/usr/bin/buildah';
 
   it.each<[string, SetupOptions, string]>([
@@ -165,7 +165,7 @@ describe('npm run setup, where a tool is missing', () => {
       { arrange: ['echo ID=fedora > $TMPDIR/os; mount --bind $TMPDIR/os /etc/os-release'] },
       'this is not a Debian system',
     ],
-  ])('%s: names it and its package, and does nothing', (_title, options, reason) => {
+  ])('%s: names the tool and its package, and changes nothing', (_title, options, reason) => {
     const { status, stderr } = runSetup({
       ...options,
       arrange: [hide(buildah), ...(options.arrange ?? [])],
@@ -176,7 +176,7 @@ describe('npm run setup, where a tool is missing', () => {
     expect(existsSync(root)).toBe(false);
   });
 
-  it('no network: names it and its package, and leaves the package database alone', () => {
+  it('no network: names the tool and its package, and leaves the package database alone', () => {
     const before = hashHost();
     const { status, stderr } = runSetup({
       isOffline: true,

@@ -1,4 +1,4 @@
-/** What the kernel tells of the sockets of a network namespace. Requires: root; a kernel with inet_diag. */
+/** What the kernel reports about sockets of a network namespace. Requires: root; a kernel with inet_diag. */
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { openNetNamespace, parseSocketsUsed } from '../../src/sys/linux-streams.
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { parseSocketCounts, readSocketTable } from '../../src/sys/socket-tables.ts';
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
-import { scaled } from '../support/time-scale.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {
   const namespace = openNetNamespace(pid);
@@ -26,7 +26,7 @@ async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {
 
 const MANY = 600;
 
-it('tells of every TCP socket its port, who waits there and what it holds', async () => {
+it('every TCP socket is reported with its port, its waiting connections and its queued bytes', async () => {
   const server = createServer((socket) => socket.pause());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -38,7 +38,7 @@ it('tells of every TCP socket its port, who waits there and what it holds', asyn
   });
   await Promise.all(clients.map((client) => once(client, 'connect')));
   const [first] = clients;
-  // More than the server's stream takes before it pauses.
+  // More than the server's stream accepts before it pauses.
   first?.write(Buffer.alloc(400_000));
   const look = async () => (await tcpSockets(process.pid)).filter((socket) => socket.port === port);
   const most = (sockets: readonly TcpSocket[]) => Math.max(...sockets.map(({ bytes }) => bytes));
@@ -50,7 +50,7 @@ it('tells of every TCP socket its port, who waits there and what it holds', asyn
   expect(ofPort.filter(({ isListening }) => !isListening)).toHaveLength(MANY);
 });
 
-it('asks in the namespace of the process, and is back in its own', async () => {
+it('the sockets of a process are read in its network namespace, and the reader returns to its own', async () => {
   const home = readlinkSync('/proc/thread-self/ns/net');
   const alone = spawn('unshare', ['--net', 'cat'], { stdio: ['pipe', 'pipe', 'ignore'] });
   onTestFinished(async () => {
@@ -70,7 +70,7 @@ it('asks in the namespace of the process, and is back in its own', async () => {
 
 const openOwn = (name: string) => openSync(`/proc/self/net/${name}`, 'r');
 
-it('adds up what waits in the sockets of a table', async () => {
+it('the queued bytes of a table are added up', async () => {
   const receiver = createSocket({ type: 'udp4', recvBufferSize: 100_000 });
   receiver.bind(0, '127.0.0.1');
   await once(receiver, 'listening');
@@ -78,7 +78,7 @@ it('adds up what waits in the sockets of a table', async () => {
   onTestFinished(() => void receiver.close());
   const before = await readSocketTable(openOwn, 'udp');
   expect(before.sockets).toBeGreaterThanOrEqual(1);
-  // A program of its own sends while this one, whose event loop waits for it, reads nothing.
+  // Another program sends while this process, blocked on it, reads nothing.
   const send = `printf %01000d 0 > /dev/udp/127.0.0.1/${port}`;
   for (let sent = 0; sent < 3; sent += 1) execFileSync('bash', ['-c', send]);
   const after = readSocketTable(openOwn, 'udp');
@@ -86,7 +86,7 @@ it('adds up what waits in the sockets of a table', async () => {
   expect((await readSocketTable(openOwn, 'netlink')).sockets).toBeGreaterThan(0);
 });
 
-it('reads counts as the kernel writes them', () => {
+it('counts are parsed as the kernel writes them', () => {
   const text =
     'sockets: used 80151\nTCP: inuse 8 orphan 1 tw 2 alloc 3 mem 4\nUDP: inuse 17 mem 0\n';
   expect([...parseSocketCounts(`${text}RAW6: inuse 5\n`)]).toEqual([
@@ -96,6 +96,6 @@ it('reads counts as the kernel writes them', () => {
     ['RAW6', 5],
   ]);
   expect(parseSocketsUsed(Buffer.from(text))).toBe(80_151);
-  // Cut off behind the first line, as it is read.
+  // The table is cut after its first line while it is read.
   expect(parseSocketsUsed(Buffer.from('sockets: used 7'))).toBe(7);
 });

@@ -1,31 +1,31 @@
-/** Tasks that start while their stack moves back and forth: each runs on one revision, whole, and none fails. */
+/** Tasks that start while their stack flips between revisions: each runs completely on one revision, and none fails. */
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { writeImage } from '../../src/stacks/store-image.ts';
+import { writeImage } from '../../src/store/images/store-image.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { useInstallation } from '../support/installation.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { scaled } from '../support/time-scale.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 
 const flipper = new URL('../fixtures/flip-until-killed.ts', import.meta.url);
-/** Kept: what was flipped, and what the flipper was writing when it was killed. */
+/** Flips leave generations, and a temporary file of the killed flipper. */
 const stored = /^file \S+\/lib\/(stacks|images|generations|locks|tmp|current)(\/|$)/;
 const { layout, options } = useInstallation([stored]);
 const stack = stackName('busybox');
 
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
 const RESOLVES = 20_000;
-const RUNS = isFull ? 4000 : 200;
-const AT_ONCE = isFull ? 16 : 4;
-const FLIPS = isFull ? 1000 : 100;
+const RUNS = isFullRun ? 4000 : 200;
+const AT_ONCE = isFullRun ? 16 : 4;
+const FLIPS = isFullRun ? 1000 : 100;
 
-/** Revision 2: the same layers, and a variable that says so. */
+/** Revision 2 has the same layers, and a variable that identifies it. */
 async function addSecondRevision(): Promise<void> {
   const first = resolveStack(layout, { name: stack }).image;
   const digest = digestOf('second');
@@ -35,7 +35,7 @@ async function addSecondRevision(): Promise<void> {
   await addRevision(layout, linuxSystem, { stack, image: digest, source, now: NOW });
 }
 
-/** Runs `work` while another process flips as fast as it can; `flips` tells how many generations that has made so far. */
+/** Runs `work` while another process flips as fast as possible; `flips` returns the number of generations so far. */
 async function whileFlipping(work: (flips: () => number) => Promise<void>): Promise<void> {
   const generation = () => readCurrentGeneration(layout)?.number ?? 0;
   const before = generation();
@@ -55,7 +55,7 @@ async function whileFlipping(work: (flips: () => number) => Promise<void>): Prom
 
 beforeAll(addSecondRevision);
 
-it('whoever resolves sees one revision or the other', async () => {
+it('every reader sees one revision or the other during flips', async () => {
   const [one, two] = [1, 2].map((revision) => resolveStack(layout, { name: stack, revision }));
   const seen = new Set<number>();
   let unequal = 0;
@@ -73,7 +73,7 @@ it('whoever resolves sees one revision or the other', async () => {
   expect([...seen].sort()).toEqual([1, 2]);
 });
 
-it('whoever runs, many at once, runs on one revision or the other', {
+it('every task runs on one revision or the other during flips', {
   timeout: scaled(1_800_000),
 }, async () => {
   const seen = new Set<number>();
@@ -90,7 +90,7 @@ it('whoever runs, many at once, runs on one revision or the other', {
   expect([...seen].sort()).toEqual([1, 2]);
 });
 
-/** Resolves to the revision that its result names, on which it must have run. */
+/** Resolves to the revision that the result names, and checks that the task ran on it. */
 async function runOnce(): Promise<number> {
   const result = await runTask({ stack, command: ['sh', '-c', 'echo "$SECOND"'] }, options);
   const { verdict, removed, image, output, revision } = result;

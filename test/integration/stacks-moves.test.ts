@@ -2,18 +2,18 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StackName } from '../../src/core/ids.ts';
-import { removeStacks } from '../../src/images/remove-stacks.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { readCurrentGeneration } from '../../src/stacks/generations.ts';
-import { showStack } from '../../src/stacks/list-stacks.ts';
-import { applyRelease, rollbackRelease } from '../../src/stacks/release.ts';
-import { removeAllRevisions, removeOldRevisions } from '../../src/stacks/remove-revisions.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
-import { readReleases, readStackHistory } from '../../src/stacks/stack-history.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
+import { showStack } from '../../src/store/stacks/list-stacks.ts';
+import { applyRelease, rollbackRelease } from '../../src/store/stacks/release.ts';
+import { removeAllRevisions, removeOldRevisions } from '../../src/store/stacks/remove-revisions.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
+import { readReleases, readStackHistory } from '../../src/store/stacks/stack-history.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { useStackStore } from '../support/use-stack-store.ts';
+import { removeStacks } from '../../src/upkeep/remove-stacks.ts';
+import { addSeeded, digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStackStore } from './support/use-stack-store.ts';
 
 const store = useStackStore();
 const python = stackName('python-3.13');
@@ -27,7 +27,7 @@ const flip = (stack: StackName, revision: number | null) =>
     reason: 'test',
   });
 
-/** Adds revisions of a stack, each current for a while; the last one stays. */
+/** Adds revisions of a stack and makes each current; the last one stays current. */
 async function addCurrent(stack: StackName, ...seeds: readonly string[]): Promise<void> {
   for (const seed of seeds) {
     const { revision } = await addSeeded(store.layout, stack, seed);
@@ -35,7 +35,7 @@ async function addCurrent(stack: StackName, ...seeds: readonly string[]): Promis
   }
 }
 
-/** A build that died before its smoke command passed. */
+/** Adds the revision of a build that died before its smoke command passed. */
 const addInterrupted = (stack: StackName, seed: string) =>
   addRevision(store.layout, linuxSystem, {
     stack,
@@ -60,7 +60,7 @@ const apply = (release: readonly (readonly [string, number | string])[]) =>
 const undo = (to?: number) =>
   rollbackRelease(store.layout, linuxSystem, { now: NOW, ...(to === undefined ? {} : { to }) });
 
-it('a release that changes nothing makes no generation, so that undoing goes to what was before', async () => {
+it('a release that changes nothing makes no generation, so undo returns to the state before it', async () => {
   await addCurrent(python, 'one', 'two');
   const applied = await apply([[python, 1]]);
   expect(await apply([[python, 1]])).toEqual({ generation: applied.generation, moves: [] });
@@ -68,7 +68,7 @@ it('a release that changes nothing makes no generation, so that undoing goes to 
 });
 
 describe('rollbackStack', () => {
-  it('goes back one revision at a time, to the first and no further', async () => {
+  it('goes back one revision at a time, as far as the first', async () => {
     await addCurrent(python, 'one', 'two', 'three');
     await addCurrent(ruby, 'r');
     expect(await rollback(python)).toEqual({ stack: python, from: 3, to: 2 });
@@ -78,19 +78,19 @@ describe('rollbackStack', () => {
     expect(current()).toEqual({ [python]: 1, [ruby]: 1 });
   });
 
-  it('goes to any stored revision that was current, forward too', async () => {
+  it('goes to any stored revision that was ever current, newer ones too', async () => {
     await addCurrent(python, 'one', 'two', 'three');
     expect(await rollback(python, 1)).toEqual({ stack: python, from: 3, to: 1 });
     expect(await rollback(python, 3)).toEqual({ stack: python, from: 1, to: 3 });
   });
 
-  it('passes over revisions that are gone', async () => {
+  it('skips revisions that were removed', async () => {
     await addCurrent(python, 'one', 'two', 'three');
     rmSync(`${store.layout.root}/stacks/${python}/2.json`);
     expect(await rollback(python)).toEqual({ stack: python, from: 3, to: 1 });
   });
 
-  it('goes to no build that was interrupted, asked for or not', async () => {
+  it('never goes to the revision of an interrupted build, even if asked', async () => {
     await addCurrent(python, 'one');
     await addInterrupted(python, 'one');
     await addCurrent(python, 'three');
@@ -100,8 +100,8 @@ describe('rollbackStack', () => {
   });
 
   it.each([
-    ['a stack that is not there', ruby, undefined],
-    ['a revision that is not there', python, 9],
+    ['a stack that does not exist', ruby, undefined],
+    ['a revision that does not exist', python, 9],
   ])('does not find %s', async (_, stack, to) => {
     await addCurrent(python, 'one', 'two');
     await expect(rollback(stack, to)).rejects.toMatchObject(NOT_FOUND);
@@ -110,7 +110,7 @@ describe('rollbackStack', () => {
 });
 
 describe('readStackHistory', () => {
-  it('tells newest first what each revision is', async () => {
+  it('lists revisions from the newest, with what each one is', async () => {
     await addCurrent(python, 'one', 'two');
     await addSeeded(store.layout, python, 'three');
     await rollback(python);
@@ -124,7 +124,7 @@ describe('readStackHistory', () => {
     expect(told[2]).toMatchObject({ currentSince: NOW.toISOString() });
   });
 
-  it('does not find what is not there', () => {
+  it('fails for a stack that does not exist', () => {
     expect(() => readStackHistory(store.layout, python)).toThrow(
       expect.objectContaining(NOT_FOUND),
     );
@@ -132,7 +132,7 @@ describe('readStackHistory', () => {
 });
 
 describe('releases', () => {
-  it('move a set in one generation, by number or digest, and nothing else', async () => {
+  it('change a set of stacks in one generation, by number or digest, and nothing else', async () => {
     await addCurrent(python, 'one', 'two');
     await addCurrent(ruby, 'r1', 'r2');
     await addCurrent(stackName('node-20'), 'n1', 'n2');
@@ -154,7 +154,7 @@ describe('releases', () => {
     ['a revision', ruby, 9],
     ['a stack', 'nothing', 1],
     ['an image', ruby, digestOf('other')],
-  ])('move nothing when %s is not there', async (_, name, wanted) => {
+  ])('change nothing if %s does not exist', async (_, name, wanted) => {
     await addCurrent(python, 'one', 'two');
     await addCurrent(ruby, 'r');
     const before = readCurrentGeneration(store.layout);
@@ -167,7 +167,7 @@ describe('releases', () => {
     expect(readCurrentGeneration(store.layout)).toEqual(before);
   });
 
-  it('are undone as a set, one after the other', async () => {
+  it('are undone as a set, in reverse order', async () => {
     await addCurrent(python, 'one', 'two', 'three');
     await addCurrent(ruby, 'r1', 'r2', 'r3');
     await apply([
@@ -186,7 +186,7 @@ describe('releases', () => {
     expect(current()).toEqual({ [python]: 3, [ruby]: 3 });
   });
 
-  it('are undone by number; stacks that came since stay, those that went stay away', async () => {
+  it('are undone by number; newer stacks stay, removed ones stay away', async () => {
     await addCurrent(python, 'one', 'two');
     await addCurrent(ruby, 'r');
     const then = readCurrentGeneration(store.layout)?.number ?? 0;
@@ -197,7 +197,7 @@ describe('releases', () => {
     expect(current()).toEqual({ [python]: 2, 'node-20': 1 });
   });
 
-  it('are not undone by halves: every revision must still be there', async () => {
+  it('are undone completely or not at all: every revision must still exist', async () => {
     await addCurrent(python, 'one', 'two');
     await addCurrent(ruby, 'r1', 'r2');
     await removeOldRevisions(store.layout, linuxSystem, { stack: ruby, keep: 1 });
@@ -208,13 +208,13 @@ describe('releases', () => {
     expect(current()).toEqual({ [python]: 2, [ruby]: 2 });
   });
 
-  it('end at the first generation', async () => {
+  it('cannot be undone beyond the first generation', async () => {
     await addCurrent(python, 'one');
     await expect(undo()).rejects.toMatchObject(NOT_FOUND);
     await expect(undo(9)).rejects.toMatchObject(NOT_FOUND);
   });
 
-  it('are listed newest first, no more than asked for', async () => {
+  it('are listed from the newest, up to the given number', async () => {
     await addCurrent(python, 'one', 'two');
     await undo();
     expect(readReleases(store.layout, 2)).toEqual([
@@ -231,16 +231,16 @@ describe('releases', () => {
 });
 
 describe('removeOldRevisions', () => {
-  it('keeps the newest and the current one', async () => {
+  it('keeps the newest revisions and the current one', async () => {
     await addCurrent(python, '1', '2', '3', '4', '5');
     const { layout } = store;
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 2 })).toEqual([
       1, 2, 3,
     ]);
-    expect((await showStack(layout, python)).revisions).toEqual([4, 5]);
+    expect(showStack(layout, python).revisions).toEqual([4, 5]);
     await rollback(python);
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 1 })).toEqual([]);
-    expect((await showStack(layout, python)).revisions).toEqual([4, 5]);
+    expect(showStack(layout, python).revisions).toEqual([4, 5]);
     expect(await removeOldRevisions(layout, linuxSystem, { stack: python, keep: 0 })).toEqual([]);
   });
 });
@@ -249,7 +249,7 @@ describe('removeStacks', () => {
   const remove = (...names: readonly StackName[]) =>
     removeStacks(store.layout, linuxSystem, { names, now: NOW });
 
-  it('takes stacks away at once, with their revisions, and never gives a number again', async () => {
+  it('removes stacks together with their revisions, and never uses a number again', async () => {
     await addCurrent(python, 'one', 'two');
     await addCurrent(ruby, 'r');
     expect(await remove(python)).toEqual([{ stack: python, revisions: [1, 2] }]);
@@ -261,20 +261,20 @@ describe('removeStacks', () => {
     expect(current()).toEqual({ [python]: 3, [ruby]: 1 });
   });
 
-  it('finishes what a death interrupted', async () => {
+  it('completes a removal that a crash interrupted', async () => {
     await addCurrent(python, 'one');
     await flip(python, null);
     expect(await remove(python)).toEqual([{ stack: python, revisions: [1] }]);
   });
 
-  it('takes none away when one of them is not there', async () => {
+  it('removes none of them if one does not exist', async () => {
     await addCurrent(python, 'one');
     await expect(remove(python, ruby)).rejects.toMatchObject(NOT_FOUND);
     expect(current()).toEqual({ [python]: 1 });
   });
 });
 
-it('removeAllRevisions leaves a stack that is current alone', async () => {
+it('removeAllRevisions does not touch a current stack', async () => {
   await addCurrent(python, 'one');
   expect(await removeAllRevisions(store.layout, linuxSystem, python)).toEqual([]);
   expect(JSON.parse(readFileSync(`${store.layout.root}/stacks/${python}/1.json`, 'utf8'))).toEqual(

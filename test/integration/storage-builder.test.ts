@@ -1,17 +1,17 @@
-/** Collection of what builders keep and leave: copies of bases, folders of dead builds. */
+/** Garbage collection of builders: copies of bases, and folders of dead builds. */
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { leaveBuilderHome, takeBuilderHome } from '../../src/images/take-builder-home.ts';
-import { holdStore } from '../../src/layers/store-lease.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { releaseBuilderHome, takeBuilderHome } from '../../src/build/take-builder-home.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { holdStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { openInstallation } from '../../src/task/installation.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { stackName } from '../support/stack-store.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const collector = new URL('../fixtures/collect-garbage.ts', import.meta.url);
 const lab = useBuildLab();
@@ -21,7 +21,7 @@ const collect = () => {
   return collectGarbage(openInstallation(lab.layout));
 };
 
-/** Copies of bases, and homes of builds. */
+/** Copies of bases, and home folders of builds. */
 const kept = () =>
   readdirSync(`${lab.layout.root}/build`, { recursive: true, withFileTypes: true })
     .filter(({ parentPath }) => /\/build(\/bases)?$/.test(parentPath))
@@ -31,7 +31,7 @@ const kept = () =>
 
 const isCopyOf = (stack: string) => expect.stringMatching(new RegExp(`^${stack}\\.[0-9a-f]{64}$`));
 
-it('keeps copies of current bases that something was built on, and removes the others', async () => {
+it('gc keeps copies of current bases that stacks were built on, and removes the others', async () => {
   for (const name of ['base-one', 'base-two']) {
     await lab.build(lab.writeStack(name, [...BUSYBOX_IMAGE, `RUN echo ${name} > /name`, SMOKE]));
     await lab.build(lab.writeStack(`on-${name}`, [`FROM localhost/${name}`, 'RUN echo > /on']));
@@ -41,7 +41,7 @@ it('keeps copies of current bases that something was built on, and removes the o
   expect(await collect()).toMatchObject({ bases: [], files: [], layers: [] });
   expect(kept()).toEqual(both);
 
-  // What a build is about to stand on stays, though it is not current any more.
+  // A base that a build is about to use stays, although it is no longer current.
   const { image } = resolveStack(lab.layout, { name: stackName('base-one') });
   const lease = await holdStore(lab.layout, linuxSystem);
   await lease.pin(image.digest);
@@ -62,17 +62,17 @@ it('keeps copies of current bases that something was built on, and removes the o
   expect(lab.hasWork()).toBe(false);
 });
 
-it('removes the folder of a dead build, and none of a living one', async () => {
+it('gc removes the folder of a dead build, and not that of a running one', async () => {
   const living = await takeBuilderHome(lab.layout, linuxSystem, { waitMs: 0 });
   for (const home of ['0', '1'])
     mkdirSync(`${lab.layout.root}/build/${home}/work`, { recursive: true });
   expect(await collect()).toMatchObject({ files: [`${lab.layout.root}/build/1`] });
   expect(kept()).toEqual(['0', isCopyOf('base-two')]);
-  await leaveBuilderHome(living);
+  await releaseBuilderHome(living);
   expect(kept()).toEqual([isCopyOf('base-two')]);
 });
 
-it('leaves alone what is being built', async () => {
+it('gc does not touch what is being built', async () => {
   const { root, run, policyFile } = lab.layout;
   const collecting = startFixture(collector, [root, run, policyFile, '300']);
   await waitForLine(collecting, 'ready');

@@ -1,4 +1,4 @@
-/** `collectGarbage`: what nothing needs goes, everything else stays, also when the store is damaged. */
+/** `collectGarbage` removes what nothing needs and keeps everything else, even in a damaged store. */
 import { once } from 'node:events';
 import {
   closeSync,
@@ -26,22 +26,26 @@ import {
   tasksDir,
   tmpDir,
 } from '../../src/core/layout.ts';
-import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
-import { temporaryPath } from '../../src/layers/stale-files.ts';
-import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/layers/store-lease.ts';
-import { addRevision } from '../../src/stacks/add-revision.ts';
-import { collectImages } from '../../src/stacks/collect-images.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { imageFile, isImageStored, readImage } from '../../src/stacks/image.ts';
-import { type Revision, readRevisionNumbers, revisionFile } from '../../src/stacks/revisions.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { collectImages } from '../../src/store/images/collect-images.ts';
+import { imageFile, isImageStored, readImage } from '../../src/store/images/image.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
+import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import {
+  type Revision,
+  readRevisionNumbers,
+  revisionFile,
+} from '../../src/store/stacks/revisions.ts';
+import { temporaryPath } from '../../src/store/stale-files.ts';
+import { holdStore, pinInStore, whileNothingIsPinned } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readTaskImages } from '../../src/task/records/task-images.ts';
-import { startFixture, waitForLine } from '../support/bun-fixture.ts';
-import { keepTask } from '../support/keep-task.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { type Collection, collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { keepTask } from './support/keep-task.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');
@@ -73,7 +77,7 @@ const isStored = (id: LayerId) =>
   existsSync(layerFile(lab.layout, id)) || existsSync(layerRecordFile(lab.layout, id));
 
 describe('revisions', () => {
-  it('all stay unless a number is given', async () => {
+  it('are all kept unless a number is given', async () => {
     await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     expect(await collect()).toEqual({ dryRun: false, ...NOTHING });
@@ -81,7 +85,7 @@ describe('revisions', () => {
     expect(lab.layerFiles()).toHaveLength(9);
   });
 
-  it('older than the newest few go, with what only they had', async () => {
+  it('older than the newest few are removed, with the files that only they need', async () => {
     const [one, two] = [await lab.add(PYTHON, 'one'), await lab.add(PYTHON, 'two')];
     await lab.add(PYTHON, 'three');
     await lab.add('ruby-3.3', 'one');
@@ -92,7 +96,7 @@ describe('revisions', () => {
         { stack: PYTHON, revision: 1 },
         { stack: PYTHON, revision: 2 },
       ],
-      // Ruby has the image of the first.
+      // Ruby has the same image as the first revision.
       images: [two.image],
       layers: [{ id: layers[1], sizeBytes }],
       freedBytes: sizeBytes,
@@ -101,11 +105,11 @@ describe('revisions', () => {
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([3]);
     expect(await collect({ keepRevisions: 1 })).toMatchObject(NOTHING);
     expect((await verifyStore(lab.layout)).damage).toEqual([]);
-    // A number means one image for ever.
+    // A number always means the same image.
     expect((await lab.add(PYTHON, 'four')).revision).toBe(4);
   });
 
-  it('the current one stays, however old', async () => {
+  it('are kept if they are current, however old', async () => {
     for (const seed of ['one', 'two', 'three', 'four']) await lab.add(PYTHON, seed);
     const changes = new Map([[PYTHON, 2]]);
     await flipStacks(lab.layout, linuxSystem, { changes, now: NOW, reason: 'roll back' });
@@ -113,7 +117,7 @@ describe('revisions', () => {
     expect(readRevisionNumbers(lab.layout, PYTHON)).toEqual([2, 3, 4]);
   });
 
-  it('that never became current go, unless they are on their way', async () => {
+  it('that were never current are removed, unless their build or import still runs', async () => {
     await lab.add(PYTHON, 'one');
     const lease = await holdStore(lab.layout, linuxSystem);
     const { digest } = await lab.import('two');
@@ -129,7 +133,7 @@ describe('revisions', () => {
   });
 });
 
-it('a dry run tells the same and changes nothing', async () => {
+it('are reported by a dry run, which removes nothing', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   writeFileSync(`${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`, 'half a layer');
@@ -141,7 +145,7 @@ it('a dry run tells the same and changes nothing', async () => {
   expect({ ...(await collect({ keepRevisions: 0 })), dryRun: true }).toEqual(told);
 });
 
-it('what was imported and never used goes, where it is mounted too', async () => {
+it('an import that was never used is removed, even if it is mounted', async () => {
   const image = await lab.import('unused');
   const targets = image.layers.map((id) => mountLayer(linuxSystem, lab.layout, id));
   expect(existsSync(`${targets[1]}/seed`)).toBe(true);
@@ -153,8 +157,8 @@ it('what was imported and never used goes, where it is mounted too', async () =>
   }
 });
 
-describe('an image that a task has', () => {
-  it('stays with its layers until the task is gone', async () => {
+describe('the image of a task', () => {
+  it('is kept with its layers until the task is removed', async () => {
     const one = await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     keepTask(lab.layout, 'kept', one);
@@ -165,11 +169,11 @@ describe('an image that a task has', () => {
   });
 });
 
-describe('a task that begins while its image is collected', () => {
-  it('keeps the image when its record comes before the last look', async () => {
+describe('a task that starts while its image is being collected', () => {
+  it('keeps the image if its record is written before the last check', async () => {
     const one = await lab.add(PYTHON, 'one');
     const gone = await collectImages(lab.layout, [one.image], () => {
-      // What the task would see: then it looks again for what its stack's name means.
+      // The task would notice, and resolve its stack again.
       expect(isImageStored(lab.layout, one.image)).toBe(false);
       keepTask(lab.layout, 'late', one);
       const { images } = readTaskImages(lab.layout);
@@ -181,7 +185,7 @@ describe('a task that begins while its image is collected', () => {
 });
 
 describe('a lease', () => {
-  it('keeps what is pinned in it, until it is released', async () => {
+  it('protects what is pinned in it until it is released', async () => {
     const lease = await holdStore(lab.layout, linuxSystem);
     const image = await lab.import('one');
     expect(await collect()).toMatchObject(NOTHING);
@@ -190,7 +194,7 @@ describe('a lease', () => {
     expect(await collect()).toMatchObject({ images: [image.digest] });
   });
 
-  it('that another build of this process releases meanwhile is pinned in no more', async () => {
+  it('does not pin what another build of this process releases meanwhile', async () => {
     const [theirs, ours] = [
       await holdStore(lab.layout, linuxSystem),
       await holdStore(lab.layout, linuxSystem),
@@ -201,7 +205,7 @@ describe('a lease', () => {
     await whileNothingIsPinned(lab.layout, linuxSystem, () => {
       pinning = pinInStore(lab.layout, name);
       theirs.release();
-      // One of them is given the number of the descriptor that was closed.
+      // One of them gets the number of the closed descriptor.
       for (const file of ['a', 'b', 'c']) others.push(openSync(`${lab.layout.root}/${file}`, 'w'));
       return Promise.resolve();
     });
@@ -215,7 +219,7 @@ describe('a lease', () => {
     ours.release();
   });
 
-  it('is void when its holder was killed', async () => {
+  it('is void after its holder was killed', async () => {
     const image = await lab.import('one');
     const names = [image.digest, ...image.layers];
     const holder = startFixture(holdStoreFixture, [lab.layout.root, ...names]);
@@ -226,7 +230,7 @@ describe('a lease', () => {
     expect(await collect()).toMatchObject({ images: [image.digest] });
   });
 
-  it('makes an import that found a layer, which then went, store it again', async () => {
+  it('makes an import store a layer again if the layer was collected after the import found it', async () => {
     const image = await lab.import('one');
     await collect();
     const again = await lab.add(PYTHON, 'one');
@@ -236,8 +240,8 @@ describe('a lease', () => {
   });
 });
 
-describe('what a dead process left', () => {
-  it('goes: a layer without a record, files that were being written', async () => {
+describe('a file that a dead process left', () => {
+  it('is removed: a layer without a record, or a partly written file', async () => {
     const one = await lab.add(PYTHON, 'one');
     const dead = '4000000-1-0123456789abcdef';
     const { root } = lab.layout;
@@ -268,7 +272,7 @@ describe('what a dead process left', () => {
     expect(isStored(ownLayer(one))).toBe(true);
   });
 
-  it('is cleared away by the next import already', async () => {
+  it('is removed by the next import', async () => {
     const path = `${tmpDir(lab.layout)}/4000000-1-0123456789abcdef.erofs`;
     await lab.add(PYTHON, 'one');
     writeFileSync(path, 'half');
@@ -276,7 +280,7 @@ describe('what a dead process left', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('comes back when it was an image that a collection had set aside', async () => {
+  it('is restored if it was an image that a collection had set aside', async () => {
     const one = await lab.add(PYTHON, 'one');
     renameSync(imageFile(lab.layout, one.image), `${imageFile(lab.layout, one.image)}.collected`);
     expect(await collect()).toMatchObject(NOTHING);
@@ -284,7 +288,7 @@ describe('what a dead process left', () => {
   });
 });
 
-describe('while it cannot be known what is needed', () => {
+describe('if gc cannot determine what is needed', () => {
   it.each<readonly [string, string, () => Promise<void> | void]>([
     [
       'a revision cannot be read',
@@ -313,7 +317,7 @@ describe('while it cannot be known what is needed', () => {
       },
     ],
     [
-      'the image of a task is gone',
+      'the image of a task is missing',
       'ERR_STACKSHIM_IMAGE_CORRUPT',
       async () => {
         keepTask(lab.layout, 'kept', {
@@ -334,14 +338,14 @@ describe('while it cannot be known what is needed', () => {
   });
 });
 
-it('an image that no one needs goes even if it cannot be read', async () => {
+it('an image that no task or stack needs is removed even if it cannot be read', async () => {
   const image = await lab.import('unused');
   writeFileSync(imageFile(lab.layout, image.digest), '{');
   expect(await collect()).toMatchObject({ images: [image.digest], obstacles: [] });
   expect([lab.layerFiles(), lab.imageFiles()]).toEqual([[], []]);
 });
 
-it('versions of runtimes that were replaced are forgotten', async () => {
+it('the versions of replaced runtimes are removed', async () => {
   const folder = runtimeVersionsDir(lab.layout);
   mkdirSync(folder, { recursive: true });
   const stats = statSync('/bin/sh');

@@ -1,16 +1,16 @@
-/** A full disk below the root folder: nothing new can be written, and every stack stays usable. */
+/** A full disk below the root folder: nothing new can be stored, and every stack stays usable. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { currentLink, tmpDir } from '../../src/core/layout.ts';
-import { collectGarbage } from '../../src/images/collect-garbage.ts';
-import { holdStore } from '../../src/layers/store-lease.ts';
-import { flipStacks } from '../../src/stacks/flip-stacks.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
+import { holdStore } from '../../src/store/store-lease.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { addSeeded, digestOf, NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { addSeeded, digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');
@@ -25,7 +25,7 @@ afterEach(() => {
 
 const filler = () => `${lab.layout.root}/filler`;
 
-/** Takes what space there is, to the last byte. */
+/** Fills the disk to the last byte. */
 function fillDisk(): void {
   const fd = openSync(filler(), 'w');
   try {
@@ -44,10 +44,10 @@ const flip = (revision: number) =>
     reason: 'test',
   });
 
-/** Names below a folder of the root folder, for comparison. */
+/** Lists names below a folder of the root folder, for comparison. */
 const tree = () => readdirSync(lab.layout.root, { recursive: true }).map(String).sort();
 
-it('fails a flip, and leaves the current generation as it was', async () => {
+it('a full disk fails a flip, and does not change the current generation', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   fillDisk();
@@ -62,7 +62,7 @@ it('fails a flip, and leaves the current generation as it was', async () => {
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('fails a new revision, and leaves none behind', async () => {
+it('a full disk fails a new revision, and leaves none', async () => {
   await lab.add(PYTHON, 'one');
   await lab.import('two');
   fillDisk();
@@ -72,7 +72,7 @@ it('fails a new revision, and leaves none behind', async () => {
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('fails an import, and leaves nothing of it', async () => {
+it('a full disk fails an import, and leaves nothing of it', async () => {
   await lab.add(PYTHON, 'one');
   const before = tree();
   fillDisk();
@@ -84,7 +84,7 @@ it('fails an import, and leaves nothing of it', async () => {
   expect(resolveStack(lab.layout, { name: PYTHON }).revision).toBe(2);
 });
 
-it('is made room on by collection, of old revisions the second time', async () => {
+it('collection frees space on a full disk: of old revisions in its second run', async () => {
   await lab.add(PYTHON, 'one');
   await lab.add(PYTHON, 'two');
   const unused = await lab.import('unused');
@@ -102,7 +102,7 @@ it('is made room on by collection, of old revisions the second time', async () =
   });
 });
 
-it('fails a pin, which then protects nothing', async () => {
+it('a full disk fails a pin, which then protects nothing', async () => {
   const lease = await holdStore(lab.layout, linuxSystem);
   fillDisk();
   await expect(lease.pin(digestOf('one'))).rejects.toMatchObject(FULL);

@@ -1,22 +1,22 @@
-/** What `collectGarbage` looks at beside revisions: generations, and tasks of other run folders. */
+/** What `collectGarbage` checks beside revisions: generations, and tasks of other run folders. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { mountedLayerDir, taskDir } from '../../src/core/layout.ts';
-import { type Collection, collectGarbage } from '../../src/images/collect-garbage.ts';
-import { removeStacks } from '../../src/images/remove-stacks.ts';
-import { mountLayer } from '../../src/layers/mount-layer.ts';
-import { readGenerationNumbers } from '../../src/stacks/generations.ts';
-import { readImage } from '../../src/stacks/image.ts';
-import { rollbackRelease } from '../../src/stacks/release.ts';
-import { rollbackStack } from '../../src/stacks/rollback.ts';
-import { readStackHistory } from '../../src/stacks/stack-history.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { readImage } from '../../src/store/images/image.ts';
+import { mountLayer } from '../../src/store/layers/mount-layer.ts';
+import { readGenerationNumbers } from '../../src/store/stacks/generations.ts';
+import { rollbackRelease } from '../../src/store/stacks/release.ts';
+import { rollbackStack } from '../../src/store/stacks/rollback.ts';
+import { readStackHistory } from '../../src/store/stacks/stack-history.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { keepTask } from '../support/keep-task.ts';
-import { NOW, stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { type Collection, collectGarbage } from '../../src/upkeep/collect-garbage.ts';
+import { removeStacks } from '../../src/upkeep/remove-stacks.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { NOW, stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { keepTask } from './support/keep-task.ts';
 
 const lab = useStorageLab();
 const PYTHON = stackName('python-3.13');
@@ -27,7 +27,7 @@ const collect = (options: Parameters<typeof collectGarbage>[1] = {}): Promise<Co
 describe('generations', () => {
   const rollBack = () => rollbackStack(lab.layout, linuxSystem, { stack: PYTHON, now: NOW });
 
-  it('go when no rollback can lead to them, and rollbacks go on as before', async () => {
+  it('are removed if no rollback can lead to them, and rollbacks go on as before', async () => {
     const seeds = Array.from({ length: 14 }, (_, index) => `seed ${index}`);
     for (const seed of seeds) await lab.add(PYTHON, seed);
     expect(await collect()).toMatchObject({ revisions: [], generations: [] });
@@ -46,14 +46,14 @@ describe('generations', () => {
     const gone = rollbackRelease(lab.layout, linuxSystem, { to: 3, now: NOW });
     await expect(gone).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND' });
 
-    // A number means one map for ever.
+    // A number always means the same generation.
     expect((await lab.add(PYTHON, 'next')).revision).toBe(15);
     expect(readGenerationNumbers(lab.layout).at(-1)).toBe(16);
   });
 });
 
 describe('a task of another run folder', () => {
-  it('keeps its image and its stack, as its layers are mounted there', async () => {
+  it('keeps its image and its stack, because its layers are mounted there', async () => {
     const one = await lab.add(PYTHON, 'one');
     await lab.add(PYTHON, 'two');
     const elsewhere = { ...lab.layout, run: `${lab.layout.run}/else where` };
@@ -76,12 +76,12 @@ describe('a task of another run folder', () => {
       layers: [{ id: layer }],
     });
     expect(existsSync(mountedLayerDir(elsewhere, layer))).toBe(false);
-    // The layer that the other image needs as well stays mounted.
+    // The layer that both images need stays mounted.
     expect(existsSync(`${mountedLayerDir(elsewhere, shared)}/base`)).toBe(true);
     linuxSystem.detachMount(mountedLayerDir(elsewhere, shared));
   });
 
-  it('is named once, though the folder is bind-mounted elsewhere with its layers', async () => {
+  it('is named once, even if that folder is bind-mounted elsewhere with its layers', async () => {
     const one = await lab.add(PYTHON, 'one');
     for (const id of readImage(lab.layout, one.image).layers) {
       mountLayer(linuxSystem, lab.layout, id);

@@ -1,16 +1,16 @@
-/** A layer whose content was damaged, its size unchanged: whoever makes it again puts it right. */
+/** A layer with damaged content but the right size is repaired when it is imported or built again. */
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Layout, layerFile } from '../../src/core/layout.ts';
-import { mountLayer, remountLayer } from '../../src/layers/mount-layer.ts';
-import { readImage } from '../../src/stacks/image.ts';
-import { resolveStack } from '../../src/stacks/resolve-stack.ts';
-import { verifyStore } from '../../src/stacks/verify-store.ts';
+import { readImage } from '../../src/store/images/image.ts';
+import { mountLayer, remountLayer } from '../../src/store/layers/mount-layer.ts';
+import { resolveStack } from '../../src/store/stacks/resolve-stack.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { damageLayer } from '../support/damage-layer.ts';
-import { stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import { verifyStore } from '../../src/upkeep/verify-store.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
+import { damageLayer } from './support/damage-layer.ts';
 
 const damageOf = async (layout: Layout) =>
   (await verifyStore(layout)).damage.map(({ kind }) => kind);
@@ -18,7 +18,7 @@ const damageOf = async (layout: Layout) =>
 describe('an import', () => {
   const lab = useStorageLab();
 
-  it('stores a damaged layer anew, also where it is mounted', async () => {
+  it('replaces a damaged layer, even if it is mounted', async () => {
     const { image } = await lab.add('python-3.13', 'content');
     const { layers } = readImage(lab.layout, image);
     const [shared, own] = layers;
@@ -33,11 +33,11 @@ describe('an import', () => {
     expect(await damageOf(lab.layout)).toEqual([]);
     expect(readFileSync(`${target}/seed`, 'utf8')).toBe('content');
     expect(mountLayer(linuxSystem, lab.layout, own)).toBe(target);
-    // What is sound stays as it is.
+    // Sound layers do not change.
     expect(statSync(layerFile(lab.layout, shared)).ino).toBe(inode);
   });
 
-  it('mounts nothing that is not mounted', async () => {
+  it('mounts nothing that was not mounted', async () => {
     const { image } = await lab.add('python-3.13', 'content');
     const [shared] = readImage(lab.layout, image).layers;
     if (shared === undefined) throw new Error('an image of two layers');
@@ -56,7 +56,7 @@ describe('a build', () => {
     return image.layers;
   };
 
-  it('of what did not change is done all the same when a layer is damaged', async () => {
+  it('of an unchanged stack succeeds although a layer is damaged', async () => {
     const directory = lab.writeStack('tiny-1', [...BUSYBOX_IMAGE, SMOKE]);
     await lab.build(directory);
     const [layer] = layersOf('tiny-1');
@@ -68,7 +68,7 @@ describe('a build', () => {
     expect(await lab.build(directory, { ifChanged: true })).toMatchObject({ status: 'unchanged' });
   });
 
-  it('on a damaged base puts the base right where the builder has its copy, else says what is damaged', async () => {
+  it('on a damaged base repairs the base if the builder has its copy, and otherwise names the damage', async () => {
     const atop = lab.writeStack('atop-1', ['FROM localhost/tiny-1', 'RUN echo 1 > /1']);
     await lab.build(atop);
     const [base] = layersOf('tiny-1');

@@ -1,4 +1,4 @@
-/** `verifyStore`: whatever is damaged is named, with the revisions it hits, and nothing else is. */
+/** `verifyStore` names everything that is damaged and the revisions that need it, and nothing else. */
 import {
   closeSync,
   openSync,
@@ -14,14 +14,14 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
-import { generationFile } from '../../src/stacks/generations.ts';
-import type { Image } from '../../src/stacks/image.ts';
-import { imageFile, readImage } from '../../src/stacks/image.ts';
-import { type Revision, revisionFile } from '../../src/stacks/revisions.ts';
-import type { Damage } from '../../src/stacks/survey-store.ts';
-import { type VerifyProgress, verifyStore } from '../../src/stacks/verify-store.ts';
-import { stackName } from '../support/stack-store.ts';
-import { useStorageLab } from '../support/storage-lab.ts';
+import type { Image } from '../../src/store/images/image.ts';
+import { imageFile, readImage } from '../../src/store/images/image.ts';
+import { generationFile } from '../../src/store/stacks/generations.ts';
+import { type Revision, revisionFile } from '../../src/store/stacks/revisions.ts';
+import type { Damage } from '../../src/store/survey-store.ts';
+import { type VerifyProgress, verifyStore } from '../../src/upkeep/verify-store.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
+import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const lab = useStorageLab();
 
@@ -45,7 +45,7 @@ async function makeStacks(): Promise<Made> {
   return { one, two, other, image, shared, own };
 }
 
-/** Changes a byte of a file that nobody would miss by its size. */
+/** Changes a byte of a file without changing its size. */
 function spoil(path: string): void {
   const fd = openSync(path, 'r+');
   writeSync(fd, Buffer.from([0xff, 0xee]), 0, 2, 1500);
@@ -58,7 +58,7 @@ const spell = ({ hits }: Damage) =>
 const ALL = ['python-3.13@1', 'python-3.13@2*', 'ruby-3.3@1*'];
 const OWN = ['python-3.13@2*'];
 
-it('finds nothing wrong with a sound store, and counts it', async () => {
+it('verify finds no fault in a sound store, and counts its files', async () => {
   await makeStacks();
   const seen: VerifyProgress[] = [];
   const found = await verifyStore(lab.layout, { onProgress: (progress) => seen.push(progress) });
@@ -73,7 +73,7 @@ it('finds nothing wrong with a sound store, and counts it', async () => {
   expect(seen.every(({ doneBytes, totalBytes }) => doneBytes === totalBytes)).toBe(true);
 });
 
-it('finds nothing wrong where there is nothing', async () => {
+it('verify finds no fault in an empty store', async () => {
   expect(await verifyStore(lab.layout)).toMatchObject({ layers: 0, images: 0, damage: [] });
 });
 
@@ -92,7 +92,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a shared layer that was cut off',
+    'a truncated shared layer',
     kinds.layer,
     ALL,
     ({ shared }) => {
@@ -102,7 +102,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a layer whose file is gone',
+    'a layer without its file',
     kinds.layer,
     ALL,
     ({ shared }) => {
@@ -112,7 +112,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a layer whose record is gone',
+    'a layer without its record',
     kinds.layer,
     OWN,
     ({ own }) => {
@@ -133,7 +133,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an image file that is no JSON',
+    'an image file that is not JSON',
     kinds.image,
     OWN,
     ({ two }) => {
@@ -143,7 +143,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an image that is gone',
+    'a missing image',
     kinds.image,
     ['python-3.13@1'],
     ({ one }) => {
@@ -163,7 +163,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'a current revision that is gone',
+    'a missing current revision',
     'revision',
     ['ruby-3.3@1*'],
     ({ other }) => {
@@ -173,7 +173,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
     },
   ],
   [
-    'an old generation that is no JSON',
+    'an old generation that is not JSON',
     'generation',
     [],
     () => {
@@ -184,7 +184,7 @@ const cases: readonly (readonly [string, Damage['kind'], readonly string[], Brea
   ],
 ];
 
-describe('names', () => {
+describe('verify names the damage in', () => {
   it.each(cases)('%s', async (_what, kind, hits, breakIt) => {
     const path = breakIt(await makeStacks());
     const { damage } = await verifyStore(lab.layout);
@@ -195,9 +195,9 @@ describe('names', () => {
   });
 
   it.each([
-    ['a generation that is gone', 'generations/77.json', 'generations/77.json'],
+    ['a missing generation', 'generations/77.json', 'generations/77.json'],
     ['no generation', '/etc/passwd', 'current'],
-  ])('a link "current" to %s', async (_what, target, at) => {
+  ])('a link "current" to %s is reported', async (_what, target, at) => {
     await makeStacks();
     rmSync(currentLink(lab.layout));
     symlinkSync(target, currentLink(lab.layout));
@@ -209,7 +209,7 @@ describe('names', () => {
   });
 });
 
-it('misses a link "current" that is gone, but not before the first flip was done', async () => {
+it('verify reports a missing link "current", but not before the first flip', async () => {
   await makeStacks();
   rmSync(currentLink(lab.layout));
   const { damage } = await verifyStore(lab.layout);
@@ -221,7 +221,7 @@ it('misses a link "current" that is gone, but not before the first flip was done
   expect((await verifyStore(lab.layout)).damage).toEqual([]);
 });
 
-it('is not concerned with what an interrupted import or collection left', async () => {
+it('verify ignores what an interrupted import or collection left', async () => {
   const { own } = await makeStacks();
   const id = own.replaceAll(/./g, 'a');
   writeFileSync(`${lab.layout.root}/layers/${id}.erofs`, 'half a layer');
@@ -229,7 +229,7 @@ it('is not concerned with what an interrupted import or collection left', async 
   expect(await verifyStore(lab.layout)).toMatchObject({ layers: 4, images: 3, damage: [] });
 });
 
-describe('of named stacks', () => {
+describe('verify of named stacks', () => {
   it('reads only what they need', async () => {
     const { own } = await makeStacks();
     spoil(layerFile(lab.layout, own));
@@ -239,7 +239,7 @@ describe('of named stacks', () => {
     expect(both.damage.map(spell)).toEqual([OWN]);
   });
 
-  it('refuses a name that no revision has', async () => {
+  it('refuses a name that no stack has', async () => {
     await makeStacks();
     await expect(
       verifyStore(lab.layout, { stacks: [stackName('rubi-3.3')] }),
@@ -250,7 +250,7 @@ describe('of named stacks', () => {
   });
 });
 
-it('ends when it is told to', async () => {
+it('verify ends when it is cancelled', async () => {
   await makeStacks();
   const aborting = new AbortController();
   const verifying = verifyStore(lab.layout, {

@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** An orphan that this process inherits as subreaper; it runs `script` once it is released. */
+/** An orphan that this process inherits as a subreaper; runs `script` once it is released. */
 async function startOrphan(script: string): Promise<{ pid: number; release: () => void }> {
   system.becomeSubreaper();
   const [readEnd, writeEnd] = system.createPipe();
@@ -46,8 +46,8 @@ async function startOrphan(script: string): Promise<{ pid: number; release: () =
   return { pid: Number(text), release: () => closeSync(gateWrite) };
 }
 
-describe('exits of inherited processes', () => {
-  it('tells the exit code of many orphans, each its own', async () => {
+describe('exits of orphans', () => {
+  it('have the exit code of each of many orphans', async () => {
     const watcher = new ExitWatcher(system);
     const codes = Array.from({ length: 24 }, (_, index) => index + 1);
     const exits = await Promise.all(
@@ -63,7 +63,7 @@ describe('exits of inherited processes', () => {
     expect(exits).toEqual(codes.map((exitCode) => ({ exitCode, signal: null })));
   });
 
-  it('tells the signal that ended an orphan', async () => {
+  it('have the signal that ended an orphan', async () => {
     const orphan = await startOrphan('true');
     const pidfd = system.openPidfd(orphan.pid);
     const exit = new ExitWatcher(system).wait(pidfd);
@@ -74,7 +74,7 @@ describe('exits of inherited processes', () => {
     system.close(pidfd);
   });
 
-  it('leaves the children of child_process to their owner', async () => {
+  it('are not taken from child_process', async () => {
     const watcher = new ExitWatcher(system);
     const orphan = await startOrphan('true');
     const pidfd = system.openPidfd(orphan.pid);
@@ -104,7 +104,7 @@ describe('user namespaces', () => {
 });
 
 describe('mounts', () => {
-  it('makes an overlay of detached lowers and attaches nothing but the result, or is told that the kernel does not', () => {
+  it('make an overlay of detached lower layers and attach only the result, or report that the kernel cannot', () => {
     const before = readFileSync('/proc/self/mountinfo', 'utf8');
     const sub = (name: string) => join(folder, name);
     for (const name of ['low', 'up', 'work', 'target']) mkdirSync(sub(name));
@@ -117,7 +117,7 @@ describe('mounts', () => {
       system.fsConfigString(context, 'workdir', sub('work'));
       system.fsConfigCreate(context);
     } catch (error) {
-      // Before about Linux 6.15: what makes a task's overlay goes another way then.
+      // Before about Linux 6.15 a task's overlay is made another way.
       expect(isRefusedMode(error, 'detached')).toBe(true);
       for (const fd of [lower, context]) system.close(fd);
       expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
@@ -132,7 +132,7 @@ describe('mounts', () => {
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
   });
 
-  it('clones no tree through a link', () => {
+  it('clone no tree through a link', () => {
     mkdirSync(join(folder, 'real'));
     symlinkSync('real', join(folder, 'link'));
     system.close(system.openRealTreeClone(join(folder, 'real')));
@@ -141,7 +141,7 @@ describe('mounts', () => {
     );
   });
 
-  it('names the call, the subject and the errno of a refusal', () => {
+  it('fail with the call, the subject and the errno', () => {
     expect(() => system.openTreeClone('/nowhere')).toThrow(
       expect.objectContaining({
         syscall: 'open_tree',
@@ -151,8 +151,8 @@ describe('mounts', () => {
     );
   });
 
-  it('keeps the reason that the kernel gives for refusing an option', () => {
-    // One that does not leave it to mount(2) on any kernel, as the overlay does on older ones.
+  it('fail with the kernel’s reason for refusing an option', () => {
+    // A filesystem that never falls back to mount(2), as the overlay does on older kernels.
     const context = system.fsOpen('tmpfs');
     expect(() => system.fsConfigString(context, 'nonsense', '1')).toThrow(
       expect.objectContaining({ code: 'EINVAL' }),
@@ -163,20 +163,20 @@ describe('mounts', () => {
 });
 
 describe('files', () => {
-  it('locks out a second holder until the first releases', () => {
+  it('can be locked by one holder at a time', () => {
     const path = join(folder, 'lock');
     const lock = takeFileLock(system, path, { wait: false });
     expect(takeFileLock(system, path, { wait: false })).toBeUndefined();
     lock?.release();
     const next = takeFileLock(system, path, { wait: false });
     expect(next).toBeDefined();
-    // It may have the descriptor that the first one had.
+    // It may have the same number as the first descriptor.
     lock?.release();
     expect(takeFileLock(system, path, { wait: false })).toBeUndefined();
     next?.release();
   });
 
-  it('resolves links beneath the given root', () => {
+  it('are opened through links only beneath the given root', () => {
     writeFileSync(join(folder, 'inside'), 'mine');
     mkdirSync(join(folder, 'etc'));
     const root = openSync(folder, 'r');
@@ -189,7 +189,7 @@ describe('files', () => {
     system.close(root);
   });
 
-  it('does not wait for a writer of a named pipe', () => {
+  it('are opened without waiting for the writer of a named pipe', () => {
     execFileSync('mkfifo', [join(folder, 'pipe')]);
     const root = openSync(folder, 'r');
     const fd = system.openInRoot(root, 'pipe');

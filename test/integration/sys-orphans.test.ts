@@ -1,4 +1,4 @@
-/** A subreaper's orphans: taken when nobody waits for them, and only then. Requires gcc. */
+/** Orphans of a subreaper are reaped only if no one waits for them. Requires: gcc. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { reapSeen, startOrphanReaper } from '../../src/sys/orphan-reaper.ts';
 import { drainPipe } from '../../src/sys/pipes.ts';
 import { readProcess } from '../../src/sys/processes.ts';
 
-it('reaps an orphan that it has seen before, and no sooner', async () => {
+it('an orphan is reaped at the second look, not at the first', async () => {
   system.becomeSubreaper();
   const [readEnd, writeEnd] = system.createPipe();
   const parent = spawn('sh', ['-c', 'sleep 600 & echo $!'], {
@@ -33,11 +33,11 @@ it('reaps an orphan that it has seen before, and no sooner', async () => {
   expect(readProcess(pid)).toBeUndefined();
 });
 
-it('reaps one whose descriptor a thread that has ended has left, after a minute of looks', () => {
+it('an orphan whose descriptor an ended thread left is reaped after a minute', () => {
   const child = spawn('true');
   const pid = child.pid ?? 0;
   const left = system.openPidfd(pid);
-  // Nothing of the event loop comes between these looks: whoever started it cannot wait for it.
+  // No turn of the event loop lies between these looks: the program that started it cannot wait for it.
   while (!system.isWaitable(pid)) execFileSync('true');
   let seen = reapSeen(system, new Map());
   for (let looks = 1; looks < 60; looks += 1) seen = reapSeen(system, seen);
@@ -47,7 +47,7 @@ it('reaps one whose descriptor a thread that has ended has left, after a minute 
   system.close(left);
 });
 
-it('leaves a running child alone', async () => {
+it('a running child is not reaped', async () => {
   const child = spawn('sleep', ['600']);
   const seen = reapSeen(system, new Map());
   reapSeen(system, seen);
@@ -56,7 +56,7 @@ it('leaves a running child alone', async () => {
   expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
 });
 
-describe('children of the program that uses the library', () => {
+describe('a child of the program that uses the library', () => {
   const folder = mkdtempSync(join(tmpdir(), 'stackshim-orphans-'));
   const program = join(folder, 'first-thread-leaves');
   beforeAll(() => {
@@ -68,19 +68,19 @@ describe('children of the program that uses the library', () => {
   const start = (milliseconds: number, code: number): ChildProcess =>
     spawn(program, [String(milliseconds), String(code)], { stdio: 'ignore' });
 
-  it('is no orphan while it is a zombie with threads that run, nor right after its end', async () => {
+  it('is not an orphan while it is a zombie with running threads, nor right after its end', async () => {
     const child = start(600_000, 0);
     await expect.poll(() => readProcess(child.pid ?? 0)?.state).toBe('Z');
     const seen = reapSeen(system, new Map());
     expect([...seen.keys()].some((name) => name.startsWith(`${child.pid}-`))).toBe(false);
     child.kill('SIGKILL');
-    // Nothing of the event loop comes between its end and this look.
+    // No turn of the event loop lies between its end and this look.
     while (!system.isWaitable(child.pid ?? 0)) execFileSync('true');
     reapSeen(system, seen);
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
   });
 
-  it('tells each of two thousand exits to the program, while orphans are looked for', async () => {
+  it('is never reaped as an orphan: the program gets each of two thousand exits', async () => {
     system.becomeSubreaper();
     startOrphanReaper(system);
     const children = Array.from({ length: 2_000 }, (_, i) => start(1_500 + 2 * i, i % 100));

@@ -1,4 +1,4 @@
-/** Programs that are started by posix_spawn: what they find, how they end, and what they cost the process that starts them. */
+/** Programs started by posix_spawn: what they find, how they end, and what they cost their caller. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { runProgram } from '../../src/sys/run-program.ts';
 import { openNullDevice, startProgram } from '../../src/sys/start-program.ts';
 import { SystemError } from '../../src/sys/system.ts';
-import { runFixture } from '../support/bun-fixture.ts';
-import { describeProgram } from '../support/describe-program.ts';
-import { failSystem } from '../support/failing-system.ts';
-import { scaled } from '../support/time-scale.ts';
-import { tryPrograms } from '../support/try-programs.ts';
+import { failSystem } from '../support/host/failing-system.ts';
+import { runFixture } from '../support/programs/bun-fixture.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { describeProgram } from './support/describe-program.ts';
+import { tryPrograms } from './support/try-programs.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const silent = openNullDevice('both');
@@ -38,19 +38,19 @@ const clean = {
   ignored: '0000000000000000',
 };
 
-describe('a started program finds its three descriptors, no signal blocked or ignored, and its own session', () => {
+describe('a started program finds its three descriptors, all signals unblocked and handled by default, and its own session', () => {
   it('on Node', async () => {
     expect(await describeProgram(`${folder}/node`)).toMatchObject(clean);
   });
 
-  it('on the engine of the executable, with an umask of its own', async () => {
+  it('on the engine of the executable, with another umask', async () => {
     const fixture = new URL('../fixtures/described-program.ts', import.meta.url);
     const printed = JSON.parse(await runFixture(fixture, [`${folder}/bun`]));
     expect(printed).toEqual({ ...clean, umask: '0022' });
   });
 });
 
-it('a start copies no memory of the process: it writes to it afterwards without a fault', async () => {
+it('starting a program copies no memory of the caller: later writes cause no page faults', async () => {
   const memory = Buffer.alloc(256 * 1024 * 1024, 1);
   const faultsOfWriting = () => {
     const before = process.resourceUsage().minorPageFault;
@@ -60,12 +60,12 @@ it('a start copies no memory of the process: it writes to it afterwards without 
   faultsOfWriting();
   const running = call('read -r _ < /dev/null; exit 3');
   const exitCode = await running;
-  // A fork makes each of its 65,536 pages one that is copied, or at least looked at, when it is written to.
+  // A fork would mark all 65,536 pages copy-on-write: each later write would fault.
   expect(faultsOfWriting()).toBeLessThan(6_000);
   expect(exitCode).toBe(3);
 });
 
-it('no exit is missed, of programs or of children that the process starts itself', async () => {
+it('no exit of a program, or of a child that the process starts itself, is missed', async () => {
   const codes = Array.from({ length: 300 }, (_, index) => index % 100);
   const programs = codes.map((code) => call(`exit ${code}`));
   const children = codes.map(async (code) => {
@@ -77,7 +77,7 @@ it('no exit is missed, of programs or of children that the process starts itself
   expect(await Promise.all(children)).toEqual(codes);
 });
 
-it('the exit is told where no more descriptors may be watched', async () => {
+it('an exit is reported even if no more descriptors can be watched', async () => {
   vi.spyOn(linuxSystem, 'addToEpoll').mockImplementation(() => {
     throw new SystemError('epoll_ctl', constants.errno.ENOSPC, 'ENOSPC');
   });
@@ -88,7 +88,7 @@ it('the exit is told where no more descriptors may be watched', async () => {
   }
 });
 
-describe('a program that cannot be started', () => {
+describe('a program that cannot be started is reported if it', () => {
   const refusal = async (path: string) =>
     callRuntime({ ...shell, path }, [], { operation: 'call', stdio }).then(
       () => undefined,
@@ -99,23 +99,23 @@ describe('a program that cannot be started', () => {
     expect(await refusal(`${folder}/none`)).toEqual(['ERR_STACKSHIM_RUNTIME_NOT_FOUND', 'ENOENT']);
   });
 
-  it('may not be executed', async () => {
+  it('is not executable', async () => {
     writeFileSync(`${folder}/plain`, '#!/bin/sh\n', { mode: 0o644 });
     expect(await refusal(`${folder}/plain`)).toEqual(['ERR_STACKSHIM_RUNTIME_FAILED', 'EACCES']);
   });
 
-  it('has no format that the kernel knows: no shell is tried instead', async () => {
+  it('has a format that the kernel does not know: no shell is tried instead', async () => {
     writeFileSync(`${folder}/text`, 'exit 0\n', { mode: 0o755 });
     expect(await refusal(`${folder}/text`)).toEqual(['ERR_STACKSHIM_RUNTIME_FAILED', 'ENOEXEC']);
   });
 
-  it('has an argument that holds a NUL', async () => {
+  it('has an argument with a NUL', async () => {
     const { exited } = startProgram({ path: '/bin/true', args: ['a\0b'], env: {}, stdio });
     await expect(exited).rejects.toThrow(TypeError);
   });
 });
 
-it('a program is waited for where no descriptor is left to watch it by', async () => {
+it('a program is waited for even if no descriptor is left to watch it', async () => {
   const { openPidfd } = linuxSystem;
   let calls = 0;
   const refuse = vi.spyOn(linuxSystem, 'openPidfd').mockImplementation((pid) => {
@@ -131,28 +131,28 @@ it('a program is waited for where no descriptor is left to watch it by', async (
   }
 });
 
-describe('every way to start a program bounds its streams, its time and what it starts', () => {
+describe('every way to start a program limits its streams, its time and its processes', () => {
   const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  const killed = { exitCode: null, signal: 9, said: '' };
+  const killed = { exitCode: null, signal: 9, output: '' };
   const ended = { exitCode: 0, signal: null };
   const expected = {
     run: {
-      readsAll: { ...ended, said: '4800000\n' },
-      readsLittle: { ...ended, said: 'xxxxxxxxx' },
+      readsAll: { ...ended, output: '4800000\n' },
+      readsLittle: { ...ended, output: 'xxxxxxxxx' },
       inputFails: 'no more of it',
       tooLate: { ...killed, givenUp: 'timeout' },
       aborted: { ...killed, givenUp: 'aborted' },
-      there: { ...ended, said: '/usr\n' },
+      there: { ...ended, output: '/usr\n' },
       isMissing: expect.stringContaining('ENOENT'),
       says: { exitCode: 3, first: '1', last: '90000', isCut: true },
     },
     ask: {
-      prints: { printed: `${SYSTEM_PATH} /bin/sh\n/\n`, said: 'aside', exitCode: 0 },
-      prompts: { printed: 'end\n', said: '', exitCode: 0 },
+      prints: { printed: `${SYSTEM_PATH} /bin/sh\n/\n`, stderr: 'aside', exitCode: 0 },
+      prompts: { printed: 'end\n', stderr: '', exitCode: 0 },
       tooMuch: { printed: 'y\n'.repeat(100), failure: 'it printed too much', exitCode: null },
       tooLate: { failure: 'it did not finish in time', exitCode: null },
       aborted: { failure: 'aborted', exitCode: null },
-      fails: { said: 'first\nlast', failure: 'last', exitCode: 4 },
+      fails: { stderr: 'first\nlast', failure: 'last', exitCode: 4 },
       isKilled: { failure: 'ended by SIGKILL', exitCode: null },
       leavesOne: { printed: 'done\n', exitCode: 0 },
       isMissing: expect.stringContaining('ENOENT'),
@@ -171,13 +171,13 @@ describe('every way to start a program bounds its streams, its time and what it 
 });
 
 describe('killAll', () => {
-  it('ends a program that is still being started', async () => {
+  it('ends a program that is just being started', async () => {
     const program = start('exec sleep 600');
     program.killAll();
     expect(await program.exited).toEqual({ exitCode: null, signal: 9 });
   });
 
-  it('ends what the program has started', async () => {
+  it('ends the program’s own children', async () => {
     const program = start('sleep 600 & exec sleep 600');
     const pid = await program.running;
     program.killAll();
@@ -189,18 +189,18 @@ describe('killAll', () => {
         return false;
       }
     };
-    // Whoever adopts what it has started waits for that in its own time.
+    // The new parent of its children reaps them later.
     await expect.poll(inGroup, { timeout: scaled(10_000) }).toBe(false);
   });
 
-  it('does nothing once the program has ended', async () => {
+  it('does nothing after the program has ended', async () => {
     const program = start('exit 4');
     expect(await program.exited).toEqual({ exitCode: 4, signal: null });
     program.killAll();
   });
 });
 
-it('a program that finds no room for its pipes leaves no descriptor open', async () => {
+it('a program whose pipes cannot be opened leaves no descriptor', async () => {
   const system = failSystem();
   const fault = { method: 'createPipe', answer: 'EMFILE', call: 1, lasting: false } as const;
   const before = readdirSync('/proc/self/fd').length;

@@ -1,4 +1,4 @@
-/** Removes what hostile programs have built, and nothing beside it. Requires: root. */
+/** Removal of what hostile programs have created, and of nothing else. Requires: root. */
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -23,21 +23,21 @@ afterEach(() => void execFileSync('rm', ['-rf', folder]));
 const tree = () => `${folder}/tree`;
 
 describe('removeTree', () => {
-  it('removes folders in folders, beyond the longest path that the kernel takes', async () => {
+  it('removes nested folders beyond the longest path that the kernel accepts', async () => {
     const script = 'for (1 .. 2000) { mkdir "deep" and chdir "deep" or die }';
     execFileSync('perl', ['-e', script], { cwd: tree() });
     await removeTree(tree());
     expect(existsSync(tree())).toBe(false);
   });
 
-  it('removes few folders whose names are too long together', async () => {
+  it('removes a few folders whose names together are too long', async () => {
     const script = 'for (1 .. 30) { my $long = "n" x 255; mkdir $long and chdir $long or die }';
     execFileSync('perl', ['-e', script], { cwd: tree() });
     await removeTree(tree());
     expect(existsSync(tree())).toBe(false);
   });
 
-  it.each([10, 200])('removes %i links and leaves alone what they name', async (count) => {
+  it.each([10, 200])('removes %i links, but not their targets', async (count) => {
     for (let index = 0; index < count; index += 1)
       symlinkSync(`${folder}/kept`, `${tree()}/${index}`);
     symlinkSync(folder, `${tree()}/-rf`);
@@ -49,10 +49,10 @@ describe('removeTree', () => {
   it.each([
     ['few', 30],
     ['many', 200],
-  ])('takes no name for another, of %s that are no text', async (_, count) => {
+  ])('distinguishes names that are not valid UTF-8, with %s', async (_, count) => {
     mkdirSync(`${folder}/beside`);
     writeFileSync(`${folder}/beside/kept`, 'kept');
-    // Read as text, every folder is called as the link.
+    // Decoded as text, every folder has the link's name.
     symlinkSync(`${folder}/beside`, `${tree()}/\ufffd`);
     for (let index = 0; index < count; index += 1) {
       const name = [0x80 + (index % 64), ...(index < 64 ? [] : [0x80 + (index >> 6)])];
@@ -65,7 +65,7 @@ describe('removeTree', () => {
     expect(readFileSync(`${folder}/beside/kept`, 'utf8')).toBe('kept');
   });
 
-  it('does not enter what is mounted there', async () => {
+  it('does not enter a mount', async () => {
     mkdirSync(`${tree()}/mount`);
     mkdirSync(`${folder}/beside`);
     writeFileSync(`${folder}/beside/kept`, 'kept');
@@ -81,7 +81,7 @@ describe('removeTree', () => {
     expect(existsSync(tree())).toBe(false);
   });
 
-  it('removes a link that stands in its place, and not what that names', async () => {
+  it('removes a link in place of the tree, but not its target', async () => {
     symlinkSync(tree(), `${folder}/link`);
     writeFileSync(`${tree()}/kept`, 'kept');
     await removeTree(`${folder}/link`);
@@ -89,12 +89,12 @@ describe('removeTree', () => {
     expect(readFileSync(`${tree()}/kept`, 'utf8')).toBe('kept');
   });
 
-  it('does nothing where nothing is', async () => {
+  it('does nothing if the tree does not exist', async () => {
     await removeTree(tree());
     await expect(removeTree(tree())).resolves.toBeUndefined();
   });
 
-  it.each([10, 200])('says which of %i entries does not go', async (count) => {
+  it.each([10, 200])('reports which of %i entries cannot be removed', async (count) => {
     for (let index = 0; index < count; index += 1) writeFileSync(`${tree()}/${index}`, '');
     execFileSync('chattr', ['+i', `${tree()}/5`]);
     try {

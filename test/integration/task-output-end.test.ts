@@ -1,4 +1,4 @@
-/** Where a task's output ends: with its last process, whoever has its descriptors by then, and however slowly it is read. */
+/** A task's output ends with its last process, whoever else holds its descriptors, and however slowly it is read. */
 import {
   chmodSync,
   copyFileSync,
@@ -13,10 +13,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeProbeImage } from '../support/probe-image.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeProbeImage } from '../support/programs/probe-image.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { options, env, layout } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-output-');
@@ -40,7 +40,7 @@ afterEach(() => {
   open.clear();
 });
 
-/** Waits for what a task gives to whoever listens in the folder that it shares. */
+/** Waits for the descriptor that a task sends to a listener in its shared folder. */
 function openSocket() {
   sockets += 1;
   const name = `socket-${sockets}`;
@@ -71,7 +71,7 @@ const withSocket = (script: string, more: Partial<TaskInput> = {}): TaskInput =>
   ...more,
 });
 
-/** The task's descriptor, once its first process has been waited for. */
+/** The task's descriptor, after its first process has been waited for. */
 async function runAndKeep(input: TaskInput, socket: ReturnType<typeof openSocket>) {
   let pid = 0;
   const running = runTask(input, {
@@ -96,8 +96,8 @@ const tryWrite = (fd: number, text: string): void => {
 describe.each<[string, Partial<TaskInput>]>([
   ['a pipe', {}],
   ['a pipe, in the host’s pid namespace', { pid: 'host', userns: 'host' }],
-])('%s that another process has', (_, more) => {
-  it('ends with the task: what is written later is not its output', async () => {
+])('%s that another process holds open', (_, more) => {
+  it('ends with the task: later writes are not part of the output', async () => {
     const socket = openSocket();
     const script = `echo own; ${socket.give(1)}`;
     const { fd, running } = await runAndKeep(withSocket(script, more), socket);
@@ -114,7 +114,7 @@ describe.each<[string, Partial<TaskInput>]>([
     });
   });
 
-  it('still gives all that the task has left in it', async () => {
+  it('still delivers everything that the task wrote', async () => {
     const socket = openSocket();
     const script = `${socket.give(1)}; head -c 60000 /dev/zero | tr '\\0' x`;
     const { fd, running } = await runAndKeep(withSocket(script, more), socket);
@@ -124,7 +124,7 @@ describe.each<[string, Partial<TaskInput>]>([
   });
 });
 
-it('a terminal that another process has ends with the task', async () => {
+it('a terminal that another process holds open ends with the task', async () => {
   const socket = openSocket();
   const input = withSocket(`echo own; ${socket.give(1)}`, { tty: true });
   const { running } = await runAndKeep(input, socket);
@@ -135,7 +135,7 @@ it('a terminal that another process has ends with the task', async () => {
 it.each([
   ['a pipe', []],
   ['a terminal', ['-t']],
-])('the executable ends with its task while another process writes to %s', async (_, more) => {
+])('the executable ends with its task although another process writes to %s', async (_, more) => {
   const socket = openSocket();
   const binds = ['-v', `${shared}:/shared`, '--code', code];
   const script = `echo own; ${socket.give(1)}`;
@@ -156,21 +156,21 @@ it.each([
   expect(await ended).toMatchObject({ status: 0, stdout: expect.stringMatching(/^own\r?\n/) });
 });
 
-describe('a sink that takes nothing', () => {
+describe('a sink that accepts nothing', () => {
   const never = () => new Writable({ highWaterMark: 1, write: () => undefined });
   const noisy = { stack: 'busybox', command: ['sh', '-c', 'while :; do echo more; done'] };
 
   it.each<[string, Partial<TaskInput>, string]>([
     ['its timeout', { timeout: '1s', stopTimeout: '0s' }, 'timed_out'],
     ['its output limit', { outputLimit: 4, timeout: '30s' }, 'output_limited'],
-  ])('holds up no task that %s has stopped, and is told of', async (_, more, verdict) => {
+  ])('does not hold up a task that %s has stopped, and is reported', async (_, more, verdict) => {
     const result = await runTask({ ...noisy, ...more }, { ...options, stdout: never() });
     expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
     expect(result.output.truncated).toBe(true);
     expect(result.output.lostBytes).toBeGreaterThan(0);
   });
 
-  it('is given up when another process asks for the end of a task that has ended', async () => {
+  it('is abandoned when another process asks for the end of an ended task', async () => {
     let pid = 0;
     const command = ['sh', '-c', 'echo first; sleep 0.2; echo second'];
     const running = runTask(
@@ -188,7 +188,7 @@ describe('a sink that takes nothing', () => {
     expect(await running).toMatchObject({ removed: true, output: { lostBytes: 13 } });
   });
 
-  it('holds up a task that has ended by itself as long as its timeout says', async () => {
+  it('holds up an ended task until its timeout', async () => {
     const command = ['sh', '-c', 'echo first; sleep 0.2; echo second'];
     const input = { stack: 'busybox', command, timeout: '2s' };
     const result = await runTask(input, { ...options, stdout: never() });

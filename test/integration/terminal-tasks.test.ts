@@ -1,4 +1,4 @@
-/** Tasks with a terminal, in this process: what the library does without a terminal of its own. */
+/** Tasks with a terminal in this process: what the library does without a terminal of its own. */
 import { createHash } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { type RunTaskOptions, runTask } from '../../src/index.ts';
 import type { WindowSize } from '../../src/sys/system.ts';
 import type { TaskEvent } from '../../src/task/events.ts';
 import type { TaskResult } from '../../src/task/result.ts';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
 
 const installation = useInstallation();
 
@@ -23,7 +23,7 @@ const runScript = (script: string, options: RunTaskOptions = {}) =>
   );
 
 describe('a task with a terminal', () => {
-  it('has one of the usual size where there is none to follow', async () => {
+  it('has the default size if there is no terminal to follow', async () => {
     const result = await runScript('stty size; tty; test -t 0 -a -t 1 -a -t 2; exit $((3 + $?))');
     expect(result).toMatchObject({
       verdict: 'failed',
@@ -34,7 +34,7 @@ describe('a task with a terminal', () => {
     });
   });
 
-  it('follows the size of the terminal it is given', async () => {
+  it('follows the size of the terminal that it is given', async () => {
     let resize: (size: WindowSize) => void = () => undefined;
     const terminal = {
       size: { rows: 30, columns: 100 },
@@ -66,16 +66,16 @@ describe('a task with a terminal', () => {
     ['whole lines', ['one\n', 'two\n'], 'one\r\ntwo\r\n'],
     ['a line without an end', ['one\n', 'two'], 'one\r\ntwo'],
     ['nothing', [], ''],
-  ])('reads %s to the end of its input', async (_, lines, read) => {
+  ])('reads %s up to the end of its input', async (_, lines, read) => {
     const result = await runScript('stty -echo; echo ready; cat; echo end', {
       stdin: Readable.from(lines),
     });
     expect(result.verdict).toBe('succeeded');
-    // What was typed before the echo was off is echoed: the terminal's doing.
+    // Input typed before echo was turned off is echoed by the terminal.
     expect(result.output.stdout).toContain(`ready\r\n${read}end\r\n`);
   });
 
-  it('keeps the order and every byte of much output', async () => {
+  it('delivers much output in order and complete', async () => {
     const script = 'stty raw; i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done';
     const { verdict, output } = await runScript(script);
     expect(verdict).toBe('succeeded');
@@ -84,12 +84,12 @@ describe('a task with a terminal', () => {
     );
   });
 
-  it('takes more input than the terminal holds', async () => {
+  it('accepts more input than the terminal can hold', async () => {
     const text = 'x'.repeat(300_000);
     const stdin = new PassThrough();
     const result = await runScript(`stty raw -echo; echo ready; head -c ${text.length} | md5sum`, {
       stdin,
-      // A terminal that is not raw yet would cut a line of that length off.
+      // A terminal that is not raw yet would truncate such a long line.
       onEvent: ({ type }) => type === 'output' && stdin.write(text),
     });
     const md5 = createHash('md5').update(text).digest('hex');
@@ -116,7 +116,7 @@ describe('a task with a terminal', () => {
     expect(verdicts).toEqual(Array.from({ length: 6 }, () => 'cancelled'));
   });
 
-  it('is cancelled like any other', async () => {
+  it('is cancelled like other tasks', async () => {
     const cancel = new AbortController();
     const result = await runScript('echo ready; sleep 1000', {
       signal: cancel.signal,

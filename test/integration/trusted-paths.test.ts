@@ -1,4 +1,4 @@
-/** What another user could have changed does not count: the policy file, folders of an installation, programs that root would run. */
+/** Paths that another user could have changed are not trusted: the policy file, folders of an installation, programs that root runs. */
 import {
   chmodSync,
   chownSync,
@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { requireTrustedPath } from '../../src/sys/trusted-path.ts';
 import { readPolicy } from '../../src/task/installation.ts';
-import { STRANGER_ID } from '../support/stranger.ts';
+import { STRANGER_ID } from '../support/programs/stranger.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -26,7 +26,7 @@ describe('a policy file is refused', () => {
   test.each<[string, (file: string) => void]>([
     ['that another user owns', (file) => chownSync(file, STRANGER_ID, STRANGER_ID)],
     ['in a folder of another user', () => chownSync(folder, STRANGER_ID, STRANGER_ID)],
-    ['in a folder that others may write', () => chmodSync(folder, 0o777)],
+    ['in a folder that other users may write to', () => chmodSync(folder, 0o777)],
   ])('%s', async (_, spoil) => {
     const file = join(folder, 'policy.json');
     writeFileSync(file, '{}');
@@ -43,7 +43,7 @@ describe('a trusted path', () => {
     expect.objectContaining({ code: 'ERR_STACKSHIM_PATH_UNTRUSTED', details: { path, fault } });
   const check = (path: string) => requireTrustedPath(path, 'use root folder');
 
-  test('is one without links', () => {
+  test('is returned without links', () => {
     mkdirSync(join(folder, 'real'));
     writeFileSync(join(folder, 'real/file'), '');
     symlinkSync('real', join(folder, 'relative'));
@@ -55,12 +55,12 @@ describe('a trusted path', () => {
   });
 
   test.each<[string, number, string, string]>([
-    ['a folder on the way', 0o777, 'a/b', 'a'],
+    ['a folder in the path', 0o777, 'a/b', 'a'],
     ['the end', 0o777, 'a', 'a'],
     ['the end, though sticky', 0o1777, 'a', 'a'],
-    ['for a group', 0o770, 'a/b', 'a'],
+    ['the end, for a group', 0o770, 'a/b', 'a'],
     ['a sticky folder in which the rest is missing', 0o1777, 'a/missing', 'a'],
-  ])('has nothing that others may write: %s', (_, mode, path, fault) => {
+  ])('has no part that other users may write: %s', (_, mode, path, fault) => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
     chmodSync(join(folder, 'a'), mode);
     expect(() => check(join(folder, path))).toThrow(
@@ -68,17 +68,17 @@ describe('a trusted path', () => {
     );
   });
 
-  test('may lie in a sticky folder of root', () => {
+  test('can lie in a sticky folder of root', () => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
     chmodSync(join(folder, 'a'), 0o1777);
     expect(check(join(folder, 'a/b'))).toBe(join(folder, 'a/b'));
   });
 
   test.each<[string, string]>([
-    ['a folder on the way', 'a'],
+    ['a folder in the path', 'a'],
     ['the end', 'a/b'],
-    ['a link on the way', 'link'],
-  ])('has nothing that another user owns: %s', (_, theirs) => {
+    ['a link in the path', 'link'],
+  ])('has no part that another user owns: %s', (_, theirs) => {
     mkdirSync(join(folder, 'a/b'), { recursive: true });
     symlinkSync('a', join(folder, 'link'));
     lchownSync(join(folder, theirs), STRANGER_ID, STRANGER_ID);
@@ -94,7 +94,7 @@ describe('a trusted path', () => {
     );
   });
 
-  test('leads through folders alone', () => {
+  test('leads only through folders', () => {
     writeFileSync(join(folder, 'file'), '');
     expect(() => check(join(folder, 'file/below'))).toThrow(
       untrusted(join(folder, 'file/below'), join(folder, 'file')),

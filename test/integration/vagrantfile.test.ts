@@ -1,4 +1,4 @@
-/** The Vagrantfile is one that Vagrant itself accepts. Requires: vagrant; no provider and no box. */
+/** Vagrant accepts the Vagrantfile. Requires: vagrant; no provider and no box. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,11 +31,11 @@ it('is accepted by vagrant validate', () => {
   expect(validate(vagrantfile)).toBe(0);
 });
 
-it('would not be accepted with a setting that does not exist', () => {
+it('with an unknown setting would not be accepted', () => {
   expect(validate(vagrantfile.replace('config.vm.box =', 'config.vm.boxx ='))).toBe(1);
 });
 
-it('provisions as the test VM does, then with the command of the README', () => {
+it('provisions like the test VM, and then with the command in the README', () => {
   expect(vagrantfile).toContain(`path: '${provisioner}'`);
   expect(vagrantfile).toContain('npm run quickstart');
 });

@@ -1,10 +1,10 @@
 /**
- * Each probe of the battery gets out of a container that stops nothing: what could never succeed proves nothing when it fails.
- * Those that would change this host do so in a virtual machine (STACKSHIM_TEST_VM). Requires: root, gcc.
+ * Each probe of the battery escapes from a container without protection: an attack that could never succeed proves nothing.
+ * Probes that would change this host run in a virtual machine (STACKSHIM_TEST_VM). Requires: root, gcc.
  */
 import { describe, expect, it } from 'vitest';
-import { optionsOf, useBattery } from '../support/use-battery.ts';
 import { allProbes } from './probes/all-probes.ts';
+import { optionsOf, useBattery } from './support/use-battery.ts';
 
 const battery = useBattery();
 const isVirtualMachine = process.env['STACKSHIM_TEST_VM'] !== undefined;

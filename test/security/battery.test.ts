@@ -1,12 +1,14 @@
-/** The escape battery: no probe gets out of a task. Requires: root, gcc. */
+/** The escape battery: no probe escapes from a task. Requires: root, gcc. */
 import { describe, expect, it } from 'vitest';
-import { optionsOf, useBattery } from '../support/use-battery.ts';
+import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
 import { allProbes } from './probes/all-probes.ts';
+import { optionsOf, useBattery } from './support/use-battery.ts';
 
 const battery = useBattery();
 
-const isOnCrun = process.env['STACKSHIM_TEST_RUNTIME']?.endsWith('/crun') === true;
-const probes = allProbes.filter((probe) => !(isOnCrun && probe.onlyAgainst === 'runc'));
+const probes = allProbes.filter(
+  (probe) => !(TESTED_RUNTIME === 'crun' && probe.onlyAgainst === 'runc'),
+);
 
 describe('in a task', () => {
   for (const probe of probes) {

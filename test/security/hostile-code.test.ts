@@ -1,4 +1,4 @@
-/** Code made to reach outside /task, to fill the disk or to fool a reader: a typed error, and nothing left. */
+/** Code made to reach outside /task, to fill the disk or to deceive a parser: a typed error, and nothing left. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -7,10 +7,10 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CODE_LIMITS } from '../../src/packages/code-policy.ts';
 import { packCode } from '../../src/packages/pack-code.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
-import { buildTar, type RawEntry, toBlocks } from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
-import { buildZip, type RawZipEntry } from '../support/zip-builder.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
+import { buildTar, type RawEntry, toBlocks } from '../support/images/tar-builder.ts';
+import { buildZip, type RawZipEntry } from '../support/images/zip-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const lab = openLayerLab();
 afterAll(() => lab.dispose());
@@ -79,23 +79,23 @@ const tars: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegExp])
     ],
     /lies below/,
   ],
-  ['two files of one name', [{ path: 'a' }, { path: 'a' }], /already as a file/],
+  ['two files with one name', [{ path: 'a' }, { path: 'a' }], /already as a file/],
   ['a sparse file', [{ path: 'a', type: 'S' }], /sparse file/],
 ];
 
-describe('a tar.gz is refused for', () => {
+describe('a tar.gz is refused with', () => {
   it.each(tars)('%s', async (_, entries, message) => {
     await expectRefused(writeArchive(gzipSync(buildTar(...entries))), message);
   });
 
-  it('being cut anywhere', async () => {
+  it('any part cut off', async () => {
     const whole = gzipSync(buildTar({ path: 'a', content: Buffer.alloc(3000, 'abc') }));
     for (const end of [3, 15, whole.length >> 1, whole.length - 8, whole.length - 1]) {
       await expectRefused(writeArchive(whole.subarray(0, end)), /decompress code|before its end/);
     }
   });
 
-  it('being a bomb', async () => {
+  it('a compression bomb', async () => {
     const size = 300 * 1024 * 1024;
     const bomb = gzipSync(Buffer.concat([toBlocks({ path: 'zeros', size }), Buffer.alloc(size)]));
     await expect(pack(writeArchive(bomb))).rejects.toMatchObject({
@@ -126,7 +126,7 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
   ],
   ['a symbolic link with a NUL', [{ name: 'a', mode: 0o120777, content: 'x\0y' }], /NUL/],
   [
-    'a symbolic link without end',
+    'an overlong symbolic link',
     [{ name: 'a', mode: 0o120777, content: 'x'.repeat(5000) }],
     /4095 bytes/,
   ],
@@ -135,7 +135,7 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
   ['more content than announced', [{ name: 'a', content: 'xyz', uncompressedSize: 1 }], /byte/],
   ['less content than announced', [{ name: 'a', content: 'x', uncompressedSize: 9 }], /byte/],
   [
-    'two files of one name',
+    'two files with one name',
     [
       { name: 'a', content: '1' },
       { name: 'a', content: '2' },
@@ -152,19 +152,19 @@ const zips: readonly (readonly [string, readonly RawZipEntry[], RegExp])[] = [
   ],
 ];
 
-describe('a zip is refused for', () => {
+describe('a zip is refused with', () => {
   it.each(zips)('%s', async (_, entries, message) => {
     await expectRefused(writeArchive(buildZip(...entries)), message);
   });
 
-  it('being cut anywhere', async () => {
+  it('any part cut off', async () => {
     const whole = buildZip({ name: 'a', content: Buffer.alloc(3000, 'abc') });
     for (const end of [4, 40, whole.length >> 1, whole.length - 10]) {
       await expectRefused(writeArchive(whole.subarray(0, end)), /zip/);
     }
   });
 
-  it('being a bomb, before it is unpacked', async () => {
+  it('a compression bomb, before it is unpacked', async () => {
     const zeros = Buffer.alloc(1024 * 1024);
     const many = Array.from({ length: 9 }, (_, n) => ({ name: `${n}`, content: zeros }));
     await expect(
@@ -185,7 +185,7 @@ describe('a zip is refused for', () => {
     expect(readdirSync(task)).toEqual([]);
   });
 
-  it('any damage, or is packed', async () => {
+  it('any damage is refused or packed', async () => {
     const seed = buildZip(
       { name: 'a/', mode: 0o040755 },
       { name: 'a/b', content: 'content '.repeat(20), mode: 0o100644 },
@@ -208,7 +208,7 @@ describe('a zip is refused for', () => {
   });
 });
 
-describe('a directory is refused for', () => {
+describe('a directory is refused with', () => {
   it.each<[string, () => void, RegExp]>([
     [
       'a symbolic link to the host',

@@ -1,16 +1,16 @@
-/** Layers made to crash, hang or fool mkfs.erofs, or to reach the host: a typed error and nothing left, or a sound layer. */
+/** Layers made to crash, hang or deceive mkfs.erofs, or to reach the host: a typed error and nothing left, or a sound layer. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { layersDir } from '../../src/core/layout.ts';
-import { openLayerLab } from '../support/layer-lab.ts';
+import { openLayerLab } from '../support/images/layer-lab.ts';
 import {
   binaryNumber,
   buildExtension,
   buildTar,
   type RawEntry,
   toBlocks,
-} from '../support/tar-builder.ts';
+} from '../support/images/tar-builder.ts';
 
 const lab = openLayerLab();
 const canary = `${lab.folder}/canary`;
@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => lab.dispose());
 
-/** What mkfs.erofs by itself crashes on, hangs on, or turns into a damaged or wrong image. */
+/** Inputs on which mkfs.erofs alone crashes, hangs, or writes a damaged or wrong image. */
 const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = [
   ['the name ".wh.."', [{ path: '.wh..' }]],
   ['the name "y/.wh..."', [{ path: 'y/.wh...' }]],
@@ -74,11 +74,11 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
     ],
   ],
   ['a PAX record that is cut', [buildExtension('x', Buffer.from('30 path=a'))]],
-  ['a way through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
-  ['an absolute way through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
-  ['an id that no task has', [{ path: 'a', uid: 1_879_048_192 }]],
+  ['a path through ".."', [{ path: '../canary/secret', content: 'stolen' }]],
+  ['an absolute path through ".."', [{ path: `/..${canary}/secret`, content: 'stolen' }]],
+  ['an id outside of every task’s range', [{ path: 'a', uid: 1_879_048_192 }]],
   [
-    'a way through a symbolic link',
+    'a path through a symbolic link',
     [
       { path: 'door', type: '2', link: canary },
       { path: 'door/secret', content: 'stolen' },
@@ -87,7 +87,7 @@ const hostile: readonly (readonly [string, readonly (RawEntry | Buffer)[]])[] = 
   ['a hard link into the host', [{ path: 'a', type: '1', link: `../../${canary}/secret` }]],
 ];
 
-describe('a hostile tar is a typed error and leaves nothing', () => {
+describe('a hostile tar gives a typed error and leaves nothing:', () => {
   it.each(hostile)('%s', async (_, entries) => {
     await expect(lab.import(buildTar(...entries))).rejects.toMatchObject({
       code: expect.stringMatching(/^ERR_STACKSHIM_LAYER_(INVALID|TOO_LARGE)$/),
@@ -118,8 +118,8 @@ describe('a hostile tar is a typed error and leaves nothing', () => {
   });
 });
 
-describe('a hostile tar that is a layer all the same', () => {
-  it('has its devices, also those that overlayfs reads as deletions, left out', async () => {
+describe('a hostile tar that can be a layer', () => {
+  it('loses its devices, even those that overlayfs reads as deletions', async () => {
     const layer = await lab.import(
       buildTar({ path: 'dev/sda', type: '4' }, { path: 'etc/passwd', type: '3' }),
     );
@@ -127,19 +127,19 @@ describe('a hostile tar that is a layer all the same', () => {
     expect(layer.record.droppedDevices).toBe(2);
   });
 
-  it('has an absolute way as one below its own root', async () => {
+  it('has absolute paths below its own root', async () => {
     const layer = await lab.import(buildTar({ path: `${canary}/secret`, content: 'stolen' }));
     expect([...lab.read(layer).keys()]).toContain(`${canary.slice(1)}/secret`);
     expect(readFileSync(`${canary}/secret`, 'utf8')).toBe('untouched');
   });
 
-  it('may be opaque at its root', async () => {
+  it('can be opaque at its root', async () => {
     const layer = await lab.import(buildTar({ path: './.wh..wh..opq' }, { path: 'a' }));
     expect([...lab.read(layer).keys()]).toEqual(['.', 'a']);
     expect(layer.record.opaqueRoot).toBe(true);
   });
 
-  it('keeps links that lead out for the task to follow, inside its own root', async () => {
+  it('keeps links that lead outside: a task follows them inside its own root', async () => {
     const layer = await lab.import(
       buildTar(
         { path: 'shadow', type: '2', link: '/etc/shadow' },
@@ -151,7 +151,7 @@ describe('a hostile tar that is a layer all the same', () => {
     expect(tree.get('up')?.linkTarget).toBe('../../..');
   });
 
-  it('may have attributes, names and links as long as any can be', async () => {
+  it('can have attributes, names and links of the maximum length', async () => {
     const value = Buffer.alloc(16 * 1024 - 32 - 'user.a'.length, '\n12 path=evil\n');
     const name = 'n'.repeat(255);
     const path = Array.from({ length: 15 }, () => name).join('/');

@@ -15,16 +15,17 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { slotIds } from '../../src/task/admission/slot.ts';
-import { runCli } from '../support/run-cli.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
-import { make32BitProgram, makeCallingProgram } from '../support/tiny-elf.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { sh } from '../support/cli/shell.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { make32BitProgram, makeCallingProgram } from '../support/programs/tiny-elf.ts';
+import { TESTED_RUNTIME } from '../support/runtimes/tested-runtime.ts';
 
 const { installation, run, start, folder } = useTaskRunner();
 const { layout, env } = installation;
-const sh = (script: string): readonly string[] => ['sh', '-c', script];
 const EPERM = 1;
 
-/** System calls by their numbers on x86-64 and arm64. */
+/** System call numbers on x86-64 and arm64. */
 const shut = {
   mount: [165, 40],
   umount2: [166, 39],
@@ -64,7 +65,7 @@ describe('namespaces', () => {
     for (const [index, link] of inside.entries()) expect(link).not.toBe(outside[index]);
   });
 
-  it('differ between two tasks at once, and so do their ranges of ids', async () => {
+  it('and id ranges differ between two concurrent tasks', async () => {
     const script =
       'for link in /proc/self/ns/*; do readlink $link; done; cat /proc/self/uid_map; echo ready; exec sleep 3600';
     const tasks = [start([], sh(script)), start([], sh(script))];
@@ -73,11 +74,11 @@ describe('namespaces', () => {
     const [one, other] = await Promise.all(tasks.map((task) => task.ended));
     const linesOf = (text = '') => text.split('\n').filter((line) => /[:\d]/.test(line));
     const shared = linesOf(one?.stdout).filter((line) => linesOf(other?.stdout).includes(line));
-    // The host's time namespace is nobody's secret.
+    // The host's time namespace is not secret.
     expect(shared.filter((line) => !line.startsWith('time'))).toEqual([]);
   });
 
-  it('let a task see its own processes only, as another user of the host', async () => {
+  it('show a task only its own processes, which the host sees as another user’s', async () => {
     const task = start(
       [],
       sh('ls /proc > /tmp/proc; grep -c "^[0-9]" /tmp/proc; echo ready; exec sleep 3600'),
@@ -102,7 +103,7 @@ describe('namespaces', () => {
 });
 
 describe('rights', () => {
-  it('are few: a filter on system calls, no new privileges, no capability that matters', async () => {
+  it('are few: a system call filter, no new privileges, no dangerous capability', async () => {
     const { stdout } = await run([], ['cat', '/proc/self/status']);
     const field = (name: string) => new RegExp(`^${name}:\t(\\S+)$`, 'm').exec(stdout)?.[1];
     expect([field('Seccomp'), field('NoNewPrivs')]).toEqual(['2', '1']);
@@ -115,7 +116,7 @@ describe('rights', () => {
     expect([field('CapInh'), field('CapAmb')]).toEqual(['0000000000000000', '0000000000000000']);
   });
 
-  it('shut out the system calls that could change them, or others', async () => {
+  it('exclude the system calls that could change them or reach others', async () => {
     const code = join(folder, 'calls');
     mkdirSync(code);
     for (const [name, numbers] of Object.entries(shut)) {
@@ -129,9 +130,9 @@ describe('rights', () => {
     expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
   });
 
-  // Only there is another interface.
+  // Only x86-64 has a second interface.
   if (process.arch === 'x64')
-    it('ends a task that calls through the 32-bit interface', async () => {
+    it('end a task that uses the 32-bit interface', async () => {
       const code = join(folder, 'narrow');
       mkdirSync(code);
       writeFileSync(join(code, 'call'), make32BitProgram(), { mode: 0o755 });
@@ -140,7 +141,7 @@ describe('rights', () => {
       expect(['SIGSYS', 'SIGSEGV']).toContain(record?.signal);
     });
 
-  it('do not grow by a setuid program', async () => {
+  it('are not extended by a setuid program', async () => {
     const script =
       'cp /bin/busybox /su; chmod 4755 /su; ls -l /su | cut -c1-4; su user -s /su -c "/su id -u"';
     const { stdout } = await run([], sh(script));
@@ -149,7 +150,7 @@ describe('rights', () => {
 });
 
 describe('files', () => {
-  it('that tell of the host are empty or not to be read', async () => {
+  it('about the host are empty or unreadable', async () => {
     const masked = [
       '/proc/kcore',
       '/proc/keys',
@@ -184,7 +185,7 @@ describe('files', () => {
     expect(readFileSync('/proc/sys/kernel/core_pattern', 'utf8')).toBe(before);
   });
 
-  it('of cgroups cannot be written, not even its own', async () => {
+  it('of cgroups cannot be written, even the task’s own', async () => {
     const script = `
       find /sys/fs/cgroup -type f -name '*limit_in_bytes' -o -name 'pids.max' -o -name 'memory.max' \
         -o -name release_agent -o -name cgroup.procs > /list
@@ -194,12 +195,12 @@ describe('files', () => {
     expect((await run([], sh(script))).stdout).toMatch(/^[1-9]\d*\n$/);
   });
 
-  it('and mounts are only those a task needs', async () => {
+  it('and mounts are only those that a task needs', async () => {
     const { stdout } = await run(['--payload', 'x'], sh('cut -d" " -f5 /proc/self/mountinfo'));
     const points = stdout.trim().split('\n');
     const allowed = /^\/(|proc(\/.*)?|sys(\/.*)?|dev(\/.*)?|etc\/hosts|run\/stackshim\/payload)$/;
     expect(points.filter((point) => !allowed.test(point))).toEqual([]);
-    // Some runtimes add the link `core`, to a file that is masked.
+    // Some runtimes add the link `core` to a masked file.
     const nodes = (await run([], sh('ls -A /dev | grep -v "^core$"'))).stdout.trim().split('\n');
     expect(nodes.sort()).toEqual([
       'fd',
@@ -219,7 +220,7 @@ describe('files', () => {
     ]);
   });
 
-  it('that are devices cannot be made or opened, with whatever capability', async () => {
+  it('that are devices cannot be created or opened, with any capability', async () => {
     const disk = 'mknod /disk b 7 0 && cat /disk | head -c 1; mknod /null c 1 3 && echo made';
     const kmem = 'mknod /mem c 1 1 && head -c 1 /mem | wc -c';
     for (const options of [[], ['--cap-add', 'MKNOD'], ['--cap-add', 'ALL']]) {
@@ -230,11 +231,11 @@ describe('files', () => {
 });
 
 describe('binds', () => {
-  it('that are read-only cannot be made writable again, with whatever right', async () => {
+  it('that are read-only cannot be made writable, with any capability', async () => {
     const place = join(folder, 'bound');
     mkdirSync(place);
     writeFileSync(join(place, 'file'), 'kept');
-    // Nothing but its being read-only keeps anybody from it.
+    // Only the read-only mount prevents the task from writing.
     chmodSync(place, 0o777);
     chmodSync(join(place, 'file'), 0o666);
     const script = `
@@ -247,8 +248,8 @@ describe('binds', () => {
       umount /ro && ls -A /ro && echo changed > /ro/file
       true`;
     const every = ['--cap-add', 'ALL', '--security-opt', 'seccomp=unconfined'];
-    // It does not lock what it brings in.
-    const isCrun = process.env['STACKSHIM_TEST_RUNTIME']?.endsWith('/crun') ?? false;
+    // crun does not lock the mounts that it brings into the task's mount namespace.
+    const isCrun = TESTED_RUNTIME === 'crun';
     for (const options of [[], ['--cap-add', 'SYS_ADMIN'], every]) {
       const { stdout, stderr } = await run(
         ['-v', `${place}:/ro:ro`, ...options],
@@ -262,7 +263,7 @@ describe('binds', () => {
     }
   });
 
-  it('give the task no more rights to the host’s files than a stranger has', async () => {
+  it('give the task only the access of an unrelated user to the host’s files', async () => {
     const place = join(folder, 'private');
     mkdirSync(place);
     writeFileSync(join(place, 'secret'), 'secret', { mode: 0o600 });
@@ -271,7 +272,7 @@ describe('binds', () => {
     expect(readdirSync(place)).toEqual(['secret']);
   });
 
-  it('carry no devices and no setuid bit in', async () => {
+  it('have no devices and no setuid programs', async () => {
     const place = join(folder, 'odd');
     mkdirSync(place);
     execFileSync('mknod', ['-m', '666', join(place, 'zero'), 'c', '1', '5']);
@@ -291,7 +292,7 @@ describe('binds', () => {
 });
 
 describe('the network', () => {
-  it('is a loopback of its own: nothing on the host answers', async () => {
+  it('has only a loopback of its own: no service of the host answers', async () => {
     let connections = 0;
     const server = createServer(() => {
       connections += 1;
@@ -312,7 +313,7 @@ describe('other tasks', () => {
     const options = ['--name', 'keeper', '--payload', 'secret', '-v', '/etc/hostname:/h:ro'];
     const keeper = start(options, sh(script));
     await keeper.printed('ready');
-    // Where its disk space is a volume, the host reaches it by the task alone.
+    // If its disk space is a volume, the host reaches it only through the task.
     const { stdout: listed } = await runCli(['ps', '--json'], { env });
     const [{ pid }] = JSON.parse(listed).tasks;
     const file = `/proc/${pid}/root/run/stackshim/payload`;
@@ -333,7 +334,7 @@ describe('other tasks', () => {
     expect((await keeper.ended).stdout).toBe('secret\nready\n');
   });
 
-  it('cannot be reached by what a task leaves on its writable layer', async () => {
+  it('cannot be attacked through files on a task’s writable layer', async () => {
     await run([], sh('echo poison > /etc/passwd; rm /bin/true; mkdir /stackshim'));
     const { status, stdout } = await run(
       [],
@@ -342,7 +343,7 @@ describe('other tasks', () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: 'root:x:0:0:root:/root:/bin/sh\n' });
   });
 
-  it('leave folders that only root may list', () => {
+  it('leave folders that only root can list', () => {
     expect(statSync(join(layout.root, 'scratch')).mode & 0o066).toBe(0);
     expect(statSync(join(layout.run, 'tasks')).mode & 0o066).toBe(0);
   });

@@ -1,6 +1,6 @@
 /**
- * No two tasks share ids: a slot is not given away while the task it names may run on, and comes only from a folder that no
- * other user of the host could have prepared. Requires: root.
+ * No two tasks share ids: a slot is not given away while the task that it names may run, and is claimed only in a folder that no other
+ * user of the host could have prepared. Requires: root.
  */
 import {
   chmodSync,
@@ -39,7 +39,7 @@ afterEach(() => {
 const claim = () => claimSlot(linuxSystem, layout, { task: parseTaskId('one') });
 
 describe('a slot', () => {
-  it('comes from a folder that is made where there is none', async () => {
+  it('is claimed in a folder that is created if it does not exist', async () => {
     const slot = await claim();
     expect(slot).toMatchObject({ index: 0, ids: slotIds(0) });
     slot.release();
@@ -55,7 +55,7 @@ describe('a slot', () => {
     again.release();
   });
 
-  it('is passed over while the task of a dead owner is not removed', async () => {
+  it('is skipped until the task of a dead owner is removed', async () => {
     mkdirSync(layout.slots, { mode: 0o711 });
     mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
     writeFileSync(`${layout.slots}/0`, `${bootId()}\ntwo\n${layout.run}\n`);
@@ -69,7 +69,7 @@ describe('a slot', () => {
     free.release();
   });
 
-  it('past the first 256 leaves no mount on the host', async () => {
+  it('above the first 256 leaves no mount on the host', async () => {
     mkdirSync(layout.slots, { mode: 0o711 });
     mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
     for (let index = 0; index < 256; index += 1) {
@@ -84,12 +84,12 @@ describe('a slot', () => {
     rmSync(`${layout.run}/tasks/two`, { recursive: true });
   });
 
-  describe('beside tasks of an earlier version', () => {
+  describe('on a host with tasks of an earlier version', () => {
     const claimBeside = () => {
       const beside = { ...layout, olderSlots: `${folder}/older` };
       return claimSlot(linuxSystem, beside, { task: parseTaskId('one') });
     };
-    /** As an earlier version did. */
+    /** Claims a slot as an earlier version did. */
     const claimThere = () =>
       claimSlot(
         linuxSystem,
@@ -101,7 +101,7 @@ describe('a slot', () => {
       for (const pin of pins) linuxSystem.detachMount(pin);
     });
 
-    it('is none that one of them has', async () => {
+    it('is never one that such a task has', async () => {
       const theirs = await claimThere();
       const ours = await claimBeside();
       expect([theirs.index, ours.index]).toEqual([0, 1]);
@@ -114,7 +114,7 @@ describe('a slot', () => {
       next.release();
     });
 
-    it('is none that the task of a dead owner has', async () => {
+    it('is never one that such a task of a dead owner has', async () => {
       mkdirSync(`${folder}/older`, { mode: 0o711 });
       mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
       writeFileSync(`${folder}/older/0`, `${bootId()}\ntwo\n${layout.run}\n`);
@@ -123,7 +123,7 @@ describe('a slot', () => {
       slot.release();
     });
 
-    it('does not depend on a folder that another user made', async () => {
+    it('does not depend on a folder that another user created', async () => {
       mkdirSync(`${folder}/older`);
       writeFileSync(`${folder}/older/0`, `${bootId()}\ntwo\n${layout.run}\n`);
       mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
@@ -134,7 +134,7 @@ describe('a slot', () => {
     });
   });
 
-  it('is free again after a reboot', async () => {
+  it('is free after a reboot', async () => {
     mkdirSync(layout.slots, { mode: 0o711 });
     mkdirSync(`${layout.run}/tasks/two`, { recursive: true });
     writeFileSync(`${layout.slots}/0`, `another-boot\ntwo\n${layout.run}\n`);
@@ -157,14 +157,14 @@ describe('a slot', () => {
     expect(readdirSync(layout.slots)).toEqual([]);
   });
 
-  it('is not taken through a link', async () => {
+  it('is not claimed through a link', async () => {
     mkdirSync(`${folder}/elsewhere`, { mode: 0o711 });
     symlinkSync(`${folder}/elsewhere`, layout.slots);
     await expect(claim()).rejects.toMatchObject({ code: 'ERR_STACKSHIM_HOST_UNSUPPORTED' });
     expect(readdirSync(`${folder}/elsewhere`)).toEqual([]);
   });
 
-  it('has no namespace that a link names', async () => {
+  it('never has a user namespace that a link names', async () => {
     mkdirSync(layout.slots, { mode: 0o711 });
     symlinkSync('/proc/self/ns/user', `${layout.slots}/0.userns`);
     await expect(claim()).rejects.toMatchObject({ code: 'ELOOP' });

@@ -1,10 +1,10 @@
-/** What sockets hold beside a task's memory ends the task; what programs do with sockets does not. Requires: root, gcc. */
+/** Data in sockets beyond a task's memory ends the task; normal use of sockets does not. Requires: root, gcc. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { compileProbes } from '../support/probe-image.ts';
-import { CLEAN, useTaskRunner } from '../support/task-runner.ts';
+import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { compileProbes } from '../support/programs/probe-image.ts';
 
 const { run, folder } = useTaskRunner();
 const MIB = 1024 * 1024;
@@ -18,15 +18,15 @@ const probe = (command: string) => ['/task/probe', ...command.split(' ')];
 it.each([
   ['answers by netlink', 'queue-answers 160'],
   ['messages that are not complete', 'queue-unsent 3000'],
-  ['the same in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
+  ['incomplete messages in sockets that the kernel does not list', 'queue-unsent 3000 hide'],
   ['messages of single bytes, each on a page of its own', 'queue-unsent 500 pages'],
   ['connections that nobody accepts', 'queue-unaccepted 160'],
   ['connections that hold nothing', 'queue-connections 40000'],
-])('ends a task for %s', async (_, command) => {
+])('a task is ended for %s', async (_, command) => {
   const { status, stderr, record } = await run(['-m', '32m', ...CODE], probe(command));
   expect(status).toBe(137);
   expect(stderr).toMatch(
-    /was killed: its sockets held up to \d.* beside its memory, more than 32m/,
+    /was killed: its sockets held up to \d.* in addition to its memory, more than 32m/,
   );
   expect(record).toMatchObject({
     ...CLEAN,
@@ -44,7 +44,7 @@ const staysFor2s = (command: string) => [
   `/task/probe ${command} & sleep 2; kill -0 $! && echo alive; kill $!`,
 ];
 
-it('lets a task have 2,000 sockets', async () => {
+it('a task can have 2,000 sockets', async () => {
   const { status, stdout, record } = await run(
     ['-m', '64m', ...CODE],
     staysFor2s('keep-sockets 2000'),
@@ -53,7 +53,7 @@ it('lets a task have 2,000 sockets', async () => {
   expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded' });
 });
 
-it('lets a task have what is charged to it in sockets that it reads late', async () => {
+it('a task can have unread data in sockets that it reads later', async () => {
   const { status, stdout, record } = await run(
     ['-m', '128m', ...CODE],
     staysFor2s('flood-sockets 80 tcp'),

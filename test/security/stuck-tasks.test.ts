@@ -1,6 +1,6 @@
 /**
- * A task that a filesystem of its own holds up in the kernel: it cannot be asked, nor killed alone. Its time ends all the same, and
- * whoever lists, kills or reaps tasks does not wait for it. Requires: root, gcc, FUSE.
+ * A task that its own filesystem holds up in the kernel: it can neither be asked nor killed alone. Its timeout still ends it, and programs
+ * that list, kill or reap tasks do not wait for it. Requires: root, gcc, FUSE.
  */
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -8,9 +8,9 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { abortFuseConnections } from '../../src/task/ending/kill-processes.ts';
-import { useInstallation } from '../support/installation.ts';
-import { makeProbeImage } from '../support/probe-image.ts';
-import { runCli, startCli } from '../support/run-cli.ts';
+import { runCli, startCli } from '../support/cli/run-cli.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { makeProbeImage } from '../support/programs/probe-image.ts';
 
 const { env, layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-stuck-');
@@ -25,13 +25,13 @@ beforeAll(async () => {
   writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-// Where a test fails, nothing else would end it.
+// After a failed test nothing else would end it.
 afterEach(() => abortFuseConnections(linuxSystem, (uid) => slotOfUser(uid) !== undefined));
 
 const hang = ['/task/probe', 'fuse-hang', 'exec'];
 let count = 0;
 
-/** Runs it by the executable, and waits until it is held up. */
+/** Runs it with the executable, and waits until it is held up. */
 async function startStuck(...more: readonly string[]) {
   count += 1;
   const id = `stuck-${count}`;
@@ -47,7 +47,7 @@ const listed = async (id: string) => {
 };
 
 describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
-  it('a task ends when its time is over, and its process goes on meanwhile', async () => {
+  it('a task ends at its timeout, and its process continues', async () => {
     const command = ['/task/probe', 'fuse-hang', place];
     let longest = 0;
     let last = performance.now();
@@ -61,17 +61,17 @@ describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
     );
     clearInterval(ticks);
     expect(result).toMatchObject({ verdict: 'timed_out', removed: true, leftovers: [] });
-    // No limit of speed: what waits for the task waits until it is killed, and so for more than its time.
+    // Not a speed limit: a program that waits for the task would wait until it is killed, longer than its timeout.
     expect(longest).toBeLessThan(1_500);
   });
 });
 
-it('the executable ends with it', async () => {
+it('the executable ends with its task', async () => {
   const { ended } = await startStuck('--timeout', '1s');
   expect((await ended).status).toBe(124);
 });
 
-it('is listed, and looked after by doctor', async () => {
+it('a task is listed, and doctor reports it', async () => {
   const { id, ended } = await startStuck();
   expect(await listed(id)).toMatchObject({ state: 'running' });
   await runCli(['doctor'], { env });
@@ -79,8 +79,8 @@ it('is listed, and looked after by doctor', async () => {
   expect((await ended).status).toBe(143);
 });
 
-it('is watched all the same: what its sockets hold ends it', async () => {
-  // Another process of the task begins once pid 1 is held up.
+it('a task is still watched: it is ended for what its sockets hold', async () => {
+  // Another process of the task starts once pid 1 is held up.
   const flood = 'sleep 1; exec /task/probe queue-connections 40000';
   const script = `(${flood}) & exec ${hang.join(' ')}`;
   const given = ['--bundle', 'fuse', '--code', code, '-m', '32m', '--timeout', '40s', '--json'];
@@ -89,14 +89,14 @@ it('is watched all the same: what its sockets hold ends it', async () => {
   expect([status, JSON.parse(stdout).verdict]).toEqual([137, 'oom_killed']);
 });
 
-it('is killed by another process, which asks it first', async () => {
+it('a task is killed by another process, which first asks its owner', async () => {
   const { id, ended } = await startStuck();
   const { status, stdout } = await runCli(['kill', '--stop-timeout', '1s', id], { env });
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${id}\n` });
   await ended;
 });
 
-it('is reaped when its owner is dead', async () => {
+it('a task is reaped if its owner is dead', async () => {
   const { id, child, ended } = await startStuck();
   child.kill('SIGKILL');
   await ended;

@@ -1,12 +1,18 @@
 /**
- * A tenant has no more tasks at once than the policy allows and no more than its cap, whoever starts them and whoever dies; its cgroup
- * comes with the first task and goes with the last, however these meet. Requires: root, cgroups.
+ * A tenant has no more concurrent tasks than the policy allows and uses no more than its cap, whoever starts them or dies; its cgroup
+ * is created with the first task and removed with the last, even if these coincide. Requires: root, cgroups.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  cgroupParent,
+  findTenant,
+  taskCgroup,
+  tenantCgroup,
+} from '../../src/cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTaskId, parseTenantName } from '../../src/core/ids.ts';
 import { type Layout, tenantDir } from '../../src/core/layout.ts';
@@ -15,13 +21,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
 import { joinTenant, removeIdleTenants } from '../../src/task/admission/join-tenant.ts';
 import { claimTaskNumber } from '../../src/task/admission/slot.ts';
-import {
-  cgroupParent,
-  findTenant,
-  taskCgroup,
-  tenantCgroup,
-} from '../../src/task/records/task-places.ts';
-import { MACHINE_SLOTS } from '../support/machine-slots.ts';
+import { layoutBelow } from '../support/installation/test-layout.ts';
 
 const cgroups = openCgroupDriver();
 const acme = parseTenantName('acme');
@@ -35,12 +35,7 @@ let layout: Layout;
 
 beforeEach(() => {
   folder = mkdtempSync(`${tmpdir()}/stackshim-tenants-`);
-  layout = {
-    root: `${folder}/lib`,
-    run: `${folder}/run`,
-    policyFile: `${folder}/policy`,
-    slots: MACHINE_SLOTS,
-  };
+  layout = layoutBelow(folder);
 });
 
 afterEach(async () => {
@@ -59,7 +54,7 @@ const join = (terms: Partial<TenantTerms> = {}, task = 'one') =>
   });
 const groupExists = () => cgroups.existing(tenantCgroup(layout, acme)).length > 0;
 
-/** A number that names a task of an owner that is dead. */
+/** A number that names a task whose owner is dead. */
 function leaveNumber(number: number, task: string, boot = bootId()): void {
   mkdirSync(tenantDir(layout, acme), { recursive: true });
   mkdirSync(`${layout.run}/tasks/${task}`, { recursive: true });
@@ -68,25 +63,25 @@ function leaveNumber(number: number, task: string, boot = bootId()): void {
 }
 
 describe('the cgroup of a tenant', () => {
-  it('comes with the first task and goes with the last', async () => {
+  it('is created with the first task and removed with the last', async () => {
     const [one, two] = [await join(), await join()];
     expect(groupExists()).toBe(true);
-    await one.leave();
-    await one.leave();
+    await one.release();
+    await one.release();
     expect(groupExists()).toBe(true);
-    await two.leave();
+    await two.release();
     expect(groupExists()).toBe(false);
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 
-  it('is not taken from a task that comes while the last one goes', async () => {
+  it('is not removed under a task that starts while the last one ends', async () => {
     for (let round = 0; round < 50; round += 1) {
       const last = await join();
       const coming = join();
-      await last.leave();
+      await last.release();
       const next = await coming;
       expect(groupExists()).toBe(true);
-      await next.leave();
+      await next.release();
     }
     expect(groupExists()).toBe(false);
   });
@@ -98,7 +93,7 @@ describe('the cgroup of a tenant', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(other.stdout, 'data');
-    await ours.leave();
+    await ours.release();
     expect(groupExists()).toBe(true);
     await removeIdleTenants(host());
     expect(groupExists()).toBe(true);
@@ -109,7 +104,7 @@ describe('the cgroup of a tenant', () => {
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 
-  it('is waited for while somebody removes it, and no longer than the task is wanted', async () => {
+  it('is waited for while another process removes it, but only as long as the task is wanted', async () => {
     mkdirSync(tenantDir(layout, acme), { recursive: true });
     const lock = `${tenantDir(layout, acme)}/lock`;
     const other = spawn('flock', ['--exclusive', lock, 'sh', '-c', 'echo ready; read -r _'], {
@@ -128,7 +123,7 @@ describe('the cgroup of a tenant', () => {
     await expect(unwanted).rejects.toMatchObject({ name: 'AbortError' });
     const coming = join();
     other.stdin.end();
-    await (await coming).leave();
+    await (await coming).release();
     await ended;
     expect(groupExists()).toBe(false);
   });
@@ -138,7 +133,7 @@ describe('the cgroup of a tenant', () => {
     const seat = await join();
     const inside = taskCgroup(layout, task, acme);
     await cgroups.shareGroup(inside, { weight: 100, cpus: null, memoryBytes: null });
-    await seat.leave();
+    await seat.release();
     expect(groupExists()).toBe(true);
     expect(findTenant(cgroups, layout, task)).toBe(acme);
     expect(findTenant(cgroups, layout, parseTaskId('other'))).toBeUndefined();
@@ -147,7 +142,7 @@ describe('the cgroup of a tenant', () => {
     expect(groupExists()).toBe(false);
   });
 
-  it('is of the tenant alone: no task’s id leads there', () => {
+  it('belongs to the tenant only: no task’s id is a path to it', () => {
     const names = ['tenant-acme', 'acme', 'task-acme'].map((id) =>
       taskCgroup(layout, parseTaskId(id)),
     );
@@ -159,13 +154,13 @@ describe('the cgroup of a tenant', () => {
 });
 
 describe('the maximum of tasks', () => {
-  it('is held, and a task that ends makes room', async () => {
+  it('is enforced, and a task that ends frees its place', async () => {
     const seats = await Promise.all([join({ maxTasks: 2 }), join({ maxTasks: 2 })]);
     await expect(join({ maxTasks: 2 })).rejects.toEqual(exhausted);
     expect(groupExists()).toBe(true);
-    await seats[0]?.leave();
+    await seats[0]?.release();
     const again = await join({ maxTasks: 2 });
-    for (const seat of [...seats, again]) await seat.leave();
+    for (const seat of [...seats, again]) await seat.release();
   });
 
   it('of 0 refuses every task, and leaves nothing', async () => {
@@ -173,25 +168,25 @@ describe('the maximum of tasks', () => {
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 
-  it('counts a task whose owner died until it is removed', async () => {
+  it('counts a task of a dead owner until the task is removed', async () => {
     leaveNumber(0, 'left');
     await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
     await removeIdleTenants(host());
     await expect(join({ maxTasks: 1 })).rejects.toEqual(exhausted);
     rmSync(`${layout.run}/tasks/left`, { recursive: true });
     const seat = await join({ maxTasks: 1 });
-    await seat.leave();
+    await seat.release();
   });
 
-  it('counts nobody of an earlier boot', async () => {
+  it('does not count tasks from before the reboot', async () => {
     leaveNumber(0, 'left', 'another-boot');
     const seat = await join({ maxTasks: 1 });
-    await seat.leave();
+    await seat.release();
     expect(existsSync(tenantDir(layout, acme))).toBe(false);
   });
 });
 
-describe('numbers', () => {
+describe('slot numbers', () => {
   const claim = (count: number) =>
     claimTaskNumber(linuxSystem, {
       folder: `${folder}/numbers`,
@@ -200,19 +195,22 @@ describe('numbers', () => {
       task: parseTaskId('one'),
     });
 
-  it.each([1, 16, 17, 64, 65, 700])('all of %i can be held at once, each once', (count) => {
-    mkdirSync(`${folder}/numbers`);
-    const held = Array.from({ length: count }, () => claim(count));
-    const numbers = held.map((one) => one?.number).sort((a = 0, b = 0) => a - b);
-    expect(numbers).toEqual(Array.from({ length: count }, (_, number) => number));
-    expect(claim(count)).toBeUndefined();
-    held[count - 1]?.release();
-    expect(claim(count)?.number).toBe(held[count - 1]?.number);
-    for (const one of held) one?.release();
-    expect(readdirSync(`${folder}/numbers`)).toHaveLength(count);
-  });
+  it.each([1, 16, 17, 64, 65, 700])(
+    'of all %i slots can be held at once, each by one holder',
+    (count) => {
+      mkdirSync(`${folder}/numbers`);
+      const held = Array.from({ length: count }, () => claim(count));
+      const numbers = held.map((one) => one?.number).sort((a = 0, b = 0) => a - b);
+      expect(numbers).toEqual(Array.from({ length: count }, (_, number) => number));
+      expect(claim(count)).toBeUndefined();
+      held[count - 1]?.release();
+      expect(claim(count)?.number).toBe(held[count - 1]?.number);
+      for (const one of held) one?.release();
+      expect(readdirSync(`${folder}/numbers`)).toHaveLength(count);
+    },
+  );
 
-  it('of one process are the lowest', () => {
+  it('of one process are the lowest that are free', () => {
     mkdirSync(`${folder}/numbers`);
     const held = Array.from({ length: 300 }, () => claim(4096));
     expect(held.map((one) => one?.number)).toEqual(Array.from({ length: 300 }, (_, i) => i));
@@ -222,14 +220,14 @@ describe('numbers', () => {
     for (const one of [...held, again]) one?.release();
   });
 
-  it('are low beside those of other processes', () => {
+  it('are low even beside those of other processes', () => {
     mkdirSync(`${folder}/numbers`);
     mkdirSync(`${layout.run}/tasks/other`, { recursive: true });
     for (let number = 0; number < 100; number += 1) {
       writeFileSync(`${folder}/numbers/${number}`, `${bootId()}\nother\n${layout.run}\n`);
     }
     const ours = Array.from({ length: 20 }, () => claim(4096));
-    // By chance alone one would be above, once in a million runs of this test.
+    // By chance alone one would be higher once in a million runs of this test.
     for (const one of ours) expect(one?.number).toBeLessThan(1024);
     expect(ours.every((one) => (one?.number ?? 0) >= 100)).toBe(true);
     for (const one of ours) one?.release();

@@ -1,36 +1,36 @@
 /**
- * One library process runs thousands of tasks: what it holds is no more at the end than it was half-way. What the machine holds is
- * judged by its growth per task, generously: others work on it as well.
+ * A library process that runs thousands of tasks holds no more at the end than half-way. Growth of the whole machine is judged per task
+ * and generously, because other processes run on it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { useInstallation } from '../support/installation.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { isFullRun } from '../support/timing/full-run.ts';
 
 const { env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-for-long.mjs', import.meta.url));
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const TASKS = isFull ? 20_000 : 2_000;
+const TASKS = isFullRun ? 20_000 : 2_000;
 const SAMPLES = 40;
 
 type Sample = Readonly<Record<string, number>>;
 
-/** Steepest that a line through the second half of the samples may be, per task. */
+/** The steepest slope, per task, of the line through the second half of the samples. */
 const STEEPEST: Readonly<Record<string, number>> = {
-  // A task whose spec or result stays is more than this; what the engine compiles late is less.
-  heapKib: isFull ? 0.2 : 1,
-  rssKib: isFull ? 0.5 : 4,
+  // A leaked spec or result is larger than this; code that the engine compiles late is smaller.
+  heapKib: isFullRun ? 0.2 : 1,
+  rssKib: isFullRun ? 0.5 : 4,
   dentries: 20,
   slabKib: 20,
   machineMounts: 0.1,
   machineCgroups: 0.5,
 };
-/** No more at the end than half-way, to the last one. */
+/** Must not be larger at the end than half-way, not even by one. */
 const EXACT = ['files', 'mounts', 'taskFolders', 'children'];
 
-it(`${TASKS} tasks leave a process as they found it`, { timeout: 7_200_000 }, async () => {
+it(`a process is unchanged after ${TASKS} tasks`, { timeout: 7_200_000 }, async () => {
   const samples = await runForLong();
   expect(samples).toHaveLength(SAMPLES);
   const half = samples.slice(SAMPLES / 2);
@@ -60,7 +60,7 @@ async function runForLong(): Promise<readonly Sample[]> {
   return samples;
 }
 
-/** Of the line with the least squares. */
+/** The slope of the least-squares line. */
 function slope(points: readonly (readonly [number, number])[]): number {
   const mean = (of: 0 | 1) => points.reduce((sum, point) => sum + point[of], 0) / points.length;
   const [meanX, meanY] = [mean(0), mean(1)];

@@ -1,4 +1,4 @@
-/** Whom files belong to that tasks write into a bind, and which ids of the host its mount maps. */
+/** Who owns the files that tasks write into a bind, and which host ids its mount maps. */
 import { describe, expect, it } from 'vitest';
 import {
   DEFAULT_BIND_OWNER_ID,
@@ -11,19 +11,19 @@ import {
   WORKER_ID_COUNT,
 } from '../../src/core/host-ids.ts';
 import type { IdMap } from '../../src/core/mount.ts';
+import { judgeBindSources } from '../../src/doctor/check-bind-sources.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { ownerOfWritten, toOwnerMap } from '../../src/task/bind-owners.ts';
-import { judgeBindSources } from '../../src/task/diagnose/check-bind-sources.ts';
 
 const USER = FIRST_SLOT_ID + 3 * 65_536 + 1000;
 const FALLBACK = DEFAULT_BIND_OWNER_ID;
 
 describe('the owner of what is written', () => {
   it.each([
-    ['is that of the source', [1000, 1001], [1000, 1001]],
-    ['is not root, nor whom root’s directories are shared with', [0, 50], [FALLBACK, FALLBACK]],
-    ['is not of root’s group', [1000, 0], [1000, FALLBACK]],
-    ['may be nobody', [65_534, 65_534], [65_534, 65_534]],
+    ['is the owner of the source', [1000, 1001], [1000, 1001]],
+    ['is neither root nor a user who shares root’s directories', [0, 50], [FALLBACK, FALLBACK]],
+    ['is not in root’s group', [1000, 0], [1000, FALLBACK]],
+    ['can be nobody', [65_534, 65_534], [65_534, 65_534]],
   ])('%s', (_, [uid = 0, gid = 0], [ownUid, ownGid]) => {
     expect(ownerOfWritten('/data', { uid, gid }, FALLBACK)).toEqual({ uid: ownUid, gid: ownGid });
   });
@@ -34,14 +34,14 @@ describe('the owner of what is written', () => {
     [FIRST_WORKER_ID, 0],
     [FIRST_WORKER_ID + WORKER_ID_COUNT - 1, 1000],
     [FILE_SERVER_ID, 1000],
-  ])('is never an id of stackshim’s own: %i:%i', (uid, gid) => {
+  ])('is never one of stackshim’s own ids: %i:%i', (uid, gid) => {
     expect(() => ownerOfWritten('/data', { uid, gid }, FALLBACK)).toThrow(
       expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' }),
     );
   });
 });
 
-/** What an id on disk is seen as; undefined where it is not mapped. */
+/** The id that a task sees for an id on disk; undefined if it is not mapped. */
 function seen(maps: readonly IdMap[], id: number): number | undefined {
   const map = maps.find(({ from, size }) => id >= from && id < from + size);
   return map && map.to + id - map.from;
@@ -50,13 +50,13 @@ function seen(maps: readonly IdMap[], id: number): number | undefined {
 describe.each([1, 1000, 65_534, FALLBACK, INVALID_ID - 1])('the mapping for owner %i', (owner) => {
   const maps = toOwnerMap(owner, USER);
 
-  it('shows the owner as the user, and others as what they are', () => {
+  it('maps the owner to the task’s user, and leaves other users as they are', () => {
     expect(seen(maps, owner)).toBe(USER);
     for (const id of [0, 2, 1001, 4_000_000_000]) expect(seen(maps, id)).toBe(id);
     expect(seen(maps, INVALID_ID)).toBeUndefined();
   });
 
-  it('lets nothing be made for a slot but by that user', () => {
+  it('lets only that user of a slot create files', () => {
     const made = maps.filter(({ to, size }) =>
       RESERVED_IDS.some(([first, end]) => to < end && to + size > first),
     );
@@ -64,7 +64,7 @@ describe.each([1, 1000, 65_534, FALLBACK, INVALID_ID - 1])('the mapping for owne
     expect(maps.some(({ from }) => isReservedId(from))).toBe(false);
   });
 
-  it('maps no id twice, either way', () => {
+  it('maps no id twice in either direction', () => {
     for (const side of ['from', 'to'] as const) {
       const sorted = maps.toSorted((a, b) => a[side] - b[side]);
       for (const [index, map] of sorted.entries()) {
@@ -74,14 +74,14 @@ describe.each([1, 1000, 65_534, FALLBACK, INVALID_ID - 1])('the mapping for owne
     }
   });
 
-  it('has a place for what a file server makes', () => {
+  it('has an id for files that a file server creates', () => {
     const base = USER - 1000;
     expect(seen(toOwnerMap(owner, USER, base), FILE_SERVER_ID)).toBe(base);
     expect(seen(maps, FILE_SERVER_ID)).toBeUndefined();
   });
 });
 
-describe('the doctor on bind sources', () => {
+describe('the doctor’s check of bind sources', () => {
   const mounts = parseMountinfo(
     [
       '1 0 8:1 / / rw - ext4 /dev/a rw',
@@ -105,7 +105,7 @@ describe('the doctor on bind sources', () => {
     expect(judgeBindSources(sources, mounts).status).toBe(status);
   });
 
-  it('names those that are not mounted nosuid', () => {
+  it('names sources that are not mounted nosuid', () => {
     const { message } = judgeBindSources(['/data', '/home', '/srv/open'], mounts);
     expect(message).toMatch(/: \/home, \/srv\/open$/);
   });

@@ -1,9 +1,9 @@
-/** What is kept of a stream, and what keeping it takes. */
+/** Which part of a stream is kept, and how much memory that needs. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { StreamCapture } from '../../src/task/streams/capture.ts';
 
-/** What the first and the last half are, of everything at once. */
+/** The first and the last half, computed from the whole stream. */
 function expected(text: string, captureBytes: number): string {
   const half = Math.floor(captureBytes / 2);
   if (text.length <= 2 * half) return text;
@@ -11,7 +11,7 @@ function expected(text: string, captureBytes: number): string {
   return `${text.slice(0, half)}\n[${lost} bytes left out]\n${half === 0 ? '' : text.slice(-half)}`;
 }
 
-it('is the first and the last half, however the stream is cut into chunks', () => {
+it('the first and the last half are kept, however the stream is cut into chunks', () => {
   const chunk = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 40 });
   fc.assert(
     fc.property(fc.array(chunk, { maxLength: 60 }), fc.nat(200), (chunks, captureBytes) => {
@@ -25,7 +25,7 @@ it('is the first and the last half, however the stream is cut into chunks', () =
   );
 });
 
-it('outlives the memory of the chunks', () => {
+it('captured output does not change when the memory of its chunks is reused', () => {
   const capture = new StreamCapture(100);
   const memory = Buffer.from('first ');
   capture.push(memory);
@@ -33,7 +33,7 @@ it('outlives the memory of the chunks', () => {
   expect(capture.text()).toBe('first ');
 });
 
-it('takes as much memory as it keeps, not as much as there are chunks', () => {
+it('capturing needs only the memory that it keeps, not that of all chunks', () => {
   const capture = new StreamCapture(1_048_576);
   const used = () => {
     const { heapUsed, arrayBuffers } = process.memoryUsage();

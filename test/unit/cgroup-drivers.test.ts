@@ -1,9 +1,9 @@
-/** Both cgroup drivers on folders that hold the kernel's files as text. */
+/** Both cgroup drivers on folders with text files in place of the kernel's. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { cgroupDirectory } from '../../src/cgroup/cgroup-files.ts';
+import { cgroupDirectory } from '../../src/cgroup/cgroup-names.ts';
 import { cgroupV1 } from '../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
@@ -62,7 +62,7 @@ describe('cgroup v2', () => {
     expect(driver.readOomKills(path)).toBe(2);
   });
 
-  test('a counter without a file is null, never 0', () => {
+  test('reports a counter without a file as null, never as 0', () => {
     writeFiles(root + path, { 'cpu.stat': 'usage_usec 5\n', 'memory.peak': 'max\n' });
     const none = { cpuUserMs: null, cpuSystemMs: null, memoryPeakBytes: null, pidsPeak: null };
     const driver = cgroupV2({ root });
@@ -84,21 +84,21 @@ describe('cgroup v2', () => {
     expect(driver.readUsage('/stackshim-test/absent')).toMatchObject(none);
   });
 
-  test('a removed cgroup does not hide the counters of the next', () => {
+  test('reads the counters of the next cgroup if one was removed', () => {
     writeFiles(`${root}/stackshim-test/next`, { 'memory.peak': '1\n' });
     const driver = cgroupV2({ root });
     expect(driver.readUsage('/stackshim-test/gone').memoryPeakBytes).toBeNull();
     expect(driver.readUsage('/stackshim-test/next').memoryPeakBytes).toBe(1);
   });
 
-  test('lists the processes of nested cgroups', () => {
+  test('lists processes of nested cgroups', () => {
     writeFiles(root + path, { 'cgroup.procs': '11\n12\n' });
     writeFiles(`${root}${path}/child`, { 'cgroup.procs': '13\n' });
     expect(cgroupV2({ root }).listProcesses(path)).toEqual([11, 12, 13]);
     expect(cgroupV2({ root }).listProcesses('/stackshim-test/absent')).toEqual([]);
   });
 
-  test('lists nothing that is no pid of this namespace', () => {
+  test('leaves out pids of other pid namespaces', () => {
     writeFiles(root + path, { 'cgroup.procs': '0\n11\n-1\nx\n 12\n99999999999999999999\n' });
     expect(cgroupV2({ root }).listProcesses(path)).toEqual([11]);
   });
@@ -154,7 +154,7 @@ describe('cgroup v1', () => {
     expect(driver.readOomKills(path)).toBe(2);
   });
 
-  test('limits sockets where the kernel counts them by themselves', () => {
+  test('limits sockets if the kernel counts them separately', () => {
     const file = 'memory.kmem.tcp.limit_in_bytes';
     const directory = `${root}/memory${path}`;
     const driver = driverOf(['memory']);
@@ -169,7 +169,7 @@ describe('cgroup v1', () => {
     expect(() => driverOf(['cpu']).limitSockets(path, 4096)).not.toThrow();
   });
 
-  test('falls back to coarser files', () => {
+  test('uses coarser files if others are missing', () => {
     writeFiles(`${root}/cpuacct${path}`, { 'cpuacct.stat': 'user 2\nsystem 1\n' });
     writeFiles(`${root}/blkio${path}`, { 'blkio.throttle.io_service_bytes': '8:0 Read 5\n' });
     const usage = driverOf(['cpuacct', 'blkio']).readUsage(path);
@@ -177,7 +177,7 @@ describe('cgroup v1', () => {
     expect(usage).toMatchObject({ memoryPeakBytes: null, oomKills: null, pidsPeak: null });
   });
 
-  test('what moved is not told where the kernel counts no disk', () => {
+  test('reports no bytes read or written if the kernel does not count disk use', () => {
     writeFiles(`${root}/blkio${path}`, {
       'blkio.throttle.io_service_bytes_recursive': 'Total 0\n',
     });
@@ -185,7 +185,7 @@ describe('cgroup v1', () => {
     expect(usage).toMatchObject({ ioReadBytes: null, ioWriteBytes: null });
   });
 
-  test('lists processes from the hierarchy that always has them', () => {
+  test('lists processes from the hierarchy that always contains them', () => {
     writeFiles(`${root}/memory${path}`, { 'cgroup.procs': '11\n' });
     writeFiles(`${root}/pids${path}`, { 'cgroup.procs': '11\n12\n' });
     expect(driverOf(['memory', 'pids']).listProcesses(path)).toEqual([11, 12]);
@@ -200,7 +200,7 @@ describe("a tenant's cgroup", () => {
   const none = { weight: 100, cpus: null, memoryBytes: null };
   const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8');
 
-  test('v1: shares, quota, memory and swap, weight of disks', async () => {
+  test('on v1 sets shares, quota, memory and swap, and the weight of disks', async () => {
     const driver = cgroupV1({
       hierarchies: ['cpu', 'memory', 'blkio'].map((name) => ({
         mountPoint: `${root}/${name}`,
@@ -226,7 +226,7 @@ describe("a tenant's cgroup", () => {
     expect(read(`memory${group}/memory.limit_in_bytes`)).toBe('-1');
   });
 
-  test('v2: the controllers are handed on, and the same in its terms', async () => {
+  test('on v2 enables the controllers for its children and sets the same limits', async () => {
     writeFiles(root, { 'cgroup.controllers': 'cpuset cpu io memory pids\n' });
     writeFiles(root + group, { 'io.weight': '', 'memory.swap.max': '' });
     const driver = cgroupV2({ root });
@@ -247,15 +247,15 @@ describe("a tenant's cgroup", () => {
   });
 });
 
-test('v2 kills a cgroup through its own file', async () => {
+test('v2 kills a cgroup through cgroup.kill', async () => {
   writeFiles(root + path, { 'cgroup.kill': '' });
   await cgroupV2({ root }).killProcesses(path);
   expect(readFileSync(`${root}${path}/cgroup.kill`, 'utf8')).toBe('1');
 });
 
-describe('which cgroups may be touched', () => {
+describe('a cgroup path', () => {
   test.each(['/stackshim-a', '/stackshim-a1/task', '/stackshim-a/x.y_z-1/b', '/stackshim-a/..b'])(
-    'takes %j',
+    'is accepted: %j',
     (good) => {
       expect(cgroupDirectory('/r', good)).toBe(`/r${good}`);
     },
@@ -275,7 +275,7 @@ describe('which cgroups may be touched', () => {
     '/stackshim-a/b c',
     '/stackshim-a\n',
     '/x/stackshim-a/b',
-  ])('refuses %j in every call', (bad) => {
+  ])('is refused in every call: %j', (bad) => {
     const driver = cgroupV2({ root });
     const refused = expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' });
     const calls = [
@@ -291,7 +291,7 @@ describe('which cgroups may be touched', () => {
   });
 });
 
-describe('the driver that fits the host', () => {
+describe('the driver of the host', () => {
   const hybrid = [
     '31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755',
     '32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct',
@@ -302,7 +302,7 @@ describe('the driver that fits the host', () => {
     '37 31 0:32 / /sys/fs/cgroup/again rw - cgroup cgroup rw,memory',
   ].join('\n');
 
-  test('takes each hierarchy of a hybrid host once, the named and the unified one too', () => {
+  test('uses each hierarchy of a hybrid host once, the named and the unified ones too', () => {
     expect(hierarchiesOf(parseMountinfo(hybrid))).toEqual([
       { mountPoint: '/sys/fs/cgroup/cpu,cpuacct', controllers: ['cpu', 'cpuacct'] },
       { mountPoint: '/sys/fs/cgroup/memory', controllers: ['memory'] },
@@ -314,7 +314,7 @@ describe('the driver that fits the host', () => {
     expect(driver.controllers).toEqual(['cpu', 'cpuacct', 'memory']);
   });
 
-  test('takes v2 where it is mounted alone', () => {
+  test('uses v2 if it is the only version', () => {
     const unified = '31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate';
     expect(openCgroupDriver(parseMountinfo(unified)).version).toBe(2);
   });

@@ -5,7 +5,7 @@ import { openBuildProgress, type ProgressStream } from '../../src/cli/build-prog
 import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
 import { formatTable, shorten } from '../../src/cli/format-table.ts';
 import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/printable.ts';
-import type { BuildProgress } from '../../src/images/build-progress.ts';
+import type { BuildProgress } from '../../src/exchange/progress.ts';
 
 describe('tables', () => {
   it('align every column but the last', () => {
@@ -19,7 +19,7 @@ describe('tables', () => {
     expect(table).toBe('A      BB     C\nlong   x      last one\nü      yyyy\n');
   });
 
-  it('have one line for each row, whatever stands in it', () => {
+  it('have one line for each row, whatever its cells contain', () => {
     const cell = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell), { maxLength: 3 }), (rows) => {
@@ -31,7 +31,7 @@ describe('tables', () => {
   });
 });
 
-test('control characters are shown, not sent', () => {
+test('control characters are shown, not sent to the terminal', () => {
   expect(toPrintable('a\u001b[31mb\nc\td\u202ee\u0000')).toBe(
     'a\\u{1b}[31mb\\nc\\td\\u{202e}e\\u{0}',
   );
@@ -40,13 +40,13 @@ test('control characters are shown, not sent', () => {
 
 const HOSTILE = 'a\u001b]0;title\u0007\u009b31m\u202eb\u2066\u2028\u007f\r\u{e0001}';
 
-test('lines stay lines, and nothing in them steers a terminal', () => {
+test('lines stay lines, and nothing in them controls the terminal', () => {
   expect(toPrintableLines(`1\n\t2${HOSTILE}\n`)).toBe(
     '1\n\t2a\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}b\\u{2066}\\u{2028}\\u{7f}\\u{d}\\u{e0001}\n',
   );
 });
 
-test('JSON shows what would steer a terminal, and reads as the same value', () => {
+test('JSON escapes what would control a terminal, and parses to the same value', () => {
   const value = { text: HOSTILE, [HOSTILE]: ['grün', '🙂'] };
   for (const indent of [undefined, 2]) {
     const text = toJsonText(value, indent);
@@ -56,7 +56,7 @@ test('JSON shows what would steer a terminal, and reads as the same value', () =
   }
 });
 
-test('long text ends in …', () => {
+test('long text is cut and ends in …', () => {
   expect(shorten('12345', 5)).toBe('12345');
   expect(shorten('123456', 5)).toBe('1234…');
   expect(shorten('🙂🙂🙂', 2)).toBe('🙂…');
@@ -126,7 +126,7 @@ describe('the progress of a build', () => {
     return written;
   }
 
-  it('is a line each in a log', () => {
+  it('is one line for each step in a log', () => {
     expect(watch({ isTTY: false })).toBe(
       [
         '- build x',
@@ -139,7 +139,7 @@ describe('the progress of a build', () => {
     );
   });
 
-  it('is written over on a terminal, and never wider than that', () => {
+  it('is rewritten in place on a terminal, and never wider than the terminal', () => {
     const CLEAR = '\r\u001b[K';
     expect(watch({ isTTY: true, columns: 60 })).toBe(
       [
@@ -156,7 +156,7 @@ describe('the progress of a build', () => {
     );
   });
 
-  it('takes a terminal that does not know its width for one of 80 columns', () => {
+  it('assumes 80 columns if the terminal does not report its width', () => {
     expect(watch({ isTTY: true, columns: 0 })).toContain(`    ${'x'.repeat(74)}…`);
   });
 });

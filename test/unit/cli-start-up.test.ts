@@ -1,12 +1,12 @@
-/** What the executable loads before it knows which command was called: every module more is paid by every task. */
+/** What the executable loads before it knows the command: each module costs every task time. */
 import { expect, it } from 'vitest';
 import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
-it('is how a plain run is read, and how errors are told', () => {
+it('a plain run loads no command parser but readRunLine, and the error printer', () => {
   const loaded = [...loadedBy('cli/main.ts', 'bun')];
   expect(loaded).toContain('cli/run-options.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
-  // The table of a task's options, and what its rows read with: every task needs it.
+  // The table of task options and its readers, which every task needs.
   expect(others).toContain('spec/options/task-options.ts');
   const ofTasks = loadedBy('cli/execute-run.ts', 'bun');
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
@@ -18,7 +18,7 @@ it('is how a plain run is read, and how errors are told', () => {
   expect(implementations).toEqual([]);
 });
 
-it('takes nothing on the way of a plain run that is slow to load', () => {
+it('a plain run loads no module that is slow to load', () => {
   const loaded = [...loadedBy('cli/execute-run.ts', 'bun')];
   expect(loaded).toContain('node:fs');
   const slow = 'crypto fs/promises net stream timers/promises util worker_threads zlib'.split(' ');
@@ -26,7 +26,7 @@ it('takes nothing on the way of a plain run that is slow to load', () => {
   expect(loaded.filter((name) => /^(zod|commander)/.test(name))).toEqual([]);
 });
 
-it('loads of the door what runs a task, and the code of no other member', () => {
+it('a plain run loads from the door only what runs a task', () => {
   const loaded = [...loadedBy('door/open-stackshim.ts', 'bun')];
   const ofTasks = loadedBy('task/run-task.ts', 'bun');
   loadedBy('task/installation.ts', 'bun', ofTasks);

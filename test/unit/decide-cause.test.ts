@@ -1,4 +1,4 @@
-/** Why a task was stopped: the first cause wins, and what was found only after its end counts where there was none. */
+/** Why a task was stopped: the first cause wins, and findings after its end count only if there was no cause before. */
 import { expect, it } from 'vitest';
 import { decideCause, type StopEvidence } from '../../src/task/build-result.ts';
 
@@ -19,7 +19,7 @@ const EVERYTHING: StopEvidence = {
   isOutputPassed: true,
 };
 
-it('is none for a task that ended by itself', () => {
+it('a task that ended by itself has no cause', () => {
   expect(decideCause(NOTHING)).toBeNull();
 });
 
@@ -30,6 +30,6 @@ it.each<[string, Partial<StopEvidence>]>([
   ['oom_killed', { stop: null, isCancelled: false, isOverdue: false }],
   ['disk_full', { stop: null, isCancelled: false, isOverdue: false, passed: null }],
   ['output_limited', { ...NOTHING, isOutputPassed: true }],
-])('is %s before whatever follows', (cause, change) => {
+])('%s precedes the causes after it', (cause, change) => {
   expect(decideCause({ ...EVERYTHING, ...change })).toBe(cause);
 });

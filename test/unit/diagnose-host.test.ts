@@ -1,10 +1,8 @@
-/** What the doctor thinks of hosts that this machine is not. */
+/** The doctor's findings on hosts that differ from this one. */
 import { describe, expect, test } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
-import { nearestExisting } from '../../src/sys/files.ts';
-import type { HostFacts } from '../../src/sys/host-facts.ts';
-import { required } from '../../src/task/diagnose/check.ts';
-import { checkControllers } from '../../src/task/diagnose/check-cgroups.ts';
+import { required } from '../../src/doctor/check.ts';
+import { checkControllers } from '../../src/doctor/check-cgroups.ts';
 import {
   checkCorePattern,
   checkFilesystem,
@@ -15,12 +13,14 @@ import {
   checkRoot,
   checkSeccomp,
   checkUserNamespaces,
-} from '../../src/task/diagnose/check-kernel.ts';
-import { checkTools, judgeRuntime } from '../../src/task/diagnose/check-programs.ts';
-import { checkSocketQueues } from '../../src/task/diagnose/check-sockets.ts';
-import { judgeStacks } from '../../src/task/diagnose/check-stacks.ts';
-import { judgeFreeSpace } from '../../src/task/diagnose/check-storage.ts';
-import { stackName } from '../support/stack-store.ts';
+} from '../../src/doctor/check-kernel.ts';
+import { checkTools, judgeRuntime } from '../../src/doctor/check-programs.ts';
+import { checkSocketQueues } from '../../src/doctor/check-sockets.ts';
+import { judgeStacks } from '../../src/doctor/check-stacks.ts';
+import { judgeFreeSpace } from '../../src/doctor/check-storage.ts';
+import { nearestExisting } from '../../src/sys/files.ts';
+import type { HostFacts } from '../../src/sys/host-facts.ts';
+import { stackName } from '../support/stacks/stack-store.ts';
 
 const facts: HostFacts = {
   architecture: 'amd64',
@@ -37,7 +37,7 @@ const facts: HostFacts = {
   bootId: 'b',
 };
 
-test('what sockets may hold before it is found depends on three settings', () => {
+test('the memory that sockets may hold unnoticed depends on three settings', () => {
   const usual = { receiveMax: '212992\n', allowsStamps: '0\n', hasDiagnosis: true };
   expect(checkSocketQueues(usual, facts)).toMatchObject({ status: 'ok', required: false });
   const large = checkSocketQueues({ ...usual, receiveMax: '4194304\n' }, facts);
@@ -56,7 +56,7 @@ test('what sockets may hold before it is found depends on three settings', () =>
   expect(checkSocketQueues(allowed, newer).status).toBe('ok');
 });
 
-test('root and the kernel decide', () => {
+test('root and the kernel version are required', () => {
   expect(checkRoot(facts)).toMatchObject({ status: 'ok', required: true });
   expect(checkRoot({ ...facts, isRoot: false })).toMatchObject({ status: 'fail', required: true });
   expect(checkKernelVersion(facts).status).toBe('ok');
@@ -68,7 +68,7 @@ test('root and the kernel decide', () => {
   });
 });
 
-test('a filesystem may be built in, a module, or missing', () => {
+test('a filesystem can be built in, a module, or missing', () => {
   const builtIn = 'nodev\tsysfs\nnodev\toverlay\n\text4\n\terofs\n';
   const modules = 'kernel/fs/erofs/erofs.ko.xz: kernel/lib/lz4.ko.xz\n';
   expect(checkFilesystem('overlay', builtIn, '').status).toBe('ok');
@@ -80,7 +80,7 @@ test('a filesystem may be built in, a module, or missing', () => {
   });
 });
 
-test('user namespaces and seccomp must be there and on', () => {
+test('user namespaces and seccomp must be available and enabled', () => {
   expect(checkUserNamespaces('96365\n').status).toBe('ok');
   expect(checkUserNamespaces('0\n').status).toBe('fail');
   expect(checkUserNamespaces(undefined).status).toBe('fail');
@@ -89,7 +89,7 @@ test('user namespaces and seccomp must be there and on', () => {
   expect(checkSeccomp(undefined).status).toBe('fail');
 });
 
-test('hard limits only warn', () => {
+test('hard limits only give warnings', () => {
   expect(checkHardLimits(facts).status).toBe('ok');
   const kept = { ...facts, canRaiseLimits: false };
   expect(checkHardLimits(kept)).toMatchObject({ status: 'warn', required: false });
@@ -97,7 +97,7 @@ test('hard limits only warn', () => {
   expect(checkHardLimits(few)).toMatchObject({ status: 'warn', required: false });
 });
 
-test('a small pool for filters is a warning', () => {
+test('a small pool for filters gives a warning', () => {
   const pool = (limit?: string, enabled = '1\n') => checkFilterPool({ enabled, limit });
   expect(pool('264241152\n')).toMatchObject({ status: 'ok', required: false });
   expect(pool('264241152\n').message).toContain('252 MiB');
@@ -106,7 +106,7 @@ test('a small pool for filters is a warning', () => {
   expect(pool().status).toBe('ok');
 });
 
-test('fewer open files than fit into memory are a warning', () => {
+test('fewer open files than memory allows give a warning', () => {
   const memoryBytes = 192 * 1000;
   expect(checkOpenFiles('1000\n', memoryBytes)).toMatchObject({ status: 'ok', required: false });
   const few = checkOpenFiles('999\n', memoryBytes);
@@ -115,7 +115,7 @@ test('fewer open files than fit into memory are a warning', () => {
   expect(checkOpenFiles(undefined, memoryBytes).status).toBe('ok');
 });
 
-test('a core pattern that starts a program is a warning', () => {
+test('a core pattern that starts a program gives a warning', () => {
   expect(checkCorePattern('core\n').status).toBe('ok');
   expect(checkCorePattern(undefined).status).toBe('ok');
   const piped = checkCorePattern('|/usr/lib/systemd/systemd-coredump %P %u\n');
@@ -158,7 +158,7 @@ describe('cgroup controllers', () => {
   });
 });
 
-test('a runtime with holes and crun on a hybrid host are warned of', () => {
+test('a vulnerable runtime, and crun on a hybrid host, give warnings', () => {
   const subject = required('runtime runc');
   const runc = { kind: 'runc', path: '/usr/sbin/runc', version: '1.1.15+ds1' } as const;
   expect(judgeRuntime(runc, { subject, isHybrid: true })).toMatchObject({
@@ -172,11 +172,11 @@ test('a runtime with holes and crun on a hybrid host are warned of', () => {
   expect(judgeRuntime(crun, { subject, isHybrid: false }).status).toBe('ok');
 });
 
-test('each tool is looked for by its own name', () => {
+test('each tool is looked up by its own name', () => {
   expect(checkTools().map(({ name }) => name)).toEqual(['mkfs.erofs', 'buildah', 'mmdebstrap']);
 });
 
-test('free space fails, warns or passes', () => {
+test('the check of free space fails, warns or passes', () => {
   const mib = 1024 * 1024;
   expect(judgeFreeSpace('/r', 99 * mib)).toMatchObject({ status: 'fail', required: true });
   expect(judgeFreeSpace('/r', 100 * mib).status).toBe('warn');
@@ -187,13 +187,13 @@ test('free space fails, warns or passes', () => {
   });
 });
 
-test('looks for the nearest folder that exists', () => {
+test('the nearest existing folder is found', () => {
   expect(nearestExisting('/nowhere/at/all')).toBe('/');
   expect(nearestExisting('/proc/none')).toBe('/proc');
   expect(nearestExisting('/')).toBe('/');
 });
 
-test('stacks past their last fixes, or behind their base, are named', () => {
+test('stacks without security fixes, and stacks behind their base, are named', () => {
   const now = new Date('2026-09-01T00:00:00Z');
   const sound = { name: stackName('a'), eol: '2026-09-01', behind: null };
   expect(judgeStacks([sound], now)).toEqual({

@@ -1,11 +1,11 @@
-/** When a task's disk space is looked at, and what the looks together say. */
+/** When a task's disk space is checked, and what the checks find together. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { DiskWatch } from '../../src/task/disk/disk-watch.ts';
 import type { DiskSample, TaskDisk } from '../../src/task/disk/task-disk.ts';
 
 const LIMIT = { bytes: 1_000_000, inodes: 1000 };
 
-/** Disk space whose looks are counted; `now` says what the next one sees. */
+/** Disk space that counts its checks; `now` sets what the next one finds. */
 function openFakeDisk() {
   const state = { now: { bytes: 0, inodes: 0, isFull: false } as DiskSample, looks: 0 };
   const nothing = () => undefined;
@@ -18,7 +18,7 @@ function openFakeDisk() {
       return state.now;
     },
     keep: nothing,
-    abandon: nothing,
+    close: nothing,
     handOver: () => ({ mechanism: 'volume' }),
     remove: () => Promise.resolve(),
   };
@@ -33,7 +33,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a task that ends at once is looked at twice', async () => {
+test('a task that ends at once is checked twice', async () => {
   const { state, watch } = openFakeDisk();
   watch.start();
   state.now = { bytes: 4096, inodes: 1, isFull: false };
@@ -48,7 +48,7 @@ test('a task that ends at once is looked at twice', async () => {
   expect(state.looks).toBe(2);
 });
 
-test('what was full between the start and the end counts, and is told once', async () => {
+test('a disk that was full between start and end counts, and is reported once', async () => {
   const { state, onFull, watch } = openFakeDisk();
   watch.start();
   state.now = { bytes: 1_000_000, inodes: 3, isFull: true };
@@ -63,7 +63,7 @@ test('what was full between the start and the end counts, and is told once', asy
   });
 });
 
-test('an idle task is looked at less and less, down to once a second', async () => {
+test('an idle task is checked less and less often, down to once a second', async () => {
   const { state, watch } = openFakeDisk();
   watch.start();
   await vi.advanceTimersByTimeAsync(10_000);
@@ -74,7 +74,7 @@ test('an idle task is looked at less and less, down to once a second', async () 
   await watch.finish();
 });
 
-test('one that fills its disk is looked at more often, the sooner it may be full', async () => {
+test('a task that fills its disk is checked more often, the sooner the disk may be full', async () => {
   const { state, watch } = openFakeDisk();
   watch.start();
   await vi.advanceTimersByTimeAsync(10_000);

@@ -5,7 +5,7 @@ import {
   readExamples,
   type WrittenExamples,
   writeExamples,
-} from '../support/doc-examples.ts';
+} from '../support/docs/doc-examples.ts';
 
 const examples = EXAMPLE_DOCUMENTS.flatMap(readExamples);
 let written: WrittenExamples;
@@ -23,7 +23,7 @@ beforeAll(() => {
 
 afterAll(() => written.dispose());
 
-test('compile, and a mistake would not', () => {
+test('the examples of the documents compile, and a mistake in one would not', () => {
   const complaints = written.compile({}).trim().split('\n');
   const mistakes = complaints.filter((line) => line.includes(`/${examples.length}.ts(`));
   expect(mistakes).toHaveLength(1);
@@ -34,11 +34,11 @@ test('compile, and a mistake would not', () => {
   expect(others.map((line) => nameExample(line))).toEqual([]);
 });
 
-test('are there, in each document', () => {
+test('each document has examples', () => {
   for (const document of EXAMPLE_DOCUMENTS) expect(readExamples(document)).not.toEqual([]);
 });
 
-/** The compiler's complaint with the example's place in its document. */
+/** The compiler's message with the example's place in its document. */
 function nameExample(complaint: string): string {
   const index = /\/(\d+)\.ts\(/.exec(complaint)?.[1];
   return `${examples[Number(index)]?.place ?? ''}: ${complaint}`;

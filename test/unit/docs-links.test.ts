@@ -1,4 +1,4 @@
-/** What the documents point at is there: files, headings, and the paths, npm scripts and error codes that they name. */
+/** Everything that the documents refer to exists: files, headings, paths, npm scripts and error codes. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { errorCodes } from '../../src/core/error-codes.ts';
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-/** Every Markdown file of the project, its packages aside. */
+/** Every Markdown file of the project, without packages. */
 const documents = ['.', 'docs', 'docs/decisions', 'bundles'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.md'))
@@ -15,12 +15,12 @@ const documents = ['.', 'docs', 'docs/decisions', 'bundles'].flatMap((folder) =>
 );
 
 const NAMED_PATH = /`((?:src|test|docs|bundles|scripts|overlay|bench)\/[\w./-]*)`/g;
-/** Made by running something. */
+/** Paths that only exist after a program has run. */
 const MADE = ['bench/results/latest.json'];
 
 const withoutCode = (markdown: string) => markdown.replace(/```[\s\S]*?```/g, '');
 
-/** The anchors of a document's headings, as code hosts make them. */
+/** The anchors of a document's headings, as code hosts generate them. */
 function anchorsOf(markdown: string): readonly string[] {
   return [...withoutCode(markdown).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -44,17 +44,17 @@ function findBrokenLinks(document: string): readonly string[] {
 }
 
 describe.each(documents)('%s', (document) => {
-  test('has no broken link', () => {
+  test('has no broken links', () => {
     expect(findBrokenLinks(document)).toEqual([]);
   });
 
-  test('names no path that is not there', () => {
+  test('names only paths that exist', () => {
     const named = [...read(document).matchAll(NAMED_PATH)].map(([, path = '']) => path);
     const missing = named.filter((path) => !existsSync(join(root, path)) && !MADE.includes(path));
     expect(missing).toEqual([]);
   });
 
-  test('names no npm script and no error code that does not exist', () => {
+  test('names only npm scripts and error codes that exist', () => {
     const { scripts } = JSON.parse(read('package.json'));
     const called = [...read(document).matchAll(/npm run (?:--silent )?([\w:]+)/g)];
     expect(called.map(([, name = '']) => name).filter((name) => !(name in scripts))).toEqual([]);
@@ -63,7 +63,7 @@ describe.each(documents)('%s', (document) => {
   });
 });
 
-test('a broken link would be found', () => {
+test('a broken link is found', () => {
   expect(anchorsOf('# A & B: `c`\n```\n# no heading\n```\n')).toEqual(['a--b-c']);
   expect(existsSync(join(root, 'docs/no-such-file.md'))).toBe(false);
 });

@@ -1,7 +1,7 @@
-/** Debian's list of packages, sound and not. */
+/** Debian's package list, sound and damaged. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { diffPackages, parseDpkgStatus } from '../../src/images/dpkg-status.ts';
+import { diffPackages, parseDpkgStatus } from '../../src/store/diff/dpkg-status.ts';
 
 const stanza = (fields: Readonly<Record<string, string>>) =>
   Object.entries(fields)
@@ -35,18 +35,18 @@ describe('parseDpkgStatus', () => {
     expect(parseDpkgStatus(stanza(fields)).size).toBe(0);
   });
 
-  it('tells architectures of one package apart', () => {
+  it('distinguishes the architectures of a package', () => {
     const one = { Package: 'libc6', Status: INSTALLED, Version: '1' };
     const text = `${stanza({ ...one, Architecture: 'amd64' })}\n${stanza({ ...one, Architecture: 'i386' })}`;
     expect([...parseDpkgStatus(text).keys()]).toEqual(['libc6', 'libc6:i386']);
   });
 
-  it.each(['-5', '1e400', 'many', '99999999999999999999'])('takes size %s for unknown', (size) => {
+  it.each(['-5', '1e400', 'many', '99999999999999999999'])('reports size %s as unknown', (size) => {
     const text = stanza({ Package: 'a', Status: INSTALLED, Version: '1', 'Installed-Size': size });
     expect(parseDpkgStatus(text).get('a')?.bytes).toBe(0);
   });
 
-  it('never throws, and gives back every package that is written', () => {
+  it('never throws, and returns every package that is written', () => {
     fc.assert(fc.property(fc.string(), (text) => parseDpkgStatus(text) instanceof Map));
     const word = fc.stringMatching(/^[a-z0-9][a-z0-9+.-]{1,20}$/);
     fc.assert(
@@ -61,7 +61,7 @@ describe('parseDpkgStatus', () => {
   });
 });
 
-it('diffPackages names what came, went and changed, and nothing else', () => {
+it('diffPackages names the packages that were added, removed and changed, and no others', () => {
   const of = (versions: Readonly<Record<string, string>>) =>
     new Map(Object.entries(versions).map(([name, version]) => [name, { version, bytes: 1 }]));
   const before = of({ same: '1', old: '1', up: '1' });

@@ -1,8 +1,8 @@
-/** What every error promises, whatever it is about. */
+/** Properties of every error. */
 import { expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 
-it('a message and the cause of it are never longer than 16,384 characters', () => {
+it('a message with its cause is never longer than 16,384 characters', () => {
   const long = 'x'.repeat(100_000);
   const error = new StackshimError('ERR_STACKSHIM_SYSTEM', `read ${long}`, {
     cause: new Error(long),
@@ -13,7 +13,7 @@ it('a message and the cause of it are never longer than 16,384 characters', () =
   expect([message.length, cause?.length]).toEqual([16_384, 16_384]);
 });
 
-it('a message of an ordinary length is left as it is', () => {
+it('a message of ordinary length is not changed', () => {
   const text = 'y'.repeat(16_384);
   expect(new StackshimError('ERR_STACKSHIM_SYSTEM', text).message).toBe(text);
 });

@@ -1,4 +1,4 @@
-/** The events of a task's handle: every one of them for a reader that keeps up, bounded for one that does not. */
+/** The events of a task's handle: complete for a reader that keeps up, bounded for one that does not. */
 import { expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { EventQueue } from '../../src/door/event-queue.ts';
@@ -20,7 +20,7 @@ async function readAll(queue: EventQueue): Promise<readonly TaskEvent[]> {
   return read;
 }
 
-it('gives what came before its reader, then what comes, then ends', async () => {
+it('a reader gets earlier events, then new ones, then the end', async () => {
   const queue = new EventQueue();
   queue.push(created);
   const reading = readAll(queue);
@@ -31,7 +31,7 @@ it('gives what came before its reader, then what comes, then ends', async () => 
   expect(queue.lostBytes).toBe(0);
 });
 
-it('gives a second loop what the first one left', async () => {
+it('a second loop gets the events that the first one left', async () => {
   const queue = new EventQueue();
   for (const event of [created, started]) queue.push(event);
   queue.end();
@@ -42,7 +42,7 @@ it('gives a second loop what the first one left', async () => {
   expect(await readAll(queue)).toEqual([started]);
 });
 
-it('answers several readers that wait, in their order', async () => {
+it('several waiting readers are answered in order', async () => {
   const queue = new EventQueue();
   const iterator = queue[Symbol.asyncIterator]();
   const answers = [iterator.next(), iterator.next(), iterator.next()];
@@ -59,20 +59,23 @@ it('answers several readers that wait, in their order', async () => {
 it.each([
   ['large chunks', 64 * 1024],
   ['chunks of one byte', 1],
-])('without a reader holds a bounded amount of %s, and counts the rest', async (_name, length) => {
-  const queue = new EventQueue();
-  const count = 20_000;
-  for (let sent = 0; sent < count; sent += 1) queue.push(output(length));
-  queue.push(started);
-  queue.end();
-  const read = await readAll(queue);
-  expect(read.at(-1)).toBe(started);
-  const held = read.length - 1;
-  expect(held * (length + 256)).toBeLessThanOrEqual(1024 * 1024);
-  expect(queue.lostBytes).toBe((count - held) * length);
-});
+])(
+  'without a reader a bounded amount of %s is kept, and the rest is counted',
+  async (_name, length) => {
+    const queue = new EventQueue();
+    const count = 20_000;
+    for (let sent = 0; sent < count; sent += 1) queue.push(output(length));
+    queue.push(started);
+    queue.end();
+    const read = await readAll(queue);
+    expect(read.at(-1)).toBe(started);
+    const held = read.length - 1;
+    expect(held * (length + 256)).toBeLessThanOrEqual(1024 * 1024);
+    expect(queue.lostBytes).toBe((count - held) * length);
+  },
+);
 
-it('holds output again once some was read', async () => {
+it('output is kept again after some was read', async () => {
   const queue = new EventQueue();
   queue.push(output(1_000_000));
   queue.push(output(100_000));

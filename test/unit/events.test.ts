@@ -1,4 +1,4 @@
-/** Listeners of a caller's that go wrong. */
+/** Listeners of a caller that fail. */
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { TaskId } from '../../src/core/ids.ts';
@@ -14,7 +14,7 @@ it.each([
     },
   ],
   ['rejects', async () => await Promise.reject(new Error('of the listener'))],
-])('one that %s becomes a warning of the process', async (_, listener) => {
+])('a listener that %s causes a warning of the process', async (_, listener) => {
   const warned = once(process, 'warning');
   safeListener(listener)(event);
   expect((await warned)[0]).toMatchObject({ message: 'of the listener' });

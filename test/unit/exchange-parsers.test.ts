@@ -1,23 +1,28 @@
-/** What the exchange reads from outside, without a disk: references, archives, indexes, capabilities. */
+/** Parsers of the exchange, without a disk: references, archives, indexes, capabilities. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { shiftBuildCapability, shiftCapability } from '../../src/archive/shift-capability.ts';
 import { StackshimError } from '../../src/core/errors.ts';
 import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../../src/core/host-ids.ts';
-import { parseImageReference, parsePushName } from '../../src/images/exchange/image-reference.ts';
-import { indexArchive } from '../../src/images/exchange/index-archive.ts';
-import { toOciConfig } from '../../src/images/exchange/oci-config.ts';
-import { readDockerArchive } from '../../src/images/exchange/read-docker-archive.ts';
-import { toPlain } from '../../src/images/exchange/run-skopeo.ts';
-import { parseSavedIndex } from '../../src/images/exchange/saved-index.ts';
-import { createSavedReader } from '../../src/images/exchange/saved-reader.ts';
-import { shiftBuildCapability, shiftCapability } from '../../src/layers/shift-capability.ts';
-import { STACK_LABELS } from '../../src/stacks/image.ts';
-import { digestOf } from '../support/stack-store.ts';
-import { buildPaxHeader, buildTar, toBlocks } from '../support/tar-builder.ts';
+import { indexArchive } from '../../src/exchange/archives/index-archive.ts';
+import { readDockerArchive } from '../../src/exchange/archives/read-docker-archive.ts';
+import { toOciConfig } from '../../src/exchange/oci-image/oci-documents.ts';
+import { parseImageReference, parsePushName } from '../../src/exchange/registry/image-reference.ts';
+import { toPlain } from '../../src/exchange/registry/run-skopeo.ts';
+import { parseSavedIndex } from '../../src/exchange/saves/saved-index.ts';
+import { createSavedReader } from '../../src/exchange/saves/saved-reader.ts';
+import { STACK_LABELS } from '../../src/store/images/image.ts';
+import {
+  buildPaxHeader,
+  buildTar,
+  type RawEntry,
+  toBlocks,
+} from '../support/images/tar-builder.ts';
+import { digestOf } from '../support/stacks/stack-store.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-exchange-unit-`);
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,13 +36,13 @@ describe('toOciConfig', () => {
     return JSON.parse(toOciConfig(image, [])).created;
   };
 
-  it('takes when it was created from its label', () => {
+  it('takes the time of creation from its label', () => {
     expect(createdAt('1700000000')).toBe('2023-11-14T22:13:20.000Z');
     expect(createdAt('253402300799')).toBe('9999-12-31T23:59:59.000Z');
   });
 
   it.each(['', 'x', '1.5', '-1', '253402300800', '-2778104069015878', '1e400'])(
-    'takes %j for no moment that a config can name',
+    'rejects %j as a time that a config can contain',
     (epoch) => {
       expect(createdAt(epoch)).toBe('1970-01-01T00:00:00.000Z');
     },
@@ -102,7 +107,7 @@ describe('parseImageReference', () => {
     );
   });
 
-  it('pushes to a tag, never to a digest', () => {
+  it('accepts a tag to push to, never a digest', () => {
     expect(parsePushName('docker://h:5000/a:v1')).toBe('h:5000/a:v1');
     for (const text of [`docker://h/a@sha256:${'0'.repeat(64)}`, 'h/a:v1', 'oci:x']) {
       expect(() => parsePushName(text)).toThrow(
@@ -111,7 +116,7 @@ describe('parseImageReference', () => {
     }
   });
 
-  it('gives a reference or a typed error for any text', () => {
+  it('returns a reference or a typed error for any text', () => {
     const texts = fc.tuple(
       fc.constantFrom('oci:', 'docker://', 'docker-archive:', ''),
       fc.string(),
@@ -142,7 +147,7 @@ async function index(tar: Buffer) {
 }
 
 describe('indexArchive', () => {
-  it('finds each file, by long names and links as well', async () => {
+  it('finds each file, by long name and link as well', async () => {
     const long = `${'d/'.repeat(100)}file`;
     const tar = buildTar(
       buildPaxHeader([['comment', 'of git']], 'g'),
@@ -160,7 +165,19 @@ describe('indexArchive', () => {
     expect([read('blobs/a'), read(long), read('dir/again')]).toEqual(['one', 'two', 'one']);
   });
 
-  it('gives spans within the file or a typed error, whatever the bytes', async () => {
+  it.each<[string, readonly RawEntry[], string]>([
+    ['a name twice', [{ path: 'a' }, { path: './a' }], 'comes twice'],
+    ['two sizes', [{ path: 'a', content: 'one', pax: [['size', '2']] }], 'two sizes'],
+    ['a device', [{ path: 'a', type: '3' }], 'device'],
+    ['a way out', [{ path: '../a' }], '..'],
+  ])('refuses %s', async (_, entries, reason) => {
+    await expect(index(buildTar(...entries))).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_IMAGE_INVALID',
+      message: expect.stringContaining(reason),
+    });
+  });
+
+  it('returns ranges within the file or a typed error, for any bytes', async () => {
     const sound = buildTar({ path: 'a', content: 'x' }, { path: 'b', content: 'y'.repeat(700) });
     const flips = fc.array(fc.tuple(fc.nat(sound.length - 1), fc.nat(255)), {
       minLength: 1,
@@ -176,7 +193,8 @@ describe('indexArchive', () => {
             expect(start + size).toBeLessThanOrEqual(cut.length);
           }
         } catch (error) {
-          expect(error).toMatchObject({ code: 'ERR_STACKSHIM_IMAGE_INVALID' });
+          const code = expect.stringMatching(/_(IMAGE_INVALID|LAYER_TOO_LARGE)$/);
+          expect(error).toMatchObject({ code });
         }
       }),
       { numRuns: 200 },
@@ -184,7 +202,7 @@ describe('indexArchive', () => {
   });
 });
 
-it('quotes the beginnings of an archive’s tags', async () => {
+it('quotes the beginning of an archive’s tags', async () => {
   const tag = 'x'.repeat(20_000);
   const entry = { Config: 'c.json', RepoTags: Array(60).fill(tag), Layers: ['l'] };
   const manifest = Buffer.from(JSON.stringify([entry, entry]));
@@ -235,7 +253,7 @@ describe('parseSavedIndex', () => {
   };
   const parse = (value: unknown) => parseSavedIndex(Buffer.from(JSON.stringify(value)));
 
-  it('refuses a list whose length cannot be compared', () => {
+  it('refuses a list whose length cannot be checked', () => {
     const index = {
       version: 1,
       createdAt: '2026-01-01T00:00:00Z',
@@ -246,7 +264,7 @@ describe('parseSavedIndex', () => {
     );
   });
 
-  it('takes a sound one', () => {
+  it('accepts a sound index', () => {
     expect(parse(sound)).toEqual(sound);
   });
 
@@ -256,11 +274,11 @@ describe('parseSavedIndex', () => {
       'an unknown field': { ...sound, more: 1 },
       'no stack': { ...sound, stacks: [] },
       'a stack twice': { ...sound, stacks: [...sound.stacks, ...sound.stacks] },
-      'an odd name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
-      'an image that is missing': { ...sound, images: [] },
+      'an invalid name': { ...sound, stacks: [{ ...sound.stacks[0], stack: '../x' }] },
+      'a missing image': { ...sound, images: [] },
       'an image twice': { ...sound, images: [image, image] },
-      'a layer that is missing': { ...sound, layers: [] },
-      'a layer with an odd id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
+      'a missing layer': { ...sound, layers: [] },
+      'a layer with an invalid id': { ...sound, layers: [{ ...layer, id: '../../x' }] },
     }),
   )('refuses %s', (_, value) => {
     expect(() => parse(value)).toThrow(
@@ -310,7 +328,7 @@ describe('shiftCapability', () => {
   const revision3 = (id: number) =>
     Buffer.concat([Buffer.from('01000003', 'hex'), revision2.subarray(4), rootOf(id)]);
 
-  it("makes the task's own root the file's root", () => {
+  it('maps the task’s own root to root of the file', () => {
     expect(shiftCapability(revision3(1_879_048_192), 1_879_048_192)).toEqual(revision2);
     expect(shiftCapability(revision3(0), 0)).toEqual(revision2);
   });
@@ -319,7 +337,7 @@ describe('shiftCapability', () => {
     ['of another root', revision3(7)],
     ['of revision 2', revision2],
     ['that is none', Buffer.from('x')],
-  ])('leaves a value %s as it is', (_, value) => {
+  ])('does not change the value %s', (_, value) => {
     expect(shiftCapability(value, 1_879_048_192)).toEqual(value);
   });
 });
@@ -333,7 +351,7 @@ describe('shiftBuildCapability', () => {
     return value;
   };
 
-  it('makes the root of any range of builds the file’s root: an image does not tell which it was', () => {
+  it('maps the root of any build range to root of the file: an image does not reveal the range', () => {
     for (const index of [0, 1, BUILD_RANGE_COUNT - 1]) {
       const root = FIRST_BUILD_ID + index * IDS_PER_SLOT;
       expect(shiftBuildCapability(revision3(root))).toEqual(revision2);
@@ -350,12 +368,12 @@ describe('shiftBuildCapability', () => {
     ['of a slot', revision3(FIRST_BUILD_ID - IDS_PER_SLOT)],
     ['of revision 2', revision2],
     ['that is none', Buffer.from('x')],
-  ])('leaves a value %s as it is', (_, value) => {
+  ])('does not change the value %s', (_, value) => {
     expect(shiftBuildCapability(value)).toEqual(value);
   });
 });
 
-describe('what skopeo says', () => {
+describe('a message of skopeo', () => {
   it.each([
     [
       String.raw`run skopeo: exit 1: time="2026-02-03T04:05:06Z" level=fatal msg="pinging \"h\": refused"`,
@@ -364,7 +382,7 @@ describe('what skopeo says', () => {
     ['time="x" level=fatal msg="cut o', 'time="x" level=fatal msg="cut o'],
     [String.raw`time="x" level=info msg="\x00"`, String.raw`time="x" level=info msg="\x00"`],
     ['Copying blob sha256:12', 'Copying blob sha256:12'],
-  ])('%j is told as %j', (said, told) => {
+  ])('%j becomes %j', (said, told) => {
     expect(toPlain(said)).toBe(told);
   });
 });

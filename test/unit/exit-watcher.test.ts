@@ -1,4 +1,4 @@
-/** How exits are looked for: when, how often in vain, and how many in a turn of the event loop. */
+/** How exits are polled: when, after how many failures, and how many in a turn of the event loop. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { watchChild } from '../../src/runtime/exit-source.ts';
 import { ExitWatcher } from '../../src/sys/exit-watcher.ts';
@@ -6,7 +6,7 @@ import { type System, SystemError } from '../../src/sys/system.ts';
 
 const PIDFD = 10;
 const failure = new SystemError('epoll_wait', 12, 'ENOMEM');
-/** What the next looks find; nothing once it is empty. */
+/** The results of the next polls; nothing once it is empty. */
 let looks: ('failure' | 'an exit')[] = [];
 
 const system = {
@@ -30,7 +30,7 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-it('a look that fails now and then does not lose an exit, however long it is waited for', async () => {
+it('a look that fails occasionally loses no exit, however long the wait', async () => {
   const exit = new ExitWatcher(system).wait(PIDFD);
   for (let minute = 0; minute < 3; minute += 1) {
     looks = ['failure'];
@@ -41,7 +41,7 @@ it('a look that fails now and then does not lose an exit, however long it is wai
   expect(await exit).toEqual({ exitCode: 7, signal: null });
 });
 
-it('looks that fail for seconds do', async () => {
+it('looks that fail for seconds lose the exit', async () => {
   const exit = new ExitWatcher(system).wait(PIDFD);
   const lost = expect(exit).rejects.toBe(failure);
   looks = Array.from({ length: 100 }, () => 'failure');
@@ -49,19 +49,19 @@ it('looks that fail for seconds do', async () => {
   await lost;
 });
 
-it('nobody is told of one that was given up', async () => {
+it('no exit is reported after the wait was abandoned', async () => {
   const watcher = new ExitWatcher(system);
   const settled = vi.fn();
   watcher.wait(PIDFD).then(settled, settled);
   const listeners = process.listenerCount('SIGCHLD');
-  watcher.abandon(PIDFD);
+  watcher.stopWaiting(PIDFD);
   expect(process.listenerCount('SIGCHLD')).toBe(listeners - 1);
   looks = ['an exit'];
   await vi.advanceTimersByTimeAsync(1_000);
   expect(settled).not.toHaveBeenCalled();
 });
 
-it('of those that end together one is told in each turn of the event loop', async () => {
+it('exits that happen together are reported one in each turn of the event loop', async () => {
   vi.useRealTimers();
   const ended = new Set([PIDFD, PIDFD + 1, PIDFD + 2]);
   const watcher = new ExitWatcher({
@@ -83,7 +83,7 @@ it('of those that end together one is told in each turn of the event loop', asyn
   expect(Math.max(...perTurn)).toBe(1);
 });
 
-it('of those that end together each has ended when it was seen, not when it is told of', async () => {
+it('exits that happen together have the time at which they were seen, not reported', async () => {
   vi.useRealTimers();
   const ended = new Set([PIDFD, PIDFD + 1, PIDFD + 2]);
   const exits = new ExitWatcher({

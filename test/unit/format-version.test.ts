@@ -7,19 +7,19 @@ const format = { what: 'task record', newest: 2 };
 const expectRefused = (value: unknown, error: object) =>
   expect(() => refuseNewer('/file', value, format)).toThrow(expect.objectContaining(error));
 
-it('the program says the version of its package', () => {
+it('the program knows the version of its package', () => {
   const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   expect(PROGRAM_VERSION).toBe(manifest.version);
 });
 
 it.each([{ version: 1 }, { version: 2 }, { version: '3' }, {}, null, 7, [], 'text'])(
-  'what is not newer is for its reader to judge: %j',
+  'a version that is not newer is left to the reader: %j',
   (value) => {
     expect(refuseNewer('/file', value, format)).toBeUndefined();
   },
 );
 
-it('a newer version is refused by its name and its writer', () => {
+it('a newer version is refused with its number and its writer', () => {
   expectRefused(
     { version: 3, writtenBy: '1.2.0', other: 1 },
     {
@@ -32,7 +32,7 @@ it('a newer version is refused by its name and its writer', () => {
 });
 
 it.each([undefined, 7, 'a b', '\u001b[2J', 'x'.repeat(65)])(
-  'a writer that is no version is not told: %j',
+  'a writer that is not a version is not reported: %j',
   (writtenBy) => {
     expectRefused(
       { version: 3, writtenBy },

@@ -1,4 +1,4 @@
-/** What a task holds is given back once, last first, each thing in its own way. */
+/** What a task holds is released once, in reverse order, each thing in its own way. */
 import { expect, it } from 'vitest';
 import { Holdings } from '../../src/task/holdings.ts';
 import type { TaskStreams } from '../../src/task/streams/task-streams.ts';
@@ -10,8 +10,8 @@ function acquire() {
   };
   const holdings = new Holdings();
   holdings.add('seat', {
-    leave: () => Promise.resolve().then(note('seat left')),
-    abandon: note('seat abandoned'),
+    release: () => Promise.resolve().then(note('seat left')),
+    close: note('seat closed'),
   });
   const streams: Partial<TaskStreams> = { close: note('streams closed') };
   holdings.add('streams', streams as TaskStreams);
@@ -20,26 +20,26 @@ function acquire() {
     ids: { base: 0, size: 1 },
     userNamespaceFd: 0,
     release: note('slot released'),
-    abandon: note('slot abandoned'),
+    close: note('slot closed'),
   });
   return { calls, holdings };
 }
 
-it('is released in reverse, each thing before the next', async () => {
+it('holdings are released in reverse order, one after the other', async () => {
   const { calls, holdings } = acquire();
   await holdings.release();
   expect(calls).toEqual(['slot released', 'streams closed', 'seat left']);
   await holdings.release();
-  holdings.abandon();
+  holdings.close();
   expect(calls).toHaveLength(3);
 });
 
-it('is abandoned at once, and not released after that', async () => {
+it('holdings are closed at once, and not released afterwards', async () => {
   const { calls, holdings } = acquire();
   expect(holdings.get('slot')).toBeDefined();
   expect(holdings.get('disk')).toBeUndefined();
-  holdings.abandon();
-  expect(calls).toEqual(['slot abandoned', 'streams closed', 'seat abandoned']);
+  holdings.close();
+  expect(calls).toEqual(['slot closed', 'streams closed', 'seat closed']);
   await holdings.release();
   expect(calls).toHaveLength(3);
   expect(holdings.get('slot')).toBeUndefined();

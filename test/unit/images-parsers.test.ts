@@ -1,12 +1,12 @@
-/** What is read out of Dockerfiles, labels, release files and apt: pure functions of text. */
+/** Parsers of Dockerfiles, labels, release files and apt's configuration: pure functions of text. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBaseDefinition } from '../../src/images/base-definition.ts';
-import { parseMirrors, parseReleaseDate, toSources } from '../../src/images/build-rootfs.ts';
-import { parseDockerfile } from '../../src/images/parse-dockerfile.ts';
-import { parseSmokeLabel, parseSmokeOption } from '../../src/images/smoke.ts';
-import { toNearNames } from '../../src/stacks/near-names.ts';
-import { imageOf } from '../support/stack-store.ts';
+import { parseBaseDefinition } from '../../src/build/base-definition.ts';
+import { parseMirrors, parseReleaseDate, toSources } from '../../src/build/build-rootfs.ts';
+import { parseDockerfile } from '../../src/build/parse-dockerfile.ts';
+import { parseSmokeLabel, parseSmokeOption } from '../../src/exchange/smoke.ts';
+import { toNearNames } from '../../src/store/stacks/near-names.ts';
+import { imageOf } from '../support/stacks/stack-store.ts';
 
 const withSmoke = (smoke?: string) => {
   const image = imageOf('any');
@@ -32,7 +32,7 @@ describe('parseDockerfile', () => {
     ['FROM localhost/debian-13:old', undefined],
     ['RUN echo FROM localhost/debian-13', undefined],
     ['', undefined],
-  ])('%j stands on %s', (dockerfile, base) => {
+  ])('%j is based on %s', (dockerfile, base) => {
     expect(parseDockerfile(dockerfile).base).toBe(base);
   });
 
@@ -53,7 +53,7 @@ describe('parseDockerfile', () => {
 });
 
 describe('parseSmokeLabel', () => {
-  it('takes an array as it is and anything else as a line for the shell', () => {
+  it('accepts an array as it is, and any other text as a line for the shell', () => {
     expect(parseSmokeLabel(withSmoke('["a", "b c", ""]'))).toEqual(['a', 'b c', '']);
     expect(parseSmokeLabel(withSmoke(' ruby -e 1 && true'))).toEqual([
       '/bin/sh',
@@ -71,7 +71,7 @@ describe('parseSmokeLabel', () => {
     },
   );
 
-  it('is another matter than what a caller says', () => {
+  it('distinguishes the label from a caller’s command', () => {
     expect(parseSmokeOption('["a"]')).toEqual(['a']);
     for (const text of ['', ' ', '[1', '[]']) {
       expect(() => parseSmokeOption(text)).toThrow(
@@ -83,7 +83,7 @@ describe('parseSmokeLabel', () => {
     }
   });
 
-  it('gives a command or its own error, whatever the label says', () => {
+  it('returns a command or its own error, for any label', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (label) => {
         try {
@@ -102,7 +102,7 @@ describe('parseBaseDefinition', () => {
   const debian = { suite: 'trixie', include: ['netbase'], dpkg: ['path-exclude=/usr/share/man/*'] };
   const parse = (value: unknown) => parseBaseDefinition(JSON.stringify(value), '/overlay/base/x');
 
-  it('takes a Debian release', () => {
+  it('accepts a Debian release', () => {
     expect(parse({ version: 1, debian })).toEqual({ version: 1, debian });
   });
 
@@ -133,7 +133,7 @@ describe('the archive', () => {
     expect(parseReleaseDate('Date: whenever\n')).toBeUndefined();
   });
 
-  it('is taken from where the host takes it', () => {
+  it('is the mirror that the host uses', () => {
     const targets = [
       'elsewhere|elsewhere|file:/srv/packages',
       'Debian|Debian|http://mirror.test/debian/',
@@ -154,7 +154,7 @@ describe('the archive', () => {
     'Debian|Debian|cdrom:[x]/',
     'Ubuntu|Ubuntu|http://mirror.test/ubuntu/',
     'Debian|Debian|http://mirror.test/a b',
-  ])('is left to mmdebstrap where the host has %j', (targets) => {
+  ])('is left to mmdebstrap if the host has %j', (targets) => {
     expect(toSources('trixie', parseMirrors(targets))).toEqual([]);
   });
 });
@@ -169,11 +169,11 @@ describe('toNearNames', () => {
     ['ruby-3', ['ruby-3.3']],
     ['node-22', ['node-20']],
     ['zsh', []],
-  ])('%s may have been meant as %j', (wanted, near) => {
+  ])('suggests for %s: %j', (wanted, near) => {
     expect(toNearNames(wanted, names)).toEqual(near);
   });
 
-  it('never gives more than three, and only names there are', () => {
+  it('suggests at most three names, all of them existing', () => {
     fc.assert(
       fc.property(fc.string(), fc.array(fc.string()), (wanted, all) => {
         const near = toNearNames(wanted, all);

@@ -1,11 +1,12 @@
-/** Data from a queue: what it may say, and the schema that says the same. */
+/** Data from a queue: what it may contain, and the schema for it. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobInput, TaskInput } from '../../src/index.ts';
-import { parseJobInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
-import { fitsJobSchema, requireAgreement } from '../support/job-agreement.ts';
+import { parseJobInput } from '../../src/spec/parse-task-spec.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
+import { fitsJobSchema, requireAgreement } from '../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const job = {
   stack: 'python-3.13@rev:3',
@@ -33,7 +34,7 @@ const job = {
   init: true,
 } satisfies Required<JobInput>;
 
-/** Fields that name or open something of the host, or decide for the program that runs the task. */
+/** Fields that name or open something of the host, or are decided by the program that runs the task. */
 const others = {
   id: 'a',
   tenant: 'acme',
@@ -64,13 +65,13 @@ const others = {
 } satisfies Required<Omit<TaskInput, keyof JobInput>>;
 
 describe('data from a queue', () => {
-  it('may say all that is a job’s, and is given back as it was', () => {
+  it('may set all fields of a job, and is returned unchanged', () => {
     expect(parseJobInput(job)).toEqual(job);
     expect(parseTaskSpec(job, 'job')).toEqual(parseTaskSpec(job));
     expect(Object.keys({ ...job, ...others }).sort()).toEqual([...TASK_INPUT_FIELDS].sort());
   });
 
-  it.each(Object.entries(others))('is refused by name when it sets %s', (field, value) => {
+  it.each(Object.entries(others))('is refused by field name if it sets %s', (field, value) => {
     parseTaskSpec({ stack: 's', userns: 'host', [field]: value });
     const data = { stack: 's', [field]: value };
     const denied = expect.objectContaining({
@@ -83,7 +84,7 @@ describe('data from a queue', () => {
     expect(fitsJobSchema(data)).toBe(false);
   });
 
-  it('is read once: a field that changes between two looks is what it was at the first', () => {
+  it('is read once: a field that changes between two reads keeps its first value', () => {
     let looks = 0;
     const data = { stack: 's' };
     Object.defineProperty(data, 'volumes', {
@@ -94,7 +95,7 @@ describe('data from a queue', () => {
     expect(looks).toBe(1);
   });
 
-  it('is refused for a value that is wrong, as any task', () => {
+  it('is refused for an invalid value, like any task', () => {
     expect(() => parseJobInput({ stack: 's', memory: '1k' })).toThrow(
       expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' }),
     );
@@ -103,13 +104,13 @@ describe('data from a queue', () => {
 
 describe('schemas/job.schema.json', () => {
   it.each([job, { stack: 's' }, { stack: 's', entrypoint: '' }, { stack: 's', command: [] }])(
-    'takes a job: %j',
+    'accepts a job: %j',
     (one) => {
       expect(requireAgreement(one)).toBeUndefined();
     },
   );
 
-  it('takes the example of docs/task-spec.md', () => {
+  it('accepts the example in docs/task-spec.md', () => {
     const document = readFileSync(new URL('../../docs/task-spec.md', import.meta.url), 'utf8');
     const [, example = ''] = /```json\n([\s\S]*?)```/.exec(document) ?? [];
     expect(requireAgreement(JSON.parse(example))).toBeUndefined();
@@ -134,7 +135,7 @@ describe('schemas/job.schema.json', () => {
     expect(fitsJobSchema(one)).toBe(false);
   });
 
-  it('and the reader are of one mind on data that nobody wrote by hand', () => {
+  it('agrees with the reader on random data', () => {
     let taken = 0;
     let refused = 0;
     fc.assert(
@@ -203,7 +204,7 @@ const anyField = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
 );
 const changed = fc.tuple(fc.constantFrom(...Object.keys(job), 'volumes', 'colour'), anyField);
-/** A job with some of its fields replaced; through its text, as a queue has it. */
+/** A job with some fields replaced, converted to text and back, as in a queue. */
 const anyJob = fc
   .tuple(fc.subarray(Object.entries(job)), fc.array(changed, { maxLength: 2 }))
   .map(([kept, replaced]): unknown =>

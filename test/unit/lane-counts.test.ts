@@ -1,4 +1,4 @@
-/** The counts behind the last line of `npm test`: nothing that went wrong may count as nothing. */
+/** The counts in the last line of `npm test`: no failure is left out. */
 import { describe, expect, it } from 'vitest';
 import { countReport } from '../../scripts/steps/count-report.mjs';
 import { addFailure, formatFailures } from '../../scripts/steps/counts.mjs';
@@ -17,33 +17,38 @@ const file = (status: string, ...tests: string[]) => ({
 });
 
 describe('countReport', () => {
-  it('counts tests over all files; todo and pending are skipped', () => {
+  it('counts tests of all files; todo and pending tests are skipped', () => {
     const testResults = [
       file('passed', 'passed', 'passed', 'pending'),
       file('failed', 'failed', 'passed', 'todo', 'skipped'),
     ];
-    expect(countReport({ testResults })).toMatchObject({ passed: 3, failed: 1, skipped: 3 });
+    expect(countReport({ testResults }, 'unit')).toMatchObject({
+      passed: 3,
+      failed: 1,
+      skipped: 3,
+    });
   });
 
-  it('counts a file that could not be loaded as one failure', () => {
-    expect(countReport({ testResults: [file('failed')] })).toEqual({
+  it('counts a file that cannot be loaded as one failure', () => {
+    expect(countReport({ testResults: [file('failed')] }, 'unit')).toEqual({
       passed: 0,
       failed: 1,
       skipped: 0,
+      excepted: 0,
       failures: [{ name: 'test/unit/some.test.ts', said: 'SyntaxError: no such export' }],
     });
   });
 
-  it('counts a file whose hooks failed after its tests had passed as one failure', () => {
-    expect(countReport({ testResults: [file('failed', 'passed')] })).toMatchObject({
+  it('counts a file whose hooks failed after its tests passed as one failure', () => {
+    expect(countReport({ testResults: [file('failed', 'passed')] }, 'unit')).toMatchObject({
       passed: 1,
       failed: 1,
     });
   });
 });
 
-it('names at the end what failed, with the beginning of what was said', () => {
-  const counts = countReport({ testResults: [file('failed', 'passed', 'failed')] });
+it('the failures are named at the end, with the first lines of each message', () => {
+  const counts = countReport({ testResults: [file('failed', 'passed', 'failed')] }, 'unit');
   addFailure(counts, 'power cut 1 of 1', `${'line\n'.repeat(50)}last`);
   const lines = formatFailures(counts.failures).split('\n');
   expect(lines.slice(0, 6)).toEqual([
@@ -58,14 +63,39 @@ it('names at the end what failed, with the beginning of what was said', () => {
   expect(lines).not.toContain('    last');
 });
 
+describe('a test with a tag of the lane', () => {
+  const reportOf = (status: string) => {
+    const report = file(status, status);
+    const assertionResults = report.assertionResults.map((test) => ({
+      ...test,
+      tags: ['gvisor/tmp'],
+    }));
+    return { testResults: [{ ...report, assertionResults }] };
+  };
+
+  it('counts as excepted, not as passed', () => {
+    expect(countReport(reportOf('passed'), 'gvisor')).toMatchObject({ passed: 0, excepted: 1 });
+  });
+
+  it('fails if it passes in spite of the tag', () => {
+    const { failed, failures } = countReport(reportOf('failed'), 'gvisor');
+    expect(failed).toBe(1);
+    expect(failures[0]?.said).toMatch(/^passes in spite of its tag gvisor\/tmp: /);
+  });
+
+  it('counts as passed in another lane', () => {
+    expect(countReport(reportOf('passed'), 'e2e')).toMatchObject({ passed: 1, excepted: 0 });
+  });
+});
+
 describe('chooseLanes', () => {
-  it('takes every promised lane of every time, whether or not it has tests', () => {
+  it('selects every promised lane of every run, even without tests', () => {
     const promised = readLanes().filter((lane) => lane.promised && lane.everyTime);
     expect(promised.length).toBeGreaterThan(0);
     expect(chooseLanes([])).toEqual(expect.arrayContaining([...promised]));
   });
 
-  it('takes what is named, in the order of lanes.json', () => {
+  it('selects the lanes that are named, in the order of lanes.json', () => {
     expect(chooseLanes(['e2e', 'unit']).map((lane) => lane.name)).toEqual(['unit', 'e2e']);
   });
 

@@ -1,13 +1,18 @@
-/** The cleaner alone, no root and no mkfs.erofs: what a tar becomes. */
+/** The cleaner alone, without root and mkfs.erofs: what it makes of a tar. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type Cleaned, cleanInMemory as clean } from '../support/clean-in-memory.ts';
-import { binaryNumber, buildExtension, buildPaxHeader, buildTar } from '../support/tar-builder.ts';
+import { type Cleaned, cleanInMemory as clean } from '../support/images/clean-in-memory.ts';
+import {
+  binaryNumber,
+  buildExtension,
+  buildPaxHeader,
+  buildTar,
+} from '../support/images/tar-builder.ts';
 
 const paths = ({ entries }: Cleaned) => entries.map(({ path }) => path);
 
-describe('what comes through', () => {
-  it('keeps modes, owners, times, links, contents and binary attributes', async () => {
+describe('content of a tar', () => {
+  it('keeps its modes, owners, times, links, data and binary attributes', async () => {
     const capability = Buffer.from([
       1, 0, 0, 2, 0, 4, 0, 0, 0, 10, 255, 0, 61, 0, 0, 0, 0, 0, 0, 0,
     ]);
@@ -52,7 +57,7 @@ describe('what comes through', () => {
     expect(entries[5]?.linkTarget).toBe('/bin');
   });
 
-  it('gives the same bytes however the input is cut', async () => {
+  it('gives the same bytes however the input is divided', async () => {
     const tar = buildTar(
       { path: 'a', content: 'x'.repeat(1500) },
       { path: 'b', pax: [['path', `d/${'n'.repeat(200)}`]] },
@@ -64,7 +69,7 @@ describe('what comes through', () => {
     expect(once.report.diffId).toBe(once.report.digest);
   });
 
-  it('writes folders that are only implied as 0755 root:root', async () => {
+  it('with implied folders gets them as 0755 root:root', async () => {
     const { entries, report } = await clean(buildTar({ path: 'a/b/c' }));
     expect(entries.slice(1, 3)).toMatchObject([
       { path: 'a/', mode: 0o755, uid: 0, gid: 0, mtime: { seconds: 0 } },
@@ -73,7 +78,7 @@ describe('what comes through', () => {
     expect(report.entries).toBe(1);
   });
 
-  it('reads long names of GNU and PAX, the ustar prefix, and bytes that are no UTF-8', async () => {
+  it('can have long GNU and PAX names, the ustar prefix, and names that are not valid UTF-8', async () => {
     const long = `${'d'.repeat(150)}/${'f'.repeat(150)}`;
     const target = 't'.repeat(200);
     const cleaned = await clean(
@@ -91,7 +96,7 @@ describe('what comes through', () => {
     expect(paths(cleaned)).toContain('b\xff\xfe');
   });
 
-  it('takes absolute names as names below the root, as docker does', async () => {
+  it('with absolute names gets names below the root, as in docker', async () => {
     const cleaned = await clean(
       buildTar(
         { path: '/', type: '5', mode: 0o700 },
@@ -111,7 +116,7 @@ describe('what comes through', () => {
     expect(cleaned.entries[4]?.linkTarget).toBe('ko-app/tool');
   });
 
-  it('reads sizes, ids and times of PAX records, and those that octal digits cannot hold', async () => {
+  it('can have sizes, ids and times in PAX records, and numbers too large for octal digits', async () => {
     const cleaned = await clean(
       buildTar(
         {
@@ -133,7 +138,7 @@ describe('what comes through', () => {
     ]);
   });
 
-  it('sets later times back to the ceiling and leaves earlier ones', async () => {
+  it('with later times gets the ceiling, and keeps earlier times', async () => {
     const { entries } = await clean(
       buildTar(
         { path: 'new', pax: [['mtime', '2000.5']] },
@@ -149,7 +154,7 @@ describe('what comes through', () => {
     ]);
   });
 
-  it('leaves out devices with their hard links, and counts them', async () => {
+  it('loses devices with their hard links, which are counted', async () => {
     const cleaned = await clean(
       buildTar(
         { path: 'dev', type: '5' },
@@ -163,7 +168,7 @@ describe('what comes through', () => {
     expect(cleaned.report).toMatchObject({ droppedDevices: 2, entries: 2 });
   });
 
-  it("leaves out buildah's empty etc/hosts and keeps one with content", async () => {
+  it('loses buildah’s empty etc/hosts, but not one with content', async () => {
     expect(
       paths(await clean(buildTar({ path: 'etc/hosts' }, { path: 'run/.containerenv' }))),
     ).toEqual(['./', 'etc/', 'run/']);
@@ -172,7 +177,7 @@ describe('what comes through', () => {
     );
   });
 
-  it('leaves out attributes of other systems and a comment for all entries', async () => {
+  it('loses attributes of other systems and comments for all entries', async () => {
     const { entries } = await clean(
       buildTar(buildPaxHeader([['comment', 'a commit']], 'g'), {
         path: 'a',
@@ -187,7 +192,7 @@ describe('what comes through', () => {
     expect([...(entries[1]?.xattrs.keys() ?? [])]).toEqual(['user.kept']);
   });
 
-  it('takes both digests of gzip data of several members', async () => {
+  it('has both digests, even in gzip data of several members', async () => {
     const tar = buildTar({ path: 'a', content: 'b'.repeat(3000) });
     const plain = await clean(tar);
     const packed = Buffer.concat([gzipSync(tar.subarray(0, 600)), gzipSync(tar.subarray(600))]);
@@ -200,7 +205,7 @@ describe('what comes through', () => {
 });
 
 describe('deletions', () => {
-  it('come last, whatever their order', async () => {
+  it('come last, whatever their order in the tar', async () => {
     const cleaned = await clean(
       buildTar(
         { path: 'etc/.wh.motd' },
@@ -212,7 +217,7 @@ describe('deletions', () => {
     expect(paths(cleaned).slice(-2)).toEqual(['etc/.wh.motd', 'opt/.wh..wh..opq']);
   });
 
-  it('of what the same layer brings: a file stays, a folder becomes opaque', async () => {
+  it('of a path that the same layer contains: a file stays, a folder becomes opaque', async () => {
     const cleaned = await clean(
       buildTar(
         { path: '.wh.file' },
@@ -230,7 +235,7 @@ describe('deletions', () => {
     ]);
   });
 
-  it('an opaque root has no file of its own: the report says it', async () => {
+  it('of a whole root are not a file: the report contains them', async () => {
     const cleaned = await clean(buildTar({ path: '.wh..wh..opq' }, { path: 'a' }));
     expect(paths(cleaned)).toEqual(['./', 'a']);
     expect(cleaned.report.opaqueRoot).toBe(true);

@@ -1,8 +1,8 @@
-/** A program of the host is found where programs of the system lie, whatever the caller's PATH says, or is an error that names its package. */
+/** Programs of the host are searched in system directories, whatever PATH the caller has; a missing one gives an error that names its package. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, afterEach, expect, it } from 'vitest';
-import { findProgram } from '../../src/layers/find-program.ts';
+import { findProgram } from '../../src/sys/find-program.ts';
 
 const folder = mkdtempSync(`${tmpdir()}/stackshim-programs-`);
 const { PATH } = process.env;
@@ -16,13 +16,13 @@ function writeProgram(path: string, mode: number): void {
   chmodSync(path, mode);
 }
 
-it('does not look in PATH', () => {
+it('PATH is not used', () => {
   writeProgram(`${folder}/sh`, 0o755);
   process.env['PATH'] = folder;
   expect(findProgram('sh', { package: 'dash' })).toMatch(/^\/(usr\/)?bin\/sh$/);
 });
 
-it('passes over what cannot be executed', () => {
+it('a file that is not executable is skipped', () => {
   const [first, second] = [`${folder}/first`, `${folder}/second`];
   for (const path of [first, second]) mkdirSync(path, { mode: 0o755 });
   writeProgram(`${first}/tool`, 0o644);
@@ -31,7 +31,7 @@ it('passes over what cannot be executed', () => {
   expect(findProgram('tool', { package: 'tools', folders })).toBe(`${second}/tool`);
 });
 
-it('refuses one that others may write', () => {
+it('a program that other users may write is refused', () => {
   writeProgram(`${folder}/shared`, 0o777);
   expect(() => findProgram('shared', { package: 'tools', folders: [folder] })).toThrow(
     expect.objectContaining({
@@ -42,7 +42,7 @@ it('refuses one that others may write', () => {
   );
 });
 
-it('names the package of one that is missing', () => {
+it('a missing program is reported with its package', () => {
   expect(() => findProgram('no-such-program', { package: 'some-package' })).toThrow(
     expect.objectContaining({
       code: 'ERR_STACKSHIM_TOOL_MISSING',

@@ -1,12 +1,12 @@
-/** The cleaner alone, no root and no mkfs.erofs: what a layer's tar is refused for. */
+/** The cleaner alone, without root and mkfs.erofs: why it refuses a layer's tar. */
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LAYER_LIMITS } from '../../src/layers/archive-limits.ts';
-import { LAYER_POLICY } from '../../src/layers/archive-policy.ts';
-import { cleanTar } from '../../src/layers/clean-tar.ts';
-import { cleanInMemory as clean, readAll } from '../support/clean-in-memory.ts';
+import { LAYER_LIMITS } from '../../src/archive/archive-limits.ts';
+import { LAYER_POLICY } from '../../src/archive/archive-policy.ts';
+import { cleanTar } from '../../src/archive/clean-tar.ts';
+import { cleanInMemory as clean, readAll } from '../support/images/clean-in-memory.ts';
 import {
   binaryNumber,
   buildExtension,
@@ -15,8 +15,8 @@ import {
   END_OF_TAR,
   type RawEntry,
   toBlocks,
-} from '../support/tar-builder.ts';
-import { workers } from '../support/workers.ts';
+} from '../support/images/tar-builder.ts';
+import { workers } from '../support/installation/workers.ts';
 
 const invalid = (reason: RegExp) =>
   expect.objectContaining({
@@ -39,8 +39,16 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     [{ path: '/', type: '2', link: 'a' }],
     /the root is not a folder/,
   ],
-  ['a user that no task has', [{ path: 'a', uid: 65_536 }], /user 65536, and ids end at 65535/],
-  ['a group that no task has', [{ path: 'a', gid: 70_000 }], /group 70000, and ids end at 65535/],
+  [
+    'a user outside of every task’s range',
+    [{ path: 'a', uid: 65_536 }],
+    /user 65536, and ids end at 65535/,
+  ],
+  [
+    'a group outside of every task’s range',
+    [{ path: 'a', gid: 70_000 }],
+    /group 70000, and ids end at 65535/,
+  ],
   ['an empty name', [{ path: '' }], /empty name/],
   ['a NUL in a PAX path', [{ path: 'a', pax: [['path', 'a\0b']] }], /NUL/],
   ['a NUL in a PAX link', [{ path: 'a', type: '2', pax: [['linkpath', 'a\0b']] }], /NUL/],
@@ -75,7 +83,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
   ['user.overlay.*', [xattr('user.overlay.opaque')], /user\.overlay\.opaque/],
   ['attributes of 16 KB', [xattr('user.a', 'x'.repeat(16 * 1024))], /extended attributes/],
   [
-    'attributes of a folder that has some',
+    'attributes for a folder that already has some',
     [
       { ...xattr('user.a'), type: '5' },
       { ...xattr('user.b'), type: '5' },
@@ -88,8 +96,12 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
   ['an unknown type', [{ path: 'a', type: 'V' }], /unknown type "V"/],
   ['a negative size', [{ path: 'a', size: binaryNumber(-1n) }], /not a number of bytes/],
   ['a size beyond 2^53', [{ path: 'a', size: binaryNumber(1n << 60n) }], /not a number of bytes/],
-  ['a PAX size that is none', [{ path: 'a', pax: [['size', '-1']] }], /not a number of bytes/],
-  ['a size that is no number', [{ path: 'a', size: Buffer.from('9999999999 \0') }], /not a number/],
+  ['an invalid PAX size', [{ path: 'a', pax: [['size', '-1']] }], /not a number of bytes/],
+  [
+    'a size that is not a number',
+    [{ path: 'a', size: Buffer.from('9999999999 \0') }],
+    /not a number/,
+  ],
   ['a folder with content', [{ path: 'a', type: '5', content: 'x' }], /directory with a size/],
   [
     'a hard link with content',
@@ -97,7 +109,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     /hardlink with a size/,
   ],
   ['a user id beyond 32 bits', [{ path: 'a', pax: [['uid', '4294967295']] }], /user and group id/],
-  ['a time that is none', [{ path: 'a', pax: [['mtime', 'noon']] }], /mtime/],
+  ['an invalid time', [{ path: 'a', pax: [['mtime', 'noon']] }], /mtime/],
   ['a wrong checksum', [{ path: 'a', checksum: 1 }], /checksum/],
   [
     'a PAX record longer than its header',
@@ -139,7 +151,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     /lies below "a", a dropped/,
   ],
   [
-    'a hard link to what is not there',
+    'a hard link to a missing file',
     [{ path: 'a', type: '1', link: 'b' }],
     /not a file of this layer before it/,
   ],
@@ -168,7 +180,7 @@ const refused: readonly (readonly [string, readonly (RawEntry | Buffer)[], RegEx
     [{ path: '.wh.b' }, { path: 'a', type: '1', link: '.wh.b' }],
     /before it/,
   ],
-  ['a symbolic link to nothing', [{ path: 'a', type: '2' }], /to nothing/],
+  ['an empty symbolic link', [{ path: 'a', type: '2' }], /to nothing/],
   [
     'a symbolic link of 4,096 bytes',
     [{ path: 'a', type: '2', pax: [['linkpath', 'x'.repeat(4096)]] }],
@@ -180,12 +192,12 @@ function xattr(name: string, value = 'x'): RawEntry {
   return { path: 'a', pax: [[`SCHILY.xattr.${name}`, value]] };
 }
 
-describe('what is refused', () => {
-  it.each(refused)('%s', async (_, entries, reason) => {
+describe('a tar is refused', () => {
+  it.each(refused)('for %s', async (_, entries, reason) => {
     await expect(clean(buildTar(...entries))).rejects.toEqual(invalid(reason));
   });
 
-  it('a tar that ends in a header, in content, or before its end marker', async () => {
+  it('for ending in a header, in content, or before its end marker', async () => {
     const tar = Buffer.concat([toBlocks({ path: 'a', content: 'x'.repeat(600) })]);
     for (const end of [100, 600, 1100, tar.length]) {
       await expect(clean(tar.subarray(0, end))).rejects.toEqual(invalid(/before its end marker/));
@@ -193,7 +205,7 @@ describe('what is refused', () => {
     await expect(clean(Buffer.alloc(0))).rejects.toEqual(invalid(/before its end marker/));
   });
 
-  it('bytes after the end of the tar, other than zeros', async () => {
+  it('for bytes after its end, other than zeros', async () => {
     const tar = buildTar({ path: 'a' });
     await expect(clean(Buffer.concat([tar, END_OF_TAR]))).resolves.toBeDefined();
     await expect(clean(Buffer.concat([tar, Buffer.from('x')]))).rejects.toEqual(
@@ -201,7 +213,7 @@ describe('what is refused', () => {
     );
   });
 
-  it('damaged, cut and lengthened gzip data', async () => {
+  it('for damaged, truncated or extended gzip data', async () => {
     const packed = gzipSync(buildTar({ path: 'a', content: 'x'.repeat(5000) }));
     const damaged = Buffer.from(packed);
     damaged[20] = (damaged[20] ?? 0) ^ 0xff;
@@ -216,7 +228,7 @@ describe('what is refused', () => {
     }
   });
 
-  it("the input's own failure as it is", async () => {
+  it('with the input’s own error if the input fails', async () => {
     const failure = new Error('the network went away');
     const start = gzipSync(buildTar({ path: 'a' })).subarray(0, 30);
     const input = new Readable({
@@ -236,7 +248,7 @@ describe('what is refused', () => {
 });
 
 describe('limits', () => {
-  it('on entries, implied folders and deletions counted', async () => {
+  it('apply to entries, including implied folders and deletions', async () => {
     const limits = { entries: 3 };
     await expect(clean(buildTar({ path: 'a/b/c' }), { limits })).resolves.toBeDefined();
     await expect(clean(buildTar({ path: 'a/b/c/d' }), { limits })).rejects.toEqual(
@@ -248,7 +260,7 @@ describe('limits', () => {
     );
   });
 
-  it('on bytes, before they come', async () => {
+  it('apply to bytes before they are read', async () => {
     const header = toBlocks({ path: 'a', size: binaryNumber(1n << 50n) });
     await expect(clean(header)).rejects.toEqual(tooLarge('bytes', LAYER_LIMITS.bytes));
     const limits = { bytes: 4096 };
@@ -257,14 +269,14 @@ describe('limits', () => {
     ).rejects.toEqual(tooLarge('bytes', 4096));
   });
 
-  it('on extension headers, before they come', async () => {
+  it('apply to extension headers before they are read', async () => {
     const header = toBlocks({ path: 'a', type: 'x', size: 200 * 1024 });
     await expect(clean(header)).rejects.toEqual(
       tooLarge('bytes in an extension header', LAYER_LIMITS.headerBytes),
     );
   });
 
-  it('on depth and length of names', async () => {
+  it('apply to depth and length of names', async () => {
     const deep = 'd/'.repeat(128);
     await expect(clean(buildTar({ path: 'a', pax: [['path', `${deep}f`]] }))).rejects.toEqual(
       invalid(/128 folders deep/),
@@ -275,7 +287,7 @@ describe('limits', () => {
     );
   });
 
-  it('on the steps that looking names up takes', async () => {
+  it('apply to the steps of resolving names', async () => {
     const flat = Array.from({ length: 200 }, (_, n) => ({ path: `d/${n}` }));
     const nested = Array.from({ length: 200 }, (_, n) => ({ path: `${n % 10}/${n}` }));
     const limits = { lookupSteps: 15_000 };
@@ -286,8 +298,8 @@ describe('limits', () => {
   });
 });
 
-describe('any bytes', () => {
-  it('come out as a tar or as a typed error', async () => {
+describe('random bytes', () => {
+  it('give a tar or a typed error', async () => {
     const seed = buildTar(
       { path: 'a', content: 'x'.repeat(700), pax: [['SCHILY.xattr.user.a', 'b']] },
       { path: 'b/', type: '5' },

@@ -1,4 +1,4 @@
-/** When a running task's cgroup is looked at, and what is found then. */
+/** When a running task's cgroup is checked, and what is found. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
 import { LimitWatch, type WatchedCause } from '../../src/task/ending/limit-watch.ts';
@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A cgroup that uses `rate` processors from now on, after `usedMs` that the runtime used. */
+/** A cgroup that uses `rate` processors from now on, after the runtime used `usedMs`. */
 function fakeCgroup({ usedMs = 40, rate = 0 }) {
   let readings = 0;
   let oomKills: number | null = 0;
@@ -48,8 +48,8 @@ function watch(
   return { watching, causes };
 }
 
-describe('processor time', () => {
-  test('is over within one look of the moment when it is', () => {
+describe('a limit on processor time', () => {
+  test('is noticed within one check', () => {
     const cgroup = fakeCgroup({ rate: 1 });
     const { causes } = watch(cgroup, { cpuTimeMs: 30_000 });
     vi.advanceTimersByTime(30_000);
@@ -60,7 +60,7 @@ describe('processor time', () => {
     expect(causes).toHaveLength(1);
   });
 
-  test('is seldom looked at while it cannot be over', () => {
+  test('is checked rarely while it cannot be reached', () => {
     const idle = fakeCgroup({ rate: 0.01 });
     const { watching } = watch(idle, { cpuTimeMs: 3_600_000 });
     vi.advanceTimersByTime(3_600_000);
@@ -72,14 +72,14 @@ describe('processor time', () => {
     expect(busy.readings()).toBeLessThan(60);
   });
 
-  test('is not overlooked when a task uses its share of a period at once', () => {
+  test('is noticed in time if a task uses its share of a period at once', () => {
     const burst = fakeCgroup({ rate: 4 });
     const { causes } = watch(burst, { cpuTimeMs: 90, cpus: 1 });
     vi.advanceTimersByTime(30);
     expect(causes).toHaveLength(1);
   });
 
-  test('counts from when the watch began, and once more at the end', () => {
+  test('counts from the start of the watch, and once more at the end', () => {
     const cgroup = fakeCgroup({ usedMs: 5000, rate: 1 });
     const { watching, causes } = watch(cgroup, { cpuTimeMs: 100 });
     expect(watching.judge()).toBeNull();
@@ -91,7 +91,7 @@ describe('processor time', () => {
 });
 
 describe('a group kill', () => {
-  test('follows the first kill within moments', () => {
+  test('follows the first kill within milliseconds', () => {
     const cgroup = fakeCgroup({});
     const { causes } = watch(cgroup, { oomGroup: true });
     vi.advanceTimersByTime(1000);
@@ -101,7 +101,7 @@ describe('a group kill', () => {
     expect(causes).toEqual([{ cause: 'oom_killed', atMs: expect.any(Number) }]);
   });
 
-  test('does not follow one that was not asked for', () => {
+  test('does not happen unless it was asked for', () => {
     const cgroup = fakeCgroup({});
     cgroup.oom();
     const { watching } = watch(cgroup, { cpuTimeMs: 100 });
@@ -112,7 +112,7 @@ describe('a group kill', () => {
 test.each([
   ['processor time', { cpuTimeMs: 100 }],
   ['kills for memory', { oomGroup: true }],
-])('a limit on %s that cannot be read is refused', (_, limits) => {
+])('a limit on %s that cannot be checked is refused', (_, limits) => {
   const cgroups = { readCpuMs: () => null, readOomKills: () => null };
   const refused = expect.objectContaining({ code: 'ERR_STACKSHIM_HOST_UNSUPPORTED' });
   expect(() => watch({ cgroups }, limits)).toThrow(refused);

@@ -1,4 +1,4 @@
-/** What the sockets of a network namespace are told to hold, on kernels that tell less. */
+/** What sockets of a network namespace hold, on kernels that report less. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
@@ -15,7 +15,7 @@ const lookHere = (open: (name: string) => number) =>
     unsentBytes: 0,
   });
 
-test('a kernel that was started without IPv6 tells of all other sockets', async () => {
+test('on a kernel without IPv6 all other sockets are reported', async () => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
   const names: string[] = [];

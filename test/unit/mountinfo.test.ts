@@ -47,12 +47,12 @@ describe('parseMountinfo', () => {
     ]);
   });
 
-  test('reads a line without optional fields and undoes octal escapes', () => {
+  test('reads a line without optional fields and decodes octal escapes', () => {
     const [entry] = parseMountinfo('1 0 0:1 / /a\\040b\\134c\\012d rw - tmpfs no\\043ne rw');
     expect(entry).toMatchObject({ mountPoint: '/a b\\c\nd', propagation: [], source: 'no#ne' });
   });
 
-  test('keeps a mount point that is a lone hyphen apart from the separator', () => {
+  test('distinguishes a mount point named “-” from the separator', () => {
     const [entry] = parseMountinfo('1 0 0:1 / - rw - tmpfs - rw');
     expect(entry).toMatchObject({ mountPoint: '-', filesystem: 'tmpfs', source: '-' });
   });
@@ -66,7 +66,7 @@ describe('parseMountinfo', () => {
     },
   );
 
-  test('any mount point survives the kernel’s escaping', () => {
+  test('reads any mount point as the kernel escapes it', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (name) => {
         const [entry] = parseMountinfo(`1 0 0:1 / ${escapeOctal(name)} rw - tmpfs none rw`);
@@ -75,7 +75,7 @@ describe('parseMountinfo', () => {
     );
   });
 
-  test('any text gives mounts or the one error', () => {
+  test('returns mounts or one typed error, for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {
@@ -95,7 +95,7 @@ describe('parseMountinfo', () => {
 });
 
 describe('processes', () => {
-  test('tells of this process', () => {
+  test('reads this process', () => {
     expect(readProcess(process.pid)).toMatchObject({
       pid: process.pid,
       ppid: process.ppid,
@@ -108,7 +108,7 @@ describe('processes', () => {
     expect(bootId()).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('reads a name that holds parentheses, spaces and a newline', async () => {
+  test('reads a name with parentheses, spaces and a newline', async () => {
     const name = 'a) S 1 (\nb';
     const script = `process.title; require('fs').writeFileSync('/proc/self/comm', ${JSON.stringify(name)}); console.log(); setInterval(() => 0, 1e6)`;
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -121,7 +121,7 @@ describe('processes', () => {
     }
   });
 
-  test('a process that ended is gone, and another start time is another process', async () => {
+  test('reports an ended process as gone, and another start time as another process', async () => {
     const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
     await once(child, 'spawn');
     const identity = readProcess(child.pid ?? 0);
@@ -144,7 +144,7 @@ describe('processes', () => {
     ['handled', '$SIG{TERM} = sub {}'],
     ['blocked', 'sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM))'],
     ['dropped', '$SIG{TERM} = "IGNORE"'],
-  ])('tells that a signal is %s', async (seen, prepare) => {
+  ])('reports that a signal is %s', async (seen, prepare) => {
     const script = `use POSIX; $| = 1; ${prepare}; print "x"; sleep 600`;
     const child = spawn('/usr/bin/perl', ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
     await once(child.stdout, 'data');
@@ -159,7 +159,7 @@ describe('processes', () => {
 });
 
 describe('host facts', () => {
-  test('reads limits, unlimited ones as Infinity', () => {
+  test('contain limits, unlimited ones as Infinity', () => {
     const text = [
       'Limit                     Soft Limit           Hard Limit           Units     ',
       'Max cpu time              unlimited            unlimited            seconds   ',
@@ -174,7 +174,7 @@ describe('host facts', () => {
     });
   });
 
-  test('reads this host once', () => {
+  test('are read once', () => {
     const facts = readHostFacts();
     expect(readHostFacts()).toBe(facts);
     expect(facts.memoryBytes).toBeGreaterThan(0);
@@ -183,7 +183,7 @@ describe('host facts', () => {
     expect(facts.isRoot).toBe(process.getuid?.() === 0);
   });
 
-  test('compares kernel versions', () => {
+  test('contain a comparable kernel version', () => {
     const facts = { ...readHostFacts(), kernelVersion: parseKernelVersion('6.12.48+deb13-amd64') };
     expect(facts.kernelVersion).toEqual([6, 12]);
     expect(isKernelAtLeast(facts, 6, 12)).toBe(true);

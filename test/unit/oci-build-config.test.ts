@@ -1,10 +1,10 @@
-/** What a configuration says for the options a task may have. */
+/** The OCI configuration for each option of a task. */
 import { describe, expect, test } from 'vitest';
 import { buildContainerConfig, toConfigJson } from '../../src/oci/build-config.ts';
 import { buildRlimits } from '../../src/oci/build-process.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
-import { buildConfig } from '../support/build-config.ts';
-import { testIds, toConfigInput } from '../support/oci-config-input.ts';
+import { buildConfig } from '../support/tasks/build-config.ts';
+import { testIds, toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const build = (task: object, more = {}) => buildConfig(toConfigInput(task, more));
 const types = (task: object) => build(task).linux.namespaces.map(({ type }) => type);
@@ -14,14 +14,14 @@ const at = (task: object, destination: string) =>
 describe('isolation by default', () => {
   const config = build({});
 
-  test('every namespace, and the slot’s ids', () => {
+  test('has every namespace, and the slot’s ids', () => {
     expect(types({})).toEqual(['pid', 'mount', 'ipc', 'uts', 'cgroup', 'network', 'user']);
     const mapping = [{ containerID: 0, hostID: testIds.base, size: 65_536 }];
     expect(config.linux.uidMappings).toEqual(mapping);
     expect(config.linux.gidMappings).toEqual(mapping);
   });
 
-  test('limits without swap, and no devices', () => {
+  test('has limits without swap, and no devices', () => {
     expect(config.linux.resources).toEqual({
       devices: [{ allow: false, access: 'rwm' }],
       memory: { limit: 536_870_912, swap: 536_870_912 },
@@ -30,7 +30,7 @@ describe('isolation by default', () => {
     });
   });
 
-  test('nine capabilities, none inheritable or ambient, no new privileges', () => {
+  test('has nine capabilities, none inheritable or ambient, and no new privileges', () => {
     const names = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETGID SETPCAP SETUID';
     const held = names.split(' ').map((name) => `CAP_${name}`);
     expect(config.process.capabilities).toEqual({
@@ -41,7 +41,7 @@ describe('isolation by default', () => {
     expect(config.process.noNewPrivileges).toBe(true);
   });
 
-  test('spared when memory is short only as far as everybody is', () => {
+  test('spares tasks no more than other processes when memory is short', () => {
     const adjusted = (oomScoreAdj: number) => {
       const host = { architecture: 'amd64', hardLimits: {}, oomScoreAdj, thermalPaths: [] };
       return buildConfig(toConfigInput({}, { host })).process.oomScoreAdj;
@@ -49,7 +49,7 @@ describe('isolation by default', () => {
     expect([-900, 0, 300].map(adjusted)).toEqual([0, undefined, undefined]);
   });
 
-  test('paths of the kernel are masked or read-only', () => {
+  test('masks paths of the kernel or makes them read-only', () => {
     expect(config.linux.maskedPaths).toEqual(
       expect.arrayContaining(['/proc/kcore', '/proc/keys', '/proc/interrupts', '/sys/firmware']),
     );
@@ -60,7 +60,7 @@ describe('isolation by default', () => {
     expect(buildConfig(toConfigInput({}, { host })).linux.maskedPaths).toContain('/hot');
   });
 
-  test('a native allow-list whose rules without arguments are one', () => {
+  test('has a native allow-list with one rule for all calls without arguments', () => {
     const { seccomp } = config.linux;
     expect(seccomp?.defaultAction).toBe('SCMP_ACT_ERRNO');
     expect(seccomp?.architectures).toEqual(['SCMP_ARCH_X86_64']);
@@ -94,14 +94,14 @@ describe('isolation by default', () => {
     }
   });
 
-  test('settings of the network namespace, where the task has one of its own', () => {
+  test('sets the network namespace’s settings only if the task has its own', () => {
     const netSysctl = { 'net.core.tstamp_allow_data': '0' };
     expect(build({}, { netSysctl }).linux.sysctl).toEqual(netSysctl);
     expect(build({}, { netSysctl: {} }).linux).not.toHaveProperty('sysctl');
     expect(build({ network: 'host' }, { netSysctl }).linux).not.toHaveProperty('sysctl');
   });
 
-  test('the root is writable and the hostname is the id', () => {
+  test('has a writable root, and the id as hostname', () => {
     expect(config.root).toEqual({ path: '/run/stackshim/tasks/t1/rootfs', readonly: false });
     expect(config.hostname).toBe('t1');
     expect(config.linux.cgroupsPath).toBe('/stackshim-test/t1');
@@ -120,7 +120,7 @@ describe('options', () => {
     expect(build({ cpus: 2.5 }).linux.resources.cpu.quota).toBe(250_000);
   });
 
-  test('cpu shares and group kills, in the terms of each cgroup version', () => {
+  test('cpu shares and group kills, in the units of each cgroup version', () => {
     const task = { cpuShares: 512, oomGroup: true };
     const v1 = build(task, { cgroupVersion: 1 }).linux.resources;
     expect(v1.cpu).toMatchObject({ shares: 512 });
@@ -142,7 +142,7 @@ describe('options', () => {
     }
   });
 
-  test('limits on disks, by kind', () => {
+  test('disk limits, by kind', () => {
     const disk = { major: 8, minor: 16 };
     const throttles = [
       { kind: 'readBps', ...disk, perSecond: 5 },
@@ -171,7 +171,7 @@ describe('options', () => {
     expect(mounts.find(({ destination }) => destination === '/sys')?.source).toBe('/run/t1/sys');
   });
 
-  test('mounts follow the template’s, shallow before deep', () => {
+  test('mounts come after the template’s, parents before children', () => {
     const task = { volumes: ['/h:/a/b/c', '/i:/z:ro'], tmpfs: ['/a:size=1m'] };
     const { mounts } = build(task);
     const base = loadTemplate('default').config.mounts.length;
@@ -193,7 +193,7 @@ describe('options', () => {
     ]);
   });
 
-  test('binds inherit the host’s flags in a user namespace and set them without one', () => {
+  test('binds inherit the host’s flags in a user namespace and set them outside of one', () => {
     expect(at({ volumes: ['/i:/z:ro'] }, '/z')?.options).toEqual(['rbind', 'rprivate']);
     expect(at({ volumes: ['/i:/z:ro'], userns: 'host' }, '/z')?.options).toEqual([
       'rbind',
@@ -205,7 +205,7 @@ describe('options', () => {
     expect(at({ volumes: ['/i:/z'], userns: 'host' }, '/z')?.options).toContain('rw');
   });
 
-  test('binds set the flags for a runtime that sets them anew', () => {
+  test('binds set the flags for a runtime that sets them again', () => {
     const { mounts } = build({ volumes: ['/i:/z:ro'] }, { locksBinds: false });
     expect(mounts.find(({ destination }) => destination === '/z')?.options).toEqual([
       'rbind',
@@ -216,7 +216,7 @@ describe('options', () => {
     ]);
   });
 
-  test('capabilities as docker combines them', () => {
+  test('capabilities are combined as in docker', () => {
     const bounding = (task: object) => build(task).process.capabilities.bounding;
     expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).toContain('CAP_NET_RAW');
     expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).not.toContain('CAP_KILL');
@@ -226,7 +226,7 @@ describe('options', () => {
     expect(bounding({ capAdd: ['ALL'], capDrop: ['SYS_ADMIN'] })).toHaveLength(40);
   });
 
-  test('another user than root has no capability in effect', () => {
+  test('another user than root has no effective capability', () => {
     const user = { uid: 1000, gid: 1000, additionalGids: [50] };
     const { process } = build({ capAdd: ['NET_RAW'] }, { user });
     expect(process.user).toEqual(user);
@@ -250,7 +250,7 @@ describe('options', () => {
     }
   });
 
-  test('limits of the process, clamped to the host’s', () => {
+  test('limits of the process are clamped to the host’s', () => {
     expect(build({}).process.rlimits).toEqual([
       { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
       { type: 'RLIMIT_MSGQUEUE', soft: 819_200, hard: 819_200 },
@@ -264,7 +264,7 @@ describe('options', () => {
     ]);
   });
 
-  test('what a process would inherit is no more than the policy lets tasks have', () => {
+  test('inherited limits are never higher than the policy’s', () => {
     const base = [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 65_536 }];
     const hardLimits = { RLIMIT_RTPRIO: 99, RLIMIT_NICE: 0, RLIMIT_MEMLOCK: Infinity };
     const maxima = { RLIMIT_RTPRIO: 0, RLIMIT_NICE: 0, RLIMIT_MEMLOCK: 8, RLIMIT_NOFILE: 512 };
@@ -275,7 +275,7 @@ describe('options', () => {
     ]);
   });
 
-  test('an init program goes before the command', () => {
+  test('an init program stands before the command', () => {
     const config = build({ init: true, command: ['a', 'b'] });
     expect(config.process.args).toEqual(['/dev/stackshim-init', '--', 'a', 'b']);
     expect(config.mounts).toContainEqual({
@@ -301,21 +301,21 @@ describe('options', () => {
   });
 });
 
-test('nothing of the container depends on the command', () => {
+test('nothing of the container’s configuration depends on the command', () => {
   const first = toConfigInput({ command: ['/bin/a'], env: { A: '1' }, workdir: '/x', user: '0' });
   const second = toConfigInput({ command: ['/bin/b', 'c'] }, { env: ['B=2'] });
   expect(buildContainerConfig(first)).toEqual(buildContainerConfig(second));
   expect(buildContainerConfig(first)).not.toHaveProperty('process');
 });
 
-test('a caller that forgot what the spec asks for is told so', () => {
+test('a caller that ignores what the spec needs gets an error', () => {
   const internal = expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' });
   expect(() => buildConfig(toConfigInput({ securityOpt: ['seccomp=/p'] }))).toThrow(internal);
   const { initBinary: _, ...input } = toConfigInput({ init: true });
   expect(() => buildConfig(input)).toThrow(internal);
 });
 
-test('an unlimited limit is written as the kernel’s RLIM_INFINITY, and nothing else is touched', () => {
+test('an unlimited limit is written as the kernel’s RLIM_INFINITY, and other limits do not change', () => {
   const json = toConfigJson(build({ ulimits: ['core=-1'], command: ['echo', '\\u0000unlimited'] }));
   expect(json).toContain(
     '{"type":"RLIMIT_CORE","soft":18446744073709551615,"hard":18446744073709551615}',
@@ -333,7 +333,7 @@ test('templates by name', () => {
       }),
     );
   }
-  // An image's label names it, too, and may be of any length.
+  // A name can come from an image's label, with any length.
   const error = catchError(() => loadTemplate('x'.repeat(60_000)));
   expect(error?.message.length).toBeLessThan(500);
 });
@@ -362,7 +362,7 @@ describe('the bundle template fuse', () => {
     expect(config.process.noNewPrivileges).toBe(true);
   });
 
-  test('allows mounting and unmounting, but none of the other calls of its capability', () => {
+  test('allows mount and umount, but none of the other calls of its capability', () => {
     const names = allowed({});
     expect(names).toContain('mount');
     expect(names).toContain('umount2');
@@ -374,11 +374,11 @@ describe('the bundle template fuse', () => {
     );
   });
 
-  test('a task that asks for the capability itself gets them all', () => {
+  test('gives all these calls to a task that asks for the capability itself', () => {
     expect(allowed({ capAdd: ['SYS_ADMIN'] })).toContain('unshare');
   });
 
-  test('says what it gives up', () => {
+  test('lists what it gives up', () => {
     expect(template.warning).toContain('masked and read-only paths do not hold');
     expect(loadTemplate('default').warning).toBeUndefined();
   });

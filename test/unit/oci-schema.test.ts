@@ -3,12 +3,12 @@ import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
 import { toConfigJson } from '../../src/oci/build-config.ts';
 import { ociConfigSchema } from '../fixtures/oci-runtime-spec.schema.ts';
-import { buildConfig } from '../support/build-config.ts';
-import { toConfigInput } from '../support/oci-config-input.ts';
+import { buildConfig } from '../support/tasks/build-config.ts';
+import { toConfigInput } from '../support/tasks/oci-config-input.ts';
 
 const validate = new Ajv({ allErrors: true, strict: true }).compile(ociConfigSchema);
 
-/** Alternatives of each option; the schema is asked about every choice of one from each. */
+/** Alternatives of each option; the schema is checked with every combination. */
 const options: readonly (readonly object[])[] = [
   [{}, { userns: 'host' }],
   [{}, { network: 'host' }],
@@ -36,7 +36,7 @@ const users = [
   { uid: 65_534, gid: 65_534, additionalGids: [1, 50] },
 ];
 
-test('every combination of options', () => {
+test('every combination of options gives a valid configuration', () => {
   const tasks = combine(options);
   expect(tasks).toHaveLength(768);
   for (const task of tasks) {
@@ -47,7 +47,7 @@ test('every combination of options', () => {
   }
 });
 
-test('both architectures and a profile of the caller’s', () => {
+test('both architectures and a caller’s profile give a valid configuration', () => {
   const seccompProfile = {
     defaultAction: 'SCMP_ACT_LOG',
     syscalls: [{ names: ['read'], action: 'SCMP_ACT_ALLOW', errnoRet: undefined, args: undefined }],
@@ -67,7 +67,7 @@ test('both architectures and a profile of the caller’s', () => {
   }
 });
 
-test('the schema refuses what the specification does', () => {
+test('the schema refuses what the specification refuses', () => {
   const config = JSON.parse(toConfigJson(buildConfig(toConfigInput({}))));
   for (const broken of [
     { ...config, ociVersion: undefined },

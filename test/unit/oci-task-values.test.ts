@@ -30,7 +30,7 @@ describe('buildTaskEnv', () => {
     Object.fromEntries(entries.map((entry) => [entry.split('=')[0], entry.replace(/^[^=]*=/, '')]));
   const build = (more: object) => toRecord(buildTaskEnv({ ...base, ...more }));
 
-  test('the contract', () => {
+  test('contains the documented variables', () => {
     expect(build({})).toEqual({
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOSTNAME: 'h1',
@@ -52,7 +52,7 @@ describe('buildTaskEnv', () => {
     expect(build({ timeoutMs: 1500 })['TASK_TIMEOUT']).toBe('2');
   });
 
-  test('the image gives way to the contract, and both to the caller', () => {
+  test('lets those variables replace the image’s, and the caller’s replace both', () => {
     const imageEnv = [
       'PATH=/img',
       'TASK_ID=img',
@@ -80,7 +80,7 @@ describe('buildTaskEnv', () => {
     );
   });
 
-  test('each name once, whatever the image holds', () => {
+  test('contains each name once, whatever the image contains', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (imageEnv) => {
         const entries = buildTaskEnv({ ...base, imageEnv });
@@ -118,7 +118,7 @@ describe('resolveUser', () => {
     ['2000', { uid: 3000, gid: 3000, additionalGids: [], home: '/odd' }],
     ['nohome', { uid: 1001, gid: 1001, additionalGids: [], home: '/' }],
     [':50', { uid: 0, gid: 50, additionalGids: [], home: '/root' }],
-  ])('%j', (user, resolved) => {
+  ])('resolves %j', (user, resolved) => {
     expect(resolve(user)).toEqual(resolved);
   });
 
@@ -132,23 +132,23 @@ describe('resolveUser', () => {
     '0:2147483648',
     'a:b:c',
     '-1',
-  ])('%j is refused', (user) => {
+  ])('refuses %j', (user) => {
     expect(() => resolve(user)).toThrow(invalid('user'));
   });
 
-  test('numbers need no files, names do', () => {
+  test('needs files for names, not for numbers', () => {
     expect(resolveUser('5:6', '', '')).toEqual({ uid: 5, gid: 6, additionalGids: [] });
     expect(resolveUser('', '', '')).toEqual({ uid: 0, gid: 0, additionalGids: [] });
     expect(() => resolveUser('root', '', '')).toThrow(invalid('user'));
   });
 
-  test('files and groups are bounded', () => {
+  test('limits the size of files and the number of groups', () => {
     expect(() => resolveUser('root', 'x'.repeat(1_048_577), '')).toThrow(invalid('user'));
     const many = Array.from({ length: 300 }, (_, i) => `g${i}:x:${i + 5000}:alice`).join('\n');
     expect(resolveUser('alice', passwd, many).additionalGids).toHaveLength(256);
   });
 
-  test('an error quotes the beginning of a long name', () => {
+  test('quotes only the beginning of a long name', () => {
     const value = 'x'.repeat(200);
     expect(() => resolveUser('x'.repeat(60_000), '', '')).toThrow(
       expect.objectContaining({
@@ -158,7 +158,7 @@ describe('resolveUser', () => {
     );
   });
 
-  test('whatever the files hold, ids are ids', () => {
+  test('returns valid ids, whatever the files contain', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (user, passwdText, groupText) => {
         try {
@@ -175,7 +175,7 @@ describe('resolveUser', () => {
 });
 
 describe('resolveCommand and resolveWorkdir', () => {
-  test('entrypoint and command as docker joins them', () => {
+  test('combine entrypoint and command as docker does', () => {
     const image = { entrypoint: ['/init'], cmd: ['serve'] };
     const of = (...command: string[]) => ({ command });
     expect(resolveCommand(image, of())).toEqual(['/init', 'serve']);
@@ -185,7 +185,7 @@ describe('resolveCommand and resolveWorkdir', () => {
     expect(() => resolveCommand({ entrypoint: [], cmd: [] }, of())).toThrow(invalid('command'));
   });
 
-  test('an entrypoint of the task takes the place of both of the image, as docker has it', () => {
+  test('replace the image’s entrypoint and command with the task’s entrypoint, as docker does', () => {
     const image = { entrypoint: ['/init'], cmd: ['serve'] };
     const at = (entrypoint: readonly string[], ...command: string[]) =>
       resolveCommand(image, { entrypoint, command });
@@ -195,7 +195,7 @@ describe('resolveCommand and resolveWorkdir', () => {
     expect(() => at([])).toThrow(invalid('command'));
   });
 
-  test('the task’s own directory, the code’s, the image’s', () => {
+  test('use the task’s directory, then the code’s, then the image’s', () => {
     const image = { workingDir: '/app/' };
     expect(resolveWorkdir({ workdir: '/x', hasCode: true, image })).toBe('/x');
     expect(resolveWorkdir({ hasCode: true, image })).toBe('/task');
@@ -205,7 +205,7 @@ describe('resolveCommand and resolveWorkdir', () => {
   });
 });
 
-test('a hosts file that knows localhost and the task’s own name', () => {
+test('the hosts file contains localhost and the task’s own name', () => {
   expect(buildHostsFile('box').split('\n')).toEqual([
     '127.0.0.1 localhost',
     '::1 localhost ip6-localhost ip6-loopback',

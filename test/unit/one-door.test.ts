@@ -1,4 +1,4 @@
-/** The command line and the library reach an installation by one door, where its folders are resolved. */
+/** The command line and the library reach an installation through one door, which resolves its folders. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -12,7 +12,7 @@ const textOf = (name: string) => files.find((file) => file.name === name)?.text 
 const IMPORT =
   /(?:^import \{([^}]*)\} from|const \{([^}]*)\} = await import\()\s*'\.\.\/([^']+)'/gm;
 
-/** Functions and values, not types, that a file of the command line takes from other rooms. */
+/** Functions and values, not types, that a command line file imports from other folders. */
 function importsOf(text: string): readonly { readonly name: string; readonly from: string }[] {
   return [...text.matchAll(IMPORT)].flatMap(([, plain = '', late = '', from = '']) =>
     `${plain}${late}`
@@ -23,7 +23,7 @@ function importsOf(text: string): readonly { readonly name: string; readonly fro
   );
 }
 
-/** Whether an exported function wants to be told which installation is meant. */
+/** Whether an exported function takes an installation. */
 function takesInstallation({ name, from }: { readonly name: string; readonly from: string }) {
   const definition = new RegExp(
     `export (?:async )?(?:function ${name}|const ${name} =)(?:(?! =>|\\n})[\\s\\S])*`,
@@ -31,7 +31,7 @@ function takesInstallation({ name, from }: { readonly name: string; readonly fro
   return /\b(?:Layout|Installation|LayoutOptions)\b/.test(definition?.split(/\): |=>/)[0] ?? '');
 }
 
-it('the command line calls nothing that takes an installation, but the door', () => {
+it('the command line calls only the door with an installation', () => {
   const commands = files.filter(({ name }) => name.startsWith('cli/'));
   const beside = commands.flatMap(({ name, text }) =>
     importsOf(text)
@@ -44,7 +44,7 @@ it('the command line calls nothing that takes an installation, but the door', ()
   expect(users.length).toBeGreaterThan(10);
 });
 
-it('is what finds such calls: the functions of the door take one each', () => {
+it('the check finds such calls: each function of the door takes one', () => {
   const imports = importsOf(textOf('door/open-stacks.ts')).filter(takesInstallation);
   expect(imports.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['listStacks', 'buildStack', 'importStack', 'applyRelease']),
@@ -57,7 +57,7 @@ it('the folders of an installation are named and resolved in one place', () => {
   expect(callers(' layoutFrom(').filter((name) => name !== 'core/layout.ts')).toEqual([
     'door/open-stackshim.ts',
   ]);
-  // The guard is a program of its own, which is told the folders that its starter has resolved.
+  // The guard is a separate program that gets the folders from the process that starts it.
   expect(callers('openInstallation(').filter((name) => name !== 'task/installation.ts')).toEqual([
     'door/open-stackshim.ts',
     'task/abandoned/guard-process.ts',

@@ -1,4 +1,4 @@
-/** How much is read in one turn of the event loop from those that write much: others must have their turn as well. */
+/** How much is read from busy pipes in one turn of the event loop: others must get their turn. */
 import { expect, it } from 'vitest';
 import { rest } from '../../src/sys/pipe-io/reading.ts';
 
@@ -21,7 +21,7 @@ it('two hundred full pipes are read over several turns, first come first', async
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(32);
 });
 
-it('one that is to be finished does not wait for its turn', () => {
+it('a pipe that is to be finished does not wait for its turn', () => {
   const ends = Array.from({ length: 40 }, () => rest(CHUNK_BYTES, () => undefined));
   let isOver = false;
   const end = rest(CHUNK_BYTES, () => {
@@ -32,7 +32,7 @@ it('one that is to be finished does not wait for its turn', () => {
   for (const one of ends) one?.();
 });
 
-it('a stream by itself is read from at once', async () => {
+it('a single pipe is read at once', async () => {
   await nextTurn();
   await nextTurn();
   for (let chunk = 0; chunk < 20; chunk += 1) {

@@ -1,4 +1,4 @@
-/** What the policy and the host let a task have. */
+/** What the policy and the host allow a task to have. */
 import { describe, expect, test } from 'vitest';
 import { admitTaskSpec, type HostLimits } from '../../src/spec/admit-task-spec.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
@@ -24,7 +24,7 @@ const denied = (field: string, asked: unknown, allowed: unknown) =>
   });
 
 describe('limits', () => {
-  test('come from the policy where the task does not say', () => {
+  test('come from the policy if the task has none', () => {
     expect(admit({}).limits).toEqual({
       memoryBytes: 536_870_912,
       cpus: 1,
@@ -40,12 +40,12 @@ describe('limits', () => {
     });
   });
 
-  test('a default is never above what the host has', () => {
+  test('have defaults that never exceed what the host has', () => {
     const small = { ...host, memoryBytes: 268_435_456, cpus: 0.5 };
     expect(admit({}, {}, small).limits).toMatchObject({ memoryBytes: 268_435_456, cpus: 0.5 });
   });
 
-  test('the maximum and the host’s own size can be had, and no more', () => {
+  test('can be as high as the maximum or the host’s size, and no higher', () => {
     expect(admit({ memory: 2_147_483_648, cpus: 2 }).limits).toMatchObject({
       memoryBytes: 2_147_483_648,
       cpus: 2,
@@ -54,7 +54,7 @@ describe('limits', () => {
     expect(() => admit({ cpus: 2.5 })).toThrow(denied('cpus', 2.5, 2));
   });
 
-  test('a tenant’s cap bounds each of its tasks', () => {
+  test('of a tenant apply to each of its tasks', () => {
     const policy = { tenants: { acme: { memory: '64m', cpus: 0.5, maxTasks: 3, weight: 7 } } };
     const { limits, admission } = admit({ tenant: 'acme' }, policy);
     expect(limits).toMatchObject({ memoryBytes: 67_108_864, cpus: 0.5 });
@@ -71,7 +71,7 @@ describe('limits', () => {
     });
   });
 
-  test('limits on disks: the maxima always, the defaults where the task has none, more than a maximum never', () => {
+  test('on disks: the maxima always apply, the defaults only if the task has none', () => {
     const policy = {
       defaults: { deviceReadBps: ['/dev/a:10', '/dev/b:10'] },
       maxima: { deviceReadBps: ['/dev/a:20'] },
@@ -103,13 +103,13 @@ describe('limits', () => {
     ['cpuTime', { cpuTime: '31s' }, { cpuTime: '30s' }, [31_000, 30_000]],
     ['cpuShares', { cpuShares: 1025 }, { cpuShares: 1024 }, [1025, 1024]],
     ['stopTimeout', { stopTimeout: '11s' }, { stopTimeout: '10s' }, [11_000, 10_000]],
-  ])('%s above the policy’s maximum is denied', (field, input, maxima, [asked, allowed]) => {
+  ])('above the policy’s maximum are denied: %s', (field, input, maxima, [asked, allowed]) => {
     expect(() => admit(input, { maxima })).toThrow(denied(field, asked, allowed));
   });
 });
 
 describe('ulimits', () => {
-  test('above the host’s hard limit are denied where they cannot be raised', () => {
+  test('above the host’s hard limit are denied if stackshim cannot raise them', () => {
     expect(admit({ ulimits: ['nofile=20000', 'nproc=-1', 'core=-1'] }).ulimits).toHaveLength(3);
     expect(() => admit({ ulimits: ['nofile=1024:20001'] })).toThrow(
       denied('ulimits', 'nofile=20001', 20_000),
@@ -117,7 +117,7 @@ describe('ulimits', () => {
     expect(() => admit({ ulimits: ['nofile=-1'] })).toThrow(denied('ulimits', 'nofile=-1', 20_000));
   });
 
-  test('and let through where they can', () => {
+  test('above the host’s hard limit are allowed if stackshim can raise them', () => {
     const able = { ...host, canRaiseLimits: true };
     expect(admit({ ulimits: ['nofile=1048576'] }, {}, able).ulimits).toHaveLength(1);
   });
@@ -129,14 +129,14 @@ describe('ulimits', () => {
     ['msgqueue=819201', 'msgqueue=819201', 819_200],
     ['sigpending=65537', 'sigpending=65537', 65_536],
     ['nofile=1024:1048577', 'nofile=1048577', 1_048_576],
-  ])('%s is denied unless the policy allows it', (ulimit, asked, most) => {
+  ])('of %s are denied unless the policy allows them', (ulimit, asked, most) => {
     const able = { ...host, canRaiseLimits: true };
     expect(() => admit({ ulimits: [ulimit] }, {}, able)).toThrow(denied('ulimits', asked, most));
     const { ulimits } = admit({ ulimits: [ulimit] }, { maxima: { ulimits: [ulimit] } }, able);
     expect(ulimits).toHaveLength(1);
   });
 
-  test('have the policy’s maxima', () => {
+  test('have the maxima of the policy', () => {
     const policy = { maxima: { ulimits: ['nofile=4096', 'core=0'] } };
     expect(admit({ ulimits: ['nofile=4096', 'core=0'] }, policy).ulimits).toHaveLength(2);
     expect(() => admit({ ulimits: ['core=-1'] }, policy)).toThrow(denied('ulimits', 'core=-1', 0));
@@ -144,7 +144,7 @@ describe('ulimits', () => {
 });
 
 describe('permissions', () => {
-  test('without a policy file a local root may have what docker would give', () => {
+  test('of a local root without a policy file are those that docker gives', () => {
     const input = {
       volumes: ['/etc:/x:ro'],
       network: 'host',
@@ -199,13 +199,13 @@ describe('permissions', () => {
     expect(() => admit(input, { allow })).toThrow(denied(field, asked, allowed));
   });
 
-  test('what a permission names is allowed', () => {
+  test('that are named allow what they say', () => {
     const allow = { bindSources: ['/srv'], capAdd: ['NET_RAW'], runtimes: ['/opt/runc'] };
     const input = { volumes: ['/srv/a:/x', '/srv:/y'], capAdd: ['NET_RAW'], runtime: '/opt/runc' };
     expect(admit(input, { allow }).mounts).toHaveLength(2);
   });
 
-  test('bundles and resolved bind sources can be asked for by themselves', () => {
+  test('for bundles and resolved bind sources can be checked separately', () => {
     const { allow } = parsePolicy({ allow: { bindSources: ['/srv'], bundles: ['default'] } });
     requireAllowedBundle(allow, 'default');
     requireAllowedBindSource(allow, '/srv/x');

@@ -1,4 +1,4 @@
-/** The policy: from what a file holds, and from the file itself. */
+/** The policy, from text and from a file. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,12 +16,12 @@ const invalid = (details: object) =>
   });
 
 describe('parsePolicy', () => {
-  test('every field is optional', () => {
+  test('needs no field', () => {
     expect(parsePolicy({})).toEqual(DEFAULT_POLICY);
     expect(parsePolicy({ defaults: {}, maxima: {}, allow: {} })).toEqual(DEFAULT_POLICY);
   });
 
-  test('every field', () => {
+  test('reads every field', () => {
     const policy = parsePolicy({
       defaults: {
         ...{ memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', stopTimeout: 0 },
@@ -92,7 +92,7 @@ describe('parsePolicy', () => {
     });
   });
 
-  test('a default above its maximum is lowered to it', () => {
+  test('lowers a default above its maximum to the maximum', () => {
     const { defaults } = parsePolicy({ maxima: { memory: '64m', timeout: '5s', pids: 8 } });
     expect(defaults).toEqual({
       ...DEFAULT_POLICY.defaults,
@@ -102,7 +102,7 @@ describe('parsePolicy', () => {
     });
   });
 
-  test('what a task may not bind it is not given a copy of, unless the policy says so', () => {
+  test('gives a task no copy of what it may not bind, unless the policy allows it', () => {
     const inputsOf = (allow: object) => parsePolicy({ allow }).allow.inputs;
     expect(inputsOf({})).toEqual(['/']);
     expect(inputsOf({ bindSources: ['/srv/data'] })).toEqual(['/srv/data']);
@@ -111,7 +111,7 @@ describe('parsePolicy', () => {
     expect(inputsOf({ inputs: [] })).toEqual([]);
   });
 
-  test('a maximum of what has no default is one', () => {
+  test('uses a maximum as the default if there is no other', () => {
     expect(parsePolicy({ maxima: { cpuTime: '30s', cpuShares: 100 } }).defaults).toEqual({
       ...DEFAULT_POLICY.defaults,
       cpuTimeMs: 30_000,
@@ -124,7 +124,7 @@ describe('parsePolicy', () => {
     ).toMatchObject({ defaults: { cpuShares: 2048 } });
   });
 
-  test("a tenant's own terms stand over those of all", () => {
+  test('prefers a tenant’s own limits to those for all tenants', () => {
     const { tenants, tenantDefault } = parsePolicy({
       tenantDefault: { maxTasks: 2, memory: '1g' },
       tenants: { acme: { weight: 300, maxTasks: 0 }, lone: { cpus: '1.5', memory: '8m' } },
@@ -136,7 +136,7 @@ describe('parsePolicy', () => {
     expect(DEFAULT_POLICY.tenantDefault).toEqual({ weight: 100 });
   });
 
-  test('limits on disks, slots and reserves', () => {
+  test('reads limits on disks, slots and reserves', () => {
     const policy = parsePolicy({
       defaults: { deviceReadBps: ['/dev/sda:1m'] },
       maxima: { deviceWriteIops: ['/dev/sda:9'] },
@@ -206,7 +206,7 @@ describe('readPolicy', () => {
 
   const readFile = () => readPolicy({ policyFile: file });
 
-  test('a file that was named must exist; without one at the default path the defaults hold', async () => {
+  test('requires a file that was named, and uses defaults without one at the default path', async () => {
     await expect(readFile()).rejects.toThrow(invalid({ file }));
     const policyFile = file;
     expect(await readPolicy({ policyFile, policyIsOptional: true })).toBe(DEFAULT_POLICY);
@@ -219,7 +219,7 @@ describe('readPolicy', () => {
     }
   });
 
-  test('at the default path too, a link that leads nowhere is no missing file', async () => {
+  test('refuses a dangling link, even at the default path', async () => {
     symlinkSync('nowhere', file);
     await expect(readPolicy({ policyFile: file, policyIsOptional: true })).rejects.toThrow(
       invalid({ file }),
@@ -246,7 +246,7 @@ describe('readPolicy', () => {
     },
   );
 
-  test('refuses what others may write, what is too large and what is no file', async () => {
+  test('refuses files that other users may write, that are too large, or that are not regular files', async () => {
     writeFileSync(file, '{}');
     chmodSync(file, 0o666);
     await expect(readFile()).rejects.toThrow(invalid({ file }));

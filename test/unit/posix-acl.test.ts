@@ -1,6 +1,6 @@
-/** Access control lists in another range of ids. */
+/** Moving access control lists into another range of ids. */
 import { expect, it } from 'vitest';
-import { parsePosixAcl, shiftPosixAcl } from '../../src/layers/posix-acl.ts';
+import { parsePosixAcl, shiftPosixAcl } from '../../src/archive/posix-acl.ts';
 
 const NONE = 0xffff_ffff;
 type Entry = readonly [tag: number, permissions: number, id?: number];
@@ -25,7 +25,7 @@ const named = (user: number, group: number): readonly Entry[] => [
   [0x20, 0],
 ];
 
-it('moves the ids of users and groups, and nothing else', () => {
+it('ids of users and groups are moved, and nothing else', () => {
   const shift = { idBase: 1000, idCount: 100 };
   expect(shiftPosixAcl(toAcl(named(1000, 1099)), shift)).toEqual(toAcl(named(0, 99)));
   const plain: readonly Entry[] = [
@@ -39,7 +39,7 @@ it('moves the ids of users and groups, and nothing else', () => {
 it.each([
   [named(999, 1000), 'user 999'],
   [named(1000, 1100), 'group 1100'],
-])('names the id that is outside of the range', (entries, who) => {
+])('an id outside the range is named', (entries, who) => {
   expect(shiftPosixAcl(toAcl(entries), { idBase: 1000, idCount: 100 })).toBe(
     `its access control list names ${who}, no id of the task`,
   );
@@ -94,6 +94,6 @@ it.each([
     ]),
   ],
   ['the id of nobody', toAcl(named(NONE, 2))],
-])('is none with %s', (_, value) => {
+])('an access control list with %s is malformed', (_, value) => {
   expect(parsePosixAcl(value)).toBe('its access control list is malformed');
 });

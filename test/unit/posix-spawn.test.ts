@@ -1,8 +1,8 @@
-/** Which descriptor of the process becomes which of a program, whatever their numbers are. */
+/** How descriptors of the process become descriptors of the program, for all numbers. */
 import { expect, it } from 'vitest';
 import { planDuplicates } from '../../src/sys/posix-spawn.ts';
 
-/** What a program finds at each number, as the file that the process has at this number of its own. */
+/** For each number, the file that this process has open under that number. */
 function carryOut(stdio: readonly number[]): readonly (number | undefined)[] {
   const files = new Map(stdio.map((fd) => [fd, fd]));
   for (const [from, to] of planDuplicates(stdio)) files.set(to, files.get(from) ?? Number.NaN);

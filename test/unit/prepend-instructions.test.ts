@@ -1,4 +1,4 @@
-/** The instructions before the executable's first one, in small ELF files: where they are put, and where there is no room for them. */
+/** The instructions before the executable's entry point, in small ELF files: where they are placed, and when there is no space for them. */
 import { describe, expect, it } from 'vitest';
 import { prependInstructions } from '../../scripts/steps/prepend-instructions.mjs';
 
@@ -8,12 +8,12 @@ const [X86_64, ARM_64, RISC_V] = [62, 183, 243];
 
 interface SmallElf {
   readonly machine: number;
-  /** Where the first segment ends, in the file. */
+  /** The end of the first segment in the file. */
   readonly firstEnd?: number;
   readonly firstAddress?: bigint;
 }
 
-/** A header, two loaded segments, the second with 64 bytes of code. */
+/** A header and two loaded segments, the second with 64 bytes of code. */
 function makeElf({ machine, firstEnd = 0x200, firstAddress = 0x40_0000n }: SmallElf): Buffer {
   const elf = Buffer.alloc(CODE_OFFSET + 64);
   elf.write('\x7fELF\x02\x01\x01', 'latin1');
@@ -49,20 +49,23 @@ describe('the instructions', () => {
   it.each([
     ['x86-64', X86_64, 384n],
     ['arm64', ARM_64, 448n],
-  ])('of %s stand before the code, and lead to where the program began', (_, machine, distance) => {
-    const elf = makeElf({ machine });
-    prependInstructions(elf);
-    const start = CODE_ADDRESS - distance;
-    expect(elf.readBigUInt64LE(24)).toBe(start);
-    const header = 64 + 56;
-    expect(elf.readBigUInt64LE(header + 8)).toBe(BigInt(CODE_OFFSET) - distance);
-    expect(elf.readBigUInt64LE(header + 16)).toBe(start);
-    expect(elf.readBigUInt64LE(header + 32)).toBe(64n + distance);
-    expect(jumpTarget(elf, machine, CODE_OFFSET - Number(distance))).toBe(CODE_OFFSET + 16);
-  });
+  ])(
+    'of %s come before the code, and continue at the program’s entry point',
+    (_, machine, distance) => {
+      const elf = makeElf({ machine });
+      prependInstructions(elf);
+      const start = CODE_ADDRESS - distance;
+      expect(elf.readBigUInt64LE(24)).toBe(start);
+      const header = 64 + 56;
+      expect(elf.readBigUInt64LE(header + 8)).toBe(BigInt(CODE_OFFSET) - distance);
+      expect(elf.readBigUInt64LE(header + 16)).toBe(start);
+      expect(elf.readBigUInt64LE(header + 32)).toBe(64n + distance);
+      expect(jumpTarget(elf, machine, CODE_OFFSET - Number(distance))).toBe(CODE_OFFSET + 16);
+    },
+  );
 });
 
-/** Where the last instruction leads, as an offset in the file. */
+/** The target of the last instruction, as an offset in the file. */
 function jumpTarget(elf: Buffer, machine: number, start: number): number {
   if (machine === X86_64) {
     const at = elf.indexOf(0xe9, start);
@@ -72,22 +75,22 @@ function jumpTarget(elf: Buffer, machine: number, start: number): number {
   return at + (elf.readUInt32LE(at) & 0x3ff_ffff) * 4;
 }
 
-describe('a file is left to its builder', () => {
+describe('a file is left as its builder made it', () => {
   it.each([
-    ['that is no ELF file', Buffer.alloc(100), 'not a 64-bit ELF file'],
-    ['of another machine', makeElf({ machine: RISC_V }), 'no instructions for machine 243'],
+    ['it is not an ELF file', Buffer.alloc(100), 'not a 64-bit ELF file'],
+    ['it is for another machine', makeElf({ machine: RISC_V }), 'no instructions for machine 243'],
     [
-      'with other content before its code',
+      'it has other content before its code',
       makeElf({ machine: X86_64, firstEnd: CODE_OFFSET }),
       'no room before the code',
     ],
     [
-      'whose segments share a page',
+      'its segments share a page',
       makeElf({ machine: X86_64, firstAddress: 0x42_0000n }),
       'no room before the code',
     ],
-    ['with padding that is used', withUsedPadding(), 'no room before the code'],
-  ])('%s', (_, elf, reason) => {
+    ['its padding is used', withUsedPadding(), 'no room before the code'],
+  ])('if %s', (_, elf, reason) => {
     const before = Buffer.from(elf);
     expect(() => prependInstructions(elf)).toThrow(reason);
     expect(elf.equals(before)).toBe(true);

@@ -1,4 +1,4 @@
-/** Every export of the library is documented: where it is defined, and in docs/library.md. */
+/** Every export of the library is documented, at its definition and in docs/library.md. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -10,7 +10,7 @@ interface PublicExport {
   readonly source: URL;
 }
 
-/** `src/index.ts` has nothing but `export { … } from '…'`. */
+/** `src/index.ts` contains only `export { … } from '…'`. */
 function readExports(): readonly PublicExport[] {
   const text = readFileSync(index, 'utf8');
   const statements = [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';$/gm)];
@@ -23,7 +23,7 @@ function readExports(): readonly PublicExport[] {
   );
 }
 
-/** The doc comment that stands right above the definition, without its stars. */
+/** The doc comment above the definition, without its stars. */
 function readDocComment({ name, source }: PublicExport): string | undefined {
   const text = readFileSync(source, 'utf8');
   const definition = new RegExp(
@@ -37,7 +37,7 @@ function readDocComment({ name, source }: PublicExport): string | undefined {
 
 const exported = readExports();
 
-test('nothing but named exports of other files stands in src/index.ts', async () => {
+test('src/index.ts contains only named exports of other files', async () => {
   const text = readFileSync(index, 'utf8');
   expect(text.match(/^export /gm)).toHaveLength(
     new Set(exported.map(({ source }) => source.href)).size,
@@ -50,7 +50,7 @@ test.each(exported)('$name has a doc comment', (one) => {
   expect(readDocComment(one)).toMatch(/\S{3}/);
 });
 
-test('every function and type has a row in docs/library.md, and no row is of something else', () => {
+test('every exported function and type has a row in docs/library.md, and no other row exists', () => {
   const tables = library.slice(library.indexOf('## Every export'));
   const rows = [...tables.matchAll(/^\| (`[^|]*) \|/gm)];
   const named = rows.flatMap(([, cell = '']) =>

@@ -1,4 +1,4 @@
-/** Small files read whole: what is refused in their place. */
+/** Small files that are read completely, and what is refused in their place. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,17 +17,17 @@ writeFileSync(path('empty'), '');
 symlinkSync('small', path('link'));
 symlinkSync('/dev/zero', path('endless'));
 
-it('reads a file of as many bytes as are allowed', () => {
+it('reads a file of exactly the maximum size', () => {
   expect(read('small')).toBe('12345678');
   expect(read('empty')).toBe('');
 });
 
-it('reads a file that tells no size, up to the same bound', () => {
+it('reads a file without a reported size, up to the same limit', () => {
   expect(readBoundedFile('/proc/self/comm', { maxBytes: 64 })).toMatch(/\n$/);
   expect(() => readBoundedFile('/proc/self/maps', { maxBytes: 8 })).toThrow('larger than 8 bytes');
 });
 
-it('follows a link only where it is told to', () => {
+it('follows a link only on request', () => {
   expect(() => read('link')).toThrow(expect.objectContaining({ code: 'ELOOP' }));
   expect(read('link', true)).toBe('12345678');
 });
@@ -38,7 +38,7 @@ it('refuses a larger file without reading it', () => {
   expect(() => read('large')).toThrow('larger than 8 bytes');
 });
 
-it('reads pipes and devices where it is told to, up to the same bound', () => {
+it('reads pipes and devices on request, up to the same limit', () => {
   const readAny = (name: string) =>
     readBoundedFile(name, { maxBytes: 8, followLink: true, allowPipes: true });
   expect(readAny('/dev/null')).toBe('');
@@ -46,7 +46,7 @@ it('reads pipes and devices where it is told to, up to the same bound', () => {
   expect(() => readAny(folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
 });
 
-it('neither waits for the writer of a FIFO nor reads a device', () => {
+it('by default neither waits for the writer of a FIFO nor reads a device', () => {
   execFileSync('mkfifo', [path('fifo')]);
   mkdirSync(path('folder'));
   for (const name of ['fifo', 'folder']) expect(() => read(name)).toThrow('not a regular file');

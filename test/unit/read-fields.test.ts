@@ -1,4 +1,4 @@
-/** What readers make of values from outside, and how they name what is at fault. */
+/** How readers check values from outside, and how they name the faulty field. */
 import { describe, expect, it, test } from 'vitest';
 import {
   allOptional,
@@ -37,8 +37,8 @@ const places = mapOf(
 const read = <T>(reader: Reader<T>, value: unknown): T =>
   readWith(reader, value, ({ message }) => new Error(message));
 
-describe('a value that is sound', () => {
-  it('is copied, without what is undefined', () => {
+describe('a valid value', () => {
+  it('is copied without undefined fields', () => {
     const tags = ['x'];
     const given = { home: { name: 'here', port: undefined, tags } };
     const found = read(places, given);
@@ -58,12 +58,12 @@ describe('a value that is sound', () => {
     [date, '2026-02-28T23:59:59.123Z'],
     [listOf(flag), []],
     [objectOf(allOptional<{ a?: string }>({ a: text })), {}],
-  ])('%# is given back', (reader, value) => {
+  ])('is returned: %#', (reader, value) => {
     expect(read(reader, value)).toEqual(value);
   });
 });
 
-describe('a fault', () => {
+describe('an invalid value', () => {
   const sound = { name: 'a', tags: ['x'] };
   const inherited = Object.assign(Object.create({ more: 1 }), sound);
   const withPrototype = JSON.parse('{"__proto__": {}}');
@@ -93,11 +93,11 @@ describe('a fault', () => {
     [numberOr(text), Number.NaN, 'not a string and not a number'],
     [oneOf<string | number>('a', 1), '1', 'not "a" or 1'],
     [date, '2026-02-30', 'not a date and time of ISO 8601, UTC'],
-  ])('%# is named', (reader, value, message) => {
+  ])('gives an error that names the field: %#', (reader, value, message) => {
     expect(() => read(reader, value)).toThrow(new Error(message));
   });
 
-  test('is whatever else a value makes of being read', () => {
+  test('gives that error even if reading it throws', () => {
     const hostile = {
       get name() {
         throw new RangeError('boo');

@@ -1,11 +1,11 @@
-/** Lines of `run` that are read without commander: whatever is read so, commander reads alike. */
+/** Command lines of `run` that are read without commander: commander reads the same from them. */
 import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { defineRun } from '../../src/cli/run-command.ts';
+import { defineRun } from '../../src/cli/define-run.ts';
 import { RUN_OPTIONS, type RunLine, readRunLine } from '../../src/cli/run-options.ts';
 
-/** By commander; undefined where it refuses the line or prints help. */
+/** Reads with commander; undefined if it refuses the line or prints help. */
 async function readByCommander(args: readonly string[]): Promise<RunLine | undefined> {
   let line: RunLine | undefined;
   const program = new Command('stackshim').enablePositionalOptions().exitOverride();
@@ -38,7 +38,7 @@ const word = fc.oneof(
 );
 const line = fc.array(word, { maxLength: 6 }).map((words) => words.flat());
 
-it('are read to what commander reads, or left to it', async () => {
+it('any command line is read as commander reads it, or left to commander', async () => {
   await fc.assert(
     fc.asyncProperty(line, async (args) => {
       const read = readRunLine(args);
@@ -57,7 +57,7 @@ it.each([
     const [given = ''] = flags.split(/,? /);
     return flags.endsWith('>') ? [given, 'value', 'stack'] : [given, 'stack'];
   }),
-])('are read so when they are plain: %s %s %s %s', async (...args) => {
+])('a plain command line is read as commander reads it: %s %s %s %s', async (...args) => {
   const read = readRunLine(args);
   expect(read).toBeDefined();
   expect(read).toEqual(await readByCommander(args));
@@ -72,6 +72,6 @@ it.each([
   ['--memory'],
   ['--memry', '1', 'stack'],
   [],
-])('are left to commander otherwise: %s %s', (...args) => {
+])('another command line is left to commander: %s %s', (...args) => {
   expect(readRunLine(args)).toBeUndefined();
 });

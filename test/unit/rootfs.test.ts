@@ -1,4 +1,4 @@
-/** Which mounts a task's root filesystem is made of, and that a failure leaves none: on a kernel that takes notes. */
+/** Which mounts make a task's root filesystem, and that a failure leaves none, on a recording kernel port. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
 import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
 import { MOUNT_ATTR, SystemError } from '../../src/sys/system.ts';
-import { recordSystem } from '../support/recording-system.ts';
+import { recordSystem } from './support/recording-system.ts';
 
 let folder: string;
 let places: { taskDir: string; scratchDir: string };
@@ -21,11 +21,11 @@ const layers = [
   { kind: 'mounted', path: '/layers/base' },
   { kind: 'mounted', path: '/layers/stack' },
 ] as const;
-/** Root of the test cannot give files away, so nothing is mapped; what maps is asserted by the integration tests. */
+/** Without root the test cannot change owners, so nothing is mapped; integration tests check the mapping. */
 const options = { owner: null, lowers: 'detached' } as const;
 
 describe('planRootfs', () => {
-  it('puts the code at /task and every bind at a place of its own', () => {
+  it('places the code at /task and every bind at its own path', () => {
     const bind = { type: 'bind', source: '/data', target: '/task/data', readOnly: true } as const;
     const plan = planRootfs({ ...places, layers, binds: [bind] });
     expect(plan.rootfs).toBe(`${places.taskDir}/rootfs`);
@@ -45,7 +45,7 @@ describe('planRootfs', () => {
     ]);
   });
 
-  it('puts device nodes on a filesystem of their own, and each into /dev', () => {
+  it('places device nodes on their own filesystem, and binds each into /dev', () => {
     const fuse = { type: 'c', major: 10, minor: 229 } as const;
     const disk = { type: 'b', major: 8, minor: 16 } as const;
     const devices = [
@@ -61,7 +61,7 @@ describe('planRootfs', () => {
     ]);
   });
 
-  it('prepares the host’s sysfs where it is asked for', () => {
+  it('prepares the host’s sysfs on request', () => {
     const plan = planRootfs({ ...places, layers, binds: [], sysfs: true });
     const target = `${places.taskDir}/sys`;
     expect(plan.sysfs).toBe(target);
@@ -75,7 +75,7 @@ describe('planRootfs', () => {
     expect(planRootfs({ ...places, layers, binds: [] }).sysfs).toBeUndefined();
   });
 
-  it('uses no place that removal does not look at', () => {
+  it('uses only paths that removal checks', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
     const devices = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 } as const];
@@ -96,7 +96,7 @@ describe('mountOverlay', () => {
     scratch: `${places.scratchDir}/rootfs`,
   });
 
-  it('stacks the topmost layer first and attaches nothing but the result', async () => {
+  it('stacks the topmost layer first and attaches only the result', async () => {
     const { system, calls, open } = recordSystem();
     await mountOverlay(system, overlay(), options);
     expect(calls.filter((line) => /^(openTree|fsConfigFd|attach)/.test(line))).toEqual([
@@ -118,7 +118,7 @@ describe('mountOverlay', () => {
     expect(calls.filter((line) => line.includes('userxattr'))).toEqual([]);
   });
 
-  it('attaches the layers only while the overlay is made, where the kernel asks for it', async () => {
+  it('attaches the layers only while the overlay is made, if the kernel needs that', async () => {
     const { system, calls, open } = recordSystem();
     await mountOverlay(system, overlay(), { ...options, lowers: 'attached' });
     const places = calls.filter((line) => /^(attachMount|detachMount)/.test(line));
@@ -133,7 +133,7 @@ describe('mountOverlay', () => {
     expect(open.size).toBe(0);
   });
 
-  it('names the attached layers by their descriptors, in one string, for the old mount call', async () => {
+  it('names the attached layers by descriptor in one string, for the old mount call', async () => {
     const { system, calls, open } = recordSystem();
     await mountOverlay(system, overlay(), { ...options, lowers: 'joined' });
     const [mounted, ...more] = calls.filter((line) => line.startsWith('mountByString'));
@@ -150,21 +150,16 @@ describe('mountOverlay', () => {
   it.each([
     [{}, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID],
     [{ setuid: true }, MOUNT_ATTR.NODEV],
-  ])(
-    'takes setuid files as programs of their owners only where it is told to: %j',
-    async (more, set) => {
-      const { system, calls } = recordSystem();
-      await mountOverlay(system, { ...overlay(), ...more }, options);
-      expect(calls.filter((line) => line.startsWith('fsMount'))).toEqual([
-        `fsMount 10 ${set} = 13`,
-      ]);
-      await mountOverlay(system, { ...overlay(), ...more }, { ...options, lowers: 'joined' });
-      const joined = calls.find((line) => line.startsWith('mountByString'));
-      expect(joined).toContain(`{"flags":${set & 6},`);
-    },
-  );
+  ])('allows setuid files only on request: %j', async (more, set) => {
+    const { system, calls } = recordSystem();
+    await mountOverlay(system, { ...overlay(), ...more }, options);
+    expect(calls.filter((line) => line.startsWith('fsMount'))).toEqual([`fsMount 10 ${set} = 13`]);
+    await mountOverlay(system, { ...overlay(), ...more }, { ...options, lowers: 'joined' });
+    const joined = calls.find((line) => line.startsWith('mountByString'));
+    expect(joined).toContain(`{"flags":${set & 6},`);
+  });
 
-  it('closes everything when the kernel refuses, and keeps its error', () => {
+  it('closes all descriptors if the kernel refuses, and keeps the kernel’s error', () => {
     const { system, open, failOn } = recordSystem();
     failOn('fsConfigCreate', '', new SystemError('fsconfig', 22, 'EINVAL'));
     expect(() => mountOverlay(system, overlay(), options)).toThrow(
@@ -185,21 +180,21 @@ describe('mountRootfs', () => {
       ],
     });
 
-  it('detaches what it had made when a later mount fails', async () => {
+  it('detaches its mounts if a later one fails', async () => {
     const { system, calls, open, failOn } = recordSystem();
     failOn('openRealTreeClone', folder, new SystemError('openat2', 40, 'ELOOP', folder));
     await expect(mountRootfs(system, planned(), options)).rejects.toMatchObject({ code: 'ELOOP' });
     expect(calls.filter((line) => line.startsWith('detachMount'))).toEqual([
       `detachMount ${places.taskDir}/binds/1`,
       `detachMount ${places.taskDir}/binds/0`,
-      // Until nothing is mounted there any more.
+      // Repeats until nothing is mounted there.
       `detachMount ${places.taskDir}/rootfs`,
       `detachMount ${places.taskDir}/rootfs`,
     ]);
     expect(open.size).toBe(0);
   });
 
-  it('detaches last first', async () => {
+  it('detaches in reverse order', async () => {
     const { system, calls } = recordSystem();
     await detachRootfs(system, planned());
     expect(calls.map((line) => line.split('/').slice(-1)[0])).toEqual(['1', '0', 'rootfs']);

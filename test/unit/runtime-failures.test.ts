@@ -1,4 +1,4 @@
-/** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really wrote, and what they are taken for. */
+/** Texts and logs that runc 1.1.15, runc 1.3.6, crun 1.21 and runsc 20240729 really write, and how they are classified. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,10 +41,10 @@ describe('classifyFailure', () => {
     'starting container: starting root container: starting sandbox: error finding executable "nope" in PATH [/usr/bin /bin]: no such file or directory',
     'starting container: starting root container: starting sandbox: creating process: failed to load /nope: no such file or directory',
     'starting container: starting root container: starting sandbox: creating process: failed to load /etc/passwd/x: not a directory',
-    // A name that imitates another class, or spans lines.
+    // Names that imitate another class, or contain newlines.
     `${runc13}exec: "x\\": permission denied": executable file not found in $PATH`,
     `${runc13}exec: "a\nb": executable file not found in $PATH`,
-  ])('a command that is not there: %s', (text) => {
+  ])('finds a missing command: %s', (text) => {
     expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND' });
   });
 
@@ -63,7 +63,7 @@ describe('classifyFailure', () => {
     'exec container process `/x/noshebang`: Exec format error',
     'exec container process `/x/interpnoexec`: Permission denied',
     'starting container: starting root container: starting sandbox: creating process: failed to load /x/noexec: permission denied',
-  ])('a command that cannot be executed: %s', (text) => {
+  ])('finds a command that is not executable: %s', (text) => {
     expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE' });
   });
 
@@ -78,7 +78,7 @@ describe('classifyFailure', () => {
     'cannot setresuid to `70000`: Invalid argument',
     `${runc13}error setting cgroup config for procHooks process: unable to set memory limit to 1048576 (current usage: 2113536, peak usage: 2527232)`,
     `${runc11}container init was OOM-killed (memory limit too low?)`,
-  ])('what the task asked for and cannot have: %s', (text) => {
+  ])('finds a request of the task that cannot be met: %s', (text) => {
     expect(classifyFailure(text)).toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
       hint: expect.stringMatching(/./),
@@ -88,7 +88,7 @@ describe('classifyFailure', () => {
   test.each([
     'runc create failed: container with given ID already exists',
     'container `t5` already exists',
-  ])('an id that is taken: %s', (text) => {
+  ])('finds an id that is in use: %s', (text) => {
     expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_TASK_CONFLICT' });
   });
 
@@ -100,11 +100,11 @@ describe('classifyFailure', () => {
     'setrlimit `RLIMIT_NOFILE`: Operation not permitted',
     'container does not exist',
     `${runc13}exec: "x": permission denied: and something else`,
-  ])('anything else is the platform’s fault: %s', (text) => {
+  ])('treats any other failure as the platform’s fault: %s', (text) => {
     expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_RUNTIME_FAILED' });
   });
 
-  test('no command’s name changes the class', () => {
+  test('ignores the command’s name', () => {
     fc.assert(
       fc.property(fc.string(), (name) => {
         const text = `${runc13}exec: "${name}": executable file not found in $PATH`;
@@ -118,22 +118,22 @@ describe('the runtime’s log', () => {
   const line = (level: string, msg: string) =>
     JSON.stringify({ level, msg, time: '2026-11-24T11:44:53Z' });
 
-  test('the last error counts, before a later warning', () => {
+  test('is read for its last error, even before a later warning', () => {
     const text = [line('error', 'first'), line('error', 'second'), line('warning', 'w')].join('\n');
     expect(lastLogMessage(`${text}\n`)).toBe('second');
   });
 
-  test('without an error the last line counts', () => {
+  test('without an error is read for its last line', () => {
     expect(lastLogMessage([line('info', 'a'), line('warning', 'b')].join('\n'))).toBe('b');
   });
 
-  test('lines that are no log entries are passed over', () => {
+  test('may contain lines that are not log entries', () => {
     const text = ['cut": 1}', '{bad json}', 'null', '{"msg":5}', line('error', 'it')].join('\n');
     expect(lastLogMessage(text)).toBe('it');
     expect(lastLogMessage('panic: runtime error\ngoroutine 1')).toBeUndefined();
   });
 
-  test('any text is read without an error', () => {
+  test('may contain any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         lastLogMessage(text);
@@ -142,7 +142,7 @@ describe('the runtime’s log', () => {
     );
   });
 
-  test('only the end of a long log is read', () => {
+  test('is read only at its end if it is long', () => {
     const file = join(folder, 'long');
     writeFileSync(file, `${line('info', 'x'.repeat(100_000))}\n${line('error', 'the end')}\n`);
     const tail = readLogTail(file);
@@ -151,7 +151,7 @@ describe('the runtime’s log', () => {
     expect(readLogTail(join(folder, 'none'))).toBe('');
   });
 
-  test('a failure carries the log and the exit code', () => {
+  test('is part of the failure, with the exit code', () => {
     const logFile = join(folder, 'log');
     writeFileSync(logFile, `${line('error', 'runc create failed: no space')}\n`);
     const options = { operation: 'create container t1', logFile, exitCode: 1 };
@@ -166,7 +166,7 @@ describe('the runtime’s log', () => {
     });
   });
 
-  test('a start failure is read from what the init wrote', () => {
+  test('contains what the init process wrote when a start fails', () => {
     const stderr =
       '{"msg":"exec container process `/x/e`: Exec format error","level":"error","time":"2026"}\n';
     expect(toStartFailure(crun, { exitCode: 1, stderr })).toMatchObject({
@@ -198,7 +198,7 @@ describe('versions', () => {
   });
 
   test.each(['', 'git version 2.47.0', 'GNU bash, version 5.2.37', 'runc version \n', 'v20.1.0'])(
-    'does not take %j for a runtime',
+    'does not read %j',
     (output) => {
       expect(() => parseVersionOutput('/r', output)).toThrow(
         expect.objectContaining({ code: 'ERR_STACKSHIM_RUNTIME_NOT_FOUND' }),
@@ -206,7 +206,7 @@ describe('versions', () => {
     },
   );
 
-  test('drops kept versions that are damaged', () => {
+  test('drops stored versions that are damaged', () => {
     const directory = mkdtempSync(`${tmpdir()}/stackshim-versions-`);
     const fingerprint = { device: 1, inode: 2, size: 3, mtimeMs: 4 };
     for (const [index, path] of [
@@ -226,14 +226,14 @@ describe('versions', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('orders versions', () => {
+  test('can be ordered', () => {
     expect(isOlderThan('1.1.15+ds1', '1.2.8')).toBe(true);
     expect(isOlderThan('1.10', '1.8')).toBe(false);
     expect(isOlderThan('1.8', '1.8.0')).toBe(false);
     expect(isOlderThan('1.7.9', '1.8')).toBe(true);
   });
 
-  test('knows which versions of runc have holes', () => {
+  test('show which versions of runc are vulnerable', () => {
     const all = ['CVE-2025-31133', 'CVE-2025-52565', 'CVE-2025-52881'];
     const holesOf = (version: string) => knownHoles({ ...runc, version });
     for (const version of ['1.1.15+ds1', '1.2.7', '1.3.0', '1.3.2']) {

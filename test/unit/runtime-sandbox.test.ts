@@ -1,4 +1,4 @@
-/** What is exchanged with runsc besides its command line: its files, and the sandbox's own word on how a task ended. */
+/** Communication with runsc beyond its command line: its files, and the exit status that its sandbox reports. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ const statePath = () => `${folder}/t1_sandbox:t1.state`;
 const writeState = (path = socketPath()) =>
   writeFileSync(statePath(), JSON.stringify({ id: 't1', sandbox: { controlSocketPath: path } }));
 
-/** A sandbox that answers each call with the next of the answers, then hangs up. */
+/** A sandbox that answers each call with the next answer, then disconnects. */
 async function serve(answers: readonly string[]): Promise<readonly string[]> {
   writeState();
   const calls: string[] = [];
@@ -58,7 +58,7 @@ async function serve(answers: readonly string[]): Promise<readonly string[]> {
 
 const foundSocket = () => readControlSocket(container);
 
-describe('how a task ended', () => {
+describe('the exit status of a task', () => {
   test.each([
     [0, { exitCode: 0, signal: null }],
     [137 << 8, { exitCode: 137, signal: null }],
@@ -68,11 +68,11 @@ describe('how a task ended', () => {
     [-1, undefined],
     [1.5, undefined],
     ['0', undefined],
-  ])('a wait status of %j', (status, exit) => {
+  ])('is parsed from the wait status %j', (status, exit) => {
     expect(parseWaitStatus(status)).toEqual(exit);
   });
 
-  test('is asked for until the container is started', async () => {
+  test('is asked for until the container has started', async () => {
     const notYet = '{"success":false,"err":"not started","result":null}';
     const calls = await serve([notYet, notYet, '{"success":true,"err":"","result":768}']);
     expect(await waitInSandbox(container, foundSocket)).toEqual({ exitCode: 3, signal: null });
@@ -80,7 +80,7 @@ describe('how a task ended', () => {
   });
 
   test.each([
-    ['there is no state', () => Promise.resolve([])],
+    ['there is no state file', () => Promise.resolve([])],
     [
       'nobody listens',
       () => {
@@ -88,30 +88,35 @@ describe('how a task ended', () => {
         return Promise.resolve([]);
       },
     ],
-    ['the sandbox hangs up', () => serve([])],
-    ['it never ends its answer', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
-  ])('is not known when %s', async (_, prepare) => {
+    ['the sandbox disconnects', () => serve([])],
+    ['its answer never ends', () => serve([`{"x":"${'a'.repeat(70_000)}`])],
+  ])('is unknown if %s', async (_, prepare) => {
     await prepare();
     expect(await waitInSandbox(container, foundSocket)).toBeUndefined();
   });
 });
 
-describe('the exit of a task in a sandbox', () => {
+describe('the exit status of a task in a sandbox', () => {
   const watch = (kind: RuntimeKind, exit: ProcessExit) => {
-    const exits = { wait: () => Promise.resolve(exit), abandon: () => undefined };
+    const exits = { wait: () => Promise.resolve(exit), stopWaiting: () => undefined };
     return driverOf({ kind }).watchExit({ exits, pid: process.pid, pidfd: 0 }, container);
   };
   const told = '{"success":true,"err":"","result":768}';
 
   test.each([
     [
-      'is as its sandbox tells',
+      'is the one that its sandbox reports',
       { exitCode: 0, signal: null },
       [told],
       { exitCode: 3, executed: true },
     ],
-    ['is that of a kill from outside', { exitCode: null, signal: 9 }, [told], { exitCode: null }],
-    ['is its own when nobody tells', { exitCode: 128, signal: null }, [], { exitCode: 128 }],
+    ['is a kill from outside', { exitCode: null, signal: 9 }, [told], { exitCode: null }],
+    [
+      'is its own if the sandbox does not answer',
+      { exitCode: 128, signal: null },
+      [],
+      { exitCode: 128 },
+    ],
   ] as const)('%s', async (_, own, answers, expected) => {
     await serve(answers);
     const source = watch('runsc', own);
@@ -120,7 +125,7 @@ describe('the exit of a task in a sandbox', () => {
     source.stop();
   });
 
-  test('is asked of no other runtime', async () => {
+  test('is not asked of other runtimes', async () => {
     const calls = await serve([told]);
     const source = watch('crun', { exitCode: 7, signal: null });
     expect(await source.exited).toEqual({ exitCode: 7, signal: null });
@@ -144,7 +149,7 @@ test('a signal goes to every process of the container', async () => {
 });
 
 describe('the files of a container', () => {
-  test('are removed with the socket, and only its own', async () => {
+  test('are removed with the socket, and no other files', async () => {
     const others = ['t10_sandbox:t10.state', 'runsc-t10.sock'];
     for (const name of [...others, 'runsc-t1.sock', 't1_sandbox:t1.lock']) {
       writeFileSync(`${folder}/${name}`, '');
@@ -159,7 +164,7 @@ describe('the files of a container', () => {
     expect(runscFiles({ ...container, stateRoot: `${folder}/none` })).toEqual([]);
   });
 
-  test('include a socket that did not fit below a long state folder', async () => {
+  test('include a socket whose path is too long for the state folder', async () => {
     const elsewhere = `${folder}/elsewhere`;
     mkdirSync(elsewhere);
     writeFileSync(`${elsewhere}/runsc-t1.sock`, '');
@@ -176,12 +181,12 @@ describe('the files of a container', () => {
     '{"sandbox":{"controlSocketPath":"runsc-t1.sock"}}',
     '{"sandbox":{"controlSocketPath":"/etc/passwd"}}',
     '{"sandbox":{"controlSocketPath":"/run/runsc-t2.sock"}}',
-  ])('name no socket in %j', (text) => {
+  ])('do not include a socket for %j', (text) => {
     expect(parseControlSocket(text, 't1')).toBeUndefined();
   });
 });
 
-test('runsc is told what runc reads from the configuration alone', () => {
+test('runsc is told what runc reads from its configuration', () => {
   const options = { id: 't1', stateRoot: '/s', logFile: '/l' };
   const common = ['--root', '/s', '--log', '/l', '--log-format', 'json'];
   const toArguments = (kind: RuntimeKind, hostNetwork = false) =>

@@ -1,4 +1,4 @@
-/** docs/security.md has every probe of the battery, as it is, and no other. */
+/** docs/security.md lists exactly the probes of the battery, as they are. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { allHostProbes } from '../security/host-probes/all-host-probes.ts';
@@ -9,11 +9,11 @@ import {
   SECURITY_DOC,
   toHostProbeTable,
   verdictsInDoc,
-} from '../support/probe-table.ts';
+} from '../security/support/probe-table.ts';
 
 const document = readFileSync(SECURITY_DOC, 'utf8');
 
-it('has a row for each probe, that says what the probe says', () => {
+it('docs/security.md has a row for each probe, with the probe’s texts', () => {
   const lines = document.split('\n');
   const missing = allProbes.filter((probe) => {
     const { before, after } = describeProbe(probe);
@@ -22,13 +22,13 @@ it('has a row for each probe, that says what the probe says', () => {
   expect(missing.map(({ name }) => name)).toEqual([]);
 });
 
-it('has no row of a probe that is no more', () => {
-  // The document has them by group.
+it('docs/security.md has no row for a removed probe', () => {
+  // The document groups them.
   const names = allProbes.map(({ name }) => name);
   expect([...verdictsInDoc(document).keys()].sort()).toEqual(names.sort());
 });
 
-it('counts right', () => {
+it('docs/security.md states the right counts', () => {
   const verdicts = [...verdictsInDoc(document).values()];
   const held = verdicts.filter(([, docker]) => docker === 'held').length;
   expect(document).toContain(
@@ -36,12 +36,12 @@ it('counts right', () => {
   );
 });
 
-it('names no two probes alike, and at least 60', () => {
+it('there are at least 60 probes with different names', () => {
   expect(new Set(allProbes.map(({ name }) => name)).size).toBe(allProbes.length);
   expect(allProbes.length).toBeGreaterThanOrEqual(60);
 });
 
-it('has the table of host probes, as they are', () => {
+it('docs/security.md contains the table of host probes', () => {
   const table = toHostProbeTable(allHostProbes);
   if (process.env['UPDATE_DOCS'] === '1') {
     writeFileSync(SECURITY_DOC, replaceHostProbeTable(document, table));

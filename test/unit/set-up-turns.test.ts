@@ -15,7 +15,7 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** Begins to set up that many tasks; those that have begun, in order. */
+/** Requests set-up turns for that many tasks; returns those that have begun, in order. */
 function setUpMany(count: number, signals: readonly AbortSignal[] = []) {
   const begun: SetUpTurn[] = [];
   const turns = Array.from({ length: count }, () =>
@@ -24,7 +24,7 @@ function setUpMany(count: number, signals: readonly AbortSignal[] = []) {
   return { begun, turns };
 }
 
-it('one begins in each later turn of the loop, none in the turn that asks', async () => {
+it('one set-up begins in each later turn of the event loop, none in the current turn', async () => {
   const { begun } = setUpMany(2);
   await Promise.resolve().then(() => undefined);
   expect(begun).toHaveLength(0);
@@ -34,7 +34,7 @@ it('one begins in each later turn of the loop, none in the turn that asks', asyn
   expect(begun).toHaveLength(2);
 });
 
-it('a step of a task that is under way has a turn of its own, between those that begin', async () => {
+it('a running set-up gets a turn of its own, between those that begin', async () => {
   const { begun } = setUpMany(1);
   let hasTurn = false;
   void nextTurnOfLoop().then(() => {
@@ -46,7 +46,7 @@ it('a step of a task that is under way has a turn of its own, between those that
   expect(hasTurn).toBe(true);
 });
 
-it('no more than some are under way; the end of one lets another begin', async () => {
+it('a limited number of set-ups run at once; the end of one lets another begin', async () => {
   const { begun } = setUpMany(AT_ONCE + 2);
   await vi.advanceTimersByTimeAsync(100);
   expect(begun).toHaveLength(AT_ONCE);
@@ -56,13 +56,13 @@ it('no more than some are under way; the end of one lets another begin', async (
   expect(begun).toHaveLength(AT_ONCE + 1);
 });
 
-it('those that take long hold up nobody for ever', async () => {
+it('slow set-ups do not hold up others forever', async () => {
   const { begun } = setUpMany(2 * AT_ONCE);
   await vi.advanceTimersByTimeAsync(300);
   expect(begun).toHaveLength(2 * AT_ONCE);
 });
 
-it('a task that is aborted while it waits does not begin', async () => {
+it('a task that is aborted while it waits does not begin its set-up', async () => {
   const abort = new AbortController();
   const others = setUpMany(AT_ONCE);
   const aborted = setUpMany(1, [abort.signal]);

@@ -10,7 +10,7 @@ const places = taskPlaces(layout, parseTaskId('t'));
 const refused = (syscall: string, code: string) =>
   toSetupError(new SystemError(syscall, 28, code, 'x'), places);
 
-describe('what is used up is told with what to do about it', () => {
+describe('an exhausted resource is reported with a hint', () => {
   it.each([
     ['move_mount', 'ENOSPC', 'fs.mount-max'],
     ['mount --bind', 'ENOSPC', 'fs.mount-max'],
@@ -24,7 +24,7 @@ describe('what is used up is told with what to do about it', () => {
     expect(error.hint).toContain(hint);
   });
 
-  it('a full disk is one', () => {
+  it('a full disk has its own code', () => {
     expect(refused('fsconfig', 'ENOSPC')).toMatchObject({ code: 'ERR_STACKSHIM_DISK_FULL' });
   });
 });

@@ -1,4 +1,4 @@
-/** The set-up's decisions: which mirror apt is told, which runc counts as patched, when npm packages are complete. */
+/** Decisions of the set-up: the mirror for apt, whether a runc counts as patched, whether npm packages are complete. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ function write(name: string, text: string): void {
 }
 
 describe('apt sources', () => {
-  it('reads the one-line format with and without options, and no comment', () => {
+  it('are read from the one-line format, with options and without comments', () => {
     const text = [
       '# deb http://old.example/debian trixie main',
       'deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] http://a.example/debian trixie main contrib # ours',
@@ -52,7 +52,7 @@ describe('apt sources', () => {
     ]);
   });
 
-  it('reads stanzas with several values, comments, an inline key and one that is disabled', () => {
+  it('are read from stanzas: several values, comments, an inline key, a disabled source', () => {
     const key =
       ' -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDMEY\n -----END PGP PUBLIC KEY BLOCK-----';
     const text = [
@@ -78,7 +78,7 @@ describe('apt sources', () => {
     expect(found[0]).toMatchObject({ suites: ['trixie', 'trixie-updates'], signedBy: `\n${key}` });
   });
 
-  it('takes the mirror of the own release, not the security archive, a disc or a foreign repository', () => {
+  it('contain the mirror of this release, not the security archive, a disc or a foreign repository', () => {
     write('sources.list', 'deb cdrom:[Debian]/ trixie main\n');
     write('sources.list.d/a.list', 'deb http://vendor.example/apt stable main\n');
     write(
@@ -95,7 +95,7 @@ describe('apt sources', () => {
     expect(findMirror('trixie', join(folder, 'none'))).toBeUndefined();
   });
 
-  it('writes one stanza for another suite that trusts the same key', () => {
+  it('are written as one stanza for another suite with the same key', () => {
     const mirror = { uri: 'http://m/debian', suites: ['trixie'], components: ['main'] };
     expect(formatSource({ ...mirror, signedBy: '/k.pgp' }, 'forky')).toBe(
       'Types: deb\nURIs: http://m/debian\nSuites: forky\nComponents: main\nSigned-By: /k.pgp\n',
@@ -134,7 +134,7 @@ describe('matchesLockfile', () => {
       { 'node_modules/b': { version: '1.0.0' }, 'node_modules/c': { version: '2.0.0' } },
       true,
     ],
-    ['an optional one missing', { 'node_modules/b': { version: '1.0.0' } }, true],
+    ['an optional package missing', { 'node_modules/b': { version: '1.0.0' } }, true],
     ['another version', { 'node_modules/b': { version: '1.0.1' } }, false],
     ['one missing', {}, false],
   ])('%s', (_title, installed, matches) => {
@@ -143,7 +143,7 @@ describe('matchesLockfile', () => {
     expect(matchesLockfile(folder)).toBe(matches);
   });
 
-  it('an installation that was interrupted has no list', () => {
+  it('does not match an interrupted installation, which has no list', () => {
     write('package-lock.json', lock(wanted));
     expect(matchesLockfile(folder)).toBe(false);
   });

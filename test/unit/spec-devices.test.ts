@@ -1,4 +1,4 @@
-/** `--device` as docker writes it, and where a task may have one. */
+/** `--device` in docker's format, and where a device may be placed in a task. */
 import { describe, expect, test } from 'vitest';
 import { parseDevices } from '../../src/spec/parse-mounts.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
@@ -45,7 +45,7 @@ describe('parseDevices', () => {
     expect(() => parseDevices([text])).toThrow(invalid);
   });
 
-  test('no two may have one place', () => {
+  test('refuses two devices with one path', () => {
     expect(() => parseDevices(['/dev/a', '/dev/b:/dev/a'])).toThrow(
       expect.objectContaining({ details: { field: 'devices[1]', value: '/dev/a' } }),
     );
@@ -53,7 +53,7 @@ describe('parseDevices', () => {
   });
 });
 
-test('a task has none unless it asks', () => {
+test('gives a task no device unless it asks', () => {
   expect(parseTaskSpec({ stack: 'a' }).devices).toEqual([]);
   const many = Array.from({ length: 33 }, (_, i) => `/dev/a${i}`);
   expect(() => parseTaskSpec({ stack: 'a', devices: many })).toThrow(invalid);

@@ -1,13 +1,14 @@
-/** docs/task-spec.md, docs/policy.md and bundles/README.md say what the code does. */
+/** docs/task-spec.md, docs/policy.md and bundles/README.md match the code. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CONFIG_FILE, PAYLOAD_FILE, TASK_DIR } from '../../src/oci/build-mounts.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
-import { readTaskInput, TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
+import { readTaskInput } from '../../src/spec/parse-task-spec.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { POLICY_FIELDS, POLICY_SECTIONS } from '../../src/spec/policy-input.ts';
 import { SPEC_BOUNDS } from '../../src/spec/spec-bounds.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const taskSpec = read('docs/task-spec.md');
@@ -18,13 +19,13 @@ function jsonBlocks(markdown: string): string[] {
 }
 
 describe('docs/task-spec.md', () => {
-  test('has a row for every field, and none that does not exist', () => {
+  test('has a row for every field, and no other rows', () => {
     const table = taskSpec.slice(taskSpec.indexOf('## Fields'), taskSpec.indexOf('### Mounts'));
     const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, field]) => field);
     expect([...rows].sort()).toEqual([...TASK_INPUT_FIELDS].sort());
   });
 
-  test('says of every field who may set it, and trusts no data with what is the host’s', () => {
+  test('says for every field who may set it, and lets no data set what belongs to the host', () => {
     const table = taskSpec.slice(taskSpec.indexOf('## Who sets what')).split('\n## ')[0] ?? '';
     const rows = [...table.matchAll(/^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$/gm)];
     expect(rows.map(([, field]) => field).sort()).toEqual([...TASK_INPUT_FIELDS].sort());
@@ -38,10 +39,10 @@ describe('docs/task-spec.md', () => {
         ...['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'],
       ]),
     );
-    // A bound, whoever sets it; those without one are a yes or no.
+    // Limits, whoever sets them; fields without a limit are boolean.
     const unbounded = rows.flatMap(([, field, , , , bound]) => (bound === '–' ? [field] : []));
     expect(unbounded).toEqual(['tty', 'interactive']);
-    // Rules that are named are rules of the policy.
+    // Named rules are rules of the policy.
     const named = rows.flatMap(([, , rule = '']) =>
       [...rule.matchAll(/`((?:maxima|allow)\.\w+)`/g)].map(([, name = '']) => name),
     );
@@ -51,7 +52,7 @@ describe('docs/task-spec.md', () => {
     }
   });
 
-  test('states the bounds of the code', () => {
+  test('states the limits in the code', () => {
     const thousands = (bound: number) => bound.toLocaleString('en-US');
     const named = [
       SPEC_BOUNDS.commandElements,
@@ -81,7 +82,7 @@ describe('docs/task-spec.md', () => {
     });
   });
 
-  test('names the contract’s paths and variables', () => {
+  test('names the documented paths and variables', () => {
     expect([TASK_DIR, PAYLOAD_FILE, CONFIG_FILE]).toEqual([
       '/task',
       '/run/stackshim/payload',
@@ -99,7 +100,7 @@ describe('docs/task-spec.md', () => {
     }
   });
 
-  test('its examples are valid', () => {
+  test('has valid examples', () => {
     const [task = '', mounts = ''] = jsonBlocks(taskSpec);
     readTaskInput(JSON.parse(task));
     const listed = mounts
@@ -112,7 +113,7 @@ describe('docs/task-spec.md', () => {
 });
 
 describe('docs/policy.md', () => {
-  test('has a row for every field, and none that does not exist', () => {
+  test('has a row for every field, and no other rows', () => {
     const fields = Object.entries(POLICY_SECTIONS).flatMap(([section, readers]) =>
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
@@ -124,7 +125,7 @@ describe('docs/policy.md', () => {
     expect(others).toEqual(['slots', 'tenants']);
   });
 
-  test('its example is valid, and the defaults are those of the code', () => {
+  test('has a valid example, and the defaults in the code', () => {
     const [example = ''] = jsonBlocks(policy);
     parsePolicy(JSON.parse(example));
     expect(DEFAULT_POLICY.defaults).toEqual({

@@ -11,7 +11,7 @@ const invalid = (field: string) =>
   });
 
 describe('parseEnvEntries', () => {
-  test('K=V, K alone from the caller, a later entry wins', () => {
+  test('accepts K=V, and K alone from the caller; a later entry wins', () => {
     const entries = ['A=1', 'B=', 'C=x=y', 'HOME', 'EMPTY', 'MISSING', 'A=2', 'my.var-1=ü'];
     expect(parseEnvEntries(entries, caller)).toEqual({
       A: '2',
@@ -23,18 +23,18 @@ describe('parseEnvEntries', () => {
     });
   });
 
-  test('names of Object.prototype are not the caller’s variables', () => {
+  test('takes no variables of the caller from Object.prototype', () => {
     expect(parseEnvEntries(['toString', 'constructor=1'], caller)).toEqual({ constructor: '1' });
   });
 
   test.each(['', '=', '=V', 'A B=1', 'A\n=1', 'A\0=1', '__proto__=1', `${'N'.repeat(256)}=1`])(
-    '%j is refused',
+    'refuses %j',
     (entry) => {
       expect(() => parseEnvEntries([entry], caller)).toThrow(invalid('env'));
     },
   );
 
-  test('values are bounded and hold no NUL', () => {
+  test('limits the length of values and refuses NUL', () => {
     expect(() => parseEnvEntries(['A=\0'], caller)).toThrow(invalid('env.A'));
     expect(() => parseEnvEntries([`A=${'x'.repeat(131_071)}`], caller)).toThrow(invalid('env.A'));
     const many = Array.from({ length: 4097 }, (_, i) => `N${i}=`);
@@ -45,7 +45,7 @@ describe('parseEnvEntries', () => {
 });
 
 describe('parseEnvFile', () => {
-  test('docker’s format', () => {
+  test('reads docker’s format', () => {
     const text =
       '\uFEFF# comment\r\nA=1\r\n\n   \n  B= "quoted" # kept \n#C=1\nHOME\nMISSING\nA=2\nLAST=x';
     expect(parseEnvFile(text, caller)).toEqual({
@@ -56,13 +56,13 @@ describe('parseEnvFile', () => {
     });
   });
 
-  test('a bad line is named', () => {
+  test('names a bad line', () => {
     expect(() => parseEnvFile('A=1\n\nB C=1\n', caller)).toThrow(invalid('envFile line 3'));
     expect(() => parseEnvFile('=1', caller)).toThrow(invalid('envFile line 1'));
     expect(() => parseEnvFile('x'.repeat(1_048_577), caller)).toThrow(invalid('envFile'));
   });
 
-  test('gives back any names and single-line values', () => {
+  test('returns any names and single-line values', () => {
     const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,20}$/);
     const value = fc.string({ unit: 'grapheme' }).filter((text) => !/[\r\n\0]/.test(text));
     fc.assert(
@@ -75,7 +75,7 @@ describe('parseEnvFile', () => {
 });
 
 describe('parseLabelEntries', () => {
-  test('keys with and without values', () => {
+  test('accepts keys with and without values', () => {
     expect(parseLabelEntries(['a=1', 'io.x/y-z_0=', 'flag', 'a=2=3'])).toEqual({
       a: '2=3',
       'io.x/y-z_0': '',
@@ -84,13 +84,13 @@ describe('parseLabelEntries', () => {
   });
 
   test.each(['', '=v', '.a=1', 'a b=1', '__proto__=1', `${'k'.repeat(129)}=1`])(
-    '%j is refused',
+    'refuses %j',
     (entry) => {
       expect(() => parseLabelEntries([entry])).toThrow(invalid('labels'));
     },
   );
 
-  test('values are bounded', () => {
+  test('limits the length of values', () => {
     expect(() => parseLabelEntries([`a=${'x'.repeat(4097)}`])).toThrow(invalid('labels.a'));
     expect(() => parseLabelEntries(Array.from({ length: 129 }, (_, i) => `k${i}`))).toThrow(
       invalid('labels'),

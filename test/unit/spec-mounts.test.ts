@@ -21,11 +21,11 @@ describe('parseMountOption', () => {
     ],
     ['type=bind,src=/,dst=/c,readonly=0', { source: '/', target: '/c', readOnly: false }],
     ['type=bind,src=/a/../b,dst=/x/./y', { source: '/b', target: '/x/y', readOnly: false }],
-  ])('%s', (text, bind) => {
+  ])('reads %s', (text, bind) => {
     expect(parseMountOption(text, 'mounts[0]')).toEqual({ type: 'bind', bind });
   });
 
-  test('tmpfs', () => {
+  test('reads tmpfs', () => {
     expect(parseMountOption('type=tmpfs,target=/t', 'm')).toEqual({
       type: 'tmpfs',
       tmpfs: { target: '/t', exec: false },
@@ -56,13 +56,13 @@ describe('parseMountOption', () => {
     'type=tmpfs,target=/t,source=/h',
     'type=tmpfs,target=/t,tmpfs-mode=9',
     'type=tmpfs,target=/t,tmpfs-size=1',
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(() => parseMountOption(text, 'mounts[0]')).toThrow(invalid);
   });
 });
 
 describe('parseVolumeOption', () => {
-  test('with and without a mode', () => {
+  test('reads volumes with and without a mode', () => {
     expect(parseVolumeOption('/h:/c', 'v')).toEqual({
       source: '/h',
       target: '/c',
@@ -73,7 +73,7 @@ describe('parseVolumeOption', () => {
   });
 
   test.each(['', '/h', 'name:/c', '/h:c', '/h:/c:z', '/h:/c:ro:rw', ':/c', '/h:'])(
-    '%j is refused',
+    'refuses %j',
     (text) => {
       expect(() => parseVolumeOption(text, 'v')).toThrow(invalid);
     },
@@ -81,7 +81,7 @@ describe('parseVolumeOption', () => {
 });
 
 describe('parseTmpfsOption', () => {
-  test('options', () => {
+  test('reads options', () => {
     expect(parseTmpfsOption('/x', 't')).toEqual({ target: '/x', exec: false });
     expect(parseTmpfsOption('/x:size=16m,mode=1777,exec,rw,nosuid,nodev', 't')).toEqual({
       target: '/x',
@@ -101,12 +101,12 @@ describe('parseTmpfsOption', () => {
     '/x:uid=0',
     '/x:suid',
     '/x:dev',
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(() => parseTmpfsOption(text, 't')).toThrow(invalid);
   });
 });
 
-describe('targets', () => {
+describe('a target', () => {
   test.each([
     '/',
     '/.',
@@ -127,18 +127,18 @@ describe('targets', () => {
     '/a\0',
     '/a\nb',
     `/${'x'.repeat(4096)}`,
-  ])('%j is refused', (target) => {
+  ])('in a reserved tree or an invalid one is refused: %j', (target) => {
     expect(() => parseMountTarget(target, 'target')).toThrow(invalid);
   });
 
   test.each(['/devices', '/process', '/system', '/run', '/run/stackshimmy', '/tmp', '/task/data'])(
-    '%s is free to cover',
+    'may cover %s',
     (target) => {
       expect(parseMountTarget(target, 'target')).toBe(target);
     },
   );
 
-  test('what is taken is absolute, normalised and outside every reserved tree', () => {
+  test('that is accepted is absolute, normalised and outside of every reserved tree', () => {
     const step = fc.constantFrom('..', '.', '', 'proc', 'sys', 'dev', 'run', 'stackshim', 'a');
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
@@ -158,7 +158,7 @@ describe('targets', () => {
 });
 
 describe('the mounts of a task', () => {
-  test('objects, text and volumes together', () => {
+  test('can be objects, text and volumes together', () => {
     const { mounts, tmpfs } = parseTaskSpec({
       stack: 's',
       mounts: [
@@ -180,7 +180,7 @@ describe('the mounts of a task', () => {
     ]);
   });
 
-  test('no two have one target, and none has the code’s', () => {
+  test('cannot share a target with each other or with the code', () => {
     const twice = { stack: 's', volumes: ['/a:/x'], tmpfs: ['/x/'] };
     expect(() => parseTaskSpec(twice)).toThrow(invalid);
     expect(() => parseTaskSpec({ stack: 's', code: '/c', volumes: ['/a:/task'] })).toThrow(invalid);
@@ -190,7 +190,7 @@ describe('the mounts of a task', () => {
     );
   });
 
-  test('at most 64', () => {
+  test('are at most 64', () => {
     const volumes = (count: number) => Array.from({ length: count }, (_, i) => `/a:/x${i}`);
     expect(parseTaskSpec({ stack: 's', volumes: volumes(64) }).mounts).toHaveLength(64);
     expect(() => parseTaskSpec({ stack: 's', volumes: volumes(65) })).toThrow(invalid);

@@ -10,7 +10,7 @@ const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
 describe('parseStackReference', () => {
-  test('name, revision, digest', () => {
+  test('reads name, revision and digest', () => {
     expect(parseStackReference('python-3.13', 'stack')).toEqual({ name: 'python-3.13' });
     expect(parseStackReference('python-3.13@rev:3', 'stack')).toEqual({
       name: 'python-3.13',
@@ -41,20 +41,20 @@ describe('parseStackReference', () => {
     'a'.repeat(64),
     'a\n',
     'a@rev:1\n',
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(() => parseStackReference(text, 'stack')).toThrow(invalid);
   });
 });
 
 describe('parseUser', () => {
   test.each(['root', '0', '1000:1000', 'www-data:www-data', '_apt', 'a.b', 'machine$'])(
-    '%s',
+    'reads %s',
     (user) => {
       expect(parseUser(user, 'user')).toBe(user);
     },
   );
   test.each(['', ':', 'a:', ':a', 'a:b:c', '-1', 'a b', 'a\n', 'a/b', 'x'.repeat(40)])(
-    '%j is refused',
+    'refuses %j',
     (user) => {
       expect(() => parseUser(user, 'user')).toThrow(invalid);
     },
@@ -71,7 +71,7 @@ describe('parseUlimit', () => {
       'fsize=-1',
       { type: 'RLIMIT_FSIZE', soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY },
     ],
-  ])('%s', (text, ulimit) => {
+  ])('reads %s', (text, ulimit) => {
     expect(parseUlimit(text, 'ulimits[0]')).toEqual(ulimit);
   });
 
@@ -90,25 +90,25 @@ describe('parseUlimit', () => {
     'nofile=1.5',
     'nofile=1234567890123456',
     'constructor=1',
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(() => parseUlimit(text, 'ulimits[0]')).toThrow(invalid);
   });
 });
 
 describe('parseCapability', () => {
-  test('docker’s spellings', () => {
+  test('accepts docker’s spellings', () => {
     expect(parseCapability('net_raw', 'capAdd')).toBe('CAP_NET_RAW');
     expect(parseCapability('CAP_SYS_PTRACE', 'capAdd')).toBe('CAP_SYS_PTRACE');
     expect(parseCapability('all', 'capAdd')).toBe('ALL');
     expect(CAPABILITIES).toHaveLength(41);
   });
-  test.each(['', 'CAP_', 'CAP_ALL', 'CAP_CAP_CHOWN', 'ROOT', 'CHOWN '])('%j is refused', (text) => {
+  test.each(['', 'CAP_', 'CAP_ALL', 'CAP_CAP_CHOWN', 'ROOT', 'CHOWN '])('refuses %j', (text) => {
     expect(() => parseCapability(text, 'capAdd')).toThrow(invalid);
   });
 });
 
 describe('parseSecurityOpts', () => {
-  test('each option, with = and with :', () => {
+  test('reads each option, with = and with :', () => {
     expect(parseSecurityOpts([], 'securityOpt')).toEqual({ noNewPrivileges: true });
     expect(parseSecurityOpts(['seccomp=/p.json'], 's').seccomp).toBe('/p.json');
     expect(parseSecurityOpts(['seccomp:unconfined'], 's').seccomp).toBe('unconfined');
@@ -125,13 +125,13 @@ describe('parseSecurityOpts', () => {
     'label=disable',
     'no-new-privileges=0',
     'seccomp=a\0',
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(() => parseSecurityOpts([text], 'securityOpt')).toThrow(invalid);
   });
 });
 
 describe('parseSeccompProfile', () => {
-  test('docker’s form and the OCI form', () => {
+  test('reads docker’s form and the OCI form', () => {
     const profile = parseSeccompProfile({
       defaultAction: 'SCMP_ACT_ERRNO',
       defaultErrnoRet: 1,
@@ -184,7 +184,7 @@ describe('parseSeccompProfile', () => {
       syscalls: [{ ...rule, args: [{ index: 0, value: 0, op: 'EQ' }] }],
     },
     { defaultAction: 'SCMP_ACT_ALLOW', syscalls: Array.from({ length: 2049 }, () => rule) },
-  ])('%j is refused', (profile) => {
+  ])('refuses %j', (profile) => {
     expect(() => parseSeccompProfile(profile)).toThrow(
       expect.objectContaining({
         code: 'ERR_STACKSHIM_SPEC_INVALID',

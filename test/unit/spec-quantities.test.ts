@@ -36,7 +36,7 @@ describe('parseBytes', () => {
     ['2t', 2_199_023_255_552],
     ['0.3k', 307],
     [4096, 4096],
-  ])('%j is %d bytes', (given, bytes) => {
+  ])('reads %j as %d bytes', (given, bytes) => {
     expect(parseBytes(given, 'memory')).toBe(bytes);
   });
 
@@ -66,14 +66,14 @@ describe('parseBytes', () => {
     Number.NaN,
     Number.POSITIVE_INFINITY,
     2 ** 53,
-  ])('%j is refused', (given) => {
+  ])('refuses %j', (given) => {
     expect(problemOf(() => parseBytes(given, 'memory'))).toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_INVALID',
       field: 'memory',
     });
   });
 
-  test('bounds are inclusive', () => {
+  test('accepts both bounds', () => {
     expect(parseBytes('4m', 'memory', { min: 4_194_304 })).toBe(4_194_304);
     expect(problemOf(() => parseBytes('4095k', 'memory', { min: 4_194_304 }))).toEqual(
       refused('memory', '4095k'),
@@ -81,7 +81,7 @@ describe('parseBytes', () => {
     expect(problemOf(() => parseBytes(11, 'memory', { max: 10 }))).toEqual(refused('memory', 11));
   });
 
-  test('whatever it takes is a whole number of bytes', () => {
+  test('returns a whole number of bytes for whatever it accepts', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.double(), fc.integer()), (given) => {
         const result = problemOf(() => parseBytes(given, 'f'));
@@ -103,7 +103,7 @@ describe('parseDuration', () => {
     ['0.25', 250],
     [250, 250],
     [0, 0],
-  ])('%j is %d ms', (given, ms) => {
+  ])('reads %j as %d ms', (given, ms) => {
     expect(parseDuration(given, 'timeout', anyDuration)).toBe(ms);
   });
 
@@ -119,13 +119,13 @@ describe('parseDuration', () => {
     'NaN',
     Number.NaN,
     Number.POSITIVE_INFINITY,
-  ])('%j is refused', (given) => {
+  ])('refuses %j', (given) => {
     expect(problemOf(() => parseDuration(given, 'timeout', anyDuration))).toEqual(
       refused('timeout', given),
     );
   });
 
-  test('bounds are inclusive', () => {
+  test('accepts both bounds', () => {
     const bounds = { min: 1, max: 1000 };
     expect(parseDuration('1s', 'timeout', bounds)).toBe(1000);
     for (const given of ['0', 0, -1, '1001ms', 1001, '0.0001']) {
@@ -135,7 +135,7 @@ describe('parseDuration', () => {
     }
   });
 
-  test('text made of parts is the sum of its parts', () => {
+  test('reads text of several parts as their sum', () => {
     const part = fc.nat({ max: 9999 });
     fc.assert(
       fc.property(part, part, part, part, (h, m, s, ms) => {
@@ -148,7 +148,7 @@ describe('parseDuration', () => {
 });
 
 describe('parseCpus and parseCount', () => {
-  test('numbers and their text', () => {
+  test('read numbers and text', () => {
     expect(parseCpus('0.5', 'cpus')).toBe(0.5);
     expect(parseCpus(2, 'cpus')).toBe(2);
     expect(parseCpus('0.01', 'cpus')).toBe(0.01);
@@ -156,15 +156,18 @@ describe('parseCpus and parseCount', () => {
   });
 
   test.each(['', '0', '-1', '1e1', 'x', 0, -1, 0.009, Number.NaN, Number.POSITIVE_INFINITY, 8193])(
-    '%j is no number of cpus',
+    'refuse %j as a number of cpus',
     (given) => {
       expect(problemOf(() => parseCpus(given, 'cpus'))).toEqual(refused('cpus', given));
     },
   );
 
-  test.each(['', '0', '-1', '1.5', 0, -1, 1.5, 1001, Number.NaN])('%j is no count', (given) => {
-    expect(problemOf(() => parseCount(given, 'pidsLimit', { min: 1, max: 1000 }))).toEqual(
-      refused('pidsLimit', given),
-    );
-  });
+  test.each(['', '0', '-1', '1.5', 0, -1, 1.5, 1001, Number.NaN])(
+    'refuse %j as a count',
+    (given) => {
+      expect(problemOf(() => parseCount(given, 'pidsLimit', { min: 1, max: 1000 }))).toEqual(
+        refused('pidsLimit', given),
+      );
+    },
+  );
 });

@@ -1,9 +1,9 @@
-/** A whole task, from what a user gave to a TaskSpec. */
+/** A whole task, from a user's input to a TaskSpec. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { TASK_INPUT_FIELDS } from '../../src/spec/parse-task-spec.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
+import { TASK_INPUT_FIELDS } from '../support/tasks/task-fields.ts';
 
 const fails = (field: string) =>
   expect.objectContaining({
@@ -13,7 +13,7 @@ const fails = (field: string) =>
   });
 
 describe('parseTaskSpec', () => {
-  test('the least task, with every default', () => {
+  test('reads the smallest task, with every default', () => {
     expect(parseTaskSpec({ stack: 'python-3.13' })).toEqual({
       stack: { name: 'python-3.13' },
       command: [],
@@ -43,7 +43,7 @@ describe('parseTaskSpec', () => {
     });
   });
 
-  test('every field', () => {
+  test('reads every field', () => {
     const input = {
       stack: 'python-3.13@rev:3',
       command: ['python3', '-c', 'print("ü")', ''],
@@ -158,7 +158,7 @@ describe('parseTaskSpec', () => {
     });
   });
 
-  test('a field that is undefined is absent', () => {
+  test('treats an undefined field as absent', () => {
     expect(parseTaskSpec({ stack: 's', memory: undefined, id: undefined })).toEqual(
       parseTaskSpec({ stack: 's' }),
     );
@@ -246,7 +246,7 @@ describe('parseTaskSpec', () => {
     ['configFile', { stack: 's', configFile: '' }],
     ['remove', { stack: 's', remove: 'later' }],
     ['command', { stack: 's', command: { length: { toString: 1 } } }],
-    // A Map shows none of its keys.
+    // A Map has no keys of its own.
     ['env', { stack: 's', env: new Map([['A', '1']]) }],
     ['colour', Object.assign(Object.create({ colour: 'red' }), { stack: 's' })],
     [
@@ -262,7 +262,7 @@ describe('parseTaskSpec', () => {
     expect(() => parseTaskSpec(input)).toThrow(fails(field));
   });
 
-  test('the sentence names field and value', () => {
+  test('names field and value in its message', () => {
     expect(() => parseTaskSpec({ stack: 's', memory: '3m' })).toThrow(
       'memory "3m": less than the minimum of 4m',
     );
@@ -272,7 +272,7 @@ describe('parseTaskSpec', () => {
     );
   });
 
-  test('anything at all ends in a spec or in one typed error', () => {
+  test('returns a spec or one typed error for anything', () => {
     const fields = fc.constantFrom(...TASK_INPUT_FIELDS, '__proto__', 'toString');
     const input = fc.dictionary(
       fields,
@@ -302,12 +302,12 @@ describe('signals and entrypoints', () => {
     ['9', 9],
     ['RTMIN', 34],
     ['SIGRTMAX-1', 63],
-  ])('stop signal %s is %i', (stopSignal, number) => {
+  ])('read the stop signal %s as %i', (stopSignal, number) => {
     expect(parse({ stopSignal }).stopSignal).toBe(number);
   });
 
   test.each(['', 'FOO', '0', '65', 'RTMIN-1', 'RTMAX+1', 'SIG'])(
-    '%j is no signal',
+    'refuse %j as a signal',
     (stopSignal) => {
       expect(() => parse({ stopSignal })).toThrow(fails('stopSignal'));
     },
@@ -322,11 +322,11 @@ describe('signals and entrypoints', () => {
       ['/bin/x', '-v'],
       ['/bin/x', '-v'],
     ],
-  ])('entrypoint %j', (entrypoint, expected) => {
+  ])('read the entrypoint %j', (entrypoint, expected) => {
     expect(parse({ entrypoint }).entrypoint).toEqual(expected);
   });
 
-  test('an entrypoint without a name is refused', () => {
+  test('refuse an entrypoint without a program', () => {
     expect(() => parse({ entrypoint: ['', 'x'] })).toThrow(fails('entrypoint[0]'));
   });
 });

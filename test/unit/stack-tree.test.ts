@@ -1,11 +1,11 @@
-/** What stands on what, and how it is drawn. */
+/** The bases of stacks, and how they are drawn. */
 import { describe, expect, it } from 'vitest';
-import { type CurrentStack, findBase, findBehind } from '../../src/stacks/current-stacks.ts';
-import { parseRelease } from '../../src/stacks/release.ts';
-import { type GraphNode, toDot, toRows, toSvg } from '../../src/stacks/stack-graph.ts';
-import { digestOf, imageOf, stackName } from '../support/stack-store.ts';
+import { type CurrentStack, findBase, findBehind } from '../../src/store/stacks/current-stacks.ts';
+import { parseRelease } from '../../src/store/stacks/release.ts';
+import { type GraphNode, toDot, toRows, toSvg } from '../../src/store/stacks/stack-graph.ts';
+import { digestOf, imageOf, stackName } from '../support/stacks/stack-store.ts';
 
-/** A stack whose layers are those of the seeds; built on `base` when given. */
+/** A stack with the layers of the seeds; built on `base` if given. */
 function stackOf(name: string, seeds: readonly string[], base?: string): CurrentStack {
   const layers = seeds.flatMap((seed) => imageOf(seed).layers);
   const diffIds = seeds.flatMap((seed) => imageOf(seed).diffIds);
@@ -31,7 +31,7 @@ describe('findBase and findBehind', () => {
   const base = stackOf('base', ['a']);
   const middle = stackOf('middle', ['a', 'b']);
 
-  it('go by the longest beginning of the layers where nothing was noted', () => {
+  it('use the longest common beginning of the layers if no base was recorded', () => {
     const top = stackOf('top', ['a', 'b', 'c']);
     expect(findBase(top, [base, middle, top])).toBe('middle');
     expect(findBase(middle, [base, middle, top])).toBe('base');
@@ -39,7 +39,7 @@ describe('findBase and findBehind', () => {
     expect(findBehind(top, [base, middle, top])).toBeNull();
   });
 
-  it('take one that was built for the base before copies of it', () => {
+  it('prefer a stack that was built for the base to copies of it', () => {
     const top = stackOf('top', ['a', 'b', 'c']);
     const copy = stackOf('a-copy', ['a', 'b']);
     const source = { kind: 'import' as const, reference: 'oci:x' };
@@ -49,12 +49,12 @@ describe('findBase and findBehind', () => {
     expect(findBase(top, [base, imported, top])).toBe('a-copy');
   });
 
-  it('take no stack with the same layers for a base', () => {
+  it('never return a stack with the same layers as the base', () => {
     const twin = stackOf('twin', ['a']);
     expect(findBase(twin, [base, twin])).toBeUndefined();
   });
 
-  it('go by what was noted, and notice that the base moved on', () => {
+  it('use the recorded base, and notice that it has changed', () => {
     const old = stackOf('old', ['z', 'c'], 'base');
     expect(findBase(old, [base, old])).toBe('base');
     expect(findBehind(old, [base, old])).toBe('base');
@@ -64,7 +64,7 @@ describe('findBase and findBehind', () => {
     expect(findBehind(nothingMore, [base, nothingMore])).toBeNull();
   });
 
-  it('call nothing behind a base that is gone', () => {
+  it('never call a stack behind a base that is gone', () => {
     const orphan = stackOf('orphan', ['z', 'c'], 'gone');
     expect(findBehind(orphan, [base, orphan])).toBeNull();
   });
@@ -80,7 +80,7 @@ describe('the graph', () => {
   });
   const nodes = [node('c', 'b', true), node('b', null), node('a', 'b'), node('d', 'a')];
 
-  it('lists what stands on a stack below it', () => {
+  it('lists each stack below its base', () => {
     expect(toRows(nodes).map(({ node: { stack }, depth }) => `${depth} ${stack}`)).toEqual([
       '0 b',
       '1 c',
@@ -89,11 +89,11 @@ describe('the graph', () => {
     ]);
   });
 
-  it('lists each once, whatever stands on what', () => {
+  it('lists each stack once', () => {
     expect(toRows([node('x', 'y'), node('y', 'x')]).map(({ depth }) => depth)).toEqual([0, 1]);
   });
 
-  it('is DOT with sizes, edges and a dashed box for what is behind', () => {
+  it('as DOT has sizes, edges and a dashed box for stacks behind their base', () => {
     expect(toDot([node('b', null), node('c', 'b', true)])).toBe(
       [
         'digraph stacks {',
@@ -108,7 +108,7 @@ describe('the graph', () => {
     );
   });
 
-  it('is SVG with one bar for each stack', () => {
+  it('as SVG has one bar for each stack', () => {
     const svg = toSvg(nodes);
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="\d+" height="144" /);
     expect(svg.endsWith('</svg>\n')).toBe(true);
@@ -117,14 +117,14 @@ describe('the graph', () => {
     expect(svg.match(/stroke-dasharray/g)).toHaveLength(1);
   });
 
-  it('is empty where there is no stack', () => {
+  it('is empty without stacks', () => {
     expect(toSvg([])).not.toContain('<text');
     expect(toDot([])).toContain('digraph stacks {');
   });
 });
 
 describe('parseRelease', () => {
-  it('takes revisions and digests', () => {
+  it('reads revisions and digests', () => {
     const text = JSON.stringify({ stacks: { 'ruby-3.3': 4, 'node-20': digestOf('x') } });
     expect([...parseRelease(text, 'f')]).toEqual([
       ['ruby-3.3', 4],
@@ -135,8 +135,8 @@ describe('parseRelease', () => {
   it.each([
     ['no JSON', '{'],
     ['no object', '[]'],
-    ['nothing to move', '{"stacks":{}}'],
-    ['a name that is none', '{"stacks":{"../x":1}}'],
+    ['no changes', '{"stacks":{}}'],
+    ['an invalid name', '{"stacks":{"../x":1}}'],
     ['revision 0', '{"stacks":{"a":0}}'],
     ['half a revision', '{"stacks":{"a":1.5}}'],
     ['a short digest', '{"stacks":{"a":"sha256:12"}}'],

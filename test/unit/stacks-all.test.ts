@@ -1,4 +1,4 @@
-/** The stacks of overlay/ and what `npm run stacks:all` makes of them: choice, vanished packages, the table. */
+/** The stacks of overlay/ and `npm run stacks:all`: choice, vanished packages, the table. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { findVanishedPackages } from '../../scripts/steps/build-stack.mjs';
@@ -10,7 +10,7 @@ const folders = listStackFolders();
 const stacks = folders.filter(({ base }) => base !== undefined);
 
 describe('overlay/', () => {
-  it('has three bases and what stands on them, bases first', () => {
+  it('has three bases and the stacks on them, bases first', () => {
     const bases = folders.filter(({ base }) => base === undefined).map(({ name }) => name);
     expect(bases).toEqual(['debian-11', 'debian-12', 'debian-13']);
     expect(folders.slice(0, 3).map(({ name }) => name)).toEqual(bases);
@@ -18,7 +18,7 @@ describe('overlay/', () => {
     expect(stacks.length).toBeGreaterThanOrEqual(28);
   });
 
-  it.each(stacks)('$name says what it is, how to try it, and has test programs', (stack) => {
+  it.each(stacks)('$name describes itself, and has an example and test programs', (stack) => {
     const dockerfile = readFileSync(`${stack.path}/Dockerfile`, 'utf8');
     expect(dockerfile).toMatch(/^LABEL io\.stackshim\.description="/m);
     expect(dockerfile).toMatch(/^LABEL io\.stackshim\.smoke='/m);
@@ -36,7 +36,7 @@ describe('overlay/', () => {
 });
 
 describe('chooseStackFolders', () => {
-  it('brings the base along', () => {
+  it('includes the base of a stack', () => {
     const chosen = chooseStackFolders(folders, ['ruby-2.7', 'node-24']);
     expect(chosen.map(({ name }) => name)).toEqual([
       'debian-11',
@@ -47,7 +47,7 @@ describe('chooseStackFolders', () => {
     expect(chooseStackFolders(folders, [])).toEqual(folders);
   });
 
-  it('names what it does not know', () => {
+  it('names stacks that it does not know', () => {
     expect(() => chooseStackFolders(folders, ['ruby-9'])).toThrow(/no such stack.*ruby-9/);
   });
 });
@@ -83,7 +83,7 @@ describe('formatReport', () => {
       [
         { name: 'a-1', built, testSeconds: 1.5, differences: [] },
         { name: 'b-2', built: { ...built, unchanged: true }, differences: ['/etc/x'] },
-        { name: 'c-3', failure: 'the archive has no longer: lost' },
+        { name: 'c-3', failure: 'the archive no longer has lost' },
       ],
       60,
     );
@@ -109,7 +109,7 @@ describe('formatReport', () => {
       'no: /etc/x',
     ]);
     expect(rows).toContainEqual(['c-3', '-', '-', '-', '-', '-', 'failed', '-']);
-    expect(report).toContain('c-3: the archive has no longer: lost');
+    expect(report).toContain('c-3: the archive no longer has lost');
     expect(report).toContain('2 passed, 1 failed; layers 4.0 MiB; 60.0 s');
   });
 });

@@ -1,14 +1,14 @@
-/** Which revisions and generations a collection takes, and how a temporary file's name tells whose it is. */
+/** Which revisions and generations a collection removes, and how the name of a temporary file identifies its owner. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
-import { chooseGenerations } from '../../src/stacks/choose-generations.ts';
-import { chooseRevisions } from '../../src/stacks/choose-revisions.ts';
-import type { Generation } from '../../src/stacks/generations.ts';
-import type { Damage, StoreSurvey } from '../../src/stacks/survey-store.ts';
-import { isAbandonedName, ownerOfName, toOwnedName } from '../../src/sys/files.ts';
+import type { Generation } from '../../src/store/stacks/generations.ts';
+import type { Damage, StoreSurvey } from '../../src/store/survey-store.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../../src/sys/files.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
-import { digestOf, NOW, stackName } from '../support/stack-store.ts';
+import { chooseGenerations } from '../../src/upkeep/choose-generations.ts';
+import { chooseRevisions } from '../../src/upkeep/choose-revisions.ts';
+import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const NAME = stackName('python-3.13');
 
@@ -19,7 +19,7 @@ interface Given {
   readonly damage?: readonly Damage[];
 }
 
-/** A store with one stack; revision n has an image of its own. */
+/** A store with one stack; each revision has its own image. */
 function surveyOf({ numbers, current, newestNamed, damage = [] }: Given): StoreSurvey {
   const generation =
     current === undefined
@@ -53,24 +53,24 @@ function choose(given: Given, keep?: number, used: readonly number[] = []): read
 describe('chooseRevisions', () => {
   const five = { numbers: [1, 2, 3, 4, 5], current: 4, newestNamed: 5 };
 
-  it('takes nothing that ever was current, unless told how many stay', () => {
+  it('chooses no revision that was ever current, unless a number to keep is given', () => {
     expect(choose(five)).toEqual([]);
     expect(choose(five, 0)).toEqual([1, 2, 3]);
     expect(choose(five, 3)).toEqual([1, 2]);
     expect(choose(five, 9)).toEqual([]);
   });
 
-  it('takes what never was current', () => {
+  it('chooses revisions that were never current', () => {
     expect(choose({ ...five, newestNamed: 4 })).toEqual([5]);
     expect(choose({ numbers: [1, 2] })).toEqual([1, 2]);
   });
 
-  it('leaves what is in use', () => {
+  it('keeps revisions that are in use', () => {
     expect(choose(five, 0, [2])).toEqual([1, 3]);
     expect(choose({ ...five, newestNamed: 4 }, 0, [5])).toEqual([1, 2, 3]);
   });
 
-  it('leaves everything where it cannot be known', () => {
+  it('keeps everything if use cannot be determined', () => {
     const error = new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', 'read');
     for (const kind of ['generation', 'current', 'revision'] as const) {
       const damage = [{ kind, path: '/x', error, hits: [] }];
@@ -80,7 +80,7 @@ describe('chooseRevisions', () => {
     expect(chooseRevisions(lost, { keep: 0, isInUse: () => false })).toEqual([]);
   });
 
-  it('never takes the current one, nor one of the newest', () => {
+  it('never chooses the current revision or one of the newest', () => {
     const numbers = fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { minLength: 1 });
     fc.assert(
       fc.property(numbers, fc.nat(), fc.nat(10), (unsorted, pick, keep) => {
@@ -128,63 +128,63 @@ describe('chooseGenerations', () => {
     ...upTo(10).map((b) => ({ a: 20, b })),
   ];
 
-  it('takes none that a rollback can lead to', () => {
+  it('chooses no generation that a rollback can lead to', () => {
     expect(chooseOf(updates, { a: upTo(20), b: upTo(10) })).toEqual([]);
-    // Back and forth among what is stored.
+    // Back and forth between stored revisions.
     expect(chooseOf([{ a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }], { a: [1, 2] })).toEqual([]);
   });
 
-  it('takes those of which a revision is gone, but for the ten before the current one', () => {
+  it('chooses generations with a removed revision, except for the last ten', () => {
     expect(chooseOf(updates, { a: upTo(20, 18), b: upTo(10, 8) })).toEqual([...upTo(17)]);
     expect(
       chooseOf([...updates, ...upTo(20, 11).map((b) => ({ a: 20, b }))], { a: [20], b: [20] }),
     ).toEqual([...upTo(19), ...upTo(29, 21)]);
   });
 
-  it('leaves the newest that tells that a stored revision was current', () => {
+  it('keeps the newest generation that shows that a stored revision was current', () => {
     const maps = [...upTo(30).map((a) => ({ a, b: 1 })), ...upTo(20, 2).map((b) => ({ a: 30, b }))];
-    // Revision 5 of a is stored, and nothing else tells that it was current.
+    // Revision 5 of a is stored, and no other file shows that it was current.
     expect(chooseOf(maps, { a: [5, 30], b: [19, 20] })).toEqual([...upTo(4), ...upTo(38, 6)]);
   });
 
-  it('counts stacks that were removed since as no obstacle', () => {
+  it('ignores stacks that were removed later', () => {
     const maps = [{ gone: 1, a: 1 }, ...upTo(15).map((a) => ({ a }))];
     expect(chooseOf(maps, { a: upTo(15) })).toEqual([]);
     expect(chooseOf(maps, { a: upTo(15, 2) })).toEqual([1, 2]);
   });
 
-  it('leaves no more than a thousand to go back to', () => {
+  it('keeps at most a thousand generations to go back to', () => {
     const maps = upTo(1500).map((number) => ({ a: (number % 2) + 1 }));
     expect(chooseOf(maps, { a: [1, 2] })).toEqual(upTo(499));
   });
 
-  it('takes none where none is current, and none above the current one', () => {
+  it('chooses none if no generation is current, and none above the current one', () => {
     expect(chooseOf(updates, {}, 0)).toEqual([]);
     expect(chooseOf(updates, {}, 12)).toEqual([1]);
   });
 });
 
-describe('a name that tells whose it is', () => {
-  it('is found at the beginning of a name, or after a dot', () => {
+describe('the owner in a file name', () => {
+  it('is found at the beginning of the name or after a dot', () => {
     const { pid, startTime } = ownIdentity();
     const name = toOwnedName();
     for (const made of [name, `${name}.erofs`, `${name}.erofs.12ab.build`, `9.json.${name}.tmp`]) {
       expect(ownerOfName(made)).toEqual({ pid, startTime });
-      expect(isAbandonedName(made)).toBe(false);
+      expect(isStaleName(made)).toBe(false);
     }
   });
 
-  it('is abandoned when its process is gone, or its number is another one’s by now', () => {
+  it('is gone if its process has ended or another process has its pid', () => {
     const random = '0123456789abcdef';
-    expect(isAbandonedName(`4000000-1-${random}`)).toBe(true);
-    expect(isAbandonedName(`${process.pid}-1-${random}.tmp`)).toBe(true);
+    expect(isStaleName(`4000000-1-${random}`)).toBe(true);
+    expect(isStaleName(`${process.pid}-1-${random}.tmp`)).toBe(true);
   });
 
   it.each(['', 'current', '12-34', '12-34-56', 'x12-34-0123456789abcdef', '0123456789abcdef.tmp'])(
-    'is not seen in %j',
+    'is not found in %j',
     (name) => {
       expect(ownerOfName(name)).toBeUndefined();
-      expect(isAbandonedName(name)).toBe(false);
+      expect(isStaleName(name)).toBe(false);
     },
   );
 });

@@ -1,15 +1,15 @@
-/** JSON that all readers read alike. */
+/** JSON that all parsers read the same way. */
 import { expect, it } from 'vitest';
 import { AmbiguousJson, parseStrictJson } from '../../src/core/strict-json.ts';
-import { parseDocument } from '../../src/images/oci-blobs.ts';
-import { configSchema, manifestSchema } from '../../src/images/oci-schemas.ts';
+import { parseDocument } from '../../src/exchange/oci-image/oci-blobs.ts';
+import { configSchema, manifestSchema } from '../../src/exchange/oci-image/oci-schemas.ts';
 
 it.each([
   '{}',
   '[1, "a:b", {"a": {"a": 1}, "b": [{"a": 2}, {"a": 3}]}]',
   '{"quote\\"d": "\\\\", "a": "{\\"a\\": 1, \\"a\\": 2}" , "A" : null}',
   '"text"',
-])('reads %s as JSON.parse does', (text) => {
+])('%s is read as by JSON.parse', (text) => {
   expect(parseStrictJson(text)).toEqual(JSON.parse(text));
 });
 
@@ -18,13 +18,13 @@ it.each([
   ['{"a":1,"\\u0061":2}', 'a'],
   ['[{"b": [{"": 1, "x": {}, "" :2}]}]', ''],
   ['{"__proto__": 1, "__proto__": 2}', '__proto__'],
-])('refuses %s', (text, key) => {
+])('%s is refused', (text, key) => {
   expect(() => parseStrictJson(text)).toThrow(
     new AmbiguousJson(`the key ${JSON.stringify(key)} comes twice`),
   );
 });
 
-it('refuses what is no JSON, as JSON.parse does', () => {
+it('text that is not JSON is refused, as by JSON.parse', () => {
   expect(() => parseStrictJson('{"a": 1')).toThrow(SyntaxError);
 });
 
@@ -39,7 +39,7 @@ it.each([
   [{ ...manifest, MediaType: 'x' }, 'MediaType', 'mediaType'],
   [{ ...manifest, layers: [{ ...descriptor, \u017fize: 2 }] }, '\u017fize', 'size'],
   [{ ...manifest, config: { ...descriptor, Digest: digest } }, 'Digest', 'digest'],
-])('a document may not have a key in another case: %j', (value, key, meant) => {
+])('a document cannot have a known key in another case: %j', (value, key, meant) => {
   expect(() => read(value)).toThrow(
     expect.objectContaining({
       code: 'ERR_STACKSHIM_IMAGE_INVALID',
@@ -48,7 +48,7 @@ it.each([
   );
 });
 
-it('labels and annotations may have any names, and a document other keys', () => {
+it('labels and annotations can have any names, and a document can have other keys', () => {
   const annotations = { Name: 'a', name: 'b' };
   expect(
     read({ ...manifest, artifactType: 'y', layers: [{ ...descriptor, annotations }] }),

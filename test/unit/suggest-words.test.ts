@@ -1,4 +1,4 @@
-/** What a shell is told may stand next. */
+/** Completions for the shell. */
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
 import { RUN_OPTIONS } from '../../src/cli/run-options.ts';
@@ -8,21 +8,21 @@ const program = defineCommands(() => Promise.resolve());
 const names = { stacks: () => ['node-20', 'python-3.13'], tasks: () => ['job-1', 'job-2'] };
 const suggest = (...words: readonly string[]) => suggestWords(program, words, names);
 
-describe('a word that is', () => {
-  it('the first is a command, or an option of the program', () => {
+describe('the shell is offered', () => {
+  it('commands and options of the program for the first word', () => {
     expect(suggest('')).toEqual(expect.arrayContaining(['run', 'stack', 'ps', 'completion']));
     expect(suggest('')).not.toContain('complete');
     expect(suggest('re')).toEqual(['reap']);
     expect(suggest('--v')).toEqual(['--version']);
   });
 
-  it('within a group is one of its commands', () => {
+  it('the commands of a group within the group', () => {
     expect(suggest('stack', 'ro')).toEqual(['rollback']);
     expect(suggest('stack', 'release', 'a')).toEqual(['apply']);
     expect(suggest('stack', 'no-such', '')).toEqual([]);
   });
 
-  it('an option is one of the command’s', () => {
+  it('the options of the command for an option', () => {
     const flags = RUN_OPTIONS.flatMap(([all]) => /--[a-z-]+/.exec(all)?.[0] ?? []);
     expect(suggest('run', '--')).toEqual([...flags, '--help']);
     expect(suggest('run', '--init', '--mem')).toEqual(['--memory']);
@@ -51,7 +51,7 @@ describe('a word that is', () => {
       ['job-1', 'job-2'],
     ],
     [['stack', 'commit', 'job-1', 'p'], ['python-3.13']],
-  ])('a name is one that there is: %j', (words, expected) => {
+  ])('existing names for a name: %j', (words, expected) => {
     expect(suggest(...words)).toEqual(expected);
   });
 
@@ -65,11 +65,11 @@ describe('a word that is', () => {
     [['run', 'python-3.13', '--', 'cat', '']],
     [['ps', '']],
     [['no-such', 'thing', '']],
-  ])('a file’s name or the user’s own is left to the shell: %j', (words) => {
+  ])('nothing for a file name or a user’s own word: %j', (words) => {
     expect(suggest(...words)).toEqual([]);
   });
 
-  it('not a name costs no look at what there is', () => {
+  it('options without a look at existing names', () => {
     const looked = () => {
       throw new Error('looked');
     };

@@ -1,4 +1,4 @@
-/** Folders get the mode that was asked for, whatever umask the caller has: root's is 077 on many a hardened host. */
+/** Folders get the requested mode with any umask of the caller; root's is 077 on many hardened hosts. */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const modeOf = (path: string) => statSync(join(folder, path)).mode & 0o7777;
 it.each([
   ['at once', ensureDirectorySync],
   ['later', ensureDirectory],
-])('every folder that is made, %s', async (_, ensure) => {
+])('every folder that is created has the given mode: %s', async (_, ensure) => {
   mkdirSync(join(folder, 'there'), { mode: 0o700 });
   await ensure(join(folder, 'there/a/b'), 0o711);
   expect(['there', 'there/a', 'there/a/b'].map(modeOf)).toEqual([0o700, 0o711, 0o711]);

@@ -1,14 +1,14 @@
-/** The unit files that are shipped: what systemd and an operator rely on. */
+/** The shipped unit files: what systemd and an operator rely on. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-/** Settings that give a service mounts of its own: what it unmounts there stays mounted for everybody else (systemd.exec(5)). */
+/** Settings that give a service its own mount namespace: what it unmounts there stays mounted elsewhere (systemd.exec(5)). */
 const MAKES_MOUNTS =
   /^(Protect(System|Home|KernelTunables|KernelModules|KernelLogs|ControlGroups|Proc)|Private(Tmp|Devices|Mounts|Users)|ProcSubset|MountFlags|(Read(Write|Only)|Inaccessible|Exec|NoExec)Paths|Bind(ReadOnly)?Paths|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|PrivateNetwork|NetworkNamespacePath|ProtectHostname)$/;
 
 type Unit = Readonly<Record<string, readonly (readonly [key: string, value: string])[]>>;
 
-/** Sections with their settings, as systemd.syntax(7) has them; a line of neither kind fails. */
+/** Reads sections with their settings, per systemd.syntax(7); any other line fails. */
 function readUnit(name: string): Unit {
   const text = readFileSync(new URL(`../../systemd/${name}`, import.meta.url), 'utf8');
   const sections: Record<string, (readonly [string, string])[]> = {};
@@ -31,7 +31,7 @@ function readUnit(name: string): Unit {
 const valuesOf = (unit: Unit, section: string, key: string) =>
   unit[section]?.filter(([name]) => name === key).map(([, value]) => value);
 
-it('the service updates all stacks once, keeps some revisions, and may be configured', () => {
+it('the update service updates all stacks once, keeps some revisions, and can be configured', () => {
   const unit = readUnit('stackshim-update.service');
   expect(Object.keys(unit)).toEqual(['Unit', 'Service']);
   expect(valuesOf(unit, 'Service', 'Type')).toEqual(['oneshot']);
@@ -48,7 +48,7 @@ it('the service updates all stacks once, keeps some revisions, and may be config
 });
 
 it.each(['stackshim-update.service', 'stackshim-reap.service'])(
-  '%s has no more rights than it needs, in the mounts of the machine',
+  '%s has only the rights that it needs, in the mount namespace of the machine',
   (name) => {
     const unit = readUnit(name);
     const set = (key: string) => valuesOf(unit, 'Service', key);
@@ -69,7 +69,7 @@ it.each(['stackshim-update.service', 'stackshim-reap.service'])(
   },
 );
 
-it('the update may take neither all memory nor for ever, and one stack without memory ends no other', () => {
+it('the update has limits on memory and time, and one stack without memory ends no other', () => {
   const unit = readUnit('stackshim-update.service');
   const settings = ['MemoryMax', 'TasksMax', 'OOMPolicy', 'TimeoutStartSec', 'TimeoutStopSec'];
   expect(settings.map((key) => valuesOf(unit, 'Service', key)?.[0])).toEqual([
@@ -81,11 +81,11 @@ it('the update may take neither all memory nor for ever, and one stack without m
   ]);
 });
 
-it('the service is told to stop before anything is killed', () => {
+it('the service gets its stop signal before anything is killed', () => {
   expect(valuesOf(readUnit('stackshim-update.service'), 'Service', 'KillMode')).toEqual(['mixed']);
 });
 
-it('the timer starts the service of the same name every night, and catches up', () => {
+it('the timer starts the service of the same name every night, and catches up on missed nights', () => {
   const unit = readUnit('stackshim-update.timer');
   expect(Object.keys(unit)).toEqual(['Unit', 'Timer', 'Install']);
   expect(valuesOf(unit, 'Timer', 'OnCalendar')).toEqual(['*-*-* 03:00:00']);
@@ -94,14 +94,14 @@ it('the timer starts the service of the same name every night, and catches up', 
   expect(valuesOf(unit, 'Install', 'WantedBy')).toEqual(['timers.target']);
 });
 
-it('both are part of the package', () => {
+it('both units are part of the package', () => {
   const { files } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   );
   expect(files).toContain('systemd');
 });
 
-it('the reaping service goes on for ever, in the mounts of the machine', () => {
+it('the reaping service never ends, and runs in the mount namespace of the machine', () => {
   const unit = readUnit('stackshim-reap.service');
   expect(Object.keys(unit)).toEqual(['Unit', 'Service', 'Install']);
   expect(valuesOf(unit, 'Service', 'ExecStart')).toEqual(['/usr/local/bin/stackshim reap --watch']);

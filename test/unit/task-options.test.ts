@@ -1,4 +1,4 @@
-/** One table says what options a task has: docs, schema and command line are what it says. With UPDATE_DOCS=1 they are written anew. */
+/** One table defines the options of a task: docs, schema and command line match it. With UPDATE_DOCS=1 they are written again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { fieldOf, keyOf, RUN_OPTIONS } from '../../src/cli/run-options.ts';
@@ -8,7 +8,7 @@ import {
   toJobSchema,
   toOptionsTable,
   toTrustTable,
-} from '../support/option-docs.ts';
+} from './support/option-docs.ts';
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 
@@ -29,7 +29,7 @@ it('schemas/job.schema.json is up to date: UPDATE_DOCS=1 npx vitest run test/uni
   requireWritten('schemas/job.schema.json', () => `${JSON.stringify(toJobSchema(), null, 2)}\n`);
 });
 
-it('every option of the command line gives the field whose row it stands in', () => {
+it('every option of the command line sets the field of its row', () => {
   for (const [field, { flags }] of OPTION_ROWS) {
     if (flags !== undefined) expect(fieldOf(keyOf(flags))).toBe(field);
   }
@@ -39,7 +39,7 @@ it('every option of the command line gives the field whose row it stands in', ()
   expect(own).toEqual(['envFile', 'rm', 'result', 'json', 'events']);
 });
 
-it('no cell breaks its table, and every limit has a way to be unset', () => {
+it('no cell breaks its table, and every limit can be unset', () => {
   for (const [, { doc }] of OPTION_ROWS) {
     for (const cell of Object.values(doc)) expect(cell).not.toMatch(/\n|(?<!\\)\|/);
   }

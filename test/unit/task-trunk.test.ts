@@ -1,8 +1,8 @@
-/** A reader follows a task from `runTask` to its result downward, through a dozen files. */
+/** The path of a task from `runTask` to its result leads downward through a dozen files. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-/** Each file after those that call it. */
+/** In an order in which each file stands after its callers. */
 const TRUNK = [
   'run-task',
   'plan-task',
@@ -28,7 +28,7 @@ function importsOf(name: string, types: boolean): readonly string[] {
     .map(([, , path = '']) => new URL(path, `file:///${name}.ts`).pathname.slice(1, -3));
 }
 
-it('no stage of a task loads one that calls it', () => {
+it('no stage of a task imports a stage that calls it', () => {
   const upward = TRUNK.flatMap((name, index) =>
     importsOf(name, false)
       .filter((path) => TRUNK.slice(0, index).includes(path))
@@ -38,7 +38,7 @@ it('no stage of a task loads one that calls it', () => {
   expect(importsOf('run-task', false)).toContain('execute-task');
 });
 
-it('no stage knows so much as the types of the one that runs it', () => {
+it('no stage imports even the types of the stage that calls it', () => {
   const callers = ['run-task', 'execute-task'];
   const below = TRUNK.filter((name) => !callers.includes(name));
   expect(
@@ -46,7 +46,7 @@ it('no stage knows so much as the types of the one that runs it', () => {
   ).toEqual([]);
 });
 
-it('what prepares a container cannot name a command', () => {
+it('the stage that prepares a container cannot name a command', () => {
   for (const name of ['plan-container', 'prepare-container']) {
     expect(sourceOf(name)).not.toMatch(/CommandPlan|CommandSpec|AdmittedTaskSpec|TaskPlan/);
   }

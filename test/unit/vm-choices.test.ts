@@ -1,4 +1,4 @@
-/** What `npm run test:vm` is asked for, and which files it takes into which guest. */
+/** The options of `npm run test:vm`, and which files each guest runs. */
 import { describe, expect, it } from 'vitest';
 import { guests } from '../../scripts/steps/vm-guests.mjs';
 import { parseVmOptions } from '../../scripts/steps/vm-options.mjs';
@@ -8,7 +8,7 @@ const everything = { runtime: 'runc', core: false, asked: [] };
 const core = { ...everything, core: true };
 
 describe('parseVmOptions', () => {
-  it('takes everything, with three power cuts, when nothing is asked for', () => {
+  it('selects everything, with three power cuts, by default', () => {
     expect(parseVmOptions([])).toEqual({
       core: false,
       guests: [],
@@ -18,7 +18,7 @@ describe('parseVmOptions', () => {
     });
   });
 
-  it('cuts the power once in the core, and not at all for files that were named', () => {
+  it('cuts the power once in the core, and never for named files', () => {
     expect(parseVmOptions(['--core'])).toMatchObject({ core: true, powerCuts: 1 });
     const given = ['--guest=debian-12', '--runtime=crun', 'reap'];
     expect(parseVmOptions(given)).toEqual({
@@ -40,7 +40,7 @@ describe('parseVmOptions', () => {
 });
 
 describe('chooseVmFiles', () => {
-  it.each(guests)('takes files of every lane into $name, each once', (guest) => {
+  it.each(guests)('selects files of every lane for $name, each once', (guest) => {
     const files = chooseVmFiles(guest, everything);
     const lanes = new Set(files.map((file) => file.split('/')[0]));
     expect([...lanes]).toEqual(['integration', 'e2e', 'security', 'vm']);
@@ -48,7 +48,7 @@ describe('chooseVmFiles', () => {
     expect(files).not.toContain(afterPowerCut);
   });
 
-  it('takes no file that needs the archive, and none that builds where nothing can be built', () => {
+  it('selects no file that needs the archive, and none that builds in a guest that cannot build', () => {
     const [builder, other] = guests;
     if (builder === undefined || other === undefined) throw new Error('two guests');
     expect(chooseVmFiles(builder, everything)).not.toContain('e2e/stacks-real.test.ts');
@@ -57,7 +57,7 @@ describe('chooseVmFiles', () => {
   });
 
   it.each(guests)(
-    'takes the core into $name on both runtimes, and of that what was asked for',
+    'selects the core for $name on both runtimes, and of the core the named files',
     (guest) => {
       const all = chooseVmFiles(guest, everything).length;
       for (const runtime of ['runc', 'crun']) {

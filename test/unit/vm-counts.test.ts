@@ -1,4 +1,4 @@
-/** The counts of files that run in a test VM: what did not come to its end counts as failed, whatever ended it. */
+/** The counts of files that run in a test VM: a file that does not complete counts as failed, for any reason. */
 import { expect, it } from 'vitest';
 import { noTests } from '../../scripts/steps/counts.mjs';
 import { runProgram, withTimeLimit } from '../../scripts/steps/run-program.mjs';
@@ -19,7 +19,7 @@ const end = (name: string, hasFailed = false) => ({
   said: hasFailed ? 'no such module' : '',
 });
 
-/** Prints the events and then ends with `status`, or by losing its machine. */
+/** A program that prints the events and then exits with `status`, or whose machine is lost. */
 async function count(events: readonly object[], status: number | 'lost') {
   const counts = noTests();
   const run = (_: string, __: readonly string[], { onLine }: RunOptions = {}) => {
@@ -35,12 +35,18 @@ async function count(events: readonly object[], status: number | 'lost') {
   return counts;
 }
 
-it('counts tests as they come', async () => {
+it('tests are counted as they end', async () => {
   const events = [test('one', 'passed'), test('one', 'skipped'), end('one'), end('two')];
-  expect(await count(events, 0)).toEqual({ passed: 1, failed: 0, skipped: 1, failures: [] });
+  expect(await count(events, 0)).toEqual({
+    passed: 1,
+    failed: 0,
+    skipped: 1,
+    excepted: 0,
+    failures: [],
+  });
 });
 
-it('counts a file once that could not be loaded, and not again where a test has failed', async () => {
+it('a file that cannot be loaded is counted once, and not again after a failed test', async () => {
   const events = [end('one', true), test('two', 'failed'), end('two', true)];
   expect(await count(events, 1)).toMatchObject({
     passed: 0,
@@ -52,15 +58,15 @@ it('counts a file once that could not be loaded, and not again where a test has 
   });
 });
 
-it('counts each file that was not reached, and keeps what was counted before', async () => {
+it('each file that was not reached is counted, and earlier counts are kept', async () => {
   const events = [test('one', 'passed'), end('one'), test('two', 'passed')];
   const name = 'test/e2e/two.test.ts';
-  const failed = { passed: 2, failed: 1, skipped: 0, failures: [{ name }] };
+  const failed = { passed: 2, failed: 1, skipped: 0, excepted: 0, failures: [{ name }] };
   expect(await count(events, 'lost')).toMatchObject(failed);
   expect(await count(events, 0)).toMatchObject(failed);
 });
 
-it('counts a run that failed though none of its tests did', async () => {
+it('a run that fails without a failed test is counted', async () => {
   const events = [test('one', 'passed'), end('one'), end('two')];
   expect(await count(events, 1)).toMatchObject({
     passed: 1,
@@ -69,7 +75,7 @@ it('counts a run that failed though none of its tests did', async () => {
   });
 });
 
-it('ends what is still running when its time is over, and only that', async () => {
+it('at its time limit a run is ended, and no other process', async () => {
   const late = withTimeLimit(50, async () => {
     await expect(runProgram('sleep', ['600'])).rejects.toThrow('ended by SIGTERM');
     await runProgram('true', []);

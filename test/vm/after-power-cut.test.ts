@@ -1,11 +1,11 @@
 /**
- * What a power cut in the middle of imports, flips, builds and tasks leaves on the disk: everything that was said to be done.
- * Requires: a test VM that was cut off and started again; STACKSHIM_TEST_PROMISED, what it had printed before.
+ * The disk after a power cut during imports, flips, builds and tasks: everything that was reported as done exists.
+ * Requires: a test VM that was cut off and started again; STACKSHIM_TEST_PROMISED, its output before the cut.
  */
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 
 const promised: Readonly<Record<string, number>> = JSON.parse(
   process.env['STACKSHIM_TEST_PROMISED'] ?? '{}',
@@ -13,12 +13,12 @@ const promised: Readonly<Record<string, number>> = JSON.parse(
 const root = '/var/lib/stackshim';
 const options = { env: {} };
 
-it('was told what must be there', () => {
+it('the test knows what must be stored', () => {
   expect(promised['grown']).toBeGreaterThan(0);
   expect(promised['generation']).toBeGreaterThan(0);
 });
 
-it('has nothing of a boot before: no task is listed, no cgroup, no mount', async () => {
+it('nothing of the previous boot exists: no task, no cgroup, no mount', async () => {
   const cgroups = readdirSync('/sys/fs/cgroup').filter((name) => name.startsWith('stackshim'));
   const mounts = readMounts().filter(({ mountPoint }) => mountPoint.startsWith('/run/stackshim/'));
   expect({ cgroups, mounts }).toEqual({ cgroups: [], mounts: [] });
@@ -29,7 +29,7 @@ it('has nothing of a boot before: no task is listed, no cgroup, no mount', async
   });
 });
 
-it('reaps what the tasks of before wrote, and a second time finds nothing', async () => {
+it('reap removes the writable layers of the previous boot’s tasks; a second reap finds nothing', async () => {
   expect(await runCli(['reap'], options)).toMatchObject({ status: 0 });
   const left = ['scratch', 'volumes'].flatMap((name) =>
     existsSync(`${root}/${name}`) ? readdirSync(`${root}/${name}`) : [],
@@ -38,13 +38,13 @@ it('reaps what the tasks of before wrote, and a second time finds nothing', asyn
   expect(await runCli(['reap', '--json'], options)).toMatchObject({ status: 0 });
 });
 
-it('verifies everything that is stored', async () => {
+it('everything that is stored is sound', async () => {
   const { status, stdout, stderr } = await runCli(['verify'], options);
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/: sound\n$/);
+  expect(stdout).toMatch(/: no damage found\n$/);
 });
 
-it('has every revision and generation that was done before', async () => {
+it('every revision and generation that was completed still exists', async () => {
   const { status, stdout } = await runCli(['stack', 'history', 'grown', '--json'], options);
   expect(status).toBe(0);
   const revisions: readonly { revision: number }[] = JSON.parse(stdout);
@@ -55,14 +55,14 @@ it('has every revision and generation that was done before', async () => {
 });
 
 it.each(['busybox', 'grown', `grown@rev:${promised['grown']}`])(
-  'runs a task in %s',
+  'a task runs in %s',
   async (stack) => {
     const { status, stdout, stderr } = await runCli(['run', stack, 'echo', 'ran'], options);
     expect({ status, stdout }, stderr).toEqual({ status: 0, stdout: 'ran\n' });
   },
 );
 
-it('imports, collects and verifies again', async () => {
+it('import, collection and verification work again', async () => {
   expect(await runCli(['gc'], options)).toMatchObject({ status: 0 });
   expect(readdirSync(`${root}/tmp`)).toEqual([]);
   expect(await runCli(['verify'], options)).toMatchObject({ status: 0 });

@@ -1,13 +1,13 @@
-/** The machine of these tests is another one than the host: cgroup v2 alone, project quotas, systemd; and tasks run on it. */
+/** The guest differs from the host (only cgroup v2, project quotas, systemd), and tasks run on it. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
-import { runCli } from '../support/run-cli.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 
 const options = { env: {} };
 
-it('has cgroup v2 and nothing else, with every controller that limits need', () => {
+it('the guest has only cgroup v2, with every controller that limits need', () => {
   const cgroups = readMounts().filter(({ filesystem }) => filesystem.startsWith('cgroup'));
   expect(cgroups.map(({ filesystem, mountPoint }) => [filesystem, mountPoint])).toEqual([
     ['cgroup2', '/sys/fs/cgroup'],
@@ -17,7 +17,7 @@ it('has cgroup v2 and nothing else, with every controller that limits need', () 
   expect(driver.controllers).toEqual(expect.arrayContaining(['cpu', 'io', 'memory', 'pids']));
 });
 
-it('keeps the root folder on ext4 with project quotas, and runs systemd', () => {
+it('the root folder is on ext4 with project quotas, and systemd runs', () => {
   const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
   expect(mounts.find((line) => line.includes(' /var/lib/stackshim '))).toMatch(/ ext4 \S*prjquota/);
   expect(readFileSync('/proc/1/comm', 'utf8')).toBe('systemd\n');
@@ -29,8 +29,8 @@ it('doctor finds that tasks can run', async () => {
   expect(stdout).toMatch(/^ok +cgroup controllers +cgroup v2 /m);
 });
 
-it('counts in a cgroup v2 all that a task uses', async () => {
-  // Two that want the processor at once, and less of it than they would take.
+it('a cgroup v2 counts everything that a task uses', async () => {
+  // Two processes that need the processor at the same time, limited to less than they would use.
   const count = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';
   const write = 'dd if=/dev/zero of=/f bs=1M count=4 oflag=direct; cat /f > /dev/null';
   const script = `(${count}) & ${count}; wait; ${write}`;
@@ -53,7 +53,7 @@ it('counts in a cgroup v2 all that a task uses', async () => {
   });
 });
 
-it('does not spare the tasks of a service that is spared when memory is short', async () => {
+it('tasks of a service that is protected from out-of-memory kills are not protected', async () => {
   expect(Number(readFileSync('/proc/self/oom_score_adj', 'utf8'))).toBeLessThan(0);
   const args = ['run', 'python-3.13', '--', 'cat', '/proc/self/oom_score_adj'];
   expect(await runCli(args, options)).toMatchObject({ status: 0, stdout: '0\n' });

@@ -1,19 +1,13 @@
-/** The shipped units on a machine that systemd runs. */
+/** The shipped units on a machine with systemd. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { installBusyboxStack } from '../support/busybox-stack.ts';
-import { startCli } from '../support/run-cli.ts';
-import {
-  INSTALLED,
-  showUnit,
-  systemctl,
-  units,
-  useShippedUnits,
-} from '../support/shipped-units.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { startCli } from '../support/cli/run-cli.ts';
+import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+import { INSTALLED, showUnit, systemctl, units, useShippedUnits } from './support/shipped-units.ts';
 
 const services = units.filter((unit) => unit.endsWith('.service'));
 
@@ -22,7 +16,7 @@ beforeAll(async () => {
   await installBusyboxStack(layoutFrom({}, process.env));
 });
 
-it.each(units)('%s loads, and nothing in it is unknown', (unit) => {
+it.each(units)('%s loads without unknown settings', (unit) => {
   expect(showUnit(unit, 'LoadState')).toBe('loaded');
   const { stderr } = runVerify(unit);
   expect(stderr).toBe('');
@@ -40,13 +34,13 @@ function runVerify(unit: string): { readonly stderr: string } {
   return { stderr: output };
 }
 
-it('the timer starts and knows when it is due', () => {
+it('the timer starts and has a next time', () => {
   systemctl('start', 'stackshim-update.timer');
   expect(showUnit('stackshim-update.timer', 'ActiveState')).toBe('active');
   expect(showUnit('stackshim-update.timer', 'NextElapseUSecRealtime')).not.toBe('');
 });
 
-it('every service of a timer or of the machine names a program that is there', () => {
+it('every service of a timer or of the machine names an existing program', () => {
   for (const service of services) expect(showUnit(service, 'ExecStart')).toContain(INSTALLED);
 });
 

@@ -1,10 +1,10 @@
-/** The scheduled update as systemd runs it: its settings, its exit status, what it says. Requires: a guest that can build. */
+/** The scheduled update, run by systemd: settings, exit status, output. Requires: a guest that can build. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BUSYBOX_IMAGE, useBuildLab } from '../support/build-lab.ts';
-import { runCli } from '../support/run-cli.ts';
-import { showUnit, useShippedUnits } from '../support/shipped-units.ts';
+import { runCli } from '../support/cli/run-cli.ts';
+import { BUSYBOX_IMAGE, useBuildLab } from '../support/stacks/build-lab.ts';
+import { showUnit, useShippedUnits } from './support/shipped-units.ts';
 
 const SERVICE = 'stackshim-update.service';
 const SETTINGS = '/etc/default/stackshim';
@@ -15,8 +15,7 @@ const DOCKERFILE = [
 ];
 
 const lab = useBuildLab();
-const { root, run, policyFile } = lab.layout;
-const env = { STACKSHIM_ROOT: root, STACKSHIM_RUN: run, STACKSHIM_POLICY: policyFile };
+const { env } = lab;
 useShippedUnits();
 beforeAll(() => {
   const settings = Object.entries({ ...env, STACKSHIM_KEEP: '2' });
@@ -33,7 +32,7 @@ const revisionsOf = async (stack: string): Promise<number[]> => {
 const journal = () =>
   execFileSync('journalctl', ['--unit', SERVICE, '--output', 'cat'], { encoding: 'utf8' });
 
-it('keeps the revisions that its settings say, and frees the others', async () => {
+it('the update service keeps as many revisions as its settings say, and frees the others', async () => {
   const sound = lab.writeStack('sound', DOCKERFILE, { version: '1' });
   await lab.build(sound);
   for (const version of ['2', '3']) {
@@ -45,7 +44,7 @@ it('keeps the revisions that its settings say, and frees the others', async () =
   expect((await lab.run('sound', ['cat', '/version'])).output.stdout).toBe('3');
 });
 
-it('fails, and says whose fault it was, when one stack cannot be updated; the others are', async () => {
+it('the update service fails and names the stack if one cannot be updated; the other stacks are', async () => {
   const broken = lab.writeStack('broken', DOCKERFILE, { version: '1' });
   await lab.build(broken);
   writeFileSync(`${broken}/Dockerfile`, 'FROM scratch\nCOPY nothing /\n');

@@ -1,5 +1,5 @@
-# Java's key store of certificate authorities tells of each when it was added: a build of another day would give another file.
-# Writes it anew with one date and in the order of its names. Its form is that of sun.security.provider.JavaKeyStore, version 2.
+# Java's key store of certificate authorities contains the date on which each was added, so builds on different days would differ.
+# This script rewrites it with one date, sorted by name. Its format is that of sun.security.provider.JavaKeyStore, version 2.
 use strict;
 use warnings;
 

@@ -1,4 +1,4 @@
-# A font's cache tells the time of its folder, and is good for as long as that stays: a fixed one, which no import changes.
+# A font cache contains the time of its folder, and is valid while that time stays. This script sets a fixed time, which no import changes.
 set -e
 find /usr/share/fonts /usr/local/share/fonts -type d -exec touch --date=@315532800 {} +
 fc-cache --force

@@ -1,4 +1,4 @@
-/** The files of the bundle templates inside the executable: the bundler inlines them. */
+/** The files of the bundle templates in the executable; the bundler inlines them. */
 import config from '#bundles/default.json' with { type: 'json' };
 import fuse from '#bundles/fuse.json' with { type: 'json' };
 import seccomp from '#bundles/seccomp.json' with { type: 'json' };

@@ -1,4 +1,4 @@
-/** The files of the bundle templates, read from the package once per process. */
+/** Reads the files of the bundle templates from the package, once per process. */
 import { createRequire } from 'node:module';
 import type { SeccompProfile } from '../../spec/seccomp-profile.ts';
 import type { TemplateConfig, TemplateExtension, TemplateFiles } from '../bundle-template.ts';

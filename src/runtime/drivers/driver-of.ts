@@ -1,4 +1,4 @@
-/** The driver of a runtime: the one place that tells them apart. */
+/** Maps a runtime to its driver. No other code distinguishes the kinds of runtimes. */
 import type { Runtime, RuntimeKind } from '../runtime.ts';
 import { crun, other, runc } from './runc.ts';
 import { runsc } from './runsc.ts';
@@ -6,13 +6,13 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 
 const drivers: Readonly<Record<RuntimeKind, RuntimeDriver>> = { runc, crun, runsc, other };
 
-/** What is looked for by name: the Debian package and `--version` call it the same. */
+/** The runtimes that can be found by name. The Debian package and the output of `--version` have the same name. */
 export const RUNTIME_NAMES = ['runc', 'crun', 'runsc'] as const;
 export const RUNTIME_KINDS: readonly RuntimeKind[] = [...RUNTIME_NAMES, 'other'];
 
-/** Undefined, for a task whose record cannot be read: nothing is known of the runtime. */
+/** The driver of a runtime. Undefined stands for the unknown runtime of a task whose record cannot be read. */
 export const driverOf = (runtime: Pick<Runtime, 'kind'> | undefined): RuntimeDriver =>
   drivers[runtime?.kind ?? 'other'];
 
-/** For the removal of a task whose record cannot be read: runsc's driver looks wherever any runtime keeps state. No program is started. */
+/** For removing a task whose record cannot be read: runsc's driver looks in every place where any runtime keeps state. No program is started. */
 export const UNRECORDED_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };

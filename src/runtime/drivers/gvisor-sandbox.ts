@@ -1,19 +1,21 @@
 /**
- * Talks to a running gVisor sandbox over its control socket: JSON calls as `runsc wait` and `runsc kill` make them, without
- * starting a program. The exit status of the sandbox's own process cannot tell `exit 137` from a KILL; the sandbox can.
+ * Talks to a running gVisor sandbox over its control socket, with the JSON calls of `runsc wait` and `runsc kill`, without starting a
+ * program. The exit status of the sandbox's own process cannot distinguish `exit 137` from a KILL; the sandbox can.
  */
+
 import { connect, type Socket } from 'node:net';
 import { pause } from '../../core/pause.ts';
+import { parseJson } from '../../core/read-fields.ts';
 import type { ProcessExit } from '../../sys/system.ts';
 import type { ContainerReference } from '../runtime.ts';
 
 const RETRY_MS = 2;
-/** Answers are a few words long. */
+/** Answers are short. */
 const MAX_ANSWER_CHARACTERS = 65_536;
 /** `DeliverToAllProcesses` of gVisor's runsc/boot/controller.go. */
 const TO_ALL_PROCESSES = 1;
 
-/** Tells the path of a sandbox's control socket; undefined without one. */
+/** Returns the path of a sandbox's control socket; undefined without one. */
 type SocketPath = () => string | undefined;
 
 interface Answer {
@@ -22,7 +24,7 @@ interface Answer {
 }
 
 /**
- * Resolves to how the container's first process ended; undefined when the sandbox has ended without telling. May be called before the
+ * Resolves to the exit of the container's first process; undefined if the sandbox ended without reporting it. May be called before the
  * container is started. Never rejects.
  */
 export async function waitInSandbox(
@@ -36,7 +38,7 @@ export async function waitInSandbox(
       const answer = await call(socket, 'containerManager.Wait', container.id);
       if (answer === undefined) return undefined;
       if (answer.success) return parseWaitStatus(answer.result);
-      // Not started yet.
+      // The container is not started yet.
       await pause(RETRY_MS);
     }
   } finally {
@@ -44,7 +46,7 @@ export async function waitInSandbox(
   }
 }
 
-/** Sends a signal to every process of the container; a sandbox that is gone is fine. Never rejects. */
+/** Sends a signal to every process of the container. A sandbox that is gone is not an error. Never rejects. */
 export async function signalSandbox(
   container: ContainerReference,
   socketPath: SocketPath,
@@ -57,7 +59,7 @@ export async function signalSandbox(
   socket.destroy();
 }
 
-/** What wait(2) would have stored, as an exit; undefined for what it would not. */
+/** Converts a status of wait(2) to an exit; undefined for a value that is not such a status. */
 export function parseWaitStatus(status: unknown): ProcessExit | undefined {
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 0) return undefined;
   const signal = status & 0x7f;
@@ -67,7 +69,7 @@ export function parseWaitStatus(status: unknown): ProcessExit | undefined {
     : { exitCode: null, signal };
 }
 
-/** Never rejects: a sandbox that cannot be found cannot be asked. */
+/** Undefined if the sandbox cannot be found or refuses the connection. Never rejects. */
 async function openSocket(socketPath: SocketPath): Promise<Socket | undefined> {
   let path: string | undefined;
   try {
@@ -79,12 +81,12 @@ async function openSocket(socketPath: SocketPath): Promise<Socket | undefined> {
   return await new Promise((resolve) => {
     const socket = connect({ path });
     socket.once('connect', () => resolve(socket));
-    // Refused or absent: the sandbox has ended. Later ones end with `close`.
+    // Refused or absent: the sandbox has ended. An error after the connection ends with `close`.
     socket.on('error', () => resolve(undefined));
   });
 }
 
-/** Undefined when the sandbox hung up, or answers with what is no answer. */
+/** Undefined if the sandbox closed the connection, or if its answer is invalid. */
 function call(socket: Socket, method: string, arg: unknown): Promise<Answer | undefined> {
   return new Promise((resolve) => {
     let text = '';
@@ -107,15 +109,9 @@ function call(socket: Socket, method: string, arg: unknown): Promise<Answer | un
   });
 }
 
-/** Undefined while the text is not complete: nothing marks its end. */
+/** Undefined while the text is incomplete: nothing marks its end. */
 export function parseAnswer(text: string): Answer | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const value = parseJson(text);
   if (typeof value !== 'object' || value === null || !('success' in value)) return undefined;
   return {
     success: value.success === true,

@@ -1,4 +1,4 @@
-/** Runtimes whose containers are processes of the host: runc, crun, and others. */
+/** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
 import { closeSync, constants, openSync, readSync, statSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -9,10 +9,13 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 
 const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 
-/** Throws ERR_STACKSHIM_INTERNAL for an id that is no plain file name. */
+/** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
   if (!CONTAINER_ID.test(id)) {
-    throw new StackshimError('ERR_STACKSHIM_INTERNAL', `container id ${JSON.stringify(id)}`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      `use container id ${JSON.stringify(id)}: not a plain file name`,
+    );
   }
   return `${stateRoot}/${id}`;
 }
@@ -20,11 +23,11 @@ function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
 export const hasStateDirectory = (container: ContainerReference): boolean =>
   statSync(stateDirectoryOf(container), { throwIfNoEntry: false }) !== undefined;
 
-/** For runc and crun it is all there is; their `delete` starts a program for that (measured: 5 ms). */
+/** Removes the folder, which for runc and crun is all of the state; their `delete` starts a program to do so (measured: 5 ms). */
 export const removeStateDirectory = (container: ContainerReference): Promise<void> =>
   removeTree(stateDirectoryOf(container));
 
-/** A runtime of which nothing is known but that it follows the OCI's command line. */
+/** An unknown runtime: assume only that it follows the OCI command line. */
 export const other: RuntimeDriver = {
   kind: 'other',
   holes: [],
@@ -45,24 +48,24 @@ export const other: RuntimeDriver = {
   usesHostSockets: true,
 };
 
-/** Opens binds outside of the container and moves them in, so that nothing of them is locked, and sets all flags anew. */
+/** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags anew. */
 export const crun: RuntimeDriver = {
   ...other,
   kind: 'crun',
-  // Idmapped mounts.
+  // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
   removeState: removeStateDirectory,
 };
 
-/** Masked-path, console and procfs-write races: runc's advisories of 2025-11-05. */
+/** Races on masked paths, the console and writes to procfs: runc's advisories of 2025-11-05. */
 const FIXED_2025 = ['1.2.8', '1.3.3'];
 
-/** The kernel locks the flags of its binds, which are copied into a mount namespace of fewer rights. */
+/** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
 export const runc: RuntimeDriver = {
   ...other,
   kind: 'runc',
-  // The handling of the cgroup and of `exec.fifo`.
+  // Older versions handle the cgroup and `exec.fifo` differently.
   oldestVersion: '1.1.0',
   holes: [
     { id: 'CVE-2024-21626', fixedIn: ['1.1.12'] },
@@ -77,17 +80,18 @@ export const runc: RuntimeDriver = {
 };
 
 const DEFAULT_TIMEOUT_MS = 60_000;
-/** So long no look at the init may succeed. */
-const BLIND_MS = 5_000;
+/** How long looks at the init may fail. */
+const MAX_FAILING_MS = 5_000;
 /** The init answers within a few tenths of a millisecond, less than the shortest timer. */
 const SPIN_MS = 2;
 const FIRST_PAUSE_MS = 1;
-/** On a busy machine the init may answer late: the command has long begun when a long pause ends. */
+/** On a busy machine the init may answer late. With a longer pause, the start would be noticed long after the command began. */
 const LONGEST_PAUSE_MS = 2;
 
 /**
- * What `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and writes one byte.
- * The FIFO is opened for reading and writing: that never blocks, and reading it cannot meet a false end before the init has opened it.
+ * Does what `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and then writes one byte.
+ * Opens the FIFO for reading and writing: such an open never blocks, and a read cannot return end of file before the init has opened the
+ * FIFO.
  */
 async function releaseInit(
   container: ContainerReference,
@@ -101,10 +105,10 @@ async function releaseInit(
     closeSync(fd);
   }
   try {
-    // What runc takes as the sign that the container runs.
+    // To runc, the missing file means that the container runs.
     unlinkSync(fifo);
   } catch {
-    // The command runs for all that; the file goes with its folder.
+    // The command runs nevertheless, and the file is removed with its folder.
   }
 }
 
@@ -123,21 +127,21 @@ async function readReply(
   options: StartContainerOptions,
 ): Promise<void> {
   const endsAt = performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  let blindSince: number | undefined;
+  let failingSince: number | undefined;
   const spinUntil = performance.now() + SPIN_MS;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
       if (hasReply(fd)) return;
       const isDead = options.hasEnded();
-      // It may have answered and ended between the two looks.
+      // The init may have answered and ended between the two looks.
       if (isDead && hasReply(fd)) return;
       if (isDead) throw failed(container, 'its first process died before the start');
-      blindSince = undefined;
+      failingSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
-      // The init goes on once the FIFO is open. Running out of descriptors must not end it at once: the next look retries.
-      blindSince ??= performance.now();
-      if (performance.now() - blindSince > BLIND_MS) throw error;
+      // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once: the next look retries.
+      failingSince ??= performance.now();
+      if (performance.now() - failingSince > MAX_FAILING_MS) throw error;
     }
     if (options.signal?.aborted) throw failed(container, 'aborted');
     if (performance.now() > endsAt)

@@ -1,4 +1,4 @@
-/** runsc: a container is a sandbox with a kernel of its own (gVisor), which is one program of the host. */
+/** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { errnoCodeOf } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
@@ -11,8 +11,8 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 export const runsc: RuntimeDriver = {
   ...other,
   kind: 'runsc',
-  // They make a container what its configuration says: files are written to the root filesystem that it was given, not to a hidden
-  // one of its own, and the seccomp profile holds within the sandbox.
+  // These options make the container follow its configuration: files are written to the given root filesystem and not to a hidden one inside
+  // the sandbox, and the seccomp profile applies within the sandbox.
   toArguments: (options) => [
     ...other.toArguments(options),
     `--network=${options.hostNetwork ? 'host' : 'none'}`,
@@ -20,10 +20,10 @@ export const runsc: RuntimeDriver = {
     '--oci-seccomp',
   ],
   findsCommandAtStart: true,
-  // It keeps its sandbox where it likes; it is a child of ours all the same.
+  // runsc chooses the cgroup of its sandbox itself; but the sandbox is always a child of this process.
   isOwnInit: (pid) => readProcess(pid)?.ppid === process.pid,
   hasState: (container) => hasStateDirectory(container) || runscFiles(container).length > 0,
-  // Its own `delete` waits until its dead children were waited for: up to 1.7 s.
+  // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
   async removeState(container) {
     await removeStateDirectory(container);
     removeRunscFiles(container);
@@ -38,31 +38,31 @@ export const runsc: RuntimeDriver = {
   usesHostSockets: false,
 };
 
-/** The sandbox is dead by then: its answer is in the socket or never comes. */
-const TOLD_WITHIN_MS = 1000;
+/** The sandbox is dead by then: its answer is already in the socket, or never comes. */
+const ANSWERS_WITHIN_MS = 1000;
 
-/** How a task ended is known inside its sandbox: the exit of the sandbox's own process tells only half of it. */
+/** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
   const socketPath = () => readControlSocket(container);
-  const told = import('./gvisor-sandbox.ts').then((gvisor) =>
+  const answered = import('./gvisor-sandbox.ts').then((gvisor) =>
     gvisor.waitInSandbox(container, socketPath),
   );
-  let wasTold = false;
+  let hasAnswered = false;
   const exited = sandbox.exited.then(async (exit) => {
-    const inside = await within(told, TOLD_WITHIN_MS);
-    // Killed from outside: whatever the task itself had come to, that was its end.
+    const inside = await within(answered, ANSWERS_WITHIN_MS);
+    // The sandbox was killed from outside: that is the task's end, whatever the command did.
     if (exit.signal !== null || inside === undefined) return exit;
-    wasTold = true;
+    hasAnswered = true;
     return inside;
   });
-  // Whoever awaits it hears of it.
+  // Callers that await `exited` get the rejection.
   exited.catch(() => undefined);
   return {
     ...sandbox,
     exited,
-    // The sandbox is a program before there is a command, but tells only of a command's end.
-    executed: () => wasTold || undefined,
+    // The sandbox runs as a program before there is a command, but it reports only the end of a command.
+    executed: () => hasAnswered || undefined,
   };
 }
 
@@ -71,7 +71,10 @@ async function signalInside(container: ContainerReference, signal: number): Prom
   await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
 }
 
-/** The files that runsc keeps of a container, beside each other in its `--root`. Of those that exist: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
+/**
+ * The files that runsc stores for a container in its `--root`. Of these, the existing ones: `<id>_sandbox:<id>.state` and `.lock`, and the
+ * sandbox's control socket.
+ */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
   try {
     return readdirSync(stateRoot)
@@ -83,7 +86,7 @@ export function runscFiles({ id, stateRoot }: ContainerReference): readonly stri
   }
 }
 
-/** Removes them; a second call does nothing. The state goes last: it names the socket. */
+/** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
 function removeRunscFiles(container: ContainerReference): void {
   const socket = readControlSocket(container);
   if (socket !== undefined) rmSync(socket, { force: true });
@@ -92,7 +95,7 @@ function removeRunscFiles(container: ContainerReference): void {
   for (const path of files) rmSync(path, { force: true });
 }
 
-/** Path of the sandbox's control socket, as its state file has it; undefined without one. */
+/** The path of the sandbox's control socket according to its state file; undefined without one. */
 export function readControlSocket(container: ContainerReference): string | undefined {
   const { id, stateRoot } = container;
   try {
@@ -104,13 +107,13 @@ export function readControlSocket(container: ContainerReference): string | undef
   }
 }
 
-/** A path in a state file is used only if it is one that runsc would have made for this container. */
+/** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
   let state: unknown;
   try {
     state = JSON.parse(text);
   } catch (error) {
-    // Half-written by a runsc that was killed.
+    // A killed runsc left a half-written file.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

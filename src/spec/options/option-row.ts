@@ -31,7 +31,7 @@ export interface OptionRow {
   readonly help: string;
   readonly value: OptionValue;
   readonly required?: true;
-  /** The field of {@link TaskSpec} that it becomes, if that has another name; null: `parse-access.ts` reads it, beside others. */
+  /** The field of {@link TaskSpec} that the option becomes, if its name differs; null if `parse-access.ts` reads the option. */
   readonly spec?: keyof TaskSpec | null;
   /** The value of the field of {@link TaskSpec} without the option; absent: the field is missing. */
   readonly absent?: unknown;

@@ -1,4 +1,4 @@
-/** The part of Bun's FFI module that is used here. */
+/** The part of Bun's FFI module that stackshim uses. */
 declare module 'bun:ffi' {
   export type Pointer = number & { readonly __pointer: unique symbol };
   interface Signature {

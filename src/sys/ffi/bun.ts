@@ -1,11 +1,11 @@
-/** FFI in the executable, by Bun. */
+/** FFI in the executable, through Bun. */
 import { dlopen, type Pointer, ptr, read } from 'bun:ffi';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { type Ffi, libcArity, libcCalls, returnsLong } from './libc-calls.ts';
 
 const errnoLocation = findErrno();
 
-/** The first call of the FFI. It fails where the engine got no memory to compile into when it started. */
+/** The first FFI call. It fails if the engine got no memory for compiled code when it started. */
 function findErrno() {
   try {
     const errno = { __errno_location: { args: [], returns: 'ptr' } } as const;

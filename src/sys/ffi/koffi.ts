@@ -1,4 +1,4 @@
-/** FFI on Node, by koffi. */
+/** FFI on Node, through koffi. */
 import koffi from 'koffi';
 import { type Ffi, type LibcFunction, libcArity, libcCalls, returnsLong } from './libc-calls.ts';
 
@@ -16,7 +16,7 @@ const { prepare, ...calls } = libcCalls({
   errno: () => koffi.errno(),
 });
 
-/** What calls on the pool use. */
+/** Memory that running calls on the pool use: this reference keeps it from being freed. */
 const inUse = new Set<readonly Uint8Array[]>();
 
 export const ffi: Ffi = {

@@ -1,14 +1,14 @@
 /**
- * What both FFI adapters (`koffi.ts` on Node, `bun.ts` in the executable) offer, and what they do alike: bind a function when it is first called,
- * hold the memory it uses, and tell its errno. `#ffi` picks an adapter.
+ * What both FFI adapters (`koffi.ts` on Node, `bun.ts` in the executable) offer, and their common part: it binds a function at its first
+ * call, holds the memory that the call uses, and returns its errno. `#ffi` picks an adapter.
  */
 
 /** A C integer, a NUL-terminated string, or memory that the call reads or writes. */
 export type FfiArgument = number | bigint | string | Uint8Array;
 
 /**
- * libc functions that are bound by name, with the number of integer arguments each is called with.
- * Newer calls go through `syscall` (its number and six more), whose numbers are the same on x86-64 and arm64.
+ * libc functions that are bound by name, with the number of integer arguments of each call. Newer calls go through `syscall` (a number and
+ * up to six arguments); their numbers are the same on x86-64 and arm64.
  */
 export const libcArity = {
   accept4: 4,
@@ -51,37 +51,37 @@ export type LibcFunction = keyof typeof libcArity;
 export const returnsLong: ReadonlySet<LibcFunction> = new Set(['recvmsg', 'syscall']);
 
 export interface Ffi {
-  /** Calls a libc function. Returns its result, or minus errno where it returned -1. */
+  /** Calls a libc function. Returns its result, or minus errno if it returned -1. */
   call(name: LibcFunction, ...args: readonly FfiArgument[]): number;
-  /** The address of memory, for the next call. */
+  /** The address of memory, for the next call only. */
   addressOf(memory: Uint8Array): bigint;
-  /** Whether the C library has the function: some do not have the newest. */
+  /** Whether the C library has the function: some lack the newest ones. */
   has(name: LibcFunction): boolean;
   /**
-   * Calls a libc function on a thread of the pool, and resolves to its result: -1 without an errno, which is that thread's. The caller
-   * makes few at once. Undefined where the engine has no such threads.
+   * Calls a libc function on a thread of the pool and resolves to its result. A failure is -1 without an errno, because errno belongs to
+   * that thread. Callers limit how many calls run at once. Undefined if the engine has no such threads.
    */
   readonly callOnPool:
     | ((name: LibcFunction, ...args: readonly FfiArgument[]) => Promise<number>)
     | undefined;
 }
 
-/** A libc function that takes and gives integers. */
+/** A libc function that takes and returns integers. */
 export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
 
 export interface Engine<Bound extends BoundFunction> {
-  /** Throws when the C library has no such function. */
+  /** Throws if the C library has no such function. */
   bind(name: LibcFunction): Bound;
   addressOf(memory: Uint8Array): number | bigint;
-  /** Of the call that has just returned -1. */
+  /** The errno of the call that has just returned -1. */
   errno(): number;
 }
 
-/** A call that somebody else makes. */
+/** A call that the adapter makes itself. */
 export interface PreparedCall<Bound extends BoundFunction> {
   readonly bound: Bound;
   readonly integers: readonly (number | bigint)[];
-  /** What the call uses: to be kept until it has returned. */
+  /** Memory that the call uses; keep it until the call has returned. */
   readonly memory: readonly Uint8Array[];
 }
 
@@ -91,10 +91,10 @@ interface LibcCalls<Bound extends BoundFunction> extends Pick<Ffi, 'call' | 'add
 
 export function libcCalls<Bound extends BoundFunction>(engine: Engine<Bound>): LibcCalls<Bound> {
   const boundFunctions = new Map<LibcFunction, Bound>();
-  /** Until the next call has returned: an engine frees what no variable holds any more, and knows nothing of addresses. */
+  /** Memory of the next call, kept until that call has returned: the engine frees memory that no variable holds, and does not follow addresses. */
   const held: Uint8Array[] = [];
 
-  // Each is compiled when it is first called: a short command needs few of them.
+  // A function is compiled at its first call, because a short command needs few of them.
   const bind = (name: LibcFunction): Bound => {
     const known = boundFunctions.get(name);
     if (known !== undefined) return known;

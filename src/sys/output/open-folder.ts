@@ -1,9 +1,9 @@
 /**
- * Opens the folder of a path so that nobody but root can have chosen it: one component after the other, each below the open one before it.
- * A link is followed only where root (or this user) made it and nobody else can put another in its place.
+ * Opens the folder of a path so that only root can have chosen it: component by component, each relative to the open folder before it. A
+ * link is followed only if root (or this user) made it and nobody else can replace it.
  *
- * Another walk than trusted-path.ts: a folder on the way may belong to anyone and change at any moment, so each is opened below the one before,
- * which must exist; only links are judged. There nothing is opened, and the owner of every entry is judged.
+ * This differs from trusted-path.ts. Here a folder on the way may belong to anyone and may change at any moment, so each component is opened
+ * relative to its parent, must exist, and only links are checked. There, nothing is opened, and the owner of every entry is checked.
  */
 import {
   closeSync,
@@ -15,33 +15,32 @@ import {
   type Stats,
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { errnoCodeOf } from '../../core/errors.ts';
 import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
 import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
 
-/** As Linux itself. */
-const MOST_LINKS = 40;
+/** The limit of Linux itself. */
+const MAX_LINKS = 40;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Why a path is refused, as the end of a message. */
+/** Why a path is refused, worded as the end of a message. */
 export class PathRefusal extends Error {
   override readonly name = 'PathRefusal';
   readonly hint = 'name a file in a folder that only root can write to';
 }
 
 export interface OpenFolder {
-  /** The caller closes it. */
+  /** Opens a filesystem context; the caller closes it. */
   readonly fd: Fd;
-  /** The last component of the path, or of what a link in its place names. Not a link, unless somebody has made it one meanwhile. */
+  /** The last component of the path, or of the target if that component is a link. Not a link, unless somebody has created one meanwhile. */
   readonly name: string;
-  /** Every folder on the way, the links' ones included, as the kernel names them. */
+  /** Every folder on the way, including those that links lead through, by the kernel's names. */
   readonly passed: readonly string[];
   /** Whether the last component was a link. */
   readonly isLinked: boolean;
 }
 
-/** Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
+/** Opens the folder that contains `path`. Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
 export function openFolderOf(path: string): OpenFolder {
   let rest = toComponents(toAbsolute(path));
   let links = 0;
@@ -56,7 +55,7 @@ export function openFolderOf(path: string): OpenFolder {
       const target = readTrustedLink(folder, name);
       if (target !== undefined) {
         links += 1;
-        if (links > MOST_LINKS) throw new PathRefusal('it has too many links');
+        if (links > MAX_LINKS) throw new PathRefusal('it has too many links');
         isLinked ||= after.length === 0;
         rest = [...toComponents(target), ...after];
         if (isAbsolute(target)) folder = replace(folder, '/');
@@ -82,17 +81,11 @@ function replace(folder: Fd, next: string): Fd {
   return fd;
 }
 
-/** Where a link leads; undefined for an entry that is not a link or does not exist. */
+/** The target of a link; undefined for an entry that is not a link or does not exist. */
 function readTrustedLink(folder: Fd, name: string): string | undefined {
   const entry = entryOf(folder, name);
-  let stats: Stats;
-  try {
-    stats = lstatSync(entry);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  if (!stats.isSymbolicLink()) return undefined;
+  const stats = lstatSync(entry, { throwIfNoEntry: false });
+  if (stats === undefined || !stats.isSymbolicLink()) return undefined;
   if (!isOurs(stats) || !isSafe(fstatSync(folder))) {
     const place = readlinkSync(fdPath(folder));
     throw new PathRefusal(`${place}/${name} is a link that another user may have made`);
@@ -100,6 +93,6 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
   return readlinkSync(entry);
 }
 
-/** Whether no other user can remove an entry that root has put into the folder. */
+/** Whether no other user can remove or replace an entry of root in the folder. */
 const isSafe = (folder: Stats): boolean =>
   isOursAlone(folder) || (isOurs(folder) && isSticky(folder));

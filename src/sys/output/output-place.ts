@@ -1,4 +1,4 @@
-/** The place that a path given to a command leads to: a new regular file, an existing device or FIFO, or a descriptor of this process. */
+/** The place that a path given to a command leads to: a regular file, an existing device or FIFO, or a descriptor of this process. */
 import {
   closeSync,
   constants,
@@ -9,14 +9,14 @@ import {
   renameSync,
   unlinkSync,
 } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { randomName } from '../files.ts';
 import { entryOf, fdPath, O_PATH } from '../paths.ts';
 import type { Fd } from '../system.ts';
 import { isOurs, isOursAlone } from '../trusted-path.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 
-/** An open folder and a name in it: a write there makes a new file, or replaces a regular file of root. */
+/** An open folder and a name in it: writing there creates a file, or replaces a regular file of root. */
 export interface FilePlace {
   readonly kind: 'file';
   readonly folder: Fd;
@@ -24,14 +24,14 @@ export interface FilePlace {
   readonly passed: readonly string[];
 }
 
-/** A device or FIFO, by a descriptor that neither reads nor writes (O_PATH). */
+/** A device or FIFO, by a descriptor that can neither read nor write (O_PATH). */
 export interface NodePlace {
   readonly kind: 'node';
   readonly node: Fd;
   readonly passed: readonly string[];
 }
 
-/** A descriptor of this process, which stays its owner's. */
+/** A descriptor of this process; its owner closes it. */
 export interface DescriptorPlace {
   readonly kind: 'descriptor';
   readonly fd: Fd;
@@ -43,7 +43,7 @@ export interface NewFile {
   readonly fd: Fd;
   /** Gives the file its name, in one step. */
   publish(): void;
-  /** Takes the file away unless it was published; a second call does nothing. Closes nothing. */
+  /** Removes the file unless it was published; a second call does nothing. Does not close the file. */
   discard(): void;
 }
 
@@ -51,8 +51,8 @@ const STDOUT = 1;
 const STDERR = 2;
 
 /**
- * Resolves a path once: later writes go to what it led to then, whatever the path leads to by that time. The caller closes the place.
- * Throws {@link PathRefusal} for what another user may have put there, and the errors of the system.
+ * Resolves a path once: later writes go to the place that it led to then, even if the path leads elsewhere by that time. The caller closes
+ * the place. Throws {@link PathRefusal} for a path that another user may have redirected, and the errors of the system.
  */
 export function openOutputPlace(path: string): OutputPlace {
   const fd = ownDescriptor(path);
@@ -79,8 +79,9 @@ export function closeOutputPlace(place: OutputPlace): void {
 }
 
 /**
- * Makes a file in the place's folder, under a random name that nobody can have taken before. The caller closes it, then publishes or discards it.
- * @param mode Of the file; the umask may narrow it.
+ * Creates a file in the place's folder under a random name, which nobody can have taken before. The caller closes the file, then publishes
+ * or discards it.
+ * @param mode The mode of the file; the umask may narrow it.
  */
 export function createNewFile({ folder, name }: FilePlace, mode: number): NewFile {
   const temporary = entryOf(folder, `${name}.${randomName()}.tmp`);
@@ -90,7 +91,7 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
   return {
     fd,
     publish() {
-      // Somebody may have put another thing there since the path was resolved.
+      // Another user may have put something there since the path was resolved.
       const before = lstatSync(entryOf(folder, name), { throwIfNoEntry: false });
       if (before !== undefined && !(before.isFile() && isOurs(before))) {
         throw new PathRefusal('another user put something there meanwhile');
@@ -101,11 +102,7 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
     discard() {
       if (isOver) return;
       isOver = true;
-      try {
-        unlinkSync(temporary);
-      } catch (error) {
-        if (errnoCodeOf(error) !== 'ENOENT') throw error;
-      }
+      unlessMissing(() => unlinkSync(temporary));
     },
   };
 }
@@ -113,22 +110,18 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
 /** Makes published files of the folder survive a power cut. */
 export const syncPlace = ({ folder }: FilePlace): void => fsyncSync(folder);
 
-/** Opens a device or FIFO to write. A FIFO without a reader waits for one, or throws ENXIO with O_NONBLOCK. */
+/** Opens a device or FIFO for writing. For a FIFO without a reader it waits, or throws ENXIO with O_NONBLOCK. */
 export const openPlacedNode = ({ node }: NodePlace, flags = 0): Fd =>
   openSync(fdPath(node), constants.O_WRONLY | constants.O_NOCTTY | flags);
 
-/** The device or FIFO of this name; undefined where a regular file may be put. */
+/** Opens the device or FIFO of this name; undefined if a regular file may be written there. */
 function openNode(
   folder: Fd,
   { name, isLinked }: { readonly name: string; readonly isLinked: boolean },
 ): Fd | undefined {
-  let node: Fd;
-  try {
-    node = openSync(entryOf(folder, name), O_PATH | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const entry = entryOf(folder, name);
+  const node = unlessMissing(() => openSync(entry, O_PATH | constants.O_NOFOLLOW));
+  if (node === undefined) return undefined;
   const stats = fstatSync(node);
   const refusal = refusalOf();
   if (refusal === undefined && !stats.isFile()) return node;
@@ -146,7 +139,7 @@ function openNode(
   }
 }
 
-/** A descriptor is used as it is: what it is open on cannot always be opened by its path, and its name must never be replaced. */
+/** The descriptor that a path names. It is used as it is: its file cannot always be opened by path, and its name must never be replaced. */
 export function ownDescriptor(path: string): Fd | undefined {
   if (path === '/dev/stdout') return STDOUT;
   if (path === '/dev/stderr') return STDERR;

@@ -1,10 +1,10 @@
-/** Which folders can be reached from which, wherever on the host their filesystem is mounted. */
+/** Finds out which folders contain which, wherever their filesystem is mounted on the host. */
 import { realpathSync } from 'node:fs';
 import { type MountEntry, readMounts } from '../mountinfo.ts';
 
 /**
- * The first of `sources` that is one of the folders, or has one of them below it. A filesystem may be mounted in several places: the
- * folders are compared as their filesystem names them. A source that is not there is left out.
+ * The first of `sources` that is one of the folders, or contains one of them. A filesystem may be mounted in several places, so folders are
+ * compared by their path within the filesystem. A source that does not exist is skipped.
  */
 export function sourceAbove(
   sources: readonly string[],
@@ -28,7 +28,7 @@ interface InnerPath {
 function toInnerPath(path: string, mounts: readonly MountEntry[]): InnerPath | undefined {
   let best: MountEntry | undefined;
   for (const mount of mounts) {
-    // Of two mounts in one place the later one is seen.
+    // Of two mounts in one place, the later one is visible.
     const isNearer = best === undefined || mount.mountPoint.length >= best.mountPoint.length;
     if (isNearer && startsWithFolder(path, mount.mountPoint)) best = mount;
   }
@@ -48,7 +48,7 @@ function realPathOrNothing(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch {
-    // The task is refused for it, with the field's name.
+    // Skip a missing source here: the task is refused for it later, with the field's name.
     return undefined;
   }
 }

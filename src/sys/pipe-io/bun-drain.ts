@@ -1,15 +1,15 @@
 /** Reads a descriptor chunk by chunk, in the executable. */
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastMoments, rest } from './reading.ts';
+import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 
 export interface ChunkSource {
-  /** Resolves to the next chunk; undefined, or an empty one, at the end. */
+  /** Resolves to the next chunk; to undefined or an empty chunk at the end. */
   read(): Promise<Uint8Array | undefined>;
-  /** How many bytes count once it is to be finished; while a read waits, the engine has read nothing ahead. */
+  /** How many more bytes to hand over after `finish`. While a read waits, the engine has read nothing ahead. */
   countLast(isReading: boolean): number;
-  /** For how long they are waited for, */
+  /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** and whether for as long again. */
+  /** Whether to wait for as long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
   close(): void;
@@ -20,17 +20,17 @@ export class BunDrain implements Drain {
   readonly #source: ChunkSource;
   readonly #last: LastBytes;
   #endRest: (() => void) | undefined;
-  /** Ends the read that waits, if one does. */
+  /** Ends the pending read; undefined when no read is pending. */
   #endRead: (() => void) | undefined;
-  readonly #moments: LastMoments;
+  readonly #lastTimer: LastBytesTimer;
   #isFinishing = false;
 
   constructor(source: ChunkSource, onChunk: ChunkListener) {
     this.#source = source;
     this.#last = new LastBytes(onChunk);
-    this.#moments = new LastMoments(source.lastMs, () => this.#giveUp());
+    this.#lastTimer = new LastBytesTimer(source.lastMs, () => this.#giveUp());
     this.ended = this.#readAll().finally(() => {
-      this.#moments.stop();
+      this.#lastTimer.stop();
       this.#isFinishing = true;
       source.close();
     });
@@ -41,13 +41,13 @@ export class BunDrain implements Drain {
     this.#isFinishing = true;
     this.#last.limit(this.#source.countLast(this.#endRead !== undefined));
     this.#endRest?.();
-    if (this.#last.areOver) this.#endRead?.();
-    else if (this.#endRead !== undefined) this.#moments.run();
+    if (this.#last.isComplete) this.#endRead?.();
+    else if (this.#endRead !== undefined) this.#lastTimer.run();
   }
 
   async #readAll(): Promise<void> {
     try {
-      while (!this.#last.areOver) {
+      while (!this.#last.isComplete) {
         const chunk = await this.#read();
         if (chunk === undefined || chunk.length === 0) return;
         await this.#last.take(chunk);
@@ -62,14 +62,14 @@ export class BunDrain implements Drain {
     return new Promise((resolve, reject) => {
       const settle = () => {
         this.#endRead = undefined;
-        this.#moments.stop();
+        this.#lastTimer.stop();
       };
       this.#endRead = () => {
         settle();
         resolve(undefined);
       };
       this.#source.read().finally(settle).then(resolve, reject);
-      if (this.#isFinishing) this.#moments.run();
+      if (this.#isFinishing) this.#lastTimer.run();
     });
   }
 
@@ -81,7 +81,7 @@ export class BunDrain implements Drain {
   }
 
   #giveUp(): void {
-    if (this.#source.hasMore()) this.#moments.run();
+    if (this.#source.hasMore()) this.#lastTimer.run();
     else this.#endRead?.();
   }
 }

@@ -1,4 +1,4 @@
-/** The master of a terminal in the executable, which has no stream that polls one: a thread of the pool waits in each read. */
+/** The master of a terminal in the executable. Its engine has no stream that polls a terminal, so a thread of the pool waits in each read. */
 import { createWriteStream, read } from 'node:fs';
 import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
@@ -14,7 +14,7 @@ export function openTerminal(fd: Fd): TerminalMaster {
     drain: (onChunk) =>
       new BunDrain(
         {
-          // One that waits for a terminal which others hold open ends with the process.
+          // A read that waits for a terminal that other processes hold open ends with this process.
           read: () => readSome(fd),
           countLast: () => TERMINAL_LAST_BYTES,
           hasMore: () => false,

@@ -1,4 +1,4 @@
-/** Pipes in the executable: its `net.Socket` delivers nothing for a pipe, its own file streams do. */
+/** Pipes in the executable. Bun's `net.Socket` delivers nothing for a pipe, so its file streams are used. */
 import { closeSync, createWriteStream } from 'node:fs';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
@@ -8,16 +8,16 @@ import { PIPE_LAST_MS } from './reading.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 
-/** The engine reads ahead while nothing is asked of it: two chunks of 256 KiB (measured). */
+/** How much the engine reads ahead without being asked: two chunks of 256 KiB (measured). */
 const READ_AHEAD_BYTES = 524_288;
 
-/** Written on a thread of the pool: one task or program at a time reads from a terminal or a pipe here. */
+/** Writes on a thread of the pool. That is acceptable because the executable feeds only one task or program at a time. */
 const openSink = (fd: Fd) => createWriteStream('', { fd });
 
 export const pipeIo: PipeIo = {
   loadTerminal: async () => (await import('./bun-terminal.ts')).openTerminal,
   drainPipe(fd, onChunk) {
-    // It reads from a duplicate of its own.
+    // The stream reads from its own duplicate of the descriptor.
     const reader = Bun.file(fd).stream().getReader();
     return new BunDrain(
       {
@@ -27,7 +27,7 @@ export const pipeIo: PipeIo = {
         lastMs: PIPE_LAST_MS,
         isEnd: () => false,
         close() {
-          // A read that goes on would keep the process.
+          // A read that goes on would keep the process alive.
           reader.cancel().catch(() => undefined);
           closeSync(fd);
         },

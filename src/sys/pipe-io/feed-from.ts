@@ -1,27 +1,27 @@
-/** Copies a caller's stream into a pipe or a terminal of ours, and leaves the stream to its owner: it is neither ended nor destroyed. */
+/** Copies a caller's stream into a pipe or a terminal of stackshim. The stream stays its owner's: it is neither ended nor destroyed. */
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
 
 export interface FeedTarget {
-  /** The most bytes of one write. A write takes all of its bytes, or none when `done` gets an error. */
-  readonly mostBytes: number;
-  /** Calls `done` once. The next write begins only after that. */
+  /** The most bytes of one write. A write takes all of its bytes, or none if `done` gets an error. */
+  readonly maxBytes: number;
+  /** Writes `bytes` and calls `done` once. The next write begins only after that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
-  /** Called when the source has ended or failed, and everything that it gave is written. */
+  /** Called when the source has ended or failed and everything that it delivered is written. */
   end(): void;
-  /** Whether an error of a write only says that nobody reads any more. */
+  /** Whether a write error only means that the target has no reader any more. */
   isEnd(error: Error): boolean;
 }
 
-/** Reads `source` only as fast as the target takes it. What the target has not taken when the feed is stopped goes back into the source. */
+/** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
 function feedFrom(source: Readable, target: FeedTarget, onError: (error: unknown) => void): Feed {
   const feed = new SourceFeed(source, target, onError);
   feed.start();
   return feed;
 }
 
-/** A chunk of the source, and the rest of the chunk that the target has not taken. */
+/** A chunk of the source, and the rest of it that the target has not taken. */
 interface Held {
   readonly chunk: unknown;
   readonly all: Uint8Array;
@@ -32,11 +32,11 @@ class SourceFeed implements Feed {
   readonly #source: Readable;
   readonly #target: FeedTarget;
   readonly #onError: (error: unknown) => void;
-  /** More than one chunk where other code makes the source flow as well. */
+  /** Holds more than one chunk if other code makes the source flow, too. */
   readonly #held: Held[] = [];
   #isWriting = false;
   #isPumping = false;
-  /** Nothing more comes from the source. */
+  /** The source delivers nothing more. */
   #isOver = false;
   #isStopped = false;
 
@@ -72,7 +72,7 @@ class SourceFeed implements Feed {
     // As `unpipe` does: a stream that flows without a listener would lose its data.
     if (source.listenerCount('data') === 0) source.pause();
     else if (source.readable) source.resume();
-    this.#giveBack();
+    this.#returnUnread();
   }
 
   readonly #onData = (chunk: unknown): void => {
@@ -98,7 +98,7 @@ class SourceFeed implements Feed {
   };
 
   #pump(): void {
-    // A target may call `done` before its `write` returns: a loop, where recursion could overflow the stack.
+    // A target may call `done` before its `write` returns. A loop handles that; recursion could overflow the stack.
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (!this.#isStopped && !this.#isWriting && this.#held[0] !== undefined) {
@@ -114,7 +114,7 @@ class SourceFeed implements Feed {
   }
 
   #write(held: Held): void {
-    const bytes = held.rest.subarray(0, this.#target.mostBytes);
+    const bytes = held.rest.subarray(0, this.#target.maxBytes);
     this.#isWriting = true;
     this.#target.write(bytes, (error) => {
       this.#isWriting = false;
@@ -130,7 +130,7 @@ class SourceFeed implements Feed {
     });
   }
 
-  #giveBack(): void {
+  #returnUnread(): void {
     const source = this.#source;
     for (const { chunk, all, rest } of this.#held.reverse()) {
       if (!source.readable) return;
@@ -154,7 +154,7 @@ function toBytes(chunk: unknown): Uint8Array {
 
 export interface SinkFeedOptions {
   /** The most bytes of one write. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -162,14 +162,14 @@ export interface SinkFeedOptions {
 export function feedSink(
   sink: Writable,
   source: Readable,
-  { mostBytes, onError }: SinkFeedOptions,
+  { maxBytes, onError }: SinkFeedOptions,
 ): Feed {
-  // The callback of each write gets the same error.
+  // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const feed = feedFrom(
     source,
     {
-      mostBytes,
+      maxBytes,
       write: (bytes, done) => void sink.write(bytes, done),
       end: () => void sink.end(),
       isEnd: isClosedPipe,
@@ -184,7 +184,7 @@ export function feedSink(
   };
 }
 
-/** EPIPE only says that nobody reads any more. */
+/** EPIPE only means that the pipe has no reader any more. */
 const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
 
 /** The end-of-file character of a new terminal (VEOF, termios(3)): Ctrl-D. */
@@ -192,8 +192,8 @@ const END_OF_FILE = '\u0004';
 const NEWLINE = 0x0a;
 
 /**
- * Types what `source` gives into the master of a terminal, and the end-of-file character at the end of `source`.
- * The sink stays open: it is the same terminal that is read from.
+ * Types the bytes of `source` into the master of a terminal, and the end-of-file character at the end of `source`. The sink stays open,
+ * because the same terminal is also read.
  */
 export function typeInto(
   sink: Writable,
@@ -201,20 +201,20 @@ export function typeInto(
   onError: (error: unknown) => void,
 ): Feed {
   let atLineStart = true;
-  // The callback of each write gets the same error.
+  // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
-    mostBytes: Number.POSITIVE_INFINITY,
+    maxBytes: Number.POSITIVE_INFINITY,
     write(bytes, done) {
       atLineStart = bytes.at(-1) === NEWLINE;
       sink.write(bytes, done);
     },
-    // In the middle of a line the first one only hands over what there is of it: termios(3), VEOF.
+    // In the middle of a line, the first end-of-file character only hands over the line so far: termios(3), VEOF.
     end: () => void sink.write(atLineStart ? END_OF_FILE : END_OF_FILE.repeat(2)),
     isEnd: isHangUp,
   };
   return feedFrom(source, target, onError);
 }
 
-/** What a master answers once the last process that had the terminal open has gone. */
+/** Whether an error only means that the last process that had the terminal open has closed it. */
 export const isHangUp = (error: unknown): boolean => errnoCodeOf(error) === 'EIO';

@@ -1,21 +1,21 @@
-/** Reads a descriptor that libuv polls, in Node. */
+/** Reads a descriptor that libuv polls, on Node. */
 import type { OnReadOpts, Socket } from 'node:net';
 import type { ChunkListener, Drain } from './contract.ts';
-import { LastBytes, LastMoments, rest } from './reading.ts';
+import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 
-/** One buffer for all sockets: libuv reads into it and hands it on before it reads again. */
+/** One buffer for all sockets: libuv fills it and delivers the chunk before it reads again. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
 export interface DrainSource {
-  /** Opens the socket with a buffer of its own, so that it allocates no memory for each chunk. */
+  /** Opens the socket with the given buffer, so that it does not allocate memory for each chunk. */
   open(onread: OnReadOpts): Socket;
-  /** Reads the rest when the other side has closed, or when time is over. */
+  /** Reads the rest when the other side has closed, or when the time is over. */
   readonly readRest?: () => Uint8Array;
-  /** How many bytes of the task are still to be read when `finish` is called. */
+  /** How many bytes of the task are still unread when `finish` is called. */
   countLast(): number;
-  /** For how long they are waited for, */
+  /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** and whether for as long again. */
+  /** Whether to wait for as long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
 }
@@ -28,14 +28,14 @@ export class SocketDrain implements Drain {
   /** Resolves when the listener has taken its last chunk; undefined when it has. */
   #pending: Promise<void> | undefined;
   #endRest: (() => void) | undefined;
-  readonly #moments: LastMoments;
+  readonly #lastTimer: LastBytesTimer;
   #isFinishing = false;
   #fail: (error: unknown) => void = () => undefined;
 
   constructor(source: DrainSource, onChunk: ChunkListener) {
     this.#source = source;
     this.#last = new LastBytes(onChunk);
-    this.#moments = new LastMoments(source.lastMs, () => this.#giveUp());
+    this.#lastTimer = new LastBytesTimer(source.lastMs, () => this.#giveUp());
     this.#socket = source.open({ buffer, callback: (length) => this.#take(length) });
     this.ended = this.#watch();
   }
@@ -51,8 +51,8 @@ export class SocketDrain implements Drain {
     this.#last.limit(this.#source.countLast());
     this.#endRest?.();
     if (this.#pending !== undefined) return;
-    if (this.#last.areOver) this.#socket.destroy();
-    else this.#moments.run();
+    if (this.#last.isComplete) this.#socket.destroy();
+    else this.#lastTimer.run();
   }
 
   #watch(): Promise<void> {
@@ -67,18 +67,18 @@ export class SocketDrain implements Drain {
         this.#source.isEnd(error) ? resolve(this.#pending) : reject(error),
       );
     });
-    socket.once('end', () => this.#handRest());
+    socket.once('end', () => this.#deliverRest());
     return closed.finally(() => {
-      this.#moments.stop();
+      this.#lastTimer.stop();
       this.#endRest?.();
     });
   }
 
-  /** False: nothing more is read until the socket is resumed. */
+  /** Returns false to stop reading until the socket is resumed. */
   #take(length: number): boolean {
-    this.#hand(Buffer.from(buffer.subarray(0, length)));
+    this.#deliver(Buffer.from(buffer.subarray(0, length)));
     if (this.#pending !== undefined) return false;
-    if (this.#last.areOver) {
+    if (this.#last.isComplete) {
       this.#socket.destroy();
       return false;
     }
@@ -87,7 +87,7 @@ export class SocketDrain implements Drain {
     return this.#endRest === undefined;
   }
 
-  #hand(chunk: Uint8Array): void {
+  #deliver(chunk: Uint8Array): void {
     const taken = this.#last.take(chunk);
     if (taken === undefined) return;
     const pending = taken.then(
@@ -98,32 +98,32 @@ export class SocketDrain implements Drain {
       (error: unknown) => this.#fail(error),
     );
     this.#pending = pending;
-    this.#moments.stop();
+    this.#lastTimer.stop();
   }
 
-  #handRest(): void {
+  #deliverRest(): void {
     const chunk = this.#source.readRest?.();
-    if (chunk !== undefined && chunk.length > 0) this.#hand(chunk);
+    if (chunk !== undefined && chunk.length > 0) this.#deliver(chunk);
   }
 
   #readOn(): void {
     this.#endRest = undefined;
     if (this.#socket.destroyed || this.#pending !== undefined) return;
-    if (this.#last.areOver) {
+    if (this.#last.isComplete) {
       this.#socket.destroy();
       return;
     }
     this.#socket.resume();
-    if (this.#isFinishing) this.#moments.run();
+    if (this.#isFinishing) this.#lastTimer.run();
   }
 
   #giveUp(): void {
     if (this.#socket.destroyed) return;
     if (this.#source.hasMore()) {
-      this.#moments.run();
+      this.#lastTimer.run();
       return;
     }
-    this.#handRest();
+    this.#deliverRest();
     this.#socket.destroy();
   }
 }

@@ -1,4 +1,4 @@
-/** The master of a terminal on Node: libuv polls it for reading; writing tries again while the terminal is full. */
+/** The master of a terminal on Node. libuv polls it for reading; a write to a full terminal is retried. */
 import { readSync, writeSync } from 'node:fs';
 import type { ConnectOpts, OnReadOpts, SocketConstructorOpts } from 'node:net';
 import { Writable } from 'node:stream';
@@ -11,12 +11,12 @@ import { isHangUp, typeInto } from './feed-from.ts';
 import { type DrainSource, SocketDrain } from './node-drain.ts';
 import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './reading.ts';
 
-/** How soon a full terminal is tried again: its task is not reading what was typed. */
+/** Pause before the next try to write to a full terminal, whose task is not reading. */
 const RETRY_MS = 10;
 const CHUNK_BYTES = 16_384;
 
 export function openTerminal(fd: Fd): TerminalMaster {
-  // libuv makes every terminal but a master non-blocking; a blocking one can stop the event loop.
+  // libuv makes every terminal except a master non-blocking; a blocking master can stop the event loop.
   setNonBlocking(fd);
   let stream: ReadStream | undefined;
   const open = (onread?: OnReadOpts) => {
@@ -30,14 +30,14 @@ export function openTerminal(fd: Fd): TerminalMaster {
       drain.socket.resume();
       return drain;
     },
-    // Not into the stream: libuv's writes to a master block.
+    // Do not write into the stream: libuv's writes to a master block.
     feed: (source, onError) => typeInto(toKeyboard(fd, open()), source, onError),
     close: () => void open().destroy(),
   };
 }
 
 const terminalSource = (fd: Fd): Omit<DrainSource, 'open'> => ({
-  // libuv calls it the end as soon as the other side is closed, though there may be more to read.
+  // libuv reports the end as soon as the other side is closed, although there may be more to read.
   readRest: () => readRest(fd),
   countLast: () => TERMINAL_LAST_BYTES,
   hasMore: () => false,
@@ -45,7 +45,7 @@ const terminalSource = (fd: Fd): Omit<DrainSource, 'open'> => ({
   isEnd: isHangUp,
 });
 
-/** What a closed terminal still holds. */
+/** Reads what a closed terminal still holds. */
 function readRest(fd: Fd): Buffer {
   const chunks: Buffer[] = [];
   for (;;) {
@@ -63,7 +63,7 @@ function readRest(fd: Fd): Buffer {
 
 function toKeyboard(fd: Fd, master: ReadStream): Writable {
   const writeSome = (rest: Uint8Array, done: (error?: Error | null) => void): void => {
-    // The descriptor may be another file's by now.
+    // The descriptor may belong to another file by now.
     if (master.destroyed) {
       done();
       return;

@@ -1,4 +1,4 @@
-/** Pipes on Node: libuv polls them behind a socket. */
+/** Pipes on Node: libuv polls them as sockets. */
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
@@ -6,7 +6,7 @@ import type { PipeIo } from './contract.ts';
 import { SocketDrain } from './node-drain.ts';
 import { PIPE_LAST_MS } from './reading.ts';
 
-/** A pipe takes so many bytes whole or not at all: pipe(7). */
+/** Up to this size, a pipe takes a write completely or not at all: pipe(7). */
 const PIPE_BUF = 4096;
 
 const openSink = (fd: Fd) => new Socket({ fd, readable: false, writable: true });

@@ -1,25 +1,25 @@
-/** How a stream is read: how long it rests between two reads, and where it ends. */
+/** Decides how long a stream rests between two reads, and where it ends. */
 import type { ChunkListener } from './contract.ts';
 
-/** A chunk of at least this size counts as large. */
+/** Chunks of at least this size count as large. */
 const SMALL_BYTES = 16_384;
-/** The most that all streams together are read in one turn of the loop, which takes 1 to 2 ms. */
+/** The most bytes that all streams together read in one turn of the loop; they take 1 to 2 ms. */
 const TURN_BYTES = 2_097_152;
 const PAUSE_MS = 4;
-/** The most reads each millisecond of all streams with small chunks together. */
+/** The most reads per millisecond of all streams with small chunks together. */
 const STREAMS_PER_MS = 4;
 const LONGEST_PAUSE_MS = 50;
 
 let resting = 0;
 let bytesOfTurn = 0;
 let turnIsOpen = false;
-/** The streams that wait for a later turn, first come first: what ends the rest of each, and how much it gave when it was last read. */
+/** The streams that wait for a later turn, in order of arrival: the function that ends the rest, and the size of the last chunk. */
 const nextTurns = new Map<() => void, number>();
 
 /**
- * After a small chunk a stream rests for some milliseconds, so that what is written meanwhile is read as one chunk: a chunk costs the process
- * about the same whatever its size. After a large chunk a stream rests until a later turn of the loop if all streams together have filled this one.
- * Calls `isOver` when the rest ends. Returns what ends the rest early; undefined where the stream need not rest.
+ * After a small chunk, a stream rests for some milliseconds, so that bytes written meanwhile are read as one chunk: chunks of any size cost
+ * the process about the same. After a large chunk, a stream rests until a later turn of the loop if all streams together have used up this
+ * turn. Calls `isOver` when the rest ends. Returns a function that ends the rest early; undefined if the stream need not rest.
  */
 export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
   return chunkBytes < SMALL_BYTES ? restForAMoment(isOver) : restForATurn(chunkBytes, isOver);
@@ -69,17 +69,17 @@ function endTurn(): void {
   if (nextTurns.size > 0) openTurn();
 }
 
-// A stream ends at the last byte of its task, although other processes may go on writing to it.
+// A stream ends at the last byte of its task, even if other processes go on writing to it.
 
-/** How long a pipe is read after `finish`, and again as long while bytes of the task are in it. Other processes may have taken them. */
+/** How long a pipe is read after `finish`, and again while bytes of the task are in it. Other processes may have taken those bytes. */
 export const PIPE_LAST_MS = 200;
-/** What a terminal holds is on its way through the kernel for moments: it counts as its task's when it comes within this time, */
+/** How long a terminal is read after `finish`: its bytes need a moment on their way through the kernel. */
 export const TERMINAL_LAST_MS = 100;
-/** and is no more than a terminal holds: 64 KiB and a page on their way, and what was just being read. */
+/** The most bytes that a terminal holds after `finish`: 64 KiB and a page on their way, and the bytes that are being read. */
 export const TERMINAL_LAST_BYTES = 131_072;
 
-/** A timer that stands still while the listener is waited for. */
-export class LastMoments {
+/** A timer that stops while the listener is busy. */
+export class LastBytesTimer {
   readonly #ms: number;
   readonly #isOver: () => void;
   #leftMs: number;
@@ -110,7 +110,7 @@ export class LastMoments {
   }
 }
 
-/** Hands chunks over, up to the last byte of the task. */
+/** Hands over chunks, up to the last byte of the task. */
 export class LastBytes {
   readonly #onChunk: ChunkListener;
   #left = Number.POSITIVE_INFINITY;
@@ -119,12 +119,12 @@ export class LastBytes {
     this.#onChunk = onChunk;
   }
 
-  /** From here on only the next `bytes` bytes are handed over. */
+  /** From now on, only the next `bytes` bytes are handed over. */
   limit(bytes: number): void {
     this.#left = bytes;
   }
 
-  get areOver(): boolean {
+  get isComplete(): boolean {
     return this.#left <= 0;
   }
 

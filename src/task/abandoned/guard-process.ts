@@ -1,4 +1,7 @@
-/** The guard's own program: holds a process's tasks to their time, waits for the end of its pipe, and of the process behind it, then removes its tasks. */
+/**
+ * The program of a guard: enforces the time limits of its owner's tasks, waits until the owner's end of the pipe closes and the owner has
+ * ended, then removes the owner's tasks.
+ */
 import { text } from 'node:stream/consumers';
 import { toStackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -10,17 +13,17 @@ import { DISMISSAL, READY } from './guard-words.ts';
 import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
 import { reapTasksOf } from './reap.ts';
 
-/** The kernel closes a dying process's pipes moments before it is gone. */
+/** The kernel closes a dying process's pipes moments before the process is gone. */
 const SOON_MS = 1_000;
 const POLL_SOON_MS = 5;
-/** The thread that started the guard has ended, and its process runs on. */
+/** The pipe also closes when only the thread that started the guard has ended and its process runs on. */
 const POLL_LATER_MS = 200;
-/** Between looks for tasks of threads that have ended. */
+/** Time between looks for tasks of threads that have ended. */
 const LOOK_INTERVAL_MS = 1_000;
 
 const { layout, owner }: GuardOrder = JSON.parse(process.argv[2] ?? '');
 const installation = openInstallation(layout);
-// Who stops a service tells all its processes to end. The owner may take its time; this one ends after it.
+// A service manager that stops a service signals all of its processes. The owner may take its time to end, and the guard must outlive it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 // The owner may not read any more.
 process.stdout.on('error', () => undefined);
@@ -44,7 +47,7 @@ if (word === DISMISSAL) {
   process.exitCode = corrupt.length === 0 && reaped.every(({ removed }) => removed) ? 0 : 1;
 }
 
-/** A look that fails is made again; what is left at the end is told by the exit status. */
+/** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
 async function reapThreads(): Promise<void> {
   try {
     await reapTasksOf(installation, owner);

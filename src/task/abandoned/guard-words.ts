@@ -1,7 +1,7 @@
-/** What a guarded process and its guard say to each other. */
+/** The messages between a guarded process and its guard. */
 
-/** By the owner: the guard is to end and do nothing. Without it the end of the pipe is the owner's death. */
+/** From the owner: end and do nothing. If the pipe closes without this message, the owner has died. */
 export const DISMISSAL = 'dismissed\n';
 
-/** By the guard, once it watches. */
+/** From the guard, once it watches. */
 export const READY = 'ready\n';

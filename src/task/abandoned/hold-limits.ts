@@ -1,4 +1,4 @@
-/** Holds tasks to their time while their owners cannot: a busy event loop, a stopped process. */
+/** Enforces the time limits of tasks whose owners cannot, because their event loop is busy or their process is stopped. */
 import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
@@ -11,11 +11,11 @@ import { readTimeLimit } from '../records/read-time-limit.ts';
 import { claimOverdue, type TimeLimit } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 
-/** After its timer an owner needs moments to act, on a busy machine. */
+/** How long an owner on a busy machine may need to act after its timer. */
 const OWNER_ACTS_WITHIN_MS = 500;
-/** Whoever has sent the stop signal sees to the rest, too: the owner, or another holder a look later. */
+/** How long the process that sent the stop signal (the owner, or another holder) has to finish the job. */
 const OTHERS_ACT_WITHIN_MS = 1_500;
-/** Another task may have got the name of one that was seen. */
+/** How long a time limit that was read is trusted: another task may have got the same name. */
 const READ_AGAIN_MS = 10_000;
 /** How often to look. */
 export const LIMIT_LOOK_MS = 500;
@@ -23,19 +23,19 @@ export const LIMIT_LOOK_MS = 500;
 export class LimitHolder {
   readonly #installation: Installation;
   readonly #isMine: (owner: Owner) => boolean;
-  /** Tasks that are being stopped; null: it is seen to at this moment. */
+  /** Tasks that are being stopped; null while a call is stopping the task. */
   readonly #stops = new Map<TaskId, OutsideStop | null>();
 
-  /** Limits that need not be read before. */
+  /** When the time limit of a task must be read again. */
   readonly #readAgainAt = new Map<TaskId, number>();
 
-  /** @param isMine Whose tasks are held to their time. Those of dead owners are for who reaps. */
+  /** @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap. */
   constructor(installation: Installation, isMine: (owner: Owner) => boolean = () => true) {
     this.#installation = installation;
     this.#isMine = isMine;
   }
 
-  /** One look at these tasks: those that have passed their time are stopped, and killed by a later look. A look that fails is made again. */
+  /** Looks at these tasks once: stops those that have passed their time; a later look kills them. The next look retries a failed one. */
   look(ids: Iterable<TaskId>): void {
     const now = monotonicMs();
     const seen = new Set(ids);
@@ -85,7 +85,7 @@ export class LimitHolder {
     if (record === undefined || record.kept || record.disowned) return undefined;
     if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return undefined;
     const places = recordedPlaces(layout, record);
-    // It may have ended in time, and its owner not know of it.
+    // The task may have ended in time without its owner having noticed.
     if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return undefined;
     const stop = begun ?? this.#begin(places, limit);
     await stop.again(record);
@@ -105,7 +105,7 @@ interface Overdue {
   readonly begun: OutsideStop | undefined;
 }
 
-/** A look is made again; whoever keeps this process running hears of what went wrong. */
+/** The next look retries; the warning tells the operator of this process what failed. */
 function warn(error: unknown, id: TaskId): void {
   const operation = `hold task ${id} to its time`;
   process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));

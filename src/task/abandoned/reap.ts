@@ -1,9 +1,11 @@
-/** Removes what dead owners left behind: the only recovery there is, and safe to run at any time, by any number of processes. */
-import { closeSync, readdirSync, rmSync } from 'node:fs';
-import { type ErrorJson, errnoCodeOf, StackshimError } from '../../core/errors.ts';
+/** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
+
+import { closeSync, rmSync } from 'node:fs';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
-import { clearStaleTmp } from '../../layers/stale-files.ts';
+import { clearStaleTmp } from '../../store/stale-files.ts';
+import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import { sweepIdleVolumes } from '../disk/idle-volumes.ts';
@@ -22,20 +24,20 @@ import {
   removeTenants,
 } from './remove-abandoned.ts';
 
-/** What {@link reapTasks} did. */
+/** The outcome of {@link reapTasks}. */
 export interface ReapReport {
-  /** Tasks whose owner is dead, with what became of each. */
+  /** Tasks whose owner is dead, with the outcome of each removal. */
   readonly reaped: readonly ReapedTask[];
-  /** Tasks whose record could not be read; nothing of them was touched. */
+  /** Errors of tasks whose record could not be read; these tasks were not touched. */
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** Tasks that are removed side by side: each has its folder's lock, and so one descriptor, meanwhile. All of them end first. */
+/** How many tasks are removed at once. Each holds the lock of its folder, which takes a descriptor. Before any is removed, all are ended. */
 const TASKS_AT_ONCE = 256;
 
 /**
- * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Needs root.
- * Half-written files of dead processes go, too. A second call finds nothing to do but what could not be removed before.
+ * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Also removes half-written files of dead
+ * processes. Needs root. A second call only retries what could not be removed before.
  */
 export async function reapTasks(installation: Installation): Promise<ReapReport> {
   const { layout } = installation;
@@ -47,9 +49,7 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   return report;
 }
 
-/**
- * Reaps what one dead owner left, and nothing of others; with `ids` among these tasks alone. Nothing is done while it lives.
- */
+/** Reaps only the tasks of one dead owner; with `ids`, only those among them. Does nothing while the owner lives. */
 export async function reapTasksOf(
   installation: Installation,
   owner: Owner,
@@ -61,7 +61,7 @@ export async function reapTasksOf(
   return report;
 }
 
-/** Reaps those of the tasks whose owner is dead, and is `owner` where one is given. Ids that are no task's are passed over. */
+/** Reaps the tasks whose owner is dead and equals `owner` if it is given. Skips ids without a task. */
 async function reapAmong(
   installation: Installation,
   ids: readonly TaskId[],
@@ -80,8 +80,8 @@ async function reapAmong(
       corrupt.push(error.toJSON());
     }
   }
-  // To remove a task takes longer than to end it: none is to run on while others are removed.
-  for (const id of abandoned.slice(TASKS_AT_ONCE)) endTask(installation, id);
+  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed.
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
@@ -96,8 +96,8 @@ interface ClaimedTask extends AbandonedTask {
   readonly lock: Fd;
 }
 
-/** Kills its processes. Whatever lives on is killed when the task is removed. */
-function endTask(installation: Installation, id: TaskId): void {
+/** Kills the task's processes. Removal kills any process that survives this. */
+function killEarly(installation: Installation, id: TaskId): void {
   const task = claim(installation, id);
   if (task === undefined) return;
   try {
@@ -107,7 +107,7 @@ function endTask(installation: Installation, id: TaskId): void {
   }
 }
 
-/** Without those that another process is removing at this moment, or has removed. */
+/** Reaps these tasks, except those that another process removes now or has removed. */
 async function reapTogether(
   installation: Installation,
   ids: readonly TaskId[],
@@ -124,7 +124,7 @@ async function reapTogether(
   }
 }
 
-/** Undefined when another process is removing it, or when it is no abandoned task any more. */
+/** Locks the task; undefined if another process is removing it, or if it is not an abandoned task any more. */
 function claim(installation: Installation, id: TaskId): ClaimedTask | undefined {
   try {
     const locked = lockRecord(installation, id, isAbandoned);
@@ -132,13 +132,13 @@ function claim(installation: Installation, id: TaskId): ClaimedTask | undefined 
     const { record, lock } = locked;
     return { ...record, places: recordedPlaces(installation.layout, record), lock };
   } catch (error) {
-    // A record that was damaged meanwhile is for the next one to report.
+    // The record was damaged meanwhile: the next reap reports it.
     if (error instanceof StackshimError) return undefined;
     throw error;
   }
 }
 
-/** Task folders whose maker died before it could give them their name, or whose remover died before they were gone. */
+/** Removes task folders whose creator died before giving them their name, or whose remover died before they were gone. */
 function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void {
   for (const name of taskFolderNames(layout)) {
     const owner = parseUnfinishedName(name);
@@ -148,21 +148,12 @@ function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void 
   }
 }
 
-/** Writable layers and volumes without a task: its record went with the run folder, at a reboot. */
+/** Removes writable layers and volumes without a task: a reboot has cleared the run folder with the task's record. */
 async function removeOrphanedScratch({ layout, system }: Installation): Promise<void> {
-  // In this order: a task makes its folder before its scratch folder.
-  const found = scratchNames(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
+  // Read the folders in this order, because a task creates its task folder before its scratch folder.
+  const found = namesIn(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
   const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
   const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));
   for (const id of orphans) await removeScratch(system, taskPlaces(layout, id), new Map());
   sweepIdleVolumes(system, layout);
-}
-
-function scratchNames(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-/** Removes tasks that no living process answers for, many at once. */
+/** Removes tasks that have no living owner, many at once. */
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { TaskId } from '../../core/ids.ts';
@@ -16,19 +16,19 @@ export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime' 
   readonly places: TaskPlaces;
 }
 
-/** A task that nobody answered for, and what became of it. */
+/** A task without an owner, and the outcome of its removal. */
 export interface ReapedTask extends Removal {
   readonly id: TaskId;
-  /** How its command ended, where its owner lived to record that. */
+  /** The command's exit, if the owner lived to record it. */
   readonly exit?: TaskExit;
 }
 
-/** A runtime that does not end when killed is stuck in the kernel; what it makes is found by the checks that follow. */
+/** A runtime that survives KILL for this long is stuck in the kernel; the checks that follow find what it still creates. */
 const RUNTIME_GONE_WITHIN_MS = 5_000;
 
 /**
- * Removes the tasks side by side, and tells in their order how that went. Never rejects for what cannot be removed.
- * A runtime may still be at work on a task, as an orphan: it is ended first, or it would make again what is being removed.
+ * Removes the tasks concurrently and returns the outcomes in the order of the tasks. Never rejects for something that cannot be removed. A
+ * runtime may still work on a task as an orphan. Runtimes are ended first, because they would create again what is being removed.
  */
 export async function removeAbandoned(
   installation: Installation,
@@ -46,14 +46,14 @@ export async function removeAbandoned(
   );
 }
 
-/** Removes what the last tasks of tenants left, whose owners could not do it. */
+/** Removes what the last tasks of tenants left because their owners could not remove it. */
 export async function removeTenants(installation: Installation): Promise<void> {
   if (!existsSync(tenantsDir(installation.layout))) return;
   const { removeIdleTenants } = await import('../admission/join-tenant.ts');
   await removeIdleTenants(installation);
 }
 
-/** Ends the runtimes that were called for these bundles: their argument behind `--bundle`. */
+/** Ends the runtimes that were called for these bundles, found by the argument after `--bundle`. */
 async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
   const isRuntime = (args: readonly string[]) =>
     bundles.has(args[args.indexOf('--bundle') + 1] ?? '');
@@ -66,7 +66,7 @@ async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
   }
 }
 
-/** Last first. */
+/** Detaches the mounts below the tasks' folders, last first. */
 function detachMounts({ system }: Installation, tasks: readonly AbandonedTask[]): void {
   const folders = new Set(tasks.flatMap(({ places }) => [places.taskDir, places.scratchDir]));
   const depths = new Set([...folders].map((folder) => folder.split('/').length));

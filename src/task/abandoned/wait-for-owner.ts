@@ -1,5 +1,3 @@
-/** Waits until the process that answers for a task has gone, so that its task can be reaped. */
-
 import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -10,8 +8,8 @@ import { isUnreadable, readRecord } from '../records/read-record.ts';
 const POLL_MS = 10;
 
 /**
- * Returns at once when there is no such task, or none whose record tells an owner. Throws ERR_STACKSHIM_TASK_CONFLICT when the
- * owner still runs after `waitMs`.
+ * Waits until the owner of a task has gone, so that the task can be reaped. Returns at once if the task does not exist, or if its record
+ * names no owner. Throws ERR_STACKSHIM_TASK_CONFLICT if the owner still runs after `waitMs`.
  */
 export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): Promise<void> {
   const owner = readOwner(layout, id);
@@ -27,7 +25,7 @@ function readOwner(layout: Layout, id: TaskId): Owner | undefined {
   try {
     return readRecord(layout, id)?.owner;
   } catch (error) {
-    // Reaping reports it.
+    // The reap reports it.
     if (isUnreadable(error)) return undefined;
     throw error;
   }

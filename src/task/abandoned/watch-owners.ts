@@ -1,4 +1,7 @@
-/** Reaps the tasks of each owner as soon as that has died, and holds them to their time until then: inotify(7) tells of tasks, pidfds of their owners. */
+/**
+ * Reaps the tasks of each owner as soon as the owner has died, and enforces their time limits until then. inotify(7) reports new tasks,
+ * pidfds report the end of owners.
+ */
 import { readSync, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
@@ -13,21 +16,21 @@ import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
 
 export interface WatchOwnersOptions {
-  /** Abort: what is being reaped is finished, then the promise resolves. */
+  /** After an abort, the running reaps finish, then the promise resolves. */
   readonly signal: AbortSignal;
-  /** Called whenever something was reaped, and with the same damaged record at each sweep. */
+  /** Called whenever something was reaped; a damaged record is reported at each sweep. */
   readonly onReport: (report: ReapReport) => void;
 }
 
-/** Most tasks begin and end between two looks, and cost nothing then. With what follows it leaves most of a second for removal. */
+/** Most tasks begin and end between two looks and cost nothing. The interval leaves most of a second for the removal that follows. */
 const LOOK_INTERVAL_MS = 100;
-/** Finds what could not be removed before, and what no event told of. */
+/** Sweeps retry what could not be removed, and find what no event reported. */
 const SWEEP_INTERVAL_MS = 60_000;
 const READY_AT_ONCE = 256;
 
 /**
- * Resolves once `signal` has aborted; rejects when the tasks folder cannot be watched or read. Any number of processes may watch.
- * Needs root, and one descriptor for each living owner. Makes the tasks folder where it is missing.
+ * Watches until `signal` aborts, then resolves; rejects if the tasks folder cannot be watched or read. Any number of processes may watch.
+ * Needs root, and one descriptor for each living owner. Creates the tasks folder if it is missing.
  */
 export async function watchOwners(
   installation: Installation,
@@ -44,7 +47,7 @@ export async function watchOwners(
 interface WatchedOwner {
   readonly owner: Owner;
   readonly pidfd: Fd;
-  /** Of its tasks that were there when they were last looked at. */
+  /** The owner's tasks at the last look. */
   readonly ids: Set<TaskId>;
 }
 
@@ -56,7 +59,7 @@ class OwnerWatch {
   readonly #owners = new Map<Fd, WatchedOwner>();
   readonly #byTask = new Map<TaskId, WatchedOwner>();
   readonly #byName = new Map<string, WatchedOwner>();
-  /** What is being reaped. */
+  /** The running reaps. */
   readonly #reaping = new Set<Promise<void>>();
   #folder: { readonly fd: Fd; readonly identity: string | undefined } | undefined;
   /** Names in the tasks folder at the last look. */
@@ -90,7 +93,7 @@ class OwnerWatch {
     }
   }
 
-  /** Waits for what is being reaped. */
+  /** Waits for the running reaps. */
   async close(): Promise<void> {
     await Promise.all(this.#reaping);
     const { system } = this.#installation;
@@ -107,14 +110,14 @@ class OwnerWatch {
     }
   }
 
-  /** Everything, whatever was told of it. */
+  /** Looks at everything, whether an event reported it or not. */
   #sweep(): void {
     this.#watchFolder();
     this.#lookAtFolder();
     this.#reap(() => reapTasks(this.#installation));
   }
 
-  /** Someone may have removed the folder, and another process made it anew: it is that one that counts. */
+  /** Watches the current tasks folder: someone may have removed it and another process created it again. */
   #watchFolder(): void {
     const { layout, system } = this.#installation;
     const path = tasksDir(layout);
@@ -133,14 +136,14 @@ class OwnerWatch {
       this.#watchFolder();
       this.#lookAtFolder(changed);
     }
-    for (const fd of ready) this.#bury(fd);
-    // The descriptor tells of the process alone.
+    for (const fd of ready) this.#onOwnerEnd(fd);
+    // A pidfd reports only the end of the process, so check threads separately.
     for (const [fd, { owner }] of this.#owners) {
-      if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#bury(fd);
+      if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#onOwnerEnd(fd);
     }
   }
 
-  /** The folder is compared with what it was: events may be lost. One of the `changed` names may be another task's by now. */
+  /** Compares the folder with its last known state, because events may be lost. A name in `changed` may belong to another task by now. */
   #lookAtFolder(changed: ReadonlySet<string> = new Set()): void {
     const before = this.#names;
     this.#names = new Set(taskFolderNames(this.#installation.layout));
@@ -189,7 +192,7 @@ class OwnerWatch {
     }
   }
 
-  /** Undefined when it is dead already. */
+  /** Undefined if the owner is already dead. */
   #open(owner: Owner): WatchedOwner | undefined {
     const { system } = this.#installation;
     if (!isOwnerAlive(owner)) return undefined;
@@ -200,7 +203,7 @@ class OwnerWatch {
       if (errnoCodeOf(error) === 'ESRCH') return undefined;
       throw error;
     }
-    // Alive after it was opened: the descriptor is of no other process.
+    // The owner was still alive after its pidfd was opened, so the descriptor belongs to no other process.
     if (!isOwnerAlive(owner)) {
       system.close(pidfd);
       return undefined;
@@ -212,7 +215,7 @@ class OwnerWatch {
     return opened;
   }
 
-  #bury(pidfd: Fd): void {
+  #onOwnerEnd(pidfd: Fd): void {
     const dead = this.#owners.get(pidfd);
     if (dead === undefined) return;
     this.#owners.delete(pidfd);
@@ -236,7 +239,7 @@ class OwnerWatch {
   }
 }
 
-/** The names in all events that wait to be read. */
+/** The names in all pending events. */
 function changedNames(fd: Fd): ReadonlySet<string> {
   const names = new Set<string>();
   const events = Buffer.alloc(65_536);
@@ -251,7 +254,7 @@ function changedNames(fd: Fd): ReadonlySet<string> {
   return names;
 }
 
-/** 0: nothing waits to be read. */
+/** Returns 0 if nothing can be read now. */
 function readNow(fd: Fd, into: Buffer): number {
   try {
     return readSync(fd, into);
@@ -261,7 +264,7 @@ function readNow(fd: Fd, into: Buffer): number {
   }
 }
 
-/** A folder that was made anew may get the number of the one before it. */
+/** Includes the birth time, because a new folder may get the inode number of the old one. */
 function identityOf(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? undefined : `${stat.ino}-${stat.birthtimeNs}`;

@@ -1,11 +1,12 @@
 /**
- * Tenants: whose tasks share one cgroup with a weight and a cap, and are so many at most. A tenant is a folder below the run folder
- * while it has tasks: each holds the shared lock of `lock`, and with a maximum one number of the folder's. Loaded only for tasks that
- * have a tenant.
+ * Tenants, whose tasks share one cgroup with a weight and a cap, and may be limited in number. A tenant with tasks has a folder below the
+ * run folder: each task holds the shared lock of `lock` and, if there is a maximum, one number of the folder. Loaded only for tasks with a
+ * tenant.
  */
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { tenantCgroup } from '../../cgroup/cgroup-names.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tenantDir, tenantsDir } from '../../core/layout.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
@@ -13,8 +14,9 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import { tenantCgroup } from '../records/task-places.ts';
 import { claimTaskNumber, isHeldByTask } from './slot.ts';
+
+const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
 
@@ -22,30 +24,30 @@ export interface JoinRequest {
   readonly tenant: TenantName;
   readonly terms: TenantTerms;
   readonly task: TaskId;
-  /** Gives up waiting. */
+  /** An abort ends the wait. */
   readonly signal?: AbortSignal;
 }
 
 /** A task's membership. */
 export interface TenantSeat {
   /**
-   * Nothing of the task is left: it counts no more, and the last one takes the tenant's cgroup with it. A second call does nothing.
-   * Never rejects.
+   * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second
+   * call does nothing. Never rejects.
    */
-  leave(): Promise<void>;
-  /** In place of `leave`, while something of the task is left: gives up only what this process has open. It counts until that is reaped. */
-  abandon(): void;
+  release(): Promise<void>;
+  /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. The task counts until it is reaped. */
+  close(): void;
 }
 
-/** Somebody who removes the tenant holds its lock alone: for a moment, unless that process was stopped in it. */
+/** The remover of a tenant holds the exclusive lock for a moment only, unless its process was stopped then. */
 const REMOVED_WITHIN_MS = 10_000;
 const POLL_MS = 1;
 
 const isNumber = (name: string) => /^\d+$/.test(name);
 
 /**
- * Makes the tenant's cgroup with what the policy gives it now, and counts the task in.
- * Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED when the tenant has its maximum of tasks, or uses more than a cap that was lowered.
+ * Creates the tenant's cgroup with the policy's current settings, and counts the task. Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED if the
+ * tenant has its maximum of tasks, or uses more than a cap that was lowered.
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
@@ -54,47 +56,47 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   const unlock = () => {
     if (lock !== undefined) closeSync(lock);
   };
-  const leave = async () => {
+  const release = async () => {
     number?.release();
     unlock();
     try {
       await removeIfIdle(host, tenant);
     } catch {
-      // The tenant's next task tries again, or a reap: it has nothing left that counts.
+      // The tenant's next task or a reap tries again; nothing is left that counts.
     }
   };
   try {
     lock = await lockTenant(host, tenant, request.signal);
-    number = claimPlace(host, request);
+    number = claimSeatNumber(host, request);
     await setShare(host, tenant, terms);
   } catch (error) {
-    await leave();
+    await release();
     throw error;
   }
   let isIn = true;
   return {
-    async leave() {
+    async release() {
       if (!isIn) return;
       isIn = false;
-      await leave();
+      await release();
     },
-    abandon() {
+    close() {
       if (!isIn) return;
       isIn = false;
-      number?.abandon();
+      number?.close();
       unlock();
     },
   };
 }
 
-/** Removes what tenants without tasks left, as dead owners do. */
+/** Removes what is left of tenants without tasks, for example after their owners died. */
 export async function removeIdleTenants(host: TenantHost): Promise<void> {
   for (const name of namesIn(tenantsDir(host.layout))) {
     if (isTenantName(name)) await removeIfIdle(host, name);
   }
 }
 
-function claimPlace(
+function claimSeatNumber(
   { system, layout }: TenantHost,
   { tenant, terms, task }: JoinRequest,
 ): HeldNumber | undefined {
@@ -110,7 +112,7 @@ function claimPlace(
   );
 }
 
-/** Written anew for each task: the policy may have changed, or the cgroup have been made by a runtime. */
+/** Sets the share for each task again: the policy may have changed, or a runtime may have created the cgroup. */
 async function setShare(
   { cgroups, layout }: TenantHost,
   tenant: TenantName,
@@ -124,7 +126,7 @@ async function setShare(
     });
   } catch (error) {
     const code = errnoCodeOf(error);
-    // What v1 says of a cap below what is in use (memory), or below what a task of the group was given (cpu).
+    // The errors of v1 for a cap below the current usage (memory), or below the share of a task in the group (cpu).
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
     throw new StackshimError(
       'ERR_STACKSHIM_TENANT_EXHAUSTED',
@@ -134,7 +136,7 @@ async function setShare(
   }
 }
 
-/** Holds the tenant's shared lock, on the file that is there: the last task of a moment ago may have taken the one we opened. */
+/** Takes the tenant's shared lock and checks that the lock file still has its name: the last task may have removed the file that was opened. */
 async function lockTenant(
   { system, layout }: TenantHost,
   tenant: TenantName,
@@ -145,7 +147,7 @@ async function lockTenant(
   const endsAt = performance.now() + REMOVED_WITHIN_MS;
   for (;;) {
     ensureDirectorySync(folder, 0o700);
-    const fd = tryOpen(file);
+    const fd = unlessMissing(() => openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
     if (fd === undefined) continue;
     let isOurs = false;
     try {
@@ -157,16 +159,7 @@ async function lockTenant(
     if (performance.now() > endsAt) {
       throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: held by another process`);
     }
-    await delay(POLL_MS, undefined, signal === undefined ? {} : { signal });
-  }
-}
-
-function tryOpen(file: string): Fd | undefined {
-  try {
-    return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
+    await delay(POLL_MS, undefined, { signal });
   }
 }
 
@@ -174,14 +167,14 @@ function isAt(file: string, fd: Fd): boolean {
   return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
-/** Takes the cgroup and the folder of a tenant that nobody is in. Tasks of dead owners count until they are reaped. */
+/** Removes the cgroup and the folder of a tenant without tasks. Tasks of dead owners count until they are reaped. */
 async function removeIfIdle(
   { system, layout, cgroups }: TenantHost,
   tenant: TenantName,
 ): Promise<void> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
-  const lock = openExisting(file);
+  const lock = unlessMissing(() => openSync(file, O_RDWR | O_NOFOLLOW));
   if (lock === undefined) return;
   try {
     if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
@@ -191,14 +184,5 @@ async function removeIfIdle(
     rmSync(folder, { recursive: true, force: true });
   } finally {
     closeSync(lock);
-  }
-}
-
-function openExisting(file: string): Fd | undefined {
-  try {
-    return openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,11 +1,13 @@
-/** What the policy keeps free for the host. Loaded only where it keeps anything. */
-import { readFileSync, statfsSync } from 'node:fs';
+/** Enforces the reserves that the policy keeps for the host. Loaded only if there are any. */
+
+import { readFileSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { ContainerSpec } from '../../spec/task-spec.ts';
+import { freeBytesAt } from '../../sys/files.ts';
 
 /**
- * Throws ERR_STACKSHIM_HOST_EXHAUSTED when a task that took all the memory it may would leave less than the policy reserves, or when
- * the filesystem of the root folder has less free than that. A look at one moment: what tasks that run already may still take is not counted.
+ * Throws ERR_STACKSHIM_HOST_EXHAUSTED if the task, at its memory limit, would leave less memory than the policy reserves, or if the root
+ * folder's filesystem has less free space than reserved. Considers only the current moment, not what running tasks may still use.
  */
 export function requireReserves(root: string, { admission, limits }: ContainerSpec): void {
   const { memoryBytes, diskBytes } = admission.reserves;
@@ -14,13 +16,12 @@ export function requireReserves(root: string, { admission, limits }: ContainerSp
     if (free < memoryBytes) throw exhausted('memory', free, memoryBytes);
   }
   if (diskBytes !== undefined) {
-    const { bavail, bsize } = statfsSync(root);
-    const free = bavail * bsize;
+    const free = freeBytesAt(root);
     if (free < diskBytes) throw exhausted('disk', free, diskBytes);
   }
 }
 
-/** MemAvailable in bytes: proc_meminfo(5). 0 when it is not told. */
+/** MemAvailable in bytes: proc_meminfo(5). 0 if it is missing. */
 function parseAvailable(meminfo: string): number {
   return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
 }

@@ -1,54 +1,54 @@
 /**
- * Spreads the set-up of many tasks over turns of the event loop, and over time. Each takes some milliseconds of system calls, and a
- * runtime: a hundred that are set up together hold up the loop and each other, and the first is not ready before the last.
+ * Spreads the set-up of many tasks over turns of the event loop and over time. Each set-up takes some milliseconds of system calls, and a
+ * runtime. A hundred set-ups at once would block the loop and delay each other: the first task would be ready no sooner than the last.
  */
 import { availableParallelism } from 'node:os';
 import { StackshimError } from '../../core/errors.ts';
 import { nextTurn } from '../../core/pause.ts';
 
 /**
- * One more than processors: a runtime waits for the kernel now and then. With three for each processor tasks are set up no faster, and the thread of the
- * event loop waits twice as long for a processor.
+ * One more than there are processors, because a runtime sometimes waits for the kernel. Three per processor set up tasks no faster, and make
+ * the event loop's thread wait twice as long for a processor.
  */
 const AT_ONCE = 1 + availableParallelism();
-/** A set-up that takes longer (a large archive, a runtime that hangs) gives up its place, so that it holds up no other task. */
+/** A set-up that takes longer (a large archive, a runtime that hangs) gives up its place, so that it does not delay other tasks. */
 const LONGEST_MS = 250;
 
-/** Set-ups that wait for a place, first come first. */
+/** Set-ups that wait for a place, in order of arrival. */
 const waiting = new Set<() => void>();
-let underWay = 0;
+let running = 0;
 
 /** A task's set-up that has begun. */
 export interface SetUpTurn {
-  /** The set-up is over, however it went. A second call does nothing. */
+  /** Call it when the set-up is over, whatever its outcome. A second call does nothing. */
   end(): void;
 }
 
 /**
- * Resolves in a turn of the loop of its own, once few enough others are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED when one of `signals`
- * aborts while the task waits for others.
+ * Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if one
+ * of `signals` aborts meanwhile.
  */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
-  // A set-up that ends passes its place on: `underWay` stays as it is.
-  if (underWay >= AT_ONCE) await waitInLine(signals);
-  else underWay += 1;
-  let isUnderWay = true;
+  // A set-up that ends passes its place to the next one: `running` does not change.
+  if (running >= AT_ONCE) await waitForPlace(signals);
+  else running += 1;
+  let isRunning = true;
   const end = () => {
-    if (!isUnderWay) return;
-    isUnderWay = false;
+    if (!isRunning) return;
+    isRunning = false;
     clearTimeout(timer);
-    passOn();
+    passPlaceOn();
   };
   const timer = setTimeout(end, LONGEST_MS);
   await nextTurn();
   return { end };
 }
 
-/** Of a task that was aborted before anything of it existed. */
+/** The error for a task that was aborted before any part of it existed. */
 export const abortedEarly = (): StackshimError =>
   new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'run task: aborted before it began');
 
-function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
+function waitForPlace(signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = () => {
       waiting.delete(begun);
@@ -67,8 +67,8 @@ function waitInLine(signals: readonly AbortSignal[]): Promise<void> {
   });
 }
 
-function passOn(): void {
+function passPlaceOn(): void {
   const [next] = waiting;
-  if (next === undefined) underWay -= 1;
+  if (next === undefined) running -= 1;
   else next();
 }

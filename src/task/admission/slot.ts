@@ -1,6 +1,6 @@
 /**
- * Slots, what a task borrows for its life: no two running tasks of the machine, whatever their installation, share one. And the numbers that tasks hold, as those
- * of slots are: that of a task whose shim died is not free before the task is removed.
+ * Slots, and the numbers that tasks hold. No two running tasks of the machine share a slot, whatever their installations. If the shim of a
+ * task dies, its number becomes free only when the task is removed.
  */
 import { closeSync, existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
@@ -15,8 +15,8 @@ import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 
 /**
- * Slots from this one on make their user namespace anew for each task, in 5 to 10 ms: a pinned one is a mount of the host's, and
- * every mount makes every later start of a container slower (measured: 12 µs each). As a rule no machine runs that many tasks at once.
+ * Slots from this number on create their user namespace for each task, in 5 to 10 ms. A pinned namespace is a mount on the host, and every
+ * mount makes every later start of a container slower (measured: 12 µs each). Machines rarely run that many tasks at once.
  */
 const PINNED_SLOTS = 256;
 
@@ -25,15 +25,18 @@ export interface Slot {
   readonly ids: IdRange;
   /** Carries the mapping of `ids`, for idmapped mounts. Open until the slot is released. */
   readonly userNamespaceFd: Fd;
-  /** Gives the slot back: the task has nothing left that uses its ids. A second call does nothing. */
+  /** Call it when nothing uses the slot's ids any more: the slot becomes free. A second call does nothing. */
   release(): void;
-  /** In place of `release`, while something of the task is left: gives up only what this process has open. It is free once that is removed. */
-  abandon(): void;
+  /**
+   * Call it instead of `release` while something of the task is left: closes only this process's descriptors. The slot becomes free when the
+   * rest is removed.
+   */
+  close(): void;
 }
 
 export interface SlotRequest {
   readonly task: TaskId;
-  /** How many slots the policy lets this machine use; absent: all there are. */
+  /** How many slots the policy allows on this machine. Default: all. */
   readonly slots?: number | undefined;
 }
 
@@ -42,7 +45,7 @@ export const slotIds = (index: number): IdRange => ({
   size: IDS_PER_SLOT,
 });
 
-/** Claims a free slot for a task, one of the lowest. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+/** Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
 export async function claimSlot(
   system: System,
   layout: Layout,
@@ -67,7 +70,7 @@ export async function claimSlot(
   }
 }
 
-/** The slot that another process has claimed for the task, and abandoned. Rejects with ERR_STACKSHIM_SYSTEM when that is not so. */
+/** Takes over the slot that another process claimed for the task and closed. Rejects with ERR_STACKSHIM_SYSTEM if the task has no such slot. */
 export async function adoptSlot(
   system: System,
   layout: Layout,
@@ -76,12 +79,15 @@ export async function adoptSlot(
   const { slots: folder, olderSlots: older, run } = layout;
   const held = adoptInBoth(system, index, { folder, older, run, task });
   if (held === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', `adopt slot ${index}: not of task ${task}`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_SYSTEM',
+      `adopt slot ${index}: task ${task} does not hold it`,
+    );
   }
   try {
     return await openSlot(system, layout, held);
   } catch (error) {
-    held.abandon();
+    held.close();
     throw error;
   }
 }
@@ -105,18 +111,18 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     isOpen = false;
     ending();
   };
-  const { release, abandon } = held;
+  const { release, close } = held;
   return {
     index,
     ids,
     userNamespaceFd,
     release: () => end(release),
-    abandon: () => end(abandon),
+    close: () => end(close),
   };
 }
 
 export interface TaskNumberRequest {
-  /** Exists, and nobody but us may write to it. */
+  /** An existing folder that only this user may write to. */
   readonly folder: string;
   /** Numbers are 0 to `count` - 1. */
   readonly count: number;
@@ -124,15 +130,15 @@ export interface TaskNumberRequest {
   readonly task: TaskId;
 }
 
-/** Claims a number for a task as {@link claimNumber} does. Once `abandon` was called it is free when the task is removed. */
+/** Claims a number for a task, like {@link claimNumber}. After `close`, the number becomes free when the task is removed. */
 export const claimTaskNumber = (
   system: System,
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
 /**
- * The same for a number that is free in the folder `older` as well, where one is given that nobody but us may write to: it is held in
- * both.
+ * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
+ * number must be free in both.
  */
 function claimInBoth(
   system: System,
@@ -140,19 +146,19 @@ function claimInBoth(
   older: string | undefined,
 ): HeldNumber | undefined {
   if (older === undefined || !isOwnFolder(older)) return claimTaskNumber(system, request);
-  const aside: HeldNumber[] = [];
+  const skipped: HeldNumber[] = [];
   try {
     for (;;) {
       const held = claimTaskNumber(system, request);
       if (held === undefined) return undefined;
-      aside.push(held);
+      skipped.push(held);
       const other = claimThisNumber(system, held.number, { folder: older, ...toClaim(request) });
       if (other === undefined) continue;
-      aside.pop();
+      skipped.pop();
       return joined(held, other);
     }
   } finally {
-    for (const held of aside) held.release();
+    for (const held of skipped) held.release();
   }
 }
 
@@ -162,15 +168,15 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
     other.release();
     held.release();
   },
-  abandon() {
-    other.abandon();
-    held.abandon();
+  close() {
+    other.close();
+    held.close();
   },
 });
 
 /**
- * Claims the number that another process has claimed for the task and abandoned, in the folder `older` as well where it was. Undefined when
- * the task does not hold it, or a process still does.
+ * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined if
+ * the task does not hold the number, or if another process still does.
  */
 function adoptInBoth(
   system: System,
@@ -183,7 +189,7 @@ function adoptInBoth(
   if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
   const other = claimThisNumber(system, number, { folder: older, ...claim });
   if (other !== undefined) return joined(held, other);
-  held.abandon();
+  held.close();
   return undefined;
 }
 
@@ -196,11 +202,11 @@ const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
   isTaken,
 });
 
-/** Whether a task holds the number of this file, be its owner alive or dead. */
+/** Whether a task holds the number of this file, with a living or a dead owner. */
 export const isHeldByTask = (system: System, file: string): boolean =>
   isHeld(system, file, isTaken);
 
-/** The lock is free but the task it names was not removed yet: its processes may live on. */
+/** Whether the named task still exists although its lock is free: its processes may still run. */
 function isTaken(holder: string): boolean {
   const [boot, task, run] = holder.split('\n');
   if (boot !== bootId() || task === undefined || run === undefined) return false;

@@ -1,37 +1,36 @@
-/** Looks at a running task's disk space: at its start, at its end, and in between as often as it may fill up meanwhile. */
-import { statfsSync } from 'node:fs';
+import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
-/** What the looks at a task's disk space have shown. */
+/** The findings about a task's disk space. */
 export interface DiskReport {
   readonly peakBytes: number;
   readonly peakInodes: number;
-  /** It was full at one of them. */
+  /** Whether any look found it full. */
   readonly wasFull: boolean;
-  /** The host's own disk was. */
+  /** Whether any look found the host's own disk full. */
   readonly wasHostFull: boolean;
 }
 
 export interface DiskWatchOptions {
   /** A folder on the filesystem that all tasks share. */
   readonly hostFolder: string;
-  /** Called once, at the first look that finds the space full. */
+  /** Called once, when a look first finds the space full. */
   readonly onFull: () => void;
 }
 
 const FIRST_LOOK_MS = 25;
 const SOONEST_MS = 10;
 const LATEST_MS = 1000;
-/** Looks until the space would be full, at the pace since the last one. */
+/** How many looks to make before the space would be full at the current pace. */
 const LOOKS_AHEAD = 4;
-/** A look that takes long is taken rarely: it has this share of the time. */
+/** A slow look is made less often: looks may take one part in this many of the time. */
 const SHARE = 20;
-/** Less than this cannot take a write of any size. */
-const NOTHING_BYTES = 1024 * 1024;
+/** A filesystem with less free space counts as full. */
+const FULL_BELOW_BYTES = 1024 * 1024;
 
 interface Look {
   readonly at: number;
-  /** Of the limit, in bytes or in inodes, whichever is nearer. */
+  /** The used share of the limit on bytes or on inodes, whichever is larger. */
   readonly share: number;
 }
 
@@ -56,7 +55,7 @@ export class DiskWatch {
     void this.#looking.then(() => this.#arm());
   }
 
-  /** Looks once more; call it before anything is removed. Rejects when that fails. */
+  /** Looks a last time; call it before anything is removed. Rejects if that look fails. */
   async finish(): Promise<DiskReport> {
     this.#hasEnded = true;
     clearTimeout(this.#timer);
@@ -83,8 +82,7 @@ export class DiskWatch {
     const report = this.#report;
     report.peakBytes = Math.max(report.peakBytes, bytes);
     report.peakInodes = Math.max(report.peakInodes, inodes);
-    const { bavail, bsize } = statfsSync(this.#options.hostFolder);
-    if (bavail * bsize < NOTHING_BYTES) report.wasHostFull = true;
+    if (freeBytesAt(this.#options.hostFolder) < FULL_BELOW_BYTES) report.wasHostFull = true;
     if (!isFull || report.wasFull) return;
     report.wasFull = true;
     this.#options.onFull();

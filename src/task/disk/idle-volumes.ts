@@ -1,10 +1,10 @@
 /**
- * Scratch volumes that wait for a task: emptied, mounted, each with its file in the scratch folder and its mount in the run
- * folder's `volumes/`. The file's name is the claim: whoever renames or unlinks it has the volume. A mount without a file is nobody's.
- * Each mount namespace has volumes of its own: in another one their mounts are not seen.
+ * Scratch volumes that are ready for a task: emptied and mounted, each with its file in the scratch folder and its mount in `volumes/` of
+ * the run folder. The name of the file is the claim: whoever renames or unlinks it owns the volume. A mount without a file belongs to
+ * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
   IDLE_PREFIX,
@@ -30,9 +30,9 @@ import {
 } from './scratch-files.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
-/** Each is a mount of the host's, and an open filesystem: enough for the tasks that end and begin at one time. */
-const MOST_IDLE = 32;
-/** An emptied volume is fresh by then. */
+/** Each idle volume is a mount on the host and an open filesystem. This is enough for the tasks that end and begin at one time. */
+const MAX_IDLE = 32;
+/** The kernel releases the last files of an emptied volume within this time. */
 const FRESH_WITHIN_MS = 60_000;
 
 export interface IdleVolume {
@@ -40,13 +40,13 @@ export interface IdleVolume {
   readonly mount: string;
   /** The limit that the volume was made for. */
   readonly limitBytes: number;
-  /** What its file takes. */
+  /** The disk space of its file. */
   readonly sizeBytes: number;
 }
 
 type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
 
-/** Every volume that waits, in whatever mount namespace. One that is claimed meanwhile is left out. */
+/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. */
 export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
   return listOffers(layout).flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
@@ -59,13 +59,13 @@ export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
 }
 
 export interface ClaimedVolume {
-  /** A detached mount of it, which the caller closes. */
+  /** A detached mount of the volume; the caller closes it. */
   readonly volume: Fd;
-  /** Resolves when the volume is attached nowhere any more. A rejection that nobody awaits is no unhandled one. */
+  /** Resolves when the volume's idle mount is detached. A rejection does not count as unhandled if nobody awaits it. */
   readonly detached: Promise<void>;
 }
 
-/** Takes a volume that was made for this limit: its file becomes the task's. Undefined when none waits. */
+/** Claims a volume that was made for this limit: its file becomes the task's. Undefined if there is none. */
 export function claimIdleVolume(
   system: System,
   layout: Layout,
@@ -92,8 +92,8 @@ export function claimIdleVolume(
 }
 
 /**
- * Offers a task's emptied volume to later tasks. `volume` is the detached mount of it, which the caller closes either way.
- * False when enough wait already.
+ * Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes in any case. Returns false if
+ * enough volumes are idle.
  */
 export function keepIdleVolume(
   system: System,
@@ -104,12 +104,12 @@ export function keepIdleVolume(
     volume,
   }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
 ): boolean {
-  if (listOwnOffers(layout).length >= MOST_IDLE) return false;
+  if (listOwnOffers(layout).length >= MAX_IDLE) return false;
   const { id, volumeFile, idleVolumeDir } = places;
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
   const mountNamespace = ownMountNamespace();
   const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
-  // An earlier task of this name may have left one.
+  // An earlier task with the same name may have left one.
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return false;
   try {
     mkdirSync(idleVolumeDir, { mode: 0o700 });
@@ -117,7 +117,7 @@ export function keepIdleVolume(
     if (errnoCodeOf(error) === 'EEXIST') return false;
     throw error;
   }
-  // The mount first: with its file the volume is offered.
+  // Attach the mount first: the renamed file offers the volume.
   system.attachMount(volume, idleVolumeDir);
   try {
     renameSync(volumeFile, file);
@@ -128,7 +128,7 @@ export function keepIdleVolume(
   return true;
 }
 
-/** Ends a volume that waits; false when a task has claimed it meanwhile. */
+/** Removes an idle volume; returns false if a task has claimed it meanwhile. */
 export function removeIdleVolume(system: System, { file, mount }: IdleVolume): boolean {
   if (!unlinkIfThere(file)) return false;
   detachIdle(system, mount);
@@ -136,14 +136,14 @@ export function removeIdleVolume(system: System, { file, mount }: IdleVolume): b
 }
 
 /**
- * Removes what dead processes, ended mount namespaces and earlier boots left: mounts that have neither a file nor a task that could be
- * giving it one, and files without a mount.
+ * Removes what dead processes, ended mount namespaces and earlier boots left: mounts without a file and without a task that could be
+ * renaming one, and files without a mount.
  */
 export function sweepIdleVolumes(system: System, layout: Layout): void {
   const mounted = namesIn(mountedVolumesDir(layout)).filter(isTaskId);
   const orphans = mounted.filter((id) => !existsSync(taskDir(layout, id)));
   const names = namesIn(scratchDir(layout)).filter((name) => name.startsWith(IDLE_PREFIX));
-  // A volume that is mounted anywhere has a loop device: those that were offered before this look had theirs.
+  // A mounted volume has a loop device: every volume that was offered before this look had one.
   const loops = readLoopDevices();
   for (const name of names) {
     const file = `${scratchDir(layout)}/${name}`;
@@ -151,7 +151,7 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
     const isInUse = stat !== undefined && loops.has(loopName(file, stat));
     if (parseOffer(name) === undefined || !isInUse) unlinkIfThere(file);
   }
-  // Last: a task gives its volume a name, then it is gone.
+  // Read the offers last: a task gives its volume a name before the task goes away.
   const offered = new Set(listOffers(layout).map(({ id }) => id));
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
@@ -162,23 +162,18 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   }
 }
 
-/** A detached clone of the volume that is mounted there; undefined when there is none, or none that is fresh. */
+/** A detached clone of the volume that is mounted there; undefined if no volume is mounted or it is not fresh. */
 function openMounted(system: System, mount: string): Fd | undefined {
   if (!isMounted(mount)) return undefined;
-  let clone: Fd;
-  try {
-    clone = system.openTreeClone(mount);
-  } catch (error) {
-    // Taken meanwhile; EINVAL: at the very moment at which its path was walked.
-    if (['ENOENT', 'EINVAL'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
+  const clone = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
+  if (clone === undefined) return undefined;
   const root = fdPath(clone);
   let isUsable = false;
   try {
-    // It may have gone between the look and the clone, which then shows the folder below it.
+    // The mount may have gone before the clone was made; then the clone shows the folder underneath.
     const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
-    // The kernel takes its time to let go of the last task's files.
+    // The kernel needs time to release the last task's files.
     isUsable = isVolume && isFreshVolume(root);
   } finally {
     if (!isUsable) system.close(clone);
@@ -186,7 +181,7 @@ function openMounted(system: System, mount: string): Fd | undefined {
   return isUsable ? clone : undefined;
 }
 
-/** Something has held on to a file in it for too long for it to be used again. */
+/** Whether a process has held a file of the volume open for too long. */
 function isForgotten({ file, mount }: IdleVolume): boolean {
   const changedAt = statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? Date.now();
   return Date.now() - changedAt > FRESH_WITHIN_MS && !isFreshVolume(mount);
@@ -201,21 +196,17 @@ function isMounted(mount: string): boolean {
   return stat.dev !== statSync(parentOf(mount)).dev;
 }
 
-function tryRename(from: string, to: string): boolean {
-  try {
+const tryRename = (from: string, to: string): boolean =>
+  unlessMissing(() => {
     renameSync(from, to);
     return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
+  }) ?? false;
 
-/** As their files' names say. */
+/** The idle volumes according to the names of their files. */
 const listOffers = (layout: Layout): readonly IdleVolumeName[] =>
   namesIn(scratchDir(layout)).flatMap((name) => parseOffer(name) ?? []);
 
-/** Those whose mounts this process sees. */
+/** The idle volumes whose mounts are visible to this process. */
 const listOwnOffers = (layout: Layout): readonly IdleVolumeName[] =>
   listOffers(layout).filter(({ mountNamespace }) => mountNamespace === ownMountNamespace());
 

@@ -1,29 +1,24 @@
-/** Makes a scratch volume: a sparse file, formatted, on a loop device, as a detached mount. */
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  statfsSync,
-  unlinkSync,
-} from 'node:fs';
+/** Makes a scratch volume: a sparse file with a filesystem, on a loop device, as a detached mount. */
+
+import { closeSync, fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
-import { findProgram } from '../../layers/find-program.ts';
-import { codeOfComplaint, lastLine } from '../../layers/guard-disk.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
+import { freeBytesAt } from '../../sys/files.ts';
+import { findProgram } from '../../sys/find-program.ts';
+import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { planVolume } from './plan-volume.ts';
 import { loopName } from './scratch-files.ts';
 
-/** Less than what it writes to the smallest volume, and what a full disk may still have free. */
-const LITTLE_BYTES = 256 * 1024;
+/** Less than mkfs writes to the smallest volume, and more than a full disk may still have free. */
+const FULL_BELOW_BYTES = 256 * 1024;
 
 /**
- * The file must not exist; on failure it is left for the caller to remove. The loop device goes with the last user of the mount.
- * Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device), ERR_STACKSHIM_DISK_FULL, _DISK_FAILED.
+ * Makes a volume in a new file and returns its detached mount. The file must not exist; on failure the caller removes it. The loop device is
+ * freed when the mount has no user any more. Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device),
+ * ERR_STACKSHIM_DISK_FULL, _DISK_FAILED.
  */
 export async function makeVolume(system: System, file: string, limit: DiskAmount): Promise<Fd> {
   const { fileBytes, mkfsArgs } = planVolume(limit);
@@ -38,8 +33,8 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
 }
 
 /**
- * The kernel tells everybody by which name the file of a loop device was opened, and whoever sees the device's /sys reads it: it is opened
- * by one that says nothing of the task, and that is gone before the device is there.
+ * Mounts the file under a temporary name: everybody who can read the device's /sys sees the path by which its file was opened. The temporary
+ * name reveals nothing about the task, and is gone before the device exists.
  */
 async function mountUnnamed(system: System, file: string, name: string): Promise<Fd> {
   linkSync(file, name);
@@ -58,7 +53,7 @@ async function mountUnnamed(system: System, file: string, name: string): Promise
 
 async function format(file: string, args: readonly string[]): Promise<void> {
   const mkfs = findProgram('mkfs.ext4', { package: 'e2fsprogs' });
-  const { exitCode, said } = await runProgram({
+  const { exitCode, output } = await runProgram({
     path: mkfs,
     args: [...args, '--', file],
     // The host's own mke2fs.conf must not add features.
@@ -67,21 +62,18 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   if (exitCode === 0) return;
   if (isFull(file)) {
     throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
-      details: { file, stderr: said },
+      details: { file, stderr: output },
     });
   }
   throw new StackshimError(
-    codeOfComplaint(said) ?? 'ERR_STACKSHIM_SYSTEM',
-    `format ${file} with mkfs.ext4: ${lastLine(said)}`,
-    { details: { file, code: exitCode, stderr: said } },
+    codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM',
+    `format ${file} with mkfs.ext4: ${lastLine(output)}`,
+    { details: { file, code: exitCode, stderr: output } },
   );
 }
 
-/** Asked of the disk: what the program has written is still there. */
-function isFull(file: string): boolean {
-  const { bavail, bsize } = statfsSync(file);
-  return bavail * bsize < LITTLE_BYTES;
-}
+/** Asks the disk, because what the program has written is still there. */
+const isFull = (file: string): boolean => freeBytesAt(file) < FULL_BELOW_BYTES;
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {
   const device = await attachLoopAside(system, fd, {
@@ -95,7 +87,7 @@ async function mountFile(system: System, fd: Fd): Promise<Fd> {
     } finally {
       system.close(context);
     }
-    // Once more, for the error.
+    // Try again, this time for the error.
     const again = openContext(system, device.path);
     try {
       system.fsConfigCreate(again);
@@ -108,12 +100,12 @@ async function mountFile(system: System, fd: Fd): Promise<Fd> {
   }
 }
 
-/** The caller closes it. */
+/** Opens a filesystem context; the caller closes it. */
 function openContext(system: System, device: string): Fd {
   const context = system.fsOpen('ext4');
   try {
     system.fsConfigString(context, 'source', device);
-    // A tampered or failing filesystem must not be written any further.
+    // A tampered or failing filesystem must not be written to any more.
     system.fsConfigString(context, 'errors', 'remount-ro');
     system.fsConfigFlag(context, 'noinit_itable');
     system.fsConfigString(context, 'barrier', '0');

@@ -1,4 +1,3 @@
-/** Makes a task's disk space, with the mechanism that the policy and the filesystem call for. */
 import { closeSync, openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import type { DiskAmount, System } from '../../sys/system.ts';
@@ -6,8 +5,8 @@ import type { Installation } from '../installation.ts';
 import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 
 /**
- * Makes the task's disk space. What fails half way is removed by the names in `places`.
- * Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
+ * Makes the task's disk space with the mechanism that the policy and the filesystem call for. After a failure, the names in `places` are
+ * enough to remove what was made. Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
  */
 export async function openTaskDisk(
   installation: Pick<Installation, 'system' | 'layout'>,
@@ -30,7 +29,7 @@ export async function openTaskDisk(
   }
 }
 
-/** The disk space that another process has made for the task, and handed over. */
+/** Takes over the disk space that another process made for the task and handed over. */
 export async function adoptTaskDisk(
   installation: Pick<Installation, 'system' | 'layout'>,
   request: TaskDiskRequest,
@@ -48,13 +47,13 @@ export async function adoptTaskDisk(
   return openSampledDisk(request);
 }
 
-/** The scratch folder is there by now. */
+/** Precondition: the scratch folder exists. */
 function resolveMechanism(
   system: System,
   { mechanism, userns, places }: TaskDiskRequest,
 ): DiskMechanism {
   if (mechanism !== 'auto') return mechanism;
-  // Root of the host's user namespace could take its files out of their project.
+  // Root in the host's user namespace could move its files out of their project.
   if (userns === 'host') return 'volume';
   const folder = openSync(places.scratchDir, 'r');
   try {
@@ -64,12 +63,12 @@ function resolveMechanism(
   }
 }
 
-/** Bytes for each inode that a task may have, as many as a typical small file takes with its share of folders. */
+/** Bytes per inode of a task: the size of a typical small file with its share of folders. */
 const BYTES_PER_INODE = 8192;
-const LEAST_INODES = 1024;
+const MIN_INODES = 1024;
 
-/** A limit in bytes, with what it means for inodes. */
+/** A limit in bytes, with the limit on inodes that follows from it. */
 export const toDiskLimit = (bytes: number): DiskAmount => ({
   bytes,
-  inodes: Math.max(LEAST_INODES, Math.floor(bytes / BYTES_PER_INODE)),
+  inodes: Math.max(MIN_INODES, Math.floor(bytes / BYTES_PER_INODE)),
 });

@@ -1,10 +1,10 @@
-/** How large a volume's file must be for a task to have its limit, and the `mkfs.ext4` that makes it so. Pure. */
+/** Computes the size of a volume's file for a task's limit, and the arguments of `mkfs.ext4`. Pure. */
 import type { DiskAmount } from '../../sys/system.ts';
 
 export interface VolumePlan {
-  /** The file is sparse: it takes what is written to it. */
+  /** The file is sparse: it only takes the space of what is written to it. */
   readonly fileBytes: number;
-  /** For `mkfs.ext4`, which is to format a file of that size. */
+  /** Arguments for formatting a file of that size. */
   readonly mkfsArgs: readonly string[];
 }
 
@@ -12,22 +12,22 @@ const BLOCK_BYTES = 4096;
 const INODE_BYTES = 256;
 const INODES_PER_BLOCK = BLOCK_BYTES / INODE_BYTES;
 const BLOCKS_PER_GROUP = 32_768;
-/** Two bitmaps, and what rounding takes of the inode table. */
+/** Two bitmaps, and the rounding of the inode table. */
 const GROUP_BLOCKS = 6;
-/** Superblock, group descriptors, and what a group too small to stand alone would lose. */
+/** Superblock, group descriptors, and the loss of a last group that is too small to stand alone. */
 const FIXED_BLOCKS = 64;
 const GROUPS_PER_DESCRIPTOR_BLOCK = 128;
-/** Copies of superblock and descriptors: groups 1 and the powers of 3, 5 and 7. */
+/** Copies of superblock and descriptors: in group 1 and in the powers of 3, 5 and 7. */
 const DESCRIPTOR_COPIES = 16;
-/** The kernel keeps one block in fifty back, at most so many. */
-const MOST_KEPT_BACK = 4096;
-const KEPT_BACK_OF = 49;
+/** The kernel reserves one block in fifty, but at most this many. */
+const MAX_RESERVED = 4096;
+const RESERVED_ONE_IN = 49;
 /** Inodes 1 to 10 and `lost+found`. */
 const FRESH_INODES = 11;
 /** The root folder and `lost+found`. */
 const FRESH_BLOCKS = 5;
 
-/** Of every feature that a filesystem of a few minutes can do without, none: no journal, no checksums, no resizing. */
+/** Only the features that a filesystem with a life of minutes needs: no journal, no checksums, no resizing. */
 const FEATURES = [
   'none',
   'dir_index',
@@ -47,15 +47,15 @@ export function planVolume(limit: DiskAmount): VolumePlan {
   const inodes = limit.inodes + FRESH_INODES;
   const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH_BLOCKS;
   const inodeBlocks = Math.ceil(inodes / INODES_PER_BLOCK);
-  const keptBack = Math.min(MOST_KEPT_BACK, Math.ceil((wanted + inodeBlocks) / KEPT_BACK_OF));
-  const blocks = wanted + inodeBlocks + keptBack + FIXED_BLOCKS;
+  const reserved = Math.min(MAX_RESERVED, Math.ceil((wanted + inodeBlocks) / RESERVED_ONE_IN));
+  const blocks = wanted + inodeBlocks + reserved + FIXED_BLOCKS;
   const groups = Math.ceil(blocks / BLOCKS_PER_GROUP) + 1;
   const descriptors = Math.ceil(groups / GROUPS_PER_DESCRIPTOR_BLOCK) * DESCRIPTOR_COPIES;
   const fileBytes = (blocks + groups * GROUP_BLOCKS + descriptors) * BLOCK_BYTES;
   const mkfsArgs = [
     ...['-q', '-F', '-m', '0', '-b', `${BLOCK_BYTES}`, '-I', `${INODE_BYTES}`],
     ...['-N', `${inodes}`, '-O', FEATURES.join(',')],
-    // A sparse file reads as zeros: nothing needs to be written to make it so, now or by the kernel later.
+    // A sparse file reads as zeros, so neither mkfs now nor the kernel later needs to write zeros.
     ...['-E', 'lazy_itable_init=1,assume_storage_prezeroed=1,nodiscard,root_owner=0:0'],
   ];
   return { fileBytes, mkfsArgs };

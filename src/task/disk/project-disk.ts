@@ -1,4 +1,4 @@
-/** Disk space held to its limit by a quota: the scratch folder is a project, which has an id of the task's slot. */
+/** Disk space that a project quota limits. The scratch folder is the project; its id is one of the task's slot. */
 import { closeSync, openSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { IdRange } from '../../core/mount.ts';
@@ -8,7 +8,7 @@ import { isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 
 const NO_LIMIT = { bytes: 0, inodes: 0 };
 
-/** No two slots of the machine share an id. Those that a kept task, or one of before a reboot, still has files in are passed over. */
+/** An unused project id of the slot; no two slots share ids. Skips ids with files of a kept task, or of a task from before a reboot. */
 function findUnused(system: System, folder: Fd, { base, size }: IdRange): number {
   for (let project = base; project < base + size; project += 1) {
     if (system.readProjectUsage(folder, project).inodes === 0) return project;
@@ -22,7 +22,7 @@ function findUnused(system: System, folder: Fd, { base, size }: IdRange): number
   );
 }
 
-/** Precondition: the scratch folder is there, and empty. */
+/** Precondition: the scratch folder exists and is empty. */
 export function openProjectDisk(system: System, request: TaskDiskRequest): TaskDisk {
   const { limit, places, slot } = request;
   const folder = openSync(places.scratchDir, 'r');
@@ -38,7 +38,7 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
   return toDisk(system, request, { folder, project });
 }
 
-/** The space of a project that another process has handed over. */
+/** Takes over the space of a project that another process made. */
 export const adoptProjectDisk = (
   system: System,
   request: TaskDiskRequest,
@@ -74,7 +74,7 @@ function toDisk(
       system.limitProject(folder, project, NO_LIMIT);
       close();
     },
-    abandon: close,
+    close,
     handOver() {
       close();
       return { mechanism: 'quota', project };

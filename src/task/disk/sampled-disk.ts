@@ -1,4 +1,4 @@
-/** Disk space that is bounded by nothing but being looked at: for hosts with neither quotas nor loop devices. */
+/** Disk space that is only bounded by measuring it: for hosts with neither quotas nor loop devices. */
 import { errnoCodeOf } from '../../core/errors.ts';
 import { measureTree } from '../../sys/measure-tree.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
@@ -15,13 +15,13 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
         const used = await measureTree(places.scratchDir);
         return { ...used, isFull: used.bytes > limit.bytes || used.inodes > limit.inodes };
       } catch (error) {
-        // Deeper than the kernel's longest path: a task may hide files in such a tree.
+        // The tree is deeper than the kernel's longest path: a task may hide files in it.
         if (errnoCodeOf(error) !== 'ENAMETOOLONG') throw error;
         return { ...limit, isFull: true };
       }
     },
     keep: nothing,
-    abandon: nothing,
+    close: nothing,
     handOver: () => ({ mechanism: 'sampling' }),
     remove: () => removeTree(places.scratchDir),
   };

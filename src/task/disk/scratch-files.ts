@@ -1,4 +1,4 @@
-/** A task's disk space by its names alone, for who does not have it open: its removal, and the loop device of its volume. */
+/** Finds and removes a task's disk space by its names alone, for processes that do not have it open. */
 import {
   close,
   constants,
@@ -20,9 +20,7 @@ import type { TaskPlaces } from '../records/task-places.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
 
-/**
- * Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing.
- */
+/** Removes the disk space. Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing. */
 export async function removeScratch(
   system: System,
   places: Places,
@@ -30,13 +28,13 @@ export async function removeScratch(
 ): Promise<void> {
   const { scratchDir, volumeFile, idleVolumeDir } = places;
   while (system.detachMount(scratchDir));
-  // Without its file the volume is not the task's any more, but waits for another.
+  // A volume without its file is not the task's any more, but idle.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
   const fd = openVolumeFile(volumeFile);
   if (fd === undefined) return await removeScratchFiles(places);
   try {
     const name = loopName(volumeFile, fstatSync(fd));
-    // Left by a process that was killed while it made the volume.
+    // A process that was killed while it made the volume left this name.
     unlinkIfThere(name);
     await removeScratchFiles(places);
     const loopDevice = loops.get(name);
@@ -46,7 +44,7 @@ export async function removeScratch(
   }
 }
 
-/** Undefined when it is not there, or not any more. */
+/** Undefined if the file does not exist. */
 function openVolumeFile(path: string): Fd | undefined {
   try {
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
@@ -56,32 +54,32 @@ function openVolumeFile(path: string): Fd | undefined {
   }
 }
 
-/** Closes on another thread: what was unlinked is freed then, which takes its time. */
+/** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {
   return new Promise((resolve, reject) => {
     close(fd, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** The volume's file, if it is still there, and the folder where the volume was mounted, whatever it holds. */
+/** Removes the volume's file, if it still exists, and the folder where the volume was mounted, with its content. */
 export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
   await removeTree(scratchDir);
   unlinkIfThere(volumeFile);
 }
 
-/** False when there is none. */
+/** Returns false if there is no such file. */
 export function unlinkIfThere(file: string): boolean {
   try {
     unlinkSync(file);
     return true;
   } catch (error) {
-    // A read-only filesystem refuses before it looks for the name.
+    // A read-only filesystem refuses before it looks up the name.
     if (errnoCodeOf(error) === 'ENOENT' || !existsSync(file)) return false;
     throw error;
   }
 }
 
-/** Takes the mount, if there is one, and its folder. */
+/** Detaches the mount, if there is one, and removes its folder. */
 export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
   try {
@@ -91,17 +89,17 @@ export function detachIdle(system: System, mount: string): void {
   }
 }
 
-/** EBUSY: somebody else (whoever claimed the volume, or a sweep) is detaching the mount at this moment, and removes the folder. */
+/** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
 export const isBeingTaken = (error: unknown) =>
   ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
 
-/** A program may look at a new device for a moment, and the kernel takes its time to end a container's mounts. */
+/** A program may look at a new device for a moment, and the kernel needs time to end a container's mounts. */
 const FREE_WITHIN_MS = 200;
 const POLL_MS = 5;
-/** Behind the path of a file that was unlinked. */
+/** Follows the path of an unlinked file. */
 const UNLINKED = ' (deleted)';
 
-/** Names (`loop3`) of the devices in use, by the paths of their files. */
+/** Names (`loop3`) of the loop devices in use, by the path of their file. */
 export function readLoopDevices(): ReadonlyMap<string, string> {
   const devices = new Map<string, string>();
   for (const name of readdirSync('/sys/block')) {
@@ -112,15 +110,15 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
 }
 
 /**
- * By which name of a volume's file its loop device has it: one that follows from the inode, beside the file. It is there for a moment while
+ * The name under which a volume's loop device opens the file: derived from the inode, in the same folder. It exists only for a moment while
  * the volume is made.
  */
 export const loopName = (file: string, { ino }: { readonly ino: number }) =>
   `${dirname(file)}/.loop-${ino}`;
 
 /**
- * Resolves once the device does not have the file `name` (of {@link loopName}) any more. When somebody goes on to use what is on it, the file, which is open
- * as `fd`, is emptied: then the device has nothing left.
+ * Resolves once the device does not have the file `name` (of {@link loopName}) any more. If a process goes on using the filesystem on it,
+ * the file, which is open as `fd`, is emptied, so that the device holds no space.
  */
 export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {
   const endsAt = performance.now() + FREE_WITHIN_MS;
@@ -138,7 +136,7 @@ function fileOf(device: string): string | undefined {
     const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
     return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
   } catch (error) {
-    // It has no file, or is gone.
+    // These errors mean that the device has no file or is gone.
     if (['ENOENT', 'ENODEV', 'ENXIO'].includes(errnoCodeOf(error) ?? '')) return undefined;
     throw error;
   }

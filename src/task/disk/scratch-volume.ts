@@ -1,4 +1,4 @@
-/** Disk space held to its limit by being a filesystem of its own: an ext4 file on a loop device, used again once it is empty. */
+/** Disk space that its own filesystem limits: an ext4 file on a loop device, reused once it is empty. */
 import {
   chmodSync,
   closeSync,
@@ -27,11 +27,11 @@ import {
 } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
-/** To empty a volume of so few files, which take so little, is faster than to make a new one. */
+/** A volume with no more files than this, and no more data, is emptied faster than a new one is made. */
 const FEW_INODES = 64;
 const FEW_FILE_BYTES = 32 * 1024 * 1024;
-/** From here on forgetting is faster than writing, and worth the line that it puts into the kernel's log. */
-const MUCH_BYTES = 64 * 1024 * 1024;
+/** From this size on, dropping unwritten data is faster than writing it, and worth the line in the kernel's log. */
+const SHUT_DOWN_FROM_BYTES = 64 * 1024 * 1024;
 const LOST_AND_FOUND = 'lost+found';
 
 export async function openScratchVolume(
@@ -61,7 +61,7 @@ export async function openScratchVolume(
   return new ScratchVolume({ system, layout, held, request });
 }
 
-/** The volume of a task that another process has handed over: it is mounted at the task's scratch folder. */
+/** Takes over the volume of a task from another process. The volume is mounted at the task's scratch folder. */
 export const adoptScratchVolume = (
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   request: TaskDiskRequest,
@@ -76,7 +76,7 @@ export const adoptScratchVolume = (
 interface VolumeParts {
   readonly system: System;
   readonly layout: Layout;
-  /** A detached mount of the volume: what keeps it when nothing is attached. */
+  /** A detached mount of the volume: it keeps the volume while nothing is attached. */
   readonly held: Fd;
   readonly request: TaskDiskRequest;
 }
@@ -120,14 +120,14 @@ class ScratchVolume implements TaskDisk {
     }
   }
 
-  abandon(): void {
+  close(): void {
     if (!this.#isHeld) return;
     let folder: Fd | undefined;
     try {
       folder = openSync(this.#root, 'r');
-      this.#forgetIfMuch(folder);
+      this.#shutDownIfLarge(folder);
     } catch {
-      // It is written then, which takes longer.
+      // The data is written then, which takes longer.
     } finally {
       if (folder !== undefined) closeSync(folder);
       this.#release();
@@ -143,20 +143,20 @@ class ScratchVolume implements TaskDisk {
     const { system, request } = this.#parts;
     const { places } = request;
     try {
-      // First: it detaches the copies that other mount namespaces have of what was mounted there.
+      // Detach first: that also detaches the copies of mounts below, which other mount namespaces have.
       await detachTarget(system, places.scratchDir);
       await removeTree(places.scratchDir);
       await nextTurn();
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
-      // A later removal goes by names: an open descriptor here would keep the space in use.
+      // A later removal works by names: an open descriptor here would keep the space in use.
       if (this.#isHeld) this.#release();
       throw error;
     }
     await removeScratchFiles(places);
   }
 
-  /** False: not emptied, or not wanted. */
+  /** Returns false if the volume was not emptied, or is not needed. */
   async #reuse(): Promise<boolean> {
     const { system, layout, held, request } = this.#parts;
     const { places, limit, isUsual } = request;
@@ -171,7 +171,7 @@ class ScratchVolume implements TaskDisk {
         return false;
       }
     } catch {
-      // A filesystem with an error is read-only from then on. Whatever it was: it is not used again.
+      // After an error the filesystem is read-only. Whatever the error was, the volume is not reused.
       return false;
     }
     this.#release();
@@ -184,7 +184,7 @@ class ScratchVolume implements TaskDisk {
     return this.measure().inodes <= FEW_INODES && blocks * STAT_BLOCK_BYTES <= FEW_FILE_BYTES;
   }
 
-  /** The file first: what is left when something fails has no name any more. */
+  /** Unlinks the file first: if a later step fails, what is left has no name any more. */
   async #destroy(): Promise<void> {
     const { volumeFile } = this.#parts.request.places;
     const device = this.loopDevice;
@@ -194,10 +194,10 @@ class ScratchVolume implements TaskDisk {
       unlinkSync(volumeFile);
       const folder = openSync(this.#root, 'r');
       try {
-        this.#forgetIfMuch(folder);
+        this.#shutDownIfLarge(folder);
       } finally {
         await this.#releaseAside();
-        // Waits until all is written.
+        // Waits until everything is written.
         await closeLast(folder);
       }
       await freeLoopDevice(device, name, file);
@@ -206,8 +206,8 @@ class ScratchVolume implements TaskDisk {
     }
   }
 
-  #forgetIfMuch(folder: Fd): void {
-    if (this.measure().bytes >= MUCH_BYTES) this.#parts.system.shutDownFilesystem(folder);
+  #shutDownIfLarge(folder: Fd): void {
+    if (this.measure().bytes >= SHUT_DOWN_FROM_BYTES) this.#parts.system.shutDownFilesystem(folder);
   }
 
   #release(): void {
@@ -215,7 +215,7 @@ class ScratchVolume implements TaskDisk {
     this.#parts.system.close(this.#parts.held);
   }
 
-  /** For a mount that is attached nowhere. */
+  /** For a mount that is attached nowhere: closing it off the event loop. */
   #releaseAside(): Promise<void> {
     this.#isHeld = false;
     return this.#parts.system.closeAside(this.#parts.held);

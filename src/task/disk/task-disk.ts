@@ -1,48 +1,48 @@
-/** Where a task's writable layers lie, and what holds them to the task's disk limit. */
+/** A task's disk space: where its writable layers are, and what enforces its disk limit. */
 import type { Policy } from '../../spec/policy.ts';
 import type { DiskAmount } from '../../sys/system.ts';
 import type { Slot } from '../admission/slot.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
-/** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: nothing but the samples. */
+/** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: measuring only. */
 export type DiskMechanism = 'quota' | 'volume' | 'sampling';
 
-/** What was seen of a task's disk space at one moment. */
+/** A task's disk usage at one moment. */
 export interface DiskSample extends DiskAmount {
-  /** No more fits in, or more is in than the limit allows. */
+  /** Whether nothing more fits, or more than the limit is used. */
   readonly isFull: boolean;
 }
 
-/** What adopts a task's disk space, beside its places. */
+/** What another process needs to take over a task's disk space, in addition to its places. */
 export interface HandedDisk {
   readonly mechanism: DiskMechanism;
-  /** With a quota. */
+  /** Only with a quota. */
   readonly project?: number;
 }
 
-/** The space is there, at the task's scratch folder, from the moment it is opened until it is removed. */
+/** The space exists at the task's scratch folder from the moment it is opened until it is removed. */
 export interface TaskDisk {
   readonly mechanism: DiskMechanism;
   readonly limit: DiskAmount;
-  /** `loop3`: of a scratch volume. */
+  /** `loop3`: the loop device of a scratch volume. */
   readonly loopDevice?: string;
-  /** Takes what is mounted out of the host's namespace, once the container has it. */
+  /** Detaches the mounts from the host's namespace, once the container has its own. */
   detach(): Promise<void>;
   measure(): DiskSample | Promise<DiskSample>;
-  /** Leaves the ended task's files in the scratch folder (`--keep`). */
+  /** Leaves the files of the ended task in the scratch folder (`--keep`). */
   keep(): void;
-  /** Nothing that was not written to the disk yet needs to be: the process is about to leave removal to another. */
-  abandon(): void;
-  /** Another process adopts the space, with what this returns: closes what this process has open. Precondition: it is not detached. */
+  /** Drops unwritten data, which nobody needs any more: this process is about to leave removal to another one. */
+  close(): void;
+  /** Closes this process's descriptors and returns what another process needs to take over the space. Precondition: it is not detached. */
   handOver(): HandedDisk;
-  /** Removes the ended task's files, and checks. A second call does nothing. */
+  /** Removes the files of the ended task, and checks. A second call does nothing. */
   remove(): Promise<void>;
 }
 
 export interface TaskDiskRequest {
   readonly mechanism: Policy['disk']['mechanism'];
   readonly limit: DiskAmount;
-  /** Whether such a limit is the usual one here: its volume is worth keeping for the next task. */
+  /** Whether the limit is the usual one here, so that its volume is worth keeping for a later task. */
   readonly isUsual: boolean;
   readonly places: TaskPlaces;
   readonly slot: Slot;
@@ -50,13 +50,13 @@ export interface TaskDiskRequest {
 }
 
 /**
- * The kernel writes in pieces of up to this size (large folios), and refuses a piece that does not fit as a whole. So what is left
- * when a large write fails may be anything below it.
+ * The kernel writes in pieces of up to this size (large folios), and refuses a piece that does not fit completely. So after a failed large
+ * write, any amount below this may still be free.
  */
 const LARGEST_PIECE_BYTES = 2 * 1024 * 1024;
-/** Of a small limit a piece is much: what leaves more than this share has room. */
+/** For a small limit, a piece is a large part: more than this share free counts as room. */
 const ROOM_SHARE = 1 / 8;
 
-/** Whether so little is left of a limit that a write may have failed for it. */
+/** Whether so little of a limit is left that a write may have failed. */
 export const isUsedUp = (usedBytes: number, { bytes }: DiskAmount): boolean =>
   usedBytes > bytes - Math.min(LARGEST_PIECE_BYTES, bytes * ROOM_SHARE);

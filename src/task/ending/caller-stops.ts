@@ -1,4 +1,4 @@
-/** What a caller has to end a task by: its signals and a moment. */
+/** The ways in which a caller can end a task: two signals and a deadline. */
 import { startTimer } from '../../core/pause.ts';
 import { toSignalNumber } from '../../spec/parse-command.ts';
 import type { OutputMeter } from '../streams/task-output.ts';
@@ -6,13 +6,13 @@ import type { TaskStopper } from './stop-task.ts';
 
 export interface CallerStops {
   /**
-   * Abort: the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. A signal's name as the reason, `abort('SIGINT')`,
-   * is sent instead where the command acts on it.
+   * An abort sends the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. If the reason is a signal's name, as in
+   * `abort('SIGINT')`, that signal is sent instead, provided that the command acts on it.
    */
-  readonly signal?: AbortSignal;
-  /** Abort: KILL at once. */
+  readonly signal?: AbortSignal | undefined;
+  /** An abort sends KILL at once. */
   readonly killSignal?: AbortSignal;
-  /** The task is `timed_out` at this moment at the latest: milliseconds since 1970. */
+  /** The latest moment at which the task is `timed_out`: milliseconds since 1970. */
   readonly deadline?: number;
 }
 
@@ -22,7 +22,7 @@ export const signalsOf = ({ signal, killSignal }: CallerStops): readonly AbortSi
 export const isAborted = (stops: CallerStops): boolean =>
   signalsOf(stops).some(({ aborted }) => aborted);
 
-/** On the clock of `performance`, which nobody sets while the task runs; infinity: there is none. */
+/** The deadline on the clock of `performance`, which nobody can set while the task runs; infinity: no deadline. */
 export const toDeadline = ({ deadline }: CallerStops): number =>
   deadline === undefined ? Number.POSITIVE_INFINITY : performance.now() + (deadline - Date.now());
 
@@ -31,19 +31,19 @@ export interface StopsOptions {
   readonly deadlineAt: number;
 }
 
-/** Listens to whatever of the caller's may end the task. Returns what stops the listening. */
+/** Listens to the caller's signals and deadline. Returns a function that stops listening. */
 export function armStops(
   options: CallerStops,
   stopper: TaskStopper,
   { output, deadlineAt }: StopsOptions,
 ): () => void {
   const { signal, killSignal } = options;
-  // Once the task has ended, all that can be cut short is waiting for a slow sink.
+  // Once the task has ended, only the wait for a slow sink can be cut short.
   const stop = () => {
-    if (stopper.ended) output.abandon();
+    if (stopper.ended) output.dropSinks();
     else stopper.stop('cancelled', signalOf(signal?.reason));
   };
-  const kill = () => (stopper.ended ? output.abandon() : stopper.kill('cancelled'));
+  const kill = () => (stopper.ended ? output.dropSinks() : stopper.kill('cancelled'));
   signal?.addEventListener('abort', stop, { once: true });
   killSignal?.addEventListener('abort', kill, { once: true });
   const cancelTimer =
@@ -52,7 +52,7 @@ export function armStops(
       : startTimer(deadlineAt - performance.now(), () =>
           stopper.ended ? output.hurry() : stopper.stop('timed_out'),
         );
-  // They may have been aborted while the task was being planned.
+  // The signals may have aborted while the task was planned.
   if (signal?.aborted) stop();
   if (killSignal?.aborted) kill();
   return () => {

@@ -1,9 +1,9 @@
-/** Kills what a task left running, and removes its cgroup. */
+/** Kills the remaining processes of a task, and removes its cgroup. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-files.ts';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -14,7 +14,7 @@ import { type Fd, type System, SystemError } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
-/** Killed processes that have not gone by then are stuck in the kernel. */
+/** Killed processes that still exist after this time are stuck in the kernel. */
 const GONE_WITHIN_MS = 20_000;
 const POLL_MS = 5;
 const LONGEST_PAUSE_MS = 100;
@@ -22,8 +22,8 @@ const STUCK_AFTER_MS = 100;
 const FREEZE_AFTER_MS = 250;
 
 /**
- * The first process of a task as the host numbers it, undefined when it does not run: pid 1, or, in the host's pid namespace and
- * with gVisor, whose sandbox is the pid 1 of no namespace, the one that the runtime made.
+ * The host's pid of a task's first process; undefined if it does not run. It is the pid 1 of the task's pid namespace. In the host's pid
+ * namespace, and with gVisor, whose sandbox is not pid 1 of any namespace, it is the process that the runtime started.
  */
 export function findInit(
   cgroups: CgroupDriver,
@@ -37,18 +37,12 @@ export function findInit(
   return pids.find((pid) => pid === made);
 }
 
-function readPid(file: string): number | undefined {
-  try {
-    return Number(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const readPid = (file: string): number | undefined =>
+  unlessMissing(() => Number(readFileSync(file, 'utf8')));
 
 /**
- * Kills every process in the task's cgroup, pid 1 first, so that it does not see the others end. Resolves when none runs any more;
- * rejects when some do not go. Ends without more ado once `isWanted` says no: another task may have the cgroup's name by then.
+ * Kills every process in the task's cgroup; pid 1 first, so that it does not notice the end of the others. Resolves when none is left;
+ * rejects if some do not end. Stops without an error once `isWanted` returns false: another task may have the cgroup's name by then.
  */
 export async function killAll(
   context: KillContext,
@@ -61,7 +55,7 @@ export async function killAll(
     const left = await killing.again();
     if (left.length === 0 || !isWanted()) return;
     if (performance.now() > endsAt) {
-      throw new Error(`kill processes of ${cgroupsPath}: ${left.join(', ')} did not end`);
+      throw new Error(`kill processes of ${cgroupsPath}: pids ${left.join(', ')} did not end`);
     }
     await pause(pauseMs);
     if (!isWanted()) return;
@@ -73,7 +67,7 @@ export interface KillContext {
   readonly system: System;
 }
 
-/** Kills the processes of a cgroup, and goes further against those that are still there when it is asked again. */
+/** Kills the processes of a cgroup; each further call tries harder to kill those that are left. */
 export class Killing {
   readonly #context: KillContext;
   readonly #cgroupsPath: string;
@@ -84,7 +78,7 @@ export class Killing {
     this.#cgroupsPath = cgroupsPath;
   }
 
-  /** Signals whatever runs in the cgroup; resolves to which processes that were. */
+  /** Signals every running process of the cgroup; resolves to their pids. */
   async again(): Promise<readonly number[]> {
     const { cgroups, system } = this.#context;
     const left = cgroups.listProcesses(this.#cgroupsPath).filter(isRunning);
@@ -93,7 +87,7 @@ export class Killing {
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
     if (init !== undefined) signalEach([init, ...left]);
     if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
-    // To freeze them takes longer, and holds back those that fork faster than they are listed.
+    // Freezing takes longer, but stops processes that fork faster than they can be listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
       await cgroups.killProcesses(this.#cgroupsPath);
     }
@@ -105,11 +99,11 @@ const signalEach = (pids: readonly number[]) => {
   for (const pid of pids) signalProcess(pid, SIGKILL);
 };
 
-/** KILL for every process of a cgroup that is listed now; those that it misses are for who removes the task. */
+/** Sends KILL to every process that the cgroup lists now. The remover of the task handles those that this misses. */
 export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
   signalEach(cgroups.listProcesses(cgroupsPath));
 
-/** What is killed and does not end may wait for a filesystem that the task serves itself. Those of its slot's ids are its own. */
+/** A killed process that does not end may wait for a FUSE filesystem of its own task. The filesystems of its slot's ids belong to that task. */
 function releaseFromFuse(system: System, stuck: readonly number[]): void {
   const slots = new Set(stuck.map((pid) => slotOfUser(userOf(pid) ?? 0)));
   abortFuseConnections(system, (uid) => {
@@ -119,8 +113,8 @@ function releaseFromFuse(system: System, stuck: readonly number[]): void {
 }
 
 /**
- * Removes a task's cgroup from every hierarchy. A runtime that was killed may have put a process into some of them only:
- * what keeps a folder is killed. Rejects when something does not go.
+ * Removes a task's cgroup from every hierarchy. A killed runtime may have put a process into some of them only: kills the processes that
+ * keep a folder busy. Rejects if a folder cannot be removed.
  */
 export async function removeCgroup(
   { cgroups }: { readonly cgroups: CgroupDriver },
@@ -131,17 +125,19 @@ export async function removeCgroup(
     const left = await cgroups.remove(cgroupsPath);
     if (left.length === 0) return;
     for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
-    if (performance.now() > endsAt) throw new Error(`remove ${left.join(', ')}: still in use`);
+    if (performance.now() > endsAt)
+      throw new Error(`remove cgroup ${left.join(', ')}: still in use`);
     await pause(POLL_MS);
   }
 }
 
 /**
- * A process that waits for a server of FUSE which does not answer cannot be killed, and may itself be the one that keeps the connection open:
- * then only this ends it. Lists connections by the kernel's control filesystem, Documentation/filesystems/fuse/fuse.rst.
+ * Aborts the connections of FUSE filesystems that the matching users mounted: every process that waits for such a filesystem gets an error.
+ * A process that waits for a FUSE server that does not answer cannot be killed, and may itself be the one that keeps the connection open:
+ * only this call ends it.
  *
- * Aborts the connections of filesystems that these users mounted: every process that waits for such a filesystem gets an error. Reads the
- * connections from a mount of its own that is attached nowhere. Does nothing on a kernel without FUSE.
+ * Reads the connections from its own detached mount of the kernel's control filesystem (Documentation/filesystems/fuse/fuse.rst). Does
+ * nothing on a kernel without FUSE.
  */
 export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
   const control = openControl(system);

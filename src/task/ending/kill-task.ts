@@ -1,6 +1,7 @@
 /** Ends a task of any owner, from any process. */
 import { closeSync, openSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { findTenant } from '../../cgroup/cgroup-names.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
@@ -13,7 +14,7 @@ import type { Installation } from '../installation.ts';
 import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
-import { findTenant, recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
 
@@ -21,16 +22,15 @@ const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
 
-/** How a task is ended. */
 export interface KillTaskOptions {
-  /** Between the task's stop signal and KILL; 0 kills at once. */
+  /** Time between the task's stop signal and KILL; 0 kills at once. */
   readonly graceMs: number;
 }
 
 /**
- * Ends the task and resolves when it is removed: by its owner while that lives (which reports `cancelled`), else by this process.
- * A kept task is removed. Two callers at once share the outcome; a second call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
- * `removed` is false when the owner has not removed the task within 30 s after KILL, or when something of it is left.
+ * Ends the task and resolves when it is removed: by its owner if that lives (its result says `cancelled`), otherwise by this process. A kept
+ * task is removed. Two concurrent callers share the outcome; a later call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ * `removed` is false if the owner has not removed the task within 30 s after KILL, or if something of the task is left.
  */
 export async function killTask(
   installation: Installation,
@@ -48,10 +48,10 @@ export async function killTask(
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await endTask(installation, places, options);
+  return await stopAndRemove(installation, places, options);
 }
 
-/** Whether someone else is going to remove the task at its end. */
+/** Whether another process removes the task at its end. */
 const hasOwner = (places: TaskPlaces, record: TaskRecord | null): boolean =>
   record !== null && !record.kept && !isOrphaned(record) && !isWaiting(places, record);
 
@@ -68,7 +68,7 @@ async function removeOwnerless(
   if (locked === undefined) return undefined;
   const { record: found } = locked;
   try {
-    // Should this process die half way, nobody is to claim what is left, and a reap removes it.
+    // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
   } finally {
@@ -83,7 +83,7 @@ async function removeOne(installation: Installation, task: AbandonedTask): Promi
   return { removed: leftovers.length === 0, leftovers };
 }
 
-/** Null: there is a task, but its record cannot be read. Its names follow from its id all the same. */
+/** Null: the task exists, but its record cannot be read. The task's names follow from its id. */
 function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | null | undefined {
   try {
     return readRecord(installation.layout, id);
@@ -94,10 +94,10 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
 }
 
 /**
- * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. What nobody
- * answers for, from the beginning, or because its owner keeps it or dies meanwhile, is removed here, unless another process is at it.
+ * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. A task without an
+ * owner, or one whose owner keeps it or dies meanwhile, is removed here, unless another process is doing so.
  */
-async function endTask(
+async function stopAndRemove(
   installation: Installation,
   places: TaskPlaces,
   { graceMs }: KillTaskOptions,
@@ -122,13 +122,9 @@ async function endTask(
 
 const GONE: Removal = { removed: true, leftovers: [] };
 
-/** False when the task has gone meanwhile. */
-function markCancelled(places: TaskPlaces): boolean {
-  try {
+/** False if the task has gone meanwhile. */
+const markCancelled = (places: TaskPlaces): boolean =>
+  unlessMissing(() => {
     closeSync(openSync(places.cancelFile, 'w', 0o600));
     return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
+  }) ?? false;

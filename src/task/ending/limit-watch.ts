@@ -1,4 +1,4 @@
-/** Looks at a running task's cgroup for limits that the kernel does not enforce by itself. Loaded only for tasks that have one. */
+/** Watches a running task's cgroup for limits that the kernel does not enforce by itself. Loaded only for tasks with such a limit. */
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { StackshimError } from '../../core/errors.ts';
 
@@ -9,14 +9,14 @@ export interface LimitWatchOptions {
   readonly cgroupsPath: string;
   /** Undefined: processor time is not limited. */
   readonly cpuTimeMs: number | undefined;
-  /** What the task may use of processors: with the host's, it tells how soon its time can be over. */
+  /** The task's cpu limit and the host's processors bound how soon the time can be used up. */
   readonly cpus: number;
   readonly hostCpus: number;
-  /** Whether one kill for memory is to end the whole task. */
+  /** Whether one kill for lack of memory must end the whole task. */
   readonly oomGroup: boolean;
 }
 
-/** The period of the cpu limit: within one the task may use its share of it at full speed. */
+/** The period of the cpu limit: within one period, the task may use its share at full speed. */
 const CPU_PERIOD_MS = 100;
 const SOONEST_MS = 5;
 const LATEST_MS = 60_000;
@@ -24,13 +24,13 @@ const OOM_POLL_MS = 20;
 
 export class LimitWatch {
   readonly #options: LimitWatchOptions;
-  /** What the runtime used before the command ran: not the task's. */
+  /** The runtime's usage before the command ran, which is not the task's. */
   readonly #usedBeforeMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * Reads what was used so far, so open it right before the command is let go. Throws ERR_STACKSHIM_HOST_UNSUPPORTED where the
-   * cgroup does not tell: a limit that nobody could hold is refused.
+   * Reads the usage so far, so create the watch right before the command is released. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the cgroup
+   * does not report the usage: a limit that cannot be enforced is refused.
    */
   constructor(options: LimitWatchOptions) {
     this.#options = options;
@@ -43,7 +43,7 @@ export class LimitWatch {
     this.#usedBeforeMs = used;
   }
 
-  /** Calls `passed` at most once, as soon as a look finds that a limit was passed. */
+  /** Calls `passed` at most once, as soon as a look finds a limit exceeded. */
   start(passed: (cause: WatchedCause) => void): void {
     const look = () => {
       const cause = orNull(() => this.judge());
@@ -57,7 +57,7 @@ export class LimitWatch {
     clearTimeout(this.#timer);
   }
 
-  /** Which limit has been passed until now; null: none. */
+  /** The limit that has been exceeded so far; null: none. */
   judge(): WatchedCause | null {
     const { cgroups, cgroupsPath, oomGroup } = this.#options;
     if (this.#leftMs() < 0) return 'cpu_time_exceeded';
@@ -72,7 +72,7 @@ export class LimitWatch {
     return cpuTimeMs - (used - this.#usedBeforeMs);
   }
 
-  /** Until the limit can be reached at the earliest. */
+  /** The time until the limit can be reached at the earliest. */
   #pauseMs(): number {
     const { cpus, hostCpus, oomGroup } = this.#options;
     const left = orNull(() => this.#leftMs()) ?? 0;
@@ -82,7 +82,7 @@ export class LimitWatch {
   }
 }
 
-/** Null when a look fails, for example because descriptors ran out: the next look retries. */
+/** Null if a look fails, for example because descriptors ran out: the next look retries. */
 function orNull<T>(look: () => T): T | null {
   try {
     return look();

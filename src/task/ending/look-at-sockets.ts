@@ -1,4 +1,4 @@
-/** Adds up what the sockets of a task hold that no cgroup is charged for. Loaded when a task has sockets enough to pass its limit. */
+/** Adds up the memory of a task's sockets that no cgroup is charged for. Loaded when a task has enough sockets to exceed its limit. */
 import { closeSync, readFileSync } from 'node:fs';
 import {
   NO_SOCKETS,
@@ -15,32 +15,32 @@ import { type InternetFamily, readTcpSockets } from '../../sys/tcp-sockets.ts';
 export interface SocketLook {
   /** Opens files of the task's network namespace. */
   readonly open: OpenNetFile;
-  /** Of the same; undefined: the kernel has no diagnosis of sockets. */
+  /** Opens a diagnosis socket there; undefined: the kernel has no socket diagnosis. */
   readonly diagnosis: () => Fd | undefined;
-  /** What the cgroup is charged for TCP and UDP sockets; null: not known. */
+  /** The bytes that the cgroup is charged for TCP and UDP sockets; null: unknown. */
   readonly chargedBytes: () => number | null;
-  /** What a connection that was reset before anyone accepted it may hold. */
+  /** The most bytes in a connection that was reset before it was accepted. */
   readonly resetBytes: number;
-  /** What any other socket that the kernel does not list may hold. */
+  /** The most bytes in any other socket that the kernel does not list. */
   readonly unlistedBytes: number;
-  /** What a message may hold that waits to be sent, of which the kernel tells the bytes alone. */
+  /** The most memory of a message that waits to be sent; the kernel reports only its bytes. */
   readonly unsentBytes: number;
 }
 
-/** A connection is made while the kernel answers the sender: nobody is charged for the socket itself (`TCP` in /proc/slabinfo). */
+/** The size of a TCP socket itself (`TCP` in /proc/slabinfo). A connection is made while the kernel answers the sender, so nobody is charged for it. */
 const TCP_SOCKET_BYTES = 2560;
 const NETLINK_SOCKET_BYTES = 2048;
-/** Sockets that are let pass of those that the kernel does not list, or that are just sending: lists and counts are not of the same moment. */
+/** How many unlisted or sending sockets are ignored: lists and counts are not taken at the same moment. */
 const FREE_SOCKETS = 64;
 
 interface TcpSum {
   sockets: number;
   bytes: number;
-  /** Connections that wait to be accepted and are in no list: they were reset. */
+  /** Connections that wait to be accepted but are in no list, because they were reset. */
   reset: number;
 }
 
-/** Resolves to a number of bytes. */
+/** Resolves to the number of bytes. */
 export async function lookAtSockets(look: SocketLook): Promise<number> {
   const before = countSockets(look.open);
   const table = (name: TableName, kind: string) =>
@@ -91,7 +91,7 @@ function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {
       closeSync(file);
     }
   };
-  // The second is not there where IPv6 was disabled when the kernel started.
+  // `sockstat6` does not exist if IPv6 was disabled when the kernel started.
   return parseSocketCounts(read('sockstat') + read('sockstat6'));
 }
 
@@ -101,13 +101,13 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
     ['inet', 'TCP'],
     ['inet6', 'TCP6'],
   ];
-  // By port, over both families: a socket of IPv6 takes connections of IPv4 as well.
+  // Counted by port over both families, because an IPv6 socket also accepts IPv4 connections.
   const waiting = new Map<number, number>();
   for (const [family, kind] of families) {
     const count = counts.get(kind) ?? 0;
     if (count === 0) continue;
     const diagnosis = look.diagnosis();
-    const told =
+    const isListed =
       diagnosis !== undefined &&
       (await readTcpSockets(diagnosis, family, (socket) => {
         tcp.sockets += 1;
@@ -115,13 +115,13 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
         const change = socket.isUnaccepted ? -1 : socket.waiting;
         if (change !== 0) waiting.set(socket.port, (waiting.get(socket.port) ?? 0) + change);
       }));
-    if (!told) tcp.sockets += count;
+    if (!isListed) tcp.sockets += count;
   }
   for (const left of waiting.values()) tcp.reset += Math.max(0, left);
   return tcp;
 }
 
-/** Sockets of Unix are memory of the task, and need a list as long as there are of them. */
+/** Subtracts Unix sockets, which count as memory of the task. Their list is as long as their number, so it is read only if it matters. */
 async function withoutUnix({ open, unlistedBytes }: SocketLook, unlisted: number): Promise<number> {
   if (beyondFree(unlisted) * unlistedBytes === 0) return Math.max(0, unlisted);
   const { sockets } = await readSocketTable(open, 'unix');

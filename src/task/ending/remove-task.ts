@@ -1,4 +1,7 @@
-/** Removes an ended task: what this process's own held, and everything a task may have made, in reverse order. Each thing is checked to be gone. */
+/**
+ * Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is
+ * gone.
+ */
 import { existsSync, lstatSync } from 'node:fs';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
@@ -25,17 +28,17 @@ export interface RemovalRequest {
   readonly runtime: Runtime;
   /** `--keep`: the writable layer and the record stay. */
   readonly keep: boolean;
-  /** For who has it open; others remove it by its names. */
+  /** Set by a process that has the disk open; other processes remove it by its names. */
   readonly disk?: TaskDisk | undefined;
-  /** Else: the loop devices in use, by the names of their files. Default: none. */
+  /** Without `disk`: the loop devices in use, by the names of their files. Default: none. */
   readonly loops?: ReadonlyMap<string, string>;
 }
 
-/** How the removal of a task went. */
+/** The outcome of a task's removal. */
 export interface Removal {
   /** True only after every kind of thing was checked to be gone. */
   readonly removed: boolean;
-  /** What is still there, one path or name each, and after `: ` what kept it from going where that is known. */
+  /** What still exists: one path or name each, followed by `: ` and the reason if that is known. */
   readonly leftovers: readonly string[];
 }
 
@@ -44,10 +47,10 @@ export interface RemovalContext {
   readonly cgroups: CgroupDriver;
 }
 
-/** Time for the whole of a removal, a million files included; what was not done by then is reported as left over. */
+/** Time for the whole removal, even of a million files; steps that have not ended by then are reported as left over. */
 const REMOVAL_DEADLINE_MS = 600_000;
 
-/** Never rejects; a second call finds nothing to do. While anything is left, the record stays to say what. */
+/** Removes the task. Never rejects; a second call finds nothing to do. While anything is left, the record stays to name it. */
 export async function removeTask(
   context: RemovalContext,
   request: RemovalRequest,
@@ -68,13 +71,13 @@ export async function removeTask(
   return { removed: leftovers.size === 0, leftovers: [...leftovers].map(formatLeftover) };
 }
 
-/** By path or name: what kept it from going, undefined where nothing said so. */
+/** Reasons by path or name; undefined if the reason is unknown. */
 type Leftovers = Map<string, string | undefined>;
 
 const formatLeftover = ([name, reason]: readonly [string, string | undefined]) =>
   reason === undefined ? name : `${name}: ${reason}`;
 
-/** What cannot be looked for counts as left. */
+/** Adds what `find` finds; a search that fails counts as a leftover. */
 function noteWhatIsThere(
   leftovers: Leftovers,
   search: string,
@@ -87,7 +90,7 @@ function noteWhatIsThere(
   }
 }
 
-/** Unlike `existsSync` it does not take a failing disk for an answer. */
+/** Unlike `existsSync`, this throws if the disk fails. */
 const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<void> {
@@ -96,7 +99,7 @@ async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<voi
     const retired = retireTaskDir(places);
     if (retired === undefined) return;
     left = retired;
-    // Once more where it fails: nobody else looks after it while this process lives.
+    // Retry once: no other process cleans up while this one lives.
     await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
     leftovers.set(left, messageOf(error));
@@ -125,7 +128,7 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
 const containerOf = (places: TaskPlaces) => ({ id: places.id, stateRoot: places.stateRoot });
 const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
 
-/** All but the task's folder, which the caller looks after. */
+/** Everything that is left except the task's folder, which the caller handles. */
 function findLeftovers(
   { cgroups }: RemovalContext,
   { places, runtime, keep }: RemovalRequest,
@@ -141,13 +144,13 @@ function findLeftovers(
 export interface OwnTask {
   readonly installation: Installation;
   readonly container: ContainerPlan;
-  /** The writable layer and the record stay. */
+  /** Whether the writable layer and the record stay. */
   readonly keep: boolean;
   readonly record: OwnRecord;
   readonly holdings: Holdings;
 }
 
-/** What there is of an ended task whose removal has not begun. */
+/** What exists of an ended task whose removal has not begun. */
 export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
   removed: false,
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
@@ -169,9 +172,9 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   if (removal.removed || keep) {
     await holdings.release();
   } else {
-    // What is left may use the slot's ids, and counts: until it is reaped, which anybody may from now on.
+    // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
     record.tryNote({ disowned: true });
-    holdings.abandon();
+    holdings.close();
   }
   return removal;
 }

@@ -1,6 +1,6 @@
 /**
- * Ends tasks whose sockets hold more than their memory: what waits in a socket without being data that was sent to it is charged to no
- * cgroup, and a filter of system calls cannot see all that leads there. One timer serves all tasks of the process.
+ * Ends tasks whose sockets hold more than the task's memory limit. Data in a socket that nobody sent to it is charged to no cgroup, and a
+ * system call filter cannot block every way to produce it. One timer serves all tasks of the process.
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
@@ -17,29 +17,29 @@ export interface SocketWatchOptions {
   readonly system: Pick<System, 'openSocketDiagnosis' | 'openNetFile' | 'close'>;
   readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
   readonly cgroupsPath: string;
-  /** Of the task; the watch closes it. */
+  /** The task's network namespace; the watch closes it. */
   readonly namespace: Fd;
   readonly memoryBytes: number;
-  /** What is assumed of a single socket; asked for when the task has one. */
+  /** Returns assumptions about a single socket; called when the task has one. */
   readonly bounds: () => SocketBounds;
 }
 
 export interface SocketBounds {
-  /** Any socket holds less. */
+  /** No socket holds more. */
   readonly largestBytes: number;
-  /** What a socket of the task's programs may hold that the kernel does not list. */
+  /** The most bytes in a socket of the task's programs that the kernel does not list. */
   readonly unlistedBytes: number;
-  /** What a message may hold that waits to be sent. */
+  /** The most memory of a message that waits to be sent. */
   readonly unsentBytes: number;
 }
 
 const LOOK_EVERY_MS = 100;
-/** After a look inside: at most a fifth of a processor goes to a task's sockets, */
+/** A pause after a detailed look: a task's sockets get at most a fifth of a processor. */
 const PAUSE_FACTOR = 4;
-/** and what is far from the limit cannot be there soon: a program at full speed fills 1 GB and more each second. */
+/** The most bytes that a program can fill per millisecond (1 GB a second and more): usage far from the limit cannot reach it sooner. */
 const FILLED_IN_A_MS = 1_000_000;
 const LONGEST_PAUSE_MS = 250;
-/** Enough for the first line. */
+/** Large enough for the first line. */
 const head = Buffer.alloc(64);
 
 const watched = new Set<SocketWatch>();
@@ -64,21 +64,21 @@ export class SocketWatch {
     this.#options = options;
   }
 
-  /** The same usage with the most that a look has found, where that is more than the cgroup was charged for sockets. */
+  /** The usage with the largest result of a look, if that is more than the cgroup was charged for sockets. */
   addTo(usage: CgroupUsage): CgroupUsage {
     const found = this.#peakBytes;
     if (found === null || found <= (usage.socketPeakBytes ?? 0)) return usage;
     return { ...usage, socketPeakBytes: found };
   }
 
-  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory. */
+  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory limit. */
   start(passed: () => void): void {
     this.#passed = passed;
     watched.add(this);
     timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
   }
 
-  /** The last call; a second one does nothing. */
+  /** Ends the watch; a second call does nothing. */
   stop(): void {
     this.#passed = undefined;
     watched.delete(this);
@@ -89,7 +89,7 @@ export class SocketWatch {
     if (!this.#isLooking) this.#close();
   }
 
-  /** Counts the sockets; adds up what they hold only when they could hold too much. */
+  /** Counts the sockets, and adds up their memory only if there are enough of them to exceed the limit. */
   look(): void {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
@@ -99,7 +99,7 @@ export class SocketWatch {
       this.#bounds ??= bounds();
       if (used * this.#bounds.largestBytes > memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
-      // Out of descriptors: the next look retries.
+      // Descriptors ran out: the next look retries.
     }
   }
 
@@ -124,7 +124,7 @@ export class SocketWatch {
         unlistedBytes,
         unsentBytes,
       });
-      // The task has ended.
+      // Undefined: the task has ended.
       const passed = this.#passed;
       if (passed === undefined) return;
       this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
@@ -133,7 +133,7 @@ export class SocketWatch {
       this.#passed = undefined;
       passed();
     } catch {
-      // The host is short of something: the next look retries.
+      // The host ran out of something: the next look retries.
     } finally {
       this.#isLooking = false;
       const end = performance.now();
@@ -167,14 +167,18 @@ export class SocketWatch {
   }
 }
 
-/** A message of UDP that a program has not completed. With the bundle's filter nothing else waits in an unlisted socket of a program. */
+/** An incomplete UDP message. With the bundle's filter, nothing else can wait in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
-/** The most that such a message keeps: as many pieces as the kernel lets it have, each on a page of its own, though the kernel counts a byte of it. */
+/**
+ * The most memory of such a message: the largest number of pieces that the kernel allows, each on its own page, although the kernel may
+ * count one byte of it.
+ */
 const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**
- * The watch of a task's sockets, with what is assumed of those that the kernel does not list. Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox, whose sockets are its own memory.
- * `pid` is of the container's init, which has not become the command yet: what a command does to itself could keep others from its namespace.
+ * Opens the watch of a task's sockets. Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox,
+ * whose sockets are its own memory. `pid` is that of the container's init before it becomes the command: a command could keep other
+ * processes from its namespace.
  */
 export function openSocketWatch(
   plan: ContainerPlan,
@@ -195,7 +199,7 @@ export function openSocketWatch(
   });
 }
 
-/** Undefined when the process has ended. */
+/** Undefined if the process has ended. */
 function openNamespace(pid: number): Fd | undefined {
   try {
     return openNetNamespace(pid);
@@ -205,7 +209,7 @@ function openNamespace(pid: number): Fd | undefined {
   }
 }
 
-/** `fillsErrors`: programs can have the kernel queue errors and timestamps, also in a socket that they then take from its lists. */
+/** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
 function toBounds(fillsErrors: boolean): SocketBounds {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
@@ -221,7 +225,7 @@ const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
   spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
   !refusesStamps(host);
 
-/** Where tasks cannot refuse them for themselves, the host may have. */
+/** Where tasks cannot refuse timestamps for themselves, the host may do so. */
 const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';

@@ -1,4 +1,4 @@
-/** Stops a task that another process owns: its stop signal, then KILL. */
+/** Stops a task that another process owns: first its stop signal, then KILL. */
 import { constants } from 'node:os';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Installation } from '../installation.ts';
@@ -10,9 +10,9 @@ import { terminateTask } from './stop-task.ts';
 const { SIGTERM } = constants.signals;
 
 export interface OutsideStopOptions {
-  /** From now on, until KILL. */
+  /** Time from now until KILL. */
   readonly graceMs: number;
-  /** Somebody else has sent the stop signal. Default: nobody has. */
+  /** Whether another process has sent the stop signal. Default: false. */
   readonly isAsked?: boolean;
 }
 
@@ -20,8 +20,8 @@ export class OutsideStop {
   readonly #installation: Installation;
   readonly #places: TaskPlaces;
   readonly #killAt: number;
-  /** Whether it makes no sense to wait for the task to act on its stop signal; undefined: it was not sent yet. */
-  #inVain: boolean | undefined;
+  /** True: the task will not act on its stop signal, so do not wait for it; undefined: the signal was not sent yet. */
+  #isFutile: boolean | undefined;
   #killing: Killing | undefined;
 
   constructor(
@@ -32,7 +32,7 @@ export class OutsideStop {
     this.#installation = installation;
     this.#places = places;
     this.#killAt = performance.now() + graceMs;
-    this.#inVain = isAsked ? false : undefined;
+    this.#isFutile = isAsked ? false : undefined;
   }
 
   /** When KILL follows, on the clock of `performance`. */
@@ -40,19 +40,20 @@ export class OutsideStop {
     return this.#killAt;
   }
 
-  /** Signals whatever is to be signalled by now. To be called again until the task has ended. */
+  /** Sends the signals that are due. Call it again until the task has ended. */
   async again(record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null): Promise<void> {
     const { cgroups } = this.#installation;
     const { cgroupsPath } = this.#places;
     const init = findInit(cgroups, this.#places, record?.runtime);
-    if (init !== undefined && this.#inVain === undefined) {
+    if (init !== undefined && this.#isFutile === undefined) {
       const signalInside = driverOf(record?.runtime).signaller?.(this.#places);
       const { stopSignal = SIGTERM } = record ?? {};
       const processes = { pid: init, cgroupsPath, signalInside };
-      this.#inVain = !(await terminateTask(cgroups, processes, { stopSignal }));
+      this.#isFutile = !(await terminateTask(cgroups, processes, { stopSignal }));
     }
-    // Also when pid 1 is gone: it is, for the kernel, before the others have ended.
-    if (this.#inVain === undefined || !(this.#inVain || performance.now() > this.#killAt)) return;
+    // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
+    if (this.#isFutile === undefined || !(this.#isFutile || performance.now() > this.#killAt))
+      return;
     this.#killing ??= new Killing(this.#installation, cgroupsPath);
     await this.#killing.again();
   }

@@ -1,6 +1,7 @@
 /**
- * Ends a task: a stop signal, TERM to every process unless the task has one of its own, then KILL to every process. Pid 1 alone would
- * not do, though its pid namespace takes all the others with it: it can wait for one of them, in the kernel, where KILL does not reach it.
+ * Ends a task: first a stop signal (TERM to every process, or the task's own signal to its pid 1), then KILL to every process. Killing only
+ * pid 1 is not enough, although its pid namespace ends with it: pid 1 may wait in the kernel for one of the others, where KILL does not
+ * reach it.
  */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
@@ -14,7 +15,7 @@ import type { Installation } from '../installation.ts';
 import { killAll } from './kill-processes.ts';
 
 const { SIGINT, SIGTERM, SIGKILL } = constants.signals;
-/** After a kill that failed. */
+/** Pause after a failed kill. */
 const KILL_AGAIN_MS = 100;
 
 /** A task's pid 1 and the cgroup of all its processes. */
@@ -22,17 +23,17 @@ export interface TaskProcesses {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly cgroupsPath: string;
-  /** Hands a signal to every process of the task; undefined where they are processes of the host. */
+  /** Sends a signal to every process of the task; undefined if they are processes of the host. */
   readonly signalInside?: ((signal: number) => void) | undefined;
 }
 
 export interface TaskStopperOptions {
   readonly installation: Installation;
-  /** Between the stop signal and KILL. */
+  /** Time between the stop signal and KILL. */
   readonly graceMs: number;
-  /** What a stop begins with. */
+  /** The first signal of a stop. */
   readonly stopSignal: number;
-  /** For a task that has passed its time: false when another process has sent the stop signal. */
+  /** Called when the task's time is over; false if another process has sent the stop signal. */
   readonly claimOverdue: () => boolean;
   /** Called once, with the cause of the first stop. */
   readonly onStop: (cause: StopCause) => void;
@@ -54,15 +55,13 @@ export class TaskStopper {
     return this.#stopped.signal;
   }
 
-  /** The cause of the first stop; null when there was none. */
+  /** The cause of the first stop; null: the task was not stopped. */
   get cause(): StopCause | null {
     const { aborted, reason } = this.#stopped.signal;
     return aborted ? reason : null;
   }
 
-  /**
-   * True once there is nothing left to stop: asking for it has no effect any more. So it is when the task has ended and nobody has noticed yet.
-   */
+  /** True once there is nothing left to stop, so that a stop has no effect any more. This includes a task whose end nobody has noticed yet. */
   get ended(): boolean {
     return this.#ended || (this.#task !== undefined && this.#hasEnded(this.#task));
   }
@@ -71,18 +70,18 @@ export class TaskStopper {
     try {
       return this.#options.installation.system.hasEnded(pidfd);
     } catch {
-      // To signal a process that has ended does no harm.
+      // Signalling a process that has ended does no harm.
       return false;
     }
   }
 
-  /** Tells which processes to end. A stop that was asked for earlier is carried out now. */
+  /** Sets the processes to end, and carries out a stop that was requested earlier. */
   attach(task: TaskProcesses): void {
     this.#task = task;
     if (this.cause !== null) this.killProcesses();
   }
 
-  /** The task has ended by itself or by us: nothing is signalled or stopped from here on. Returns why it was stopped; null: it was not. */
+  /** Ends the stopper, because the task has ended: nothing is signalled from now on. Returns why the task was stopped; null: it was not. */
   end(): StopCause | null {
     this.#ended = true;
     this.#task = undefined;
@@ -90,10 +89,7 @@ export class TaskStopper {
     return this.cause;
   }
 
-  /**
-   * The stop signal, or `signal` where pid 1 acts on that, and KILL after the grace time. The first cause stays; asking again does not
-   * wait any longer.
-   */
+  /** Sends the stop signal, or `signal` if pid 1 acts on it, and KILL after the grace time. The first cause counts; a second call kills at once. */
   stop(cause: StopCause, signal?: number): void {
     if (this.ended) return;
     const again = this.cause !== null;
@@ -104,7 +100,7 @@ export class TaskStopper {
     else void this.#terminate(this.#task, signal);
   }
 
-  /** KILL at once. */
+  /** Sends KILL at once. */
   kill(cause: StopCause): void {
     if (this.ended) return;
     this.#note(cause);
@@ -118,8 +114,8 @@ export class TaskStopper {
   }
 
   /**
-   * KILL at once, without a cause: the task is given up for another reason. Never throws, since timers and listeners call it: a kill
-   * that fails is tried again until the task has ended.
+   * Sends KILL at once without a cause, for a task that is given up for another reason. Never throws, because timers and listeners call it.
+   * A failed kill is retried until the task has ended.
    */
   killProcesses(): void {
     if (this.#task === undefined) return;
@@ -132,7 +128,7 @@ export class TaskStopper {
 
   async #kill(task: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
-    // First, and also where the cgroup cannot be read.
+    // Kill pid 1 first: this works even if the cgroup cannot be read.
     tryKill(installation, task.pidfd);
     await killAll(installation, task.cgroupsPath, () => this.#task === task);
   }
@@ -143,7 +139,7 @@ export class TaskStopper {
     try {
       ends = await terminateTask(installation.cgroups, task, { stopSignal, signal });
     } catch {
-      // Not awaited: a task that could not be signalled is killed below.
+      // A task that could not be signalled is killed below.
     }
     if (this.#ended) return;
     if (!ends) this.killProcesses();
@@ -154,7 +150,7 @@ export class TaskStopper {
     try {
       return this.#options.claimOverdue();
     } catch {
-      // Twice the signal is better than none.
+      // Sending the signal twice is better than not at all.
       return true;
     }
   }
@@ -168,21 +164,20 @@ function tryKill({ system }: Installation, pidfd: Fd): void {
   try {
     system.signalPidfd(pidfd, SIGKILL);
   } catch {
-    // What the kernel does not do for a descriptor it may do for a pid.
+    // Killing by pid, which follows, may still succeed.
   }
 }
 
 export interface StopSignals {
-  /** TERM goes to every process of the task; any other is one that its pid 1 has chosen, and goes there alone. */
+  /** TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it. */
   readonly stopSignal: number;
-  /** Sent to every process instead, as a terminal does, where pid 1 acts on it. */
+  /** Sent to every process instead, as a terminal does, if pid 1 acts on it. */
   readonly signal?: number | undefined;
 }
 
 /**
- * Asks a task to end by a signal; false when waiting for it to end makes no sense.
- * What runs in a sandbox cannot be asked for its handlers: there it always does, and of other signals than the stop signal INT alone is
- * sent, which most programs end by.
+ * Asks a task to end by a signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
+ * sandbox it returns true. Of the signals other than the stop signal, a sandbox only gets INT, which ends most programs.
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
@@ -205,12 +200,13 @@ export async function terminateTask(
   return ends;
 }
 
-/** Between looks at a process that has the signal blocked: five looks in less than a tenth of a second. */
+/** Pauses between looks at a process that blocks the signal: five looks in less than a tenth of a second. */
 const PAUSES_MS = [1, 4, 16, 64];
 
 /**
- * Whether it makes sense to wait for a task's first process to act on a signal. False for a pid 1 without a handler: the kernel drops the signal. While it has not become its command yet the handlers are the
- * runtime's, which mean nothing. False, too, for a process that does not let itself be asked.
+ * Whether to wait for a task's first process to act on a signal. False for a pid 1 without a handler, because the kernel drops the signal.
+ * Also false before the process has become its command, because until then the handlers are the runtime's; and for a process that does not
+ * answer.
  */
 async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
   if ((await hasExecuted(pid)) !== true) return false;
@@ -219,8 +215,8 @@ async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
 }
 
 /**
- * A process that takes the signal by signalfd(2) has it blocked whenever one looks. The C library blocks every signal while it forks:
- * a shell that is seen just then would be waited for in vain.
+ * A process that reads the signal through signalfd(2) blocks it all the time. But the C library also blocks every signal while it forks, so
+ * a single look at a shell could mistake it for such a process.
  */
 export async function isWaitedFor(
   look: () => Promise<SignalDisposition | undefined>,

@@ -1,6 +1,9 @@
-/** Who may act on a task that its owner does not answer for: the holder of the lock of its folder, and then whoever its record names. */
+/**
+ * Decides who may act on a task that its owner does not answer for: the holder of the lock of the task's folder, who then becomes the owner
+ * in its record.
+ */
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
@@ -9,17 +12,17 @@ import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
 import { recordedPlaces, type TaskPlaces } from './task-places.ts';
 
-/** Whether no process answers for the task: its owner is dead, or could not remove it. To be asked of tasks that are not kept. */
+/** Whether no process answers for the task: its owner is dead or could not remove it. Only for tasks that are not kept. */
 export const isOrphaned = ({ disowned, owner }: TaskRecord): boolean =>
   disowned || !isOwnerAlive(owner);
 
-/** Whether anybody may remove the task: it is orphaned, or it was kept in an earlier boot. */
+/** Whether anybody may remove the task: it is orphaned, or was kept in an earlier boot. */
 export const isAbandoned = (record: TaskRecord): boolean =>
   record.kept ? record.owner.bootId !== bootId() : isOrphaned(record);
 
 /**
- * Whether it is a container that waits for its command. Nobody works on it, whatever its owner does: whoever has the lock of its folder may
- * claim or remove it.
+ * Whether the task is a prepared container that waits for its command. Nobody works on it, whatever its owner does: the holder of its
+ * folder's lock may claim or remove it.
  */
 export const isWaiting = (
   { waitingFile }: Pick<TaskPlaces, 'waitingFile'>,
@@ -28,7 +31,7 @@ export const isWaiting = (
 
 export interface LockedRecord {
   readonly record: TaskRecord;
-  /** Closing it lets go of the task. */
+  /** Closing it releases the task. */
   readonly lock: Fd;
 }
 
@@ -38,20 +41,19 @@ interface ClaimContext {
 }
 
 /**
- * Takes the lock of a task's folder, and reads its record under it. The kernel releases the lock when its holder dies.
- * Undefined when another process has the lock, when there is no such task, or when `isWanted` does not hold for its record.
- * Throws as `readRecord`.
+ * Takes the lock of a task's folder and reads its record under the lock. The kernel releases the lock when the holder dies. Undefined if
+ * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`.
  */
 export function lockRecord(
   { layout, system }: ClaimContext,
   id: TaskId,
   isWanted: (record: TaskRecord) => boolean,
 ): LockedRecord | undefined {
-  const lock = openFolder(taskDir(layout, id));
+  const lock = unlessMissing(() => openSync(taskDir(layout, id), 'r'));
   if (lock === undefined) return undefined;
   let isOurs = false;
   try {
-    // Another may have removed the task before it was locked, and a new one have its name by now.
+    // The task may have been removed before it was locked, and a new task may have its name by now.
     const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
     if (record === undefined || !isWanted(record)) return undefined;
     isOurs = true;
@@ -61,25 +63,16 @@ export function lockRecord(
   }
 }
 
-function openFolder(path: string): Fd | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 export interface Claim {
   readonly mayClaim: (record: TaskRecord) => boolean;
-  /** What changes beside the owner. */
+  /** Changes in addition to the owner. */
   readonly change?: Partial<TaskRecord>;
 }
 
 /**
- * Makes this process the owner of a task, if `mayClaim` holds for its record. Of several claimers exactly one succeeds. Killed at any
- * step, a claimer leaves the record as it was, or as its own: then the task is abandoned, and can be claimed again.
- * Undefined as `lockRecord`; throws likewise, and what the disk says.
+ * Makes this process the owner of a task if `mayClaim` accepts its record. Of several claimers exactly one succeeds. A claimer that is
+ * killed at any step leaves the record unchanged, or as its own; then the task is abandoned and can be claimed again. Undefined and errors
+ * like `lockRecord`; also throws errors of the disk.
  */
 export function claimRecord(
   context: ClaimContext,

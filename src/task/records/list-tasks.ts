@@ -1,4 +1,4 @@
-/** What runs on this installation, as its records tell. */
+/** Lists the tasks of this installation, from their records. */
 import { statSync } from 'node:fs';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
@@ -9,10 +9,10 @@ import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
 import { recordedPlaces } from './task-places.ts';
 
-/** What a task is doing. `orphaned`: its owner is dead or could not remove it, `stackshim reap` does. `kept`: it ended and its writable layer stays. */
+/** The state of a task. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
 
-/** One task, as its record and its processes tell. */
+/** One task, described by its record and its processes. */
 export interface ListedTask {
   readonly id: TaskId;
   readonly stack: StackName;
@@ -27,18 +27,18 @@ export interface ListedTask {
   readonly labels: Readonly<Record<string, string>>;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** How its command ended, once it has. */
+  /** How its command ended; absent before that. */
   readonly exit?: TaskExit;
 }
 
-/** What {@link listTasks} found. */
+/** The result of {@link listTasks}. */
 export interface TaskList {
   readonly tasks: readonly ListedTask[];
   /** Records that could not be read. */
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** The tasks of the installation, oldest first. Reads each task's record and cgroup, and blocks while it does; throws nothing for a damaged record. */
+/** The tasks of the installation, oldest first. Reads each task's record and cgroup, synchronously. Damaged records are listed, not thrown. */
 export function listTasks(installation: Installation): TaskList {
   const tasks: ListedTask[] = [];
   const corrupt: ErrorJson[] = [];
@@ -55,7 +55,7 @@ export function listTasks(installation: Installation): TaskList {
   return { tasks, corrupt };
 }
 
-/** One task as {@link listTasks} has it; undefined when there is none. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
+/** One task, in the form of {@link listTasks}; undefined if it does not exist. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
 export function findTask(installation: Installation, id: TaskId): ListedTask | undefined {
   const record = readRecord(installation.layout, id);
   return record === undefined ? undefined : toListed(installation, record);

@@ -1,6 +1,7 @@
-/** Reads records back: for those who list, end and reap tasks. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
+/** Reads records, for code that lists, ends and reaps tasks. */
+import { readFileSync, statSync } from 'node:fs';
+import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
+import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type ImageDigest,
@@ -29,15 +30,16 @@ import {
   textThat,
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
+import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskExit, type TaskNames, type TaskRecord } from './record.ts';
 import { namesOf, taskPlaces } from './task-places.ts';
 
-/** A record is small; a larger file is not one. */
+/** A record is small; a larger file is not a record. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
-const MOST_BINDS = 1024;
-const MOST_SIGNAL = 64;
+const MAX_BINDS = 1024;
+const MAX_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
@@ -62,10 +64,10 @@ const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
     path: textThat((value) => value.startsWith('/'), 'not an absolute path'),
     version: text,
   }),
-  bindCount: integer(0, MOST_BINDS),
+  bindCount: integer(0, MAX_BINDS),
   command: listOf(text),
   labels: mapOf(text),
-  stopSignal: optional(integer(1, MOST_SIGNAL)),
+  stopSignal: optional(integer(1, MAX_SIGNAL)),
   createdAt: date,
   kept: flag,
   disowned: flag,
@@ -88,10 +90,7 @@ const currentRecord = objectOf<
   writtenBy: text,
   ...fieldsOfVersion1,
   names: objectOf<TaskNames>({
-    cgroup: textThat(
-      (value) => /^\/stackshim-[^/]+\/(?:tenant-[^/]+\/)?task-[^/]+$/.test(value),
-      "not a task's cgroup",
-    ),
+    cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,
     volumeFile: absolute,
     idleVolumeDir: absolute,
@@ -110,8 +109,8 @@ const currentRecord = objectOf<
 });
 
 /**
- * Of any version up to this program's own: what an older record does not name is as its writer named things. Removal follows the names:
- * a record with those of anything but its own task is refused.
+ * Parses a record of this program's version or an older one; names that an older record lacks are those that its writer used. Removal
+ * follows the names, so a record with names of another task is refused.
  */
 function toRecord(layout: Layout, value: unknown): TaskRecord {
   const refuse = (fault: Error) => fault;
@@ -126,7 +125,7 @@ function toRecord(layout: Layout, value: unknown): TaskRecord {
     names.scratchDir.endsWith(`/scratch/${id}`) &&
     names.volumeFile.endsWith(`/scratch/${VOLUME_PREFIX}${id}`) &&
     names.idleVolumeDir.endsWith(`/volumes/${id}`);
-  if (!isOwn) throw new TypeError("it names what is not the task's");
+  if (!isOwn) throw new TypeError('it names files of another task');
   return record;
 }
 
@@ -135,19 +134,12 @@ export function listTaskIds(layout: Layout): readonly TaskId[] {
   return taskFolderNames(layout).filter(isTaskId).sort();
 }
 
-/** Every name in the tasks folder: ids, and folders that their makers did not finish. */
-export function taskFolderNames(layout: Layout): readonly string[] {
-  try {
-    return readdirSync(tasksDir(layout));
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
+/** Every name in the tasks folder: task ids, and folders that are being created or removed. */
+export const taskFolderNames = (layout: Layout): readonly string[] => namesIn(tasksDir(layout));
 
 /**
- * The record of a task; undefined when there is no such task.
- * Throws ERR_STACKSHIM_RECORD_CORRUPT when its folder holds no readable record, ERR_STACKSHIM_FORMAT_NEWER when a newer stackshim wrote it.
+ * The record of a task; undefined if there is no such task. Throws ERR_STACKSHIM_RECORD_CORRUPT if its folder has no readable record,
+ * ERR_STACKSHIM_FORMAT_NEWER if a newer stackshim wrote it.
  */
 export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   const { recordFile, taskDir } = taskPlaces(layout, id);
@@ -174,7 +166,6 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   }
 }
 
-/** Whether this is why a task's record told nothing: it is damaged, or a newer stackshim's. */
+/** Whether an error means that a task's record cannot be read: it is damaged, or from a newer stackshim. */
 export const isUnreadable = (error: unknown): boolean =>
-  error instanceof StackshimError &&
-  (error.code === 'ERR_STACKSHIM_RECORD_CORRUPT' || error.code === 'ERR_STACKSHIM_FORMAT_NEWER');
+  hasCode(error, 'ERR_STACKSHIM_RECORD_CORRUPT') || hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');

@@ -1,4 +1,4 @@
-/** By when a running task of another process must have ended, to hold it to that while its owner cannot. */
+/** Reads the time by which a running task must end, so that other processes can enforce it while the task's owner cannot. */
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { integer, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { readBoundedFile } from '../../sys/files.ts';
@@ -13,10 +13,7 @@ const timeLimit = objectOf<TimeLimit & { readonly version: typeof TIME_LIMIT_VER
   graceMs: integer(0),
 });
 
-/**
- * Undefined when the task has not begun or is gone, and while the file is being written.
- * Throws ERR_STACKSHIM_RECORD_CORRUPT when it cannot be read.
- */
+/** Undefined if the task has not begun or is gone, and while the file is being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */
 export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): TimeLimit | undefined {
   try {
     const text = readBoundedFile(limitFile, { maxBytes: MAX_BYTES });

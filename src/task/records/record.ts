@@ -1,4 +1,4 @@
-/** The record: one file, written before a task's first effect, that names everything the task may come to make. */
+/** The record: one file, written before a task's first effect, that names everything the task may make. */
 import {
   chmodSync,
   chownSync,
@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
@@ -22,12 +22,12 @@ import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/process
 import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';
 
-/** The newest version that this program reads, and the one that it writes. */
+/** The version that this program writes, and the newest one that it reads. */
 export const RECORD_VERSION = 2;
 
-/** What follows from more than the task's id: from the root folder, the tenant, or the version that made it. Absolute paths. */
+/** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
 export interface TaskNames {
-  /** Below the mount point of each cgroup hierarchy. */
+  /** Relative to the mount point of each cgroup hierarchy. */
   readonly cgroup: string;
   readonly scratchDir: string;
   readonly volumeFile: string;
@@ -36,17 +36,17 @@ export interface TaskNames {
   readonly stateRoot: string;
 }
 
-/** What a task was given once it was made: absent before that, and with the records of version 1. */
+/** What a task was given when it was made; absent before that, and in records of version 1. */
 export interface TaskHoldings {
   /** Number of its slot. */
   readonly slot?: number;
-  /** What holds it to its disk limit. */
+  /** The mechanism that enforces its disk limit. */
   readonly diskMechanism?: DiskMechanism;
   /** `loop3`: the device of its scratch volume. */
   readonly loopDevice?: string;
 }
 
-/** How a task's command ended: by an exit code, or by a signal. */
+/** How a task's command ended: by an exit code or by a signal. */
 export interface TaskExit {
   /** Null: a signal ended it. */
   readonly exitCode: number | null;
@@ -61,49 +61,46 @@ export interface TaskRecord extends TaskHoldings {
   readonly owner: Owner;
   readonly stack: StackName;
   readonly revision: number;
-  /** Keeps the image from collection. */
+  /** The record keeps this image from collection. */
   readonly image: ImageDigest;
-  /** Whose cgroup the task's own lies in. */
+  /** The tenant whose cgroup contains the task's own. */
   readonly tenant?: TenantName;
   readonly runtime: Runtime;
-  /** How many binds the task's root filesystem has: each is one place to look for a mount. */
+  /** The number of binds in the task's root filesystem: removal checks as many mount targets. */
   readonly bindCount: number;
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  /** What a stop begins with; absent: TERM. */
+  /** The first signal of a stop; absent: TERM. */
   readonly stopSignal?: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** True once the task has ended and its writable layer is to stay (`--keep`). */
+  /** Whether the task has ended and its writable layer stays (`--keep`). */
   readonly kept: boolean;
-  /** True once its owner has given up removing it: then anybody may. */
+  /** Whether its owner has given up removing it, so that anybody may. */
   readonly disowned: boolean;
   readonly names: TaskNames;
-  /** How its command ended, once it has. */
+  /** How its command ended; absent before that. */
   readonly exit?: TaskExit;
 }
 
-/** As records are written. A field that a reader does not know makes it refuse the record: a new one is a new version. */
+/** The stored form. A reader refuses a record with an unknown field, so a new field needs a new version. */
 const toStoredRecord = (record: TaskRecord): string =>
   JSON.stringify({ version: RECORD_VERSION, writtenBy: PROGRAM_VERSION, ...record });
 
-/** Name of a task folder that is being made or removed; never a task id. */
+/** The name of a task folder that is being created or removed; never a task id. */
 const unfinishedName = (owner: Owner, id: TaskId) => `.new-${owner.pid}-${owner.startTime}-${id}`;
 
-/** Who was making or removing a folder of that name; undefined for any other name. */
+/** The process that was creating or removing a folder with this name; undefined for any other name. */
 export function parseUnfinishedName(name: string): ProcessIdentity | undefined {
   const match = /^\.new-(\d{1,10})-(\d{1,16})-/.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
 }
 
-/**
- * Creates the task's folder with its record in one step.
- * Throws ERR_STACKSHIM_TASK_CONFLICT when a task of this id exists.
- */
+/** Creates the task's folder with its record in one step. Throws ERR_STACKSHIM_TASK_CONFLICT if a task with this id exists. */
 export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRecord): void {
   const tasks = tasksDir(layout);
   const unfinished = `${tasks}/${unfinishedName(record.owner, record.id)}`;
-  // The container's root must reach its root filesystem below this folder: passable, not listable.
+  // The container's root must reach its root filesystem below this folder, so others may pass through it, but not list it.
   ensureDirectorySync(tasks, 0o711);
   mkdirSync(unfinished, { mode: 0o700 });
   try {
@@ -125,43 +122,40 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
 }
 
 /**
- * Lets the root of the task's user namespace pass through the task's folder, which is closed to everybody but root until then. It is
- * known by its group alone: no process outside of the slot has that one.
+ * Lets the root of the task's user namespace pass through the task's folder, which only root can access until then. Access is granted
+ * through the folder's group: no process outside of the slot has that group.
  */
 export function admitToTaskDir({ taskDir }: TaskPlaces, ids: IdRange): void {
   chownSync(taskDir, 0, ids.base);
   chmodSync(taskDir, 0o710);
 }
 
-/** Once its container is there nobody but root passes through a task's folder any more. */
+/** Restricts a task's folder to root again, once its container exists. */
 export function closeTaskDir({ taskDir }: TaskPlaces): void {
   chmodSync(taskDir, 0o700);
 }
 
 /**
- * Takes a task's folder out of sight in one step, so that nobody finds a task that is half gone. Returns where the folder is
- * now, for the caller to remove; undefined when there is none. Should the caller die first, `reapTasks` removes it.
+ * Renames a task's folder in one step, so that nobody sees a half-removed task. Returns the new path, which the caller removes; undefined if
+ * there is no folder. If the caller dies first, `reapTasks` removes it.
  */
 export function retireTaskDir(places: TaskPlaces): string | undefined {
   const retired = `${dirname(places.taskDir)}/${unfinishedName(ownIdentity(), places.id)}`;
-  try {
+  return unlessMissing(() => {
     renameSync(places.taskDir, retired);
     return retired;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  });
 }
 
-/** Takes back a record that nothing has come of. */
+/** Removes a record that nothing was made for. */
 export function dropRecord(places: TaskPlaces): void {
   const retired = retireTaskDir(places);
   if (retired !== undefined) rmSync(retired, { recursive: true, force: true });
 }
 
 /**
- * Replaces a task's record in one step, under a temporary name of the caller's own. Only for the record's owner, while it lives, and for
- * whoever holds the lock of the task's folder (`claimRecord`): two who write at once would undo each other's change.
+ * Replaces a task's record in one step, through a temporary file of the caller's. Only for the living owner of the task and for the holder
+ * of the folder's lock (`claimRecord`): two concurrent writers would undo each other's change.
  */
 export function replaceRecord(
   { recordFile }: Pick<TaskPlaces, 'recordFile'>,
@@ -172,7 +166,7 @@ export function replaceRecord(
   renameSync(next, recordFile);
 }
 
-/** The record of the caller's own task, which it changes as it learns more. */
+/** The record of a task of this process, which adds to it as the task proceeds. */
 export class OwnRecord {
   readonly #places: TaskPlaces;
   #record: TaskRecord;
@@ -186,14 +180,14 @@ export class OwnRecord {
     return this.#record;
   }
 
-  /** Throws what the disk says; then the record is as it was. */
+  /** Stores a change. Throws errors of the disk and leaves the record unchanged then. */
   note(change: Partial<TaskRecord>): void {
     const changed = { ...this.#record, ...change };
     replaceRecord(this.#places, changed);
     this.#record = changed;
   }
 
-  /** False when it cannot be written: then the record is as it was. */
+  /** Stores a change; returns false and leaves the record unchanged if it cannot be written. */
   tryNote(change: Partial<TaskRecord>): boolean {
     try {
       this.note(change);
@@ -204,11 +198,11 @@ export class OwnRecord {
   }
 }
 
-/** By when a running task must have ended, for others to hold it to that while its owner cannot: a file beside its record. */
+/** The time by which a running task must end, in a file next to its record. Other processes enforce it while the task's owner cannot. */
 export interface TimeLimit {
   /** On the clock of `monotonicMs`. */
   readonly endsAtMs: number;
-  /** Between the stop signal and KILL. */
+  /** Time between the stop signal and KILL. */
   readonly graceMs: number;
 }
 
@@ -227,7 +221,7 @@ export function writeTimeLimit(
   writeFileSync(limitFile, json, { mode: 0o600 });
 }
 
-/** True for the first who asks, its owner or another: that one sends the stop signal. False, too, when the task is gone. */
+/** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
   try {
     closeSync(openSync(overdueFile, 'wx', 0o600));
@@ -238,6 +232,6 @@ export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): 
   }
 }
 
-/** Whether somebody has stopped the task because its time was over. */
+/** Whether a process has stopped the task because its time was over. */
 export const isOverdue = ({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean =>
   existsSync(overdueFile);

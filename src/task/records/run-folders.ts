@@ -1,13 +1,13 @@
-/** The run folders whose tasks stand on this root folder: one is ours, and others show by the layers that are mounted there. */
+/** Finds the run folders whose tasks use this root folder: this installation's, and others, which are recognized by their mounted layers. */
 import { readFileSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { isLayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir } from '../../core/layout.ts';
 import { type MountEntry, readMountsWith } from '../../sys/mountinfo.ts';
 
 /**
- * The layout itself, and one for each other run folder. One that no task of this boot has used yet, and those of other mount namespaces
- * are not seen. Blocks; its cost grows with the number of mounts.
+ * The layout itself, and one for each other run folder. Run folders that no task of this boot has used, and those of other mount namespaces,
+ * are not found. Blocks; the cost grows with the number of mounts.
  */
 export function findRunFolders(layout: Layout): readonly Layout[] {
   const runs = readMountsWith(' erofs ').flatMap((mount) => toRunFolder(layout, mount) ?? []);
@@ -15,7 +15,7 @@ export function findRunFolders(layout: Layout): readonly Layout[] {
   return [layout, ...[...others].map((run) => ({ ...layout, run }))];
 }
 
-/** The run folder that has a layer of ours mounted there. */
+/** The run folder in which a layer of this root folder is mounted. */
 function toRunFolder(layout: Layout, mount: MountEntry): string | undefined {
   const [, run, hex] = /^(.+)\/layers\/([^/]+)$/.exec(mount.mountPoint) ?? [];
   if (run === undefined || hex === undefined || !isLayerId(hex)) return undefined;
@@ -23,15 +23,10 @@ function toRunFolder(layout: Layout, mount: MountEntry): string | undefined {
   return readSource(mount) === layerFile(layout, hex) ? run : undefined;
 }
 
-/** The file that is mounted, also by way of a loop device. */
+/** The mounted file, also if it is mounted through a loop device. */
 function readSource({ source }: MountEntry): string | undefined {
   const [, device] = /^\/dev\/(loop\d+)$/.exec(source) ?? [];
   if (device === undefined) return source;
-  try {
-    return readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim();
-  } catch (error) {
-    // Unmounted since.
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  // It was unmounted meanwhile.
+  return unlessMissing(() => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim());
 }

@@ -1,4 +1,4 @@
-/** The images that tasks have, as their records tell: what collection must leave. */
+/** The images that tasks use, according to their records: collection must keep them. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -6,13 +6,13 @@ import { listTaskIds, readRecord } from './read-record.ts';
 import { findRunFolders } from './run-folders.ts';
 
 export interface TaskImages {
-  /** Of every task: living, kept, or waiting to be reaped. */
+  /** The images of all tasks: living, kept, or waiting to be reaped. */
   readonly images: ReadonlySet<ImageDigest>;
-  /** Records that cannot be read: their tasks may have any image. */
+  /** The errors of records that cannot be read: their tasks may use any image. */
   readonly errors: readonly StackshimError[];
 }
 
-/** Reads every task's record, in every run folder of the root folder (`findRunFolders`), and blocks while it does. */
+/** Reads every task's record in every run folder of the root folder (`findRunFolders`), synchronously. */
 export function readTaskImages(layout: Layout): TaskImages {
   const images = new Set<ImageDigest>();
   const errors: StackshimError[] = [];

@@ -1,6 +1,6 @@
-/** Everything a task may make, by name: derived for a new task, and as its record names it for those who come later. Pure. */
-import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
-import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
+/** The names of everything a task may make: computed for a new task, and taken from its record by other processes. Pure. */
+import { taskCgroup } from '../../cgroup/cgroup-names.ts';
+import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
   type Layout,
   mountedVolumesDir,
@@ -13,27 +13,27 @@ import type { TaskNames, TaskRecord } from './record.ts';
 
 export interface TaskPlaces {
   readonly id: TaskId;
-  /** Below the run folder; holds what follows up to the scratch folder. */
+  /** Below the run folder; contains everything that follows, up to the scratch folder. */
   readonly taskDir: string;
   readonly recordFile: string;
-  /** Made by whoever asks that the task be cancelled. */
+  /** Created by a process that requests the task's cancellation. */
   readonly cancelFile: string;
-  /** By when the command must have ended. */
+  /** Holds the time by which the command must have ended. */
   readonly limitFile: string;
-  /** Made by whoever stops the task because its time is over. */
+  /** Created by the process that stops the task because its time is over. */
   readonly overdueFile: string;
-  /** Present while a prepared container waits for its command. */
+  /** Exists while a prepared container waits for its command. */
   readonly waitingFile: string;
   /** The OCI bundle: `config.json`. */
   readonly bundle: string;
   readonly logFile: string;
   readonly pidFile: string;
   readonly consoleSocket: string;
-  /** Below the root folder: writable uppers, and the two that follow it. A scratch volume is mounted here while the task is prepared. */
+  /** Below the root folder: writable layers, inputs and code. A scratch volume is mounted here while the task is prepared. */
   readonly scratchDir: string;
   /** The scratch volume's file. */
   readonly volumeFile: string;
-  /** Where the volume is mounted once the task has ended, for the next one that wants such a volume. */
+  /** Where the volume is mounted after the task's end, for the next task that needs one like it. */
   readonly idleVolumeDir: string;
   /** Payload and config, for the task to read. */
   readonly inputsDir: string;
@@ -67,7 +67,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
   };
 }
 
-/** What the record of a task with these places names. */
+/** The names that are stored in the task's record. */
 export const namesOf = (places: TaskPlaces): TaskNames => ({
   cgroup: places.cgroupsPath,
   scratchDir: places.scratchDir,
@@ -76,10 +76,7 @@ export const namesOf = (places: TaskPlaces): TaskNames => ({
   stateRoot: places.stateRoot,
 });
 
-/**
- * The places of a task that another process, or another installation with the same run folder, has made. The record is the one that was
- * found in `layout`.
- */
+/** The places of a task that another process, or another installation with the same run folder, has made. The record was found in `layout`. */
 export function recordedPlaces(
   layout: Layout,
   { id, tenant, names }: Pick<TaskRecord, 'id' | 'tenant' | 'names'>,
@@ -96,42 +93,3 @@ const belowScratch = (scratchDir: string) => ({
   inputsDir: `${scratchDir}/inputs`,
   codeFile: `${scratchDir}/code.erofs`,
 });
-
-const TENANT_PREFIX = 'tenant-';
-
-/**
- * The cgroup below which every task of an installation lives; two installations never share one.
- * `/stackshim-<8 hex digits of the root folder's FNV-1a>`. It stays, empty, between tasks.
- * A hash of this kind is enough: an operator chooses the roots, and the executable need not load a crypto library for it.
- */
-export function cgroupParent({ root }: Pick<Layout, 'root'>): string {
-  let hash = 0x811c_9dc5;
-  for (const byte of new TextEncoder().encode(root)) {
-    hash = Math.imul(hash ^ byte, 0x0100_0193);
-  }
-  return `/stackshim-${(hash >>> 0).toString(16).padStart(8, '0')}`;
-}
-
-/** Whose task it is, as its cgroup tells, for when its record does not. Undefined: nobody's, or it has no cgroup. */
-export function findTenant(
-  cgroups: CgroupDriver,
-  layout: Pick<Layout, 'root'>,
-  id: TaskId,
-): TenantName | undefined {
-  return cgroups
-    .children(cgroupParent(layout))
-    .filter((name) => name.startsWith(TENANT_PREFIX))
-    .map((name) => name.slice(TENANT_PREFIX.length))
-    .filter(isTenantName)
-    .find((tenant) => cgroups.existing(taskCgroup(layout, id, tenant)).length > 0);
-}
-
-/**
- * Of all tasks of a tenant. The words before the names keep tenants and tasks apart, and both from the kernel's own files, which have
- * no `-`: a task may well be called `tasks` or `cgroup.procs`.
- */
-export const tenantCgroup = (layout: Pick<Layout, 'root'>, tenant: TenantName) =>
-  `${cgroupParent(layout)}/${TENANT_PREFIX}${tenant}`;
-
-export const taskCgroup = (layout: Pick<Layout, 'root'>, id: TaskId, tenant?: TenantName) =>
-  `${tenant === undefined ? cgroupParent(layout) : tenantCgroup(layout, tenant)}/task-${id}`;

@@ -1,4 +1,7 @@
-/** Streams of a caller's: those that cannot be used are refused before there is a task, and one listener for each event of a stream serves all tasks that use it. */
+/**
+ * Streams that a caller gives. Unusable ones are refused before a task exists, and one listener for each event of a stream serves all tasks
+ * that use the stream.
+ */
 
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
@@ -12,7 +15,7 @@ export interface CallerStreams {
   readonly stderr?: Writable | OutputSink;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. A standard input is looked at only where the task reads it. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID. Checks standard input only if the task reads it. */
 export function requireStreams(
   { stdin, stdout, stderr }: CallerStreams,
   { interactive }: { readonly interactive: boolean },
@@ -28,7 +31,7 @@ export function requireStreams(
   }
 }
 
-/** A stream that gives nothing any more would be an empty input: most likely a mistake of the caller. */
+/** A stream that delivers nothing any more would be an empty input, which is most likely a mistake of the caller. */
 function problemOf(stdin: Readable): string | undefined {
   if (typeof stdin?.on !== 'function') return 'not a readable stream';
   if (stdin.readable !== false) return undefined;
@@ -43,7 +46,7 @@ export interface StreamWatcher {
   changed(change: StreamChange): void;
 }
 
-/** What can be watched: a caller may give anything that has a `write`, or nothing that is of any use. */
+/** Whether a value can be watched: a caller may pass any object with a `write`, or something useless. */
 export const isEmitter = (value: unknown): value is EventEmitter =>
   typeof value === 'object' &&
   value !== null &&
@@ -52,7 +55,7 @@ export const isEmitter = (value: unknown): value is EventEmitter =>
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
 const watched = new WeakMap<EventEmitter, WatchedStream>();
 
-/** While a watcher watches a stream, its `error` event is no uncaught exception. Returns a function that ends the watching. */
+/** Watches a stream, so that its `error` event is no uncaught exception. Returns a function that stops watching. */
 export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
   const known = watched.get(stream) ?? new WatchedStream(stream);
   watched.set(stream, known);
@@ -60,8 +63,8 @@ export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () =>
 }
 
 /**
- * Keeps the errors of a stream from becoming uncaught exceptions, and does nothing else with them. Returns a function that lets the stream go
- * once an error that is under way has been emitted.
+ * Keeps the errors of a stream from becoming uncaught exceptions, and ignores them otherwise. Returns a function that releases the stream
+ * once a pending error has been emitted.
  */
 export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter): () => void {
   let isLetGo = false;
@@ -105,7 +108,7 @@ class WatchedStream {
     };
   }
 
-  /** A watcher may end its watching meanwhile. */
+  /** Copies the set, because a watcher may stop watching meanwhile. */
   #tell(of: (watcher: StreamWatcher) => void): void {
     for (const watcher of [...this.#watchers]) of(watcher);
   }

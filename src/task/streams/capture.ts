@@ -1,23 +1,23 @@
-/** Keeps the first half and the last half of a stream within a bound, so that neither its beginning nor its end is lost. */
+/** Keeps the first and the last half of a stream within a bound, so that neither its beginning nor its end is lost. */
 
 export class StreamCapture {
   readonly #head: ByteRing;
   readonly #tail: ByteRing;
   #lostBytes = 0;
 
-  /** @param captureBytes How much to keep, both halves together. */
+  /** @param captureBytes How much to keep in both halves together. */
   constructor(captureBytes: number) {
     const half = Math.floor(captureBytes / 2);
     this.#head = new ByteRing(half);
     this.#tail = new ByteRing(half);
   }
 
-  /** True once something in the middle was left out. */
+  /** True once something in the middle was dropped. */
   get truncated(): boolean {
     return this.#lostBytes > 0;
   }
 
-  /** Copies what it keeps. */
+  /** Adds a chunk; copies what it keeps. */
   push(chunk: Uint8Array): void {
     const first = chunk.subarray(0, this.#head.room);
     if (first.length > 0) this.#head.push(first);
@@ -26,7 +26,7 @@ export class StreamCapture {
     }
   }
 
-  /** What was kept, as UTF-8 text; a line in the middle tells how many bytes were left out. */
+  /** The kept bytes as UTF-8 text; a line in the middle says how many bytes were left out. */
   text(): string {
     const [head, tail] = [this.#head.bytes(), this.#tail.bytes()];
     if (!this.truncated) return Buffer.concat([head, tail]).toString('utf8');
@@ -39,7 +39,7 @@ export class StreamCapture {
 
 const FIRST_BYTES = 4_096;
 
-/** The last bytes of a stream, up to a number of them. Takes at most twice the memory of what it holds. */
+/** The last bytes of a stream, up to a limit. Uses at most twice the memory of its content. */
 class ByteRing {
   readonly #limit: number;
   #memory: Buffer = Buffer.alloc(0);
@@ -50,12 +50,12 @@ class ByteRing {
     this.#limit = limit;
   }
 
-  /** How many more bytes it takes without losing one. */
+  /** How many more bytes fit without losing one. */
   get room(): number {
     return this.#limit - this.#length;
   }
 
-  /** Returns how many bytes it lost for these, or of these. */
+  /** Adds a chunk; returns how many bytes were lost, of the content or of the chunk. */
   push(chunk: Uint8Array): number {
     const kept = chunk.subarray(Math.max(0, chunk.length - this.#limit));
     const lost = Math.max(0, this.#length + chunk.length - this.#limit);
@@ -78,7 +78,7 @@ class ByteRing {
     return Buffer.concat([untilWrap, wrapped]);
   }
 
-  /** It has not wrapped around before it is as large as it may become. */
+  /** The content has not wrapped around before the memory has its final size. */
   #grow(wanted: number): void {
     if (wanted <= this.#memory.length) return;
     const size = Math.max(FIRST_BYTES, wanted, 2 * this.#memory.length);
@@ -91,14 +91,14 @@ class ByteRing {
 
 const isContinuation = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
 
-/** Index of the first byte that starts a character, at most three bytes on. */
+/** Index of the first byte that starts a character; at most 3. */
 function wholeCharactersStart(bytes: Uint8Array): number {
   let index = 0;
   while (index < 3 && isContinuation(bytes[index])) index += 1;
   return index;
 }
 
-/** Length without a character that was cut off at the end. */
+/** Length without an incomplete character at the end. */
 function wholeCharactersEnd(bytes: Uint8Array): number {
   let start = bytes.length - 1;
   while (start > bytes.length - 4 && isContinuation(bytes[start])) start -= 1;

@@ -1,10 +1,12 @@
-/** A caller's stream or object, made a sink that cannot harm the task. */
 import type { Writable } from 'node:stream';
 import { isPromiseLike, warn } from '../events.ts';
 import { isEmitter, type StreamChange, watchStream } from './caller-streams.ts';
 import type { OpenSink, OutputSink, SinkReport } from './output-sink.ts';
 
-/** A slow sink is waited for. A stream that was destroyed or ended drops what it is given. Nothing ends the sink. */
+/**
+ * Wraps a caller's stream or object as a sink that cannot harm the task. A slow sink delays the output. A stream that was destroyed or ended
+ * drops its chunks. The sink is never ended.
+ */
 export const openSink = (target: OutputSink | Writable, report: SinkReport): OpenSink =>
   'destroyed' in target && isEmitter(target)
     ? new StreamSink(target, report)
@@ -47,7 +49,7 @@ class ObjectSink implements OpenSink {
   }
 
   close(): void {
-    // An object tells everything by its promise.
+    // An object reports everything through its promises.
   }
 }
 
@@ -58,14 +60,14 @@ interface Write {
   wake: () => void;
 }
 
-/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; events and callbacks tell. */
+/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; its events and callbacks report that. */
 class StreamSink implements OpenSink {
   readonly #target: Writable;
   readonly #report: SinkReport;
   readonly #unwatch: () => void;
   readonly #writes = new Set<Write>();
   #hasFailed = false;
-  /** A callback got an error whose `error` event is still to come. */
+  /** A callback got an error, and its `error` event has not come yet. */
   #awaitsError = false;
   #isClosed = false;
   #onSettled: () => void = () => undefined;
@@ -137,7 +139,7 @@ class StreamSink implements OpenSink {
     this.#wakeAll();
     if (change !== 'close') return;
     this.#awaitsError = false;
-    // Chunks that were being written when the stream was destroyed: their callbacks are never called.
+    // For chunks that were being written when the stream was destroyed, the callbacks are never called.
     for (const write of [...this.#writes]) {
       this.#report.lost(write.bytes);
       this.#settle(write, undefined);
@@ -152,17 +154,17 @@ class StreamSink implements OpenSink {
   #fail(error: unknown): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
-    // The result is complete: only a process warning is left.
+    // The result is complete, so a process warning is the only way to report it.
     if (this.#isClosed) warn(error);
     else this.#report.failed(error);
   }
 
-  /** Not before its last write: an error that nobody listens for ends the program. */
+  /** Unwatches only after the last write: an error without a listener would end the program. */
   #unwatchAtEnd(): void {
     if (this.#isClosed && this.#writes.size === 0 && !this.#awaitsError) this.#unwatch();
   }
 }
 
-/** The stream's owner destroyed it, which is not a failure of the stream. */
+/** Its owner destroyed the stream, which is not a failure of the stream. */
 const isDestroyed = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_DESTROYED';

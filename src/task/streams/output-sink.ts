@@ -1,27 +1,24 @@
-/** Where a task's output goes while it runs. Whatever a caller's sink does, the task goes on: what the sink did not take is counted. */
+/** Receives a task's output while the task runs. Whatever a caller's sink does, the task goes on; bytes that the sink did not take are counted. */
 
-/**
- * Takes chunks in order. A promise asks that no more are given until it resolves. A sink that throws, or whose promise rejects, is
- * given nothing more.
- */
+/** Takes chunks in order. While a returned promise is pending, no more chunks follow. A sink that throws, or whose promise rejects, gets nothing more. */
 export interface OutputSink {
   write(chunk: Uint8Array): void | Promise<void>;
 }
 
-/** Hears of the bytes that a sink did not take. */
+/** Reports the bytes that a sink did not take. */
 export interface SinkReport {
-  /** The sink did not take so many of the bytes that it was given. */
+  /** Called with the number of bytes that the sink got but did not take. */
   lost(bytes: number): void;
-  /** Why the sink takes nothing more. Called at most once. */
+  /** Called at most once, with the reason why the sink takes nothing more. */
   failed(error: unknown): void;
 }
 
 /** A caller's sink, made safe. */
 export interface OpenSink {
-  /** Never throws. A promise asks that no more are given until it resolves; it never rejects. */
+  /** Writes a chunk; never throws. While a returned promise is pending, write nothing more; it never rejects. */
   write(chunk: Uint8Array): void | Promise<void>;
-  /** Resolves when the sink has taken or lost every byte that it was given; undefined when it has already. */
+  /** Resolves when the sink has taken or lost every byte that it got; undefined if it already has. */
   settled(): Promise<void> | undefined;
-  /** Nothing more will be written. */
+  /** Call it when nothing more will be written. */
   close(): void;
 }

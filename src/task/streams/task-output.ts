@@ -1,4 +1,4 @@
-/** What a task writes: counted, passed on, captured within bounds, and cut off at the limit. */
+/** A task's output: counted, passed on, captured within bounds, and cut off at the limit. */
 import type { Writable } from 'node:stream';
 import { toStackshimError } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
@@ -9,24 +9,24 @@ import type { StreamCapture } from './capture.ts';
 import { openSink } from './open-sink.ts';
 import type { OpenSink, OutputSink } from './output-sink.ts';
 
-/** One of a task's two output streams; with a terminal all output is `stdout`. */
+/** One of a task's two output streams; with a terminal, all output is `stdout`. */
 export type StreamName = 'stdout' | 'stderr';
 
 export interface OutputOptions {
-  /** Both streams together; what comes after is dropped. */
+  /** The limit for both streams together; output beyond it is dropped. */
   readonly limitBytes: number;
-  /** Undefined: nothing is captured. */
+  /** Undefined if nothing is captured. */
   readonly captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
-  /** Called once, when the limit is passed. */
+  /** Called once, when the limit is exceeded. */
   readonly onLimit: () => void;
 }
 
-/** How long a sink may take nothing, once nobody is to wait for it without end. */
+/** How long a sink may take nothing after the task was stopped or its time was over. */
 const STALLED_AFTER_MS = 10_000;
 const LOOK_MS = 250;
-/** Time for a stream that has buffered the task's last output to tell whether it could write that. */
+/** How long to wait until a stream that has buffered the task's last output reports whether it was written. */
 const LAST_WRITES_MS = 1_000;
 
 const STDERR_HEAD_CHARACTERS = 2_000;
@@ -36,14 +36,14 @@ export class OutputMeter {
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #sinks: { readonly [Name in StreamName]?: OpenSink };
   readonly #drains: Drain[] = [];
-  /** What waits to be passed on; null once the task has started. */
+  /** Chunks that wait to be passed on; null once the task has started. */
   #held: (() => void)[] | null = [];
   #isLimitPassed = false;
-  /** How many sinks are waited for, and when one of them last took something. */
+  /** How many sinks the output waits for, and when one of them last took something. */
   #waitingSinks = 0;
   #takenAt = 0;
   #lostBytes = 0;
-  /** What ends the waiting for sinks, for good. */
+  /** Functions that end the wait for a sink for good. */
   readonly #giveUps = new Set<() => void>();
   #isGivenUp = false;
   #stallTimer: NodeJS.Timeout | undefined;
@@ -62,7 +62,7 @@ export class OutputMeter {
   #open(name: StreamName, target: OutputSink | Writable): OpenSink {
     return openSink(target, {
       lost: (bytes) => {
-        // What a sink still had when it was given up is counted already.
+        // What a sink still had when the wait was given up is counted already.
         if (!this.#isGivenUp) this.#lostBytes += bytes;
       },
       failed: (error) =>
@@ -70,7 +70,7 @@ export class OutputMeter {
     });
   }
 
-  /** The beginning of stderr: where a runtime says why the command could not be executed. */
+  /** The beginning of stderr, where a runtime reports why the command could not be executed. */
   get stderrHead(): string {
     return this.#stderrHead;
   }
@@ -79,29 +79,29 @@ export class OutputMeter {
     return this.#isLimitPassed;
   }
 
-  /** Reads a stream to its end. Takes the descriptor over. */
+  /** Reads a stream to its end. Takes ownership of the descriptor. */
   read(stream: StreamName, fd: Fd): void {
     this.readFrom(stream, (onChunk) => drainPipe(fd, onChunk));
   }
 
-  /** The same, with a reader of the caller's. */
+  /** Like {@link OutputMeter.read}, with a reader of the caller's. */
   readFrom(stream: StreamName, open: (onChunk: ChunkListener) => Drain): void {
     const drain = open((chunk) => this.#hold(stream, chunk) ?? this.#accept(stream, chunk));
     this.#drains.push(drain);
     drain.ended.catch((error: unknown) => this.fail(error));
   }
 
-  /** Notes that a stream broke; `ended` tells, when the task's end is waited for. */
+  /** Stores the error of a broken stream; `ended` rejects with the first one. */
   fail(error: unknown): void {
     this.#failure ??= error;
   }
 
-  /** The same for what the task reads. */
+  /** Like {@link OutputMeter.fail}, for the task's input. */
   failInput(error: unknown): void {
     this.fail(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "pass on the task's input"));
   }
 
-  /** The task has started: what it has written by now is passed on. Until then one chunk of each stream is held back. */
+  /** Passes on what was written so far, because the task has started. Before that, one chunk of each stream is held back. */
   release(): void {
     const held = this.#held;
     this.#held = null;
@@ -114,7 +114,7 @@ export class OutputMeter {
     return released.then(() => this.#accept(stream, chunk));
   }
 
-  /** Takes one chunk; the promise, where there is one, asks the reader to wait for a slow sink. */
+  /** Takes one chunk. While the returned promise is pending, the reader must wait for a slow sink. */
   #accept(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
     const room = this.#options.limitBytes - this.#bytes.stdout - this.#bytes.stderr;
     this.#bytes[stream] += chunk.length;
@@ -158,18 +158,18 @@ export class OutputMeter {
     this.#takenAt = performance.now();
   }
 
-  /** No process of the task is left: its output is what has been written by now, and nothing of what others write later. */
+  /** Ends the output when no process of the task is left: bytes that are written later belong to other processes. */
   cutOff(): void {
     for (const drain of this.#drains) drain.finish();
   }
 
-  /** The same, and passes on what is held back. */
+  /** Like {@link OutputMeter.cutOff}, and passes on what is held back. */
   finish(): void {
     this.release();
     this.cutOff();
   }
 
-  /** Resolves when all of it has been read and passed on. Rejects with the first error of reading or of a sink. Call `finish` first. */
+  /** Resolves when everything has been read and passed on. Rejects with the first error of reading or of a sink. Call `finish` first. */
   async ended(): Promise<void> {
     await Promise.allSettled(this.#drains.map((drain) => drain.ended));
     clearInterval(this.#stallTimer);
@@ -184,26 +184,26 @@ export class OutputMeter {
     await within(Promise.all(unsettled), LAST_WRITES_MS);
   }
 
-  /** Nothing more comes: lets go of the sinks. */
+  /** Releases the sinks, when nothing more comes. */
   close(): void {
     for (const sink of Object.values(this.#sinks)) sink.close();
   }
 
   /**
-   * The task has ended, and its time is over or it was stopped: from here on sinks are waited for only as long as one of them takes
-   * something now and then. A second call does nothing.
+   * Limits the wait for sinks, once the task has ended and its time is over or it was stopped: the output then waits only as long as a sink
+   * still takes something from time to time. A second call does nothing.
    */
   hurry(): void {
     if (this.#stallTimer !== undefined) return;
     this.#takenAt = performance.now();
     this.#stallTimer = setInterval(() => {
       if (this.#waitingSinks === 0) this.#takenAt = performance.now();
-      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.abandon();
+      else if (performance.now() - this.#takenAt > STALLED_AFTER_MS) this.dropSinks();
     }, LOOK_MS);
   }
 
-  /** Gives up waiting for sinks, and hands them nothing more: what they have not taken is lost, and counted. */
-  abandon(): void {
+  /** Stops waiting for sinks and passes nothing more on; what they have not taken counts as lost. */
+  dropSinks(): void {
     this.#isGivenUp = true;
     clearInterval(this.#stallTimer);
     for (const giveUp of this.#giveUps) giveUp();

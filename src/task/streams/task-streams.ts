@@ -1,4 +1,4 @@
-/** What a task's command gets as its standard streams, and what becomes of our ends. */
+/** The standard streams of a task's command, and the ends that stay in this process. */
 import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { FeedPipe } from '../../sys/feed-pipe.ts';
@@ -7,27 +7,30 @@ import type { Fd, System } from '../../sys/system.ts';
 import type { OutputMeter } from './task-output.ts';
 
 export interface TaskStreams {
-  /** For the runtime, which hands them to the command. */
+  /** The ends for the runtime, which passes them to the command. */
   readonly childEnds: readonly [Fd, Fd, Fd];
-  /** With a terminal: where the runtime sends its master. */
+  /** With a terminal: the socket to which the runtime sends the master. */
   readonly consoleSocket?: string;
-  /** To be called before the container is created: the task's user could not open `/dev/stderr` of somebody else's pipe. */
+  /**
+   * Makes the command's user the owner. Call it before the container is created: the user could not open `/dev/stderr` if the pipe belonged
+   * to another user.
+   */
   give(owner: StreamOwner): void;
-  /** The container is created: gives up what only the runtime needed. */
+  /** Closes what only the runtime needed. Call it when the container is created. */
   handOver(): void;
-  /** Begins to read into `output` and to write from `stdin`. */
+  /** Starts reading into `output` and writing from `stdin`. */
   connect(output: OutputMeter, stdin: Readable | undefined): void;
-  /** Closes whatever is still ours; a second call does nothing. */
+  /** Closes all descriptors that are still open here; a second call does nothing. */
   close(): void;
 }
 
-/** Host ids of the user that the command runs as. */
+/** Host ids of the command's user. */
 export interface StreamOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** @param feedPipe Present when the task reads a standard input. */
+/** @param feedPipe Present if the task reads standard input. */
 export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined): TaskStreams {
   const open = new Map<Fd, (fd: Fd) => void>();
   const close = (fd: Fd) => {
@@ -68,7 +71,7 @@ export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined):
   return {
     childEnds,
     give(owner) {
-      // Both ends of a pipe are one inode.
+      // Both ends of a pipe are one inode, so this changes the owner of both.
       for (const fd of childEnds) fchownSync(fd, owner.uid, owner.gid);
     },
     handOver() {

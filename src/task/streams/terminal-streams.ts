@@ -1,4 +1,4 @@
-/** A task's terminal: the runtime makes it inside the task and sends us its master. */
+/** A task's terminal: the runtime creates it inside the task and sends its master to this process. */
 import { closeSync } from 'node:fs';
 import { type Feed, loadTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import { openNullDevice } from '../../sys/start-program.ts';
@@ -6,18 +6,18 @@ import type { Fd, System, WindowSize } from '../../sys/system.ts';
 import { warn } from '../events.ts';
 import type { TaskStreams } from './task-streams.ts';
 
-/** The terminal of whoever runs the task, as far as the task's own follows it. */
+/** The caller's terminal, which the task's terminal follows. */
 export interface TaskTerminal {
-  /** As it is now: read when the task is about to start. */
+  /** The current size, read when the task is about to start. */
   readonly size: WindowSize;
-  /** Called with every change of size until the returned function is called. */
+  /** Calls `listener` at every change of size until the returned function is called. */
   onResize(listener: (size: WindowSize) => void): () => void;
 }
 
-/** For a task that follows no terminal: programs take a size of 0 for a broken terminal. */
+/** The size without a terminal to follow: programs take a size of 0 for a broken terminal. */
 const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
-/** One stream carries both directions; what the command writes counts as stdout. */
+/** One stream carries both directions; the command's output counts as stdout. */
 export async function openTerminalStreams(
   system: System,
   options: { readonly socket: string; readonly terminal: TaskTerminal | undefined },
@@ -25,7 +25,7 @@ export async function openTerminalStreams(
   const { socket, terminal } = options;
   const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
-  let silent: Fd | undefined = ends;
+  let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;
   try {
     listener = system.listenUnix(socket);
@@ -48,16 +48,16 @@ export async function openTerminalStreams(
   const closeListener = () => {
     if (listener !== undefined) system.close(listener);
     listener = undefined;
-    if (silent !== undefined) closeSync(silent);
-    silent = undefined;
+    if (nullDevice !== undefined) closeSync(nullDevice);
+    nullDevice = undefined;
   };
   return {
     childEnds: [ends, ends, ends],
     consoleSocket: socket,
-    // The runtime makes the terminal, for the task's user.
+    // The runtime creates the terminal, for the task's user.
     give: () => undefined,
     handOver() {
-      // The runtime has sent the master before it ended: it waits in the socket.
+      // The runtime sent the master before it ended, so it waits in the socket.
       if (listener !== undefined) fd = system.receiveFd(listener);
       closeListener();
       if (fd !== undefined) master = openTerminal(fd);
@@ -76,14 +76,14 @@ export async function openTerminalStreams(
       typing?.stop();
       closeListener();
       if (master !== undefined) master.close();
-      // It could not be opened as a terminal.
+      // The descriptor could not be opened as a terminal.
       else if (fd !== undefined) system.close(fd);
       fd = undefined;
     },
   };
 }
 
-/** Called by whoever owns the other terminal: the task's is of the wrong size then, and no worse. */
+/** Called by the owner of the other terminal. If it fails, the task's terminal only has the wrong size. */
 function resize(system: System, ttyFd: Fd, size: WindowSize): void {
   try {
     system.setWindowSize(ttyFd, size);

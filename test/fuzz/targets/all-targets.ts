@@ -1,6 +1,6 @@
 /** Every parser that meets outside data. */
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 import { archiveTargets } from './archive-targets.ts';
 import { hostTargets } from './host-targets.ts';
 import { imageTargets } from './image-targets.ts';

@@ -1,25 +1,25 @@
-/** Archives that hold layers and code: tars, their headers and records, zips, compressed or not. */
+/** Parsers of archives with layers or code: tars, their headers and records, zips, compressed or not. */
 import { open } from 'node:fs/promises';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
-import { type ArchiveLimits, LAYER_LIMITS } from '../../../src/layers/archive-limits.ts';
-import { type ArchivePolicy, LAYER_POLICY } from '../../../src/layers/archive-policy.ts';
-import { cleanTar } from '../../../src/layers/clean-tar.ts';
-import { leadsOutside, parseEntryPath, parseWhiteout } from '../../../src/layers/entry-path.ts';
-import { parsePaxRecords } from '../../../src/layers/parse-pax-records.ts';
-import { parseTarHeader } from '../../../src/layers/parse-tar-header.ts';
-import type { Compression } from '../../../src/layers/read-archive.ts';
-import { shiftCapability } from '../../../src/layers/shift-capability.ts';
-import { createTarParser } from '../../../src/layers/tar-parser.ts';
+import { type ArchiveLimits, LAYER_LIMITS } from '../../../src/archive/archive-limits.ts';
+import { type ArchivePolicy, LAYER_POLICY } from '../../../src/archive/archive-policy.ts';
+import { cleanTar } from '../../../src/archive/clean-tar.ts';
+import { leadsOutside, parseEntryPath, parseWhiteout } from '../../../src/archive/entry-path.ts';
+import { parsePaxRecords } from '../../../src/archive/parse-pax-records.ts';
+import { parseTarHeader } from '../../../src/archive/parse-tar-header.ts';
+import type { Compression } from '../../../src/archive/read-archive.ts';
+import { shiftCapability } from '../../../src/archive/shift-capability.ts';
+import { createTarParser } from '../../../src/archive/tar-parser.ts';
 import { CODE_LIMITS, CODE_POLICY } from '../../../src/packages/code-policy.ts';
 import { packZip } from '../../../src/packages/pack-zip.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { Random } from '../../support/fuzz-random.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { repairTar } from '../../support/repair-tar.ts';
-import { buildExtension, buildTar, toBlocks } from '../../support/tar-builder.ts';
-import { workers } from '../../support/workers.ts';
-import { buildZip } from '../../support/zip-builder.ts';
+import { buildExtension, buildTar, toBlocks } from '../../support/images/tar-builder.ts';
+import { buildZip } from '../../support/images/zip-builder.ts';
+import { workers } from '../../support/installation/workers.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { Random } from '../support/fuzz-random.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
+import { repairTar } from '../support/repair-tar.ts';
 
 const layers = [
   buildTar(
@@ -83,7 +83,7 @@ interface Cleaning {
   readonly compression: Compression;
 }
 
-/** What comes out must itself be a tar without a fault: it is what `mkfs.erofs` is given. */
+/** The output must be a valid tar, because `mkfs.erofs` reads it. */
 async function cleanAndReadBack(bytes: Buffer, { policy, limits, compression }: Cleaning) {
   const cleaned = cleanTar(inPieces(bytes), { policy, limits, compression, workers });
   const pieces: Buffer[] = [];
@@ -106,7 +106,7 @@ const code = buildTar(
   { path: '.git/config', content: 'x' },
 );
 
-/** Changed inside the compression, or the compressed bytes themselves. */
+/** Changed before the compression, or in the compressed bytes. */
 const repack = (bytes: Buffer, random: Random): Buffer =>
   random.chance(0.8) ? gzipSync(repairTar(bytes, random), { level: 1 }) : bytes;
 
@@ -218,7 +218,7 @@ export const archiveTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
   },
 ];
 
-/** A sample as it is stands for its compressed self. */
+/** An unchanged sample stands for its compressed form. */
 const asGzip = (bytes: Buffer): Buffer =>
   bytes.length > 2 && bytes[0] === 0x1f && bytes[1] === 0x8b
     ? bytes

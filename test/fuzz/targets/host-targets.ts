@@ -1,4 +1,4 @@
-/** What the kernel and the OCI runtimes say. */
+/** Parsers of what the kernel and the OCI runtimes report. */
 import { expect } from 'vitest';
 import type { CgroupDriver } from '../../../src/cgroup/cgroup-driver.ts';
 import { cgroupV1 } from '../../../src/cgroup/cgroup-v1.ts';
@@ -16,8 +16,8 @@ import {
 } from '../../../src/runtime/runtime-failure.ts';
 import { parseKernelVersion, parseLimits } from '../../../src/sys/host-facts.ts';
 import { parseMountinfo } from '../../../src/sys/mountinfo.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const mountinfo = [
   '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
@@ -60,7 +60,7 @@ const v1Sample = [
   '100\n101\n',
 ].join(SEPARATOR);
 
-/** Writes the parts of `text` as the files of one cgroup and reads them all. */
+/** Writes the parts of `text` as the files of one cgroup and reads all of them. */
 function readCgroup(
   files: FuzzFiles,
   names: readonly string[],

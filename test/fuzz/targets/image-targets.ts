@@ -1,29 +1,29 @@
-/** Images from elsewhere: OCI layouts, docker's archives, saved stacks, and what is written inside an image. */
+/** Parsers of images from outside: OCI layouts, docker archives, saved stacks, and files within an image. */
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { parseBaseDefinition } from '../../../src/build/base-definition.ts';
+import { parseMirrors } from '../../../src/build/build-rootfs.ts';
+import { parseDockerfile } from '../../../src/build/parse-dockerfile.ts';
 import { isImageDigest, isLayerId } from '../../../src/core/ids.ts';
 import { layoutFrom, trustedKeysDir } from '../../../src/core/layout.ts';
-import { parseBaseDefinition } from '../../../src/images/base-definition.ts';
-import { parseMirrors } from '../../../src/images/build-rootfs.ts';
-import { parseDpkgStatus } from '../../../src/images/dpkg-status.ts';
-import { indexArchive } from '../../../src/images/exchange/index-archive.ts';
-import { toOciConfig } from '../../../src/images/exchange/oci-config.ts';
-import type { OpenArchive } from '../../../src/images/exchange/open-archive.ts';
-import { readDockerArchive } from '../../../src/images/exchange/read-docker-archive.ts';
-import { parseSavedIndex } from '../../../src/images/exchange/saved-index.ts';
-import { createSavedReader } from '../../../src/images/exchange/saved-reader.ts';
-import { signIndex, verifyIndex } from '../../../src/images/exchange/sign-index.ts';
-import { type OciLayoutRoot, toInvalid } from '../../../src/images/oci-blobs.ts';
-import { parseDockerfile } from '../../../src/images/parse-dockerfile.ts';
-import { readOciLayout } from '../../../src/images/read-oci-layout.ts';
-import { parseSmokeLabel } from '../../../src/images/smoke.ts';
+import { indexArchive } from '../../../src/exchange/archives/index-archive.ts';
+import type { OpenArchive } from '../../../src/exchange/archives/open-archive.ts';
+import { readDockerArchive } from '../../../src/exchange/archives/read-docker-archive.ts';
+import { type OciLayoutRoot, toInvalid } from '../../../src/exchange/oci-image/oci-blobs.ts';
+import { toOciConfig } from '../../../src/exchange/oci-image/oci-documents.ts';
+import { readOciLayout } from '../../../src/exchange/oci-image/read-oci-layout.ts';
+import { parseSavedIndex } from '../../../src/exchange/saves/saved-index.ts';
+import { createSavedReader } from '../../../src/exchange/saves/saved-reader.ts';
+import { signIndex, verifyIndex } from '../../../src/exchange/saves/sign-index.ts';
+import { parseSmokeLabel } from '../../../src/exchange/smoke.ts';
 import { resolveUser } from '../../../src/oci/resolve-user.ts';
-import { type Image, STACK_LABELS } from '../../../src/stacks/image.ts';
+import { parseDpkgStatus } from '../../../src/store/diff/dpkg-status.ts';
+import { type Image, STACK_LABELS } from '../../../src/store/images/image.ts';
 import { readHostFacts } from '../../../src/sys/host-facts.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { repairTar } from '../../support/repair-tar.ts';
-import { buildTar } from '../../support/tar-builder.ts';
+import { buildTar } from '../../support/images/tar-builder.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
+import { repairTar } from '../support/repair-tar.ts';
 import { storedSamples } from './stored-targets.ts';
 
 const hex = 'ab'.repeat(32);
@@ -55,7 +55,7 @@ const describe = (mediaType: string, bytes: Buffer, more: object = {}) => ({
 });
 const toBytes = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-/** All documents of a layout as one value, so that a change may be anywhere. */
+/** All documents of a layout as one value, so that any part can be changed. */
 const layoutParts = {
   marker: { imageLayoutVersion: '1.0.0' },
   index: {
@@ -67,7 +67,7 @@ const layoutParts = {
   config,
 };
 
-/** Digests and sizes are made to fit: else nothing behind the first of them would ever be read. */
+/** Makes digests and sizes match: otherwise the parser would stop at the first of them. */
 function toLayoutRoot(value: unknown): OciLayoutRoot {
   const parts = { ...layoutParts, ...(value as Partial<typeof layoutParts>) };
   const [configBytes, blobs] = [toBytes(parts.config), new Map<string, Buffer>()];

@@ -1,10 +1,10 @@
-/** What callers and operators write: tasks, options, the policy. */
+/** Parsers of what callers and operators write: tasks, options, the policy. */
 import { expect } from 'vitest';
 import { parseTaskId } from '../../../src/core/ids.ts';
 import {
   parseImageReference,
   parsePushName,
-} from '../../../src/images/exchange/image-reference.ts';
+} from '../../../src/exchange/registry/image-reference.ts';
 import { parseUlimit } from '../../../src/spec/limits.ts';
 import { parseStackReference, parseUser } from '../../../src/spec/parse-command.ts';
 import {
@@ -20,14 +20,14 @@ import {
 } from '../../../src/spec/parse-mounts.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
 import { parseCapability, parseSecurityOpts } from '../../../src/spec/parse-rights.ts';
-import { TASK_INPUT_FIELDS } from '../../../src/spec/parse-task-spec.ts';
 import { parseBytes, parseCount, parseCpus, parseDuration } from '../../../src/spec/quantities.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { readPolicy } from '../../../src/task/installation.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
-import { requireAgreement } from '../../support/job-agreement.ts';
 import { parseTaskSpec } from '../../support/parse-task-spec.ts';
+import { requireAgreement } from '../../support/tasks/job-agreement.ts';
+import { TASK_INPUT_FIELDS } from '../../support/tasks/task-fields.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const hex = 'a'.repeat(64);
 
@@ -91,7 +91,7 @@ const jobs = [
   },
 ];
 
-/** What is not JSON is nobody's to judge. */
+/** Text that is not JSON is not compared. */
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));

@@ -1,25 +1,25 @@
-/** What stackshim has written itself, and finds again in files that anything may have happened to. */
+/** Parsers of files that stackshim wrote itself, and that may have been changed since. */
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
 import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
-import { readLayerRecord } from '../../../src/layers/layer-record.ts';
 import { clearStaleVersions } from '../../../src/runtime/learn-version.ts';
+import { imageFile, readImage } from '../../../src/store/images/image.ts';
+import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
+import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
 import {
   generationFile,
   readGeneration,
   readGenerationAt,
-} from '../../../src/stacks/generations.ts';
-import { imageFile, readImage } from '../../../src/stacks/image.ts';
-import { imageNamesFile, readImageNames } from '../../../src/stacks/image-names.ts';
-import { parseRelease } from '../../../src/stacks/release.ts';
-import { readLastRemoved } from '../../../src/stacks/removed-numbers.ts';
-import { readRevision, revisionFile } from '../../../src/stacks/revisions.ts';
+} from '../../../src/store/stacks/generations.ts';
+import { parseRelease } from '../../../src/store/stacks/release.ts';
+import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
+import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/files.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { readTimeLimit } from '../../../src/task/records/read-time-limit.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';
-import type { FuzzFiles } from '../../support/fuzz-files.ts';
-import type { FuzzTarget } from '../../support/fuzz-target.ts';
+import type { FuzzFiles } from '../support/fuzz-files.ts';
+import type { FuzzTarget } from '../support/fuzz-target.ts';
 
 const hex = 'ab'.repeat(32);
 const digest = `sha256:${hex}`;
@@ -119,7 +119,7 @@ export const storedSamples = {
   },
 } as const;
 
-/** Names that the type knows to be right. */
+/** Names that are valid for their type. */
 function checked<T extends string>(text: string, is: (text: string) => text is T): T {
   if (!is(text)) throw new Error(`${text} is none`);
   return text;

@@ -1,17 +1,17 @@
-/** Access control lists on their way through commit, export and import: whoever one keeps out stays out. */
+/** Access control lists through commit, export and import: a user whom a list excludes stays excluded. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { asNamed, cli, stackOf, writeLayout } from '../../support/image-scene.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { buildTar } from '../../support/tar-builder.ts';
+import { buildTar } from '../../support/images/tar-builder.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { asNamed, cli, stackOf, writeLayout } from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
-/** The group that is kept out. */
+/** The group that is excluded. */
 const GROUP = 50;
 const USER = 1000;
 const NOBODY_NAMED = 0xffff_ffff;
 
-/** As the kernel has it: owner rw-, group r--, one named group ---, mask rw-, others r--. */
+/** As the kernel stores it: owner rw-, group r--, one named group ---, mask rw-, others r--. */
 function toAcl(group: number): Buffer {
   const entries = [
     [1, 6, NOBODY_NAMED],
@@ -33,7 +33,7 @@ function toAcl(group: number): Buffer {
 
 const TEXT = 'user::rw-\ngroup::r--\ngroup:50:---\nmask::rw-\nother::r--\n';
 
-/** A tar of `private`, which everybody may read but one group. */
+/** A tar with the file `private`, readable for all users except one group. */
 function toTar(
   scene: HostProbeScene,
   record: readonly [string, string | Buffer] = toRecord(GROUP),
@@ -44,7 +44,7 @@ function toTar(
 
 const toRecord = (group: number) => ['SCHILY.xattr.system.posix_acl_access', toAcl(group)] as const;
 
-/** Lays the file out in a folder of the host, with its list. */
+/** Writes the file with its list into a folder of the host. */
 function unpack(folder: string, tar: Buffer): void {
   const flags = ['--extract', '--xattrs', '--xattrs-include=*', '--numeric-owner', '-p', '-f', '-'];
   execFileSync('tar', [...flags, '-C', folder], { input: tar });
@@ -62,7 +62,7 @@ async function isReadIn(scene: HostProbeScene, stack: string): Promise<ProbeVerd
   return toVerdict(stdout.includes(scene.secret));
 }
 
-/** Packs and unpacks the file as it is, without attributes. */
+/** Packs and unpacks the file without attributes. */
 function copyPlainly(scene: HostProbeScene): Promise<ProbeVerdict> {
   const [from, to] = [`${scene.folder}/from`, `${scene.folder}/to`];
   for (const folder of [from, to]) {
@@ -77,7 +77,7 @@ function copyPlainly(scene: HostProbeScene): Promise<ProbeVerdict> {
   return Promise.resolve(toVerdict(read(`${to}/private`).includes(scene.secret)));
 }
 
-/** Keeps a task, gives it the file with a list for `groupOf` its ids' base, and commits. */
+/** Keeps a task, writes the file with a list for `groupOf` the base of its ids, and commits. */
 async function commitFile(
   scene: HostProbeScene,
   groupOf: (base: number) => number,

@@ -1,5 +1,5 @@
 /** The host probes of the battery. */
-import type { HostProbe } from '../../support/host-probe.ts';
+import type { HostProbe } from '../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
 import { changingFileProbes } from './changing-file-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';

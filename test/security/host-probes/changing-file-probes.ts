@@ -1,4 +1,4 @@
-/** What happens to a file while root is at work on it: its folder is swapped, or somebody listens. */
+/** Changes to a file while root writes it: its folder is swapped, or another process reads along. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -11,7 +11,9 @@ import {
   readSync,
   renameSync,
 } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { runCli, startCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   makeForeignFolder,
   makeOpenFolder,
@@ -19,12 +21,10 @@ import {
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-} from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli, startCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
-/** Puts a link to a folder of root in the place of the result's folder. */
+/** Replaces the result's folder by a link to a folder of root. */
 function swapFolder(scene: HostProbeScene, folder: string): string {
   const kept = `${scene.folder}/kept`;
   mkdirSync(kept);
@@ -92,7 +92,7 @@ async function overhear(scene: HostProbeScene, write: (path: string) => Promise<
   const path = `${makeOpenFolder(scene, 'tmp')}/result`;
   execFileSync('mkfifo', [path]);
   chownSync(path, STRANGER_ID, STRANGER_ID);
-  // Open for reading, so that no writer waits; what was written stays in the FIFO.
+  // Open for reading, so that no writer waits; the data stays in the FIFO.
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     await write(path);

@@ -1,20 +1,15 @@
-/** Files without an end, or without a beginning, where root reads small ones whole; and folders that were there first. */
+/** Endless files, FIFOs and devices in place of small files that root reads completely, and folders that others made first. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  openBuildPlace,
-  openFolder,
-  runAsStranger,
-  writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { startCli } from '../../support/run-cli.ts';
-import { scaled } from '../../support/time-scale.ts';
+import { startCli } from '../../support/cli/run-cli.ts';
+import { scaled } from '../../support/timing/time-scale.ts';
+import { openBuildPlace, openFolder, runAsStranger, writeStack } from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
-/** timeout(1): it had to end the program. */
+/** The exit status of timeout(1) when it ended the program. */
 const ENDED_BY_TIMEOUT = 124;
 
 interface EndlessFile extends Pick<HostProbe, 'name' | 'tries'> {
@@ -23,7 +18,7 @@ interface EndlessFile extends Pick<HostProbe, 'name' | 'tries'> {
   readonly make: (path: string) => void;
 }
 
-/** Whether a build with such a file comes to an end by itself. */
+/** Whether a build with such a file ends by itself. */
 const toProbe = ({ file, make, ...texts }: EndlessFile): HostProbe => {
   const lay = (scene: HostProbeScene) => {
     const folder = writeStack(scene.folder, 'victim', []);
@@ -93,7 +88,7 @@ const files: readonly EndlessFile[] = [
 
 const CACHE = new URL('../../../scripts/steps/own-folder.mjs', import.meta.url).href;
 
-/** What is read of a cache by whoever has made sure of it with `ensure`, a line of a program. */
+/** What a program reads from a cache that it checked with `ensure`, one line of code. */
 function readCache(scene: HostProbeScene, ensure: (path: string) => readonly string[]): boolean {
   const cache = join(openFolder(scene, 'public'), 'cache');
   runAsStranger(`mkdir '${cache}' && echo ${scene.secret} > '${cache}/kernel'`);

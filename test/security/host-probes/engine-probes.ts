@@ -1,4 +1,4 @@
-/** Programs that root starts: variables and files that have their engine run other code than the program's. */
+/** Programs that root starts: variables and files that make their engine run other code. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity, readProcess } from '../../../src/sys/processes.ts';
 import { reapTasks } from '../../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../../src/task/installation.ts';
-import { BUN, waitForLine } from '../../support/bun-fixture.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { BUN, waitForLine } from '../../support/programs/bun-fixture.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'what root starts';
 
@@ -60,7 +60,7 @@ const probes: readonly EngineProbe[] = [
     tries: 'BUN_JSC_functionOverrides names a file with other bodies for its functions',
     stoppedBy: RENAMED,
     lay({ folder }) {
-      // The engine complains of the file as soon as it reads the file.
+      // The engine reports an error in the file as soon as it reads the file.
       writeFileSync(`${folder}/overrides`, 'override\n');
       return {
         env: { BUN_JSC_functionOverrides: `${folder}/overrides` },
@@ -104,7 +104,7 @@ const probes: readonly EngineProbe[] = [
     tries: '.env in the directory where root calls the executable names another root folder',
     stoppedBy: 'the executable is built to read no such file',
     lay(scene) {
-      // What cannot be read there is named in an error.
+      // An unreadable file is named in an error.
       const root = `${scene.folder}/${scene.secret}`;
       mkdirSync(`${root}/generations`, { recursive: true });
       writeFileSync(`${root}/generations/1.json`, 'nonsense');
@@ -120,7 +120,7 @@ const probes: readonly EngineProbe[] = [
   },
 ];
 
-/** What the executable would be without the protection. */
+/** The executable without the protection. */
 function makeNaive({ folder }: HostProbeScene): string {
   const work = `${folder}/naive`;
   mkdirSync(work);
@@ -165,7 +165,7 @@ const toEngineProbe = ({ lay, ...said }: EngineProbe): HostProbe => ({
 
 const OWNER = fileURLToPath(new URL('../../fixtures/run-guarded.mjs', import.meta.url));
 
-/** Starts a child of a process whose caller says where Node keeps compiled code; whether the child would take code from there. */
+/** Starts a child of a process whose caller sets Node's compile cache; returns whether the child would load code from it. */
 async function startChild(
   scene: HostProbeScene,
   args: readonly string[],

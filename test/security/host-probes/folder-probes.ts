@@ -1,6 +1,8 @@
-/** Attacks of another local user on the folders that root builds stacks from. */
+/** Attacks of another local user on the folders from which root builds stacks. */
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
 import {
   buildNaively,
   giveToStranger,
@@ -12,11 +14,9 @@ import {
   runProgram,
   startAsStranger,
   writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
 const shownOn = 'buildah, called on the folder as it is';
@@ -24,11 +24,11 @@ const STEALS_WORD = (secret: string) => `printf 'RUN echo ${secret} > /loot\\n'`
 
 interface FolderAttack extends Pick<HostProbe, 'name' | 'tries'> {
   readonly stoppedBy?: string;
-  /** Lays the folder out and has the other user change it. Returns the folder, and `shared` where the Dockerfile takes it. */
+  /** Writes the folder and lets the other user change it. Returns the folder, and `shared` if the Dockerfile uses it. */
   readonly lay: (scene: HostProbeScene) => { readonly folder: string; readonly shared?: string };
 }
 
-/** Root builds what the other user left; through is what brings the secret into the image. */
+/** Root builds what the other user left; the attack succeeds if the secret is in the image. */
 const toProbe = ({ lay, stoppedBy, ...texts }: FolderAttack): HostProbe => ({
   ...texts,
   group,
@@ -129,7 +129,7 @@ const laidAttacks: readonly FolderAttack[] = [
   },
 ];
 
-/** A folder in a public place that root built from and removed; somebody else made it anew. */
+/** A folder in a public place that root built from and removed; another user created it again. */
 const recreated: HostProbe = {
   name: 'a folder that was made anew',
   group,
@@ -162,15 +162,15 @@ function makeAnew({ secret }: HostProbeScene, folder: string): void {
 }
 
 interface Swap extends Pick<HostProbe, 'name' | 'tries'> {
-  /** A program for Node that lays the harmless `entry`, then swaps it and a link to what is `hidden`; its folder is `stage`. */
+  /** A Node program that writes the harmless `entry`, then swaps it with a link to `hidden`; its folder is `stage`. */
   readonly lay: string;
   readonly swap: string;
-  /** Below the entry, what the Dockerfile and the naive copy take. */
+  /** The path below the entry that the Dockerfile and the naive copy take. */
   readonly taken: string;
 }
 
 const TURNS = 4;
-/** One of so many is in its moment when it is looked at. */
+/** One of so many entries is swapped at the right time. */
 const ENTRIES = 150;
 
 const swapper = (hidden: string, { files, stage }: Theirs, { lay, swap }: Swap) => `
@@ -181,7 +181,7 @@ const swapper = (hidden: string, { files, stage }: Theirs, { lay, swap }: Swap) 
   console.log('laid');
   for (;;) for (const entry of entries) { ${swap} }`;
 
-/** The other user swaps entries of a folder of theirs for links, again and again, while root copies. */
+/** The other user repeatedly swaps entries of a folder for links while root copies. */
 const toSwapProbe = (swap: Swap): HostProbe => ({
   name: swap.name,
   tries: swap.tries,
@@ -209,7 +209,7 @@ const toSwapProbe = (swap: Swap): HostProbe => ({
     const { files, stage } = layTheirs(scene, swap.taken);
     const one = `const { mkdirSync, renameSync: move, symlinkSync, writeFileSync } = require('node:fs');
       const [hidden, stage, entry] = ['${hidden}', '${stage}', '${files}/0'];`;
-    // The moment between the look and the copy is made to last.
+    // The time between check and copy is made longer.
     runAsStranger(`'${process.execPath}' -e "${one} ${swap.lay}"`);
     runAsStranger(
       `cd '${files}' && rm -rf 0 && ln -s '${hidden}${swap.taken === '' ? '/key' : ''}' 0`,

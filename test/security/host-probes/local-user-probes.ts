@@ -1,4 +1,4 @@
-/** Another local user of the host, who was there first, or goes where tasks are made. */
+/** Another local user of the host, who acts before stackshim or where tasks are created. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -16,13 +16,18 @@ import { errnoCodeOf } from '../../../src/core/errors.ts';
 import { isReservedId } from '../../../src/core/host-ids.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { slotIds } from '../../../src/task/admission/slot.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { type ProbeVerdict, type StrangerMode, toVerdict } from '../../support/probe.ts';
-import { compileProbes } from '../../support/probe-image.ts';
-import { runCli, STACKSHIM } from '../../support/run-cli.ts';
-import { AS_STRANGER, hasLookedTwice, startStranger } from '../../support/stranger.ts';
-import { waitUntil } from '../../support/wait-until.ts';
-import { type WatchedProgram, watchProgram } from '../../support/watched-program.ts';
+import { runCli, STACKSHIM } from '../../support/cli/run-cli.ts';
+import { compileProbes } from '../../support/programs/probe-image.ts';
+import {
+  AS_STRANGER,
+  hasLookedTwice,
+  type StrangerMode,
+  startStranger,
+} from '../../support/programs/stranger.ts';
+import { type WatchedProgram, watchProgram } from '../../support/programs/watched-program.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const group = 'other users of the host';
 
@@ -44,14 +49,14 @@ async function putToWork({ folder, defer }: HostProbeScene, work: Work): Promise
   return stranger;
 }
 
-/** A place of the scene that every user of the host may write to. */
+/** A folder of the scene that every user of the host may write to. */
 function openTo(path: string, make: (path: string) => void, mode: number): string {
   make(path);
   chmodSync(path, mode);
   return path;
 }
 
-/** Whether `command` is kept from its work by a folder that another user has made below a `/run/lock` of its own. */
+/** Whether a folder that another user made below a `/run/lock` of its own prevents `command` from working. */
 async function isBlocked(
   { installation }: HostProbeScene,
   command: string,
@@ -66,7 +71,7 @@ async function isBlocked(
   return toVerdict(program.stdout() !== 'has run\n');
 }
 
-/** Whom the files belong to that were left in a folder. */
+/** The owners of the files in a folder. */
 const hasLeftAsSlot = (folder: string) =>
   readdirSync(folder).some((name) => isReservedId(statSync(join(folder, name)).uid));
 
@@ -80,7 +85,7 @@ async function joinNamespaces(
   return toVerdict(hasLeftAsSlot(left));
 }
 
-/** A namespace with a slot's ids that its user's own process has made, mounted where everybody gets at it. */
+/** A user namespace with a slot's ids that a process of its user made, mounted where every user can reach it. */
 async function pinForeignNamespace({ folder, defer }: HostProbeScene): Promise<string> {
   const holder = spawn('setpriv', [
     ...AS_STRANGER.slice(1),
@@ -107,7 +112,7 @@ async function pinForeignNamespace({ folder, defer }: HostProbeScene): Promise<s
 const takenFile = ({ folder }: HostProbeScene) =>
   openTo(join(folder, 'taken'), (path) => writeFileSync(path, ''), 0o666);
 
-/** Waits at a socket that everybody may connect to, and tells the secret to the first terminal that comes. */
+/** Waits at a socket that every user can connect to, and writes the secret to the first terminal that it receives. */
 async function tellFirstTerminal({ folder, secret }: HostProbeScene): Promise<void> {
   const path = join(folder, 'tty');
   const socket = linuxSystem.listenUnix(path);

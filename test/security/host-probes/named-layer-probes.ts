@@ -1,8 +1,11 @@
-/** Images that name what they do not hold: the stored layer of another tenant must not be had for its name. */
+/** Images that name layers which they do not contain: the stored layer of another tenant must not be available by its name. */
 
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { startRegistry } from '../../support/images/loopback-registry.ts';
+import { sha256 } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   importShowsSecret,
   type NamedLayer,
@@ -10,11 +13,8 @@ import {
   storeVictim,
   writeDockerArchive,
   writeLayout,
-} from '../../support/image-scene.ts';
-import { startRegistry } from '../../support/loopback-registry.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { sha256 } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
+} from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const GZIP_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const JUNK = makeTar([{ path: 'junk', content: 'nothing of value' }]);
@@ -41,7 +41,7 @@ const noArchive: Claim = (tar) => ({
   mediaType: GZIP_TYPE,
 });
 
-/** Knows layers by what an image calls them, and looks at a blob only for those that it does not have. */
+/** Identifies layers by the image's names, and reads a blob only for layers that it does not have. */
 function takeByName(scene: HostProbeScene, claim: Claim): Promise<ProbeVerdict> {
   const tar = secretTar(scene);
   const store = new Map([[sha256(tar), tar]]);
@@ -73,7 +73,7 @@ const fromRegistry = async (scene: HostProbeScene, claim: Claim) => {
   return await importShowsSecret(scene, reference, '--tls-verify', 'false');
 };
 
-/** The blob is sound, and was taken for another image before. */
+/** The blob is sound, and was accepted for another image before. */
 const replayed = async (scene: HostProbeScene, claim: Claim) => {
   const other = gzipSync(makeTar([{ path: 'other', content: scene.secret.slice(0, 9) }]));
   const otherTar = makeTar([{ path: 'other', content: scene.secret.slice(0, 9) }]);

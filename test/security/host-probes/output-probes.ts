@@ -1,20 +1,20 @@
-/** What a task writes, and the streams that it is given: what they cost and do to root outside of it. */
+/** A task's output and streams: their cost and their effects on root outside of the task. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTask } from '../../../src/door/open-stackshim.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { ownDevices } from '../../support/own-devices.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { ownDevices } from '../../support/host/own-devices.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
 const group = 'what a task writes';
 /** A shell that writes one byte in each call. */
 const BYTE_BY_BYTE = 'while :; do printf x; done';
 const NOISY_MS = 2_000;
 
-/** Chunks that cost as much each, whatever is in them: more than one in a millisecond is as many as the writer likes. */
+/** Chunks of equal cost, whatever they contain: the writer decides how many there are in a millisecond. */
 const areTooMany = (chunks: number, ms: number) => toVerdict(chunks > ms);
 
 async function countChunksOfTask({ installation }: HostProbeScene): Promise<ProbeVerdict> {
@@ -29,7 +29,7 @@ async function countChunksOfTask({ installation }: HostProbeScene): Promise<Prob
   return areTooMany(chunks, usage.wallMs ?? 0);
 }
 
-/** Reads whatever is there, whenever something is. */
+/** Reads all available data whenever there is some. */
 async function countChunksOfProgram(): Promise<ProbeVerdict> {
   let chunks = 0;
   const startedAt = performance.now();
@@ -44,10 +44,10 @@ async function countChunksOfProgram(): Promise<ProbeVerdict> {
   return areTooMany(chunks, performance.now() - startedAt);
 }
 
-/** Longer than a stalled reader is waited for. */
+/** Longer than stackshim waits for a stalled reader. */
 const PATIENCE_MS = 30_000;
 
-/** Whether a program is still there, long after its time was over, because nobody reads what it writes. */
+/** Whether a program still runs long after its timeout because nobody reads its output. */
 async function outlivesItsTime(
   { defer }: HostProbeScene,
   [program = '', ...args]: readonly string[],
@@ -71,7 +71,7 @@ async function outlivesItsTime(
   return toVerdict(isThere);
 }
 
-/** What becomes of the null device of a mount namespace when `call` has been made in it, whose standard input that device is. */
+/** The state of a mount namespace's null device after `call` was made with that device as standard input. */
 function changesNullDevice(
   { folder }: HostProbeScene,
   call: string,
@@ -91,7 +91,7 @@ function changesNullDevice(
 
 const MAPPED = [{ containerID: 0, hostID: 1_879_048_192 + 65_536 * 4_089, size: 65_536 }];
 
-/** A bundle of a container in a user namespace. */
+/** The bundle of a container in a user namespace. */
 function writeBundle(folder: string): string {
   const bundle = join(folder, 'bundle');
   for (const name of ['bin', 'proc']) mkdirSync(join(bundle, 'rootfs', name), { recursive: true });

@@ -1,42 +1,42 @@
-/** Files that root reads: saves that were signed once, keys and passwords that are no secret, and texts that would steer a terminal. */
+/** Files that root reads: saves that were signed once, keys and passwords that are not secret, and texts that would control a terminal. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { resolveStack } from '../../../src/stacks/resolve-stack.ts';
-import { makeBusyboxTar } from '../../support/busybox-stack.ts';
-import { disposeInstallation } from '../../support/dispose-installation.ts';
-import { toStack } from '../../support/exchange-lab.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { makeKey, runNaive } from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
+import { resolveStack } from '../../../src/store/stacks/resolve-stack.ts';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { disposeInstallation } from '../../support/installation/dispose-installation.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import { makeBusyboxTar } from '../../support/stacks/busybox-stack.ts';
+import { toStack } from '../../support/stacks/exchange-lab.ts';
 import {
   makeSecondMachine,
   repeatLayer,
   type SecondMachine,
-} from '../../support/second-machine.ts';
-import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../../support/stacks/second-machine.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { makeKey, runNaive } from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'files that root reads';
-/** The end of a tar. */
+/** The end marker of a tar. */
 const TRAILER_BYTES = 1024;
 
-/** What a terminal obeys: a title, a colour by one character (C1), text from right to left. */
+/** Terminal controls: a title, a colour by one character (C1), right-to-left text. */
 const STEERING = '\u001b]0;title\u0007\u009b31m\u202e';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not get out
 const STEERS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 interface SaveProbe extends Pick<HostProbe, 'name' | 'tries' | 'stoppedBy' | 'shownOn'> {
-  /** What the attacker makes of a save that is sound. */
+  /** How the attacker changes a sound save. */
   readonly change: (file: Buffer) => Buffer;
-  /** For sh, with the file as `$1`: it says `taken` when it takes the file. */
+  /** A shell script with the file as `$1`: prints `taken` if it accepts the file. */
   readonly naive: string;
 }
 
-/** Where the save is loaded. */
+/** The installation that loads the save. */
 function makeReceiver(scene: HostProbeScene): SecondMachine {
   const folder = `${scene.folder}/second`;
   mkdirSync(folder);
@@ -183,7 +183,7 @@ const passwords: HostProbe = {
     }),
 };
 
-/** Whether a registry is spoken to at all. */
+/** Whether a registry is contacted at all. */
 async function countConnections(
   scene: HostProbeScene,
   work: (host: string, authFile: string) => Promise<void>,
@@ -208,9 +208,9 @@ async function countConnections(
 }
 
 interface TextProbe extends Pick<HostProbe, 'name' | 'tries' | 'shownOn'> {
-  /** Has root print a text of the attacker's; all that was printed. */
+  /** Makes root print a text of the attacker; returns all output. */
   readonly print: (scene: HostProbeScene) => Promise<string>;
-  /** For sh, with the text as `$1`. */
+  /** A shell script; the text is `$1`. */
   readonly naive: string;
 }
 
@@ -227,7 +227,7 @@ const printed = async (args: readonly string[], { installation }: HostProbeScene
   return stdout + stderr;
 };
 
-/** An image whose maker wrote steering characters wherever text is allowed. */
+/** An image with terminal controls wherever it may contain text. */
 async function makeSteeringImage(scene: HostProbeScene): Promise<string> {
   const directory = `${scene.folder}/image`;
   const labels = {

@@ -1,6 +1,11 @@
-/** Host probes: files of other users that decide what root starts, and what of its caller's environment reaches it. */
+/** Host probes: files of other users that decide what root starts, and what of its caller's environment reaches a program. */
 import { chownSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { STACKSHIM } from '../../support/cli/run-cli.ts';
+import { writeSmallOciLayout } from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { replaceProgram } from '../../support/programs/replace-program.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
 import {
   type CallProbe,
   give,
@@ -13,25 +18,20 @@ import {
   shell,
   taskCall,
   toHostProbe,
-} from '../../support/host-attempt.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { replaceProgram } from '../../support/replace-program.ts';
-import { STACKSHIM } from '../../support/run-cli.ts';
-import { writeSmallOciLayout } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-attempt.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 
 const group = 'what root starts';
 
-/** What no policy of these lets a task read. */
+/** A secret that none of these policies lets a task read. */
 const putSecret = (scene: HostProbeScene) =>
   put(scene, 'private/secret', scene.secret, { mode: 0o600 });
 
-/** As one that its writer wants to be in force. */
+/** A policy as its writer wants it. */
 const OPEN = { allow: { bindSources: ['/'] } };
 
 type PolicyProbe = Pick<CallProbe, 'name' | 'tries' | 'shownOn'> & {
-  /** Makes it; resolves to its path. */
+  /** Creates it; resolves to its path. */
   readonly make: (scene: HostProbeScene) => string;
 };
 
@@ -101,7 +101,7 @@ const policyProbes: readonly PolicyProbe[] = [
   },
 ];
 
-/** Environment of an installation of the scene's own: in it are a root and a run folder. */
+/** Environment of the scene's own installation, with its root and run folder. */
 function ownInstallation({ folder }: HostProbeScene, root = 'lib'): Record<string, string> {
   return { STACKSHIM_ROOT: join(folder, root), STACKSHIM_RUN: join(folder, 'run') };
 }
@@ -111,11 +111,11 @@ const TRUSTED =
 
 type InstallationProbe = Pick<CallProbe, 'name' | 'tries'> & {
   readonly make: (scene: HostProbeScene) => void;
-  /** Of the root folder, below the scene's. */
+  /** The root folder, below the scene's. */
   readonly root?: string;
 };
 
-/** The runtime of an installation is a program that tells who has run it: as `--version` it is run before anything else. */
+/** The installation's runtime is a program that reports who runs it: with `--version` it runs before anything else. */
 const toInstallationProbe = ({ make, root = 'lib', ...described }: InstallationProbe): HostProbe =>
   toHostProbe({
     ...described,
@@ -126,7 +126,7 @@ const toInstallationProbe = ({ make, root = 'lib', ...described }: InstallationP
       putFolder(scene, 'run');
       make(scene);
     },
-    // The stack is found before the runtime, in the installation that has it.
+    // The stack is looked up before the runtime, in the installation that has it.
     stackshim: (scene) => ({
       argv: [STACKSHIM, 'doctor'],
       env: { ...scene.installation.env, ...ownInstallation(scene, root) },
@@ -225,7 +225,7 @@ const listedProbes = [
   ),
 ];
 
-/** Tools that are found by their name, in a PATH that begins with a folder of another user's. */
+/** Tools that are found by name, in a PATH that begins with another user's folder. */
 const toPathProbe = (
   tool: string,
   purpose: string,
@@ -247,11 +247,11 @@ const toPathProbe = (
     judge: rootRanIt,
   });
 
-/** Of a registry that is not there: the first program it takes is started all the same. */
+/** Of a registry that does not exist: the first program of the import is started anyway. */
 const IMPORT = ['stack', 'import', 'probed', 'docker://127.0.0.1:1/none'];
 
 const pathProbes = [
-  // A limit that no volume which waits has.
+  // A limit that no idle volume has.
   toPathProbe('mkfs.ext4', 'makes a scratch volume', () => [
     ...['run', '--disk', '77m', 'busybox', 'true'],
   ]),
@@ -261,7 +261,7 @@ const pathProbes = [
   toPathProbe('setpriv', 'asks a registry', () => IMPORT),
 ];
 
-/** What a tool finds in its environment, by one in its place that prints it. */
+/** Prints a tool's environment, by a program in its place. */
 const toEnvironmentProbe = (
   { name, tries }: Pick<CallProbe, 'name' | 'tries'>,
   variable: string,
@@ -337,7 +337,7 @@ const environmentProbes = [
 
 const MKFS = '/usr/bin/mkfs.erofs';
 
-/** Of every program of an import, the one whose version is kept. */
+/** Of all programs of an import, the one whose version is stored. */
 const importEnvironment = toHostProbe({
   name: 'environment of an import',
   group,

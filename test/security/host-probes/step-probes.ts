@@ -1,8 +1,9 @@
-/** What a step of a Dockerfile tries on the host, and what others see of a build while it runs. */
+/** What a step of a Dockerfile tries on the host, and what other users see of a running build. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { waitUntil } from '../../support/timing/wait-until.ts';
 import {
   buildNaively,
   giveToStranger,
@@ -12,16 +13,15 @@ import {
   runAsStranger,
   startAsStranger,
   writeStack,
-} from '../../support/build-scene.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+} from '../support/build-scene.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { toVerdict } from '../support/probe.ts';
 
 const group = 'folders that are built';
 const shownOn = 'buildah with its isolation `chroot`';
 
 interface StepAttack extends Pick<HostProbe, 'name' | 'tries' | 'stoppedBy'> {
-  /** Makes the stack's folder `victim`, whose steps write the scene's secret to `/loot` when they come through. */
+  /** Writes the folder of the stack `victim`, whose steps write the scene's secret to `/loot` if they succeed. */
   readonly lay: (scene: HostProbeScene) => string;
 }
 
@@ -41,7 +41,7 @@ const toProbe = ({ lay, ...texts }: StepAttack): HostProbe => ({
   },
 });
 
-/** Attaches a device of the probe's own, whose first bytes are the secret. Its number. */
+/** Attaches a device of the probe whose first bytes are the secret. Returns its number. */
 function attachSecret(scene: HostProbeScene): number {
   const file = join(scene.folder, 'backing');
   writeFileSync(file, `${scene.secret}\n`.padEnd(1_048_576), { mode: 0o600 });
@@ -52,7 +52,7 @@ function attachSecret(scene: HostProbeScene): number {
 
 const READ = (device: string) => `RUN dd if=${device} of=/loot bs=512 count=1 || true`;
 
-/** A tar with one device node, which root's own archive brings. */
+/** A tar with one device node, from an archive of root. */
 function writeNodeTar(scene: HostProbeScene, folder: string, minor: number): void {
   const nodes = join(scene.folder, 'nodes');
   mkdirSync(nodes);
@@ -83,7 +83,7 @@ const steps: readonly StepAttack[] = [
     tries: 'reads the command lines of all processes that it sees, which name folders of the host',
     stoppedBy: 'a pid namespace of each step’s own',
     lay: (scene) =>
-      // Where on the host the folder lies is the secret.
+      // The secret is where the folder lies on the host.
       writeStack(join(scene.folder, scene.secret), 'victim', ['RUN cat /proc/*/cmdline > /loot']),
   },
   {
@@ -97,7 +97,7 @@ const steps: readonly StepAttack[] = [
   },
 ];
 
-/** A build that is left at a step which tells that it waits; undone when the probe is over. */
+/** A build that waits in a step that prints a line; ended when the probe is over. */
 async function holdAtStep(
   scene: HostProbeScene,
   child: ChildProcess,
@@ -126,11 +126,11 @@ async function holdAtStep(
 const WAITING = 'it-waits';
 
 interface HeldBuild {
-  /** Where the builder works. */
+  /** The folders in which the builder works. */
   readonly home: string;
 }
 
-/** Looks at a build that stands still at its step, in stackshim and in the naive builder. */
+/** Looks at a build that waits in its step, in stackshim and in the naive builder. */
 const toHeldProbe = (
   texts: Pick<HostProbe, 'name' | 'tries' | 'stoppedBy'>,
   {
@@ -159,18 +159,18 @@ const toHeldProbe = (
       const home = join(scene.folder, 'naive');
       const folder = lay(scene);
       mkdirSync(home);
-      // What the builder works on is a copy of the folder, as it is by default in a new folder.
+      // The builder works on a copy of the folder, by default in a new folder.
       execFileSync('cp', ['-R', folder, `${home}/context`]);
       const [program, args] = naiveCommand(scene, `${home}/context`);
       const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-      // unshare(1) takes no other signal while it waits.
+      // unshare(1) accepts no other signal while it waits.
       await holdAtStep(scene, child, 'SIGKILL');
       return toVerdict(look(scene, { home }));
     },
   };
 };
 
-/** Ids of the host of the processes whose command line has the word. */
+/** Host pids of the processes whose command line contains the word. */
 const uidsOf = (word: string): readonly number[] =>
   readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
@@ -180,12 +180,12 @@ const uidsOf = (word: string): readonly number[] =>
       const uid = /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       return uid === undefined ? [] : [Number(uid)];
     } catch {
-      // It ended while it was looked at.
+      // The process ended while it was examined.
       return [];
     }
   });
 
-/** A number of seconds that names the scene's own process. */
+/** A number of seconds that identifies the scene's own process. */
 const secondsOf = ({ secret }: HostProbeScene) =>
   String(1_000_000 + Number.parseInt(secret.slice(-6), 16));
 
@@ -222,7 +222,7 @@ const held: readonly HostProbe[] = [
       files: ({ secret }) => ({ token: `${secret}\n` }),
       look: (scene, { home }) => {
         const loot = lootOf(scene);
-        // The folder itself is readable here; what it is copied to is what counts.
+        // The folder itself is readable here; only its copy counts.
         chmodSync(join(scene.folder, 'victim'), 0o700);
         runAsStranger(`grep -rhsa secret- '${home}' > '${loot}/found' || true`);
         return readLoot(loot, scene.secret);
@@ -260,7 +260,7 @@ const pushed: HostProbe = {
   },
 };
 
-/** In the folder itself the secret is root's alone. */
+/** In the folder itself only root can read the secret. */
 function layPrivateFile(scene: HostProbeScene): string {
   const lines = ['COPY key /key', 'RUN chmod 600 /key'];
   const folder = writeStack(scene.folder, 'victim', lines, { key: `${scene.secret}\n` });

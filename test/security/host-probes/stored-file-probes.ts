@@ -1,4 +1,4 @@
-/** Another user of the host, and a builder gone bad, at what root stores and mounts. */
+/** Another user of the host, and a compromised builder, against what root stores and mounts. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,19 +21,19 @@ import {
   mountedLayersDir,
   tmpDir,
 } from '../../../src/core/layout.ts';
-import { importLayer } from '../../../src/layers/import-layer.ts';
-import { attachLayerFile } from '../../../src/layers/mount-layer.ts';
+import { importLayer } from '../../../src/store/layers/import-layer.ts';
+import { attachLayerFile } from '../../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
-import { cli, readAs } from '../../support/image-scene.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { makeTar } from '../../support/small-tar.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
+import { cli, readAs } from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
-/** Prints every file below `$1` that it may read. */
+/** Prints every file below `$1` that it can read. */
 const READ_ALL = 'find "$1" -type f -exec cat {} + 2>/dev/null; cat "$1"/* 2>/dev/null; true';
-/** The same by names that others may know: nothing need be listed. */
+/** Prints files by names that others may know: no listing is needed. */
 const readNamed = (files: readonly string[]) =>
   files.map((file) => readAs(STRANGER_ID, 'cat "$1" 2>/dev/null', file)).join('');
 
@@ -42,7 +42,7 @@ const filesOf = (folder: string, ending: string) =>
     .filter((name) => name.endsWith(ending))
     .map((name) => `${folder}/${name}`);
 
-/** What a store was like whose files have the mode of most files. */
+/** A store whose files have the usual modes. */
 function layOpen(scene: HostProbeScene, files: readonly string[]): string {
   const place = `${scene.folder}/open`;
   mkdirSync(place);
@@ -73,7 +73,7 @@ function toReadProbe(what: {
   };
 }
 
-/** A layer that is mounted where tasks begin, with a file that anybody may read. */
+/** A layer that is mounted where tasks start, with a file that everybody may read. */
 async function mountByTask(scene: HostProbeScene): Promise<ProbeVerdict> {
   await cli(scene, 'run', 'busybox', 'true');
   const place = mountedLayersDir(scene.installation.layout);
@@ -95,7 +95,7 @@ function mountInTheOpen(scene: HostProbeScene): Promise<ProbeVerdict> {
   return Promise.resolve(toVerdict(readNamed(files) !== ''));
 }
 
-/** What an older version stored, then a task of this one. */
+/** The store of an older version, then a task of this version. */
 async function readAfterUpgrade(
   scene: HostProbeScene,
   upgrade: () => Promise<unknown>,
@@ -118,7 +118,7 @@ async function readAfterUpgrade(
   return toVerdict(seen !== '' || !isNarrow);
 }
 
-/** Opens `$1` for writing, says so, and writes to it when told. Stays until its input ends. */
+/** Opens `$1` for writing, prints a line, and writes to it when told. Runs until its input ends. */
 const KEEP_OPEN =
   'exec 3<>"$1" && echo open || echo shut; read -r go; printf altered >&3; echo done; read -r end';
 
@@ -154,7 +154,7 @@ async function dismiss({ child }: Keeper): Promise<void> {
   await ended;
 }
 
-/** Imports a layer, and calls `meanwhile` with the file that is being written, when half of the tar is through. */
+/** Imports a layer, and calls `meanwhile` with the partly written file after half of the tar. */
 async function importWatched(scene: HostProbeScene, meanwhile: (image: string) => Promise<void>) {
   const { layout } = scene.installation;
   const tar = makeTar([{ path: 'file', content: Buffer.alloc(300_000, scene.secret) }]);
@@ -175,7 +175,7 @@ async function importWatched(scene: HostProbeScene, meanwhile: (image: string) =
 const isAltered = (file: string, sha256: string) =>
   createHash('sha256').update(readFileSync(file)).digest('hex') !== sha256;
 
-/** Whether who had the file open while it was written can change what was stored of it. */
+/** Whether a process that had the file open while it was written can change what was stored. */
 async function alterStored(
   scene: HostProbeScene,
   userOf: (image: string) => number,
@@ -192,7 +192,7 @@ async function alterStored(
   return toVerdict(altered);
 }
 
-/** Takes the file over as it is: another owner and mode, another name, the same inode. */
+/** Adopts the file unchanged: another owner, mode and name, the same inode. */
 async function alterTakenOver(scene: HostProbeScene, user: number): Promise<ProbeVerdict> {
   const image = `${scene.folder}/image`;
   writeFileSync(image, 'content');
@@ -228,7 +228,7 @@ async function hasStayed(keeper: Keeper | undefined): Promise<ProbeVerdict> {
   return toVerdict(isThere);
 }
 
-/** Runs the builder, and is done when that one has ended. */
+/** Runs the builder, and resolves when it has ended. */
 async function buildAndForget(scene: HostProbeScene): Promise<ProbeVerdict> {
   const image = `${scene.folder}/image`;
   writeFileSync(image, '');

@@ -1,4 +1,4 @@
-/** Host probes: fields of a task that name things of the host, or ask for more than the policy gives. */
+/** Host probes: fields of a task that name things of the host, or ask for more than the policy allows. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,14 +16,14 @@ import {
   taskCall,
   toHostProbe,
   toRunningProbe,
-} from '../../support/host-attempt.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+} from '../support/host-attempt.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 
 const group = 'fields of a task';
 const INPUTS =
   'the policy’s `allow.inputs`, by default what may be bound, asked of the path without links; the file is opened where it was found';
 
-/** `private/secret` is root's own; `allowed` is where the policy lets inputs come from. */
+/** `private/secret` belongs to root; `allowed` is the folder from which the policy allows inputs. */
 function prepareFolders(scene: HostProbeScene): void {
   putFolder(scene, 'private', { mode: 0o700 });
   put(scene, 'private/secret', scene.secret, { mode: 0o600 });
@@ -32,7 +32,7 @@ function prepareFolders(scene: HostProbeScene): void {
 
 const allowed = ({ folder }: HostProbeScene) => join(folder, 'allowed');
 
-/** A task that may take its inputs from `allowed` alone, and prints one of its files. */
+/** A task that may take its inputs only from `allowed`, and prints one of its files. */
 const readTask = (scene: HostProbeScene, options: readonly string[], file: string): Call =>
   taskCall(scene, options, {
     policy: { allow: { bindSources: [allowed(scene)] } },
@@ -44,7 +44,7 @@ const PREFIX_CHECK = 'case "$1" in "$2"/*) cat "$1";; esac';
 type InputProbe = Pick<CallProbe, 'name' | 'tries'> & {
   readonly options: (scene: HostProbeScene) => readonly string[];
   readonly file: string;
-  /** Path that the field names, where the stand-in checks how it begins; else the stand-in checks nothing. */
+  /** The path in the field, if the stand-in checks how it begins; otherwise the stand-in checks nothing. */
   readonly path?: (scene: HostProbeScene) => string;
 };
 
@@ -238,7 +238,7 @@ const hostName = toHostProbe({
   judge: isTold,
 });
 
-/** Code whose `out` leads out of the root filesystem, by whoever follows links as the host does. */
+/** Code whose `out` leads out of the root filesystem, for a program that follows links as the host does. */
 const putLeadingOut = (scene: HostProbeScene): void => {
   putLink(scene, 'code/out', scene.folder);
   putFolder(scene, 'code');
@@ -271,7 +271,7 @@ const tmpfsByLink = toHostProbe({
       'unshare --mount sh -c \'mkdir -p "$1" && mount -t tmpfs none "$1"\' sh "$1/out/made"',
       join(folder, 'code'),
     ),
-  // Either makes the mount point first.
+  // Both create the mount point first.
   judge: ({ folder }) => existsSync(join(folder, 'made')),
 });
 
@@ -298,7 +298,7 @@ const environment = toHostProbe({
 const STAYS = 'echo; echo tried; exec sleep 3600';
 const NAIVE = 'exec sh -c "$1"';
 
-/** Namespaces that are the host's. */
+/** Namespaces of the host. */
 const toNamespaceProbe = (
   described: Pick<RunningProbe, 'name' | 'tries' | 'stoppedBy' | 'policy'>,
   file: string,
@@ -371,7 +371,7 @@ const stopTimeout = toRunningProbe({
   shownOn: 'a script that sends TERM after a second, and KILL after an hour',
   options: () => ['--timeout', '1s', '--stop-timeout', '1h'],
   policy: { maxima: { stopTimeout: '1s' } },
-  // It tells when it was asked to end, and stays.
+  // Prints when it was asked to end, and continues.
   program: 'trap "echo; echo tried" TERM; while :; do sleep 0.1; done',
   naive: `sh -c 'sleep 1; kill -TERM "$1"' sh $$ & ${NAIVE}`,
   judge: (pid) => existsSync(`/proc/${pid}`),

@@ -1,11 +1,19 @@
-/** Documents of images that two readers read differently, and fetches that bring more than was said. */
+/** Image documents that two parsers read differently, and downloads that are larger than announced. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, statSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { withinBytes } from '../../../src/images/exchange/bound-folder.ts';
+import { withinBytes } from '../../../src/exchange/registry/bound-folder.ts';
 import { measureTree } from '../../../src/sys/measure-tree.ts';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { startLiar } from '../../support/images/loopback-registry.ts';
+import {
+  CONFIG_TYPE,
+  MANIFEST_TYPE,
+  sha256,
+  toConfig,
+} from '../../support/images/small-oci-layout.ts';
+import { makeTar } from '../../support/images/small-tar.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   asNamed,
   cli,
@@ -15,13 +23,10 @@ import {
   stackOf,
   writeDockerArchive,
   writeLayout,
-} from '../../support/image-scene.ts';
-import { startLiar } from '../../support/loopback-registry.ts';
-import { type ProbeVerdict, toVerdict } from '../../support/probe.ts';
-import { CONFIG_TYPE, MANIFEST_TYPE, sha256, toConfig } from '../../support/small-oci-layout.ts';
-import { makeTar } from '../../support/small-tar.ts';
+} from '../support/image-scene.ts';
+import { type ProbeVerdict, toVerdict } from '../support/probe.ts';
 
-/** Puts a member before the others of the outermost object. */
+/** Inserts a member before the others of the outermost object. */
 const addFirst = (member: string) => (text: string) => text.replace('{', `{${member},`);
 const rename = (key: string, other: string) => (text: string) =>
   text.replace(`"${key}":`, `"${other}":`);
@@ -29,7 +34,7 @@ const rename = (key: string, other: string) => (text: string) =>
 const MEMBER = /"((?:[^"\\]|\\.)*)":("[^"]*"|\[[^\]]*\]|\{[^}]*\}|[^,}]+)/g;
 const fold = (key: string) => key.toUpperCase().toLowerCase();
 
-/** What the key of a flat document means to those who look at case, to those who take the first that is alike, and the last. */
+/** The value of a key in a flat document for a case-sensitive parser, for one that takes the first similar key, and for one that takes the last. */
 function readings(text: string, key: string): readonly (string | undefined)[] {
   const alike = [...text.matchAll(MEMBER)]
     .filter(([, name]) => fold(String(JSON.parse(`"${name}"`))) === fold(key))
@@ -44,11 +49,11 @@ interface TwofoldProbe {
   readonly key: string;
   readonly change: (text: string) => string;
   readonly document: keyof LayoutTexts | 'archive';
-  /** A document to show it on. */
+  /** A document for the demonstration. */
   readonly sample: string;
 }
 
-/** Checks one reading and acts on the other. */
+/** Checks one reading and uses the other. */
 function checkThenUse({ change, key, sample }: TwofoldProbe): Promise<ProbeVerdict> {
   return Promise.resolve(toVerdict(new Set(readings(change(sample), key)).size > 1));
 }
@@ -78,7 +83,7 @@ const toTwofold = (probe: TwofoldProbe): HostProbe => ({
 const GZIP_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const HIDDEN = 40;
 
-/** A registry whose manifest has one layer for who looks at case, and many for who does not; counts the blobs that are asked for. */
+/** A registry whose manifest has one layer for a case-sensitive parser and many for others; counts the blobs that are requested. */
 async function fetchHidden(scene: HostProbeScene): Promise<ProbeVerdict> {
   const blobs = Array.from({ length: HIDDEN }, (_, index) =>
     gzipSync(makeTar([{ path: `file-${index}`, content: scene.secret }])),
@@ -122,7 +127,7 @@ const MANY_FILES =
 const BOUND_BYTES = 8 * 1024 ** 2;
 const FLOOD_BYTES = 290 * 1024 ** 2;
 
-/** Fills a folder with many files, each of them small; then waits. */
+/** Fills a folder with many small files, then waits. */
 async function flood(folder: string, signal: AbortSignal): Promise<void> {
   const child = spawn('sh', ['-c', `exec 2>/dev/null; ${MANY_FILES}`, 'sh', folder], {
     stdio: 'ignore',
@@ -139,7 +144,7 @@ async function flood(folder: string, signal: AbortSignal): Promise<void> {
 async function fillWatched(scene: HostProbeScene): Promise<ProbeVerdict> {
   const folder = `${scene.folder}/fetched`;
   mkdirSync(folder);
-  const bound = { folder, mostBytes: BOUND_BYTES, operation: 'fetch' };
+  const bound = { folder, maxBytes: BOUND_BYTES, operation: 'fetch' };
   await withinBytes(bound, (signal) => flood(folder, signal)).catch(() => undefined);
   return toVerdict((await measureTree(folder)).bytes >= FLOOD_BYTES);
 }

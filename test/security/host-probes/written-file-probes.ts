@@ -1,4 +1,4 @@
-/** Files that root writes where others can write too: links, swapped folders, files and nodes in the place of a result or an archive. */
+/** Files that root writes where others can write too: links, swapped folders, files and nodes at the path of a result or an archive. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chownSync,
@@ -10,7 +10,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import type { HostProbe, HostProbeScene } from '../../support/host-probe.ts';
+import { runCli } from '../../support/cli/run-cli.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { HostProbe, HostProbeScene } from '../support/host-probe.ts';
 import {
   makeForeignFolder,
   makeKey,
@@ -20,18 +22,16 @@ import {
   NAIVE_REPLACE,
   plantLink,
   runNaive,
-} from '../../support/host-scene.ts';
-import { toVerdict } from '../../support/probe.ts';
-import { runCli } from '../../support/run-cli.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+} from '../support/host-scene.ts';
+import { toVerdict } from '../support/probe.ts';
 
-/** What the attacker has laid out before root writes to `path`. */
+/** What the attacker prepares before root writes to `path`. */
 interface Trap {
   readonly path: string;
   /** Options of `run`, before the stack. */
   readonly options?: readonly string[];
   readonly task?: readonly string[];
-  /** Becomes the program that writes: `$$` is its pid. */
+  /** Execs the program that writes: `$$` is its pid. */
   readonly through?: string;
   sprung(): boolean;
 }
@@ -39,7 +39,7 @@ interface Trap {
 interface WriteProbe extends Pick<HostProbe, 'name' | 'tries' | 'stoppedBy' | 'shownOn'> {
   readonly lay: (scene: HostProbeScene) => Trap;
   readonly writer: keyof typeof writers;
-  /** For sh, with the path as `$1`. */
+  /** A shell script; the path is `$1`. */
   readonly naive: string;
 }
 
@@ -280,7 +280,7 @@ const probes: readonly WriteProbe[] = [
   },
 ];
 
-/** A node of our own for what /dev/null is. */
+/** A node of the test in place of /dev/null. */
 function makeNullDevice(scene: HostProbeScene): string {
   const path = `${scene.folder}/device`;
   execFileSync('mknod', [path, 'c', '1', '3']);

@@ -1,5 +1,5 @@
 /** The escape battery. */
-import type { Probe } from '../../support/probe.ts';
+import type { Probe } from '../support/probe.ts';
 import { descriptorProbes } from './descriptor-probes.ts';
 import { deviceProbes } from './device-probes.ts';
 import { fuseProbes } from './fuse-probes.ts';

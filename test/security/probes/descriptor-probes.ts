@@ -1,26 +1,26 @@
-/** Descriptors that a task gives to others before it ends, and processes of it that go elsewhere. */
+/** Descriptors that a task passes on before it ends, and processes that leave its cgroup. */
 import { readFileSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
-import type { WatchedProgram } from '../../support/watched-program.ts';
+import type { WatchedProgram } from '../../support/programs/watched-program.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const accomplices = new WeakMap<ProbeScene, WatchedProgram>();
 const LONG_AFTER_MS = 3_000;
 
-/** A process of the host that takes what it is given in a folder which the task shares. */
+/** A process of the host that accepts descriptors in a folder shared with the task. */
 const withAccomplice = (command: 'forge' | 'keep') => async (scene: ProbeScene) => {
   const folder = scene.bind('shared', '/shared');
   accomplices.set(scene, await scene.host([scene.image.program, command, `${folder}/socket`]));
 };
 
-/** Somebody still reads what it has, or waits for it, long after the container has ended. */
+/** Someone still reads or waits long after the container has ended. */
 async function isHeardStill(_: ProbeAttempt, scene: ProbeScene): Promise<boolean> {
   const accomplice = accomplices.get(scene);
   if (accomplice === undefined) throw new Error('no accomplice');
   const late = new Promise<void>((resolve) => setTimeout(resolve, LONG_AFTER_MS));
   await Promise.race([accomplice.ended, late]);
   const isHeard = !accomplice.hasEnded();
-  // The container's own output ends with it.
+  // The container's own output ends with the container.
   accomplice.signal('SIGKILL');
   await accomplice.ended;
   return isHeard;
@@ -29,7 +29,7 @@ async function isHeardStill(_: ProbeAttempt, scene: ProbeScene): Promise<boolean
 const giveAway = (fd: number) =>
   `printf '\\ntried\\n'; probe give-descriptor /shared/socket ${fd}; exit 0`;
 
-/** Where a process of it is in the hierarchy that counts processes. */
+/** The cgroup of one of its processes in the hierarchy that counts processes. */
 function hasLeftItsCgroup({ pid }: ProbeAttempt): boolean {
   const text = pid === undefined ? '' : readFileSync(`/proc/${pid}/cgroup`, 'utf8');
   return /^\d+:(pids|):\/$/m.test(text);

@@ -1,20 +1,20 @@
-/** Devices, and rights that files give: setuid, capabilities, what a task leaves for others to run. */
+/** Devices, and privileges through files: setuid, capabilities, files that others may execute. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { devicesOf, statusOf } from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { devicesOf, statusOf } from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'devices and rights';
 
-/** Null, zero, full, random, urandom, tty, console, ptmx and pseudo terminals: what every container has. */
+/** Null, zero, full, random, urandom, tty, console, ptmx and pseudo terminals, as in every container. */
 const USUAL = /^(1:[35789]|5:[012]|136:\d+)$/;
 const opensOthers = ({ pid }: ProbeAttempt) => devicesOf(pid).some((device) => !USUAL.test(device));
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
 const DISK_BYTES = 1024 * 1024;
 
-/** A disk of the host with the secret on it. */
+/** A disk of the host that contains the secret. */
 function attachDisk(scene: ProbeScene): void {
   const content = Buffer.alloc(DISK_BYTES);
   content.write(scene.secret);
@@ -27,7 +27,7 @@ function attachDisk(scene: ProbeScene): void {
   scene.env['DEVICE'] = device;
 }
 
-/** Where a node may be made. */
+/** Folders in which a node could be made. */
 const MAKE_NODES =
   'for place in / /tmp /dev /dev/shm /mounted; do mknod $place/disk b 7 $MINOR; done';
 

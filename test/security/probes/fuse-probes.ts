@@ -1,18 +1,18 @@
-/** Filesystems that a task serves itself, and does not answer for: against those who read of it in /proc, and who end it. */
+/** Filesystems that a task serves and does not answer for: against programs that read /proc, and that end the task. */
 import { existsSync } from 'node:fs';
-import { gets, KILLED_MS, outlivesKill, releaseTraps } from '../../support/held-up.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { gets, KILLED_MS, outlivesKill, releaseTraps } from '../support/held-up.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'devices and rights';
 const task = { fuse: true } as const;
 const allowFuse = (scene: ProbeScene) =>
   scene.setPolicy({ allow: { bundles: ['default', 'fuse'] } });
 
-/** The runtime has been told to end it, and it is there. */
+/** The runtime was told to end it, and it still runs. */
 const isLeft = ({ pid }: ProbeAttempt) => pid !== undefined && existsSync(`/proc/${pid}`);
 
-/** In a container whose keeper kills its first process, and waits. Let go at once: until then nobody on the host can read its entries. */
+/** A container whose keeper kills its first process and waits. Released at once: until then nobody on the host can read its /proc entries. */
 async function holdsKeeperUp({ place, pid }: ProbeAttempt): Promise<boolean> {
   if (place === 'stackshim' || pid === undefined) return false;
   const outlives = await outlivesKill(pid);
@@ -20,7 +20,7 @@ async function holdsKeeperUp({ place, pid }: ProbeAttempt): Promise<boolean> {
   return outlives;
 }
 
-/** In a container whose keeper reads of it in /proc. */
+/** A container whose keeper reads its /proc entries. */
 const holdsReaderUp =
   (...entries: readonly string[]) =>
   ({ place, pid }: ProbeAttempt): boolean => {

@@ -1,4 +1,4 @@
-/** What else runs on the host: its processes, their memory and objects, its network, its name. */
+/** Other parts of the host: its processes with their memory and objects, its network, its name. */
 import { once } from 'node:events';
 import {
   closeSync,
@@ -12,13 +12,13 @@ import {
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'the host';
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
-/** A process of the host with something in its memory and a secret open. */
+/** A process of the host with a secret in its memory and in an open file. */
 async function placeVictim(scene: ProbeScene): Promise<void> {
   const victim = await scene.host([scene.image.program, 'victim', scene.path('secret')], {
     VICTIM: scene.secret,
@@ -27,7 +27,7 @@ async function placeVictim(scene: ProbeScene): Promise<void> {
   Object.assign(scene.env, { PID: pid, ADDRESS: address });
 }
 
-/** What the victim's memory says. */
+/** The content of the victim's memory. */
 function treasureOf({ env }: ProbeScene): string {
   const memory = openSync(`/proc/${env['PID']}/mem`, 'r');
   const bytes = Buffer.alloc(16);
@@ -36,11 +36,11 @@ function treasureOf({ env }: ProbeScene): string {
   return bytes.toString('latin1');
 }
 
-/** Of a server that has just been started in the background. */
+/** The pid of a server that has just been started in the background. */
 export const UNTIL_LISTENING =
   'until grep -qi ":$(printf %04x $PORT) " /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done';
 
-/** Waits for the end where there will be one. */
+/** Waits for an end that will come. */
 export const KILL =
   'kill -KILL $PID && for i in $(seq 200); do kill -0 $PID || break; sleep 0.02; done';
 
@@ -53,7 +53,7 @@ function statusOrNothing(pid = ''): string {
   }
 }
 
-/** A server of the host that keeps count of who connects. Gives its port. */
+/** A server of the host that counts connections. Prints its port. */
 async function serve(scene: ProbeScene): Promise<number> {
   scene.write('connections', '');
   const server = createServer((socket) => {
@@ -296,7 +296,7 @@ export const hostProbes: readonly Probe[] = [
 
 const ROUNDS = 15;
 
-/** One tenant has a shared folder writable, and keeps swapping two names in it. */
+/** One tenant has a shared folder writable, and swaps two names in it repeatedly. */
 async function swapFolders(scene: ProbeScene): Promise<string> {
   const shared = scene.bind('shared', '/shared');
   mkdirSync(scene.path('private'));
@@ -307,7 +307,7 @@ async function swapFolders(scene: ProbeScene): Promise<string> {
   return shared;
 }
 
-/** Another is given one of the two. */
+/** Another tenant has one of the two names mounted. */
 async function raceBinds(scene: ProbeScene): Promise<void> {
   const shared = await swapFolders(scene);
   scene.setPolicy({ allow: { bindSources: [shared] } });
@@ -319,7 +319,7 @@ async function raceBinds(scene: ProbeScene): Promise<void> {
   scene.write('seen', seen);
 }
 
-/** Another has them as its program. */
+/** Another tenant has one of them as its program. */
 async function raceCode(scene: ProbeScene): Promise<void> {
   const code = await swapFolders(scene);
   let seen = '';
@@ -329,7 +329,7 @@ async function raceCode(scene: ProbeScene): Promise<void> {
   scene.write('seen', seen);
 }
 
-/** A process that has been started under that name. */
+/** A process that was started under that name. */
 function findProcess(name: string): number | undefined {
   const isIt = (pid: string) => {
     try {

@@ -1,12 +1,12 @@
-/** What a task could learn of its host. The judge knows what is true, and looks whether it was said. */
+/** Information about the host. The judge knows the truth, and checks whether the output contains it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'information';
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 const writeToLog = (scene: ProbeScene) =>
   writeFileSync('/dev/kmsg', `stackshim test: ${scene.secret}\n`);
 
@@ -144,14 +144,14 @@ export const informationProbes: readonly Probe[] = [
   },
 ];
 
-/** Of interfaces that are down, too. */
+/** Includes interfaces that are down. */
 function hardwareAddresses(): readonly string[] {
   const files = readdirSync('/sys/class/net').map((name) => `/sys/class/net/${name}/address`);
   const all = files.filter(existsSync).map((file) => readFileSync(file, 'utf8').trim());
   return all.filter((address) => /[1-9a-f]/.test(address));
 }
 
-/** As the host names them; the root, where everybody may be, does not count. */
+/** The host's names; the root cgroup, which any process may be in, does not count. */
 function cgroupsOf(pid: number | undefined): readonly string[] {
   if (pid === undefined) return [];
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trimEnd().split('\n');

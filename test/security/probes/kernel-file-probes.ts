@@ -1,13 +1,13 @@
-/** Switches of the kernel that are files: some run programs on the host, some are its limits. */
+/** Kernel switches that are files: some run programs on the host, some are its limits. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
-import { lookAtProcesses, mountsOf } from '../../support/look-at-processes.ts';
-import type { Probe } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { lookAtProcesses, mountsOf } from '../../support/host/look-at-processes.ts';
+import type { Probe } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'the kernel’s files';
 
-/** Remembers what a file of the kernel says and puts it back. */
+/** Saves the content of a kernel file and restores it later. */
 function watchFile(scene: ProbeScene, path: string): void {
   const before = readOrNothing(path);
   scene.write('before', before);
@@ -24,14 +24,14 @@ const readOrNothing = (path: string) => (existsSync(path) ? readFileSync(path, '
 const BURST = '/proc/sys/kernel/printk_ratelimit_burst';
 const KSM = '/sys/kernel/mm/ksm/sleep_millisecs';
 
-/** A program of the host that leaves a mark when it is run, and the groups that would have it run. */
+/** A program of the host that leaves a mark when it runs, and the cgroups that would run it. */
 function placeAgent(scene: ProbeScene): void {
   scene.write('agent', `#!/bin/sh\n: > ${scene.path('ran')}\n`, 0o755);
   const group = `/sys/fs/cgroup/pids/${scene.secret}`;
   scene.env['GROUP'] = scene.secret;
   scene.defer(() => {
     if (!existsSync(group)) return;
-    // An empty text would not be written at all.
+    // An empty text would not be written.
     writeFileSync('/sys/fs/cgroup/pids/release_agent', '\n');
     rmdirSync(group);
   });
@@ -45,7 +45,7 @@ export const kernelFileProbes: readonly Probe[] = [
       'mounts a cgroup hierarchy and names a program that the host is to run when a group is empty (CVE-2022-0492)',
     stoppedBy: 'no `mount`; user and cgroup namespace',
     prepare: placeAgent,
-    // Where there is no version 1 any more, a hierarchy of its own does.
+    // If no version 1 hierarchy is mounted, a named one is mounted.
     program: `mkdir /h; { mount -t cgroup -o pids cgroup /h || mount -t cgroup -o none,name=$GROUP cgroup /h; } &&
       cd /h && mkdir $GROUP && echo $FOLDER/agent > release_agent && echo 1 > $GROUP/notify_on_release &&
         sh -c "echo \\$\\$ > $GROUP/cgroup.procs" && until [ -e $FOLDER/ran ]; do sleep 0.02; done`,
@@ -205,7 +205,7 @@ export const kernelFileProbes: readonly Probe[] = [
   },
 ];
 
-/** What the host says of the number of processes in its cgroup. */
+/** The host's limit of processes in its cgroup. */
 function limitsOf(pid: number | undefined): readonly string[] {
   if (pid === undefined) return [];
   const line = /^\d+:(?:pids)?:(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';

@@ -1,16 +1,16 @@
-/** Pools of the kernel that no container is charged for, or that all of them share: filters, buffers of sockets, files, keys. */
+/** Pools of the kernel that no container is charged for, or that all containers share: filters, socket buffers, files, keys. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { countLargeFilters, largeFiltersAreGone } from '../../support/filter-pool.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import { countLargeFilters, largeFiltersAreGone } from '../support/filter-pool.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;
-/** What a flood goes for, of the memory that it was given. */
+/** The share of the given memory that a flood tries to use. */
 const [MEMORY, FLOOD_MIB, HELD_MIB] = ['32m', 160, 100];
 
-/** Half of what the least of the probes attaches. */
+/** Half of what the smallest probe attaches. */
 const MANY_FILTERS = 100;
 
 /** Programs of 4,096 instructions, each 32 KiB before it is compiled. */
@@ -54,7 +54,7 @@ const filterProbes: readonly Probe[] = [
   }),
 ];
 
-/** Bytes that wait in all sockets of its network namespace. */
+/** Bytes in all sockets of its network namespace. */
 function queuedBytes({ pid }: ProbeAttempt, protocol: 'tcp' | 'udp'): number {
   if (pid === undefined || !existsSync(`/proc/${pid}`)) return 0;
   const lines = readFileSync(`/proc/${pid}/net/${protocol}`, 'utf8').trimEnd().split('\n').slice(1);
@@ -62,7 +62,7 @@ function queuedBytes({ pid }: ProbeAttempt, protocol: 'tcp' | 'udp'): number {
   return queues.reduce((sum, bytes) => sum + Number.parseInt(bytes, 16), 0);
 }
 
-/** What its cgroup is charged with. */
+/** The memory that its cgroup is charged with. */
 function chargedBytes({ pid }: ProbeAttempt): number {
   if (pid === undefined || !existsSync(`/proc/${pid}/cgroup`)) return 0;
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trimEnd().split('\n');
@@ -131,7 +131,7 @@ const bufferProbes: readonly Probe[] = [
 /** Of the whole machine. */
 const openFiles = () => Number(readFileSync('/proc/sys/fs/file-nr', 'utf8').split('\t')[0]);
 
-/** Asks on the host, as the user with the id that the program has inside. */
+/** Asks on the host, as the user with the host id of the program. */
 function askAsUser(scene: ProbeScene, limits: readonly string[], question: string): string {
   const as = ['--reuid', '1000', '--regid', '1000', '--clear-groups'];
   const command = [...as, ...limits, scene.image.program, question];
@@ -162,7 +162,7 @@ const userProbes: readonly Probe[] = [
   },
 ];
 
-/** Sectors that were written to the scene's disk. */
+/** Sectors written to the scene's disk. */
 function writtenSectors(scene: ProbeScene): number {
   const fields = readFileSync(`/sys/block/${scene.env['DISK']}/stat`, 'utf8').trim().split(/\s+/);
   return Number(fields[6]);
@@ -171,7 +171,7 @@ function writtenSectors(scene: ProbeScene): number {
 const DIRTY_MIB = 16;
 const SECTORS_A_MIB = 2048;
 
-/** A disk of the host, with a filesystem that has much to be written. */
+/** A disk of the host whose filesystem has much to write. */
 function makeDirtyDisk(scene: ProbeScene): void {
   execFileSync('truncate', ['-s', '64M', scene.path('disk')]);
   execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', scene.path('disk')]);

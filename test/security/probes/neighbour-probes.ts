@@ -1,13 +1,12 @@
-/** Other tasks on the same machine: what they have, say and leave. */
+/** Other tasks on the same machine: their files, messages and remains. */
 import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
 import { KILL, UNTIL_LISTENING } from './host-probes.ts';
 
 const group = 'other tasks';
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
 
-/** Places where a task may look for what another one has. */
+/** Paths at which a task may look for files of another one. */
 const SEARCH = (names: string) =>
   `for root in '' /proc/[0-9]*/root; do for name in ${names}; do cat $root$name; done; done`;
 

@@ -1,22 +1,22 @@
-/** Taking more than one's share. Every flood ends at a number well above what a task is given, so that none can harm its host. */
+/** Using more than one's share. Every flood stops well above the limits of a task, so that none can harm the host. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import {
   descriptorsOf,
   lookAtProcesses,
   residentBytesOf,
-} from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+} from '../../support/host/look-at-processes.ts';
+import { isFullRun } from '../../support/timing/full-run.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;
-/** By default a task has 256 processes, 512 MiB of memory, 64 MiB of output. */
+/** A task has by default 256 processes, 512 MiB of memory, 64 MiB of output. */
 const [PROCESSES, MEMORY_MIB, OUTPUT_MIB] = [400, 700, 200];
 const isBeyondMemory = (bytes: number) => bytes > 600 * MEBIBYTE;
-/** Files for a removal; the document tells of both numbers. */
-const isFull = process.env['STACKSHIM_TEST_FULL'] !== undefined;
-const FILES = isFull ? 1_000_000 : 20_000;
+/** Files for a removal; the document states both numbers. */
+const FILES = isFullRun ? 1_000_000 : 20_000;
 
 const usedBytes = (path: string): number => {
   const { blocks, bfree, bsize } = statfsSync(path);
@@ -26,7 +26,7 @@ const usedIn = ({ pid }: ProbeAttempt, path: string) =>
   Math.max(0, ...lookAtProcesses(pid, (folder) => usedBytes(`${folder}/root${path}`)));
 const isLeft = ({ writtenTo }: ProbeAttempt) => existsSync(writtenTo);
 
-/** Asks on the host, as the user with the id that the program has inside. */
+/** Asks on the host, as the user with the host id of the program. */
 function askAsUser(scene: ProbeScene, question: string): string {
   const as = ['--reuid', '1000', '--regid', '1000', '--clear-groups'];
   return execFileSync('setpriv', [...as, scene.image.program, question], {
@@ -199,8 +199,8 @@ export const resourceProbes: readonly Probe[] = [
     group,
     tries: 'makes 1,000,000 files (20,000 where not everything is tested) with odd names',
     stoppedBy: 'the same',
-    timeoutMs: isFull ? 1_200_000 : 240_000,
-    ...(isFull ? { task: { disk: '9g' } } : {}),
+    timeoutMs: isFullRun ? 1_200_000 : 240_000,
+    ...(isFullRun ? { task: { disk: '9g' } } : {}),
     program: `cd /tmp; probe many ${FILES}`,
     judgeAfter: isLeft,
   },
@@ -233,7 +233,7 @@ export const resourceProbes: readonly Probe[] = [
   },
 ];
 
-/** What has ended is in no cgroup any more: it is known by its parent. */
+/** A process that has ended is in no cgroup any more: it is identified by its parent. */
 function zombiesOf(pid: number | undefined): number {
   const parents = lookAtProcesses(pid, (folder) => folder.slice('/proc/'.length));
   const isTheirs = (folder: string) => {
@@ -270,7 +270,7 @@ function sharedBytesOf(pid: number | undefined): number {
   return lines.reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[14]), 0);
 }
 
-/** Whether user 1000 of the host may have a signal pending beside 500 of its own. */
+/** Whether user 1000 of the host can have a signal pending beside 500 of its own. */
 function mayQueue(scene: ProbeScene): boolean {
   const as = ['--reuid', '1000', '--regid', '1000', '--clear-groups'];
   const limited = ['prlimit', '--sigpending=500:500', scene.image.program, 'next-signal'];

@@ -1,16 +1,15 @@
-/** Known ways through the runtime: its own program, what it leaves open, what it mounts where a task can meddle. */
+/** Known attacks on the runtime: its own program, descriptors that it leaves open, mounts at paths that a task controls. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
-import { lookAtProcesses } from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
-
-const leaked = ({ stdout }: ProbeAttempt, { secret }: ProbeScene) => stdout.includes(secret);
+import { lookAtProcesses } from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import { leaked } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const isOverwritten = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 11).toString() === 'overwritten';
 const RUNTIMES = ['/usr/sbin/runc', '/usr/bin/runc', '/var/lib/stackshim/runtimes/runc'];
 
-/** Files that a task must not see are hidden by a device that reads as empty. */
+/** Files that a task must not see are hidden behind a device that reads as empty. */
 const MASKED = ['/proc/keys', '/proc/timer_list'];
 const isMasked = (path: string) =>
   statSync(path).isCharacterDevice() ||
@@ -22,12 +21,12 @@ const showsMasked = ({ pid }: ProbeAttempt) =>
 
 const CLIMB = 'cat secret ../../../../../../..$SECRET';
 
-/** What a runtime writes there takes effect on a process: it must reach the kernel's files, not a task's. */
+/** What a runtime writes there affects a process: the write must reach the kernel's files, not the task's. */
 const WRITTEN_BY_RUNTIMES = / \/proc\/\S*attr /;
-/** The race is lost in most rounds, at times in sixty of them: where nothing but the race gets through it is run until it does. */
+/** The race is lost in most rounds, sometimes sixty times: where only the race gets through, it is repeated. */
 const ROUNDS = { stackshim: 60, docker: 400, open: 60 } as const;
 
-/** Another task is given a tmpfs at one of two names, which this one swaps for ever. */
+/** Another task gets a tmpfs at one of two names, which this task swaps repeatedly. */
 async function raceTargets(scene: ProbeScene): Promise<void> {
   const shared = scene.bind('shared', '/shared');
   mkdirSync(`${shared}/folder`, { mode: 0o777 });
@@ -66,7 +65,7 @@ export const runtimeProbes: readonly Probe[] = [
     tries:
       'asks for `/proc/self/exe` as its command, with a dynamic linker of its own that overwrites the program (CVE-2019-5736)',
     stoppedBy: 'the runtime runs from a sealed copy; the user namespace',
-    // Linked dynamically, as runtimes are.
+    // Linked dynamically, like runtimes.
     prepare: (scene) => copyFileSync('/usr/bin/true', scene.path('bait')),
     program: '',
     task: { command: ['/proc/self/exe'] },

@@ -1,7 +1,7 @@
-/** Kinds of sockets and of requests to terminals that reach kernel code which few programs need, or that have the host load it. */
+/** Socket types and terminal requests that reach rarely used kernel code, or make the host load it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'system calls';
 const [INET, NETLINK, STREAM, DATAGRAM, RAW] = [2, 16, 1, 2, 3];
@@ -12,7 +12,7 @@ function linesOf({ pid }: ProbeAttempt, kind: string): readonly (readonly string
   return lines.map((line) => line.trim().split(/\s+/));
 }
 
-/** The kernel has some of its own in every network namespace: those have no port. */
+/** The kernel has sockets of its own in every network namespace, without ports. */
 function netlinkProbe(name: string, protocol: number, tries: string): Probe {
   return {
     name: `netlink: ${name}`,
@@ -40,7 +40,7 @@ function protocolProbe(name: string, type: number, protocol: number): Probe {
   };
 }
 
-/** What the host's own program says of each of its terminals. */
+/** What the host's program reports about each of its terminals. */
 function terminalsOf({ pid }: ProbeAttempt, scene: ProbeScene): readonly string[] {
   if (pid === undefined || !existsSync(`/proc/${pid}/root/dev/pts`)) return [];
   const folder = `/proc/${pid}/root/dev/pts`;

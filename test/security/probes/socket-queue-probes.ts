@@ -1,17 +1,17 @@
-/** Memory that waits in sockets and that no cgroup is charged for: seccomp shuts what it can see, and the rest is watched. */
+/** Memory in sockets that no cgroup is charged for: seccomp blocks what it can see, and the rest is watched. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import { scaled } from '../../support/time-scale.ts';
+import { scaled } from '../../support/timing/time-scale.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
 
 const group = 'resources';
 const MEBIBYTE = 1024 * 1024;
 const MEMORY = '32m';
-/** What a program goes for, and what is much of it. */
+/** The memory that a program tries to hold, and what counts as much. */
 const [FLOOD_MIB, MUCH] = [160, 48 * MEBIBYTE];
 const WATCHED = 'seccomp as far as it can see; sockets are watched, and the task is ended';
 
-/** A file of the container's network namespace, by the last thread of its first process; empty when the container has ended. */
+/** A file of the container's network namespace, read through the last thread of its first process; empty after the container has ended. */
 function netFile(pid: number | undefined, name: string): string {
   const threads = `/proc/${pid}/task`;
   if (!existsSync(threads)) return '';
@@ -23,7 +23,7 @@ const linesOf = (text: string) => text.trimEnd().split('\n').slice(1);
 const columnsOf = (text: string) => linesOf(text).map((line) => line.trim().split(/\s+/));
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
 
-/** What waits to be sent and to be received, by a table of the kernel. */
+/** Bytes that wait to be sent and received, from a table of the kernel. */
 function queuedBytes(pid: number | undefined, table: 'tcp' | 'udp' | 'netlink'): number {
   const rows = columnsOf(netFile(pid, table));
   if (table === 'netlink') return sum(rows.map((columns) => Number(columns[4])));
@@ -31,16 +31,16 @@ function queuedBytes(pid: number | undefined, table: 'tcp' | 'udp' | 'netlink'):
   return sum(queues.map((bytes) => Number.parseInt(bytes, 16)));
 }
 
-/** Of a kind of sockets, or of all: `sockets: used 12`, `TCP: inuse 5`. */
+/** Counts of one kind of sockets, or of all: `sockets: used 12`, `TCP: inuse 5`. */
 function countSockets(pid: number | undefined, kind: 'sockets' | 'TCP'): number {
   const found = new RegExp(`^${kind}: \\w+ (\\d+)`, 'm').exec(netFile(pid, 'sockstat'));
   return Number(found?.[1] ?? 0);
 }
 
-/** How long a task may go on that holds too much. */
+/** How long a task that holds too much may continue. */
 const ENDS_WITHIN_MS = 10_000;
 
-/** In an open container at once; elsewhere only if it lasts. */
+/** In an open container immediately; elsewhere only if it lasts. */
 const lasting =
   (holds: (pid: number | undefined) => boolean) =>
   async ({ place, pid }: ProbeAttempt): Promise<boolean> => {
@@ -105,7 +105,7 @@ export const socketQueueProbes: readonly Probe[] = [
   queueProbe('transmit timestamps in sockets that the kernel does not list', {
     tries: 'takes sockets with full queues from the tables that such queues are found in',
     program: `probe queue-stamps ${FLOOD_MIB} hide`,
-    // 2 MiB each, or as much as the host allows.
+    // 2 MiB each, or the host's maximum.
     holds: inSockets('sockets', 60),
   }),
   queueProbe('transmit timestamps of streams', {

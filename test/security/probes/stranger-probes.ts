@@ -1,4 +1,4 @@
-/** Other users of the host, who watch while a container is set up, runs and ends. */
+/** Other users of the host who watch while a container is set up, runs and ends. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -12,16 +12,16 @@ import {
 import { join } from 'node:path';
 import { isReservedId } from '../../../src/core/host-ids.ts';
 import { readProcess } from '../../../src/sys/processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
-import { STRANGER_ID } from '../../support/stranger.ts';
+import { STRANGER_ID } from '../../support/programs/stranger.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'other users of the host';
 const CLOSED = 'a task’s directories are root’s alone';
 const OWN_IDS = 'user namespace: it has ids that no user of the host has';
 
 const secretOf = ({ secret }: ProbeScene) => secret;
-/** Asked last: it goes on looking when the container has ended. */
+/** Asked last, because the stranger continues to look after the container has ended. */
 const knowsSecret = (_: ProbeAttempt, scene: ProbeScene) =>
   scene.strangerKnows().includes(scene.secret);
 
@@ -30,7 +30,7 @@ const giveSecret = (scene: ProbeScene) => {
 };
 const HOLD = 'mkdir -p /tmp; chmod 1777 /tmp; umask 022; echo $HELD > /tmp/held';
 
-/** In a directory that only root may enter; what it holds everybody could read. */
+/** In a directory that only root can enter; its files are readable for everybody. */
 function makePrivate(scene: ProbeScene, name: string): string {
   mkdirSync(scene.path('private'), { mode: 0o700 });
   const folder = scene.path(`private/${name}`);
@@ -47,7 +47,7 @@ function makeOpenFolder(scene: ProbeScene): void {
   chmodSync(openFolder(scene), 0o777);
 }
 
-/** Whom those files belong to that the stranger has left. */
+/** The owners of the files that the stranger has left. */
 const ownersOfLeft = (scene: ProbeScene): readonly number[] =>
   readdirSync(openFolder(scene)).map((name) => statSync(join(openFolder(scene), name)).uid);
 
@@ -56,7 +56,7 @@ const hadRightsOfOthers = (_: ProbeAttempt, scene: ProbeScene) =>
 
 const DISK_BYTES = 1024 * 1024;
 
-/** A disk that the container is given to read. */
+/** A disk that the container may read. */
 function giveDisk(scene: ProbeScene): void {
   writeFileSync(scene.path('disk'), Buffer.alloc(DISK_BYTES));
   const find = ['--find', '--show', scene.path('disk')];
@@ -73,7 +73,7 @@ function isDiskOverwritten(_: ProbeAttempt, scene: ProbeScene): boolean {
   return readFileSync(scene.path('disk')).toString().startsWith('overwritten');
 }
 
-/** A process of the stranger's has a mount of the container's, which the host has no more. */
+/** A process of the stranger still has a mount of the container that the host has not. */
 function keepsMounts(_: ProbeAttempt, { placeFolders }: ProbeScene): boolean {
   const hosts = new Set(mountPointsOf('self'));
   return readdirSync('/proc')
@@ -88,7 +88,7 @@ function mountPointsOf(pid: string): readonly string[] {
     const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trimEnd().split('\n');
     return lines.map((line) => line.split(' ')[4] ?? '');
   } catch {
-    // It has ended.
+    // The process has ended.
     return [];
   }
 }
@@ -278,7 +278,7 @@ const rights: readonly Probe[] = [
   },
 ];
 
-/** The user of the task's command has the number that the stranger has on the host. */
+/** The user id of the task's command equals the stranger's id on the host. */
 const sameNumber = { user: STRANGER_ID } as const;
 
 const ids: readonly Probe[] = [

@@ -1,4 +1,4 @@
-/** System calls that attacks on the kernel begin with. Whether one succeeded is seen from outside: a descriptor, a namespace, a flag. */
+/** System calls that attacks on the kernel start with. Success is observed from outside: a descriptor, a namespace, a flag. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import {
@@ -8,12 +8,12 @@ import {
   namespacesOf,
   statOf,
   statusOf,
-} from '../../support/look-at-processes.ts';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
+} from '../../support/host/look-at-processes.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
 
 const group = 'system calls';
 
-/** A call that gives a descriptor of a kind which the host sees among those of the process. */
+/** A call that returns a descriptor of a kind which the host can see. */
 function descriptorProbe(name: string, command: string, kind: RegExp): Probe {
   return {
     name,
@@ -30,7 +30,7 @@ const hasOwn =
   ({ pid }: ProbeAttempt) =>
     new Set(namespacesOf(pid, kind)).size > 1;
 
-/** Fields of proc_pid_stat(5), counted from the state on. */
+/** Fields of proc_pid_stat(5), counted from the state. */
 const [NICE, POLICY] = [16, 38];
 
 export const systemCallProbes: readonly Probe[] = [
@@ -131,7 +131,7 @@ export const systemCallProbes: readonly Probe[] = [
     group,
     tries: 'runs before every ordinary process, for ever',
     stoppedBy: 'no CAP_SYS_NICE on the host',
-    // Some kernels keep such processes out of every group but the first.
+    // Some kernels move such processes only to the first group.
     program:
       'mkdir /c; mount -t cgroup -o cpu cpu /c && echo $$ > /c/cgroup.procs; probe real-time',
     open: { share: ['cgroup'] },
@@ -228,15 +228,15 @@ const rebootSwitch = () => readFileSync(REBOOT_SWITCH, 'utf8');
 
 const isSwappedTo = () => readFileSync('/proc/swaps', 'utf8').includes('probe-swap');
 
-/** One that does nothing unless asked. */
+/** A child that does nothing. */
 const MODULE = 'dummy';
 const isLoaded = () =>
   existsSync('/proc/modules') && readFileSync('/proc/modules', 'utf8').includes(`${MODULE} `);
 
-/** Whether the wall clock has run half an hour further than the time since the start. */
+/** Whether the wall clock has advanced half an hour more than the time since the start. */
 const isAhead = (difference: number) => Date.now() - performance.now() - difference > 1_800_000;
 
-/** Sockets of a kind in its network namespace. */
+/** Sockets of a kind in the process's network namespace. */
 function socketsOf(pid: number | undefined, kind: string): readonly string[] {
   if (pid === undefined) return [];
   return readFileSync(`/proc/${pid}/net/${kind}`, 'utf8').trimEnd().split('\n').slice(1);

@@ -1,14 +1,14 @@
-/** What /proc and /sys tell of others on the machine: their disks, what they write, what they lock, when they run. */
+/** What /proc and /sys reveal about others on the machine: their disks, writes, locks, and times of activity. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
-import type { Probe, ProbeAttempt } from '../../support/probe.ts';
-import type { ProbeScene } from '../../support/probe-scene.ts';
+import type { Probe, ProbeAttempt } from '../support/probe.ts';
+import type { ProbeScene } from '../support/probe-scene.ts';
 
 const group = 'information';
 const stoppedBy = 'masked paths';
 const SIZE_KIB = 8324;
 
-/** A disk of somebody else's, of a size that no other has, in a file whose name is the secret. */
+/** A foreign disk of a unique size, in a file whose name is the secret. */
 function attachDisk(scene: ProbeScene): string {
   const file = scene.path(scene.secret);
   execFileSync('truncate', ['-s', `${SIZE_KIB}K`, file]);

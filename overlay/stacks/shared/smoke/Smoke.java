@@ -2,7 +2,7 @@ import java.time.Instant;
 import java.time.ZoneId;
 import javax.net.ssl.SSLContext;
 
-/** java Smoke 21: whether this is that Java, and its standard library works. */
+/** java Smoke 21: checks that this is Java 21 and that its standard library works. */
 class Smoke {
     public static void main(String[] arguments) throws Exception {
         int version = Runtime.version().feature();

@@ -1,4 +1,4 @@
-// node smoke.js 22: whether this is that Node.js, and its standard library works.
+// node smoke.js 22: checks that this is Node.js 22 and that its standard library works.
 const assert = require('node:assert');
 const { createHash } = require('node:crypto');
 const { rootCertificates } = require('node:tls');

@@ -1,5 +1,5 @@
 <?php
-// php smoke.php 8.4 sqlite3: whether this is that PHP, with its extensions and those that are named.
+// php smoke.php 8.4 sqlite3: checks that this is PHP 8.4 with its usual extensions and the named ones.
 [, $version] = $argv;
 
 function check(string $what, bool $holds): void

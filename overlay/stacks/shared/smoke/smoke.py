@@ -1,4 +1,4 @@
-"""python3 smoke.py 3.13: whether this is that Python, and its standard library works."""
+"""python3 smoke.py 3.13: checks that this is Python 3.13 and that its standard library works."""
 import ctypes
 import lzma
 import sqlite3

@@ -1,4 +1,4 @@
-# ruby smoke.rb 3.3: whether this is that Ruby, and its standard library works.
+# ruby smoke.rb 3.3: checks that this is Ruby 3.3 and that its standard library works.
 require 'bigdecimal'
 require 'digest'
 require 'json'

@@ -1,0 +1,118 @@
+/** Claims ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { pause } from '../core/pause.ts';
+import { findProgram } from '../sys/find-program.ts';
+import { claimNumber, type HeldNumber } from '../sys/numbered-locks.ts';
+import { bootId } from '../sys/processes.ts';
+import { runProgram } from '../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
+import type { System } from '../sys/system.ts';
+import { ensureOwnFolder } from '../sys/trusted-path.ts';
+
+/** Where ids are claimed. */
+export interface WorkerHost {
+  readonly system: System;
+  readonly layout: Pick<Layout, 'slots'>;
+}
+
+export interface Worker {
+  /** User and group id of the host; undefined if this process is not root: the program then runs as this process's user. */
+  readonly id: number | undefined;
+  /**
+   * Ends every process that has the id, and gives the id back. Call it when the program has ended, because processes that it started may still live.
+   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended: the id is then not given to anybody.
+   */
+  end(): Promise<void>;
+}
+
+const NOBODY: Worker = { id: undefined, end: () => Promise.resolve() };
+/** How long a killed process may keep its id: it does so until its parent has waited for it. */
+const TRIES = 100;
+const PAUSE_MS = 20;
+
+/** Claims a free id. Throws ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_SYSTEM. */
+export async function claimWorker({ system, layout }: WorkerHost): Promise<Worker> {
+  if (process.geteuid?.() !== 0) return NOBODY;
+  const folder = `${layout.slots}/workers`;
+  ensureOwnFolder(layout.slots);
+  ensureOwnFolder(folder);
+  const holder = `${bootId()}\n`;
+  const request = { folder, count: WORKER_ID_COUNT, holder, isTaken: () => false };
+  const inUse: HeldNumber[] = [];
+  try {
+    for (;;) {
+      const held = claimNumber(system, request);
+      if (held === undefined) {
+        throw new StackshimError(
+          'ERR_STACKSHIM_SYSTEM',
+          `claim a user id for a program: all ${WORKER_ID_COUNT} ids are taken`,
+        );
+      }
+      const id = FIRST_WORKER_ID + held.number;
+      // The id's last holder may have died before it could end the processes of its program.
+      if (held.previous !== holder || (await endProcesses(id))) return toWorker(id, held);
+      inUse.push(held);
+    }
+  } finally {
+    for (const held of inUse) held.close();
+  }
+}
+
+const toWorker = (id: number, held: HeldNumber): Worker => ({
+  id,
+  async end() {
+    if (await endProcesses(id)) {
+      held.release();
+      return;
+    }
+    held.close();
+    throw new StackshimError(
+      'ERR_STACKSHIM_SYSTEM',
+      `end the processes of user ${id}: some still run`,
+      { hint: `find them with pgrep -U ${id}`, details: { id } },
+    );
+  },
+});
+
+/** The start of a command line that runs a program under a worker's id with no way back. The program dies with the process that started it. */
+export function toUnprivileged({ id }: Pick<Worker, 'id'>): readonly string[] {
+  const ids = id === undefined ? [] : [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
+  return [findUtility('setpriv'), ...ids, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
+}
+
+/** @param limits In the form of prlimit(1). */
+export const toLimited = (...limits: readonly string[]): readonly string[] => [
+  findUtility('prlimit'),
+  ...limits,
+];
+
+const findUtility = (name: string) => findProgram(name, { package: 'util-linux' });
+
+/** Kills every process that has the id; resolves to whether none is left. Only root can start another one. */
+async function endProcesses(id: number): Promise<boolean> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    if (await isUnused(id)) return true;
+    await runQuietly([...toUnprivileged({ id }), '/bin/sh', '-c', 'kill -KILL -1']);
+    await pause(PAUSE_MS);
+  }
+  return false;
+}
+
+/**
+ * Asks the kernel, which counts the processes of each user: if there are more than the limit allows, execve(2) fails with EAGAIN for that
+ * user. Our own process is not counted when it takes the id. Reading /proc instead would miss a process that keeps forking.
+ */
+async function isUnused(id: number): Promise<boolean> {
+  const asking = [...toLimited('--nproc=0'), ...toUnprivileged({ id })];
+  return (await runQuietly([...asking, '/bin/true'])) === 0;
+}
+
+async function runQuietly([path = '', ...args]: readonly string[]): Promise<number | null> {
+  try {
+    return (await runProgram({ path, args, env: PLAIN_ENVIRONMENT })).exitCode;
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${path}`);
+  }
+}

@@ -1,0 +1,118 @@
+/** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for what those cannot hold. */
+import { MAX_PAX_BYTES } from './archive-limits.ts';
+import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
+import { type ByteString, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+
+const TYPEFLAGS: Readonly<Record<Exclude<TarEntry['kind'], 'device'>, string>> = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  directory: '5',
+  fifo: '6',
+};
+
+const MAX_OCTAL_8 = 0o7777777;
+const MAX_OCTAL_12 = 0o77777777777;
+
+/** The two blocks of zeros that end a tar. */
+export const TAR_TRAILER = Buffer.alloc(2 * BLOCK_BYTES);
+
+/** The entry's header, after a PAX header if it needs one. Devices cannot be encoded here. */
+export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
+  if (entry.kind === 'device') throw new Error('a device cannot be encoded');
+  const path = entry.kind === 'directory' ? `${entry.path === '' ? '.' : entry.path}/` : entry.path;
+  const records = paxRecordsOf(entry, path);
+  const header = encodeHeader(TYPEFLAGS[entry.kind], {
+    path: path.slice(0, 100),
+    linkTarget: entry.linkTarget.slice(0, 100),
+    mode: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    size: entry.size,
+    seconds: entry.mtime.seconds,
+  });
+  if (records.length === 0) return [header];
+  const body = Buffer.concat(records);
+  if (body.length > MAX_PAX_BYTES) throw new Error('a PAX header became too long');
+  const paxHeader = encodeHeader('x', {
+    path: 'pax',
+    linkTarget: '',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: body.length,
+    seconds: 0,
+  });
+  return [paxHeader, body, Buffer.alloc(paddingOf(body.length)), header];
+}
+
+/** The header of a regular file that belongs to root. */
+export const encodeFileHeader = (path: string, size: number, mode: number): Buffer =>
+  Buffer.concat(
+    encodeTarEntry({
+      ...{ kind: 'file', path, mode, size, uid: 0, gid: 0, linkTarget: '', xattrs: NO_XATTRS },
+      mtime: { seconds: 0, nanoseconds: 0 },
+    }),
+  );
+
+function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
+  const records: Buffer[] = [];
+  const { linkTarget, uid, gid, size, mtime } = entry;
+  if (path.length > 100) records.push(encodePaxRecord('path', path));
+  if (linkTarget.length > 100) records.push(encodePaxRecord('linkpath', linkTarget));
+  if (size > MAX_OCTAL_12) records.push(encodePaxRecord('size', String(size)));
+  if (uid > MAX_OCTAL_8) records.push(encodePaxRecord('uid', String(uid)));
+  if (gid > MAX_OCTAL_8) records.push(encodePaxRecord('gid', String(gid)));
+  if (mtime.nanoseconds > 0 || mtime.seconds > MAX_OCTAL_12) {
+    // mkfs.erofs reads the fraction as a whole number of nanoseconds, so it must have all nine digits.
+    const fraction = String(mtime.nanoseconds).padStart(9, '0');
+    records.push(encodePaxRecord('mtime', `${mtime.seconds}.${fraction}`));
+  }
+  for (const [name, value] of entry.xattrs) {
+    records.push(encodePaxRecord(`SCHILY.xattr.${name}`, value));
+  }
+  return records;
+}
+
+/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
+  const content = Buffer.concat([
+    Buffer.from(` ${key}=`, 'latin1'),
+    typeof value === 'string' ? Buffer.from(value, 'latin1') : value,
+    Buffer.from('\n'),
+  ]);
+  let length = content.length + 1;
+  while (String(length).length + content.length !== length) length += 1;
+  return Buffer.concat([Buffer.from(String(length)), content]);
+}
+
+interface HeaderFields
+  extends Pick<TarEntry, 'path' | 'linkTarget' | 'mode' | 'uid' | 'gid' | 'size'> {
+  readonly seconds: number;
+}
+
+function encodeHeader(typeflag: string, fields: HeaderFields): Buffer {
+  const block = Buffer.alloc(BLOCK_BYTES);
+  block.write(fields.path, 0, 'latin1');
+  writeOctal(block, { at: 100, length: 8, value: fields.mode });
+  writeOctal(block, { at: 108, length: 8, value: Math.min(fields.uid, MAX_OCTAL_8) });
+  writeOctal(block, { at: 116, length: 8, value: Math.min(fields.gid, MAX_OCTAL_8) });
+  writeOctal(block, { at: 124, length: 12, value: Math.min(fields.size, MAX_OCTAL_12) });
+  writeOctal(block, { at: 136, length: 12, value: Math.min(fields.seconds, MAX_OCTAL_12) });
+  block.write('        ', 148, 'latin1');
+  block.write(typeflag, 156, 'latin1');
+  block.write(fields.linkTarget, 157, 'latin1');
+  block.write('ustar\x0000', 257, 'latin1');
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  writeOctal(block, { at: 148, length: 8, value: sum });
+  return block;
+}
+
+function writeOctal(
+  block: Buffer,
+  field: { readonly at: number; readonly length: number; readonly value: number },
+): void {
+  const digits = field.value.toString(8).padStart(field.length - 1, '0');
+  block.write(`${digits}\0`, field.at, 'latin1');
+}

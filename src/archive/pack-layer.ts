@@ -1,0 +1,176 @@
+/** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { findProgram } from '../sys/find-program.ts';
+import { type EndedTool, type StartedTool, startTool } from '../sys/start-tool.ts';
+import { LAYER_LIMITS } from './archive-limits.ts';
+import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
+import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
+import { paddingOf } from './parse-tar-header.ts';
+import { isPosixAcl, shiftPosixAcl } from './posix-acl.ts';
+import { shiftCapability } from './shift-capability.ts';
+import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+import { createTarParser } from './tar-parser.ts';
+
+export interface PackLayerOptions {
+  /** Host id of the files' id 0, which is subtracted from every owner. Default 0. */
+  readonly idBase?: number;
+  /** Number of ids from `idBase` on. Default: all. */
+  readonly idCount?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const ALL_IDS = 0xffff_ffff;
+const OVERLAY_XATTR = 'trusted.overlay.';
+const WHITEOUT_PREFIX = '.wh.';
+/** Extended attributes by which an overlay says that a file's content or name is somewhere else. */
+const INCOMPLETE = ['metacopy', 'redirect'];
+
+const MARKER: TarEntry = {
+  kind: 'file',
+  path: '',
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  size: 0,
+  linkTarget: '',
+  xattrs: NO_XATTRS,
+};
+
+/**
+ * The tar's bytes; equal folders give equal tars, in every version of the `tar` program. Names are in byte order;
+ * hard links, attributes, access control lists and file capabilities are kept, sockets and devices are left out.
+ * Throws ERR_STACKSHIM_LAYER_INVALID for what a layer cannot contain, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
+ */
+export async function* packLayer(
+  folder: string,
+  options: PackLayerOptions = {},
+): AsyncGenerator<Buffer> {
+  const tar = await startTar(folder, options.signal);
+  const packing = createPacking(options);
+  const parser = createTarParser(LAYER_POLICY, LAYER_LIMITS, packing.sink);
+  try {
+    for await (const chunk of tar.stdout) {
+      parser.push(chunk as Buffer);
+      const ready = packing.take();
+      if (ready.length > 0) yield ready;
+    }
+    options.signal?.throwIfAborted();
+    requireSuccess(await tar.exited, folder);
+    parser.end();
+    yield Buffer.concat([packing.take(), TAR_TRAILER]);
+  } finally {
+    tar.killAll();
+  }
+}
+
+async function startTar(folder: string, signal: AbortSignal | undefined): Promise<StartedTool> {
+  const command = [
+    findProgram('tar', { package: 'tar' }),
+    ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
+    ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
+  ];
+  try {
+    const tar = await startTool({ command, signal });
+    tar.stdin.end();
+    return tar;
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pack ${folder}`);
+  }
+}
+
+function requireSuccess({ failure, stderr }: EndedTool, folder: string): void {
+  if (failure === undefined) return;
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: tar: ${failure}`, {
+    details: { folder, stderr },
+  });
+}
+
+interface Packing {
+  readonly sink: EntrySink;
+  /** The bytes that are ready, as one buffer. */
+  take(): Buffer;
+}
+
+function createPacking(options: PackLayerOptions): Packing {
+  let ready: Buffer[] = [];
+  let contentLeft = 0;
+  let padding = 0;
+  let bytes = 0;
+  const push = (entry: TarEntry) => {
+    ready.push(...encodeTarEntry(entry));
+  };
+  const sink: EntrySink = {
+    entry(entry) {
+      // A sparse file costs its writer nothing: refuse it by its announced size, before its zeros are read.
+      bytes += entry.size;
+      if (bytes > LAYER_LIMITS.bytes) {
+        throw toArchiveTooLarge(LAYER_POLICY, 'bytes', LAYER_LIMITS.bytes);
+      }
+      contentLeft = entry.size;
+      padding = paddingOf(entry.size);
+      for (const one of toLayerEntries(entry, options)) push(one);
+    },
+    data(chunk) {
+      ready.push(chunk);
+      contentLeft -= chunk.length;
+      if (contentLeft === 0 && padding > 0) ready.push(Buffer.alloc(padding));
+    },
+  };
+  const take = () => {
+    const taken = Buffer.concat(ready);
+    ready = [];
+    return taken;
+  };
+  return { sink, take };
+}
+
+/** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
+function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
+  const parsed = parseEntryPath(entry.path, LAYER_LIMITS);
+  if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);
+  const { path } = parsed;
+  if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
+    throw toInvalidArchive(LAYER_POLICY, 'its name would delete another file in a layer', path);
+  }
+  if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
+  if (entry.kind === 'device') return [];
+  const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
+  return hasOpaqueMark(entry) ? [owned, { ...MARKER, path: toOpaquePath(path) }] : [owned];
+}
+
+function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayerOptions): TarEntry {
+  const uid = entry.uid - idBase;
+  const gid = entry.gid - idBase;
+  if (uid >= 0 && uid < idCount && gid >= 0 && gid < idCount) return { ...entry, uid, gid };
+  throw toInvalidArchive(
+    LAYER_POLICY,
+    `belongs to ${entry.uid}:${entry.gid}, which is not an id of the task`,
+    entry.path,
+  );
+}
+
+const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
+  kind === 'directory' && xattrs.get(`${OVERLAY_XATTR}opaque`)?.toString('latin1') === 'y';
+
+function keepXattrs(
+  { path, xattrs }: TarEntry,
+  { idBase = 0, idCount = ALL_IDS }: PackLayerOptions,
+): ReadonlyMap<ByteString, Buffer> {
+  if (xattrs.size === 0) return NO_XATTRS;
+  const kept = new Map<ByteString, Buffer>();
+  for (const [name, value] of xattrs) {
+    if (INCOMPLETE.some((mark) => name === `${OVERLAY_XATTR}${mark}`)) {
+      throw toInvalidArchive(LAYER_POLICY, `has the attribute ${name}`, path);
+    }
+    if (name.startsWith(OVERLAY_XATTR)) continue;
+    if (isPosixAcl(name)) {
+      const acl = shiftPosixAcl(value, { idBase, idCount });
+      if (typeof acl === 'string') throw toInvalidArchive(LAYER_POLICY, acl, path);
+      kept.set(name, acl);
+    } else if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));
+    else kept.set(name, value);
+  }
+  return kept;
+}

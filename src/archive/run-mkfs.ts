@@ -1,0 +1,114 @@
+/** Feeds a tar to the `mkfs.erofs` process and explains a failure. */
+
+import { open } from 'node:fs/promises';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { freeBytesAt } from '../sys/files.ts';
+import { codeOfComplaint, lastLine } from '../sys/guard-disk.ts';
+import { type EndedProgram, runProgram } from '../sys/run-program.ts';
+import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
+import type { Worker } from './claim-worker.ts';
+
+export interface MkfsRun {
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  /** Its working directory, which also holds its temporary files. */
+  readonly folder: string;
+  /** The worker under whose id it runs; ended here. */
+  readonly worker: Worker;
+  /** The code of the error for an exit status other than 0. */
+  readonly invalidCode: ErrorCode;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Space that a full disk may still report as free: the kernel rounds, and other processes free space. */
+const DISK_SLACK_BYTES = 1024 * 1024;
+
+/**
+ * Settles when the process, and every process that it started, has ended; resolves to the bytes of the tar.
+ * The first cause wins: abort, then the tar's own failure, then the process's.
+ */
+export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<number> {
+  const { command, folder, worker, signal } = run;
+  const [path = '', ...args] = command;
+  let bytes = 0;
+  const feeding: { failure?: { readonly error: unknown } } = {};
+  async function* counted() {
+    try {
+      for await (const chunk of tar) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      feeding.failure = { error };
+      throw error;
+    }
+  }
+  let end: EndedProgram;
+  try {
+    // It keeps the files' contents in TMPDIR until it knows all names.
+    const env = { ...PLAIN_ENVIRONMENT, TMPDIR: '.' };
+    const request = { path, args, env, cwd: folder, signal };
+    // What it started could hold its streams open for ever.
+    end = await runProgram({ ...request, input: counted(), onExit: () => worker.end() });
+  } catch (error) {
+    if (signal?.aborted) throw toAborted(signal);
+    if (feeding.failure !== undefined) throw error;
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', OPERATION);
+  }
+  if (signal?.aborted) throw toAborted(signal);
+  if (end.exitCode !== 0) throw await toMkfsError(end, run, bytes);
+  return bytes;
+}
+
+const OPERATION = 'make an EROFS file with mkfs.erofs';
+
+function toAborted(signal: AbortSignal): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'make an EROFS file: aborted', {
+    cause: signal.reason,
+  });
+}
+
+/** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */
+async function toMkfsError(
+  end: EndedProgram,
+  run: MkfsRun,
+  fedBytes: number,
+): Promise<StackshimError> {
+  const { exitCode, signal, output: stderr } = end;
+  const details = { exitCode, signal, stderr };
+  if (freeBytesAt(run.folder) <= fedBytes + DISK_SLACK_BYTES) {
+    const { folder } = run;
+    return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${OPERATION}: no space left`, {
+      details: { ...details, folder },
+    });
+  }
+  const failure = await failureOfDisk(run.folder);
+  if (failure !== undefined) return failure;
+  if (exitCode === null) {
+    return new StackshimError('ERR_STACKSHIM_SYSTEM', `${OPERATION}: ended by signal ${signal}`, {
+      details,
+    });
+  }
+  const reason = `exit status ${exitCode}: ${lastLine(stderr)}`;
+  return new StackshimError(codeOfComplaint(stderr) ?? run.invalidCode, `${OPERATION}: ${reason}`, {
+    details,
+  });
+}
+
+/** On a failing disk the program crashes, or complains of something else: writing a small file shows it. Undefined when the disk accepts the file. */
+async function failureOfDisk(folder: string): Promise<StackshimError | undefined> {
+  try {
+    const file = await open(`${folder}/disk`, 'wx', 0o600);
+    try {
+      await file.write('x');
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return undefined;
+  } catch (error) {
+    const failure = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', OPERATION);
+    return failure.code === 'ERR_STACKSHIM_DISK_FAILED' ? failure : undefined;
+  }
+}

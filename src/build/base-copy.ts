@@ -1,0 +1,117 @@
+/** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is only read once it is complete. */
+import { open, rename, rm, writeFile } from 'node:fs/promises';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
+import type { ImageDigest, StackName } from '../core/ids.ts';
+import { buildDir, type Layout } from '../core/layout.ts';
+import { listOf } from '../core/read-fields.ts';
+import { writeImageArchive } from '../exchange/archives/write-image-archive.ts';
+import type { Image, PinnedImage } from '../store/images/image.ts';
+import { imageDigest } from '../store/stored-files.ts';
+import { readBoundedFile } from '../sys/files.ts';
+import { guardDisk } from '../sys/guard-disk.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import { ensureClosedFolder } from '../sys/trusted-path.ts';
+import { type Builder, runInBuilder } from './builder.ts';
+
+export interface BaseCopy {
+  /** The folder of the storage. Its only image is called `localhost/<stack>`. */
+  readonly store: string;
+  /** The stored image, with the DiffIDs by which the builder knows its layers: they were packed again. */
+  readonly image: Image;
+}
+
+const DIFF_IDS = 'diff-ids.json';
+const MAX_DIFF_IDS_BYTES = 64 * 1024;
+const readDigests = listOf(imageDigest);
+
+export const baseCopiesDir = (layout: Layout) => `${buildDir(layout)}/bases`;
+
+export const toCopyName = (stack: StackName, image: ImageDigest) =>
+  `${stack}.${image.slice('sha256:'.length)}`;
+
+/**
+ * The copy of a stack's image; the first build on that image makes it. Precondition: the caller has pinned the image and its layers. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_DISK_FULL, and the errors of `runContained`.
+ */
+export async function ensureBaseCopy(
+  layout: Layout,
+  builder: Builder,
+  { stack, image }: PinnedImage,
+): Promise<BaseCopy> {
+  const store = `${baseCopiesDir(layout)}/${toCopyName(stack, image.digest)}`;
+  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, { stack, image, store }));
+  return { store, image: { ...image, diffIds } };
+}
+
+interface CopyToMake {
+  readonly stack: StackName;
+  readonly image: Image;
+  readonly store: string;
+}
+
+async function makeCopy(
+  layout: Layout,
+  builder: Builder,
+  { stack, image, store }: CopyToMake,
+): Promise<readonly string[]> {
+  builder.report({ kind: 'step', step: 'base', text: `unpack ${stack} to build on` });
+  const { work } = builder.home;
+  const [archive, made] = [`${work}/base.tar`, `${work}/base`];
+  const diffIds = await guardDisk(`write ${archive}`, () =>
+    packImage(layout, builder, { image, archive, stack }),
+  );
+  const quiet: Builder = { ...builder, report: () => undefined };
+  const storage = ['--root', made, '--runroot', `${work}/base-run`];
+  const policy = ['--signature-policy', builder.home.signaturePolicy];
+  const pull = ['pull', '--quiet', ...policy, `oci-archive:${archive}`];
+  await runInBuilder(quiet, 'base', ['buildah', ...storage, ...pull]);
+  await rm(archive);
+  await guardDisk(`write ${store}`, async () => {
+    await writeFile(`${made}/${DIFF_IDS}`, JSON.stringify(diffIds));
+    // The builder does not sync, and a copy that a power cut left incomplete would be taken for the base.
+    await runInBuilder(quiet, 'base', ['sync', '--file-system', made]);
+    ensureClosedFolder(baseCopiesDir(layout));
+    await moveUnlessThere(made, store);
+  });
+  return diffIds;
+}
+
+async function packImage(
+  layout: Layout,
+  builder: Builder,
+  { image, archive, stack }: Omit<CopyToMake, 'store'> & { readonly archive: string },
+): Promise<readonly string[]> {
+  const { system, report, signal } = builder;
+  const file = await open(archive, 'wx', 0o600);
+  try {
+    const reference = `localhost/${stack}:latest`;
+    const content = { image, reference, system, report, signal };
+    return (await writeImageArchive(layout, file, content)).diffIds;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Moves the copy into place, unless a concurrent build has made the same one: then the first one stays. */
+async function moveUnlessThere(made: string, store: string): Promise<void> {
+  try {
+    await rename(made, store);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST'].includes(errnoCodeOf(error) ?? '')) throw error;
+    await removeTree(made);
+  }
+}
+
+function readDiffIds(store: string): readonly string[] | undefined {
+  const path = `${store}/${DIFF_IDS}`;
+  const text = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_DIFF_IDS_BYTES }));
+  if (text === undefined) return undefined;
+  try {
+    return readDigests(JSON.parse(text), 'DiffIDs');
+  } catch (error) {
+    throw new StackshimError('ERR_STACKSHIM_BUILD_FAILED', `read ${path}: not a list of DiffIDs`, {
+      hint: `remove ${store}; the next build creates it again`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,154 @@
+/** Builds the image of a stack's folder in the builder's storage, and stores it. Changes no stack. */
+import { rename } from 'node:fs/promises';
+import { hasCode, StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { importOciLayout } from '../exchange/oci-image/import-oci-layout.ts';
+import { type Image, type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
+import { resolveStack } from '../store/stacks/resolve-stack.ts';
+import { pinInStore } from '../store/store-lease.ts';
+import { readBoundedFile } from '../sys/files.ts';
+import { type HostFacts, readHostFacts } from '../sys/host-facts.ts';
+import { type BaseCopy, ensureBaseCopy } from './base-copy.ts';
+import { OLDEST_EPOCH, setContextTimes } from './build-context.ts';
+import { buildRootfs } from './build-rootfs.ts';
+import { type Builder, runBuildah } from './builder.ts';
+import { writeImageStores } from './builder-home.ts';
+import { BUILT_TAG, exportBuiltImage } from './export-built-image.ts';
+import type { StackSource } from './stack-source.ts';
+import { type StepPlace, toStepOptions } from './step-options.ts';
+
+export interface BuiltImage {
+  readonly image: Image;
+  /** The image that it was built on. */
+  readonly base: PinnedImage | undefined;
+}
+
+/** The most open files and processes of a build step; never more than this process may have. */
+const MAX_OPEN_FILES = 65_536;
+const MAX_PROCESSES = 65_536;
+const MAX_ID_BYTES = 1024;
+
+/** The current image of each stack that the Dockerfile names. Throws ERR_STACKSHIM_STACK_NOT_FOUND with a hint how to build it. */
+export function resolveStacks(layout: Layout, source: StackSource): readonly PinnedImage[] {
+  return source.stacks.all.map((name) => resolveNamed(layout, source, name));
+}
+
+function resolveNamed(layout: Layout, source: StackSource, name: StackName): PinnedImage {
+  try {
+    return resolveStack(layout, { name });
+  } catch (error) {
+    const isMissing = hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND');
+    throw isMissing ? toBaseMissing(source, name, error) : error;
+  }
+}
+
+/** Builds and imports the image. Precondition: the caller holds a lease. */
+export async function buildImage(
+  layout: Layout,
+  builder: Builder,
+  { source, place }: { readonly source: StackSource; readonly place: StepPlace },
+): Promise<BuiltImage> {
+  const stacks: PinnedImage[] = [];
+  for (const name of source.stacks.all) stacks.push(await holdStack(layout, source, name));
+  const copies: BaseCopy[] = [];
+  for (const stack of stacks) copies.push(await ensureBaseCopy(layout, builder, stack));
+  const pinned = stacks.find(({ stack }) => stack === source.stacks.base);
+  const base = copies.find((_, index) => stacks[index] === pinned)?.image;
+  const home = await writeImageStores(
+    builder.home,
+    copies.map(({ store }) => store),
+  );
+  // One second earlier, because the kernel's file times lag a little behind the clock.
+  const startedAt = Math.floor(Date.now() / 1000) - 1;
+  const { builderId, epoch } = await runBuild({ ...builder, home }, { source, place, base });
+  builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
+  const exporting = { image: builderId, base, startedAt, epoch };
+  const directory = await exportBuiltImage({ ...builder, home }, exporting);
+  builder.report({ kind: 'step', step: 'import', text: `import ${source.name}` });
+  const image = await importOciLayout(layout, {
+    system: builder.system,
+    directory,
+    tag: BUILT_TAG,
+    isBuilt: true,
+    onProgress: builder.report,
+    base,
+    signal: builder.signal,
+  });
+  return { image, base: pinned };
+}
+
+/**
+ * Pins and returns the current image of a stack. Looks again after the pin: before it, the image may have been replaced and collected. An
+ * image that is still current then has been neither.
+ */
+async function holdStack(
+  layout: Layout,
+  source: StackSource,
+  name: StackName,
+): Promise<PinnedImage> {
+  for (let found = resolveNamed(layout, source, name); ; ) {
+    const { digest, layers } = found.image;
+    for (const part of [digest, ...layers]) await pinInStore(layout, part);
+    const now = resolveNamed(layout, source, name);
+    if (now.image.digest === digest) return now;
+    found = now;
+  }
+}
+
+interface BuildRun {
+  readonly source: StackSource;
+  readonly place: StepPlace;
+  readonly base: Image | undefined;
+}
+
+async function runBuild(
+  builder: Builder,
+  { source, place, base }: BuildRun,
+): Promise<{ readonly builderId: string; readonly epoch: number | undefined }> {
+  const { work } = builder.home;
+  let epoch: number | undefined;
+  const rootfs = `${work}/rootfs.tar`;
+  const debian = source.definition?.debian;
+  if (debian !== undefined) {
+    builder.report({ kind: 'step', step: 'rootfs', text: `make Debian ${debian.suite}` });
+    epoch = await buildRootfs(builder, debian, rootfs);
+  }
+  const contextEpoch = epoch ?? Number(base?.config.labels[STACK_LABELS.epoch] ?? OLDEST_EPOCH);
+  const { context } = source;
+  await setContextTimes(context, contextEpoch);
+  if (epoch !== undefined) await rename(rootfs, `${context.directory}/rootfs.tar`);
+  const shared =
+    context.shared === undefined ? [] : ['--build-context', `shared=${context.shared}`];
+  const idFile = `${work}/image-id`;
+  builder.report({ kind: 'step', step: 'build', text: `build ${source.name}` });
+  const locks = [...builder.locks, place.lock];
+  await runBuildah({ ...builder, locks }, 'build', [
+    ...['build', ...toStepOptions(place), '--pull=never', '--layers=false'],
+    ...['--format', 'oci', '--identity-label=false', '--iidfile', idFile],
+    ...['--signature-policy', builder.home.signaturePolicy],
+    ...['--ulimit', toUlimit('nofile', 'RLIMIT_NOFILE', MAX_OPEN_FILES)],
+    ...['--ulimit', toUlimit('nproc', 'RLIMIT_NPROC', MAX_PROCESSES)],
+    ...shared,
+    ...['--file', `${context.directory}/Dockerfile`, context.directory],
+  ]);
+  return { builderId: readBoundedFile(idFile, { maxBytes: MAX_ID_BYTES }).trim(), epoch };
+}
+
+/** Setting a limit above this process's own hard limit would fail. */
+function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: number): string {
+  const value = Math.min(readHostFacts().hardLimits[resource] ?? most, most);
+  return `${name}=${value}:${value}`;
+}
+
+function toBaseMissing(source: StackSource, base: StackName, cause: unknown): StackshimError {
+  return new StackshimError(
+    'ERR_STACKSHIM_STACK_NOT_FOUND',
+    `build ${source.name}: its base ${base} is not a stored stack`,
+    {
+      hint: `build the base first: stackshim stack build overlay/base/${base}`,
+      details: { stack: source.name, base },
+      cause,
+    },
+  );
+}

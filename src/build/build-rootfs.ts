@@ -1,0 +1,117 @@
+/** Makes the root filesystem of a Debian base as a tar, by mmdebstrap; the same packages give the same bytes. */
+import { readdir, rm } from 'node:fs/promises';
+import { StackshimError } from '../core/errors.ts';
+import { readBoundedFile } from '../sys/files.ts';
+import { findProgram } from '../sys/find-program.ts';
+import { askTool } from '../sys/start-tool.ts';
+import type { DebianDefinition } from './base-definition.ts';
+import { type Builder, runInBuilder } from './builder.ts';
+
+/** Debian's release files have some 200 kB. */
+const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
+/** Apt needs about a hundred bytes for each package list. */
+const MAX_TARGETS_BYTES = 1024 * 1024;
+const TARGETS_TIMEOUT_MS = 60_000;
+/** Removes what maintainer scripts and the set-up leave that differs from run to run or belongs to this host. */
+const CLEAN_UP = [
+  'cd "$1"',
+  ': > etc/hostname',
+  ': > etc/resolv.conf',
+  'rm -rf var/lib/apt/lists/* var/cache/apt/* var/log/* var/cache/debconf/*-old var/lib/dpkg/*-old',
+  'rm -rf var/cache/ldconfig/aux-cache etc/machine-id run/* tmp/*',
+].join('; ');
+
+/** Writes the tar to `target`. Resolves to the date of the archive's newest release file, in seconds since 1970: no file in the tar is newer. */
+export async function buildRootfs(
+  builder: Builder,
+  debian: DebianDefinition,
+  target: string,
+): Promise<number> {
+  const mirrors = toSources(debian.suite, await readHostMirrors());
+  const probe = `${builder.home.work}/probe`;
+  // Fetch only the package lists first: their dates must be known before the first package is unpacked.
+  const probing = ['--simulate', '--skip=cleanup/apt/lists', '--mode=root', '--variant=essential'];
+  const probed = ['--format=directory', debian.suite, probe, ...mirrors];
+  await runInBuilder(builder, 'rootfs', ['mmdebstrap', ...probing, ...probed]);
+  const epoch = await readNewestRelease(`${probe}/var/lib/apt/lists`);
+  await rm(probe, { recursive: true, force: true });
+  const options = [
+    '--mode=root',
+    '--variant=minbase',
+    '--format=tar',
+    `--include=${debian.include.join(',')}`,
+    ...debian.dpkg.map((line) => `--dpkgopt=${line}`),
+    // mmdebstrap's own cleaning would come after CLEAN_UP, and would create folders with the owner that apt had to use.
+    '--skip=cleanup/apt',
+    `--customize-hook=${CLEAN_UP}`,
+  ];
+  const made = ['mmdebstrap', ...options, debian.suite, target, ...mirrors] as const;
+  await runInBuilder(builder, 'rootfs', made, { SOURCE_DATE_EPOCH: String(epoch) });
+  return epoch;
+}
+
+/** The newest `Date:` of the release files in apt's lists, in seconds since 1970. */
+async function readNewestRelease(lists: string): Promise<number> {
+  const dates: number[] = [];
+  for (const name of await readdir(lists)) {
+    if (!/_(?:In)?Release$/.test(name)) continue;
+    const date = parseReleaseDate(
+      readBoundedFile(`${lists}/${name}`, { maxBytes: MAX_RELEASE_BYTES }),
+    );
+    if (date !== undefined) dates.push(date);
+  }
+  if (dates.length === 0) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_BUILD_FAILED',
+      `read ${lists}: no release file with a date`,
+    );
+  }
+  return Math.max(...dates);
+}
+
+/** The `Date:` field of a release file in seconds since 1970; undefined if it has none. */
+export function parseReleaseDate(release: string): number | undefined {
+  const milliseconds = Date.parse(/^Date: (.+)$/m.exec(release)?.[1] ?? '');
+  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000);
+}
+
+export interface DebianMirrors {
+  readonly main: string;
+  readonly security: string | undefined;
+}
+
+/** The Debian mirrors of this host's apt; undefined if the host is not Debian or uses no web mirror. */
+async function readHostMirrors(): Promise<DebianMirrors | undefined> {
+  const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
+  const { failure, stdout } = await askTool({
+    command: [
+      findProgram('apt-get', { package: 'apt' }),
+      ...['indextargets', '--format', format, 'Created-By: Packages'],
+    ],
+    maxBytes: MAX_TARGETS_BYTES,
+    timeoutMs: TARGETS_TIMEOUT_MS,
+  });
+  return failure === undefined ? parseMirrors(stdout.toString('utf8')) : undefined;
+}
+
+/** Parses lines of `origin|label|uri`. */
+export function parseMirrors(targets: string): DebianMirrors | undefined {
+  const rows = targets.split('\n').map((line) => line.split('|'));
+  const find = (wanted: string) =>
+    rows.find(([origin, label, uri]) => origin === 'Debian' && label === wanted && isWeb(uri))?.[2];
+  const main = find('Debian');
+  return main === undefined ? undefined : { main, security: find('Debian-Security') };
+}
+
+const isWeb = (uri: string | undefined) => uri !== undefined && /^https?:\/\/[^\s|]+$/.test(uri);
+
+/** Lines for apt; an empty list leaves the choice to mmdebstrap. */
+export function toSources(suite: string, mirrors: DebianMirrors | undefined): string[] {
+  if (mirrors === undefined) return [];
+  const { main, security } = mirrors;
+  return [
+    `deb ${main} ${suite} main`,
+    `deb ${main} ${suite}-updates main`,
+    ...(security === undefined ? [] : [`deb ${security} ${suite}-security main`]),
+  ];
+}

@@ -1,0 +1,239 @@
+/** Turns a folder with a Dockerfile into a stack's new current revision: build, import, smoke test, flip. */
+
+import { createHash } from 'node:crypto';
+import { StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { abortable } from '../exchange/abortable.ts';
+import { holdStoreFor } from '../exchange/hold-store-for.ts';
+import type { PublishedStack } from '../exchange/import-stack.ts';
+import { toReporter } from '../exchange/progress.ts';
+import type { PublishOptions } from '../exchange/publish-image.ts';
+import { parseSmokeLabel, runSmoke } from '../exchange/smoke.ts';
+import { resolveRuntime } from '../runtime/resolve-runtime.ts';
+import { DEFAULT_RUNTIME } from '../spec/policy.ts';
+import type { Image, PinnedImage } from '../store/images/image.ts';
+import { readVerifiedRecord } from '../store/layers/verify-layer.ts';
+import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
+import { flipStacks } from '../store/stacks/flip-stacks.ts';
+import { resolveStack } from '../store/stacks/resolve-stack.ts';
+import { type Revision, requireRevision } from '../store/stacks/revisions.ts';
+import type { TaskResult } from '../task/result.ts';
+import { copyBuildContext } from './build-context.ts';
+import { claimBuildIds } from './build-ids.ts';
+import { buildImage, resolveStacks } from './build-image.ts';
+import type { Builder } from './builder.ts';
+import { prepareBuilderHome } from './builder-home.ts';
+import { withBuildLock } from './stack-build-lock.ts';
+import { openStackFolder, type StackFolder } from './stack-folder.ts';
+import { readStackSource, type StackSource } from './stack-source.ts';
+import { type StepPlace, toStepPlace } from './step-options.ts';
+import {
+  clearDeadHomes,
+  type HeldHome,
+  releaseBuilderHome,
+  takeBuilderHome,
+} from './take-builder-home.ts';
+
+export interface BuildStackOptions extends PublishOptions {
+  /** Do nothing if the current revision was built from the same files on the same base, and is intact. */
+  readonly ifChanged?: boolean;
+  /** Build, but make no revision if the image equals the current one. */
+  readonly ifDifferent?: boolean;
+  /** How long to wait while the maximum number of builds runs. Default 10 minutes. */
+  readonly lockWaitMs?: number;
+  /** The environment with proxy settings. Default: this process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface BuildResult extends PublishedStack {
+  readonly status: 'built' | 'unchanged';
+  /** The result of the smoke command; null if there is no new revision. */
+  readonly smoke: TaskResult | null;
+}
+
+/** Increased when the same folder would now give another image. */
+const BUILDER_FORMAT = 1;
+const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
+
+/**
+ * Builds the folder and makes the result the current revision of the stack with the folder's name. Nothing that exists changes before the
+ * last step. A failed build leaves everything as it was. A killed build leaves the stack as it was, and the next build removes its remains.
+ * Two builds run at a time in a root folder; others wait. A second build of the same stack does not wait but throws
+ * ERR_STACKSHIM_STACK_BUSY.
+ *
+ * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED (`details` has the command's
+ * output), ERR_STACKSHIM_STACK_NOT_FOUND (the base is not built), ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_TOOL_MISSING,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, and the errors of
+ * `importOciLayout`.
+ */
+export async function buildStack(
+  layout: Layout,
+  directory: string,
+  options: BuildStackOptions,
+): Promise<BuildResult> {
+  return await abortable(`build ${directory}`, options.signal, async () => {
+    const folder = openStackFolder(directory);
+    const { system, signal, lockWaitMs } = options;
+    const build = async (): Promise<BuildResult> => {
+      const home = await takeBuilderHome(layout, system, { waitMs: lockWaitMs, signal });
+      try {
+        return await buildInHome(layout, home, { folder, options });
+      } finally {
+        await releaseBuilderHome(home);
+        // A process of a killed build may have survived until after this build took its place.
+        await clearDeadHomes(layout, system);
+      }
+    };
+    return await withBuildLock(layout, build, { system, stack: folder.name });
+  });
+}
+
+async function buildInHome(
+  layout: Layout,
+  held: HeldHome,
+  { folder, options }: { readonly folder: StackFolder; readonly options: BuildStackOptions },
+): Promise<BuildResult> {
+  const { system, signal } = options;
+  const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
+  const claimed = claimBuildIds(system, layout);
+  try {
+    const context = await copyBuildContext(folder, home.work);
+    const source = readStackSource(folder, context);
+    const inputHash = hashInputs(layout, source);
+    const unchanged = options.ifChanged
+      ? await findUnchanged(layout, source, inputHash)
+      : undefined;
+    if (unchanged !== undefined) return unchanged;
+    const runtime = await resolveRuntime(DEFAULT_RUNTIME, { layout });
+    const builder: Builder = {
+      system,
+      locks: [held.lock],
+      home,
+      report: toReporter(options.onProgress),
+      signal,
+    };
+    const place = toStepPlace(held, home, { ...claimed, runtime: runtime.path });
+    const build = { source, place, inputHash, options };
+    return await holdStoreFor(layout, system, {
+      work: () => buildHeld(layout, builder, build),
+      isUnneeded: ({ status }) => status === 'unchanged',
+    });
+  } finally {
+    claimed.lock.release();
+  }
+}
+
+interface Build {
+  readonly source: StackSource;
+  readonly place: StepPlace;
+  readonly inputHash: string;
+  readonly options: BuildStackOptions;
+}
+
+async function buildHeld(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
+  const { source, place, inputHash, options } = build;
+  const { image, base } = await buildImage(layout, builder, { source, place });
+  const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
+  if (same !== undefined) return same;
+  const command = parseSmokeLabel(image);
+  const now = options.clock ?? (() => new Date());
+  const revision = await addRevision(layout, builder.system, {
+    stack: source.name,
+    image: image.digest,
+    source: { kind: 'build', directory: source.path, inputHash, ...toBaseReference(base) },
+    now: now(),
+  });
+  try {
+    const smoke = await smokeRevision(builder, revision, { command, options });
+    builder.report({
+      kind: 'step',
+      step: 'flip',
+      text: `make revision ${revision.revision} current`,
+    });
+    const changes = new Map([[source.name, revision.revision]]);
+    const reason = `build ${source.name}`;
+    await flipStacks(layout, builder.system, { changes, now: now(), reason });
+    return toResult('built', revision, smoke);
+  } catch (error) {
+    await removeRevision(layout, builder.system, revision);
+    throw error;
+  }
+}
+
+async function smokeRevision(
+  builder: Builder,
+  revision: Revision,
+  {
+    command,
+    options,
+  }: { readonly command: readonly string[]; readonly options: BuildStackOptions },
+): Promise<TaskResult> {
+  builder.report({ kind: 'step', step: 'smoke', text: `smoke-test ${revision.stack}` });
+  return await runSmoke(revision, command, {
+    run: options.runSmoke,
+    timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
+    signal: options.signal,
+  });
+}
+
+function hashInputs(layout: Layout, source: StackSource): string {
+  // Not the digests: a base that was built again from the same packages has another digest, although nothing changed.
+  const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
+  return createHash('sha256')
+    .update(JSON.stringify([BUILDER_FORMAT, source.context.filesHash, images]))
+    .digest('hex');
+}
+
+async function findUnchanged(
+  layout: Layout,
+  source: StackSource,
+  inputHash: string,
+): Promise<BuildResult | undefined> {
+  const current = findCurrent(layout, source.name);
+  if (current === undefined) return undefined;
+  const { entry, image } = current;
+  const same = entry.source.kind === 'build' && entry.source.inputHash === inputHash;
+  return same && (await isWhole(layout, image)) ? toResult('unchanged', entry, null) : undefined;
+}
+
+function findCurrent(
+  layout: Layout,
+  name: StackName,
+): { readonly entry: Revision; readonly image: Image } | undefined {
+  try {
+    const { revision, image } = resolveStack(layout, { name });
+    return { entry: requireRevision(layout, name, revision), image };
+  } catch (error) {
+    // The stack does not exist yet or is damaged: build it in both cases.
+    if (error instanceof StackshimError) return undefined;
+    throw error;
+  }
+}
+
+/** The current revision, if the new image has the same config and content. */
+function findSame(layout: Layout, source: StackSource, built: Image): BuildResult | undefined {
+  const current = findCurrent(layout, source.name);
+  if (current === undefined) return undefined;
+  const [before, now] = [current.image, built].map((image) => JSON.stringify(toContent(image)));
+  return before === now ? toResult('unchanged', current.entry, null) : undefined;
+}
+
+/** The config and content of an image, independent of when it was made. */
+const toContent = ({ layers, config, architecture }: Image) => [layers, config, architecture];
+
+const toBaseReference = (base: PinnedImage | undefined) =>
+  base === undefined ? {} : { base: { stack: base.stack, revision: base.revision } };
+
+async function isWhole(layout: Layout, image: Image): Promise<boolean> {
+  for (const id of image.layers) {
+    if ((await readVerifiedRecord(layout, id)) === undefined) return false;
+  }
+  return true;
+}
+
+const toResult = (
+  status: BuildResult['status'],
+  { stack, revision, image }: Revision,
+  smoke: TaskResult | null,
+): BuildResult => ({ status, stack, revision, image, smoke });

@@ -1,0 +1,86 @@
+/** Decides which stacks an update builds, in which order, and from which folder. Pure except for reading what is stored. */
+import { StackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { type CurrentStack, findBase, readSoundStacks } from '../store/stacks/current-stacks.ts';
+import { readCurrentGeneration } from '../store/stacks/generations.ts';
+import { resolveStack } from '../store/stacks/resolve-stack.ts';
+
+export interface UpdateSelection {
+  /** Undefined: every stack. */
+  readonly names?: readonly StackName[] | undefined;
+  /** Also update the stacks that are built on the named ones. */
+  readonly dependents?: boolean;
+  /** The folder with the Dockerfile; only with one name. Default: the folder that the current revision was built from. */
+  readonly from?: string | undefined;
+}
+
+export interface PlannedUpdate {
+  readonly stack: StackName;
+  /** Null: the stack was not built here. */
+  readonly directory: string | null;
+  /** Stacks of one level are not built on each other. */
+  readonly level: number;
+}
+
+/** Plans the update, bases first. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
+export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedUpdate[] {
+  const { names, from } = selection;
+  for (const name of names ?? []) resolveStack(layout, { name });
+  if (from !== undefined) return [{ stack: checkFrom(names), directory: from, level: 1 }];
+  const stacks = readSoundStacks(layout);
+  const chosen = names === undefined ? undefined : new Set(names);
+  if (chosen !== undefined && selection.dependents) addDependents(chosen, stacks);
+  const known = new Map(stacks.map((stack) => [stack.revision.stack, stack]));
+  const wanted = chosen ?? new Set(allNames(layout));
+  return [...wanted]
+    .map((stack) => ({
+      stack,
+      directory: toDirectory(known.get(stack)),
+      level: toLevel(stack, known),
+    }))
+    .sort((a, b) => a.level - b.level || (a.stack < b.stack ? -1 : 1));
+}
+
+const allNames = (layout: Layout) =>
+  Object.keys(readCurrentGeneration(layout)?.stacks ?? {}) as StackName[];
+
+function checkFrom(names: readonly StackName[] | undefined): StackName {
+  const [name, ...others] = names ?? [];
+  if (name !== undefined && others.length === 0) return name;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    'update stacks: --from works for one stack only',
+    {
+      hint: 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
+      details: { field: 'from' },
+    },
+  );
+}
+
+function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]): void {
+  for (let before = -1; before !== chosen.size; ) {
+    before = chosen.size;
+    for (const stack of stacks) {
+      const base = findBase(stack, stacks);
+      if (base !== undefined && chosen.has(base)) chosen.add(stack.revision.stack);
+    }
+  }
+}
+
+/** One more than the number of stacks below it. Records that name each other in a cycle end the count. */
+function toLevel(name: StackName, known: ReadonlyMap<StackName, CurrentStack>): number {
+  const seen = new Set<StackName>();
+  const all = [...known.values()];
+  for (let at: StackName | undefined = name; at !== undefined && !seen.has(at); ) {
+    seen.add(at);
+    const stack = known.get(at);
+    at = stack === undefined ? undefined : findBase(stack, all);
+  }
+  return seen.size;
+}
+
+function toDirectory(stack: CurrentStack | undefined): string | null {
+  const source = stack?.revision.source;
+  return source?.kind === 'build' ? source.directory : null;
+}

@@ -1,0 +1,143 @@
+/** The places where builds work, `build/0` and `build/1`. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { buildCgroup } from '../cgroup/cgroup-names.ts';
+import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { buildDir, type Layout, locksDir } from '../core/layout.ts';
+import { waitForLock } from '../store/with-lock.ts';
+import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import type { System } from '../sys/system.ts';
+
+/** How many builds run at a time in one root folder. */
+export const BUILDS_AT_A_TIME = 2;
+
+const DEFAULT_WAIT_MS = 600_000;
+const PAUSE_MS = 100;
+const MAX_TRIES = 20;
+
+export interface HeldHome {
+  /** The holder of the lock may treat everything in this folder as garbage. It does not exist until it is prepared. */
+  readonly folder: string;
+  /** The parent cgroup of the build's steps. It does not exist until the first step starts. */
+  readonly cgroup: string;
+  /** Passed on to every program of the build, so that the lock of a killed build becomes free only when its last program is gone. */
+  readonly lock: FileLock;
+}
+
+export interface TakeHomeOptions {
+  /** Default: 10 minutes. */
+  readonly waitMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Takes the first free home, waiting for a build to end if necessary, and removes what dead builds left, also in other homes. The caller
+ * leaves it by {@link releaseBuilderHome}. Throws ERR_STACKSHIM_STACK_BUSY.
+ */
+export async function takeBuilderHome(
+  layout: Layout,
+  system: System,
+  options: TakeHomeOptions,
+): Promise<HeldHome> {
+  const { waitMs = DEFAULT_WAIT_MS, signal } = options;
+  const home = await waitForLock(layout, () => takeFreeHome(layout, system), {
+    waitMs,
+    toBusy: () => toBusy(layout, waitMs),
+    signal,
+  });
+  await clearHome(home);
+  await clearDeadHomes(layout, system);
+  return home;
+}
+
+/** Removes the folder of a build that ended, and releases its lock. */
+export async function releaseBuilderHome(home: HeldHome): Promise<void> {
+  try {
+    await clearHome(home);
+  } finally {
+    home.lock.release();
+  }
+}
+
+/** Folders of dead builds: nobody holds their locks. */
+export function findDeadHomes(layout: Layout, system: System): readonly string[] {
+  return toPlaces(layout).flatMap(({ folder, lockFile }) => {
+    if (!existsSync(folder)) return [];
+    const lock = takeFileLock(system, lockFile, { wait: false });
+    lock?.release();
+    return lock === undefined ? [] : [folder];
+  });
+}
+
+/** Removes what {@link findDeadHomes} finds. */
+export async function clearDeadHomes(layout: Layout, system: System): Promise<void> {
+  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
+    if (!existsSync(folder)) continue;
+    const lock = takeFileLock(system, lockFile, { wait: false });
+    if (lock !== undefined) await releaseBuilderHome({ folder, cgroup, lock });
+  }
+}
+
+/** Removes the folder last: while it exists, other builds look for the rest. */
+async function clearHome({ folder, cgroup }: Omit<HeldHome, 'lock'>): Promise<void> {
+  if (!existsSync(folder)) return;
+  await removeCgroup(cgroup);
+  await removeFolder(folder);
+}
+
+/** The processes of a killed step may exist for some milliseconds after its builder released the lock. */
+async function removeCgroup(cgroup: string): Promise<void> {
+  const driver = openCgroupDriver();
+  for (let left = MAX_TRIES; ; left -= 1) {
+    const stuck = await driver.remove(cgroup);
+    if (stuck.length === 0) return;
+    if (left === 0) throw toBusyCgroup(stuck);
+    await driver.killProcesses(cgroup);
+    await delay(PAUSE_MS);
+  }
+}
+
+/** A killed builder's own processes may write for some milliseconds after the lock was released. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let left = MAX_TRIES; ; left -= 1) {
+    try {
+      return await removeTree(folder);
+    } catch (error) {
+      if (errnoCodeOf(error) !== 'ENOTEMPTY' || left === 0) throw error;
+      await delay(PAUSE_MS);
+    }
+  }
+}
+
+function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
+  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
+    const lock = takeFileLock(system, lockFile, { wait: false });
+    if (lock !== undefined) return { folder, cgroup, lock };
+  }
+  return undefined;
+}
+
+const toPlaces = (layout: Layout) =>
+  Array.from({ length: BUILDS_AT_A_TIME }, (_, index) => ({
+    folder: `${buildDir(layout)}/${index}`,
+    cgroup: buildCgroup(layout, index),
+    lockFile: `${locksDir(layout)}/builder.${index}`,
+  }));
+
+const toBusy = (layout: Layout, waitMs: number) =>
+  new StackshimError(
+    'ERR_STACKSHIM_STACK_BUSY',
+    `build in ${buildDir(layout)}: ${BUILDS_AT_A_TIME} other builds are still running`,
+    { details: { path: buildDir(layout), waitMs } },
+  );
+
+const toBusyCgroup = (stuck: readonly string[]) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SYSTEM',
+    `remove cgroup ${stuck[0]}: processes of a build are still in it`,
+    {
+      details: { paths: stuck },
+    },
+  );

@@ -1,0 +1,148 @@
+/** Builds stacks again from their folders, two at a time, bases first. A failure does not stop the others. */
+import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors.ts';
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { toAborted } from '../exchange/abortable.ts';
+import type { BuildProgress } from '../exchange/progress.ts';
+import { findBehind, readSoundStacks } from '../store/stacks/current-stacks.ts';
+import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
+import { removeOldRevisions } from '../store/stacks/remove-revisions.ts';
+import { type BuildStackOptions, buildStack } from './build-stack.ts';
+import { type PlannedUpdate, planUpdate, type UpdateSelection } from './plan-update.ts';
+import { openStackFolder } from './stack-folder.ts';
+import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
+
+export interface UpdateStacksOptions
+  extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
+    UpdateSelection {
+  /** How many of the stack's newest revisions stay after a successful update. Default: all. */
+  readonly keep?: number | undefined;
+  /** Called before each stack. */
+  readonly onStack?: (stack: StackName, number: number, count: number) => void;
+  /** Reports the progress of a stack; that of another stack may come in between. */
+  readonly onProgress?: (stack: StackName, progress: BuildProgress) => void;
+}
+
+/**
+ * `updated`: it has a new revision. `unchanged`: the build gave the image that it already has. `skipped`: it was not built here, so there is
+ * nothing to build it from. `failed`: `error` says why, and its current revision stays.
+ */
+export type UpdateStatus = 'updated' | 'unchanged' | 'skipped' | 'failed';
+
+export interface StackUpdate {
+  readonly stack: StackName;
+  readonly status: UpdateStatus;
+  /** The current revision before and after; null if it could not be read. */
+  readonly before: number | null;
+  readonly revision: number | null;
+  readonly error: ErrorJson | null;
+  /** Numbers of the old revisions that were removed. */
+  readonly removedRevisions: readonly number[];
+}
+
+export interface UpdateReport {
+  /** In the order in which they were started. */
+  readonly updates: readonly StackUpdate[];
+  /** All stacks that are not built on the current revision of their base. */
+  readonly behind: readonly { readonly stack: StackName; readonly base: StackName }[];
+}
+
+/**
+ * Updates the selected stacks, bases first, and reports the outcome of each. Only a revision whose smoke command passed becomes current.
+ * Rejects before anything is built: ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_STACK_CORRUPT.
+ */
+export async function updateStacks(
+  layout: Layout,
+  options: UpdateStacksOptions,
+): Promise<UpdateReport> {
+  const planned = planUpdate(layout, options);
+  const updates: StackUpdate[] = [];
+  const waiting = planned.map((plan, index) => ({ plan, index }));
+  for (const level of new Set(planned.map((plan) => plan.level))) {
+    const work = async (): Promise<void> => {
+      while (waiting[0]?.plan.level === level) {
+        const [{ plan, index }] = waiting.splice(0, 1) as [(typeof waiting)[number]];
+        options.onStack?.(plan.stack, index + 1, planned.length);
+        updates[index] = await updateOne(layout, plan, options);
+      }
+    };
+    await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
+  }
+  const stacks = readSoundStacks(layout);
+  const behind = stacks.flatMap((stack) => {
+    const base = findBehind(stack, stacks);
+    return base === null ? [] : [{ stack: stack.revision.stack, base }];
+  });
+  return { updates, behind };
+}
+
+async function updateOne(
+  layout: Layout,
+  plan: PlannedUpdate,
+  options: UpdateStacksOptions,
+): Promise<StackUpdate> {
+  const { stack } = plan;
+  const before = readRevisionNow(layout, stack);
+  const update = (
+    status: UpdateStatus,
+    rest: Partial<Pick<StackUpdate, 'error' | 'removedRevisions'>> = {},
+  ): StackUpdate => ({
+    stack,
+    status,
+    before,
+    revision: readRevisionNow(layout, stack),
+    error: rest.error ?? null,
+    removedRevisions: rest.removedRevisions ?? [],
+  });
+  if (plan.directory === null && options.names === undefined) return update('skipped');
+  try {
+    const status = await rebuild(layout, plan, options);
+    const { keep, system } = options;
+    const removedRevisions =
+      keep === undefined ? [] : await removeOldRevisions(layout, system, { stack, keep });
+    return update(status, { removedRevisions });
+  } catch (error) {
+    const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', `update ${stack}`);
+    return update('failed', { error: known.toJSON() });
+  }
+}
+
+async function rebuild(
+  layout: Layout,
+  { stack, directory }: PlannedUpdate,
+  options: UpdateStacksOptions,
+): Promise<'updated' | 'unchanged'> {
+  if (options.signal?.aborted) throw toAborted(`update ${stack}`);
+  if (directory === null) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`,
+      {
+        hint: 'name its folder with --from, or import a newer image',
+        details: { field: 'name', stack },
+      },
+    );
+  }
+  const { name } = openStackFolder(directory);
+  if (name !== stack) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `update ${stack}: ${directory} is the folder of ${name}`,
+      {
+        hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
+        details: { field: 'from', stack },
+      },
+    );
+  }
+  const { onProgress, ...rest } = options;
+  const { status } = await buildStack(layout, directory, {
+    ...rest,
+    ifDifferent: true,
+    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(stack, progress) }),
+  });
+  return status === 'built' ? 'updated' : 'unchanged';
+}
+
+function readRevisionNow(layout: Layout, stack: StackName): number | null {
+  return revisionIn(readCurrentGeneration(layout), stack) ?? null;
+}

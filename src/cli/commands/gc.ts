@@ -1,0 +1,57 @@
+/** `stackshim gc`: frees what nothing needs, and prints what was removed. */
+import { StackshimError } from '../../core/errors.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { Collection } from '../../upkeep/collect-garbage.ts';
+import { formatBytes } from '../format-quantities.ts';
+import { print, printJson } from '../print.ts';
+import { reportError } from '../printable.ts';
+
+export interface CollectCommandOptions {
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+  readonly keepRevisions?: string;
+}
+
+/** Resolves to the exit status: 1 if damage kept it from examining everything. */
+export async function gc(options: CollectCommandOptions): Promise<number> {
+  const keepRevisions = parseKept(options.keepRevisions);
+  const collection = await openDoor().gc({
+    dryRun: options.dryRun === true,
+    keepRevisions,
+  });
+  if (options.json) await printJson(collection);
+  else {
+    await print(format(collection));
+    collection.obstacles.forEach(reportError);
+  }
+  return collection.obstacles.length === 0 ? 0 : 1;
+}
+
+function parseKept(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read --keep-revisions ${JSON.stringify(text)}: not a whole number`,
+    {
+      hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
+      details: { field: 'keepRevisions' },
+    },
+  );
+}
+
+function format(collection: Collection) {
+  const { dryRun, revisions, generations, images, layers, files, bases, volumes, freedBytes } =
+    collection;
+  const gone = [
+    ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
+    ...generations.map((number) => `generation ${number}\n`),
+    ...images.map((digest) => `image ${digest}\n`),
+    ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
+    ...bases.map((path) => `base ${path}\n`),
+    ...files.map((path) => `file ${path}\n`),
+    ...(volumes > 0 ? [`volumes ${volumes}\n`] : []),
+  ];
+  const verb = dryRun ? 'would free' : 'freed';
+  return `${gone.join('')}${verb} ${formatBytes(freedBytes)}\n`;
+}

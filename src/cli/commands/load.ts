@@ -1,0 +1,52 @@
+/** `stackshim load`: loads stacks from a signed file or pipe. */
+import { StackshimError } from '../../core/errors.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
+import { openInput } from '../../exchange/archives/open-archive.ts';
+import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
+import { print, printJson } from '../print.ts';
+import { withProgress } from '../with-progress.ts';
+
+export interface LoadCommandOptions {
+  readonly list?: boolean;
+  readonly anyDate?: boolean;
+  readonly json?: boolean;
+}
+
+const PIPE = '-';
+
+export async function load(file: string | undefined, options: LoadCommandOptions): Promise<void> {
+  if (options.list) {
+    const ids = await openDoor().stacks.heldLayers();
+    return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
+  }
+  if (file === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file given', {
+      hint: 'run stackshim load FILE, or stackshim load - for standard input',
+      details: { field: 'file' },
+    });
+  }
+  const input = file === PIPE ? process.stdin : await readInput(file);
+  try {
+    const loaded = await withProgress((exchange, stacks) =>
+      stacks.load({
+        ...exchange,
+        input,
+        name: file === PIPE ? 'standard input' : file,
+        anyDate: options.anyDate === true,
+      }),
+    );
+    await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));
+  } finally {
+    input.destroy();
+  }
+}
+
+export const readInput = async (file: string) =>
+  (await openInput(file)).createReadStream({ highWaterMark: 1024 * 1024 });
+
+const describeLoaded = ({ stacks, layers }: LoadedStacks) => {
+  const lines = stacks.map(
+    ({ stack, revision, image, status }) => `${stack}@rev:${revision} ${image} ${status}\n`,
+  );
+  return `${lines.join('')}${layers.length} layers stored\n`;
+};

@@ -1,0 +1,38 @@
+/** `stackshim migrate`: brings what earlier versions stored up to this version. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
+import { listenForStops } from '../caller-signals.ts';
+import { print, printJson } from '../print.ts';
+
+export interface MigrateCommandOptions {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** Resolves to the exit status: 1 if a damaged image stays unchanged. SIGINT and SIGTERM end the migration between two images. */
+export async function migrate(options: MigrateCommandOptions): Promise<number> {
+  const { dryRun = false, json = false } = options;
+  const stops = listenForStops();
+  const { signal } = stops.signals;
+  try {
+    const onProgress = ({ image, images, digest }: MigrateProgress) =>
+      void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
+    const done = await openDoor().migrate({ dryRun, onProgress, signal });
+    if (json) await printJson(done);
+    else await print(format(done));
+    return done.damaged.length === 0 ? 0 : 1;
+  } finally {
+    stops.close();
+  }
+}
+
+function format({ dryRun, images, damaged }: Migration): string {
+  if (images.length + damaged.length === 0) return 'everything stored is of this version\n';
+  const what = dryRun ? 'to be named by its content' : 'named by its content';
+  return [
+    ...images.map((digest) => `${digest}: ${what}\n`),
+    ...damaged.map(
+      (digest) => `${digest}: one of its layers is damaged; run stackshim verify to see which\n`,
+    ),
+  ].join('');
+}

@@ -1,0 +1,52 @@
+/** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as each owner has died. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { ReapReport } from '../../task/abandoned/reap.ts';
+import { print, printJson, printJsonLine } from '../print.ts';
+import { reportError, reportLeftovers } from '../printable.ts';
+
+export interface ReapCommandOptions {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  /** Id of a task whose owner must end first. */
+  readonly wait?: string;
+}
+
+/** Prints the id of each removed task. Resolves to the exit status: 1 if something is left. */
+export async function reap(options: ReapCommandOptions): Promise<number> {
+  if (options.watch) return await watchUntilStopped(options);
+  const { wait } = options;
+  const report = await openDoor().reap({ afterOwnerOf: wait });
+  if (options.json) await printJson(report);
+  else await printReport(report);
+  const isDone = report.corrupt.length === 0 && report.reaped.every(({ removed }) => removed);
+  return isDone ? 0 : 1;
+}
+
+/** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
+async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
+  const { listenForStops } = await import('../caller-signals.ts');
+  const stops = listenForStops();
+  const reported = new Set<string>();
+  let printed = Promise.resolve();
+  const onReport = ({ reaped, corrupt }: ReapReport) => {
+    const news = corrupt.filter(({ message }) => !reported.has(message));
+    for (const { message } of news) reported.add(message);
+    const report = { reaped, corrupt: news };
+    if (reaped.length + news.length === 0) return;
+    printed = printed.then(() => (json ? printJsonLine(report) : printReport(report)));
+  };
+  try {
+    await openDoor().watchOwners({ signal: stops.signals.signal, onReport });
+    await printed;
+  } finally {
+    stops.close();
+  }
+  return 0;
+}
+
+async function printReport({ reaped, corrupt }: ReapReport): Promise<void> {
+  const gone = reaped.filter(({ removed }) => removed);
+  await print(gone.map(({ id }) => `${id}\n`).join(''));
+  for (const task of reaped) if (!task.removed) reportLeftovers(task);
+  corrupt.forEach(reportError);
+}

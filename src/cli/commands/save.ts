@@ -1,0 +1,67 @@
+/** `stackshim save`: writes stacks into a signed file or pipe. */
+import { StackshimError } from '../../core/errors.ts';
+import { isLayerId } from '../../core/ids.ts';
+import { isStandardOutput, withOutput, writeChunks } from '../../exchange/output-file.ts';
+import type { SavedStacks } from '../../exchange/saves/save-stacks.ts';
+import { guardDisk } from '../../sys/guard-disk.ts';
+import { print, printJson } from '../print.ts';
+import { withProgress } from '../with-progress.ts';
+import { readInput } from './load.ts';
+
+export interface SaveCommandOptions {
+  readonly key: string;
+  readonly have?: string;
+  readonly json?: boolean;
+}
+
+const MAX_LIST_BYTES = 16 * 1024 * 1024;
+
+export async function save(
+  file: string,
+  stacks: readonly string[],
+  options: SaveCommandOptions,
+): Promise<void> {
+  const { key: keyFile, json = false } = options;
+  const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
+  const saved = await withProgress((exchange, door) =>
+    withOutput(file, exchange.signal, (output) =>
+      door.save(stacks, {
+        ...exchange,
+        keyFile,
+        have,
+        write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
+      }),
+    ),
+  );
+  // Standard output contains the file: print nothing else.
+  if (isStandardOutput(file)) return;
+  await (json ? printJson(saved) : print(describeSaved(saved)));
+}
+
+/** Reads a list with one id per line. */
+async function readLayerList(file: string): Promise<ReadonlySet<string>> {
+  const text: string[] = [];
+  let bytes = 0;
+  const input = await readInput(file);
+  for await (const chunk of input.setEncoding('utf8')) {
+    bytes += (chunk as string).length;
+    if (bytes > MAX_LIST_BYTES) break;
+    text.push(chunk as string);
+  }
+  const ids = text
+    .join('')
+    .split('\n')
+    .filter((line) => line !== '');
+  const odd = ids.find((id) => !isLayerId(id));
+  if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read ${file}: ${JSON.stringify((odd ?? '').slice(0, 80))} is not the id of a layer`,
+    { hint: 'make the list with: stackshim load --list', details: { field: 'have', path: file } },
+  );
+}
+
+const describeSaved = ({ stacks, layers, leftOut }: SavedStacks) => {
+  const lines = stacks.map(({ stack, revision, image }) => `${stack}@rev:${revision} ${image}\n`);
+  return `${lines.join('')}${layers.length} layers, ${leftOut.length} left out\n`;
+};

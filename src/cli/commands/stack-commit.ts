@@ -1,0 +1,17 @@
+/** `stackshim stack commit`: the files of a kept task become the current revision of a stack. */
+
+import { print, printJson } from '../print.ts';
+import type { ExchangeCommandOptions } from '../shared-options.ts';
+import { withProgress } from '../with-progress.ts';
+
+export async function stackCommit(
+  task: string,
+  name: string,
+  options: ExchangeCommandOptions,
+): Promise<void> {
+  const result = await withProgress((exchange, stacks) =>
+    stacks.commit(task, name, { ...exchange, smoke: options.smoke }),
+  );
+  const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
+  await (options.json ? printJson(result) : print(text));
+}

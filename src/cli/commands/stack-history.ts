@@ -1,0 +1,34 @@
+/** `stackshim stack history`: the revisions of a stack, and when each was current. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
+import { formatAge } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson } from '../print.ts';
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+export async function stackHistory(
+  name: string,
+  options: { readonly json?: boolean },
+): Promise<void> {
+  const entries = await openDoor().stacks.history(name);
+  if (options.json) return await printJson(entries);
+  const now = Date.now();
+  const rows = entries.map((entry) => [
+    String(entry.revision),
+    entry.state,
+    entry.image.slice(0, SHORT_DIGEST),
+    formatAge(now - Date.parse(entry.createdAt)),
+    entry.currentSince ?? '-',
+    toSource(entry),
+  ]);
+  return await print(
+    formatTable(['REVISION', 'STATE', 'IMAGE', 'AGE', 'CURRENT SINCE', 'SOURCE'], rows),
+  );
+}
+
+function toSource({ source }: HistoryEntry): string {
+  if (source.kind !== 'build') return source.reference;
+  const { base, directory } = source;
+  return base === undefined ? directory : `${directory} on ${base.stack}@rev:${base.revision}`;
+}

@@ -1,0 +1,39 @@
+/** `stackshim stack ls`: lists stacks. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { StackSummary } from '../../store/stacks/list-stacks.ts';
+import { formatAge, formatBytes } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson } from '../print.ts';
+import { collectDamage } from '../report-damage.ts';
+import type { JsonOption } from '../shared-options.ts';
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+export async function stackLs(options: JsonOption): Promise<void> {
+  const damage = collectDamage();
+  const stacks = await openDoor().stacks.list(damage.listener);
+  await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
+  damage.report();
+}
+
+function formatStacks(stacks: readonly StackSummary[]): string {
+  const now = Date.now();
+  const rows = stacks.map((stack) => [
+    stack.name,
+    String(stack.revision),
+    stack.image.slice(0, SHORT_DIGEST),
+    formatAge(now - Date.parse(stack.createdAt)),
+    formatBytes(stack.ownBytes),
+    formatBytes(stack.sharedBytes),
+    toState(stack),
+    stack.description ?? '',
+  ]);
+  const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'STATE', 'DESCRIPTION'];
+  return formatTable(header, rows);
+}
+
+/** What a user of the stack should know; empty if there is nothing. */
+const toState = ({ behind, eol }: StackSummary) =>
+  [behind === null ? '' : `behind ${behind}`, eol === null ? '' : `eol ${eol}`]
+    .filter((note) => note !== '')
+    .join(', ');

@@ -1,0 +1,108 @@
+/** `stackshim stack update`: builds stacks again. Progress goes to stderr, the outcome of each stack to stdout. */
+import { resolve } from 'node:path';
+import type { StackUpdate, UpdateReport } from '../../build/update-stacks.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { StackName } from '../../core/ids.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
+import { toAbsolute } from '../../sys/paths.ts';
+import { openBuildProgress } from '../build-progress-view.ts';
+import { listenForStops } from '../caller-signals.ts';
+import { statusOfError } from '../exit-status.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson, printNote } from '../print.ts';
+import { reportError } from '../printable.ts';
+import { reportToolOutput } from '../report-tool-output.ts';
+import { toPositive } from '../shared-options.ts';
+
+export interface UpdateCommandOptions {
+  readonly all?: boolean;
+  readonly dependents?: boolean;
+  readonly from?: string;
+  readonly keep?: string;
+  readonly json?: boolean;
+}
+
+/** Sets the exit status: 0 if all succeeded, the error's own if there was only one stack, otherwise 1. */
+export async function stackUpdate(
+  words: readonly string[],
+  options: UpdateCommandOptions,
+): Promise<void> {
+  const names = toNames(words, options);
+  const keep = toPositive('--keep', options.keep);
+  const stops = listenForStops();
+  const view = openBuildProgress(process.stderr);
+  let isAlone = true;
+  try {
+    const report = await openDoor().stacks.update({
+      signal: stops.signals.signal,
+      onProgress: (stack, progress) => view.onProgress(progress, isAlone ? undefined : stack),
+      onStack(stack, number, count) {
+        isAlone = count === 1;
+        view.close();
+        printNote(`[${number}/${count}] ${stack}\n`);
+      },
+      keep,
+      names,
+      ...(options.dependents ? { dependents: true } : {}),
+      from: options.from === undefined ? undefined : resolve(toAbsolute(options.from)),
+    });
+    view.close();
+    await (options.json ? printJson(report) : print(formatReport(report)));
+    process.exitCode = reportFailures(report);
+  } finally {
+    view.close();
+    stops.close();
+  }
+}
+
+/** The named stacks; undefined for all. */
+function toNames(
+  words: readonly string[],
+  options: UpdateCommandOptions,
+): readonly string[] | undefined {
+  if ((options.all === true) === words.length > 0) throw toNoneNamed();
+  return options.all ? undefined : words;
+}
+
+const toNoneNamed = () =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
+    hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
+    details: { field: 'name' },
+  });
+
+function formatReport({ updates, behind }: UpdateReport): string {
+  const table = formatTable(
+    ['STACK', 'OUTCOME', 'BEFORE', 'NOW', 'REMOVED'],
+    updates.map(({ stack, status, before, revision, removedRevisions }) => [
+      stack,
+      status,
+      before === null ? '-' : String(before),
+      revision === null ? '-' : String(revision),
+      removedRevisions.join(', '),
+    ]),
+  );
+  const late = behind.map(
+    ({ stack, base }) => `${stack} is behind its base ${base}: stackshim stack update ${stack}\n`,
+  );
+  return `${table}${late.join('')}`;
+}
+
+/** Reports each failure with its stack's name and the output of its smoke command. */
+function reportFailures({ updates }: UpdateReport): number {
+  const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
+    error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
+  );
+  for (const error of errors) {
+    reportToolOutput(error);
+    reportError(error);
+  }
+  const [only] = errors;
+  if (only === undefined) return 0;
+  return updates.length === 1 ? statusOfError(only) : 1;
+}
+
+/** Adds the stack's name, because a program's message about its failure does not name the stack. */
+function withName(stack: StackName, message: string): string {
+  const words = message.split(/[^a-z0-9._-]+/);
+  return words.includes(stack) ? message : `update ${stack}: ${message}`;
+}

@@ -1,0 +1,28 @@
+/** Runs the work of a command that exchanges stacks, with its progress on stderr. */
+import { StackshimError } from '../core/errors.ts';
+import { openDoor } from '../door/open-stackshim.ts';
+import type { Stacks } from '../door/stacks.ts';
+import type { ExchangeOptions } from '../exchange/publish-image.ts';
+import { openBuildProgress } from './build-progress-view.ts';
+import { listenForStops } from './caller-signals.ts';
+import { reportToolOutput } from './report-tool-output.ts';
+
+/** Runs `work` with its progress on stderr; SIGINT and SIGTERM abort it. */
+export async function withProgress<T>(
+  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks) => Promise<T>,
+): Promise<T> {
+  const stops = listenForStops();
+  const view = openBuildProgress(process.stderr);
+  try {
+    const exchange = { onProgress: view.onProgress, signal: stops.signals.signal };
+    const result = await work(exchange, openDoor().stacks);
+    view.close();
+    return result;
+  } catch (error) {
+    view.close();
+    if (error instanceof StackshimError) reportToolOutput(error);
+    throw error;
+  } finally {
+    stops.close();
+  }
+}

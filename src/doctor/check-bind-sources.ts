@@ -1,0 +1,72 @@
+/** Checks whether a setuid file that a task leaves in a bind can be run by other users of the host. */
+import { realpathSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
+import type { Layout } from '../core/layout.ts';
+import { DEFAULT_POLICY } from '../spec/policy.ts';
+import type { MountEntry } from '../sys/mountinfo.ts';
+import { readPolicy } from '../task/installation.ts';
+import { type Check, optional, passed, warned } from './check.ts';
+
+const subject = optional('bind sources');
+
+export async function checkBindSources(
+  layout: Layout,
+  mounts: readonly MountEntry[],
+): Promise<Check> {
+  return judgeBindSources(await bindSourcesOf(layout), mounts);
+}
+
+/** The policy's bind sources; undefined if it names none. Another check reports a policy that cannot be read. */
+async function bindSourcesOf(layout: Layout): Promise<readonly string[] | undefined> {
+  try {
+    const { bindSources } = (await readPolicy(layout)).allow;
+    return bindSources === DEFAULT_POLICY.allow.bindSources ? undefined : bindSources.map(realPath);
+  } catch (error) {
+    if (error instanceof StackshimError) return undefined;
+    throw error;
+  }
+}
+
+/** For a source that does not exist yet, the directory above decides. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Judges sources, with links resolved, by the mount table. Pure. */
+export function judgeBindSources(
+  sources: readonly string[] | undefined,
+  mounts: readonly MountEntry[],
+): Check {
+  if (sources === undefined) {
+    return passed(subject, 'the policy restricts no bind sources: tasks may bind any folder');
+  }
+  const open = sources.filter((source) =>
+    mountsOf(source, mounts).some(({ options }) => !options.includes('nosuid')),
+  );
+  if (open.length === 0)
+    return passed(subject, 'setuid files in these folders have no effect on the host');
+  return warned(
+    subject,
+    `setuid files of tasks in these folders run with the rights of their owner: ${open.join(', ')}`,
+    'keep these directories on filesystems that are mounted nosuid, or bind them read-only',
+  );
+}
+
+const isWithin = (path: string, folder: string) =>
+  path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
+
+/** The mount that contains a directory, and the mounts below the directory. */
+function mountsOf(directory: string, mounts: readonly MountEntry[]): readonly MountEntry[] {
+  const lastAt = new Map(mounts.map((mount) => [mount.mountPoint, mount] as const));
+  const visible = [...lastAt.values()];
+  const above = visible.filter(({ mountPoint }) => isWithin(directory, mountPoint));
+  const own = above.toSorted((a, b) => b.mountPoint.length - a.mountPoint.length).slice(0, 1);
+  const below = visible.filter(
+    ({ mountPoint }) => mountPoint !== directory && isWithin(mountPoint, directory),
+  );
+  return [...own, ...below];
+}

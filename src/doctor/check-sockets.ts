@@ -1,0 +1,72 @@
+/** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
+import { closeSync } from 'node:fs';
+import type { HostFacts } from '../sys/host-facts.ts';
+import { canRefuseStamps } from '../sys/host-facts.ts';
+import { openNetNamespace } from '../sys/linux-streams.ts';
+import type { Fd, System } from '../sys/system.ts';
+import { readTcpSockets } from '../sys/tcp-sockets.ts';
+import { type Check, optional, passed, warned } from './check.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const ENOUGH_TO_RECEIVE = MEBIBYTE;
+
+export interface SocketSettings {
+  /** The text of /proc/sys/net/core/rmem_max; undefined if the file does not exist. */
+  readonly receiveMax: string | undefined;
+  /** The text of tstamp_allow_data, likewise. */
+  readonly allowsStamps: string | undefined;
+  /** Whether the kernel lists TCP sockets with their memory. */
+  readonly hasDiagnosis: boolean;
+}
+
+/** Reports the first problem. Pure. */
+export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): Check {
+  const subject = optional('queues of sockets');
+  const { receiveMax, allowsStamps, hasDiagnosis } = settings;
+  const bytes = Number(receiveMax ?? 0);
+  if (bytes > ENOUGH_TO_RECEIVE) {
+    return warned(
+      subject,
+      `each of 64 sockets of a task may hold ${Math.ceil((2 * bytes) / MEBIBYTE)} MiB that cannot be measured (net.core.rmem_max)`,
+      `set the sysctl net.core.rmem_max to ${ENOUGH_TO_RECEIVE} or less; 212992 is usual`,
+    );
+  }
+  if (!hasDiagnosis) {
+    return warned(
+      subject,
+      'the kernel does not report what TCP sockets hold, so connections that a task does not accept are not bounded',
+      'load the module tcp_diag, or boot a kernel with CONFIG_INET_DIAG',
+    );
+  }
+  if (!canRefuseStamps(facts) && allowsStamps?.trim() === '1') {
+    return warned(
+      subject,
+      'a task can have the kernel queue what it sends for it once more, until a look finds it (net.core.tstamp_allow_data)',
+      'set the sysctl net.core.tstamp_allow_data to 0, or boot Linux 6.18, where each task has a setting of its own',
+    );
+  }
+  return passed(subject, 'data in the sockets of tasks is bounded by their memory limit');
+}
+
+/** Asks in this process's own network namespace. False for users other than root. */
+export async function hasTcpDiagnosis(system: System): Promise<boolean> {
+  try {
+    const namespace = openNetNamespace(process.pid);
+    try {
+      return await askThere(system, namespace);
+    } finally {
+      closeSync(namespace);
+    }
+  } catch {
+    return false;
+  }
+}
+
+async function askThere(system: System, namespace: Fd): Promise<boolean> {
+  const fd = system.openSocketDiagnosis(namespace);
+  try {
+    return await readTcpSockets(fd, 'inet', () => undefined);
+  } finally {
+    system.close(fd);
+  }
+}

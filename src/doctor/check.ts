@@ -1,0 +1,57 @@
+/** The finding of one check of the host. */
+import { toStackshimError } from '../core/errors.ts';
+
+export type CheckStatus = 'ok' | 'warn' | 'fail';
+
+/** One check of `doctor`. */
+export interface Check {
+  /** The subject: `kernel`, `cgroup controllers`, `runtime runc`, … */
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly message: string;
+  /** What to do about it; absent if the check passed. */
+  readonly hint?: string;
+  /** Whether no task can run if it fails. */
+  readonly required: boolean;
+}
+
+interface Subject {
+  readonly name: string;
+  readonly required: boolean;
+}
+
+/** A subject without which no task can run. */
+export const required = (name: string): Subject => ({ name, required: true });
+/** A subject that only some tasks or commands need. */
+export const optional = (name: string): Subject => ({ name, required: false });
+
+export const passed = (subject: Subject, message: string): Check => ({
+  ...subject,
+  status: 'ok',
+  message,
+});
+
+export const warned = (subject: Subject, message: string, hint: string): Check => ({
+  ...subject,
+  status: 'warn',
+  message,
+  hint,
+});
+
+export const failed = (subject: Subject, message: string, hint: string): Check => ({
+  ...subject,
+  status: 'fail',
+  message,
+  hint,
+});
+
+const UNRELATED_CODES: ReadonlySet<string> = new Set([
+  'ERR_STACKSHIM_DISK_FAILED',
+  'ERR_STACKSHIM_PROCESS_EXHAUSTED',
+]);
+
+/** The hint for a failed trial: the error's own hint if a disk refuses writes or a resource is used up, otherwise `otherwise`. */
+export function hintOf(error: unknown, otherwise: string): string {
+  const known = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'doctor');
+  return UNRELATED_CODES.has(known.code) ? known.hint : otherwise;
+}

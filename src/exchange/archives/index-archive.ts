@@ -1,0 +1,123 @@
+/** Lists the files of an archive without unpacking it: names and positions. Writes nothing. */
+import type { FileHandle } from 'node:fs/promises';
+import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
+import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.ts';
+import { parseEntryPath } from '../../archive/entry-path.ts';
+import { BLOCK_BYTES, parseTarHeader } from '../../archive/parse-tar-header.ts';
+import type { TarEntry } from '../../archive/tar-entry.ts';
+import { createTarParser, type HeaderSink } from '../../archive/tar-parser.ts';
+import { toInvalid } from '../oci-image/oci-blobs.ts';
+
+/** The position of a regular file in the archive, in bytes. */
+export interface ArchiveSpan {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** Enough for 256 layers with three files each, and more. */
+const MAX_ENTRIES = 10_000;
+const MAX_PATH_BYTES = 255;
+/** Names the reader in messages and error codes; this file decides which entries are allowed. */
+export const ARCHIVE_POLICY: ArchivePolicy = {
+  ...LAYER_POLICY,
+  subject: 'archive',
+  invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID',
+};
+const LIMITS = { ...LAYER_LIMITS, pathBytes: MAX_PATH_BYTES };
+
+interface Indexing {
+  readonly spans: Map<string, ArchiveSpan>;
+  /** `docker save` writes a repeated layer as a link to the first one. */
+  readonly links: Map<string, string>;
+  entries: number;
+}
+
+/**
+ * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses
+ * any other kind of entry, a name that leads outside, a repeated name, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE.
+ */
+export async function indexArchive(
+  file: FileHandle,
+  sizeBytes: number,
+): Promise<ReadonlyMap<string, ArchiveSpan>> {
+  const indexing: Indexing = { spans: new Map(), links: new Map(), entries: 0 };
+  let at = 0;
+  const sink: HeaderSink = {
+    entry(entry, headerSize) {
+      // Readers differ in which of two sizes they use.
+      if (entry.size !== headerSize) throw toInvalid('read archive: an entry has two sizes');
+      takeEntry(indexing, entry, at);
+    },
+    data: () => undefined,
+  };
+  const parser = createTarParser(ARCHIVE_POLICY, LIMITS, sink);
+  while (!parser.isComplete()) {
+    const block = await readAt(file, { at, sizeBytes });
+    if (at === 0 && typeof parseTarHeader(block) === 'string') {
+      throw toInvalid('it is not a tar archive');
+    }
+    at += block.length;
+    parser.push(block);
+    at += parser.skipContent();
+    if (at > sizeBytes) throw toInvalid('read archive: it is cut off');
+  }
+  resolveLinks(indexing);
+  return indexing.spans;
+}
+
+function takeEntry(indexing: Indexing, entry: TarEntry, start: number): void {
+  const { spans, links } = indexing;
+  indexing.entries += 1;
+  if (indexing.entries > MAX_ENTRIES) {
+    throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
+  }
+  const parsed = parseEntryPath(entry.path, LIMITS);
+  const shown = JSON.stringify(entry.path.slice(0, 200));
+  if (typeof parsed === 'string') throw toInvalid(`read archive entry ${shown}: ${parsed}`);
+  const { path } = parsed;
+  if (entry.kind === 'directory') return;
+  if (spans.has(path) || links.has(path))
+    throw toInvalid(`read archive entry ${shown}: comes twice`);
+  if (entry.kind === 'file') spans.set(path, { start, size: entry.size });
+  else if (entry.kind === 'symlink') links.set(path, entry.linkTarget);
+  else throw toInvalid(`read archive entry ${shown}: a ${entry.kind}`);
+}
+
+/** Resolves links by their text alone: nothing is looked up on the disk. */
+function resolveLinks({ spans, links }: Indexing): void {
+  for (const [path, target] of links) {
+    const span = spans.get(joinPath(path, target));
+    if (span === undefined) {
+      const shown = JSON.stringify(target.slice(0, 200));
+      throw toInvalid(
+        `read archive entry ${JSON.stringify(path)}: links to ${shown}, which is not a file of the archive`,
+      );
+    }
+    spans.set(path, span);
+  }
+}
+
+/** The path that a relative link at `path` names; a path that no entry can have if the link leads outside. */
+function joinPath(path: string, target: string): string {
+  const parts = path.split('/').slice(0, -1);
+  for (const part of target.split('/')) {
+    if (part === '..' && parts.pop() === undefined) return '';
+    if (part !== '..' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+async function readAt(
+  file: FileHandle,
+  { at, sizeBytes }: { readonly at: number; readonly sizeBytes: number },
+): Promise<Buffer> {
+  if (at + BLOCK_BYTES > sizeBytes) throw toInvalid('read archive: it is cut off');
+  const block = Buffer.alloc(BLOCK_BYTES);
+  for (let filled = 0; filled < block.length; ) {
+    const { bytesRead } = await file.read(block, filled, block.length - filled, at + filled);
+    if (bytesRead === 0) throw toInvalid('read archive: it is cut off');
+    filled += bytesRead;
+  }
+  return block;
+}

@@ -1,0 +1,99 @@
+/** Writes an image as an OCI archive that also contains docker's `manifest.json`; the layers are packed from the stored ones. */
+
+import type { FileHandle } from 'node:fs/promises';
+import { packLayer } from '../../archive/pack-layer.ts';
+import type { ImageDigest } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { Image } from '../../store/images/image.ts';
+import { readLayerRecord } from '../../store/layers/layer-record.ts';
+import { mountLayer } from '../../store/layers/mount-layer.ts';
+import { rememberPackedLayer } from '../../store/layers/packed-layer.ts';
+import { requireSoundLayer } from '../../store/layers/verify-layer.ts';
+import type { System } from '../../sys/system.ts';
+import type { ImageContent } from '../oci-image/name-content.ts';
+import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from '../oci-image/oci-documents.ts';
+import type { ProgressListener } from '../progress.ts';
+import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
+
+export interface ArchiveContent {
+  readonly system: System;
+  readonly image: Image;
+  /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
+  readonly reference: string;
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Writes to an empty file. The caller closes the file and holds a pin on the image's layers. The same image gives the same bytes. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
+ */
+export async function writeImageArchive(
+  layout: Layout,
+  file: FileHandle,
+  content: ArchiveContent,
+): Promise<ImageContent> {
+  const { image, reference } = content;
+  const writer = createArchiveWriter(file);
+  const layers = await writeLayers(layout, writer, content);
+  // The digest of an uncompressed layer is its DiffID.
+  const diffIds = layers.map(({ digest }) => digest);
+  const config = await addDocument(writer, toOciConfig(image, diffIds));
+  const manifestText = toOciManifest(config, layers);
+  const manifest = await addDocument(writer, manifestText);
+  await writeIndexes(writer, { reference, config, layers, manifest });
+  await writer.end();
+  return { digest: toDigest(manifestText), config: config.digest as ImageDigest, diffIds };
+}
+
+async function writeLayers(
+  layout: Layout,
+  writer: ArchiveWriter,
+  { image, system, signal, report }: ArchiveContent,
+): Promise<WrittenBlob[]> {
+  const layers: WrittenBlob[] = [];
+  for (const [index, id] of image.layers.entries()) {
+    const { sizeBytes } = readLayerRecord(layout, id);
+    // An opaque root needs no marker: an image's lowest layer has nothing below it, and no other layer has an opaque root.
+    await requireSoundLayer(layout, id, { signal });
+    const folder = mountLayer(system, layout, id);
+    const blob = await writer.addBlob(packLayer(folder, { signal }));
+    await rememberPackedLayer(layout, id, blob);
+    layers.push(blob);
+    const position = { layer: index + 1, layers: image.layers.length };
+    const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
+    report({ kind: 'layer', ...position, ...size, reused: false });
+  }
+  return layers;
+}
+
+const addDocument = (writer: ArchiveWriter, text: string): Promise<WrittenBlob> =>
+  writer.addBlob(toChunks(Buffer.from(text)));
+
+// biome-ignore lint/suspicious/useAwait: what a blob is read from is asynchronous elsewhere
+async function* toChunks(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+interface ArchiveContents {
+  readonly reference: string;
+  readonly config: WrittenBlob;
+  readonly layers: readonly WrittenBlob[];
+  readonly manifest: WrittenBlob;
+}
+
+/** Podman and skopeo read `index.json`, in which the image's name must be complete; docker reads `manifest.json`. */
+async function writeIndexes(writer: ArchiveWriter, contents: ArchiveContents): Promise<void> {
+  const { reference, config, layers, manifest } = contents;
+  const annotations = {
+    'org.opencontainers.image.ref.name': reference,
+    'io.containerd.image.name': reference,
+  };
+  const manifests = [{ mediaType: OCI_TYPES.manifest, ...manifest, annotations }];
+  const index = { schemaVersion: 2, mediaType: OCI_TYPES.index, manifests };
+  const toPath = ({ digest }: WrittenBlob) => digest.replace(':', '/').replace(/^/, 'blobs/');
+  const docker = [{ Config: toPath(config), RepoTags: [reference], Layers: layers.map(toPath) }];
+  await writer.addFile('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
+  await writer.addFile('index.json', JSON.stringify(index));
+  await writer.addFile('manifest.json', JSON.stringify(docker));
+}

@@ -1,0 +1,158 @@
+/** Turns the writable layer of a kept task into a stack's new revision. The layer is cleaned like any imported layer. */
+import { lstat } from 'node:fs/promises';
+import { packLayer } from '../archive/pack-layer.ts';
+import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import type { StackName, TaskId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
+import { addImageNames, writeImage } from '../store/images/store-image.ts';
+import { importLayer } from '../store/layers/import-layer.ts';
+import type { LayerRecord } from '../store/layers/layer-record.ts';
+import type { StoreLease } from '../store/store-lease.ts';
+import type { System } from '../sys/system.ts';
+import { readRecord } from '../task/records/read-record.ts';
+import type { TaskRecord } from '../task/records/record.ts';
+import { abortable } from './abortable.ts';
+import { holdStoreFor } from './hold-store-for.ts';
+import type { PublishedStack } from './import-stack.ts';
+import { findContent, toNames, withContent } from './oci-image/name-content.ts';
+import { type ProgressListener, toReporter } from './progress.ts';
+import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { parseSmokeOption } from './smoke.ts';
+
+export interface CommitTaskOptions extends PublishOptions {
+  /** A task that was run with `--keep` and has ended. */
+  readonly task: TaskId;
+  /** May be the stack that the task ran in. */
+  readonly stack: StackName;
+  /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
+  readonly smoke?: string | undefined;
+}
+
+/** The number of ids in a slot. */
+const IDS_PER_TASK = 65_536;
+
+/**
+ * Adds the files that the task wrote outside of `/task` to the task's image, as one more layer. The task stays as it is. The image's digest
+ * is that of its content.
+ *
+ * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
+ * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
+ */
+export async function commitTask(
+  layout: Layout,
+  options: CommitTaskOptions,
+): Promise<PublishedStack> {
+  const { system, task, stack, signal } = options;
+  const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
+  return await abortable(`commit task ${task}`, signal, async () => {
+    const record = requireKept(layout, task);
+    const work = async (lease: StoreLease) => {
+      const report = toReporter(options.onProgress);
+      report({ kind: 'step', step: 'import', text: `commit task ${task}` });
+      const now = options.clock?.() ?? new Date();
+      const image = await storeImage(layout, lease, { system, record, report, signal, now });
+      const source = { kind: 'import', reference: `task:${task}` } as const;
+      const publication = { stack, image, source, smoke };
+      const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
+      const [revision] = await publishImages(layout, [publication], publishing);
+      return { stack, revision: revision?.revision ?? 0, image: image.digest };
+    };
+    return await holdStoreFor(layout, system, { work });
+  });
+}
+
+function requireKept(layout: Layout, task: TaskId): TaskRecord {
+  const record = readRecord(layout, task);
+  const details = { id: task };
+  if (record === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `commit task ${task}: no such task`, {
+      details,
+    });
+  }
+  if (record.kept) return record;
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_NOT_KEPT',
+    `commit task ${task}: its writable layer was not kept`,
+    {
+      details,
+    },
+  );
+}
+
+interface Committing {
+  readonly system: System;
+  readonly record: TaskRecord;
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+  readonly now: Date;
+}
+
+async function storeImage(
+  layout: Layout,
+  lease: StoreLease,
+  committing: Committing,
+): Promise<Image> {
+  const { record, now } = committing;
+  await lease.pin(record.image);
+  const base = readImage(layout, record.image);
+  for (const id of base.layers) await lease.pin(id);
+  const layer = await storeUpper(layout, committing);
+  await lease.pin(layer.id);
+  const { system, signal } = committing;
+  const made = toImage(base, layer, now);
+  const content = await findContent(layout, made, { system, signal });
+  const image = withContent(made, content);
+  await lease.pin(image.digest);
+  await writeImage(layout, image);
+  await addImageNames(layout, image.digest, { system, ...toNames(content) });
+  return image;
+}
+
+async function storeUpper(
+  layout: Layout,
+  { system, record, report, signal }: Committing,
+): Promise<LayerRecord> {
+  const upper = `${record.names.scratchDir}/rootfs/upper`;
+  // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
+  const idBase = await ownerOf(upper, record.id);
+  const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
+  const imported = await importLayer(tar, {
+    layout,
+    system,
+    compression: 'none',
+    signal,
+  });
+  const { sizeBytes } = imported.record;
+  const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
+  report({ kind: 'layer', layer: 1, layers: 1, ...size, reused: imported.existed });
+  return imported.record;
+}
+
+async function ownerOf(upper: string, id: TaskId): Promise<number> {
+  try {
+    const found = await lstat(upper);
+    if (found.isDirectory()) return found.uid;
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  }
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_NOT_KEPT',
+    `commit task ${id}: it has no writable layer`,
+    { details: { id, path: upper } },
+  );
+}
+
+function toImage(base: Image, layer: LayerRecord, now: Date): Image {
+  const labels =
+    base.config.labels[STACK_LABELS.epoch] === undefined
+      ? base.config.labels
+      : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
+  const diffIds = [...base.diffIds, layer.diffId];
+  return {
+    ...base,
+    layers: [...base.layers, layer.id],
+    diffIds,
+    config: { ...base.config, labels },
+  };
+}

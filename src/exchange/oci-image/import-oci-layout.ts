@@ -1,0 +1,215 @@
+/** Imports an image from an OCI layout into the root folder: missing layers become EROFS files, then the image file is written. */
+import type { LayerId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { type Image, STACK_LABELS } from '../../store/images/image.ts';
+import { addImageNames, writeImage } from '../../store/images/store-image.ts';
+import { importLayer } from '../../store/layers/import-layer.ts';
+import { findLayerByDiffId, type LayerRecord } from '../../store/layers/layer-record.ts';
+import { proveBlob } from '../../store/layers/prove-blob.ts';
+import { rememberBlob } from '../../store/layers/proven-blobs.ts';
+import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
+import { pinInStore } from '../../store/store-lease.ts';
+import type { System } from '../../sys/system.ts';
+import { abortable } from '../abortable.ts';
+import { type ProgressListener, toReporter } from '../progress.ts';
+import { findContent, toNames, withContent } from './name-content.ts';
+import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
+import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
+
+export interface ImportImageOptions {
+  readonly system: System;
+  /** An image that this one is based on: its layers are used as they are stored. */
+  readonly base?: Image | undefined;
+  /** Whether the image was built here: then its digest is that of its content. */
+  readonly isBuilt?: boolean;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ImportOciLayoutOptions extends ImportImageOptions {
+  readonly directory: string;
+  /** Absent: the layout contains a single image. */
+  readonly tag?: string;
+}
+
+/**
+ * Stores the image and every layer that it needs. A stored layer is checked against its digest, and made again if it is damaged. It is used
+ * for the image only if the image's own blob is read and turns out to be that layer. If interrupted, it leaves intact layers that nothing
+ * refers to yet. Changes no stack. A caller that makes a revision of the image holds a lease on the store (`holdStore`) from before this
+ * call; everything that is found or stored is pinned in it.
+ *
+ * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_BUILD_ABORTED.
+ */
+export async function importOciLayout(
+  layout: Layout,
+  options: ImportOciLayoutOptions,
+): Promise<Image> {
+  return await abortable(`import ${options.directory}`, options.signal, async () => {
+    const root = await openLayoutRoot(options.directory);
+    return await importImage(layout, await readOciLayout(root, options.tag), options);
+  });
+}
+
+/** Like {@link importOciLayout}, for an image that was read already. */
+export async function importImage(
+  layout: Layout,
+  source: OciImage,
+  options: ImportImageOptions,
+): Promise<Image> {
+  const read = toImage(source, await importLayers(layout, source, options));
+  const { system, isBuilt } = options;
+  // A builder's documents contain the time of the build, so a built image is named by its content, which is the same on every machine.
+  const content = isBuilt ? await findContent(layout, read, options) : undefined;
+  const image = content === undefined ? read : withContent(read, content);
+  await pinInStore(layout, image.digest);
+  await writeImage(layout, image);
+  const names = content === undefined ? { others: source.otherDigests } : toNames(content);
+  await addImageNames(layout, image.digest, { system, ...names });
+  return image;
+}
+
+function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
+  // An opaque root hides all layers below it. Leaving them out has the same effect, and every overlay can mount the rest.
+  const lowest = Math.max(
+    0,
+    records.findLastIndex((record) => record.opaqueRoot),
+  );
+  const layers = records.map((record, index) => ({
+    id: record.id,
+    // Not the record's DiffID: another tar may have given the same layer.
+    diffId: source.layers[index]?.diffId ?? record.diffId,
+  }));
+  // A repeated layer only counts at its highest position, and no overlay takes a layer twice.
+  const needed = layers.filter(
+    ({ id }, index) => index >= lowest && !layers.slice(index + 1).some((above) => above.id === id),
+  );
+  return {
+    digest: source.digest,
+    layers: needed.map(({ id }) => id),
+    diffIds: needed.map(({ diffId }) => diffId),
+    config: source.config,
+    architecture: source.architecture,
+  };
+}
+
+async function importLayers(
+  layout: Layout,
+  source: OciImage,
+  options: ImportImageOptions,
+): Promise<LayerRecord[]> {
+  const report = toReporter(options.onProgress);
+  const mtimeCeiling = parseEpoch(source.config.labels[STACK_LABELS.epoch]);
+  const known = toKnownLayers(options.base);
+  const records: LayerRecord[] = [];
+  const proven = new Set<string>();
+  for (const [index, layer] of source.layers.entries()) {
+    const tell = (doneBytes: number, reused: boolean) => {
+      const position = { layer: index + 1, layers: source.layers.length };
+      report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
+    };
+    const id = known.get(layer.diffId);
+    const found = id ?? findLayerByDiffId(layout, layer.diffId, mtimeCeiling)?.id;
+    const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
+    const { system, signal } = options;
+    const importing = { system, source, layer, mtimeCeiling, signal, tell };
+    const key = `${layer.digest} ${layer.diffId} ${layer.size}`;
+    if (stored !== undefined && !proven.has(key)) await proveOne(layout, stored.id, importing);
+    if (stored !== undefined) tell(layer.size, true);
+    const record = stored ?? (await importOne(layout, importing));
+    proven.add(key);
+    if (stored === undefined && record.droppedDevices > 0) {
+      const text = `layer ${index + 1}: device nodes left out, ${record.droppedDevices} of them`;
+      report({ kind: 'warning', step: 'import', text });
+    }
+    records.push(record);
+  }
+  return records;
+}
+
+/** Pins the layer and returns it if it is still stored and intact. Reading it costs less than making it. */
+async function pinStored(
+  layout: Layout,
+  id: LayerId,
+  signal: AbortSignal | undefined,
+): Promise<LayerRecord | undefined> {
+  await pinInStore(layout, id);
+  return await readVerifiedRecord(layout, id, { signal });
+}
+
+function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
+  const pairs = (base?.diffIds ?? []).flatMap((diffId, index) => {
+    const id = base?.layers[index];
+    return id === undefined ? [] : [[diffId, id] as const];
+  });
+  return new Map(pairs);
+}
+
+interface LayerToImport {
+  readonly system: System;
+  readonly source: OciImage;
+  readonly layer: OciLayer;
+  readonly mtimeCeiling: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly tell: (doneBytes: number, reused: boolean) => void;
+}
+
+/** An image must bring the blobs that it names: knowing the DiffID of a stored layer must not be enough to get its content. */
+async function proveOne(
+  layout: Layout,
+  id: LayerId,
+  { system, source, layer, signal }: LayerToImport,
+): Promise<void> {
+  const blob = await source.openLayer(layer);
+  async function* abortableChunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of blob.chunks()) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  }
+  try {
+    await proveBlob(abortableChunks(), layer, { layout, system, id, signal });
+  } finally {
+    await blob.close();
+  }
+}
+
+async function importOne(
+  layout: Layout,
+  { system, source, layer, mtimeCeiling, signal, tell }: LayerToImport,
+): Promise<LayerRecord> {
+  const blob = await source.openLayer(layer);
+  let readBytes = 0;
+  async function* metered(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of blob.chunks()) {
+      readBytes += chunk.length;
+      yield chunk;
+      tell(readBytes, false);
+    }
+  }
+  try {
+    const imported = await importLayer(metered(), {
+      layout,
+      system,
+      compression: layer.compression,
+      expectedDiffId: layer.diffId,
+      expectedDigest: layer.digest,
+      expectedSize: layer.size,
+      mtimeCeiling,
+      signal,
+    });
+    await rememberBlob(layout, imported.record.id, layer);
+    return imported.record;
+  } finally {
+    await blob.close();
+  }
+}
+
+/** Parses seconds since 1970 from an image's label. */
+function parseEpoch(label: string | undefined): number | undefined {
+  if (label === undefined) return undefined;
+  if (/^[0-9]{1,11}$/.test(label)) return Number(label);
+  throw toInvalid(
+    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label.slice(0, 200))} is not seconds since 1970`,
+  );
+}

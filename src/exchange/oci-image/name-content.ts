@@ -1,0 +1,82 @@
+/** The digest of an image's content: the digest of the manifest that `stack export` writes. It is the same on every machine, however the image got there. */
+import type { ImageDigest } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { Image } from '../../store/images/image.ts';
+import type { ImageNames } from '../../store/images/image-names.ts';
+import { addImageNames } from '../../store/images/store-image.ts';
+import {
+  findPackedLayer,
+  isPackingKnown,
+  type PackedLayer,
+} from '../../store/layers/packed-layer.ts';
+import type { System } from '../../sys/system.ts';
+import { toDigest, toOciConfig, toOciManifest } from './oci-documents.ts';
+
+export interface ImageContent {
+  /** Digest of the manifest. */
+  readonly digest: ImageDigest;
+  /** Digest of its config, which docker calls the image's id. */
+  readonly config: ImageDigest;
+  /** DiffIDs of its layers as they are packed, lowest first. */
+  readonly diffIds: readonly string[];
+}
+
+export interface ContentOptions {
+  readonly system: System;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
+export async function findContent(
+  layout: Layout,
+  image: Image,
+  options: ContentOptions,
+): Promise<ImageContent> {
+  const layers: PackedLayer[] = [];
+  for (const id of image.layers) layers.push(await findPackedLayer(layout, id, options));
+  const diffIds = layers.map(({ digest }) => digest);
+  const config = toOciConfig(image, diffIds);
+  const described = { digest: toDigest(config), size: Buffer.byteLength(config) };
+  return {
+    digest: toDigest(toOciManifest(described, layers)),
+    config: described.digest,
+    diffIds,
+  };
+}
+
+/** The image with the digests of its content. Pure. */
+export const withContent = (image: Image, { digest, diffIds }: ImageContent): Image => ({
+  ...image,
+  digest,
+  diffIds,
+});
+
+/** The names of an image with this content. Pure. */
+export const toNames = ({ digest, config }: ImageContent): ImageNames => ({
+  content: digest,
+  others: [config],
+});
+
+/**
+ * Names a newly stored image by its content if each of its layers was packed before. Packing a new layer takes half as long as storing it,
+ * so other images are named later: by `migrate`, or when something packs them.
+ */
+export async function nameKnownContent(
+  layout: Layout,
+  image: Image,
+  options: ContentOptions,
+): Promise<void> {
+  if (!image.layers.every((id) => isPackingKnown(layout, id))) return;
+  await nameContent(layout, image, options);
+}
+
+/** Finds the digests of a stored image's content, and stores them as names of the image. Resolves to the manifest's digest. */
+export async function nameContent(
+  layout: Layout,
+  image: Image,
+  options: ContentOptions,
+): Promise<ImageDigest> {
+  const content = await findContent(layout, image, options);
+  await addImageNames(layout, image.digest, { system: options.system, ...toNames(content) });
+  return content.digest;
+}

@@ -1,0 +1,177 @@
+/** Reads files of an OCI layout, in a folder or in an archive. Blobs are found only by digest, and checked against digest and size. */
+
+import { createHash } from 'node:crypto';
+import { type FileHandle, realpath, stat } from 'node:fs/promises';
+import type * as z from 'zod/mini';
+import { checkSafely } from '../../core/check-safely.ts';
+import { reasonOf, StackshimError } from '../../core/errors.ts';
+import { AmbiguousJson, parseStrictJson } from '../../core/strict-json.ts';
+import { openRegularFile } from '../../sys/open-regular-file.ts';
+import { toAbsolute } from '../../sys/paths.ts';
+import type { Descriptor } from './oci-schemas.ts';
+import { refuseOtherSpellings } from './refuse-other-spellings.ts';
+
+/** The largest manifest, index or config; registries have the same limit. */
+const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
+
+/** An open regular file; the caller that opened it closes it. */
+export interface OpenedFile {
+  readonly size: number;
+  /** The content from its start, in pieces. Call it once. */
+  chunks(): AsyncIterable<Buffer>;
+  close(): Promise<void>;
+}
+
+/** The files of a layout. */
+export interface OciLayoutRoot {
+  /** The name for messages. */
+  readonly name: string;
+  /** Opens a file by its plain path in the layout. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+  openFile(path: string): Promise<OpenedFile>;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it does not exist. */
+export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
+  try {
+    const real = await realpath(toAbsolute(directory));
+    if (!(await stat(real)).isDirectory()) throw toNoFolder(directory);
+    return { name: directory, openFile: (path) => openBeneath(real, path) };
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `open OCI layout ${directory}: ${reasonOf(error)}`,
+      { cause: error, details: { path: directory } },
+    );
+  }
+}
+
+function toNoFolder(path: string): StackshimError {
+  return toInvalid(`open OCI layout ${path}: it is a file, and oci: names a folder`, {
+    hint: `for an archive write oci-archive:${path}, or docker-archive:${path} for what docker save has written`,
+    details: { path },
+  });
+}
+
+/** Reads and checks the JSON document that a descriptor names. */
+export async function readDocument<T>(
+  root: OciLayoutRoot,
+  descriptor: Pick<Descriptor, 'digest' | 'size'>,
+  schema: z.ZodMiniType<T>,
+): Promise<T> {
+  const subject = `blob ${descriptor.digest}`;
+  if (descriptor.size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, descriptor.size);
+  const bytes = await readWhole(await openBlob(root, descriptor), subject);
+  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  if (actual !== descriptor.digest) {
+    throw toInvalid(`read ${subject}: its content has the digest ${actual}`, {
+      details: { digest: descriptor.digest, actual },
+    });
+  }
+  return parseDocument(bytes, schema, subject);
+}
+
+/** Reads and checks a JSON file of the layout that no digest names. */
+export async function readLayoutFile<T>(
+  root: OciLayoutRoot,
+  name: 'index.json' | 'oci-layout',
+  schema: z.ZodMiniType<T>,
+): Promise<T> {
+  return parseDocument(await readWhole(await root.openFile(name), name), schema, name);
+}
+
+/** Opens the blob that a descriptor names; the caller closes it. Checks the size, but not the digest. */
+export async function openBlob(
+  root: OciLayoutRoot,
+  descriptor: Pick<Descriptor, 'digest' | 'size'>,
+): Promise<OpenedFile> {
+  // The schema only accepts sha256 with 64 hex digits, so the path has no separator and no "..".
+  const file = await root.openFile(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`);
+  const { size } = file;
+  if (size === descriptor.size) return file;
+  await file.close();
+  throw toInvalid(`read blob ${descriptor.digest}: ${size} bytes, not ${descriptor.size}`, {
+    details: { digest: descriptor.digest, expectedBytes: descriptor.size, actualBytes: size },
+  });
+}
+
+async function openBeneath(directory: string, name: string): Promise<OpenedFile> {
+  const path = `${directory}/${name}`;
+  let file: FileHandle | undefined;
+  try {
+    // A link below the layout could lead to a file that is not part of it.
+    if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
+    file = await openRegularFile(path, { followLink: false });
+    return toOpenedFile(file, (await file.stat()).size);
+  } catch (error) {
+    await file?.close();
+    throw toInvalid(`open ${name} of OCI layout: ${reasonOf(error)}`, {
+      cause: error,
+      details: { path },
+    });
+  }
+}
+
+const toOpenedFile = (file: FileHandle, size: number): OpenedFile => ({
+  size,
+  chunks: () => file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES }),
+  close: () => file.close(),
+});
+
+/** Reads a whole document, whose size is bounded, and closes the file. */
+export async function readWhole(file: OpenedFile, subject: string): Promise<Uint8Array> {
+  try {
+    const { size } = file;
+    if (size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, size);
+    const pieces: Buffer[] = [];
+    let filled = 0;
+    for await (const piece of file.chunks()) {
+      filled += piece.length;
+      if (filled > size) throw toInvalid(`read ${subject}: it grew while it was read`);
+      pieces.push(piece);
+    }
+    if (filled < size) throw toInvalid(`read ${subject}: it became shorter while it was read`);
+    return Buffer.concat(pieces);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Parses and checks a JSON document. Refuses ambiguous keys, because other programs could read the document differently and fetch or unpack
+ * other content.
+ */
+export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
+  let value: unknown;
+  try {
+    value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    refuseOtherSpellings(schema, value);
+  } catch (error) {
+    if (error instanceof AmbiguousJson) {
+      throw toInvalid(`read ${subject}: ${error.message}`, { cause: error });
+    }
+    throw toInvalid(`read ${subject}: not JSON: ${reasonOf(error)}`, { cause: error });
+  }
+  const parsed = checkSafely(() => schema.safeParse(value));
+  if (parsed?.success) return parsed.data;
+  const issue = parsed?.error.issues[0];
+  const field = issue?.path.join('.') ?? 'document';
+  throw toInvalid(`read ${subject}: ${field}: ${issue?.message ?? 'not valid'}`);
+}
+
+const toTooLarge = (subject: string, size: number) =>
+  toInvalid(`read ${subject}: ${size} bytes, more than ${MAX_DOCUMENT_BYTES}`);
+
+/** The error for a layout that is malformed or does not match its digests. */
+export function toInvalid(
+  message: string,
+  options: {
+    readonly cause?: unknown;
+    readonly details?: Record<string, unknown>;
+    readonly hint?: string;
+  } = {},
+): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_IMAGE_INVALID', message, options);
+}

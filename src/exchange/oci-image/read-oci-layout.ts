@@ -1,0 +1,195 @@
+/** Reads an OCI image layout: manifest, config and layers. Everything is checked except the content of the layers. */
+
+import type { Compression } from '../../archive/read-archive.ts';
+import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
+import { type FieldFault, readWith } from '../../core/read-fields.ts';
+import type { ImageConfig } from '../../store/images/image.ts';
+import { otherSettings, toOtherSettings } from '../../store/images/image.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import {
+  type OciLayoutRoot,
+  type OpenedFile,
+  openBlob,
+  readDocument,
+  readLayoutFile,
+  toInvalid,
+} from './oci-blobs.ts';
+import {
+  configSchema,
+  type Descriptor,
+  indexSchema,
+  LAYER_COMPRESSION,
+  layoutMarkerSchema,
+  MEDIA_TYPES,
+  manifestSchema,
+  type OciImageConfig,
+} from './oci-schemas.ts';
+
+export interface OciLayer {
+  /** Digest and size of the blob as stored in the layout. */
+  readonly digest: string;
+  readonly size: number;
+  readonly compression: Compression;
+  /** Digest of the uncompressed tar. */
+  readonly diffId: string;
+}
+
+/** An image that is not stored here yet. */
+export interface OciImage {
+  /** Digest of the manifest, or of the config if there is no manifest. */
+  readonly digest: ImageDigest;
+  /** Lowest first. */
+  readonly layers: readonly OciLayer[];
+  readonly config: ImageConfig;
+  readonly architecture: string;
+  /** Other digests of the same image: of its config, of the indexes that led to it, and of its manifest in the registry. */
+  readonly otherDigests: readonly ImageDigest[];
+  /** Opens a layer's blob; its size is checked, but not its digest. */
+  openLayer(layer: OciLayer): Promise<OpenedFile>;
+}
+
+const REF_NAME = 'org.opencontainers.image.ref.name';
+const DEEPEST_INDEX = 3;
+/** Errors quote text from the image, which may be long. */
+const MAX_SHOWN = 50;
+const MAX_SHOWN_CHARS = 200;
+
+/**
+ * Reads the image called `tag` from a layout; without a tag, the layout must contain a single image. From an index with several platforms,
+ * it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ */
+export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
+  await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
+  const index = await readLayoutFile(root, 'index.json', indexSchema);
+  const tagged = pickTagged(index.manifests, tag, root.name);
+  const way = await descend(root, tagged);
+  const descriptor = way.at(-1) ?? tagged;
+  const manifest = await readDocument(root, descriptor, manifestSchema);
+  if (!MEDIA_TYPES.config.some((type) => type === manifest.config.mediaType)) {
+    throw toInvalid(
+      `read manifest ${descriptor.digest}: config of unknown media type ${quote(manifest.config.mediaType)}`,
+    );
+  }
+  const config = await readDocument(root, manifest.config, configSchema);
+  requireArchitecture(config, descriptor.digest);
+  const digest = descriptor.digest;
+  if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is not a digest`);
+  return {
+    digest,
+    layers: toLayers(manifest.layers, config.rootfs.diff_ids),
+    config: toImageConfig(config),
+    architecture: config.architecture,
+    otherDigests: [...way.slice(0, -1), manifest.config]
+      .map((one) => one.digest)
+      .filter(isImageDigest),
+    openLayer: (layer) => openBlob(root, layer),
+  };
+}
+
+/** Throws ERR_STACKSHIM_IMAGE_INVALID for an image of another architecture. */
+export function requireArchitecture(config: OciImageConfig, digest: string): void {
+  const { architecture } = readHostFacts();
+  if (config.architecture === architecture) return;
+  throw toInvalid(
+    `read image ${digest}: it is for ${config.architecture}, not for ${architecture}`,
+  );
+}
+
+function pickTagged(
+  manifests: readonly Descriptor[],
+  tag: string | undefined,
+  directory: string,
+): Descriptor {
+  const matching =
+    tag === undefined
+      ? manifests
+      : manifests.filter((descriptor) => descriptor.annotations?.[REF_NAME] === tag);
+  const [first, second] = matching;
+  if (first !== undefined && second === undefined) return first;
+  const named = tag === undefined ? 'images' : `images tagged ${quote(tag)}`;
+  const tags = manifests
+    .slice(0, MAX_SHOWN)
+    .map(({ annotations }) => annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null);
+  throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
+    details: { directory, tags },
+    hint: hintOfTags(tags.filter((one) => one !== null)),
+  });
+}
+
+/** The hint that lists which of several images can be named. */
+export const hintOfTags = (tags: readonly string[]): string =>
+  tags.length === 0 ? 'no image in it has a tag' : `its tags: ${tags.join(', ')}`;
+
+/** Follows indexes down to this platform's manifest, which is the last element of the result. */
+async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly Descriptor[]> {
+  const way = [from];
+  for (let at = from; !MEDIA_TYPES.manifest.some((type) => type === at.mediaType); ) {
+    if (!MEDIA_TYPES.index.some((type) => type === at.mediaType)) {
+      throw toInvalid(`read ${at.digest}: unknown media type ${quote(at.mediaType)}`);
+    }
+    if (way.length > DEEPEST_INDEX)
+      throw toInvalid(`read ${at.digest}: indexes are nested too deeply`);
+    const index = await readDocument(root, at, indexSchema);
+    at = pickPlatform(index, at.digest);
+    way.push(at);
+  }
+  return way;
+}
+
+/** This machine's image in an index with several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID if there is none. */
+export function pickPlatform(
+  index: { readonly manifests: readonly Descriptor[] },
+  digest: string,
+): Descriptor {
+  const { architecture } = readHostFacts();
+  const fitting = index.manifests.find(
+    ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
+  );
+  if (fitting === undefined) {
+    throw toInvalid(`read index ${digest}: no image for linux/${architecture}`, {
+      details: {
+        platforms: index.manifests
+          .slice(0, MAX_SHOWN)
+          .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
+          .map((text) => text.slice(0, MAX_SHOWN_CHARS)),
+      },
+    });
+  }
+  return fitting;
+}
+
+function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]): OciLayer[] {
+  if (descriptors.length !== diffIds.length) {
+    throw toInvalid(`read image: ${descriptors.length} layers, but ${diffIds.length} DiffIDs`);
+  }
+  return descriptors.map(({ digest, size, mediaType }, index) => {
+    const compression = Object.hasOwn(LAYER_COMPRESSION, mediaType)
+      ? LAYER_COMPRESSION[mediaType]
+      : undefined;
+    const diffId = diffIds[index];
+    if (compression === undefined || diffId === undefined) {
+      throw toInvalid(`read layer ${digest}: unknown media type ${quote(mediaType)}`);
+    }
+    return { digest, size, compression, diffId };
+  });
+}
+
+/** The settings for tasks in an OCI config. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+export function toImageConfig({ config }: OciImageConfig): ImageConfig {
+  const { Env, Entrypoint, Cmd, WorkingDir, User, Labels, StopSignal, ...unused } = config ?? {};
+  const other = toOtherSettings(unused);
+  return {
+    env: Env ?? [],
+    entrypoint: Entrypoint ?? [],
+    cmd: Cmd ?? [],
+    workingDir: WorkingDir ?? '',
+    user: User ?? '',
+    labels: Labels ?? {},
+    ...(StopSignal == null || StopSignal === '' ? {} : { stopSignal: StopSignal }),
+    ...(other === undefined ? {} : { other: readWith(otherSettings, other, toBadConfig) }),
+  };
+}
+
+const toBadConfig = ({ message }: FieldFault) => toInvalid(`read image config: ${message}`);
+
+const quote = (text: string) => JSON.stringify(text.slice(0, MAX_SHOWN_CHARS));

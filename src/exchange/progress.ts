@@ -1,0 +1,49 @@
+/** The progress of builds and imports, and how it is reported. */
+
+export type BuildStep =
+  | 'rootfs'
+  | 'base'
+  | 'build'
+  | 'fetch'
+  | 'export'
+  | 'import'
+  | 'push'
+  | 'smoke'
+  | 'flip';
+
+export type BuildProgress =
+  /** A part of the work began. */
+  | { readonly kind: 'step'; readonly step: BuildStep; readonly text: string }
+  /** A line that the builder printed. */
+  | { readonly kind: 'line'; readonly step: BuildStep; readonly text: string }
+  /** A message for the user; the work goes on. */
+  | { readonly kind: 'warning'; readonly step: BuildStep; readonly text: string }
+  /** How many bytes of a layer's blob were read so far. */
+  | {
+      readonly kind: 'layer';
+      /** 1 for the lowest layer. */
+      readonly layer: number;
+      readonly layers: number;
+      readonly doneBytes: number;
+      readonly totalBytes: number;
+      /** True if nothing is read, because a layer with this content is stored already. */
+      readonly reused: boolean;
+    };
+
+/** Receives progress. A listener that throws does not affect the build. */
+export type ProgressListener = (progress: BuildProgress) => void;
+
+/** Passes progress to a listener; errors of the listener are dropped. */
+export function toReporter(listener: ProgressListener | undefined): ProgressListener {
+  if (listener === undefined) return () => undefined;
+  let broken = false;
+  return (progress) => {
+    if (broken) return;
+    try {
+      listener(progress);
+    } catch {
+      // Do not call a listener again after an error.
+      broken = true;
+    }
+  };
+}

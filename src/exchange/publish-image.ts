@@ -1,0 +1,103 @@
+/** Makes stored images revisions, and makes all of them current at once when each has passed its smoke command. */
+import type { StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { type Image, STACK_LABELS } from '../store/images/image.ts';
+import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
+import { flipStacks } from '../store/stacks/flip-stacks.ts';
+import type { Revision, RevisionSource } from '../store/stacks/revisions.ts';
+import type { System } from '../sys/system.ts';
+import { nameKnownContent } from './oci-image/name-content.ts';
+import type { ProgressListener } from './progress.ts';
+import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
+
+/** The common options of the exchange commands. */
+export interface ExchangeOptions {
+  readonly system: System;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+export interface PublishOptions extends ExchangeOptions {
+  /** Runs the smoke command as a real task. */
+  readonly runSmoke: SmokeRunner;
+  /** Wall time of a smoke command. Default 2 minutes. */
+  readonly smokeTimeoutMs?: number;
+  /** Time of the new revisions. Default: the machine's clock. */
+  readonly clock?: () => Date;
+}
+
+export interface Publication {
+  readonly stack: StackName;
+  readonly image: Image;
+  readonly source: RevisionSource;
+  /** Replaces the command in the image's label. */
+  readonly smoke?: readonly string[] | undefined;
+}
+
+export interface Publishing {
+  /** The reason in the generation: `import tools`. */
+  readonly reason: string;
+  readonly report: ProgressListener;
+  /** What to do if a smoke command fails. */
+  readonly hint: string;
+}
+
+/** The hint for a failed smoke command. */
+export const SMOKE_HINT =
+  'the stack stays as it was; correct the image, or name a command that fits it with --smoke';
+
+const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
+/** For images that were made without stackshim in mind. */
+const DEFAULT_SMOKE = ['/bin/true'] as const;
+
+/**
+ * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip. If anything fails, the revisions are
+ * removed and the current ones stay. Precondition: the caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY,
+ * ERR_STACKSHIM_DISK_FULL.
+ */
+export async function publishImages(
+  layout: Layout,
+  publications: readonly Publication[],
+  options: PublishOptions & Publishing,
+): Promise<readonly Revision[]> {
+  const { system, report, reason, clock = () => new Date() } = options;
+  const added: Revision[] = [];
+  try {
+    for (const publication of publications) {
+      const command = toSmokeCommand(publication);
+      const { stack, image, source } = publication;
+      const now = clock();
+      const revision = await addRevision(layout, system, {
+        stack,
+        image: image.digest,
+        source,
+        now,
+      });
+      added.push(revision);
+      report({ kind: 'step', step: 'smoke', text: `smoke-test ${stack}` });
+      await runSmoke(revision, command, {
+        run: options.runSmoke,
+        timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
+        hint: options.hint,
+        signal: options.signal,
+      });
+      options.signal?.throwIfAborted();
+      await nameKnownContent(layout, image, { system, signal: options.signal });
+    }
+    for (const { stack, revision } of added) {
+      report({ kind: 'step', step: 'flip', text: `make revision ${revision} of ${stack} current` });
+    }
+    const changes = new Map(added.map(({ stack, revision }) => [stack, revision]));
+    await flipStacks(layout, system, { changes, now: clock(), reason });
+    return added;
+  } catch (error) {
+    for (const revision of added) await removeRevision(layout, system, revision);
+    throw error;
+  }
+}
+
+function toSmokeCommand({ image, smoke }: Publication): readonly string[] {
+  if (smoke !== undefined) return smoke;
+  const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
+  return hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE;
+}

@@ -1,0 +1,68 @@
+/** References to images outside of the store, in the syntax of skopeo and podman: `oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, … */
+import { StackshimError } from '../../core/errors.ts';
+
+export type ImageReference =
+  /** A folder with an OCI layout. */
+  | { readonly kind: 'oci'; readonly path: string; readonly tag?: string }
+  /** A tar of an OCI layout. */
+  | { readonly kind: 'oci-archive'; readonly path: string; readonly tag?: string }
+  /** An archive written by `docker save`; `tag` is one of its repository tags. */
+  | { readonly kind: 'docker-archive'; readonly path: string; readonly tag?: string }
+  /** `name` is everything after `docker://`, without the tag if there is a digest. */
+  | { readonly kind: 'docker'; readonly name: string };
+
+const MAX_CHARS = 1024;
+const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
+/** Host with port, path components, tag or digest. Nothing here can be taken for an option or a second argument by a program. */
+const REGISTRY_NAME =
+  /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `reference`. */
+export function parseImageReference(text: string): ImageReference {
+  if (text.length > MAX_CHARS || text.includes('\0')) throw toInvalidReference(text, 'too long');
+  if (text.startsWith('docker://')) return { kind: 'docker', name: parsePullName(text) };
+  const kind = FILE_KINDS.find((known) => text.startsWith(`${known}:`));
+  if (kind === undefined) {
+    throw toInvalidReference(
+      text,
+      'does not start with oci:, oci-archive:, docker-archive: or docker://',
+    );
+  }
+  const rest = text.slice(kind.length + 1);
+  const colon = rest.indexOf(':');
+  const path = colon === -1 ? rest : rest.slice(0, colon);
+  if (path === '') throw toInvalidReference(text, 'names no file');
+  const tag = colon === -1 ? '' : rest.slice(colon + 1);
+  return tag === '' ? { kind, path } : { kind, path, tag };
+}
+
+/** Drops the tag if there is a digest, because skopeo refuses both. */
+function parsePullName(text: string): string {
+  const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
+  return name.replace(/:[^/:@]+(?=@sha256:)/, '');
+}
+
+/** The part after `docker://` of a push target, which has no digest. Throws like {@link parseImageReference}. */
+export function parsePushName(text: string): string {
+  const form = 'docker://HOST[:PORT]/NAME[:TAG]';
+  if (text.includes('@')) throw toInvalidReference(text, `is not ${form}`);
+  return parseRegistryName(text, form);
+}
+
+function parseRegistryName(text: string, form: string): string {
+  const name = text.startsWith('docker://') ? text.slice('docker://'.length) : '';
+  if (name.length <= MAX_CHARS && REGISTRY_NAME.test(name)) return name;
+  throw toInvalidReference(text, `is not ${form}`);
+}
+
+function toInvalidReference(text: string, reason: string): StackshimError {
+  const shown = JSON.stringify(text.slice(0, 200));
+  return new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read image reference ${shown}: ${reason}`,
+    {
+      hint: 'use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
+      details: { field: 'reference' },
+    },
+  );
+}

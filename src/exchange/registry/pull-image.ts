@@ -1,0 +1,134 @@
+/** Copies an image from a registry into an OCI layout. The manifest is read and its sizes are checked before a layer is fetched. */
+import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
+import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
+import { StackshimError } from '../../core/errors.ts';
+import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
+import { parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
+import {
+  indexSchema,
+  LAYER_COMPRESSION,
+  MEDIA_TYPES,
+  manifestSchema,
+} from '../oci-image/oci-schemas.ts';
+import { pickPlatform } from '../oci-image/read-oci-layout.ts';
+import { withinBytes } from './bound-folder.ts';
+import {
+  inspectRaw,
+  type RegistryOptions,
+  registryFlags,
+  runSkopeo,
+  type SkopeoRun,
+} from './run-skopeo.ts';
+
+export const PULLED_TAG = 'image';
+/** Bound for all compressed layers of one image. */
+const MAX_BYTES = 64 * 1024 ** 3;
+const DOCUMENT_BYTES = 4 * 1024 * 1024;
+/** For documents, and for blocks that files do not fill. */
+const SLACK_BYTES = 16 * 1024 * 1024;
+
+const typedSchema = z.object({
+  mediaType: z.optional(z.string()),
+  manifests: z.optional(z.unknown()),
+  layers: z.optional(z.unknown()),
+});
+
+export interface PulledImage {
+  /** The layout's folder; the image is tagged {@link PULLED_TAG}. */
+  readonly directory: string;
+  /** The registry's digests of the image: of the manifest, its config, and the index that led to it. */
+  readonly digests: readonly ImageDigest[];
+}
+
+/**
+ * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ */
+export async function pullImage(
+  name: string,
+  registry: RegistryOptions,
+  run: SkopeoRun,
+): Promise<PulledImage> {
+  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(
+    name,
+    registry,
+    run,
+  );
+  const directory = `${run.work}/layout`;
+  const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
+  const bound = {
+    folder: run.work,
+    maxBytes: totalBytes + SLACK_BYTES,
+    operation: `fetch ${reference}`,
+    signal: run.signal,
+  };
+  await withinBytes(bound, (signal) =>
+    runSkopeo([...copy, `oci:${directory}:${PULLED_TAG}`], {
+      ...run,
+      signal,
+      fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES),
+    }),
+  );
+  return { directory, digests };
+}
+
+interface ResolvedManifest {
+  /** Names the manifest by its digest, so that the checked manifest is the one that is fetched. */
+  readonly reference: string;
+  readonly digests: readonly ImageDigest[];
+  readonly largestBytes: number;
+  /** Bytes of the config and all layers. */
+  readonly totalBytes: number;
+}
+
+async function resolveManifest(
+  name: string,
+  registry: RegistryOptions,
+  run: SkopeoRun,
+): Promise<ResolvedManifest> {
+  const repository = name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
+  let bytes = await inspectRaw(`docker://${name}`, registry, run);
+  let digest = digestOf(bytes);
+  const asked = digest;
+  const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
+  if (top.manifests !== undefined && top.layers !== undefined) {
+    throw toInvalid(`read manifest of ${name}: it is both a manifest and an index`);
+  }
+  if (isIndex(top)) {
+    const index = parseDocument(bytes, indexSchema, `index of ${name}`);
+    digest = pickPlatform(index, digest).digest;
+    bytes = await inspectRaw(`docker://${repository}@${digest}`, registry, run);
+    if (digestOf(bytes) !== digest) {
+      throw toInvalid(`read manifest of ${name}: its digest is ${digestOf(bytes)}, not ${digest}`);
+    }
+  }
+  const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
+  const unsupported = manifest.layers.find(
+    ({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType),
+  );
+  if (unsupported !== undefined) {
+    const type = JSON.stringify(unsupported.mediaType.slice(0, 200));
+    throw toInvalid(`read layer ${unsupported.digest} of ${name}: unknown media type ${type}`);
+  }
+  const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const largestBytes = Math.max(...sizes);
+  if (largestBytes > LAYER_LIMITS.bytes || total > MAX_BYTES) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_LAYER_TOO_LARGE',
+      `read manifest of ${name}: its layers are too large: ${total} bytes in all, the largest ${largestBytes}`,
+      { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
+    );
+  }
+  const digests = [...new Set([asked, digest, manifest.config.digest])].filter(isImageDigest);
+  const reference = `docker://${repository}@${digest}`;
+  return { reference, digests, largestBytes, totalBytes: total };
+}
+
+const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>
+  mediaType === undefined
+    ? manifests !== undefined
+    : MEDIA_TYPES.index.some((type) => type === mediaType);
+
+const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

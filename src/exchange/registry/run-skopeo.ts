@@ -1,0 +1,171 @@
+/** Runs skopeo, which talks to registries. It is contained like a builder, its output is passed on, and its failures have their own code. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { hasCode, messageOf, StackshimError } from '../../core/errors.ts';
+import { resolveUser } from '../../oci/resolve-user.ts';
+import { findProgram } from '../../sys/find-program.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import { readPrivateFile } from '../../sys/read-private-file.ts';
+import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/start-program.ts';
+import { askTool, type ToolAnswer } from '../../sys/start-tool.ts';
+import { walkTrusted } from '../../sys/trusted-path.ts';
+import { toAborted } from '../abortable.ts';
+import type { BuildStep, ProgressListener } from '../progress.ts';
+import type { ExchangeOptions } from '../publish-image.ts';
+import { runContained } from '../run-contained.ts';
+
+export interface RegistryOptions {
+  /** Default true: certificates are checked and plain HTTP is refused. */
+  readonly tlsVerify?: boolean;
+  /** A credentials file in the format of `docker login` and `skopeo login`. Default: the place where these write it. */
+  readonly authFile?: string | undefined;
+}
+
+export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
+  /** The folder for temporary files. */
+  readonly work: string;
+  readonly step: BuildStep;
+  readonly report: ProgressListener;
+  readonly fileBytesLimit?: number;
+}
+
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const MAX_AUTH_BYTES = 1024 * 1024;
+/** The kernel kills the program when this process dies. */
+const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--'];
+/** Variables of the caller's environment that skopeo gets: proxies, and the certificate authorities to trust. */
+const PASSED_VARIABLES = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
+
+/** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
+export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
+  const { system, work, step, report, fileBytesLimit, signal } = run;
+  try {
+    await runContained(['skopeo', ...globalOptions(), ...args], {
+      system,
+      env: toEnv(work),
+      onLine: (text) => report({ kind: 'line', step, text: toPlain(text) }),
+      fileBytesLimit,
+      signal,
+    });
+  } catch (error) {
+    if (!hasCode(error, 'ERR_STACKSHIM_BUILD_FAILED')) throw error;
+    throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', toPlain(error.message), {
+      details: error.details,
+    });
+  }
+}
+
+/**
+ * Copies the credentials file into `work` for skopeo, so that the checked file is the one that is used. (Skopeo would take a missing file
+ * for one without credentials.) Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID if others may read it.
+ */
+export function takeAuthFile<T extends RegistryOptions>(options: T, work: string): T {
+  const path = options.authFile ?? process.env['REGISTRY_AUTH_FILE'];
+  if (path === undefined || path === '') return options;
+  const bytes = readPrivateFile(path, {
+    what: 'passwords of registries',
+    field: 'authfile',
+    maxBytes: MAX_AUTH_BYTES,
+  });
+  const authFile = `${work}/auth.json`;
+  writeFileSync(authFile, bytes, { flag: 'wx', mode: 0o600 });
+  return { ...options, authFile };
+}
+
+/** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws like {@link runSkopeo}. */
+export async function inspectRaw(
+  reference: string,
+  registry: RegistryOptions,
+  { work, signal }: Pick<SkopeoRun, 'work' | 'signal'>,
+): Promise<Buffer> {
+  const skopeo = findProgram('skopeo', { package: 'skopeo' });
+  const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(registry, '')];
+  let answer: ToolAnswer;
+  try {
+    answer = await askTool({
+      command: [
+        findProgram('setpriv', { package: 'util-linux' }),
+        ...DIE_WITH_PARENT,
+        skopeo,
+        ...args,
+        reference,
+      ],
+      env: toEnv(work),
+      maxBytes: MAX_MANIFEST_BYTES,
+      signal,
+    });
+  } catch (error) {
+    throw toFailed(reference, { failure: messageOf(error), stderr: '' });
+  }
+  if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);
+  const { failure, stderr, stdout } = answer;
+  if (failure !== undefined) throw toFailed(reference, { failure, stderr });
+  return stdout;
+}
+
+/** `--src-tls-verify=false --src-authfile F` for the `side` `src-`; without a side, the flags of `inspect`. */
+export function registryFlags(
+  { tlsVerify = true, authFile }: RegistryOptions,
+  side: '' | 'src-' | 'dest-',
+): readonly string[] {
+  const auth = authFile === undefined ? [] : [`--${side}authfile=${authFile}`];
+  return [`--${side}tls-verify=${tlsVerify}`, ...auth];
+}
+
+/** The message of a log line without its other fields: `time="…" level=fatal msg="…"`. */
+export function toPlain(text: string): string {
+  const quoted = /time="[^"]*" level=\w+ msg=("(?:[^"\\]|\\.)*")/;
+  return text.replace(quoted, (line, message: string) => {
+    try {
+      return String(JSON.parse(message));
+    } catch {
+      // The message was cut off, or is quoted in a way that JSON does not allow.
+      return line;
+    }
+  });
+}
+
+function globalOptions(): readonly string[] {
+  const platform = ['--override-os', 'linux', '--override-arch', readHostFacts().architecture];
+  // Apply the operator's policy on image signatures, if there is one.
+  const hasPolicy = existsSync('/etc/containers/policy.json');
+  return [...platform, ...(hasPolicy ? [] : ['--insecure-policy'])];
+}
+
+/**
+ * The environment of skopeo, which looks for credentials and configuration in the home folder. HOME is the folder in the user database. The
+ * caller's XDG_RUNTIME_DIR is used only if no other user controls that folder.
+ */
+function toEnv(work: string): Record<string, string> {
+  const { XDG_RUNTIME_DIR = '' } = process.env;
+  const isOwn = XDG_RUNTIME_DIR.startsWith('/') && isTrusted(XDG_RUNTIME_DIR);
+  return {
+    ...pickVariables(PASSED_VARIABLES, process.env),
+    ...(isOwn ? { XDG_RUNTIME_DIR } : {}),
+    HOME: homeOfUser(),
+    PATH: SYSTEM_PATH,
+    LC_ALL: 'C.UTF-8',
+    TMPDIR: work,
+  };
+}
+
+/** Does not use os.userInfo(): in the executable, it returns the caller's HOME. */
+function homeOfUser(): string {
+  const uid = String(process.geteuid?.() ?? 0);
+  return resolveUser(uid, readFileSync('/etc/passwd', 'utf8'), '').home ?? '/root';
+}
+
+function isTrusted(folder: string): boolean {
+  const { stats, fault } = walkTrusted(folder);
+  return stats !== undefined && fault === undefined;
+}
+
+function toFailed(
+  reference: string,
+  { failure, stderr }: { readonly failure: string; readonly stderr: string },
+): StackshimError {
+  const output = stderr.split('\n').slice(-20);
+  const message = `inspect ${reference}: ${toPlain(failure).slice(0, 1000)}`;
+  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, {
+    details: { reference, output },
+  });
+}

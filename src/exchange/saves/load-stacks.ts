@@ -1,0 +1,268 @@
+/** Loads saved stacks: first the signature, then each missing layer, then all stacks at once. */
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import type { LayerId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { Image } from '../../store/images/image.ts';
+import { readImage } from '../../store/images/image.ts';
+import { writeImage } from '../../store/images/store-image.ts';
+import { listLayerIds, readSoundRecord } from '../../store/layers/layer-record.ts';
+import { remountLayer } from '../../store/layers/mount-layer.ts';
+import { receiveLayer } from '../../store/layers/receive-layer.ts';
+import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
+import { resolveStack } from '../../store/stacks/resolve-stack.ts';
+import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import type { System } from '../../sys/system.ts';
+import { abortable } from '../abortable.ts';
+import type { PublishedStack } from '../import-stack.ts';
+import { type ProgressListener, toReporter } from '../progress.ts';
+import { type Publication, type PublishOptions, publishImages } from '../publish-image.ts';
+import { rememberSave } from './loaded-saves.ts';
+import { requireNewer } from './require-newer.ts';
+import {
+  INDEX_PATH,
+  MAX_INDEX_BYTES,
+  MAX_SIGNATURE_BYTES,
+  parseSavedIndex,
+  type SavedIndex,
+  SIGNATURE_PATH,
+  toInvalidSave,
+  toLayerPath,
+} from './saved-index.ts';
+import { createSavedReader, type SavedReader } from './saved-reader.ts';
+import { verifyIndex } from './sign-index.ts';
+
+export interface LoadStacksOptions extends PublishOptions {
+  /** The bytes of the file, in order. */
+  readonly input: AsyncIterable<Uint8Array>;
+  /** The name of the source, for the stacks' history. */
+  readonly name: string;
+  /** Also load stacks that are older than the stored ones, or dated in the future. Default false. */
+  readonly anyDate?: boolean;
+}
+
+export interface LoadedStacks {
+  readonly stacks: readonly (PublishedStack & {
+    /** `unchanged`: it was already current. */
+    readonly status: 'loaded' | 'unchanged';
+  })[];
+  /** Layers that were newly stored. */
+  readonly layers: readonly LayerId[];
+}
+
+/**
+ * Loads every stack of the file and makes all of them current at once, each after its smoke command passed. Reads only the index until a
+ * trusted key is found to have signed it. Intact layers that are stored already are skipped. Each received and verified layer stays, so that
+ * after an interruption a second call continues where the first one ended.
+ *
+ * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SAVE_OUTDATED, ERR_STACKSHIM_SMOKE_FAILED,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, and the errors of reading `input`.
+ */
+export async function loadStacks(
+  layout: Layout,
+  options: LoadStacksOptions,
+): Promise<LoadedStacks> {
+  return await abortable(`load ${options.name}`, options.signal, async () => {
+    const reader = createSavedReader(options.input);
+    const index = await readIndex(layout, reader);
+    const { clock = () => new Date() } = options;
+    if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
+    return await withHeldStore(layout, options.system, async (lease) => {
+      const report = toReporter(options.onProgress);
+      report({ kind: 'step', step: 'import', text: `load ${options.name}` });
+      const held = await findHeld(layout, lease, { index, signal: options.signal });
+      const images = chooseImages(layout, index, held);
+      const { system, signal } = options;
+      const loading = { reader, index, images, held, system, report, signal };
+      const received = await receiveLayers(layout, loading);
+      requireLayers(images, new Set([...held, ...received]));
+      for (const image of images) await writeImage(layout, image);
+      const stacks = await publishAll(layout, index, { ...options, report });
+      return { stacks, layers: received };
+    });
+  });
+}
+
+/** Ids of the stored layers, which a machine that saves for this one may leave out. */
+export const listHeldLayers = (layout: Layout): readonly LayerId[] =>
+  listLayerIds(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
+
+async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
+  const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {
+    const entry = await reader.next();
+    if (entry?.path !== path) throw toInvalidSave(`${path} is missing`);
+    return await reader.whole(maxBytes);
+  };
+  const bytes = await expectEntry(INDEX_PATH, MAX_INDEX_BYTES);
+  await verifyIndex(layout, bytes, await expectEntry(SIGNATURE_PATH, MAX_SIGNATURE_BYTES));
+  const index = parseSavedIndex(bytes);
+  const { architecture } = readHostFacts();
+  const foreign = index.images.find((image) => image.architecture !== architecture);
+  if (foreign === undefined) return index;
+  throw toInvalidSave(
+    `image ${foreign.digest} is for ${foreign.architecture}, not for ${architecture}`,
+  );
+}
+
+/** Pins all layers of the index and of its images as stored here, then returns those that are stored and intact. */
+async function findHeld(
+  layout: Layout,
+  lease: StoreLease,
+  { index, signal }: { readonly index: SavedIndex; readonly signal: AbortSignal | undefined },
+): Promise<ReadonlySet<LayerId>> {
+  const ids = new Set<LayerId>();
+  for (const image of index.images) {
+    await lease.pin(image.digest);
+    const stored = readImageOrNothing(layout, image);
+    for (const id of [...(stored?.layers ?? []), ...image.layers]) ids.add(id);
+  }
+  const held = new Set<LayerId>();
+  for (const id of ids) {
+    await lease.pin(id);
+    if ((await readVerifiedRecord(layout, id, { signal })) !== undefined) held.add(id);
+  }
+  return held;
+}
+
+/** The images to store. An intact stored image stays as it is, because this machine may have made different layers for it. */
+function chooseImages(
+  layout: Layout,
+  index: SavedIndex,
+  held: ReadonlySet<LayerId>,
+): readonly Image[] {
+  return index.images
+    .map(({ version: _, ...image }) => image)
+    .filter((image) => {
+      const stored = readImageOrNothing(layout, image);
+      return stored?.layers.every((id) => held.has(id)) !== true;
+    });
+}
+
+const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
+  unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
+
+/** The hint for a failed smoke command. */
+const SMOKE_HINT =
+  'every stack stays as it was; see whether it passes where it was saved, then save it again';
+
+interface Receiving {
+  readonly reader: SavedReader;
+  readonly index: SavedIndex;
+  readonly images: readonly Image[];
+  /** The layers that are stored already. */
+  readonly held: ReadonlySet<LayerId>;
+  readonly system: System;
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function receiveLayers(layout: Layout, receiving: Receiving): Promise<readonly LayerId[]> {
+  const { reader, index, images, held, system, report, signal } = receiving;
+  const needed = new Set(images.flatMap(({ layers }) => layers));
+  const received: LayerId[] = [];
+  let last = -1;
+  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
+    signal?.throwIfAborted();
+    const { path, size } = entry;
+    const at = index.layers.findIndex(({ id }) => toLayerPath(id) === path);
+    const record = index.layers[at];
+    if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
+    // Accept layers in the index's order and at most once, so that what is stored is bounded by what was signed.
+    if (at <= last) throw toInvalidSave(`layer ${record.id} occurs twice or out of order`);
+    last = at;
+    if (size !== record.sizeBytes) {
+      throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
+    }
+    const place = { layer: at + 1, layers: index.layers.length, totalBytes: size };
+    if (!needed.has(record.id) || held.has(record.id)) {
+      report({ kind: 'layer', ...place, doneBytes: size, reused: true });
+      continue;
+    }
+    await receiveLayer(
+      layout,
+      record,
+      tellBytes(reader.content(), signal, (doneBytes) =>
+        report({ kind: 'layer', ...place, doneBytes, reused: false }),
+      ),
+    );
+    remountLayer(system, layout, record.id);
+    received.push(record.id);
+  }
+  return received;
+}
+
+async function* tellBytes(
+  content: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+  tell: (doneBytes: number) => void,
+): AsyncGenerator<Buffer> {
+  let doneBytes = 0;
+  for await (const chunk of content) {
+    signal?.throwIfAborted();
+    yield chunk;
+    doneBytes += chunk.length;
+    tell(doneBytes);
+  }
+}
+
+function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): void {
+  const ids = new Set(images.flatMap(({ layers }) => layers));
+  const missing = [...ids].filter((id) => !here.has(id));
+  if (missing.length === 0) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SAVE_INVALID',
+    `load stacks: ${missing.length} layers are neither stored here nor in the file`,
+    {
+      hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
+      details: { missing: missing.slice(0, 50) },
+    },
+  );
+}
+
+async function publishAll(
+  layout: Layout,
+  index: SavedIndex,
+  options: LoadStacksOptions & { readonly report: ProgressListener },
+): Promise<LoadedStacks['stacks']> {
+  const changed = toChanges(layout, index).stacks;
+  const { system, clock = () => new Date() } = options;
+  // A date in the future that was accepted must not make later saves look old.
+  const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
+  const publications = changed.map(({ stack, revision, image }): Publication => {
+    const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
+    return {
+      stack,
+      image: readImage(layout, image),
+      source: { kind: 'import', reference, savedAt },
+    };
+  });
+  const reason = `load ${changed.map(({ stack }) => stack).join(' ')}`.slice(0, 4096);
+  const added =
+    publications.length === 0
+      ? []
+      : await publishImages(layout, publications, { ...options, reason, hint: SMOKE_HINT });
+  for (const { stack } of index.stacks) await rememberSave(layout, system, { stack, savedAt });
+  return index.stacks.map(({ stack, image }) => {
+    const revision = added.find((one) => one.stack === stack)?.revision;
+    return revision === undefined
+      ? {
+          stack,
+          image,
+          revision: resolveStack(layout, { name: stack }).revision,
+          status: 'unchanged',
+        }
+      : { stack, image, revision, status: 'loaded' };
+  });
+}
+
+/** The index with only those stacks whose current image is a different one. */
+const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
+  ...index,
+  stacks: index.stacks.filter(({ stack: name, image }) => {
+    const current = unlessMissing(
+      () => resolveStack(layout, { name }),
+      ['ERR_STACKSHIM_STACK_NOT_FOUND'],
+    );
+    return current?.image.digest !== image;
+  }),
+});

@@ -1,0 +1,99 @@
+/** Removes images that nothing needs, and the layers that only those images used. */
+import { StackshimError } from '../core/errors.ts';
+import type { ImageDigest, LayerId } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { collectImages } from '../store/images/collect-images.ts';
+import { imageFile } from '../store/images/image.ts';
+import {
+  detachUnneededLayers,
+  findUnneededLayers,
+  removeLayers,
+  type StoredLayer,
+} from '../store/layers/collect-layers.ts';
+import { listStoredImages } from '../store/list-stored.ts';
+import type { StoreSurvey } from '../store/survey-store.ts';
+import type { System } from '../sys/system.ts';
+import { findRunFolders } from '../task/records/run-folders.ts';
+import { readTaskImages } from '../task/records/task-images.ts';
+
+export interface ImageSweep {
+  readonly survey: StoreSurvey;
+  readonly isNeeded: (image: ImageDigest) => boolean;
+  readonly pinned: ReadonlySet<string>;
+  /** Ids of layers and digests of images that may be removed; everything else stays. Default: all. */
+  readonly only?: ReadonlySet<string>;
+  readonly dryRun: boolean;
+}
+
+export interface SweptImages {
+  readonly images: readonly ImageDigest[];
+  readonly layers: readonly StoredLayer[];
+}
+
+/** Precondition: nothing can be pinned meanwhile, and there are no {@link findObstacles obstacles}. */
+export async function sweepImages(
+  layout: Layout,
+  system: System,
+  { survey, isNeeded, pinned, only, dryRun }: ImageSweep,
+): Promise<SweptImages> {
+  const mayGo = (name: string) => only === undefined || only.has(name);
+  const unneeded = listStoredImages(layout).filter((image) => mayGo(image) && !isNeeded(image));
+  const images = dryRun
+    ? unneeded
+    : await collectImages(layout, unneeded, () => isNamedByTask(layout));
+  const isLayerNeeded = toNeededLayers(survey, images, pinned);
+  const stays = (id: LayerId) => !mayGo(id) || isLayerNeeded(id);
+  const layers = findUnneededLayers(layout, stays);
+  if (dryRun) return { images, layers };
+  const folders = findRunFolders(layout);
+  await removeLayers(layout, layers);
+  for (const folder of folders) detachUnneededLayers(system, folder, stays);
+  return { images, layers };
+}
+
+/** A task whose record cannot be read may use any image. */
+function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
+  const { images, errors } = readTaskImages(layout);
+  return (image) => errors.length > 0 || images.has(image);
+}
+
+function toNeededLayers(
+  survey: StoreSurvey,
+  gone: readonly ImageDigest[],
+  pinned: ReadonlySet<string>,
+): (id: LayerId) => boolean {
+  const collected = new Set(gone);
+  const kept = [...survey.images.values()].filter(({ digest }) => !collected.has(digest));
+  const needed = new Set(kept.flatMap(({ layers }) => layers));
+  return (id) => needed.has(id) || pinned.has(id);
+}
+
+/** Damage that hides which image, or which layers, something needs. */
+export function findObstacles(
+  layout: Layout,
+  survey: StoreSurvey,
+  ofTasks: ReadonlySet<ImageDigest>,
+): readonly StackshimError[] {
+  const errors = survey.damage
+    .filter(({ kind, hits }) => kind === 'current' || kind === 'revision' || hits.length > 0)
+    .map(({ error }) => error);
+  for (const image of ofTasks) {
+    // An image that a revision needs, too, is already part of the damage.
+    if (survey.images.has(image) || survey.imageUsers.has(image)) continue;
+    errors.push(toUnreadable(layout, image));
+  }
+  if (survey.generation === undefined && survey.generations > 0 && errors.length === 0) {
+    const message = 'collect garbage: no generation is current, although some are stored';
+    errors.push(new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', message));
+  }
+  return errors;
+}
+
+function toUnreadable(layout: Layout, image: ImageDigest): StackshimError {
+  const path = imageFile(layout, image);
+  return new StackshimError(
+    'ERR_STACKSHIM_IMAGE_CORRUPT',
+    `read image file ${path}: a task uses this image`,
+    { details: { path }, hint: 'end that task; run stackshim ps to list the tasks' },
+  );
+}

@@ -1,0 +1,49 @@
+/** Compares what two images set for their tasks: environment, command, user, labels and the rest of their configs. Pure. */
+import { type ImageConfig, STACK_LABELS } from '../images/image.ts';
+
+export interface SettingChange {
+  readonly change: 'added' | 'removed' | 'changed';
+  /** `env PATH`, `entrypoint`, `label io.stackshim.smoke`, `ExposedPorts`. */
+  readonly name: string;
+  /** Null: absent. Lists and objects as JSON. */
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+/** Changes sorted by name, which keeps settings of one kind together. */
+export function diffSettings(before: ImageConfig, after: ImageConfig): readonly SettingChange[] {
+  const [one, other] = [settingsOf(before), settingsOf(after)];
+  const names = [...new Set([...one.keys(), ...other.keys()])].sort();
+  return names.flatMap((name): SettingChange[] => {
+    const [was, is] = [one.get(name) ?? null, other.get(name) ?? null];
+    if (was === is) return [];
+    const change = was === null ? 'added' : is === null ? 'removed' : 'changed';
+    return [{ change, name, before: was, after: is }];
+  });
+}
+
+function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
+  const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other = {} } = config;
+  const words = (list: readonly string[]) => (list.length === 0 ? '' : JSON.stringify(list));
+  const settings: (readonly [string, string])[] = [
+    ['entrypoint', words(entrypoint)],
+    ['command', words(cmd)],
+    ['working dir', workingDir],
+    ['user', user],
+    ['stop signal', stopSignal ?? ''],
+  ];
+  return new Map([
+    ...settings.filter(([, value]) => value !== ''),
+    ...env.map(toVariable),
+    // The build writes this label with a different value each time.
+    ...Object.entries(labels)
+      .filter(([key]) => key !== STACK_LABELS.epoch)
+      .map(([key, value]) => [`label ${key}`, value] as const),
+    ...Object.entries(other).map(([key, value]) => [key, JSON.stringify(value)] as const),
+  ]);
+}
+
+function toVariable(entry: string): readonly [string, string] {
+  const [name = ''] = entry.split('=', 1);
+  return [`env ${name}`, entry.slice(name.length + 1)];
+}

@@ -1,0 +1,64 @@
+/** Parses and compares Debian's lists of installed packages, the file `var/lib/dpkg/status`. Pure. */
+
+export interface InstalledPackage {
+  readonly version: string;
+  /** The package's own estimate. */
+  readonly bytes: number;
+}
+
+export interface PackageChange {
+  /** `name`, or `name:architecture` for a further architecture of the same package. */
+  readonly name: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly before: InstalledPackage | null;
+  readonly after: InstalledPackage | null;
+}
+
+const MAX_PACKAGES = 100_000;
+const MAX_WORD_CHARS = 256;
+
+/** Installed packages by name, further architectures of a package by `name:architecture`. Malformed entries are left out. */
+export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPackage> {
+  const packages = new Map<string, InstalledPackage>();
+  for (const stanza of text.split(/\n[ \t]*\n/)) {
+    if (packages.size >= MAX_PACKAGES) break;
+    const fields = parseFields(stanza);
+    const name = fields.get('package');
+    const version = fields.get('version');
+    if (name === undefined || version === undefined) continue;
+    if (fields.get('status')?.split(' ')[2] !== 'installed') continue;
+    const kib = Number(fields.get('installed-size') ?? 0);
+    const bytes = Number.isSafeInteger(kib) && kib >= 0 ? kib * 1024 : 0;
+    const key = packages.has(name) ? `${name}:${fields.get('architecture') ?? ''}` : name;
+    packages.set(key, { version, bytes });
+  }
+  return packages;
+}
+
+/** Field names in lower case. Continuation lines are skipped, because no needed field has them. */
+function parseFields(stanza: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of stanza.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon <= 0 || line.startsWith(' ') || line.startsWith('\t')) continue;
+    const value = line.slice(colon + 1).trim();
+    if (value.length <= MAX_WORD_CHARS) fields.set(line.slice(0, colon).toLowerCase(), value);
+  }
+  return fields;
+}
+
+/** Packages that are only in one list or have different versions, sorted by name. */
+export function diffPackages(
+  before: ReadonlyMap<string, InstalledPackage>,
+  after: ReadonlyMap<string, InstalledPackage>,
+): PackageChange[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return names.flatMap((name): PackageChange[] => {
+    const one = before.get(name) ?? null;
+    const other = after.get(name) ?? null;
+    if (one === null) return [{ name, change: 'added', before: one, after: other }];
+    if (other === null) return [{ name, change: 'removed', before: one, after: other }];
+    if (one.version === other.version) return [];
+    return [{ name, change: 'changed', before: one, after: other }];
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * Shows the content of images without running anything: single layers, and whole images as one tree. Both are mounted read-only and, if the
+ * kernel can, detached.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import type { LayerId } from '../../core/ids.ts';
+import { type Layout, layerFile } from '../../core/layout.ts';
+import { fdPath } from '../../sys/paths.ts';
+import { type Fd, MOUNT_ATTR, type System, SystemError } from '../../sys/system.ts';
+import type { Image } from '../images/image.ts';
+import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
+import { mountLayer } from '../layers/mount-layer.ts';
+import { openLayerFile } from '../layers/open-layer-file.ts';
+
+export interface ImageViews {
+  /** Path of one layer's tree; whiteouts in it are character devices 0:0. */
+  layer(id: LayerId): string;
+  /** Path of the tree that a task with this image sees below its own writable layer. */
+  image(image: Image): string;
+  /** Closes the views; after that nothing can be read from them. */
+  close(): void;
+}
+
+/** Opens nothing yet; each layer is opened once, at its first use. Needs root. */
+export function openImageViews(system: System, layout: Layout): ImageViews {
+  const opened: Fd[] = [];
+  const paths = new Map<LayerId, string>();
+  const keep = (fd: Fd): Fd => {
+    opened.push(fd);
+    return fd;
+  };
+  const layer = (id: LayerId): string => {
+    const known = paths.get(id);
+    if (known !== undefined) return known;
+    const path = openLayer(system, layout, { id, keep });
+    paths.set(id, path);
+    return path;
+  };
+  return {
+    layer,
+    image({ layers }) {
+      const [only, ...more] = layers;
+      if (only !== undefined && more.length === 0) return layer(only);
+      return fdPath(keep(openOverlay(system, layout, { layers, layer })));
+    },
+    close() {
+      for (const fd of opened.splice(0).reverse()) system.close(fd);
+    },
+  };
+}
+
+interface LayerToOpen {
+  readonly id: LayerId;
+  readonly keep: (fd: Fd) => Fd;
+}
+
+function openLayer(system: System, layout: Layout, { id, keep }: LayerToOpen): string {
+  const file = layerFile(layout, id);
+  checkLayerFile(file, readLayerRecord(layout, id));
+  return fdPath(keep(openLayerFile(system, file).fd));
+}
+
+interface LayersToJoin {
+  /** Lowest first. */
+  readonly layers: readonly LayerId[];
+  readonly layer: (id: LayerId) => string;
+}
+
+function openOverlay(system: System, layout: Layout, { layers, layer }: LayersToJoin): Fd {
+  try {
+    return joinLayers(system, layers.map(layer));
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+  }
+  // Before about Linux 6.15, overlayfs only takes attached mounts.
+  const attached = layers.map((id) => mountLayer(system, layout, id));
+  try {
+    return joinLayers(system, attached);
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+  }
+  return joinInOneOption(system, attached);
+}
+
+const isRefused = (error: unknown) => error instanceof SystemError && error.code === 'EINVAL';
+
+function joinLayers(system: System, paths: readonly string[]): Fd {
+  return openReadOnly(system, (context) => {
+    for (const path of paths.toReversed()) system.fsConfigString(context, 'lowerdir+', path);
+  });
+}
+
+/** The longest value that fsconfig(2) accepts. */
+const VALUE_CHARS = 255;
+
+/** Before Linux 6.5, overlayfs only takes all lower layers in one option. */
+function joinInOneOption(system: System, paths: readonly string[]): Fd {
+  const opened = paths.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
+  try {
+    const lowers = opened.toReversed().map(fdPath).join(':');
+    if (lowers.length > VALUE_CHARS) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_HOST_UNSUPPORTED',
+        `mount an image of ${paths.length} layers: too many for this kernel`,
+        { hint: 'use a machine with Linux 6.5 or later' },
+      );
+    }
+    return openReadOnly(system, (context) => {
+      system.fsConfigString(context, 'lowerdir', lowers);
+    });
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function openReadOnly(system: System, addLowers: (context: Fd) => void): Fd {
+  const context = system.fsOpen('overlay');
+  try {
+    addLowers(context);
+    for (const key of ['metacopy', 'xino']) system.fsConfigString(context, key, 'off');
+    system.fsConfigString(context, 'redirect_dir', 'nofollow');
+    system.fsConfigCreate(context);
+    return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
+  } finally {
+    system.close(context);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * An image: an ordered list of layers, and the OCI config that says how a command runs on them. Its file is `images/<hex>.json`, immutable
+ * under its digest.
+ */
+import { existsSync } from 'node:fs';
+import {
+  type ImageDigest,
+  isImageDigest,
+  isLayerId,
+  type LayerId,
+  type StackName,
+} from '../../core/ids.ts';
+import { imagesDir, type Layout } from '../../core/layout.ts';
+import {
+  FieldFault,
+  isObject,
+  listOf,
+  mapOf,
+  objectOf,
+  optional,
+  type Reader,
+  textThat,
+  textUpTo,
+} from '../../core/read-fields.ts';
+import { imageDigest, line, type StoredVersion, version } from '../stored-files.ts';
+import { readStoredJson, toCorrupt } from '../stored-json.ts';
+
+/** The part of an OCI image config that stackshim uses (image-spec, config.md). */
+export interface ImageConfig {
+  readonly env: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  /** Empty: `/`. */
+  readonly workingDir: string;
+  /** `user[:group]`, names or numbers; empty: root. */
+  readonly user: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The signal that asks the command to end, as the image writes it: `SIGQUIT`, `3`. Absent: TERM. */
+  readonly stopSignal?: string;
+  /** All other settings of its OCI config: `Healthcheck`, `ExposedPorts`, `Volumes`. They are exported again, but have no effect here. */
+  readonly other?: OtherSettings;
+}
+
+export interface Image {
+  /** Digest of its OCI manifest; of its content if it was built here. */
+  readonly digest: ImageDigest;
+  /** Lowest first. */
+  readonly layers: readonly LayerId[];
+  /** OCI DiffIDs (`sha256:…` of the uncompressed tar), one for each layer. */
+  readonly diffIds: readonly string[];
+  readonly config: ImageConfig;
+  readonly architecture: string;
+}
+
+/** What a task runs on: one revision of a stack, resolved once. */
+export interface PinnedImage {
+  readonly stack: StackName;
+  readonly revision: number;
+  readonly image: Image;
+}
+
+/** Labels of an image that control how its stack is built and run. */
+export const STACK_LABELS = {
+  smoke: 'io.stackshim.smoke',
+  bundle: 'io.stackshim.bundle',
+  description: 'io.stackshim.description',
+  /** The last day on which it gets fixes: `2026-08-31`. */
+  eol: 'io.stackshim.eol',
+  /** Seconds since 1970: no file of the image's layers is newer. */
+  epoch: 'io.stackshim.epoch',
+} as const;
+
+/**
+ * Settings of an OCI image config that stackshim does not use; they are kept unchanged for export. Values are any JSON and are not
+ * interpreted.
+ */
+export type OtherSettings = Readonly<Record<string, unknown>>;
+
+/** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
+const DEEPEST = 16;
+const MAX_CHARS = 256 * 1024;
+
+/** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
+export function toOtherSettings(
+  settings: Readonly<Record<string, unknown>>,
+): OtherSettings | undefined {
+  const kept = Object.entries(settings).filter(
+    ([name, value]) =>
+      name !== '__proto__' &&
+      value !== undefined &&
+      value !== null &&
+      value !== false &&
+      value !== '',
+  );
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
+}
+
+/** Reads settings from a file or an image: checks their bounds and leaves the values unchanged. */
+export const otherSettings: Reader<OtherSettings> = (value, field) => {
+  if (!isObject(value)) throw new FieldFault(field, 'not an object');
+  if (isDeeper(value, DEEPEST)) throw new FieldFault(field, `nested deeper than ${DEEPEST}`);
+  if (JSON.stringify(value).length > MAX_CHARS) {
+    throw new FieldFault(field, `more than ${MAX_CHARS} characters`);
+  }
+  return { ...value };
+};
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((part) => isDeeper(part, levels - 1));
+}
+
+const MAX_LAYERS = 256;
+const MAX_TEXTS = 4096;
+const MAX_TEXT_CHARS = 64 * 1024;
+
+export type StoredImage = Image & StoredVersion;
+
+const text = textUpTo(MAX_TEXT_CHARS);
+const texts = listOf(text, MAX_TEXTS);
+const fields = objectOf<StoredImage>({
+  version,
+  digest: imageDigest,
+  layers: listOf(textThat<LayerId>(isLayerId, 'not a layer id'), MAX_LAYERS, 1),
+  diffIds: listOf(
+    textThat((value) => /^sha256:[0-9a-f]{64}$/.test(value), 'not a DiffID'),
+    MAX_LAYERS,
+  ),
+  config: objectOf<ImageConfig>({
+    env: texts,
+    entrypoint: texts,
+    cmd: texts,
+    workingDir: text,
+    user: text,
+    labels: mapOf(text, text),
+    stopSignal: optional(text),
+    other: optional(otherSettings),
+  }),
+  architecture: line,
+});
+
+export const storedImage: Reader<StoredImage> = (value, field) => {
+  const image = fields(value, field);
+  if (image.layers.length === image.diffIds.length) return image;
+  throw new FieldFault(field, 'layers and diffIds differ in number');
+};
+
+export const imageFile = (layout: Layout, digest: ImageDigest) =>
+  `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
+
+/** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
+export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
+  existsSync(imageFile(layout, digest));
+
+const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
+
+/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or that of another image. */
+export function readImage(layout: Layout, digest: ImageDigest): Image {
+  if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
+  const path = imageFile(layout, digest);
+  const stored = readStoredJson(path, { ...kind, reader: storedImage });
+  if (stored === undefined) throw toCorrupt(path, 'missing', kind);
+  if (stored.digest !== digest) throw toCorrupt(path, `contains ${stored.digest}`, kind);
+  const { version: _, ...image } = stored;
+  return image;
+}

@@ -1,0 +1,62 @@
+/** Removes layers that nothing needs: their files and their mounts. */
+import { rmdirSync, unlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { unlessMissing } from '../../core/errors.ts';
+import type { LayerId } from '../../core/ids.ts';
+import {
+  type Layout,
+  layerBlobsFile,
+  layerFile,
+  layerPackedFile,
+  layerRecordFile,
+  layersDir,
+  mountedLayerDir,
+} from '../../core/layout.ts';
+import type { System } from '../../sys/system.ts';
+import { syncDirectory } from '../../sys/write-file.ts';
+import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
+
+/** A layer on disk, and its size. */
+export interface StoredLayer {
+  readonly id: LayerId;
+  /** 0 if only its record exists. */
+  readonly sizeBytes: number;
+}
+
+/** The stored layers, complete or not, for which `isNeeded` is false. */
+export const findUnneededLayers = (
+  layout: Layout,
+  isNeeded: (id: LayerId) => boolean,
+): readonly StoredLayer[] =>
+  listStoredLayers(layout)
+    .filter((id) => !isNeeded(id))
+    .map((id) => ({ id, sizeBytes: sizeOfLayer(layout, id) ?? 0 }));
+
+/** Removes the layers' files. The record goes first: a file without a record counts as missing. */
+export async function removeLayers(layout: Layout, layers: readonly StoredLayer[]): Promise<void> {
+  for (const { id } of layers) {
+    await rm(layerRecordFile(layout, id), { force: true });
+    await rm(layerBlobsFile(layout, id), { force: true });
+    await rm(layerPackedFile(layout, id), { force: true });
+    await rm(layerFile(layout, id), { force: true });
+  }
+  if (layers.length > 0) await syncDirectory(layersDir(layout));
+}
+
+/**
+ * Removes the mounts of layers that are not needed; a running task has its own clones of them.
+ * The caller ensures that no task begins to use one of them meanwhile.
+ */
+export function detachUnneededLayers(
+  system: System,
+  layout: Layout,
+  isNeeded: (id: LayerId) => boolean,
+): void {
+  for (const id of listMountedLayers(layout)) {
+    if (isNeeded(id)) continue;
+    const target = mountedLayerDir(layout, id);
+    while (system.detachMount(target));
+    unlessMissing(() => rmdirSync(target));
+    unlessMissing(() => unlinkSync(`${target}.lock`));
+  }
+}

@@ -1,0 +1,115 @@
+/** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
+
+import { statSync } from 'node:fs';
+import { type StackshimError, unlessMissing } from '../../core/errors.ts';
+import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
+import { type Layout, layerFile, layerRecordFile, layersDir } from '../../core/layout.ts';
+import {
+  flag,
+  integer,
+  objectOf,
+  oneOf,
+  orNull,
+  textThat,
+  textUpTo,
+} from '../../core/read-fields.ts';
+import { namesIn } from '../../sys/files.ts';
+import { readStoredJson, toCorrupt } from '../stored-json.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
+
+export interface LayerRecord {
+  /** Version of this format and of the cleaning rules. */
+  readonly version: 1;
+  readonly id: LayerId;
+  readonly sizeBytes: number;
+  /** OCI DiffID of the tar from which it was made. */
+  readonly diffId: string;
+  /** Seconds since 1970 to which later times of files were set back; null if none were. */
+  readonly mtimeCeiling: number | null;
+  /** True if the tar hides everything of the layers below: an image leaves those layers out. */
+  readonly opaqueRoot: boolean;
+  readonly entries: number;
+  /** Device nodes of the tar that were left out. */
+  readonly droppedDevices: number;
+  readonly compression: 'lz4';
+  /** `mkfs.erofs 1.8.6`. */
+  readonly createdBy: string;
+}
+
+const count = integer(0);
+
+export const layerRecord = objectOf<LayerRecord>({
+  version: oneOf(1),
+  id: textThat<LayerId>(isLayerId, 'not a layer id'),
+  sizeBytes: integer(1),
+  diffId: textThat(isImageDigest, 'not a DiffID'),
+  mtimeCeiling: orNull(count),
+  opaqueRoot: flag,
+  entries: count,
+  droppedDevices: count,
+  compression: oneOf('lz4'),
+  createdBy: textUpTo(200),
+});
+
+const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
+
+/**
+ * Reads the record of a stored layer; {@link checkLayerFile} compares the layer's file with it. Blocks: the file is small.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
+ */
+export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
+  const path = layerRecordFile(layout, id);
+  const record = readStoredJson(path, { ...kind, reader: layerRecord });
+  if (record === undefined) throw toCorruptLayer(path, 'missing');
+  if (record.id !== id) throw toCorruptLayer(path, `describes layer ${record.id}`);
+  return record;
+}
+
+/** Stores a record durably. */
+export const writeLayerRecord = (layout: Layout, record: LayerRecord): Promise<void> =>
+  writeStoredJson(layerRecordFile(layout, record.id), record);
+
+/**
+ * The layer that was made from the tar with this DiffID under the same ceiling of times; undefined when there is none.
+ * Skips damaged records: the layer is then made again.
+ */
+export function findLayerByDiffId(
+  layout: Layout,
+  diffId: string,
+  mtimeCeiling?: number,
+): LayerRecord | undefined {
+  for (const id of listLayerIds(layout)) {
+    const record = readSoundRecord(layout, id);
+    if (record?.diffId === diffId && record.mtimeCeiling === (mtimeCeiling ?? null)) return record;
+  }
+  return undefined;
+}
+
+/** The layer's record if it and the layer's file are valid; undefined otherwise. */
+export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
+  unlessMissing(() => {
+    const record = readLayerRecord(layout, id);
+    checkLayerFile(layerFile(layout, id), record);
+    return record;
+  }, ['ERR_STACKSHIM_LAYER_CORRUPT']);
+
+/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file exists with the size in its record. */
+export function checkLayerFile(path: string, record: LayerRecord): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw toCorruptLayer(path, 'missing');
+  if (stat.size !== record.sizeBytes) {
+    throw toCorruptLayer(path, `${stat.size} bytes instead of ${record.sizeBytes}`);
+  }
+}
+
+/** The error for a damaged stored layer. */
+export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
+  toCorrupt(path, reason, { ...kind, cause });
+
+/** Ids of all layers that have a record, ascending, without checking that they are valid. */
+export const listLayerIds = (layout: Layout): readonly LayerId[] =>
+  namesIn(layersDir(layout))
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .filter(isLayerId)
+    .sort();

@@ -1,0 +1,66 @@
+/** Mounts a stored layer once per boot, for all tasks together. */
+import { chmodSync } from 'node:fs';
+import type { LayerId } from '../../core/ids.ts';
+import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../../core/layout.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import { takeFileLock } from '../../sys/lock.ts';
+import type { System } from '../../sys/system.ts';
+import { checkLayerFile, readLayerRecord } from './layer-record.ts';
+import { isLayerMounted } from './mounted-layers.ts';
+import { openLayerFile } from './open-layer-file.ts';
+
+/**
+ * The folder where the layer is mounted, read-only and without devices. One system call if it is mounted already;
+ * the first caller mounts it while others wait. Blocks. The mount stays until the layer is collected or the machine shuts down.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
+ */
+export function mountLayer(system: System, layout: Layout, id: LayerId): string {
+  const target = mountedLayerDir(layout, id);
+  if (!isLayerMounted(layout, id)) mountFirst(system, layout, id);
+  return target;
+}
+
+/**
+ * Makes tasks that begin from now on use the stored file that replaced a damaged, mounted one. Blocks.
+ * The new mount covers the old one, so that the folder is never empty; running tasks keep their clones.
+ */
+export function remountLayer(system: System, layout: Layout, id: LayerId): void {
+  const target = mountedLayerDir(layout, id);
+  if (!isLayerMounted(layout, id)) return;
+  const lock = takeFileLock(system, `${target}.lock`, { wait: true });
+  try {
+    attachLayerFile(system, layerFile(layout, id), target);
+  } finally {
+    lock?.release();
+  }
+}
+
+function mountFirst(system: System, layout: Layout, id: LayerId): void {
+  const target = mountedLayerDir(layout, id);
+  // A container's root passes through the run folder to its own root filesystem.
+  ensureDirectorySync(layout.run, 0o711);
+  // Only root may pass through: a layer has files that its image hides from other users, with modes that the image chose.
+  ensureDirectorySync(mountedLayersDir(layout), 0o700);
+  // An earlier version let other users pass through it.
+  chmodSync(mountedLayersDir(layout), 0o700);
+  const lock = takeFileLock(system, `${target}.lock`, { wait: true });
+  try {
+    if (isLayerMounted(layout, id)) return;
+    const file = layerFile(layout, id);
+    checkLayerFile(file, readLayerRecord(layout, id));
+    ensureDirectorySync(target, 0o700);
+    attachLayerFile(system, file, target);
+  } finally {
+    lock?.release();
+  }
+}
+
+/** Attaches an EROFS file at `target`, an empty folder. Throws like {@link openLayerFile}. */
+export function attachLayerFile(system: System, file: string, target: string): void {
+  const { fd } = openLayerFile(system, file);
+  try {
+    system.attachMount(fd, target);
+  } finally {
+    system.close(fd);
+  }
+}

@@ -1,0 +1,80 @@
+/** Opens an EROFS file as a detached mount. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { errnoCodeOf, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { attachLoop } from '../../sys/attach-loop.ts';
+import { needsLoopDevice } from '../../sys/linux-mounts.ts';
+import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
+import { toCorruptLayer } from './layer-record.ts';
+
+/** Errors for a damaged or foreign superblock; EUCLEAN is the kernel's EFSCORRUPTED. */
+const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
+
+export interface OpenedLayer {
+  /** A detached read-only mount; the caller closes it. */
+  readonly fd: Fd;
+  /** Whether the kernel needed a loop device, which disappears with the mount. */
+  readonly onLoopDevice: boolean;
+}
+
+/**
+ * Opens the file directly or, before Linux 6.12, through a loop device. Its setuid files have no effect on the host, where any user
+ * may find them; in a task the overlay decides.
+ * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
+ * without the loop devices that it needs.
+ */
+export function openLayerFile(system: System, path: string): OpenedLayer {
+  try {
+    return { fd: openErofs(system, path, path), onLoopDevice: false };
+  } catch (error) {
+    if (!needsLoopDevice(error)) throw error;
+    return { fd: openOnLoopDevice(system, path), onLoopDevice: true };
+  }
+}
+
+function openOnLoopDevice(system: System, path: string): Fd {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const device = attachLoop(system, file, {
+      operation: `open ${path}`,
+      otherwise: 'boot Linux 6.12 or later',
+    });
+    try {
+      return openErofs(system, device.path, path);
+    } finally {
+      closeSync(device.fd);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** @param path The layer's file, for errors. */
+function openErofs(system: System, source: string, path: string): Fd {
+  let context: Fd;
+  try {
+    context = system.fsOpen('erofs');
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENODEV') {
+      throw toStackshimError(error, 'ERR_STACKSHIM_HOST_UNSUPPORTED', 'open an EROFS file');
+    }
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open an EROFS file');
+  }
+  try {
+    system.fsConfigString(context, 'source', source);
+    system.fsConfigFlag(context, 'ro');
+    system.fsConfigCreate(context);
+    return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
+  } catch (error) {
+    const code = errnoCodeOf(error) ?? '';
+    if (needsLoopDevice(error)) throw error;
+    if (code === 'ENOENT') throw toCorruptLayer(path, 'missing', error);
+    if (!CORRUPT.has(code)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `open ${path}`);
+    throw new StackshimError(
+      'ERR_STACKSHIM_LAYER_CORRUPT',
+      `open ${path}: not a valid EROFS file (${code})`,
+      { cause: error, details: { path, kernel: system.fsContextLog(context) } },
+    );
+  } finally {
+    system.close(context);
+  }
+}

@@ -1,0 +1,59 @@
+/** Stores the EROFS file of a layer from a trusted machine as it is: no tar, nothing is cleaned or converted. */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { StackshimError } from '../../core/errors.ts';
+import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts';
+import { guardDisk } from '../../sys/guard-disk.ts';
+import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
+import { temporaryPath } from '../stale-files.ts';
+import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
+
+/**
+ * Stores a layer whose record the caller trusts: the kernel reads a foreign EROFS file, and no digest makes that safe.
+ * The content must match the record byte for byte. Durable when the promise resolves; on failure nothing is left.
+ * The caller has pinned the layer. Throws ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and what reading `content` throws.
+ */
+export async function receiveLayer(
+  layout: Layout,
+  record: LayerRecord,
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const received = temporaryPath(layout, '.erofs');
+  await guardDisk(`store layer ${record.id}`, async () => {
+    await ensureDirectory(tmpDir(layout), 0o700);
+    await ensureDirectory(layersDir(layout), 0o700);
+    try {
+      const file = await open(received, 'wx', 0o400);
+      try {
+        await fill(file, record, content);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(received, layerFile(layout, record.id));
+    } finally {
+      await rm(received, { force: true });
+    }
+    await syncDirectory(layersDir(layout));
+    await writeLayerRecord(layout, record);
+  });
+}
+
+async function fill(
+  file: FileHandle,
+  record: LayerRecord,
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of content) {
+    hash.update(chunk);
+    await file.writeFile(chunk);
+  }
+  const actual = hash.digest('hex');
+  if (actual === record.id) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SAVE_INVALID',
+    `receive layer ${record.id}: its content has the sha256 ${actual}`,
+    { details: { layer: record.id, actual } },
+  );
+}

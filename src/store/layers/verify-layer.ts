@@ -1,0 +1,96 @@
+/** Reads a stored layer from end to end and compares it with its name and its record. */
+import { createHash } from 'node:crypto';
+import { errnoCodeOf, messageOf, StackshimError } from '../../core/errors.ts';
+import type { LayerId } from '../../core/ids.ts';
+import { type Layout, layerFile } from '../../core/layout.ts';
+import { openRegularFile } from '../../sys/open-regular-file.ts';
+import {
+  type LayerRecord,
+  readLayerRecord,
+  readSoundRecord,
+  toCorruptLayer,
+} from './layer-record.ts';
+
+const CHUNK_BYTES = 1 << 20;
+
+export interface VerifyLayerOptions {
+  /** Called with the number of bytes read since the last call. */
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The error of a damaged layer: ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a valid
+ * layer. Memory does not grow with the layer. Throws the reason of an aborted `signal`.
+ */
+export async function findLayerDamage(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<StackshimError | undefined> {
+  const path = layerFile(layout, id);
+  try {
+    const { sizeBytes } = readLayerRecord(layout, id);
+    const actual = await hashFile(path, options);
+    if (actual.bytes !== sizeBytes) {
+      return toCorruptLayer(path, `${actual.bytes} bytes instead of ${sizeBytes}`);
+    }
+    if (actual.hex === id) return undefined;
+    return toCorruptLayer(path, `its content has sha256 ${actual.hex}`);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (error instanceof StackshimError) return error;
+    return toCorruptLayer(
+      path,
+      errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),
+      error,
+    );
+  }
+}
+
+/** Throws the damage that {@link findLayerDamage} finds, and the reason of an aborted `signal`. */
+export async function requireSoundLayer(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<void> {
+  const damage = await findLayerDamage(layout, id, options);
+  if (damage !== undefined) throw damage;
+}
+
+/**
+ * The layer's record, if its file matches its name when read from end to end: for callers that would otherwise store it again. Undefined if
+ * it is missing or damaged. Throws the reason of an aborted `signal`.
+ */
+export async function readVerifiedRecord(
+  layout: Layout,
+  id: LayerId,
+  options: VerifyLayerOptions = {},
+): Promise<LayerRecord | undefined> {
+  // Most missing layers need no reading.
+  if (readSoundRecord(layout, id) === undefined) return undefined;
+  const damage = await findLayerDamage(layout, id, options);
+  return damage === undefined ? readSoundRecord(layout, id) : undefined;
+}
+
+async function hashFile(
+  path: string,
+  { onBytes, signal }: VerifyLayerOptions,
+): Promise<{ readonly hex: string; readonly bytes: number }> {
+  const file = await openRegularFile(path, { followLink: false });
+  try {
+    const hash = createHash('sha256');
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    let bytes = 0;
+    for (;;) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, bytes);
+      if (bytesRead === 0) return { hex: hash.digest('hex'), bytes };
+      hash.update(chunk.subarray(0, bytesRead));
+      bytes += bytesRead;
+      onBytes?.(bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

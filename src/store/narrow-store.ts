@@ -1,0 +1,74 @@
+/** Restricts the store to root, if an earlier version left it readable by every local user. */
+import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { errnoCodeOf, toStackshimError, unlessMissing } from '../core/errors.ts';
+import {
+  buildDir,
+  generationsDir,
+  imagesDir,
+  type Layout,
+  layersDir,
+  locksDir,
+  mountedLayersDir,
+  scratchDir,
+  stacksDir,
+  tmpDir,
+} from '../core/layout.ts';
+import { isOpenToOthers, withoutOthers } from '../sys/trusted-path.ts';
+
+/** Folders whose files are restricted, too: a process that opened such a folder earlier still reaches its files by name. */
+const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
+/** The content of these folders has modes that its maker chose: files of images, mounted layers. */
+const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
+
+/**
+ * Nine system calls if there is nothing to do. A folder is restricted after everything in it: if it is restricted, so is the rest.
+ * Does nothing for a user other than root, and nothing on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
+ */
+export function narrowStore(layout: Layout): void {
+  if (process.geteuid?.() !== 0) return;
+  for (const place of STORES) narrowFolder(place(layout), narrowEntries);
+  for (const place of PLACES) narrowFolder(place(layout), () => undefined);
+}
+
+/** A folder that {@link narrowStore} has yet to restrict, or cannot, because its disk refuses writes. Undefined if there is none. */
+export const findOpenStore = (layout: Layout): string | undefined =>
+  [...STORES, ...PLACES].map((place) => place(layout)).find(isOpenFolder);
+
+function isOpenFolder(folder: string): boolean {
+  try {
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    return stat?.isDirectory() === true && isOpenToOthers(stat);
+  } catch (error) {
+    // This user is not root and may not look there.
+    if (errnoCodeOf(error) === 'EACCES') return false;
+    throw error;
+  }
+}
+
+function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
+  try {
+    // The folder may be a link to another disk.
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    if (stat?.isDirectory() !== true || !isOpenToOthers(stat)) return;
+    narrowFirst(folder);
+    narrow(folder, stat);
+  } catch (error) {
+    // EROFS: the disk refuses writes. Tasks on it can still be listed and ended; whatever needs to write there reports the error.
+    if (['ENOENT', 'EROFS'].includes(errnoCodeOf(error) ?? '')) return;
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `restrict ${folder} to root`);
+  }
+}
+
+function narrowEntries(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = `${folder}/${name}`;
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true) narrowFolder(path, narrowEntries);
+    else if (stat?.isFile() === true && isOpenToOthers(stat)) narrow(path, stat);
+  }
+}
+
+function narrow(path: string, { mode }: Stats): void {
+  // The file may have just been collected.
+  unlessMissing(() => chmodSync(path, withoutOthers(mode)));
+}

@@ -1,0 +1,94 @@
+/** The current revisions of all stacks with their images, and which stack is built on which. */
+import { StackshimError } from '../../core/errors.ts';
+import type { LayerId, StackName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { Image } from '../images/image.ts';
+import { readImage } from '../images/image.ts';
+import { readCurrentGeneration } from './generations.ts';
+import { type Revision, requireRevision } from './revisions.ts';
+
+/** A stack's current revision. */
+export interface CurrentStack {
+  readonly revision: Revision;
+  readonly image: Image;
+}
+
+/** Handles a stack that cannot be read. */
+export type DamageListener = (error: StackshimError, stack: StackName) => void;
+
+/**
+ * Every stack that can be read, by name: damage to one does not hide the others. Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT if the current
+ * generation is damaged, and the errors of `onDamage`.
+ */
+export function readSoundStacks(
+  layout: Layout,
+  onDamage: DamageListener = () => undefined,
+): CurrentStack[] {
+  return currentNumbers(layout).flatMap(([name, number]) => {
+    try {
+      return [readEntry(layout, name, number)];
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      onDamage(error, name);
+      return [];
+    }
+  });
+}
+
+/** A listener that throws at the first damage. */
+export const throwDamage: DamageListener = (error) => {
+  throw error;
+};
+
+/**
+ * The base of a stack: the stack that it says it was built on; otherwise the one whose layers are the longest beginning of its own, and of
+ * several, one that was built here. Undefined if it has no base here. Pure.
+ */
+export function findBase(
+  stack: CurrentStack,
+  others: readonly CurrentStack[],
+): StackName | undefined {
+  const { source, stack: name } = stack.revision;
+  if (source.kind === 'build' && source.base !== undefined) return source.base.stack;
+  let best: CurrentStack | undefined;
+  for (const other of others) {
+    if (other.revision.stack === name || !isBuiltOn(stack.image, other.image)) continue;
+    if (best === undefined || isNearer(other, best)) best = other;
+  }
+  return best?.revision.stack;
+}
+
+function isNearer(one: CurrentStack, other: CurrentStack): boolean {
+  const more = one.image.layers.length - other.image.layers.length;
+  const isBuilt = ({ revision }: CurrentStack) => revision.source.kind === 'build';
+  return more > 0 || (more === 0 && isBuilt(one) && !isBuilt(other));
+}
+
+/** Whether an image has all layers of the other one and more above them. Pure. */
+function isBuiltOn(image: Image, base: Image): boolean {
+  return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
+}
+
+const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>
+  first.every((id, index) => layers[index] === id);
+
+/** The base of a stack that was built on an earlier revision of that base; null if the stack is up to date. Pure. */
+export function findBehind(stack: CurrentStack, others: readonly CurrentStack[]): StackName | null {
+  const name = findBase(stack, others);
+  const base = others.find((other) => other.revision.stack === name);
+  // A stack that adds nothing has exactly the layers of its base.
+  if (base === undefined || beginsWith(stack.image.layers, base.image.layers)) return null;
+  return base.revision.stack;
+}
+
+function currentNumbers(layout: Layout): (readonly [StackName, number])[] {
+  const generation = readCurrentGeneration(layout);
+  return Object.entries(generation?.stacks ?? {}).map(
+    ([name, number]) => [name as StackName, number] as const,
+  );
+}
+
+function readEntry(layout: Layout, name: StackName, number: number): CurrentStack {
+  const revision = requireRevision(layout, name, number);
+  return { revision, image: readImage(layout, revision.image) };
+}

@@ -1,0 +1,110 @@
+/** Moves stacks to other revisions: one new generation, made current by one rename. */
+
+import { rename, rm, symlink } from 'node:fs/promises';
+import { StackshimError } from '../../core/errors.ts';
+import type { StackName } from '../../core/ids.ts';
+import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/layout.ts';
+import { guardDisk } from '../../sys/guard-disk.ts';
+import type { System } from '../../sys/system.ts';
+import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
+import { withStacksLock } from '../stacks-lock.ts';
+import { temporaryPath } from '../stale-files.ts';
+import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-files.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
+import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
+import { requireRevision } from './revisions.ts';
+
+/** The new revision of each stack; null removes the stack. */
+export type StackChanges = ReadonlyMap<StackName, number | null>;
+
+export interface FlipOptions {
+  /** A function is called with the current generation, which cannot change before the flip is done. */
+  readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
+  readonly now: Date;
+  /** The reason, for people: `build python-3.13`. */
+  readonly reason: string;
+  /** The generation that undoing this flip leads back to. Default: the one that is current before it. */
+  readonly previous?: number | undefined;
+  /** If nothing would change, make no generation and resolve to the current one. */
+  readonly onlyChanges?: boolean;
+  /** How long to wait for another process that changes stacks. Default 15 s. */
+  readonly lockWaitMs?: number;
+}
+
+/**
+ * Makes all changes at once or none: a reader sees either the old generation or the new one. Durable when the promise resolves. Running
+ * tasks keep their revision. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
+ */
+export async function flipStacks(
+  layout: Layout,
+  system: System,
+  options: FlipOptions,
+): Promise<Generation> {
+  const lockOptions = { system, waitMs: options.lockWaitMs };
+  return await withStacksLock(layout, () => flipLocked(layout, options), lockOptions);
+}
+
+async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generation> {
+  const current = readCurrentGeneration(layout);
+  const changes =
+    typeof options.changes === 'function' ? options.changes(current) : options.changes;
+  for (const [name, revision] of changes) {
+    if (revision !== null) requireRevision(layout, name, revision);
+  }
+  const stacks = applyChanges(current, changes);
+  if (options.onlyChanges && current !== undefined && isSame(stacks, current.stacks))
+    return current;
+  const previous = 'previous' in options ? options.previous : current?.number;
+  const generation: Generation = {
+    // Skips numbers of generations that never became current, so that a number always means the same map.
+    number: nextNumber(readNumbers(generationsDir(layout))),
+    createdAt: options.now.toISOString(),
+    reason: options.reason,
+    ...(previous === undefined ? {} : { previous }),
+    stacks,
+  };
+  await guardDisk(`write generation ${generation.number}`, async () => {
+    await ensureDirectory(generationsDir(layout), 0o700);
+    const stored = { version: FORMAT_VERSION, ...generation };
+    await writeStoredJson(generationFile(layout, generation.number), stored);
+    await replaceLink(layout, `generations/${generation.number}.json`);
+  });
+  return generation;
+}
+
+function isSame(one: Generation['stacks'], other: Generation['stacks']): boolean {
+  const [names, others] = [Object.keys(one), Object.keys(other)] as [StackName[], StackName[]];
+  return names.length === others.length && names.every((name) => one[name] === other[name]);
+}
+
+function applyChanges(
+  current: Generation | undefined,
+  changes: StackChanges,
+): Generation['stacks'] {
+  const stacks = new Map<string, number>(Object.entries(current?.stacks ?? {}));
+  for (const [name, revision] of changes) {
+    if (revision !== null) stacks.set(name, revision);
+    else if (!stacks.delete(name)) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_STACK_NOT_FOUND',
+        `remove stack ${name}: no such stack`,
+        {
+          details: { stack: name },
+        },
+      );
+    }
+  }
+  return Object.fromEntries([...stacks].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function replaceLink(layout: Layout, target: string): Promise<void> {
+  await ensureDirectory(tmpDir(layout), 0o700);
+  const temporary = temporaryPath(layout, '.current');
+  try {
+    await symlink(target, temporary);
+    await rename(temporary, currentLink(layout));
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncDirectory(layout.root);
+}

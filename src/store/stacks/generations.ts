@@ -1,0 +1,97 @@
+/** Generations: immutable maps of every stack to its revision; the link `current` names one. */
+import { readlinkSync } from 'node:fs';
+import { errnoCodeOf, messageOf } from '../../core/errors.ts';
+import type { StackName } from '../../core/ids.ts';
+import { currentLink, generationsDir, type Layout } from '../../core/layout.ts';
+import { date, mapOf, objectOf, optional } from '../../core/read-fields.ts';
+import {
+  number as anyNumber,
+  line,
+  readNumbers,
+  type StoredVersion,
+  stackName,
+  version,
+} from '../stored-files.ts';
+import { readStoredJson, toCorrupt } from '../stored-json.ts';
+
+export interface Generation {
+  readonly number: number;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** Why it was made, for people. */
+  readonly reason: string;
+  /** The generation that undoing this one leads back to; absent in the first generation. */
+  readonly previous?: number | undefined;
+  /** Look names up with {@link revisionIn}: a stack may be called `constructor`. */
+  readonly stacks: Readonly<Record<StackName, number>>;
+}
+
+const reader = objectOf<Generation & StoredVersion>({
+  version,
+  number: anyNumber,
+  createdAt: date,
+  reason: line,
+  previous: optional(anyNumber),
+  stacks: mapOf(anyNumber, stackName),
+});
+
+const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT' } as const;
+const MAX_SHOWN_CHARS = 200;
+const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
+
+export const generationFile = (layout: Layout, number: number) =>
+  `${generationsDir(layout)}/${number}.json`;
+
+/** The target of `current`; undefined if the installation has no stack yet. One readlink(2). */
+export function readCurrentTarget(layout: Layout): string | undefined {
+  const link = currentLink(layout);
+  try {
+    return readlinkSync(link);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return undefined;
+    throw toCorrupt(link, messageOf(error), { ...kind, what: 'link', cause: error });
+  }
+}
+
+/** The generation that a target of `current` names. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+export function readGenerationAt(layout: Layout, target: string): Generation {
+  const digits = TARGET.exec(target)?.[1];
+  if (digits === undefined) {
+    const shown = JSON.stringify(target.slice(0, MAX_SHOWN_CHARS));
+    throw toCorrupt(currentLink(layout), `points at ${shown}`, {
+      ...kind,
+      what: 'link',
+    });
+  }
+  const generation = readGeneration(layout, Number(digits));
+  if (generation !== undefined) return generation;
+  const named = { ...kind, what: 'generation file' };
+  throw toCorrupt(generationFile(layout, Number(digits)), 'missing', named);
+}
+
+/** A stored generation; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT if it is damaged. */
+export function readGeneration(layout: Layout, number: number): Generation | undefined {
+  const path = generationFile(layout, number);
+  const named = { ...kind, what: 'generation file' };
+  const stored = readStoredJson(path, { ...named, reader });
+  if (stored === undefined) return undefined;
+  if (stored.number !== number) throw toCorrupt(path, `contains number ${stored.number}`, named);
+  const { version: _, ...generation } = stored;
+  return generation;
+}
+
+/** The current generation; undefined if there is no stack yet. Not cached. */
+export function readCurrentGeneration(layout: Layout): Generation | undefined {
+  const target = readCurrentTarget(layout);
+  return target === undefined ? undefined : readGenerationAt(layout, target);
+}
+
+/** Numbers of the stored generations, ascending. May include some that never became current; collection removes old ones. */
+export const readGenerationNumbers = (layout: Layout): number[] =>
+  readNumbers(generationsDir(layout));
+
+/** The revision of a stack in a generation; undefined if the generation does not name the stack. */
+export function revisionIn(generation: Generation | undefined, name: string): number | undefined {
+  if (generation === undefined || !Object.hasOwn(generation.stacks, name)) return undefined;
+  return generation.stacks[name as StackName];
+}

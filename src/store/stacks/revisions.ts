@@ -1,0 +1,129 @@
+/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`, and the source of each. */
+import { StackshimError } from '../../core/errors.ts';
+import type { ImageDigest, StackName } from '../../core/ids.ts';
+import { type Layout, stackDir } from '../../core/layout.ts';
+import {
+  date,
+  FieldFault,
+  isObject,
+  objectOf,
+  oneOf,
+  optional,
+  type Reader,
+  textThat,
+} from '../../core/read-fields.ts';
+import {
+  imageDigest,
+  line,
+  number,
+  readNumbers,
+  type StoredVersion,
+  stackName,
+  version,
+} from '../stored-files.ts';
+import { readStoredJson, toCorrupt } from '../stored-json.ts';
+
+/** The revision of a base that another stack was built on. */
+export interface BaseReference {
+  readonly stack: StackName;
+  readonly revision: number;
+}
+
+/** A folder with a Dockerfile. */
+interface BuildSource {
+  readonly kind: 'build';
+  readonly directory: string;
+  /** Shows whether a build from the folder would differ. */
+  readonly inputHash: string;
+  /** The revision of the base at the time of the build; absent without a base. */
+  readonly base?: BaseReference | undefined;
+}
+
+/** An image from elsewhere. */
+interface ImportSource {
+  readonly kind: 'import';
+  readonly reference: string;
+  /** The date of the file of saved stacks that it came from, ISO 8601; no later than the revision. */
+  readonly savedAt?: string | undefined;
+}
+
+export type RevisionSource = BuildSource | ImportSource;
+
+const buildSource = objectOf<BuildSource>({
+  kind: oneOf('build'),
+  directory: line,
+  inputHash: textThat((value) => /^[0-9a-f]{64}$/.test(value), 'not a sha256'),
+  base: optional(objectOf<BaseReference>({ stack: stackName, revision: number })),
+});
+const importSource = objectOf<ImportSource>({
+  kind: oneOf('import'),
+  reference: line,
+  savedAt: optional(date),
+});
+
+const source: Reader<RevisionSource> = (value, field) => {
+  const kind: unknown = isObject(value) ? Reflect.get(value, 'kind') : undefined;
+  if (kind === 'build') return buildSource(value, field);
+  if (kind === 'import') return importSource(value, field);
+  throw new FieldFault(field, 'not a build or an import');
+};
+
+export interface Revision {
+  readonly stack: StackName;
+  /** 1, 2, 3, … within its stack. */
+  readonly revision: number;
+  readonly image: ImageDigest;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly source: RevisionSource;
+}
+
+const reader = objectOf<Revision & StoredVersion>({
+  version,
+  stack: stackName,
+  revision: number,
+  image: imageDigest,
+  createdAt: date,
+  source,
+});
+
+const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as const;
+
+export const revisionFile = (layout: Layout, name: StackName, revision: number) =>
+  `${stackDir(layout, name)}/${revision}.json`;
+
+/** A stored revision; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+export function readRevision(
+  layout: Layout,
+  name: StackName,
+  revision: number,
+): Revision | undefined {
+  const path = revisionFile(layout, name, revision);
+  const stored = readStoredJson(path, { ...kind, reader });
+  if (stored === undefined) return undefined;
+  if (stored.stack !== name || stored.revision !== revision) {
+    throw toCorrupt(path, `contains ${stored.stack} revision ${stored.revision}`, kind);
+  }
+  const { version: _, ...entry } = stored;
+  return entry;
+}
+
+/** Like {@link readRevision}, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
+export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
+  const entry = readRevision(layout, name, revision);
+  if (entry !== undefined) return entry;
+  const kept = readRevisionNumbers(layout, name);
+  throw new StackshimError(
+    'ERR_STACKSHIM_STACK_NOT_FOUND',
+    `find stack ${name}: no revision ${revision}`,
+    {
+      hint: `run stackshim stack history ${name} to list the revisions`,
+      details: { stack: name, revision, revisions: kept.slice(-20) },
+    },
+  );
+}
+
+/** Numbers of the revisions that are stored, ascending. */
+export function readRevisionNumbers(layout: Layout, name: StackName): number[] {
+  return readNumbers(stackDir(layout, name));
+}

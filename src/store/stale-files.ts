@@ -1,0 +1,62 @@
+/** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import {
+  buildDir,
+  generationsDir,
+  imagesDir,
+  type Layout,
+  layersDir,
+  stacksDir,
+  tmpDir,
+} from '../core/layout.ts';
+import { isStaleName, ownerOfName, toOwnedName } from '../sys/files.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+
+/** A file whose name does not contain its owner counts as stale if nothing was written to it for this long. */
+const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
+
+/** A new name below `tmp/`, which other processes remove once this process has ended. The caller creates the folder. */
+export const temporaryPath = (layout: Layout, suffix = ''): string =>
+  `${tmpDir(layout)}/${toOwnedName()}${suffix}`;
+
+/** Paths of files and folders whose makers are dead. */
+export function findStaleFiles(layout: Layout): readonly string[] {
+  const inTmp = namesIn(tmpDir(layout)).map((name) => ({
+    name,
+    path: `${tmpDir(layout)}/${name}`,
+  }));
+  const stale = inTmp.filter(({ name, path }) => isStaleName(name) || isForgotten(name, path));
+  const folders = [layersDir, imagesDir, generationsDir, buildDir].map((of) => of(layout));
+  const stacks = stacksDir(layout);
+  const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
+    (folder) =>
+      namesIn(folder)
+        .filter((name) => name.endsWith('.tmp') && isStaleName(name))
+        .map((name) => `${folder}/${name}`),
+  );
+  return [...stale.map(({ path }) => path), ...beside];
+}
+
+/** Removes what {@link findStaleFiles} finds. Any number of processes may do so at once. */
+export async function clearStaleTmp(layout: Layout): Promise<void> {
+  for (const path of findStaleFiles(layout)) {
+    try {
+      if (lstatSync(path).isDirectory()) await removeTree(path);
+      else unlinkSync(path);
+    } catch (error) {
+      // Another process removes it, too, or a program of the dead maker still writes into it: the next call finds it.
+      if (!['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) throw error;
+    }
+  }
+}
+
+function isForgotten(name: string, path: string): boolean {
+  if (ownerOfName(name) !== undefined) return false;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
+}
+
+/** `stacks/` may have files as well. */
+const namesIn = (folder: string): readonly string[] =>
+  unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? [];

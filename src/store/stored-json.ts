@@ -1,0 +1,64 @@
+/** Reads a small JSON file below the root folder: bounded, checked, undefined when absent. */
+import type { ErrorCode } from '../core/error-codes.ts';
+import {
+  isUsedUp,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+  unlessMissing,
+} from '../core/errors.ts';
+import { refuseNewer } from '../core/format-version.ts';
+import { type Reader, readWith } from '../core/read-fields.ts';
+import { readBoundedFile } from '../sys/files.ts';
+
+export interface StoredJsonOptions<T> {
+  readonly reader: Reader<T>;
+  /** The code of the error for a file that cannot be read or is not a valid `T`. */
+  readonly code: ErrorCode;
+  /** Names the kind of file in messages: `revision file`. */
+  readonly what: string;
+  /** The newest version of the format that `reader` reads. Default 1. */
+  readonly newest?: number;
+}
+
+const MAX_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The file's content; undefined when there is no such file. Blocks: these files are small and read for every task.
+ * Throws ERR_STACKSHIM_FORMAT_NEWER for a file that a newer stackshim wrote, else `options.code`.
+ */
+export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
+  let text: string | undefined;
+  try {
+    text = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_BYTES }));
+  } catch (error) {
+    const what = `read ${options.what}`;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', what);
+    throw toCorrupt(path, messageOf(error), { ...options, cause: error });
+  }
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw toCorrupt(path, 'not JSON', { ...options, cause: error });
+  }
+  refuseNewer(path, value, { what: options.what, newest: options.newest ?? 1 });
+  return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
+}
+
+/** As {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
+export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>): T | undefined =>
+  unlessMissing(() => readStoredJson(path, options), [options.code]);
+
+/** The error for a damaged stored file. */
+export function toCorrupt(
+  path: string,
+  reason: string,
+  options: { readonly code: ErrorCode; readonly what: string; readonly cause?: unknown },
+): StackshimError {
+  return new StackshimError(options.code, `read ${options.what} ${path}: ${reason}`, {
+    details: { path },
+    cause: options.cause,
+  });
+}

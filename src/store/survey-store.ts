@@ -1,0 +1,171 @@
+/** Reads every small file of the store, and finds which revisions and images exist, what they need, and what cannot be read. */
+import { StackshimError } from '../core/errors.ts';
+import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
+import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
+import type { Image } from './images/image.ts';
+import { readImage } from './images/image.ts';
+import { listStoredImages, listStoredStacks } from './list-stored.ts';
+import {
+  type Generation,
+  readCurrentGeneration,
+  readGeneration,
+  revisionIn,
+} from './stacks/generations.ts';
+import {
+  type Revision,
+  readRevision,
+  readRevisionNumbers,
+  revisionFile,
+} from './stacks/revisions.ts';
+import { readNumbers } from './stored-files.ts';
+import { toCorrupt } from './stored-json.ts';
+
+/** A revision of a stack, and whether it is the current one. */
+export interface AffectedRevision {
+  readonly stack: StackName;
+  readonly revision: number;
+  readonly current: boolean;
+}
+
+/** A file of the store that cannot be used. */
+export interface Damage {
+  readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current';
+  /** The file that is damaged or missing. */
+  readonly path: string;
+  readonly error: StackshimError;
+  /** The revisions that cannot be used because of it. */
+  readonly hits: readonly AffectedRevision[];
+}
+
+export interface StoreSurvey {
+  readonly generation: Generation | undefined;
+  /** The number of stored generations. */
+  readonly generations: number;
+  /** The generations that can be read, including the current one, ascending. */
+  readonly history: readonly Generation[];
+  /** The newest revision of each stack that any readable generation names. */
+  readonly newestNamed: ReadonlyMap<StackName, number>;
+  readonly revisions: readonly Revision[];
+  readonly images: ReadonlyMap<ImageDigest, Image>;
+  /** The revisions that need an image, readable or not. */
+  readonly imageUsers: ReadonlyMap<ImageDigest, readonly AffectedRevision[]>;
+  /** The revisions that need a layer; empty if only an image without revisions needs it. */
+  readonly layerUsers: ReadonlyMap<LayerId, readonly AffectedRevision[]>;
+  readonly damage: readonly Damage[];
+}
+
+/** Blocks for as many file reads as there are revisions, images and generations. Does not throw for damage. */
+export function surveyStore(layout: Layout): StoreSurvey {
+  const damage: Damage[] = [];
+  const note = (kind: Damage['kind'], path: string, hits: readonly AffectedRevision[] = []) => {
+    return (error: StackshimError): undefined => {
+      damage.push({ kind, path: pathOf(error) ?? path, error, hits });
+    };
+  };
+  const link = currentLink(layout);
+  const generation = attempt(() => readCurrentGeneration(layout), note('current', link));
+  const numbers = readNumbers(generationsDir(layout));
+  const history = numbers.flatMap((number) => {
+    if (number === generation?.number) return generation;
+    const path = `${generationsDir(layout)}/${number}.json`;
+    // The target of the broken link was already noted with the link.
+    if (damage.some((one) => one.path === path)) return [];
+    // A generation that has gone meanwhile was collected.
+    return attempt(() => readGeneration(layout, number), note('generation', path)) ?? [];
+  });
+  // Before the first flip has created the link, there is one generation and no current one.
+  if (generation === undefined && numbers.length > 1 && damage.length === 0) {
+    note(
+      'current',
+      link,
+    )(toCorrupt(link, 'missing', { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' }));
+  }
+  const newestNamed = findNewestNamed(
+    generation === undefined ? history : [...history, generation],
+  );
+  const revisions = surveyRevisions(layout, generation, note);
+  const imageUsers = new Map<ImageDigest, AffectedRevision[]>();
+  for (const { image, stack, revision } of revisions) {
+    const current = revisionIn(generation, stack) === revision;
+    append(imageUsers, image, [{ stack, revision, current }]);
+  }
+  const images = new Map<ImageDigest, Image>();
+  const layerUsers = new Map<LayerId, AffectedRevision[]>();
+  for (const digest of new Set([...listStoredImages(layout), ...imageUsers.keys()])) {
+    const users = imageUsers.get(digest) ?? [];
+    const image = attempt(() => readImage(layout, digest), note('image', digest, users));
+    if (image === undefined) continue;
+    images.set(digest, image);
+    for (const id of new Set(image.layers)) append(layerUsers, id, users);
+  }
+  const generations = numbers.length;
+  const read = { generation, generations, history, newestNamed, revisions };
+  return { ...read, images, imageUsers, layerUsers, damage };
+}
+
+function findNewestNamed(history: readonly Generation[]): ReadonlyMap<StackName, number> {
+  const newest = new Map<StackName, number>();
+  for (const [name, number] of history.flatMap(({ stacks }) => Object.entries(stacks))) {
+    const stack = name as StackName;
+    newest.set(stack, Math.max(number, newest.get(stack) ?? 0));
+  }
+  return newest;
+}
+
+type Note = (
+  kind: Damage['kind'],
+  path: string,
+  hits?: readonly AffectedRevision[],
+) => (error: StackshimError) => undefined;
+
+function surveyRevisions(
+  layout: Layout,
+  generation: Generation | undefined,
+  note: Note,
+): Revision[] {
+  const revisions: Revision[] = [];
+  const names = new Set([
+    ...listStoredStacks(layout),
+    ...(Object.keys(generation?.stacks ?? {}) as StackName[]),
+  ]);
+  for (const stack of names) {
+    const now = revisionIn(generation, stack);
+    const numbers = readRevisionNumbers(layout, stack);
+    for (const revision of numbers) {
+      const hits = [{ stack, revision, current: now === revision }];
+      const path = revisionFile(layout, stack, revision);
+      const found = attempt(
+        () => readRevision(layout, stack, revision),
+        note('revision', path, hits),
+      );
+      if (found !== undefined) revisions.push(found);
+    }
+    if (now === undefined || numbers.includes(now)) continue;
+    const path = revisionFile(layout, stack, now);
+    const missing = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as const;
+    note('revision', path, [{ stack, revision: now, current: true }])(
+      toCorrupt(path, 'missing', missing),
+    );
+  }
+  return revisions;
+}
+
+function attempt<T>(read: () => T, fail: (error: StackshimError) => undefined): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StackshimError) return fail(error);
+    throw error;
+  }
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, values: readonly V[]): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [...values]);
+  else known.push(...values);
+}
+
+function pathOf(error: StackshimError): string | undefined {
+  const { path } = error.details;
+  return typeof path === 'string' ? path : undefined;
+}

@@ -1,0 +1,62 @@
+/** Takes the locks below `locks/` by trying again, so that the event loop goes on. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { StackshimError } from '../core/errors.ts';
+import { type Layout, locksDir } from '../core/layout.ts';
+import { guardDisk } from '../sys/guard-disk.ts';
+import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import type { System } from '../sys/system.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
+
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 50;
+
+export interface LockWait {
+  /** 0: a lock that another process holds is refused at once. */
+  readonly waitMs: number;
+  /** Makes the error for a lock that does not become free in time. */
+  readonly toBusy: () => StackshimError;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LockOptions extends Omit<LockWait, 'toBusy'>, Partial<Pick<LockWait, 'toBusy'>> {
+  readonly system: System;
+  readonly shared?: boolean;
+}
+
+/** Runs `work` while holding `locks/<name>`. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and the errors of `work`. */
+export async function withLock<T>(
+  layout: Layout,
+  name: string,
+  { work, ...options }: LockOptions & { readonly work: () => Promise<T> },
+): Promise<T> {
+  const { system, shared = false, waitMs } = options;
+  const path = `${locksDir(layout)}/${name}`;
+  const toBusy = () =>
+    new StackshimError('ERR_STACKSHIM_STACK_BUSY', `lock ${path}: held by another process`, {
+      details: { path, waitMs },
+    });
+  const take = () => takeFileLock(system, path, { wait: false, shared });
+  const lock: FileLock = await waitForLock(layout, take, { toBusy, ...options });
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}
+
+/** Calls `take` until it returns a value, and resolves to that. Throws `toBusy()`, and the reason of an aborted `signal`. */
+export async function waitForLock<T>(
+  layout: Layout,
+  take: () => T | undefined,
+  { waitMs, toBusy, signal }: LockWait,
+): Promise<T> {
+  const folder = locksDir(layout);
+  await guardDisk(`make ${folder}`, () => ensureDirectory(folder, 0o700));
+  const endsAt = performance.now() + waitMs;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    const taken = await guardDisk(`lock a file below ${folder}`, async () => take());
+    if (taken !== undefined) return taken;
+    if (performance.now() >= endsAt) throw toBusy();
+    await delay(pauseMs, undefined, { signal });
+  }
+}

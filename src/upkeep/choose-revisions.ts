@@ -1,0 +1,53 @@
+/** Chooses the revisions that a collection removes from the history. Pure. */
+import type { ImageDigest, StackName } from '../core/ids.ts';
+import { revisionIn } from '../store/stacks/generations.ts';
+import type { Revision } from '../store/stacks/revisions.ts';
+import type { StoreSurvey } from '../store/survey-store.ts';
+
+export interface RevisionChoice {
+  /** How many of a stack's newest revisions stay; undefined: all that ever were current. */
+  readonly keep: number | undefined;
+  /** Whether a task, an import or a build is about to use the image. */
+  readonly isInUse: (image: ImageDigest) => boolean;
+}
+
+/**
+ * The revisions that are older than the current one and not among the newest `keep`, and those that never became current because their build
+ * died. None at all if damage to the store hides which ones these are.
+ */
+export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): readonly Revision[] {
+  const isUnclear = survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer');
+  // `current` is missing although there are generations: someone is repairing the store by hand.
+  if (isUnclear || (survey.generation === undefined && survey.generations > 0)) return [];
+  const stacks = new Set(survey.revisions.map(({ stack }) => stack));
+  return [...stacks].flatMap((stack) => {
+    const revisions = survey.revisions.filter((one) => one.stack === stack);
+    const old = findOld(survey, stack, revisions, choice.keep);
+    return [...old, ...findUnproven(survey, stack, revisions)].filter(
+      ({ image }) => !choice.isInUse(image),
+    );
+  });
+}
+
+function findOld(
+  survey: StoreSurvey,
+  stack: StackName,
+  revisions: readonly Revision[],
+  keep: number | undefined,
+): readonly Revision[] {
+  const current = revisionIn(survey.generation, stack);
+  if (keep === undefined || current === undefined) return [];
+  const numbers = revisions.map(({ revision }) => revision).sort((a, b) => a - b);
+  const newest = new Set(keep === 0 ? [] : numbers.slice(-keep));
+  return revisions.filter(({ revision }) => revision < current && !newest.has(revision));
+}
+
+/** A revision gets its number before it becomes current. If its number is above all that any generation names, it never was current. */
+function findUnproven(
+  survey: StoreSurvey,
+  stack: StackName,
+  revisions: readonly Revision[],
+): readonly Revision[] {
+  const newest = survey.newestNamed.get(stack) ?? 0;
+  return revisions.filter(({ revision }) => revision > newest);
+}

@@ -1,0 +1,185 @@
+/** Frees what no revision, task, import or build needs, while all of them go on. */
+import { rm } from 'node:fs/promises';
+import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies.ts';
+import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
+import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
+import type { ImageDigest, StackName } from '../core/ids.ts';
+import { generationsDir, type Layout, runtimeVersionsDir } from '../core/layout.ts';
+import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
+import { clearStaleVersions } from '../runtime/learn-version.ts';
+import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
+import type { StoredLayer } from '../store/layers/collect-layers.ts';
+import { generationFile } from '../store/stacks/generations.ts';
+import { unlinkRevisions } from '../store/stacks/remove-revisions.ts';
+import type { Revision } from '../store/stacks/revisions.ts';
+import { withStacksLock } from '../store/stacks-lock.ts';
+import { clearStaleTmp, findStaleFiles } from '../store/stale-files.ts';
+import { whileNothingIsPinned } from '../store/store-lease.ts';
+import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
+import { measureTree } from '../sys/measure-tree.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import { syncDirectory } from '../sys/write-file.ts';
+import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
+import type { Installation } from '../task/installation.ts';
+import { readTaskImages } from '../task/records/task-images.ts';
+import { chooseGenerations } from './choose-generations.ts';
+import { chooseRevisions } from './choose-revisions.ts';
+
+/** The options of `gc`. */
+export interface CollectOptions {
+  /** How many of a stack's newest revisions stay, in addition to the current one. Default: all. */
+  readonly keepRevisions?: number | undefined;
+  /** Only find out what would be removed. */
+  readonly dryRun?: boolean;
+}
+
+/** What `gc` removed or, with `dryRun`, would remove. */
+export interface Collection {
+  readonly dryRun: boolean;
+  readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
+  /** Numbers of the generations that no rollback can reach any more. */
+  readonly generations: readonly number[];
+  readonly images: readonly ImageDigest[];
+  readonly layers: readonly StoredLayer[];
+  /** Unfinished files of dead processes: paths below the root folder. */
+  readonly files: readonly string[];
+  /** Folders with the builder's copies of images that are no longer current for any stack: paths below the root folder. */
+  readonly bases: readonly string[];
+  /** The number of idle scratch volumes. */
+  readonly volumes: number;
+  /** Bytes of the layers, files, bases and volumes. */
+  readonly freedBytes: number;
+  /** Why possible garbage stayed: damage that hides what is needed, or a disk too full to record the removal. */
+  readonly obstacles: readonly ErrorJson[];
+}
+
+/**
+ * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
+ * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
+ * layers; unfinished files of dead processes; idle scratch volumes; and the builder's copies of bases that are no longer current. A second
+ * call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
+ * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
+ */
+export async function collectGarbage(
+  installation: Installation,
+  options: CollectOptions = {},
+): Promise<Collection> {
+  const { layout, system } = installation;
+  const { dryRun = false } = options;
+  const stale = [...findStaleFiles(layout), ...findDeadHomes(layout, system)];
+  const staleBytes = await measureAll(stale);
+  if (!dryRun) {
+    await clearStaleTmp(layout);
+    await clearDeadHomes(layout, system);
+  }
+  const volumes = listIdleVolumes(layout);
+  if (!dryRun) for (const volume of volumes) removeIdleVolume(system, volume);
+  const { movedCopies, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
+    sweep(installation, pinned, options),
+  );
+  const movedBytes = await measureAll(movedCopies);
+  if (!dryRun) {
+    for (const folder of movedCopies) await removeTree(folder);
+    clearStaleVersions(runtimeVersionsDir(layout));
+  }
+  const sized = [...swept.layers, ...volumes];
+  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + movedBytes);
+  return { dryRun, ...swept, files: stale, volumes: volumes.length, freedBytes };
+}
+
+async function measureAll(paths: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(paths.map(measureTree));
+  return sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+interface Swept
+  extends Pick<
+    Collection,
+    'revisions' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
+  > {
+  /** The new paths of the bases. */
+  readonly movedCopies: readonly string[];
+}
+
+/** Runs while nothing can be pinned; tasks may begin at any moment. */
+async function sweep(
+  installation: Installation,
+  pinned: ReadonlySet<string>,
+  options: CollectOptions,
+): Promise<Swept> {
+  const { layout, system } = installation;
+  const { dryRun = false, keepRevisions } = options;
+  if (!dryRun) restoreImages(layout);
+  const tasks = readTaskImages(layout);
+  const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
+  const { survey, generations, gone, refusals } = await withStacksLock(
+    layout,
+    async () => {
+      const found = surveyStore(layout);
+      const chosen = chooseRevisions(found, { keep: keepRevisions, isInUse });
+      const removed = await removeRevisions(layout, chosen, dryRun);
+      const unreachable = findUnreachable(found, removed.gone);
+      if (!dryRun) await removeGenerations(layout, unreachable);
+      return { survey: found, generations: unreachable, ...removed };
+    },
+    { system },
+  );
+  const kept = new Set(
+    survey.revisions.filter((one) => !gone.includes(one)).map(({ image }) => image),
+  );
+  const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
+  const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
+  const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
+  const errors = [...obstacles, ...refusals].map((error) => error.toJSON());
+  const result = { revisions, generations, obstacles: errors };
+  if (obstacles.length > 0)
+    return { ...result, images: [], layers: [], bases: [], movedCopies: [] };
+  const bases = findUnneededCopies(layout, survey, pinned);
+  const movedCopies = dryRun ? bases : await moveCopiesAway(layout, bases);
+  const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun });
+  if (!dryRun) await removeStrayNames(layout);
+  return { ...result, ...swept, bases, movedCopies };
+}
+
+/** No generations while damage hides which ones are needed. */
+function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readonly number[] {
+  if (survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer')) return [];
+  const revisions = survey.revisions.filter((one) => !gone.includes(one));
+  const { generation: current, history: generations } = survey;
+  return chooseGenerations({ current, generations, revisions });
+}
+
+interface RemovedRevisions {
+  readonly gone: readonly Revision[];
+  readonly refusals: readonly StackshimError[];
+}
+
+/** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
+async function removeRevisions(
+  layout: Layout,
+  chosen: readonly Revision[],
+  dryRun: boolean,
+): Promise<RemovedRevisions> {
+  if (dryRun) return { gone: chosen, refusals: [] };
+  const gone: Revision[] = [];
+  const refusals: StackshimError[] = [];
+  for (const stack of new Set(chosen.map((one) => one.stack))) {
+    const revisionsOfStack = chosen.filter((one) => one.stack === stack);
+    const numbers = revisionsOfStack.map(({ revision }) => revision).sort((a, b) => a - b);
+    try {
+      await unlinkRevisions(layout, stack, numbers);
+      gone.push(...revisionsOfStack);
+    } catch (error) {
+      if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
+      refusals.push(error);
+    }
+  }
+  return { gone, refusals };
+}
+
+/** Removes generations that no rollback can reach; none of them may be current. Precondition: the caller holds the stacks lock. */
+async function removeGenerations(layout: Layout, numbers: readonly number[]): Promise<void> {
+  if (numbers.length === 0) return;
+  for (const number of numbers) await rm(generationFile(layout, number), { force: true });
+  await syncDirectory(generationsDir(layout));
+}

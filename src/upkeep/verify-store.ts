@@ -1,0 +1,134 @@
+/** Checks everything that is stored: layers by their sha256, other files by their form and their references. */
+import { existsSync } from 'node:fs';
+import { StackshimError } from '../core/errors.ts';
+import type { LayerId, StackName } from '../core/ids.ts';
+import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
+import { listStoredLayers, sizeOfLayer } from '../store/layers/list-layers.ts';
+import { findLayerDamage } from '../store/layers/verify-layer.ts';
+import { toNearNames } from '../store/stacks/near-names.ts';
+import {
+  type AffectedRevision,
+  type Damage,
+  type StoreSurvey,
+  surveyStore,
+} from '../store/survey-store.ts';
+
+/** How much of the current layer `verify` has read. */
+export interface VerifyProgress {
+  /** Counted from 1. */
+  readonly layer: number;
+  readonly layers: number;
+  readonly id: LayerId;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface VerifyOptions {
+  /** Only check what these stacks need, in all their revisions. Default: everything, including what no stack needs. */
+  readonly stacks?: readonly StackName[] | undefined;
+  readonly onProgress?: (progress: VerifyProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What `verify` checked, and the damage that it found. */
+export interface Verification {
+  readonly layers: number;
+  readonly layerBytes: number;
+  readonly images: number;
+  readonly revisions: number;
+  readonly generations: number;
+  /** Empty: no damage. */
+  readonly damage: readonly Damage[];
+}
+
+/**
+ * Reads every layer completely; changes nothing. Tasks, builds and collection may go on meanwhile: what was removed or replaced during the
+ * check is checked again, and is not damage. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a name in `stacks` without a revision, and the reason
+ * of an aborted `signal`.
+ */
+export async function verifyStore(
+  layout: Layout,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const survey = surveyStore(layout);
+  const names = options.stacks === undefined ? undefined : new Set(options.stacks);
+  if (names !== undefined) requireStacks(survey, names);
+  const isAffected = (hits: readonly AffectedRevision[]) =>
+    names === undefined || hits.some(({ stack }) => names.has(stack));
+  const used = [...survey.layerUsers].flatMap(([id, users]) => (isAffected(users) ? [id] : []));
+  // A file without a record was left by an interrupted import or collection: it counts as absent.
+  const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
+  const ids = new Set(names === undefined ? [...whole, ...used] : used);
+  const { broken, bytes } = await readLayers(layout, ids, options);
+  const damage =
+    broken.length + survey.damage.length === 0 ? [] : await confirm(layout, survey, broken);
+  return {
+    layers: ids.size,
+    layerBytes: bytes,
+    images: survey.images.size,
+    revisions: survey.revisions.length,
+    generations: survey.generations,
+    // Damage to generations and to `current` affects every stack.
+    damage: damage.filter(
+      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
+    ),
+  };
+}
+
+async function readLayers(
+  layout: Layout,
+  ids: ReadonlySet<LayerId>,
+  { onProgress, signal }: VerifyOptions,
+): Promise<{ readonly broken: readonly LayerId[]; readonly bytes: number }> {
+  const broken: LayerId[] = [];
+  let layer = 0;
+  let bytes = 0;
+  for (const id of ids) {
+    layer += 1;
+    const position = { layer, layers: ids.size, id };
+    const totalBytes = sizeOfLayer(layout, id) ?? 0;
+    let doneBytes = 0;
+    const onBytes = (more: number) => {
+      doneBytes += more;
+      bytes += more;
+      onProgress?.({ ...position, doneBytes, totalBytes });
+    };
+    if ((await findLayerDamage(layout, id, { onBytes, signal })) !== undefined) broken.push(id);
+  }
+  return { broken, bytes };
+}
+
+/** Checks a second time what seemed damaged, because the store may have changed meanwhile. */
+async function confirm(
+  layout: Layout,
+  before: StoreSurvey,
+  broken: readonly LayerId[],
+): Promise<readonly Damage[]> {
+  const now = surveyStore(layout);
+  const seen = new Set(before.damage.map(({ path }) => path));
+  const damage = now.damage.filter(({ path }) => seen.has(path));
+  const stored = new Set(listStoredLayers(layout));
+  for (const id of broken) {
+    if (!stored.has(id) && !now.layerUsers.has(id)) continue;
+    const error = await findLayerDamage(layout, id);
+    if (error === undefined) continue;
+    const path = String(error.details['path'] ?? layerFile(layout, id));
+    damage.push({ kind: 'layer', path, error, hits: now.layerUsers.get(id) ?? [] });
+  }
+  return damage;
+}
+
+function requireStacks(survey: StoreSurvey, names: ReadonlySet<StackName>): void {
+  const known = new Set([
+    ...survey.revisions.map(({ stack }) => stack),
+    ...survey.damage.flatMap(({ hits }) => hits.map(({ stack }) => stack)),
+  ]);
+  for (const name of names) {
+    if (known.has(name)) continue;
+    const near = toNearNames(name, [...known]);
+    throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `verify ${name}: no such stack`, {
+      details: { stack: name, near },
+      ...(near.length === 0 ? {} : { hint: `did you mean ${near.join(' or ')}?` }),
+    });
+  }
+}

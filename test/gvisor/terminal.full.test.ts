@@ -1,3 +1,0 @@
-/** test/e2e/terminal.test.ts, in gVisor. */
-import '../support/on-gvisor.ts';
-import '../e2e/terminal.test.ts';

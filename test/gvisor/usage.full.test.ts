@@ -1,3 +1,0 @@
-/** test/e2e/usage.test.ts, in gVisor. */
-import '../support/on-gvisor.ts';
-import '../e2e/usage.test.ts';
