@@ -5,14 +5,24 @@ import { atMost } from '../core/pause.ts';
 import type { FfiArgument, LibcFunction } from './ffi/libc-calls.ts';
 import { SystemError } from './system.ts';
 
-/** Later entries win: first the names that Linux has twice, then the names that Node's table lacks. */
-const errnoNames = new Map<number, string>([
-  ...Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
-  [constants.errno.EAGAIN, 'EAGAIN'],
-  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
-  [15, 'ENOTBLK'],
-  [117, 'EUCLEAN'],
-]);
+/** Error numbers that Node's table lacks. */
+const MORE_ERRNOS: Readonly<Record<string, number>> = { ENOTBLK: 15, EUCLEAN: 117 };
+
+/** Of the names that Linux has twice, the ones that are used here. */
+const CHOSEN_NAMES = ['EAGAIN', 'EOPNOTSUPP'] as const;
+
+let errnoNames: ReadonlyMap<number, string> | undefined;
+
+/** The table is built at the first unexpected error, because few tasks meet one. */
+function nameErrnos(): ReadonlyMap<number, string> {
+  const { errno } = constants;
+  // Later entries win.
+  const named = [
+    ...Object.entries({ ...errno, ...MORE_ERRNOS }),
+    ...CHOSEN_NAMES.map((name) => [name, errno[name]] as const),
+  ];
+  return new Map(named.map(([name, number]) => [number, name]));
+}
 
 export interface Invocation {
   /** The call's name in messages: `open_tree`, not `syscall`. */
@@ -38,7 +48,7 @@ export function invokeUnless(
   const result = ffi.call(fn, ...args);
   if (result >= 0) return result;
   // No error is created here, because recording its stack costs time and most tasks meet some of these errno values.
-  if (expected.includes(codeOf(-result))) return undefined;
+  if (expected.some((code) => numberOf(code) === -result)) return undefined;
   throw toSystemError(as, -result);
 }
 
@@ -47,7 +57,13 @@ export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }
 
-const codeOf = (errno: number): string => errnoNames.get(errno) ?? `E${errno}`;
+function codeOf(errno: number): string {
+  errnoNames ??= nameErrnos();
+  return errnoNames.get(errno) ?? `E${errno}`;
+}
+
+const numberOf = (code: string): number | undefined =>
+  constants.errno[code as keyof typeof constants.errno] ?? MORE_ERRNOS[code];
 
 const toSystemError = (as: Invocation, errno: number): SystemError =>
   new SystemError(as.name, errno, codeOf(errno), as.subject);
