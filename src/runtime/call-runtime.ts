@@ -1,5 +1,5 @@
 /** Runs an OCI runtime's command line once, within a time limit. */
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import {
   type BoundedEnd,
@@ -62,7 +62,8 @@ function start(
   const nullDevice = stdio === undefined ? openNullDevice('both') : undefined;
   const streams = nullDevice === undefined ? stdio : [nullDevice, nullDevice, nullDevice];
   const program = startProgram({
-    path: copy ?? path,
+    // A task may have waited since it was planned, and `gc` removes the copy of a runtime that was replaced.
+    path: copy !== undefined && existsSync(copy) ? copy : path,
     args,
     env: environment,
     stdio: streams ?? [],

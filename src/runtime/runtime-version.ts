@@ -50,6 +50,9 @@ export function cacheFileOf({ cacheDirectory, stats }: VersionOptions): string {
 export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>
   `${copiesDirectory}/${stats.dev}-${stats.ino}-${stats.size}-${Math.trunc(stats.mtimeMs)}/runtime`;
 
+/** What a record names, and what two plans must have in common. Whether there is a copy may differ from process to process. */
+export const withoutCopy = ({ kind, path, version }: Runtime): Runtime => ({ kind, path, version });
+
 export const kindOf = (name: string | undefined): RuntimeKind =>
   RUNTIME_NAMES.find((known) => known === name) ?? 'other';
 

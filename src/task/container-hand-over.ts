@@ -3,6 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
+import { withoutCopy } from '../runtime/runtime-version.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { PhaseClock } from './build-result.ts';
 import type { HandedDisk } from './disk/task-disk.ts';
@@ -128,6 +129,6 @@ function describePlan(plan: ContainerPlan): string {
   const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;
   const kind = { ...spec, id: undefined };
   const image = pinned.image.digest;
-  const made = [runtime, initBinary, devices, throttles, disk, bindOwner];
+  const made = [withoutCopy(runtime), initBinary, devices, throttles, disk, bindOwner];
   return JSON.stringify([kind, image, ...made, namesOf(places)]);
 }

@@ -1,6 +1,7 @@
 /** Writes the record of a planned task: from then on the task exists. */
 import { constants } from 'node:os';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import { withoutCopy } from '../runtime/runtime-version.ts';
 import { isImageStored } from '../store/images/image.ts';
 import { ownIdentity } from '../sys/processes.ts';
 import type { Installation } from './installation.ts';
@@ -60,7 +61,7 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     revision: pinned.revision,
     image: pinned.image.digest,
     ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
-    runtime,
+    runtime: withoutCopy(runtime),
     bindCount: spec.mounts.length + files.length + (command?.files.length ?? 0),
     command: command?.command ?? [],
     labels: command?.spec.labels ?? {},

@@ -13,11 +13,14 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runtimeCopiesDir, runtimesDir } from '../../src/core/layout.ts';
-import { runTask } from '../../src/door/open-stackshim.ts';
+import { openStackshim, runTask } from '../../src/door/open-stackshim.ts';
+import { callRuntime } from '../../src/runtime/call-runtime.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
+import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { runTaskAndLeave } from '../../src/task/run-task.ts';
 import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 
@@ -95,4 +98,31 @@ it('starts runc itself where no copy can be made', async () => {
   symlinkSync('/nowhere', copies);
   expect((await run('true')).verdict).toBe('succeeded');
   expect(copyMounts()).toEqual([]);
+});
+
+it('starts runc itself when gc has removed the copy since the task was planned', async () => {
+  const runtime = { ...(await resolveRuntime('runc', { layout })), copy: `${copies}/gone/runtime` };
+  expect(await callRuntime(runtime, ['--version'], { operation: 'ask runc' })).toBe(0);
+});
+
+it('keeps the copy out of the record, which other processes read', async () => {
+  const stackshim = openStackshim(options);
+  const task = await stackshim.start({ stack: 'busybox', command: ['sleep', '1000'] });
+  expect(copyMounts()).toHaveLength(1);
+  expect(await stackshim.list()).toMatchObject({ tasks: [{ id: task.id }], corrupt: [] });
+  expect(await stackshim.kill(task.id, { stopTimeout: 0 })).toMatchObject({ removed: true });
+  await task.result;
+});
+
+it('runs a command in a container that was prepared before there was a copy', async () => {
+  symlinkSync('/nowhere', copies);
+  const installation = openInstallation(layout);
+  const request = { stack: 'busybox' };
+  const { signal } = new AbortController();
+  const container = await prepareForOthers(installation, request, signal);
+  rmSync(copies);
+  const input = { ...request, command: ['true'] };
+  const ended = await runTaskAndLeave(installation, input, { container });
+  expect(copyMounts()).toHaveLength(1);
+  expect(ended.result.verdict).toBe('succeeded');
 });
