@@ -5,6 +5,7 @@
  */
 import '../cgroup/kill-group.ts';
 import '../cgroup/share-group.ts';
+import '../runtime/copy-runtime.ts';
 import '../runtime/learn-version.ts';
 import '../spec/parse-access.ts';
 import '../spec/parse-policy.ts';
