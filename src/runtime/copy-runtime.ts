@@ -104,7 +104,8 @@ export function clearStaleCopies(copiesDirectory: string, versionsDirectory: str
     const folder = `${copiesDirectory}/${name}`;
     if (current.has(folder)) continue;
     while (linuxSystem.detachMount(folder));
-    rmdirSync(folder);
+    // ENOENT: another gc was faster. EBUSY: a task has put its copy there just now, which the next gc removes.
+    unlessMissing(() => rmdirSync(folder), ['ENOENT', 'EBUSY']);
   }
 }
 

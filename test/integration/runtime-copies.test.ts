@@ -1,4 +1,6 @@
 /** runc is started from a copy in huge pages, one for each executable and boot; where there can be none, runc itself is started. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
@@ -12,9 +14,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runtimeCopiesDir, runtimesDir } from '../../src/core/layout.ts';
+import { runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../../src/core/layout.ts';
 import { openStackshim, runTask } from '../../src/door/open-stackshim.ts';
 import { callRuntime } from '../../src/runtime/call-runtime.ts';
+import { clearStaleCopies } from '../../src/runtime/copy-runtime.ts';
 import { resolveRuntime } from '../../src/runtime/resolve-runtime.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
@@ -125,4 +128,16 @@ it('runs a command in a container that was prepared before there was a copy', as
   const ended = await runTaskAndLeave(installation, input, { container });
   expect(copyMounts()).toHaveLength(1);
   expect(ended.result.verdict).toBe('succeeded');
+});
+
+it('is removed by one of two gcs, and the other one does not mind', async () => {
+  for (let index = 0; index < 3000; index += 1)
+    mkdirSync(`${copies}/${index}`, { recursive: true });
+  const script = 'rmdir 0 && echo begun && rmdir *';
+  const other = spawn('sh', ['-c', script], { cwd: copies, stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(other, 'exit');
+  await once(other.stdout, 'data');
+  clearStaleCopies(copies, runtimeVersionsDir(layout));
+  await ended;
+  expect(readdirSync(copies)).toEqual([]);
 });
