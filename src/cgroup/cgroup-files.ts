@@ -10,23 +10,17 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
 import type { Fd } from '../sys/system.ts';
 
+/** ENODEV: the cgroup was removed between the open and the call. */
+const GONE = ['ENOENT', 'ENODEV'] as const;
+
 /** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
-export function unlessGone<T>(ask: () => T): T | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    // ENODEV: it was removed between the open and the call.
-    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
-    throw error;
-  }
-}
+export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask, GONE);
 
 /** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
@@ -39,7 +33,6 @@ export class CounterReader {
       return readFileSync(`${directory}/${file}`, 'utf8');
     } catch (error) {
       const code = errnoCodeOf(error);
-      // ENODEV: the cgroup was removed between the open and the read.
       if (code !== 'ENOENT' && code !== 'ENODEV') throw error;
       if (code === 'ENOENT' && existsSync(directory)) this.#absent.add(file);
       return null;
@@ -155,7 +148,6 @@ function tryRemove(directory: Buffer): boolean {
 /** True when a removal failed because the cgroup is gone; false when processes or children are left in it. Throws any other error. */
 function hasGone(error: unknown): boolean {
   const code = errnoCodeOf(error);
-  // ENODEV: another process removed it between the look-up and the call.
   if (code === 'ENOENT' || code === 'ENODEV') return true;
   if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
   throw error;

@@ -4,7 +4,7 @@
  */
 
 import { readdirSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../core/ids.ts';
 import { integer, oneOf, textThat, textUpTo } from '../core/read-fields.ts';
 
@@ -29,15 +29,8 @@ const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
 
 /** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
 export function readNumbers(directory: string): number[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
   const numbers: number[] = [];
-  for (const name of names) {
+  for (const name of unlessMissing(() => readdirSync(directory)) ?? []) {
     const digits = NUMBERED.exec(name)?.[1];
     if (digits !== undefined) numbers.push(Number(digits));
   }

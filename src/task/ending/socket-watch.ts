@@ -4,7 +4,7 @@
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
 import { canRefuseStamps } from '../../sys/host-facts.ts';
@@ -187,7 +187,8 @@ export function openSocketWatch(
 ): SocketWatch | undefined {
   const { spec, places, runtime } = plan;
   if (spec.network === 'host' || !driverOf(runtime).usesHostSockets) return undefined;
-  const namespace = openNamespace(pid);
+  // Undefined: the process has ended.
+  const namespace = unlessMissing(() => openNetNamespace(pid));
   if (namespace === undefined) return undefined;
   return new SocketWatch({
     namespace,
@@ -197,16 +198,6 @@ export function openSocketWatch(
     memoryBytes: spec.limits.memoryBytes,
     bounds: () => toBounds(canFillErrors(plan, host)),
   });
-}
-
-/** Undefined if the process has ended. */
-function openNamespace(pid: number): Fd | undefined {
-  try {
-    return openNetNamespace(pid);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
 }
 
 /** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
