@@ -8,7 +8,6 @@ import {
   readFileSync,
   rmdirSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
@@ -65,19 +64,6 @@ export function scaleCount(count: number | null, divisor: number): number | null
 
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
-
-/**
- * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
- * there is none.
- */
-export function limitSockets(directory: string | undefined, bytes: number): void {
-  if (directory === undefined) return;
-  try {
-    writeFileSync(`${directory}/${SOCKET_LIMIT_FILE}`, String(bytes), { flag: 'r+' });
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
