@@ -94,3 +94,4 @@ export const tenantDir = (layout: Pick<Layout, 'run'>, tenant: TenantName) =>
   `${layout.run}/tenants/${tenant}`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;
 export const runtimeVersionsDir = (layout: Layout) => `${layout.run}/runtime-versions`;
+export const runtimeCopiesDir = (layout: Layout) => `${layout.run}/runtime-copies`;

@@ -55,13 +55,18 @@ export async function callRuntime(
 }
 
 function start(
-  { path }: Runtime,
+  { path, copy }: Runtime,
   args: readonly string[],
   { stdio, onRunning }: CallOptions,
 ): StartedProgram {
   const nullDevice = stdio === undefined ? openNullDevice('both') : undefined;
   const streams = nullDevice === undefined ? stdio : [nullDevice, nullDevice, nullDevice];
-  const program = startProgram({ path, args, env: environment, stdio: streams ?? [] });
+  const program = startProgram({
+    path: copy ?? path,
+    args,
+    env: environment,
+    stdio: streams ?? [],
+  });
   const release = () => {
     if (nullDevice !== undefined) closeSync(nullDevice);
     onRunning?.();

@@ -1,12 +1,13 @@
 /** Finds the executable, kind and version of an OCI runtime from its name or path. */
 import { type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
-import { type Layout, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
+import { type Layout, runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
 import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import { driverOf, RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
-import { isOlderThan, knownRuntime } from './runtime-version.ts';
+import { copyFileOf, isOlderThan, knownRuntime } from './runtime-version.ts';
 
 export interface ResolveRuntimeOptions {
   readonly layout: Layout;
@@ -40,6 +41,30 @@ export async function resolveRuntime(
     );
   }
   return runtime;
+}
+
+/**
+ * Like {@link resolveRuntime}, for a task: the runtime is started from a copy in huge pages, which saves a twentieth of a start. The first
+ * task of a boot makes the copy; where that is not possible, the runtime itself is started.
+ */
+export async function resolveTaskRuntime(
+  requested: string,
+  options: ResolveRuntimeOptions,
+): Promise<Runtime> {
+  const runtime = await resolveRuntime(requested, options);
+  if (!driverOf(runtime).gainsFromHugePages) return runtime;
+  const copy = copyFileOf(runtimeCopiesDir(options.layout), statSync(runtime.path));
+  if (statExecutable(copy) === undefined && !(await makeCopy(runtime.path, copy))) return runtime;
+  return { ...runtime, copy };
+}
+
+/** False if there is no copy, because this or an earlier try has failed or another process makes it just now. */
+async function makeCopy(path: string, copy: string): Promise<boolean> {
+  const folder = dirname(copy);
+  // One try in each boot: the folder exists from then on.
+  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return false;
+  const { copyRuntime } = await import('./copy-runtime.ts');
+  return copyRuntime(path, copy);
 }
 
 async function learn(...asked: Parameters<typeof knownRuntime>): Promise<Runtime> {

@@ -46,6 +46,10 @@ export function cacheFileOf({ cacheDirectory, stats }: VersionOptions): string {
   return `${cacheDirectory}/${stats.dev}-${stats.ino}.json`;
 }
 
+/** Where a copy of an executable belongs; the name tells which executable it is a copy of. */
+export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>
+  `${copiesDirectory}/${stats.dev}-${stats.ino}-${stats.size}-${Math.trunc(stats.mtimeMs)}/runtime`;
+
 export const kindOf = (name: string | undefined): RuntimeKind =>
   RUNTIME_NAMES.find((known) => known === name) ?? 'other';
 

@@ -10,6 +10,8 @@ export interface Runtime {
   readonly path: string;
   /** The version as the runtime prints it: `1.3.6`. */
   readonly version: string;
+  /** A copy of the executable in huge pages, which is started in its place. Absent: there is none. */
+  readonly copy?: string | undefined;
 }
 
 /** Names a container to the runtime. */

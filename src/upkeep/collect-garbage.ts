@@ -4,8 +4,14 @@ import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
 import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
-import { generationsDir, type Layout, runtimeVersionsDir } from '../core/layout.ts';
+import {
+  generationsDir,
+  type Layout,
+  runtimeCopiesDir,
+  runtimeVersionsDir,
+} from '../core/layout.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
+import { clearStaleCopies } from '../runtime/copy-runtime.ts';
 import { clearStaleVersions } from '../runtime/learn-version.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
@@ -81,6 +87,7 @@ export async function collectGarbage(
   if (!dryRun) {
     for (const folder of movedCopies) await removeTree(folder);
     clearStaleVersions(runtimeVersionsDir(layout));
+    clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }
   const sized = [...swept.layers, ...volumes];
   const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + movedBytes);

@@ -32,6 +32,8 @@ export interface RuntimeDriver {
   toArguments(options: ArgumentOptions): string[];
   /** Whether `create` reads its configuration once: then it can be started before the configuration is written, and reads it from a pipe. */
   readonly readsConfigOnce: boolean;
+  /** Whether the executable is so large that it starts measurably faster from huge pages. */
+  readonly gainsFromHugePages: boolean;
   /** Whether the runtime looks up the command when it starts the container, not when it creates it. */
   readonly findsCommandAtStart: boolean;
   /** Whether a process that the runtime reports is the container's init; `listed` lists the processes of its cgroup. */

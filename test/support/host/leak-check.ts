@@ -21,12 +21,14 @@ export interface LeakCheckOptions {
 /** What stays by design: layers mounted once per boot, idle volumes, the slots' pinned user namespaces, an installation's fixed folders and locks. */
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
+  /^mount \S+\/runtime-copies\/[0-9-]+ \(tmpfs /,
+  /^file \S+\/runtime-copies\/[0-9-]+\/(runtime)?$/,
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,
   /^file \S+\/volumes\/[^/]+\/?$/,
   /^file \S+\/scratch\/\.idle-[^/]+$/,
   /^mount \/run\/stackshim-slots\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
-  /^file \S+\/(layers|tasks|tenants|runtime|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
+  /^file \S+\/(layers|tasks|tenants|runtime|runtime-copies|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
   // crun's cache of compiled seccomp profiles: one for each profile that was used.
   /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,

@@ -1,0 +1,115 @@
+/** Copies of runtimes in huge pages: a large program starts faster when the kernel maps 2 MiB of it at a time. One for each executable, once per boot. */
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmdirSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
+import { ensureDirectorySync, namesIn } from '../sys/files.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import { fdPath } from '../sys/paths.ts';
+import { type Fd, MOUNT_ATTR } from '../sys/system.ts';
+import { copyFileOf, readKept } from './runtime-version.ts';
+
+const ELF_MAGIC = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
+/** A smaller program gains nothing; a larger one takes too much memory. */
+const MIN_BYTES = 1024 * 1024;
+const MAX_BYTES = 128 * 1024 * 1024;
+const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Copies the executable at `path`, which only root can change, to `copy`: a file in a small tmpfs of its own, read-only, that only root can
+ * reach. It stays until the machine shuts down or `gc` finds that the executable was replaced. Returns false if there is no copy: another
+ * process makes it, the kernel or the memory does not allow it, or the file is a script or changes meanwhile. Blocks for some milliseconds.
+ */
+export function copyRuntime(path: string, copy: string): boolean {
+  const folder = dirname(copy);
+  try {
+    // A container's root passes through the run folder to its own root filesystem.
+    ensureDirectorySync(dirname(dirname(folder)), 0o711);
+    ensureDirectorySync(dirname(folder), 0o700);
+    mkdirSync(folder, { mode: 0o700 });
+    const source = openSync(path, 'r');
+    try {
+      return fillFolder(source, copy);
+    } finally {
+      closeSync(source);
+    }
+  } catch (error) {
+    // The copy saves time and nothing else: a task must not fail because memory or a feature of the kernel is missing.
+    if (errnoCodeOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function fillFolder(source: Fd, copy: string): boolean {
+  const before = fstatSync(source);
+  const isWanted = before.size >= MIN_BYTES && before.size <= MAX_BYTES && isElf(source);
+  if (!isWanted || copyFileOf(dirname(dirname(copy)), before) !== copy) return false;
+  const mount = makeTmpfs(before.size);
+  try {
+    const file = `${fdPath(mount)}/runtime`;
+    copyFileSync(fdPath(source), file);
+    chmodSync(file, 0o755);
+    if (!isUnchanged(before, fstatSync(source)) || statSync(file).size !== before.size)
+      return false;
+    const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV;
+    linuxSystem.restrictMount(mount, attributes, { recursive: false });
+    linuxSystem.attachMount(mount, dirname(copy));
+    return true;
+  } finally {
+    linuxSystem.close(mount);
+  }
+}
+
+function isElf(source: Fd): boolean {
+  const head = Buffer.alloc(ELF_MAGIC.length);
+  return readSync(source, head, 0, head.length, 0) === head.length && head.equals(ELF_MAGIC);
+}
+
+const isUnchanged = (before: Stats, after: Stats) =>
+  before.size === after.size && before.mtimeMs === after.mtimeMs;
+
+/** A detached mount with room for one file. */
+function makeTmpfs(fileBytes: number): Fd {
+  const context = linuxSystem.fsOpen('tmpfs');
+  try {
+    linuxSystem.fsConfigString(context, 'mode', '0700');
+    linuxSystem.fsConfigString(context, 'huge', 'always');
+    // The last huge page is rarely full.
+    linuxSystem.fsConfigString(context, 'size', String(fileBytes + 2 * HUGE_PAGE_BYTES));
+    linuxSystem.fsConfigCreate(context);
+    return linuxSystem.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
+  } finally {
+    linuxSystem.close(context);
+  }
+}
+
+/** Removes the copies of executables that are gone or were replaced. Call it when the stored versions of such executables are gone. */
+export function clearStaleCopies(copiesDirectory: string, versionsDirectory: string): void {
+  const current = new Set(
+    namesIn(versionsDirectory).flatMap((name) =>
+      currentCopy(copiesDirectory, versionsDirectory, name),
+    ),
+  );
+  for (const name of namesIn(copiesDirectory)) {
+    const folder = `${copiesDirectory}/${name}`;
+    if (current.has(folder)) continue;
+    while (linuxSystem.detachMount(folder));
+    rmdirSync(folder);
+  }
+}
+
+function currentCopy(copies: string, versions: string, name: string): readonly string[] {
+  const path = readKept(`${versions}/${name}`)?.runtime.path;
+  const stats = path === undefined ? undefined : unlessMissing(() => statSync(path));
+  return stats === undefined ? [] : [dirname(copyFileOf(copies, stats))];
+}
