@@ -4,11 +4,11 @@ import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts
 import type { TaskId } from '../core/ids.ts';
 import { integer, objectOf, oneOf, optional, readWith, text } from '../core/read-fields.ts';
 import { readBoundedFile } from '../sys/files.ts';
-import { PhaseClock } from './build-result.ts';
 import type { HandedDisk } from './disk/task-disk.ts';
 import { removeOwn } from './ending/remove-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
+import { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { type ContainerRequest, planContainerAlone, type TaskPlan } from './plan-task.ts';
 import { type HandedContainer, mountLayers, prepareContainer } from './prepare-container.ts';
