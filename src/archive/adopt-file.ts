@@ -15,18 +15,18 @@ const CHUNK_BYTES = 1 << 20;
 /**
  * Copies `source` into a new file `destination`, readable only by its owner, and returns size and hash of the copy. A program that still has `source`
  * open can write to it at any time, even during the copy; no program can write to the copy. Not synced; on failure there is no `destination`.
- * Throws ERR_STACKSHIM_SYSTEM for a `source` that is not a regular file, or has more than `mostBytes`.
+ * Throws ERR_STACKSHIM_SYSTEM for a `source` that is not a regular file, or has more than `maxBytes`.
  */
 export async function adoptFile(
   source: string,
   destination: string,
-  mostBytes: number,
+  maxBytes: number,
 ): Promise<AdoptedFile> {
   const from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stat = await from.stat();
     if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
-    if (stat.size > mostBytes) throw toUnfit(source, `${stat.size} bytes, more than ${mostBytes}`);
+    if (stat.size > maxBytes) throw toUnfit(source, `${stat.size} bytes, more than ${maxBytes}`);
     // Create a new file instead of truncating an old one, which a program may have open.
     await rm(destination, { force: true });
     const to = await open(destination, 'wx', 0o400);

@@ -32,8 +32,8 @@ const FILESYSTEM_UUID = '73746163-6b73-4869-ad00-000000000000';
 const MAX_CPU_S = 1_800;
 const IMAGE_NAME = 'image.erofs';
 /** An entry of 512 bytes in the tar becomes at most an inode, a name and a block of content. */
-const MOST_GROWTH = 16;
-const LEAST_MOST_BYTES = 16 * 1024 * 1024;
+const MAX_GROWTH = 16;
+const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
 /**
  * To read a part of a compressed extent, the kernel decompresses the extent from its start. Without a bound, 64 KiB hold up to
  * 16 MiB of zeros, which take forty times as long to read.
@@ -62,8 +62,8 @@ export async function buildErofs(
     try {
       const command = await prepare(folder, { ...options, program, worker });
       const tarBytes = await runMkfs(tar, { ...run, command });
-      const mostBytes = Math.max(LEAST_MOST_BYTES, tarBytes * MOST_GROWTH);
-      adopted = await adoptFile(join(folder, IMAGE_NAME), destination, mostBytes);
+      const maxBytes = Math.max(MIN_LIMIT_BYTES, tarBytes * MAX_GROWTH);
+      adopted = await adoptFile(join(folder, IMAGE_NAME), destination, maxBytes);
     } catch (error) {
       // The caller gets the error of the build. A folder that could not be removed is removed later, with the files of dead processes.
       await removeTree(folder).catch(() => undefined);

@@ -65,7 +65,7 @@ export function shiftPosixAcl(value: Buffer, { idBase, idCount }: IdShift): Buff
     const moved = id - idBase;
     if (moved < 0 || moved >= idCount) {
       const what = tag === TAG.user ? 'user' : 'group';
-      return `its access control list names ${what} ${id}, no id of the task`;
+      return `its access control list names ${what} ${id}, which is not an id of the task`;
     }
     shifted.writeUInt32LE(moved, at);
   }

@@ -6,7 +6,7 @@ import { buildDir, type Layout } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
 import { writeImageArchive } from '../exchange/archives/write-image-archive.ts';
 import type { Image, PinnedImage } from '../store/images/image.ts';
-import { imageDigest } from '../store/stored-files.ts';
+import { imageDigest } from '../store/stored-json.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { removeTree } from '../sys/remove-tree.ts';

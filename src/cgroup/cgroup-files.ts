@@ -8,25 +8,18 @@ import {
   readFileSync,
   rmdirSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
 import type { Fd } from '../sys/system.ts';
 
+/** ENODEV: the cgroup was removed between the open and the call. */
+const GONE = ['ENOENT', 'ENODEV'] as const;
+
 /** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
-export function unlessGone<T>(ask: () => T): T | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    const code = errnoCodeOf(error);
-    // ENODEV: it was removed between the open and the call.
-    if (code === 'ENOENT' || code === 'ENODEV') return undefined;
-    throw error;
-  }
-}
+export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask, GONE);
 
 /** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
@@ -39,7 +32,6 @@ export class CounterReader {
       return readFileSync(`${directory}/${file}`, 'utf8');
     } catch (error) {
       const code = errnoCodeOf(error);
-      // ENODEV: the cgroup was removed between the open and the read.
       if (code !== 'ENOENT' && code !== 'ENODEV') throw error;
       if (code === 'ENOENT' && existsSync(directory)) this.#absent.add(file);
       return null;
@@ -72,19 +64,6 @@ export function scaleCount(count: number | null, divisor: number): number | null
 
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
-
-/**
- * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
- * there is none.
- */
-export function limitSockets(directory: string | undefined, bytes: number): void {
-  if (directory === undefined) return;
-  try {
-    writeFileSync(`${directory}/${SOCKET_LIMIT_FILE}`, String(bytes), { flag: 'r+' });
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
@@ -155,7 +134,6 @@ function tryRemove(directory: Buffer): boolean {
 /** True when a removal failed because the cgroup is gone; false when processes or children are left in it. Throws any other error. */
 function hasGone(error: unknown): boolean {
   const code = errnoCodeOf(error);
-  // ENODEV: another process removed it between the look-up and the call.
   if (code === 'ENOENT' || code === 'ENODEV') return true;
   if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
   throw error;

@@ -1,14 +1,16 @@
 /** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
+import { writeFileSync } from 'node:fs';
+import { unlessMissing } from '../core/errors.ts';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   childNames,
   existingDirectories,
-  limitSockets,
   listTreeProcesses,
   parseCount,
   parseKeyed,
   removeTrees,
+  SOCKET_LIMIT_FILE,
   scaleCount,
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
@@ -145,4 +147,14 @@ function sumDevices(text: string | null, operation: string): number | null {
   const counts = lines.filter(([, found]) => found === operation);
   if (counts.length === 0) return null;
   return counts.reduce((sum, [, , count]) => sum + (parseCount(count) ?? 0), 0);
+}
+
+/**
+ * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
+ * there is none.
+ */
+function limitSockets(directory: string | undefined, bytes: number): void {
+  if (directory === undefined) return;
+  const file = `${directory}/${SOCKET_LIMIT_FILE}`;
+  unlessMissing(() => writeFileSync(file, String(bytes), { flag: 'r+' }));
 }

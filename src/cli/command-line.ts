@@ -47,7 +47,7 @@ function writeHelp(text: string): void {
 export async function carryOut(program: Command, args: readonly string[]): Promise<boolean> {
   const called = program.commands.find((command) => command.name() === args[0])?.name();
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(nestHelp(program, args), { from: 'user' });
     return true;
   } catch (error) {
     if (!(error instanceof CommanderError)) {
@@ -57,4 +57,13 @@ export async function carryOut(program: Command, args: readonly string[]): Promi
     if (error.code === 'commander.help') return false;
     throw toUsageError(error, called === undefined ? 'stackshim' : `stackshim ${called}`);
   }
+}
+
+/** `help stack build` as `stack help build`: commander's own `help` reads one name. */
+function nestHelp(program: Command, args: readonly string[]): readonly string[] {
+  const [help, name = '', ...rest] = args;
+  const group = program.commands.find((command) => command.name() === name);
+  const isNested =
+    help === 'help' && rest.length > 0 && group !== undefined && group.commands.length > 0;
+  return isNested ? [name, ...nestHelp(group, ['help', ...rest])] : args;
 }

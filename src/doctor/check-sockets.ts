@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import type { HostFacts } from '../sys/host-facts.ts';
 import { canRefuseStamps } from '../sys/host-facts.ts';
-import { openNetNamespace } from '../sys/linux-streams.ts';
+import { openNetNamespace } from '../sys/linux-processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';
 import { type Check, optional, passed, warned } from './check.ts';

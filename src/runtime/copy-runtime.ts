@@ -44,7 +44,7 @@ export function copyRuntime(path: string, copy: string): boolean {
       closeSync(source);
     }
   } catch (error) {
-    // The copy saves time and nothing else: a task must not fail for want of memory or of a kernel's feature.
+    // The copy saves time and nothing else: a task must not fail because memory or a feature of the kernel is missing.
     if (errnoCodeOf(error) === undefined) throw error;
     return false;
   }

@@ -16,7 +16,7 @@ import type {
   RuntimeCallOptions,
   StartContainerOptions,
 } from './runtime.ts';
-import { toRuntimeFailure } from './runtime-failure.ts';
+import type { RuntimeFailureOptions } from './runtime-failure.ts';
 
 /** A container that is being created. */
 export interface ContainerCreation {
@@ -145,7 +145,7 @@ async function createContainer(
   const operation = operationOf(options);
   const { logFile, pidFile } = options;
   const exitCode = await called;
-  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+  if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
   const init = readProcess(readPidFile(pidFile, operation));
   if (init === undefined) {
     throw new StackshimError(
@@ -195,7 +195,7 @@ export async function startContainer(
   const args = driver.toArguments({ ...container, logFile, hostNetwork });
   args.push('start', container.id);
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
-  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+  if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
 }
 
 /** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
@@ -222,5 +222,11 @@ export async function removeRuntimeState(
   const args = driver.toArguments({ ...container, logFile });
   args.push('delete', '--force', container.id);
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
-  if (exitCode !== 0) throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+  if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
+}
+
+/** The error for a runtime that failed. Its table of messages is loaded only then. */
+async function explain(runtime: Runtime, failed: RuntimeFailureOptions): Promise<StackshimError> {
+  const { toRuntimeFailure } = await import('./runtime-failure.ts');
+  return toRuntimeFailure(runtime, failed);
 }

@@ -1,7 +1,7 @@
 /** Asks a runtime for its version, once per executable, and stores the answer for other processes. */
 import { readdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
+import { errnoCodeOf, isUsedUp, messageOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import { isStaleName } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { SYSTEM_PATH } from '../sys/start-program.ts';
@@ -109,12 +109,6 @@ function statKept(path: string): Stats | undefined {
 
 /** The stored files, and temporary files of dead processes; not those that are being written. */
 function versionFiles(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory).filter(
-      (name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name),
-    );
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = unlessMissing(() => readdirSync(directory)) ?? [];
+  return names.filter((name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name));
 }

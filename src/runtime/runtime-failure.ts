@@ -1,7 +1,7 @@
 /** Turns a runtime's failure into the error of a task's result, from what the runtime wrote to its JSON log or to standard error. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface RuntimeFailureOptions {
@@ -79,13 +79,8 @@ const TAIL_BYTES = 8192;
 
 /** The end of a runtime's log, at most 8 KiB; empty if there is no log. */
 export function readLogTail(logFile: string): string {
-  let fd: number;
-  try {
-    fd = openSync(logFile, 'r');
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return '';
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(logFile, 'r'));
+  if (fd === undefined) return '';
   try {
     const { size } = fstatSync(fd);
     const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));

@@ -1,4 +1,4 @@
-/** Parses what a task runs: its stack, its command, the command's user, and the signal that asks it to end. */
+/** Parses a task's texts: its stack, its command with user and environment, the signal that asks it to end, its labels. */
 import { constants } from 'node:os';
 import { isImageDigest, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';

@@ -65,10 +65,10 @@ export interface PolicyInput {
   readonly binds?: BindsInput;
 }
 
-const MOST_NAMES = 1024;
+const MAX_NAMES = 1024;
 
 const text = textUpTo(SPEC_BOUNDS.pathBytes);
-const names = listOf(text, MOST_NAMES);
+const names = listOf(text, MAX_NAMES);
 const quantity = numberOr(text);
 const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);

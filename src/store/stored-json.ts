@@ -1,4 +1,8 @@
-/** Reads a small JSON file below the root folder: bounded, checked, undefined when absent. */
+/**
+ * Reads the small JSON files below the root folder: bounded, checked, undefined when absent. Also the fields that several of them have, and
+ * folders of `<n>.json`. docs/on-disk-layout.md describes each file.
+ */
+import { readdirSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import {
   isUsedUp,
@@ -8,7 +12,8 @@ import {
   unlessMissing,
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
-import { type Reader, readWith } from '../core/read-fields.ts';
+import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../core/ids.ts';
+import { integer, oneOf, type Reader, readWith, textThat, textUpTo } from '../core/read-fields.ts';
 import { readBoundedFile } from '../sys/files.ts';
 
 export interface StoredJsonOptions<T> {
@@ -62,3 +67,35 @@ export function toCorrupt(
     cause: options.cause,
   });
 }
+
+export const FORMAT_VERSION = 1;
+
+const MAX_LINE_CHARS = 4096;
+const MAX_NUMBER = 999_999_999;
+
+/** The version field of every stored file. */
+export interface StoredVersion {
+  readonly version: typeof FORMAT_VERSION;
+}
+
+export const version = oneOf(FORMAT_VERSION);
+/** The number of a revision or a generation. */
+export const number = integer(1, MAX_NUMBER);
+export const line = textUpTo(MAX_LINE_CHARS);
+export const stackName = textThat<StackName>(isStackName, 'not a stack name');
+export const imageDigest = textThat<ImageDigest>(isImageDigest, 'not an image digest');
+
+const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
+
+/** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
+export function readNumbers(directory: string): number[] {
+  const numbers: number[] = [];
+  for (const name of unlessMissing(() => readdirSync(directory)) ?? []) {
+    const digits = NUMBERED.exec(name)?.[1];
+    if (digits !== undefined) numbers.push(Number(digits));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** One more than the largest number in use, so that the number of an interrupted change is skipped. */
+export const nextNumber = (numbers: readonly number[]): number => (numbers.at(-1) ?? 0) + 1;

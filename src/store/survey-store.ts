@@ -17,8 +17,7 @@ import {
   readRevisionNumbers,
   revisionFile,
 } from './stacks/revisions.ts';
-import { readNumbers } from './stored-files.ts';
-import { toCorrupt } from './stored-json.ts';
+import { readNumbers, toCorrupt } from './stored-json.ts';
 
 /** A revision of a stack, and whether it is the current one. */
 export interface AffectedRevision {

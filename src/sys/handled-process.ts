@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../core/host-ids.ts';
+import { linuxFiles } from './linux-files.ts';
 import { linuxProcesses } from './linux-processes.ts';
 import type { Fd } from './system.ts';
 
@@ -53,6 +54,6 @@ function withHandle<T>(pid: number, ask: (pidfd: Fd) => T): T | undefined {
   try {
     return ask(pidfd);
   } finally {
-    linuxProcesses.close(pidfd);
+    linuxFiles.close(pidfd);
   }
 }

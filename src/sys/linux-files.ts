@@ -1,11 +1,18 @@
-/**
- * Device nodes (mknodat(2)), watched folders (inotify(7)), and limits of a folder's disk space: loop devices (loop(4)) and project quotas
- * (quotactl_fd(2), ioctl_fs_fsxattr).
- */
-import { closeSync, constants, openSync } from 'node:fs';
-import { atMost } from '../core/pause.ts';
+/** Files and folders: flock(2), openat2(2), close(2), fchdir(2), mknodat(2), inotify(7). */
+import { constants } from 'node:os';
+import { ffi } from '#ffi';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
-import { type Fd, type LoopDevice, type System, SystemError } from './system.ts';
+import { type System, SystemError } from './system.ts';
+
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+const SYS_OPENAT2 = 437;
+const O_CLOEXEC = 0x8_0000;
+const O_NONBLOCK = 0x800;
+const RESOLVE_NO_MAGICLINKS = 0x2;
+const RESOLVE_IN_ROOT = 0x10;
 
 /** The number of this call differs between machines. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
@@ -14,7 +21,61 @@ const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
 const NODE_MODE = 0o600;
 const ENOSYS = 38;
 
-export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
+const IN_NONBLOCK_CLOEXEC = 0x8_0800;
+/**
+ * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
+ */
+const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
+
+type FileCalls = Pick<
+  System,
+  | 'lockFile'
+  | 'openInRoot'
+  | 'close'
+  | 'closeAside'
+  | 'changeDirectory'
+  | 'makeDeviceNode'
+  | 'watchFolder'
+>;
+
+export const linuxFiles: FileCalls = {
+  lockFile(fd, { wait, shared = false }) {
+    const operation = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
+    return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
+  },
+  openInRoot(rootFd, path) {
+    // struct open_how: flags, mode, resolve.
+    const how = Buffer.alloc(24);
+    // The tree may contain a named pipe, made by its author: opening the pipe must not wait for a writer.
+    how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
+    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+    return invoke(
+      { name: 'openat2', subject: path },
+      'syscall',
+      SYS_OPENAT2,
+      rootFd,
+      path,
+      how,
+      24,
+    );
+  },
+  close(fd) {
+    // These report data that was lost earlier: the descriptor is closed nevertheless.
+    const closed = ['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'];
+    invokeUnless(closed, { name: 'close', subject: String(fd) }, 'close', fd);
+  },
+  async closeAside(fd) {
+    if (ffi.callOnPool === undefined) {
+      linuxFiles.close(fd);
+      return;
+    }
+    const result = await callAside('close', fd);
+    // Nothing was written through these descriptors, so EBADF is the only error left.
+    if (result !== 0) throw new SystemError('close', constants.errno.EBADF, 'EBADF', String(fd));
+  },
+  changeDirectory(folder) {
+    invoke({ name: 'fchdir', subject: String(folder) }, 'fchdir', folder);
+  },
   makeDeviceNode(path, { type, major, minor }) {
     const number = MKNODAT[process.arch];
     if (number === undefined) throw new SystemError('mknodat', ENOSYS, 'ENOSYS', path);
@@ -22,29 +83,6 @@ export const linuxDeviceNodes: Pick<System, 'makeDeviceNode'> = {
     const device = toDeviceNumber(major, minor);
     invoke(as, 'syscall', number, AT_FDCWD, path, FILE_TYPES[type] | NODE_MODE, device);
   },
-};
-
-/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
-const toDeviceNumber = (major: number, minor: number) =>
-  ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
-
-/** Unpacks the device number of a file's status: makedev(3). */
-export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
-  const low = rdev % 2 ** 32;
-  const high = Math.floor(rdev / 2 ** 32);
-  return {
-    major: ((low >>> 8) & 0xfff) | (high & 0xffff_f000),
-    minor: (low & 0xff) | ((low >>> 12) & 0xffff_ff00),
-  };
-}
-
-const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/**
- * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
- */
-const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
-
-export const linuxWatches: Pick<System, 'watchFolder'> = {
   watchFolder(path) {
     const fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
     try {
@@ -63,160 +101,16 @@ export const linuxWatches: Pick<System, 'watchFolder'> = {
   },
 };
 
-const LOOP_CTL_GET_FREE = 0x4c82;
-const LOOP_CONFIGURE = 0x4c0a;
-/** struct loop_config: descriptor, block size, struct loop_info64, reserved. */
-const LOOP_CONFIG_BYTES = 304;
-const LOOP_FLAGS_OFFSET = 60;
-const LO_FLAGS_AUTOCLEAR = 4;
-const LO_FLAGS_DIRECT_IO = 16;
-const BLOCK_BYTES = 4096;
-/** Other processes take free devices at the same moment: LOOP_CTL_GET_FREE reserves nothing. */
-const LOOP_TRIES = 64;
+/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
+const toDeviceNumber = (major: number, minor: number) =>
+  ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
-const EXT4_IOC_SHUTDOWN = 0x8004_587d;
-/** Writes nothing more, not even the journal. */
-const EXT4_GOING_FLAGS_NOLOGFLUSH = 2;
-
-const FS_IOC_FSSETXATTR = 0x401c_5820;
-const FSXATTR = { bytes: 28, project: 12 } as const;
-const FS_XFLAG_PROJINHERIT = 0x200;
-
-const SYS_QUOTACTL_FD = 443;
-const PRJQUOTA = 2;
-const quotaCommand = (command: number) => (command << 8) | PRJQUOTA;
-const Q_GETQUOTA = 0x80_0007;
-const Q_SETQUOTA = 0x80_0008;
-const Q_XGETQSTAT = 0x5805;
-/** struct if_dqblk: the offsets of its 64-bit fields. */
-const DQBLK = { bytes: 72, blockLimit: 0, usedBytes: 16, inodeLimit: 24, inodes: 40, valid: 64 };
-const DQBLK_BLOCK_BYTES = 1024n;
-const QIF_LIMITS = 5;
-/** struct fs_quota_stat: its flags, and the flag for enforced project limits. */
-const QSTAT = { bytes: 128, flags: 2 } as const;
-const FS_QUOTA_PDQ_ENFD = 0x20;
-
-type DiskCalls = Pick<
-  System,
-  | 'attachLoopDevice'
-  | 'attachLoopDeviceAside'
-  | 'shutDownFilesystem'
-  | 'enforcesProjectQuota'
-  | 'setProject'
-  | 'limitProject'
-  | 'readProjectUsage'
->;
-
-export const linuxDisks: DiskCalls = {
-  attachLoopDevice(fileFd) {
-    const control = openSync('/dev/loop-control', constants.O_RDWR);
-    try {
-      for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-        const device = openFreeLoop(control);
-        if (configureLoop(device.fd, fileFd)) return device;
-        closeSync(device.fd);
-      }
-    } finally {
-      closeSync(control);
-    }
-    throw noFreeLoop();
-  },
-  attachLoopDeviceAside: (fileFd) => attaching(() => attachAside(fileFd)),
-  shutDownFilesystem(fd) {
-    const flags = Buffer.alloc(4);
-    flags.writeUInt32LE(EXT4_GOING_FLAGS_NOLOGFLUSH);
-    invoke({ name: 'ioctl EXT4_IOC_SHUTDOWN' }, 'ioctl', fd, EXT4_IOC_SHUTDOWN, flags);
-  },
-  enforcesProjectQuota(fd) {
-    const status = Buffer.alloc(QSTAT.bytes);
-    // The kernel has no quotas, or the filesystem has none.
-    const none = ['ENOSYS', 'ESRCH', 'EINVAL', 'EOPNOTSUPP', 'ENOTBLK', 'ENODEV'];
-    const as = { name: 'quotactl_fd' };
-    const command = quotaCommand(Q_XGETQSTAT);
-    const answer = invokeUnless(none, as, 'syscall', SYS_QUOTACTL_FD, fd, command, 0, status);
-    return answer !== undefined && (status.readUInt16LE(QSTAT.flags) & FS_QUOTA_PDQ_ENFD) !== 0;
-  },
-  setProject(fd, project) {
-    const attributes = Buffer.alloc(FSXATTR.bytes);
-    attributes.writeUInt32LE(FS_XFLAG_PROJINHERIT, 0);
-    attributes.writeUInt32LE(project, FSXATTR.project);
-    const as = { name: 'ioctl FS_IOC_FSSETXATTR', subject: `project ${project}` };
-    invoke(as, 'ioctl', fd, FS_IOC_FSSETXATTR, attributes);
-  },
-  limitProject(fd, project, { bytes, inodes }) {
-    const quota = Buffer.alloc(DQBLK.bytes);
-    const blocks = (BigInt(bytes) + DQBLK_BLOCK_BYTES - 1n) / DQBLK_BLOCK_BYTES;
-    quota.writeBigUInt64LE(blocks, DQBLK.blockLimit);
-    quota.writeBigUInt64LE(BigInt(inodes), DQBLK.inodeLimit);
-    quota.writeUInt32LE(QIF_LIMITS, DQBLK.valid);
-    const as = { name: 'quotactl_fd', subject: `set limit of project ${project}` };
-    invoke(as, 'syscall', SYS_QUOTACTL_FD, fd, quotaCommand(Q_SETQUOTA), project, quota);
-  },
-  readProjectUsage(fd, project) {
-    const quota = Buffer.alloc(DQBLK.bytes);
-    const as = { name: 'quotactl_fd', subject: `read usage of project ${project}` };
-    // XFS does not know a project that never owned anything: the zeros stay.
-    const none = ['ENOENT', 'ESRCH'];
-    const command = quotaCommand(Q_GETQUOTA);
-    invokeUnless(none, as, 'syscall', SYS_QUOTACTL_FD, fd, command, project, quota);
-    const read = (offset: number) => Number(quota.readBigUInt64LE(offset));
-    return { bytes: read(DQBLK.usedBytes), inodes: read(DQBLK.inodes) };
-  },
-};
-
-/** One at a time: until a free device is configured, the kernel offers the same device to everybody. */
-const attaching = atMost(1);
-
-async function attachAside(fileFd: Fd): Promise<LoopDevice> {
-  const control = openSync('/dev/loop-control', constants.O_RDWR);
-  try {
-    for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-      const device = openFreeLoop(control);
-      const { fd } = device;
-      const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-      // A call on the pool loses its errno: the second, synchronous call throws the reason.
-      if (result === 0 || configureLoop(fd, fileFd)) return device;
-      closeSync(fd);
-    }
-  } finally {
-    closeSync(control);
-  }
-  throw noFreeLoop();
-}
-
-function openFreeLoop(control: Fd): LoopDevice {
-  const name = 'ioctl LOOP_CTL_GET_FREE';
-  const path = `/dev/loop${invoke({ name }, 'ioctl', control, LOOP_CTL_GET_FREE, 0)}`;
-  return { fd: openSync(path, constants.O_RDWR), path };
-}
-
-const noFreeLoop = () =>
-  new SystemError('ioctl LOOP_CONFIGURE', 16, 'EBUSY', 'every free device was taken');
-
-function loopConfig(fileFd: Fd): Buffer {
-  const config = Buffer.alloc(LOOP_CONFIG_BYTES);
-  config.writeUInt32LE(fileFd, 0);
-  config.writeUInt32LE(BLOCK_BYTES, 4);
-  // Direct I/O: otherwise a task's writes would be cached twice, both times within its memory limit.
-  config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, LOOP_FLAGS_OFFSET);
-  return config;
-}
-
-/** False if another process took the device first. */
-function configureLoop(deviceFd: Fd, fileFd: Fd): boolean {
-  const as = { name: 'ioctl LOOP_CONFIGURE' };
-  try {
-    const configured = invokeUnless(
-      ['EBUSY'],
-      as,
-      'ioctl',
-      deviceFd,
-      LOOP_CONFIGURE,
-      loopConfig(fileFd),
-    );
-    return configured !== undefined;
-  } catch (error) {
-    closeSync(deviceFd);
-    throw error;
-  }
+/** Unpacks the device number of a file's status: makedev(3). */
+export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  const low = rdev % 2 ** 32;
+  const high = Math.floor(rdev / 2 ** 32);
+  return {
+    major: ((low >>> 8) & 0xfff) | (high & 0xffff_f000),
+    minor: (low & 0xff) | ((low >>> 12) & 0xffff_ff00),
+  };
 }

@@ -1,10 +1,13 @@
-/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2), fchdir(2), flock(2), openat2(2). */
-import { constants } from 'node:os';
+/**
+ * Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2); and the network namespace of a process:
+ * setns(2).
+ */
+import { closeSync, openSync } from 'node:fs';
 import { ffi } from '#ffi';
-import { callAside, invoke, invokeUnless } from './invoke.ts';
-import { type Fd, type ProcessExit, type System, SystemError } from './system.ts';
+import { invoke, invokeUnless } from './invoke.ts';
+import type { Fd, ProcessExit, System } from './system.ts';
 
-const SYS = { pidfd_send_signal: 424, pidfd_open: 434, openat2: 437 } as const;
+const SYS = { pidfd_send_signal: 424, pidfd_open: 434 } as const;
 const PR_SET_CHILD_SUBREAPER = 36;
 const P_PID = 1;
 const P_PIDFD = 3;
@@ -19,24 +22,12 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
 const POLLIN = 1;
-const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-const O_CLOEXEC = 0x8_0000;
-const O_NONBLOCK = 0x800;
-const RESOLVE_NO_MAGICLINKS = 0x2;
-const RESOLVE_IN_ROOT = 0x10;
 /** struct epoll_event is packed only on x86-64. */
 const epollEvent = process.arch === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
 
 type ProcessCalls = Pick<
   System,
-  | 'lockFile'
-  | 'openInRoot'
-  | 'close'
-  | 'closeAside'
   | 'becomeSubreaper'
-  | 'changeDirectory'
   | 'openPidfd'
   | 'signalPidfd'
   | 'hasEnded'
@@ -69,40 +60,6 @@ function waitFor(kind: number, id: number): ProcessExit | undefined {
 }
 
 export const linuxProcesses: ProcessCalls = {
-  lockFile(fd, { wait, shared = false }) {
-    const operation = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
-    return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
-  },
-  openInRoot(rootFd, path) {
-    // struct open_how: flags, mode, resolve.
-    const how = Buffer.alloc(24);
-    // The tree may contain a named pipe, made by its author: opening the pipe must not wait for a writer.
-    how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
-    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
-    return invoke(
-      { name: 'openat2', subject: path },
-      'syscall',
-      SYS.openat2,
-      rootFd,
-      path,
-      how,
-      24,
-    );
-  },
-  close(fd) {
-    // These report data that was lost earlier: the descriptor is closed nevertheless.
-    const closed = ['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'];
-    invokeUnless(closed, { name: 'close', subject: String(fd) }, 'close', fd);
-  },
-  async closeAside(fd) {
-    if (ffi.callOnPool === undefined) {
-      linuxProcesses.close(fd);
-      return;
-    }
-    const result = await callAside('close', fd);
-    // Nothing was written through these descriptors, so EBADF is the only error left.
-    if (result !== 0) throw new SystemError('close', constants.errno.EBADF, 'EBADF', String(fd));
-  },
   becomeSubreaper() {
     invoke(
       { name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' },
@@ -110,9 +67,6 @@ export const linuxProcesses: ProcessCalls = {
       PR_SET_CHILD_SUBREAPER,
       1,
     );
-  },
-  changeDirectory(folder) {
-    invoke({ name: 'fchdir', subject: String(folder) }, 'fchdir', folder);
   },
   openPidfd: (pid) =>
     invoke({ name: 'pidfd_open', subject: String(pid) }, 'syscall', SYS.pidfd_open, pid, 0),
@@ -170,3 +124,63 @@ export const linuxProcesses: ProcessCalls = {
           return descriptorsIn(events, Math.max(0, ready));
         },
 };
+
+const CLONE_NEWNET = 0x4000_0000;
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
+const NETLINK_SOCK_DIAG = 4;
+/** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
+const TRIES_HOME = 1000;
+
+/**
+ * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
+ * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
+ */
+export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
+  openSocketDiagnosis(namespace) {
+    const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
+    return openIn(namespace, () =>
+      invoke(as, 'socket', AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, NETLINK_SOCK_DIAG),
+    );
+  },
+  openNetFile: (namespace, name) =>
+    openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
+};
+
+/**
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
+ * yet. While a process is in exec(2), which a task can prolong, this call waits.
+ */
+export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
+
+/** Only this thread enters the other namespace, and only to open one descriptor. */
+function openIn(namespace: Fd, open: () => Fd): Fd {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    enter(namespace);
+    try {
+      return open();
+    } finally {
+      goBack(home);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+function enter(namespace: Fd): void {
+  invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
+}
+
+/** Returns the thread to its own namespace: it must not stay in the other one. */
+function goBack(home: Fd): void {
+  for (let left = TRIES_HOME; left > 1; left -= 1) {
+    try {
+      enter(home);
+      return;
+    } catch {
+      // The call after the loop throws.
+    }
+  }
+  enter(home);
+}

@@ -1,8 +1,7 @@
-/** Pipes, sockets and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2); and the sockets of another network namespace: setns(2). */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+/** Pipes, Unix sockets and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2). */
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
-import type { Fd, System } from './system.ts';
+import type { System } from './system.ts';
 
 const O_CLOEXEC = 0x8_0000;
 const AF_UNIX = 1;
@@ -109,105 +108,4 @@ function receiveRights(connection: number): number {
     throw new Error('recvmsg: the message carried no descriptor');
   }
   return control.readInt32LE(16);
-}
-
-const CLONE_NEWNET = 0x4000_0000;
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
-const NETLINK_SOCK_DIAG = 4;
-/** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
-const TRIES_HOME = 1000;
-
-/**
- * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
- * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
- */
-export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
-  openSocketDiagnosis(namespace) {
-    const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
-    return openIn(namespace, () =>
-      invoke(as, 'socket', AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, NETLINK_SOCK_DIAG),
-    );
-  },
-  openNetFile: (namespace, name) =>
-    openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
-};
-
-/**
- * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
- * yet. While a process is in exec(2), which a task can prolong, this call waits.
- */
-export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
-
-/** Only this thread enters the other namespace, and only to open one descriptor. */
-function openIn(namespace: Fd, open: () => Fd): Fd {
-  const home = openSync('/proc/thread-self/ns/net', 'r');
-  try {
-    enter(namespace);
-    try {
-      return open();
-    } finally {
-      goBack(home);
-    }
-  } finally {
-    closeSync(home);
-  }
-}
-
-function enter(namespace: Fd): void {
-  invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
-}
-
-/** Returns the thread to its own namespace: it must not stay in the other one. */
-function goBack(home: Fd): void {
-  for (let left = TRIES_HOME; left > 1; left -= 1) {
-    try {
-      enter(home);
-      return;
-    } catch {
-      // The call after the loop throws.
-    }
-  }
-  enter(home);
-}
-
-export interface SocketSizes {
-  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
-  readonly receiveBytes: number;
-  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
-  readonly grownBytes: number;
-  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
-  readonly optionBytes: number;
-}
-
-/** The longest IP message. */
-const MESSAGE_BYTES = 65_536;
-
-/** The kernel's settings, read once per process. */
-let knownSizes: SocketSizes | undefined;
-
-export function socketSizes(): SocketSizes {
-  knownSizes ??= readSizes();
-  return knownSizes;
-}
-
-function readSizes(): SocketSizes {
-  const largestOf = (name: string) =>
-    Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
-  const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
-  const receiveBytes = receiveMax + MESSAGE_BYTES;
-  const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
-  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
-}
-
-/** The number of all sockets, from the first line of sockstat. */
-export function parseSocketsUsed(text: Buffer): number {
-  // `sockets: used 12`
-  let used = 0;
-  for (let at = 14; at < text.length; at += 1) {
-    const digit = (text[at] ?? 0) - 48;
-    if (digit < 0 || digit > 9) break;
-    used = used * 10 + digit;
-  }
-  return used;
 }

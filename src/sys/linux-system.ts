@@ -1,19 +1,19 @@
 /** The real kernel behind the `System` port. */
-import { linuxDeviceNodes, linuxDisks, linuxWatches } from './linux-files.ts';
+import { linuxDisks } from './linux-disks.ts';
+import { linuxFiles } from './linux-files.ts';
 import { linuxMounts } from './linux-mounts.ts';
-import { linuxProcesses } from './linux-processes.ts';
-import { linuxNetNamespaces, linuxStreams } from './linux-streams.ts';
+import { linuxNetNamespaces, linuxProcesses } from './linux-processes.ts';
+import { linuxStreams } from './linux-streams.ts';
 import { isMainThread } from './processes.ts';
 import type { Fd, System } from './system.ts';
 
 const system: System = {
-  ...linuxDeviceNodes,
   ...linuxDisks,
+  ...linuxFiles,
   ...linuxMounts,
   ...linuxNetNamespaces,
   ...linuxProcesses,
   ...linuxStreams,
-  ...linuxWatches,
 };
 
 export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);

@@ -46,7 +46,7 @@ export interface EndedProgram extends ProcessExit {
 
 /** Runs a program to its end. Rejects if the program could not be started, and with what reading `input` throws; the program has ended by then. */
 export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
-  const words = new KeptWords(KEPT_BYTES);
+  const kept = new KeptOutput(KEPT_BYTES);
   let isOver = false;
   const endRest = async () => {
     if (isOver) return;
@@ -55,7 +55,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
   };
   let ends: ProgramEnds | undefined;
   try {
-    ends = openEnds(run, words);
+    ends = openEnds(run, kept);
     const program = startProgram({ ...run, stdio: ends.stdio });
     await program.running.finally(ends.handOver);
     const feeding = feed(run, ends.sink, () => program.killAll());
@@ -67,7 +67,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     ends.drain.finish();
     await ends.drain.ended;
     if (failure !== undefined) throw failure.error;
-    return { ...end, givenUp, output: words.text };
+    return { ...end, givenUp, output: kept.text };
   } finally {
     await endRest();
     ends?.close();
@@ -84,7 +84,7 @@ interface ProgramEnds {
   close(): void;
 }
 
-function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
+function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput): ProgramEnds {
   const childEnds = [openPrivateNull()];
   const [nullDevice = -1] = childEnds;
   const handOver = () => {
@@ -103,7 +103,7 @@ function openEnds({ keeps, input }: ProgramRun, words: KeptWords): ProgramEnds {
     }
     const [read, output] = linuxSystem.createPipe();
     childEnds.push(output);
-    const drain = drainPipe(read, (chunk) => words.push(chunk));
+    const drain = drainPipe(read, (chunk) => kept.push(chunk));
     const close = () => {
       handOver();
       drain.finish();
@@ -139,7 +139,7 @@ async function feed(
 }
 
 /** Keeps the beginning and the end of a program's output, in bounded memory. */
-export class KeptWords {
+export class KeptOutput {
   readonly #half: number;
   #first = Buffer.alloc(0);
   #last = Buffer.alloc(0);

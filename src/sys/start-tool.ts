@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { within } from '../core/pause.ts';
-import { KeptWords } from './run-program.ts';
+import { KeptOutput } from './run-program.ts';
 import {
   endWithin,
   type GivenUp,
@@ -43,7 +43,7 @@ export interface StartedTool {
 
 const KEPT_BYTES = 16_384;
 /** How long to wait for the rest of its output, which a process that has left the group may hold open. */
-const WORDS_WITHIN_MS = 1_000;
+const STDERR_WITHIN_MS = 1_000;
 
 /** Starts a tool in the directory `/`; resolves once it runs. Rejects with the system's error if it could not be started. */
 export async function startTool(request: ToolRequest): Promise<StartedTool> {
@@ -68,8 +68,8 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   // Otherwise execa, or the engine at the tool's exit, would drop output that nobody has begun to read.
   const stdout = new PassThrough();
   pipeline(child.stdout, stdout, () => undefined);
-  const words = new KeptWords(KEPT_BYTES);
-  stderr.on('data', (chunk: Uint8Array) => words.push(chunk));
+  const kept = new KeptOutput(KEPT_BYTES);
+  stderr.on('data', (chunk: Uint8Array) => kept.push(chunk));
   const closed = once(stderr, 'close');
   let hasEnded = false;
   const killAll = () => {
@@ -78,11 +78,11 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const ended = once(child, 'exit').then(async ([exitCode, signal]) => {
     killAll();
     hasEnded = true;
-    await within(closed, WORDS_WITHIN_MS).catch(() => undefined);
+    await within(closed, STDERR_WITHIN_MS).catch(() => undefined);
     return { exitCode, signal } as Pick<EndedTool, 'exitCode' | 'signal'>;
   });
   const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) =>
-    toEnded({ ...end, givenUp, stderr: words.text.trim() }),
+    toEnded({ ...end, givenUp, stderr: kept.text.trim() }),
   );
   const keepAlive = (isWanted: boolean) => {
     for (const each of [child, stdin, child.stdout, stderr]) setAlive(each, isWanted);

@@ -3,15 +3,15 @@ import { existsSync } from 'node:fs';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ExitSource } from '../runtime/exit-source.ts';
-import { toStartFailure } from '../runtime/runtime-failure.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import { decideCause, type PhaseClock, type StopCause, signalName } from './build-result.ts';
+import { decideCause, type StopCause, signalName } from './build-result.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
+import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
 import type { OwnRecord } from './records/record.ts';
 import { isOverdue } from './records/record.ts';
@@ -105,7 +105,7 @@ export async function accountTask(
   );
   const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
   if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
-  const execution = conclude(plan, {
+  const execution = await conclude(plan, {
     ...{ hasStarted: started.hasStarted, startError: started.error, exit, cause },
     executed: watched.executed(),
     error: started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error,
@@ -130,7 +130,7 @@ interface EndFacts extends Omit<Execution, 'exit'> {
 }
 
 /** Decides whether the command ran at all, and what its exit means. */
-function conclude({ container }: TaskPlan, facts: EndFacts): Execution {
+async function conclude({ container }: TaskPlan, facts: EndFacts): Promise<Execution> {
   const { exit, cause, error, usage, wallMs, diskReport } = facts;
   // The command may have run although the start failed half-way.
   if (!facts.hasStarted && (facts.startError === null || facts.executed !== true)) {
@@ -139,6 +139,7 @@ function conclude({ container }: TaskPlan, facts: EndFacts): Execution {
   if (facts.executed === false && exit.exitCode !== 0 && cause === null) {
     const { exitCode } = exit;
     const oomKills = usage?.oomKills ?? null;
+    const { toStartFailure } = await import('../runtime/runtime-failure.ts');
     const failure = toStartFailure(container.runtime, {
       exitCode,
       oomKills,

@@ -1,6 +1,6 @@
 /** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import type { IdRange } from '../core/mount.ts';
 import { joinConfig, toConfigJson } from '../oci/build-config.ts';
 import { buildBinds } from '../oci/build-mounts.ts';
@@ -186,13 +186,8 @@ function resolveTaskUser(system: System, user: string, rootfs: string): Resolved
 
 /** Empty if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
-  let fd: number;
-  try {
-    fd = system.openInRoot(root, path);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return '';
-    throw error;
-  }
+  const fd = unlessMissing(() => system.openInRoot(root, path));
+  if (fd === undefined) return '';
   try {
     const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
     return text.toString('utf8', 0, readSync(fd, text));

@@ -84,7 +84,7 @@ export async function readPolicy({
   if (path === undefined) {
     if (policyIsOptional) return DEFAULT_POLICY;
     throw invalidFile(policyFile, 'no such file', {
-      hint: 'create the file ({} restricts nothing), or unset STACKSHIM_POLICY and policyFile',
+      hint: 'create the file ({} restricts nothing), or leave out STACKSHIM_POLICY and the option policy',
     });
   }
   let value: unknown;

@@ -8,7 +8,7 @@ import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
-import { buildResult, PhaseClock } from './build-result.ts';
+import { buildResult } from './build-result.ts';
 import {
   armStops,
   type CallerStops,
@@ -23,6 +23,7 @@ import { safeListener, type TaskListener } from './events.ts';
 import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
+import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';

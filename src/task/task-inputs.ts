@@ -17,7 +17,7 @@ import { fdPath, openPlain } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
-/** A read-only file of the task's. */
+/** An input file, read-only in the task. */
 export interface TaskFile {
   readonly input: FileInput;
   /** The name in the task's folder of inputs. */

@@ -1,4 +1,4 @@
-/** The shim is killed at every step of a task; `stackshim reap` then removes everything, and the installation works on. */
+/** The shim is killed at every step of a task; `stackshim reap` then removes everything, and the installation keeps working. */
 import {
   copyFileSync,
   existsSync,

@@ -41,6 +41,12 @@ describe('help', () => {
     expect(stderr).toMatch(/^Usage: stackshim /);
   });
 
+  it('describes a command of a group: help stack release ls', async () => {
+    const { status, stdout, stderr } = await cli(['help', 'stack', 'release', 'ls']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^Usage: stackshim stack release ls /);
+  });
+
   it.each(COMMANDS)('describes the options of %s', async (command) => {
     const { status, stdout, stderr } = await cli([command, '--help']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

@@ -5,10 +5,11 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { openNetNamespace, parseSocketsUsed } from '../../src/sys/linux-streams.ts';
+import { openNetNamespace } from '../../src/sys/linux-processes.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { parseSocketCounts, readSocketTable } from '../../src/sys/socket-tables.ts';
 import { readTcpSockets, type TcpSocket } from '../../src/sys/tcp-sockets.ts';
+import { parseSocketsUsed } from '../../src/task/ending/socket-watch.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 
 async function tcpSockets(pid: number): Promise<readonly TcpSocket[]> {

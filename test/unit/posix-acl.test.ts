@@ -41,7 +41,7 @@ it.each([
   [named(1000, 1100), 'group 1100'],
 ])('an id outside the range is named', (entries, who) => {
   expect(shiftPosixAcl(toAcl(entries), { idBase: 1000, idCount: 100 })).toBe(
-    `its access control list names ${who}, no id of the task`,
+    `its access control list names ${who}, which is not an id of the task`,
   );
 });
 

@@ -5,8 +5,12 @@ import { date, objectOf } from '../../core/read-fields.ts';
 import { readCurrentGeneration, revisionIn } from '../../store/stacks/generations.ts';
 import { readStackHistory } from '../../store/stacks/stack-history.ts';
 import { withStacksLock } from '../../store/stacks-lock.ts';
-import { FORMAT_VERSION, type StoredVersion, version } from '../../store/stored-files.ts';
-import { readStoredJson } from '../../store/stored-json.ts';
+import {
+  FORMAT_VERSION,
+  readStoredJson,
+  type StoredVersion,
+  version,
+} from '../../store/stored-json.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { writeFileAtomic } from '../../sys/write-file.ts';

@@ -14,7 +14,7 @@ import {
   readLayerRecord,
 } from '../../store/layers/layer-record.ts';
 import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
-import { FORMAT_VERSION } from '../../store/stored-files.ts';
+import { FORMAT_VERSION } from '../../store/stored-json.ts';
 import { abortable } from '../abortable.ts';
 import type { ContentOptions } from '../oci-image/name-content.ts';
 import { resolveByContent } from '../oci-image/seek-content.ts';

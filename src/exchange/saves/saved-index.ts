@@ -4,7 +4,7 @@ import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.
 import { parseStrictJson } from '../../core/strict-json.ts';
 import { type StoredImage, storedImage } from '../../store/images/image.ts';
 import { type LayerRecord, layerRecord } from '../../store/layers/layer-record.ts';
-import { imageDigest, number, stackName } from '../../store/stored-files.ts';
+import { imageDigest, number, stackName } from '../../store/stored-json.ts';
 import type { PublishedStack } from '../import-stack.ts';
 
 export const INDEX_PATH = 'stackshim.json';

@@ -1,6 +1,6 @@
 /** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
@@ -76,14 +76,10 @@ async function signalInside(container: ContainerReference, signal: number): Prom
  * sandbox's control socket.
  */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
-  try {
-    return readdirSync(stateRoot)
-      .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
-      .map((name) => `${stateRoot}/${name}`);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = unlessMissing(() => readdirSync(stateRoot)) ?? [];
+  return names
+    .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
+    .map((name) => `${stateRoot}/${name}`);
 }
 
 /** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
@@ -98,13 +94,9 @@ function removeRunscFiles(container: ContainerReference): void {
 /** The path of the sandbox's control socket according to its state file; undefined without one. */
 export function readControlSocket(container: ContainerReference): string | undefined {
   const { id, stateRoot } = container;
-  try {
-    const text = readFileSync(`${stateRoot}/${id}_sandbox:${id}.state`, 'utf8');
-    return parseControlSocket(text, id);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const stateFile = `${stateRoot}/${id}_sandbox:${id}.state`;
+  const text = unlessMissing(() => readFileSync(stateFile, 'utf8'));
+  return text === undefined ? undefined : parseControlSocket(text, id);
 }
 
 /** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */

@@ -6,8 +6,7 @@ import { existsSync } from 'node:fs';
 import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { listOf, objectOf, optional } from '../../core/read-fields.ts';
-import { imageDigest, type StoredVersion, version } from '../stored-files.ts';
-import { readStoredCache } from '../stored-json.ts';
+import { imageDigest, readStoredCache, type StoredVersion, version } from '../stored-json.ts';
 
 export interface ImageNames {
   /** Digest of the manifest that `stack export` writes for it. Absent until it is known. */

@@ -22,8 +22,14 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
-import { imageDigest, line, type StoredVersion, version } from '../stored-files.ts';
-import { readStoredJson, toCorrupt } from '../stored-json.ts';
+import {
+  imageDigest,
+  line,
+  readStoredJson,
+  type StoredVersion,
+  toCorrupt,
+  version,
+} from '../stored-json.ts';
 
 /** The part of an OCI image config that stackshim uses (image-spec, config.md). */
 export interface ImageConfig {

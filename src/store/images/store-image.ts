@@ -6,7 +6,7 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory } from '../../sys/write-file.ts';
 import { withStacksLock } from '../stacks-lock.ts';
-import { FORMAT_VERSION } from '../stored-files.ts';
+import { FORMAT_VERSION } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { type Image, imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';

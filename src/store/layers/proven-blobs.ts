@@ -22,12 +22,12 @@ interface ProvenBlobs {
 }
 
 /** Registries and tools compress a layer in few different ways. */
-const MOST_BLOBS = 32;
+const MAX_BLOBS = 32;
 
 const sha256 = textThat(isImageDigest, 'not a sha256 digest');
 const reader = objectOf<ProvenBlobs>({
   version: oneOf(1),
-  blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MOST_BLOBS),
+  blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MAX_BLOBS),
 });
 
 /** Whether the blob is known to unpack to the tar, and the tar to become the layer. */
@@ -39,7 +39,7 @@ export async function rememberBlob(layout: Layout, id: LayerId, blob: ProvenBlob
   const known = readBlobs(layout, id);
   if (known.some((one) => isSame(one, blob))) return;
   const { digest, diffId } = blob;
-  const blobs = [...known, { digest, diffId }].slice(-MOST_BLOBS);
+  const blobs = [...known, { digest, diffId }].slice(-MAX_BLOBS);
   await writeStoredJson(layerBlobsFile(layout, id), { version: 1, blobs });
 }
 

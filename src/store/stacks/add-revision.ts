@@ -11,7 +11,7 @@ import { readImage } from '../images/image.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
-import { FORMAT_VERSION, nextNumber } from '../stored-files.ts';
+import { FORMAT_VERSION, nextNumber } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { readLastRemoved } from './removed-numbers.ts';

@@ -9,7 +9,7 @@ import type { System } from '../../sys/system.ts';
 import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
-import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-files.ts';
+import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';

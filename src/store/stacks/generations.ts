@@ -8,11 +8,12 @@ import {
   number as anyNumber,
   line,
   readNumbers,
+  readStoredJson,
   type StoredVersion,
   stackName,
+  toCorrupt,
   version,
-} from '../stored-files.ts';
-import { readStoredJson, toCorrupt } from '../stored-json.ts';
+} from '../stored-json.ts';
 
 export interface Generation {
   readonly number: number;

@@ -4,7 +4,7 @@ import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { FieldFault, mapOf, objectOf, type Reader, readWith } from '../../core/read-fields.ts';
 import type { System } from '../../sys/system.ts';
-import { imageDigest, number, stackName } from '../stored-files.ts';
+import { imageDigest, number, stackName } from '../stored-json.ts';
 import { flipStacks } from './flip-stacks.ts';
 import {
   type Generation,

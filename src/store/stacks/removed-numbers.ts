@@ -3,8 +3,13 @@ import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import { objectOf } from '../../core/read-fields.ts';
 import { writeFileAtomic } from '../../sys/write-file.ts';
-import { FORMAT_VERSION, number, type StoredVersion, version } from '../stored-files.ts';
-import { readStoredJson } from '../stored-json.ts';
+import {
+  FORMAT_VERSION,
+  number,
+  readStoredJson,
+  type StoredVersion,
+  version,
+} from '../stored-json.ts';
 
 const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });
 

@@ -17,11 +17,12 @@ import {
   line,
   number,
   readNumbers,
+  readStoredJson,
   type StoredVersion,
   stackName,
+  toCorrupt,
   version,
-} from '../stored-files.ts';
-import { readStoredJson, toCorrupt } from '../stored-json.ts';
+} from '../stored-json.ts';
 
 /** The revision of a base that another stack was built on. */
 export interface BaseReference {

@@ -12,7 +12,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
@@ -45,14 +45,8 @@ export async function removeScratch(
 }
 
 /** Undefined if the file does not exist. */
-function openVolumeFile(path: string): Fd | undefined {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const openVolumeFile = (path: string): Fd | undefined =>
+  unlessMissing(() => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW));
 
 /** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {
@@ -132,12 +126,10 @@ export async function freeLoopDevice(device: string, name: string, fd: Fd): Prom
 }
 
 function fileOf(device: string): string | undefined {
-  try {
-    const text = readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd();
-    return text.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
-  } catch (error) {
-    // These errors mean that the device has no file or is gone.
-    if (['ENOENT', 'ENODEV', 'ENXIO'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  // These errors mean that the device has no file or is gone.
+  const text = unlessMissing(
+    () => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd(),
+    ['ENOENT', 'ENODEV', 'ENXIO'],
+  );
+  return text?.endsWith(UNLINKED) ? text.slice(0, -UNLINKED.length) : text;
 }

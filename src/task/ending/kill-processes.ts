@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-files.ts';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -144,19 +144,16 @@ export function abortFuseConnections(system: System, isUser: (uid: number) => bo
   if (control === undefined) return;
   try {
     const root = fdPath(control);
-    for (const name of readdirSync(root)) abortUnlessGone(`${root}/${name}`, isUser);
+    for (const name of readdirSync(root)) {
+      const connection = `${root}/${name}`;
+      unlessMissing(() => isUser(statSync(connection).uid) && abort(connection));
+    }
   } finally {
     system.close(control);
   }
 }
 
-function abortUnlessGone(connection: string, isUser: (uid: number) => boolean): void {
-  try {
-    if (isUser(statSync(connection).uid)) writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
+const abort = (connection: string) => writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
 
 function openControl(system: System): Fd | undefined {
   let context: Fd;

@@ -4,11 +4,11 @@
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { HostFacts } from '../../sys/host-facts.ts';
 import { canRefuseStamps } from '../../sys/host-facts.ts';
-import { openNetNamespace, parseSocketsUsed, socketSizes } from '../../sys/linux-streams.ts';
+import { openNetNamespace } from '../../sys/linux-processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
@@ -187,7 +187,8 @@ export function openSocketWatch(
 ): SocketWatch | undefined {
   const { spec, places, runtime } = plan;
   if (spec.network === 'host' || !driverOf(runtime).usesHostSockets) return undefined;
-  const namespace = openNamespace(pid);
+  // Undefined: the process has ended.
+  const namespace = unlessMissing(() => openNetNamespace(pid));
   if (namespace === undefined) return undefined;
   return new SocketWatch({
     namespace,
@@ -197,16 +198,6 @@ export function openSocketWatch(
     memoryBytes: spec.limits.memoryBytes,
     bounds: () => toBounds(canFillErrors(plan, host)),
   });
-}
-
-/** Undefined if the process has ended. */
-function openNamespace(pid: number): Fd | undefined {
-  try {
-    return openNetNamespace(pid);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
 }
 
 /** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
@@ -229,3 +220,44 @@ const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
 const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';
+
+interface SocketSizes {
+  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
+  readonly receiveBytes: number;
+  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
+  readonly grownBytes: number;
+  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
+  readonly optionBytes: number;
+}
+
+/** The longest IP message. */
+const MESSAGE_BYTES = 65_536;
+
+/** The kernel's settings, read once per process. */
+let knownSizes: SocketSizes | undefined;
+
+function socketSizes(): SocketSizes {
+  knownSizes ??= readSizes();
+  return knownSizes;
+}
+
+function readSizes(): SocketSizes {
+  const largestOf = (name: string) =>
+    Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
+  const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
+  const receiveBytes = receiveMax + MESSAGE_BYTES;
+  const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
+  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+}
+
+/** The number of all sockets, from the first line of sockstat. */
+export function parseSocketsUsed(text: Buffer): number {
+  // `sockets: used 12`
+  let used = 0;
+  for (let at = 14; at < text.length; at += 1) {
+    const digit = (text[at] ?? 0) - 48;
+    if (digit < 0 || digit > 9) break;
+    used = used * 10 + digit;
+  }
+  return used;
+}

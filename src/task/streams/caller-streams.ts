@@ -55,7 +55,7 @@ export const isEmitter = (value: unknown): value is EventEmitter =>
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
 const watched = new WeakMap<EventEmitter, WatchedStream>();
 
-/** Watches a stream, so that its `error` event is no uncaught exception. Returns a function that stops watching. */
+/** Watches a stream, so that its `error` event does not become an uncaught exception. Returns a function that stops watching. */
 export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
   const known = watched.get(stream) ?? new WatchedStream(stream);
   watched.set(stream, known);

@@ -3,7 +3,7 @@ import type { Random } from './fuzz-random.ts';
 
 /** Mutations do not enlarge an input: other tests show what parsers do with large inputs. */
 const MAX_BYTES = 128 * 1024;
-const MOST_CHANGES = 5;
+const MAX_CHANGES = 5;
 
 const NUMBERS = [
   ...['0', '-0', '-1', '1', '00', '010', '0x10', '1e3', '1e999', '-1e999', '.5', '1.', '+1', ' 1'],
@@ -146,7 +146,7 @@ const changes: readonly Change[] = [
 export function mutateBytes(sample: Buffer, source: MutationSource): Buffer {
   const { random } = source;
   let bytes = sample;
-  for (let count = 1 + random.below(MOST_CHANGES); count > 0; count--) {
+  for (let count = 1 + random.below(MAX_CHANGES); count > 0; count--) {
     bytes = random.pick(changes)(bytes, source).subarray(0, MAX_BYTES);
   }
   return bytes;

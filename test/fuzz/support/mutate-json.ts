@@ -2,8 +2,8 @@
 import type { Random } from './fuzz-random.ts';
 import { type MutationSource, mutateBytes } from './mutate-bytes.ts';
 
-const MOST_CHANGES = 3;
-const MOST_NODES = 20_000;
+const MAX_CHANGES = 3;
+const MAX_NODES = 20_000;
 const DEPTH = 500;
 /** A key that JSON.parse makes an own property, unlike plain assignment. */
 const withProto = (value: unknown): unknown =>
@@ -47,15 +47,15 @@ export function mutateJson(sample: unknown, source: MutationSource): unknown {
   const { random } = source;
   if (random.chance(0.02)) return random.pick(VALUES)();
   const root = { value: structuredClone(sample) };
-  for (let count = 1 + random.below(MOST_CHANGES); count > 0; count--) change(root, source);
+  for (let count = 1 + random.below(MAX_CHANGES); count > 0; count--) change(root, source);
   return root.value;
 }
 
 function change(root: { value: unknown }, source: MutationSource): void {
   const { random } = source;
   // Copies of copies of copies would grow without limit.
-  const nodes = countNodes(root, MOST_NODES);
-  if (nodes >= MOST_NODES) return;
+  const nodes = countNodes(root, MAX_NODES);
+  if (nodes >= MAX_NODES) return;
   const spots = listSpots(root);
   const { holder, key } = random.pick(spots);
   const at = holder as Record<string, unknown>;
@@ -80,7 +80,7 @@ function change(root: { value: unknown }, source: MutationSource): void {
       return;
     case 4:
       if (Array.isArray(holder))
-        holder.push(...Array(1 + random.below(Math.min(300, MOST_NODES / nodes))).fill(value));
+        holder.push(...Array(1 + random.below(Math.min(300, MAX_NODES / nodes))).fill(value));
       else at[`${key}2`] = value;
       return;
     case 5:

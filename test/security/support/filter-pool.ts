@@ -6,7 +6,7 @@ import { waitUntil } from '../../support/timing/wait-until.ts';
  * The size of a program of 4,096 instructions of 8 bytes with the kernel's overhead. Filters of runtimes and the host are far smaller. The kernel's packs of 2 MiB
  * for compiled code belong to all programs, and are freed at any time.
  */
-const [LEAST_BYTES, MOST_BYTES] = [32 * 1024, 64 * 1024];
+const [MIN_BYTES, MAX_BYTES] = [32 * 1024, 64 * 1024];
 /** The number that other programs on the host may have. */
 export const FEW = 10;
 
@@ -17,7 +17,7 @@ export const countLargeFilters = (
   vmallocinfo.split('\n').filter((line) => {
     const [, bytes, caller] = line.split(/\s+/);
     const isProgram = /^bpf_prog_(?!pack)/.test(caller ?? '');
-    return isProgram && Number(bytes) >= LEAST_BYTES && Number(bytes) <= MOST_BYTES;
+    return isProgram && Number(bytes) >= MIN_BYTES && Number(bytes) <= MAX_BYTES;
   }).length;
 
 /** The kernel frees programs some time after their last process: the next count must not include those of an earlier probe. */

@@ -1,0 +1,44 @@
+import type { PhaseTimes } from './result.ts';
+
+type Phase = keyof PhaseTimes;
+
+/** Measures the phases of a task; each moment belongs to exactly one phase. */
+export class PhaseClock {
+  readonly #times = {
+    resolve: 0,
+    assemble: 0,
+    configure: 0,
+    start: 0,
+    run: 0,
+    account: 0,
+    remove: 0,
+  };
+  #phase: Phase = 'resolve';
+  #since = performance.now();
+
+  /** Ends the current phase and begins another. Returns the total time of the ended phase in milliseconds. */
+  enter(phase: Phase): number {
+    const now = performance.now();
+    const ended = this.#phase;
+    this.#times[ended] += now - this.#since;
+    this.#phase = phase;
+    this.#since = now;
+    return this.#times[ended];
+  }
+
+  /** Milliseconds with two decimals; the current phase counts up to now. */
+  times(): PhaseTimes {
+    this.enter(this.#phase);
+    const round = (ms: number) => Math.round(ms * 100) / 100;
+    const { resolve, assemble, configure, start, run, account, remove } = this.#times;
+    return {
+      resolve: round(resolve),
+      assemble: round(assemble),
+      configure: round(configure),
+      start: round(start),
+      run: round(run),
+      account: round(account),
+      remove: round(remove),
+    };
+  }
+}
