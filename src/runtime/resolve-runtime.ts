@@ -1,5 +1,5 @@
 /** Finds the executable, kind and version of an OCI runtime from its name or path. */
-import { type Stats, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { type Layout, runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
@@ -62,7 +62,7 @@ export async function resolveTaskRuntime(
 async function makeCopy(path: string, copy: string): Promise<boolean> {
   const folder = dirname(copy);
   // One try in each boot: the folder exists from then on.
-  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return false;
+  if (existsSync(folder)) return false;
   const { copyRuntime } = await import('./copy-runtime.ts');
   return copyRuntime(path, copy);
 }
