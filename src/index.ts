@@ -50,3 +50,6 @@ export type { Collection, CollectOptions } from './upkeep/collect-garbage.ts';
 export type { DiskUsage, StackUsage } from './upkeep/disk-usage.ts';
 export type { MigrateProgress, Migration } from './upkeep/migrate-store.ts';
 export type { Verification, VerifyProgress } from './upkeep/verify-store.ts';
+
+// In the background: it must not delay a program that runs one task. A task that needs a missing module reports that itself.
+void import('./door/load-ahead.ts').catch(() => undefined);

@@ -26,10 +26,17 @@ const opened = new Map<string, Installation>();
 
 /**
  * The installation of a layout. Opened once per process; its only effect on disk is {@link narrowStore}. Throws ERR_STACKSHIM_PATH_UNTRUSTED
- * like {@link toTrustedLayout}.
+ * like {@link toTrustedLayout}, ERR_STACKSHIM_PROCESS_EXHAUSTED, and ERR_STACKSHIM_SYSTEM.
  */
 export function openInstallation(named: Layout): Installation {
-  const layout = toTrustedLayout(named);
+  try {
+    return openTrusted(toTrustedLayout(named));
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open installation');
+  }
+}
+
+function openTrusted(layout: Layout): Installation {
   const key = JSON.stringify(layout);
   const known = opened.get(key);
   if (known !== undefined) return known;

@@ -109,7 +109,7 @@ async function planSeccomp(
 ): Promise<Pick<ContainerPlan, 'seccompProfile'>> {
   if (seccomp === undefined || seccomp === 'unconfined') return {};
   const { readSeccomp } = await import('./resolve-inputs.ts');
-  return { seccompProfile: readSeccomp(seccomp, policy) };
+  return { seccompProfile: await readSeccomp(seccomp, policy) };
 }
 
 const planDisk = ({ limits }: ContainerSpec, { defaults, disk }: Policy): DiskPlan => ({

@@ -3,7 +3,7 @@ import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { Policy } from '../spec/policy.ts';
 import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
-import { parseSeccompProfile, type SeccompProfile } from '../spec/seccomp-profile.ts';
+import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
 import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
@@ -54,7 +54,8 @@ function toRealFile(
 /**
  * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
  */
-export function readSeccomp(file: string, policy: Policy): SeccompProfile {
+export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
+  const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const field = 'securityOpt';
   const { path } = findInput(field, file, policy);
   const text = readable(field, file, () => {

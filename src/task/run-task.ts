@@ -105,7 +105,6 @@ async function runFromPlan(
   }
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
-  const Capture = await loadCapture(options);
   const signals = signalsOf(options);
   // One signal may stop a thousand tasks.
   for (const signal of signals) setMaxListeners(0, signal);
@@ -113,6 +112,7 @@ async function runFromPlan(
   try {
     installation.system.becomeSubreaper();
     startOrphanReaper(installation.system);
+    const Capture = await loadCapture(options);
     const opened = await openTask(installation, input, options);
     return await runRecorded({ installation, options, clock, setUp, Capture, ...opened });
   } catch (error) {

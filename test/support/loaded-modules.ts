@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = new URL('../../', import.meta.url);
 const source = new URL('src/', root);
-const STATIC_IMPORT = /^(?:import|export) (?!type )[^;]*?from '([^']+)'/gm;
+const STATIC_IMPORT = /^(?:(?:import|export) (?!type )[^;]*?from|import) '([^']+)'/gm;
 
 const { imports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
   readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>;

@@ -26,6 +26,12 @@ it('a plain run loads no module that is slow to load', () => {
   expect(loaded.filter((name) => /^(zod|commander)/.test(name))).toEqual([]);
 });
 
+it('a task with a payload or a bind loads no zod, which takes longer to load than the rest of the library', () => {
+  const loaded = [...loadedBy('task/resolve-inputs.ts', 'source')];
+  expect(loaded).toContain('spec/policy.ts');
+  expect(loaded.filter((name) => name.startsWith('zod'))).toEqual([]);
+});
+
 it('a plain run loads from the door only what runs a task', () => {
   const loaded = [...loadedBy('door/open-stackshim.ts', 'bun')];
   const ofTasks = loadedBy('task/run-task.ts', 'bun');

@@ -177,6 +177,13 @@ describe('indexArchive', () => {
     });
   });
 
+  it('refuses endless headers without an entry', async () => {
+    const comment = buildPaxHeader([['comment', 'x'.repeat(100_000)]], 'g');
+    await expect(index(buildTar(...Array(400).fill(comment)))).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_LAYER_TOO_LARGE',
+    });
+  });
+
   it('returns ranges within the file or a typed error, for any bytes', async () => {
     const sound = buildTar({ path: 'a', content: 'x' }, { path: 'b', content: 'y'.repeat(700) });
     const flips = fc.array(fc.tuple(fc.nat(sound.length - 1), fc.nat(255)), {

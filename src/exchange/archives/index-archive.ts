@@ -17,13 +17,15 @@ export interface ArchiveSpan {
 /** Enough for 256 layers with three files each, and more. */
 const MAX_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
+/** Of all headers with their extensions, 3 KiB for each entry. They are read block by block, so more of them would take minutes. */
+const MAX_HEADER_BYTES = 32 * 1024 * 1024;
 /** Names the reader in messages and error codes; this file decides which entries are allowed. */
 export const ARCHIVE_POLICY: ArchivePolicy = {
   ...LAYER_POLICY,
   subject: 'archive',
   invalidCode: 'ERR_STACKSHIM_IMAGE_INVALID',
 };
-const LIMITS = { ...LAYER_LIMITS, pathBytes: MAX_PATH_BYTES };
+const LIMITS = { ...LAYER_LIMITS, bytes: MAX_HEADER_BYTES, pathBytes: MAX_PATH_BYTES };
 
 interface Indexing {
   readonly spans: Map<string, ArchiveSpan>;

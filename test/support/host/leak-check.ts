@@ -22,7 +22,7 @@ export interface LeakCheckOptions {
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
   /^mount \S+\/runtime-copies\/[0-9-]+ \(tmpfs /,
-  /^file \S+\/runtime-copies\/[0-9-]+\/(runtime)?$/,
+  /^file \S+\/runtime-copies\/[0-9-]+(\/(runtime)?)?$/,
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,
   /^file \S+\/volumes\/[^/]+\/?$/,
   /^file \S+\/scratch\/\.idle-[^/]+$/,

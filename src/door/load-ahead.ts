@@ -1,0 +1,36 @@
+/**
+ * Loads the code that only some tasks need, or that a task needs only later, for a process that may live for months. Node cannot load a
+ * module without a free descriptor, and a module that could not be read once stays unusable for the rest of the process, because its error
+ * is cached. Leaves out large code (what packs code and images, zod), and the driver of gVisor.
+ */
+import '../cgroup/kill-group.ts';
+import '../cgroup/share-group.ts';
+import '../runtime/learn-version.ts';
+import '../spec/parse-access.ts';
+import '../spec/parse-policy.ts';
+import '../store/layers/mount-layer.ts';
+import '../store/stacks/resolve-stack.ts';
+import '../sys/feed-pipe.ts';
+import '../sys/pipe-io/node-terminal.ts';
+import '../task/admission/join-tenant.ts';
+import '../task/admission/require-reserves.ts';
+import '../task/bind-owners.ts';
+import '../task/container-hand-over.ts';
+import '../task/disk/make-volume.ts';
+import '../task/disk/project-disk.ts';
+import '../task/disk/sampled-disk.ts';
+import '../task/disk/scratch-volume.ts';
+import '../task/ending/kill-task.ts';
+import '../task/ending/limit-watch.ts';
+import '../task/ending/look-at-sockets.ts';
+import '../task/explain-unreachable.ts';
+import '../task/inspect-command.ts';
+import '../task/records/list-tasks.ts';
+import '../task/resolve-devices.ts';
+import '../task/resolve-inputs.ts';
+import '../task/resolve-throttles.ts';
+import '../task/streams/capture.ts';
+import '../task/streams/terminal-streams.ts';
+import './open-members.ts';
+import './start-task.ts';
+import './wait-for-task.ts';
