@@ -128,6 +128,8 @@ function describePlan(plan: ContainerPlan): string {
   const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;
   const kind = { ...spec, id: undefined };
   const image = pinned.image.digest;
-  const made = [runtime, initBinary, devices, throttles, disk, bindOwner];
+  // A copy of the runtime may appear between the two plans.
+  const { copy: _, ...identity } = runtime;
+  const made = [identity, initBinary, devices, throttles, disk, bindOwner];
   return JSON.stringify([kind, image, ...made, namesOf(places)]);
 }

@@ -51,7 +51,8 @@ const { SIGTERM } = constants.signals;
 
 /** The record of a task that this process owns. */
 export function toRecord({ container, command }: RecordedPlan, now: Date): TaskRecord {
-  const { spec, pinned, places, runtime, files } = container;
+  const { spec, pinned, places, files } = container;
+  const { kind, path, version } = container.runtime;
   const stopSignal = command?.stopSignal ?? SIGTERM;
   return {
     id: places.id,
@@ -60,7 +61,7 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     revision: pinned.revision,
     image: pinned.image.digest,
     ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
-    runtime,
+    runtime: { kind, path, version },
     bindCount: spec.mounts.length + files.length + (command?.files.length ?? 0),
     command: command?.command ?? [],
     labels: command?.spec.labels ?? {},
