@@ -5,7 +5,9 @@
  */
 import '../cgroup/kill-group.ts';
 import '../cgroup/share-group.ts';
+import '../runtime/copy-runtime.ts';
 import '../runtime/learn-version.ts';
+import '../runtime/runtime-failure.ts';
 import '../spec/parse-access.ts';
 import '../spec/parse-policy.ts';
 import '../store/layers/mount-layer.ts';
