@@ -1,4 +1,8 @@
-/** Formats sizes and times in units for people. Pure. */
+/** Formats counts, sizes and times for people. Pure. */
+
+/** `1 layer`, `2 layers`. */
+export const formatCount = (count: number, noun: string): string =>
+  `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 

@@ -1,3 +1,4 @@
+/** Where the exit of a container's command comes from. */
 import { msSinceExit, wasDelayed, watchLoop } from '../sys/clocks.ts';
 import type { ExitWatcher } from '../sys/exit-watcher.ts';
 import { readProcess } from '../sys/processes.ts';

@@ -58,7 +58,7 @@ export async function resolveTaskRuntime(
   return { ...runtime, copy };
 }
 
-/** False if there is no copy, because this or an earlier try has failed or another process makes it just now. */
+/** False if there is no copy, because this or an earlier try has failed or another process is making it. */
 async function makeCopy(path: string, copy: string): Promise<boolean> {
   const folder = dirname(copy);
   // One try in each boot: the folder exists from then on.

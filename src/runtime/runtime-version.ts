@@ -2,7 +2,7 @@
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { RUNTIME_NAMES } from './drivers/driver-of.ts';
-import type { Runtime, RuntimeKind } from './runtime.ts';
+import type { Runtime, RuntimeIdentity, RuntimeKind } from './runtime.ts';
 
 /** Distinguishes executables that had the same path at different times. */
 interface Fingerprint {
@@ -51,7 +51,11 @@ export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>
   `${copiesDirectory}/${stats.dev}-${stats.ino}-${stats.size}-${Math.trunc(stats.mtimeMs)}/runtime`;
 
 /** What a record names, and what two plans must have in common. Whether there is a copy may differ from process to process. */
-export const withoutCopy = ({ kind, path, version }: Runtime): Runtime => ({ kind, path, version });
+export const withoutCopy = ({ kind, path, version }: Runtime): RuntimeIdentity => ({
+  kind,
+  path,
+  version,
+});
 
 export const kindOf = (name: string | undefined): RuntimeKind =>
   RUNTIME_NAMES.find((known) => known === name) ?? 'other';

@@ -4,12 +4,16 @@ import type { Fd } from '../sys/system.ts';
 
 export type RuntimeKind = 'runc' | 'crun' | 'runsc' | 'other';
 
-export interface Runtime {
+/** What identifies a runtime, in this process and in others. */
+export interface RuntimeIdentity {
   readonly kind: RuntimeKind;
   /** Absolute path of the executable. */
   readonly path: string;
   /** The version as the runtime prints it: `1.3.6`. */
   readonly version: string;
+}
+
+export interface Runtime extends RuntimeIdentity {
   /** A copy of the executable in huge pages, which is started in its place. Absent: there is none. */
   readonly copy?: string | undefined;
 }

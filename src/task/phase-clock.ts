@@ -1,3 +1,4 @@
+/** The clock of a task's phases. */
 import type { PhaseTimes } from './result.ts';
 
 type Phase = keyof PhaseTimes;

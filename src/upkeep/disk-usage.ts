@@ -1,3 +1,4 @@
+/** `df`: the disk space of stacks, builds and tasks. */
 import type { LayerId, StackName } from '../core/ids.ts';
 import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../store/layers/collect-layers.ts';

@@ -161,7 +161,7 @@ describe('save and load', () => {
     const key = ['--key', `${folder}/key.pem`];
     const saved = await send('save', `${folder}/saved`, 'busybox', ...key);
     expect(saved).toMatchObject({ status: 0 });
-    expect(saved.stdout).toMatch(/^busybox@rev:1 sha256:[0-9a-f]{64}\n1 layers, 0 left out\n$/);
+    expect(saved.stdout).toMatch(/^busybox@rev:1 sha256:[0-9a-f]{64}\n1 layer, 0 left out\n$/);
     const refused = await receive('load', `${folder}/saved`);
     expect(refused).toMatchObject({ status: 1, stdout: '' });
     expect(refused.stderr).toContain('ERR_STACKSHIM_SAVE_UNTRUSTED');

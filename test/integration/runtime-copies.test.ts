@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
 import { runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../../src/core/layout.ts';
 import { openStackshim, runTask } from '../../src/door/open-stackshim.ts';
 import { callRuntime } from '../../src/runtime/call-runtime.ts';
@@ -23,6 +24,7 @@ import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { prepareForOthers } from '../../src/task/container-hand-over.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { readRecord } from '../../src/task/records/read-record.ts';
 import { runTaskAndLeave } from '../../src/task/run-task.ts';
 import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
 import { useInstallation } from '../support/installation/installation.ts';
@@ -71,6 +73,19 @@ it('makes one read-only copy, which only root can reach, and starts it', async (
     rmSync(log, { force: true });
   }
   expect(copyMounts()).toHaveLength(1);
+});
+
+it('is no part of the record, which other processes read', async () => {
+  const stackshim = openStackshim(options);
+  const { result } = await stackshim.start({ stack: 'busybox', command: ['true'], keep: true });
+  const { id, verdict } = await result;
+  expect({ verdict, copies: copyMounts().length }).toEqual({ verdict: 'succeeded', copies: 1 });
+  try {
+    expect(readRecord(layout, parseTaskId(id))?.runtime.path).toBe(original);
+    expect(await stackshim.list()).toMatchObject({ tasks: [{ id }], corrupt: [] });
+  } finally {
+    await stackshim.kill(id);
+  }
 });
 
 it('makes another copy of an executable that was replaced, and gc removes the first', async () => {

@@ -1,7 +1,7 @@
 /** `stackshim df`: the disk space of stacks, builds and tasks. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiskUsage } from '../../upkeep/disk-usage.ts';
-import { formatBytes } from '../format-quantities.ts';
+import { formatBytes, formatCount } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 
@@ -22,8 +22,8 @@ function format(usage: DiskUsage): string {
   const totals = formatTable(
     ['TOTAL', 'SIZE'],
     [
-      [`${usage.layers.count} layers`, formatBytes(usage.layers.bytes)],
-      [`${usage.images.count} images`, formatBytes(usage.images.bytes)],
+      [formatCount(usage.layers.count, 'layer'), formatBytes(usage.layers.bytes)],
+      [formatCount(usage.images.count, 'image'), formatBytes(usage.images.bytes)],
       ['builder', formatBytes(usage.builderBytes)],
       ['tasks', formatBytes(usage.scratchBytes)],
       ['being written', formatBytes(usage.tmpBytes)],

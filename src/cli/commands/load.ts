@@ -3,6 +3,7 @@ import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openInput } from '../../exchange/archives/open-archive.ts';
 import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
+import { formatCount } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { withProgress } from '../with-progress.ts';
 
@@ -48,5 +49,5 @@ const describeLoaded = ({ stacks, layers }: LoadedStacks) => {
   const lines = stacks.map(
     ({ stack, revision, image, status }) => `${stack}@rev:${revision} ${image} ${status}\n`,
   );
-  return `${lines.join('')}${layers.length} layers stored\n`;
+  return `${lines.join('')}${formatCount(layers.length, 'layer')} stored\n`;
 };

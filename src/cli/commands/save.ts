@@ -4,6 +4,7 @@ import { isLayerId } from '../../core/ids.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../../exchange/output-file.ts';
 import type { SavedStacks } from '../../exchange/saves/save-stacks.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
+import { formatCount } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { withProgress } from '../with-progress.ts';
 import { readInput } from './load.ts';
@@ -63,5 +64,5 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
 
 const describeSaved = ({ stacks, layers, leftOut }: SavedStacks) => {
   const lines = stacks.map(({ stack, revision, image }) => `${stack}@rev:${revision} ${image}\n`);
-  return `${lines.join('')}${layers.length} layers, ${leftOut.length} left out\n`;
+  return `${lines.join('')}${formatCount(layers.length, 'layer')}, ${leftOut.length} left out\n`;
 };

@@ -1,3 +1,4 @@
+/** `stackshim stack build`: builds a stack from a folder, with progress on standard error. */
 import { print, printJson } from '../print.ts';
 import { withProgress } from '../with-progress.ts';
 

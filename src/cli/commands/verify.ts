@@ -4,7 +4,7 @@ import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
 import type { ProgressStream } from '../build-progress-view.ts';
 import { listenForStops } from '../caller-signals.ts';
-import { formatBytes } from '../format-quantities.ts';
+import { formatBytes, formatCount } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { toPrintable } from '../printable.ts';
 
@@ -41,7 +41,7 @@ function toJson({ damage, ...counts }: Verification): object {
 
 function format(found: Verification): string {
   const { layers, layerBytes, images, revisions, damage } = found;
-  const counted = `${layers} layers (${formatBytes(layerBytes)}), ${images} images, ${revisions} revisions`;
+  const counted = `${formatCount(layers, 'layer')} (${formatBytes(layerBytes)}), ${formatCount(images, 'image')}, ${formatCount(revisions, 'revision')}`;
   return damage.length === 0
     ? `${counted}: no damage found\n`
     : `${damage.map(formatDamage).join('')}${counted}: ${damage.length} damaged\n`;

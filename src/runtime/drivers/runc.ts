@@ -49,7 +49,7 @@ export const other: RuntimeDriver = {
   usesHostSockets: true,
 };
 
-/** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags anew. */
+/** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags again. */
 export const crun: RuntimeDriver = {
   ...other,
   kind: 'crun',

@@ -1,3 +1,4 @@
+/** Looks at a task's disk space while the task runs, and reports when it is full. */
 import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 

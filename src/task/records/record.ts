@@ -16,7 +16,7 @@ import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
+import type { RuntimeIdentity } from '../../runtime/runtime.ts';
 import { ensureDirectorySync, toOwnedName } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
@@ -65,7 +65,7 @@ export interface TaskRecord extends TaskHoldings {
   readonly image: ImageDigest;
   /** The tenant whose cgroup contains the task's own. */
   readonly tenant?: TenantName;
-  readonly runtime: Runtime;
+  readonly runtime: RuntimeIdentity;
   /** The number of binds in the task's root filesystem: removal checks as many mount targets. */
   readonly bindCount: number;
   readonly command: readonly string[];

@@ -1,3 +1,4 @@
+/** Makes a caller's sink safe: a stream or an object that takes a task's output. */
 import type { Writable } from 'node:stream';
 import { isPromiseLike, warn } from '../events.ts';
 import { isEmitter, type StreamChange, watchStream } from './caller-streams.ts';
