@@ -147,7 +147,8 @@ async function runSought(
   } catch (error) {
     const isMissing =
       error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
-    if (!isMissing) throw error;
+    // Only a digest is worth a search: a task with an unknown name must not be planned again.
+    if (!isMissing || error.details['asked'] === undefined) throw error;
     const { withContentSought } = await import('./with-content-sought.ts');
     return await withContentSought(open, options, run);
   }
