@@ -49,7 +49,9 @@ export async function planTask(
 ): Promise<TaskPlan> {
   const { parts, context } = await readTask(installation, input, options);
   const container = await planContainer(parts.container, context);
-  return { container, command: planCommand(parts.command, context.pinned.image.config) };
+  const { origin = 'caller' } = options;
+  const command = planCommand(parts.command, context.pinned.image.config);
+  return { container, command: { ...command, origin } };
 }
 
 /** Describes a container: the fields of a task that do not concern its command. */
@@ -138,6 +140,7 @@ function requireFreeSpace(layout: Layout, asked: number): void {
 
 export interface CommandPlan {
   readonly spec: CommandSpec;
+  readonly origin: TaskOrigin;
   /** The command line, entrypoint included; never empty. */
   readonly command: readonly string[];
   /** The first signal of a stop. */
@@ -149,7 +152,7 @@ export interface CommandPlan {
 const { SIGTERM } = constants.signals;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID. */
-const planCommand = (spec: CommandSpec, image: ImageConfig): CommandPlan => ({
+const planCommand = (spec: CommandSpec, image: ImageConfig): Omit<CommandPlan, 'origin'> => ({
   spec,
   command: resolveCommand(image, spec),
   stopSignal: spec.stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? SIGTERM,

@@ -64,6 +64,7 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     runtime: withoutCopy(runtime),
     bindCount: spec.mounts.length + files.length + (command?.files.length ?? 0),
     command: command?.command ?? [],
+    ...(command === undefined ? {} : { origin: command.origin }),
     labels: command?.spec.labels ?? {},
     ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),

@@ -57,7 +57,8 @@ describe('the record', () => {
   it('names every resource that does not follow from the id, and the task’s settings', async () => {
     const init = await orphan('named', '--tenant', 'acme');
     expect(readStored('named')).toMatchObject({
-      version: 2,
+      version: 3,
+      origin: 'caller',
       writtenBy: expect.stringMatching(/^\d+\.\d+\.\d+/),
       names: {
         cgroup: expect.stringMatching(/^\/stackshim-[0-9a-f]{8}\/tenant-acme\/task-named$/),
@@ -120,7 +121,7 @@ describe('a record of version 1', () => {
   /** A record as stackshim wrote it before records named these resources. */
   function makeOlder(id: string): void {
     const record = readStored(id);
-    for (const name of ['writtenBy', 'names', 'slot', 'diskMechanism']) {
+    for (const name of ['writtenBy', 'names', 'slot', 'diskMechanism', 'origin']) {
       expect(record).toHaveProperty(name);
       delete record[name];
     }
@@ -145,18 +146,28 @@ describe('a record of version 1', () => {
   });
 });
 
+it('a record of version 2, which does not tell where its task comes from, is listed and its task reaped', async () => {
+  const init = await orphan('earlier');
+  const { origin, ...record } = readStored('earlier');
+  expect(origin).toBe('caller');
+  writeFileSync(recordFile('earlier'), JSON.stringify({ ...record, version: 2 }));
+  expect(await listed('earlier')).toMatchObject({ state: 'orphaned', pid: init.pid });
+  expect(await cli('reap')).toMatchObject({ status: 0, stdout: 'earlier\n', stderr: '' });
+  expect(isAlive(init)).toBe(false);
+});
+
 it('a record of a newer version is refused by name, and its task is left alone', async () => {
   const init = await orphan('newer');
   const text = readFileSync(recordFile('newer'), 'utf8');
   writeFileSync(
     recordFile('newer'),
-    JSON.stringify({ ...JSON.parse(text), version: 3, writtenBy: '9.8.7', more: true }),
+    JSON.stringify({ ...JSON.parse(text), version: 4, writtenBy: '9.8.7', more: true }),
   );
   for (const command of ['ps', 'reap']) {
     const { status, stderr } = await cli(command);
     expect(status).toBe(1);
     expect(stderr).toContain('[ERR_STACKSHIM_FORMAT_NEWER]');
-    expect(stderr).toContain('version 3, written by stackshim 9.8.7');
+    expect(stderr).toContain('version 4, written by stackshim 9.8.7');
     expect(stderr).toContain('use stackshim 9.8.7 or a newer one');
   }
   expect(isAlive(init)).toBe(true);

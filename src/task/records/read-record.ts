@@ -45,7 +45,7 @@ const processIdentity = { pid: integer(1), startTime: integer(0) };
 
 type RecordOfVersion1 = Omit<
   TaskRecord,
-  'names' | 'slot' | 'diskMechanism' | 'loopDevice' | 'exit'
+  'names' | 'slot' | 'diskMechanism' | 'loopDevice' | 'exit' | 'origin'
 >;
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
@@ -83,12 +83,14 @@ const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   ...fieldsOfVersion1,
 });
 
+/** Version 2 is the same without the fields that are newer, which may all be absent. */
 const currentRecord = objectOf<
-  TaskRecord & { readonly version: typeof RECORD_VERSION; readonly writtenBy: string }
+  TaskRecord & { readonly version: 2 | typeof RECORD_VERSION; readonly writtenBy: string }
 >({
-  version: oneOf(RECORD_VERSION),
+  version: oneOf(2, RECORD_VERSION),
   writtenBy: text,
   ...fieldsOfVersion1,
+  origin: optional(oneOf('caller', 'job')),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,

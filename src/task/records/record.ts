@@ -17,13 +17,14 @@ import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
 import type { RuntimeIdentity } from '../../runtime/runtime.ts';
+import type { TaskOrigin } from '../../spec/task-input.ts';
 import { ensureDirectorySync, toOwnedName } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 /** The version that this program writes, and the newest one that it reads. */
-export const RECORD_VERSION = 2;
+export const RECORD_VERSION = 3;
 
 /** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
 export interface TaskNames {
@@ -69,6 +70,8 @@ export interface TaskRecord extends TaskHoldings {
   /** The number of binds in the task's root filesystem: removal checks as many mount targets. */
   readonly bindCount: number;
   readonly command: readonly string[];
+  /** Where its command comes from; absent before there is one, and in records of versions 1 and 2. */
+  readonly origin?: TaskOrigin;
   readonly labels: Readonly<Record<string, string>>;
   /** The first signal of a stop; absent: TERM. */
   readonly stopSignal?: number;
