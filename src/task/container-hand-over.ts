@@ -124,10 +124,13 @@ function notWaiting({ id }: TaskPlaces, error?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', message, { details: { id } });
 }
 
-/** Equal for containers of the same kind with the same names. Another installation with the same run folder has other names. */
+/**
+ * Equal for containers of the same kind with the same names. Another installation with the same run folder has other names. Limits that can
+ * change do not count: the task that claims the container brings its own, because the runtime makes the cgroup only then.
+ */
 function describePlan(plan: ContainerPlan): string {
   const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;
-  const kind = { ...spec, id: undefined };
+  const kind = { ...spec, id: undefined, limits: undefined };
   const image = pinned.image.digest;
   const made = [withoutCopy(runtime), initBinary, devices, throttles, disk, bindOwner];
   return JSON.stringify([kind, image, ...made, namesOf(places)]);

@@ -100,8 +100,9 @@ it('a prepared container runs a command that its maker did not know', async () =
   expect([isThere(container), isThere(other)]).toEqual([false, true]);
 });
 
-it('a prepared container applies the limits that it was made with', async () => {
-  const [container] = await prepare(KIND);
+it('a prepared container applies the limits of the task that claims it', async () => {
+  const { memory: _, ...kind } = KIND;
+  const [container] = await prepare({ ...kind, memory: '512m' });
   if (container === undefined) throw new Error('not prepared');
   const script = 'x=$(head -c 100000000 /dev/zero | tr "\\0" x); echo $x | wc -c';
   const { verdict, removed } = await runIn(container, { ...KIND, command: ['sh', '-c', script] });
@@ -189,7 +190,7 @@ it('a prepared container is claimed by exactly one claimer', async () => {
 it('a prepared container is not given to a task of another kind, and stays available', async () => {
   const [container] = await prepare(KIND);
   if (container === undefined) throw new Error('not prepared');
-  const wanted = { ...KIND, memory: '64m', command: ['true'] };
+  const wanted = { ...KIND, disk: '64m', command: ['true'] };
   await expect(runIn(container, wanted)).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_TASK_CONFLICT',
   });
