@@ -29,7 +29,7 @@ export function refuseNewer(path: string, value: unknown, { what, newest }: Stor
     {
       details: { path, version, newest, writtenBy: by },
       hint:
-        by === undefined
+        by === undefined || by === PROGRAM_VERSION
           ? 'use the stackshim that wrote the file, or a newer one'
           : `use stackshim ${by} or a newer one`,
     },

@@ -39,6 +39,7 @@ it('a plain run loads from the door only what runs a task', () => {
   expect(loaded.filter((name) => !ofTasks.has(name))).toEqual(['door/open-stackshim.ts']);
 });
 
+// Counts what a plain task waits for: modules that are imported statically. The library loads more after that, in the background.
 it('is fewer than 130 modules in all, whichever face a plain task comes by', () => {
   const ofExecutable = loadedBy('cli/execute-run.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
   const ofLibrary = loadedBy('index.ts', 'source');

@@ -31,6 +31,13 @@ it('a newer version is refused with its number and its writer', () => {
   );
 });
 
+it('a writer of the same number, from another checkout, is not advised: it is this program', () => {
+  expectRefused(
+    { version: 3, writtenBy: PROGRAM_VERSION },
+    { hint: 'use the stackshim that wrote the file, or a newer one' },
+  );
+});
+
 it.each([undefined, 7, 'a b', '\u001b[2J', 'x'.repeat(65)])(
   'a writer that is not a version is not reported: %j',
   (writtenBy) => {
