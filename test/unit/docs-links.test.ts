@@ -63,6 +63,16 @@ describe.each(documents)('%s', (document) => {
   });
 });
 
+/** The changelog and decisions have headings of a fixed form. */
+const guides = documents.filter((document) => !/CHANGELOG|decisions/.test(document));
+
+test.each(guides)('each section of %s begins with a sentence', (document) => {
+  const text = read(document).replace(/```[\s\S]*?```/g, '```');
+  const sections = text.split(/^(?=#{1,4} )/m);
+  const bare = sections.filter((section) => /^#.*\n\s*(?:[|#<]|```|- |\d+\. )/.test(section));
+  expect(bare.map((section) => section.split('\n')[0])).toEqual([]);
+});
+
 test('a broken link is found', () => {
   expect(anchorsOf('# A & B: `c`\n```\n# no heading\n```\n')).toEqual(['a--b-c']);
   expect(existsSync(join(root, 'docs/no-such-file.md'))).toBe(false);

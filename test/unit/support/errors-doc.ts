@@ -62,5 +62,7 @@ function toSection({ title, codes }: Area): string {
   });
   const heading = `${title.charAt(0).toUpperCase()}${title.slice(1)}`;
   const header = '| code | kind | status | meaning | hint |\n|---|---|---|---|---|';
-  return `## ${heading}\n\n${header}\n${rows.join('\n')}\n`;
+  const topic = `${heading.charAt(0).toLowerCase()}${heading.slice(1)}`;
+  const use = `Find out what an error about ${topic} means, and what to do:`;
+  return `## ${heading}\n\n${use}\n\n${header}\n${rows.join('\n')}\n`;
 }
