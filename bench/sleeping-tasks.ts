@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { runTask } from 'stackshim';
 import type { Installed } from './installed.ts';
+import { measureStats, type StatsCost } from './stats-cost.ts';
 
 export interface SleepingTasks {
   readonly tasks: number;
@@ -17,6 +18,8 @@ export interface SleepingTasks {
   readonly ownKibPerTask: number;
   /** Proportional set size of the tasks' own processes, per task. */
   readonly taskKibPerTask: number;
+  /** Of looking at all of them, once a second. */
+  readonly stats: StatsCost;
   readonly allRemoved: boolean;
 }
 
@@ -64,6 +67,7 @@ export async function measureSleepingTasks(
     pinnedNamespaces: mounts.filter((line) => line.includes(' nsfs ')).length,
     loopDelayMs: { p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 },
     ownKibPerTask: (ownPssKib() - pssBefore) / tasks,
+    stats: await measureStats(installed),
     taskKibPerTask: pids.reduce((sum, pid) => sum + pssKib(pid), 0) / tasks,
   };
   end.abort();

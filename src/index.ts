@@ -23,6 +23,7 @@ export type {
   ReapOptions,
   RunTaskOptions,
   Stackshim,
+  StatsOptions,
   VerifyOptions,
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
@@ -39,6 +40,10 @@ export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
 export type { StopCause } from './task/build-result.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
+export type { ProcessList, TaskProcess } from './task/live/list-processes.ts';
+export type { StatsLook, TaskStats } from './task/live/read-stats.ts';
+export type { TaskUpdate, UpdateInput } from './task/live/update-task.ts';
+export type { InstallationEvent, WatchEventsOptions } from './task/live/watch-events.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';
 export type { TaskExit } from './task/records/record.ts';
 export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';

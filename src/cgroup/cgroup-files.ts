@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmdirSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
@@ -20,6 +21,22 @@ const GONE = ['ENOENT', 'ENODEV'] as const;
 
 /** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
 export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask, GONE);
+
+/** Writes a file of a cgroup. False when there is no such file: the cgroup is gone, or the kernel does not offer the file. */
+export function writeIfThere(file: string, text: string): boolean {
+  return (
+    unlessGone(() => {
+      writeFileSync(file, text, { flag: 'r+' });
+      return true;
+    }) ?? false
+  );
+}
+
+/** `FROZEN`, `FREEZING` or `THAWED`: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst of the kernel. */
+export const FREEZER_FILE = 'freezer.state';
+
+/** Holds 1 from the moment the cgroup is told to freeze. */
+export const FREEZE_FILE = 'cgroup.freeze';
 
 /** Reads counter files, and remembers which files this kernel does not have. */
 export class CounterReader {
@@ -60,6 +77,30 @@ export function parseKeyed(text: string | null, key: string): number | null {
 /** A count converted to another unit; null stays null. */
 export function scaleCount(count: number | null, divisor: number): number | null {
   return count === null ? null : count / divisor;
+}
+
+export const NS_PER_MS = 1_000_000;
+export const US_PER_MS = 1000;
+
+/**
+ * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10, the
+ * kernel counts a disk only from the first limit for it on, and the transfers of other disks are in no file.
+ */
+export function sumV1Devices(text: string | null, operation: string): number | null {
+  const lines = (text ?? '').split('\n').map((line) => line.split(' '));
+  const counts = lines.filter(([, found]) => found === operation);
+  if (counts.length === 0) return null;
+  return counts.reduce((sum, [, , count]) => sum + (parseCount(count) ?? 0), 0);
+}
+
+/** The sum of `key=N` over the lines `MAJOR:MINOR key=N …` of io.stat. */
+export function sumV2Devices(text: string | null, key: string): number | null {
+  if (text === null) return null;
+  let sum = 0;
+  for (const word of text.split(/\s+/)) {
+    if (word.startsWith(`${key}=`)) sum += parseCount(word.slice(key.length + 1)) ?? 0;
+  }
+  return sum;
 }
 
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */

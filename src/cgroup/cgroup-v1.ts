@@ -6,14 +6,18 @@ import {
   CounterReader,
   childNames,
   existingDirectories,
+  FREEZER_FILE,
   listTreeProcesses,
-  parseCount,
+  NS_PER_MS,
   parseKeyed,
   removeTrees,
   SOCKET_LIMIT_FILE,
   scaleCount,
+  sumV1Devices,
+  writeIfThere,
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
+import type { V1Controller, V1Directory } from './live-v1.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {
@@ -26,7 +30,6 @@ export interface CgroupV1Options {
   readonly hierarchies: readonly CgroupHierarchy[];
 }
 
-const NS_PER_MS = 1_000_000;
 /** The unit of cpuacct.stat: USER_HZ, which is 100 on every supported architecture. */
 const TICKS_PER_MS = 0.1;
 
@@ -38,7 +41,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     hierarchies.map(({ mountPoint }) => cgroupDirectory(mountPoint, cgroupsPath));
   const rootOf = (controller: string) =>
     hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
-  const roots = {
+  const roots: Readonly<Record<V1Controller, string | undefined>> = {
     memory: rootOf('memory'),
     cpu: rootOf('cpu'),
     cpuacct: rootOf('cpuacct'),
@@ -48,7 +51,7 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
   };
   // Every runtime puts a task's processes into each of these hierarchies.
   const processRoot = roots.pids ?? roots.memory ?? roots.freezer ?? hierarchies[0]?.mountPoint;
-  const at = (controller: keyof typeof roots, cgroupsPath: string) => {
+  const at: V1Directory = (controller, cgroupsPath) => {
     const root = roots[controller];
     return root === undefined ? undefined : cgroupDirectory(root, cgroupsPath);
   };
@@ -76,6 +79,18 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
       const { killFrozen } = await import('./kill-group.ts');
       const directory = cgroupDirectory(processRoot, cgroupsPath);
       await killFrozen(at('freezer', cgroupsPath), directory);
+    },
+    isFrozen(cgroupsPath) {
+      const state = reader.read(at('freezer', cgroupsPath), FREEZER_FILE)?.trim();
+      return state === 'FROZEN' || state === 'FREEZING';
+    },
+    thaw(cgroupsPath) {
+      const freezer = at('freezer', cgroupsPath);
+      if (freezer !== undefined) writeIfThere(`${freezer}/${FREEZER_FILE}`, 'THAWED');
+    },
+    async openLive() {
+      const { liveV1 } = await import('./live-v1.ts');
+      return liveV1(at);
     },
     async shareGroup(cgroupsPath, share) {
       const { shareV1 } = await import('./share-group.ts');
@@ -110,8 +125,8 @@ function readUsage(reader: CounterReader, directories: UsageDirectories): Cgroup
     pidsPeak: reader.readNumber(directories.pids, 'pids.peak'),
     oomKills: readOomKills(reader, directories.memory),
     oomGroupKills: null,
-    ioReadBytes: sumDevices(io, 'Read'),
-    ioWriteBytes: sumDevices(io, 'Write'),
+    ioReadBytes: sumV1Devices(io, 'Read'),
+    ioWriteBytes: sumV1Devices(io, 'Write'),
     cpuPressureMs: null,
     memoryPressureMs: null,
     ioPressureMs: null,
@@ -136,17 +151,6 @@ function readCpu(
     cpuUserMs: scaleCount(parseKeyed(stat, 'user'), TICKS_PER_MS),
     cpuSystemMs: scaleCount(parseKeyed(stat, 'system'), TICKS_PER_MS),
   };
-}
-
-/**
- * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10, the
- * kernel counts a disk only from the first limit for it on, and the transfers of other disks are in no file.
- */
-function sumDevices(text: string | null, operation: string): number | null {
-  const lines = (text ?? '').split('\n').map((line) => line.split(' '));
-  const counts = lines.filter(([, found]) => found === operation);
-  if (counts.length === 0) return null;
-  return counts.reduce((sum, [, , count]) => sum + (parseCount(count) ?? 0), 0);
 }
 
 /**

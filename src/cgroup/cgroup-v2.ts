@@ -5,11 +5,15 @@ import {
   CounterReader,
   childNames,
   existingDirectories,
+  FREEZE_FILE,
   listTreeProcesses,
   parseCount,
   parseKeyed,
   removeTrees,
   scaleCount,
+  sumV2Devices,
+  US_PER_MS,
+  writeIfThere,
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 
@@ -18,7 +22,6 @@ export interface CgroupV2Options {
   readonly root: string;
 }
 
-const US_PER_MS = 1000;
 /** Controllers for a tenant's share and for the limits of its tasks. */
 const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 
@@ -49,6 +52,15 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
       const { killUnified } = await import('./kill-group.ts');
       killUnified(cgroupDirectory(root, cgroupsPath));
     },
+    isFrozen: (cgroupsPath) =>
+      reader.read(cgroupDirectory(root, cgroupsPath), FREEZE_FILE)?.trim() === '1',
+    thaw(cgroupsPath) {
+      writeIfThere(`${cgroupDirectory(root, cgroupsPath)}/${FREEZE_FILE}`, '0');
+    },
+    async openLive() {
+      const { liveV2 } = await import('./live-v2.ts');
+      return liveV2((cgroupsPath) => cgroupDirectory(root, cgroupsPath));
+    },
     async shareGroup(cgroupsPath, share) {
       const { shareV2 } = await import('./share-group.ts');
       const directory = cgroupDirectory(root, cgroupsPath);
@@ -78,8 +90,8 @@ function readUsage(reader: CounterReader, directory: string): CgroupUsage {
     // This counter includes the victims of a group kill.
     oomKills: parseKeyed(events, 'oom_kill'),
     oomGroupKills: parseKeyed(events, 'oom_group_kill'),
-    ioReadBytes: sumDevices(io, 'rbytes'),
-    ioWriteBytes: sumDevices(io, 'wbytes'),
+    ioReadBytes: sumV2Devices(io, 'rbytes'),
+    ioWriteBytes: sumV2Devices(io, 'wbytes'),
     cpuPressureMs: parsePressure(reader.read(directory, 'cpu.pressure')),
     memoryPressureMs: parsePressure(reader.read(directory, 'memory.pressure')),
     ioPressureMs: parsePressure(reader.read(directory, 'io.pressure')),
@@ -90,14 +102,4 @@ function readUsage(reader: CounterReader, directory: string): CgroupUsage {
 function parsePressure(text: string | null): number | null {
   const total = /^some .*\btotal=(\d+)$/m.exec(text ?? '')?.[1];
   return scaleCount(parseCount(total), US_PER_MS);
-}
-
-/** The sum of `key=N` over the lines `MAJOR:MINOR key=N …` of io.stat. */
-function sumDevices(text: string | null, key: string): number | null {
-  if (text === null) return null;
-  let sum = 0;
-  for (const word of text.split(/\s+/)) {
-    if (word.startsWith(`${key}=`)) sum += parseCount(word.slice(key.length + 1)) ?? 0;
-  }
-  return sum;
 }

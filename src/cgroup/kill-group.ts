@@ -1,9 +1,9 @@
 /** Kills every process of a cgroup, with the protection against forks that its cgroup version offers. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { pause } from '../core/pause.ts';
 import { signalProcess } from '../sys/processes.ts';
-import { listTreeProcesses, unlessGone } from './cgroup-files.ts';
+import { listTreeProcesses, unlessGone, writeIfThere } from './cgroup-files.ts';
 
 const { SIGKILL } = constants.signals;
 /** A process that hangs in the kernel does not freeze: after this time it is signalled nevertheless. */
@@ -42,14 +42,4 @@ function signalAll(directory: string): void {
 
 function readState(file: string): string | undefined {
   return unlessGone(() => readFileSync(file, 'utf8'))?.trim();
-}
-
-/** False when there is no such file: the cgroup is gone, or the kernel does not offer the file. */
-function writeIfThere(file: string, text: string): boolean {
-  return (
-    unlessGone(() => {
-      writeFileSync(file, text, { flag: 'r+' });
-      return true;
-    }) ?? false
-  );
 }

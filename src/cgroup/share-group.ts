@@ -8,7 +8,7 @@ import { errnoCodeOf } from '../core/errors.ts';
 import type { CgroupShare } from './cgroup-driver.ts';
 import { SOCKET_LIMIT_FILE } from './cgroup-files.ts';
 
-const CPU_PERIOD_US = 100_000;
+export const CPU_PERIOD_US = 100_000;
 /** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;
 /** The usual weights of v1 and v2. */
@@ -18,7 +18,9 @@ const SHARES_MIN = 2;
 /** Weights of the BFQ scheduler: block/bfq-iosched.h. */
 const BFQ_WEIGHT_MAX = 1000;
 
-const quotaOf = (cpus: number) => Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
+/** The time that `cpus` processors have in a period, in microseconds. */
+export const quotaOf = (cpus: number) =>
+  Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
 
 /** The tenant's folders in the hierarchies of v1; undefined if the host has no such controller. */
 export interface ShareDirectories {
@@ -46,7 +48,7 @@ export async function shareV1(
 }
 
 /** The limit of memory must never exceed that of memory and swap together, so the order of the writes depends on whether the cap grows or shrinks. */
-async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
+export async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
   const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
     .map((name) => `${directory}/${name}`)
     .filter((file) => existsSync(file));

@@ -1,15 +1,26 @@
 /** Defines `ps`, `kill`, `reap` and `doctor`. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
+import type { PsCommandOptions } from './commands/ps.ts';
 import type { ReapCommandOptions } from './commands/reap.ts';
-import { JSON_FLAG, type JsonOption } from './shared-options.ts';
+import { collectValues, formatOption, JSON_FLAG, type JsonOption } from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
   program
     .command('ps')
     .description('list tasks')
+    .addOption(
+      new Option('-q, --quiet', 'print only the ids of tasks').conflicts(['json', 'format']),
+    )
+    .option(
+      '-f, --filter <key=value>',
+      'list only tasks with this id, stack, status, tenant or label; may be repeated',
+      collectValues,
+    )
+    .option('--no-trunc', 'print commands completely')
+    .addOption(formatOption())
     .option(...JSON_FLAG)
-    .action(async (options: JsonOption) => {
+    .action(async (options: PsCommandOptions) => {
       const { ps } = await import('./commands/ps.ts');
       process.exitCode = await ps(options);
     });

@@ -19,6 +19,13 @@ export function formatBytes(bytes: number): string {
   return `${amount.toFixed(digits)} ${SIZE_UNITS[unit]}`;
 }
 
+/** Processor time as ps(1) writes it: `00:00:07`. */
+export function formatClock(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  const parts = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}
+
 const AGE_UNITS = [
   ['d', 86_400_000],
   ['h', 3_600_000],

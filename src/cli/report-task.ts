@@ -1,4 +1,5 @@
 /** Prints messages about a task that did not simply end by itself. */
+import { parseDuration, showDuration } from '../spec/quantities.ts';
 import { takesBytes } from '../sys/linux-streams.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
 import { formatBytes } from './format-quantities.ts';
@@ -17,7 +18,10 @@ type StopNote = (options: RunOptions, usage: Usage) => string;
 
 /** The messages for tasks that stackshim or the kernel ended. */
 const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
-  timed_out: ({ timeout }) => `timed out${toLimit('after', timeout)} (--timeout)`,
+  timed_out: ({ timeout }, { wallMs }) =>
+    timeout !== undefined && wasChanged(timeout, wallMs)
+      ? `timed out after ${showDuration(Math.round(wallMs ?? 0))} (its --timeout was changed while it ran)`
+      : `timed out${toLimit('after', timeout)} (--timeout)`,
   cpu_time_exceeded: ({ cpuTime }) =>
     `was killed: it used more processor time than${toLimit('', cpuTime, 'it may')} (--cpu-time)`,
   oom_killed: ({ memory }, { oomKills, socketPeakBytes }) =>
@@ -28,6 +32,15 @@ const stopNotes: Readonly<Partial<Record<Verdict, StopNote>>> = {
     `was killed: it wrote more than${toLimit('', outputLimit, 'it may')} (--output-limit)`,
   disk_full: ({ disk }) => `failed: its disk space was full${toLimit('at', disk)} (--disk)`,
 };
+
+/** A much later end is one with a long grace time, as far as is known here. */
+const LATE_MS = 3_600_000;
+
+/** Whether a task that timed out cannot have had the time that the user typed. */
+function wasChanged(typed: string, wallMs: number | null): boolean {
+  const typedMs = parseDuration(typed, 'timeout', { min: 0, max: Number.POSITIVE_INFINITY });
+  return wallMs !== null && (wallMs < typedMs - 1 || wallMs > typedMs + LATE_MS);
+}
 
 /** A limit as the user typed it; a limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {

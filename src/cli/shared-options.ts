@@ -1,4 +1,5 @@
 /** Options that several commands share. */
+import { Option } from 'commander';
 import { StackshimError } from '../core/errors.ts';
 import type { RegistryOptions } from '../exchange/registry/run-skopeo.ts';
 
@@ -8,6 +9,25 @@ export const JSON_FLAG = ['--json', 'print JSON'] as const;
 export interface JsonOption {
   readonly json?: boolean;
 }
+
+/** For commands that docker has, too: `--format json` is the same as `--json`. */
+export const formatOption = (): Option =>
+  new Option('--format <format>', 'print a table or JSON')
+    .choices(['table', 'json'])
+    .conflicts('json');
+
+export interface FormatOption extends JsonOption {
+  readonly format?: 'table' | 'json';
+}
+
+export const wantsJson = ({ json, format }: FormatOption): boolean =>
+  json === true || format === 'json';
+
+/** For options that may be repeated: collects the values in the order of the command line. */
+export const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
 
 const MAX_NUMBER = 999_999_999;
 

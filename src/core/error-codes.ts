@@ -118,7 +118,7 @@ export const errorCodes = {
   // tasks
   ERR_STACKSHIM_TASK_CONFLICT: {
     kind: 'conflict',
-    meaning: 'a task with this id exists on the machine',
+    meaning: 'a task with this id exists on the machine, or its state does not allow this',
     hint: 'choose another --name, or end that task with stackshim kill',
   },
   ERR_STACKSHIM_TASK_NOT_FOUND: {

@@ -91,6 +91,11 @@ export const integer =
     throw new FieldFault(field, `not a whole number from ${bounds}`);
   };
 
+export const positive: Reader<number> = (value, field) => {
+  if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
+  throw new FieldFault(field, 'not a positive number');
+};
+
 /** A number, or text that `ofText` reads. */
 export const numberOr =
   <T extends string>(ofText: Reader<T>): Reader<T | number> =>

@@ -4,6 +4,8 @@
  * is cached. Leaves out large code (what packs code and images, zod), and the driver of gVisor.
  */
 import '../cgroup/kill-group.ts';
+import '../cgroup/live-v1.ts';
+import '../cgroup/live-v2.ts';
 import '../cgroup/share-group.ts';
 import '../runtime/copy-runtime.ts';
 import '../runtime/learn-version.ts';
@@ -22,6 +24,7 @@ import '../task/disk/make-volume.ts';
 import '../task/disk/project-disk.ts';
 import '../task/disk/sampled-disk.ts';
 import '../task/disk/scratch-volume.ts';
+import '../task/ending/follow-limits.ts';
 import '../task/ending/kill-task.ts';
 import '../task/ending/limit-watch.ts';
 import '../task/ending/look-at-sockets.ts';

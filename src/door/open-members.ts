@@ -3,6 +3,7 @@ import { parseTaskId, type TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { parseDuration } from '../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
+import type { StatsReader } from '../task/live/read-stats.ts';
 import { type Opener, toStackName } from './open-stacks.ts';
 import type { Door } from './open-stackshim.ts';
 import type { StartedTask } from './start-task.ts';
@@ -18,9 +19,16 @@ type TaskMember =
   | 'get'
   | 'wait'
   | 'kill'
+  | 'stats'
+  | 'processes'
+  | 'pause'
+  | 'unpause'
+  | 'update'
+  | 'events'
   | 'reap'
   | 'watchOwners'
   | 'startGuard';
+type LiveMember = 'stats' | 'processes' | 'pause' | 'unpause' | 'update' | 'events';
 type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
 type HostMember = 'doctor' | 'knownNames';
 
@@ -29,6 +37,7 @@ export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 /** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   ...taskMembers(open),
+  ...liveMembers(open),
   ...storageMembers(open),
   async doctor() {
     // Judge the folders under the names that were given.
@@ -41,7 +50,7 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   },
 });
 
-function taskMembers(open: Opener): Pick<Door, TaskMember> {
+function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> {
   const own = new Map<TaskId, StartedTask>();
   return {
     async start(input, options = {}) {
@@ -98,6 +107,50 @@ function taskMembers(open: Opener): Pick<Door, TaskMember> {
     async startGuard() {
       const { startGuard } = await import('../task/abandoned/guard.ts');
       return await startGuard(open.asRoot('start guard'));
+    },
+  };
+}
+
+/** Members that look at running tasks of any process, or change them. */
+function liveMembers(open: Opener): Pick<Door, LiveMember> {
+  let reader: Promise<StatsReader> | undefined;
+  return {
+    async stats({ ids, skipEnded = false } = {}) {
+      const wanted = ids?.map(parseTaskId);
+      const installation = open.asRoot('read usage of tasks');
+      reader ??= import('../task/live/read-stats.ts').then((live) =>
+        live.StatsReader.open(installation),
+      );
+      return await (await reader).look({ ids: wanted, skipEnded });
+    },
+    async processes(given) {
+      const id = parseTaskId(given);
+      const installation = open.asRoot('list processes of task');
+      const { listProcesses } = await import('../task/live/list-processes.ts');
+      return await listProcesses(installation, id);
+    },
+    async pause(given) {
+      const id = parseTaskId(given);
+      const installation = open.asRoot('pause task');
+      const { pauseTask } = await import('../task/live/pause-task.ts');
+      await pauseTask(installation, id);
+    },
+    async unpause(given) {
+      const id = parseTaskId(given);
+      const installation = open.asRoot('unpause task');
+      const { unpauseTask } = await import('../task/live/pause-task.ts');
+      unpauseTask(installation, id);
+    },
+    async update(given, limits) {
+      const id = parseTaskId(given);
+      const { parseUpdate, updateTask } = await import('../task/live/update-task.ts');
+      const asked = parseUpdate(limits);
+      return await updateTask(open.asRoot('update task'), id, asked);
+    },
+    async events(options) {
+      const installation = open.asRoot('watch events');
+      const { watchEvents } = await import('../task/live/watch-events.ts');
+      await watchEvents(installation, options);
     },
   };
 }

@@ -6,6 +6,10 @@ import type { Guard } from '../task/abandoned/guard.ts';
 import type { ReapReport } from '../task/abandoned/reap.ts';
 import type { WatchOwnersOptions } from '../task/abandoned/watch-owners.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
+import type { ProcessList } from '../task/live/list-processes.ts';
+import type { StatsLook } from '../task/live/read-stats.ts';
+import type { TaskUpdate, UpdateInput } from '../task/live/update-task.ts';
+import type { WatchEventsOptions } from '../task/live/watch-events.ts';
 import type { ListedTask, TaskList } from '../task/records/list-tasks.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { CallerOptions } from '../task/run-task.ts';
@@ -24,6 +28,14 @@ export interface RunTaskOptions extends LayoutOptions, CallerOptions {}
 export interface KillOptions {
   /** Time between the task's stop signal and KILL, in the format of the task's own `stopTimeout`; 0 kills at once. Default: 10 seconds. */
   readonly stopTimeout?: string | number;
+}
+
+/** Which tasks `stats` looks at. */
+export interface StatsOptions {
+  /** Default: all running tasks. */
+  readonly ids?: readonly string[];
+  /** Whether to leave out those of `ids` that do not run, in place of rejecting. Default: false. */
+  readonly skipEnded?: boolean;
 }
 
 /** What `reap` waits for first. */
@@ -67,6 +79,32 @@ export interface Stackshim {
    * it within 30 s after KILL, or if something of it is left. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
    */
   kill(id: string, options?: KillOptions): Promise<Removal>;
+  /**
+   * What running tasks of any process use now, and their peaks. `cpuPercent` is the average since the previous look of this object, and null
+   * at the first. A look costs a tenth of a millisecond for each task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND or
+   * ERR_STACKSHIM_TASK_CONFLICT for one of `ids` that does not run.
+   */
+  stats(options?: StatsOptions): Promise<StatsLook>;
+  /**
+   * The processes of a running task. What a process does not tell within a second is null. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND,
+   * ERR_STACKSHIM_TASK_CONFLICT.
+   */
+  processes(id: string): Promise<ProcessList>;
+  /**
+   * Stops all processes of a running task until `unpause`. Its time goes on, and `kill` and its time limit end it as usual. Rejects with
+   * ERR_STACKSHIM_TASK_NOT_FOUND; with ERR_STACKSHIM_TASK_CONFLICT if the task does not run, is paused, or cannot be stopped.
+   */
+  pause(id: string): Promise<void>;
+  /** Lets a paused task run again. Rejects like `pause`; with ERR_STACKSHIM_TASK_CONFLICT if the task is not paused. */
+  unpause(id: string): Promise<void>;
+  /**
+   * Changes limits of a running task of any process. A new `timeout` holds within a second. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND,
+   * ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_SPEC_DENIED (policy, tenant, host), ERR_STACKSHIM_HOST_EXHAUSTED (reserves); with
+   * ERR_STACKSHIM_TASK_CONFLICT if the task does not run, or uses more memory than the new limit.
+   */
+  update(id: string, limits: UpdateInput): Promise<TaskUpdate>;
+  /** Tells what happens to all tasks, whoever runs them, until `signal` aborts. See docs/tasks.md for what can be missed. */
+  events(options: WatchEventsOptions): Promise<void>;
   /** Removes what dead owners left. Safe at any time, from any number of processes; a second call only retries what could not be removed. */
   reap(options?: ReapOptions): Promise<ReapReport>;
   /**

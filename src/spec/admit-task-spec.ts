@@ -60,7 +60,19 @@ export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits):
   };
 }
 
-function termsOf({ tenant }: TaskSpec, policy: Policy): TenantTerms | undefined {
+/** Throws ERR_STACKSHIM_SPEC_DENIED for the first of these limits that exceeds what a task of this tenant may have. */
+export function requireAdmitted(
+  asked: TaskLimits,
+  { tenant, policy, host }: Omit<Bounds, 'terms'> & Tenanted,
+): void {
+  admitLimits(asked, { policy, host, terms: termsOf({ tenant }, policy) });
+}
+
+interface Tenanted {
+  readonly tenant?: TaskSpec['tenant'] | undefined;
+}
+
+function termsOf({ tenant }: Tenanted, policy: Policy): TenantTerms | undefined {
   if (tenant === undefined) return undefined;
   return policy.tenants.get(tenant) ?? policy.tenantDefault;
 }

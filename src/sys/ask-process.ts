@@ -42,8 +42,16 @@ export async function signalDisposition(
 
 const readings = atMost(READS_AT_ONCE);
 
-/** The text of an entry; undefined when it cannot be read, or not in time. Never rejects. */
-function ask(pid: number, name: ProcessFile): Promise<string | undefined> {
+/**
+ * The text of an entry; undefined when it cannot be read, or not in time. Never rejects.
+ *
+ * @param readIt Reads the file with this path on threads of the pool; undefined: it cannot be read.
+ */
+export function ask(
+  pid: number,
+  name: ProcessFile,
+  readIt: (path: string) => Promise<string | undefined> = readWhole,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     let isLate = false;
     const giveUp = () => {
@@ -51,18 +59,16 @@ function ask(pid: number, name: ProcessFile): Promise<string | undefined> {
       resolve(undefined);
     };
     const timer = setTimeout(giveUp, ANSWERS_WITHIN_MS);
-    const read = () => (isLate ? Promise.resolve(undefined) : readEntry(pid, name));
-    void readings(read).then((text) => {
+    const path = `/proc/${pid}/${name}`;
+    void readings(() => (isLate ? Promise.resolve(undefined) : readIt(path))).then((text) => {
       clearTimeout(timer);
       resolve(text);
     });
   });
 }
 
-function readEntry(pid: number, name: ProcessFile): Promise<string | undefined> {
+function readWhole(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    readFile(`/proc/${pid}/${name}`, 'utf8', (error, text) => {
-      resolve(error === null ? text : undefined);
-    });
+    readFile(path, 'utf8', (error, text) => resolve(error === null ? text : undefined));
   });
 }

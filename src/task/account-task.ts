@@ -80,7 +80,7 @@ export async function accountTask(
   const stop = stopper.end();
   clock.enter('account');
   // The task's own end time decides, not whether the timer or the exit was noticed first.
-  const isLate = endedAt > started.endsAt || isOverdue(plan.container.places);
+  const isLate = endedAt > started.endsAt() || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
   await cutOff;
   output.finish();

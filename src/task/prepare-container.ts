@@ -108,11 +108,16 @@ export async function prepareContainer(
   }
 }
 
-const toHoldings = ({ index }: Slot, { mechanism, loopDevice }: TaskDisk): TaskHoldings => ({
-  slot: index,
-  diskMechanism: mechanism,
-  ...(loopDevice === undefined ? {} : { loopDevice }),
-});
+function toHoldings({ index }: Slot, disk: TaskDisk): TaskHoldings {
+  const { mechanism, loopDevice, descriptor, project } = disk;
+  return {
+    slot: index,
+    diskMechanism: mechanism,
+    ...(loopDevice === undefined ? {} : { loopDevice }),
+    ...(descriptor === undefined ? {} : { diskDescriptor: descriptor }),
+    ...(project === undefined ? {} : { diskProject: project }),
+  };
+}
 
 /** Takes over the container that another process prepared from this plan. */
 export async function adoptContainer(

@@ -12,7 +12,8 @@ import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { writeTimeLimit } from './records/record.ts';
+import { type TimeLimit, writeTimeLimit } from './records/record.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
@@ -33,8 +34,8 @@ export interface StartContext {
 export interface StartedCommand {
   /** False if the task was stopped before, or if the start failed; then the init has been killed. */
   readonly hasStarted: boolean;
-  /** By when the task must have ended; infinity if it was not started. */
-  readonly endsAt: number;
+  /** By when the task must have ended; infinity if it was not started. Another process may change it while the task runs. */
+  endsAt(): number;
   /** Why the start failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
@@ -45,7 +46,7 @@ export interface StartedCommand {
 
 const notStarted = (error: StackshimError | null): StartedCommand => ({
   hasStarted: false,
-  endsAt: Number.POSITIVE_INFINITY,
+  endsAt: () => Number.POSITIVE_INFINITY,
   error,
   stopWatching: () => undefined,
 });
@@ -79,34 +80,127 @@ export async function startCommand(
   }
   // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
   const begunAt = wasDelayed() ? startedAt : performance.now();
-  const endsAt = begunAt + plan.command.spec.limits.timeoutMs;
   // A listener of the `started` event must find no mount of the task on the host.
   await detachMounts();
   emit({ type: 'started', id: places.id });
-  const cancelTimer = startTimer(endsAt - performance.now(), () => {
+  const time = new RunningTime(places, begunAt, {
+    timeoutMs: plan.command.spec.limits.timeoutMs,
     // The time limit also applies to the readers of its output.
-    if (stopper.ended) output.hurry();
-    else stopper.stop('timed_out');
+    onOver: () => (stopper.ended ? output.hurry() : stopper.stop('timed_out')),
+    onLimit({ memoryBytes, cpus }) {
+      if (memoryBytes !== undefined) sockets?.setMemory(memoryBytes);
+      if (cpus !== undefined) watch?.setCpus(cpus);
+    },
   });
   // Kill at once: during a grace time, the task would use more of what it may not have.
   watch?.start((cause) => stopper.kill(cause));
   sockets?.start(() => stopper.kill('oom_killed'));
   const stopWatches = () => {
+    time.stopFollowing();
     watch?.stop();
     sockets?.stop();
   };
   void context.exited.finally(stopWatches).catch(() => undefined);
   return {
     hasStarted: true,
-    endsAt: Math.min(endsAt, context.deadlineAt),
+    endsAt: () => Math.min(time.endsAt, context.deadlineAt),
     error: null,
     watch,
     sockets,
     stopWatching() {
-      cancelTimer();
+      time.cancel();
       stopWatches();
     },
   };
+}
+
+/** Most tasks have ended by then, and need no code that follows changes. */
+const FOLLOW_AFTER_MS = 1_000;
+
+interface RunningTimeOptions {
+  readonly timeoutMs: number;
+  readonly onOver: () => void;
+  /** Called with each change of the limits that the owner enforces. */
+  readonly onLimit: (limit: TimeLimit) => void;
+}
+
+/** The time of a running command, on the clock of `performance`: it follows changes that other processes make. */
+class RunningTime {
+  readonly #places: TaskPlaces;
+  readonly #begunAt: number;
+  readonly #options: RunningTimeOptions;
+  readonly #followTimer: NodeJS.Timeout;
+  #endsAt: number;
+  #cancelTimer: () => void = () => undefined;
+  #stopFollowing: (() => void) | undefined;
+  #isFollowing = true;
+
+  constructor(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
+    this.#places = places;
+    this.#begunAt = begunAt;
+    this.#options = options;
+    this.#endsAt = begunAt + options.timeoutMs;
+    this.#followTimer = setTimeout(() => void this.#follow(), FOLLOW_AFTER_MS);
+    this.#arm();
+  }
+
+  get endsAt(): number {
+    return this.#endsAt;
+  }
+
+  stopFollowing(): void {
+    this.#isFollowing = false;
+    clearTimeout(this.#followTimer);
+    this.#stopFollowing?.();
+  }
+
+  cancel(): void {
+    this.stopFollowing();
+    this.#cancelTimer();
+  }
+
+  #arm(): void {
+    this.#cancelTimer();
+    const leftMs = this.#endsAt - performance.now();
+    this.#cancelTimer = startTimer(leftMs, () => void this.#end());
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      const { followLimit } = await import('./ending/follow-limits.ts');
+      if (this.#isFollowing) {
+        this.#stopFollowing = followLimit(this.#places, (limit) => this.#adopt(limit));
+      }
+    } catch {
+      // Without a free descriptor no code is loaded. The known limits hold, and the end of the time is checked once more.
+    }
+  }
+
+  #adopt(limit: TimeLimit): void {
+    this.#options.onLimit(limit);
+    if (this.#adoptTime(limit)) this.#arm();
+  }
+
+  /** Whether the end has changed. */
+  #adoptTime({ timeoutMs }: TimeLimit): boolean {
+    const before = this.#endsAt;
+    if (timeoutMs !== undefined) this.#endsAt = this.#begunAt + timeoutMs;
+    return this.#endsAt !== before;
+  }
+
+  /** The time may have been put off a moment ago. */
+  async #end(): Promise<void> {
+    try {
+      const { readLimitNow } = await import('./ending/follow-limits.ts');
+      const limit = this.#isFollowing ? readLimitNow(this.#places) : undefined;
+      if (limit !== undefined && this.#adoptTime(limit) && this.#endsAt > performance.now()) {
+        return this.#arm();
+      }
+    } catch {
+      // The known limit holds.
+    }
+    this.#options.onOver();
+  }
 }
 
 /** False if the kernel and timers enforce all limits of the task; then nothing is loaded or read. */
@@ -137,10 +231,14 @@ export function storeTimeLimit(
   deadlineAt: number,
 ): void {
   const { timeoutMs, stopTimeoutMs } = command.spec.limits;
-  const endsAt = Math.min(startedAt + timeoutMs, deadlineAt);
   try {
-    const endsAtMs = Math.max(0, monotonicMs() + (endsAt - performance.now()));
-    writeTimeLimit(container.places, { endsAtMs, graceMs: stopTimeoutMs });
+    const toMonotonic = (at: number) => Math.max(0, monotonicMs() + (at - performance.now()));
+    writeTimeLimit(container.places, {
+      endsAtMs: toMonotonic(Math.min(startedAt + timeoutMs, deadlineAt)),
+      graceMs: stopTimeoutMs,
+      begunAtMs: toMonotonic(startedAt),
+      ...(deadlineAt === Number.POSITIVE_INFINITY ? {} : { deadlineMs: toMonotonic(deadlineAt) }),
+    });
   } catch {
     // The command runs, and its owner enforces the time limit.
   }

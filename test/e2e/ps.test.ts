@@ -100,6 +100,39 @@ describe('a running task', () => {
   });
 });
 
+describe('a list', () => {
+  const ps = (...args: readonly string[]) => runCli(['ps', ...args], { env });
+
+  it('has only the tasks that pass the filters, as ids, with whole commands, or as JSON', async () => {
+    const long = `exec sleep 1000 # ${'x'.repeat(60)}`;
+    const one = start(['--name', 'one', '--label', 'job=7'], ['sh', '-c', `echo ready; ${long}`]);
+    const two = start(['--name', 'two'], WAITING);
+    await Promise.all([one.printed('ready'), two.printed('ready')]);
+    expect((await ps('-q')).stdout.split('\n').sort()).toEqual(['', 'one', 'two']);
+    expect((await ps('-q', '--filter', 'label=job')).stdout).toBe('one\n');
+    expect((await ps('-q', '-f', 'status=kept')).stdout).toBe('');
+    expect((await ps('-f', 'id=one')).stdout).toContain('sleep 1000 # xxx…  ');
+    expect((await ps('-f', 'id=one', '--no-trunc')).stdout).toContain(long);
+    const { stdout } = await ps('--format', 'json', '-f', 'stack=busybox', '-f', 'id=two');
+    expect(JSON.parse(stdout)).toMatchObject({ tasks: [{ id: 'two' }], corrupt: [] });
+    expect((await ps('--format', 'table')).stdout).toMatch(/^ID /);
+    await kill('one', 'two');
+    await Promise.all([one.ended, two.ended]);
+  });
+
+  it.each([
+    [['--format', '{{.ID}}']],
+    [['--format', 'table', '--json']],
+    [['-q', '--json']],
+    [['--filter', 'name=x']],
+    [['--filter', 'id']],
+  ])('is refused with %j', async (args) => {
+    const { status, stdout, stderr } = await ps(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('[ERR_STACKSHIM_SPEC_INVALID]');
+  });
+});
+
 it('shows kept tasks and tasks whose owner died', async () => {
   await run(['--name', 'kept', '--keep'], ['true']);
   const orphan = start(['--name', 'orphan'], WAITING);

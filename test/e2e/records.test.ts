@@ -125,7 +125,7 @@ describe('a record of version 1', () => {
       expect(record).toHaveProperty(name);
       delete record[name];
     }
-    delete record.loopDevice;
+    for (const name of ['loopDevice', 'diskDescriptor', 'diskProject']) delete record[name];
     writeFileSync(recordFile(id), JSON.stringify({ ...record, version: 1 }));
   }
 

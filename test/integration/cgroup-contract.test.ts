@@ -182,6 +182,60 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     if (file === 'cgroup.freeze') writeFileSync(`${freezer.root}${path}/${file}`, '0');
   });
 
+  test('freezes and thaws, also processes that fork meanwhile', async () => {
+    const live = await driver.openLive();
+    await startWithin(path, 'while :; do (:); done');
+    expect([driver.isFrozen(path), live.readUsage(path).isFrozen]).toEqual([false, false]);
+    expect(await live.freeze(path)).toBe('frozen');
+    expect([driver.isFrozen(path), live.readUsage(path).isFrozen]).toEqual([true, true]);
+    const used = driver.readCpuMs(path);
+    await live.freeze(path);
+    expect(driver.readCpuMs(path)).toBe(used);
+    driver.thaw(path);
+    expect(driver.isFrozen(path)).toBe(false);
+    await waitUntil(() => (driver.readCpuMs(path) ?? 1) > (used ?? 0));
+    for (const left of driver.listProcesses(path)) process.kill(left, 'SIGKILL');
+    await endChild();
+    await expect.poll(() => driver.listProcesses(path)).toEqual([]);
+  });
+
+  test('reads what a running group uses, and changes its limits', async () => {
+    const live = await driver.openLive();
+    await startWithin(path, 'exec sleep 600');
+    const has = (controller: string) => driver.controllers.includes(controller);
+    const limits = { memoryBytes: 64 * MIB, cpus: 0.5, pids: 20 };
+    if (has('memory') && has('cpu') && has('pids')) {
+      await live.setLimits(path, limits);
+      expect(live.readUsage(path)).toMatchObject({
+        memoryLimitBytes: 64 * MIB,
+        pids: 1,
+        pidsLimit: 20,
+        oomKills: 0,
+      });
+      await live.setLimits(path, { memoryBytes: 128 * MIB });
+      expect(live.readUsage(path)).toMatchObject({ memoryLimitBytes: 128 * MIB, pidsLimit: 20 });
+      await live.setLimits(path, { memoryBytes: 32 * MIB, cpus: 2 });
+      const usage = live.readUsage(path);
+      expect(usage.memoryLimitBytes).toBe(32 * MIB);
+      expect(usage.memoryBytes ?? -1).toBeGreaterThanOrEqual(0);
+      expect(usage.memoryPeakBytes ?? 0).toBeGreaterThan(0);
+    }
+    if (has('cpuacct') || driver.version === 2) {
+      expect(live.readUsage(path).cpuMs).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  test('of a group that does not exist, nothing is known, frozen or thawed', async () => {
+    expect(await driver.remove(path)).toEqual([]);
+    const live = await driver.openLive();
+    const { isFrozen, ...usage } = live.readUsage(path);
+    expect(isFrozen).toBe(false);
+    expect(new Set(Object.values(usage))).toEqual(new Set([null]));
+    expect(await live.freeze(path)).toBe('gone');
+    driver.thaw(path);
+    expect(driver.isFrozen(path)).toBe(false);
+  });
+
   test('reports no processes for a cgroup that does not exist, and kills none', async () => {
     expect(await driver.remove(path)).toEqual([]);
     expect(driver.listProcesses(path)).toEqual([]);

@@ -79,6 +79,40 @@ it('a task is listed, and doctor reports it', async () => {
   expect((await ended).status).toBe(143);
 });
 
+it('a task is looked at, although its processes do not answer, and others do', async () => {
+  const script = `sleep 999 & exec ${hang.join(' ')}`;
+  const given = ['--name', 'asked', '--bundle', 'fuse', '--code', code, '--stop-timeout', '1s'];
+  const started = startCli(['run', ...given, 'busybox', 'sh', '-c', script], { env });
+  await started.printed('tried');
+  const { status, stdout } = await runCli(['top', '--json', 'asked'], { env });
+  expect(status).toBe(0);
+  const { processes } = JSON.parse(stdout);
+  expect(processes[0]).toMatchObject({ taskPid: 1, command: null });
+  expect(processes.map(({ command }: { command: unknown }) => command)).toContainEqual([
+    'sleep',
+    '999',
+  ]);
+  const table = await runCli(['top', 'asked'], { env });
+  expect(table.stdout).toMatch(/\n\d+ {3,}1 {3,}[^\n]*\?\n/);
+  const look = await runCli(['stats', '--no-stream', '--json', 'asked'], { env });
+  expect(JSON.parse(look.stdout).tasks).toMatchObject([{ id: 'asked', state: 'running' }]);
+  await runCli(['kill', '--stop-timeout', '0', 'asked'], { env });
+  await started.ended;
+});
+
+it('a task that cannot be paused runs on, and can be killed', async () => {
+  const { id, ended } = await startStuck();
+  const { status, stderr } = await runCli(['pause', id], { env });
+  // Where the kernel stops even such a process, the task is paused.
+  if (status !== 0) {
+    expect(status).toBe(4);
+    expect(stderr).toContain('waits in the kernel and did not stop; the task runs on');
+    expect(await listed(id)).toMatchObject({ state: 'running' });
+  }
+  expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
+  await ended;
+});
+
 it('a task is still watched: it is ended for what its sockets hold', async () => {
   // Another process of the task starts once pid 1 is held up.
   const flood = 'sleep 1; exec /task/probe queue-connections 40000';

@@ -8,6 +8,7 @@ import { pause } from '../../core/pause.ts';
 import { parseJson } from '../../core/read-fields.ts';
 import type { ProcessExit } from '../../sys/system.ts';
 import type { ContainerReference } from '../runtime.ts';
+import type { InnerProcess } from './runtime-driver.ts';
 
 const RETRY_MS = 2;
 /** Answers are short. */
@@ -57,6 +58,47 @@ export async function signalSandbox(
   const target = { CID: container.id, Signo: signal, PID: 0, Mode: TO_ALL_PROCESSES };
   await call(socket, 'containerManager.Signal', target);
   socket.destroy();
+}
+
+const LISTED_WITHIN_MS = 2_000;
+
+/** The container's processes; undefined if the sandbox is gone or does not answer in time, as while it is paused. Never rejects. */
+export async function listInSandbox(
+  container: ContainerReference,
+  socketPath: SocketPath,
+): Promise<readonly InnerProcess[] | undefined> {
+  const socket = await openSocket(socketPath);
+  if (socket === undefined) return undefined;
+  const deadline = setTimeout(() => socket.destroy(), LISTED_WITHIN_MS);
+  const answer = await call(socket, 'containerManager.Processes', container.id);
+  clearTimeout(deadline);
+  socket.destroy();
+  return answer?.success === true ? parseInnerProcesses(answer.result) : undefined;
+}
+
+/** `Process` of gVisor's pkg/sentry/control/proc.go. Entries of another form are left out. */
+export function parseInnerProcesses(result: unknown): readonly InnerProcess[] | undefined {
+  if (!Array.isArray(result)) return undefined;
+  return result.flatMap((entry: unknown) => {
+    if (typeof entry !== 'object' || entry === null) return [];
+    const { pid, ppid, uid, time, cmd }: Record<string, unknown> = { ...entry };
+    if (!isCount(pid) || !isCount(ppid) || !isCount(uid) || typeof cmd !== 'string') return [];
+    return [{ pid, parentPid: ppid, user: uid, cpuMs: parseGoDuration(time), name: cmd }];
+  });
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
+
+const GO_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+
+/** `1h2m3.5s` or `40ms` in milliseconds; null for anything else. */
+function parseGoDuration(text: unknown): number | null {
+  if (typeof text !== 'string' || !/^(?:\d+(?:\.\d+)?(?:h|ms|m|s))+$/.test(text)) return null;
+  let ms = 0;
+  for (const [, amount, unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)) {
+    ms += Number(amount) * (GO_UNITS[unit] ?? 0);
+  }
+  return ms;
 }
 
 /** Converts a status of wait(2) to an exit; undefined for a value that is not such a status. */

@@ -30,6 +30,10 @@ export const runsc: RuntimeDriver = {
   },
   watchExit: watchSandbox,
   signaller: (container) => (signal) => void signalInside(container, signal),
+  async listInside(container) {
+    const gvisor = await import('./gvisor-sandbox.ts');
+    return await gvisor.listInSandbox(container, () => readControlSocket(container));
+  },
   initIsPid1: false,
   // Whatever a task remounts inside, its writes go to the host's side of the bind, which is read-only.
   locksBinds: true,

@@ -14,6 +14,16 @@ export interface Hole {
   readonly fixedIn: readonly string[];
 }
 
+/** A process that exists only inside of its container. */
+export interface InnerProcess {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly user: number;
+  readonly cpuMs: number | null;
+  /** Its program's name. */
+  readonly name: string;
+}
+
 export interface ArgumentOptions extends ContainerReference, Pick<RuntimeCallOptions, 'logFile'> {
   /** Whether the container uses the host's network namespace. */
   readonly hostNetwork?: boolean;
@@ -56,6 +66,10 @@ export interface RuntimeDriver {
    * processes of the host, which the kernel signals.
    */
   readonly signaller?: (container: ContainerReference) => (signal: number) => void;
+  /** Lists the processes of a container, if they are no processes of the host. Resolves to undefined if the container does not answer in time. */
+  readonly listInside?: (
+    container: ContainerReference,
+  ) => Promise<readonly InnerProcess[] | undefined>;
   /** Whether the command is pid 1 of the container's pid namespace, as seen from the host. */
   readonly initIsPid1: boolean;
 

@@ -11,14 +11,26 @@ import { freeBytesAt } from '../../sys/files.ts';
  */
 export function requireReserves(root: string, { admission, limits }: ContainerSpec): void {
   const { memoryBytes, diskBytes } = admission.reserves;
-  if (memoryBytes !== undefined) {
-    const free = parseAvailable(readFileSync('/proc/meminfo', 'utf8')) - limits.memoryBytes;
-    if (free < memoryBytes) throw exhausted('memory', free, memoryBytes);
-  }
+  requireMemoryReserve(memoryBytes, limits.memoryBytes);
   if (diskBytes !== undefined) {
     const free = freeBytesAt(root);
     if (free < diskBytes) throw exhausted('disk', free, diskBytes);
   }
+}
+
+/**
+ * Throws ERR_STACKSHIM_HOST_EXHAUSTED if `memoryBytes` more would leave less than the reserve.
+ *
+ * @param operation The beginning of the message.
+ */
+export function requireMemoryReserve(
+  reserve: number | undefined,
+  memoryBytes: number,
+  operation = 'start task',
+): void {
+  if (reserve === undefined) return;
+  const free = parseAvailable(readFileSync('/proc/meminfo', 'utf8')) - memoryBytes;
+  if (free < reserve) throw exhausted('memory', free, reserve, operation);
 }
 
 /** MemAvailable in bytes: proc_meminfo(5). 0 if it is missing. */
@@ -26,10 +38,15 @@ function parseAvailable(meminfo: string): number {
   return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
 }
 
-function exhausted(what: string, free: number, reserved: number): StackshimError {
+function exhausted(
+  what: string,
+  free: number,
+  reserved: number,
+  operation = 'start task',
+): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_HOST_EXHAUSTED',
-    `start task: it would leave ${Math.max(0, free)} bytes of ${what} free, but the policy reserves ${reserved}`,
+    `${operation}: it would leave ${Math.max(0, free)} bytes of ${what} free, but the policy reserves ${reserved}`,
     { details: { resource: what, free: Math.max(0, free), reserved } },
   );
 }

@@ -64,6 +64,7 @@ function toDisk(
   return {
     mechanism: 'quota',
     limit,
+    project,
     detach: () => Promise.resolve(),
     measure() {
       const used = system.readProjectUsage(folder, project);

@@ -98,6 +98,10 @@ class ScratchVolume implements TaskDisk {
     return loopDeviceOf(this.#root);
   }
 
+  get descriptor(): Fd {
+    return this.#parts.held;
+  }
+
   async detach(): Promise<void> {
     const { system, request } = this.#parts;
     const { scratchDir } = request.places;

@@ -1,6 +1,6 @@
 /** A task's disk space: where its writable layers are, and what enforces its disk limit. */
 import type { Policy } from '../../spec/policy.ts';
-import type { DiskAmount } from '../../sys/system.ts';
+import type { DiskAmount, Fd } from '../../sys/system.ts';
 import type { Slot } from '../admission/slot.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
@@ -26,6 +26,10 @@ export interface TaskDisk {
   readonly limit: DiskAmount;
   /** `loop3`: the loop device of a scratch volume. */
   readonly loopDevice?: string;
+  /** The descriptor of this process that leads to a scratch volume while the volume is attached nowhere. */
+  readonly descriptor?: Fd;
+  /** The project of a quota. */
+  readonly project?: number;
   /** Detaches the mounts from the host's namespace, once the container has its own. */
   detach(): Promise<void>;
   measure(): DiskSample | Promise<DiskSample>;

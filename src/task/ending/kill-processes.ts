@@ -85,7 +85,11 @@ export class Killing {
     if (left.length === 0) return left;
     const sinceMs = performance.now() - this.#begunAt;
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
-    if (init !== undefined) signalEach([init, ...left]);
+    if (init !== undefined) {
+      signalEach([init, ...left]);
+      // On v1, killed processes of a paused task die when they run again.
+      cgroups.thaw(this.#cgroupsPath);
+    }
     if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
     // Freezing takes longer, but stops processes that fork faster than they can be listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {

@@ -26,6 +26,8 @@ export class LimitWatch {
   readonly #options: LimitWatchOptions;
   /** The runtime's usage before the command ran, which is not the task's. */
   readonly #usedBeforeMs: number;
+  #cpus: number;
+  #look: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -34,7 +36,8 @@ export class LimitWatch {
    */
   constructor(options: LimitWatchOptions) {
     this.#options = options;
-    const { cgroups, cgroupsPath, cpuTimeMs, oomGroup } = options;
+    const { cgroups, cgroupsPath, cpuTimeMs, oomGroup, cpus } = options;
+    this.#cpus = cpus;
     const used = cpuTimeMs === undefined ? 0 : cgroups.readCpuMs(cgroupsPath);
     if (used === null) throw unreadable('its processor time');
     if (oomGroup && cgroups.readOomKills(cgroupsPath) === null) {
@@ -47,14 +50,26 @@ export class LimitWatch {
   start(passed: (cause: WatchedCause) => void): void {
     const look = () => {
       const cause = orNull(() => this.judge());
-      if (cause !== null) passed(cause);
-      else this.#timer = setTimeout(look, this.#pauseMs());
+      if (cause !== null) {
+        this.#look = undefined;
+        passed(cause);
+      } else this.#timer = setTimeout(look, this.#pauseMs());
     };
+    this.#look = look;
     this.#timer = setTimeout(look, this.#pauseMs());
+  }
+
+  /** The task's cpu limit has changed: the time may be used up sooner. */
+  setCpus(cpus: number): void {
+    this.#cpus = cpus;
+    if (this.#look === undefined) return;
+    clearTimeout(this.#timer);
+    this.#look();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#look = undefined;
   }
 
   /** The limit that has been exceeded so far; null: none. */
@@ -74,9 +89,9 @@ export class LimitWatch {
 
   /** The time until the limit can be reached at the earliest. */
   #pauseMs(): number {
-    const { cpus, hostCpus, oomGroup } = this.#options;
+    const { hostCpus, oomGroup } = this.#options;
     const left = orNull(() => this.#leftMs()) ?? 0;
-    const earliest = Math.max(left / hostCpus, left / cpus - CPU_PERIOD_MS);
+    const earliest = Math.max(left / hostCpus, left / this.#cpus - CPU_PERIOD_MS);
     const latest = oomGroup ? OOM_POLL_MS : LATEST_MS;
     return Math.min(latest, Math.max(SOONEST_MS, earliest));
   }

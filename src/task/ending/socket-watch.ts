@@ -51,6 +51,7 @@ function lookAtAll(): void {
 
 export class SocketWatch {
   readonly #options: SocketWatchOptions;
+  #memoryBytes: number;
   #passed: (() => void) | undefined;
   #stat: Fd | undefined;
   #diagnosis: Fd | undefined;
@@ -62,6 +63,12 @@ export class SocketWatch {
 
   constructor(options: SocketWatchOptions) {
     this.#options = options;
+    this.#memoryBytes = options.memoryBytes;
+  }
+
+  /** The task's memory limit has changed. */
+  setMemory(bytes: number): void {
+    this.#memoryBytes = bytes;
   }
 
   /** The usage with the largest result of a look, if that is more than the cgroup was charged for sockets. */
@@ -95,9 +102,8 @@ export class SocketWatch {
     try {
       const used = this.#countSockets();
       if (used === 0) return;
-      const { bounds, memoryBytes } = this.#options;
-      this.#bounds ??= bounds();
-      if (used * this.#bounds.largestBytes > memoryBytes) void this.#lookInside(this.#bounds);
+      this.#bounds ??= this.#options.bounds();
+      if (used * this.#bounds.largestBytes > this.#memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
       // Descriptors ran out: the next look retries.
     }
@@ -110,7 +116,7 @@ export class SocketWatch {
 
   /** Never rejects. */
   async #lookInside({ unlistedBytes, unsentBytes }: SocketBounds): Promise<void> {
-    const { cgroups, cgroupsPath, memoryBytes } = this.#options;
+    const { cgroups, cgroupsPath } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
     let pauseMs = 0;
@@ -128,8 +134,8 @@ export class SocketWatch {
       const passed = this.#passed;
       if (passed === undefined) return;
       this.#peakBytes = Math.max(this.#peakBytes ?? 0, bytes);
-      pauseMs = Math.min(LONGEST_PAUSE_MS, (memoryBytes - bytes) / FILLED_IN_A_MS);
-      if (bytes <= memoryBytes) return;
+      pauseMs = Math.min(LONGEST_PAUSE_MS, (this.#memoryBytes - bytes) / FILLED_IN_A_MS);
+      if (bytes <= this.#memoryBytes) return;
       this.#passed = undefined;
       passed();
     } catch {

@@ -176,10 +176,22 @@ export interface StopSignals {
 }
 
 /**
- * Asks a task to end by a signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
+ * Asks a task to end by a signal, and lets a paused task run again so that it can act on the signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
  * sandbox it returns true. Of the signals other than the stop signal, a sandbox only gets INT, which ends most programs.
  */
 export async function terminateTask(
+  cgroups: CgroupDriver,
+  processes: Omit<TaskProcesses, 'pidfd'>,
+  signals: StopSignals,
+): Promise<boolean> {
+  try {
+    return await sendStopSignal(cgroups, processes, signals);
+  } finally {
+    cgroups.thaw(processes.cgroupsPath);
+  }
+}
+
+async function sendStopSignal(
   cgroups: CgroupDriver,
   { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
   { stopSignal, signal }: StopSignals,

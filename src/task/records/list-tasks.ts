@@ -7,10 +7,10 @@ import type { Installation } from '../installation.ts';
 import { isOrphaned } from './claim-record.ts';
 import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
-import { recordedPlaces } from './task-places.ts';
+import { recordedPlaces, type TaskPlaces } from './task-places.ts';
 
-/** The state of a task. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
-export type TaskState = 'starting' | 'running' | 'removing' | 'kept' | 'orphaned';
+/** The state of a task. `paused`: its processes are stopped until `unpause`. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
+export type TaskState = 'starting' | 'running' | 'paused' | 'removing' | 'kept' | 'orphaned';
 
 /** One task, described by its record and its processes. */
 export interface ListedTask {
@@ -65,7 +65,7 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
   const { id, stack, revision, command, labels, createdAt, owner, tenant, exit } = record;
   const places = recordedPlaces(installation.layout, record);
   const pid = findInit(installation.cgroups, places, record.runtime) ?? null;
-  const state = stateOf(record, pid, places.pidFile);
+  const state = stateOf(installation, record, { pid, places });
   return {
     id,
     stack,
@@ -81,9 +81,16 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
   };
 }
 
-function stateOf(record: TaskRecord, pid: number | null, pidFile: string): TaskState {
+interface Found {
+  readonly pid: number | null;
+  readonly places: TaskPlaces;
+}
+
+function stateOf({ cgroups }: Installation, record: TaskRecord, { pid, places }: Found): TaskState {
   if (record.kept) return 'kept';
   if (isOrphaned(record)) return 'orphaned';
-  if (pid !== null) return 'running';
-  return statSync(pidFile, { throwIfNoEntry: false }) === undefined ? 'starting' : 'removing';
+  if (pid !== null) return cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
+  return statSync(places.pidFile, { throwIfNoEntry: false }) === undefined
+    ? 'starting'
+    : 'removing';
 }

@@ -32,7 +32,13 @@ import {
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
 import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
-import { RECORD_VERSION, type TaskExit, type TaskNames, type TaskRecord } from './record.ts';
+import {
+  RECORD_VERSION,
+  type TaskExit,
+  type TaskHoldings,
+  type TaskNames,
+  type TaskRecord,
+} from './record.ts';
 import { namesOf, taskPlaces } from './task-places.ts';
 
 /** A record is small; a larger file is not a record. */
@@ -43,10 +49,7 @@ const MAX_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
-type RecordOfVersion1 = Omit<
-  TaskRecord,
-  'names' | 'slot' | 'diskMechanism' | 'loopDevice' | 'exit' | 'origin'
->;
+type RecordOfVersion1 = Omit<TaskRecord, 'names' | 'exit' | 'origin' | keyof TaskHoldings>;
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
@@ -101,6 +104,8 @@ const currentRecord = objectOf<
   slot: optional(integer(0)),
   diskMechanism: optional(oneOf('quota', 'volume', 'sampling')),
   loopDevice: optional(textThat((value) => /^loop\d+$/.test(value), 'not a loop device')),
+  diskDescriptor: optional(integer(0)),
+  diskProject: optional(integer(0)),
   exit: optional(
     objectOf<TaskExit>({
       exitCode: orNull(integer(0)),

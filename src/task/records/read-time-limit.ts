@@ -1,16 +1,22 @@
 /** Reads the time by which a running task must end, so that other processes can enforce it while the task's owner cannot. */
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
-import { integer, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
+import { integer, objectOf, oneOf, optional, positive, readWith } from '../../core/read-fields.ts';
 import { readBoundedFile } from '../../sys/files.ts';
 import { TIME_LIMIT_VERSION, type TimeLimit } from './record.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 const MAX_BYTES = 1_024;
 
-const timeLimit = objectOf<TimeLimit & { readonly version: typeof TIME_LIMIT_VERSION }>({
-  version: oneOf(TIME_LIMIT_VERSION),
+/** Version 1 is the same without the optional fields. */
+const timeLimit = objectOf<TimeLimit & { readonly version: 1 | typeof TIME_LIMIT_VERSION }>({
+  version: oneOf(1, TIME_LIMIT_VERSION),
   endsAtMs: integer(0),
   graceMs: integer(0),
+  begunAtMs: optional(integer(0)),
+  deadlineMs: optional(integer(0)),
+  timeoutMs: optional(integer(1)),
+  memoryBytes: optional(integer(0)),
+  cpus: optional(positive),
 });
 
 /** Undefined if the task has not begun or is gone, and while the file is being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */

@@ -45,6 +45,10 @@ export interface TaskHoldings {
   readonly diskMechanism?: DiskMechanism;
   /** `loop3`: the device of its scratch volume. */
   readonly loopDevice?: string;
+  /** The owner's descriptor of the volume, through which others measure it. It may be stale: check the device that it leads to. */
+  readonly diskDescriptor?: number;
+  /** The project of its quota. */
+  readonly diskProject?: number;
 }
 
 /** How a task's command ended: by an exit code or by a signal. */
@@ -159,12 +163,17 @@ export function dropRecord(places: TaskPlaces): void {
 /**
  * Replaces a task's record in one step, through a temporary file of the caller's. Only for the living owner of the task and for the holder
  * of the folder's lock (`claimRecord`): two concurrent writers would undo each other's change.
+ *
+ * @param exit The exit that the change adds. The name of the temporary file tells it, because the kernel reports names to processes that
+ * watch the folder (`live/watch-events.ts`), and the task may be gone before they can read its record.
  */
 export function replaceRecord(
   { recordFile }: Pick<TaskPlaces, 'recordFile'>,
   record: TaskRecord,
+  exit?: TaskExit,
 ): void {
-  const next = `${recordFile}.${toOwnedName()}.next`;
+  const told = exit === undefined ? '' : `.exit-${exit.signal ?? exit.exitCode}`;
+  const next = `${recordFile}${told}.${toOwnedName()}.next`;
   writeFileSync(next, toStoredRecord(record), { mode: 0o600 });
   renameSync(next, recordFile);
 }
@@ -186,7 +195,7 @@ export class OwnRecord {
   /** Stores a change. Throws errors of the disk and leaves the record unchanged then. */
   note(change: Partial<TaskRecord>): void {
     const changed = { ...this.#record, ...change };
-    replaceRecord(this.#places, changed);
+    replaceRecord(this.#places, changed, change.exit);
     this.#record = changed;
   }
 
@@ -201,27 +210,43 @@ export class OwnRecord {
   }
 }
 
-/** The time by which a running task must end, in a file next to its record. Other processes enforce it while the task's owner cannot. */
+/**
+ * The time by which a running task must end, in a file next to its record. Other processes enforce it while the task's owner cannot, and
+ * change it; the owner follows. Times are on the clock of `monotonicMs`.
+ */
 export interface TimeLimit {
-  /** On the clock of `monotonicMs`. */
   readonly endsAtMs: number;
   /** Time between the stop signal and KILL. */
   readonly graceMs: number;
+  /** When the command began. Absent in files of version 1. */
+  readonly begunAtMs?: number;
+  /** The deadline of the task's caller, which no change can put off. Absent: none. */
+  readonly deadlineMs?: number;
+  /** New limits that the owner enforces, or a part of them. Absent: not changed. */
+  readonly timeoutMs?: number;
+  readonly memoryBytes?: number;
+  readonly cpus?: number;
 }
 
-export const TIME_LIMIT_VERSION = 1;
+export const TIME_LIMIT_VERSION = 2;
 
-/** Written once, when the command has begun. */
-export function writeTimeLimit(
-  { limitFile }: Pick<TaskPlaces, 'limitFile'>,
-  { endsAtMs, graceMs }: TimeLimit,
-): void {
-  const json = JSON.stringify({
+/** The stored form; times are rounded up to milliseconds. */
+export function toStoredTimeLimit({ endsAtMs, begunAtMs, deadlineMs, ...rest }: TimeLimit): string {
+  return JSON.stringify({
     version: TIME_LIMIT_VERSION,
     endsAtMs: Math.ceil(endsAtMs),
-    graceMs,
+    ...rest,
+    ...(begunAtMs === undefined ? {} : { begunAtMs: Math.ceil(begunAtMs) }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs: Math.ceil(deadlineMs) }),
   });
-  writeFileSync(limitFile, json, { mode: 0o600 });
+}
+
+/** Written by the owner, when the command has begun. */
+export function writeTimeLimit(
+  { limitFile }: Pick<TaskPlaces, 'limitFile'>,
+  limit: TimeLimit,
+): void {
+  writeFileSync(limitFile, toStoredTimeLimit(limit), { mode: 0o600 });
 }
 
 /** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */

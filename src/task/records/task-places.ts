@@ -22,6 +22,8 @@ export interface TaskPlaces {
   readonly limitFile: string;
   /** Created by the process that stops the task because its time is over. */
   readonly overdueFile: string;
+  /** Exists while the task is paused, for processes that watch the task's folder. The kernel knows whether it is. */
+  readonly pausedFile: string;
   /** Exists while a prepared container waits for its command. */
   readonly waitingFile: string;
   /** The OCI bundle: `config.json`. */
@@ -53,6 +55,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     cancelFile: `${dir}/cancel`,
     limitFile: `${dir}/limit`,
     overdueFile: `${dir}/overdue`,
+    pausedFile: `${dir}/paused`,
     waitingFile: `${dir}/container.json`,
     bundle: `${dir}/bundle`,
     logFile: `${dir}/log.json`,

@@ -67,6 +67,8 @@ export const storedSamples = {
     slot: 3,
     diskMechanism: 'volume',
     loopDevice: 'loop0',
+    diskDescriptor: 31,
+    diskProject: 1_879_048_192,
     exit: { exitCode: 0, signal: null, at: now },
   },
   image: {

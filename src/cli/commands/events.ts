@@ -1,0 +1,58 @@
+/** `stackshim events`: what happens to tasks, as it happens. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { InstallationEvent } from '../../task/live/watch-events.ts';
+import { openPrinter } from '../print.ts';
+import { toPrintable } from '../printable.ts';
+import { type FormatOption, wantsJson } from '../shared-options.ts';
+import { parseFilters } from '../task-filters.ts';
+
+export interface EventsCommandOptions extends FormatOption {
+  readonly filter?: readonly string[];
+}
+
+/** Prints a line for each event until this process is asked to end. */
+export async function events(options: EventsCommandOptions): Promise<void> {
+  const passes = parseFilters(options.filter ?? [], ['id', 'stack', 'tenant', 'label', 'event']);
+  const isJson = wantsJson(options);
+  const { listenForStops } = await import('../caller-signals.ts');
+  const stops = listenForStops();
+  const gone = new AbortController();
+  const printer = openPrinter(() => gone.abort());
+  try {
+    await openDoor().events({
+      signal: AbortSignal.any([stops.signals.signal, gone.signal]),
+      async onEvent(event) {
+        // Whoever filters must know that events are missing.
+        if (event.type !== 'lost' && !passes(toFilterable(event))) return;
+        await (isJson ? printer.printJsonLine(event) : printer.print(`${toLine(event)}\n`));
+      },
+    });
+  } finally {
+    stops.close();
+  }
+}
+
+type TaskEvent = Exclude<InstallationEvent, { readonly type: 'lost' }>;
+
+const toFilterable = ({ id, stack, tenant, type, labels }: TaskEvent) => ({
+  ...{ id, labels, event: type },
+  stack: stack ?? undefined,
+  tenant: tenant ?? undefined,
+});
+
+/** `2026-11-28T22:00:00.000Z task exited job-7 (stack=python-3.13, exitCode=0)`, in the form of docker's events. */
+function toLine(event: InstallationEvent): string {
+  const { at, type } = event;
+  if (type === 'lost') return `${at} events lost: they were not read in time`;
+  const { id, stack, revision, tenant, labels, ...rest } = event;
+  const told = Object.entries({ stack, tenant, ...toTold(rest), ...labels });
+  const shown = told.filter(([, value]) => value !== null && value !== undefined);
+  const attributes = shown.map(([name, value]) => toPrintable(`${name}=${value}`));
+  return `${at} task ${type} ${id} (${attributes.join(', ')})`;
+}
+
+/** What is told of this type of event only. */
+function toTold(event: Omit<TaskEvent, 'id' | 'stack' | 'revision' | 'tenant' | 'labels'>) {
+  const { at: _, type: __, ...told } = event;
+  return told;
+}

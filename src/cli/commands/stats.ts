@@ -1,0 +1,139 @@
+/** `stackshim stats`: what running tasks use. On a terminal a table that is drawn again each second; otherwise one table, or lines of JSON. */
+import { isatty } from 'node:tty';
+import { pause } from '../../core/pause.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { Stackshim } from '../../door/stackshim.ts';
+import { linuxSystem } from '../../sys/linux-system.ts';
+import type { StatsLook, TaskStats } from '../../task/live/read-stats.ts';
+import { formatBytes } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { openPrinter, print, printJsonLine } from '../print.ts';
+import { reportError } from '../printable.ts';
+import { type FormatOption, wantsJson } from '../shared-options.ts';
+
+export interface StatsCommandOptions extends FormatOption {
+  /** False: `--no-stream`. */
+  readonly stream: boolean;
+}
+
+const EVERY_MS = 1_000;
+const STDOUT = 1;
+const HEADER = [
+  'ID',
+  'STACK',
+  'CPU %',
+  'MEM USAGE / LIMIT',
+  'MEM %',
+  'PIDS',
+  'BLOCK I/O',
+  'DISK',
+  'MEM PEAK',
+  'PIDS PEAK',
+];
+/** Stands for what is not known. */
+const UNKNOWN = '--';
+
+/** To the top left corner; then the rest of the line, and what is below, are cleared. */
+const HOME = '\u001b[H';
+const CLEAR_LINE = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+
+/** Resolves to the exit status: 1 if a record could not be read, which is reported on stderr. Ends early when all named tasks have ended. */
+export async function stats(ids: readonly string[], options: StatsCommandOptions): Promise<number> {
+  const stackshim = openDoor();
+  const isJson = wantsJson(options);
+  const first = await stackshim.stats(ids.length === 0 ? {} : { ids });
+  const isStream = options.stream && (isJson || isatty(STDOUT));
+  if (isStream) return await stream(stackshim, first, { ids, isJson });
+  // Of two looks, the second one knows the use of processors.
+  await pause(EVERY_MS);
+  const look = await lookAgain(stackshim, ids);
+  await (isJson ? printJsonLine(look) : print(format(look)));
+  look.corrupt.forEach(reportError);
+  return look.corrupt.length === 0 ? 0 : 1;
+}
+
+const lookAgain = (stackshim: Stackshim, ids: readonly string[]): Promise<StatsLook> =>
+  stackshim.stats(ids.length === 0 ? {} : { ids, skipEnded: true });
+
+interface StreamOptions {
+  /** Empty: all tasks. */
+  readonly ids: readonly string[];
+  readonly isJson: boolean;
+}
+
+async function stream(
+  stackshim: Stackshim,
+  first: StatsLook,
+  { ids, isJson }: StreamOptions,
+): Promise<number> {
+  const { listenForStops } = await import('../caller-signals.ts');
+  const stops = listenForStops();
+  const gone = new AbortController();
+  const signal = AbortSignal.any([stops.signals.signal, gone.signal]);
+  const printer = openPrinter(() => gone.abort());
+  try {
+    let look = first;
+    for (let at = performance.now(); ; at += EVERY_MS) {
+      await (isJson ? printer.printJsonLine(look) : printer.draw(toScreen(look, look === first)));
+      if (signal.aborted || (ids.length > 0 && look.tasks.length === 0)) return 0;
+      await pauseUntil(Math.max(at + EVERY_MS, performance.now()), signal);
+      if (signal.aborted) return 0;
+      look = await lookAgain(stackshim, ids);
+    }
+  } finally {
+    stops.close();
+  }
+}
+
+/** Resolves early when the signal aborts. */
+function pauseUntil(at: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.max(0, at - performance.now()));
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+}
+
+/** Draws over the last table. What does not fit into the terminal is left out: a table that scrolls could not be drawn over. */
+function toScreen(look: StatsLook, isFirst: boolean): string {
+  // A serial line, or a terminal made by a program, may report a size of 0 because it does not know it.
+  const { columns, rows } = linuxSystem.windowSize(STDOUT);
+  const lines = format(look).trimEnd().split('\n');
+  const room = Math.max(2, (rows || Number.POSITIVE_INFINITY) - 1);
+  const shown = lines.slice(0, room);
+  if (lines.length > room) shown[room - 1] = `… and ${lines.length - room + 1} more`;
+  const cut = shown.map((line) => `${cutTo(line, columns || undefined)}${CLEAR_LINE}\n`);
+  return `${isFirst ? `${HOME}${CLEAR_BELOW}` : HOME}${cut.join('')}${CLEAR_BELOW}`;
+}
+
+const cutTo = (line: string, columns: number | undefined) =>
+  columns === undefined ? line : [...line].slice(0, columns).join('');
+
+const format = ({ tasks }: StatsLook): string => formatTable(HEADER, tasks.map(toRow));
+
+function toRow(task: TaskStats): readonly string[] {
+  const { memoryBytes, memoryLimitBytes, pids, ioReadBytes, ioWriteBytes } = task;
+  return [
+    task.id,
+    task.stack,
+    task.state === 'running' ? toPercent(task.cpuPercent) : task.state,
+    `${toSize(memoryBytes)} / ${toSize(memoryLimitBytes)}`,
+    toPercent(task.memoryPercent),
+    toCount(pids),
+    `${toSize(ioReadBytes)} / ${toSize(ioWriteBytes)}`,
+    toSize(task.diskBytes),
+    toSize(task.memoryPeakBytes),
+    toCount(task.pidsPeak),
+  ];
+}
+
+const toSize = (bytes: number | null) => (bytes === null ? UNKNOWN : formatBytes(bytes));
+const toCount = (count: number | null) => (count === null ? UNKNOWN : String(count));
+const toPercent = (percent: number | null) =>
+  percent === null ? UNKNOWN : `${percent.toFixed(2)}%`;

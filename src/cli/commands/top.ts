@@ -1,0 +1,39 @@
+/** `stackshim top`: the processes of a task. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { ProcessList, TaskProcess } from '../../task/live/list-processes.ts';
+import { formatClock, formatCount } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson, printNote } from '../print.ts';
+import { type FormatOption, wantsJson } from '../shared-options.ts';
+
+const HEADER = ['PID', 'TASK PID', 'PPID', 'USER', 'STATE', 'TIME', 'COMMAND'];
+/** Stands for what a process did not tell in time. */
+const UNKNOWN = '?';
+
+export async function top(id: string, options: FormatOption): Promise<void> {
+  const list = await openDoor().processes(id);
+  if (wantsJson(options)) return await printJson(list);
+  await print(format(list));
+  const more = list.total - list.processes.length;
+  if (more > 0) printNote(`stackshim: ${formatCount(more, 'more process')} not listed\n`);
+}
+
+const format = ({ processes }: ProcessList): string => formatTable(HEADER, processes.map(toRow));
+
+function toRow({ pid, taskPid, parentPid, user, state, cpuMs, ...process }: TaskProcess) {
+  return [
+    pid === null ? '-' : String(pid),
+    String(taskPid ?? UNKNOWN),
+    String(parentPid ?? UNKNOWN),
+    String(user ?? UNKNOWN),
+    state ?? UNKNOWN,
+    cpuMs === null ? UNKNOWN : formatClock(cpuMs),
+    toCommand(process),
+  ];
+}
+
+/** A process without arguments is shown by its name, as ps(1) does. */
+function toCommand({ command, name }: Pick<TaskProcess, 'command' | 'name'>): string {
+  if (command === null) return UNKNOWN;
+  return command.length > 0 ? command.join(' ') : `[${name ?? UNKNOWN}]`;
+}

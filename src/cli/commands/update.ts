@@ -1,0 +1,31 @@
+/** `stackshim update`: changes limits of running tasks. */
+import { parseUpdate, type UpdateInput } from '../../task/live/update-task.ts';
+import { forEachTask } from '../for-each-task.ts';
+import { print, printJsonLine } from '../print.ts';
+import { writeMessage } from '../printable.ts';
+
+export interface UpdateCommandOptions {
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly pidsLimit?: string;
+  readonly timeout?: string;
+  readonly json?: boolean;
+}
+
+/**
+ * Prints the id of each updated task, and on stderr what a person should know about the effect; with `--json` one line for each task.
+ * Resolves to the exit status. Touches no task if a limit is invalid.
+ */
+export async function update(
+  ids: readonly string[],
+  { json = false, ...limits }: UpdateCommandOptions,
+): Promise<number> {
+  const input: UpdateInput = limits;
+  parseUpdate(input);
+  return await forEachTask(ids, 'update tasks', async (stackshim, id) => {
+    const done = await stackshim.update(id, input);
+    if (json) return await printJsonLine(done);
+    await print(`${id}\n`);
+    for (const note of done.notes) writeMessage(`stackshim: task ${id}: ${note}\n`);
+  });
+}

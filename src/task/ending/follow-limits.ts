@@ -1,0 +1,70 @@
+/**
+ * Follows changes that other processes make to the time limits of this process's running tasks (`live/update-task.ts`): nobody sends this
+ * process a message. One timer serves all tasks. Loaded only by tasks that run for a second, or until their time is over.
+ */
+import { statSync } from 'node:fs';
+import { readTimeLimit } from '../records/read-time-limit.ts';
+import type { TimeLimit } from '../records/record.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
+
+/** A changed limit holds after this time at the latest. */
+const LOOK_EVERY_MS = 1_000;
+
+type LimitPlaces = Pick<TaskPlaces, 'limitFile'>;
+
+interface Followed {
+  readonly places: LimitPlaces;
+  readonly onLimit: (limit: TimeLimit) => void;
+  /** Of the file that was read last. */
+  version: string | undefined;
+}
+
+const followed = new Set<Followed>();
+let timer: NodeJS.Timeout | undefined;
+
+/** Calls `onLimit` at once with the stored limit, and again after each change. Returns a function that stops it. */
+export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): () => void {
+  const one: Followed = { places, onLimit, version: undefined };
+  followed.add(one);
+  timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+  lookAt(one);
+  return () => {
+    followed.delete(one);
+    if (followed.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+}
+
+/** The stored limit now; undefined if it cannot be read. */
+export function readLimitNow(places: LimitPlaces): TimeLimit | undefined {
+  try {
+    return readTimeLimit(places);
+  } catch {
+    // The limit that is known holds.
+    return undefined;
+  }
+}
+
+function lookAtAll(): void {
+  for (const one of followed) lookAt(one);
+}
+
+function lookAt(one: Followed): void {
+  const version = versionOf(one.places);
+  if (version === undefined || version === one.version) return;
+  const limit = readLimitNow(one.places);
+  if (limit === undefined) return;
+  one.version = version;
+  one.onLimit(limit);
+}
+
+/** Undefined if the file is gone, or if a look fails because descriptors ran out. */
+function versionOf({ limitFile }: LimitPlaces): string | undefined {
+  try {
+    const { ino, mtimeMs } = statSync(limitFile);
+    return `${ino}-${mtimeMs}`;
+  } catch {
+    return undefined;
+  }
+}

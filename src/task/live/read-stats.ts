@@ -1,0 +1,211 @@
+/** Reads what running tasks use at one moment, from their cgroups and the disk space of their owners. */
+import { closeSync, openSync, statSync } from 'node:fs';
+import type { CgroupDriver, LiveCgroups, LiveUsage } from '../../cgroup/cgroup-driver.ts';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
+import { nextTurn } from '../../core/pause.ts';
+import { isOwnerAlive } from '../../sys/processes.ts';
+import type { System } from '../../sys/system.ts';
+import { loopDeviceOf, measureVolume } from '../disk/volume-state.ts';
+import type { Installation } from '../installation.ts';
+import { listTaskIds, readRecord } from '../records/read-record.ts';
+import type { TaskRecord } from '../records/record.ts';
+import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { requireLive } from './require-live.ts';
+
+/** What one task uses. Null: not known here. */
+export interface TaskStats {
+  readonly id: TaskId;
+  readonly stack: StackName;
+  readonly revision: number;
+  /** Null: the task has no tenant. */
+  readonly tenant: TenantName | null;
+  readonly state: 'running' | 'paused' | 'orphaned';
+  readonly labels: Readonly<Record<string, string>>;
+  /** Share of one processor since the previous look; more than 100 with several. Null at the first look. */
+  readonly cpuPercent: number | null;
+  /** Processor time so far. */
+  readonly cpuMs: number | null;
+  /** Without cached pages of files that were not used lately, as docker counts. */
+  readonly memoryBytes: number | null;
+  readonly memoryLimitBytes: number | null;
+  readonly memoryPercent: number | null;
+  readonly memoryPeakBytes: number | null;
+  /** Processes and threads. */
+  readonly pids: number | null;
+  readonly pidsLimit: number | null;
+  readonly pidsPeak: number | null;
+  readonly ioReadBytes: number | null;
+  readonly ioWriteBytes: number | null;
+  /** What the task's files take. Null also where the disk limit is only enforced by measuring. */
+  readonly diskBytes: number | null;
+  readonly oomKills: number | null;
+}
+
+/** One look at running tasks. */
+export interface StatsLook {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** Oldest first. */
+  readonly tasks: readonly TaskStats[];
+  /** Records that could not be read. */
+  readonly corrupt: readonly ErrorJson[];
+}
+
+export interface StatsQuery {
+  /** Absent: all running tasks of the installation. */
+  readonly ids?: readonly TaskId[] | undefined;
+  /** Whether to leave out tasks of `ids` that do not run, in place of rejecting. */
+  readonly skipEnded: boolean;
+}
+
+interface KnownTask {
+  /** Changes whenever the record is replaced. */
+  readonly version: string;
+  readonly record: TaskRecord;
+  readonly places: TaskPlaces;
+  /** The last look. */
+  cpu: { readonly atMs: number; readonly ms: number } | undefined;
+}
+
+/** Tasks between two turns of the event loop: a look at one takes a tenth of a millisecond. */
+const TASKS_PER_TURN = 16;
+
+/** Remembers the records and the processor time of the last look, so that one look at a task costs little. */
+export class StatsReader {
+  readonly #installation: Installation;
+  readonly #live: LiveCgroups;
+  #known = new Map<TaskId, KnownTask>();
+
+  private constructor(installation: Installation, live: LiveCgroups) {
+    this.#installation = installation;
+    this.#live = live;
+  }
+
+  static async open(installation: Installation): Promise<StatsReader> {
+    const { cgroups }: { readonly cgroups: CgroupDriver } = installation;
+    return new StatsReader(installation, await cgroups.openLive());
+  }
+
+  /** Rejects like `requireLive` for a task of `ids` that does not run, unless it is to be left out. */
+  async look({ ids, skipEnded }: StatsQuery): Promise<StatsLook> {
+    const { layout } = this.#installation;
+    if (ids !== undefined && !skipEnded) {
+      const options = { operation: 'read usage of task', mayBeOrphaned: true };
+      for (const id of ids) requireLive(this.#installation, id, options);
+    }
+    const at = new Date().toISOString();
+    const seen = new Map<TaskId, KnownTask>();
+    const owners = new Map<string, boolean>();
+    const found: { readonly createdAt: string; readonly stats: TaskStats }[] = [];
+    const corrupt: ErrorJson[] = [];
+    for (const [index, id] of (ids ?? listTaskIds(layout)).entries()) {
+      if (index % TASKS_PER_TURN === TASKS_PER_TURN - 1) await nextTurn();
+      try {
+        const task = this.#find(id);
+        if (task === undefined || task.record.kept) continue;
+        seen.set(id, task);
+        const stats = this.#read(task, owners);
+        if (stats !== undefined) found.push({ createdAt: task.record.createdAt, stats });
+      } catch (error) {
+        if (!(error instanceof StackshimError)) throw error;
+        corrupt.push(error.toJSON());
+      }
+    }
+    this.#known = seen;
+    found.sort((one, other) => one.createdAt.localeCompare(other.createdAt));
+    return { at, tasks: found.map(({ stats }) => stats), corrupt };
+  }
+
+  #find(id: TaskId): KnownTask | undefined {
+    const { layout } = this.#installation;
+    const stat = statSync(taskPlaces(layout, id).recordFile, { throwIfNoEntry: false });
+    const version = stat === undefined ? '' : `${stat.ino}-${stat.mtimeMs}-${stat.size}`;
+    const known = this.#known.get(id);
+    if (known !== undefined && known.version === version) return known;
+    const record = readRecord(layout, id);
+    if (record === undefined) return undefined;
+    const isSame = known?.record.createdAt === record.createdAt;
+    const cpu = isSame ? known?.cpu : undefined;
+    return { version, record, places: recordedPlaces(layout, record), cpu };
+  }
+
+  /** Undefined if the task has no processes. */
+  #read(task: KnownTask, owners: Map<string, boolean>): TaskStats | undefined {
+    const { record, places } = task;
+    const usage = this.#live.readUsage(places.cgroupsPath);
+    if ((usage.pids ?? 0) === 0) return undefined;
+    const isOwned = !record.disowned && isAliveOnce(record, owners);
+    const running = usage.isFrozen ? 'paused' : 'running';
+    return {
+      id: record.id,
+      stack: record.stack,
+      revision: record.revision,
+      tenant: record.tenant ?? null,
+      state: isOwned ? running : 'orphaned',
+      labels: record.labels,
+      cpuPercent: toCpuPercent(task, usage),
+      ...toUsage(usage),
+      diskBytes: isOwned ? measureDisk(this.#installation.system, record, places) : null,
+    };
+  }
+}
+
+/** Many tasks have the same owner: asks once in a look. */
+function isAliveOnce({ owner }: TaskRecord, owners: Map<string, boolean>): boolean {
+  const name = JSON.stringify(owner);
+  const known = owners.get(name) ?? isOwnerAlive(owner);
+  owners.set(name, known);
+  return known;
+}
+
+function toCpuPercent(task: KnownTask, { cpuMs }: LiveUsage): number | null {
+  const { cpu: last } = task;
+  const atMs = performance.now();
+  task.cpu = cpuMs === null ? undefined : { atMs, ms: cpuMs };
+  if (last === undefined || cpuMs === null || atMs <= last.atMs) return null;
+  return (Math.max(0, cpuMs - last.ms) / (atMs - last.atMs)) * 100;
+}
+
+/** In JSON there is no infinity: no limit is null. */
+const finite = (value: number | null) => (value === Number.POSITIVE_INFINITY ? null : value);
+
+function toUsage({ isFrozen: _, ...usage }: LiveUsage) {
+  const memoryLimitBytes = finite(usage.memoryLimitBytes);
+  const { memoryBytes } = usage;
+  const memoryPercent =
+    memoryBytes === null || memoryLimitBytes === null
+      ? null
+      : (memoryBytes / memoryLimitBytes) * 100;
+  return { ...usage, memoryLimitBytes, memoryPercent, pidsLimit: finite(usage.pidsLimit) };
+}
+
+/** What the task's files take; null if that cannot be measured, or only by looking at each file. */
+function measureDisk(
+  system: System,
+  { owner, diskMechanism, diskDescriptor, diskProject, loopDevice }: TaskRecord,
+  { scratchDir }: TaskPlaces,
+): number | null {
+  try {
+    if (diskMechanism === 'quota' && diskProject !== undefined) {
+      return measureProject(system, scratchDir, diskProject);
+    }
+    if (diskMechanism !== 'volume' || diskDescriptor === undefined) return null;
+    // The volume is attached nowhere. Nothing of the task is on this way to it.
+    const root = `/proc/${owner.pid}/fd/${diskDescriptor}`;
+    // The owner may have closed the descriptor, and opened another file with its number.
+    return loopDeviceOf(root) === loopDevice ? measureVolume(root).bytes : null;
+  } catch {
+    // The task has ended meanwhile.
+    return null;
+  }
+}
+
+function measureProject(system: System, scratchDir: string, project: number): number {
+  const folder = openSync(scratchDir, 'r');
+  try {
+    return system.readProjectUsage(folder, project).bytes;
+  } finally {
+    closeSync(folder);
+  }
+}

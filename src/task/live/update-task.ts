@@ -1,0 +1,185 @@
+/**
+ * Changes limits of a running task. The kernel enforces memory, processors and processes; the task's owner enforces its time, and follows
+ * the file that is replaced here (`ending/follow-limits.ts`).
+ */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { LiveLimits } from '../../cgroup/cgroup-driver.ts';
+import { errnoCodeOf, StackshimError, toStackshimError, unlessMissing } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
+import { requireAdmitted } from '../../spec/admit-task-spec.ts';
+import { readInput } from '../../spec/field-errors.ts';
+import { LIMITS } from '../../spec/limits.ts';
+import { showBytes } from '../../spec/quantities.ts';
+import { toOwnedName } from '../../sys/files.ts';
+import { type Installation, readPolicy } from '../installation.ts';
+import { readTimeLimit } from '../records/read-time-limit.ts';
+import { type TimeLimit, toStoredTimeLimit } from '../records/record.ts';
+import { type LiveTask, requireBegun, requireLive, toConflict } from './require-live.ts';
+
+const UPDATE = 'update task';
+
+/** New limits, in the formats of the task's own fields. Absent ones stay. */
+export interface UpdateInput {
+  readonly memory?: string | number | undefined;
+  readonly cpus?: string | number | undefined;
+  readonly pidsLimit?: string | number | undefined;
+  /** Wall time from the start of the command, like the task's own `timeout`. */
+  readonly timeout?: string | number | undefined;
+}
+
+/** What an update did. */
+export interface TaskUpdate {
+  readonly id: TaskId;
+  /** The limits that were set. */
+  readonly limits: {
+    readonly memoryBytes?: number;
+    readonly cpus?: number;
+    readonly pids?: number;
+    readonly timeoutMs?: number;
+  };
+  /** What a person should know about the effect; usually nothing. */
+  readonly notes: readonly string[];
+}
+
+interface Asked extends LiveLimits {
+  readonly timeoutMs?: number | undefined;
+}
+
+const UPDATABLE = ['memory', 'cpus', 'pidsLimit', 'timeout'] as const;
+
+/** Parses new limits. Throws ERR_STACKSHIM_SPEC_INVALID for an invalid one, a field that cannot be updated, and for none at all. */
+export function parseUpdate(input: UpdateInput): Asked {
+  const given = Object.entries(input).filter(([, value]) => value !== undefined);
+  const unknown = given.find(([field]) => !UPDATABLE.some((known) => known === field));
+  if (given.length === 0 || unknown !== undefined) {
+    const problem =
+      unknown === undefined ? 'no new limit' : `unknown field ${JSON.stringify(unknown[0])}`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${UPDATE}: ${problem}`, {
+      hint: `give one of ${UPDATABLE.join(', ')}`,
+      details: { field: unknown?.[0] ?? 'memory' },
+    });
+  }
+  const asked: Record<string, number> = {};
+  for (const { field, limit, value } of LIMITS) {
+    const found = Object.hasOwn(input, field) ? Reflect.get(input, field) : undefined;
+    if (found !== undefined) asked[limit] = value.parse(readInput(value.read, found, field), field);
+  }
+  return asked;
+}
+
+/**
+ * Sets new limits. Rejects with ERR_STACKSHIM_SPEC_DENIED if one is above what the policy, the tenant's terms or the host allow, with
+ * ERR_STACKSHIM_HOST_EXHAUSTED for a reserve, like `requireLive`, and with ERR_STACKSHIM_TASK_CONFLICT for a limit of memory below what the
+ * kernel cannot free. After a rejection, limits before the refused one may be set: memory, then processes, processors, time.
+ */
+export async function updateTask(
+  installation: Installation,
+  id: TaskId,
+  asked: Asked,
+): Promise<TaskUpdate> {
+  const task = requireLive(installation, id, { operation: UPDATE, mayBeOrphaned: false });
+  await requireBegun(task, UPDATE);
+  const { tenant } = task.record;
+  const { layout, host, cgroups } = installation;
+  const policy = await readPolicy(layout);
+  requireAdmitted(withoutUndefined({ ...asked }), { tenant, policy, host });
+  const limit = requireTimeLimit(task, asked);
+  const live = await cgroups.openLive();
+  const before = live.readUsage(task.places.cgroupsPath);
+  if (asked.memoryBytes !== undefined) {
+    const { requireMemoryReserve } = await import('../admission/require-reserves.ts');
+    const more = asked.memoryBytes - (before.memoryLimitBytes ?? 0);
+    if (more > 0) requireMemoryReserve(policy.reserves.memoryBytes, more, `${UPDATE} ${id}`);
+  }
+  try {
+    await live.setLimits(task.places.cgroupsPath, asked);
+  } catch (error) {
+    throw toRefusal(error, task, { asked, usedBytes: before.memoryBytes });
+  }
+  replaceLimit(task, toChanged(limit, asked));
+  const notes = toNotes(asked, { before, after: live.readUsage(task.places.cgroupsPath) });
+  return { id, limits: withoutUndefined({ ...asked }), notes };
+}
+
+/** The stored limit. Throws ERR_STACKSHIM_TASK_CONFLICT if there is none that can be changed. */
+function requireTimeLimit({ places, record }: LiveTask, { timeoutMs }: Asked): TimeLimit {
+  const limit = readTimeLimit(places);
+  if (limit === undefined) throw toConflict(UPDATE, record.id, 'its time limit was not stored');
+  if (timeoutMs !== undefined && limit.begunAtMs === undefined) {
+    const reason = 'an earlier version of stackshim started it, which keeps its timeout';
+    throw toConflict(UPDATE, record.id, reason);
+  }
+  return limit;
+}
+
+function toChanged(limit: TimeLimit, { memoryBytes, cpus, timeoutMs }: Asked): TimeLimit {
+  const { begunAtMs, deadlineMs = Number.POSITIVE_INFINITY } = limit;
+  const endsAtMs =
+    timeoutMs === undefined || begunAtMs === undefined
+      ? limit.endsAtMs
+      : Math.min(begunAtMs + timeoutMs, deadlineMs);
+  return {
+    ...limit,
+    endsAtMs,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(cpus === undefined ? {} : { cpus }),
+  };
+}
+
+/** Replaces the file in one step: its readers never find half of it, and its owner finds another file. */
+function replaceLimit({ places, record }: LiveTask, limit: TimeLimit): void {
+  const { limitFile } = places;
+  const next = `${limitFile}.${toOwnedName()}.next`;
+  const isReplaced = unlessMissing(() => {
+    writeFileSync(next, toStoredTimeLimit(limit), { mode: 0o600 });
+    renameSync(next, limitFile);
+    return true;
+  });
+  if (isReplaced !== undefined) return;
+  rmSync(next, { force: true });
+  throw toConflict(UPDATE, record.id, 'it has ended');
+}
+
+interface Refused {
+  readonly asked: Asked;
+  readonly usedBytes: number | null;
+}
+
+function toRefusal(
+  error: unknown,
+  { record: { id } }: LiveTask,
+  { asked: { memoryBytes }, usedBytes }: Refused,
+): StackshimError {
+  const code = errnoCodeOf(error);
+  if (code === 'ENOENT' || code === 'ENODEV') return toConflict(UPDATE, id, 'it has ended');
+  if (code !== 'EBUSY' || memoryBytes === undefined) {
+    return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `${UPDATE} ${id}`);
+  }
+  const used = usedBytes === null ? '' : ` of its ${showBytes(usedBytes)}`;
+  const reason = `memory ${showBytes(memoryBytes)}: the kernel could not free enough${used}, and its limit stays`;
+  return toConflict(UPDATE, id, reason, 'choose a limit above what it uses: stackshim stats');
+}
+
+type Usage = ReturnType<Awaited<ReturnType<Installation['cgroups']['openLive']>>['readUsage']>;
+
+function toNotes(
+  { memoryBytes, pids }: Asked,
+  { before, after }: { readonly before: Usage; readonly after: Usage },
+): readonly string[] {
+  const notes: string[] = [];
+  const used = before.memoryBytes ?? 0;
+  if (memoryBytes !== undefined && used > memoryBytes) {
+    const now = after.memoryBytes === null ? '' : `: it uses ${showBytes(after.memoryBytes)} now`;
+    notes.push(`the task used ${showBytes(used)} of memory; the kernel freed pages${now}`);
+  }
+  const killed = (after.oomKills ?? 0) - (before.oomKills ?? 0);
+  if (memoryBytes !== undefined && killed > 0) {
+    notes.push(`the kernel killed ${killed} of its processes for lack of memory meanwhile`);
+  }
+  if (pids !== undefined && (after.pids ?? 0) > pids) {
+    notes.push(`${after.pids} processes and threads run on; the task can start no more`);
+  }
+  return notes;
+}
