@@ -1,5 +1,6 @@
 /** From measurements to the table: each figure beside its promise. */
 import type { DiskFigures } from './disk.ts';
+import type { ExecTimes } from './exec-times.ts';
 import type { HostProgram, LoopDelay } from './host-program.ts';
 import type { Imports } from './import.ts';
 import type { IsolationCost } from './isolation-cost.ts';
@@ -14,6 +15,7 @@ import type { Teardown } from './teardown.ts';
 export interface Measured {
   readonly stack: string;
   readonly startTimes: StartTimes;
+  readonly execTimes: ExecTimes;
   readonly isolation: IsolationCost;
   readonly sleeping: SleepingTasks;
   readonly hostProgram: HostProgram;
@@ -38,6 +40,7 @@ const ms = (value: number) => `${value.toFixed(1)} ms`;
 export function toFigures({
   stack,
   startTimes,
+  execTimes,
   isolation,
   sleeping,
   hostProgram,
@@ -63,6 +66,7 @@ export function toFigures({
     },
     told('executable: stackshim run', ms(executable.median)),
     { name: '  over bare runc', value: `+ ${ms(extra)}`, target: '<= + 20 ms', met: extra <= 20 },
+    ...toExecFigures(execTimes),
     ...toIsolationFigures(isolation),
     told(
       `${sleeping.tasks} sleeping tasks: mounts in the host's namespace`,
@@ -94,6 +98,24 @@ export function toFigures({
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
+  ];
+}
+
+function toExecFigures({ bare, executable }: ExecTimes): readonly Figure[] {
+  const ratio = executable.median / bare.median;
+  return [
+    {
+      name: 'runc exec: /bin/true in a running task',
+      value: ms(bare.median),
+      target: '',
+      met: null,
+    },
+    {
+      name: '  stackshim exec, over that',
+      value: `${ms(executable.median)}, x ${ratio.toFixed(2)}`,
+      target: '<= x 1.20',
+      met: ratio <= 1.2,
+    },
   ];
 }
 

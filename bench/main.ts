@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureDisk } from './disk.ts';
+import { measureExecTimes } from './exec-times.ts';
 import { printFigures, toFigures } from './figures.ts';
 import { measureHostProgram } from './host-program.ts';
 import { measureImports } from './import.ts';
@@ -33,6 +34,7 @@ const host = {
   runtime: installed.runc,
 };
 const startTimes = await measureStartTimes(installed, Number(values.runs));
+const execTimes = await measureExecTimes(installed, Number(values.runs));
 const isolation = await measureIsolationCost(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
 const hostProgram = await measureHostProgram(installed, Number(values.runs));
@@ -46,6 +48,7 @@ const measured = {
   stack: values.stack,
   host,
   startTimes,
+  execTimes,
   isolation,
   sleeping,
   hostProgram,

@@ -69,6 +69,8 @@ const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 export interface SignalForwarder {
   /** Call it with every event of the task: signals go to the task's first process while that runs. */
   onEvent(event: TaskEvent): void;
+  /** Sets the process that gets the signals; undefined: none does. */
+  follow(pid: number | undefined): void;
   /** Restores the usual meaning of the signals. */
   close(): void;
 }
@@ -93,6 +95,9 @@ export function forwardSignals(): SignalForwarder {
     onEvent(event) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
+    },
+    follow(next) {
+      pid = next;
     },
     close: () => {
       for (const signal of watched) process.off(signal, onSignal);

@@ -1,4 +1,4 @@
-/** The terminal on which `run -t` was started: in raw mode while the task has it, and always restored. */
+/** The terminal on which `run -t` or `exec -t` was started: in raw mode while the task has it, and always restored. */
 import { isatty } from 'node:tty';
 import { StackshimError } from '../core/errors.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
@@ -17,13 +17,18 @@ const STDIN = 0;
 /** Standard output first: that is where the task's output is displayed. */
 const STANDARD_FDS = [1, STDIN, 2] as const;
 
+export interface TerminalOptions {
+  /** `run task`: the beginning of an error's message. */
+  readonly operation: string;
+  readonly interactive: boolean;
+}
+
 /** Throws ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal. */
-export function openCallerTerminal(options: { readonly interactive: boolean }): CallerTerminal {
-  const { interactive } = options;
+export function openCallerTerminal({ operation, interactive }: TerminalOptions): CallerTerminal {
   if (interactive && !isatty(STDIN)) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
-      'run task: -t with -i needs a terminal as standard input',
+      `${operation}: -t with -i needs a terminal as standard input`,
       {
         hint: 'leave out -t when input comes from a pipe or a file',
         details: { field: 'tty' },

@@ -5,6 +5,7 @@ import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCompletion } from './define-completion.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
+import { defineExec } from './define-exec.ts';
 import { defineLiveCommands } from './define-live-commands.ts';
 import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
@@ -27,6 +28,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineExchangeCommands(program);
   defineTaskCommands(program);
   defineLiveCommands(program);
+  defineExec(program);
   defineStorageCommands(program);
   defineCompletion(program);
   return program;

@@ -65,7 +65,8 @@ function reportInterrupt(signal: NodeJS.Signals): void {
 async function openTerminal(options: RunOptions) {
   if (options.tty !== true) return undefined;
   const { openCallerTerminal } = await import('./caller-terminal.ts');
-  return openCallerTerminal({ interactive: options.interactive === true });
+  const interactive = options.interactive === true;
+  return openCallerTerminal({ operation: 'run task', interactive });
 }
 
 /** Says nothing about a task that ended by itself and is removed. */

@@ -4,6 +4,8 @@ import type { ErrorKind } from '../core/error-codes.ts';
 import type { StackshimError } from '../core/errors.ts';
 import type { TaskResult } from '../task/result.ts';
 
+type TaskExit = Pick<TaskResult, 'exitCode' | 'signal'>;
+
 /** The status of `run` if stackshim itself fails, usage errors included. */
 export const SHIM_FAILED = 125;
 export const USAGE_ERROR = 2;
@@ -46,21 +48,23 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
     case 'cancelled':
       return 128 + signalNumber(stopSignal ?? 'SIGTERM');
     case 'setup_failed':
-      return statusOfSetupFailure(result);
+      return statusOfSetupFailure(result.error);
   }
 }
 
-function statusOfExit({ exitCode, signal }: TaskResult): number {
+/** The status of a command that ended by itself. */
+export function statusOfExit({ exitCode, signal }: TaskExit): number {
   return signal === null ? (exitCode ?? SHIM_FAILED) : 128 + signalNumber(signal);
 }
 
-function statusOfSetupFailure({ error }: TaskResult): number {
+/** The status of `run` and `exec` when the command could not be started. */
+export function statusOfSetupFailure(error: Pick<StackshimError, 'code'> | null): number {
   if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND') return NOT_FOUND;
   if (error?.code === 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE') return NOT_EXECUTABLE;
   return SHIM_FAILED;
 }
 
-function signalNumber(name: string | null): number {
+export function signalNumber(name: string | null): number {
   const known = Object.entries(constants.signals).find(([candidate]) => candidate === name);
   return known?.[1] ?? Number(name?.slice('SIG'.length) ?? 0);
 }

@@ -1,7 +1,13 @@
 /** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
 import type { RunAction } from './define-run.ts';
-import { READER_GONE, SHIM_FAILED, statusOfError, USAGE_ERROR } from './exit-status.ts';
+import {
+  READER_GONE,
+  SHIM_FAILED,
+  statusOfError,
+  statusOfSetupFailure,
+  USAGE_ERROR,
+} from './exit-status.ts';
 import { reportError } from './printable.ts';
 import { nameOptions, readRunLine } from './run-options.ts';
 
@@ -9,6 +15,9 @@ declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 
 const args = process.argv.slice(2);
 const isRun = args[0] === 'run';
+const isExec = args[0] === 'exec';
+/** Whether the exit status is that of a command in a task. */
+const passesStatusOn = isRun || isExec;
 
 // Files that this process creates are only for their owner; a stricter umask of the caller stays.
 process.umask(process.umask() & 0o077);
@@ -25,9 +34,10 @@ try {
   await returnToCallerDirectory();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
-  else if (!(await readByCommander())) process.exitCode = isRun ? SHIM_FAILED : USAGE_ERROR;
+  else if (!(isExec && (await executeExec())) && !(await readByCommander()))
+    process.exitCode = passesStatusOn ? SHIM_FAILED : USAGE_ERROR;
   // Everything is written: waiting until the engine finds nothing left to do takes longer.
-  if (isRun) process.exit();
+  if (passesStatusOn) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
 }
@@ -44,10 +54,20 @@ async function executeRun(...line: Parameters<RunAction>): Promise<void> {
   await run.executeRun(...line);
 }
 
+/** Carries out a plain line of `exec`. Resolves to false for a line that commander must read. */
+async function executeExec(): Promise<boolean> {
+  const { readExecLine } = await import('./exec-options.ts');
+  const plain = readExecLine(args.slice(1));
+  if (plain === undefined) return false;
+  const { exec } = await import('./commands/exec.ts');
+  process.exitCode = await exec(plain.id, plain.rest, plain.options);
+  return true;
+}
+
 /** Loaded only by lines that need commander: a task must not wait for it. */
 async function readByCommander(): Promise<boolean> {
   // The executable is built to compile late, for the sake of tasks. Builds, imports and watches run long enough to gain from compiling.
-  if (!isRun) Bun.unsafe.setJITPolicy(1);
+  if (!passesStatusOn) Bun.unsafe.setJITPolicy(1);
   const { carryOut, defineCommands } = await import('./command-line.ts');
   return await carryOut(defineCommands(executeRun), args);
 }
@@ -55,6 +75,6 @@ async function readByCommander(): Promise<boolean> {
 function statusOf(error: unknown): number {
   if (error instanceof ReaderGone) return READER_GONE;
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
-  reportError(isRun ? nameOptions(known.toJSON()) : known.toJSON());
-  return isRun ? SHIM_FAILED : statusOfError(known);
+  reportError(passesStatusOn ? nameOptions(known.toJSON()) : known.toJSON());
+  return passesStatusOn ? statusOfSetupFailure(known) : statusOfError(known);
 }

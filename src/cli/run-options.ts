@@ -40,7 +40,7 @@ export type RunOptions = {
 };
 
 /** [flags, description]; a value in `<>` whose name ends in `…` may be given more than once. */
-export const RUN_OPTIONS: readonly (readonly [flags: string, description: string])[] = [
+export const RUN_OPTIONS: OptionTable = [
   ...OPTION_ROWS.flatMap(([, { flags, help }]) =>
     flags === undefined ? [] : [[flags, help] as const],
   ),
@@ -82,15 +82,33 @@ interface OptionForm {
  * stack. commander reads those lines, or reports what is wrong.
  */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
+  const line = readPlainLine(args, RUN_OPTIONS);
+  if (line === undefined) return undefined;
+  const { first: stack, rest, options } = line;
+  return { stack, rest, options };
+}
+
+/** [flags, description] of the options of a command. */
+export type OptionTable = readonly (readonly [flags: string, description: string])[];
+
+interface PlainLine {
+  /** The first word that is not an option. */
+  readonly first: string;
+  readonly rest: readonly string[];
+  readonly options: Readonly<Record<string, true | string | readonly string[]>>;
+}
+
+/** Like {@link readRunLine}, for a command with other options. */
+export function readPlainLine(args: readonly string[], table: OptionTable): PlainLine | undefined {
   const options: Record<string, true | string | string[]> = {};
   for (let index = 0; index < args.length; index += 1) {
     const arg = args[index] ?? '';
     if (!arg.startsWith('-') || arg === '-') {
-      return { stack: arg, rest: args.slice(index + 1), options };
+      return { first: arg, rest: args.slice(index + 1), options };
     }
     const isAssigned = arg.startsWith('--') && arg.includes('=');
     const name = isAssigned ? arg.slice(0, arg.indexOf('=')) : arg;
-    const form = findForm(name);
+    const form = findForm(name, table);
     if (form === undefined || (isAssigned && !form.takesValue)) return undefined;
     const { key, takesValue, isRepeatable } = form;
     if (!takesValue) {
@@ -108,8 +126,8 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
 }
 
 /** A line has few options, so this search is cheaper than parsing the whole table first. */
-function findForm(name: string): OptionForm | undefined {
-  for (const [flags] of RUN_OPTIONS) {
+function findForm(name: string, table: OptionTable): OptionForm | undefined {
+  for (const [flags] of table) {
     if (!flags.includes(name)) continue;
     const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
     if (names.includes(name)) return toForm(flags);

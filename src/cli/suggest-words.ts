@@ -10,6 +10,9 @@ const NAMED: Readonly<Record<string, keyof KnownNames>> = {
   task: 'tasks',
 };
 
+/** Commands whose words after the first argument belong to a program in a task. */
+const PASS_ON: readonly string[] = ['run', 'exec'];
+
 /**
  * @param words All words after the program's name, up to the one that is being typed, which may be empty.
  * @returns The possible completions of that word, in the order of the help; empty where a file name may stand.
@@ -47,7 +50,7 @@ function findPlace(program: Command, before: readonly string[]): Place | undefin
     const next = index === 0 ? findCommand(command, word) : undefined;
     command = next ?? command;
     if (next === undefined) index += 1;
-    if (index > 0 && command.name() === 'run') return undefined;
+    if (index > 0 && PASS_ON.includes(command.name())) return undefined;
   }
   return { command, index };
 }

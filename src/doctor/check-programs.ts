@@ -56,6 +56,7 @@ const tools = [
   { name: 'mkfs.erofs', package: 'erofs-utils', purpose: 'stack build, import and run --code' },
   { name: 'buildah', package: 'buildah', purpose: 'stack build' },
   { name: 'mmdebstrap', package: 'mmdebstrap', purpose: 'building base images' },
+  { name: 'perl', package: 'perl-base', purpose: 'exec' },
 ] as const;
 
 export function checkTools(): readonly Check[] {

@@ -28,6 +28,7 @@ import '../task/ending/follow-limits.ts';
 import '../task/ending/kill-task.ts';
 import '../task/ending/limit-watch.ts';
 import '../task/ending/look-at-sockets.ts';
+import '../task/exec/read-execs.ts';
 import '../task/explain-unreachable.ts';
 import '../task/inspect-command.ts';
 import '../task/records/list-tasks.ts';

@@ -18,6 +18,7 @@ type TaskMember =
   | 'list'
   | 'get'
   | 'wait'
+  | 'exec'
   | 'kill'
   | 'stats'
   | 'processes'
@@ -81,6 +82,12 @@ function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> 
         isKnown: started !== undefined,
       });
       return { id, state, result: started === undefined ? null : await started.handle.result };
+    },
+    async exec(given, command, options = {}) {
+      const id = parseTaskId(given);
+      const installation = open.asRoot('execute in task');
+      const { execInTask } = await import('../task/exec/exec-in-task.ts');
+      return await execInTask(installation, id, { ...options, command });
     },
     async kill(given, { stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
       const id = parseTaskId(given);

@@ -5,6 +5,7 @@
 import { StackshimError } from '../core/errors.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import type { ExecResult, OwnExecOptions } from '../task/exec/exec-in-task.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
 import type { TaskResult } from '../task/result.ts';
 import {
@@ -43,6 +44,7 @@ const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   list: true,
   get: true,
   wait: true,
+  exec: true,
   kill: true,
   stats: true,
   processes: true,
@@ -84,6 +86,7 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
 
 /** The door with members that only the command line needs. */
 export interface Door extends Stackshim {
+  exec(id: string, command: readonly string[], options?: OwnExecOptions): Promise<ExecResult>;
   /** Like `run`, for a caller that does the asynchronous removal itself. */
   runAndLeave(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask>;
   /** Names on this host, for shell completion; any user may ask. */

@@ -6,6 +6,8 @@ import type { Guard } from '../task/abandoned/guard.ts';
 import type { ReapReport } from '../task/abandoned/reap.ts';
 import type { WatchOwnersOptions } from '../task/abandoned/watch-owners.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
+import type { ExecResult } from '../task/exec/exec-in-task.ts';
+import type { ExecOptions } from '../task/exec/exec-options.ts';
 import type { ProcessList } from '../task/live/list-processes.ts';
 import type { StatsLook } from '../task/live/read-stats.ts';
 import type { TaskUpdate, UpdateInput } from '../task/live/update-task.ts';
@@ -74,6 +76,13 @@ export interface Stackshim {
   get(id: string): Promise<ListedTask | undefined>;
   /** Waits until a task of any process has ended. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND if it does not exist. */
   wait(id: string, options?: WaitOptions): Promise<TaskEnd>;
+  /**
+   * Executes a further command in a running task of any process, and resolves to its end. The command has the task's rights, limits and
+   * environment, and ends with the task. A command that fails is a result. Rejects if the command could not be started: with
+   * ERR_STACKSHIM_TASK_NOT_FOUND, with _TASK_CONFLICT if the task does not run or is paused, with _SPEC_DENIED if the policy forbids it, with
+   * _COMMAND_NOT_FOUND and _COMMAND_NOT_EXECUTABLE.
+   */
+  exec(id: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>;
   /**
    * Ends a task of any process and resolves when it is removed; a kept task is removed, too. `removed` is false if its owner has not removed
    * it within 30 s after KILL, or if something of it is left. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.

@@ -52,7 +52,14 @@ export async function startTask(
     by.abort();
     return result;
   };
-  return { handle: { id, result, events, stop: end(stop), kill: end(kill) }, over };
+  const handle: TaskHandle = {
+    ...{ id, result, events, stop: end(stop), kill: end(kill) },
+    async exec(command, execOptions = {}) {
+      const { execInTask } = await import('../task/exec/exec-in-task.ts');
+      return await execInTask(installation, id, { ...execOptions, command });
+    },
+  };
+  return { handle, over };
 }
 
 /** AbortSignal.any() does not fit: a signal that outlives many tasks would keep a little memory for each. */

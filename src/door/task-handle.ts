@@ -1,6 +1,8 @@
 /** The handle of a running task, to which `start` resolves. */
 import type { TaskId } from '../core/ids.ts';
 import type { TaskEvent } from '../task/events.ts';
+import type { ExecResult } from '../task/exec/exec-in-task.ts';
+import type { ExecOptions } from '../task/exec/exec-options.ts';
 import type { TaskResult } from '../task/result.ts';
 
 /**
@@ -21,6 +23,8 @@ export interface TaskHandle {
   readonly events: TaskEvents;
   /** Sends the task's stop signal, and KILL after its `stopTimeout`. Resolves to the result; a second call has no further effect. */
   stop(): Promise<TaskResult>;
+  /** Executes a further command in the task: `exec` of the door for this task. */
+  exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult>;
   /** Sends KILL. Resolves to the result. */
   kill(): Promise<TaskResult>;
 }

@@ -178,17 +178,25 @@ const UNLIMITED = '18446744073709551615';
 const MARK = '\0unlimited';
 
 /** Serialises a configuration; Infinity in a resource limit of the process becomes RLIM_INFINITY. */
-export function toConfigJson(config: OciConfig): string {
+export const toConfigJson = (config: OciConfig): string =>
+  unmark(JSON.stringify({ ...config, process: marked(config.process) }));
+
+/** Serialises a process alone, in the same way. */
+export const toProcessJson = (process: OciProcess): string =>
+  unmark(JSON.stringify(marked(process)));
+
+/** Marks infinite limits. To look at every value of a configuration takes several times as long as to serialise it. */
+function marked(process: OciProcess): object {
   const mark = (limit: number) => (limit === Infinity ? MARK : limit);
-  // Only these can be infinite. To look at every value of a configuration takes several times as long as to serialise it.
-  const rlimits = config.process.rlimits.map(({ type, soft, hard }) => ({
+  const rlimits = process.rlimits.map(({ type, soft, hard }) => ({
     type,
     soft: mark(soft),
     hard: mark(hard),
   }));
-  const json = JSON.stringify({ ...config, process: { ...config.process, rlimits } });
-  return json.replaceAll(JSON.stringify(MARK), UNLIMITED);
+  return { ...process, rlimits };
 }
+
+const unmark = (json: string) => json.replaceAll(JSON.stringify(MARK), UNLIMITED);
 
 const CPU_PERIOD_US = 100_000;
 /** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */

@@ -219,7 +219,7 @@ export function resolveCapabilities(
 }
 
 /** A user other than root has no effective capability; the bounding set only limits what a file could give it. None is inheritable or ambient. */
-function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
+export function buildCapabilities(bounding: readonly string[], uid: number): OciCapabilities {
   const held = uid === 0 ? bounding : [];
   return { bounding, permitted: held, effective: held };
 }

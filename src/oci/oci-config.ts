@@ -21,6 +21,8 @@ export interface OciRlimit {
 
 export interface OciProcess {
   readonly terminal: boolean;
+  /** The first size of the terminal. Without it, whoever has the terminal's other side sets the size. */
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: OciUser;
   readonly args: readonly string[];
   readonly env: readonly string[];

@@ -47,7 +47,8 @@ export interface RootfsPlan extends MountPlan {
   readonly sysfs: string | undefined;
 }
 
-const rootfsTarget = (places: RootfsPlaces) => `${places.taskDir}/rootfs`;
+/** Where the root filesystem is mounted while the container is made. */
+export const rootfsTarget = (places: Pick<RootfsPlaces, 'taskDir'>) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
 const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
 const sysfsTarget = (places: RootfsPlaces) => `${places.taskDir}/sys`;

@@ -132,7 +132,7 @@ interface FailurePattern extends FailureClass {
 }
 
 const RUNC =
-  '^(?:runc create failed: )?(?:unable to start container process: )?(?:error during container init: )?';
+  '^(?:runc (?:create|exec) failed: |exec failed: )?(?:unable to start container process: )?(?:error during container init: )?';
 const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 

@@ -107,6 +107,7 @@ function parsePermissions(given: PermissionsInput): Permissions {
       given.capAdd?.map((name, i) => parseCapability(name, `allow.capAdd[${i}]`)) ?? base.capAdd,
     seccomp: given.seccomp ?? base.seccomp,
     newPrivileges: given.newPrivileges ?? base.newPrivileges,
+    exec: given.exec ?? base.exec,
   };
 }
 

@@ -21,6 +21,7 @@ import {
   PID_MODES,
   type Policy,
   SECCOMP_KINDS,
+  TASK_ORIGINS,
   USERNS_MODES,
 } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
@@ -93,6 +94,7 @@ const allow = allOptional<PermissionsInput>({
   capAdd: names,
   seccomp: choices(...SECCOMP_KINDS),
   newPrivileges: flag,
+  exec: choices(...TASK_ORIGINS),
 });
 const reserves = allOptional<ReservesInput>({ memory: quantity, disk: quantity });
 const tenant = allOptional<TenantInput>({

@@ -5,6 +5,7 @@ import { DEFAULT_BIND_OWNER_ID } from '../core/host-ids.ts';
 import { deniedField } from './field-errors.ts';
 import { toLimits } from './limits.ts';
 import { isAtOrBelow } from './parse-path.ts';
+import type { TaskOrigin } from './task-input.ts';
 import type {
   AdmittedLimits,
   Reserves,
@@ -22,6 +23,7 @@ export const NETWORKS = ['none', 'host'] as const;
 export const USERNS_MODES = ['auto', 'host'] as const;
 export const PID_MODES = ['private', 'host'] as const;
 export const SECCOMP_KINDS = ['bundle', 'file', 'unconfined'] as const;
+export const TASK_ORIGINS: readonly TaskOrigin[] = ['caller', 'job'];
 
 /** Every capability of Linux, capabilities(7), without its prefix. */
 const CAPABILITY_NAMES = `CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
@@ -55,6 +57,8 @@ export interface Permissions {
   readonly seccomp: readonly (typeof SECCOMP_KINDS)[number][];
   /** True: a task may switch noNewPrivileges off. */
   readonly newPrivileges: boolean;
+  /** Origins of the tasks in which users of the host may execute further commands. */
+  readonly exec: readonly TaskOrigin[];
 }
 
 /** `auto`: a quota if the root folder's filesystem keeps them, else a scratch volume. */
@@ -117,6 +121,7 @@ export const DEFAULT_POLICY: Policy = {
     capAdd: ['ALL'],
     seccomp: SECCOMP_KINDS,
     newPrivileges: true,
+    exec: ['caller'],
   },
   reserves: {},
   tenants: new Map(),
@@ -161,6 +166,21 @@ export function requireAllowedInput(allow: Permissions, path: string, field: str
 /** The same for a device of the host. */
 export function requireAllowedDevice(allow: Permissions, source: string): void {
   requireAllowedPath(allow.devices, source, { field: 'devices', rule: 'allow.devices' });
+}
+
+/**
+ * Checks whether a further command may be executed in a task of an origin. A task of unknown origin may be a job. Throws
+ * ERR_STACKSHIM_SPEC_DENIED.
+ */
+export function requireAllowedExec({ exec }: Permissions, origin: TaskOrigin = 'job'): void {
+  if (exec.includes(origin)) return;
+  throw deniedField({
+    field: 'exec',
+    asked: origin,
+    shown: `in a task of origin ${origin}`,
+    allowed: exec,
+    reason: `the policy's allow.exec ${exec.length === 0 ? 'is empty' : `allows only ${exec.join(', ')}`}`,
+  });
 }
 
 function requireAllowedPath(

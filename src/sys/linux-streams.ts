@@ -1,4 +1,5 @@
 /** Pipes, Unix sockets and terminals: pipe2(2), unix(7), recvmsg(2), ioctl_tty(2). */
+import { readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
 import type { System } from './system.ts';
@@ -79,6 +80,13 @@ export function countWaiting(fd: number): number {
   invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
   return count.readInt32LE(0);
 }
+
+/**
+ * Whether a descriptor is the master of a terminal. Asks the kernel only: to ask anything else of a file of an unknown filesystem could wait
+ * for that filesystem.
+ */
+export const isTerminalMaster = (fd: number): boolean =>
+  /^tty-index:/m.test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
 
 /** Whether a write would return at once: false for a full pipe. */
 export function takesBytes(fd: number): boolean {

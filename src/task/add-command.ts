@@ -116,7 +116,7 @@ async function codeOf({ extras, plan, installation, signal, container }: Place) 
 
 const ROOT = { uid: 0, gid: 0 };
 
-function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
+export function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
   const base = ids?.base ?? 0;
   return { uid: base + uid, gid: base + gid };
 }
@@ -172,9 +172,9 @@ const MAX_DATABASE_BYTES = 1024 * 1024;
  * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
  *
  * @param user `name|uid[:group|gid]`; empty: root.
- * @param rootfs The mounted root filesystem.
+ * @param rootfs The mounted root filesystem of a task that does not run yet, or of an image.
  */
-function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
+export function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
   const root = openSync(rootfs, 'r');
   try {
     const read = (path: string) => readBeneath(system, root, path);

@@ -4,6 +4,7 @@ import type { StackshimError } from '../core/errors.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
+import type { TaskExec } from './exec/told-exec.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
 
@@ -93,6 +94,7 @@ const NO_USAGE = {
 export interface EndedTaskFacts {
   readonly execution: Execution;
   readonly output: TaskOutput;
+  readonly execs: readonly TaskExec[];
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly phasesMs: PhaseTimes;
@@ -129,6 +131,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
       diskPeakInodes: diskReport?.peakInodes ?? null,
     },
     output: facts.output,
+    ...(facts.execs.length === 0 ? {} : { execs: facts.execs }),
     ...facts.removal,
   };
 }

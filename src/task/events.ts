@@ -1,11 +1,13 @@
 /** The events of a task, in the order in which they happen. */
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './build-result.ts';
+import type { TaskExec } from './exec/told-exec.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
 /**
- * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, `finished`, `removed`. With `remove:
+ * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, one `exec` for
+ * each further command that was executed in the task, `finished`, `removed`. With `remove:
  * 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips the events of stages that it did not reach.
  */
 export type TaskEvent =
@@ -31,6 +33,7 @@ export type TaskEvent =
       readonly exitCode: number | null;
       readonly signal: string | null;
     }
+  | { readonly type: 'exec'; readonly id: TaskId; readonly exec: TaskExec }
   | {
       readonly type: 'removed';
       readonly id: TaskId;

@@ -2,6 +2,7 @@
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import type { ErrorJson } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { TaskExec } from './exec/told-exec.ts';
 
 /** How a task ended, as one word: the first cause wins. */
 export type Verdict =
@@ -76,6 +77,8 @@ export interface TaskResult {
   readonly phasesMs: PhaseTimes;
   readonly usage: Usage;
   readonly output: TaskOutput;
+  /** Further commands that were executed in the task, oldest first; absent if there were none. */
+  readonly execs?: readonly TaskExec[];
   /** True only after processes, cgroups, mounts, files and runtime state were each checked to be gone. */
   readonly removed: boolean;
   /** What was not removed: one path or name each, followed by `: ` and the reason if that is known. */

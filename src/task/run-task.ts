@@ -1,5 +1,6 @@
 /** Runs one task from a spec to its result record. */
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { toStackshimError } from '../core/errors.ts';
@@ -20,6 +21,7 @@ import type { Removal } from './ending/remove-task.ts';
 import { notRemovedYet, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
+import type { TaskExec } from './exec/told-exec.ts';
 import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
@@ -28,6 +30,7 @@ import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue } from './records/record.ts';
+import type { TaskPlaces } from './records/task-places.ts';
 import type { TaskResult } from './result.ts';
 import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
 import type { StreamCapture } from './streams/capture.ts';
@@ -191,7 +194,9 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   });
   disarm();
   output.close();
-  const ended = { execution, output: output.summary(), startedAt, finishedAt: new Date() };
+  const execs = existsSync(places.execsDir) ? await learnExecs(places) : [];
+  for (const exec of execs) emit({ type: 'exec', id, exec });
+  const ended = { execution, output: output.summary(), execs, startedAt, finishedAt: new Date() };
   const finish = (removal: Removal): TaskResult => {
     const result = buildResult(container, { ...ended, phasesMs: clock.times(), removal });
     emit({ type: 'finished', id, result });
@@ -211,6 +216,12 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const removal = await remove();
   const result = finish(removal);
   return { result, remove: () => Promise.resolve(removal), close: () => undefined };
+}
+
+/** Before the task is removed: what is told of commands that other processes have executed in it. */
+async function learnExecs(places: TaskPlaces): Promise<readonly TaskExec[]> {
+  const { readExecs } = await import('./exec/read-execs.ts');
+  return readExecs(places);
 }
 
 function toOutputMeter(

@@ -100,6 +100,14 @@ it('a prepared container runs a command that its maker did not know', async () =
   expect([isThere(container), isThere(other)]).toEqual([false, true]);
 });
 
+it('nothing can be executed in a container that waits for its command', async () => {
+  const [container = ''] = await prepare(KIND);
+  await expect(stackshim.exec(container, ['true'])).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_TASK_CONFLICT',
+    details: { state: 'prepared' },
+  });
+});
+
 it('a prepared container applies the limits of the task that claims it', async () => {
   const { memory: _, ...kind } = KIND;
   const [container] = await prepare({ ...kind, memory: '512m' });

@@ -43,6 +43,7 @@ describe('parsePolicy', () => {
         capAdd: ['net_raw'],
         seccomp: ['bundle'],
         newPrivileges: false,
+        exec: ['job'],
       },
       disk: { mechanism: 'sampling' },
       binds: { owner: 200_000 },
@@ -78,6 +79,7 @@ describe('parsePolicy', () => {
         capAdd: ['CAP_NET_RAW'],
         seccomp: ['bundle'],
         newPrivileges: false,
+        exec: ['job'],
       },
       throttles: { defaults: [], maxima: [] },
       ulimitMaxima: {
@@ -189,6 +191,7 @@ describe('parsePolicy', () => {
     ['maxima.ulimits[0]', { maxima: { ulimits: ['rtprio'] } }],
     ['defaults.ulimits', { defaults: { ulimits: ['nofile=1'] } }],
     ['allow.newPrivileges', { allow: { newPrivileges: 'no' } }],
+    ['allow.exec[0]', { allow: { exec: ['everybody'] } }],
     ['allow.runtimes', { allow: { runtimes: 'runc' } }],
   ])('refuses %s', (field, input) => {
     expect(() => parsePolicy(input)).toThrow(invalid({ field }));

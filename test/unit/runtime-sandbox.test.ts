@@ -142,7 +142,7 @@ test('every runtime that a policy can name has a driver', () => {
 
 test('a signal goes to every process of the container', async () => {
   const calls = await serve(['{"success":true,"err":"","result":null}']);
-  await signalSandbox(container, foundSocket, 15);
+  await signalSandbox(container, foundSocket, { signal: 15 });
   expect(calls.map((call) => JSON.parse(call))).toEqual([
     { method: 'containerManager.Signal', arg: { CID: 't1', Signo: 15, PID: 0, Mode: 1 } },
   ]);

@@ -13,7 +13,8 @@ import type { InnerProcess } from './runtime-driver.ts';
 const RETRY_MS = 2;
 /** Answers are short. */
 const MAX_ANSWER_CHARACTERS = 65_536;
-/** `DeliverToAllProcesses` of gVisor's runsc/boot/controller.go. */
+/** `DeliverToProcess` and `DeliverToAllProcesses` of gVisor's runsc/boot/controller.go. */
+const TO_PROCESS = 0;
 const TO_ALL_PROCESSES = 1;
 
 /** Returns the path of a sandbox's control socket; undefined without one. */
@@ -47,15 +48,19 @@ export async function waitInSandbox(
   }
 }
 
-/** Sends a signal to every process of the container. A sandbox that is gone is not an error. Never rejects. */
+/**
+ * Sends a signal to one process of the container; without `pid`, to every process. A sandbox or process that is gone is not an error. Never
+ * rejects.
+ */
 export async function signalSandbox(
   container: ContainerReference,
   socketPath: SocketPath,
-  signal: number,
+  { signal, pid }: { readonly signal: number; readonly pid?: number | undefined },
 ): Promise<void> {
   const socket = await openSocket(socketPath);
   if (socket === undefined) return;
-  const target = { CID: container.id, Signo: signal, PID: 0, Mode: TO_ALL_PROCESSES };
+  const mode = pid === undefined ? TO_ALL_PROCESSES : TO_PROCESS;
+  const target = { CID: container.id, Signo: signal, PID: pid ?? 0, Mode: mode };
   await call(socket, 'containerManager.Signal', target);
   socket.destroy();
 }

@@ -5,7 +5,7 @@ import { pause } from '../../core/pause.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { watchChild } from '../exit-source.ts';
 import type { ContainerReference, StartContainerOptions } from '../runtime.ts';
-import type { RuntimeDriver } from './runtime-driver.ts';
+import type { ExecDriver, RuntimeDriver } from './runtime-driver.ts';
 
 const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 
@@ -49,6 +49,16 @@ export const other: RuntimeDriver = {
   usesHostSockets: true,
 };
 
+/** runc and crun end when the command runs; the command is then a child of the nearest subreaper. */
+const execDetached: ExecDriver = {
+  toArguments: ({ id }, { processFile, pidFile, consoleSocket }) => [
+    ...['exec', '--detach', '--process', processFile, '--pid-file', pidFile],
+    ...(consoleSocket === undefined ? [] : ['--console-socket', consoleSocket]),
+    id,
+  ],
+  toExit: (exit) => exit,
+};
+
 /** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags again. */
 export const crun: RuntimeDriver = {
   ...other,
@@ -56,6 +66,7 @@ export const crun: RuntimeDriver = {
   // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
+  exec: execDetached,
   removeState: removeStateDirectory,
 };
 
@@ -77,6 +88,7 @@ export const runc: RuntimeDriver = {
   readsConfigOnce: true,
   gainsFromHugePages: true,
   releaseInit,
+  exec: execDetached,
   removeState: removeStateDirectory,
   locksBinds: true,
 };

@@ -1,12 +1,41 @@
 /** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { unlessMissing } from '../../core/errors.ts';
+import { constants } from 'node:os';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
 import { hasStateDirectory, other, removeStateDirectory } from './runc.ts';
-import type { RuntimeDriver } from './runtime-driver.ts';
+import type { ExecDriver, RuntimeDriver } from './runtime-driver.ts';
+
+/** The status of `runsc exec` if it lost its sandbox before the command had ended. */
+const SANDBOX_LOST = 128;
+
+/**
+ * `runsc exec --detach` leaves a program on the host that waits for the command and ends like it. That program drops every argument that
+ * contains the word `detach`.
+ */
+const execInside: ExecDriver = {
+  toArguments({ id }, { processFile, pidFile, innerPidFile, consoleSocket }) {
+    const args = [
+      ...['--process', processFile, '--pid-file', pidFile, '--internal-pid-file', innerPidFile],
+      ...(consoleSocket === undefined ? [] : ['--console-socket', consoleSocket]),
+      id,
+    ];
+    if (args.some((arg) => arg.includes('detach'))) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_HOST_UNSUPPORTED',
+        `execute in task ${id}: runsc cannot do so if the task's id or the run folder contains "detach"`,
+        { hint: 'give the task another id' },
+      );
+    }
+    return ['exec', '--detach', ...args];
+  },
+  signaller: (container, innerPid) => (signal) => void signalInside(container, signal, innerPid),
+  toExit: (exit) =>
+    exit.exitCode === SANDBOX_LOST ? { exitCode: null, signal: constants.signals.SIGKILL } : exit,
+};
 
 export const runsc: RuntimeDriver = {
   ...other,
@@ -22,6 +51,7 @@ export const runsc: RuntimeDriver = {
   findsCommandAtStart: true,
   // runsc chooses the cgroup of its sandbox itself; but the sandbox is always a child of this process.
   isOwnInit: (pid) => readProcess(pid)?.ppid === process.pid,
+  exec: execInside,
   hasState: (container) => hasStateDirectory(container) || runscFiles(container).length > 0,
   // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
   async removeState(container) {
@@ -70,9 +100,15 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
   };
 }
 
-async function signalInside(container: ContainerReference, signal: number): Promise<void> {
+/** Without `pid`, to every process of the container. */
+async function signalInside(
+  container: ContainerReference,
+  signal: number,
+  pid?: number,
+): Promise<void> {
   const gvisor = await import('./gvisor-sandbox.ts');
-  await gvisor.signalSandbox(container, () => readControlSocket(container), signal);
+  const socketPath = () => readControlSocket(container);
+  await gvisor.signalSandbox(container, socketPath, { signal, pid });
 }
 
 /**

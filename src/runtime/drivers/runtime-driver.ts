@@ -1,4 +1,5 @@
 /** The differences between the kinds of OCI runtimes. Callers ask a driver; they never ask which runtime it is. */
+import type { ProcessExit } from '../../sys/system.ts';
 import type { ChildToWatch, ExitSource } from '../exit-source.ts';
 import type {
   ContainerReference,
@@ -29,6 +30,34 @@ export interface ArgumentOptions extends ContainerReference, Pick<RuntimeCallOpt
   readonly hostNetwork?: boolean;
 }
 
+/** The files of one further command in a running container. */
+export interface ExecFiles {
+  /** The process to start, as JSON. */
+  readonly processFile: string;
+  /** The runtime writes the process's pid on the host here. */
+  readonly pidFile: string;
+  /** A sandbox writes the pid inside of it here. */
+  readonly innerPidFile: string;
+  /** With a terminal: the socket to which the runtime sends the master. */
+  readonly consoleSocket?: string | undefined;
+}
+
+/** How a runtime starts a further command in a running container. The runtime ends when the command runs. */
+export interface ExecDriver {
+  /** The command line after the beginning of `toArguments`. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this for the container. */
+  toArguments(container: ContainerReference, files: ExecFiles): readonly string[];
+  /**
+   * Sends a signal to a command inside of a sandbox; it does not wait and never throws. Undefined: the command is a process of the host and
+   * leads a process group.
+   */
+  readonly signaller?: (
+    container: ContainerReference,
+    innerPid: number,
+  ) => (signal: number) => void;
+  /** The command's exit, from that of the process that the runtime reported. */
+  toExit(exit: ProcessExit): ProcessExit;
+}
+
 export interface RuntimeDriver {
   readonly kind: RuntimeKind;
 
@@ -53,6 +82,9 @@ export interface RuntimeDriver {
     container: ContainerReference,
     options: StartContainerOptions,
   ) => Promise<void>;
+
+  /** Starts further commands in a running container. Undefined: the runtime cannot, or nothing is known about how it does. */
+  readonly exec?: ExecDriver;
 
   /** Whether any state of a container is left in the runtime's folder. */
   hasState(container: ContainerReference): boolean;

@@ -81,6 +81,13 @@ const absolute = textThat(
   'not an absolute path',
 );
 
+/** How a command ended, as it is stored. */
+export const taskExit = objectOf<TaskExit>({
+  exitCode: orNull(integer(0)),
+  signal: orNull(textThat((value) => /^SIG[A-Z0-9]{1,8}$/.test(value), 'not a signal')),
+  at: date,
+});
+
 const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   version: oneOf(1),
   ...fieldsOfVersion1,
@@ -106,13 +113,7 @@ const currentRecord = objectOf<
   loopDevice: optional(textThat((value) => /^loop\d+$/.test(value), 'not a loop device')),
   diskDescriptor: optional(integer(0)),
   diskProject: optional(integer(0)),
-  exit: optional(
-    objectOf<TaskExit>({
-      exitCode: orNull(integer(0)),
-      signal: orNull(textThat((value) => /^SIG[A-Z0-9]{1,8}$/.test(value), 'not a signal')),
-      at: date,
-    }),
-  ),
+  exit: optional(taskExit),
 });
 
 /**

@@ -26,6 +26,8 @@ export interface TaskPlaces {
   readonly pausedFile: string;
   /** Exists while a prepared container waits for its command. */
   readonly waitingFile: string;
+  /** Commands that were executed in the task beside its own: a folder for each of them. Absent until there is one. */
+  readonly execsDir: string;
   /** The OCI bundle: `config.json`. */
   readonly bundle: string;
   readonly logFile: string;
@@ -57,6 +59,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName): Tas
     overdueFile: `${dir}/overdue`,
     pausedFile: `${dir}/paused`,
     waitingFile: `${dir}/container.json`,
+    execsDir: `${dir}/execs`,
     bundle: `${dir}/bundle`,
     logFile: `${dir}/log.json`,
     pidFile: `${dir}/pid`,

@@ -1,5 +1,7 @@
 /** A task's terminal: the runtime creates it inside the task and sends its master to this process. */
 import { closeSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import { isTerminalMaster } from '../../sys/linux-streams.ts';
 import { type Feed, loadTerminal, type TerminalMaster } from '../../sys/pipes.ts';
 import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System, WindowSize } from '../../sys/system.ts';
@@ -58,7 +60,7 @@ export async function openTerminalStreams(
     give: () => undefined,
     handOver() {
       // The runtime sent the master before it ended, so it waits in the socket.
-      if (listener !== undefined) fd = system.receiveFd(listener);
+      if (listener !== undefined) fd = receiveTerminal(system, listener);
       closeListener();
       if (fd !== undefined) master = openTerminal(fd);
     },
@@ -81,6 +83,19 @@ export async function openTerminalStreams(
       fd = undefined;
     },
   };
+}
+
+/** In a running task, the task may have put something else in place of its terminals. */
+function receiveTerminal(system: System, listener: Fd): Fd {
+  const received = system.receiveFd(listener);
+  if (isTerminalMaster(received)) return received;
+  // Closing a file may wait for its filesystem.
+  void system.closeAside(received);
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    'receive the terminal of the command: the runtime sent a file that is none',
+    { hint: 'the task has replaced /dev/ptmx, or the runtime is at fault; leave out -t' },
+  );
 }
 
 /** Called by the owner of the other terminal. If it fails, the task's terminal only has the wrong size. */

@@ -118,6 +118,7 @@ const policies = [
       capAdd: ['NET_RAW'],
       seccomp: ['bundle', 'file'],
       newPrivileges: false,
+      exec: ['caller', 'job'],
       pid: ['private'],
     },
     slots: 64,

@@ -4,6 +4,7 @@ import { accessListProbes } from './access-list-probes.ts';
 import { changingFileProbes } from './changing-file-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';
 import { engineProbes } from './engine-probes.ts';
+import { execProbes } from './exec-probes.ts';
 import { folderProbes } from './folder-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
@@ -32,4 +33,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...readFileProbes,
   ...engineProbes,
   ...outputProbes,
+  ...execProbes,
 ];

@@ -13,7 +13,8 @@ export type HostProbeGroup =
   | 'folders that are built'
   | 'what root starts'
   | 'other users of the host'
-  | 'what a task writes';
+  | 'what a task writes'
+  | 'commands in a task';
 
 export interface HostProbeScene {
   /** A new folder of mode 0755, removed afterwards. Other local users can pass through it. */

@@ -1,0 +1,63 @@
+/** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import { forwardSignals, listenForStops } from '../caller-signals.ts';
+import type { ExecLineOptions } from '../exec-options.ts';
+import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
+import { reportError, writeMessage } from '../printable.ts';
+import { openRunSinks } from '../run-sinks.ts';
+
+/** Resolves to the exit status. Rejects if the command could not be started. */
+export async function exec(
+  id: string,
+  rest: readonly string[],
+  options: ExecLineOptions,
+): Promise<number> {
+  // In `ID -- COMMAND`, `--` separates the two and is not the command.
+  const command = rest[0] === '--' ? rest.slice(1) : rest;
+  const { interactive = false, tty = false, user, workdir } = options;
+  const env = await readEnv(options);
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const sinks = await openRunSinks({}, stops.onReaderGone);
+  const forwarder = forwardSignals();
+  const terminal = tty ? await openTerminal(id, interactive) : undefined;
+  try {
+    const result = await openDoor().exec(id, command, {
+      ...stops.signals,
+      ...sinks.streams,
+      ...{ env, tty },
+      onProcess: forwarder.follow,
+      ...(user === undefined ? {} : { user }),
+      ...(workdir === undefined ? {} : { workdir }),
+      ...(interactive ? { stdin: process.stdin } : {}),
+      ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
+    });
+    const lost = sinks.lost()?.toJSON() ?? result.error;
+    if (lost !== null) reportError(lost);
+    const received = stops.received();
+    const status = received === undefined ? statusOfExit(result) : 128 + signalNumber(received);
+    return status === 0 && lost !== null ? SHIM_FAILED : status;
+  } finally {
+    terminal?.restore();
+    stops.close();
+    forwarder.close();
+    // A pending read of standard input would keep this process alive.
+    if (interactive) process.stdin.destroy();
+  }
+}
+
+/** Only SIGINT comes from a person, by Ctrl-C. */
+function reportInterrupt(signal: NodeJS.Signals): void {
+  if (signal !== 'SIGINT') return;
+  writeMessage('stackshim: interrupted: stopping the command; interrupt again to kill it\n');
+}
+
+async function openTerminal(id: string, interactive: boolean) {
+  const { openCallerTerminal } = await import('../caller-terminal.ts');
+  return openCallerTerminal({ operation: `execute in task ${id}`, interactive });
+}
+
+async function readEnv({ env, envFile }: ExecLineOptions): Promise<Record<string, string>> {
+  if (env === undefined && envFile === undefined) return {};
+  const { readEntries } = await import('../read-entries.ts');
+  return readEntries({ ...(env && { env }), ...(envFile && { envFile }) }).env;
+}

@@ -1,0 +1,28 @@
+/** Defines `stackshim exec`. */
+import { type Command, Option } from 'commander';
+import { EXEC_OPTIONS, type ExecLineOptions } from './exec-options.ts';
+
+const MORE = `
+The exit status is the command's own, or: 125 stackshim failed, 126 not executable, 127 not found, 128+N ended by signal N.
+Write options before ID; everything after ID is the command.`;
+
+const several = (value: string, before: readonly string[] = []) => [...before, value];
+
+export function defineExec(program: Command): void {
+  const command = program
+    .command('exec')
+    .description('run a further command in a running task')
+    .argument('<id>', 'id of a task')
+    .argument('<command...>', 'the command')
+    .passThroughOptions()
+    .addHelpText('after', MORE)
+    .action(async (id: string, rest: readonly string[], options: ExecLineOptions) => {
+      const { exec } = await import('./commands/exec.ts');
+      process.exitCode = await exec(id, rest, options);
+    });
+  for (const [flags, description] of EXEC_OPTIONS) {
+    const option = new Option(flags.replace('…', ''), description);
+    if (flags.includes('…')) option.argParser(several);
+    command.addOption(option);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The guard of a further command in a container: a small program of the host, in Perl, which Debian's base has and which starts in a millisecond.
+ *
+ * It starts the runtime and is the parent of the command, as subreaper. So it can signal the command without confusing it with another process,
+ * and waits for it at once, whatever holds this process up: a pid namespace does not end, and with it a task, while a zombie of it has a parent
+ * outside that does not wait. When this process dies, however it does, the guard kills the command.
+ */
+
+/** Descriptors of the guard beside the command's three. */
+export const GUARD_FDS = {
+  /** The guard reads signals for the command from it, one byte each. Its end is the end of this process. */
+  lifeline: 3,
+  /** One line when the runtime has ended: its exit status, and the command's pid or 0. */
+  begin: 4,
+  /** One line when the command has ended: its exit code, its signal, and 1 if it ran its program. */
+  end: 5,
+} as const;
+
+/** prctl(2) and waitid(2) differ between machines; pidfd_open(2) is 434 on both. */
+const CALLS: Readonly<Record<string, readonly [prctl: number, waitid: number]>> = {
+  x64: [157, 247],
+  arm64: [167, 95],
+};
+const [PRCTL, WAITID] = CALLS[process.arch] ?? [0, 0];
+
+/**
+ * Its arguments are the pid file; the pid file of a sandbox, the runtime's `--root` and the container's id, all empty without a sandbox; then the
+ * runtime's command line.
+ */
+export const EXEC_GUARD = `
+my ($file, $inner, $root, $id) = splice @ARGV, 0, 4;
+$0 = 'stackshim-guard';
+open(my $lifeline, '<&=', ${GUARD_FDS.lifeline});
+open(my $begin, '>&=', ${GUARD_FDS.begin});
+open(my $end, '>&=', ${GUARD_FDS.end});
+# F_SETFD, FD_CLOEXEC
+fcntl($_, 2, 1) for $lifeline, $begin, $end;
+# PR_SET_CHILD_SUBREAPER
+syscall(${PRCTL}, 36, 1, 0, 0, 0) == 0 or exit 1;
+my $command = 0;
+
+sub read_number {
+  open(my $from, '<', shift) or return 0;
+  return <$from> =~ /^(\\d{1,10})$/ ? $1 + 0 : 0;
+}
+
+# Waits for the end of a child. False: stackshim has died, or gives the child up.
+sub wait_for {
+  my $pidfd = syscall(434, shift() + 0, 0);
+  # Without a descriptor, the caller waits for the child alone.
+  return 1 if $pidfd < 0;
+  my $wanted = '';
+  vec($wanted, $_, 1) = 1 for ${GUARD_FDS.lifeline}, $pidfd;
+  for (;;) {
+    next if select(my $ready = $wanted, undef, undef, undef) < 0;
+    return 1 if vec($ready, $pidfd, 1);
+    sysread($lifeline, my $signals, 64) or return 0;
+    next unless $command;
+    kill($_, -$command) or kill($_, $command) for unpack 'C*', $signals;
+  }
+}
+
+# Kills everything that was started so far: orphans become children of this process.
+sub kill_all {
+  for (1 .. 50) {
+    open(my $from, '<', "/proc/self/task/$$/children") or return;
+    my @children = split ' ', <$from> // '' or return;
+    kill 'KILL', @children;
+    select undef, undef, undef, 0.02;
+    1 while waitpid(-1, 1) > 0;
+  }
+}
+
+my $runtime = fork // exit 1;
+if ($runtime == 0) {
+  exec { $ARGV[0] } @ARGV;
+  exit 127;
+}
+$SIG{$_} = 'IGNORE' for qw(PIPE HUP INT TERM);
+open(STDIN, '<', '/dev/null');
+open(STDOUT, '>', '/dev/null');
+open(STDERR, '>', '/dev/null');
+if (!wait_for($runtime)) {
+  kill_all();
+  exit;
+}
+waitpid($runtime, 0);
+my $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+$command = read_number($file) if $status == 0;
+# P_PID, WEXITED | WNOHANG | WNOWAIT: fails for a process that is not a child.
+my $info = "\\0" x 128;
+$command = 0 if $command && syscall(${WAITID}, 1, $command, $info, 0x1000005, 0) != 0;
+syswrite($begin, "$status $command\\n");
+close($begin);
+$command or exit;
+if (!wait_for($command)) {
+  system { $ARGV[0] } $ARGV[0], '--root', $root, 'kill', '-pid', read_number($inner), $id, 'KILL' if $inner ne '';
+  kill 'KILL', -$command;
+  kill 'KILL', $command;
+  waitpid($command, 0);
+  exit;
+}
+open(my $from, '<', "/proc/$command/stat");
+local $/;
+my ($flags) = <$from> =~ /.*\\) (?:\\S+ ){6}(\\d+)/s;
+waitpid($command, 0);
+# PF_FORKNOEXEC
+my $ran = $flags & 0x40 ? 0 : 1;
+syswrite($end, join(' ', $? >> 8, $? & 127, $ran) . "\\n");
+`;

@@ -1,0 +1,227 @@
+/** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows the command to its end. */
+import { existsSync, readFileSync } from 'node:fs';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
+import { within } from '../core/pause.ts';
+import { findProgram } from '../sys/find-program.ts';
+import { drainPipe, fillPipe } from '../sys/pipes.ts';
+import { type StartedProgram, SYSTEM_PATH, startProgram } from '../sys/start-program.ts';
+import type { Fd, ProcessExit, System } from '../sys/system.ts';
+import { driverOf } from './drivers/driver-of.ts';
+import type { ExecDriver, ExecFiles } from './drivers/runtime-driver.ts';
+import { EXEC_GUARD } from './exec-guard.ts';
+import type { ContainerReference, Runtime } from './runtime.ts';
+
+export interface ExecOptions {
+  readonly container: ContainerReference;
+  readonly files: ExecFiles;
+  readonly logFile: string;
+  /** Descriptors that become the command's stdin, stdout and stderr, as at the creation of a container. The caller closes its copies. */
+  readonly stdio: readonly [Fd, Fd, Fd];
+  readonly hostNetwork: boolean;
+  /** After this time the runtime and what it started are killed. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface ExecutedEnd {
+  readonly exit: ProcessExit;
+  /** False: the runtime's process never became the command. */
+  readonly executed: boolean;
+}
+
+/** A command that runs, or has ended already. */
+export interface ExecutedCommand {
+  /** The host's pid of the command; with a sandbox, of the program that ends like it. Another process waits for it. */
+  readonly pid: number;
+  /** Whether the command is a process of the host. */
+  readonly isOnHost: boolean;
+  /** Resolves when the command has ended; to undefined if that cannot be learnt, because the guard was killed. */
+  readonly ended: Promise<ExecutedEnd | undefined>;
+  /** Sends a signal to the command and its process group, in a sandbox to the command. Never throws. */
+  signal(signal: number): void;
+  /** Lets go of the command: if it runs, the guard kills it. Call it in any case; a second call does nothing. */
+  close(): void;
+}
+
+/** How long a guard may take to kill what it started. */
+const KILLED_WITHIN_MS = 5_000;
+
+/**
+ * Resolves when the command runs. Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this, _TOOL_MISSING, with
+ * _COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID or _RUNTIME_FAILED like the creation of a container, and with _RUNTIME_FAILED if the
+ * runtime does not finish in time (`details.reason`: `timeout`, `aborted`); what it had started was killed by then.
+ */
+export async function execInContainer(
+  system: System,
+  runtime: Runtime,
+  options: ExecOptions,
+): Promise<ExecutedCommand> {
+  const exec = requireExec(runtime, options.container);
+  const guard = startGuard(system, options, toArguments(runtime, exec, options));
+  try {
+    await guard.program.running;
+    const text = await waitForBegin(guard, options);
+    const pid = await toPid(runtime, text, options);
+    const signalInside = toSignaller(exec, options);
+    return {
+      pid,
+      isOnHost: signalInside === undefined,
+      ended: guard.end.then((line) => toEnd(exec, line)),
+      signal: signalInside ?? ((signal) => guard.write(signal)),
+      close: guard.close,
+    };
+  } catch (error) {
+    guard.close();
+    throw error;
+  }
+}
+
+function requireExec(runtime: Runtime, { id }: ContainerReference): ExecDriver {
+  const { exec } = driverOf(runtime);
+  if (exec !== undefined) return exec;
+  throw new StackshimError(
+    'ERR_STACKSHIM_HOST_UNSUPPORTED',
+    `execute in task ${id}: its runtime ${runtime.path} is none of runc, crun and runsc`,
+    { hint: 'run the task with runc, crun or runsc', details: { runtime: runtime.path } },
+  );
+}
+
+function toArguments(
+  runtime: Runtime,
+  exec: ExecDriver,
+  { container, files, logFile, hostNetwork }: ExecOptions,
+): readonly string[] {
+  const { path, copy } = runtime;
+  const sandbox =
+    exec.signaller === undefined
+      ? ['', '', '']
+      : [files.innerPidFile, container.stateRoot, container.id];
+  return [
+    ...['-f', '-e', EXEC_GUARD, '--', files.pidFile, ...sandbox],
+    // `gc` removes the copy of a runtime that was replaced.
+    copy !== undefined && existsSync(copy) ? copy : path,
+    ...driverOf(runtime).toArguments({ ...container, logFile, hostNetwork }),
+    ...exec.toArguments(container, files),
+  ];
+}
+
+interface Guard {
+  readonly program: StartedProgram;
+  /** Lines of the guard; empty if it ended without them. */
+  readonly begin: Promise<string>;
+  readonly end: Promise<string>;
+  write(signal: number): void;
+  close(): void;
+}
+
+function startGuard(system: System, { stdio }: ExecOptions, args: readonly string[]): Guard {
+  const path = findProgram('perl', { package: 'perl-base' });
+  const open: Fd[] = [];
+  const pipe = () => {
+    const ends = system.createPipe();
+    open.push(...ends);
+    return ends;
+  };
+  const closeAll = (fds: readonly Fd[]) => {
+    for (const fd of fds) system.close(fd);
+  };
+  try {
+    const [[lifelineEnd, lifeline], [begin, beginEnd], [end, endEnd]] = [pipe(), pipe(), pipe()];
+    const theirs = [lifelineEnd, beginEnd, endEnd];
+    const env = { PATH: SYSTEM_PATH };
+    const program = startProgram({ path, args, env, stdio: [...stdio, ...theirs] });
+    program.running
+      .finally(() => closeAll(theirs))
+      // The caller awaits `running`, too.
+      .catch(() => undefined);
+    let isOpen = true;
+    return {
+      program,
+      begin: readLine(begin),
+      end: readLine(end),
+      // Takes a byte at once.
+      write: (signal) => void (isOpen && fillPipe(lifeline, String.fromCharCode(signal))),
+      close() {
+        if (isOpen) system.close(lifeline);
+        isOpen = false;
+      },
+    };
+  } catch (error) {
+    closeAll(open);
+    throw error;
+  }
+}
+
+/** Resolves to the first line; to what there is of it if the other end is closed before. */
+function readLine(fd: Fd): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const drain = drainPipe(fd, (chunk) => {
+      text += Buffer.from(chunk).toString('latin1');
+      if (!text.endsWith('\n')) return;
+      resolve(text);
+      drain.finish();
+    });
+    const give = () => resolve(text);
+    drain.ended.then(give, give);
+  });
+}
+
+async function waitForBegin(
+  { program, begin, close }: Guard,
+  { container, timeoutMs, signal }: ExecOptions,
+): Promise<string> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  try {
+    const text = await within(Promise.race([begin, stopped]), timeoutMs);
+    if (text !== undefined) return text;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  close();
+  await within(program.exited, KILLED_WITHIN_MS);
+  program.killAll();
+  const reason = signal.aborted ? 'aborted' : 'timeout';
+  const why = signal.aborted ? 'aborted' : `the command did not start within ${timeoutMs / 1000}s`;
+  throw new StackshimError(
+    'ERR_STACKSHIM_RUNTIME_FAILED',
+    `execute in task ${container.id}: ${why}`,
+    {
+      hint: 'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again',
+      details: { reason },
+    },
+  );
+}
+
+/** The command's pid; throws the runtime's failure. */
+async function toPid(
+  runtime: Runtime,
+  text: string,
+  { container, logFile }: ExecOptions,
+): Promise<number> {
+  const [, status = '', pid = ''] = /^(\d{1,3}) (\d{1,10})\n$/.exec(text) ?? [];
+  if (status === '0' && Number(pid) > 1) return Number(pid);
+  const { toRuntimeFailure } = await import('./runtime-failure.ts');
+  const operation = `execute in task ${container.id}`;
+  const exitCode = status === '' ? null : Number(status);
+  throw toRuntimeFailure(runtime, { operation, logFile, exitCode });
+}
+
+function toEnd(exec: ExecDriver, line: string): ExecutedEnd | undefined {
+  const match = /^(\d{1,3}) (\d{1,3}) ([01])\n$/.exec(line);
+  if (match === null) return undefined;
+  const [code = 0, signal = 0, ran] = match.slice(1).map(Number);
+  const exit = signal === 0 ? { exitCode: code, signal: null } : { exitCode: null, signal };
+  return { exit: exec.toExit(exit), executed: ran === 1 };
+}
+
+function toSignaller(exec: ExecDriver, { container, files }: ExecOptions) {
+  const text = unlessMissing(() => readFileSync(files.innerPidFile, 'latin1')) ?? '';
+  const innerPid = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  return innerPid > 0 ? exec.signaller?.(container, innerPid) : undefined;
+}

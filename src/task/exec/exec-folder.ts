@@ -1,0 +1,150 @@
+/** The folder of a further command, below the folder of its task: what is told of it, and the runtime's files while it is started. */
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { PROGRAM_VERSION } from '../../core/format-version.ts';
+import { rootfsTarget } from '../../rootfs/plan-rootfs.ts';
+import type { ExecFiles } from '../../runtime/drivers/runtime-driver.ts';
+import { namesIn, randomName } from '../../sys/files.ts';
+import { entryOf } from '../../sys/paths.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
+import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
+
+/** The path of a socket must be short. */
+const NAME_CHARS = 8;
+
+export class ExecFolder {
+  readonly files: ExecFiles;
+  readonly logFile: string;
+  readonly #path: string;
+  /** By descriptor, so that nothing is written below another task that got the same id meanwhile. */
+  readonly #folder: Fd;
+  #told: TaskExec;
+
+  /**
+   * Makes the folder and tells of the command, before anything is started. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended meanwhile,
+   * or if too many commands were executed in it.
+   */
+  constructor(places: TaskPlaces, told: TaskExec, { tty }: { readonly tty: boolean }) {
+    this.#path = makeFolder(places);
+    this.#folder = openSync(this.#path, 'r');
+    this.#told = told;
+    this.logFile = `${this.#path}/log.json`;
+    this.files = {
+      processFile: `${this.#path}/process.json`,
+      pidFile: `${this.#path}/pid`,
+      innerPidFile: `${this.#path}/inner-pid`,
+      consoleSocket: tty ? `${this.#path}/tty` : undefined,
+    };
+    this.#write();
+  }
+
+  /** For the runtime. Contains the environment. */
+  writeProcess(json: string): void {
+    writeFileSync(entryOf(this.#folder, 'process.json'), json, { mode: 0o600 });
+  }
+
+  /** Tells more. Does nothing if the task has been removed meanwhile: its result does not wait for this. */
+  tell(change: Pick<TaskExec, 'exit'> | Pick<TaskExec, 'error'>): void {
+    this.#told = { ...this.#told, ...change };
+    unlessMissing(() => this.#write());
+  }
+
+  #write(): void {
+    const json = JSON.stringify({
+      version: EXEC_VERSION,
+      writtenBy: PROGRAM_VERSION,
+      ...this.#told,
+    });
+    const next = entryOf(this.#folder, `${EXEC_FILE}.next`);
+    writeFileSync(next, json, { mode: 0o600 });
+    renameSync(next, entryOf(this.#folder, EXEC_FILE));
+  }
+
+  /** Removes everything but what is told. */
+  close(): void {
+    for (const name of ['process.json', 'pid', 'inner-pid', 'log.json', 'tty']) {
+      rmSync(entryOf(this.#folder, name), { force: true });
+    }
+    closeSync(this.#folder);
+  }
+}
+
+/** Another task never has a folder of the same name, so a runtime that was told this path fails in another task. */
+function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
+  const path = `${execsDir}/${randomName().slice(0, NAME_CHARS)}`;
+  try {
+    ensureFolder(execsDir);
+    // runc starts in the folder where the root filesystem was mounted, which the task has given up.
+    ensureFolder(rootfsTarget({ taskDir }));
+    if (namesIn(execsDir).length >= MAX_EXECS) throw toTooMany(id);
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `execute in task ${id}: it has ended`, {
+      cause: error,
+      hint: 'run the task again',
+      details: { id, state: 'ended' },
+    });
+  }
+}
+
+function ensureFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+const toTooMany = (id: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_TASK_CONFLICT',
+    `execute in task ${id}: ${MAX_EXECS} commands were executed in it, which is the maximum`,
+    { hint: 'run a command that does several things', details: { id, state: 'running' } },
+  );
+
+const NOBODY = 4_294_967_295;
+
+/** This process, for those who read what is told. */
+export function thisCaller(): ExecCaller {
+  const login = unlessMissing(() => readFileSync('/proc/self/loginuid', 'latin1')) ?? '';
+  return {
+    pid: process.pid,
+    uid: process.getuid?.() ?? 0,
+    loginUid: toUid(login.trim()),
+    sudoUid: toUid(process.env['SUDO_UID'] ?? ''),
+  };
+}
+
+function toUid(text: string): number | null {
+  const uid = /^\d{1,10}$/.test(text) ? Number(text) : NOBODY;
+  return uid < NOBODY ? uid : null;
+}
+
+const MAX_COMMAND_CHARS = 4_096;
+
+/** The beginning of a command. */
+export function toToldCommand(command: readonly string[]): readonly string[] {
+  const told: string[] = [];
+  let room = MAX_COMMAND_CHARS;
+  for (const word of command) {
+    if (word.length > room) {
+      told.push(`${word.slice(0, room)}…`);
+      break;
+    }
+    told.push(word);
+    // Also bounds the number of empty words.
+    room -= word.length + 1;
+  }
+  return told;
+}

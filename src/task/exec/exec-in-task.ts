@@ -1,0 +1,103 @@
+/** Executes a further command in a running task of any owner, and waits for the command's end. */
+
+import { hastenAttach } from '../../cgroup/hasten-attach.ts';
+import type { ErrorJson } from '../../core/errors.ts';
+import { toStackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskExit } from '../records/record.ts';
+import type { TaskOutput } from '../result.ts';
+import { holdErrors, isEmitter } from '../streams/caller-streams.ts';
+import { ExecFolder, thisCaller, toToldCommand } from './exec-folder.ts';
+import { type ExecOptions, parseExec } from './exec-options.ts';
+import { findExecTarget } from './find-exec-target.ts';
+import { planExec } from './plan-exec.ts';
+import { runExec } from './run-exec.ts';
+
+/** How a further command in a task ended. */
+export interface ExecResult extends Pick<TaskExit, 'exitCode' | 'signal'> {
+  /** The task. */
+  readonly id: TaskId;
+  /** Why its input or output could not be passed on completely; null: it was. */
+  readonly error: ErrorJson | null;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly output: TaskOutput;
+}
+
+/** Options that users of the library do not have. */
+export interface OwnExecOptions extends ExecOptions {
+  /** Called with the command's pid on the host when it runs as a process of the host, and with undefined when it has ended. */
+  readonly onProcess?: (pid: number | undefined) => void;
+}
+
+/**
+ * Resolves when the command has ended and its output was passed on. Rejects with ERR_STACKSHIM_SPEC_INVALID, like `findExecTarget`, `planExec`
+ * and `runExec`. The task notices nothing of it, and does not wait.
+ */
+export async function execInTask(
+  installation: Installation,
+  id: TaskId,
+  { command, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+): Promise<ExecResult> {
+  const { stdin, stdout, stderr } = options;
+  // Listen from the first moment on: a stream may fail while the command is planned or started.
+  const release = [stdin, stdout, stderr].flatMap((each) =>
+    isEmitter(each) ? holdErrors(each) : [],
+  );
+  try {
+    return await execute(installation, id, { ...options, command });
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
+  } finally {
+    for (const letGo of release) letGo();
+  }
+}
+
+async function execute(
+  installation: Installation,
+  id: TaskId,
+  { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+): Promise<ExecResult> {
+  // Fire and forget: speeds up the runtime's later cgroup move.
+  void hastenAttach();
+  const request = parseExec(command, options);
+  const target = await findExecTarget(installation, id);
+  const { tty } = request;
+  const plan = planExec(installation, target, {
+    request,
+    size: tty ? options.terminal?.size : undefined,
+  });
+  const startedAt = new Date().toISOString();
+  const { uid, gid } = plan.process.user;
+  const told = {
+    command: toToldCommand(request.command),
+    user: `${uid}:${gid}`,
+    by: thisCaller(),
+    startedAt,
+    exit: null,
+    error: null,
+  };
+  const folder = new ExecFolder(target.places, told, { tty });
+  try {
+    const ended = await runExec(
+      installation,
+      { ...target, plan, request },
+      {
+        folder,
+        options,
+        onProcess,
+      },
+    );
+    const finishedAt = new Date().toISOString();
+    const { exitCode, signal, error, output } = ended;
+    return { id, exitCode, signal, error, startedAt, finishedAt, output };
+  } catch (thrown) {
+    const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
+    folder.tell({ error: error.code });
+    throw error;
+  } finally {
+    folder.close();
+  }
+}

@@ -1,0 +1,115 @@
+/** Finds the running task in which a command is to be executed, and checks that it may be. */
+import { existsSync, statSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { runtimeCopiesDir } from '../../core/layout.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { copyFileOf } from '../../runtime/runtime-version.ts';
+import { requireAllowedExec } from '../../spec/policy.ts';
+import { requireTrustedPath } from '../../sys/trusted-path.ts';
+import { findInit } from '../ending/kill-processes.ts';
+import { type Installation, readPolicy } from '../installation.ts';
+import { isOrphaned, isWaiting } from '../records/claim-record.ts';
+import { readRecord } from '../records/read-record.ts';
+import type { TaskRecord } from '../records/record.ts';
+import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
+import { isFrozen } from './is-frozen.ts';
+
+export interface ExecTarget {
+  readonly record: TaskRecord;
+  readonly places: TaskPlaces;
+  readonly runtime: Runtime;
+}
+
+/**
+ * Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, with _TASK_CONFLICT (`details.state`) if the task does not run or is paused, with _SPEC_DENIED if
+ * the policy forbids it, and like `readRecord` and `readPolicy`.
+ */
+export async function findExecTarget(installation: Installation, id: TaskId): Promise<ExecTarget> {
+  const { layout } = installation;
+  const record = readRecord(layout, id);
+  if (record === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_TASK_NOT_FOUND',
+      `execute in task ${id}: no such task`,
+      {
+        details: { id },
+        hint: `run stackshim ps to list the tasks below ${layout.run}; for a task of another installation, set STACKSHIM_ROOT and STACKSHIM_RUN`,
+      },
+    );
+  }
+  const places = recordedPlaces(layout, record);
+  const problem = problemOf(installation, places, record);
+  if (problem !== undefined) throw toConflict(id, problem);
+  const { allow } = await readPolicy(layout);
+  requireAllowedExec(allow, record.origin);
+  return { record, places, runtime: toRuntime(installation, record) };
+}
+
+export interface ExecProblem {
+  readonly state: string;
+  /** Completes the sentence `execute in task ID: …`. */
+  readonly why: string;
+  readonly hint: string;
+  readonly cause?: unknown;
+}
+
+const ENDED: ExecProblem = { state: 'ended', why: 'it has ended', hint: 'run the task again' };
+
+/** The state of the task, if nothing can be executed in it. */
+function problemOf(
+  { cgroups }: Installation,
+  places: TaskPlaces,
+  record: TaskRecord,
+): ExecProblem | undefined {
+  const { id } = places;
+  if (record.kept || record.exit !== undefined) return ENDED;
+  if (isWaiting(places, record)) {
+    const why = 'its container is prepared and waits for a command';
+    return { state: 'prepared', why, hint: 'give it its command first' };
+  }
+  if (isOrphaned(record)) {
+    const why = 'it is orphaned: its owner has died, or could not remove it';
+    return { state: 'orphaned', why, hint: `run stackshim reap, or stackshim kill ${id}` };
+  }
+  if (!existsSync(places.limitFile)) {
+    return { state: 'starting', why: 'it is starting', hint: 'try again when it runs' };
+  }
+  if (findInit(cgroups, places, record.runtime) === undefined) return ENDED;
+  if (!isFrozen(cgroups, places.cgroupsPath)) return undefined;
+  const hint = `run stackshim unpause ${id}, then try again`;
+  return { state: 'paused', why: 'it is paused', hint };
+}
+
+/** The state of a task in which a command could not be started, if that explains it. */
+export function findProblem(
+  installation: Installation,
+  { record, places }: Pick<ExecTarget, 'record' | 'places'>,
+): ExecProblem | undefined {
+  const found = readRecord(installation.layout, record.id);
+  // Another task may have the same id by now.
+  if (found === undefined || found.createdAt !== record.createdAt) return ENDED;
+  return problemOf(installation, places, found);
+}
+
+/** For a task that cannot be executed in, whatever was asked. */
+export const toConflict = (id: TaskId, { state, why, hint, cause }: ExecProblem): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `execute in task ${id}: ${why}`, {
+    hint,
+    cause,
+    details: { id, state },
+  });
+
+/** The task's runtime, from its copy in huge pages if there is one. */
+function toRuntime({ layout }: Installation, { runtime }: TaskRecord): Runtime {
+  requireTrustedPath(runtime.path, 'use runtime');
+  const stats = statSync(runtime.path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
+      `find runtime ${runtime.path}: no executable file`,
+      { details: { runtime: runtime.path } },
+    );
+  }
+  return { ...runtime, copy: copyFileOf(runtimeCopiesDir(layout), stats) };
+}

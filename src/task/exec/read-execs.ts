@@ -1,0 +1,79 @@
+/** Reads what is told of the further commands of a task. Loaded only for a task that had any. */
+import { type ErrorCode, errorCodes } from '../../core/error-codes.ts';
+import { nextTurn } from '../../core/pause.ts';
+import {
+  date,
+  integer,
+  listOf,
+  objectOf,
+  oneOf,
+  orNull,
+  readWith,
+  text,
+  textThat,
+} from '../../core/read-fields.ts';
+import { namesIn, readBoundedFile } from '../../sys/files.ts';
+import { taskExit } from '../records/read-record.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
+import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
+
+/** A command of 4,096 characters, each of which may take six bytes, and little else. */
+const MAX_BYTES = 65_536;
+
+const told = objectOf<TaskExec & { readonly version: number; readonly writtenBy: string }>({
+  version: oneOf(EXEC_VERSION),
+  writtenBy: text,
+  command: listOf(text),
+  user: text,
+  by: objectOf<ExecCaller>({
+    pid: integer(1),
+    uid: integer(0),
+    loginUid: orNull(integer(0)),
+    sudoUid: orNull(integer(0)),
+  }),
+  startedAt: date,
+  exit: orNull(taskExit),
+  error: orNull(
+    textThat<ErrorCode>((code) => Object.hasOwn(errorCodes, code), 'not an error code'),
+  ),
+});
+
+const READ_AT_ONCE = 50;
+
+/**
+ * Oldest first. Never rejects: leaves out what cannot be read. A process that was killed may not have told anything, and a task's result must
+ * not depend on it.
+ */
+export async function readExecs({
+  execsDir,
+}: Pick<TaskPlaces, 'execsDir'>): Promise<readonly TaskExec[]> {
+  const execs: TaskExec[] = [];
+  for (const [index, name] of listFolders(execsDir).entries()) {
+    if (index % READ_AT_ONCE === READ_AT_ONCE - 1) await nextTurn();
+    const exec = readExec(`${execsDir}/${name}/${EXEC_FILE}`);
+    if (exec !== undefined) execs.push(exec);
+  }
+  return execs.sort((one, other) => one.startedAt.localeCompare(other.startedAt));
+}
+
+function listFolders(execsDir: string): readonly string[] {
+  try {
+    return namesIn(execsDir).slice(0, MAX_EXECS);
+  } catch {
+    return [];
+  }
+}
+
+function readExec(file: string): TaskExec | undefined {
+  try {
+    const json = readBoundedFile(file, { maxBytes: MAX_BYTES });
+    const {
+      version: _,
+      writtenBy: __,
+      ...exec
+    } = readWith(told, JSON.parse(json), (fault) => fault);
+    return exec;
+  } catch {
+    return undefined;
+  }
+}
