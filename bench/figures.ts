@@ -10,6 +10,7 @@ import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
 import type { StartTimes } from './start-times.ts';
 import type { Summary } from './statistics.ts';
+import type { TakenFiles } from './taken-files.ts';
 import type { Teardown } from './teardown.ts';
 
 export interface Measured {
@@ -22,6 +23,7 @@ export interface Measured {
   readonly liveHeap: LiveHeap;
   readonly reaped: ReapedOrphans;
   readonly teardown: Teardown;
+  readonly takenFiles: TakenFiles;
   readonly flips: StackFlips;
   readonly disk: DiskFigures;
   readonly imports: Imports;
@@ -47,6 +49,7 @@ export function toFigures({
   liveHeap,
   reaped,
   teardown,
+  takenFiles,
   flips,
   disk,
   imports,
@@ -95,6 +98,7 @@ export function toFigures({
     ...toHostProgramFigures(hostProgram, liveHeap),
     ...toReapFigures(reaped),
     ...toTeardownFigures(teardown),
+    ...toTakenFilesFigures(takenFiles),
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
@@ -116,6 +120,25 @@ function toExecFigures({ bare, executable }: ExecTimes): readonly Figure[] {
       target: '<= x 1.20',
       met: ratio <= 1.2,
     },
+  ];
+}
+
+function toTakenFilesFigures(taken: TakenFiles): readonly Figure[] {
+  const { files, fileBytes, copied, library, executable } = taken;
+  const over = (name: string, { median }: Summary): Figure => {
+    const ratio = median / copied.median;
+    const value = `${ms(median)}, x ${ratio.toFixed(2)}`;
+    return { name: `  --output, ${name}`, value, target: '<= x 1.30', met: ratio <= 1.3 };
+  };
+  return [
+    {
+      name: `cp -a of ${files} files of ${fileBytes / 1024} KiB`,
+      value: ms(copied.median),
+      target: '',
+      met: null,
+    },
+    over('library', library),
+    over('executable', executable),
   ];
 }
 

@@ -14,6 +14,7 @@ import { measureReap } from './reap-orphans.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
 import { measureStackFlips } from './stack-flips.ts';
 import { measureStartTimes } from './start-times.ts';
+import { measureTakenFiles } from './taken-files.ts';
 import { measureTeardown } from './teardown.ts';
 
 const { values } = parseArgs({
@@ -41,6 +42,7 @@ const hostProgram = await measureHostProgram(installed, Number(values.runs));
 const liveHeap = await measureLiveHeap(installed, Number(values.runs));
 const reaped = await measureReap(installed, Number(values.orphans));
 const teardown = await measureTeardown(installed);
+const takenFiles = await measureTakenFiles(installed, Number(values.runs));
 const flips = await measureStackFlips(installed, Number(values.runs));
 const disk = await measureDisk(installed);
 const imports = await measureImports(installed);
@@ -55,6 +57,7 @@ const measured = {
   liveHeap,
   reaped,
   teardown,
+  takenFiles,
   flips,
   disk,
   imports,

@@ -19,6 +19,7 @@ export type { Diagnosis } from './doctor/diagnose-host.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { RollbackTarget, Stacks } from './door/stacks.ts';
 export type {
+  CopyOptions,
   KillOptions,
   ReapOptions,
   RunTaskOptions,
@@ -29,6 +30,7 @@ export type {
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
 export type { MountInput } from './spec/parse-mounts.ts';
+export type { OutputInput } from './spec/parse-outputs.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
@@ -38,6 +40,7 @@ export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
 export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
 export type { StopCause } from './task/build-result.ts';
+export type { CopyReport } from './task/copying/copy-order.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
 export type { ExecResult } from './task/exec/exec-in-task.ts';
@@ -47,6 +50,13 @@ export type { ProcessList, TaskProcess } from './task/live/list-processes.ts';
 export type { StatsLook, TaskStats } from './task/live/read-stats.ts';
 export type { TaskUpdate, UpdateInput } from './task/live/update-task.ts';
 export type { InstallationEvent, WatchEventsOptions } from './task/live/watch-events.ts';
+export type { LeftOutReason } from './task/outputs/left-out.ts';
+export type {
+  LeftOutEntry,
+  OutputState,
+  TakenEntry,
+  TakenOutput,
+} from './task/outputs/output-report.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';
 export type { TaskExit } from './task/records/record.ts';
 export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';

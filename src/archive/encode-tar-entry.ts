@@ -17,11 +17,14 @@ const MAX_OCTAL_12 = 0o77777777777;
 /** The two blocks of zeros that end a tar. */
 export const TAR_TRAILER = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** The entry's header, after a PAX header if it needs one. Devices cannot be encoded here. */
-export function encodeTarEntry(entry: TarEntry): readonly Buffer[] {
+/**
+ * The entry's header, after a PAX header if it needs one. Devices cannot be encoded here.
+ * @param more Further records of the PAX header, from {@link encodePaxRecord}.
+ */
+export function encodeTarEntry(entry: TarEntry, more: readonly Buffer[] = []): readonly Buffer[] {
   if (entry.kind === 'device') throw new Error('a device cannot be encoded');
   const path = entry.kind === 'directory' ? `${entry.path === '' ? '.' : entry.path}/` : entry.path;
-  const records = paxRecordsOf(entry, path);
+  const records = [...paxRecordsOf(entry, path), ...more];
   const header = encodeHeader(TYPEFLAGS[entry.kind], {
     path: path.slice(0, 100),
     linkTarget: entry.linkTarget.slice(0, 100),
@@ -75,7 +78,7 @@ function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
 }
 
 /** `<length> <key>=<value>\n`, where the length counts its own digits. */
-function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
+export function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
   const content = Buffer.concat([
     Buffer.from(` ${key}=`, 'latin1'),
     typeof value === 'string' ? Buffer.from(value, 'latin1') : value,

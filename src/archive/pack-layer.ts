@@ -17,6 +17,8 @@ export interface PackLayerOptions {
   readonly idBase?: number;
   /** Number of ids from `idBase` on. Default: all. */
   readonly idCount?: number;
+  /** Where the folder is in the layer, without slashes at its ends; it hides what the layers below have there. Default: the root. */
+  readonly at?: ByteString | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -130,15 +132,20 @@ function createPacking(options: PackLayerOptions): Packing {
 function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
   const parsed = parseEntryPath(entry.path, LAYER_LIMITS);
   if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);
-  const { path } = parsed;
+  const path = options.at === undefined ? parsed.path : joinPath(options.at, parsed.path);
   if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
     throw toInvalidArchive(LAYER_POLICY, 'its name would delete another file in a layer', path);
   }
   if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
   const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
-  return hasOpaqueMark(entry) ? [owned, { ...MARKER, path: toOpaquePath(path) }] : [owned];
+  return hasOpaqueMark(entry) || path === options.at
+    ? [owned, { ...MARKER, path: toOpaquePath(path) }]
+    : [owned];
 }
+
+const joinPath = (folder: ByteString, path: ByteString) =>
+  path === '' ? folder : `${folder}/${path}`;
 
 function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayerOptions): TarEntry {
   const uid = entry.uid - idBase;

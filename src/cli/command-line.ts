@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCompletion } from './define-completion.ts';
+import { defineCopyCommands } from './define-copy-commands.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineExec } from './define-exec.ts';
 import { defineLiveCommands } from './define-live-commands.ts';
@@ -29,6 +30,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineTaskCommands(program);
   defineLiveCommands(program);
   defineExec(program);
+  defineCopyCommands(program);
   defineStorageCommands(program);
   defineCompletion(program);
   return program;

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { LoadCommandOptions } from './commands/load.ts';
 import type { SaveCommandOptions } from './commands/save.ts';
+import type { CommitCommandOptions } from './commands/stack-commit.ts';
 import {
   type ExchangeCommandOptions,
   JSON_FLAG,
@@ -60,9 +61,10 @@ export function defineStackExchange(stack: Command): void {
     .description('store the files of a kept task as the current revision of a stack')
     .argument('<task>', 'id of a task that was run with --keep')
     .argument('<name>', 'name of the stack')
+    .option('--code', 'store what is in /task, too')
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
-    .action(async (task: string, name: string, options: ExchangeCommandOptions) => {
+    .action(async (task: string, name: string, options: CommitCommandOptions) => {
       const { stackCommit } = await import('./commands/stack-commit.ts');
       await stackCommit(task, name, options);
     });

@@ -71,8 +71,9 @@ async function openTerminal(options: RunOptions) {
 
 /** Says nothing about a task that ended by itself and is removed. */
 async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
-  const { error, removed, verdict } = result;
-  if (error === null && removed && ENDED_BY_ITSELF.includes(verdict)) return;
+  const { error, removed, verdict, outputs = [] } = result;
+  const isPlain = error === null && removed && ENDED_BY_ITSELF.includes(verdict);
+  if (isPlain && outputs.every(({ state }) => state === 'complete')) return;
   const { reportFailure } = await import('./report-task.ts');
   reportFailure(result, run);
 }

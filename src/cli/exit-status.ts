@@ -17,6 +17,12 @@ const NOT_FOUND = 127;
 const TIMED_OUT = 124;
 const KILLED = 128 + constants.signals.SIGKILL;
 
+/** Errors of a task that succeeded, but did not give what it was to give. */
+const OF_OUTPUTS: ReadonlySet<string> = new Set([
+  'ERR_STACKSHIM_OUTPUT_INCOMPLETE',
+  'ERR_STACKSHIM_OUTPUT_FAILED',
+]);
+
 const statuses: Readonly<Record<ErrorKind, number>> = {
   invalid: USAGE_ERROR,
   not_found: 3,
@@ -35,6 +41,7 @@ export const statusOfError = (error: Pick<StackshimError, 'kind'>): number => st
 export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | undefined): number {
   switch (result.verdict) {
     case 'succeeded':
+      return OF_OUTPUTS.has(result.error?.code ?? '') ? SHIM_FAILED : statusOfExit(result);
     case 'failed':
     case 'signaled':
     case 'disk_full':

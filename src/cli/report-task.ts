@@ -1,8 +1,10 @@
 /** Prints messages about a task that did not simply end by itself. */
 import { parseDuration, showDuration } from '../spec/quantities.ts';
 import { takesBytes } from '../sys/linux-streams.ts';
+import type { TakenOutput } from '../task/outputs/output-report.ts';
 import type { TaskResult, Usage, Verdict } from '../task/result.ts';
 import { formatBytes } from './format-quantities.ts';
+import { LEFT_OUT_REASONS } from './left-out-reasons.ts';
 import { reportError, reportLeftovers, writeMessage } from './printable.ts';
 import { nameOptions, type RunOptions } from './run-options.ts';
 
@@ -61,7 +63,23 @@ export function reportFailure(result: TaskResult, { command, options }: Reported
     const note = stopNotes[result.verdict];
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);
+    for (const output of result.outputs ?? []) {
+      // The error names it, or says why there is none.
+      const isTold = error?.details['source'] === output.source;
+      if (!isTold && result.verdict !== 'setup_failed') reportOutput(output);
+    }
   }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);
+}
+
+/** Says what of an output is missing. An output that failed has its error. */
+function reportOutput({ source, state, leftOut, leftOutCount }: TakenOutput): void {
+  if (state === 'missing') writeMessage(`stackshim: take ${source}: the task has no such file\n`);
+  if (state !== 'partial') return;
+  const [first] = leftOut;
+  const more = leftOutCount > 1 ? ` and ${leftOutCount - 1} more entries` : '';
+  writeMessage(
+    `stackshim: take ${source}: left out ${first?.path} (${LEFT_OUT_REASONS[first?.reason ?? 'changed']})${more}\n`,
+  );
 }

@@ -1,5 +1,6 @@
 /** The files that `--result` and `--events` name: opened before the task starts, and never in a place that the task can write to. */
 import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { parseMounts } from '../spec/parse-mounts.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
@@ -54,6 +55,20 @@ export const openEvents = (path: string, options: RunOptions): number =>
     }
     return file.fd;
   });
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID if a tar cannot go to standard output. */
+export function requireTarOutput({ json, tty }: RunOptions): void {
+  const problem = json ? '--json writes there' : tty ? '--tty writes there' : undefined;
+  const refusal = problem ?? (isatty(STDOUT) ? 'it is a terminal' : undefined);
+  if (refusal === undefined) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `write a tar to standard output: ${refusal}`,
+    { hint: 'name a folder as the destination of --output, or redirect standard output' },
+  );
+}
+
+const STDOUT = 1;
 
 function openPlace(path: string, options: RunOptions): OutputPlace {
   const place = openOutputPlace(path);

@@ -18,6 +18,7 @@ export interface RunSinks {
     readonly stdout?: OutputSink;
     readonly stderr?: OutputSink;
     readonly capture?: boolean;
+    readonly outputStream?: OutputSink;
   };
   onEvent(event: TaskEvent): void;
   /** The error if output, events or the result could not be written; the task itself does not notice. */
@@ -31,6 +32,8 @@ export async function openRunSinks(
   options: RunOptions,
   onReaderGone: () => void,
 ): Promise<RunSinks> {
+  const hasTar = asksForTar(options);
+  if (hasTar) await refuseTar(options);
   const { events, result } = await openOutputs(options);
   let lost: StackshimError | undefined;
   // A write error must not stop the task; so swallow it here and report it at the end.
@@ -49,7 +52,11 @@ export async function openRunSinks(
   return {
     streams: options.json
       ? { capture: true }
-      : { stdout: watched(STDOUT), stderr: watched(STDERR) },
+      : {
+          stdout: watched(hasTar ? STDERR : STDOUT),
+          stderr: watched(STDERR),
+          ...(hasTar ? { outputStream: descriptorSink(STDOUT, onReaderGone) } : {}),
+        },
     onEvent(event) {
       if (events === undefined || lost !== undefined) return;
       try {
@@ -71,6 +78,14 @@ export async function openRunSinks(
       if (events !== undefined) closeSync(events);
     },
   };
+}
+
+/** Whether standard output is for a tar of files of the task. */
+const asksForTar = ({ output = [] }: RunOptions) => output.some((one) => /^[^:]*:-$/.test(one));
+
+async function refuseTar(options: RunOptions): Promise<void> {
+  const { requireTarOutput } = await import('./run-outputs.ts');
+  requireTarOutput(options);
 }
 
 interface Outputs {

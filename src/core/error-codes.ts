@@ -42,6 +42,16 @@ export const errorCodes = {
     meaning: 'a file or directory given by the caller does not exist, or cannot be read or written',
     hint: 'check the path and its permissions',
   },
+  ERR_STACKSHIM_OUTPUT_INCOMPLETE: {
+    kind: 'not_found',
+    meaning: 'an output that is required is missing, or parts of it were left out',
+    hint: 'see outputs in the result for what was taken, and what was left out and why',
+  },
+  ERR_STACKSHIM_OUTPUT_FAILED: {
+    kind: 'unavailable',
+    meaning: 'files of a task could not be written to their destination',
+    hint: 'check that the destination has room and takes files, then run the task again',
+  },
   // host
   ERR_STACKSHIM_NOT_ROOT: {
     kind: 'denied',

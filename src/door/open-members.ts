@@ -26,6 +26,8 @@ type TaskMember =
   | 'unpause'
   | 'update'
   | 'events'
+  | 'copyFrom'
+  | 'copyTo'
   | 'reap'
   | 'watchOwners'
   | 'startGuard';
@@ -96,6 +98,7 @@ function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> 
       const { killTask } = await import('../task/ending/kill-task.ts');
       return await killTask(installation, id, { graceMs });
     },
+    ...copyMembers(open),
     async reap({ afterOwnerOf } = {}) {
       const awaited = afterOwnerOf === undefined ? undefined : parseTaskId(afterOwnerOf);
       const installation = open.asRoot('reap tasks');
@@ -161,6 +164,33 @@ function liveMembers(open: Opener): Pick<Door, LiveMember> {
     },
   };
 }
+
+const copyMembers = (open: Opener): Pick<Door, 'copyFrom' | 'copyTo'> => ({
+  async copyFrom(given, source, to, { signal } = {}) {
+    const task = parseTaskId(given);
+    const { layout } = open.asRoot('copy files of tasks');
+    const { copyFiles, toOrder } = await import('../task/copying/copy-files.ts');
+    const isPath = typeof to === 'string';
+    const order = toOrder(layout, task, {
+      direction: 'out',
+      inside: source,
+      outside: isPath ? to : undefined,
+    });
+    return await copyFiles(order, { output: isPath ? undefined : to, signal });
+  },
+  async copyTo(given, from, destination, { signal } = {}) {
+    const task = parseTaskId(given);
+    const { layout } = open.asRoot('copy files of tasks');
+    const { copyFiles, toOrder } = await import('../task/copying/copy-files.ts');
+    const isPath = typeof from === 'string';
+    const order = toOrder(layout, task, {
+      direction: 'in',
+      inside: destination,
+      outside: isPath ? from : undefined,
+    });
+    return await copyFiles(order, { input: isPath ? undefined : from, signal });
+  },
+});
 
 const storageMembers = (open: Opener): Pick<Door, StorageMember> => ({
   async migrate(options = {}) {

@@ -1,10 +1,12 @@
 /** The types of `openStackshim`: everything that the door to an installation offers. */
+import type { Readable } from 'node:stream';
 import type { LayoutOptions } from '../core/layout.ts';
 import type { Diagnosis } from '../doctor/diagnose-host.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { Guard } from '../task/abandoned/guard.ts';
 import type { ReapReport } from '../task/abandoned/reap.ts';
 import type { WatchOwnersOptions } from '../task/abandoned/watch-owners.ts';
+import type { CopyReport } from '../task/copying/copy-order.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
 import type { ExecResult } from '../task/exec/exec-in-task.ts';
 import type { ExecOptions } from '../task/exec/exec-options.ts';
@@ -15,6 +17,7 @@ import type { WatchEventsOptions } from '../task/live/watch-events.ts';
 import type { ListedTask, TaskList } from '../task/records/list-tasks.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { CallerOptions } from '../task/run-task.ts';
+import type { OutputSink } from '../task/streams/output-sink.ts';
 import type { Collection, CollectOptions } from '../upkeep/collect-garbage.ts';
 import type { DiskUsage } from '../upkeep/disk-usage.ts';
 import type { MigrateOptions, Migration } from '../upkeep/migrate-store.ts';
@@ -38,6 +41,12 @@ export interface StatsOptions {
   readonly ids?: readonly string[];
   /** Whether to leave out those of `ids` that do not run, in place of rejecting. Default: false. */
   readonly skipEnded?: boolean;
+}
+
+/** How `copyFrom` and `copyTo` can be ended. */
+export interface CopyOptions {
+  /** An abort ends the copy; what was copied stays. */
+  readonly signal?: AbortSignal;
 }
 
 /** What `reap` waits for first. */
@@ -114,6 +123,24 @@ export interface Stackshim {
   update(id: string, limits: UpdateInput): Promise<TaskUpdate>;
   /** Tells what happens to all tasks, whoever runs them, until `signal` aborts. See docs/tasks.md for what can be missed. */
   events(options: WatchEventsOptions): Promise<void>;
+  /**
+   * Copies a file or folder out of a running or kept task, as `docker cp` does; `SRC/.` is the content of a folder. `to` is a path of the host, or
+   * takes a tar. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task in another state, ERR_STACKSHIM_INPUT_NOT_FOUND for
+   * a path that does not exist, ERR_STACKSHIM_OUTPUT_FAILED if the destination cannot be written or the task holds up the copy.
+   */
+  copyFrom(
+    id: string,
+    source: string,
+    to: string | OutputSink,
+    options?: CopyOptions,
+  ): Promise<CopyReport>;
+  /** The same into a task. `from` is a path of the host, or a tar that is unpacked in the folder `destination`. */
+  copyTo(
+    id: string,
+    from: string | Readable,
+    destination: string,
+    options?: CopyOptions,
+  ): Promise<CopyReport>;
   /** Removes what dead owners left. Safe at any time, from any number of processes; a second call only retries what could not be removed. */
   reap(options?: ReapOptions): Promise<ReapReport>;
   /**

@@ -27,13 +27,16 @@ export interface CommitTaskOptions extends PublishOptions {
   readonly stack: StackName;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string | undefined;
+  /** Whether the content of `/task` is added, too, for a task with code. */
+  readonly code?: boolean | undefined;
 }
 
 /** The number of ids in a slot. */
 const IDS_PER_TASK = 65_536;
 
 /**
- * Adds the files that the task wrote outside of `/task` to the task's image, as one more layer. The task stays as it is. The image's digest
+ * Adds the files that the task wrote outside of `/task` to the task's image, as one more layer; with `code`, what is in `/task` as another one.
+ * The task stays as it is. The image's digest
  * is that of its content.
  *
  * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
@@ -51,7 +54,8 @@ export async function commitTask(
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
       const now = options.clock?.() ?? new Date();
-      const image = await storeImage(layout, lease, { system, record, report, signal, now });
+      const { code = false } = options;
+      const image = await storeImage(layout, lease, { system, record, report, signal, now, code });
       const source = { kind: 'import', reference: `task:${task}` } as const;
       const publication = { stack, image, source, smoke };
       const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
@@ -86,6 +90,7 @@ interface Committing {
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
   readonly now: Date;
+  readonly code: boolean;
 }
 
 async function storeImage(
@@ -97,10 +102,11 @@ async function storeImage(
   await lease.pin(record.image);
   const base = readImage(layout, record.image);
   for (const id of base.layers) await lease.pin(id);
-  const layer = await storeUpper(layout, committing);
-  await lease.pin(layer.id);
+  const layers = [await storeUpper(layout, committing)];
+  if (committing.code && record.hasCode) layers.push(await storeCode(layout, committing));
+  for (const { id } of layers) await lease.pin(id);
   const { system, signal } = committing;
-  const made = toImage(base, layer, now);
+  const made = toImage(base, layers, now);
   const content = await findContent(layout, made, { system, signal });
   const image = withContent(made, content);
   await lease.pin(image.digest);
@@ -117,6 +123,30 @@ async function storeUpper(
   // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
   const idBase = await ownerOf(upper, record.id);
   const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
+  return await storeLayer(layout, tar, { system, report, signal });
+}
+
+/** What the task saw at `/task`: its code with all changes, in place of what the image has there. */
+async function storeCode(
+  layout: Layout,
+  { system, record, report, signal }: Committing,
+): Promise<LayerRecord> {
+  const { openKept } = await import('../task/copying/task-tree.ts');
+  const { code, idBase, close } = await openKept({ layout, system }, record.id);
+  try {
+    const folder = `/proc/${process.pid}/fd/${code}`;
+    const tar = packLayer(folder, { idBase, idCount: IDS_PER_TASK, at: 'task', signal });
+    return await storeLayer(layout, tar, { system, report, signal });
+  } finally {
+    await close();
+  }
+}
+
+async function storeLayer(
+  layout: Layout,
+  tar: AsyncIterable<Buffer>,
+  { system, report, signal }: Pick<Committing, 'system' | 'report' | 'signal'>,
+): Promise<LayerRecord> {
   const imported = await importLayer(tar, {
     layout,
     system,
@@ -143,15 +173,15 @@ async function ownerOf(upper: string, id: TaskId): Promise<number> {
   );
 }
 
-function toImage(base: Image, layer: LayerRecord, now: Date): Image {
+function toImage(base: Image, added: readonly LayerRecord[], now: Date): Image {
   const labels =
     base.config.labels[STACK_LABELS.epoch] === undefined
       ? base.config.labels
       : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
-  const diffIds = [...base.diffIds, layer.diffId];
+  const diffIds = [...base.diffIds, ...added.map(({ diffId }) => diffId)];
   return {
     ...base,
-    layers: [...base.layers, layer.id],
+    layers: [...base.layers, ...added.map(({ id }) => id)],
     diffIds,
     config: { ...base.config, labels },
   };

@@ -4,7 +4,7 @@ import { invalidField } from './field-errors.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 /** Mounts of a task that no other mount may cover or reach into: the kernel's own trees and the payload's folder. */
-const RESERVED = ['/proc', '/sys', '/dev', '/run/stackshim'] as const;
+export const RESERVED_TREES = ['/proc', '/sys', '/dev', '/run/stackshim'] as const;
 
 /** A non-empty path without NUL or line breaks, at most PATH_MAX long. The caller must resolve a relative path. */
 export function parsePath(path: string, field: string): string {
@@ -28,7 +28,7 @@ export function parseAbsolutePath(path: string, field: string): string {
 export function parseMountTarget(path: string, field: string): string {
   const target = parseAbsolutePath(path, field);
   if (target === '/') throw invalidField(field, 'a mount cannot cover the root of a task', path);
-  for (const reserved of RESERVED) {
+  for (const reserved of RESERVED_TREES) {
     if (isAtOrBelow(target, reserved)) {
       throw invalidField(field, `a mount cannot cover ${reserved} or anything below it`, path);
     }

@@ -99,6 +99,7 @@ function parsePermissions(given: PermissionsInput): Permissions {
     bindSources,
     // A task must not get a copy of a file that it may not bind, unless the policy says so.
     inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
+    outputs: parsePaths(given.outputs, 'allow.outputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
     networks: given.networks ?? base.networks,
     userns: given.userns ?? base.userns,

@@ -32,6 +32,7 @@ export const NO_ACCESS: HostAccess = {
   tmpfs: [],
   devices: [],
   throttles: [],
+  outputs: [],
   capAdd: [],
   capDrop: [],
   noNewPrivileges: true,

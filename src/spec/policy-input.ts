@@ -87,6 +87,7 @@ const allow = allOptional<PermissionsInput>({
   runtimes: names,
   bindSources: names,
   inputs: names,
+  outputs: names,
   devices: names,
   networks: choices(...NETWORKS),
   userns: choices(...USERNS_MODES),

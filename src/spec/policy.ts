@@ -46,6 +46,8 @@ export interface Permissions {
   readonly bindSources: readonly string[];
   /** Host folders: code, payload, config and seccomp files must be one of them or lie below one. */
   readonly inputs: readonly string[];
+  /** Host folders: outputs must go to one of them or below one. */
+  readonly outputs: readonly string[];
   /** Devices of the host that a task may ask for, or folders of them. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
@@ -114,6 +116,7 @@ export const DEFAULT_POLICY: Policy = {
     runtimes: RUNTIMES,
     bindSources: ['/'],
     inputs: ['/'],
+    outputs: ['/'],
     devices: [],
     networks: NETWORKS,
     userns: USERNS_MODES,
@@ -161,6 +164,11 @@ export function requireAllowedBindSource(allow: Permissions, source: string): vo
 /** The same for a file or directory of the host that is copied for a task, or whose content decides about it. */
 export function requireAllowedInput(allow: Permissions, path: string, field: string): void {
   requireAllowedPath(allow.inputs, path, { field, rule: 'allow.inputs' });
+}
+
+/** The same for a folder of the host that gets outputs. */
+export function requireAllowedOutput(allow: Permissions, folder: string): void {
+  requireAllowedPath(allow.outputs, folder, { field: 'outputs', rule: 'allow.outputs' });
 }
 
 /** The same for a device of the host. */

@@ -39,6 +39,8 @@ export const SPEC_BOUNDS = {
   /** Devices in each list of limits on disks. */
   throttles: 16,
   iopsMax: 100_000_000,
+  outputs: 64,
+  takenEntriesMax: 10_000_000,
   /** Weights of tenants: cgroup-v2.rst, cpu.weight. */
   weightMax: 10_000,
   /** Number of slots of a machine. */

@@ -74,6 +74,14 @@ export type FileInput =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'file'; readonly path: string };
 
+/** Files that are taken out of a task at its end. */
+export interface OutputRequest {
+  /** As the caller wrote it. */
+  readonly source: string;
+  /** A path of the host; `-`: the stream of the task's outputs. */
+  readonly destination: string;
+}
+
 export interface TaskSpec {
   /** Absent: the pipeline draws a random one. */
   readonly id?: TaskId;
@@ -121,6 +129,9 @@ export interface TaskSpec {
   readonly code?: string;
   readonly payload?: FileInput;
   readonly config?: FileInput;
+  readonly outputs: readonly OutputRequest[];
+  /** True: an output that is missing or incomplete is an error of the task. */
+  readonly outputRequired: boolean;
   readonly keep: boolean;
   readonly remove: 'sync' | 'async';
   /** Bytes of each stream that a capture keeps: half from the start, half from the end. */
@@ -130,7 +141,7 @@ export interface TaskSpec {
 /** What a task asks of the host in addition to its image. */
 export type HostAccess = Pick<
   TaskSpec,
-  | ('mounts' | 'tmpfs' | 'devices' | 'throttles')
+  | ('mounts' | 'tmpfs' | 'devices' | 'throttles' | 'outputs')
   | ('capAdd' | 'capDrop' | 'seccomp' | 'noNewPrivileges')
 >;
 
@@ -143,7 +154,13 @@ export interface AdmittedTaskSpec extends TaskSpec {
 }
 
 /** The limits of a command: they can change while it runs. All others are the container's. */
-type CommandLimit = 'timeoutMs' | 'stopTimeoutMs' | 'outputBytes' | 'cpuTimeMs';
+type CommandLimit =
+  | 'timeoutMs'
+  | 'stopTimeoutMs'
+  | 'outputBytes'
+  | 'cpuTimeMs'
+  | 'takenBytes'
+  | 'takenEntries';
 
 /** What describes the command: a container can be made before any of it is known. */
 type CommandField =
@@ -160,6 +177,8 @@ type CommandField =
   | 'code'
   | 'payload'
   | 'config'
+  | 'outputs'
+  | 'outputRequired'
   | 'keep'
   | 'remove'
   | 'captureBytes';

@@ -61,6 +61,8 @@ export interface Place {
 }
 
 export interface AddedMounts extends MountPlan {
+  /** Where the task's code is mounted on the host, if it has any. */
+  readonly code: string | undefined;
   readonly user: ResolvedUser;
   readonly closed: Promise<void>;
 }
@@ -91,7 +93,8 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
     plan.command.spec.user ?? pinned.image.config.user,
     rootfs.rootfs,
   );
-  if (added.mounts.length === 0) return { ...added, user, closed: Promise.resolve() };
+  const parts = { ...added, user, code: code && added.mounts[0]?.target };
+  if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
   if (ids !== null && owned.length > 0) requireMappedUser(user, ids);
   const { closed } = await mountRootfs(system, added, {
     owner: ownerOf(plan.container, slot),
@@ -104,7 +107,7 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
       });
     },
   });
-  return { ...added, user, closed };
+  return { ...parts, closed };
 }
 
 async function codeOf({ extras, plan, installation, signal, container }: Place) {

@@ -5,6 +5,7 @@ import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { TaskExec } from './exec/told-exec.ts';
+import type { OutputsTaken } from './outputs/task-outputs.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
 
@@ -93,6 +94,8 @@ const NO_USAGE = {
 
 export interface EndedTaskFacts {
   readonly execution: Execution;
+  /** Undefined: nothing was to be taken out of the task. */
+  readonly taken: OutputsTaken | undefined;
   readonly output: TaskOutput;
   readonly execs: readonly TaskExec[];
   readonly startedAt: Date;
@@ -104,7 +107,7 @@ export interface EndedTaskFacts {
 export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
   // If the task was stopped, an error is only a consequence of the stop.
-  const error = cause === null ? facts.execution.error : null;
+  const error = cause === null ? (facts.execution.error ?? facts.taken?.error ?? null) : null;
   const ending: Ending = {
     exit,
     cause,
@@ -132,6 +135,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
     },
     output: facts.output,
     ...(facts.execs.length === 0 ? {} : { execs: facts.execs }),
+    ...(facts.taken === undefined ? {} : { outputs: facts.taken.outputs }),
     ...facts.removal,
   };
 }

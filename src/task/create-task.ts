@@ -13,6 +13,7 @@ import { addMounts, configureCommand, loadExtras } from './add-command.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
 import type { Installation } from './installation.ts';
+import type { TaskOutputs } from './outputs/task-outputs.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import type { TaskPlan } from './plan-task.ts';
 import {
@@ -47,6 +48,8 @@ export interface CreateContext extends PrepareContext {
   readonly terminal: TaskTerminal | undefined;
   /** The task's container, if another process has prepared it. */
   readonly handed?: HandedContainer | undefined;
+  /** Present if files are taken out of the task at its end. */
+  readonly outputs?: TaskOutputs | undefined;
 }
 
 /** Creates the container. Rejects with the error of the stage that failed. */
@@ -79,6 +82,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const place = { ...context, plan, container, binds, extras };
     const added = await addMounts(place);
     mounted.push(added);
+    context.outputs?.hold(container.rootfs.rootfs, added.code);
     clock.enter('configure');
     const { config, owner, command } = configureCommand(place, added);
     const { rootfs, binds: ownBinds } = container.rootfs;

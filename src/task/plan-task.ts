@@ -180,18 +180,30 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     code,
     payload,
     config,
+    outputs,
+    outputRequired,
     keep,
     remove,
     captureBytes,
-    limits: { timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, ...containerLimits },
+    limits: {
+      timeoutMs,
+      stopTimeoutMs,
+      outputBytes,
+      cpuTimeMs,
+      takenBytes,
+      takenEntries,
+      ...containerLimits
+    },
     ...container
   } = spec;
   return {
     container: { ...container, limits: containerLimits },
     command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
-      ...{ entrypoint, workdir, user, stopSignal, code, payload, config },
-      limits: withoutUndefined({ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs }),
+      ...{ entrypoint, workdir, user, stopSignal, code, payload, config, outputs, outputRequired },
+      limits: withoutUndefined({
+        ...{ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, takenBytes, takenEntries },
+      }),
     }),
   };
 }

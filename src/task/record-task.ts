@@ -65,6 +65,7 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     bindCount: spec.mounts.length + files.length + (command?.files.length ?? 0),
     command: command?.command ?? [],
     ...(command === undefined ? {} : { origin: command.origin }),
+    ...(command?.spec.code === undefined ? {} : { hasCode: true }),
     labels: command?.spec.labels ?? {},
     ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),

@@ -3,6 +3,7 @@ import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import type { ErrorJson } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { TaskExec } from './exec/told-exec.ts';
+import type { TakenOutput } from './outputs/output-report.ts';
 
 /** How a task ended, as one word: the first cause wins. */
 export type Verdict =
@@ -69,7 +70,7 @@ export interface TaskResult {
   readonly signal: string | null;
   /** True only if the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /** Why the command never ran (`setup_failed`), or why its input or output could not be passed on completely; otherwise null. */
+  /** Why the command never ran (`setup_failed`), or why its input, its output or its outputs could not be passed on completely; otherwise null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
@@ -79,6 +80,8 @@ export interface TaskResult {
   readonly output: TaskOutput;
   /** Further commands that were executed in the task, oldest first; absent if there were none. */
   readonly execs?: readonly TaskExec[];
+  /** What was taken out of the task, in the order of its outputs; absent if it was to give none. */
+  readonly outputs?: readonly TakenOutput[];
   /** True only after processes, cgroups, mounts, files and runtime state were each checked to be gone. */
   readonly removed: boolean;
   /** What was not removed: one path or name each, followed by `: ` and the reason if that is known. */

@@ -25,6 +25,7 @@ import type { TaskExec } from './exec/told-exec.ts';
 import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
+import type { OutputsTaken, TaskOutputs } from './outputs/task-outputs.ts';
 import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
@@ -54,6 +55,8 @@ export interface CallerOptions extends CallerStops {
   readonly capture?: boolean;
   /** `job` for data from a queue, a network or a file of others: fields that such data may not set are refused. Default: `caller`. */
   readonly origin?: TaskOrigin;
+  /** Gets a tar of the outputs whose destination is `-`. Not ended. */
+  readonly outputStream?: Writable | OutputSink;
   /** With `tty`: the terminal that the task's terminal follows. */
   readonly terminal?: TaskTerminal;
 }
@@ -138,20 +141,45 @@ async function openTask(
   options: OwnTaskOptions,
 ): Promise<OpenedTask> {
   const { trustsImageBundle = false, origin = 'caller', container } = options;
+  let outputs: TaskOutputs | undefined;
   const plan = async () => {
     const planOptions = { trustsImageBundle, origin, id: container };
     const planned = await planTask(installation, input, planOptions);
     requireStreams(options, planned.command.spec);
+    await outputs?.close();
+    outputs = await openOutputs(installation, planned, options);
     return planned;
   };
-  if (container === undefined) return await recordTask(installation, plan);
-  const { claimContainer } = await import('./container-hand-over.ts');
-  return claimContainer(installation, await plan());
+  try {
+    if (container === undefined) return { ...(await recordTask(installation, plan)), outputs };
+    const { claimContainer } = await import('./container-hand-over.ts');
+    return { ...claimContainer(installation, await plan()), outputs };
+  } catch (error) {
+    await outputs?.close();
+    throw error;
+  }
+}
+
+/** Undefined for a task without outputs, which loads no code for them. */
+async function openOutputs(
+  installation: Installation,
+  plan: TaskPlan,
+  options: OwnTaskOptions,
+): Promise<TaskOutputs | undefined> {
+  if (plan.command.spec.outputs.length === 0) return undefined;
+  const { openTaskOutputs } = await import('./outputs/task-outputs.ts');
+  const { outputStream } = options;
+  const signals = signalsOf(options);
+  return await openTaskOutputs(installation, plan, {
+    ...(outputStream === undefined ? {} : { outputStream }),
+    signals,
+  });
 }
 
 interface OpenedTask extends Recorded<TaskPlan> {
   /** Present if another process has prepared the container. */
   readonly handed?: HandedContainer;
+  readonly outputs: TaskOutputs | undefined;
 }
 
 interface RunContext extends OpenedTask {
@@ -191,12 +219,16 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     stdin,
     terminal,
     handed: context.handed,
+    outputs: context.outputs,
   });
   disarm();
   output.close();
   const execs = existsSync(places.execsDir) ? await learnExecs(places) : [];
   for (const exec of execs) emit({ type: 'exec', id, exec });
-  const ended = { execution, output: output.summary(), execs, startedAt, finishedAt: new Date() };
+  const hasRun = execution.exit !== null;
+  const taken = await takeOutputs(context, { holdings, hasRun });
+  const finishedAt = new Date();
+  const ended = { execution, taken, output: output.summary(), execs, startedAt, finishedAt };
   const finish = (removal: Removal): TaskResult => {
     const result = buildResult(container, { ...ended, phasesMs: clock.times(), removal });
     emit({ type: 'finished', id, result });
@@ -222,6 +254,21 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
 async function learnExecs(places: TaskPlaces): Promise<readonly TaskExec[]> {
   const { readExecs } = await import('./exec/read-execs.ts');
   return readExecs(places);
+}
+
+/** Takes the files of a task that is to give some, however it ended, once nobody can change them any more. Never rejects. */
+async function takeOutputs(
+  { installation, outputs, plan }: RunContext,
+  { holdings, hasRun }: { readonly holdings: Holdings; readonly hasRun: boolean },
+): Promise<OutputsTaken | undefined> {
+  if (outputs === undefined) return undefined;
+  const { spec, places } = plan.container;
+  const { killAll } = await import('./ending/kill-processes.ts');
+  // What does not end is reported by the removal; the walk is safe beside it.
+  await killAll(installation, places.cgroupsPath).catch(() => undefined);
+  const slot = holdings.get('slot');
+  const idBase = spec.userns === 'host' ? 0 : (slot?.ids.base ?? 0);
+  return await outputs.take({ idBase, hasRun });
 }
 
 function toOutputMeter(

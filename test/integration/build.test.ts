@@ -30,7 +30,11 @@ beforeAll(() => {
   write('src/index.ts', "export { face } from '#ffi';\n");
   write('src/sys/ffi/koffi.ts', "export const face: string = 'koffi';\n");
   write('src/sys/ffi/bun.ts', "export const face: string = 'bun';\n");
-  for (const name of ['src/sys/pipe-io/node.ts', 'src/task/abandoned/guard-process.ts'])
+  for (const name of [
+    'src/sys/pipe-io/node.ts',
+    'src/task/abandoned/guard-process.ts',
+    'src/task/copying/copy-process.ts',
+  ])
     write(name, 'export {};\n');
   write('src/cli/main.ts', cli('one'));
 });

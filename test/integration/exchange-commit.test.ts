@@ -1,5 +1,5 @@
 /** The changes of a kept task become a revision: cleaned, with the image's ids, including deletions. */
-import { lchownSync, writeFileSync } from 'node:fs';
+import { lchownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLayerId, parseTaskId } from '../../src/core/ids.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
@@ -78,6 +78,23 @@ describe('commit', () => {
     expect(top.get('home')?.xattrs.get('trusted.overlay.opaque')?.toString()).toBe('y');
     const seen = await lab.run('changed', ['sh', '-c', 'cat /etc/same; ls /home; ls /etc/group']);
     expect(seen).toMatchObject({ exitCode: 1, output: { stdout: 'new\nmine\n' } });
+  });
+
+  it('adds what is at /task, in place of what the image has there, if asked', async () => {
+    const code = `${lab.folder}/code`;
+    mkdirSync(code);
+    writeFileSync(`${code}/main`, 'echo from code; cat more');
+    writeFileSync(`${code}/gone`, '');
+    await keep('coded', 'echo more > more; rm gone; chown 1000:50 more', { code });
+    await commit('coded', 'with-code', { code: true });
+    const base = lab.layersOf('busybox');
+    expect(lab.layersOf('with-code').slice(0, base.length)).toEqual(base);
+    expect(lab.layersOf('with-code')).toHaveLength(base.length + 2);
+    expect(topOf('with-code').get('task/more')).toMatchObject({ uid: 1000, gid: 50 });
+    const seen = await lab.run('with-code', ['sh', '-c', 'cd /task && ls && sh main']);
+    expect(seen.output.stdout).toBe('main\nmore\nfrom code\nmore\n');
+    await commit('coded', 'without-code');
+    expect(lab.layersOf('without-code')).toHaveLength(base.length + 1);
   });
 
   it('keeps access control lists, with ids as the image has them', async () => {

@@ -138,3 +138,19 @@ it('a task is reaped if its owner is dead', async () => {
   expect(status).toBe(0);
   expect(JSON.parse(stdout).reaped).toMatchObject([{ id, removed: true, leftovers: [] }]);
 });
+
+it('a copy from a task whose root does not answer fails', async () => {
+  count += 1;
+  const id = `stuck-${count}`;
+  const given = ['--name', id, '--bundle', 'fuse', '--code', code, '--stop-timeout', '0'];
+  const { printed, ended } = startCli(
+    ['run', ...given, 'busybox', '/task/probe', 'fuse-hang', 'root'],
+    { env },
+  );
+  await printed('tried');
+  const copied = await runCli(['cp', `${id}:/etc`, folder], { env });
+  expect(copied.status).toBe(1);
+  expect(copied.stderr).toContain('did not answer within 10 s [ERR_STACKSHIM_OUTPUT_FAILED]');
+  expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
+  await ended;
+});

@@ -60,6 +60,10 @@ const others = {
   pid: 'host',
   runtime: '/tmp/runc',
   bundle: 'fuse',
+  outputs: ['/task/out:/etc'],
+  outputRequired: true,
+  outputMaxSize: '1m',
+  outputMaxEntries: 1,
   keep: true,
   remove: 'async',
 } satisfies Required<Omit<TaskInput, keyof JobInput>>;

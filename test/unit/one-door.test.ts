@@ -57,9 +57,10 @@ it('the folders of an installation are named and resolved in one place', () => {
   expect(callers(' layoutFrom(').filter((name) => name !== 'core/layout.ts')).toEqual([
     'door/open-stackshim.ts',
   ]);
-  // The guard is a separate program that gets the folders from the process that starts it.
+  // The guard and the copying process are programs that get the folders from the process that starts them.
   expect(callers('openInstallation(').filter((name) => name !== 'task/installation.ts')).toEqual([
     'door/open-stackshim.ts',
     'task/abandoned/guard-process.ts',
+    'task/copying/serve-copy.ts',
   ]);
 });

@@ -33,6 +33,8 @@ describe('limits', () => {
       stopTimeoutMs: 10_000,
       outputBytes: 67_108_864,
       diskBytes: 1_073_741_824,
+      takenBytes: 1_073_741_824,
+      takenEntries: 100_000,
     });
     expect(admit({ memory: '64m' }, { defaults: { memory: '1g', pids: 8 } }).limits).toMatchObject({
       memoryBytes: 67_108_864,

@@ -25,10 +25,11 @@ describe('parsePolicy', () => {
     const policy = parsePolicy({
       defaults: {
         ...{ memory: '256m', cpus: 0.5, pids: 64, timeout: '10m', stopTimeout: 0 },
-        ...{ output: '1m', disk: '4m' },
+        ...{ output: '1m', disk: '4m', outputSize: '2m', outputEntries: 10 },
       },
       maxima: {
         ...{ memory: '1g', cpus: '2', pids: 1024, timeout: '1h', stopTimeout: '30s' },
+        ...{ outputSize: '3m', outputEntries: 20 },
         ...{ output: '64m', disk: '1t', ulimits: ['nofile=4096', 'memlock=-1', 'core=0:8'] },
       },
       allow: {
@@ -36,6 +37,7 @@ describe('parsePolicy', () => {
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data/', '/mnt'],
         inputs: ['/srv/jobs/'],
+        outputs: ['/srv/results/'],
         devices: ['/dev/fuse', '/dev/dri/'],
         networks: ['none'],
         userns: ['auto'],
@@ -57,6 +59,8 @@ describe('parsePolicy', () => {
         stopTimeoutMs: 0,
         outputBytes: 1_048_576,
         diskBytes: 4_194_304,
+        takenBytes: 2_097_152,
+        takenEntries: 10,
       },
       maxima: {
         memoryBytes: 1_073_741_824,
@@ -66,12 +70,15 @@ describe('parsePolicy', () => {
         stopTimeoutMs: 30_000,
         outputBytes: 67_108_864,
         diskBytes: 1_099_511_627_776,
+        takenBytes: 3_145_728,
+        takenEntries: 20,
       },
       allow: {
         bundles: [],
         runtimes: ['/opt/runc'],
         bindSources: ['/srv/data', '/mnt'],
         inputs: ['/srv/jobs'],
+        outputs: ['/srv/results'],
         devices: ['/dev/fuse', '/dev/dri'],
         networks: ['none'],
         userns: ['auto'],

@@ -136,6 +136,8 @@ describe('docs/policy.md', () => {
       stopTimeoutMs: 10_000,
       outputBytes: 64 * 1024 ** 2,
       diskBytes: 1024 ** 3,
+      takenBytes: 1024 ** 3,
+      takenEntries: 100_000,
     });
   });
 

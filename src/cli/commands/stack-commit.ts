@@ -4,13 +4,17 @@ import { print, printJson } from '../print.ts';
 import type { ExchangeCommandOptions } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
+export interface CommitCommandOptions extends ExchangeCommandOptions {
+  readonly code?: boolean;
+}
+
 export async function stackCommit(
   task: string,
   name: string,
-  options: ExchangeCommandOptions,
+  options: CommitCommandOptions,
 ): Promise<void> {
   const result = await withProgress((exchange, stacks) =>
-    stacks.commit(task, name, { ...exchange, smoke: options.smoke }),
+    stacks.commit(task, name, { ...exchange, smoke: options.smoke, code: options.code }),
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));

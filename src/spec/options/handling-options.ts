@@ -1,12 +1,46 @@
 /** Options that identify a task, that bound it without a default in the policy, and that stop and remove it. */
 import { parseTaskId, parseTenantName } from '../../core/ids.ts';
+import {
+  FieldFault,
+  isObject,
+  listOf,
+  objectOf,
+  optional,
+  type Reader,
+} from '../../core/read-fields.ts';
 import { parseUlimit, ULIMIT_FORM } from '../limits.ts';
 import { checkLabels, LABEL_KEY, parseSignal } from '../parse-command.ts';
+import type { OutputInput } from '../parse-outputs.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
-import type { OptionRow } from './option-row.ts';
-import { bytes, FLAG, listOfTexts, mapOfTexts, NO_NUL, textOf, wordOf } from './option-values.ts';
+import type { OptionRow, OptionValue } from './option-row.ts';
+import {
+  bytes,
+  FLAG,
+  listOfTexts,
+  mapOfTexts,
+  NO_NUL,
+  readText,
+  textOf,
+  wordOf,
+} from './option-values.ts';
 
 const DISK_RATES = listOfTexts((value) => value, BOUNDS.throttles);
+
+const outputObject = objectOf<Exclude<OutputInput, string>>({
+  source: readText,
+  destination: optional(readText),
+});
+const output: Reader<OutputInput> = (value, field) => {
+  if (typeof value === 'string') return readText(value, field);
+  if (!isObject(value)) throw new FieldFault(field, 'not a string and not an object');
+  return outputObject(value, field);
+};
+
+const OUTPUTS: OptionValue<readonly OutputInput[]> = {
+  read: listOf(output, BOUNDS.outputs),
+  parse: (value) => value,
+  schema: { type: 'array', maxItems: BOUNDS.outputs },
+};
 
 export const HANDLING_OPTIONS = {
   /** When the kernel kills one process for lack of memory, end the whole task. */
@@ -162,6 +196,32 @@ export const HANDLING_OPTIONS = {
       takes:
         'at most 128; keys of at most 128 letters, digits, `.`, `_`, `/`, `-`, values of at most 4,096 characters',
       bound: '128 labels, 4,096 characters each; escaped when printed',
+    },
+  },
+  /** `SRC[:DST]`, or objects: what is taken out of the task at its end, and where it goes. */
+  outputs: {
+    flags: '--output <src[:dst]…>',
+    help: "take files out of the ended task: 'build/*.log:logs'; DST - writes a tar to standard output",
+    value: OUTPUTS,
+    spec: null,
+    jobs: 'it names files and folders of the host',
+    doc: {
+      takes:
+        'list of `SRC[:DST]` or of objects (`source`, `destination`), at most 64; see [outputs](outputs.md)',
+      rule: '`allow.outputs`',
+      bound: '64 entries; `outputMaxSize` and `outputMaxEntries`',
+    },
+  },
+  /** An output that is missing or incomplete makes an error of the result. */
+  outputRequired: {
+    flags: '--output-required',
+    help: 'fail if an output is missing or incomplete',
+    value: FLAG,
+    absent: false,
+    jobs: 'it belongs to the outputs',
+    doc: {
+      takes: 'true: an output that is missing or incomplete is an error of the task',
+      bound: 'two values',
     },
   },
   /** Keep the files of the ended task. */

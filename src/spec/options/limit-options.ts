@@ -89,6 +89,36 @@ export const LIMIT_OPTIONS = {
       bound: "the policy's maximum",
     },
   },
+  /** Bytes that all outputs together may take on the host. */
+  outputMaxSize: {
+    flags: '--output-max-size <size>',
+    help: 'limit what all outputs take together: 1g',
+    value: bytes({ min: 1 }),
+    limit: 'takenBytes',
+    policy: 'outputSize',
+    usual: 1_073_741_824,
+    jobs: 'it belongs to the outputs',
+    doc: {
+      takes:
+        'bytes that all [outputs](outputs.md) take together, at least 1; a file that passes it is left out',
+      bound: "the policy's maximum",
+    },
+  },
+  /** Entries of all outputs together: files, folders and links. */
+  outputMaxEntries: {
+    flags: '--output-max-entries <number>',
+    help: 'limit the number of files, folders and links in all outputs together',
+    value: count({ min: 1, max: BOUNDS.takenEntriesMax }),
+    limit: 'takenEntries',
+    policy: 'outputEntries',
+    usual: 100_000,
+    jobs: 'it belongs to the outputs',
+    doc: {
+      takes:
+        'files, folders and links in all [outputs](outputs.md) together, 1 to 10,000,000; the rest is left out',
+      bound: '10,000,000',
+    },
+  },
   /** Processor time of all processes: milliseconds, or text such as `30s`; a task that passes it is killed. */
   cpuTime: {
     flags: '--cpu-time <duration>',

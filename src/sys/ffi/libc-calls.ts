@@ -19,10 +19,13 @@ export const libcArity = {
   epoll_wait: 4,
   fchdir: 1,
   flock: 2,
+  getdents64: 3,
   inotify_add_watch: 3,
   inotify_init1: 1,
   ioctl: 3,
+  linkat: 5,
   listen: 2,
+  lseek: 3,
   mount: 5,
   pipe2: 2,
   poll: 3,
@@ -48,7 +51,9 @@ export const libcArity = {
 export type LibcFunction = keyof typeof libcArity;
 
 /** Functions whose result is a C `long`; the others return `int`. */
-export const returnsLong: ReadonlySet<LibcFunction> = new Set(['recvmsg', 'syscall']);
+export const returnsLong: ReadonlySet<LibcFunction> = new Set([
+  ...(['getdents64', 'lseek', 'recvmsg', 'syscall'] as const),
+]);
 
 export interface Ffi {
   /** Calls a libc function. Returns its result, or minus errno if it returned -1. */

@@ -41,7 +41,13 @@ export interface OpenFolder {
 }
 
 /** Opens the folder that contains `path`. Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
-export function openFolderOf(path: string): OpenFolder {
+export const openFolderOf = (path: string): OpenFolder => walk(path, { toEnd: false });
+
+/** Opens the folder `path` itself. Throws like {@link openFolderOf}. */
+export const openFolderAt = (path: string): Pick<OpenFolder, 'fd' | 'passed'> =>
+  walk(path, { toEnd: true });
+
+function walk(path: string, { toEnd }: { readonly toEnd: boolean }): OpenFolder {
   let rest = toComponents(toAbsolute(path));
   let links = 0;
   let isLinked = false;
@@ -51,7 +57,10 @@ export function openFolderOf(path: string): OpenFolder {
     for (;;) {
       passed.push(readlinkSync(fdPath(folder)));
       const [name, ...after] = rest;
-      if (name === undefined) throw new PathRefusal('it is a folder');
+      if (name === undefined) {
+        if (toEnd) return { fd: folder, name: '', passed, isLinked };
+        throw new PathRefusal('it is a folder');
+      }
       const target = readTrustedLink(folder, name);
       if (target !== undefined) {
         links += 1;
@@ -59,7 +68,7 @@ export function openFolderOf(path: string): OpenFolder {
         isLinked ||= after.length === 0;
         rest = [...toComponents(target), ...after];
         if (isAbsolute(target)) folder = replace(folder, '/');
-      } else if (after.length === 0 && name !== '..') {
+      } else if (!toEnd && after.length === 0 && name !== '..') {
         return { fd: folder, name, passed, isLinked };
       } else {
         folder = replace(folder, entryOf(folder, name));

@@ -13,7 +13,6 @@ import { isOrphaned, isWaiting } from '../records/claim-record.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
-import { isFrozen } from './is-frozen.ts';
 
 export interface ExecTarget {
   readonly record: TaskRecord;
@@ -76,7 +75,7 @@ function problemOf(
     return { state: 'starting', why: 'it is starting', hint: 'try again when it runs' };
   }
   if (findInit(cgroups, places, record.runtime) === undefined) return ENDED;
-  if (!isFrozen(cgroups, places.cgroupsPath)) return undefined;
+  if (!cgroups.isFrozen(places.cgroupsPath)) return undefined;
   const hint = `run stackshim unpause ${id}, then try again`;
   return { state: 'paused', why: 'it is paused', hint };
 }

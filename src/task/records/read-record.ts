@@ -16,6 +16,7 @@ import {
 import { type Layout, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import {
   date,
+  FieldFault,
   type FieldReaders,
   flag,
   integer,
@@ -25,6 +26,7 @@ import {
   oneOf,
   optional,
   orNull,
+  type Reader,
   readWith,
   text,
   textThat,
@@ -49,7 +51,10 @@ const MAX_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
-type RecordOfVersion1 = Omit<TaskRecord, 'names' | 'exit' | 'origin' | keyof TaskHoldings>;
+type RecordOfVersion1 = Omit<
+  TaskRecord,
+  'names' | 'exit' | 'origin' | 'hasCode' | keyof TaskHoldings
+>;
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
@@ -74,6 +79,12 @@ const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   createdAt: date,
   kept: flag,
   disowned: flag,
+};
+
+/** A field that is true or absent. */
+const onlyTrue: Reader<true> = (value, field) => {
+  if (value === true) return true;
+  throw new FieldFault(field, 'not true');
 };
 
 const absolute = textThat(
@@ -101,6 +112,7 @@ const currentRecord = objectOf<
   writtenBy: text,
   ...fieldsOfVersion1,
   origin: optional(oneOf('caller', 'job')),
+  hasCode: optional(onlyTrue),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,

@@ -76,6 +76,8 @@ export interface TaskRecord extends TaskHoldings {
   readonly command: readonly string[];
   /** Where its command comes from; absent before there is one, and in records of versions 1 and 2. */
   readonly origin?: TaskOrigin;
+  /** Whether it has code, mounted at `/task`; absent: no, or not known. */
+  readonly hasCode?: true;
   readonly labels: Readonly<Record<string, string>>;
   /** The first signal of a stop; absent: TERM. */
   readonly stopSignal?: number;

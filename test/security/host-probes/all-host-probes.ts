@@ -13,6 +13,7 @@ import { readFileProbes } from './read-file-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
+import { takenFileProbes } from './taken-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
 import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
 import { writtenFileProbes } from './written-file-probes.ts';
@@ -34,4 +35,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...engineProbes,
   ...outputProbes,
   ...execProbes,
+  ...takenFileProbes,
 ];

@@ -14,7 +14,8 @@ export type HostProbeGroup =
   | 'what root starts'
   | 'other users of the host'
   | 'what a task writes'
-  | 'commands in a task';
+  | 'commands in a task'
+  | 'files out of a task';
 
 export interface HostProbeScene {
   /** A new folder of mode 0755, removed afterwards. Other local users can pass through it. */

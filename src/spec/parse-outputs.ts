@@ -1,0 +1,48 @@
+/** Parses the outputs of a task: what is taken out of it, and where it goes. */
+import { posix } from 'node:path';
+import { invalidField } from './field-errors.ts';
+import { isAtOrBelow, parsePath, RESERVED_TREES } from './parse-path.ts';
+import type { BindRequest, OutputRequest, TmpfsRequest } from './task-spec.ts';
+
+/** `SRC[:DST]`, or the two apart, for a source with a colon. */
+export type OutputInput = string | { readonly source: string; readonly destination?: string };
+
+interface Mounted {
+  readonly mounts: readonly BindRequest[];
+  readonly tmpfs: readonly TmpfsRequest[];
+}
+
+/** The destination if none is given: the caller's working directory. */
+const HERE = '.';
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID, also for a source in a mount of the task: nothing of such a mount is left when the task has ended. */
+export const parseOutputs = (
+  given: readonly OutputInput[],
+  mounted: Mounted,
+): readonly OutputRequest[] =>
+  given.map((output, i) => parseOutput(output, `outputs[${i}]`, mounted));
+
+function parseOutput(output: OutputInput, field: string, mounted: Mounted): OutputRequest {
+  const { source, destination = HERE } = typeof output === 'string' ? divide(output) : output;
+  parsePath(source, field);
+  if (source.split('/').includes('..')) throw invalidField(field, 'a source with ".."', source);
+  parsePath(destination, field);
+  const path = posix.normalize(source);
+  const lies = (trees: readonly string[]) => trees.find((tree) => isAtOrBelow(path, tree));
+  const kernel = lies(RESERVED_TREES);
+  if (kernel !== undefined) throw invalidField(field, `${kernel} has no files of the task`, source);
+  const tmpfs = lies(mounted.tmpfs.map(({ target }) => target));
+  if (tmpfs !== undefined) {
+    throw invalidField(field, `the tmpfs ${tmpfs} ends with the task`, source);
+  }
+  const bind = lies(mounted.mounts.map(({ target }) => target));
+  if (bind === undefined) return { source, destination };
+  throw invalidField(field, `the files of the mount ${bind} are on the host already`, source);
+}
+
+/** A source has no colon in this form. */
+function divide(text: string): Exclude<OutputInput, string> {
+  const colon = text.indexOf(':');
+  if (colon === -1) return { source: text };
+  return { source: text.slice(0, colon), destination: text.slice(colon + 1) };
+}

@@ -1,0 +1,200 @@
+/**
+ * Opens the files of a task that another process runs, or that has ended and was kept. Only for a process of its own: a task can make the
+ * first steps into its files wait, by a filesystem that it serves itself.
+ */
+import { closeSync, constants, lstatSync, openSync, statfsSync, statSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { mountedLayerDir } from '../../core/layout.ts';
+import { detachTarget, mountRootfs } from '../../rootfs/mount-rootfs.ts';
+import { mountTargetsOf, planAdded, planRootfs } from '../../rootfs/plan-rootfs.ts';
+import { driverOf } from '../../runtime/drivers/driver-of.ts';
+import { readImage } from '../../store/images/image.ts';
+import { mountLayer } from '../../store/layers/mount-layer.ts';
+import { isLayerMounted } from '../../store/layers/mounted-layers.ts';
+import { entryOf, fdPath, O_PATH } from '../../sys/paths.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import type { Fd } from '../../sys/system.ts';
+import { createUserNamespace } from '../../sys/user-namespace.ts';
+import { openCode } from '../add-code.ts';
+import { slotIds } from '../admission/slot.ts';
+import { findInit } from '../ending/kill-processes.ts';
+import type { Installation } from '../installation.ts';
+import { isOrphaned, lockRecord } from '../records/claim-record.ts';
+import { readRecord } from '../records/read-record.ts';
+import type { TaskRecord } from '../records/record.ts';
+import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
+
+/** The files of a task, without what is mounted in them. */
+export interface TaskTree {
+  readonly root: Fd;
+  /** What is mounted at `/task`, if the task has code. */
+  readonly code: Fd | undefined;
+  /** The host's id of the task's root. */
+  readonly idBase: number;
+  close(): Promise<void>;
+}
+
+const CODE_NAME = 'task';
+/** statfs(2) */
+const OVERLAYFS_MAGIC = 0x794c_7630;
+const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task that neither runs nor was kept, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+export async function openTaskTree(installation: Installation, id: TaskId): Promise<TaskTree> {
+  const record = readRecord(installation.layout, id);
+  if (record === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_TASK_NOT_FOUND',
+      `copy files of task ${id}: no such task`,
+      {
+        details: { id },
+      },
+    );
+  }
+  return record.kept ? await openKept(installation, id) : openRunning(installation, record);
+}
+
+function conflict(id: TaskId, problem: string): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `copy files of task ${id}: ${problem}`, {
+    hint: 'run stackshim ps to see its state; run a task with --keep to reach its files after its end',
+    details: { id },
+  });
+}
+
+function openRunning({ layout, cgroups, system }: Installation, record: TaskRecord): TaskTree {
+  const { id, runtime } = record;
+  if (isOrphaned(record)) throw conflict(id, 'its owner has died');
+  if (!driverOf(runtime).initIsPid1) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_HOST_UNSUPPORTED',
+      `copy files of task ${id}: its files are inside of a gVisor sandbox while it runs`,
+      { hint: 'use --output, or run it with --keep and copy after its end', details: { id } },
+    );
+  }
+  const places = recordedPlaces(layout, record);
+  const find = () => findInit(cgroups, places, runtime);
+  const pid = find();
+  if (pid === undefined) throw conflict(id, 'it does not run');
+  const init = system.openPidfd(pid);
+  const opened: Fd[] = [];
+  const keep = (fd: Fd) => {
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    // The pid may have been given to another process before its descriptor was opened.
+    if (find() !== pid) throw conflict(id, 'it has ended');
+    const root = keep(openSync(`/proc/${pid}/root`, O_PATH | constants.O_DIRECTORY));
+    const code = record.hasCode ? keep(openSync(entryOf(root, CODE_NAME), FOLDER)) : undefined;
+    if (system.hasEnded(init)) throw conflict(id, 'it has ended');
+    for (const fd of opened) requireOwnFilesystem(id, fd);
+    return {
+      root,
+      code,
+      idBase: idBaseOf(record, statSync(fdPath(root)).uid),
+      close() {
+        for (const fd of opened) closeSync(fd);
+        return Promise.resolve();
+      },
+    };
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    throw ['ENOENT', 'ESRCH'].includes(errnoCodeOf(error) ?? '')
+      ? conflict(id, 'it has ended')
+      : error;
+  } finally {
+    system.close(init);
+  }
+}
+
+/**
+ * A task may change its root and mount what it likes, within its rights. Only overlays are entered: they are the task's own, or made of what is its
+ * own. Right after the start, the first process may still have the host's root.
+ */
+function requireOwnFilesystem(id: TaskId, folder: Fd): void {
+  const path = fdPath(folder);
+  if (statfsSync(path).type !== OVERLAYFS_MAGIC) {
+    throw conflict(id, 'its first process has another filesystem in the place of its own');
+  }
+  const [own, host] = [statSync(path), statSync('/')];
+  if (own.dev === host.dev && own.ino === host.ino) throw conflict(id, 'it is still starting');
+}
+
+/** 0 for a task in the host's user namespace. `owner` belongs to the task. */
+function idBaseOf({ slot }: TaskRecord, owner: number): number {
+  if (slot === undefined) return 0;
+  const { base, size } = slotIds(slot);
+  return owner >= base && owner < base + size ? base : 0;
+}
+
+type StorePlace = Pick<Installation, 'layout' | 'system'>;
+
+/** Mounts the kept layers once more. The lock of the task's folder keeps removal and other copies away meanwhile. */
+export async function openKept(installation: StorePlace, id: TaskId): Promise<TaskTree> {
+  const { system, layout } = installation;
+  const locked = lockRecord(installation, id, ({ kept }) => kept);
+  if (locked === undefined) throw conflict(id, 'another process is working on it');
+  const { record, lock } = locked;
+  const places = recordedPlaces(layout, record);
+  const opened: Fd[] = [];
+  const close = async () => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+    for (const target of mountTargetsOf(places, 0)) await detachTarget(system, target);
+    closeSync(lock);
+  };
+  try {
+    const idBase = await mountKept(installation, record, places);
+    const open = (path: string) => {
+      const fd = openSync(path, FOLDER);
+      opened.push(fd);
+      return fd;
+    };
+    const root = open(`${places.taskDir}/rootfs`);
+    const code = record.hasCode ? open(`${places.taskDir}/code`) : undefined;
+    return { root, code, idBase, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function mountKept(
+  { layout, system }: StorePlace,
+  record: TaskRecord,
+  places: TaskPlaces,
+): Promise<number> {
+  const { id, slot } = record;
+  const { taskDir, scratchDir, codeFile } = places;
+  const upper = lstatSync(`${scratchDir}/rootfs/upper`, { throwIfNoEntry: false });
+  if (upper === undefined) throw conflict(id, 'its files are gone');
+  // A process that was killed while it copied left its mounts.
+  for (const target of mountTargetsOf(places, 0)) await detachTarget(system, target);
+  for (const each of ['rootfs', 'code']) {
+    // The kernel refuses the work directory of a volatile overlay a second time.
+    await removeTree(`${scratchDir}/${each}/work`);
+  }
+  const layers = readImage(layout, record.image).layers;
+  for (const layer of layers) {
+    if (!isLayerMounted(layout, layer)) mountLayer(system, layout, layer);
+  }
+  const idBase = idBaseOf(record, upper.uid);
+  const ids = slot === undefined || idBase === 0 ? undefined : slotIds(slot);
+  const userNamespaceFd = ids === undefined ? undefined : await createUserNamespace(system, ids);
+  const owner =
+    ids === undefined || userNamespaceFd === undefined ? null : { ids, userNamespaceFd };
+  try {
+    const { mounts } = planRootfs({
+      ...{ taskDir, scratchDir, binds: [] },
+      layers: layers.map((layer) => ({ kind: 'mounted', path: mountedLayerDir(layout, layer) })),
+    });
+    const code = record.hasCode ? ({ kind: 'file', path: codeFile } as const) : undefined;
+    const added = planAdded({ ...{ taskDir, scratchDir, code, binds: [], bindsBefore: 0 } });
+    const plan = { mounts: [...mounts, ...added.mounts] };
+    const { closed } = await mountRootfs(system, plan, { owner, openFile: openCode });
+    await closed;
+  } finally {
+    if (userNamespaceFd !== undefined) closeSync(userNamespaceFd);
+  }
+  return idBase;
+}

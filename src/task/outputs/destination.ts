@@ -1,0 +1,96 @@
+/** The place on the host that an output goes to. It is resolved once, before the task starts, and held open. */
+import { closeSync, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
+import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
+import { openFolderAt, openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
+import { entryOf, fdPath } from '../../sys/paths.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { FileOwner } from './folder-target.ts';
+
+export interface Destination {
+  /** An existing folder, or the one in which `name` will be. */
+  readonly folder: Fd;
+  /** What will be created, or a regular file that will be replaced; undefined: the folder itself is the destination. */
+  readonly name: string | undefined;
+  /** Whether `name` is to be a folder, whatever the source is. */
+  readonly isFolder: boolean;
+  /** The kernel's name of it. */
+  readonly path: string;
+  /** Every folder on the way to it, and itself. */
+  readonly passed: readonly string[];
+  close(): void;
+}
+
+/** Throws ERR_STACKSHIM_INPUT_NOT_FOUND for a path that cannot be written to, or that another user may have redirected. */
+export function openDestination(path: string): Destination {
+  try {
+    return openExisting(path) ?? openNew(path);
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `write ${path}: ${reasonOf(error)}`, {
+      cause: error,
+      details: { path },
+      hint:
+        error instanceof PathRefusal
+          ? error.hint
+          : 'name a folder, or a new name in an existing folder',
+    });
+  }
+}
+
+function openExisting(path: string): Destination | undefined {
+  try {
+    const { fd, passed } = openFolderAt(path);
+    return toDestination({ folder: fd, name: undefined, isFolder: true }, passed);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function openNew(path: string): Destination {
+  const isFolder = path.endsWith('/');
+  const { fd, name, passed } = openFolderOf(path);
+  try {
+    const found = lstatSync(entryOf(fd, name), { throwIfNoEntry: false });
+    if (found !== undefined && !found.isFile()) {
+      throw new PathRefusal('it is neither a folder nor a regular file');
+    }
+    if (found !== undefined && isFolder) throw new PathRefusal('it is not a folder');
+    return toDestination({ folder: fd, name, isFolder }, passed);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function toDestination(
+  place: Pick<Destination, 'folder' | 'name' | 'isFolder'>,
+  passed: readonly string[],
+): Destination {
+  const { folder, name } = place;
+  const above = readlinkSync(fdPath(folder));
+  let isOpen = true;
+  return {
+    ...place,
+    path: name === undefined ? above : `${above === '/' ? '' : above}/${name}`,
+    passed,
+    close() {
+      if (isOpen) closeSync(folder);
+      isOpen = false;
+    },
+  };
+}
+
+const SLOTS_END = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
+const isSlotId = (id: number) => id >= FIRST_SLOT_ID && id < SLOTS_END;
+
+/** Who owns new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
+function ownerIn(folder: Pick<Stats, 'uid' | 'gid'>): FileOwner | undefined {
+  const { uid, gid } = folder;
+  if (isSlotId(uid) || isSlotId(gid)) return undefined;
+  return uid === process.geteuid?.() && gid === process.getegid?.() ? undefined : { uid, gid };
+}
+
+/** The same for an open folder. */
+export const ownerOfFolder = (folder: Fd): FileOwner | undefined => ownerIn(fstatSync(folder));

@@ -1,0 +1,176 @@
+/** Finds what a source names in a task's trees: one entry, or those that match a pattern. */
+import { lstatSync } from 'node:fs';
+import { posix } from 'node:path';
+import { type ByteString, toByteString } from '../../archive/tar-entry.ts';
+import { errnoCodeOf } from '../../core/errors.ts';
+import type { Fd } from '../../sys/system.ts';
+import {
+  closeFd,
+  type EntryKind,
+  entryBytes,
+  openBeneath,
+  openFolderInRoot,
+  READ_FOLDER,
+  readEntries,
+} from '../../sys/tree-calls.ts';
+import type { Pace } from './pace.ts';
+import { toKind } from './walk-tree.ts';
+
+/** What a source asks for. */
+export interface SourcePattern {
+  /** From the root of the task; empty for the root itself. */
+  readonly names: readonly ByteString[];
+  /** `SRC/.`: what is in the folder, without the folder. */
+  readonly isContent: boolean;
+  readonly isPattern: boolean;
+}
+
+/** @param workdir Where relative sources begin. */
+export function parseSource(source: string, workdir: string): SourcePattern {
+  const path = parsePath(source, workdir);
+  return { ...path, isPattern: path.names.some(isPatternName) };
+}
+
+/** The same for a source that is one path, whatever characters it has. */
+export function parsePath(source: string, workdir: string): SourcePattern {
+  const path = posix.resolve('/', workdir, source);
+  const names = toByteString(path)
+    .split('/')
+    .filter((name) => name !== '');
+  const isContent = names.length === 0 || /(?:^|\/)\.\/?$/.test(source);
+  return { names, isContent, isPattern: false };
+}
+
+const isPatternName = (name: ByteString) => /[*?[]/.test(name);
+
+/** Bytes of one character of UTF-8, or a byte that is none. */
+const ANY_CHARACTER = '(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*|[\\x80-\\xbf])';
+
+/** The names that a pattern matches: `*`, `?` and `[…]` as in a shell; a name with a leading dot needs a pattern with one. */
+function toMatcher(pattern: ByteString): RegExp {
+  let text = pattern.startsWith('.') ? '' : '(?!\\.)';
+  for (let at = 0; at < pattern.length; at += 1) {
+    const character = pattern[at] ?? '';
+    const end = character === '[' ? pattern.indexOf(']', at + 2) : -1;
+    if (end !== -1) {
+      const inside = pattern.slice(at + 1, end).replace(/[\\\]^[]/g, '\\$&');
+      text += `[${inside.replace(/^(?:!|\\\^)/, '^')}]`;
+      at = end;
+    } else if (character === '*') text += '[^]*';
+    else if (character === '?') text += ANY_CHARACTER;
+    else text += character.replace(/[.*+?^${}()|[\]\\/]/, '\\$&');
+  }
+  return toRegExp(`^${text}$`) ?? /^(?!)$/;
+}
+
+/** Undefined for a range that ends before it begins: nothing matches it. */
+function toRegExp(text: string): RegExp | undefined {
+  try {
+    return new RegExp(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An entry that a source names. */
+export interface FoundSource {
+  /** Open until the next one is asked for. */
+  readonly folder: Fd;
+  readonly name: ByteString;
+  readonly kind: EntryKind;
+  /** From the root of the task, with a leading slash. */
+  readonly path: ByteString;
+}
+
+export interface FindOptions {
+  readonly pace: Pace;
+  /** Most entries of one folder to sort; the rest is not found. */
+  readonly most: number;
+}
+
+/** Yields the entries in the order of their names. Nothing for a source that does not exist or that a link of the task hides. */
+export async function* findSources(
+  root: Fd,
+  { names, isPattern }: Pick<SourcePattern, 'names' | 'isPattern'>,
+  given: FindOptions,
+): AsyncGenerator<FoundSource> {
+  const options = { ...given, isPattern };
+  const first = isPattern ? names.findIndex(isPatternName) : -1;
+  const fixed = names.slice(0, first === -1 ? -1 : first);
+  const parent = unlessAbsent(() => openFolderInRoot(root, fixed.join('/') || '.'));
+  if (parent === undefined) return;
+  try {
+    const path = fixed.map((name) => `/${name}`).join('');
+    yield* findIn({ folder: parent, path }, names.slice(fixed.length), options);
+  } finally {
+    closeFd(parent);
+  }
+}
+
+interface Place {
+  readonly folder: Fd;
+  readonly path: ByteString;
+}
+
+async function* findIn(
+  { folder, path }: Place,
+  [name = '', ...rest]: readonly ByteString[],
+  options: FindOptions & Pick<SourcePattern, 'isPattern'>,
+): AsyncGenerator<FoundSource> {
+  const matches =
+    options.isPattern && isPatternName(name)
+      ? await listMatches(folder, toMatcher(name), options)
+      : lookUp(folder, name);
+  for (const match of matches) {
+    const found = { folder, ...match, path: `${path}/${match.name}` };
+    if (rest.length === 0) {
+      yield found;
+      continue;
+    }
+    if (match.kind !== 'folder' && match.kind !== 'unknown') continue;
+    const inside = unlessAbsent(() => openBeneath(folder, match.name, READ_FOLDER));
+    if (inside === undefined) continue;
+    try {
+      yield* findIn({ folder: inside, path: found.path }, rest, options);
+    } finally {
+      closeFd(inside);
+    }
+  }
+}
+
+type Match = Pick<FoundSource, 'name' | 'kind'>;
+
+function lookUp(folder: Fd, name: ByteString): readonly Match[] {
+  const stats = unlessAbsent(() => lstatSync(entryBytes(folder, name)));
+  return stats === undefined ? [] : [{ name, kind: toKind(stats) }];
+}
+
+async function listMatches(
+  folder: Fd,
+  matcher: RegExp,
+  { pace, most }: FindOptions,
+): Promise<readonly Match[]> {
+  const listed = unlessAbsent(() => openBeneath(folder, '.', READ_FOLDER));
+  if (listed === undefined) return [];
+  const matches: Match[] = [];
+  try {
+    for (const entry of readEntries(listed)) {
+      if (pace.isDue) await pace.rest();
+      if (matcher.test(entry.name) && matches.push(entry) > most) break;
+    }
+  } finally {
+    closeFd(listed);
+  }
+  return matches.sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EACCES', 'ENAMETOOLONG', 'EINVAL']);
+
+function unlessAbsent<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (ABSENT.has(errnoCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}

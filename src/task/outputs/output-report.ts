@@ -1,0 +1,140 @@
+/** What the result says about one output. */
+import type { ByteString } from '../../archive/tar-entry.ts';
+import type { ErrorJson, StackshimError } from '../../core/errors.ts';
+import type { LeftOutReason } from './left-out.ts';
+import type { WalkReport } from './walk-tree.ts';
+
+/**
+ * `complete`: everything that the source names was taken. `partial`: some of it was left out. `missing`: the source names nothing. `failed`: the
+ * destination could not be written.
+ */
+export type OutputState = 'complete' | 'partial' | 'missing' | 'failed';
+
+/** An entry that a source names. */
+export interface TakenEntry {
+  /** In the task. */
+  readonly path: string;
+  readonly kind: 'file' | 'folder' | 'link';
+}
+
+/** An entry that was not taken, and why. */
+export interface LeftOutEntry {
+  /** In the task. */
+  readonly path: string;
+  readonly reason: LeftOutReason;
+}
+
+/** One output of a task, as it went. Names that are not valid UTF-8 have `\xHH` for each byte that is not. */
+export interface TakenOutput {
+  /** As it was asked for. */
+  readonly source: string;
+  /** The path on the host, or `-`. */
+  readonly destination: string;
+  readonly state: OutputState;
+  /** How much was taken, with everything in folders. */
+  readonly files: number;
+  readonly folders: number;
+  readonly links: number;
+  /** Of file contents, without the holes of sparse files; a file with several names counts once. */
+  readonly bytes: number;
+  /** The entries that the source names: the first 1,000. */
+  readonly taken: readonly TakenEntry[];
+  /** What was left out, in folders too: the first 1,000. */
+  readonly leftOut: readonly LeftOutEntry[];
+  readonly leftOutCount: number;
+  /** Why the destination could not be written; otherwise null. */
+  readonly error: ErrorJson | null;
+}
+
+const MOST_LISTED = 1000;
+
+/** Collects the report of one output. */
+export class OutputReport implements WalkReport {
+  readonly #source: string;
+  readonly #destination: string;
+  readonly #counts = { file: 0, folder: 0, link: 0 };
+  readonly #taken: TakenEntry[] = [];
+  readonly #leftOut: LeftOutEntry[] = [];
+  #leftOutCount = 0;
+  #error: StackshimError | undefined;
+  #hasFound = false;
+
+  constructor(source: string, destination: string) {
+    this.#source = source;
+    this.#destination = destination;
+  }
+
+  get error(): StackshimError | undefined {
+    return this.#error;
+  }
+
+  get hasFound(): boolean {
+    return this.#hasFound;
+  }
+
+  /** An entry that the source names. */
+  found(): void {
+    this.#hasFound = true;
+  }
+
+  taken(kind: TakenEntry['kind']): void {
+    this.#counts[kind] += 1;
+  }
+
+  /** An entry that the source names was taken. */
+  took(path: ByteString, kind: TakenEntry['kind']): void {
+    if (this.#taken.length < MOST_LISTED) this.#taken.push({ path: showName(path), kind });
+  }
+
+  leftOut(path: ByteString, reason: LeftOutReason): void {
+    this.#leftOutCount += 1;
+    if (this.#leftOut.length < MOST_LISTED) this.#leftOut.push({ path: showName(path), reason });
+  }
+
+  get takenCount(): number {
+    const { file, folder, link } = this.#counts;
+    return file + folder + link;
+  }
+
+  failed(error: StackshimError): void {
+    this.#error ??= error;
+  }
+
+  finish(bytes: number): TakenOutput {
+    const { file, folder, link } = this.#counts;
+    return {
+      source: this.#source,
+      destination: this.#destination,
+      state: this.#state(),
+      files: file,
+      folders: folder,
+      links: link,
+      bytes,
+      taken: this.#taken,
+      leftOut: this.#leftOut,
+      leftOutCount: this.#leftOutCount,
+      error: this.#error?.toJSON() ?? null,
+    };
+  }
+
+  #state(): OutputState {
+    if (this.#error !== undefined) return 'failed';
+    if (!this.#hasFound) return 'missing';
+    return this.#leftOutCount > 0 ? 'partial' : 'complete';
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The name as text; bytes that are not valid UTF-8 become `\xHH`. */
+function showName(name: ByteString): string {
+  const bytes = Buffer.from(name, 'latin1');
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return name.replace(
+      /[\x80-\xff]/g,
+      (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    );
+  }
+}

@@ -1,0 +1,33 @@
+/** Lets a long walk in small synchronous steps neither hold up the event loop nor go on when it was told to stop. */
+import { nextTurn } from '../../core/pause.ts';
+import { Stopped } from './left-out.ts';
+
+/** How long the walk may hold the event loop. */
+const TURN_MS = 4;
+
+export class Pace {
+  readonly #isStopped: () => boolean;
+  #since = performance.now();
+
+  /** @param isStopped Asked once for each turn. */
+  constructor(isStopped: () => boolean) {
+    this.#isStopped = isStopped;
+  }
+
+  /** Whether {@link rest} should be awaited now. */
+  get isDue(): boolean {
+    return performance.now() - this.#since >= TURN_MS;
+  }
+
+  /** Gives way to the rest of the program. Throws {@link Stopped}. */
+  async rest(): Promise<void> {
+    await nextTurn();
+    this.check();
+    this.#since = performance.now();
+  }
+
+  /** Throws {@link Stopped}. */
+  check(): void {
+    if (this.#isStopped()) throw new Stopped();
+  }
+}

@@ -1,0 +1,46 @@
+/** Where a walk puts what it finds: a folder, or a tar. */
+import type { Stats } from 'node:fs';
+import type { ByteString } from '../../archive/tar-entry.ts';
+import type { Fd } from '../../sys/system.ts';
+
+/** What a new folder gets from its source. */
+export type FolderStats = Pick<Stats, 'mode' | 'uid' | 'gid' | 'mtimeMs'>;
+
+/** A regular file, open for reading. */
+export interface SourceFile {
+  readonly fd: Fd;
+  readonly stats: Stats;
+}
+
+export interface SourceLink {
+  readonly stats: Stats;
+  readonly target: ByteString;
+}
+
+/**
+ * Gets entries in order, folders before what is in them. `F` is a folder of the target. Throws `LeftOut` for an entry that it cannot take, and
+ * `DestinationFailed` when it can take nothing more.
+ */
+export interface TreeTarget<F> {
+  /** A folder that exists already is used as it is. The caller closes it. */
+  openFolder(parent: F, name: ByteString, stats: FolderStats): F | Promise<F>;
+  /** Ends a folder of `openFolder`; a new one gets its mode and time now. */
+  closeFolder(folder: F, stats: FolderStats): void;
+  /** Takes a file with its content. */
+  addFile(parent: F, name: ByteString, file: SourceFile): Promise<void>;
+  addLink(parent: F, name: ByteString, link: SourceLink): void | Promise<void>;
+}
+
+/** The key by which a file with several names is recognized; undefined for a file with one name. */
+export const inodeKey = ({ nlink, dev, ino }: Stats): string | undefined =>
+  nlink > 1 ? `${dev}:${ino}` : undefined;
+
+/** Permissions that are kept: neither setuid nor setgid, and nothing for the sticky bit to protect. */
+export const keptMode = ({ mode }: Pick<Stats, 'mode'>): number => mode & 0o777;
+
+/** The latest time that every filesystem and tar can store, in seconds since 1970. */
+const LATEST = 0x1_ffff_ffff;
+
+/** Seconds since 1970; a task may have set any time. */
+export const keptTime = ({ mtimeMs }: Pick<Stats, 'mtimeMs'>): number =>
+  Math.min(Math.max(0, Number.isFinite(mtimeMs) ? mtimeMs / 1000 : 0), LATEST);
