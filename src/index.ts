@@ -16,12 +16,14 @@ export {
 export type { LayoutOptions } from './core/layout.ts';
 export type { Check } from './doctor/check.ts';
 export type { Diagnosis } from './doctor/diagnose-host.ts';
+export type { DetachedTask, DetachOptions } from './door/keeper/keeper-order.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { RollbackTarget, Stacks } from './door/stacks.ts';
 export type {
   CopyOptions,
   KillOptions,
   ReapOptions,
+  RemoveOptions,
   RunTaskOptions,
   Stackshim,
   StatsOptions,
@@ -58,8 +60,20 @@ export type {
   TakenOutput,
 } from './task/outputs/output-report.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';
-export type { TaskExit } from './task/records/record.ts';
-export type { PhaseTimes, TaskOutput, TaskResult, Usage, Verdict } from './task/result.ts';
+export type { TaskExit, TaskRecord } from './task/records/record.ts';
+export type { InspectedCgroup, TaskInspection } from './task/reports/inspect-task.ts';
+export type { EndedTaskEntry, EndedTasks } from './task/reports/list-ended.ts';
+export type { LogPart } from './task/reports/log-frames.ts';
+export type { LogOptions, LogPiece } from './task/reports/read-log.ts';
+export type { JsonObject, ReportedTask } from './task/reports/report.ts';
+export type {
+  LogSummary,
+  PhaseTimes,
+  TaskOutput,
+  TaskResult,
+  Usage,
+  Verdict,
+} from './task/result.ts';
 export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';
 export type { StreamName } from './task/streams/task-output.ts';

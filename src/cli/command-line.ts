@@ -8,6 +8,7 @@ import { defineCopyCommands } from './define-copy-commands.ts';
 import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineExec } from './define-exec.ts';
 import { defineLiveCommands } from './define-live-commands.ts';
+import { defineReportCommands } from './define-report-commands.ts';
 import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
@@ -31,6 +32,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineLiveCommands(program);
   defineExec(program);
   defineCopyCommands(program);
+  defineReportCommands(program);
   defineStorageCommands(program);
   defineCompletion(program);
   return program;

@@ -9,6 +9,7 @@ export function defineTaskCommands(program: Command): void {
   program
     .command('ps')
     .description('list tasks')
+    .option('-a, --all', 'also list ended tasks that were started with -d or --log')
     .addOption(
       new Option('-q, --quiet', 'print only the ids of tasks').conflicts(['json', 'format']),
     )

@@ -19,6 +19,10 @@ export async function executeRun(
   // In `STACK -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const input = await toTaskInput(stack, command, options);
+  if (options.detach === true) {
+    const { runDetached } = await import('./run-detached.ts');
+    return await runDetached(input, options);
+  }
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
   const stops = listenForStops({ byName: true, onStop: reportInterrupt });
@@ -71,9 +75,10 @@ async function openTerminal(options: RunOptions) {
 
 /** Says nothing about a task that ended by itself and is removed. */
 async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
-  const { error, removed, verdict, outputs = [] } = result;
+  const { error, removed, verdict, output, outputs = [] } = result;
   const isPlain = error === null && removed && ENDED_BY_ITSELF.includes(verdict);
-  if (isPlain && outputs.every(({ state }) => state === 'complete')) return;
+  const isWhole = (output.log?.lostBytes ?? 0) === 0;
+  if (isPlain && isWhole && outputs.every(({ state }) => state === 'complete')) return;
   const { reportFailure } = await import('./report-task.ts');
   reportFailure(result, run);
 }

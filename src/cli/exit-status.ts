@@ -59,8 +59,8 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
   }
 }
 
-/** The status of a command that ended by itself. */
-export function statusOfExit({ exitCode, signal }: TaskExit): number {
+/** The status of a command that ended by itself, as a shell gives it. */
+export function statusOfExit({ exitCode, signal }: Pick<TaskExit, 'exitCode' | 'signal'>): number {
   return signal === null ? (exitCode ?? SHIM_FAILED) : 128 + signalNumber(signal);
 }
 

@@ -32,6 +32,8 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 
 try {
   await returnToCallerDirectory();
+  // Not a command for people: `run -d` calls it.
+  if (args[0] === 'keep-task') await keepTask();
   const plain = isRun ? readRunLine(args.slice(1)) : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
   else if (!(isExec && (await executeExec())) && !(await readByCommander()))
@@ -47,6 +49,12 @@ async function returnToCallerDirectory(): Promise<void> {
   if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
   const { returnToDirectory } = await import('./return-to-directory.ts');
   returnToDirectory();
+}
+
+async function keepTask(): Promise<never> {
+  const keeper = await import('../door/keeper/keep-task.ts');
+  await keeper.keepTask();
+  process.exit();
 }
 
 async function executeRun(...line: Parameters<RunAction>): Promise<void> {

@@ -69,6 +69,7 @@ export function reportFailure(result: TaskResult, { command, options }: Reported
       if (!isTold && result.verdict !== 'setup_failed') reportOutput(output);
     }
   }
+  reportLostLog(result);
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);
 }
@@ -81,5 +82,13 @@ function reportOutput({ source, state, leftOut, leftOutCount }: TakenOutput): vo
   const more = leftOutCount > 1 ? ` and ${leftOutCount - 1} more entries` : '';
   writeMessage(
     `stackshim: take ${source}: left out ${first?.path} (${LEFT_OUT_REASONS[first?.reason ?? 'changed']})${more}\n`,
+  );
+}
+
+function reportLostLog({ id, output: { log } }: TaskResult): void {
+  if (log === undefined || log.lostBytes === 0) return;
+  const reason = log.error === null ? '' : `: ${log.error.message}`;
+  writeMessage(
+    `stackshim: ${formatBytes(log.lostBytes)} of the log of task ${id} are lost${reason}\n`,
   );
 }

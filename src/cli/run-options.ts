@@ -12,6 +12,7 @@ type Rows = typeof TASK_OPTIONS;
 
 /** Not part of the task: where its environment comes from, and where its result goes. */
 const OWN = {
+  detach: ['-d, --detach', 'print the id, and leave the task to a process of its own'],
   envFile: ['--env-file <file…>', 'read environment variables from a file'],
   rm: ['--rm', 'accepted as in docker; has no effect, because every task is removed'],
   result: ['--result <file>', 'write the result record as JSON'],

@@ -136,6 +136,11 @@ export const errorCodes = {
     meaning: 'no task with this id exists on the machine',
     hint: 'run stackshim ps to list the tasks',
   },
+  ERR_STACKSHIM_TASK_RESULT_UNKNOWN: {
+    kind: 'unavailable',
+    meaning: 'the task has ended, and its result is not known any more',
+    hint: 'start tasks with -d or --log to keep their results; the result of a task whose owner was killed is lost',
+  },
   ERR_STACKSHIM_TASK_ABORTED: {
     kind: 'aborted',
     meaning: 'the caller cancelled the task before it was prepared',

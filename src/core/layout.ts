@@ -68,6 +68,10 @@ export const VOLUME_PREFIX = '.volume-';
 /** Beside the mount point of the volume. */
 export const taskVolumeFile = (layout: Layout, id: TaskId) =>
   `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
+/** What tasks with `--log` leave. */
+export const reportsDir = (layout: Pick<Layout, 'root'>) => `${layout.root}/reports`;
+export const reportDir = (layout: Pick<Layout, 'root'>, id: TaskId) =>
+  `${layout.root}/reports/${id}`;
 /** A scratch volume that is ready for the next task. */
 export interface IdleVolumeName {
   /** The mount namespace in which it is mounted. */

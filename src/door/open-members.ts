@@ -28,6 +28,11 @@ type TaskMember =
   | 'events'
   | 'copyFrom'
   | 'copyTo'
+  | 'logs'
+  | 'inspect'
+  | 'remove'
+  | 'listEnded'
+  | 'detach'
   | 'reap'
   | 'watchOwners'
   | 'startGuard';
@@ -39,7 +44,7 @@ export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 
 /** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
-  ...taskMembers(open),
+  ...taskMembers(open, named),
   ...liveMembers(open),
   ...storageMembers(open),
   async doctor() {
@@ -53,7 +58,7 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   },
 });
 
-function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> {
+function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember, LiveMember>> {
   const own = new Map<TaskId, StartedTask>();
   return {
     async start(input, options = {}) {
@@ -79,11 +84,15 @@ function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> 
       const installation = open.asRoot('wait for task');
       const started = own.get(id);
       const { waitForTask } = await import('./wait-for-task.ts');
-      const state = await waitForTask(installation, id, {
+      const end = await waitForTask(installation, id, {
         ...options,
         isKnown: started !== undefined,
       });
-      return { id, state, result: started === undefined ? null : await started.handle.result };
+      return {
+        id,
+        ...end,
+        ...(started === undefined ? {} : { result: await started.handle.result }),
+      };
     },
     async exec(given, command, options = {}) {
       const id = parseTaskId(given);
@@ -99,6 +108,7 @@ function taskMembers(open: Opener): Pick<Door, Exclude<TaskMember, LiveMember>> 
       return await killTask(installation, id, { graceMs });
     },
     ...copyMembers(open),
+    ...reportMembers(open, named),
     async reap({ afterOwnerOf } = {}) {
       const awaited = afterOwnerOf === undefined ? undefined : parseTaskId(afterOwnerOf);
       const installation = open.asRoot('reap tasks');
@@ -189,6 +199,41 @@ const copyMembers = (open: Opener): Pick<Door, 'copyFrom' | 'copyTo'> => ({
       outside: isPath ? from : undefined,
     });
     return await copyFiles(order, { input: isPath ? undefined : from, signal });
+  },
+});
+
+type ReportMember = 'logs' | 'inspect' | 'remove' | 'listEnded' | 'detach';
+
+/** What tasks leave beyond their end, and tasks that go on without their caller. */
+const reportMembers = (open: Opener, named: Layout): Pick<Door, ReportMember> => ({
+  async logs(given, options = {}) {
+    const id = parseTaskId(given);
+    const installation = open.asRoot('read logs');
+    const { readLog } = await import('../task/reports/read-log.ts');
+    return readLog(installation, id, options);
+  },
+  async inspect(given) {
+    const id = parseTaskId(given);
+    const installation = open.asRoot('inspect tasks');
+    const { inspectTask } = await import('../task/reports/inspect-task.ts');
+    return inspectTask(installation, id);
+  },
+  async remove(given, { force = false, stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
+    const id = parseTaskId(given);
+    const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
+    const installation = open.asRoot('remove tasks');
+    const { removeEnded } = await import('../task/reports/remove-ended.ts');
+    return await removeEnded(installation, id, { force, graceMs });
+  },
+  async listEnded() {
+    const { layout } = open.asRoot('list tasks');
+    const { listEnded } = await import('../task/reports/list-ended.ts');
+    return listEnded(layout);
+  },
+  async detach(input, options = {}) {
+    open.asRoot('run task');
+    const { startKeeper } = await import('./keeper/start-keeper.ts');
+    return await startKeeper({ input, options, named });
   },
 });
 

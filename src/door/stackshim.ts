@@ -15,6 +15,9 @@ import type { StatsLook } from '../task/live/read-stats.ts';
 import type { TaskUpdate, UpdateInput } from '../task/live/update-task.ts';
 import type { WatchEventsOptions } from '../task/live/watch-events.ts';
 import type { ListedTask, TaskList } from '../task/records/list-tasks.ts';
+import type { TaskInspection } from '../task/reports/inspect-task.ts';
+import type { EndedTasks } from '../task/reports/list-ended.ts';
+import type { LogOptions, LogPiece } from '../task/reports/read-log.ts';
 import type { TaskResult } from '../task/result.ts';
 import type { CallerOptions } from '../task/run-task.ts';
 import type { OutputSink } from '../task/streams/output-sink.ts';
@@ -22,6 +25,7 @@ import type { Collection, CollectOptions } from '../upkeep/collect-garbage.ts';
 import type { DiskUsage } from '../upkeep/disk-usage.ts';
 import type { MigrateOptions, Migration } from '../upkeep/migrate-store.ts';
 import type { Verification, VerifyProgress } from '../upkeep/verify-store.ts';
+import type { DetachedTask, DetachOptions } from './keeper/keeper-order.ts';
 import type { Stacks } from './stacks.ts';
 import type { TaskHandle } from './task-handle.ts';
 import type { TaskEnd, WaitOptions } from './wait-for-task.ts';
@@ -47,6 +51,12 @@ export interface StatsOptions {
 export interface CopyOptions {
   /** An abort ends the copy; what was copied stays. */
   readonly signal?: AbortSignal;
+}
+
+/** How `remove` treats a task that still runs. */
+export interface RemoveOptions extends KillOptions {
+  /** End the task first. Default: refuse. */
+  readonly force?: boolean;
 }
 
 /** What `reap` waits for first. */
@@ -83,7 +93,10 @@ export interface Stackshim {
   list(): Promise<TaskList>;
   /** One task, in the form of `list`; undefined if it does not exist. Rejects with ERR_STACKSHIM_RECORD_CORRUPT if its record is damaged. */
   get(id: string): Promise<ListedTask | undefined>;
-  /** Waits until a task of any process has ended. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND if it does not exist. */
+  /**
+   * Waits until a task of any process has ended; for an ended task that has left a report, resolves at once. Rejects with
+   * ERR_STACKSHIM_TASK_NOT_FOUND if there is neither.
+   */
   wait(id: string, options?: WaitOptions): Promise<TaskEnd>;
   /**
    * Executes a further command in a running task of any process, and resolves to its end. The command has the task's rights, limits and
@@ -141,6 +154,26 @@ export interface Stackshim {
     destination: string,
     options?: CopyOptions,
   ): Promise<CopyReport>;
+  /**
+   * Runs a task that goes on when this process ends: a process of its own, its keeper, owns it until its end. Its output and result are kept
+   * (`log`). Resolves once the command has begun, or once it is known that it never will; rejects like `run`. `interactive` and
+   * `captureBytes` are refused.
+   */
+  detach(input: TaskInput, options?: DetachOptions): Promise<DetachedTask>;
+  /**
+   * The kept output of a task with `log`, while it runs and after its end. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, and with
+   * ERR_STACKSHIM_TASK_CONFLICT for a task that keeps no log.
+   */
+  logs(id: string, options?: LogOptions): Promise<AsyncIterable<LogPiece>>;
+  /** Everything that is known about a task, whether it runs or has left a report. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND. */
+  inspect(id: string): Promise<TaskInspection>;
+  /**
+   * Removes what an ended task has left: its report, and a kept task itself. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, and, without
+   * `force`, with ERR_STACKSHIM_TASK_CONFLICT for a task that has not ended or has lost its owner.
+   */
+  remove(id: string, options?: RemoveOptions): Promise<Removal>;
+  /** The tasks that have left a report and are removed, oldest first. A damaged report is listed separately and rejects nothing. */
+  listEnded(): Promise<EndedTasks>;
   /** Removes what dead owners left. Safe at any time, from any number of processes; a second call only retries what could not be removed. */
   reap(options?: ReapOptions): Promise<ReapReport>;
   /**

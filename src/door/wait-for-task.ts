@@ -1,11 +1,12 @@
-/** `wait`: waits for the end of a task of any process, according to its record. */
+/** `wait`: waits for the end of a task of any process, according to its record and its report. */
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import { pause } from '../core/pause.ts';
 import type { Installation } from '../task/installation.ts';
 import { isOrphaned } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
-import type { TaskRecord } from '../task/records/record.ts';
+import type { TaskExit, TaskRecord } from '../task/records/record.ts';
+import { readReport } from '../task/reports/report.ts';
 import type { TaskResult } from '../task/result.ts';
 
 /** The options of `wait`. */
@@ -18,16 +19,20 @@ export interface WaitOptions {
 export interface TaskEnd {
   readonly id: TaskId;
   /**
-   * `removed`: nothing of it is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove
-   * it; `reap` removes it.
+   * `removed`: nothing of it is left but its report. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or
+   * could not remove it; `reap` removes it. `lost`: its owner died, and what it left was removed by a reap or a reboot.
    */
-  readonly state: 'removed' | 'kept' | 'orphaned';
+  readonly state: 'removed' | 'kept' | 'orphaned' | 'lost';
   /**
-   * Null unless the same `Stackshim` started the task and `wait` was called before the task was removed: the result of another process's
-   * task goes to its owner alone.
+   * The result, if the task was started with `log`, or by the same `Stackshim` before `wait` was called. Null for other tasks, whose results
+   * go to their owners alone, and if the owner died.
    */
   readonly result: TaskResult | null;
+  /** How the command ended, as far as the task's record told that; may be known without a result. */
+  readonly exit: TaskExit | null;
 }
+
+type Waited = Omit<TaskEnd, 'id'>;
 
 const POLL_MS = 20;
 
@@ -36,29 +41,59 @@ export async function waitForTask(
   { layout }: Installation,
   id: TaskId,
   { signal, isKnown }: WaitOptions & { readonly isKnown: boolean },
-): Promise<TaskEnd['state']> {
+): Promise<Waited> {
   const first = readRecord(layout, id);
-  if (first === undefined) {
-    // The task has just ended.
-    if (isKnown) return 'removed';
-    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `wait for task ${id}: no such task`, {
-      details: { id },
-    });
-  }
+  let exit: TaskExit | null = null;
   for (;;) {
-    const state = stateOf(first, readRecord(layout, id));
-    if (state !== undefined) return state;
+    const now = readRecord(layout, id);
+    // Another task may have the same name by now.
+    const isSame = now !== undefined && now.createdAt === first?.createdAt;
+    if (isSame) exit = now.exit ?? exit;
+    const state = first === undefined ? undefined : stateOf(isSame ? now : undefined);
+    if (first === undefined || state !== undefined) {
+      const ended = findEnd({ layout }, id, { createdAt: first?.createdAt, state, exit, isKnown });
+      if (ended !== undefined) return ended;
+    }
     if (signal?.aborted) throw toAborted(id, signal.reason);
     await pause(POLL_MS);
   }
 }
 
 /** Undefined: the task has not ended yet. */
-function stateOf(first: TaskRecord, now: TaskRecord | undefined): TaskEnd['state'] | undefined {
-  // Another task may have the same name by now.
-  if (now === undefined || now.createdAt !== first.createdAt) return 'removed';
+function stateOf(now: TaskRecord | undefined): TaskEnd['state'] | undefined {
+  if (now === undefined) return 'removed';
   if (now.kept) return 'kept';
   return isOrphaned(now) ? 'orphaned' : undefined;
+}
+
+interface SeenTask {
+  /** Undefined: the task had gone before the first look. */
+  readonly createdAt: string | undefined;
+  readonly state: TaskEnd['state'] | undefined;
+  readonly exit: TaskExit | null;
+  readonly isKnown: boolean;
+}
+
+/** Undefined: the owner has yet to store the end. */
+function findEnd(
+  { layout }: Pick<Installation, 'layout'>,
+  id: TaskId,
+  { createdAt, state, exit, isKnown }: SeenTask,
+): Waited | undefined {
+  const found = readReport(layout, id);
+  const report = createdAt === undefined || found?.task.createdAt === createdAt ? found : undefined;
+  if (report === undefined) {
+    if (createdAt !== undefined || isKnown)
+      return { state: state ?? 'removed', result: null, exit };
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `wait for task ${id}: no such task`, {
+      details: { id },
+    });
+  }
+  if (report.state === 'open') return undefined;
+  const result = report.end?.result ?? null;
+  const known = { result, exit: report.end?.exit ?? exit };
+  if (state !== undefined && state !== 'removed') return { ...known, state };
+  return { ...known, state: report.state === 'lost' ? 'lost' : 'removed' };
 }
 
 const toAborted = (id: TaskId, cause: unknown) =>

@@ -7,14 +7,15 @@ import { parseLimits, parseThrottles, parseUlimit, toLimits } from './limits.ts'
 import { parseAbsolutePath } from './parse-path.ts';
 import { parseCapability } from './parse-rights.ts';
 import { parseTenants } from './parse-tenant.ts';
-import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
+import { DEFAULT_POLICY, type Permissions, type Policy, type ReportTerms } from './policy.ts';
 import {
   type BindsInput,
   type PermissionsInput,
   type PolicyInput,
   parsePolicyInput,
+  type ReportsInput,
 } from './policy-input.ts';
-import { parseBytes, parseCount } from './quantities.ts';
+import { parseBytes, parseCount, parseDuration } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
 
@@ -52,6 +53,7 @@ function toPolicy(given: PolicyInput): Policy {
     reserves: parseReserves(reserves),
     ...parseTenants(given, DEFAULT_POLICY.tenantDefault),
     disk: { ...DEFAULT_POLICY.disk, ...given.disk },
+    reports: parseReports(given.reports),
     binds: parseBinds(given.binds),
   };
 }
@@ -65,6 +67,20 @@ function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): 
     memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
     diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
   });
+}
+
+const MAX_REPORTS = 1_000_000;
+const MIN_LOG_BYTES = 262_144;
+const AGES = { min: 0, max: 3_650 * 24 * 3_600_000 };
+
+function parseReports({ count, size, age, log }: ReportsInput = {}): ReportTerms {
+  const usual = DEFAULT_POLICY.reports;
+  return {
+    count: parseCount(count ?? usual.count, 'reports.count', { min: 0, max: MAX_REPORTS }),
+    bytes: parseBytes(size ?? usual.bytes, 'reports.size'),
+    ageMs: parseDuration(age ?? usual.ageMs, 'reports.age', AGES),
+    logBytes: parseBytes(log ?? usual.logBytes, 'reports.log', { min: MIN_LOG_BYTES }),
+  };
 }
 
 const OWNERS = { min: 1, max: INVALID_ID - 1 };

@@ -52,6 +52,13 @@ export interface BindsInput {
   readonly owner?: Quantity;
 }
 
+export interface ReportsInput {
+  readonly count?: Quantity;
+  readonly size?: Quantity;
+  readonly age?: Quantity;
+  readonly log?: Quantity;
+}
+
 export type PermissionsInput = Partial<Permissions>;
 
 export interface PolicyInput {
@@ -63,6 +70,7 @@ export interface PolicyInput {
   readonly tenants?: Readonly<Record<string, TenantInput>>;
   readonly tenantDefault?: TenantInput;
   readonly disk?: Partial<Policy['disk']>;
+  readonly reports?: ReportsInput;
   readonly binds?: BindsInput;
 }
 
@@ -108,6 +116,12 @@ const disk = allOptional<NonNullable<PolicyInput['disk']>>({
   mechanism: oneOf(...DISK_MECHANISMS),
 });
 
+const reports = allOptional<ReportsInput>({
+  count: quantity,
+  size: quantity,
+  age: quantity,
+  log: quantity,
+});
 const binds = allOptional<BindsInput>({ owner: quantity });
 
 /** The fields of each section. */
@@ -118,6 +132,7 @@ export const POLICY_SECTIONS = {
   reserves,
   tenantDefault: tenant,
   disk,
+  reports,
   binds,
 } as const;
 
@@ -130,6 +145,7 @@ const readers = allOptional<PolicyInput>({
   tenants: mapOf(objectOf<TenantInput>(tenant)),
   tenantDefault: objectOf<TenantInput>(tenant),
   disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
+  reports: objectOf<ReportsInput>(reports),
   binds: objectOf<BindsInput>(binds),
 });
 

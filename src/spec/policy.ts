@@ -66,6 +66,18 @@ export interface Permissions {
 /** `auto`: a quota if the root folder's filesystem keeps them, else a scratch volume. */
 export const DISK_MECHANISMS = ['auto', 'volume', 'sampling'] as const;
 
+/** How much ended tasks leave on the disk. */
+export interface ReportTerms {
+  /** Most reports; the oldest are removed first. */
+  readonly count: number;
+  /** Most bytes of all reports together. */
+  readonly bytes: number;
+  /** How long after its end a task's report is kept. */
+  readonly ageMs: number;
+  /** Most bytes of one task's log; the oldest output is dropped first. */
+  readonly logBytes: number;
+}
+
 export interface Policy {
   /** For values that a task does not set. */
   readonly defaults: AdmittedLimits;
@@ -90,6 +102,8 @@ export interface Policy {
     /** What enforces a task's disk limit. */
     readonly mechanism: (typeof DISK_MECHANISMS)[number];
   };
+  /** What ended tasks leave. */
+  readonly reports: ReportTerms;
   readonly binds: {
     /** User and group id on the host of files that tasks write into a bind of root's. */
     readonly owner: number;
@@ -130,6 +144,12 @@ export const DEFAULT_POLICY: Policy = {
   tenants: new Map(),
   tenantDefault: { weight: 100 },
   disk: { mechanism: 'auto' },
+  reports: {
+    count: 1_000,
+    bytes: 1_073_741_824,
+    ageMs: 7 * 24 * 3_600_000,
+    logBytes: 16_777_216,
+  },
   binds: { owner: DEFAULT_BIND_OWNER_ID },
 };
 

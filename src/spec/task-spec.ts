@@ -133,6 +133,8 @@ export interface TaskSpec {
   /** True: an output that is missing or incomplete is an error of the task. */
   readonly outputRequired: boolean;
   readonly keep: boolean;
+  /** Whether output and result are kept beyond the task's end. */
+  readonly log: boolean;
   readonly remove: 'sync' | 'async';
   /** Bytes of each stream that a capture keeps: half from the start, half from the end. */
   readonly captureBytes: number;
@@ -180,6 +182,7 @@ type CommandField =
   | 'outputs'
   | 'outputRequired'
   | 'keep'
+  | 'log'
   | 'remove'
   | 'captureBytes';
 

@@ -14,6 +14,7 @@ const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const POLLOUT = 4;
 const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
+const FIOCLEX = 0x5451;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 /** sun_path holds 108 bytes, including the NUL. */
@@ -72,6 +73,11 @@ export function setNonBlocking(fd: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
+}
+
+/** Keeps the programs that this process starts from getting a descriptor that it got from its own starter. */
+export function setCloseOnExec(fd: number): void {
+  invoke({ name: 'ioctl', subject: 'FIOCLEX' }, 'ioctl', fd, FIOCLEX, 0);
 }
 
 /** Bytes that can be read from a pipe or a terminal now. */

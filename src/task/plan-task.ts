@@ -183,6 +183,7 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     outputs,
     outputRequired,
     keep,
+    log,
     remove,
     captureBytes,
     limits: {
@@ -199,7 +200,7 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
   return {
     container: { ...container, limits: containerLimits },
     command: withoutUndefined({
-      ...{ command, env, ulimits, labels, tty, interactive, keep, remove, captureBytes },
+      ...{ command, env, ulimits, labels, tty, interactive, keep, log, remove, captureBytes },
       ...{ entrypoint, workdir, user, stopSignal, code, payload, config, outputs, outputRequired },
       limits: withoutUndefined({
         ...{ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, takenBytes, takenEntries },

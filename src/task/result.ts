@@ -40,6 +40,18 @@ export interface Usage extends CgroupUsage {
   readonly diskPeakInodes: number | null;
 }
 
+/** What was kept of the task's output (`log`). */
+export interface LogSummary {
+  /** Bytes of output that the log has. */
+  readonly bytes: number;
+  /** Older bytes that made room for newer ones: the log reached its bound. */
+  readonly droppedBytes: number;
+  /** Bytes that could not be written, for example because the disk was full. */
+  readonly lostBytes: number;
+  /** Why the first of them could not be written. */
+  readonly error: ErrorJson | null;
+}
+
 /** The output of the task. */
 export interface TaskOutput {
   /** Bytes that the task wrote, including those that the output limit dropped. */
@@ -52,6 +64,8 @@ export interface TaskOutput {
   readonly lostBytes: number;
   /** True if something is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
   readonly truncated: boolean;
+  /** Present only with `log`. */
+  readonly log?: LogSummary;
   /** Captured text; present only with capture. Bytes that are not valid UTF-8 become U+FFFD. */
   readonly stdout?: string;
   readonly stderr?: string;

@@ -30,8 +30,9 @@ import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
-import { claimOverdue } from './records/record.ts';
+import { claimOverdue, dropRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
+import type { OpenReport } from './reports/open-report.ts';
 import type { TaskResult } from './result.ts';
 import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
 import type { StreamCapture } from './streams/capture.ts';
@@ -120,7 +121,8 @@ async function runFromPlan(
     startOrphanReaper(installation.system);
     const Capture = await loadCapture(options);
     const opened = await openTask(installation, input, options);
-    return await runRecorded({ installation, options, clock, setUp, Capture, ...opened });
+    const report = await openReportOf(installation, opened, input);
+    return await runRecorded({ installation, options, clock, setUp, Capture, report, ...opened });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
   } finally {
@@ -182,18 +184,41 @@ interface OpenedTask extends Recorded<TaskPlan> {
   readonly outputs: TaskOutputs | undefined;
 }
 
+/** The task's report, if it asks for one. If that cannot be opened, or another task with the given id has left one, nothing of the task is left. */
+async function openReportOf(
+  installation: Installation,
+  { plan, record, handed }: OpenedTask,
+  { id }: TaskInput,
+): Promise<OpenReport | undefined> {
+  const { places } = plan.container;
+  const asksForReport = plan.command.spec.log;
+  // A random id is new.
+  if (!asksForReport && (id === undefined || !existsSync(places.reportDir))) return undefined;
+  try {
+    const { openReport, toReportConflict } = await import('./reports/open-report.ts');
+    if (!asksForReport) throw toReportConflict(places.id);
+    return await openReport(installation, plan, record.value);
+  } catch (error) {
+    if (handed === undefined) dropRecord(places);
+    else record.tryNote({ disowned: true });
+    throw error;
+  }
+}
+
 interface RunContext extends OpenedTask {
   readonly installation: Installation;
   readonly options: CallerOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
+  /** Present if output and result are kept beyond the task's end. */
+  readonly report: OpenReport | undefined;
   /** Undefined if nothing is captured. */
   readonly Capture: typeof StreamCapture | undefined;
 }
 
 /** Runs a recorded task. From here on nothing rejects: every failure is part of the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
-  const { installation, plan, record, options, clock, startedAt } = context;
+  const { installation, plan, record, report, options, clock, startedAt } = context;
   const { container } = plan;
   const { pinned, places } = container;
   const { spec, stopSignal } = plan.command;
@@ -229,8 +254,9 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const taken = await takeOutputs(context, { holdings, hasRun });
   const finishedAt = new Date();
   const ended = { execution, taken, output: output.summary(), execs, startedAt, finishedAt };
-  const finish = (removal: Removal): TaskResult => {
+  const finish = async (removal: Removal): Promise<TaskResult> => {
     const result = buildResult(container, { ...ended, phasesMs: clock.times(), removal });
+    if (report !== undefined) await report.end(result);
     emit({ type: 'finished', id, result });
     return result;
   };
@@ -242,11 +268,16 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   };
   // With asynchronous removal, do not mark the record as kept: the remover would skip it.
   if (spec.remove === 'async' && !spec.keep) {
-    const result = finish(notRemovedYet(places));
-    return { result, remove, close: () => holdings.close() };
+    const result = await finish(notRemovedYet(places));
+    const removeLater = async () => {
+      const removal = await remove();
+      if (report !== undefined) await report.end({ ...result, ...removal });
+      return removal;
+    };
+    return { result, remove: removeLater, close: () => holdings.close() };
   }
   const removal = await remove();
-  const result = finish(removal);
+  const result = await finish(removal);
   return { result, remove: () => Promise.resolve(removal), close: () => undefined };
 }
 
@@ -272,7 +303,7 @@ async function takeOutputs(
 }
 
 function toOutputMeter(
-  { plan, options, Capture }: RunContext,
+  { plan, options, Capture, report }: RunContext,
   { emit, onLimit }: { readonly emit: TaskListener; readonly onLimit: () => void },
 ): OutputMeter {
   const { stdout, stderr } = options;
@@ -288,6 +319,7 @@ function toOutputMeter(
       ...(stdout && { stdout }),
       ...(stderr && { stderr }),
     },
+    log: report?.log,
     onChunk: (stream, chunk) => emit({ type: 'output', id, stream, chunk }),
     onLimit,
   });

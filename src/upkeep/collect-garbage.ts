@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
 import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import {
   generationsDir,
   type Layout,
@@ -26,8 +26,9 @@ import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { syncDirectory } from '../sys/write-file.ts';
 import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
-import type { Installation } from '../task/installation.ts';
+import { type Installation, readPolicy } from '../task/installation.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
+import { pruneReports } from '../task/reports/prune-reports.ts';
 import { chooseGenerations } from './choose-generations.ts';
 import { chooseRevisions } from './choose-revisions.ts';
 
@@ -53,7 +54,9 @@ export interface Collection {
   readonly bases: readonly string[];
   /** The number of idle scratch volumes. */
   readonly volumes: number;
-  /** Bytes of the layers, files, bases and volumes. */
+  /** Ended tasks whose reports are beyond what the policy keeps. */
+  readonly reports: readonly TaskId[];
+  /** Bytes of the layers, files, bases, volumes and reports. */
   readonly freedBytes: number;
   /** Why possible garbage stayed: damage that hides what is needed, or a disk too full to record the removal. */
   readonly obstacles: readonly ErrorJson[];
@@ -80,6 +83,8 @@ export async function collectGarbage(
   }
   const volumes = listIdleVolumes(layout);
   if (!dryRun) for (const volume of volumes) removeIdleVolume(system, volume);
+  const { reports: terms } = await readPolicy(layout);
+  const reports = await pruneReports(layout, terms, { dryRun });
   const { movedCopies, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, options),
   );
@@ -90,8 +95,15 @@ export async function collectGarbage(
     clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }
   const sized = [...swept.layers, ...volumes];
-  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, staleBytes + movedBytes);
-  return { dryRun, ...swept, files: stale, volumes: volumes.length, freedBytes };
+  const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, 0);
+  return {
+    dryRun,
+    ...swept,
+    files: stale,
+    volumes: volumes.length,
+    reports: reports.ids,
+    freedBytes: freedBytes + staleBytes + movedBytes + reports.bytes,
+  };
 }
 
 async function measureAll(paths: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /** `df`: the disk space of stacks, builds and tasks. */
 import type { LayerId, StackName } from '../core/ids.ts';
-import { buildDir, imagesDir, scratchDir, tmpDir } from '../core/layout.ts';
+import { buildDir, imagesDir, reportsDir, scratchDir, tmpDir } from '../core/layout.ts';
 import { findUnneededLayers } from '../store/layers/collect-layers.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
@@ -33,6 +33,8 @@ export interface DiskUsage {
   readonly builderBytes: number;
   /** Writable layers of tasks, and idle volumes. */
   readonly scratchBytes: number;
+  /** What tasks with `log` have left. */
+  readonly reportBytes: number;
   readonly tmpBytes: number;
   /** Bytes that `collectGarbage` would free now. */
   readonly reclaimableBytes: number;
@@ -48,10 +50,11 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
   const survey = surveyStore(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
-  const [images, builder, scratch, tmp] = await Promise.all([
+  const [images, builder, scratch, reports, tmp] = await Promise.all([
     measureTree(imagesDir(layout)),
     measureTree(buildDir(layout)),
     measureTree(scratchDir(layout)),
+    measureTree(reportsDir(layout)),
     measureTree(tmpDir(layout)),
   ]);
   return {
@@ -60,6 +63,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     images: { count: survey.images.size, bytes: images.bytes },
     builderBytes: builder.bytes,
     scratchBytes: scratch.bytes,
+    reportBytes: reports.bytes,
     tmpBytes: tmp.bytes,
     reclaimableBytes: freedBytes,
     freeBytes: freeBytesAt(layout.root),

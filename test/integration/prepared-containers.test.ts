@@ -239,7 +239,7 @@ it('wait treats a prepared container as the same task before and after the claim
   if (container === undefined) throw new Error('not prepared');
   const order: string[] = [];
   const waiting = waitForTask(openInstallation(layout), container, { isKnown: false });
-  const waited = waiting.then((state) => order.push(state));
+  const waited = waiting.then(({ state }) => order.push(state));
   const onEvent = ({ type }: { readonly type: string }) => {
     if (type === 'exited') order.push(type);
   };

@@ -65,6 +65,7 @@ const others = {
   outputMaxSize: '1m',
   outputMaxEntries: 1,
   keep: true,
+  log: true,
   remove: 'async',
 } satisfies Required<Omit<TaskInput, keyof JobInput>>;
 

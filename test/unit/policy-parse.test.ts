@@ -48,6 +48,7 @@ describe('parsePolicy', () => {
         exec: ['job'],
       },
       disk: { mechanism: 'sampling' },
+      reports: { count: 10, size: '64m', age: '36h', log: '1m' },
       binds: { owner: 200_000 },
     });
     expect(policy).toEqual({
@@ -97,6 +98,7 @@ describe('parsePolicy', () => {
       tenants: new Map(),
       tenantDefault: { weight: 100 },
       disk: { mechanism: 'sampling' },
+      reports: { count: 10, bytes: 67_108_864, ageMs: 129_600_000, logBytes: 1_048_576 },
       binds: { owner: 200_000 },
     });
   });
@@ -178,6 +180,10 @@ describe('parsePolicy', () => {
     ['maxima.deviceReadBps[0]', { maxima: { deviceReadBps: ['/dev/sda'] } }],
     ['allow.pid[0]', { allow: { pid: ['container'] } }],
     ['defaults.disk', { defaults: { disk: '1k' } }],
+    ['reports.count', { reports: { count: -1 } }],
+    ['reports.age', { reports: { age: 'long' } }],
+    ['reports.log', { reports: { log: '1k' } }],
+    ['reports.keep', { reports: { keep: 1 } }],
     ['binds.owner', { binds: { owner: 0 } }],
     ['binds.owner', { binds: { owner: 4_294_967_295 } }],
     ['binds.owner', { binds: { owner: FIRST_SLOT_ID } }],

@@ -40,6 +40,7 @@ describe('parseTaskSpec', () => {
       outputs: [],
       outputRequired: false,
       keep: false,
+      log: false,
       remove: 'sync',
       captureBytes: 1_048_576,
     });
@@ -98,6 +99,7 @@ describe('parseTaskSpec', () => {
       outputMaxSize: '1m',
       outputMaxEntries: 7,
       keep: true,
+      log: true,
       remove: 'async',
     };
     expect(Object.keys(input).concat('payloadFile').sort()).toEqual([...TASK_INPUT_FIELDS].sort());
@@ -168,6 +170,7 @@ describe('parseTaskSpec', () => {
       payload: { kind: 'text', text: '{"n":1}' },
       config: { kind: 'file', path: '/c.json' },
       keep: true,
+      log: true,
       remove: 'async',
     });
   });

@@ -26,6 +26,7 @@ function format(usage: DiskUsage): string {
       [formatCount(usage.images.count, 'image'), formatBytes(usage.images.bytes)],
       ['builder', formatBytes(usage.builderBytes)],
       ['tasks', formatBytes(usage.scratchBytes)],
+      ['reports', formatBytes(usage.reportBytes)],
       ['being written', formatBytes(usage.tmpBytes)],
       ['gc would free', formatBytes(usage.reclaimableBytes)],
       ['free on disk', formatBytes(usage.freeBytes)],

@@ -41,8 +41,8 @@ function parseKept(text: string | undefined): number | undefined {
 }
 
 function format(collection: Collection) {
-  const { dryRun, revisions, generations, images, layers, files, bases, volumes, freedBytes } =
-    collection;
+  const { dryRun, revisions, generations, images, layers } = collection;
+  const { files, bases, volumes, reports, freedBytes } = collection;
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
     ...generations.map((number) => `generation ${number}\n`),
@@ -50,6 +50,7 @@ function format(collection: Collection) {
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
     ...bases.map((path) => `base ${path}\n`),
     ...files.map((path) => `file ${path}\n`),
+    ...reports.map((id) => `report ${id}\n`),
     ...(volumes > 0 ? [`volumes ${volumes}\n`] : []),
   ];
   const verb = dryRun ? 'would free' : 'freed';

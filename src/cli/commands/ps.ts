@@ -1,6 +1,8 @@
-/** `stackshim ps`: the tasks of this installation. */
+/** `stackshim ps`: the tasks of this installation; with `-a`, also those that have ended and left a report. */
+import type { ErrorJson } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ListedTask } from '../../task/records/list-tasks.ts';
+import type { EndedTaskEntry } from '../../task/reports/list-ended.ts';
 import { formatAge } from '../format-quantities.ts';
 import { formatTable, shorten } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
@@ -12,53 +14,82 @@ const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABEL
 const COMMAND_LENGTH = 40;
 
 export interface PsCommandOptions extends FormatOption {
+  readonly all?: boolean;
   readonly quiet?: boolean;
   readonly filter?: readonly string[];
   /** False: `--no-trunc`. */
   readonly trunc: boolean;
 }
 
-/** Resolves to the exit status: 1 if a record could not be read, which is reported on stderr. */
+/** What the table shows of a task that exists, or of one that has ended. */
+type ShownTask = ListedTask | EndedTaskEntry;
+
+/** Resolves to the exit status: 1 if a record or a report could not be read, which is reported on stderr. */
 export async function ps(options: PsCommandOptions): Promise<number> {
   const isWanted = toFilter(options.filter);
-  const { tasks: all, corrupt } = await openDoor().list();
-  const tasks = all.filter(isWanted);
+  const found = await list(options.all === true);
+  const tasks = found.tasks.filter(isWanted);
+  const ended = found.ended?.filter(isWanted);
+  const { corrupt } = found;
   if (wantsJson(options)) {
-    await printJson({ tasks, corrupt });
+    await printJson({ tasks, ...(ended === undefined ? {} : { ended }), corrupt });
   } else {
-    await print(options.quiet ? tasks.map(({ id }) => `${id}\n`).join('') : format(tasks, options));
+    const shown = [...tasks, ...(ended ?? [])];
+    await print(options.quiet ? shown.map(({ id }) => `${id}\n`).join('') : format(shown, options));
     corrupt.forEach(reportError);
   }
   return corrupt.length === 0 ? 0 : 1;
 }
 
-function toFilter(texts: readonly string[] = []): (task: ListedTask) => boolean {
+interface Found {
+  readonly tasks: readonly ListedTask[];
+  readonly ended?: readonly EndedTaskEntry[];
+  readonly corrupt: readonly ErrorJson[];
+}
+
+async function list(all: boolean): Promise<Found> {
+  const stackshim = openDoor();
+  const { tasks, corrupt } = await stackshim.list();
+  if (!all) return { tasks, corrupt };
+  const { ended, corrupt: damaged } = await stackshim.listEnded();
+  return { tasks, ended, corrupt: [...corrupt, ...damaged] };
+}
+
+function toFilter(texts: readonly string[] = []): (task: ShownTask) => boolean {
   const passes = parseFilters(texts, ['id', 'stack', 'status', 'tenant', 'label']);
   return ({ id, stack, state, tenant, labels }) =>
     passes({ id, stack, status: state, tenant: tenant ?? undefined, labels });
 }
 
-function format(tasks: readonly ListedTask[], { trunc }: PsCommandOptions): string {
+function format(tasks: readonly ShownTask[], { trunc }: PsCommandOptions): string {
   const now = Date.now();
   const rows = tasks.map((task) => toRow(task, { now, trunc }));
   return formatTable(HEADER, rows);
 }
 
 function toRow(
-  { id, stack, revision, state, pid, ownerPid, createdAt, command, labels }: ListedTask,
+  task: ShownTask,
   { now, trunc }: { readonly now: number; readonly trunc: boolean },
 ): readonly string[] {
+  const { id, stack, revision, createdAt, command, labels } = task;
   const line = command.join(' ');
   return [
     id,
     `${stack}@rev:${revision}`,
-    state,
-    pid === null ? '-' : String(pid),
-    String(ownerPid),
+    ...('ownerPid' in task
+      ? [task.state, task.pid === null ? '-' : String(task.pid), String(task.ownerPid)]
+      : [toEndedState(task), '-', '-']),
     formatAge(now - Date.parse(createdAt)),
     trunc ? shorten(line, COMMAND_LENGTH) : line,
     Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
   ];
+}
+
+/** The verdict, with the exit code if it says more: `failed (3)`. */
+function toEndedState({ state, result }: EndedTaskEntry): string {
+  if (result === null) return state;
+  const { verdict, exitCode } = result;
+  return verdict === 'failed' && exitCode !== null ? `${verdict} (${exitCode})` : verdict;
 }

@@ -236,6 +236,19 @@ export const HANDLING_OPTIONS = {
       bound: 'the disk limit, until `reap` or `kill`',
     },
   },
+  /** Keep the output and the result of the task beyond its end. */
+  log: {
+    flags: '--log',
+    help: 'keep the output and the result; read them with stackshim logs and wait',
+    value: FLAG,
+    absent: false,
+    jobs: 'a kept log stays on the disk of the host',
+    doc: {
+      takes:
+        'true: output and result are kept, while the task runs and after its end; see [what ended tasks leave](tasks.md#what-ended-tasks-leave)',
+      bound: "the output limit, and the policy's `reports`",
+    },
+  },
   remove: {
     flags: '--remove <mode>',
     help: 'sync, or async: a separate process removes the task',

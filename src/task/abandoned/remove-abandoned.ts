@@ -41,6 +41,10 @@ export async function removeAbandoned(
     tasks.map(async (task) => {
       const removal = await removeTask(installation, { ...task, keep: false, loops });
       const { exit } = task;
+      if (existsSync(task.places.reportDir)) {
+        const { settleReport } = await import('../reports/settle-report.ts');
+        await settleReport(task.places.reportDir, exit, removal);
+      }
       return { id: task.places.id, ...removal, ...(exit === undefined ? {} : { exit }) };
     }),
   );

@@ -139,6 +139,7 @@ function openOutput(
       ? { stdout: new StreamCapture(captureBytes), stderr: new StreamCapture(captureBytes) }
       : undefined,
     sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    log: undefined,
     onChunk: nothing,
     onLimit: nothing,
   });

@@ -51,6 +51,18 @@ const MAX_SIGNAL = 64;
 
 const processIdentity = { pid: integer(1), startTime: integer(0) };
 
+export const owner = objectOf<Owner>({
+  ...processIdentity,
+  bootId: text,
+  thread: optional(objectOf<ProcessIdentity>(processIdentity)),
+});
+
+export const taskExit = objectOf<TaskExit>({
+  exitCode: orNull(integer(0)),
+  signal: orNull(textThat((value) => /^SIG[A-Z0-9]{1,8}$/.test(value), 'not a signal')),
+  at: date,
+});
+
 type RecordOfVersion1 = Omit<
   TaskRecord,
   'names' | 'exit' | 'origin' | 'hasCode' | keyof TaskHoldings
@@ -58,11 +70,7 @@ type RecordOfVersion1 = Omit<
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
-  owner: objectOf<Owner>({
-    ...processIdentity,
-    bootId: text,
-    thread: optional(objectOf<ProcessIdentity>(processIdentity)),
-  }),
+  owner,
   stack: textThat<StackName>(isStackName, 'not a stack name'),
   revision: integer(0),
   image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),
@@ -93,12 +101,6 @@ const absolute = textThat(
 );
 
 /** How a command ended, as it is stored. */
-export const taskExit = objectOf<TaskExit>({
-  exitCode: orNull(integer(0)),
-  signal: orNull(textThat((value) => /^SIG[A-Z0-9]{1,8}$/.test(value), 'not a signal')),
-  at: date,
-});
-
 const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   version: oneOf(1),
   ...fieldsOfVersion1,

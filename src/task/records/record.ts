@@ -61,6 +61,7 @@ export interface TaskExit {
   readonly at: string;
 }
 
+/** What is known of a task, and names everything that it may have made. */
 export interface TaskRecord extends TaskHoldings {
   readonly id: TaskId;
   readonly owner: Owner;
@@ -97,7 +98,8 @@ const toStoredRecord = (record: TaskRecord): string =>
   JSON.stringify({ version: RECORD_VERSION, writtenBy: PROGRAM_VERSION, ...record });
 
 /** The name of a task folder that is being created or removed; never a task id. */
-const unfinishedName = (owner: Owner, id: TaskId) => `.new-${owner.pid}-${owner.startTime}-${id}`;
+export const unfinishedName = (owner: ProcessIdentity, id: TaskId) =>
+  `.new-${owner.pid}-${owner.startTime}-${id}`;
 
 /** The process that was creating or removing a folder with this name; undefined for any other name. */
 export function parseUnfinishedName(name: string): ProcessIdentity | undefined {

@@ -39,6 +39,8 @@ export interface TaskPlaces {
   readonly volumeFile: string;
   /** Where the volume is mounted after the task's end, for the next task that needs one like it. */
   readonly idleVolumeDir: string;
+  /** What the task leaves with `log`. */
+  readonly reportDir: string;
   /** Payload and config, for the task to read. */
   readonly inputsDir: string;
   readonly codeFile: string;
@@ -96,6 +98,7 @@ export function recordedPlaces(
 }
 
 const belowScratch = (scratchDir: string) => ({
+  reportDir: scratchDir.replace(/\/scratch\/([^/]+)$/, '/reports/$1'),
   inputsDir: `${scratchDir}/inputs`,
   codeFile: `${scratchDir}/code.erofs`,
 });

@@ -4,6 +4,7 @@ import { toStackshimError } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
+import type { TaskLog } from '../reports/task-log.ts';
 import type { TaskOutput } from '../result.ts';
 import type { StreamCapture } from './capture.ts';
 import { openSink } from './open-sink.ts';
@@ -18,6 +19,8 @@ export interface OutputOptions {
   /** Undefined if nothing is captured. */
   readonly captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
   readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
+  /** Keeps the output beyond the task's end. */
+  readonly log: TaskLog | undefined;
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
   /** Called once, when the limit is exceeded. */
   readonly onLimit: () => void;
@@ -128,14 +131,29 @@ export class OutputMeter {
       this.#options.onChunk(stream, kept);
     }
     if (kept.length < chunk.length) this.#passLimit();
+    if (kept.length === 0) return;
+    const { log } = this.#options;
+    const passed = this.#passOn(stream, kept);
+    if (log === undefined) return passed;
+    const logged = this.#log(log, stream, kept);
+    return Promise.all([passed, logged]).then(() => undefined);
+  }
+
+  /** Waits for a slow disk like for a slow sink. The log counts what it loses. */
+  #log(log: TaskLog, stream: StreamName, chunk: Uint8Array): void | Promise<void> {
+    if (!this.#isGivenUp) return this.#waitFor(log.write(stream, chunk), 0);
+    void log.write(stream, Buffer.from(chunk));
+  }
+
+  #passOn(stream: StreamName, chunk: Uint8Array): void | Promise<void> {
     const sink = this.#sinks[stream];
-    if (kept.length === 0 || sink === undefined) return;
+    if (sink === undefined) return;
     if (this.#isGivenUp) {
-      this.#lostBytes += kept.length;
+      this.#lostBytes += chunk.length;
       return;
     }
-    const pending = sink.write(kept);
-    return pending === undefined ? undefined : this.#waitFor(pending, kept.length);
+    const pending = sink.write(chunk);
+    return pending === undefined ? undefined : this.#waitFor(pending, chunk.length);
   }
 
   #passLimit(): void {
@@ -211,13 +229,15 @@ export class OutputMeter {
 
   summary(): TaskOutput {
     const { stdout, stderr } = this.#bytes;
-    const { captures } = this.#options;
+    const { captures, log } = this.#options;
     const lostBytes = this.#lostBytes;
     const cut = lostBytes > 0 || stdout + stderr > this.#options.limitBytes;
     const counts = { stdoutBytes: stdout, stderrBytes: stderr, lostBytes };
-    if (captures === undefined) return { ...counts, truncated: cut };
+    const kept = log === undefined ? {} : { log: log.summary() };
+    if (captures === undefined) return { ...counts, truncated: cut, ...kept };
     return {
       ...counts,
+      ...kept,
       truncated: cut || captures.stdout.truncated || captures.stderr.truncated,
       stdout: captures.stdout.text(),
       stderr: captures.stderr.text(),

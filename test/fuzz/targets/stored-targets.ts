@@ -1,6 +1,6 @@
 /** Parsers of files that stackshim wrote itself, and that may have been changed since. */
 import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
-import { layerRecordFile, layoutFrom, tasksDir } from '../../../src/core/layout.ts';
+import { layerRecordFile, layoutFrom, reportDir, tasksDir } from '../../../src/core/layout.ts';
 import { clearStaleVersions } from '../../../src/runtime/learn-version.ts';
 import { imageFile, readImage } from '../../../src/store/images/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
@@ -18,6 +18,9 @@ import { readRecord } from '../../../src/task/records/read-record.ts';
 import { readTimeLimit } from '../../../src/task/records/read-time-limit.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
 import { taskPlaces } from '../../../src/task/records/task-places.ts';
+import { FrameParser } from '../../../src/task/reports/log-frames.ts';
+import { readEnd, readReport } from '../../../src/task/reports/report.ts';
+import { reportPlaces } from '../../../src/task/reports/report-places.ts';
 import type { FuzzFiles } from '../support/fuzz-files.ts';
 import type { FuzzTarget } from '../support/fuzz-target.ts';
 
@@ -41,6 +44,38 @@ export const storedSamples = {
     createdAt: now,
     kept: false,
     disowned: false,
+  },
+  reportedTask: {
+    version: 1,
+    writtenBy: '0.1.0',
+    id: 't1',
+    owner: { pid: 100, startTime: 5000, bootId: '5f0c5e2c-0000-4000-8000-000000000000' },
+    stack: 'busybox',
+    revision: 1,
+    image: digest,
+    tenant: 'acme',
+    origin: 'caller',
+    command: ['true'],
+    labels: { job: '42' },
+    createdAt: now,
+    spec: { log: true },
+  },
+  reportedEnd: {
+    version: 1,
+    writtenBy: '0.1.0',
+    at: now,
+    result: {
+      id: 't1',
+      verdict: 'failed',
+      exitCode: 3,
+      signal: null,
+      error: null,
+      usage: { wallMs: 3 },
+      output: { stdoutBytes: 0 },
+      removed: true,
+      leftovers: [],
+    },
+    exit: { exitCode: 3, signal: null, at: now },
   },
   recordNow: {
     version: 2,
@@ -162,6 +197,44 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       run(bytes) {
         put(`${tasksDir(layout)}/${task}/record.json`, bytes);
         return readRecord(layout, task);
+      },
+    },
+    {
+      name: 'reports of tasks',
+      form: 'document',
+      samples: [storedSamples.reportedTask],
+      words: Object.keys(storedSamples.reportedTask),
+      run(bytes) {
+        put(reportPlaces(reportDir(layout, task)).taskFile, bytes);
+        return readReport(layout, task);
+      },
+    },
+    {
+      name: 'ends in reports',
+      form: 'document',
+      samples: [storedSamples.reportedEnd, { ...storedSamples.reportedEnd, result: null }],
+      words: [
+        ...Object.keys(storedSamples.reportedEnd),
+        ...Object.keys(storedSamples.reportedEnd.result),
+      ],
+      run(bytes) {
+        const places = reportPlaces(reportDir(layout, task));
+        put(places.endFile, bytes);
+        return readEnd(places);
+      },
+    },
+    {
+      name: 'logs of tasks',
+      form: 'bytes',
+      samples: [
+        Buffer.from(`stdout ${now} 6\nhello\n\nstderr ${now} 3\nup \n`),
+        Buffer.from(`stdout ${now} 0\n\nstdout ${now} 12\nshort`),
+      ],
+      words: ['stdout', 'stderr', now],
+      run(bytes) {
+        const frames = new FrameParser();
+        const half = Math.floor(bytes.length / 2);
+        return [...frames.push(bytes.subarray(0, half)), ...frames.push(bytes.subarray(half))];
       },
     },
     {

@@ -28,7 +28,8 @@ const staysByDesign: readonly RegExp[] = [
   /^file \S+\/scratch\/\.idle-[^/]+$/,
   /^mount \/run\/stackshim-slots\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
-  /^file \S+\/(layers|tasks|tenants|runtime|runtime-copies|runtime-versions|locks|leases|tmp|scratch|volumes|build)\/$/,
+  /^file \S+\/(layers|tasks|tenants|runtime|runtime-copies|runtime-versions|locks|leases|tmp|scratch|volumes|build|reports)\/$/,
+  /^file \S+\/reports\/\.looked$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
   // crun's cache of compiled seccomp profiles: one for each profile that was used.
   /^file \S+\/runtime\/\.cache\/(seccomp\/.*)?$/,

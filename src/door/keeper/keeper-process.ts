@@ -1,0 +1,5 @@
+/** The program of a keeper that the library starts. */
+import { keepTask } from './keep-task.ts';
+
+await keepTask();
+process.exitCode = 0;

@@ -1,0 +1,153 @@
+/** Starts a keeper: a process that owns one task until its end, independent of this process and its terminal. */
+import { closeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import type { Layout } from '../../core/layout.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import type { TaskInput } from '../../spec/task-input.ts';
+import { linuxSystem } from '../../sys/linux-system.ts';
+import { startOrphanReaper } from '../../sys/orphan-reaper.ts';
+import { drainPipe, writeFully } from '../../sys/pipes.ts';
+import { posixSpawn } from '../../sys/posix-spawn.ts';
+import { openNullDevice, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
+import type { Fd } from '../../sys/system.ts';
+import {
+  type DetachedTask,
+  type DetachOptions,
+  KEEPER_WORD,
+  type KeeperAnswer,
+  type KeeperOrder,
+  MAX_LINE_BYTES,
+} from './keeper-order.ts';
+
+export interface KeeperRequest {
+  readonly input: TaskInput;
+  readonly options: DetachOptions;
+  /** The folders under the names that the caller gave. */
+  readonly named: Layout;
+}
+
+/** Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. */
+export async function startKeeper({ input, options, named }: KeeperRequest): Promise<DetachedTask> {
+  const { origin = 'caller', signal } = options;
+  requireDetachable(input);
+  const order: KeeperOrder = {
+    layout: {
+      root: named.root,
+      run: named.run,
+      policy: named.policyIsOptional === true ? undefined : named.policyFile,
+    },
+    input: { ...input, log: true },
+    origin,
+  };
+  const answer = await ask(order, signal);
+  if ('begun' in answer) return { id: answer.begun, result: null };
+  if ('ended' in answer) return { id: answer.ended.id, result: answer.ended };
+  const { code, message, hint, details } = answer.failed;
+  throw new StackshimError(code, message, { hint, details });
+}
+
+/** The keeper has no input for the task, and nobody to give captured output to. */
+function requireDetachable({ interactive, captureBytes }: TaskInput): void {
+  const problem = 'not with a task that goes on without its caller';
+  if (interactive === true) throw invalidField('interactive', problem);
+  if (captureBytes !== undefined) throw invalidField('captureBytes', problem);
+}
+
+async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise<KeeperAnswer> {
+  const [orderOut, orderIn] = linuxSystem.createPipe();
+  const [answerOut, answerIn] = linuxSystem.createPipe();
+  let written: Promise<void> = Promise.resolve();
+  let isHungUp = false;
+  // A descriptor that is being written to must not become another file's.
+  const hangUp = () => {
+    if (!isHungUp) void written.finally(() => linuxSystem.close(orderIn));
+    isHungUp = true;
+  };
+  try {
+    try {
+      await spawnKeeper([orderOut, answerIn]);
+    } finally {
+      linuxSystem.close(orderOut);
+      linuxSystem.close(answerIn);
+    }
+  } catch (error) {
+    hangUp();
+    linuxSystem.close(answerOut);
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start keeper');
+  }
+  signal?.addEventListener('abort', hangUp, { once: true });
+  if (signal?.aborted) hangUp();
+  try {
+    const answered = readLine(answerOut);
+    answered.catch(() => undefined);
+    if (!isHungUp) written = writeOrder(orderIn, order);
+    return toAnswer(await answered);
+  } finally {
+    signal?.removeEventListener('abort', hangUp);
+    hangUp();
+  }
+}
+
+/** A keeper that has died reads nothing; then there is no answer either. */
+const writeOrder = (fd: Fd, order: KeeperOrder): Promise<void> =>
+  writeFully(fd, Buffer.from(`${JSON.stringify(order)}\n`)).catch(() => undefined);
+
+/** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
+async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
+  const nullDevice = openNullDevice('both');
+  try {
+    const [path, ...args] = keeperCommand();
+    await posixSpawn({
+      path,
+      args,
+      env: PLAIN_ENVIRONMENT,
+      stdio: [nullDevice, nullDevice, nullDevice, ...pipes],
+      // Paths in the order may be relative.
+      cwd: '.',
+    });
+    startOrphanReaper(linuxSystem);
+  } finally {
+    closeSync(nullDevice);
+  }
+}
+
+/** The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build. */
+function keeperCommand(): readonly [string, ...string[]] {
+  if (process.versions['bun'] !== undefined) return [process.execPath, KEEPER_WORD];
+  const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
+  return [process.execPath, fileURLToPath(program)];
+}
+
+/** Resolves to undefined if the pipe closes before a line is complete. */
+export async function readLine(fd: Fd, onEnd?: () => void): Promise<string | undefined> {
+  return await new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let isComplete = false;
+    const drain = drainPipe(fd, (chunk) => {
+      if (isComplete) return;
+      size += chunk.length;
+      if (size > MAX_LINE_BYTES)
+        throw new RangeError(`a line of more than ${MAX_LINE_BYTES} bytes`);
+      chunks.push(Buffer.from(chunk));
+      if (!chunk.includes(0x0a)) return;
+      isComplete = true;
+      resolve(Buffer.concat(chunks).toString('utf8'));
+      if (onEnd === undefined) drain.finish();
+    });
+    drain.ended.then(() => {
+      resolve(undefined);
+      onEnd?.();
+    }, reject);
+  });
+}
+
+function toAnswer(line: string | undefined): KeeperAnswer {
+  if (line !== undefined) return JSON.parse(line);
+  throw new StackshimError(
+    'ERR_STACKSHIM_INTERNAL',
+    'start keeper: the keeper ended before the command began',
+    { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
+  );
+}

@@ -1,0 +1,144 @@
+/** `inspect`: everything that is known about a task, whether it runs or has left a report. */
+
+import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { monotonicMs } from '../../sys/clocks.ts';
+import { readBoundedFile } from '../../sys/files.ts';
+import type { Installation } from '../installation.ts';
+import { findTask, type ListedTask } from '../records/list-tasks.ts';
+import { readRecord } from '../records/read-record.ts';
+import { readTimeLimit } from '../records/read-time-limit.ts';
+import type { TaskRecord } from '../records/record.ts';
+import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
+import type { TaskResult } from '../result.ts';
+import { asObject, deriveSpec } from './derive-spec.ts';
+import { type JsonObject, type ReportedTask, readReport, type TaskReport } from './report.ts';
+
+/** One task, with all that its files and the kernel tell. May contain secrets: environment, arguments. */
+export interface TaskInspection {
+  readonly id: TaskId;
+  /** As `list` has it; `ended`: its report tells the result; `lost`: its owner died, and what the task made was removed. */
+  readonly state: ListedTask['state'] | 'ended' | 'lost';
+  /** Host pid of the task's pid 1; null while it has none. */
+  readonly pid: number | null;
+  /** The task's record; null once the task is removed. */
+  readonly record: TaskRecord | null;
+  /** What the task's report says about it, without its spec; null without `log`. */
+  readonly report: Omit<ReportedTask, 'spec'> | null;
+  /**
+   * The options of the task as they were resolved. Without `log`, only those that its record and its configuration tell; null once such a
+   * task is removed.
+   */
+  readonly spec: JsonObject | null;
+  /** The OCI configuration; null while there is none, and once the task is removed. */
+  readonly config: JsonObject | null;
+  /** Null once the task is removed. */
+  readonly cgroup: InspectedCgroup | null;
+  /** How long the command may still run; null: it does not run. */
+  readonly timeLeftMs: number | null;
+  /** The final result; null before the end, without `log`, and if the owner died. */
+  readonly result: TaskResult | null;
+  /** How the command ended, if that is known; also without a result. */
+  readonly exit: TaskRecord['exit'] | null;
+}
+
+/** The cgroup of a task that still exists. */
+export interface InspectedCgroup {
+  readonly version: 1 | 2;
+  /** Relative to the mount point of each hierarchy. */
+  readonly path: string;
+  /** Its folders, in every hierarchy. */
+  readonly folders: readonly string[];
+  /** The limits in the OCI configuration: `memory`, `cpu`, `pids`, … */
+  readonly limits: JsonObject | null;
+  /** What the task has used so far; null while it has no cgroup. */
+  readonly usage: CgroupUsage | null;
+}
+
+const MAX_CONFIG_BYTES = 16_777_216;
+
+/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
+export function inspectTask(installation: Installation, id: TaskId): TaskInspection {
+  const { layout } = installation;
+  const record = readRecord(layout, id);
+  const report = readReport(layout, id);
+  const listed = record === undefined ? undefined : findTask(installation, id);
+  if (record !== undefined && listed !== undefined) {
+    return inspectLiving(installation, { record, listed, report });
+  }
+  if (report !== undefined) return inspectEnded(report);
+  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `inspect task ${id}: no such task`, {
+    details: { id },
+  });
+}
+
+interface Living {
+  readonly record: TaskRecord;
+  readonly listed: ListedTask;
+  readonly report: TaskReport | undefined;
+}
+
+function inspectLiving(installation: Installation, living: Living): TaskInspection {
+  const { record, listed, report } = living;
+  const places = recordedPlaces(installation.layout, record);
+  const config = readConfig(places);
+  const limit = readTimeLimit(places);
+  const isRunning = listed.state === 'running' && limit !== undefined;
+  return {
+    id: record.id,
+    state: listed.state,
+    pid: listed.pid,
+    record,
+    ...(report === undefined
+      ? { report: null, spec: deriveSpec(record, config) }
+      : toReported(report)),
+    config,
+    cgroup: inspectCgroup(installation, places, config),
+    timeLeftMs: isRunning ? Math.max(0, limit.endsAtMs - monotonicMs()) : null,
+    result: report?.end?.result ?? null,
+    exit: record.exit ?? null,
+  };
+}
+
+function inspectEnded(report: TaskReport): TaskInspection {
+  const { task, end, state } = report;
+  return {
+    id: task.id,
+    state: state === 'open' ? 'removing' : state,
+    pid: null,
+    record: null,
+    ...toReported(report),
+    config: null,
+    cgroup: null,
+    timeLeftMs: null,
+    result: end?.result ?? null,
+    exit: end?.exit ?? null,
+  };
+}
+
+function toReported(report: TaskReport): Pick<TaskInspection, 'report' | 'spec'> {
+  const { spec, ...task } = report.task;
+  return { report: task, spec };
+}
+
+function inspectCgroup(
+  { cgroups }: Installation,
+  { cgroupsPath: path }: TaskPlaces,
+  config: JsonObject | null,
+): InspectedCgroup {
+  const folders = cgroups.existing(path);
+  const usage = folders.length === 0 ? null : cgroups.readUsage(path);
+  const linux = asObject(config?.['linux']);
+  return { version: cgroups.version, path, folders, limits: asObject(linux?.['resources']), usage };
+}
+
+/** Null while it is being written, and if it is damaged. */
+function readConfig({ bundle }: TaskPlaces): JsonObject | null {
+  try {
+    const text = readBoundedFile(`${bundle}/config.json`, { maxBytes: MAX_CONFIG_BYTES });
+    return asObject(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,117 @@
+/** Reads the frames of a log's files. */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { unlessMissing } from '../../core/errors.ts';
+import { namesIn } from '../../sys/files.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { StreamName } from '../streams/task-output.ts';
+import { logFile, logNumber } from './report-places.ts';
+
+/** A part of a task's output, as it arrived. */
+export interface LogPart {
+  readonly stream: StreamName;
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly bytes: Uint8Array;
+}
+
+const BUFFER_BYTES = 262_144;
+/** More than any chunk of output has. */
+const MAX_FRAME_BYTES = 16_777_216;
+const LONGEST_HEAD = 64;
+const LINE_END = 0x0a;
+const HEAD = /^(stdout|stderr) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\d{1,9})$/;
+
+/** Turns the bytes of a log's file into frames, however they are cut. An unfinished frame at the end is kept back. */
+export class FrameParser {
+  #rest: Buffer = Buffer.alloc(0);
+  #isBroken = false;
+
+  /** The frames that are complete by now. After bytes that are no frame, nothing more comes of this file. */
+  push(bytes: Uint8Array): readonly LogPart[] {
+    const parts: LogPart[] = [];
+    if (this.#isBroken) return parts;
+    this.#rest = Buffer.concat([this.#rest, bytes]);
+    let at = 0;
+    for (;;) {
+      const frame = this.#frameAt(at);
+      if (frame === undefined) break;
+      parts.push(frame.part);
+      at = frame.end;
+    }
+    this.#rest = Buffer.from(this.#rest.subarray(at));
+    return parts;
+  }
+
+  #frameAt(at: number): { readonly part: LogPart; readonly end: number } | undefined {
+    const bytes = this.#rest;
+    const headEnd = bytes.subarray(at, at + LONGEST_HEAD).indexOf(LINE_END);
+    if (headEnd < 0) {
+      this.#isBroken ||= bytes.length - at >= LONGEST_HEAD;
+      return undefined;
+    }
+    const [, stream, time = '', length] =
+      HEAD.exec(bytes.toString('latin1', at, at + headEnd)) ?? [];
+    const size = Number(length);
+    if (stream === undefined || size > MAX_FRAME_BYTES) {
+      this.#isBroken = true;
+      return undefined;
+    }
+    const start = at + headEnd + 1;
+    const end = start + size;
+    if (bytes.length <= end) return undefined;
+    this.#isBroken = bytes[end] !== LINE_END;
+    if (this.#isBroken) return undefined;
+    const content = Buffer.from(bytes.subarray(start, end));
+    return { part: { stream: stream as StreamName, at: time, bytes: content }, end: end + 1 };
+  }
+}
+
+/** One pass over a log that may still grow. */
+export class LogReader {
+  readonly #folder: string;
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #file: { readonly number: number; readonly fd: Fd; readonly frames: FrameParser } | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The next parts; undefined if there are no more now. */
+  read(): readonly LogPart[] | undefined {
+    for (;;) {
+      this.#file ??= this.#openAfter(0);
+      const file = this.#file;
+      if (file === undefined) return undefined;
+      const bytes = readSync(file.fd, this.#buffer);
+      if (bytes > 0) return file.frames.push(this.#buffer.subarray(0, bytes));
+      const next = this.#openAfter(file.number);
+      if (next === undefined) return undefined;
+      // The file was still written to between the two looks; from now on, it is not.
+      const last = readSync(file.fd, this.#buffer);
+      if (last > 0) {
+        closeSync(next.fd);
+        return file.frames.push(this.#buffer.subarray(0, last));
+      }
+      closeSync(file.fd);
+      this.#file = next;
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file.fd);
+    this.#file = undefined;
+  }
+
+  #openAfter(number: number) {
+    const numbers = namesIn(this.#folder).flatMap((name) => logNumber(name) ?? []);
+    numbers.sort((one, other) => one - other);
+    for (const candidate of numbers.filter((one) => one > number)) {
+      const path = logFile(this.#folder, candidate);
+      const fd = unlessMissing(() =>
+        openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+      );
+      if (fd !== undefined) return { number: candidate, fd, frames: new FrameParser() };
+    }
+    return undefined;
+  }
+}

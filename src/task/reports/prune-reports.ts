@@ -1,0 +1,123 @@
+/** Removes reports of ended tasks: the oldest, as soon as there are more than the policy keeps. */
+import { existsSync, lstatSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { isTaskId, type TaskId } from '../../core/ids.ts';
+import { type Layout, reportDir, reportsDir, taskDir } from '../../core/layout.ts';
+import type { ReportTerms } from '../../spec/policy.ts';
+import { namesIn } from '../../sys/files.ts';
+import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
+import type { Installation } from '../installation.ts';
+import { parseUnfinishedName, unfinishedName } from '../records/record.ts';
+import { readReport } from './report.ts';
+import { reportPlaces } from './report-places.ts';
+
+export interface PrunedReports {
+  readonly ids: readonly TaskId[];
+  readonly bytes: number;
+}
+
+interface StoredReport {
+  readonly id: TaskId;
+  readonly changedAtMs: number;
+  readonly bytes: number;
+  readonly isOpen: boolean;
+}
+
+/** The time between looks at all reports; a look reads the sizes of their files. */
+const LOOK_INTERVAL_MS = 60_000;
+const BLOCK_BYTES = 512;
+
+/** For the end of a task: looks at all reports if the last look is a minute old, or if there are more than the policy keeps. */
+export async function pruneSometimes(
+  { layout }: Pick<Installation, 'layout'>,
+  terms: ReportTerms,
+): Promise<void> {
+  const stamp = `${reportsDir(layout)}/.looked`;
+  const lookedAt = lstatSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const now = Date.now();
+  const isRecent = lookedAt <= now && now - lookedAt < LOOK_INTERVAL_MS;
+  if (isRecent && namesIn(reportsDir(layout)).filter(isTaskId).length <= terms.count) return;
+  if (lookedAt === 0) writeFileSync(stamp, '', { mode: 0o600 });
+  else utimesSync(stamp, new Date(now), new Date(now));
+  await pruneReports(layout, terms);
+}
+
+/** Removes every report beyond the terms. Reports of tasks that still exist stay. With `dryRun`, only finds out which. */
+export async function pruneReports(
+  layout: Layout,
+  terms: ReportTerms,
+  { dryRun = false }: { readonly dryRun?: boolean } = {},
+): Promise<PrunedReports> {
+  if (!dryRun) removeUnfinished(layout);
+  const excess = chooseExcess(listStored(layout), terms, Date.now());
+  if (!dryRun) for (const { id } of excess) await removeReport(layout, id);
+  const bytes = excess.reduce((sum, one) => sum + one.bytes, 0);
+  return { ids: excess.map(({ id }) => id), bytes };
+}
+
+/** The reports to remove: the newest stay. Open ones count, and stay. */
+function chooseExcess(
+  stored: readonly StoredReport[],
+  { count, bytes, ageMs }: ReportTerms,
+  now: number,
+): readonly StoredReport[] {
+  const open = stored.filter(({ isOpen }) => isOpen);
+  const closed = stored.filter(({ isOpen }) => !isOpen);
+  closed.sort((one, other) => other.changedAtMs - one.changedAtMs);
+  let [keptCount, keptBytes] = [open.length, open.reduce((sum, one) => sum + one.bytes, 0)];
+  return closed.filter((report) => {
+    keptCount += 1;
+    keptBytes += report.bytes;
+    return keptCount > count || keptBytes > bytes || now - report.changedAtMs > ageMs;
+  });
+}
+
+const listStored = (layout: Layout): StoredReport[] =>
+  namesIn(reportsDir(layout))
+    .filter(isTaskId)
+    .flatMap((id) => unlessMissing(() => measure(layout, id)) ?? []);
+
+function measure(layout: Layout, id: TaskId): StoredReport {
+  const dir = reportDir(layout, id);
+  const sizes = readdirSync(dir).map((name) => {
+    const stat = lstatSync(`${dir}/${name}`, { throwIfNoEntry: false });
+    return stat === undefined ? 0 : stat.blocks * BLOCK_BYTES;
+  });
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { id, changedAtMs: lstatSync(dir).mtimeMs, bytes, isOpen: isNeeded(layout, id) };
+}
+
+/** Whether the task still exists, or its owner will store its end. A damaged report of a task that is gone is not needed. */
+function isNeeded(layout: Layout, id: TaskId): boolean {
+  if (existsSync(taskDir(layout, id))) return true;
+  if (!existsSync(reportPlaces(reportDir(layout, id)).draftFile)) return false;
+  try {
+    return readReport(layout, id)?.state === 'open';
+  } catch (error) {
+    if (error instanceof StackshimError) return false;
+    throw error;
+  }
+}
+
+/** Removes a report in one step. False if there is none. */
+export async function removeReport(layout: Layout, id: TaskId): Promise<boolean> {
+  const retired = `${reportsDir(layout)}/${unfinishedName(ownIdentity(), id)}`;
+  try {
+    await rename(reportDir(layout, id), retired);
+  } catch (error) {
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  await rm(retired, { recursive: true, force: true });
+  return true;
+}
+
+/** Removes folders whose maker or remover died half-way. */
+function removeUnfinished(layout: Layout): void {
+  for (const name of namesIn(reportsDir(layout))) {
+    const owner = parseUnfinishedName(name);
+    if (owner === undefined || isOwnerAlive({ ...owner, bootId: bootId() })) continue;
+    rmSync(`${reportsDir(layout)}/${name}`, { recursive: true, force: true });
+  }
+}

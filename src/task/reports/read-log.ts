@@ -1,0 +1,186 @@
+/** `logs`: the output of a task with `log`, while it runs and after its end. */
+import { existsSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { pause } from '../../core/pause.ts';
+import type { Installation } from '../installation.ts';
+import { isOrphaned } from '../records/claim-record.ts';
+import { readRecord } from '../records/read-record.ts';
+import { recordedPlaces } from '../records/task-places.ts';
+import type { StreamName } from '../streams/task-output.ts';
+import { type LogPart, LogReader } from './log-frames.ts';
+import { readReport } from './report.ts';
+
+/** What to read of a log. */
+export interface LogOptions {
+  /** Go on until the task has ended. Default: end with the output that is there now. */
+  readonly follow?: boolean;
+  /** Only so many of the last lines. Default: all. */
+  readonly tail?: number;
+  /** Only output from this time on, in milliseconds since 1970. */
+  readonly since?: number;
+  /** An abort ends the reading; the task goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** A part of a task's output, in the order of arrival: a line, with its line break, or a piece of one. */
+export interface LogPiece extends LogPart {
+  /** Whether a line of its stream begins with it. */
+  readonly beginsLine: boolean;
+}
+
+const POLL_MS = 50;
+
+/**
+ * The pieces of a task's log. The oldest output of a log that has reached its bound is missing. Throws ERR_STACKSHIM_TASK_NOT_FOUND, and
+ * ERR_STACKSHIM_TASK_CONFLICT for a task that keeps no log.
+ */
+export const readLog = (
+  installation: Installation,
+  id: TaskId,
+  options: LogOptions,
+): AsyncIterable<LogPiece> =>
+  readPieces(installation, { id, folder: findLog(installation, id), options });
+
+/** The folder of the task's report: of the root folder that its record names, if it still exists. */
+function findLog({ layout }: Installation, id: TaskId): string {
+  const record = readRecord(layout, id);
+  if (record !== undefined) {
+    const { reportDir } = recordedPlaces(layout, record);
+    if (existsSync(reportDir)) return reportDir;
+    throw new StackshimError(
+      'ERR_STACKSHIM_TASK_CONFLICT',
+      `read log of ${id}: the task keeps none`,
+      {
+        hint: 'start the task with --log or -d to keep its output',
+        details: { id },
+      },
+    );
+  }
+  const report = readReport(layout, id);
+  if (report !== undefined) return report.dir;
+  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `read log of ${id}: no such task`, {
+    details: { id },
+  });
+}
+
+interface Reading {
+  readonly id: TaskId;
+  readonly folder: string;
+  readonly options: LogOptions;
+}
+
+/** Reads in steps, so that other work of the process goes on. */
+async function* readPieces(
+  { layout }: Installation,
+  { id, folder, options: { follow = false, tail, since, signal } }: Reading,
+): AsyncGenerator<LogPiece> {
+  const reader = new LogReader(folder);
+  const lines = new LineSplitter(since === undefined ? '' : new Date(since).toISOString());
+  let last = tail === undefined ? undefined : new LastLines(tail);
+  try {
+    for (;;) {
+      // Look first: what was written before the end is then read below.
+      const isOver = !follow || hasEnded(layout, id);
+      for (let parts = reader.read(); parts !== undefined; parts = reader.read()) {
+        if (signal?.aborted) return;
+        const pieces = lines.split(parts);
+        if (last === undefined) yield* pieces;
+        else last.push(pieces);
+        await pause(0);
+      }
+      if (last !== undefined) yield* last.pieces();
+      last = undefined;
+      if (isOver || signal?.aborted) return;
+      await pause(POLL_MS);
+    }
+  } finally {
+    reader.close();
+  }
+}
+
+/** Whether nothing will be written any more. */
+function hasEnded(layout: Layout, id: TaskId): boolean {
+  const record = readRecord(layout, id);
+  if (record !== undefined && (record.kept || isOrphaned(record))) return true;
+  return readReport(layout, id)?.state !== 'open';
+}
+
+const LINE_END = 0x0a;
+
+/** Cuts parts into lines. */
+class LineSplitter {
+  readonly #from: string;
+  readonly #isInLine = { stdout: false, stderr: false };
+
+  /** @param from Leaves out what is older. */
+  constructor(from: string) {
+    this.#from = from;
+  }
+
+  split(parts: readonly LogPart[]): readonly LogPiece[] {
+    const pieces: LogPiece[] = [];
+    for (const part of parts) {
+      if (part.at < this.#from) continue;
+      for (let start = 0; start < part.bytes.length; ) {
+        const end = part.bytes.indexOf(LINE_END, start);
+        const next = end < 0 ? part.bytes.length : end + 1;
+        const beginsLine = !this.#isInLine[part.stream];
+        pieces.push({ ...part, bytes: part.bytes.subarray(start, next), beginsLine });
+        this.#isInLine[part.stream] = end < 0;
+        start = next;
+      }
+    }
+    return pieces;
+  }
+}
+
+interface Line {
+  readonly pieces: { readonly piece: LogPiece; readonly place: number }[];
+}
+
+/** Keeps the last lines of both streams together. */
+class LastLines {
+  readonly #count: number;
+  #lines: Line[] = [];
+  #place = 0;
+  /** The line of each stream that may go on. */
+  readonly #open: { [Name in StreamName]?: Line } = {};
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  push(pieces: readonly LogPiece[]): void {
+    for (const piece of pieces) {
+      const line = piece.beginsLine ? this.#begin(piece.stream) : this.#open[piece.stream];
+      line?.pieces.push({ piece, place: this.#place });
+      this.#place += 1;
+    }
+    // Dropping each line by itself would take time quadratic in their number.
+    if (this.#lines.length > 2 * this.#count + KEPT_LINES) this.#drop();
+  }
+
+  #begin(stream: StreamName): Line {
+    const line: Line = { pieces: [] };
+    this.#lines.push(line);
+    this.#open[stream] = line;
+    return line;
+  }
+
+  #drop(): void {
+    this.#lines = this.#lines.slice(this.#lines.length - this.#count);
+  }
+
+  /** In the order of arrival. */
+  pieces(): readonly LogPiece[] {
+    const kept = this.#count === 0 ? [] : this.#lines.slice(-this.#count);
+    return kept
+      .flatMap((line) => line.pieces)
+      .sort((one, other) => one.place - other.place)
+      .map(({ piece }) => piece);
+  }
+}
+
+const KEPT_LINES = 1_000;

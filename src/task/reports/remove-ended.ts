@@ -1,0 +1,81 @@
+/** `rm`: removes what an ended task has left. */
+import { existsSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import { type Layout, taskDir } from '../../core/layout.ts';
+import { pause } from '../../core/pause.ts';
+import { type KillTaskOptions, killTask } from '../ending/kill-task.ts';
+import type { Removal } from '../ending/remove-task.ts';
+import type { Installation } from '../installation.ts';
+import { findTask } from '../records/list-tasks.ts';
+import { isUnreadable } from '../records/read-record.ts';
+import { removeReport } from './prune-reports.ts';
+import { readReport } from './report.ts';
+
+export interface RemoveEndedOptions extends KillTaskOptions {
+  /** End a task that still runs. */
+  readonly force: boolean;
+}
+
+const POLL_MS = 10;
+/** How long an owner may take to store the end of a task that it has removed. */
+const STORED_WITHIN_MS = 10_000;
+
+/**
+ * Removes a task's report; a kept task, too. Throws ERR_STACKSHIM_TASK_NOT_FOUND, and ERR_STACKSHIM_TASK_CONFLICT without `force` for a task
+ * that has not ended or has lost its owner. If something of the task cannot be removed, its report stays.
+ */
+export async function removeEnded(
+  installation: Installation,
+  id: TaskId,
+  options: RemoveEndedOptions,
+): Promise<Removal> {
+  const { layout } = installation;
+  const exists = requireEnded(installation, id, options.force);
+  const removal = exists ? await killTask(installation, id, options) : GONE;
+  if (!removal.removed) return removal;
+  await untilStored(layout, id);
+  if (!(await removeReport(layout, id)) && !exists) {
+    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `remove task ${id}: no such task`, {
+      details: { id },
+    });
+  }
+  return removal;
+}
+
+const GONE: Removal = { removed: true, leftovers: [] };
+
+/** Whether the task itself still exists, besides its report. */
+function requireEnded(installation: Installation, id: TaskId, force: boolean): boolean {
+  if (force) return existsSync(taskDir(installation.layout, id));
+  const task = findTask(installation, id);
+  if (task === undefined) return false;
+  if (task.state === 'kept') return true;
+  const isOrphaned = task.state === 'orphaned';
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_CONFLICT',
+    `remove task ${id}: ${isOrphaned ? 'its owner has died' : `the task is ${task.state}`}`,
+    {
+      hint: isOrphaned
+        ? 'stackshim reap ends and removes it first; --force does both'
+        : 'wait for its end, or end it with --force',
+      details: { id, state: task.state },
+    },
+  );
+}
+
+/** Waits while the owner of a removed task stores its end. */
+async function untilStored(layout: Layout, id: TaskId): Promise<void> {
+  const giveUpAt = performance.now() + STORED_WITHIN_MS;
+  while (isOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
+}
+
+function isOpen(layout: Layout, id: TaskId): boolean {
+  try {
+    return readReport(layout, id)?.state === 'open';
+  } catch (error) {
+    // A damaged report can be removed.
+    if (isUnreadable(error)) return false;
+    throw error;
+  }
+}

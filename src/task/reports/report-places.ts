@@ -1,0 +1,28 @@
+/** The files of a task's report: `reports/<id>/` in the root folder. Pure. */
+
+export interface ReportPlaces {
+  readonly dir: string;
+  /** What the task is. Written before anything of the task is made. */
+  readonly taskFile: string;
+  /** How the task ended. */
+  readonly endFile: string;
+  /** Exists until the task's owner has stored the end, and has the room for it. */
+  readonly draftFile: string;
+}
+
+export const reportPlaces = (dir: string): ReportPlaces => ({
+  dir,
+  taskFile: `${dir}/task.json`,
+  endFile: `${dir}/end.json`,
+  draftFile: `${dir}/end.json.next`,
+});
+
+export const logFile = (dir: string, number: number) => `${dir}/log.${number}`;
+
+const LOG_NAME = /^log\.([1-9]\d{0,8})$/;
+
+/** The number in the name of a log's file; undefined for any other name. */
+export function logNumber(name: string): number | undefined {
+  const digits = LOG_NAME.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
