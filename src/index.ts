@@ -78,7 +78,7 @@ export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';
 export type { StreamName } from './task/streams/task-output.ts';
 export type { TaskTerminal } from './task/streams/terminal-streams.ts';
-export type { Collection, CollectOptions } from './upkeep/collect-garbage.ts';
+export type { Collection, CollectOptions, CollectProgress } from './upkeep/collect-garbage.ts';
 export type { DiskUsage, StackUsage } from './upkeep/disk-usage.ts';
 export type { MigrateProgress, Migration } from './upkeep/migrate-store.ts';
 export type { Verification, VerifyProgress } from './upkeep/verify-store.ts';

@@ -29,6 +29,17 @@ export function buildBench() {
   });
 }
 
+/** The manual pages, which the executable writes: dist/man. */
+export function buildManual() {
+  return buildOnce({
+    name: 'man',
+    inputs: commonInputs,
+    make: async (target) => {
+      await runProgram(`${dist}/stackshim`, ['man', target], { output: 'capture' });
+    },
+  });
+}
+
 /** The self-contained executable: dist/stackshim. */
 export function buildExecutable() {
   const instructions = [

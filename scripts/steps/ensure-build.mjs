@@ -1,5 +1,10 @@
 /** The first step of every script that runs the product: npm packages and both builds, each only if needed. */
-import { buildExecutable, buildLibrary, removeStaleOutputs } from './build-outputs.mjs';
+import {
+  buildExecutable,
+  buildLibrary,
+  buildManual,
+  removeStaleOutputs,
+} from './build-outputs.mjs';
 import { ensureNpmPackages } from './npm-packages.mjs';
 import { reportStep } from './report-step.mjs';
 
@@ -8,4 +13,5 @@ export async function ensureBuild() {
   await removeStaleOutputs();
   await reportStep('library (dist/lib)', buildLibrary);
   await reportStep('executable (dist/stackshim)', buildExecutable);
+  await reportStep('manual pages (dist/man)', buildManual);
 }

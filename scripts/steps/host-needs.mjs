@@ -19,7 +19,7 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
-/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile and of the units */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile, of the units and of the manual pages, the shells that complete */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
@@ -33,6 +33,11 @@ export const testNeeds = [
   { program: 'docker-registry', package: 'docker-registry' },
   { program: 'vagrant', package: 'vagrant' },
   { program: 'systemd-analyze', package: 'systemd' },
+  { program: 'zsh', package: 'zsh' },
+  { program: 'fish', package: 'fish' },
+  { program: 'man', package: 'man-db' },
+  { program: 'groff', package: 'groff-base' },
+  { program: 'mandoc', package: 'mandoc' },
 ];
 
 /** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */

@@ -15,6 +15,8 @@ const onlyOnHost = {
   'integration/exchange-others.test.ts':
     'compares with Docker and Podman, as the full lanes on the host do',
   'security/battery-docker.full.test.ts': 'compares with Docker, as the full lanes on the host do',
+  'e2e/completion.test.ts': 'no guest has zsh and fish; does not depend on the kernel',
+  'e2e/manual.test.ts': 'no guest has mandoc; does not depend on the kernel',
   'e2e/run-gvisor.test.ts': 'no guest has runsc',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
 };

@@ -1,80 +1,103 @@
-/** Shows the progress of a build on stderr: lines in a log, one line that is overwritten on a terminal. */
+/** Shows the progress of builds and exchanges on stderr: lines in a log; bars that are drawn again on a terminal. */
 import type { BuildProgress } from '../exchange/progress.ts';
+import { type Glyphs, glyphsFor } from './draw-bars.ts';
 import { formatBytes } from './format-quantities.ts';
-import { shorten } from './format-table.ts';
 import { toPrintable } from './printable.ts';
+import { createRateMeter, type RateMeter, toBarLine } from './progress-bar.ts';
+import { openProgressLines } from './progress-lines.ts';
+import { isUtf8, type ProgressStream } from './terminal.ts';
+import { shorten } from './text-width.ts';
 
 export interface BuildProgressView {
-  /** `label` names the build if the view shows several. */
+  /** `label` names the build if the view shows several, each of which then has its line. */
   onProgress(progress: BuildProgress, label?: string): void;
-  /** Clears the line that is overwritten; a second call does nothing. */
+  /** Clears the lines that are drawn again; a second call does nothing. */
   close(): void;
 }
 
-/** The part of a stream that a view uses: `process.stderr`, or a test's stream. */
-export interface ProgressStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
+export interface BuildProgressOptions {
+  /** Show only warnings, because a program reads the output. */
+  readonly quiet?: boolean;
+  /** Default: those of the locale. */
+  readonly glyphs?: Glyphs;
 }
 
-const CLEAR_LINE = '\r\u001b[K';
 const INDENT = '    ';
-const BAR_CELLS = 24;
-const DEFAULT_COLUMNS = 80;
 
-export function openBuildProgress(stream: ProgressStream): BuildProgressView {
-  return stream.isTTY ? openTerminalView(stream) : openLogView(stream);
+export function openBuildProgress(
+  stream: ProgressStream,
+  { quiet = false, glyphs = glyphsFor(isUtf8()) }: BuildProgressOptions = {},
+): BuildProgressView {
+  if (quiet) return openQuietView(stream);
+  return stream.isTTY ? openTerminalView(stream, glyphs) : openLogView(stream);
 }
 
-function openLogView(stream: ProgressStream): BuildProgressView {
+function openQuietView(stream: ProgressStream): BuildProgressView {
   return {
     onProgress(progress, label) {
-      const prefix = toPrefix(label);
-      if (progress.kind === 'step') stream.write(`- ${prefix}${toPrintable(progress.text)}\n`);
-      else if (progress.kind === 'line' || progress.kind === 'warning') {
-        stream.write(`${INDENT}${prefix}${toPrintable(progress.text)}\n`);
-      } else if (isDone(progress)) stream.write(`${INDENT}${prefix}${describeLayer(progress)}\n`);
+      if (progress.kind !== 'warning') return;
+      stream.write(`${toPrefix(label)}${toPrintable(progress.text)}\n`);
     },
     close: () => undefined,
   };
 }
 
-function openTerminalView(stream: ProgressStream): BuildProgressView {
-  let open = false;
-  const close = () => {
-    if (open) stream.write(CLEAR_LINE);
-    open = false;
+function openLogView(stream: ProgressStream): BuildProgressView {
+  return {
+    onProgress(progress, label) {
+      const isTold = progress.kind !== 'layer' || isDone(progress);
+      if (isTold) stream.write(`${toLine(progress, toPrefix(label))}\n`);
+    },
+    close: () => undefined,
   };
-  const overwrite = (text: string) => {
-    // Leave one cell free: a line that fills the terminal wraps, and could not be overwritten. A serial line, or a terminal made by a
-    // program, may report a width of 0 because it does not know it.
-    const room = (stream.columns || DEFAULT_COLUMNS) - 1;
-    stream.write(`${CLEAR_LINE}${shorten(`${INDENT}${toPrintable(text)}`, room)}`);
-    open = true;
+}
+
+function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgressView {
+  const lines = openProgressLines(stream);
+  const meters = new Map<string, RateMeter & { readonly layer: number }>();
+  const meterOf = (key: string, layer: number): RateMeter => {
+    const known = meters.get(key);
+    if (known?.layer === layer) return known;
+    const made = { layer, ...createRateMeter() };
+    meters.set(key, made);
+    return made;
   };
   return {
     onProgress(progress, label) {
       const prefix = toPrefix(label);
-      if (progress.kind === 'line') return overwrite(`${prefix}${progress.text}`);
-      if (progress.kind === 'layer' && !isDone(progress)) {
-        return overwrite(`${prefix}${toBar(progress)} ${describeLayer(progress)}`);
+      const key = label ?? '';
+      if (progress.kind === 'line') {
+        const text = `${INDENT}${prefix}${toPrintable(progress.text)}`;
+        lines.set(key, (cells) => shorten(text, cells));
+      } else if (progress.kind === 'layer' && !isDone(progress)) {
+        const { layer, doneBytes: done, totalBytes: total } = progress;
+        const meter = meterOf(key, layer);
+        const name = `${INDENT}${prefix}${nameOf(progress)}`;
+        lines.set(key, (cells) =>
+          toBarLine(
+            { label: name, done, total, amount: meter.describe(done, total) },
+            cells,
+            glyphs,
+          ),
+        );
+      } else {
+        lines.drop(key);
+        lines.keep(toLine(progress, prefix));
       }
-      close();
-      stream.write(toLine(progress, prefix));
     },
-    close,
+    close: () => lines.clear(),
   };
 }
 
-function toLine(progress: Exclude<BuildProgress, { kind: 'line' }>, prefix: string): string {
+function toLine(progress: BuildProgress, prefix: string): string {
   switch (progress.kind) {
     case 'step':
-      return `- ${prefix}${toPrintable(progress.text)}\n`;
+      return `- ${prefix}${toPrintable(progress.text)}`;
+    case 'line':
     case 'warning':
-      return `${INDENT}${prefix}${toPrintable(progress.text)}\n`;
+      return `${INDENT}${prefix}${toPrintable(progress.text)}`;
     case 'layer':
-      return `${INDENT}${prefix}${describeLayer(progress)}\n`;
+      return `${INDENT}${prefix}${describeLayer(progress)}`;
   }
 }
 
@@ -85,16 +108,7 @@ type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
 const isDone = ({ reused, doneBytes, totalBytes }: LayerProgress) =>
   reused || doneBytes >= totalBytes;
 
-function describeLayer({ layer, layers, reused, doneBytes, totalBytes }: LayerProgress): string {
-  const name = `layer ${layer} of ${layers}`;
-  if (reused) return `${name}: stored already`;
-  const total = formatBytes(totalBytes);
-  return doneBytes >= totalBytes
-    ? `${name}: ${total}`
-    : `${name}: ${formatBytes(doneBytes)} of ${total}`;
-}
+const nameOf = ({ layer, layers }: LayerProgress) => `layer ${layer} of ${layers}`;
 
-function toBar({ doneBytes, totalBytes }: LayerProgress): string {
-  const full = Math.floor((BAR_CELLS * doneBytes) / Math.max(1, totalBytes));
-  return `[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}]`;
-}
+const describeLayer = (progress: LayerProgress): string =>
+  `${nameOf(progress)}: ${progress.reused ? 'stored already' : formatBytes(progress.totalBytes)}`;

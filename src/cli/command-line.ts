@@ -9,6 +9,7 @@ import { defineExchangeCommands } from './define-exchange-commands.ts';
 import { defineExec } from './define-exec.ts';
 import { defineLiveCommands } from './define-live-commands.ts';
 import { defineReportCommands } from './define-report-commands.ts';
+import { defineManual } from './define-manual.ts';
 import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
@@ -35,6 +36,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineReportCommands(program);
   defineStorageCommands(program);
   defineCompletion(program);
+  defineManual(program);
   return program;
 }
 

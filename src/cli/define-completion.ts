@@ -1,37 +1,29 @@
-/** `completion`, for users, and `complete`, which its script calls at each completion. */
-import type { Command } from 'commander';
+/** Defines `completion`, for users, and `complete`, which its scripts call at each completion. Their code is loaded when they are called. */
+import { Argument, type Command } from 'commander';
+import type { Shell } from './completion/scripts.ts';
 
-/** For bash. Without suggestions, bash completes file names. */
-const SCRIPT = `_stackshim() {
-  local IFS=$'\\n' words=() word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
-    # Bash splits an option and its value at the equals sign.
-    [ "$word" = = ] || words+=("$word")
-  done
-  COMPREPLY=($("\${COMP_WORDS[0]}" complete -- "\${words[@]}" 2>/dev/null))
-}
-complete -o default -F _stackshim stackshim
-`;
+const MORE = `
+bash: write in ~/.bashrc                       source <(stackshim completion bash)
+zsh:  write in ~/.zshrc, after compinit        source <(stackshim completion zsh)
+fish: write in ~/.config/fish/config.fish      stackshim completion fish | source`;
 
 export function defineCompletion(program: Command): void {
   program
     .command('completion')
-    .description(
-      'print a script for bash that completes command lines: source <(stackshim completion)',
-    )
-    .action(async () => {
-      const { print } = await import('./print.ts');
-      await print(SCRIPT);
+    .description('print a script that completes command lines in a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', MORE)
+    .action(async (shell: Shell) => {
+      const { completion } = await import('./commands/completion.ts');
+      await completion(shell);
     });
   program
     .command('complete', { hidden: true })
-    .argument('[words...]')
+    .description('suggest the next word, for the scripts of completion')
+    .argument('[words...]', 'the words after the name of the program')
     .passThroughOptions()
     .action(async (words: readonly string[]) => {
-      const { suggestWords } = await import('./suggest-words.ts');
-      const { openDoor } = await import('../door/open-stackshim.ts');
-      const { print } = await import('./print.ts');
-      const suggested = suggestWords(program, words, await openDoor().knownNames());
-      await print(suggested.map((word) => `${word}\n`).join(''));
+      const { complete } = await import('./commands/complete.ts');
+      await complete(program, words);
     });
 }

@@ -1,7 +1,8 @@
 /** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
+import type { GraphCommandOptions } from './commands/stack-graph.ts';
 import type { UpdateCommandOptions } from './commands/stack-update.ts';
-import { JSON_FLAG, type JsonOption } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
@@ -17,8 +18,9 @@ function defineLooks(stack: Command): void {
     .command('history')
     .description('list the revisions of a stack, newest first')
     .argument(...NAME)
+    .option(...NO_TRUNC_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, options: JsonOption) => {
+    .action(async (name: string, options: JsonOption & TruncOption) => {
       const { stackHistory } = await import('./commands/stack-history.ts');
       await stackHistory(name, options);
     });
@@ -46,10 +48,10 @@ function defineLooks(stack: Command): void {
     .description('draw the tree of bases and stacks, with what each stack adds')
     .addOption(
       new Option('--format <format>', 'output format')
-        .choices(['dot', 'svg', 'json'])
-        .default('dot'),
+        .choices(['tree', 'dot', 'svg', 'json'])
+        .default('tree'),
     )
-    .action(async (options: { readonly format: 'dot' | 'svg' | 'json' }) => {
+    .action(async (options: GraphCommandOptions) => {
       const { stackGraph } = await import('./commands/stack-graph.ts');
       await stackGraph(options);
     });
@@ -60,7 +62,7 @@ function defineMoves(stack: Command): void {
     .command('rollback')
     .description('make an earlier revision current again')
     .argument(...NAME)
-    .option('--to <n>', 'revision (default: the one that was current before)')
+    .option('--to <revision>', 'revision (default: the one that was current before)')
     .option(...JSON_FLAG)
     .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
       const { stackRollback } = await import('./commands/stack-rollback.ts');
@@ -106,7 +108,7 @@ function defineReleases(stack: Command): void {
   release
     .command('rollback')
     .description('return all stacks to their revisions before the last change')
-    .option('--to <n>', 'the revisions of generation N')
+    .option('--to <generation>', 'the revisions of this generation')
     .option(...JSON_FLAG)
     .action(async (options: JsonOption & { readonly to?: string }) => {
       const { stackReleaseRollback } = await import('./commands/stack-release.ts');

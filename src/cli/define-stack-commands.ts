@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-import { JSON_FLAG, type JsonOption } from './shared-options.ts';
+import { JSON_FLAG, type JsonOption, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');
@@ -20,8 +20,9 @@ export function defineStackCommands(program: Command): void {
   stack
     .command('ls')
     .description('list stacks')
+    .option(...NO_TRUNC_FLAG)
     .option(...JSON_FLAG)
-    .action(async (options: JsonOption) => {
+    .action(async (options: JsonOption & TruncOption) => {
       const { stackLs } = await import('./commands/stack-ls.ts');
       await stackLs(options);
     });

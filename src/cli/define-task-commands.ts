@@ -3,7 +3,13 @@ import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
 import type { PsCommandOptions } from './commands/ps.ts';
 import type { ReapCommandOptions } from './commands/reap.ts';
-import { collectValues, formatOption, JSON_FLAG, type JsonOption } from './shared-options.ts';
+import {
+  collectValues,
+  formatOption,
+  JSON_FLAG,
+  type JsonOption,
+  NO_TRUNC_FLAG,
+} from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
   program
@@ -18,7 +24,7 @@ export function defineTaskCommands(program: Command): void {
       'list only tasks with this id, stack, status, tenant or label; may be repeated',
       collectValues,
     )
-    .option('--no-trunc', 'print commands completely')
+    .option(...NO_TRUNC_FLAG)
     .addOption(formatOption())
     .option(...JSON_FLAG)
     .action(async (options: PsCommandOptions) => {
@@ -43,7 +49,7 @@ export function defineTaskCommands(program: Command): void {
         'wait',
       ),
     )
-    .option('--wait <id>', 'first wait up to 30 s for the owner of this task to end')
+    .option('--wait <task>', 'first wait up to 30 s for the owner of this task to end')
     .action(async (options: ReapCommandOptions) => {
       const { reap } = await import('./commands/reap.ts');
       process.exitCode = await reap(options);

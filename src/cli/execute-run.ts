@@ -29,6 +29,7 @@ export async function executeRun(
   const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
   const terminal = await openTerminal(options);
+  const phases = await openPhases(options);
   try {
     const { result, remove, close } = await openDoor().runAndLeave(input, {
       ...stops.signals,
@@ -36,7 +37,9 @@ export async function executeRun(
       onEvent(event) {
         forwarder.onEvent(event);
         sinks.onEvent(event);
+        phases?.onEvent(event);
       },
+      ...(phases === undefined ? {} : { onPhase: phases.onPhase }),
       ...(options.interactive ? { stdin: process.stdin } : {}),
       ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });
@@ -71,6 +74,14 @@ async function openTerminal(options: RunOptions) {
   const { openCallerTerminal } = await import('./caller-terminal.ts');
   const interactive = options.interactive === true;
   return openCallerTerminal({ operation: 'run task', interactive });
+}
+
+async function openPhases({ verbose, tty }: RunOptions) {
+  if (verbose !== true) return undefined;
+  const { reportPhases } = await import('./report-phases.ts');
+  // In raw mode, a line feed alone does not return to the left.
+  const end = tty === true ? '\r\n' : '\n';
+  return reportPhases((line) => writeMessage(line, end));
 }
 
 /** Says nothing about a task that ended by itself and is removed. */

@@ -1,28 +1,112 @@
-/** Formats tables for people: a header and aligned columns, without characters that could control a terminal. Pure. */
+/** Formats tables for people: a header and aligned columns, without characters that could control a terminal. */
 import { toPrintable } from './printable.ts';
+import { STDOUT, terminalSize } from './terminal.ts';
+import { padTo, shorten, widthOf, wrapText } from './text-width.ts';
 
-const GAP = '   ';
+const GAP = 3;
+/** Where the width does not suffice, columns stand closer together. */
+const NARROW_GAP = 2;
+/** A column is not shortened to fewer cells. */
+const LEAST_CELLS = 8;
+/** Nor is text wrapped into fewer. */
+const LEAST_WRAP_CELLS = 20;
 
-/** One line for the header and one for each row. The last column is not padded. */
+export interface TableOptions {
+  /** The cells that a line may take. Default: the width of the terminal on standard output; unlimited if that is no terminal. */
+  readonly width?: number;
+  /** The columns to shorten first if the table is too wide. Default: none. The others follow, the widest first; the first column is never shortened. */
+  readonly cut?: readonly string[];
+  /** Wrap the last column instead: nothing is shortened. */
+  readonly wrap?: boolean;
+  /** Shorten nothing, as with `--no-trunc`. */
+  readonly whole?: boolean;
+}
+
+type Line = readonly string[];
+
+/** One line for the header and one for each row; more for a row whose last cell is wrapped. The last column is not padded. */
 export function formatTable(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
+  header: Line,
+  rows: readonly Line[],
+  options: TableOptions = {},
 ): string {
+  const { width = terminalSize(STDOUT)?.columns, wrap = false, whole = false } = options;
   const lines = [header, ...rows.map((row) => row.map(toPrintable))];
-  const widths = header.map((_, column) =>
-    Math.max(...lines.map((line) => lengthOf(line[column] ?? ''))),
+  const natural = header.map((_, column) =>
+    Math.max(...lines.map((line) => widthOf(line[column] ?? ''))),
   );
-  return lines
-    .map((line) => `${line.map((cell, column) => pad(cell, widths[column] ?? 0)).join(GAP)}`)
-    .map((line) => `${line.trimEnd()}\n`)
-    .join('');
+  const table = { lines, natural, widths: natural, gap: GAP };
+  if (width === undefined || whole || totalOf(natural, GAP) <= width) return layOut(table);
+  if (wrap) return layOut({ ...table, lines: wrapLast(lines, natural, width) });
+  const cut = options.cut ?? [];
+  const first = header.flatMap((name, column) => (cut.includes(name) ? [column] : []));
+  const turns = [first, [...header.keys()].slice(1)];
+  const roomy = shrink(natural, turns, { width, gap: GAP });
+  if (totalOf(roomy, GAP) <= width) return layOut({ ...table, widths: roomy });
+  const narrow = shrink(natural, turns, { width, gap: NARROW_GAP });
+  return layOut({ ...table, widths: narrow, gap: NARROW_GAP });
 }
 
-/** At most `length` characters; a longer text is cut and ends in `…`. */
-export function shorten(text: string, length: number): string {
-  const characters = [...text];
-  return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
+const totalOf = (widths: readonly number[], gap: number) =>
+  widths.reduce((sum, cells) => sum + cells, gap * (widths.length - 1));
+
+interface Table {
+  readonly lines: readonly Line[];
+  /** Cells of the widest text in each column. */
+  readonly natural: readonly number[];
+  readonly widths: readonly number[];
+  readonly gap: number;
 }
 
-const lengthOf = (text: string) => [...text].length;
-const pad = (text: string, width: number) => text + ' '.repeat(width - lengthOf(text));
+function layOut({ lines, natural, widths, gap }: Table): string {
+  const last = widths.length - 1;
+  const toCell = (cell: string, column: number) => {
+    const cells = widths[column] ?? 0;
+    const fitted = cells < (natural[column] ?? 0) ? shorten(cell, cells) : cell;
+    return column === last ? fitted : padTo(fitted, cells);
+  };
+  const between = ' '.repeat(gap);
+  return lines.map((line) => `${line.map(toCell).join(between).trimEnd()}\n`).join('');
+}
+
+/**
+ * Takes cells from the widest column, again and again, until the table fits or every column is as narrow as it may get.
+ *
+ * @param turns Columns that may be shortened: those of the first turn as far as possible before those of the next.
+ */
+function shrink(
+  natural: readonly number[],
+  turns: readonly (readonly number[])[],
+  { width, gap }: { readonly width: number; readonly gap: number },
+): readonly number[] {
+  const widths = [...natural];
+  const widthAt = (column: number) => widths[column] ?? 0;
+  for (const columns of turns) {
+    // No cell is longer than the table: what is beyond need not be taken away one by one.
+    for (const column of columns) {
+      widths[column] = Math.min(widthAt(column), Math.max(width, LEAST_CELLS));
+    }
+    while (totalOf(widths, gap) > width) {
+      const shrinkable = columns.filter((column) => widthAt(column) > LEAST_CELLS);
+      const [widest] = shrinkable.sort((a, b) => widthAt(b) - widthAt(a));
+      if (widest === undefined) break;
+      widths[widest] = widthAt(widest) - 1;
+    }
+  }
+  return widths;
+}
+
+function wrapLast(
+  lines: readonly Line[],
+  natural: readonly number[],
+  width: number,
+): readonly Line[] {
+  const before = totalOf(natural, GAP) - (natural.at(-1) ?? 0);
+  const room = Math.max(LEAST_WRAP_CELLS, width - before);
+  return lines.flatMap((line) =>
+    wrapText(line.at(-1) ?? '', room).map((part, index) => [
+      ...line.slice(0, -1).map((cell) => (index === 0 ? cell : '')),
+      part,
+    ]),
+  );
+}

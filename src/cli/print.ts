@@ -1,6 +1,7 @@
 /** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
 import { descriptorSink } from './descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
+import { openStderr } from './terminal.ts';
 
 const STDOUT = 1;
 
@@ -37,5 +38,5 @@ export function openPrinter(onGone: () => void): Printer {
 
 /** Prints lines for people on stderr, between those of a progress view. */
 export function printNote(text: string): void {
-  process.stderr.write(toPrintableLines(text));
+  openStderr().write(toPrintableLines(text));
 }

@@ -60,10 +60,15 @@ export function reportLeftovers(task: {
   );
 }
 
-/** Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit status remains. */
-export function writeMessage(text: string): void {
+/**
+ * Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit
+ * status remains.
+ *
+ * @param end Written after it as it is.
+ */
+export function writeMessage(text: string, end = ''): void {
   try {
-    writeSync(STDERR, toPrintableLines(text));
+    writeSync(STDERR, `${toPrintableLines(text)}${end}`);
   } catch {
     // Standard error cannot be written.
   }

@@ -17,6 +17,7 @@ const OWN = {
   rm: ['--rm', 'accepted as in docker; has no effect, because every task is removed'],
   result: ['--result <file>', 'write the result record as JSON'],
   json: ['--json', 'capture output and print one JSON object'],
+  verbose: ['--verbose', 'tell on standard error which phase the task is in, and when'],
   events: ['--events <file>', 'write events as they happen, one JSON object per line'],
 } as const;
 

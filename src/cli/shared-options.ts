@@ -5,9 +5,17 @@ import type { RegistryOptions } from '../exchange/registry/run-skopeo.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
+/** For commands whose tables have columns that may be shortened. */
+export const NO_TRUNC_FLAG = ['--no-trunc', 'print everything in full'] as const;
+
 /** The value that commander passes on. */
 export interface JsonOption {
   readonly json?: boolean;
+}
+
+export interface TruncOption {
+  /** False with `--no-trunc`. */
+  readonly trunc: boolean;
 }
 
 /** For commands that docker has, too: `--format json` is the same as `--json`. */

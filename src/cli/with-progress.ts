@@ -6,13 +6,16 @@ import type { ExchangeOptions } from '../exchange/publish-image.ts';
 import { openBuildProgress } from './build-progress-view.ts';
 import { listenForStops } from './caller-signals.ts';
 import { reportToolOutput } from './report-tool-output.ts';
+import type { JsonOption } from './shared-options.ts';
+import { openStderr } from './terminal.ts';
 
-/** Runs `work` with its progress on stderr; SIGINT and SIGTERM abort it. */
+/** Runs `work` with its progress on stderr, of which `--json` leaves the warnings; SIGINT and SIGTERM abort it. */
 export async function withProgress<T>(
   work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks) => Promise<T>,
+  { json = false }: JsonOption = {},
 ): Promise<T> {
   const stops = listenForStops();
-  const view = openBuildProgress(process.stderr);
+  const view = openBuildProgress(openStderr(), { quiet: json });
   try {
     const exchange = { onProgress: view.onProgress, signal: stops.signals.signal };
     const result = await work(exchange, openDoor().stacks);
@@ -20,7 +23,10 @@ export async function withProgress<T>(
     return result;
   } catch (error) {
     view.close();
-    if (error instanceof StackshimError) reportToolOutput(error);
+    if (error instanceof StackshimError) {
+      if (json) reportToolOutput(error, false);
+      else reportToolOutput(error);
+    }
     throw error;
   } finally {
     stops.close();

@@ -1,15 +1,69 @@
-/** The names of stacks and tasks on this host, for shell completion. */
+/** The names of stacks, revisions and tasks on this host with a few words about each, for shell completion. */
+import { isStackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import { readCurrentGeneration } from '../store/stacks/generations.ts';
-import { listTaskIds } from '../task/records/read-record.ts';
+import { STACK_LABELS } from '../store/images/image.ts';
+import { readSoundStacks } from '../store/stacks/current-stacks.ts';
+import { readReleases, readStackHistory } from '../store/stacks/stack-history.ts';
+import { listTaskIds, readRecord } from '../task/records/read-record.ts';
 
-/** Each list is read when it is called. */
-export interface KnownNames {
-  readonly stacks: () => readonly string[];
-  readonly tasks: () => readonly string[];
+export interface KnownName {
+  readonly name: string;
+  /** May contain text of an image or a task; empty if nothing is known. */
+  readonly about: string;
 }
 
+/** Each list is read when it is called, and is empty for a user who may not read it. */
+export interface KnownNames {
+  stacks(): readonly KnownName[];
+  /** Numbers, newest first. */
+  revisions(stack: string): readonly KnownName[];
+  /** Numbers, newest first. */
+  generations(): readonly KnownName[];
+  tasks(): readonly KnownName[];
+}
+
+const MOST_GENERATIONS = 50;
+const DAY = 'YYYY-MM-DD'.length;
+
 export const knownNamesOf = (layout: Layout): KnownNames => ({
-  stacks: () => Object.keys(readCurrentGeneration(layout)?.stacks ?? {}).sort(),
-  tasks: () => listTaskIds(layout),
+  stacks: () =>
+    unlessUnreadable(() =>
+      readSoundStacks(layout).map(({ revision, image }) => ({
+        name: revision.stack,
+        about: image.config.labels[STACK_LABELS.description] ?? '',
+      })),
+    ),
+  revisions: (stack) =>
+    isStackName(stack)
+      ? unlessUnreadable(() =>
+          readStackHistory(layout, stack).map(({ revision, state, createdAt }) => ({
+            name: String(revision),
+            about: `${state}, of ${createdAt.slice(0, DAY)}`,
+          })),
+        )
+      : [],
+  generations: () =>
+    unlessUnreadable(() =>
+      readReleases(layout, MOST_GENERATIONS).map(({ generation, createdAt, reason }) => ({
+        name: String(generation),
+        about: `${createdAt.slice(0, DAY)}: ${reason}`,
+      })),
+    ),
+  tasks: () =>
+    unlessUnreadable(() => listTaskIds(layout)).map((id) => ({
+      name: id,
+      about: unlessUnreadable(() => {
+        const record = readRecord(layout, id);
+        return record === undefined ? [] : [`${record.stack}: ${record.command.join(' ')}`];
+      }).join(''),
+    })),
 });
+
+/** Completion has nobody to tell errors to: the command that is being typed will report them. */
+function unlessUnreadable<T>(read: () => readonly T[]): readonly T[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
+}

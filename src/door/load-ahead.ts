@@ -32,6 +32,8 @@ import '../task/exec/read-execs.ts';
 import '../task/explain-unreachable.ts';
 import '../task/inspect-command.ts';
 import '../task/records/list-tasks.ts';
+import '../task/reports/open-report.ts';
+import '../task/reports/settle-report.ts';
 import '../task/resolve-devices.ts';
 import '../task/resolve-inputs.ts';
 import '../task/resolve-throttles.ts';

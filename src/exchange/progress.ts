@@ -34,7 +34,9 @@ export type BuildProgress =
 export type ProgressListener = (progress: BuildProgress) => void;
 
 /** Passes progress to a listener; errors of the listener are dropped. */
-export function toReporter(listener: ProgressListener | undefined): ProgressListener {
+export function toReporter<T = BuildProgress>(
+  listener: ((progress: T) => void) | undefined,
+): (progress: T) => void {
   if (listener === undefined) return () => undefined;
   let broken = false;
   return (progress) => {

@@ -23,6 +23,8 @@ export interface ImageSweep {
   /** Ids of layers and digests of images that may be removed; everything else stays. Default: all. */
   readonly only?: ReadonlySet<string>;
   readonly dryRun: boolean;
+  /** Called after each removed layer. */
+  readonly onLayer?: (done: number, total: number) => void;
 }
 
 export interface SweptImages {
@@ -34,7 +36,7 @@ export interface SweptImages {
 export async function sweepImages(
   layout: Layout,
   system: System,
-  { survey, isNeeded, pinned, only, dryRun }: ImageSweep,
+  { survey, isNeeded, pinned, only, dryRun, onLayer }: ImageSweep,
 ): Promise<SweptImages> {
   const mayGo = (name: string) => only === undefined || only.has(name);
   const unneeded = listStoredImages(layout).filter((image) => mayGo(image) && !isNeeded(image));
@@ -46,7 +48,7 @@ export async function sweepImages(
   const layers = findUnneededLayers(layout, stays);
   if (dryRun) return { images, layers };
   const folders = findRunFolders(layout);
-  await removeLayers(layout, layers);
+  await removeLayers(layout, layers, (done) => onLayer?.(done, layers.length));
   for (const folder of folders) detachUnneededLayers(system, folder, stays);
   return { images, layers };
 }

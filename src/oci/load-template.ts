@@ -21,11 +21,13 @@ function findTemplate(name: string): BundleTemplate | undefined {
   return extension === undefined ? undefined : extendTemplate(plain, extension);
 }
 
+export const templateNames = (): readonly string[] => ['default', ...Object.keys(extensions)];
+
 /** The template with that name. Throws ERR_STACKSHIM_SPEC_INVALID that lists the known names. */
 export function loadTemplate(name: string): BundleTemplate {
   const template = findTemplate(name);
   if (template !== undefined) return template;
-  const known = ['default', ...Object.keys(extensions)];
+  const known = templateNames();
   // The name may come from an image's label, which has no length limit.
   const shown = name.slice(0, MAX_SHOWN_CHARS);
   throw new StackshimError(

@@ -72,7 +72,7 @@ function parseThrottle(kind: ThrottleKind, text: string, field: string): Throttl
   return { kind, path: parseAbsolutePath(text.slice(0, colon), field), perSecond };
 }
 
-const ULIMIT_NAMES = [
+export const ULIMIT_NAMES = [
   'as',
   'core',
   'cpu',

@@ -1,7 +1,7 @@
 /** The clock of a task's phases. */
 import type { PhaseTimes } from './result.ts';
 
-type Phase = keyof PhaseTimes;
+export type Phase = keyof PhaseTimes;
 
 /** Measures the phases of a task; each moment belongs to exactly one phase. */
 export class PhaseClock {
@@ -16,6 +16,12 @@ export class PhaseClock {
   };
   #phase: Phase = 'resolve';
   #since = performance.now();
+  readonly #onPhase: ((phase: Phase) => void) | undefined;
+
+  /** @param onPhase Called whenever another phase begins; must not throw. */
+  constructor(onPhase?: (phase: Phase) => void) {
+    this.#onPhase = onPhase;
+  }
 
   /** Ends the current phase and begins another. Returns the total time of the ended phase in milliseconds. */
   enter(phase: Phase): number {
@@ -24,6 +30,7 @@ export class PhaseClock {
     this.#times[ended] += now - this.#since;
     this.#phase = phase;
     this.#since = now;
+    if (phase !== ended) this.#onPhase?.(phase);
     return this.#times[ended];
   }
 

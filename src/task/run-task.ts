@@ -26,7 +26,7 @@ import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { OutputsTaken, TaskOutputs } from './outputs/task-outputs.ts';
-import { PhaseClock } from './phase-clock.ts';
+import { type Phase, PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
 import { type Recorded, recordTask } from './record-task.ts';
@@ -77,6 +77,8 @@ export interface OwnTaskOptions extends CallerOptions {
   readonly trustsImageBundle?: boolean;
   /** The prepared container to run the command in, made by another process. */
   readonly container?: TaskId;
+  /** Called when the task enters a phase; must not throw. */
+  readonly onPhase?: (phase: Phase) => void;
 }
 
 /** Runs one task like `run` of the door, for a caller that does the asynchronous removal itself. */
@@ -102,7 +104,7 @@ async function runFromPlan(
   input: TaskInput,
   options: OwnTaskOptions,
 ): Promise<EndedTask> {
-  const clock = new PhaseClock();
+  const clock = new PhaseClock(options.onPhase);
   const { deadline } = options;
   if (deadline !== undefined && Number.isNaN(deadline)) {
     throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);

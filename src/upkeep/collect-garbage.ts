@@ -10,6 +10,7 @@ import {
   runtimeCopiesDir,
   runtimeVersionsDir,
 } from '../core/layout.ts';
+import { toReporter } from '../exchange/progress.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
 import { clearStaleCopies } from '../runtime/copy-runtime.ts';
 import { clearStaleVersions } from '../runtime/learn-version.ts';
@@ -38,6 +39,15 @@ export interface CollectOptions {
   readonly keepRevisions?: number | undefined;
   /** Only find out what would be removed. */
   readonly dryRun?: boolean;
+  /** Not called with `dryRun`. A listener that throws does not affect the collection. */
+  readonly onProgress?: (progress: CollectProgress) => void;
+}
+
+/** How many things of one kind `gc` has removed. */
+export interface CollectProgress {
+  readonly kind: 'files' | 'volumes' | 'layers' | 'bases';
+  readonly done: number;
+  readonly total: number;
 }
 
 /** What `gc` removed or, with `dryRun`, would remove. */
@@ -75,22 +85,32 @@ export async function collectGarbage(
 ): Promise<Collection> {
   const { layout, system } = installation;
   const { dryRun = false } = options;
+  const report = toReporter(dryRun ? undefined : options.onProgress);
   const stale = [...findStaleFiles(layout), ...findDeadHomes(layout, system)];
   const staleBytes = await measureAll(stale);
   if (!dryRun) {
     await clearStaleTmp(layout);
     await clearDeadHomes(layout, system);
+    if (stale.length > 0) report({ kind: 'files', done: stale.length, total: stale.length });
   }
   const volumes = listIdleVolumes(layout);
-  if (!dryRun) for (const volume of volumes) removeIdleVolume(system, volume);
+  if (!dryRun) {
+    for (const [index, volume] of volumes.entries()) {
+      removeIdleVolume(system, volume);
+      report({ kind: 'volumes', done: index + 1, total: volumes.length });
+    }
+  }
   const { reports: terms } = await readPolicy(layout);
   const reports = await pruneReports(layout, terms, { dryRun });
   const { movedCopies, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
-    sweep(installation, pinned, options),
+    sweep(installation, pinned, { ...options, report }),
   );
   const movedBytes = await measureAll(movedCopies);
   if (!dryRun) {
-    for (const folder of movedCopies) await removeTree(folder);
+    for (const [index, folder] of movedCopies.entries()) {
+      await removeTree(folder);
+      report({ kind: 'bases', done: index + 1, total: movedCopies.length });
+    }
     clearStaleVersions(runtimeVersionsDir(layout));
     clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }
@@ -124,10 +144,10 @@ interface Swept
 async function sweep(
   installation: Installation,
   pinned: ReadonlySet<string>,
-  options: CollectOptions,
+  options: CollectOptions & { readonly report: (progress: CollectProgress) => void },
 ): Promise<Swept> {
   const { layout, system } = installation;
-  const { dryRun = false, keepRevisions } = options;
+  const { dryRun = false, keepRevisions, report } = options;
   if (!dryRun) restoreImages(layout);
   const tasks = readTaskImages(layout);
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
@@ -155,7 +175,8 @@ async function sweep(
     return { ...result, images: [], layers: [], bases: [], movedCopies: [] };
   const bases = findUnneededCopies(layout, survey, pinned);
   const movedCopies = dryRun ? bases : await moveCopiesAway(layout, bases);
-  const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun });
+  const onLayer = (done: number, total: number) => report({ kind: 'layers', done, total });
+  const swept = await sweepImages(layout, system, { survey, isNeeded, pinned, dryRun, onLayer });
   if (!dryRun) await removeStrayNames(layout);
   return { ...result, ...swept, bases, movedCopies };
 }

@@ -21,6 +21,9 @@ export interface VerifyProgress {
   readonly id: LayerId;
   readonly doneBytes: number;
   readonly totalBytes: number;
+  /** Bytes of all layers together. */
+  readonly doneOfAll: number;
+  readonly totalOfAll: number;
 }
 
 export interface VerifyOptions {
@@ -83,15 +86,16 @@ async function readLayers(
   const broken: LayerId[] = [];
   let layer = 0;
   let bytes = 0;
-  for (const id of ids) {
+  const sizes = new Map([...ids].map((id) => [id, sizeOfLayer(layout, id) ?? 0]));
+  const totalOfAll = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  for (const [id, totalBytes] of sizes) {
     layer += 1;
     const position = { layer, layers: ids.size, id };
-    const totalBytes = sizeOfLayer(layout, id) ?? 0;
     let doneBytes = 0;
     const onBytes = (more: number) => {
       doneBytes += more;
       bytes += more;
-      onProgress?.({ ...position, doneBytes, totalBytes });
+      onProgress?.({ ...position, doneBytes, totalBytes, doneOfAll: bytes, totalOfAll });
     };
     if ((await findLayerDamage(layout, id, { onBytes, signal })) !== undefined) broken.push(id);
   }

@@ -24,7 +24,7 @@ describe('a full disk behind standard output', () => {
     [['stack', 'show', 'busybox']],
     [['doctor']],
     [['df']],
-    [['completion']],
+    [['completion', 'bash']],
     [['--help']],
     [['--version']],
   ])('makes %j fail with one line', async (args) => {

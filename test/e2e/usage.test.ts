@@ -21,6 +21,7 @@ const COMMANDS = [
   'gc',
   'df',
   'completion',
+  'man',
 ];
 const env = { STACKSHIM_ROOT: join(folder, 'lib'), STACKSHIM_RUN: join(folder, 'run') };
 const cli = (args: readonly string[], options: Partial<CliOptions> = {}) =>

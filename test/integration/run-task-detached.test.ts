@@ -20,7 +20,10 @@ async function detach(id: string, script: string): Promise<unknown> {
 
 afterEach(async () => {
   const { tasks } = await stackshim.list();
-  for (const { id } of tasks) await stackshim.kill(id, { stopTimeout: 0 });
+  for (const { id, ownerPid } of tasks) {
+    await stackshim.remove(id, { force: true, stopTimeout: 0 });
+    await waitUntil(() => !existsSync(`/proc/${ownerPid}`));
+  }
   for (const { id } of (await stackshim.listEnded()).ended) await stackshim.remove(id);
 });
 

@@ -1,10 +1,16 @@
 /** How the command line writes tables, sizes, times and progress. */
 import fc from 'fast-check';
-import { describe, expect, it, test } from 'vitest';
-import { openBuildProgress, type ProgressStream } from '../../src/cli/build-progress-view.ts';
+import { describe, expect, it, test, vi } from 'vitest';
+import { openBuildProgress } from '../../src/cli/build-progress-view.ts';
+import { glyphsFor } from '../../src/cli/draw-bars.ts';
 import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
-import { formatTable, shorten } from '../../src/cli/format-table.ts';
+import { formatTable } from '../../src/cli/format-table.ts';
 import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/printable.ts';
+import { createRateMeter, toBarLine } from '../../src/cli/progress-bar.ts';
+import { reportPhases } from '../../src/cli/report-phases.ts';
+import { isUtf8, type ProgressStream } from '../../src/cli/terminal.ts';
+import { shorten, widthOf, wrapText } from '../../src/cli/text-width.ts';
+import { parseTaskId } from '../../src/core/ids.ts';
 import type { BuildProgress } from '../../src/exchange/progress.ts';
 
 describe('tables', () => {
@@ -19,6 +25,71 @@ describe('tables', () => {
     expect(table).toBe('A      BB     C\nlong   x      last one\nü      yyyy\n');
   });
 
+  it('align wide characters', () => {
+    expect(
+      formatTable(
+        ['A', 'B'],
+        [
+          ['日本', 'x'],
+          ['abc', 'y'],
+        ],
+      ),
+    ).toBe('A      B\n日本   x\nabc    y\n');
+  });
+
+  const wide = [
+    ['id-1', 'a long description of what it is', 'label=1'],
+    ['id-2-is-never-cut', 'short', ''],
+  ];
+  const HEADER = ['ID', 'WHAT IT IS', 'LABELS'];
+
+  it('lose the ends of the widest cells where the width does not suffice, but never of the first column', () => {
+    expect(formatTable(HEADER, wide, { width: 50 })).toBe(
+      [
+        'ID                  WHAT IT IS             LABELS',
+        'id-1                a long description …   label=1',
+        'id-2-is-never-cut   short\n',
+      ].join('\n'),
+    );
+    // Columns stand closer together before the table becomes too wide.
+    expect(formatTable(HEADER, wide, { width: 37 }).split('\n')[1]).toBe(
+      'id-1               a long d…  label=1',
+    );
+    const narrow = formatTable(HEADER, wide, { width: 5 }).split('\n');
+    expect(narrow[1]).toBe('id-1               a long …  label=1');
+  });
+
+  it('are whole where they fit, and when asked', () => {
+    const whole = formatTable(HEADER, wide);
+    expect(formatTable(HEADER, wide, { width: 62 })).toBe(whole);
+    expect(formatTable(HEADER, wide, { width: 20, whole: true })).toBe(whole);
+    expect(whole).toContain('of what it is   label=1');
+  });
+
+  it('shorten some columns before others', () => {
+    const rows = [['1', 'x'.repeat(20), 'y'.repeat(16)]];
+    const lines = formatTable(['A', 'B', 'C'], rows, { width: 36, cut: ['C'] });
+    expect(lines.split('\n')[1]).toBe(`1   ${'x'.repeat(20)}   ${'y'.repeat(8)}…`);
+    const more = formatTable(['A', 'B', 'C'], rows, { width: 30, cut: ['C'] });
+    expect(more.split('\n')[1]).toBe(`1   ${'x'.repeat(14)}…   yyyyyyy…`);
+  });
+
+  it('wrap the last column where that keeps everything', () => {
+    expect(
+      formatTable(['K', 'V'], [['key', 'some words that are long']], { width: 26, wrap: true }),
+    ).toBe('K     V\nkey   some words that are\n      long\n');
+  });
+
+  it('never exceed a width that suffices for every column', () => {
+    const cell = fc.string({ unit: 'grapheme', maxLength: 40 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constant('id'), cell, cell), { maxLength: 4 }), (rows) => {
+        for (const line of formatTable(['A', 'B', 'C'], rows, { width: 30 }).split('\n'))
+          expect(widthOf(line)).toBeLessThanOrEqual(30);
+      }),
+    );
+  });
+
   it('have one line for each row, whatever its cells contain', () => {
     const cell = fc.string({ unit: 'binary' });
     fc.assert(
@@ -27,6 +98,7 @@ describe('tables', () => {
         expect(lines).toHaveLength(rows.length + 2);
         for (const line of lines) expect(line).not.toMatch(/\p{C}/u);
       }),
+      { numRuns: 40 },
     );
   });
 });
@@ -59,7 +131,19 @@ test('JSON escapes what would control a terminal, and parses to the same value',
 test('long text is cut and ends in …', () => {
   expect(shorten('12345', 5)).toBe('12345');
   expect(shorten('123456', 5)).toBe('1234…');
-  expect(shorten('🙂🙂🙂', 2)).toBe('🙂…');
+  // Wide characters take two cells, combining ones none.
+  expect(shorten('🙂🙂🙂', 5)).toBe('🙂🙂…');
+  expect(shorten('🙂🙂🙂', 4)).toBe('🙂…');
+  expect(shorten('日本語', 6)).toBe('日本語');
+  expect(shorten('e\u0301e\u0301e\u0301', 2)).toBe('e\u0301…');
+  expect(shorten('123', 0)).toBe('');
+});
+
+test('text is wrapped between words, and long words anywhere', () => {
+  expect(wrapText('one two three', 7)).toEqual(['one two', 'three']);
+  expect(wrapText('a 1234567 b', 4)).toEqual(['a', '1234', '567', 'b']);
+  expect(wrapText('日本語', 1)).toEqual(['日', '本', '語']);
+  expect(wrapText('', 5)).toEqual(['']);
 });
 
 test.each([
@@ -111,52 +195,131 @@ describe('the progress of a build', () => {
     { kind: 'warning', step: 'import', text: 'left out' },
   ];
 
-  function watch(stream: Omit<ProgressStream, 'write'>): string {
-    let written = '';
-    const view = openBuildProgress({
-      ...stream,
-      write: (text) => {
-        written += text;
-      },
-    });
-    for (const progress of told) view.onProgress(progress);
-    view.onProgress({ kind: 'line', step: 'smoke', text: 'x'.repeat(100) });
-    view.close();
-    view.close();
-    return written;
+  function record(stream: Omit<ProgressStream, 'write'>) {
+    const written: string[] = [];
+    return { written, stream: { ...stream, write: (text: string) => void written.push(text) } };
   }
 
   it('is one line for each step in a log', () => {
-    expect(watch({ isTTY: false })).toBe(
+    const { written, stream } = record({ isTTY: false });
+    const view = openBuildProgress(stream);
+    for (const progress of told) view.onProgress(progress);
+    view.onProgress({ kind: 'line', step: 'smoke', text: 'x'.repeat(100) }, 'a-stack');
+    view.close();
+    expect(written.join('')).toBe(
       [
         '- build x',
         '    a line \\u{1b}[2J of the builder',
         '    layer 1 of 2: 2.0 KiB',
         '    layer 2 of 2: stored already',
         '    left out',
-        `    ${'x'.repeat(100)}\n`,
+        `    a-stack: ${'x'.repeat(100)}\n`,
       ].join('\n'),
     );
   });
 
-  it('is rewritten in place on a terminal, and never wider than the terminal', () => {
-    const CLEAR = '\r\u001b[K';
-    expect(watch({ isTTY: true, columns: 60 })).toBe(
-      [
-        '- build x\n',
-        `${CLEAR}    a line \\u{1b}[2J of the builder`,
-        `${CLEAR}    [${'.'.repeat(24)}] layer 1 of 2: 0 B of 2.0 KiB`,
-        `${CLEAR}    [${'#'.repeat(12)}${'.'.repeat(12)}] layer 1 of 2: 1.0 KiB of 2.…`,
-        `${CLEAR}    layer 1 of 2: 2.0 KiB\n`,
-        '    layer 2 of 2: stored already\n',
-        '    left out\n',
-        `${CLEAR}    ${'x'.repeat(54)}…`,
-        CLEAR,
-      ].join(''),
-    );
+  it('is only warnings where a program reads the output', () => {
+    const { written, stream } = record({ isTTY: true });
+    const view = openBuildProgress(stream, { quiet: true });
+    for (const progress of told) view.onProgress(progress);
+    view.close();
+    expect(written).toEqual(['left out\n']);
   });
 
-  it('assumes 80 columns if the terminal does not report its width', () => {
-    expect(watch({ isTTY: true, columns: 0 })).toContain(`    ${'x'.repeat(74)}…`);
+  it('is drawn again on a terminal: lines that stay above, bars below, the cursor hidden meanwhile', async () => {
+    const { written, stream } = record({ isTTY: true, columns: 60, rows: 24 });
+    const view = openBuildProgress(stream, { glyphs: glyphsFor(false) });
+    view.onProgress({ kind: 'step', step: 'build', text: 'build x' });
+    expect(written).toEqual(['- build x\n']);
+    view.onProgress(layer(1024), 'one');
+    view.onProgress({ kind: 'line', step: 'build', text: '\u001b[2J日本'.repeat(20) }, 'two');
+    await vi.waitFor(() => expect(written.length).toBeGreaterThan(2));
+    expect(written[1]).toBe('\u001b[?25l');
+    const frame = (written[2] ?? '')
+      .replace('\u001b[?2026h', '')
+      .replace('\u001b[?2026l', '')
+      .split('\n');
+    expect(frame[0]).toMatch(/^ {4}one: layer 1 of 2 #+\.+ {2}50% {2}1\.0 KiB of 2\.0 KiB$/);
+    expect(frame[1]).toMatch(/^ {4}two: \\u\{1b\}\[2J日本.*…$/);
+    for (const line of frame) expect(widthOf(line)).toBeLessThan(60);
+    view.onProgress(layer(2048), 'one');
+    expect(written).toContain('    one: layer 1 of 2: 2.0 KiB\n');
+    view.close();
+    view.close();
+    expect(written.at(-1)).toBe('\u001b[?25h');
+    expect(written.filter((text) => text === '\u001b[?25h')).toHaveLength(1);
+  });
+
+  it('has lines of at most 79 cells if the terminal does not report its width', async () => {
+    const { written, stream } = record({ isTTY: true, columns: 0 });
+    const view = openBuildProgress(stream);
+    view.onProgress({ kind: 'line', step: 'smoke', text: 'x'.repeat(100) });
+    await vi.waitFor(() => expect(written.join('')).toContain(`    ${'x'.repeat(74)}…`));
+    view.close();
+  });
+});
+
+describe('a bar', () => {
+  const bar = { label: 'layer 1 of 3', done: 1, total: 4, amount: '1 of 4' };
+
+  it('gives way where the width does not suffice, then the text', () => {
+    const glyphs = glyphsFor(true);
+    expect(toBarLine(bar, 80, glyphs)).toBe(
+      `layer 1 of 3 ${'█'.repeat(7)}${'░'.repeat(23)}  25%  1 of 4`,
+    );
+    expect(toBarLine(bar, 36, glyphs)).toBe('layer 1 of 3 ██░░░░░░░░  25%  1 of 4');
+    expect(toBarLine(bar, 30, glyphs)).toBe('layer 1 of 3  25%  1 of 4');
+    expect(toBarLine(bar, 12, glyphs)).toBe('layer 1 of …');
+  });
+
+  it('is full where there is nothing to do, and never more than full', () => {
+    expect(toBarLine({ ...bar, total: 0 }, 80, glyphsFor(true))).toContain('100%');
+    expect(toBarLine({ ...bar, done: 9 }, 80, glyphsFor(true))).toContain('100%');
+  });
+
+  it('tells the rate once it can be told', () => {
+    let now = 5000;
+    const meter = createRateMeter(() => now);
+    expect(meter.describe(512, 2048)).toBe('512 B of 2.0 KiB');
+    now += 2000;
+    expect(meter.describe(2048, 4096)).toBe('2.0 KiB of 4.0 KiB  1.0 KiB/s');
+  });
+});
+
+describe('what a terminal can show', () => {
+  it.each([
+    [{ LANG: 'de_DE.UTF-8' }, true],
+    [{ LC_ALL: 'C', LANG: 'de_DE.UTF-8' }, false],
+    [{ LC_ALL: '', LC_CTYPE: 'C.utf8' }, true],
+    [{ LANG: 'POSIX' }, false],
+    [{}, false],
+  ])('follows from the locale: %j', (env, expected) => {
+    expect(isUtf8(env)).toBe(expected);
+  });
+});
+
+describe('the phases of a task', () => {
+  it('are told once each, with the time', () => {
+    let now = 100;
+    const lines: string[] = [];
+    const { onPhase, onEvent } = reportPhases(
+      (line) => lines.push(line),
+      () => now,
+    );
+    now = 106.25;
+    onPhase('assemble');
+    onPhase('configure');
+    onPhase('assemble');
+    const id = parseTaskId('job-1');
+    onEvent({ type: 'created', id, pid: 42 });
+    onEvent({ type: 'output', id, stream: 'stdout', chunk: Buffer.from('x') });
+    onEvent({ type: 'exited', id, exitCode: 3, signal: null });
+    expect(lines).toEqual([
+      'stackshim:     0.0 ms  resolve',
+      'stackshim:     6.3 ms  assemble',
+      'stackshim:     6.3 ms  configure',
+      'stackshim:     6.3 ms  - the container exists; its first process is 42',
+      'stackshim:     6.3 ms  - it ended: exit code 3',
+    ]);
   });
 });

@@ -117,7 +117,7 @@ describe('docs/policy.md', () => {
     const fields = Object.entries(POLICY_SECTIONS).flatMap(([section, readers]) =>
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
-    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|binds)\.\w+)`/g;
+    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|binds)\.\w+)`/g;
     const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
     const others = POLICY_FIELDS.filter((key) => !(key in POLICY_SECTIONS));

@@ -1,32 +1,49 @@
 /** Completions for the shell. */
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
+import { suggestWords } from '../../src/cli/completion/suggest-words.ts';
 import { RUN_OPTIONS } from '../../src/cli/run-options.ts';
-import { suggestWords } from '../../src/cli/suggest-words.ts';
+import type { KnownNames } from '../../src/door/known-names.ts';
 
 const program = defineCommands(() => Promise.resolve());
-const names = { stacks: () => ['node-20', 'python-3.13'], tasks: () => ['job-1', 'job-2'] };
+const toKnown = (...words: readonly string[]) =>
+  words.map((name) => ({ name, about: `about ${name}` }));
+const names: KnownNames = {
+  stacks: () => toKnown('node-20', 'python-3.13'),
+  tasks: () => toKnown('job-1', 'job-2'),
+  revisions: (stack) => (stack === 'node-20' ? toKnown('2', '1') : []),
+  generations: () => toKnown('17', '16'),
+};
 const suggest = (...words: readonly string[]) => suggestWords(program, words, names);
+const wordsFor = (...words: readonly string[]) => suggest(...words).words.map(({ name }) => name);
 
 describe('the shell is offered', () => {
   it('commands and options of the program for the first word', () => {
-    expect(suggest('')).toEqual(expect.arrayContaining(['run', 'stack', 'ps', 'completion']));
-    expect(suggest('')).not.toContain('complete');
-    expect(suggest('re')).toEqual(['reap']);
-    expect(suggest('--v')).toEqual(['--version']);
+    expect(wordsFor('')).toEqual(expect.arrayContaining(['run', 'stack', 'ps', 'completion']));
+    expect(wordsFor('')).not.toContain('complete');
+    expect(wordsFor('rea')).toEqual(['reap']);
+    expect(wordsFor('--ver')).toEqual(['--version']);
   });
 
-  it('the commands of a group within the group', () => {
-    expect(suggest('stack', 'ro')).toEqual(['rollback']);
-    expect(suggest('stack', 'release', 'a')).toEqual(['apply']);
-    expect(suggest('stack', 'no-such', '')).toEqual([]);
+  it('the commands of a group within the group, and within its help', () => {
+    expect(wordsFor('stack', 'ro')).toEqual(['rollback']);
+    expect(wordsFor('stack', 'release', 'a')).toEqual(['apply']);
+    expect(wordsFor('help', 'sta')).toContain('stack');
+    expect(wordsFor('help', 'stack', 'ro')).toEqual(['rollback']);
+    expect(wordsFor('stack', 'no-such', '')).toEqual([]);
   });
 
-  it('the options of the command for an option', () => {
+  it('the options of the command for an option, with their help', () => {
     const flags = RUN_OPTIONS.flatMap(([all]) => /--[a-z-]+/.exec(all)?.[0] ?? []);
-    expect(suggest('run', '--')).toEqual([...flags, '--help']);
-    expect(suggest('run', '--init', '--mem')).toEqual(['--memory']);
-    expect(suggest('stack', 'update', '--a')).toEqual(['--all']);
+    expect(wordsFor('run', '--')).toEqual([...flags, '--help']);
+    expect(wordsFor('run', '--init', '--mem')).toEqual(['--memory']);
+    expect(wordsFor('stack', 'update', '--a')).toEqual(['--all']);
+    expect(suggest('run', '--mem').words[0]?.about).toMatch(/memory/);
+  });
+
+  it('what every command and every option is', () => {
+    for (const { name, about } of [...suggest('').words, ...suggest('run', '-').words])
+      expect({ name, about }).toEqual({ name, about: expect.stringMatching(/\w/) });
   });
 
   it.each([
@@ -35,6 +52,12 @@ describe('the shell is offered', () => {
       ['node-20', 'python-3.13'],
     ],
     [['run', '-m', '64m', '--init', 'n'], ['node-20']],
+    [['run', '--memory=64m', 'n'], ['node-20']],
+    [
+      ['run', 'node-20@'],
+      ['node-20@rev:2', 'node-20@rev:1'],
+    ],
+    [['run', 'no-such@'], []],
     [['stack', 'show', 'py'], ['python-3.13']],
     [['stack', 'rm', 'node-20', 'p'], ['python-3.13']],
     [
@@ -47,33 +70,93 @@ describe('the shell is offered', () => {
     ],
     [['kill', '--stop-timeout', '1s', 'job-1', 'job-2'], ['job-2']],
     [
+      ['reap', '--wait', ''],
+      ['job-1', 'job-2'],
+    ],
+    [
       ['stack', 'commit', 'j'],
       ['job-1', 'job-2'],
     ],
     [['stack', 'commit', 'job-1', 'p'], ['python-3.13']],
+    [
+      ['stack', 'rollback', 'node-20', '--to', ''],
+      ['2', '1'],
+    ],
+    [
+      ['stack', 'release', 'rollback', '--to', ''],
+      ['17', '16'],
+    ],
   ])('existing names for a name: %j', (words, expected) => {
-    expect(suggest(...words)).toEqual(expected);
+    expect(wordsFor(...words)).toEqual(expected);
   });
 
   it.each([
-    [['run', '--env-file', '']],
-    [['run', '-v', '/']],
-    [['stack', 'build', '']],
-    [['stack', 'build', 'overlay/', '']],
-    [['save', '']],
-    [['run', 'python-3.13', '']],
-    [['run', 'python-3.13', '--', 'cat', '']],
-    [['ps', '']],
-    [['no-such', 'thing', '']],
-  ])('nothing for a file name or a user’s own word: %j', (words) => {
-    expect(suggest(...words)).toEqual([]);
+    [
+      ['run', '--network', ''],
+      ['none', 'host'],
+    ],
+    [['run', '--network=h'], ['--network=host']],
+    [['run', '--userns', 'a'], ['auto']],
+    [
+      ['run', '--remove', ''],
+      ['sync', 'async'],
+    ],
+    [
+      ['run', '--runtime', 'r'],
+      ['runc', 'runsc'],
+    ],
+    [['run', '--cap-add', 'CAP_NET_R'], ['CAP_NET_RAW']],
+    [['run', '--cap-drop', 'A'], ['ALL']],
+    [['run', '--ulimit', 'nof'], ['nofile=']],
+    [
+      ['run', '--security-opt', 's'],
+      ['seccomp=', 'seccomp=unconfined'],
+    ],
+    [['run', '--stop-signal', 'SIGTER'], ['SIGTERM']],
+    [['run', '--bundle', 'f'], ['fuse']],
+    [
+      ['stack', 'graph', '--format', ''],
+      ['tree', 'dot', 'svg', 'json'],
+    ],
+    [
+      ['stack', 'push', '--tls-verify', ''],
+      ['true', 'false'],
+    ],
+    [
+      ['completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+  ])('the words that a value may be: %j', (words, expected) => {
+    expect(wordsFor(...words)).toEqual(expected);
+  });
+
+  it.each([
+    [['run', '--env-file', ''], 'files'],
+    [['run', '--env-file='], 'files'],
+    [['run', '-v', '/'], 'files'],
+    [['run', '--code', ''], 'files'],
+    [['stack', 'build', ''], 'folders'],
+    [['stack', 'update', '--from', ''], 'folders'],
+    [['save', ''], 'files'],
+    [['run', 'python-3.13', ''], 'files'],
+    [['run', 'python-3.13', '--', 'cat', ''], 'files'],
+    // Whatever follows the stack belongs to the task.
+    [['run', 'python-3.13', 'ls', '--'], 'files'],
+    [['ps', ''], 'none'],
+    [['run', '--timeout', ''], 'none'],
+    [['run', '--hostname', ''], 'none'],
+    [['stack', 'build', 'overlay/', ''], 'none'],
+    [['no-such', 'thing', ''], 'none'],
+  ] as const)('no words for a file name or a user’s own word: %j', (words, paths) => {
+    expect(suggest(...words)).toEqual({ words: [], paths });
   });
 
   it('options without a look at existing names', () => {
     const looked = () => {
       throw new Error('looked');
     };
-    expect(suggestWords(program, ['kill', '--'], { stacks: looked, tasks: looked })).toEqual([
+    const unread = { stacks: looked, tasks: looked, revisions: looked, generations: looked };
+    expect(suggestWords(program, ['kill', '--'], unread).words.map(({ name }) => name)).toEqual([
       '--stop-timeout',
       '--help',
     ]);

@@ -36,7 +36,7 @@ it('every option of the command line sets the field of its row', () => {
   const own = RUN_OPTIONS.map(([flags]) => keyOf(flags)).filter(
     (key) => fieldOf(key) === undefined,
   );
-  expect(own).toEqual(['detach', 'envFile', 'rm', 'result', 'json', 'events']);
+  expect(own).toEqual(['detach', 'envFile', 'rm', 'result', 'json', 'verbose', 'events']);
 });
 
 it('no cell breaks its table, and every limit can be unset', () => {

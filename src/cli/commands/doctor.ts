@@ -16,6 +16,7 @@ function formatDiagnosis({ checks, canRunTasks }: Diagnosis): string {
   const table = formatTable(
     ['STATUS', 'CHECK', 'FINDING'],
     checks.map(({ status, name, message }) => [status, name, message]),
+    { wrap: true },
   );
   const hints = checks.flatMap(({ name, hint }) => (hint === undefined ? [] : [[name, hint]]));
   const failed = checks.filter((check) => check.required && check.status === 'fail');
@@ -24,7 +25,7 @@ function formatDiagnosis({ checks, canRunTasks }: Diagnosis): string {
     : `tasks cannot run on this host: ${failed.map(({ name }) => name).join(', ')}`;
   return [
     table,
-    ...(hints.length === 0 ? [] : [formatTable(['CHECK', 'WHAT TO DO'], hints)]),
+    ...(hints.length === 0 ? [] : [formatTable(['CHECK', 'WHAT TO DO'], hints, { wrap: true })]),
     `${verdict}\n`,
   ].join('\n');
 }

@@ -1,10 +1,13 @@
 /** `stackshim gc`: frees what nothing needs, and prints what was removed. */
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { Collection } from '../../upkeep/collect-garbage.ts';
+import type { Collection, CollectProgress } from '../../upkeep/collect-garbage.ts';
+import { openCountProgress } from '../count-progress-view.ts';
 import { formatBytes } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { reportError } from '../printable.ts';
+import type { Bar } from '../progress-bar.ts';
+import { openStderr } from '../terminal.ts';
 
 export interface CollectCommandOptions {
   readonly json?: boolean;
@@ -15,16 +18,26 @@ export interface CollectCommandOptions {
 /** Resolves to the exit status: 1 if damage kept it from examining everything. */
 export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
-  const collection = await openDoor().gc({
-    dryRun: options.dryRun === true,
-    keepRevisions,
-  });
+  const view = openCountProgress(openStderr(), { quiet: options.json === true });
+  const collection = await openDoor()
+    .gc({
+      dryRun: options.dryRun === true,
+      keepRevisions,
+      onProgress: (progress) => view.show(...describe(progress)),
+    })
+    .finally(() => view.close());
   if (options.json) await printJson(collection);
   else {
     await print(format(collection));
     collection.obstacles.forEach(reportError);
   }
   return collection.obstacles.length === 0 ? 0 : 1;
+}
+
+function describe({ kind, done, total }: CollectProgress): [Bar, string | undefined] {
+  const amount = `${done} of ${total}`;
+  const finished = done === total ? `removed ${kind}: ${total}` : undefined;
+  return [{ label: `remove ${kind}`, done, total, amount }, finished];
 }
 
 function parseKept(text: string | undefined): number | undefined {

@@ -28,13 +28,15 @@ export async function load(file: string | undefined, options: LoadCommandOptions
   }
   const input = file === PIPE ? process.stdin : await readInput(file);
   try {
-    const loaded = await withProgress((exchange, stacks) =>
-      stacks.load({
-        ...exchange,
-        input,
-        name: file === PIPE ? 'standard input' : file,
-        anyDate: options.anyDate === true,
-      }),
+    const loaded = await withProgress(
+      (exchange, stacks) =>
+        stacks.load({
+          ...exchange,
+          input,
+          name: file === PIPE ? 'standard input' : file,
+          anyDate: options.anyDate === true,
+        }),
+      options,
     );
     await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));
   } finally {

@@ -2,7 +2,9 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
 import { listenForStops } from '../caller-signals.ts';
+import { openCountProgress } from '../count-progress-view.ts';
 import { print, printJson } from '../print.ts';
+import { openStderr } from '../terminal.ts';
 
 export interface MigrateCommandOptions {
   readonly dryRun?: boolean;
@@ -14,14 +16,19 @@ export async function migrate(options: MigrateCommandOptions): Promise<number> {
   const { dryRun = false, json = false } = options;
   const stops = listenForStops();
   const { signal } = stops.signals;
+  const view = openCountProgress(openStderr(), { quiet: json });
   try {
-    const onProgress = ({ image, images, digest }: MigrateProgress) =>
-      void process.stderr.write(`image ${image} of ${images}: ${digest}\n`);
+    const onProgress = ({ image, images, digest }: MigrateProgress) => {
+      const [label, amount] = [`image ${image} of ${images}`, digest];
+      view.show({ label, done: image - 1, total: images, amount }, `${label}: ${digest}`);
+    };
     const done = await openDoor().migrate({ dryRun, onProgress, signal });
+    view.close();
     if (json) await printJson(done);
     else await print(format(done));
     return done.damaged.length === 0 ? 0 : 1;
   } finally {
+    view.close();
     stops.close();
   }
 }

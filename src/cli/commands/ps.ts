@@ -4,21 +4,20 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { ListedTask } from '../../task/records/list-tasks.ts';
 import type { EndedTaskEntry } from '../../task/reports/list-ended.ts';
 import { formatAge } from '../format-quantities.ts';
-import { formatTable, shorten } from '../format-table.ts';
+import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 import { reportError } from '../printable.ts';
-import { type FormatOption, wantsJson } from '../shared-options.ts';
+import { type FormatOption, type TruncOption, wantsJson } from '../shared-options.ts';
 import { parseFilters } from '../task-filters.ts';
+import { shorten } from '../text-width.ts';
 
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
 const COMMAND_LENGTH = 40;
 
-export interface PsCommandOptions extends FormatOption {
+export interface PsCommandOptions extends FormatOption, TruncOption {
   readonly all?: boolean;
   readonly quiet?: boolean;
   readonly filter?: readonly string[];
-  /** False: `--no-trunc`. */
-  readonly trunc: boolean;
 }
 
 /** What the table shows of a task that exists, or of one that has ended. */
@@ -64,7 +63,7 @@ function toFilter(texts: readonly string[] = []): (task: ShownTask) => boolean {
 function format(tasks: readonly ShownTask[], { trunc }: PsCommandOptions): string {
   const now = Date.now();
   const rows = tasks.map((task) => toRow(task, { now, trunc }));
-  return formatTable(HEADER, rows);
+  return formatTable(HEADER, rows, { whole: !trunc });
 }
 
 function toRow(

@@ -24,15 +24,17 @@ export async function save(
 ): Promise<void> {
   const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
-  const saved = await withProgress((exchange, door) =>
-    withOutput(file, exchange.signal, (output) =>
-      door.save(stacks, {
-        ...exchange,
-        keyFile,
-        have,
-        write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
-      }),
-    ),
+  const saved = await withProgress(
+    (exchange, door) =>
+      withOutput(file, exchange.signal, (output) =>
+        door.save(stacks, {
+          ...exchange,
+          keyFile,
+          have,
+          write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
+        }),
+      ),
+    options,
   );
   // Standard output contains the file: print nothing else.
   if (isStandardOutput(file)) return;

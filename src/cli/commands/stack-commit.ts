@@ -13,8 +13,9 @@ export async function stackCommit(
   name: string,
   options: CommitCommandOptions,
 ): Promise<void> {
-  const result = await withProgress((exchange, stacks) =>
-    stacks.commit(task, name, { ...exchange, smoke: options.smoke, code: options.code }),
+  const result = await withProgress(
+    (exchange, stacks) => stacks.commit(task, name, { ...exchange, smoke: options.smoke, code: options.code }),
+    options,
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));

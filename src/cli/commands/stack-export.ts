@@ -9,7 +9,10 @@ export async function stackExport(
   file: string,
   options: ExchangeCommandOptions,
 ): Promise<void> {
-  const result = await withProgress((exchange, stacks) => stacks.exportTo(stack, file, exchange));
+  const result = await withProgress(
+    (exchange, stacks) => stacks.exportTo(stack, file, exchange),
+    options,
+  );
   // Standard output contains the archive: print nothing else.
   if (isStandardOutput(file)) return;
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));

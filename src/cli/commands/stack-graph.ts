@@ -1,15 +1,24 @@
 /** `stackshim stack graph`: the tree of bases and stacks, as text or as a drawing. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toDot, toSvg } from '../../store/stacks/stack-graph.ts';
+import { glyphsFor } from '../draw-bars.ts';
+import { drawGraph } from '../draw-graph.ts';
 import { print, printJson } from '../print.ts';
+import { printPainted } from '../print-painted.ts';
 import { collectDamage } from '../report-damage.ts';
+import { isUtf8, STDOUT, terminalSize } from '../terminal.ts';
 
-export async function stackGraph(options: {
-  readonly format: 'dot' | 'svg' | 'json';
-}): Promise<void> {
+export interface GraphCommandOptions {
+  readonly format: 'tree' | 'dot' | 'svg' | 'json';
+}
+
+export async function stackGraph({ format }: GraphCommandOptions): Promise<void> {
   const damage = collectDamage();
   const nodes = await openDoor().stacks.graph(damage.listener);
-  if (options.format === 'json') await printJson(nodes);
-  else await print(options.format === 'dot' ? toDot(nodes) : toSvg(nodes));
+  if (format === 'json') await printJson(nodes);
+  else if (format === 'tree') {
+    const width = terminalSize(STDOUT)?.columns;
+    await printPainted(drawGraph(nodes, { glyphs: glyphsFor(isUtf8()), width }));
+  } else await print(format === 'dot' ? toDot(nodes) : toSvg(nodes));
   damage.report();
 }

@@ -4,26 +4,25 @@ import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
 import { formatAge } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
+import type { JsonOption, TruncOption } from '../shared-options.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
-export async function stackHistory(
-  name: string,
-  options: { readonly json?: boolean },
-): Promise<void> {
+export async function stackHistory(name: string, options: JsonOption & TruncOption): Promise<void> {
   const entries = await openDoor().stacks.history(name);
   if (options.json) return await printJson(entries);
+  const whole = !options.trunc;
   const now = Date.now();
   const rows = entries.map((entry) => [
     String(entry.revision),
     entry.state,
-    entry.image.slice(0, SHORT_DIGEST),
+    whole ? entry.image : entry.image.slice(0, SHORT_DIGEST),
     formatAge(now - Date.parse(entry.createdAt)),
     entry.currentSince ?? '-',
     toSource(entry),
   ]);
   return await print(
-    formatTable(['REVISION', 'STATE', 'IMAGE', 'AGE', 'CURRENT SINCE', 'SOURCE'], rows),
+    formatTable(['REVISION', 'STATE', 'IMAGE', 'AGE', 'CURRENT SINCE', 'SOURCE'], rows, { whole }),
   );
 }
 

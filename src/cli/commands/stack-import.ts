@@ -10,8 +10,10 @@ export async function stackImport(
   options: RegistryCommandOptions,
 ): Promise<void> {
   const registry = toRegistryOptions(options);
-  const result = await withProgress((exchange, stacks) =>
-    stacks.importFrom(name, reference, { ...exchange, ...registry, smoke: options.smoke }),
+  const result = await withProgress(
+    (exchange, stacks) =>
+      stacks.importFrom(name, reference, { ...exchange, ...registry, smoke: options.smoke }),
+    options,
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;
   await (options.json ? printJson(result) : print(text));

@@ -5,23 +5,23 @@ import { formatAge, formatBytes } from '../format-quantities.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson } from '../print.ts';
 import { collectDamage } from '../report-damage.ts';
-import type { JsonOption } from '../shared-options.ts';
+import type { JsonOption, TruncOption } from '../shared-options.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
-export async function stackLs(options: JsonOption): Promise<void> {
+export async function stackLs(options: JsonOption & TruncOption): Promise<void> {
   const damage = collectDamage();
   const stacks = await openDoor().stacks.list(damage.listener);
-  await (options.json ? printJson(stacks) : print(formatStacks(stacks)));
+  await (options.json ? printJson(stacks) : print(formatStacks(stacks, !options.trunc)));
   damage.report();
 }
 
-function formatStacks(stacks: readonly StackSummary[]): string {
+function formatStacks(stacks: readonly StackSummary[], whole: boolean): string {
   const now = Date.now();
   const rows = stacks.map((stack) => [
     stack.name,
     String(stack.revision),
-    stack.image.slice(0, SHORT_DIGEST),
+    whole ? stack.image : stack.image.slice(0, SHORT_DIGEST),
     formatAge(now - Date.parse(stack.createdAt)),
     formatBytes(stack.ownBytes),
     formatBytes(stack.sharedBytes),
@@ -29,7 +29,7 @@ function formatStacks(stacks: readonly StackSummary[]): string {
     stack.description ?? '',
   ]);
   const header = ['NAME', 'REVISION', 'IMAGE', 'AGE', 'OWN', 'SHARED', 'STATE', 'DESCRIPTION'];
-  return formatTable(header, rows);
+  return formatTable(header, rows, { whole, cut: ['DESCRIPTION', 'STATE'] });
 }
 
 /** What a user of the stack should know; empty if there is nothing. */

@@ -10,8 +10,9 @@ export async function stackPush(
   options: RegistryCommandOptions,
 ): Promise<void> {
   const registry = toRegistryOptions(options);
-  const result = await withProgress((exchange, stacks) =>
-    stacks.push(stack, reference, { ...exchange, ...registry }),
+  const result = await withProgress(
+    (exchange, stacks) => stacks.push(stack, reference, { ...exchange, ...registry }),
+    options,
   );
   await (options.json ? printJson(result) : print(`${result.reference} ${result.digest}\n`));
 }

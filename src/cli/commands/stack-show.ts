@@ -41,6 +41,7 @@ function formatStack(stack: StackDetails): string {
       ['own', formatBytes(stack.ownBytes)],
       ['shared', formatBytes(stack.sharedBytes)],
     ],
+    { wrap: true },
   );
   const layers = formatTable(
     ['LAYER', 'SIZE', 'SHARED'],

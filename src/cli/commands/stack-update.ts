@@ -12,7 +12,8 @@ import { formatTable } from '../format-table.ts';
 import { print, printJson, printNote } from '../print.ts';
 import { reportError } from '../printable.ts';
 import { reportToolOutput } from '../report-tool-output.ts';
-import { toPositive } from '../shared-options.ts';
+import { type JsonOption, toPositive } from '../shared-options.ts';
+import { openStderr } from '../terminal.ts';
 
 export interface UpdateCommandOptions {
   readonly all?: boolean;
@@ -30,7 +31,7 @@ export async function stackUpdate(
   const names = toNames(words, options);
   const keep = toPositive('--keep', options.keep);
   const stops = listenForStops();
-  const view = openBuildProgress(process.stderr);
+  const view = openBuildProgress(openStderr(), { quiet: options.json === true });
   let isAlone = true;
   try {
     const report = await openDoor().stacks.update({
@@ -39,7 +40,7 @@ export async function stackUpdate(
       onStack(stack, number, count) {
         isAlone = count === 1;
         view.close();
-        printNote(`[${number}/${count}] ${stack}\n`);
+        if (options.json !== true) printNote(`[${number}/${count}] ${stack}\n`);
       },
       keep,
       names,
@@ -48,7 +49,7 @@ export async function stackUpdate(
     });
     view.close();
     await (options.json ? printJson(report) : print(formatReport(report)));
-    process.exitCode = reportFailures(report);
+    process.exitCode = reportFailures(report, options);
   } finally {
     view.close();
     stops.close();
@@ -88,12 +89,13 @@ function formatReport({ updates, behind }: UpdateReport): string {
 }
 
 /** Reports each failure with its stack's name and the output of its smoke command. */
-function reportFailures({ updates }: UpdateReport): number {
+function reportFailures({ updates }: UpdateReport, { json = false }: JsonOption): number {
   const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
     error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
   );
   for (const error of errors) {
-    reportToolOutput(error);
+    if (json) reportToolOutput(error, false);
+    else reportToolOutput(error);
     reportError(error);
   }
   const [only] = errors;

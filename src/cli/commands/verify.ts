@@ -2,25 +2,24 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
-import type { ProgressStream } from '../build-progress-view.ts';
 import { listenForStops } from '../caller-signals.ts';
+import { openCountProgress } from '../count-progress-view.ts';
 import { formatBytes, formatCount } from '../format-quantities.ts';
 import { print, printJson } from '../print.ts';
 import { toPrintable } from '../printable.ts';
-
-const CLEAR_LINE = '\r\u001b[K';
+import { createRateMeter, type RateMeter } from '../progress-bar.ts';
+import type { JsonOption } from '../shared-options.ts';
+import { openStderr } from '../terminal.ts';
 
 /** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */
-export async function verify(
-  names: readonly string[],
-  options: { readonly json?: boolean },
-): Promise<number> {
+export async function verify(names: readonly string[], options: JsonOption): Promise<number> {
   const stops = listenForStops();
-  const view = openView(process.stderr);
+  const view = openCountProgress(openStderr(), { quiet: options.json === true });
+  const meter = createRateMeter();
   try {
     const found = await openDoor().verify({
       ...(names.length === 0 ? {} : { stacks: names }),
-      onProgress: view.onProgress,
+      onProgress: (progress) => view.show(toBar(progress, meter), describeDone(progress)),
       signal: stops.signals.signal,
     });
     view.close();
@@ -55,31 +54,14 @@ function formatDamage({ kind, error, hits }: Damage): string {
 const formatRevision = ({ stack, revision, current }: AffectedRevision) =>
   `${stack}@rev:${revision}${current ? ' (current)' : ''}`;
 
-interface VerifyView {
-  onProgress(progress: VerifyProgress): void;
-  close(): void;
-}
+const toBar = ({ layer, layers, doneOfAll, totalOfAll }: VerifyProgress, meter: RateMeter) => ({
+  label: `layer ${layer} of ${layers}`,
+  done: doneOfAll,
+  total: totalOfAll,
+  amount: meter.describe(doneOfAll, totalOfAll),
+});
 
-/** Prints one line per layer in a log; on a terminal, one line that is overwritten. */
-function openView(stream: ProgressStream): VerifyView {
-  if (!stream.isTTY) {
-    return {
-      onProgress(progress) {
-        if (progress.doneBytes === progress.totalBytes) stream.write(`${describe(progress)}\n`);
-      },
-      close: () => undefined,
-    };
-  }
-  return {
-    onProgress: (progress) => void stream.write(`${CLEAR_LINE}${describe(progress)}`),
-    close: () => void stream.write(CLEAR_LINE),
-  };
-}
-
-function describe({ layer, layers, id, doneBytes, totalBytes }: VerifyProgress): string {
-  const size =
-    doneBytes === totalBytes
-      ? formatBytes(totalBytes)
-      : `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
-  return `layer ${layer} of ${layers}: ${id.slice(0, 12)} ${size}`;
-}
+const describeDone = ({ layer, layers, id, doneBytes, totalBytes }: VerifyProgress) =>
+  doneBytes === totalBytes
+    ? `layer ${layer} of ${layers}: ${id.slice(0, 12)} ${formatBytes(totalBytes)}`
+    : undefined;

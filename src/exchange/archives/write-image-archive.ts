@@ -7,7 +7,7 @@ import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
 import { readLayerRecord } from '../../store/layers/layer-record.ts';
 import { mountLayer } from '../../store/layers/mount-layer.ts';
-import { rememberPackedLayer } from '../../store/layers/packed-layer.ts';
+import { rememberPackedLayer, sizeOfPacking } from '../../store/layers/packed-layer.ts';
 import { requireSoundLayer } from '../../store/layers/verify-layer.ts';
 import type { System } from '../../sys/system.ts';
 import type { ImageContent } from '../oci-image/name-content.ts';
@@ -57,14 +57,42 @@ async function writeLayers(
     // An opaque root needs no marker: an image's lowest layer has nothing below it, and no other layer has an opaque root.
     await requireSoundLayer(layout, id, { signal });
     const folder = mountLayer(system, layout, id);
-    const blob = await writer.addBlob(packLayer(folder, { signal }));
+    // Its own size is known before packing only if it was packed before.
+    const packedBytes = sizeOfPacking(layout, id);
+    const totalBytes = packedBytes ?? sizeBytes;
+    const tell = (doneBytes: number) =>
+      report({
+        kind: 'layer',
+        layer: index + 1,
+        layers: image.layers.length,
+        doneBytes,
+        totalBytes,
+        reused: false,
+      });
+    tell(0);
+    const packed = packLayer(folder, { signal });
+    const blob = await writer.addBlob(
+      packedBytes === undefined
+        ? packed
+        : tellBytes(packed, (bytes) => tell(Math.min(bytes, totalBytes - 1))),
+    );
     await rememberPackedLayer(layout, id, blob);
     layers.push(blob);
-    const position = { layer: index + 1, layers: image.layers.length };
-    const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
-    report({ kind: 'layer', ...position, ...size, reused: false });
+    tell(totalBytes);
   }
   return layers;
+}
+
+async function* tellBytes(
+  content: AsyncIterable<Uint8Array>,
+  tell: (doneBytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let doneBytes = 0;
+  for await (const chunk of content) {
+    yield chunk;
+    doneBytes += chunk.length;
+    tell(doneBytes);
+  }
 }
 
 const addDocument = (writer: ArchiveWriter, text: string): Promise<WrittenBlob> =>

@@ -97,7 +97,7 @@ export const COMMAND_OPTIONS = {
     },
   },
   workdir: {
-    flags: '-w, --workdir <path>',
+    flags: '-w, --workdir <directory>',
     help: 'working directory in the task',
     value: textOf(parseAbsolutePath, '^/[^\\u0000\\r\\n]*$'),
     jobs: true,

@@ -18,6 +18,7 @@ import {
   admitCapabilities,
   admitDevices,
   admitSecurity,
+  CAPABILITIES,
   DEFAULT_RUNTIME,
   NETWORKS,
   PID_MODES,
@@ -55,6 +56,8 @@ const mount: Reader<string | MountInput> = (value, field) => {
   throw new FieldFault(`${field}.type`, 'not "bind" or "tmpfs"');
 };
 
+const ALL_CAPABILITIES = ['ALL', ...CAPABILITIES];
+
 const whole = <T>(value: T): T => value;
 
 const MOUNTS: OptionValue<readonly (string | MountInput)[]> = {
@@ -89,6 +92,7 @@ export const CONTAINER_OPTIONS = {
     flags: '--runtime <runtime>',
     help: 'runc, crun, runsc or a path',
     value: textOf(parseRuntime),
+    words: RUNTIMES,
     absent: DEFAULT_RUNTIME,
     allow: 'runtimes',
     jobs: 'it names a program that runs as root',
@@ -214,6 +218,7 @@ export const CONTAINER_OPTIONS = {
     flags: '--cap-add <capability…>',
     help: 'add a capability',
     value: listOfTexts(whole, BOUNDS.capabilities),
+    words: ALL_CAPABILITIES,
     spec: null,
     admit: admitCapabilities,
     jobs: 'it changes capabilities',
@@ -227,6 +232,7 @@ export const CONTAINER_OPTIONS = {
     flags: '--cap-drop <capability…>',
     help: 'drop a capability, or ALL',
     value: listOfTexts(whole, BOUNDS.capabilities),
+    words: ALL_CAPABILITIES,
     spec: null,
     jobs: 'it changes capabilities',
     doc: { takes: 'the same', bound: '64 entries; only ever restricts' },
@@ -236,6 +242,7 @@ export const CONTAINER_OPTIONS = {
     flags: '--security-opt <option…>',
     help: 'seccomp=FILE, seccomp=unconfined, no-new-privileges=false',
     value: listOfTexts(whole, BOUNDS.securityOpts),
+    words: ['seccomp=', 'seccomp=unconfined', 'no-new-privileges=false'],
     spec: null,
     admit: admitSecurity,
     jobs: 'it changes what the kernel lets the task do',

@@ -8,7 +8,7 @@ import {
   optional,
   type Reader,
 } from '../../core/read-fields.ts';
-import { parseUlimit, ULIMIT_FORM } from '../limits.ts';
+import { parseUlimit, ULIMIT_FORM, ULIMIT_NAMES } from '../limits.ts';
 import { checkLabels, LABEL_KEY, parseSignal } from '../parse-command.ts';
 import type { OutputInput } from '../parse-outputs.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
@@ -61,6 +61,7 @@ export const HANDLING_OPTIONS = {
     flags: '--ulimit <type=soft:hard…>',
     help: 'set a resource limit: nofile=1024:2048',
     value: listOfTexts(parseUlimit, BOUNDS.ulimits, ULIMIT_FORM.source),
+    words: ULIMIT_NAMES.map((name) => `${name}=`),
     absent: [],
     jobs: true,
     doc: {

@@ -30,6 +30,8 @@ export interface OptionRow {
   /** Its line in `run --help`. */
   readonly help: string;
   readonly value: OptionValue;
+  /** Values that a shell offers, if the schema does not list them; one that ends in `=` is the beginning of a value. */
+  readonly words?: readonly string[];
   readonly required?: true;
   /** The field of {@link TaskSpec} that the option becomes, if its name differs; null if `parse-access.ts` reads the option. */
   readonly spec?: keyof TaskSpec | null;

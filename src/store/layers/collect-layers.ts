@@ -33,12 +33,17 @@ export const findUnneededLayers = (
     .map((id) => ({ id, sizeBytes: sizeOfLayer(layout, id) ?? 0 }));
 
 /** Removes the layers' files. The record goes first: a file without a record counts as missing. */
-export async function removeLayers(layout: Layout, layers: readonly StoredLayer[]): Promise<void> {
-  for (const { id } of layers) {
+export async function removeLayers(
+  layout: Layout,
+  layers: readonly StoredLayer[],
+  onRemoved: (done: number) => void = () => undefined,
+): Promise<void> {
+  for (const [index, { id }] of layers.entries()) {
     await rm(layerRecordFile(layout, id), { force: true });
     await rm(layerBlobsFile(layout, id), { force: true });
     await rm(layerPackedFile(layout, id), { force: true });
     await rm(layerFile(layout, id), { force: true });
+    onRemoved(index + 1);
   }
   if (layers.length > 0) await syncDirectory(layersDir(layout));
 }

@@ -29,6 +29,10 @@ const reader = objectOf<PackedLayer & { readonly version: 1 }>({
 export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
   readPacked(layout, id) !== undefined;
 
+/** Bytes of the tar that the layer packs into; undefined if only packing tells. */
+export const sizeOfPacking = (layout: Layout, id: LayerId): number | undefined =>
+  readPacked(layout, id)?.size;
+
 /**
  * The digest and size of the tar that the layer packs into: the stored values, or those of packing it now, after verifying and mounting
  * it. Precondition: the layer is stored and pinned. Throws ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.

@@ -37,5 +37,8 @@ export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
     await file.close();
   }
   await rename(draftFile, endFile);
-  await syncDirectory(dir);
+  await syncDirectory(dir).catch((error: unknown) => {
+    // The end can be seen by now, so that somebody may have removed the report.
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  });
 }

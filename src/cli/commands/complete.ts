@@ -1,0 +1,17 @@
+/** `stackshim complete`: answers the scripts of `completion`, as completion/scripts.ts describes. */
+import type { Command } from 'commander';
+import { openDoor } from '../../door/open-stackshim.ts';
+import { suggestWords } from '../completion/suggest-words.ts';
+import { print } from '../print.ts';
+import { toPrintable } from '../printable.ts';
+import { shorten } from '../text-width.ts';
+
+const MOST_CELLS = 100;
+
+export async function complete(program: Command, typed: readonly string[]): Promise<void> {
+  const { words, paths } = suggestWords(program, typed, await openDoor().knownNames());
+  const lines = words.map(
+    ({ name, about }) => `${name}\t${shorten(toPrintable(about), MOST_CELLS)}\n`,
+  );
+  await print(`${paths}\n${lines.join('')}`);
+}

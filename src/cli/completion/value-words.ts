@@ -1,0 +1,124 @@
+/** The words that a value may be, by the name that the help gives it: `<stack>`, `<file>`. */
+import { constants } from 'node:os';
+import type { KnownName, KnownNames } from '../../door/known-names.ts';
+import { templateNames } from '../../oci/load-template.ts';
+import { OPTION_ROWS } from '../../spec/options/task-options.ts';
+import type { Named } from './find-place.ts';
+
+/** What the shell completes by itself, in addition to the words. */
+export type Paths = 'none' | 'files' | 'folders';
+
+export interface Values {
+  readonly words: readonly KnownName[];
+  readonly paths: Paths;
+}
+
+export interface ValueContext {
+  readonly names: KnownNames;
+  readonly typed: string;
+  /** The arguments before it. */
+  readonly named: readonly Named[];
+}
+
+type ValueSource = (context: ValueContext) => Values;
+
+const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
+  words: words.map((word) => (typeof word === 'string' ? { name: word, about: '' } : word)),
+  paths,
+});
+
+const files: ValueSource = () => toWords([], 'files');
+const folders: ValueSource = () => toWords([], 'folders');
+const tasks: ValueSource = ({ names }) => toWords(names.tasks());
+const stackNames: ValueSource = ({ names }) => toWords(names.stacks());
+
+/** After `name@`, the revisions of that stack. */
+const stacks: ValueSource = ({ names, typed }) => {
+  const at = typed.indexOf('@');
+  if (at < 0) return toWords(names.stacks());
+  const stack = typed.slice(0, at);
+  return toWords(
+    names.revisions(stack).map(({ name, about }) => ({ name: `${stack}@rev:${name}`, about })),
+  );
+};
+
+const revisions: ValueSource = ({ names, named }) => {
+  const stack = named.find(({ argument }) => STACK_ARGUMENTS.includes(argument));
+  return toWords(stack === undefined ? [] : names.revisions(stack.value));
+};
+
+/** A path of the host, or one in a task: `ID:PATH`. */
+const pathsOfBoth: ValueSource = ({ names, typed }) =>
+  typed.includes(':') || /^[./]/.test(typed)
+    ? toWords([], 'files')
+    : toWords(
+        names.tasks().map(({ name, about }) => ({ name: `${name}:`, about })),
+        'files',
+      );
+
+const STACK_ARGUMENTS = ['stack', 'name'];
+
+/** A name that is missing here is the user's own: nothing is offered. */
+const OF_ARGUMENTS: Readonly<Record<string, ValueSource>> = {
+  stack: stacks,
+  name: stackNames,
+  id: tasks,
+  task: tasks,
+  a: revisions,
+  b: revisions,
+  revision: revisions,
+  file: files,
+  path: files,
+  source: pathsOfBoth,
+  destination: pathsOfBoth,
+  // The files of the host are often those of the task, too.
+  command: files,
+  dir: folders,
+  reference: () => toWords(['docker://', 'oci:', 'oci-archive:', 'docker-archive:']),
+};
+
+const OF_OPTIONS: Readonly<Record<string, ValueSource>> = {
+  file: files,
+  path: files,
+  'host:task[:ro]': files,
+  'host[:task][:rwm]': files,
+  'path:rate': files,
+  dir: folders,
+  stack: stacks,
+  task: tasks,
+  revision: revisions,
+  generation: ({ names }) => toWords(names.generations()),
+  signal: () => toWords(Object.keys(constants.signals)),
+  template: () => toWords(templateNames()),
+  bool: () => toWords(['true', 'false']),
+};
+
+const NOTHING: ValueSource = () => toWords([]);
+
+const ownOr = (sources: Readonly<Record<string, ValueSource>>, name: string): ValueSource =>
+  (Object.hasOwn(sources, name) ? sources[name] : undefined) ?? NOTHING;
+
+export const sourceOfArgument = (name: string): ValueSource => ownOr(OF_ARGUMENTS, name);
+
+/**
+ * @param flags As in the help: `--network <name>`. An option of a task has the words of its row in the table of options, whichever command
+ * has it.
+ */
+export function sourceOfOption(flags: string): ValueSource {
+  const name = /[<[](.+)[>\]]$/.exec(flags)?.[1] ?? '';
+  const source = ownOr(OF_OPTIONS, name);
+  const words = wordsOfRow(flags);
+  return words.length === 0 ? source : (context) => toWords(words, source(context).paths);
+}
+
+function wordsOfRow(flags: string): readonly string[] {
+  const long = longOf(flags);
+  const row = OPTION_ROWS.find(([, one]) => one.flags !== undefined && longOf(one.flags) === long);
+  if (row === undefined) return [];
+  const { words, value } = row[1];
+  const listed = value.schema['enum'];
+  if (words !== undefined) return words;
+  return Array.isArray(listed) ? listed.filter((word) => typeof word === 'string') : [];
+}
+
+const longOf = (flags: string) => /--[a-z-]+/.exec(flags)?.[0];

@@ -1,0 +1,36 @@
+/** The characters of drawings in a terminal: bars and trees. Pure. */
+
+export interface Glyphs {
+  /** Cells of a bar: full, of another kind, empty. */
+  readonly full: string;
+  readonly half: string;
+  readonly empty: string;
+  /** What stands before a node of a tree: below an earlier node that has more, below the last one, at a node, at the last one. */
+  readonly through: string;
+  readonly blank: string;
+  readonly branch: string;
+  readonly corner: string;
+}
+
+export interface DrawOptions {
+  readonly glyphs: Glyphs;
+  /** The cells of a line; undefined: no bars are drawn. */
+  readonly width: number | undefined;
+}
+
+const UTF8: Glyphs = {
+  ...{ full: '█', half: '▒', empty: '░' },
+  ...{ through: '│  ', blank: '   ', branch: '├─ ', corner: '└─ ' },
+};
+const ASCII: Glyphs = {
+  ...{ full: '#', half: '=', empty: '.' },
+  ...{ through: '|  ', blank: '   ', branch: '|- ', corner: '`- ' },
+};
+
+export const glyphsFor = (utf8: boolean): Glyphs => (utf8 ? UTF8 : ASCII);
+
+/** How many of `cells` cells stand for `amount` of `most`; at least one for anything at all. */
+export function cellsFor(amount: number, most: number, cells: number): number {
+  if (amount <= 0 || most <= 0) return 0;
+  return Math.min(cells, Math.max(1, Math.round((cells * amount) / most)));
+}

@@ -1,0 +1,64 @@
+/** Measures, cuts and wraps text in cells of a terminal: a wide character takes two, a combining one none. Pure. */
+import stringWidth from 'string-width';
+
+const ASCII = /^[\x20-\x7e]*$/;
+const ELLIPSIS = '…';
+
+/** Cells that printable text takes. */
+export const widthOf = (text: string): number =>
+  ASCII.test(text) ? text.length : stringWidth(text);
+
+/** At most `cells` cells; a longer text is cut and ends in `…`. */
+export function shorten(text: string, cells: number): string {
+  if (widthOf(text) <= cells) return text;
+  return cells < 1 ? '' : `${takeCells(text, cells - 1)}${ELLIPSIS}`;
+}
+
+export const padTo = (text: string, cells: number): string =>
+  text + ' '.repeat(Math.max(0, cells - widthOf(text)));
+
+/** Breaks text between words into lines of at most `cells` cells; a longer word is broken anywhere. */
+export function wrapText(text: string, cells: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (widthOf(longer) <= cells) {
+      line = longer;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    line = word;
+    while (widthOf(line) > cells) {
+      // A line takes at least one character, however wide.
+      const part = takeCells(line, cells) || firstCharacter(line);
+      lines.push(part);
+      line = line.slice(part.length);
+    }
+  }
+  return line === '' && lines.length > 0 ? lines : [...lines, line];
+}
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** What a person takes for one character may consist of several code points. */
+function toCharacters(text: string): Iterable<{ readonly segment: string }> {
+  segmenter ??= new Intl.Segmenter();
+  return segmenter.segment(text);
+}
+
+function takeCells(text: string, cells: number): string {
+  let taken = '';
+  let used = 0;
+  for (const { segment } of toCharacters(text)) {
+    used += widthOf(segment);
+    if (used > cells) break;
+    taken += segment;
+  }
+  return taken;
+}
+
+function firstCharacter(text: string): string {
+  for (const { segment } of toCharacters(text)) return segment;
+  return '';
+}
