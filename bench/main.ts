@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureCachedBuild } from './cached-build.ts';
 import { measureDisk } from './disk.ts';
 import { measureExecTimes } from './exec-times.ts';
 import { printFigures, toFigures } from './figures.ts';
@@ -37,6 +38,7 @@ const host = {
 const startTimes = await measureStartTimes(installed, Number(values.runs));
 const execTimes = await measureExecTimes(installed, Number(values.runs));
 const isolation = await measureIsolationCost(installed, Number(values.runs));
+const cachedBuild = await measureCachedBuild(installed, Number(values.runs));
 const sleeping = await measureSleepingTasks(installed, Number(values.tasks));
 const hostProgram = await measureHostProgram(installed, Number(values.runs));
 const liveHeap = await measureLiveHeap(installed, Number(values.runs));
@@ -52,6 +54,7 @@ const measured = {
   startTimes,
   execTimes,
   isolation,
+  cachedBuild,
   sleeping,
   hostProgram,
   liveHeap,

@@ -7,6 +7,7 @@
 export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
 export { type ErrorJson, StackshimError } from './core/errors.ts';
 export {
+  type BuildKey,
   type ImageDigest,
   type LayerId,
   parseTaskId,
@@ -35,6 +36,7 @@ export type { MountInput } from './spec/parse-mounts.ts';
 export type { OutputInput } from './spec/parse-outputs.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
+export type { StoredBuilt } from './store/built/collect-built.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
 export type { AffectedRevision, Damage } from './store/survey-store.ts';
 export type { WindowSize } from './sys/system.ts';
@@ -67,6 +69,7 @@ export type { LogPart } from './task/reports/log-frames.ts';
 export type { LogOptions, LogPiece } from './task/reports/read-log.ts';
 export type { JsonObject, ReportedTask } from './task/reports/report.ts';
 export type {
+  BuildReport,
   LogSummary,
   PhaseTimes,
   TaskOutput,

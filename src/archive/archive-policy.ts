@@ -11,13 +11,14 @@ export interface ArchivePolicy {
   readonly whiteouts: boolean;
   readonly devices: 'drop' | 'refuse';
   readonly fifos: boolean;
-  readonly xattrs: boolean;
+  /** `user`: only those that users may set, and access control lists. */
+  readonly xattrs: boolean | 'user';
   /** Whether symbolic links may lead outside the archive. */
   readonly outwardLinks: boolean;
   /** `ko` and other builders write a layer's names with a leading slash, which docker removes. */
   readonly absoluteNames: AbsoluteNames;
-  /** `root`: everything belongs to 0:0, and no file is setuid, setgid or sticky. */
-  readonly ownership: 'keep' | 'root';
+  /** `root`: everything belongs to 0:0. With `root` and `plain`, no file is setuid, setgid or sticky. */
+  readonly ownership: 'keep' | 'plain' | 'root';
   /** Entries with these names are left out everywhere, with everything below them. */
   readonly leaveOutNames: ReadonlySet<string>;
   /** Empty regular files at these paths are left out. */

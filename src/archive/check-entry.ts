@@ -28,11 +28,10 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
   if (entry.kind === 'symlink') checkSymlink(entry, policy);
   const linkTarget = entry.kind === 'hardlink' ? resolveHardLink(entry, context) : entry.linkTarget;
   if (linkTarget === undefined) return undefined;
-  if (policy.ownership === 'keep') checkOwner(entry, policy);
-  const owner =
-    policy.ownership === 'root'
-      ? { uid: 0, gid: 0, mode: entry.kind === 'directory' ? entry.mode : entry.mode & 0o777 }
-      : {};
+  if (policy.ownership !== 'root') checkOwner(entry, policy);
+  const owner = policy.ownership === 'root' ? { uid: 0, gid: 0 } : {};
+  const isBare = policy.ownership !== 'keep' && entry.kind !== 'directory';
+  const mode = isBare ? entry.mode & 0o777 : entry.mode;
   if (policy.xattrs && entry.hasTextAcl) {
     // Without the list, users whom the list excludes could open the entry.
     throw toInvalidArchive(policy, 'has an access control list as text (SCHILY.acl)', entry.path);
@@ -43,7 +42,7 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
     throw toInvalidArchive(policy, 'a folder with attributes occurs twice', entry.path);
   }
   const mtime = clampTime(entry.mtime, context.mtimeCeiling);
-  return { ...entry, ...owner, linkTarget, mtime, xattrs };
+  return { ...entry, ...owner, mode, linkTarget, mtime, xattrs };
 }
 
 /** No other entry may have the same path: readers differ on what a second entry of the same name means. */
@@ -114,12 +113,14 @@ function clampTime(mtime: Timestamp, ceiling: number | undefined): Timestamp {
 }
 
 const KEPT_XATTRS = ['user.', 'trusted.', 'security.'];
+const USER_XATTRS = ['user.'];
 /** Attributes that control overlayfs. */
 const REFUSED_XATTRS = ['trusted.overlay.', 'user.overlay.'];
 
 /** Attributes of other systems (`com.apple.…`) have no meaning here and are left out. */
 function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs'] {
   if (!policy.xattrs || entry.xattrs.size === 0) return NO_XATTRS;
+  const prefixes = policy.xattrs === 'user' ? USER_XATTRS : KEPT_XATTRS;
   const kept = new Map<ByteString, Buffer>();
   for (const [name, value] of entry.xattrs) {
     if (REFUSED_XATTRS.some((prefix) => name.startsWith(prefix))) {
@@ -131,7 +132,7 @@ function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs']
       kept.set(name, value);
       continue;
     }
-    const isKept = KEPT_XATTRS.some((prefix) => name.startsWith(prefix) && name !== prefix);
+    const isKept = prefixes.some((prefix) => name.startsWith(prefix) && name !== prefix);
     if (!isKept || name.length > MAX_NAME_BYTES) continue;
     kept.set(name, name === 'security.capability' ? shiftBuildCapability(value) : value);
   }

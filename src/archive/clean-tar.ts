@@ -1,5 +1,6 @@
 /** Joins reader, parser and cleaner: turns an archive's bytes into a clean tar. */
 import {
+  type ArchiveCleaner,
   type CleanedArchive,
   type CleanerOptions,
   createArchiveCleaner,
@@ -8,6 +9,8 @@ import { type ArchiveDigests, type ReadArchiveOptions, readArchive } from './rea
 import { createTarParser } from './tar-parser.ts';
 
 export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
+  /** Gets the entries. Default: a cleaner with these options. */
+  readonly cleaner?: ArchiveCleaner | undefined;
   /** Called with the bytes of the tar read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -22,7 +25,7 @@ export interface CleanTar {
 /** Reads nothing before `tar` is read; the same input gives the same bytes. */
 export function cleanTar(input: AsyncIterable<Uint8Array>, options: CleanTarOptions): CleanTar {
   const reading = readArchive(input, options);
-  const cleaner = createArchiveCleaner(options);
+  const cleaner = options.cleaner ?? createArchiveCleaner(options);
   const parser = createTarParser(options.policy, options.limits, cleaner);
   async function* clean(): AsyncGenerator<Buffer> {
     let readBytes = 0;

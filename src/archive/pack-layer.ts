@@ -2,8 +2,13 @@
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { type EndedTool, type StartedTool, startTool } from '../sys/start-tool.ts';
-import { LAYER_LIMITS } from './archive-limits.ts';
-import { LAYER_POLICY, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
+import {
+  type ArchivePolicy,
+  LAYER_POLICY,
+  toArchiveTooLarge,
+  toInvalidArchive,
+} from './archive-policy.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
 import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
 import { paddingOf } from './parse-tar-header.ts';
@@ -19,6 +24,9 @@ export interface PackLayerOptions {
   readonly idCount?: number;
   /** Where the folder is in the layer, without slashes at its ends; it hides what the layers below have there. Default: the root. */
   readonly at?: ByteString | undefined;
+  /** Default: those of a layer. */
+  readonly limits?: ArchiveLimits | undefined;
+  readonly policy?: ArchivePolicy | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,8 +58,9 @@ export async function* packLayer(
   options: PackLayerOptions = {},
 ): AsyncGenerator<Buffer> {
   const tar = await startTar(folder, options.signal);
+  const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
   const packing = createPacking(options);
-  const parser = createTarParser(LAYER_POLICY, LAYER_LIMITS, packing.sink);
+  const parser = createTarParser(policy, limits, packing.sink);
   try {
     for await (const chunk of tar.stdout) {
       parser.push(chunk as Buffer);
@@ -96,6 +105,7 @@ interface Packing {
 }
 
 function createPacking(options: PackLayerOptions): Packing {
+  const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
   let ready: Buffer[] = [];
   let contentLeft = 0;
   let padding = 0;
@@ -107,9 +117,7 @@ function createPacking(options: PackLayerOptions): Packing {
     entry(entry) {
       // A sparse file costs its writer nothing: refuse it by its announced size, before its zeros are read.
       bytes += entry.size;
-      if (bytes > LAYER_LIMITS.bytes) {
-        throw toArchiveTooLarge(LAYER_POLICY, 'bytes', LAYER_LIMITS.bytes);
-      }
+      if (bytes > limits.bytes) throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
       contentLeft = entry.size;
       padding = paddingOf(entry.size);
       for (const one of toLayerEntries(entry, options)) push(one);
@@ -130,11 +138,12 @@ function createPacking(options: PackLayerOptions): Packing {
 
 /** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
 function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
-  const parsed = parseEntryPath(entry.path, LAYER_LIMITS);
-  if (typeof parsed === 'string') throw toInvalidArchive(LAYER_POLICY, parsed, entry.path);
+  const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
+  const parsed = parseEntryPath(entry.path, limits);
+  if (typeof parsed === 'string') throw toInvalidArchive(policy, parsed, entry.path);
   const path = options.at === undefined ? parsed.path : joinPath(options.at, parsed.path);
   if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
-    throw toInvalidArchive(LAYER_POLICY, 'its name would delete another file in a layer', path);
+    throw toInvalidArchive(policy, 'its name would delete another file in a layer', path);
   }
   if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
@@ -147,12 +156,15 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
 const joinPath = (folder: ByteString, path: ByteString) =>
   path === '' ? folder : `${folder}/${path}`;
 
-function withOwner(entry: TarEntry, { idBase = 0, idCount = ALL_IDS }: PackLayerOptions): TarEntry {
+function withOwner(
+  entry: TarEntry,
+  { idBase = 0, idCount = ALL_IDS, policy = LAYER_POLICY }: PackLayerOptions,
+): TarEntry {
   const uid = entry.uid - idBase;
   const gid = entry.gid - idBase;
   if (uid >= 0 && uid < idCount && gid >= 0 && gid < idCount) return { ...entry, uid, gid };
   throw toInvalidArchive(
-    LAYER_POLICY,
+    policy,
     `belongs to ${entry.uid}:${entry.gid}, which is not an id of the task`,
     entry.path,
   );
@@ -163,18 +175,18 @@ const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
 
 function keepXattrs(
   { path, xattrs }: TarEntry,
-  { idBase = 0, idCount = ALL_IDS }: PackLayerOptions,
+  { idBase = 0, idCount = ALL_IDS, policy = LAYER_POLICY }: PackLayerOptions,
 ): ReadonlyMap<ByteString, Buffer> {
   if (xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<ByteString, Buffer>();
   for (const [name, value] of xattrs) {
     if (INCOMPLETE.some((mark) => name === `${OVERLAY_XATTR}${mark}`)) {
-      throw toInvalidArchive(LAYER_POLICY, `has the attribute ${name}`, path);
+      throw toInvalidArchive(policy, `has the attribute ${name}`, path);
     }
     if (name.startsWith(OVERLAY_XATTR)) continue;
     if (isPosixAcl(name)) {
       const acl = shiftPosixAcl(value, { idBase, idCount });
-      if (typeof acl === 'string') throw toInvalidArchive(LAYER_POLICY, acl, path);
+      if (typeof acl === 'string') throw toInvalidArchive(policy, acl, path);
       kept.set(name, acl);
     } else if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));
     else kept.set(name, value);

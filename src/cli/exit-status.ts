@@ -54,6 +54,8 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
       return KILLED;
     case 'cancelled':
       return 128 + signalNumber(stopSignal ?? 'SIGTERM');
+    case 'build_failed':
+      return SHIM_FAILED;
     case 'setup_failed':
       return statusOfSetupFailure(result.error);
   }

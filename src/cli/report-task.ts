@@ -44,6 +44,12 @@ function wasChanged(typed: string, wallMs: number | null): boolean {
   return wallMs !== null && (wallMs < typedMs - 1 || wallMs > typedMs + LATE_MS);
 }
 
+/** Prints the end of the log of a build step that failed. */
+function reportBuild({ build, verdict }: TaskResult): void {
+  if (verdict !== 'build_failed' || build === undefined || build.logTail === '') return;
+  writeMessage(`  ${build.logTail.replaceAll('\n', '\n  ')}\n`);
+}
+
 /** A limit as the user typed it; a limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {
   const limit = typed === undefined ? unknown : `${before} ${typed}`;
@@ -60,6 +66,7 @@ export function reportFailure(result: TaskResult, { command, options }: Reported
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
     if (error !== null)
       reportError(nameOptions(misplaced ? { ...error, hint: MISPLACED_OPTION_HINT } : error));
+    reportBuild(result);
     const note = stopNotes[result.verdict];
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);

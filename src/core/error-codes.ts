@@ -146,6 +146,21 @@ export const errorCodes = {
     meaning: 'the caller cancelled the task before it was prepared',
     hint: 'nothing was started; run the task again',
   },
+  ERR_STACKSHIM_TASK_BUILD_FAILED: {
+    kind: 'invalid',
+    meaning: "the task's build step failed, or left something in /task that cannot be kept",
+    hint: 'read the log that the message names, and correct the code or the command of --build',
+  },
+  ERR_STACKSHIM_TASK_BUILD_BUSY: {
+    kind: 'unavailable',
+    meaning: 'another task went on running the same build step for longer than this task may build',
+    hint: 'run the task again, or give it a longer --build-timeout',
+  },
+  ERR_STACKSHIM_BUILT_CORRUPT: {
+    kind: 'internal',
+    meaning: 'a cached build is missing or damaged',
+    hint: 'nothing to do: the next task that needs it builds it again',
+  },
   ERR_STACKSHIM_SLOTS_EXHAUSTED: {
     kind: 'exhausted',
     meaning: 'tasks hold all slots of this machine, or all slots that the policy allows',

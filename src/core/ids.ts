@@ -14,6 +14,8 @@ export type ImageDigest = Branded<'ImageDigest'>;
 export type StackName = Branded<'StackName'>;
 /** For whom a task runs, named by the caller; also a cgroup's name and a path component. */
 export type TenantName = Branded<'TenantName'>;
+/** Lower-case hex sha256 of everything that decides the outcome of a task's build step. */
+export type BuildKey = Branded<'BuildKey'>;
 
 const TASK_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const STACK_NAME = /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}$/;
@@ -23,6 +25,7 @@ export const isTaskId = (text: string): text is TaskId => TASK_ID.test(text);
 export const isTenantName = (text: string): text is TenantName => TASK_ID.test(text);
 export const isStackName = (text: string): text is StackName => STACK_NAME.test(text);
 export const isLayerId = (text: string): text is LayerId => HEX_256.test(text);
+export const isBuildKey = (text: string): text is BuildKey => HEX_256.test(text);
 export const isImageDigest = (text: string): text is ImageDigest =>
   text.startsWith('sha256:') && HEX_256.test(text.slice(7));
 

@@ -1,5 +1,5 @@
 /** The paths of everything on disk, computed from three folders. Pure. docs/on-disk-layout.md describes them. */
-import type { LayerId, StackName, TaskId, TenantName } from './ids.ts';
+import type { BuildKey, LayerId, StackName, TaskId, TenantName } from './ids.ts';
 
 export interface Layout {
   /** Durable state: `/var/lib/stackshim` (STACKSHIM_ROOT). */
@@ -59,6 +59,11 @@ export const currentLink = (layout: Layout) => `${layout.root}/current`;
 export const tmpDir = (layout: Layout) => `${layout.root}/tmp`;
 export const locksDir = (layout: Layout) => `${layout.root}/locks`;
 export const buildDir = (layout: Layout) => `${layout.root}/build`;
+/** The cache of build steps. */
+export const builtDir = (layout: Layout) => `${layout.root}/built`;
+/** @param name `json`, `lock`, `log`, `code.erofs` or `task.erofs`. */
+export const builtFile = (layout: Layout, key: BuildKey, name: string) =>
+  `${layout.root}/built/${key}.${name}`;
 export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
 export const trustedKeysDir = (layout: Layout) => `${layout.root}/trusted-keys`;
 export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
@@ -91,6 +96,7 @@ export const idleVolumeFile = (
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
 export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
 export const mountedVolumesDir = (layout: Layout) => `${layout.run}/volumes`;
+export const mountedBuiltDir = (layout: Layout, key: BuildKey) => `${layout.run}/built/${key}`;
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
 export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;
 export const tenantsDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/tenants`;

@@ -1,22 +1,31 @@
 /** Packs a task's code (a directory, a `.tar.gz` or a `.zip`) into one EROFS file. */
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { AdoptedFile } from '../archive/adopt-file.ts';
+import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
 import type { ArchiveLimits } from '../archive/archive-limits.ts';
 import { buildErofs } from '../archive/build-erofs.ts';
 import type { WorkerHost } from '../archive/claim-worker.ts';
 import { cleanTar } from '../archive/clean-tar.ts';
+import { type ContentDigest, createContentDigest, digesting } from '../archive/content-digest.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { fdPath, openPlain } from '../sys/paths.ts';
 import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
-export interface PackCodeOptions {
+export interface ReadCodeOptions {
   /** Default true. False: the source is an absolute path that had no links when it was checked. */
   readonly followLinks?: boolean | undefined;
   /** Where the programs that read the code get their ids. */
   readonly workers: WorkerHost;
   readonly limits?: ArchiveLimits | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface PackCodeOptions extends ReadCodeOptions {
+  /** `none` is faster, for a file that one task uses. Default: `none`. */
+  readonly compression?: 'none' | 'lz4';
 }
 
 export interface PackedCode {
@@ -26,11 +35,14 @@ export interface PackedCode {
   readonly bytes: number;
 }
 
+/** The code of a task; undefined: an empty folder. */
+type CodeSource = string | undefined;
+
 type SourceKind = 'directory' | 'tar.gz' | 'zip';
 
 /**
  * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`; a single top folder is kept.
- * The file is for one task, so it is neither compressed nor synced. On failure it does not exist.
+ * The file is not synced. On failure it does not exist.
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
  * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM.
  */
@@ -39,21 +51,71 @@ export async function packCode(
   destination: string,
   options: PackCodeOptions,
 ): Promise<PackedCode> {
-  const { workers, limits = CODE_LIMITS, signal, followLinks = true } = options;
-  const opened = await openSource(source, followLinks);
+  const { packed } = await pack(source, destination, { ...options, cleaner: toCleaner(options) });
+  return packed;
+}
+
+/** Like {@link packCode}; also computes the digest of what was packed, which {@link digestCode} finds for the same content. */
+export async function packDigestedCode(
+  source: CodeSource,
+  destination: string,
+  options: PackCodeOptions,
+): Promise<{ readonly digest: string; readonly file: AdoptedFile }> {
+  const content = toContentDigest(options);
+  const cleaner = digesting(toCleaner(options), content);
+  const { file } = await pack(source, destination, { ...options, cleaner });
+  return { file, digest: content.digest() };
+}
+
+/** The digest of a task's code, whatever the times of its files are. Reads all of it and stores nothing. Throws like {@link packCode}. */
+export async function digestCode(source: CodeSource, options: ReadCodeOptions): Promise<string> {
+  const content = toContentDigest(options);
+  await readCode(source, { ...options, cleaner: content }, async ({ tar }) => {
+    for await (const _ of tar) options.signal?.throwIfAborted();
+  });
+  return content.digest();
+}
+
+const toCleaner = ({ limits = CODE_LIMITS }: ReadCodeOptions): ArchiveCleaner =>
+  createArchiveCleaner({ policy: CODE_POLICY, limits });
+
+const toContentDigest = ({ limits = CODE_LIMITS }: ReadCodeOptions): ContentDigest =>
+  createContentDigest({ policy: CODE_POLICY, limits });
+
+type Cleaning<T> = T & { readonly cleaner: ArchiveCleaner };
+
+const pack = (
+  source: CodeSource,
+  destination: string,
+  options: Cleaning<PackCodeOptions>,
+): Promise<{ readonly packed: PackedCode; readonly file: AdoptedFile }> =>
+  readCode(source, options, async ({ tar, report }) => {
+    const { workers, compression = 'none', signal } = options;
+    const build = { policy: CODE_POLICY, workers, compression, signal };
+    const file = await buildErofs(tar, destination, build);
+    const { entries, bytes } = report();
+    return { packed: { entries, bytes }, file };
+  });
+
+async function readCode<T>(
+  source: CodeSource,
+  options: Cleaning<ReadCodeOptions>,
+  read: (code: CleanCode) => Promise<T>,
+): Promise<T> {
+  if (source === undefined) return await read(toEmptyCode(options.cleaner));
+  const opened = await openSource(source, options.followLinks ?? true);
   try {
-    const code = await toCleanCode(opened, limits, workers);
-    await buildErofs(code.tar, destination, {
-      policy: CODE_POLICY,
-      workers,
-      compression: 'none',
-      signal,
-    });
-    const { entries, bytes } = code.report();
-    return { entries, bytes };
+    return await read(await toCleanCode(opened, options));
   } finally {
     await opened.handle.close();
   }
+}
+
+function toEmptyCode(cleaner: ArchiveCleaner): CleanCode {
+  cleaner.end();
+  const rest = cleaner.take();
+  const tar = Readable.from(rest === undefined ? [] : [rest]);
+  return { tar, report: () => cleaner.report() };
 }
 
 interface OpenedSource {
@@ -104,22 +166,20 @@ async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
 }
 
 async function toCleanCode(
-  source: OpenedSource,
-  limits: ArchiveLimits,
-  workers: WorkerHost,
+  { handle, kind, sizeBytes }: OpenedSource,
+  { limits = CODE_LIMITS, workers, cleaner }: Cleaning<ReadCodeOptions>,
 ): Promise<CleanCode> {
-  const { handle, kind, sizeBytes } = source;
   switch (kind) {
     case 'directory':
-      return packDirectory(handle.fd, limits);
+      return packDirectory(handle.fd, cleaner);
     case 'tar.gz':
       return cleanTar(
         handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 }),
-        { policy: CODE_POLICY, limits, workers, compression: 'gzip' },
+        { policy: CODE_POLICY, limits, workers, cleaner, compression: 'gzip' },
       );
     case 'zip': {
       const { packZip } = await import('./pack-zip.ts');
-      return packZip(handle, { limits, sizeBytes });
+      return packZip(handle, { limits, sizeBytes, cleaner });
     }
   }
 }

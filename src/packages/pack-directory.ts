@@ -1,8 +1,7 @@
 /** Reads a directory of code as a clean tar. Follows no link, and opens nothing by a path that others could change. */
 import { type BigIntStats, fstatSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
-import type { ArchiveLimits } from '../archive/archive-limits.ts';
+import type { ArchiveCleaner } from '../archive/archive-cleaner.ts';
 import { toInvalidArchive } from '../archive/archive-policy.ts';
 import { type ByteString, type EntryKind, NO_XATTRS, type TarEntry } from '../archive/tar-entry.ts';
 import { type CleanCode, CODE_POLICY } from './code-policy.ts';
@@ -18,8 +17,7 @@ const ENTRIES_PER_TURN = 32;
 const readLater = promisify(read);
 
 /** Names in byte order, so that equal directories give equal tars. The caller keeps the open directory `fd`. */
-export function packDirectory(fd: number, limits: ArchiveLimits): CleanCode {
-  const cleaner = createArchiveCleaner({ policy: CODE_POLICY, limits });
+export function packDirectory(fd: number, cleaner: ArchiveCleaner): CleanCode {
   async function* clean(): AsyncGenerator<Buffer> {
     cleaner.entry(toEntry('', fstatSync(fd, { bigint: true })));
     yield* packEntries({ cleaner, firstPaths: new Map() }, fd);

@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
-import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
+import type { ArchiveCleaner } from '../archive/archive-cleaner.ts';
 import { type ArchiveLimits, MAX_LINK_BYTES, RATIO_FREE_BYTES } from '../archive/archive-limits.ts';
 import { toArchiveTooLarge, toInvalidArchive } from '../archive/archive-policy.ts';
 import { type EntryKind, NO_XATTRS, type TarEntry, toByteString } from '../archive/tar-entry.ts';
@@ -11,6 +11,7 @@ import { type CleanCode, CODE_POLICY } from './code-policy.ts';
 
 export interface PackZipOptions {
   readonly limits: ArchiveLimits;
+  readonly cleaner: ArchiveCleaner;
   /** Of the zip file. */
   readonly sizeBytes: number;
 }
@@ -30,7 +31,7 @@ const KINDS: ReadonlyMap<number, EntryKind> = new Map([
 
 /** The caller keeps `handle`. */
 export function packZip(handle: FileHandle, options: PackZipOptions): CleanCode {
-  const cleaner = createArchiveCleaner({ policy: CODE_POLICY, limits: options.limits });
+  const { cleaner } = options;
   async function* clean(): AsyncGenerator<Buffer> {
     try {
       yield* packEntries(cleaner, handle, options);

@@ -30,8 +30,8 @@ export interface MountPlan {
 
 /** What a command brings into a container that is there. */
 export interface AddedRequest extends RootfsPlaces {
-  /** The task's program, seen at `/task`. */
-  readonly code?: LayerSource | undefined;
+  /** The layers of the task's program, lowest first, seen at `/task`. Empty: it has none. */
+  readonly code: readonly LayerSource[];
   readonly binds: readonly BindMount[];
   /** How many binds the container has. */
   readonly bindsBefore: number;
@@ -98,11 +98,11 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
 /** Which mounts are made beside the root filesystem, for the command alone. */
 export function planAdded(request: AddedRequest): MountPlan {
   const asked = planBinds(request, request.bindsBefore);
-  if (request.code === undefined) return asked;
+  if (request.code.length === 0) return asked;
   const target = codeTarget(request);
   const scratch = `${request.scratchDir}/code`;
   return {
-    mounts: [{ type: 'overlay', target, layers: [request.code], scratch }, ...asked.mounts],
+    mounts: [{ type: 'overlay', target, layers: request.code, scratch }, ...asked.mounts],
     binds: [{ source: target, target: '/task', readOnly: false }, ...asked.binds],
   };
 }

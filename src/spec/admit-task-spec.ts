@@ -1,5 +1,5 @@
 /** TaskSpec -> AdmittedTaskSpec: what the policy and the host allow a task. */
-
+import { withoutUndefined } from '../core/read-fields.ts';
 import { deniedField } from './field-errors.ts';
 import { LIMITS, THROTTLE_FIELDS } from './limits.ts';
 import { OPTION_ROWS } from './options/task-options.ts';
@@ -77,6 +77,10 @@ function termsOf({ tenant }: Tenanted, policy: Policy): TenantTerms | undefined 
   return policy.tenants.get(tenant) ?? policy.tenantDefault;
 }
 
+/** A build step has a memory limit of its own, within the same bounds. */
+const boundedBy = ({ memoryBytes, cpus }: Pick<TaskLimits, 'memoryBytes' | 'cpus'>): TaskLimits =>
+  withoutUndefined({ memoryBytes, cpus, buildMemoryBytes: memoryBytes });
+
 interface Bounds {
   readonly policy: Policy;
   readonly host: HostLimits;
@@ -86,8 +90,8 @@ interface Bounds {
 function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): AdmittedLimits {
   const bounds: readonly (readonly [string, TaskLimits])[] = [
     ["policy's maximum of", policy.maxima],
-    ["tenant's", terms ?? {}],
-    ["host's", { memoryBytes: host.memoryBytes, cpus: host.cpus }],
+    ["tenant's", boundedBy(terms ?? {})],
+    ["host's", boundedBy(host)],
   ];
   const admitted = { ...policy.defaults };
   for (const { limit: key, field, value: quantity } of LIMITS) {

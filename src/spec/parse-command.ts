@@ -38,6 +38,16 @@ export function parseCommand(command: readonly string[], field: string): readonl
   return command;
 }
 
+/** A line for the shell of the stack, or a list of a program and its arguments. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseBuildCommand(
+  given: string | readonly string[],
+  field: string,
+): readonly string[] {
+  const isEmpty = typeof given === 'string' ? given === '' : given.length === 0;
+  if (isEmpty) throw invalidField(field, 'empty; leave the field out for a task without a build');
+  return parseCommand(typeof given === 'string' ? ['/bin/sh', '-c', given] : given, field);
+}
+
 /** In docker, an empty text means no entrypoint. */
 export function parseEntrypoint(
   entrypoint: string | readonly string[],

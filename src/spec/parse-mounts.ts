@@ -29,7 +29,7 @@ export function parseMounts(given: TaskInput): RequestedMounts {
   if (mounts.length > SPEC_BOUNDS.mounts) {
     throw invalidField('mounts', `more than ${SPEC_BOUNDS.mounts} together with volumes`);
   }
-  checkTargets([...mounts, ...tmpfs], given.code !== undefined);
+  checkTargets([...mounts, ...tmpfs], (given.code ?? given.build) !== undefined);
   return { mounts, tmpfs };
 }
 

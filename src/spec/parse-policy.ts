@@ -10,6 +10,7 @@ import { parseTenants } from './parse-tenant.ts';
 import { DEFAULT_POLICY, type Permissions, type Policy, type ReportTerms } from './policy.ts';
 import {
   type BindsInput,
+  type BuildsInput,
   type PermissionsInput,
   type PolicyInput,
   parsePolicyInput,
@@ -36,7 +37,7 @@ export function parsePolicy(input: unknown): Policy {
 
 function toPolicy(given: PolicyInput): Policy {
   const { defaults = {}, maxima = {}, allow = {}, reserves = {}, slots } = given;
-  const most = parseLimits(maxima, inPolicy, 'maxima.');
+  const most = withBuildMaxima(parseLimits(maxima, inPolicy, 'maxima.'));
   return {
     defaults: lowerTo(most, {
       ...DEFAULT_POLICY.defaults,
@@ -54,7 +55,31 @@ function toPolicy(given: PolicyInput): Policy {
     ...parseTenants(given, DEFAULT_POLICY.tenantDefault),
     disk: { ...DEFAULT_POLICY.disk, ...given.disk },
     reports: parseReports(given.reports),
+    builds: parseBuilds(given.builds),
     binds: parseBinds(given.binds),
+  };
+}
+
+/** A build step without maxima of its own must not get more than a task. */
+const withBuildMaxima = (most: TaskLimits): TaskLimits =>
+  withoutUndefined({
+    ...most,
+    buildTimeoutMs: most.buildTimeoutMs ?? most.timeoutMs,
+    buildMemoryBytes: most.buildMemoryBytes ?? most.memoryBytes,
+    buildDiskBytes: most.buildDiskBytes ?? most.diskBytes,
+  });
+
+const CACHE_AGE = { min: 0, max: SPEC_BOUNDS.cacheAgeMsMax };
+
+function parseBuilds({ jobs, cache, cacheAge }: BuildsInput = {}): Policy['builds'] {
+  const usual = DEFAULT_POLICY.builds;
+  return {
+    jobs: jobs ?? usual.jobs,
+    cacheBytes: cache === undefined ? usual.cacheBytes : parseBytes(cache, 'builds.cache'),
+    cacheAgeMs:
+      cacheAge === undefined
+        ? usual.cacheAgeMs
+        : parseDuration(cacheAge, 'builds.cacheAge', CACHE_AGE),
   };
 }
 
@@ -118,6 +143,8 @@ function parsePermissions(given: PermissionsInput): Permissions {
     outputs: parsePaths(given.outputs, 'allow.outputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
     networks: given.networks ?? base.networks,
+    // A build step must not get a network that tasks may not have, unless the policy says so.
+    buildNetworks: given.buildNetworks ?? given.networks ?? base.buildNetworks,
     userns: given.userns ?? base.userns,
     pid: given.pid ?? base.pid,
     capAdd:

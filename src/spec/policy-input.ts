@@ -59,6 +59,12 @@ export interface ReportsInput {
   readonly log?: Quantity;
 }
 
+export interface BuildsInput {
+  readonly jobs?: boolean;
+  readonly cache?: Quantity;
+  readonly cacheAge?: Quantity;
+}
+
 export type PermissionsInput = Partial<Permissions>;
 
 export interface PolicyInput {
@@ -71,6 +77,7 @@ export interface PolicyInput {
   readonly tenantDefault?: TenantInput;
   readonly disk?: Partial<Policy['disk']>;
   readonly reports?: ReportsInput;
+  readonly builds?: BuildsInput;
   readonly binds?: BindsInput;
 }
 
@@ -98,6 +105,7 @@ const allow = allOptional<PermissionsInput>({
   outputs: names,
   devices: names,
   networks: choices(...NETWORKS),
+  buildNetworks: choices(...NETWORKS),
   userns: choices(...USERNS_MODES),
   pid: choices(...PID_MODES),
   capAdd: names,
@@ -122,6 +130,8 @@ const reports = allOptional<ReportsInput>({
   age: quantity,
   log: quantity,
 });
+const builds = allOptional<BuildsInput>({ jobs: flag, cache: quantity, cacheAge: quantity });
+
 const binds = allOptional<BindsInput>({ owner: quantity });
 
 /** The fields of each section. */
@@ -133,6 +143,7 @@ export const POLICY_SECTIONS = {
   tenantDefault: tenant,
   disk,
   reports,
+  builds,
   binds,
 } as const;
 
@@ -146,6 +157,7 @@ const readers = allOptional<PolicyInput>({
   tenantDefault: objectOf<TenantInput>(tenant),
   disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
   reports: objectOf<ReportsInput>(reports),
+  builds: objectOf<BuildsInput>(builds),
   binds: objectOf<BindsInput>(binds),
 });
 

@@ -51,6 +51,8 @@ export interface Permissions {
   /** Devices of the host that a task may ask for, or folders of them. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
+  /** Networks of build steps. */
+  readonly buildNetworks: readonly (typeof NETWORKS)[number][];
   readonly userns: readonly (typeof USERNS_MODES)[number][];
   readonly pid: readonly (typeof PID_MODES)[number][];
   /** Capabilities that may be added, with the `CAP_` prefix; `ALL` allows all of them. */
@@ -104,6 +106,14 @@ export interface Policy {
   };
   /** What ended tasks leave. */
   readonly reports: ReportTerms;
+  readonly builds: {
+    /** True: data from a queue may ask for a build step. */
+    readonly jobs: boolean;
+    /** The most bytes that the cache of build steps may take. */
+    readonly cacheBytes: number;
+    /** A cached build that no task has used for this long is removed. */
+    readonly cacheAgeMs: number;
+  };
   readonly binds: {
     /** User and group id on the host of files that tasks write into a bind of root's. */
     readonly owner: number;
@@ -133,6 +143,7 @@ export const DEFAULT_POLICY: Policy = {
     outputs: ['/'],
     devices: [],
     networks: NETWORKS,
+    buildNetworks: NETWORKS,
     userns: USERNS_MODES,
     pid: ['private'],
     capAdd: ['ALL'],
@@ -150,6 +161,7 @@ export const DEFAULT_POLICY: Policy = {
     ageMs: 7 * 24 * 3_600_000,
     logBytes: 16_777_216,
   },
+  builds: { jobs: false, cacheBytes: 10 * 1024 ** 3, cacheAgeMs: 30 * 24 * 3_600_000 },
   binds: { owner: DEFAULT_BIND_OWNER_ID },
 };
 

@@ -33,6 +33,8 @@ export const SPEC_BOUNDS = {
   pidsMax: 4_194_304,
   timeoutMsMax: 30 * 24 * 3_600_000,
   stopTimeoutMsMax: 3_600_000,
+  /** Ten years. */
+  cacheAgeMsMax: 3650 * 24 * 3_600_000,
   /** cgroup-v1/cpu: kernel/sched/sched.h, MIN_SHARES and MAX_SHARES. */
   cpuSharesMin: 2,
   cpuSharesMax: 262_144,

@@ -127,6 +127,9 @@ export interface TaskSpec {
   readonly bundle?: string;
   /** A directory, `.tar.gz` or `.zip` on the host. */
   readonly code?: string;
+  /** The command of the build step; absent: `/task` is the code as it is. */
+  readonly build?: readonly string[];
+  readonly buildNetwork: 'none' | 'host';
   readonly payload?: FileInput;
   readonly config?: FileInput;
   readonly outputs: readonly OutputRequest[];
@@ -162,7 +165,10 @@ type CommandLimit =
   | 'outputBytes'
   | 'cpuTimeMs'
   | 'takenBytes'
-  | 'takenEntries';
+  | 'takenEntries'
+  | 'buildTimeoutMs'
+  | 'buildMemoryBytes'
+  | 'buildDiskBytes';
 
 /** What describes the command: a container can be made before any of it is known. */
 type CommandField =
@@ -177,6 +183,8 @@ type CommandField =
   | 'interactive'
   | 'stopSignal'
   | 'code'
+  | 'build'
+  | 'buildNetwork'
   | 'payload'
   | 'config'
   | 'outputs'

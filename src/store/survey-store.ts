@@ -28,7 +28,7 @@ export interface AffectedRevision {
 
 /** A file of the store that cannot be used. */
 export interface Damage {
-  readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current';
+  readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current' | 'build';
   /** The file that is damaged or missing. */
   readonly path: string;
   readonly error: StackshimError;

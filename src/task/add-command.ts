@@ -1,7 +1,7 @@
 /** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
-import type { IdRange } from '../core/mount.ts';
+import type { IdRange, LayerSource } from '../core/mount.ts';
 import { joinConfig, toConfigJson } from '../oci/build-config.ts';
 import { buildBinds } from '../oci/build-mounts.ts';
 import {
@@ -36,11 +36,12 @@ const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
 /**
  * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
  */
-export async function loadExtras(plan: TaskPlan) {
+export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | undefined) {
   const { runtime } = plan.container;
-  const hasCode = plan.command.spec.code !== undefined;
+  const packsCode = code === undefined && plan.command.spec.code !== undefined;
+  const opensCode = code?.some(({ kind }) => kind === 'file') === true;
   return {
-    code: hasCode ? await import('./add-code.ts') : undefined,
+    code: packsCode || opensCode ? await import('./add-code.ts') : undefined,
     owners: needsBindOwners(plan) ? await import('./bind-owners.ts') : undefined,
     inspection: driverOf(runtime).findsCommandAtStart
       ? await import('./inspect-command.ts')
@@ -56,6 +57,8 @@ export interface Place {
   readonly container: PreparedContainer;
   readonly binds: BindOwners | undefined;
   readonly extras: CommandExtras;
+  /** The layers of the program, if they exist already. */
+  readonly code?: readonly LayerSource[] | undefined;
   readonly installation: Installation;
   readonly signal: AbortSignal;
 }
@@ -81,7 +84,7 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   const added = planAdded({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
-    ...(code === undefined ? {} : { code }),
+    code,
     binds: [
       ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
       ...files.map((file) => toFileBind(file, places)),
@@ -110,11 +113,14 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   return { ...parts, closed };
 }
 
-async function codeOf({ extras, plan, installation, signal, container }: Place) {
+async function codeOf(place: Place): Promise<readonly LayerSource[]> {
+  const { extras, plan, installation, signal, container } = place;
+  if (place.code !== undefined) return place.code;
   const { code } = plan.command.spec;
-  if (code === undefined || extras.code === undefined) return undefined;
+  if (code === undefined || extras.code === undefined) return [];
   const { places } = plan.container;
-  return await extras.code.addCode(code, { installation, signal, places, disk: container.disk });
+  const packing = { installation, signal, places, disk: container.disk };
+  return [await extras.code.addCode(code, packing)];
 }
 
 const ROOT = { uid: 0, gid: 0 };
@@ -126,14 +132,14 @@ export function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): Stre
 
 /** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
 export function configureCommand(
-  { plan, container, installation }: Place,
+  { plan, container, installation, code }: Place,
   { user, binds }: AddedMounts,
 ): { readonly config: string; readonly owner: StreamOwner; readonly command: CommandPlace } {
   const { spec, pinned, places, template, hostname, runtime } = plan.container;
   const { spec: own, command } = plan.command;
   const { config: image } = pinned.image;
   const ids = idsOf(plan.container, container.slot);
-  const hasCode = own.code !== undefined;
+  const hasCode = (code ?? own.code) !== undefined;
   const { home, ...ownUser } = user;
   const env = buildTaskEnv({
     imageEnv: image.env,

@@ -1,13 +1,13 @@
 /** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
 import { constants } from 'node:os';
-import type { StackshimError } from '../core/errors.ts';
+import { hasCode, type StackshimError } from '../core/errors.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { OutputsTaken } from './outputs/task-outputs.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
+import type { BuildReport, PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
 
 /** Why the shim ended a task; the first cause wins. */
 export type StopCause =
@@ -49,13 +49,15 @@ export interface Ending {
   readonly exit: ProcessExit | null;
   readonly cause: StopCause | null;
   readonly oomKills: number | null;
+  /** Whether the command never ran because its build step failed. */
+  readonly hasBuildFailed: boolean;
   /** Whether any look found its disk space full. */
   readonly diskWasFull: boolean;
 }
 
-function decideVerdict({ exit, cause, oomKills, diskWasFull }: Ending): Verdict {
+function decideVerdict({ exit, cause, oomKills, hasBuildFailed, diskWasFull }: Ending): Verdict {
   if (cause !== null) return cause;
-  if (exit === null) return 'setup_failed';
+  if (exit === null) return hasBuildFailed ? 'build_failed' : 'setup_failed';
   if (exit.exitCode === 0) return 'succeeded';
   if (oomKills !== null && oomKills > 0) return 'oom_killed';
   if (diskWasFull) return 'disk_full';
@@ -102,6 +104,7 @@ export interface EndedTaskFacts {
   readonly finishedAt: Date;
   readonly phasesMs: PhaseTimes;
   readonly removal: Removal;
+  readonly build?: BuildReport | undefined;
 }
 
 export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
@@ -112,6 +115,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
     exit,
     cause,
     oomKills: usage?.oomKills ?? null,
+    hasBuildFailed: hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED'),
     diskWasFull: diskReport !== null && (diskReport.wasFull || diskReport.wasHostFull),
   };
   return {
@@ -127,6 +131,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
     startedAt: facts.startedAt.toISOString(),
     finishedAt: facts.finishedAt.toISOString(),
     phasesMs: facts.phasesMs,
+    ...(facts.build === undefined ? {} : { build: facts.build }),
     usage: {
       wallMs: wallMs === null ? null : Math.round(wallMs),
       ...(usage ?? NO_USAGE),

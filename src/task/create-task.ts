@@ -3,6 +3,7 @@
  * on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
+import type { LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
 import { detachRootfs } from '../rootfs/mount-rootfs.ts';
 import type { MountPlan } from '../rootfs/plan-rootfs.ts';
@@ -46,6 +47,10 @@ export interface CreatedTask {
 export interface CreateContext extends PrepareContext {
   /** The terminal that the task's terminal follows, if there is one. */
   readonly terminal: TaskTerminal | undefined;
+  /** The layers of the task's program, lowest first, if they exist already. */
+  readonly code?: readonly LayerSource[] | undefined;
+  /** Called when all mounts of the task exist, and are still attached. */
+  readonly onMounted?: (() => void) | undefined;
   /** The task's container, if another process has prepared it. */
   readonly handed?: HandedContainer | undefined;
   /** Present if files are taken out of the task at its end. */
@@ -60,7 +65,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   clock.enter('assemble');
   await claimSeat(plan.container, context);
   await mountLayers(plan.container, installation);
-  const extras = await loadExtras(plan);
+  const extras = await loadExtras(plan, context.code);
   const streams = holdings.add('streams', await openStreams(plan, context));
   // The runtime loads while the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
@@ -83,6 +88,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const added = await addMounts(place);
     mounted.push(added);
     context.outputs?.hold(container.rootfs.rootfs, added.code);
+    context.onMounted?.();
     clock.enter('configure');
     const { config, owner, command } = configureCommand(place, added);
     const { rootfs, binds: ownBinds } = container.rootfs;

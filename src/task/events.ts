@@ -1,13 +1,12 @@
 /** The events of a task, in the order in which they happen. */
-import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { BuildKey, ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './build-result.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
 /**
- * Order: `accepted`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, one `exec` for
- * each further command that was executed in the task, `finished`, `removed`. With `remove:
+ * Order: `accepted`, at most one `building` and one `built`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, one `exec` for each further command that was executed in the task, `finished`, `removed`. With `remove:
  * 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips the events of stages that it did not reach.
  */
 export type TaskEvent =
@@ -17,6 +16,19 @@ export type TaskEvent =
       readonly stack: StackName;
       readonly revision: number;
       readonly image: ImageDigest;
+    }
+  | {
+      readonly type: 'building';
+      readonly id: TaskId;
+      readonly key: BuildKey;
+      /** The task that runs the build step. */
+      readonly build: TaskId;
+    }
+  | {
+      readonly type: 'built';
+      readonly id: TaskId;
+      readonly key: BuildKey;
+      readonly cached: boolean;
     }
   | { readonly type: 'created'; readonly id: TaskId; readonly pid: number }
   | { readonly type: 'started'; readonly id: TaskId }

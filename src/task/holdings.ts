@@ -2,6 +2,7 @@
  * What a task has acquired for its life, and how each part is released. For a new kind of holding, add one line to {@link Held} and one row
  * to {@link KINDS}.
  */
+import type { HeldBuilt } from '../store/built/hold-built.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
@@ -10,6 +11,8 @@ import type { TaskStreams } from './streams/task-streams.ts';
 interface Held {
   /** Only with a tenant: the task counts as one of the tenant's. */
   readonly seat: TenantSeat;
+  /** Only with a build step: the cached build of its `/task`. */
+  readonly built: HeldBuilt;
   readonly streams: TaskStreams;
   readonly slot: Slot;
   readonly disk: TaskDisk;
@@ -22,10 +25,12 @@ interface Kind<T> {
   readonly close: (held: T) => void;
 }
 
+const letGo = (built: HeldBuilt) => built.release();
 const closeStreams = (streams: TaskStreams) => streams.close();
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
   seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
+  built: { release: letGo, close: letGo },
   streams: { release: closeStreams, close: closeStreams },
   slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.

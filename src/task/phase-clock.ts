@@ -7,6 +7,7 @@ export type Phase = keyof PhaseTimes;
 export class PhaseClock {
   readonly #times = {
     resolve: 0,
+    build: 0,
     assemble: 0,
     configure: 0,
     start: 0,
@@ -38,9 +39,10 @@ export class PhaseClock {
   times(): PhaseTimes {
     this.enter(this.#phase);
     const round = (ms: number) => Math.round(ms * 100) / 100;
-    const { resolve, assemble, configure, start, run, account, remove } = this.#times;
+    const { resolve, build, assemble, configure, start, run, account, remove } = this.#times;
     return {
       resolve: round(resolve),
+      ...(build === 0 ? {} : { build: round(build) }),
       assemble: round(assemble),
       configure: round(configure),
       start: round(start),

@@ -57,7 +57,8 @@ export async function planTask(
 /** Describes a container: the fields of a task that do not concern its command. */
 export type ContainerRequest = Omit<
   TaskInput,
-  'command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config'
+  | ('command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config')
+  | ('build' | 'buildNetwork' | 'buildTimeout' | 'buildMemory' | 'buildDisk')
 >;
 
 /** Plans a container without a command. Throws like {@link planTask}. */
@@ -80,6 +81,7 @@ async function readTask(
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
   const policy = await readPolicy(layout);
+  if (parsed.build !== undefined && origin === 'job') requireJobBuilds(policy);
   const spec = await resolveInputs(admitTaskSpec(parsed, policy, host), policy);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   const pinned = await resolveImage(layout, spec.stack);
@@ -89,6 +91,19 @@ async function readTask(
     parts: splitSpec(spec),
     context: { installation, policy, pinned, places, trustsImageBundle },
   };
+}
+
+/** Throws ERR_STACKSHIM_SPEC_DENIED unless data from a queue may ask for a build step. */
+function requireJobBuilds({ builds }: Policy): void {
+  if (builds.jobs) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_DENIED',
+    "build: data from a queue may not set this field: the policy's builds.jobs is false",
+    {
+      hint: 'set this field in the program that receives the data, or set builds.jobs in the policy',
+      details: { field: 'build' },
+    },
+  );
 }
 
 async function parseTask(input: unknown, origin: TaskOrigin): Promise<TaskSpec> {
@@ -178,6 +193,8 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     interactive,
     stopSignal,
     code,
+    build,
+    buildNetwork,
     payload,
     config,
     outputs,
@@ -186,24 +203,21 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     log,
     remove,
     captureBytes,
-    limits: {
-      timeoutMs,
-      stopTimeoutMs,
-      outputBytes,
-      cpuTimeMs,
-      takenBytes,
-      takenEntries,
-      ...containerLimits
-    },
+    limits,
     ...container
   } = spec;
+  const { timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, ...others } = limits;
+  const { takenBytes, takenEntries, ...rest } = others;
+  const { buildTimeoutMs, buildMemoryBytes, buildDiskBytes, ...containerLimits } = rest;
   return {
     container: { ...container, limits: containerLimits },
     command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, log, remove, captureBytes },
-      ...{ entrypoint, workdir, user, stopSignal, code, payload, config, outputs, outputRequired },
+      ...{ entrypoint, workdir, user, stopSignal, code, build, buildNetwork, payload, config },
+      ...{ outputs, outputRequired },
       limits: withoutUndefined({
         ...{ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, takenBytes, takenEntries },
+        ...{ buildTimeoutMs, buildMemoryBytes, buildDiskBytes },
       }),
     }),
   };

@@ -1,7 +1,7 @@
 /** The result record: the outcome of one task. docs/task-spec.md describes every field. */
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import type { ErrorJson } from '../core/errors.ts';
-import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { BuildKey, ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { TakenOutput } from './outputs/output-report.ts';
 
@@ -16,11 +16,14 @@ export type Verdict =
   | 'output_limited'
   | 'disk_full'
   | 'cancelled'
+  | 'build_failed'
   | 'setup_failed';
 
 /** Milliseconds spent in each phase; a phase that was never reached is 0. */
 export interface PhaseTimes {
   readonly resolve: number;
+  /** Only with a build step: looking for its outcome, waiting for it, running it. */
+  readonly build?: number;
   readonly assemble: number;
   readonly configure: number;
   readonly start: number;
@@ -71,6 +74,23 @@ export interface TaskOutput {
   readonly stderr?: string;
 }
 
+/** What happened to a task's build step. */
+export interface BuildReport {
+  /** Digest of everything that decides the outcome; names its files in the cache. */
+  readonly key: BuildKey;
+  /** False: this task ran the build step; true: an earlier one did, or one that ran meanwhile. */
+  readonly cached: boolean;
+  /** The verdict of the build step's own task. */
+  readonly verdict: Verdict;
+  /** Of the build's command; null if a signal ended it or it never ran. */
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** Path of the log: the output of the build's command, without its middle if it is long. */
+  readonly log: string;
+  /** The end of the log of a build step that failed; empty for one that succeeded. */
+  readonly logTail: string;
+}
+
 /** The result record. JSON-safe: `--result` writes exactly this. */
 export interface TaskResult {
   readonly id: TaskId;
@@ -84,12 +104,14 @@ export interface TaskResult {
   readonly signal: string | null;
   /** True only if the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /** Why the command never ran (`setup_failed`), or why its input, its output or its outputs could not be passed on completely; otherwise null. */
+  /** Why the command never ran (`setup_failed`, `build_failed`), or why its input, output or outputs could not be passed on completely; otherwise null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly phasesMs: PhaseTimes;
+  /** Only for a task with a build step of which something is known. */
+  readonly build?: BuildReport;
   readonly usage: Usage;
   readonly output: TaskOutput;
   /** Further commands that were executed in the task, oldest first; absent if there were none. */

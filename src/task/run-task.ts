@@ -10,6 +10,8 @@ import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { buildResult } from './build-result.ts';
+import type { BuildRunOptions, RunBuild } from './build-step/run-build-step.ts';
+import type { BuildStep, TakeBuiltContext } from './build-step/take-built-code.ts';
 import {
   armStops,
   type CallerStops,
@@ -207,9 +209,13 @@ async function openReportOf(
   }
 }
 
+interface PlannedOptions
+  extends CallerOptions,
+    Partial<Pick<BuildRunOptions, 'code' | 'onMounted'>> {}
+
 interface RunContext extends OpenedTask {
   readonly installation: Installation;
-  readonly options: CallerOptions;
+  readonly options: PlannedOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
   /** Present if output and result are kept beyond the task's end. */
@@ -239,15 +245,16 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const holdings = new Holdings();
   const deadlineAt = toDeadline(options);
   const disarm = armStops(options, stopper, { output, deadlineAt });
-  const { stdin, terminal } = options;
-  const { setUp } = context;
-  const execution = await executeTask(plan, {
-    ...{ installation, clock, setUp, holdings, record, stopper, output, emit, deadlineAt },
-    stdin,
-    terminal,
-    handed: context.handed,
-    outputs: context.outputs,
-  });
+  const { stdin, terminal, code, onMounted } = options;
+  const { setUp, handed, outputs } = context;
+  const step = await takeBuild(context, { stopper, holdings, emit });
+  const execution =
+    step.execution ??
+    (await executeTask(plan, {
+      ...{ installation, clock, setUp, holdings, record, stopper, output, emit, deadlineAt },
+      ...{ stdin, terminal, handed, outputs, onMounted },
+      code: step.code ?? code,
+    }));
   disarm();
   output.close();
   const execs = existsSync(places.execsDir) ? await learnExecs(places) : [];
@@ -257,14 +264,16 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const finishedAt = new Date();
   const ended = { execution, taken, output: output.summary(), execs, startedAt, finishedAt };
   const finish = async (removal: Removal): Promise<TaskResult> => {
-    const result = buildResult(container, { ...ended, phasesMs: clock.times(), removal });
+    const phasesMs = clock.times();
+    const result = buildResult(container, { ...ended, phasesMs, removal, build: step.report });
     if (report !== undefined) await report.end(result);
     emit({ type: 'finished', id, result });
     return result;
   };
   const remove = async () => {
     clock.enter('remove');
-    const removal = await removeOwn({ installation, container, keep: spec.keep, record, holdings });
+    const own = await removeOwn({ installation, container, keep: spec.keep, record, holdings });
+    const removal = joinRemovals(own, step.removal);
     emit({ type: 'removed', id, ...removal });
     return removal;
   };
@@ -303,6 +312,55 @@ async function takeOutputs(
   const idBase = spec.userns === 'host' ? 0 : (slot?.ids.base ?? 0);
   return await outputs.take({ idBase, hasRun });
 }
+
+type BuildParts = Pick<TakeBuiltContext, 'stopper' | 'holdings' | 'emit'>;
+
+/** The outcome of the task's build step; empty for a task without one. */
+async function takeBuild(context: RunContext, parts: BuildParts): Promise<BuildStep> {
+  const { installation, plan, clock, setUp } = context;
+  if (plan.command.spec.build === undefined) return {};
+  clock.enter('build');
+  const { takeBuiltCode } = await import('./build-step/take-built-code.ts');
+  const runBuild: RunBuild = (buildPlan, options) => runPlanned(installation, buildPlan, options);
+  const step = await takeBuiltCode({ installation, plan, setUp, runBuild, ...parts });
+  // A collection must keep the build of a task that is kept, or whose owner has died.
+  if (step.report !== undefined) context.record.tryNote({ build: step.report.key });
+  return step;
+}
+
+/** Runs a task that is planned already. Rejects if it cannot be recorded. */
+async function runPlanned(
+  installation: Installation,
+  plan: TaskPlan,
+  options: PlannedOptions,
+): Promise<EndedTask> {
+  const setUp = await takeSetUpTurn(signalsOf(options));
+  try {
+    const opened = await recordTask(installation, () => Promise.resolve(plan));
+    const clock = new PhaseClock();
+    return await runRecorded({
+      installation,
+      options,
+      clock,
+      setUp,
+      Capture: undefined,
+      outputs: undefined,
+      report: undefined,
+      ...opened,
+    });
+  } finally {
+    setUp.end();
+  }
+}
+
+/** What is left of the build step's task is left of the task that needed it. */
+const joinRemovals = (own: Removal, build: Removal | undefined): Removal =>
+  build === undefined
+    ? own
+    : {
+        removed: own.removed && build.removed,
+        leftovers: [...own.leftovers, ...build.leftovers],
+      };
 
 function toOutputMeter(
   { plan, options, Capture, report }: RunContext,

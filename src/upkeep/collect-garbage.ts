@@ -14,6 +14,7 @@ import { toReporter } from '../exchange/progress.ts';
 import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
 import { clearStaleCopies } from '../runtime/copy-runtime.ts';
 import { clearStaleVersions } from '../runtime/learn-version.ts';
+import { collectBuilt, type StoredBuilt } from '../store/built/collect-built.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
 import { generationFile } from '../store/stacks/generations.ts';
@@ -58,6 +59,8 @@ export interface Collection {
   readonly generations: readonly number[];
   readonly images: readonly ImageDigest[];
   readonly layers: readonly StoredLayer[];
+  /** Cached builds that were too old or too much, or incomplete. */
+  readonly builds: readonly StoredBuilt[];
   /** Unfinished files of dead processes: paths below the root folder. */
   readonly files: readonly string[];
   /** Folders with the builder's copies of images that are no longer current for any stack: paths below the root folder. */
@@ -66,7 +69,7 @@ export interface Collection {
   readonly volumes: number;
   /** Ended tasks whose reports are beyond what the policy keeps. */
   readonly reports: readonly TaskId[];
-  /** Bytes of the layers, files, bases, volumes and reports. */
+  /** Bytes of the layers, builds, files, bases, volumes and reports. */
   readonly freedBytes: number;
   /** Why possible garbage stayed: damage that hides what is needed, or a disk too full to record the removal. */
   readonly obstacles: readonly ErrorJson[];
@@ -100,8 +103,10 @@ export async function collectGarbage(
       report({ kind: 'volumes', done: index + 1, total: volumes.length });
     }
   }
-  const { reports: terms } = await readPolicy(layout);
+  const { reports: terms, builds: bounds } = await readPolicy(layout);
   const reports = await pruneReports(layout, terms, { dryRun });
+  const inUse = readTaskImages(layout).builds;
+  const builds = collectBuilt(installation, { bounds, inUse, dryRun });
   const { movedCopies, ...swept } = await whileNothingIsPinned(layout, system, (pinned) =>
     sweep(installation, pinned, { ...options, report }),
   );
@@ -114,11 +119,12 @@ export async function collectGarbage(
     clearStaleVersions(runtimeVersionsDir(layout));
     clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }
-  const sized = [...swept.layers, ...volumes];
+  const sized = [...swept.layers, ...builds, ...volumes];
   const freedBytes = sized.reduce((sum, one) => sum + one.sizeBytes, 0);
   return {
     dryRun,
     ...swept,
+    builds,
     files: stale,
     volumes: volumes.length,
     reports: reports.ids,

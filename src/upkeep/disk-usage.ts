@@ -1,6 +1,7 @@
 /** `df`: the disk space of stacks, builds and tasks. */
 import type { LayerId, StackName } from '../core/ids.ts';
 import { buildDir, imagesDir, reportsDir, scratchDir, tmpDir } from '../core/layout.ts';
+import { listBuilt } from '../store/built/collect-built.ts';
 import { findUnneededLayers } from '../store/layers/collect-layers.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
@@ -29,6 +30,8 @@ export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };
   readonly images: { readonly count: number; readonly bytes: number };
+  /** The cache of build steps. */
+  readonly builds: { readonly count: number; readonly bytes: number };
   /** The builder's unpacked bases. */
   readonly builderBytes: number;
   /** Writable layers of tasks, and idle volumes. */
@@ -48,6 +51,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
   // Call this first: it creates the root folder if it is missing.
   const { freedBytes } = await collectGarbage(installation, { dryRun: true });
   const survey = surveyStore(layout);
+  const builds = listBuilt(layout);
   const stored = findUnneededLayers(layout, () => false);
   const sizes = new Map<string, number>(stored.map(({ id, sizeBytes }) => [id, sizeBytes]));
   const [images, builder, scratch, reports, tmp] = await Promise.all([
@@ -61,6 +65,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     stacks: toStackUsages(survey, sizes),
     layers: { count: stored.length, bytes: sum(sizes.values()) },
     images: { count: survey.images.size, bytes: images.bytes },
+    builds: { count: builds.length, bytes: sum(builds.map(({ sizeBytes }) => sizeBytes)) },
     builderBytes: builder.bytes,
     scratchBytes: scratch.bytes,
     reportBytes: reports.bytes,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
+import { type VerifiedBuilt, verifyBuilt } from '../store/built/verify-built.ts';
 import { listStoredLayers, sizeOfLayer } from '../store/layers/list-layers.ts';
 import { findLayerDamage } from '../store/layers/verify-layer.ts';
 import { toNearNames } from '../store/stacks/near-names.ts';
@@ -40,6 +41,9 @@ export interface Verification {
   readonly images: number;
   readonly revisions: number;
   readonly generations: number;
+  /** Cached builds; 0 if only some stacks were asked for. */
+  readonly builds: number;
+  readonly buildBytes: number;
   /** Empty: no damage. */
   readonly damage: readonly Damage[];
 }
@@ -65,18 +69,31 @@ export async function verifyStore(
   const { broken, bytes } = await readLayers(layout, ids, options);
   const damage =
     broken.length + survey.damage.length === 0 ? [] : await confirm(layout, survey, broken);
+  const built = names === undefined ? await verifyBuilt(layout, options.signal) : NO_BUILDS;
+  const ofStore = damage.filter(
+    // Damage to generations and to `current` affects every stack.
+    ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
+  );
   return {
     layers: ids.size,
     layerBytes: bytes,
     images: survey.images.size,
     revisions: survey.revisions.length,
     generations: survey.generations,
-    // Damage to generations and to `current` affects every stack.
-    damage: damage.filter(
-      ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
-    ),
+    builds: built.count,
+    buildBytes: built.bytes,
+    damage: [...ofStore, ...built.damage.map(toBuildDamage)],
   };
 }
+
+const NO_BUILDS: VerifiedBuilt = { count: 0, bytes: 0, damage: [] };
+
+const toBuildDamage = (error: StackshimError): Damage => ({
+  kind: 'build',
+  path: String(error.details['path']),
+  error,
+  hits: [],
+});
 
 async function readLayers(
   layout: Layout,

@@ -54,29 +54,18 @@ describe('a new limit', () => {
   });
 
   it('of memory ends a task that uses more afterwards', async () => {
-    const fill = 'dd if=/dev/zero of=/dev/null bs=48M count=1';
-    const task = start(
-      ['--name', 'grows', '-m', '128m', '-i'],
-      sh(`echo ready; read go; ${fill}`),
-      {
-        input: '',
-      },
-    );
-    await task.printed('ready');
-    const { status } = await task.ended;
-    expect(status).toBe(0);
-    const small = await started(
-      'small',
-      ['-m', '128m'],
-      sh(`echo ready; sleep 1; ${fill}; sleep 1000`),
-    );
+    const fill = sh('echo ready; sleep 1; dd if=/dev/zero of=/dev/null bs=48M count=1; true');
+    const large = await started('large', ['-m', '16m'], fill);
+    expect((await update('-m', '128m', 'large')).status).toBe(0);
+    const small = await started('small', ['-m', '128m'], fill);
     expect((await update('-m', '16m', 'small')).status).toBe(0);
+    expect((await large.ended).record?.usage.oomKills).toBe(0);
     const { record } = await small.ended;
     expect(record?.usage.oomKills).toBeGreaterThan(0);
   });
 
   it('of memory below what the task holds is refused, and the old one stays', async () => {
-    const hold = 'x=$(head -c 30000000 /dev/zero | tr "\\0" x); echo ready; sleep 1000';
+    const hold = 'x=$(head -c 30000000 /dev/zero | tr "\\0" x); echo ready; sleep 1000; true';
     const task = await started('full', ['-m', '128m'], sh(hold));
     const { status, stdout, stderr } = await update('-m', '8m', '--pids-limit', '7', 'full');
     expect({ status, stdout }).toEqual({ status: 4, stdout: '' });

@@ -218,7 +218,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
       const usage = live.readUsage(path);
       expect(usage.memoryLimitBytes).toBe(32 * MIB);
       expect(usage.memoryBytes ?? -1).toBeGreaterThanOrEqual(0);
-      expect(usage.memoryPeakBytes ?? 0).toBeGreaterThan(0);
+      expect(usage.memoryPeakBytes ?? -1).toBeGreaterThanOrEqual(0);
     }
     if (has('cpuacct') || driver.version === 2) {
       expect(live.readUsage(path).cpuMs).toBeGreaterThanOrEqual(0);

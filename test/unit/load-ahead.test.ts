@@ -10,6 +10,7 @@ const LEFT_OUT = new Set([
   'runtime/drivers/gvisor-sandbox.ts',
   'spec/seccomp-profile.ts',
   'task/add-code.ts',
+  'task/build-step/take-built-code.ts',
 ]);
 
 const lazyIn = (name: string): readonly string[] => {

@@ -35,6 +35,9 @@ describe('limits', () => {
       diskBytes: 1_073_741_824,
       takenBytes: 1_073_741_824,
       takenEntries: 100_000,
+      buildTimeoutMs: 600_000,
+      buildMemoryBytes: 2_147_483_648,
+      buildDiskBytes: 2_147_483_648,
     });
     expect(admit({ memory: '64m' }, { defaults: { memory: '1g', pids: 8 } }).limits).toMatchObject({
       memoryBytes: 67_108_864,

@@ -49,6 +49,7 @@ describe('parsePolicy', () => {
       },
       disk: { mechanism: 'sampling' },
       reports: { count: 10, size: '64m', age: '36h', log: '1m' },
+      builds: { jobs: true, cache: '1g', cacheAge: '1h' },
       binds: { owner: 200_000 },
     });
     expect(policy).toEqual({
@@ -62,6 +63,10 @@ describe('parsePolicy', () => {
         diskBytes: 4_194_304,
         takenBytes: 2_097_152,
         takenEntries: 10,
+        // Their usual values, lowered to the maxima of tasks.
+        buildTimeoutMs: 600_000,
+        buildMemoryBytes: 1_073_741_824,
+        buildDiskBytes: 2_147_483_648,
       },
       maxima: {
         memoryBytes: 1_073_741_824,
@@ -73,6 +78,9 @@ describe('parsePolicy', () => {
         diskBytes: 1_099_511_627_776,
         takenBytes: 3_145_728,
         takenEntries: 20,
+        buildTimeoutMs: 3_600_000,
+        buildMemoryBytes: 1_073_741_824,
+        buildDiskBytes: 1_099_511_627_776,
       },
       allow: {
         bundles: [],
@@ -82,6 +90,7 @@ describe('parsePolicy', () => {
         outputs: ['/srv/results'],
         devices: ['/dev/fuse', '/dev/dri'],
         networks: ['none'],
+        buildNetworks: ['none'],
         userns: ['auto'],
         pid: ['host'],
         capAdd: ['CAP_NET_RAW'],
@@ -99,6 +108,7 @@ describe('parsePolicy', () => {
       tenantDefault: { weight: 100 },
       disk: { mechanism: 'sampling' },
       reports: { count: 10, bytes: 67_108_864, ageMs: 129_600_000, logBytes: 1_048_576 },
+      builds: { jobs: true, cacheBytes: 1_073_741_824, cacheAgeMs: 3_600_000 },
       binds: { owner: 200_000 },
     });
   });
@@ -110,6 +120,8 @@ describe('parsePolicy', () => {
       memoryBytes: 67_108_864,
       timeoutMs: 5000,
       pids: 8,
+      buildMemoryBytes: 67_108_864,
+      buildTimeoutMs: 5000,
     });
   });
 

@@ -30,7 +30,7 @@ describe('planRootfs', () => {
     const plan = planRootfs({ ...places, layers, binds: [bind] });
     expect(plan.rootfs).toBe(`${places.taskDir}/rootfs`);
     const code = { kind: 'file', path: '/scratch/code.erofs' } as const;
-    const added = planAdded({ ...places, code, binds: [bind], bindsBefore: 1 });
+    const added = planAdded({ ...places, code: [code], binds: [bind], bindsBefore: 1 });
     const mounts = [...plan.mounts, ...added.mounts];
     expect(mounts.map(({ type, target }) => [type, target])).toEqual([
       ['overlay', `${places.taskDir}/rootfs`],
@@ -80,7 +80,7 @@ describe('planRootfs', () => {
     const code = { kind: 'file', path: '/code' } as const;
     const devices = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 } as const];
     const plan = planRootfs({ ...places, layers, binds: [bind, bind], devices, sysfs: true });
-    const added = planAdded({ ...places, code, binds: [bind], bindsBefore: 2 });
+    const added = planAdded({ ...places, code: [code], binds: [bind], bindsBefore: 2 });
     const looked = new Set(mountTargetsOf(places, 3));
     expect([...plan.mounts, ...added.mounts].filter(({ target }) => !looked.has(target))).toEqual(
       [],

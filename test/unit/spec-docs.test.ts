@@ -117,7 +117,8 @@ describe('docs/policy.md', () => {
     const fields = Object.entries(POLICY_SECTIONS).flatMap(([section, readers]) =>
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
-    const named = /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|binds)\.\w+)`/g;
+    const named =
+      /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|builds|binds)\.\w+)`/g;
     const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
     const others = POLICY_FIELDS.filter((key) => !(key in POLICY_SECTIONS));
@@ -138,6 +139,9 @@ describe('docs/policy.md', () => {
       diskBytes: 1024 ** 3,
       takenBytes: 1024 ** 3,
       takenEntries: 100_000,
+      buildTimeoutMs: 600_000,
+      buildMemoryBytes: 2 * 1024 ** 3,
+      buildDiskBytes: 2 * 1024 ** 3,
     });
   });
 

@@ -54,13 +54,14 @@ function parseKept(text: string | undefined): number | undefined {
 }
 
 function format(collection: Collection) {
-  const { dryRun, revisions, generations, images, layers } = collection;
+  const { dryRun, revisions, generations, images, layers, builds } = collection;
   const { files, bases, volumes, reports, freedBytes } = collection;
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
     ...generations.map((number) => `generation ${number}\n`),
     ...images.map((digest) => `image ${digest}\n`),
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),
+    ...builds.map(({ key, sizeBytes }) => `build ${key} ${formatBytes(sizeBytes)}\n`),
     ...bases.map((path) => `base ${path}\n`),
     ...files.map((path) => `file ${path}\n`),
     ...reports.map((id) => `report ${id}\n`),

@@ -14,7 +14,8 @@ export async function stackCommit(
   options: CommitCommandOptions,
 ): Promise<void> {
   const result = await withProgress(
-    (exchange, stacks) => stacks.commit(task, name, { ...exchange, smoke: options.smoke, code: options.code }),
+    (exchange, stacks) =>
+      stacks.commit(task, name, { ...exchange, smoke: options.smoke, code: options.code }),
     options,
   );
   const text = `${result.stack}@rev:${result.revision} ${result.image}\n`;

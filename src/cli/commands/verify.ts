@@ -39,8 +39,16 @@ function toJson({ damage, ...counts }: Verification): object {
 }
 
 function format(found: Verification): string {
-  const { layers, layerBytes, images, revisions, damage } = found;
-  const counted = `${formatCount(layers, 'layer')} (${formatBytes(layerBytes)}), ${formatCount(images, 'image')}, ${formatCount(revisions, 'revision')}`;
+  const { layers, layerBytes, images, revisions, builds, buildBytes, damage } = found;
+  const counts = [
+    `${formatCount(layers, 'layer')} (${formatBytes(layerBytes)})`,
+    formatCount(images, 'image'),
+    formatCount(revisions, 'revision'),
+    ...(builds === 0
+      ? []
+      : [`${formatCount(builds, 'cached build')} (${formatBytes(buildBytes)})`]),
+  ];
+  const counted = counts.join(', ');
   return damage.length === 0
     ? `${counted}: no damage found\n`
     : `${damage.map(formatDamage).join('')}${counted}: ${damage.length} damaged\n`;

@@ -3,6 +3,7 @@ import { listOf, type Reader, text } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import {
   checkEnv,
+  parseBuildCommand,
   parseCommand,
   parseEntrypoint,
   parseStackReference,
@@ -10,13 +11,14 @@ import {
   USER,
 } from '../parse-command.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
+import { NETWORKS } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
-import { FLAG, hostPath, mapOfTexts, NO_NUL, textOf } from './option-values.ts';
+import { FLAG, hostPath, mapOfTexts, NO_NUL, textOf, wordOf } from './option-values.ts';
 
 const readWords = listOf(text, BOUNDS.commandElements);
-const readEntrypoint: Reader<string | readonly string[]> = (value, field) =>
+const readLine: Reader<string | readonly string[]> = (value, field) =>
   typeof value === 'string' ? text(value, field) : readWords(value, field);
 
 const word = { type: 'string', maxLength: BOUNDS.argumentBytes, pattern: NO_NUL };
@@ -64,7 +66,7 @@ export const COMMAND_OPTIONS = {
     flags: '--entrypoint <program>',
     help: "replace the image's entrypoint and command; '' for none",
     value: {
-      read: readEntrypoint,
+      read: readLine,
       parse: parseEntrypoint,
       schema: { anyOf: [word, { ...words, anyOf: [{ maxItems: 1 }, named] }] },
     },
@@ -150,6 +152,42 @@ export const COMMAND_OPTIONS = {
         'a directory, `.tar.gz` or `.zip` on the host; the task gets a writable copy at `/task`, without `.git`',
       rule: '`allow.inputs`',
       bound: 'limits on entries and bytes; the disk limit',
+    },
+  },
+  /** A line for `/bin/sh -c`, or a list of a program and its arguments. */
+  build: {
+    flags: '--build <command>',
+    help: 'prepare /task by this command once; later tasks get what it left from the cache',
+    value: {
+      read: readLine,
+      parse: parseBuildCommand,
+      schema: {
+        anyOf: [
+          { ...word, minLength: 1 },
+          { ...words, ...named, minItems: 1 },
+        ],
+      },
+    },
+    jobs: true,
+    doc: {
+      takes:
+        'a line for `/bin/sh -c`, or (in an object) a list of a program and its arguments; see [the build step](build-step.md)',
+      default: 'none',
+      rule: '`builds.jobs` for data from a queue: false by default',
+      bound: 'as `command`; its own limits',
+    },
+  },
+  buildNetwork: {
+    flags: '--build-network <name>',
+    help: 'network of the build step: none or host',
+    value: wordOf(...NETWORKS),
+    absent: 'none',
+    allow: 'buildNetworks',
+    jobs: 'it can name a namespace of the host',
+    doc: {
+      takes: '`none` or `host`, for the build step alone',
+      default: '`none`',
+      bound: 'two values',
     },
   },
   /** Text of the payload; excludes `payloadFile`. */

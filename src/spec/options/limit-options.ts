@@ -164,4 +164,50 @@ export const LIMIT_OPTIONS = {
       bound: '8 TiB, and what is free',
     },
   },
+  /** Wall time of the build step: milliseconds, or text such as `10m`. */
+  buildTimeout: {
+    flags: '--build-timeout <duration>',
+    help: 'limit the wall time of the build step: 10m',
+    value: duration({ min: 1, max: BOUNDS.timeoutMsMax }),
+    limit: 'buildTimeoutMs',
+    policy: 'buildTimeout',
+    usual: 600_000,
+    jobs: true,
+    doc: {
+      takes: 'wall time of the build step, 1 ms to 30 days',
+      rule: '`maxima.buildTimeout`, else `maxima.timeout`',
+      bound: '30 days',
+    },
+  },
+  /** Bytes, or text such as `2g`. */
+  buildMemory: {
+    flags: '--build-memory <size>',
+    help: 'limit the memory of the build step: 2g',
+    value: bytes({ min: BOUNDS.memoryBytesMin }),
+    limit: 'buildMemoryBytes',
+    policy: 'buildMemory',
+    usual: 2_147_483_648,
+    jobs: true,
+    doc: {
+      takes: 'bytes, at least 4 MiB, for the build step alone',
+      rule: '`maxima.buildMemory`, else `maxima.memory`; tenant',
+      bound: "the host's memory",
+    },
+  },
+  /** Bytes that the build step may store, in `/task` and elsewhere. */
+  buildDisk: {
+    flags: '--build-disk <size>',
+    help: 'limit what the build step stores: 2g',
+    value: bytes({ min: BOUNDS.diskBytesMin, max: BOUNDS.diskBytesMax }),
+    limit: 'buildDiskBytes',
+    policy: 'buildDisk',
+    usual: 2_147_483_648,
+    jobs: true,
+    doc: {
+      takes:
+        'bytes that the build step may store, in `/task` and elsewhere, without the code; 1 MiB to 8 TiB. No more than these bytes of `/task` are kept',
+      rule: '`maxima.buildDisk`, else `maxima.disk`',
+      bound: '8 TiB, and what is free',
+    },
+  },
 } as const satisfies Readonly<Record<string, LimitRow>>;

@@ -40,7 +40,7 @@ export interface OptionRow {
   /** The limit of {@link TaskSpec} that it becomes. */
   readonly limit?: string;
   /** The policy's list that must contain its value. */
-  readonly allow?: 'bundles' | 'runtimes' | 'networks' | 'userns' | 'pid';
+  readonly allow?: 'bundles' | 'runtimes' | 'networks' | 'buildNetworks' | 'userns' | 'pid';
   /** Checks the policy's permissions. Throws ERR_STACKSHIM_SPEC_DENIED. */
   admit?(spec: TaskSpec, allow: Permissions): void;
   /** True if data from a queue may set it, else the reason, which ends the sentence `data from a queue may not set this field: …`. */

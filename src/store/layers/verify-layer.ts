@@ -73,7 +73,8 @@ export async function readVerifiedRecord(
   return damage === undefined ? readSoundRecord(layout, id) : undefined;
 }
 
-async function hashFile(
+/** Reads a regular file from end to end. */
+export async function hashFile(
   path: string,
   { onBytes, signal }: VerifyLayerOptions,
 ): Promise<{ readonly hex: string; readonly bytes: number }> {

@@ -6,9 +6,12 @@ import { closeSync, constants, lstatSync, openSync, statfsSync, statSync } from 
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { mountedLayerDir } from '../../core/layout.ts';
+import type { LayerSource } from '../../core/mount.ts';
 import { detachTarget, mountRootfs } from '../../rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../rootfs/plan-rootfs.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
+import { holdBuilt } from '../../store/built/hold-built.ts';
+import { mountBuilt } from '../../store/built/mount-built.ts';
 import { readImage } from '../../store/images/image.ts';
 import { mountLayer } from '../../store/layers/mount-layer.ts';
 import { isLayerMounted } from '../../store/layers/mounted-layers.ts';
@@ -159,6 +162,25 @@ export async function openKept(installation: StorePlace, id: TaskId): Promise<Ta
   }
 }
 
+/** The layers of the task's `/task`, lowest first. */
+async function codeLayersOf(
+  installation: StorePlace,
+  { id, build, tenant, hasCode }: TaskRecord,
+  codeFile: string,
+): Promise<readonly LayerSource[]> {
+  if (build === undefined) return hasCode ? [{ kind: 'file', path: codeFile }] : [];
+  const held = holdBuilt(installation, build, tenant);
+  const parts = held?.record.parts ?? undefined;
+  try {
+    if (parts === undefined) throw conflict(id, 'the build below its /task is gone');
+    // The record of the kept task keeps the build from collection.
+    const paths = await mountBuilt({ ...installation, key: build }, parts);
+    return paths.map((path) => ({ kind: 'mounted', path }));
+  } finally {
+    held?.release();
+  }
+}
+
 async function mountKept(
   { layout, system }: StorePlace,
   record: TaskRecord,
@@ -188,7 +210,7 @@ async function mountKept(
       ...{ taskDir, scratchDir, binds: [] },
       layers: layers.map((layer) => ({ kind: 'mounted', path: mountedLayerDir(layout, layer) })),
     });
-    const code = record.hasCode ? ({ kind: 'file', path: codeFile } as const) : undefined;
+    const code = await codeLayersOf({ layout, system }, record, codeFile);
     const added = planAdded({ ...{ taskDir, scratchDir, code, binds: [], bindsBefore: 0 } });
     const plan = { mounts: [...mounts, ...added.mounts] };
     const { closed } = await mountRootfs(system, plan, { owner, openFile: openCode });

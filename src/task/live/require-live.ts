@@ -58,7 +58,7 @@ export async function requireBegun({ record, places, pid }: LiveTask, operation:
   throw toConflict(operation, record.id, 'its command has not begun yet');
 }
 
-export const toNotFound = (operation: string, id: TaskId): StackshimError =>
+const toNotFound = (operation: string, id: TaskId): StackshimError =>
   new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `${operation} ${id}: no such task`, {
     details: { id },
     hint: 'run stackshim ps to list the tasks; for a task of another installation, set its STACKSHIM_ROOT and STACKSHIM_RUN',

@@ -157,10 +157,12 @@ function toRefusal(
   if (code !== 'EBUSY' || memoryBytes === undefined) {
     return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `${UPDATE} ${id}`);
   }
-  const used = usedBytes === null ? '' : ` of its ${showBytes(usedBytes)}`;
+  const used = usedBytes === null ? '' : ` of its ${toMebibytes(usedBytes)}`;
   const reason = `memory ${showBytes(memoryBytes)}: the kernel could not free enough${used}, and its limit stays`;
   return toConflict(UPDATE, id, reason, 'choose a limit above what it uses: stackshim stats');
 }
+
+const toMebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 type Usage = ReturnType<Awaited<ReturnType<Installation['cgroups']['openLive']>>['readUsage']>;
 
@@ -171,8 +173,8 @@ function toNotes(
   const notes: string[] = [];
   const used = before.memoryBytes ?? 0;
   if (memoryBytes !== undefined && used > memoryBytes) {
-    const now = after.memoryBytes === null ? '' : `: it uses ${showBytes(after.memoryBytes)} now`;
-    notes.push(`the task used ${showBytes(used)} of memory; the kernel freed pages${now}`);
+    const now = after.memoryBytes === null ? '' : `: it uses ${toMebibytes(after.memoryBytes)} now`;
+    notes.push(`the task used ${toMebibytes(used)} of memory; the kernel freed pages${now}`);
   }
   const killed = (after.oomKills ?? 0) - (before.oomKills ?? 0);
   if (memoryBytes !== undefined && killed > 0) {

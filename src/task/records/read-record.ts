@@ -4,7 +4,9 @@ import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
+  type BuildKey,
   type ImageDigest,
+  isBuildKey,
   isImageDigest,
   isStackName,
   isTaskId,
@@ -65,7 +67,7 @@ export const taskExit = objectOf<TaskExit>({
 
 type RecordOfVersion1 = Omit<
   TaskRecord,
-  'names' | 'exit' | 'origin' | 'hasCode' | keyof TaskHoldings
+  'names' | 'exit' | 'origin' | 'hasCode' | 'build' | keyof TaskHoldings
 >;
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
@@ -115,6 +117,7 @@ const currentRecord = objectOf<
   ...fieldsOfVersion1,
   origin: optional(oneOf('caller', 'job')),
   hasCode: optional(onlyTrue),
+  build: optional(textThat<BuildKey>(isBuildKey, 'not the key of a build')),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
     scratchDir: absolute,

@@ -13,7 +13,7 @@ import {
 import { dirname } from 'node:path';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
-import type { ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
+import type { BuildKey, ImageDigest, StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, tasksDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
 import type { RuntimeIdentity } from '../../runtime/runtime.ts';
@@ -80,6 +80,8 @@ export interface TaskRecord extends TaskHoldings {
   /** Whether it has code, mounted at `/task`; absent: no, or not known. */
   readonly hasCode?: true;
   readonly labels: Readonly<Record<string, string>>;
+  /** The cached build below its `/task`; absent without a build step, and before its outcome is known. */
+  readonly build?: BuildKey;
   /** The first signal of a stop; absent: TERM. */
   readonly stopSignal?: number;
   /** ISO 8601, UTC. */

@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
+import { createArchiveCleaner } from '../../../src/archive/archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from '../../../src/archive/archive-limits.ts';
 import { type ArchivePolicy, LAYER_POLICY } from '../../../src/archive/archive-policy.ts';
 import { cleanTar } from '../../../src/archive/clean-tar.ts';
@@ -124,7 +125,8 @@ const zips = [
 async function readZip(files: FuzzFiles, bytes: Buffer): Promise<void> {
   const file = await open(files.write('code.zip', bytes), 'r');
   try {
-    const { tar } = packZip(file, { limits: CODE_LIMITS, sizeBytes: bytes.length });
+    const cleaner = createArchiveCleaner({ policy: CODE_POLICY, limits: CODE_LIMITS });
+    const { tar } = packZip(file, { limits: CODE_LIMITS, sizeBytes: bytes.length, cleaner });
     for await (const _ of tar);
   } finally {
     await file.close();

@@ -1,6 +1,7 @@
 /** The host probes of the battery. */
 import type { HostProbe } from '../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
+import { buildStepProbes } from './build-step-probes.ts';
 import { changingFileProbes } from './changing-file-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';
 import { engineProbes } from './engine-probes.ts';
@@ -36,4 +37,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...outputProbes,
   ...execProbes,
   ...takenFileProbes,
+  ...buildStepProbes,
 ];

@@ -18,9 +18,11 @@ export interface LeakCheckOptions {
   readonly roots: () => readonly string[];
 }
 
-/** What stays by design: layers mounted once per boot, idle volumes, the slots' pinned user namespaces, an installation's fixed folders and locks. */
+/** What stays by design: layers and cached builds mounted once per boot, idle volumes, the slots' pinned user namespaces, an installation's fixed folders and locks. */
 const staysByDesign: readonly RegExp[] = [
   /^mount \S+\/layers\/[0-9a-f]{64} \(erofs /,
+  /^mount \S+\/built\/[0-9a-f]{64}\/(code|task) \(erofs /,
+  /^file \S+\/built\/(([0-9a-f]{64})([/.][a-z.]+)?\/?)?$/,
   /^mount \S+\/runtime-copies\/[0-9-]+ \(tmpfs /,
   /^file \S+\/runtime-copies\/[0-9-]+(\/(runtime)?)?$/,
   /^mount \S+\/volumes\/[^/ ]+ \(ext4 /,

@@ -1,0 +1,125 @@
+/** Bounds the cache of build steps: what was not used for longest goes first. */
+import { lstatSync, rmSync, unlinkSync } from 'node:fs';
+import { unlessMissing } from '../../core/errors.ts';
+import { type BuildKey, isBuildKey } from '../../core/ids.ts';
+import { builtDir, builtFile, type Layout, mountedBuiltDir } from '../../core/layout.ts';
+import { namesIn } from '../../sys/files.ts';
+import { type FileLock, takeFileLock } from '../../sys/lock.ts';
+import type { System } from '../../sys/system.ts';
+import { lockBuild } from './hold-built.ts';
+import { detachBuilt } from './mount-built.ts';
+
+/** What the cache may hold. */
+export interface BuiltBounds {
+  readonly cacheBytes: number;
+  /** Since the last use. */
+  readonly cacheAgeMs: number;
+}
+
+/** One outcome of a build step on disk. */
+export interface StoredBuilt {
+  readonly key: BuildKey;
+  /** Of all its files. */
+  readonly sizeBytes: number;
+}
+
+interface FoundBuilt extends StoredBuilt {
+  /** Milliseconds since 1970; 0: it has no record, because storing or removing it was interrupted. */
+  readonly usedAt: number;
+}
+
+const NAME = /^([0-9a-f]{64})\.[a-z.]+$/;
+
+/** Every build with a file, the least recently used first. */
+export function listBuilt(layout: Layout): readonly StoredBuilt[] {
+  return findAll(layout);
+}
+
+function findAll(layout: Layout): FoundBuilt[] {
+  const found = new Map<BuildKey, { sizeBytes: number; usedAt: number }>();
+  for (const name of namesIn(builtDir(layout))) {
+    const key = NAME.exec(name)?.[1] ?? '';
+    const stat = lstatSync(`${builtDir(layout)}/${name}`, { throwIfNoEntry: false });
+    if (!isBuildKey(key) || stat === undefined) continue;
+    const one = found.get(key) ?? { sizeBytes: 0, usedAt: 0 };
+    one.sizeBytes += stat.size;
+    if (name.endsWith('.json')) one.usedAt = Math.max(1, stat.mtimeMs);
+    found.set(key, one);
+  }
+  const all = [...found].map(([key, one]) => ({ key, ...one }));
+  return all.sort((a, b) => a.usedAt - b.usedAt);
+}
+
+export interface CollectBuiltOptions {
+  readonly bounds: BuiltBounds;
+  /** The builds of kept tasks and of tasks whose owners have died, which hold no locks. */
+  readonly inUse: ReadonlySet<BuildKey>;
+  readonly dryRun?: boolean;
+  readonly now?: number;
+}
+
+/**
+ * Removes builds without a record, those that no task has used for too long, and the least recently used ones beyond the bound. Keeps what a
+ * task uses and what is being built. Returns what was removed or, with `dryRun`, would be. Tasks may begin meanwhile.
+ */
+export function collectBuilt(
+  place: { readonly system: System; readonly layout: Layout },
+  { bounds, inUse, dryRun = false, now = Date.now() }: CollectBuiltOptions,
+): readonly StoredBuilt[] {
+  const all = findAll(place.layout);
+  let total = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const gone: StoredBuilt[] = [];
+  for (const { key, sizeBytes, usedAt } of all) {
+    const isOld = now - usedAt > bounds.cacheAgeMs;
+    if ((!isOld && total <= bounds.cacheBytes) || inUse.has(key)) continue;
+    if (!removeBuilt(place, key, dryRun)) continue;
+    total -= sizeBytes;
+    gone.push({ key, sizeBytes });
+  }
+  return gone;
+}
+
+/** False: a task uses it, or it is being built. */
+function removeBuilt(
+  { system, layout }: { readonly system: System; readonly layout: Layout },
+  key: BuildKey,
+  dryRun: boolean,
+): boolean {
+  const build = lockBuild({ system, layout }, key);
+  if (build === undefined) return false;
+  let use: FileLock | undefined;
+  try {
+    use = lockUse(system, layout, key);
+    if (use === undefined) return false;
+    if (!dryRun) unlinkAll({ system, layout }, key);
+    return true;
+  } finally {
+    use?.release();
+    build.release();
+  }
+}
+
+const UNUSED: FileLock = { fd: -1, release: () => undefined };
+
+/** Undefined: a task holds the record. Nobody uses a build without a record. */
+function lockUse(system: System, layout: Layout, key: BuildKey): FileLock | undefined {
+  const path = builtFile(layout, key, 'json');
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return UNUSED;
+  return takeFileLock(system, path, { wait: false });
+}
+
+/** The record goes first: files without a record count as absent. */
+function unlinkAll(
+  place: { readonly system: System; readonly layout: Layout },
+  key: BuildKey,
+): void {
+  const { layout } = place;
+  unlinkFile(builtFile(layout, key, 'json'));
+  detachBuilt({ ...place, key });
+  rmSync(mountedBuiltDir(layout, key), { recursive: true, force: true });
+  for (const name of ['code.erofs', 'task.erofs', 'log', 'lock']) {
+    unlinkFile(builtFile(layout, key, name));
+  }
+}
+
+const unlinkFile = (path: string) => unlessMissing(() => unlinkSync(path));

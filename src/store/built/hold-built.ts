@@ -1,0 +1,93 @@
+/** Holds a cached build while a task uses it: a shared lock on its record, which the kernel releases when the holder dies. */
+import { closeSync, constants, fstatSync, futimesSync, lstatSync, openSync } from 'node:fs';
+import { isUsedUp, unlessMissing } from '../../core/errors.ts';
+import type { BuildKey, TenantName } from '../../core/ids.ts';
+import { builtFile, type Layout } from '../../core/layout.ts';
+import { readBoundedFd } from '../../sys/files.ts';
+import { type FileLock, takeFileLock } from '../../sys/lock.ts';
+import type { Fd, System } from '../../sys/system.ts';
+import { type BuiltRecord, parseBuiltRecord } from './built-record.ts';
+
+/** A record that no collection removes until it is released. */
+export interface HeldBuilt {
+  readonly record: BuiltRecord;
+  /** Notes that a task uses it now: the build that was not used for longest is collected first. */
+  noteUse(): void;
+  /** A second call does nothing. */
+  release(): void;
+}
+
+const MAX_RECORD_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The record of a build step that has ended, held. Undefined: there is none, it is damaged, or it is being removed. A few system calls.
+ * A record of another tenant is damage: the key contains the tenant.
+ */
+export function holdBuilt(
+  { system, layout }: { readonly system: System; readonly layout: Layout },
+  key: BuildKey,
+  tenant: TenantName | undefined,
+): HeldBuilt | undefined {
+  const path = builtFile(layout, key, 'json');
+  const fd = openRecord(path);
+  if (fd === undefined) return undefined;
+  let isHeld = true;
+  const release = () => {
+    if (isHeld) closeSync(fd);
+    isHeld = false;
+  };
+  try {
+    if (system.lockFile(fd, { wait: false, shared: true }) && isAt(fd, path)) {
+      const record = readRecord(fd);
+      if (record?.key === key && record.tenant === (tenant ?? null)) {
+        return { record, release, noteUse: () => touch(fd) };
+      }
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  release();
+  return undefined;
+}
+
+/** Takes the lock under which a build step runs and its outcome is stored. Undefined: another process holds it. */
+export function lockBuild(
+  { system, layout }: { readonly system: System; readonly layout: Layout },
+  key: BuildKey,
+): FileLock | undefined {
+  const path = builtFile(layout, key, 'lock');
+  const lock = takeFileLock(system, path, { wait: false });
+  // A collection may have removed the file before the lock was taken.
+  if (lock === undefined || isAt(lock.fd, path)) return lock;
+  lock.release();
+  return undefined;
+}
+
+/** A link is no record. */
+const openRecord = (path: string): Fd | undefined =>
+  unlessMissing(
+    () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+    ['ENOENT', 'ELOOP'],
+  );
+
+function touch(fd: Fd): void {
+  const now = new Date();
+  futimesSync(fd, now, now);
+}
+
+/** Whether the open file still has its name. */
+function isAt(fd: Fd, path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  const open = fstatSync(fd);
+  return there?.ino === open.ino && there.dev === open.dev;
+}
+
+function readRecord(fd: Fd): BuiltRecord | undefined {
+  try {
+    return parseBuiltRecord(readBoundedFd(fd, MAX_RECORD_BYTES));
+  } catch (error) {
+    if (isUsedUp(error)) throw error;
+    return undefined;
+  }
+}

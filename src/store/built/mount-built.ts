@@ -1,0 +1,140 @@
+/** Mounts a cached build once per boot, for all tasks together, after comparing its files with their digests. */
+import { lstatSync, readFileSync, rmdirSync, statfsSync } from 'node:fs';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import type { BuildKey } from '../../core/ids.ts';
+import { builtFile, type Layout, mountedBuiltDir } from '../../core/layout.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
+import { takeFileLock } from '../../sys/lock.ts';
+import type { System } from '../../sys/system.ts';
+import { writeFileAtomic } from '../../sys/write-file.ts';
+import { attachLayerFile } from '../layers/mount-layer.ts';
+import { hashFile } from '../layers/verify-layer.ts';
+import { waitForLock } from '../with-lock.ts';
+import { type BuiltParts, PARTS, type PartName } from './built-record.ts';
+
+export interface BuiltPlace {
+  readonly system: System;
+  readonly layout: Layout;
+  readonly key: BuildKey;
+}
+
+/** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
+const EROFS_MAGIC = 0xe0f5_e1e2;
+const WAIT_MS = 600_000;
+
+export const partFile = (layout: Layout, key: BuildKey, part: PartName): string =>
+  builtFile(layout, key, `${part}.erofs`);
+
+/**
+ * The folders where the parts are mounted, lowest first. The first caller of this boot reads the files and mounts them, while others wait; later
+ * ones need a few system calls, unless a file has changed meanwhile. The mounts stay until the build is collected.
+ * Precondition: the caller holds the build. Throws ERR_STACKSHIM_BUILT_CORRUPT if a file is missing or does not match its digest.
+ */
+export async function mountBuilt(
+  place: BuiltPlace,
+  parts: BuiltParts,
+  signal?: AbortSignal,
+): Promise<readonly string[]> {
+  const folder = mountedBuiltDir(place.layout, place.key);
+  const targets = PARTS.map((part) => `${folder}/${part}`);
+  if (!isReady(place, parts)) await mountFirst(place, parts, signal);
+  return targets;
+}
+
+/** Detaches what is mounted; running tasks have their own clones. Precondition: the caller holds the build's lock. */
+export function detachBuilt({ system, layout, key }: BuiltPlace): void {
+  for (const part of PARTS) {
+    const target = `${mountedBuiltDir(layout, key)}/${part}`;
+    while (system.detachMount(target));
+    unlessMissing(() => rmdirSync(target));
+  }
+}
+
+/** Throws ERR_STACKSHIM_BUILT_CORRUPT unless every file matches its digest. Reads all of them. */
+export async function requireSoundParts(
+  layout: Layout,
+  key: BuildKey,
+  { parts, signal }: { readonly parts: BuiltParts; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  for (const part of PARTS) {
+    const path = partFile(layout, key, part);
+    const { sha256, sizeBytes } = parts[part];
+    const actual = await readPart(path, signal);
+    if (actual.bytes !== sizeBytes)
+      throw toCorrupt(path, `${actual.bytes} bytes instead of ${sizeBytes}`);
+    if (actual.hex !== sha256) throw toCorrupt(path, `its content has sha256 ${actual.hex}`);
+  }
+}
+
+async function readPart(path: string, signal: AbortSignal | undefined) {
+  try {
+    return await hashFile(path, { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw toCorrupt(path, 'cannot be read', error);
+  }
+}
+
+const toCorrupt = (path: string, reason: string, cause?: unknown) =>
+  new StackshimError('ERR_STACKSHIM_BUILT_CORRUPT', `read cached build ${path}: ${reason}`, {
+    details: { path },
+    cause,
+  });
+
+/** Names the files that were read and mounted: any write to one of them changes it. */
+function stampOf(layout: Layout, key: BuildKey, parts: BuiltParts): string | undefined {
+  const stamps: string[] = [];
+  for (const part of PARTS) {
+    const path = partFile(layout, key, part);
+    const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+    if (found?.isFile() !== true) return undefined;
+    const { ino, size, mtimeNs, ctimeNs } = found;
+    stamps.push([part, parts[part].sha256, ino, size, mtimeNs, ctimeNs].join(' '));
+  }
+  return `${stamps.join('\n')}\n`;
+}
+
+const stampFile = (layout: Layout, key: BuildKey) => `${mountedBuiltDir(layout, key)}/stamp`;
+
+function isReady({ layout, key }: BuiltPlace, parts: BuiltParts): boolean {
+  const noted = unlessMissing(() => readFileSync(stampFile(layout, key), 'utf8'));
+  if (noted === undefined || noted !== stampOf(layout, key, parts)) return false;
+  return PARTS.every((part) => isMounted(`${mountedBuiltDir(layout, key)}/${part}`));
+}
+
+const isMounted = (target: string): boolean =>
+  unlessMissing(() => statfsSync(target).type === EROFS_MAGIC) ?? false;
+
+async function mountFirst(
+  place: BuiltPlace,
+  parts: BuiltParts,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { system, layout, key } = place;
+  const folder = mountedBuiltDir(layout, key);
+  // As for layers: a container's root passes through the run folder, and only root through the mounts.
+  ensureDirectorySync(layout.run, 0o711);
+  ensureDirectorySync(folder, 0o700);
+  const path = `${folder}/lock`;
+  const lock = await waitForLock(layout, () => takeFileLock(system, path, { wait: false }), {
+    waitMs: WAIT_MS,
+    signal,
+    toBusy: () => toCorrupt(path, 'another process goes on reading it'),
+  });
+  try {
+    if (isReady(place, parts)) return;
+    // Look before reading: a write during the reading changes the stamp.
+    const stamp = stampOf(layout, key, parts);
+    await requireSoundParts(layout, key, { parts, signal });
+    // Over an earlier mount, so that the folder is never empty for a task that begins now.
+    for (const part of PARTS) {
+      const target = `${folder}/${part}`;
+      ensureDirectorySync(target, 0o700);
+      attachLayerFile(system, partFile(layout, key, part), target);
+    }
+    if (stamp !== undefined)
+      await writeFileAtomic(stampFile(layout, key), stamp, { durable: false });
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,68 @@
+/** Reads every cached build completely and compares it with its record. */
+import { lstatSync } from 'node:fs';
+import { messageOf, StackshimError } from '../../core/errors.ts';
+import type { BuildKey } from '../../core/ids.ts';
+import { builtFile, type Layout } from '../../core/layout.ts';
+import { readBoundedFile } from '../../sys/files.ts';
+import { type BuiltRecord, parseBuiltRecord } from './built-record.ts';
+import { listBuilt } from './collect-built.ts';
+import { requireSoundParts } from './mount-built.ts';
+
+const MAX_RECORD_BYTES = 8 * 1024 * 1024;
+
+export interface VerifiedBuilt {
+  /** Builds with a record. */
+  readonly count: number;
+  readonly bytes: number;
+  /** ERR_STACKSHIM_BUILT_CORRUPT with `details.path`, one for each damaged build. */
+  readonly damage: readonly StackshimError[];
+}
+
+/** Changes nothing. What is stored or collected meanwhile is not damage. Throws the reason of an aborted `signal`. */
+export async function verifyBuilt(layout: Layout, signal?: AbortSignal): Promise<VerifiedBuilt> {
+  const damage: StackshimError[] = [];
+  let count = 0;
+  let bytes = 0;
+  for (const { key, sizeBytes } of listBuilt(layout)) {
+    const path = builtFile(layout, key, 'json');
+    const before = inodeOf(path);
+    if (before === undefined) continue;
+    count += 1;
+    bytes += sizeBytes;
+    const error = await findDamage(layout, key, signal);
+    if (error !== undefined && inodeOf(path) === before) damage.push(error);
+  }
+  return { count, bytes, damage };
+}
+
+const inodeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.ino;
+
+async function findDamage(
+  layout: Layout,
+  key: BuildKey,
+  signal: AbortSignal | undefined,
+): Promise<StackshimError | undefined> {
+  try {
+    const { parts } = readRecord(layout, key);
+    if (parts !== null) await requireSoundParts(layout, key, { parts, signal });
+    return undefined;
+  } catch (error) {
+    if (error instanceof StackshimError) return error;
+    throw error;
+  }
+}
+
+function readRecord(layout: Layout, key: BuildKey): BuiltRecord {
+  const path = builtFile(layout, key, 'json');
+  try {
+    const record = parseBuiltRecord(readBoundedFile(path, { maxBytes: MAX_RECORD_BYTES }));
+    if (record.key !== key) throw new Error(`describes build ${record.key}`);
+    return record;
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_BUILT_CORRUPT',
+      `read cached build ${path}: ${messageOf(error)}`,
+      { details: { path }, cause: error },
+    );
+  }
+}

@@ -1,0 +1,74 @@
+/** Finds what an earlier build step left: its files, or a failure that another task has just met. */
+import { hasCode, unlessMissing } from '../../core/errors.ts';
+import type { BuildKey } from '../../core/ids.ts';
+import { builtFile } from '../../core/layout.ts';
+import type { LayerSource } from '../../core/mount.ts';
+import type { BuildFailure } from '../../store/built/built-record.ts';
+import { holdBuilt } from '../../store/built/hold-built.ts';
+import { mountBuilt } from '../../store/built/mount-built.ts';
+import { readBoundedFile } from '../../sys/files.ts';
+import type { TaskStopper } from '../ending/stop-task.ts';
+import type { Holdings } from '../holdings.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskPlan } from '../plan-task.ts';
+import { tailOf } from './build-log.ts';
+
+export interface FindBuiltContext {
+  readonly installation: Installation;
+  readonly plan: TaskPlan;
+  readonly stopper: TaskStopper;
+  readonly holdings: Holdings;
+}
+
+/**
+ * The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged.
+ */
+export async function useBuilt(
+  { installation, plan, stopper, holdings }: FindBuiltContext,
+  key: BuildKey,
+): Promise<readonly LayerSource[] | undefined> {
+  const held = holdBuilt(installation, key, plan.container.spec.tenant);
+  if (held === undefined) return undefined;
+  const { parts } = held.record;
+  try {
+    if (parts !== null) {
+      const paths = await mountBuilt({ ...installation, key }, parts, stopper.signal);
+      held.noteUse();
+      holdings.add('built', held);
+      return paths.map((path) => ({ kind: 'mounted', path }));
+    }
+  } catch (error) {
+    held.release();
+    if (hasCode(error, 'ERR_STACKSHIM_BUILT_CORRUPT')) return undefined;
+    throw error;
+  }
+  held.release();
+  return undefined;
+}
+
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The failure of a build step that ended after `since`, for a task that waited for it: the same command would most likely fail again. Not of
+ * one with lower limits.
+ */
+export function findFailure(
+  { installation, plan }: FindBuiltContext,
+  key: BuildKey,
+  since: number,
+): { readonly failure: BuildFailure; readonly logTail: string } | undefined {
+  const held = holdBuilt(installation, key, plan.container.spec.tenant);
+  if (held === undefined) return undefined;
+  held.release();
+  const { failure, endedAt, bounds } = held.record;
+  const { buildTimeoutMs, buildMemoryBytes, buildDiskBytes } = plan.command.spec.limits;
+  if (failure === null || Date.parse(endedAt) < since) return undefined;
+  const hasMore =
+    buildTimeoutMs > bounds.timeoutMs ||
+    buildMemoryBytes > bounds.memoryBytes ||
+    buildDiskBytes > bounds.diskBytes;
+  if (hasMore) return undefined;
+  const path = builtFile(installation.layout, key, 'log');
+  const log = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_LOG_BYTES })) ?? '';
+  return { failure, logTail: tailOf(log) };
+}

@@ -1,0 +1,195 @@
+/** Runs a build step as a task of its own, and stores its outcome. Loaded only when no cached build fits. */
+import { closeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { hasCode, messageOf, StackshimError } from '../../core/errors.ts';
+import type { BuildKey } from '../../core/ids.ts';
+import { tmpDir } from '../../core/layout.ts';
+import type { LayerSource } from '../../core/mount.ts';
+import { packDigestedCode } from '../../packages/pack-code.ts';
+import {
+  type BuildFailure,
+  type BuiltPart,
+  type BuiltRecord,
+  type PartName,
+  toBuiltRecord,
+} from '../../store/built/built-record.ts';
+import { storeBuildLog, storeBuilt } from '../../store/built/store-built.ts';
+import { temporaryPath } from '../../store/stale-files.ts';
+import { ensureDirectory } from '../../sys/write-file.ts';
+import { killAll } from '../ending/kill-processes.ts';
+import type { Removal } from '../ending/remove-task.ts';
+import type { TaskListener } from '../events.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskPlan } from '../plan-task.ts';
+import type { TaskResult } from '../result.ts';
+import type { OutputSink } from '../streams/output-sink.ts';
+import { toBuildFailure } from './build-failure.ts';
+import { BuildLog, tailOf } from './build-log.ts';
+import { type OpenedUpper, openUpper, packBuilt } from './pack-built.ts';
+import { planBuild } from './plan-build.ts';
+
+/** How the build step's task is run. */
+export interface BuildRunOptions {
+  /** An abort ends it at once. */
+  readonly killSignal: AbortSignal;
+  readonly stdout: OutputSink;
+  readonly stderr: OutputSink;
+  readonly code: readonly LayerSource[];
+  readonly onMounted: () => void;
+}
+
+/** Runs a planned task up to its end, and leaves its removal to the caller. */
+export type RunBuild = (
+  plan: TaskPlan,
+  options: BuildRunOptions,
+) => Promise<{ readonly result: TaskResult; readonly remove: () => Promise<Removal> }>;
+
+export interface BuildStepContext {
+  readonly installation: Installation;
+  /** Of the task that needs the build. */
+  readonly plan: TaskPlan;
+  readonly signal: AbortSignal;
+  readonly emit: TaskListener;
+  readonly runBuild: RunBuild;
+  /** Gets the outcome of the removal of the build step's task. */
+  readonly onRemoved: (removal: Removal) => void;
+}
+
+export interface BuildRequest {
+  readonly key: BuildKey;
+  readonly codeDigest: string;
+  readonly command: readonly string[];
+}
+
+export interface EndedBuild {
+  readonly failure: BuildFailure | null;
+  readonly logTail: string;
+}
+
+/**
+ * Runs the build step and stores its outcome and its log. Precondition: the caller holds the build's lock. Rejects if not the build was at
+ * fault, or if it was ended together with the task that needs it.
+ */
+export async function runBuildStep(
+  context: BuildStepContext,
+  request: BuildRequest,
+): Promise<EndedBuild> {
+  const { installation, plan, signal } = context;
+  const { layout, system } = installation;
+  await ensureDirectory(tmpDir(layout), 0o700);
+  const files = {
+    code: temporaryPath(layout, '.code.erofs'),
+    task: temporaryPath(layout, '.task.erofs'),
+  };
+  try {
+    const { code } = plan.command.spec;
+    const reading = { workers: { system, layout }, followLinks: false, signal };
+    const packed = await packDigestedCode(code, files.code, { ...reading, compression: 'lz4' });
+    if (packed.digest !== request.codeDigest) throw toChanged(code);
+    const buildPlan = planBuild(installation, plan, request.command);
+    const ran = await runAndPack(context, request, { buildPlan, files });
+    const { sha256, sizeBytes } = packed.file;
+    const parts = ran.built === undefined ? null : { code: { sha256, sizeBytes }, task: ran.built };
+    const { failure } = ran;
+    if (failure?.verdict !== 'cancelled') {
+      const record = toRecord(request, buildPlan, { parts, failure });
+      await storeBuilt(layout, record, parts === null ? undefined : files);
+    }
+    return { failure, logTail: failure === null ? '' : ran.logTail };
+  } finally {
+    for (const file of Object.values(files)) await rm(file, { force: true });
+  }
+}
+
+const toChanged = (code: string | undefined) =>
+  new StackshimError('ERR_STACKSHIM_CODE_INVALID', `read code ${code}: changed while it was read`);
+
+interface RanBuild extends EndedBuild {
+  /** Undefined: it failed. */
+  readonly built: BuiltPart | undefined;
+}
+
+interface PlannedBuild {
+  readonly buildPlan: TaskPlan;
+  /** The paths of the parts. */
+  readonly files: Readonly<Record<PartName, string>>;
+}
+
+async function runAndPack(
+  context: BuildStepContext,
+  { key }: BuildRequest,
+  { buildPlan, files }: PlannedBuild,
+): Promise<RanBuild> {
+  const { installation, plan, signal, emit } = context;
+  const { places } = buildPlan.container;
+  emit({ type: 'building', id: plan.container.places.id, key, build: places.id });
+  const log = new BuildLog();
+  const opened: OpenedUpper[] = [];
+  const close = () => {
+    for (const { fd } of opened.splice(0)) closeSync(fd);
+  };
+  try {
+    const { result, remove } = await context.runBuild(buildPlan, {
+      killSignal: signal,
+      stdout: log,
+      stderr: log,
+      code: [{ kind: 'file', path: files.code }],
+      onMounted() {
+        opened.push(openUpper(places));
+      },
+    });
+    try {
+      await storeBuildLog(installation.layout, key, log.text());
+      signal.throwIfAborted();
+      const logTail = tailOf(log.text());
+      const failure = toBuildFailure(result, plan.command.spec.limits);
+      const [upper] = opened;
+      if (failure !== null || upper === undefined) return { failure, logTail, built: undefined };
+      // A process that is left could change the folder while it is read.
+      await killAll(installation, places.cgroupsPath);
+      const { diskBytes } = buildPlan.container.spec.limits;
+      const packing = { installation, diskBytes, signal };
+      return await packOrFail(logTail, () => packBuilt(upper, files.task, packing));
+    } finally {
+      // The removal frees the disk space, which the open folder is part of.
+      close();
+      context.onRemoved(await remove());
+    }
+  } finally {
+    close();
+  }
+}
+
+/** Errors of packing that the content of `/task` causes. */
+const OF_CONTENT = ['ERR_STACKSHIM_TASK_BUILD_FAILED', 'ERR_STACKSHIM_LAYER_TOO_LARGE'] as const;
+
+async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Promise<RanBuild> {
+  try {
+    return { failure: null, logTail, built: await pack() };
+  } catch (error) {
+    if (!OF_CONTENT.some((code) => hasCode(error, code))) throw error;
+    const ended = { verdict: 'succeeded', exitCode: 0, signal: null };
+    return { failure: { ...ended, reason: messageOf(error) }, logTail, built: undefined };
+  }
+}
+
+function toRecord(
+  { key, command }: BuildRequest,
+  { container, command: { spec: own } }: TaskPlan,
+  outcome: Pick<BuiltRecord, 'parts' | 'failure'>,
+): BuiltRecord {
+  const { pinned, spec, places } = container;
+  const { memoryBytes, diskBytes } = spec.limits;
+  const { timeoutMs } = own.limits;
+  return toBuiltRecord({
+    key,
+    tenant: spec.tenant ?? null,
+    stack: pinned.stack,
+    image: pinned.image.digest,
+    command,
+    task: places.id,
+    bounds: { timeoutMs, memoryBytes, diskBytes },
+    endedAt: new Date().toISOString(),
+    ...outcome,
+  });
+}

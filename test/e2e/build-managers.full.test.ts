@@ -1,0 +1,116 @@
+/** Package managers and compilers in build steps: offline from a vendored folder, and from a mirror on the host. Requires: network for Debian packages, npm. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCli } from '../support/cli/run-cli.ts';
+import { useLeakCheck } from '../support/host/leak-check.ts';
+import { disposeInstallation } from '../support/installation/dispose-installation.ts';
+import {
+  envOf,
+  layoutBelow,
+  makeInstallationFolder,
+  prepareLayout,
+} from '../support/installation/test-layout.ts';
+import { BUILT } from '../support/stacks/build-lab.ts';
+import { type ManagedProgram, managedPrograms } from './support/managed-programs.ts';
+
+const BUILD_MS = 600_000;
+
+const folder = makeInstallationFolder('managers');
+const layout = layoutBelow(folder);
+const env = envOf(layout);
+const served = new Map(managedPrograms.flatMap(({ mirror = {} }) => Object.entries(mirror)));
+const server = createServer((request, response) => {
+  const body = served.get(request.url ?? '');
+  response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'text/html' });
+  response.end(body);
+});
+let origin = '';
+
+async function build(path: string): Promise<void> {
+  const { status, stderr } = await runCli(['stack', 'build', path], { env });
+  expect(status, stderr).toBe(0);
+}
+
+const overlay = (path: string) => fileURLToPath(new URL(`../../overlay/${path}`, import.meta.url));
+
+beforeAll(async () => {
+  prepareLayout(layout);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await build(overlay('base/debian-13'));
+}, BUILD_MS);
+
+afterAll(() => {
+  server.close();
+  disposeInstallation(layout);
+  rmSync(folder, { recursive: true });
+});
+
+useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT] });
+
+const made = new Map<string, string>();
+
+/** The name of the program's stack, which is built for the first program that needs it. */
+async function makeStack({ stack }: ManagedProgram): Promise<string> {
+  if ('overlay' in stack) {
+    await build(overlay(stack.overlay));
+    return stack.overlay.replace(/^.*\//, '');
+  }
+  const known = made.get(stack.packages);
+  if (known !== undefined) return known;
+  const name = `managed-${made.size}`;
+  const place = join(folder, name);
+  mkdirSync(place);
+  if (stack.packages === 'nodejs') fetchNpm(place);
+  const lines = [
+    'FROM localhost/debian-13',
+    `RUN stackshim-install ${stack.packages}`,
+    ...(stack.packages === 'nodejs' ? ['COPY package /opt/npm/'] : []),
+    'LABEL io.stackshim.smoke=\'["/bin/true"]\'',
+  ];
+  writeFileSync(join(place, 'Dockerfile'), `${lines.join('\n')}\n`);
+  await build(place);
+  made.set(stack.packages, name);
+  return name;
+}
+
+/** Debian's npm brings hundreds of packages; npm's own package contains what it needs. */
+function fetchNpm(place: string): void {
+  execFileSync('npm', ['pack', 'npm@10.9.2', '--silent'], { cwd: place });
+  execFileSync('tar', ['-xzf', 'npm-10.9.2.tgz', '--no-same-owner'], { cwd: place });
+  rmSync(join(place, 'npm-10.9.2.tgz'));
+}
+
+function writeProgram(program: ManagedProgram): string {
+  const code = join(folder, program.name.replaceAll(/\W+/g, '-'));
+  for (const [path, content] of Object.entries(program.files(origin))) {
+    mkdirSync(dirname(join(code, path)), { recursive: true });
+    writeFileSync(join(code, path), content);
+  }
+  chmodSync(code, 0o755);
+  return code;
+}
+
+it.each(managedPrograms)('$name', { timeout: BUILD_MS }, async (program) => {
+  const stack = await makeStack(program);
+  const code = writeProgram(program);
+  const network = program.mirror === undefined ? [] : ['--build-network', 'host'];
+  const options = ['--code', code, '--build', program.build(origin), ...network];
+  const run = () => runCli(['run', '--json', ...options, stack, 'sh', '-c', program.run], { env });
+  for (const cached of [false, true]) {
+    const { stdout, stderr } = await run();
+    const result = JSON.parse(stdout);
+    expect(result, `${stderr}\n${result.build?.logTail}\n${result.output?.stderr}`).toMatchObject({
+      verdict: 'succeeded',
+      output: { stdout: '42\n' },
+      build: { cached, verdict: 'succeeded' },
+    });
+  }
+});
