@@ -4,7 +4,7 @@ import { findProgram } from './run-program.mjs';
 
 /**
  * @typedef {{program: string, package: string} | {file: string, package: string}} Need
- * A program on PATH or a file, and the Debian package that contains it.
+ * A program or a file, and the Debian package that contains it.
  */
 
 /** @type {readonly Need[]} what building stacks and running tasks takes, the OCI runtime apart */

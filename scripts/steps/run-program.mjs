@@ -1,6 +1,8 @@
 /** Starts programs for the scripts with node:child_process: npm packages are not installed yet. */
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import { StepFailure } from './failure.mjs';
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -54,12 +56,44 @@ export const isStopping = () => stoppedBy !== undefined;
 /** The signal or limit. */
 export const whyStopping = () => stoppedBy;
 
-/** Folders of system programs that root's PATH may lack. */
-const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** Where programs are looked up; the caller's PATH is ignored. npm comes with the Node that runs this script. */
+const programFolders = [
+  dirname(process.execPath),
+  ...['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'],
+];
+
+/** What programs get of the caller's environment, apart from the variables with one of {@link passedPrefixes}. */
+const passedVariables = [
+  ...['USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TERM', 'COLORTERM', 'COLUMNS', 'FORCE_COLOR'],
+  ...['NO_COLOR', 'CI', 'UPDATE_DOCS'],
+  ...['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
+  // Certificates of a proxy or mirror: texts, from which no program loads code.
+  ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+  // npm has settings that name programs to run; these only say where packages come from.
+  ...['registry', 'cafile', 'proxy', 'https_proxy', 'noproxy'].flatMap((name) => [
+    `npm_config_${name}`,
+    `NPM_CONFIG_${name.toUpperCase()}`,
+  ]),
+];
+const passedPrefixes = ['STACKSHIM_'];
+
+/** The environment of programs: nothing of the caller's that is not named above. */
+function programEnvironment() {
+  const passed = Object.entries(process.env).filter(
+    ([name]) =>
+      passedVariables.includes(name) || passedPrefixes.some((prefix) => name.startsWith(prefix)),
+  );
+  return { ...Object.fromEntries(passed), PATH: programFolders.join(':'), HOME: homeFolder() };
+}
+
+/** Root's own: the variable may name the folder, and so the settings of npm, of the user who became root. */
+function homeFolder() {
+  return process.getuid?.() === 0 ? userInfo().homedir : process.env.HOME;
+}
 
 /**
  * Runs a program. Rejects with a StepFailure if it cannot start or does not exit with 0.
- * @param {string} program
+ * @param {string} program a path, or a name that {@link findProgram} finds
  * @param {readonly string[]} args
  * @param {{cwd?: string, env?: Record<string, string>, output?: 'show' | 'inherit' | 'capture', anyStatus?: boolean, onStart?: (child:
  * import('node:child_process').ChildProcess) => void}} [options] `output`: all to stderr (default), each to its own stream, or kept and its
@@ -74,9 +108,14 @@ export function runProgram(program, args, options = {}) {
       reject(new StepFailure(`not started: ${program}`, `stopped by ${stoppedBy}`));
       return;
     }
-    const child = spawn(program, args, {
+    const path = program.includes('/') ? program : findProgram(program);
+    if (path === undefined) {
+      reject(new StepFailure(`start ${program}: not installed`, `install ${program}`));
+      return;
+    }
+    const child = spawn(path, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { ...programEnvironment(), ...options.env },
       stdio: ['ignore', options.output === 'inherit' ? 1 : output, output],
     });
     running.add(child);
@@ -110,16 +149,12 @@ export function runProgram(program, args, options = {}) {
 }
 
 /**
- * The path of a program; undefined if there is none. System folders count even if PATH lacks them.
+ * The path of a program; undefined if there is none in {@link programFolders}.
  * @param {string} name
  * @returns {string | undefined}
  */
 export function findProgram(name) {
-  const folders = [...(process.env.PATH ?? '').split(':'), ...systemFolders];
-  return folders
-    .filter((folder) => folder !== '')
-    .map((folder) => `${folder}/${name}`)
-    .find(isExecutableFile);
+  return programFolders.map((folder) => `${folder}/${name}`).find(isExecutableFile);
 }
 
 /** @param {string} path */

@@ -18,7 +18,8 @@ export function defineCopyCommands(program: Command): void {
     });
   program
     .command('copy-process', { hidden: true })
-    .argument('<order>')
+    .description('copy files of a task, for `cp`')
+    .argument('<order>', 'what to copy, as JSON')
     .action(async (order: string) => {
       const { serveCopy } = await import('../task/copying/serve-copy.ts');
       await serveCopy(JSON.parse(order));

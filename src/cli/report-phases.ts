@@ -45,6 +45,10 @@ function describe(event: TaskEvent): string | undefined {
   switch (event.type) {
     case 'accepted':
       return `- task ${event.id} of ${event.stack}@rev:${event.revision}, image ${event.image}`;
+    case 'building':
+      return '- the build step runs';
+    case 'built':
+      return event.cached ? '- the build is in the cache' : '- the build step has ended';
     case 'created':
       return `- the container exists; its first process is ${event.pid}`;
     case 'started':
@@ -53,6 +57,8 @@ function describe(event: TaskEvent): string | undefined {
       return `- it is stopped: ${event.cause}`;
     case 'exited':
       return `- it ended: ${event.signal ?? `exit code ${event.exitCode ?? 'unknown'}`}`;
+    case 'exec':
+      return `- ${event.exec.command[0] ?? 'a command'} was executed in it`;
     case 'removed':
       return event.removed ? '- everything is removed' : `- left: ${event.leftovers.join('; ')}`;
     case 'finished':

@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY } from '../spec/policy.ts';
+import { findFolderOfRoot } from '../sys/closed-folder.ts';
 import type { MountEntry } from '../sys/mountinfo.ts';
 import { readPolicy } from '../task/installation.ts';
 import { type Check, optional, passed, warned } from './check.ts';
@@ -36,23 +37,26 @@ function realPath(path: string): string {
   }
 }
 
-/** Judges sources, with links resolved, by the mount table. Pure. */
+/** Judges sources, with links resolved, by the mount table; `findClosed` finds a directory above a source that only root may enter. */
 export function judgeBindSources(
   sources: readonly string[] | undefined,
   mounts: readonly MountEntry[],
+  findClosed: (path: string) => string | undefined = findFolderOfRoot,
 ): Check {
   if (sources === undefined) {
     return passed(subject, 'the policy restricts no bind sources: tasks may bind any folder');
   }
-  const open = sources.filter((source) =>
-    mountsOf(source, mounts).some(({ options }) => !options.includes('nosuid')),
+  const open = sources.filter(
+    (source) =>
+      mountsOf(source, mounts).some(({ options }) => !options.includes('nosuid')) &&
+      findClosed(source) === undefined,
   );
   if (open.length === 0)
     return passed(subject, 'setuid files in these folders have no effect on the host');
   return warned(
     subject,
     `setuid files of tasks in these folders run with the rights of their owner: ${open.join(', ')}`,
-    'keep these directories on filesystems that are mounted nosuid, or bind them read-only',
+    'keep these directories below a directory that only root may enter, or on filesystems that are mounted nosuid, or bind them read-only',
   );
 }
 

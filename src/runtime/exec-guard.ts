@@ -7,7 +7,7 @@
  */
 
 /** Descriptors of the guard beside the command's three. */
-export const GUARD_FDS = {
+const GUARD_FDS = {
   /** The guard reads signals for the command from it, one byte each. Its end is the end of this process. */
   lifeline: 3,
   /** One line when the runtime has ended: its exit status, and the command's pid or 0. */

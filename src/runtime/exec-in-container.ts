@@ -7,9 +7,9 @@ import { drainPipe, fillPipe } from '../sys/pipes.ts';
 import { type StartedProgram, SYSTEM_PATH, startProgram } from '../sys/start-program.ts';
 import type { Fd, ProcessExit, System } from '../sys/system.ts';
 import { driverOf } from './drivers/driver-of.ts';
-import type { ExecDriver, ExecFiles } from './drivers/runtime-driver.ts';
+import type { ExecDriver } from './drivers/runtime-driver.ts';
 import { EXEC_GUARD } from './exec-guard.ts';
-import type { ContainerReference, Runtime } from './runtime.ts';
+import type { ContainerReference, ExecFiles, Runtime } from './runtime.ts';
 
 export interface ExecOptions {
   readonly container: ContainerReference;

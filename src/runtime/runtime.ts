@@ -57,3 +57,15 @@ export interface StartContainerOptions extends RuntimeCallOptions {
   /** The same value as at creation. */
   readonly hostNetwork?: boolean;
 }
+
+/** The files of one further command in a running container. */
+export interface ExecFiles {
+  /** The process to start, as JSON. */
+  readonly processFile: string;
+  /** The runtime writes the process's pid on the host here. */
+  readonly pidFile: string;
+  /** A sandbox writes the pid inside of it here. */
+  readonly innerPidFile: string;
+  /** With a terminal: the socket to which the runtime sends the master. */
+  readonly consoleSocket?: string | undefined;
+}

@@ -52,8 +52,14 @@ interface SetupOptions {
   readonly script?: 'setup' | 'quickstart';
 }
 
-/** apt retries after 1, 2 and 4 seconds without an answer; not in tests. */
-const aptConfig = 'Acquire::Retries "0";\n';
+/** apt retries after 1, 2 and 4 seconds without an answer; not in tests. Laid over the host's settings in the private mount namespace. */
+function withoutRetries(): string {
+  const settings = join(folder, 'apt');
+  mkdirSync(settings, { recursive: true });
+  writeFileSync(join(settings, '99retries'), 'Acquire::Retries "0";\n');
+  const own = '/etc/apt/apt.conf.d';
+  return `mount -t overlay -o ro,lowerdir=${settings}:${own} overlay ${own}`;
+}
 
 function runSetup({
   arrange = [],
@@ -62,7 +68,7 @@ function runSetup({
   script = 'setup',
 }: SetupOptions = {}) {
   const command = `${start} ${process.execPath} ${scripts}/${script}.mjs`;
-  const shell = ['set -e', ...arrange, command].join('\n');
+  const shell = ['set -e', withoutRetries(), ...arrange, command].join('\n');
   const namespaces = ['--mount', '--propagation', 'private', ...(isOffline ? ['--net'] : [])];
   const { status, stderr } = spawnSync('unshare', [...namespaces, 'sh', '-c', shell], {
     encoding: 'utf8',
@@ -71,11 +77,11 @@ function runSetup({
   return { status, stderr };
 }
 
-function setupEnvironment() {
-  const aptFile = join(folder, 'apt.conf');
-  writeFileSync(aptFile, aptConfig);
-  return { ...process.env, STACKSHIM_ROOT: root, TMPDIR: temporary, APT_CONFIG: aptFile };
-}
+const setupEnvironment = () => ({
+  ...process.env,
+  STACKSHIM_ROOT: root,
+  TMPDIR: temporary,
+});
 
 /** Hashes what the set-up must not change on the host: apt's configuration and sources, and the package database. */
 function hashHost(): string {

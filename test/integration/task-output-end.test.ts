@@ -11,6 +11,7 @@ import {
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runTask } from '../../src/door/open-stackshim.ts';
+import type { RunTaskOptions } from '../../src/door/stackshim.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
@@ -160,11 +161,40 @@ describe('a sink that accepts nothing', () => {
   const never = () => new Writable({ highWaterMark: 1, write: () => undefined });
   const noisy = { stack: 'busybox', command: ['sh', '-c', 'while :; do echo more; done'] };
 
-  it.each<[string, Partial<TaskInput>, string]>([
-    ['its timeout', { timeout: '1s', stopTimeout: '0s' }, 'timed_out'],
-    ['its output limit', { outputLimit: 4, timeout: '30s' }, 'output_limited'],
-  ])('does not hold up a task that %s has stopped, and is reported', async (_, more, verdict) => {
-    const result = await runTask({ ...noisy, ...more }, { ...options, stdout: never() });
+  /** What stops a task: its input, and the options of its run. `offered` resolves when the sink has got something. */
+  type Stop = (offered: Promise<void>) => {
+    readonly input?: Partial<TaskInput>;
+    readonly given?: Partial<RunTaskOptions>;
+  };
+
+  const abortAfter = (offered: Promise<void>): AbortSignal => {
+    const stop = new AbortController();
+    void offered.then(() => stop.abort());
+    return stop.signal;
+  };
+
+  it.each<[string, Stop, string]>([
+    ['its timeout', () => ({ input: { timeout: '1s', stopTimeout: '0s' } }), 'timed_out'],
+    ['its output limit', () => ({ input: { outputLimit: 4, timeout: '30s' } }), 'output_limited'],
+    [
+      'its deadline',
+      () => ({ input: { stopTimeout: '0s' }, given: { deadline: Date.now() + 2_000 } }),
+      'timed_out',
+    ],
+    [
+      'its signal',
+      (offered) => ({ input: { stopTimeout: '0s' }, given: { signal: abortAfter(offered) } }),
+      'cancelled',
+    ],
+    ['its killSignal', (offered) => ({ given: { killSignal: abortAfter(offered) } }), 'cancelled'],
+  ])('does not hold up a task that %s has stopped, and is reported', async (_, stop, verdict) => {
+    let offer: () => void = () => undefined;
+    const offered = new Promise<void>((resolve) => {
+      offer = resolve;
+    });
+    const stdout = new Writable({ highWaterMark: 1, write: () => offer() });
+    const { input, given } = stop(offered);
+    const result = await runTask({ ...noisy, ...input }, { ...options, ...given, stdout });
     expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
     expect(result.output.truncated).toBe(true);
     expect(result.output.lostBytes).toBeGreaterThan(0);

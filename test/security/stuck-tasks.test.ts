@@ -142,7 +142,8 @@ it('a task is reaped if its owner is dead', async () => {
 it('a copy from a task whose root does not answer fails', async () => {
   count += 1;
   const id = `stuck-${count}`;
-  const given = ['--name', id, '--bundle', 'fuse', '--code', code, '--stop-timeout', '0'];
+  const rights = ['--bundle', 'fuse', '--cap-add', 'SYS_CHROOT'];
+  const given = ['--name', id, ...rights, '--code', code, '--stop-timeout', '0'];
   const { printed, ended } = startCli(
     ['run', ...given, 'busybox', '/task/probe', 'fuse-hang', 'root'],
     { env },

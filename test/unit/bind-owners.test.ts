@@ -1,5 +1,8 @@
 /** Who owns the files that tasks write into a bind, and which host ids its mount maps. */
-import { describe, expect, it } from 'vitest';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import {
   DEFAULT_BIND_OWNER_ID,
   FILE_SERVER_ID,
@@ -12,6 +15,7 @@ import {
 } from '../../src/core/host-ids.ts';
 import type { IdMap } from '../../src/core/mount.ts';
 import { judgeBindSources } from '../../src/doctor/check-bind-sources.ts';
+import { findFolderOfRoot } from '../../src/sys/closed-folder.ts';
 import { parseMountinfo } from '../../src/sys/mountinfo.ts';
 import { ownerOfWritten, toOwnerMap } from '../../src/task/bind-owners.ts';
 
@@ -102,11 +106,43 @@ describe('the doctor’s check of bind sources', () => {
     [['/'], 'warn'],
     [['/srvx'], 'warn'],
   ])('%j: %s', (sources, status) => {
-    expect(judgeBindSources(sources, mounts).status).toBe(status);
+    expect(judgeBindSources(sources, mounts, () => undefined).status).toBe(status);
+  });
+
+  it('passes a source below a directory that only root may enter', () => {
+    const findClosed = (path: string) => (path.startsWith('/home/own/') ? '/home/own' : undefined);
+    expect(judgeBindSources(['/home/own/a'], mounts, findClosed).status).toBe('ok');
+    expect(judgeBindSources(['/home/own/a', '/home'], mounts, findClosed).message).toMatch(
+      /: \/home$/,
+    );
   });
 
   it('names sources that are not mounted nosuid', () => {
-    const { message } = judgeBindSources(['/data', '/home', '/srv/open'], mounts);
+    const { message } = judgeBindSources(['/data', '/home', '/srv/open'], mounts, () => undefined);
     expect(message).toMatch(/: \/home, \/srv\/open$/);
+  });
+});
+
+describe('a directory that only root may enter', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stackshim-closed-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each([
+    [0o755, false],
+    [0o711, false],
+    // An access control list may grant as much as the group's bits say.
+    [0o750, false],
+    [0o701, false],
+    [0o700, true],
+    [0o744, true],
+  ])('mode %o: %s', (mode, isClosed) => {
+    chmodSync(folder, 0o755);
+    const above = join(folder, mode.toString(8));
+    mkdirSync(join(above, 'source'), { recursive: true });
+    chmodSync(above, mode);
+    const found = findFolderOfRoot(join(above, 'source'));
+    // The unit tests need no root: another user's directories are never root's.
+    const isRoot = process.getuid?.() === 0;
+    expect(found).toBe(isRoot && isClosed ? above : undefined);
   });
 });

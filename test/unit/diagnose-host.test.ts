@@ -176,7 +176,12 @@ test('a vulnerable runtime, and crun on a hybrid host, give warnings', () => {
 });
 
 test('each tool is looked up by its own name', () => {
-  expect(checkTools().map(({ name }) => name)).toEqual(['mkfs.erofs', 'buildah', 'mmdebstrap']);
+  expect(checkTools().map(({ name }) => name)).toEqual([
+    'mkfs.erofs',
+    'buildah',
+    'mmdebstrap',
+    'perl',
+  ]);
 });
 
 test('the check of free space fails, warns or passes', () => {

@@ -3,6 +3,7 @@ import type { ProcessExit } from '../../sys/system.ts';
 import type { ChildToWatch, ExitSource } from '../exit-source.ts';
 import type {
   ContainerReference,
+  ExecFiles,
   RuntimeCallOptions,
   RuntimeKind,
   StartContainerOptions,
@@ -28,18 +29,6 @@ export interface InnerProcess {
 export interface ArgumentOptions extends ContainerReference, Pick<RuntimeCallOptions, 'logFile'> {
   /** Whether the container uses the host's network namespace. */
   readonly hostNetwork?: boolean;
-}
-
-/** The files of one further command in a running container. */
-export interface ExecFiles {
-  /** The process to start, as JSON. */
-  readonly processFile: string;
-  /** The runtime writes the process's pid on the host here. */
-  readonly pidFile: string;
-  /** A sandbox writes the pid inside of it here. */
-  readonly innerPidFile: string;
-  /** With a terminal: the socket to which the runtime sends the master. */
-  readonly consoleSocket?: string | undefined;
 }
 
 /** How a runtime starts a further command in a running container. The runtime ends when the command runs. */

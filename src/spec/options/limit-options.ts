@@ -160,7 +160,7 @@ export const LIMIT_OPTIONS = {
     jobs: true,
     doc: {
       takes:
-        'bytes that the root filesystem and `/task` may take, including code, payload and config; 1 MiB to 8 TiB, not more than is free; see [disk space](#disk-space)',
+        'bytes that the root filesystem and `/task` may take, including code, payload and config; 1 MiB to 8 TiB, not more than is free at the start; see [disk space](#disk-space)',
       bound: '8 TiB, and what is free',
     },
   },

@@ -11,7 +11,7 @@ import {
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import { rootfsTarget } from '../../rootfs/plan-rootfs.ts';
-import type { ExecFiles } from '../../runtime/drivers/runtime-driver.ts';
+import type { ExecFiles } from '../../runtime/runtime.ts';
 import { namesIn, randomName } from '../../sys/files.ts';
 import { entryOf } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';

@@ -11,6 +11,7 @@ import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { outputProbes } from './output-probes.ts';
 import { readFileProbes } from './read-file-probes.ts';
+import { scriptProbes } from './script-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';
 import { storedFileProbes } from './stored-file-probes.ts';
@@ -34,6 +35,7 @@ export const allHostProbes: readonly HostProbe[] = [
   ...changingFileProbes,
   ...readFileProbes,
   ...engineProbes,
+  ...scriptProbes,
   ...outputProbes,
   ...execProbes,
   ...takenFileProbes,

@@ -30,7 +30,7 @@ const RENAMED = 'variables of the engine are renamed by the first instructions o
 const SHOWN_ON = 'an executable as bun build --compile makes it';
 
 /** A program that leaves a mark when an engine runs it. */
-function makeProgram({ folder }: HostProbeScene) {
+export function makeProgram({ folder }: HostProbeScene) {
   const [program, mark] = [`${folder}/program.js`, `${folder}/mark`];
   writeFileSync(program, `require("node:fs").writeFileSync(${JSON.stringify(mark)}, "")\n`);
   return { program, sprung: () => existsSync(mark) };
@@ -133,7 +133,8 @@ function makeNaive({ folder }: HostProbeScene): string {
   return `${work}/naive`;
 }
 
-async function runEngine(program: string, trap: EngineTrap): Promise<string> {
+/** Runs a program with the trap's environment alone; resolves with its output. */
+export async function runEngine(program: string, trap: EngineTrap): Promise<string> {
   const { env, args = ['--version'], cwd = '/' } = trap;
   // Nothing of this process's environment: a variable that is set is not read from a file.
   const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd };

@@ -298,7 +298,8 @@ const toEnvironmentProbe = (
     judge: (scene) => readEnvironment(scene).includes(`${variable}=${value(scene)}\n`),
   });
 
-const readEnvironment = ({ folder }: HostProbeScene): string => {
+/** What a tool wrote that tells its environment. */
+export const readEnvironment = ({ folder }: HostProbeScene): string => {
   const file = join(folder, 'environment');
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };

@@ -21,6 +21,9 @@ const QUANTITIES = [
   'cpuTime',
   'timeout',
   'stopTimeout',
+  'buildTimeout',
+  'buildMemory',
+  'buildDisk',
 ];
 const ONLY_READ = new Set([...QUANTITIES, 'outputLimit', 'disk', 'stopSignal']);
 /** A schema counts characters where the reader counts bytes, and counts elements where the reader counts their total. */
