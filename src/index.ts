@@ -4,6 +4,8 @@
  * Every export is documented where it is defined; docs/library.md has the examples that the tests compile.
  */
 
+export type { BuildStatus, BuildsReport, StackBuild } from './build/build-stacks.ts';
+export type { PlannedBuild } from './build/plan-builds.ts';
 export type { ErrorCode, ErrorKind } from './core/error-codes.ts';
 export { type ErrorJson, StackshimError } from './core/errors.ts';
 export {
@@ -19,7 +21,7 @@ export type { Check } from './doctor/check.ts';
 export type { Diagnosis } from './doctor/diagnose-host.ts';
 export type { DetachedTask, DetachOptions } from './door/keeper/keeper-order.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
-export type { RollbackTarget, Stacks } from './door/stacks.ts';
+export type { DiffRange, RollbackTarget, Stacks } from './door/stacks.ts';
 export type {
   CopyOptions,
   KillOptions,
@@ -32,11 +34,14 @@ export type {
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
+export type { ImageSettings } from './exchange/root-filesystem/image-settings.ts';
 export type { MountInput } from './spec/parse-mounts.ts';
 export type { OutputInput } from './spec/parse-outputs.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
 export type { JobInput, TaskInput, TaskOrigin } from './spec/task-input.ts';
 export type { StoredBuilt } from './store/built/collect-built.ts';
+export type { DiffSide, StackDiff } from './store/diff/diff-stack.ts';
+export type { DiffSummary } from './store/diff/summarise-diff.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
 export type { AffectedRevision, Damage } from './store/survey-store.ts';
 export type { WindowSize } from './sys/system.ts';
@@ -61,6 +66,7 @@ export type {
   TakenEntry,
   TakenOutput,
 } from './task/outputs/output-report.ts';
+export type { CallerBytes } from './task/receive-inputs.ts';
 export type { ListedTask, TaskList, TaskState } from './task/records/list-tasks.ts';
 export type { TaskExit, TaskRecord } from './task/records/record.ts';
 export type { InspectedCgroup, TaskInspection } from './task/reports/inspect-task.ts';

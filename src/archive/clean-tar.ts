@@ -6,6 +6,7 @@ import {
   createArchiveCleaner,
 } from './archive-cleaner.ts';
 import { type ArchiveDigests, type ReadArchiveOptions, readArchive } from './read-archive.ts';
+import type { TarEntry } from './tar-entry.ts';
 import { createTarParser } from './tar-parser.ts';
 
 export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
@@ -13,6 +14,8 @@ export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
   readonly cleaner?: ArchiveCleaner | undefined;
   /** Called with the bytes of the tar read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Sees each entry first, and may replace it or throw. */
+  readonly adapt?: ((entry: TarEntry) => TarEntry) | undefined;
 }
 
 export interface CleanTar {
@@ -26,7 +29,11 @@ export interface CleanTar {
 export function cleanTar(input: AsyncIterable<Uint8Array>, options: CleanTarOptions): CleanTar {
   const reading = readArchive(input, options);
   const cleaner = options.cleaner ?? createArchiveCleaner(options);
-  const parser = createTarParser(options.policy, options.limits, cleaner);
+  const { adapt = (entry: TarEntry) => entry } = options;
+  const parser = createTarParser(options.policy, options.limits, {
+    entry: (entry) => cleaner.entry(adapt(entry)),
+    data: cleaner.data,
+  });
   async function* clean(): AsyncGenerator<Buffer> {
     let readBytes = 0;
     for await (const chunk of reading.tar) {

@@ -1,7 +1,4 @@
 /** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
-import { StackshimError, toStackshimError } from '../core/errors.ts';
-import { findProgram } from '../sys/find-program.ts';
-import { type EndedTool, type StartedTool, startTool } from '../sys/start-tool.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
 import {
   type ArchivePolicy,
@@ -14,6 +11,7 @@ import { parseEntryPath, toOpaquePath, toWhiteoutPath } from './entry-path.ts';
 import { paddingOf } from './parse-tar-header.ts';
 import { isPosixAcl, shiftPosixAcl } from './posix-acl.ts';
 import { shiftCapability } from './shift-capability.ts';
+import { requirePacked, startTar } from './start-tar.ts';
 import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
 import { createTarParser } from './tar-parser.ts';
 
@@ -68,34 +66,12 @@ export async function* packLayer(
       if (ready.length > 0) yield ready;
     }
     options.signal?.throwIfAborted();
-    requireSuccess(await tar.exited, folder);
+    requirePacked(await tar.exited, folder);
     parser.end();
     yield Buffer.concat([packing.take(), TAR_TRAILER]);
   } finally {
     tar.killAll();
   }
-}
-
-async function startTar(folder: string, signal: AbortSignal | undefined): Promise<StartedTool> {
-  const command = [
-    findProgram('tar', { package: 'tar' }),
-    ...['--create', '--file=-', '--format=pax', '--sort=name', '--numeric-owner'],
-    ...['--xattrs', '--xattrs-include=*', '--one-file-system', `--directory=${folder}`, '.'],
-  ];
-  try {
-    const tar = await startTool({ command, signal });
-    tar.stdin.end();
-    return tar;
-  } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `pack ${folder}`);
-  }
-}
-
-function requireSuccess({ failure, stderr }: EndedTool, folder: string): void {
-  if (failure === undefined) return;
-  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: tar: ${failure}`, {
-    details: { folder, stderr },
-  });
 }
 
 interface Packing {

@@ -6,15 +6,15 @@ import { toStackshimError } from '../core/errors.ts';
 import { type ArchiveLimits, RATIO_FREE_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import type { WorkerHost } from './claim-worker.ts';
-import { unzstd } from './unzstd.ts';
+import { decompressByProgram } from './decompress-by-program.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type Compression = 'none' | 'gzip' | 'zstd' | 'xz';
 
 export interface ReadArchiveOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
   readonly compression: Compression;
-  /** Where the program that decompresses zstd gets its id. */
+  /** Where the program that decompresses zstd or xz gets its id. */
   readonly workers: WorkerHost;
   /** An abort ends that program. */
   readonly signal?: AbortSignal | undefined;
@@ -39,7 +39,7 @@ const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Throws (from `tar`) the policy's code for a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
- * ERR_STACKSHIM_TOOL_MISSING for zstd without its program.
+ * ERR_STACKSHIM_TOOL_MISSING for zstd or xz without its program.
  */
 export function readArchive(
   input: AsyncIterable<Uint8Array>,
@@ -90,8 +90,8 @@ async function* decompress(
     yield* input;
     return;
   }
-  if (compression === 'zstd') {
-    yield* unzstd(input, { policy, workers, signal });
+  if (compression !== 'gzip') {
+    yield* decompressByProgram(input, { program: compression, policy, workers, signal });
     return;
   }
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });

@@ -24,11 +24,13 @@ import { claimBuildIds } from './build-ids.ts';
 import { buildImage, resolveStacks } from './build-image.ts';
 import type { Builder } from './builder.ts';
 import { prepareBuilderHome } from './builder-home.ts';
+import { requireJobs } from './require-jobs.ts';
 import { withBuildLock } from './stack-build-lock.ts';
 import { openStackFolder, type StackFolder } from './stack-folder.ts';
 import { readStackSource, type StackSource } from './stack-source.ts';
 import { type StepPlace, toStepPlace } from './step-options.ts';
 import {
+  BUILDS_AT_A_TIME,
   clearDeadHomes,
   type HeldHome,
   releaseBuilderHome,
@@ -42,6 +44,8 @@ export interface BuildStackOptions extends PublishOptions {
   readonly ifDifferent?: boolean;
   /** How long to wait while the maximum number of builds runs. Default 10 minutes. */
   readonly lockWaitMs?: number;
+  /** How many builds may run at a time in the root folder, 1 to 16. Default, and at least: 2. */
+  readonly jobs?: number | undefined;
   /** The environment with proxy settings. Default: this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -59,7 +63,7 @@ const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
 /**
  * Builds the folder and makes the result the current revision of the stack with the folder's name. Nothing that exists changes before the
  * last step. A failed build leaves everything as it was. A killed build leaves the stack as it was, and the next build removes its remains.
- * Two builds run at a time in a root folder; others wait. A second build of the same stack does not wait but throws
+ * Two builds, or `jobs`, run at a time in a root folder; others wait. A second build of the same stack does not wait but throws
  * ERR_STACKSHIM_STACK_BUSY.
  *
  * Throws ERR_STACKSHIM_BUILD_FAILED (`details.output` has the builder's last lines), ERR_STACKSHIM_SMOKE_FAILED (`details` has the command's
@@ -75,8 +79,9 @@ export async function buildStack(
   return await abortable(`build ${directory}`, options.signal, async () => {
     const folder = openStackFolder(directory);
     const { system, signal, lockWaitMs } = options;
+    const jobs = requireJobs(options.jobs ?? BUILDS_AT_A_TIME);
     const build = async (): Promise<BuildResult> => {
-      const home = await takeBuilderHome(layout, system, { waitMs: lockWaitMs, signal });
+      const home = await takeBuilderHome(layout, system, { waitMs: lockWaitMs, jobs, signal });
       try {
         return await buildInHome(layout, home, { folder, options });
       } finally {

@@ -5,6 +5,7 @@ import type { Layout } from '../core/layout.ts';
 import { type CurrentStack, findBase, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readCurrentGeneration } from '../store/stacks/generations.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
+import type { Planned } from './run-in-order.ts';
 
 export interface UpdateSelection {
   /** Undefined: every stack. */
@@ -15,19 +16,16 @@ export interface UpdateSelection {
   readonly from?: string | undefined;
 }
 
-export interface PlannedUpdate {
-  readonly stack: StackName;
+export interface PlannedUpdate extends Planned {
   /** Null: the stack was not built here. */
   readonly directory: string | null;
-  /** Stacks of one level are not built on each other. */
-  readonly level: number;
 }
 
 /** Plans the update, bases first. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_SPEC_INVALID. */
 export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedUpdate[] {
   const { names, from } = selection;
   for (const name of names ?? []) resolveStack(layout, { name });
-  if (from !== undefined) return [{ stack: checkFrom(names), directory: from, level: 1 }];
+  if (from !== undefined) return [{ stack: checkFrom(names), directory: from, after: [] }];
   const stacks = readSoundStacks(layout);
   const chosen = names === undefined ? undefined : new Set(names);
   if (chosen !== undefined && selection.dependents) addDependents(chosen, stacks);
@@ -37,9 +35,10 @@ export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedU
     .map((stack) => ({
       stack,
       directory: toDirectory(known.get(stack)),
-      level: toLevel(stack, known),
+      below: toStacksBelow(stack, known),
     }))
-    .sort((a, b) => a.level - b.level || (a.stack < b.stack ? -1 : 1));
+    .sort((a, b) => a.below.length - b.below.length || (a.stack < b.stack ? -1 : 1))
+    .map(({ below, ...plan }) => ({ ...plan, after: below.filter((name) => wanted.has(name)) }));
 }
 
 const allNames = (layout: Layout) =>
@@ -68,16 +67,21 @@ function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]):
   }
 }
 
-/** One more than the number of stacks below it. Records that name each other in a cycle end the count. */
-function toLevel(name: StackName, known: ReadonlyMap<StackName, CurrentStack>): number {
-  const seen = new Set<StackName>();
+/** The stacks that it is built on, nearest first. Records that name each other in a cycle have no order: the first by name wins. */
+function toStacksBelow(
+  name: StackName,
+  known: ReadonlyMap<StackName, CurrentStack>,
+): readonly StackName[] {
+  const below: StackName[] = [];
   const all = [...known.values()];
-  for (let at: StackName | undefined = name; at !== undefined && !seen.has(at); ) {
-    seen.add(at);
+  for (let at: StackName | undefined = name; at !== undefined; ) {
     const stack = known.get(at);
     at = stack === undefined ? undefined : findBase(stack, all);
+    if (at === name) return [];
+    if (at === undefined || below.includes(at)) break;
+    below.push(at);
   }
-  return seen.size;
+  return below;
 }
 
 function toDirectory(stack: CurrentStack | undefined): string | null {

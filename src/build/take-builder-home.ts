@@ -1,17 +1,20 @@
-/** The places where builds work, `build/0` and `build/1`. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
+/** The places where builds work, `build/0`, `build/1` and so on. Each belongs to one build at a time, by the lock `locks/builder.<n>`. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildCgroup } from '../cgroup/cgroup-names.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { BUILD_RANGE_COUNT } from '../core/host-ids.ts';
 import { buildDir, type Layout, locksDir } from '../core/layout.ts';
 import { waitForLock } from '../store/with-lock.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
 
-/** How many builds run at a time in one root folder. */
+/** How many builds run at a time in one root folder, unless a caller asks for more. */
 export const BUILDS_AT_A_TIME = 2;
+/** The most builds that may run at a time: each needs a build range. */
+export const MOST_BUILDS = BUILD_RANGE_COUNT;
 
 const DEFAULT_WAIT_MS = 600_000;
 const PAUSE_MS = 100;
@@ -29,6 +32,8 @@ export interface HeldHome {
 export interface TakeHomeOptions {
   /** Default: 10 minutes. */
   readonly waitMs?: number | undefined;
+  /** How many builds may run at a time, at most {@link MOST_BUILDS}. Default, and at least: {@link BUILDS_AT_A_TIME}. */
+  readonly jobs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -41,10 +46,11 @@ export async function takeBuilderHome(
   system: System,
   options: TakeHomeOptions,
 ): Promise<HeldHome> {
-  const { waitMs = DEFAULT_WAIT_MS, signal } = options;
-  const home = await waitForLock(layout, () => takeFreeHome(layout, system), {
+  const { waitMs = DEFAULT_WAIT_MS, jobs = 0, signal } = options;
+  const builds = Math.min(Math.max(jobs, BUILDS_AT_A_TIME), MOST_BUILDS);
+  const home = await waitForLock(layout, () => takeFreeHome(layout, system, builds), {
     waitMs,
-    toBusy: () => toBusy(layout, waitMs),
+    toBusy: () => toBusy(layout, { builds, waitMs }),
     signal,
   });
   await clearHome(home);
@@ -111,8 +117,8 @@ async function removeFolder(folder: string): Promise<void> {
   }
 }
 
-function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
-  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
+function takeFreeHome(layout: Layout, system: System, builds: number): HeldHome | undefined {
+  for (const { folder, cgroup, lockFile } of toPlaces(layout).slice(0, builds)) {
     const lock = takeFileLock(system, lockFile, { wait: false });
     if (lock !== undefined) return { folder, cgroup, lock };
   }
@@ -120,16 +126,19 @@ function takeFreeHome(layout: Layout, system: System): HeldHome | undefined {
 }
 
 const toPlaces = (layout: Layout) =>
-  Array.from({ length: BUILDS_AT_A_TIME }, (_, index) => ({
+  Array.from({ length: MOST_BUILDS }, (_, index) => ({
     folder: `${buildDir(layout)}/${index}`,
     cgroup: buildCgroup(layout, index),
     lockFile: `${locksDir(layout)}/builder.${index}`,
   }));
 
-const toBusy = (layout: Layout, waitMs: number) =>
+const toBusy = (
+  layout: Layout,
+  { builds, waitMs }: { readonly builds: number; readonly waitMs: number },
+) =>
   new StackshimError(
     'ERR_STACKSHIM_STACK_BUSY',
-    `build in ${buildDir(layout)}: ${BUILDS_AT_A_TIME} other builds are still running`,
+    `build in ${buildDir(layout)}: ${builds} other builds are still running`,
     { details: { path: buildDir(layout), waitMs } },
   );
 

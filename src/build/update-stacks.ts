@@ -1,4 +1,4 @@
-/** Builds stacks again from their folders, two at a time, bases first. A failure does not stop the others. */
+/** Builds stacks again from their folders, a few at a time, bases first. A failure does not stop the others. */
 import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -9,6 +9,8 @@ import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.t
 import { removeOldRevisions } from '../store/stacks/remove-revisions.ts';
 import { type BuildStackOptions, buildStack } from './build-stack.ts';
 import { type PlannedUpdate, planUpdate, type UpdateSelection } from './plan-update.ts';
+import { requireJobs } from './require-jobs.ts';
+import { runInOrder } from './run-in-order.ts';
 import { openStackFolder } from './stack-folder.ts';
 import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
 
@@ -41,7 +43,7 @@ export interface StackUpdate {
 }
 
 export interface UpdateReport {
-  /** In the order in which they were started. */
+  /** Bases first. */
   readonly updates: readonly StackUpdate[];
   /** All stacks that are not built on the current revision of their base. */
   readonly behind: readonly { readonly stack: StackName; readonly base: StackName }[];
@@ -56,18 +58,14 @@ export async function updateStacks(
   options: UpdateStacksOptions,
 ): Promise<UpdateReport> {
   const planned = planUpdate(layout, options);
-  const updates: StackUpdate[] = [];
-  const waiting = planned.map((plan, index) => ({ plan, index }));
-  for (const level of new Set(planned.map((plan) => plan.level))) {
-    const work = async (): Promise<void> => {
-      while (waiting[0]?.plan.level === level) {
-        const [{ plan, index }] = waiting.splice(0, 1) as [(typeof waiting)[number]];
-        options.onStack?.(plan.stack, index + 1, planned.length);
-        updates[index] = await updateOne(layout, plan, options);
-      }
-    };
-    await Promise.all(Array.from({ length: BUILDS_AT_A_TIME }, work));
-  }
+  const { jobs = BUILDS_AT_A_TIME } = options;
+  const updates = await runInOrder(planned, {
+    jobs: requireJobs(jobs),
+    work: async (plan) => {
+      options.onStack?.(plan.stack, planned.indexOf(plan) + 1, planned.length);
+      return await updateOne(layout, plan, options);
+    },
+  });
   const stacks = readSoundStacks(layout);
   const behind = stacks.flatMap((stack) => {
     const base = findBehind(stack, stacks);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { LoadCommandOptions } from './commands/load.ts';
 import type { SaveCommandOptions } from './commands/save.ts';
 import type { CommitCommandOptions } from './commands/stack-commit.ts';
+import type { ImportCommandOptions } from './commands/stack-import.ts';
 import {
   type ExchangeCommandOptions,
   JSON_FLAG,
@@ -16,21 +17,33 @@ const SMOKE_FLAG = [
 const TLS_FLAG = ['--tls-verify <bool>', 'check certificates and refuse plain HTTP'] as const;
 const AUTH_FLAG = ['--authfile <file>', 'credentials file written by `docker login`'] as const;
 
+/** Collects the values of an option that may be given more than once. */
+const addTo = (value: string, before: readonly string[] = []) => [...before, value];
+
 /** @param stack The command `stack`. */
 export function defineStackExchange(stack: Command): void {
   stack
     .command('import')
-    .description('import an image as the current revision of a stack')
+    .description('import an image or a root filesystem as the current revision of a stack')
     .argument('<name>', 'name of the stack')
     .argument(
-      '<reference>',
-      'oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://HOST/NAME:TAG',
+      '<source>',
+      'folder or tar, - for standard input, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG or rootfs:PATH',
     )
+    .option('-e, --env <K=V>', 'of a root filesystem: set a variable', addTo)
+    .option('-w, --workdir <path>', 'of a root filesystem: working directory of tasks')
+    .option('-u, --user <user>', 'of a root filesystem: user of tasks, name|uid[:group|gid]')
+    .option('--entrypoint <program>', 'of a root filesystem: a program, or a JSON array')
+    .option(
+      '--cmd <command>',
+      'of a root filesystem: default command, a JSON array or a line for /bin/sh -c',
+    )
+    .option('--label <K=V>', 'of a root filesystem: set a label', addTo)
     .option(...TLS_FLAG, 'true')
     .option(...AUTH_FLAG)
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
+    .action(async (name: string, reference: string, options: ImportCommandOptions) => {
       const { stackImport } = await import('./commands/stack-import.ts');
       await stackImport(name, reference, options);
     });

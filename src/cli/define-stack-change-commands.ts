@@ -1,8 +1,15 @@
 /** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
+import type { DiffCommandOptions } from './commands/stack-diff.ts';
 import type { GraphCommandOptions } from './commands/stack-graph.ts';
 import type { UpdateCommandOptions } from './commands/stack-update.ts';
-import { JSON_FLAG, type JsonOption, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
+import {
+  JOBS_FLAG,
+  JSON_FLAG,
+  type JsonOption,
+  NO_TRUNC_FLAG,
+  type TruncOption,
+} from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
@@ -26,23 +33,20 @@ function defineLooks(stack: Command): void {
     });
   stack
     .command('diff')
-    .description('show settings, packages and files that differ between two revisions')
-    .argument(...NAME)
-    .argument('[a]', 'revision to start from (default: the one before)')
-    .argument('[b]', 'revision to end at (default: the current one)')
-    .option('--files', 'name every file')
+    .description('show what differs between two revisions of a stack, or between two stacks')
+    .argument('<stack>', 'name, name@rev:N or name@sha256:…')
+    .argument(
+      '[name...]',
+      'revisions A and B of the stack (default: the one before, and the current one), or another stack',
+    )
+    .option('--settings', 'show the summary and all settings that differ')
+    .option('--packages', 'show the summary and all packages that differ')
+    .option('--files', 'show the summary and all files that differ')
     .option(...JSON_FLAG)
-    .action(
-      async (
-        name: string,
-        from: string | undefined,
-        to: string | undefined,
-        options: JsonOption & { readonly files?: boolean },
-      ) => {
-        const { stackDiff } = await import('./commands/stack-diff.ts');
-        await stackDiff(name, { ...options, from, to });
-      },
-    );
+    .action(async (name: string, other: readonly string[], options: DiffCommandOptions) => {
+      const { stackDiff } = await import('./commands/stack-diff.ts');
+      await stackDiff(name, other, options);
+    });
   stack
     .command('graph')
     .description('draw the tree of bases and stacks, with what each stack adds')
@@ -76,6 +80,7 @@ function defineMoves(stack: Command): void {
     .option('--dependents', 'also update stacks that are built on the named stacks')
     .option('--from <dir>', 'build from this folder instead of the last one')
     .option('--keep <k>', 'remove all but the newest K revisions of each')
+    .option(...JOBS_FLAG)
     .option(...JSON_FLAG)
     .action(async (names: readonly string[], options: UpdateCommandOptions) => {
       const { stackUpdate } = await import('./commands/stack-update.ts');

@@ -3,19 +3,27 @@ import type { Command } from 'commander';
 import type { BuildCommandOptions } from './commands/stack-build.ts';
 import { defineStackExchange } from './define-exchange-commands.ts';
 import { defineStackChangeCommands } from './define-stack-change-commands.ts';
-import { JSON_FLAG, type JsonOption, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
+import {
+  JOBS_FLAG,
+  JSON_FLAG,
+  type JsonOption,
+  NO_TRUNC_FLAG,
+  type TruncOption,
+} from './shared-options.ts';
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');
   stack
     .command('build')
-    .description("build a stack from a folder; the stack gets the folder's name")
-    .argument('<dir>', 'the folder: overlay/stacks/python-3.13')
-    .option('--if-changed', 'do nothing if neither the folder nor its base has changed')
+    .description('build stacks from folders; each stack gets the name of its folder')
+    .argument('<dir...>', 'the folder: overlay/stacks/python-3.13; several: bases first')
+    .option('--if-changed', 'build nothing of a folder if neither it nor its base has changed')
+    .option(...JOBS_FLAG)
+    .option('--plan', 'show in which order the folders would be built, and build nothing')
     .option(...JSON_FLAG)
-    .action(async (directory: string, options: BuildCommandOptions) => {
+    .action(async (directories: readonly string[], options: BuildCommandOptions) => {
       const { stackBuild } = await import('./commands/stack-build.ts');
-      await stackBuild(directory, options);
+      await stackBuild(directories, options);
     });
   stack
     .command('ls')

@@ -18,11 +18,15 @@ export async function executeRun(
 ): Promise<void> {
   // In `STACK -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
-  const input = await toTaskInput(stack, command, options);
+  const given = await toTaskInput(stack, command, options);
+  const isPiped = options.code === '-' || options.payload === '-';
   if (options.detach === true) {
     const { runDetached } = await import('./run-detached.ts');
-    return await runDetached(input, options);
+    return await runDetached(given, options);
   }
+  const { input, inputs } = isPiped
+    ? (await import('./piped-input.ts')).takePipedInput(given, options)
+    : { input: given, inputs: {} };
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
   const stops = listenForStops({ byName: true, onStop: reportInterrupt });
@@ -34,6 +38,7 @@ export async function executeRun(
     const { result, remove, close } = await openDoor().runAndLeave(input, {
       ...stops.signals,
       ...sinks.streams,
+      ...inputs,
       onEvent(event) {
         forwarder.onEvent(event);
         sinks.onEvent(event);
@@ -59,7 +64,7 @@ export async function executeRun(
     stops.close();
     forwarder.close();
     // A pending read of standard input would keep this process alive.
-    if (options.interactive) process.stdin.destroy();
+    if (options.interactive || isPiped) process.stdin.destroy();
   }
 }
 

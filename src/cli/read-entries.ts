@@ -21,6 +21,10 @@ export const readEntries = ({ env, envFile, label }: RunOptions) => ({
   labels: label === undefined ? undefined : parseLabelEntries(label),
 });
 
+/** `K=V` entries; `K` alone takes the caller's value. */
+export const readVariables = (entries: readonly string[]): Record<string, string> =>
+  parseEnvEntries(entries, callerEnvironment());
+
 /** Later files override earlier ones, and `--env` overrides all files, as in docker. */
 function readEnvironment(
   entries: readonly string[] = [],

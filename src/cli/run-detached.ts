@@ -13,6 +13,10 @@ const ATTACHED_OPTIONS = ['interactive', 'json', 'result', 'events'] as const;
 
 export async function runDetached(input: TaskInput, options: RunOptions): Promise<void> {
   for (const name of ATTACHED_OPTIONS) if (options[name] !== undefined) throw toConflict(name);
+  for (const name of ['code', 'payload'] as const) {
+    // The keeper does not have this process's standard input.
+    if (options[name] === '-') throw toConflict(`${name} -`);
+  }
   const stops = listenForStops();
   try {
     const { id, result } = await openDoor().detach(input, { signal: stops.signals.signal });
@@ -24,7 +28,7 @@ export async function runDetached(input: TaskInput, options: RunOptions): Promis
   }
 }
 
-const toConflict = (name: (typeof ATTACHED_OPTIONS)[number]) =>
+const toConflict = (name: (typeof ATTACHED_OPTIONS)[number] | 'code -' | 'payload -') =>
   new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `--${name}: not with --detach`, {
     hint: 'leave one of the two out; stackshim logs and stackshim inspect show output and result of a detached task',
     details: { field: name },

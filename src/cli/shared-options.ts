@@ -7,6 +7,7 @@ export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
 /** For commands whose tables have columns that may be shortened. */
 export const NO_TRUNC_FLAG = ['--no-trunc', 'print everything in full'] as const;
+export const JOBS_FLAG = ['--jobs <n>', 'build up to N stacks at a time (default: 2)'] as const;
 
 /** The value that commander passes on. */
 export interface JsonOption {

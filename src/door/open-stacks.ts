@@ -41,11 +41,13 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     const { readStackGraph } = await import('../store/stacks/stack-graph.ts');
     return readStackGraph(layout, onDamage);
   },
-  async diff(name, range = {}) {
-    const stack = toStackName('compare', name);
+  async diff(stack, range = {}) {
+    const { toDiffSides } = await import('./to-diff-sides.ts');
+    const sides = toDiffSides(stack, range);
     const { layout, system } = open.asRoot('compare revisions');
     const { diffStack } = await import('../store/diff/diff-stack.ts');
-    return diffStack(layout, system, { ...range, stack });
+    const { seekingContent } = await import('../exchange/oci-image/seek-content.ts');
+    return await seekingContent(layout, () => diffStack(layout, system, sides), { system });
   },
   async releases(most) {
     const { layout } = open.asRoot('list releases');
@@ -58,13 +60,28 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   },
 });
 
-type Moving = 'build' | 'update' | 'rollback' | 'remove' | 'applyRelease' | 'rollbackRelease';
+type Moving =
+  | ('build' | 'planBuilds' | 'buildAll' | 'update')
+  | 'rollback'
+  | 'remove'
+  | 'applyRelease'
+  | 'rollbackRelease';
 
 const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
   async build(directory, options = {}) {
     const { layout, ...own } = await toBuilding(open.asRoot('build stack'));
     const { buildStack } = await import('../build/build-stack.ts');
     return await buildStack(layout, directory, { ...options, ...own });
+  },
+  async planBuilds(directories) {
+    const { layout } = open.asRoot('plan builds');
+    const { planBuilds } = await import('../build/plan-builds.ts');
+    return planBuilds(layout, directories);
+  },
+  async buildAll(directories, options = {}) {
+    const { layout, ...own } = await toBuilding(open.asRoot('build stacks'));
+    const { buildStacks } = await import('../build/build-stacks.ts');
+    return await buildStacks(layout, directories, { ...options, ...own });
   },
   async update({ names, ...options } = {}) {
     const stacks = names?.map((name) => toStackName('update', name));

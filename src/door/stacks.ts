@@ -1,6 +1,8 @@
 /** The types of the door's `stacks`. */
 
 import type { BuildResult, BuildStackOptions } from '../build/build-stack.ts';
+import type { BuildStacksOptions, BuildsReport } from '../build/build-stacks.ts';
+import type { PlannedBuild } from '../build/plan-builds.ts';
 import type { UpdateReport, UpdateStacksOptions } from '../build/update-stacks.ts';
 import type { LayerId } from '../core/ids.ts';
 import type { CommitTaskOptions } from '../exchange/commit-task.ts';
@@ -9,7 +11,7 @@ import type { ImportStackOptions, PublishedStack } from '../exchange/import-stac
 import type { PushedStack, PushStackOptions } from '../exchange/push-stack.ts';
 import type { LoadedStacks, LoadStacksOptions } from '../exchange/saves/load-stacks.ts';
 import type { SavedStacks, SaveStacksOptions } from '../exchange/saves/save-stacks.ts';
-import type { DiffStackOptions, StackDiff } from '../store/diff/diff-stack.ts';
+import type { StackDiff } from '../store/diff/diff-stack.ts';
 import type { DamageListener } from '../store/stacks/current-stacks.ts';
 import type { StackDetails, StackSummary } from '../store/stacks/list-stacks.ts';
 import type { ReleaseResult } from '../store/stacks/release.ts';
@@ -29,6 +31,16 @@ export interface RollbackTarget {
   readonly to?: number | undefined;
 }
 
+/** What a stack is compared with. */
+export interface DiffRange {
+  /** The revision of the stack to start from. Default: the one that was current before. Only for a stack without a revision of its own. */
+  readonly from?: number | undefined;
+  /** The revision of the stack to end at. Default: the one that the stack's own text names, else the current one. */
+  readonly to?: number | undefined;
+  /** Another stack to end at; the comparison then starts at the first. Excludes `from` and `to`. */
+  readonly other?: string | undefined;
+}
+
 /** The stacks of one installation. Names are plain text. Each member throws the error codes of the corresponding command. */
 export interface Stacks {
   /** Every stack, by name. With `onDamage`, stacks that cannot be read are reported to it and left out; without it, the first one rejects. */
@@ -36,15 +48,27 @@ export interface Stacks {
   show(name: string): Promise<StackDetails>;
   history(name: string): Promise<readonly HistoryEntry[]>;
   graph(onDamage?: DamageListener): Promise<readonly GraphNode[]>;
-  diff(name: string, range?: Asked<DiffStackOptions, 'stack'>): Promise<StackDiff>;
+  /**
+   * What differs between two revisions of a stack, or with `other` between two stacks. The stack is a name, `name@rev:N` or
+   * `name@sha256:…`.
+   */
+  diff(stack: string, range?: DiffRange): Promise<StackDiff>;
   /** Builds a directory with a Dockerfile; the image becomes the current revision of the stack with the directory's name. */
   build(directory: string, options?: Asked<BuildStackOptions>): Promise<BuildResult>;
+  /** In which order `buildAll` would build these directories, and on what each is built. Builds nothing. */
+  planBuilds(directories: readonly string[]): Promise<readonly PlannedBuild[]>;
+  /** Builds several directories, each after those that it is built on, and reports the outcome of each. */
+  buildAll(
+    directories: readonly string[],
+    options?: Asked<BuildStacksOptions>,
+  ): Promise<BuildsReport>;
   /** Builds stacks again; without `names`, all of them. */
   update(
     options?: Asked<UpdateStacksOptions, 'names'> & {
       readonly names?: readonly string[] | undefined;
     },
   ): Promise<UpdateReport>;
+  /** Makes an image or a root filesystem the current revision of a stack. The reference `-` stands for the option `input`. */
   importFrom(
     name: string,
     reference: string,

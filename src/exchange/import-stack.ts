@@ -1,8 +1,12 @@
 /** Turns an image from elsewhere into a stack's current revision: read, check, store as layers, smoke-test, flip. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { LAYER_LIMITS } from '../archive/archive-limits.ts';
+import { toArchiveTooLarge } from '../archive/archive-policy.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
-import type { Image } from '../store/images/image.ts';
+import type { Image, ImageConfig } from '../store/images/image.ts';
+import { receiveFile } from '../store/receive-file.ts';
 import { temporaryPath } from '../store/stale-files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -18,12 +22,26 @@ import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.
 import { type ImageReference, parseImageReference } from './registry/image-reference.ts';
 import { PULLED_TAG, pullImage } from './registry/pull-image.ts';
 import { type RegistryOptions, takeAuthFile } from './registry/run-skopeo.ts';
+import { type ImageSettings, parseImageSettings } from './root-filesystem/image-settings.ts';
+import { importRootfs } from './root-filesystem/import-rootfs.ts';
+import { recogniseSource, type SourcePlace } from './root-filesystem/recognise-source.ts';
+import { ROOTFS_POLICY } from './root-filesystem/rootfs-policy.ts';
 import { parseSmokeOption } from './smoke.ts';
+
+/** In place of a path. */
+export const STANDARD_INPUT = '-';
 
 export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly stack: StackName;
-  /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `docker://HOST/NAME[:TAG]`. */
+  /**
+   * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `docker://HOST/NAME[:TAG]`, or the path of a folder or tar, whose
+   * content tells whether it is a root filesystem or an image. `rootfs:PATH`: it is a root filesystem. `-` in place of a path: `input`.
+   */
   readonly reference: string;
+  /** The bytes of the tar that `-` stands for. */
+  readonly input?: AsyncIterable<Uint8Array> | undefined;
+  /** Settings of the image of a root filesystem. An image brings its own. */
+  readonly settings?: ImageSettings | undefined;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string | undefined;
 }
@@ -49,12 +67,13 @@ export async function importStack(
 ): Promise<PublishedStack> {
   const { stack, signal } = options;
   const reference = parseImageReference(options.reference);
+  const config = parseImageSettings(options.settings ?? {});
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
   const report = toReporter(options.onProgress);
   return await abortable(`import ${options.reference}`, signal, async () => {
     const work = async () => {
-      const image = await importReference(layout, reference, { ...options, report });
-      const source = { kind: 'import', reference: options.reference } as const;
+      const image = await importReference(layout, reference, { ...options, report, config });
+      const source = { kind: 'import', reference: toSourceName(reference, options) } as const;
       const publication = { stack, image, source, smoke };
       const publishing = { ...options, report, reason: `import ${stack}`, hint: SMOKE_HINT };
       const [revision] = await publishImages(layout, [publication], publishing);
@@ -64,13 +83,22 @@ export async function importStack(
   });
 }
 
-type Importing = ImportStackOptions & { readonly report: ProgressListener };
+/** For the stack's history. */
+const toSourceName = (reference: ImageReference, { reference: given }: ImportStackOptions) =>
+  reference.kind === 'path' && reference.path === STANDARD_INPUT ? 'standard input' : given;
+
+type Importing = ImportStackOptions & {
+  readonly report: ProgressListener;
+  /** Made of the settings. */
+  readonly config: ImageConfig;
+};
 
 async function importReference(
   layout: Layout,
   reference: ImageReference,
   options: Importing,
 ): Promise<Image> {
+  if (reference.kind !== 'path') requireNoSettings(options);
   const take = (source: OciImage) => {
     options.report({ kind: 'step', step: 'import', text: `import ${options.reference}` });
     const { system, report, signal } = options;
@@ -81,6 +109,8 @@ async function importReference(
     });
   };
   switch (reference.kind) {
+    case 'path':
+      return await importPath(layout, reference, options);
     case 'oci':
       return await take(await readOciLayout(await openLayoutRoot(reference.path), reference.tag));
     case 'oci-archive':
@@ -108,6 +138,79 @@ async function importReference(
         return await take({ ...pulled, otherDigests: [...pulled.otherDigests, ...digests] });
       });
   }
+}
+
+type PathReference = Extract<ImageReference, { readonly kind: 'path' }>;
+
+/** Standard input is received first: what it is shows only when all of its names are known. */
+async function importPath(
+  layout: Layout,
+  { path, isRootfs }: PathReference,
+  options: Importing,
+): Promise<Image> {
+  if (path !== STANDARD_INPUT)
+    return await importPlace(layout, { path, name: path, isRootfs }, options);
+  const received = await receiveInput(layout, options);
+  try {
+    const place = { path: received, name: 'standard input', isRootfs };
+    return await importPlace(layout, place, options);
+  } finally {
+    await rm(received, { force: true });
+  }
+}
+
+async function importPlace(layout: Layout, place: SourcePlace, options: Importing): Promise<Image> {
+  const { system, signal, report, config } = options;
+  const found = await recogniseSource({ system, layout, signal }, place);
+  if (found.kind !== 'rootfs') {
+    return await importReference(layout, { kind: found.kind, path: place.path }, options);
+  }
+  const { source } = found;
+  try {
+    report({ kind: 'step', step: 'import', text: `import ${place.name}` });
+    return await importRootfs(layout, source, { system, place, config, report, signal });
+  } finally {
+    await source.file.close();
+  }
+}
+
+async function receiveInput(layout: Layout, { input, signal, report }: Importing): Promise<string> {
+  if (input === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'import -: no input is given', {
+      hint: 'give the stream as the option input, or the path of a folder or tar',
+      details: { field: 'input' },
+    });
+  }
+  report({ kind: 'step', step: 'fetch', text: 'read standard input' });
+  const chunks = readable(input);
+  return await receiveFile(layout, chunks, {
+    maxBytes: LAYER_LIMITS.bytes,
+    toTooLarge: () => toArchiveTooLarge(ROOTFS_POLICY, 'bytes', LAYER_LIMITS.bytes),
+    signals: signal === undefined ? [] : [signal],
+  });
+}
+
+async function* readable(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* input;
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', 'read standard input');
+  }
+}
+
+function requireNoSettings({ settings = {}, reference }: Importing): void {
+  const [given] = Object.entries(settings).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (given === undefined) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`,
+    {
+      hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
+      details: { field: given },
+    },
+  );
 }
 
 /** Calls `use` with a folder below `tmp/`, and removes the folder when the promise settles. */

@@ -118,6 +118,17 @@ function toEmptyCode(cleaner: ArchiveCleaner): CleanCode {
   return { tar, report: () => cleaner.report() };
 }
 
+/** Throws ERR_STACKSHIM_CODE_INVALID unless the file begins as an archive of code does. `name` is for the message. */
+export async function requireCodeArchive(path: string, name: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    if ((await readKind(handle)) === undefined)
+      throw toUnknown(name, 'neither a gzip nor a zip file');
+  } finally {
+    await handle.close();
+  }
+}
+
 interface OpenedSource {
   readonly handle: FileHandle;
   readonly kind: SourceKind;

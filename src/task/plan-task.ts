@@ -7,7 +7,7 @@ import { type Layout, scratchDir } from '../core/layout.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
 import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
-import { deniedField } from '../spec/field-errors.ts';
+import { deniedField, invalidField } from '../spec/field-errors.ts';
 import { toSignalNumber } from '../spec/parse-command.ts';
 import { asksForAccess, NO_ACCESS, readTaskInput, toTaskSpec } from '../spec/parse-task-spec.ts';
 import type { Policy } from '../spec/policy.ts';
@@ -25,6 +25,7 @@ import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { type Installation, readPolicy } from './installation.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
+import type { ReceivedInputs } from './receive-inputs.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
@@ -39,6 +40,8 @@ export interface PlanOptions {
   readonly origin?: TaskOrigin;
   /** The task's id, in place of an id in the input. */
   readonly id?: TaskId | undefined;
+  /** Files that were received from the caller, in place of fields of the input. */
+  readonly received?: ReceivedInputs | undefined;
 }
 
 /** Plans a task. Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
@@ -73,16 +76,16 @@ export async function planContainerAlone(
 async function readTask(
   installation: Installation,
   input: unknown,
-  { trustsImageBundle = false, origin = 'caller', id: given }: PlanOptions,
+  { trustsImageBundle = false, origin = 'caller', id: given, received = {} }: PlanOptions,
 ): Promise<{ readonly parts: SplitSpec; readonly context: ContainerContext }> {
   const { layout, host } = installation;
-  const parsed = await parseTask(input, origin);
+  const parsed = await parseTask(input, origin, received);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
   const policy = await readPolicy(layout);
   if (parsed.build !== undefined && origin === 'job') requireJobBuilds(policy);
-  const spec = await resolveInputs(admitTaskSpec(parsed, policy, host), policy);
+  const spec = await resolveInputs(admitTaskSpec(parsed, policy, host), policy, received);
   if (parsed.limits.diskBytes !== undefined) requireFreeSpace(layout, parsed.limits.diskBytes);
   const pinned = await resolveImage(layout, spec.stack);
   const id = given ?? spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
@@ -106,19 +109,37 @@ function requireJobBuilds({ builds }: Policy): void {
   );
 }
 
-async function parseTask(input: unknown, origin: TaskOrigin): Promise<TaskSpec> {
-  const given = readTaskInput(input, origin);
+async function parseTask(
+  input: unknown,
+  origin: TaskOrigin,
+  received: ReceivedInputs,
+): Promise<TaskSpec> {
+  const given = addReceived(readTaskInput(input, origin), received);
   if (!asksForAccess(given)) return toTaskSpec(given, NO_ACCESS);
   const { parseAccess } = await import('../spec/parse-access.ts');
   return toTaskSpec(given, parseAccess(given));
 }
 
+/** Its origin may not matter here: the caller, not the data, gives what was received. */
+function addReceived(given: TaskInput, received: ReceivedInputs): TaskInput {
+  for (const field of ['code', 'payloadFile'] as const) {
+    if (received[field] !== undefined && given[field] !== undefined) {
+      throw invalidField(field, 'given twice: as a field, and as bytes or a stream');
+    }
+  }
+  return { ...given, ...received };
+}
+
 /** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */
-async function resolveInputs(spec: AdmittedTaskSpec, policy: Policy): Promise<AdmittedTaskSpec> {
+async function resolveInputs(
+  spec: AdmittedTaskSpec,
+  policy: Policy,
+  received: ReceivedInputs,
+): Promise<AdmittedTaskSpec> {
   const { mounts, code, payload, config } = spec;
   if (mounts.length === 0 && (code ?? payload ?? config) === undefined) return spec;
   const { withRealInputs } = await import('./resolve-inputs.ts');
-  return withRealInputs(spec, policy);
+  return withRealInputs(spec, policy, new Set(Object.values(received)));
 }
 
 async function resolveImage(layout: Layout, reference: StackReference): Promise<PinnedImage> {

@@ -16,16 +16,23 @@ const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
  * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the task's disk
  * limit.
  */
-export function withRealInputs(spec: AdmittedTaskSpec, policy: Policy): AdmittedTaskSpec {
+export function withRealInputs(
+  spec: AdmittedTaskSpec,
+  policy: Policy,
+  received: ReadonlySet<string>,
+): AdmittedTaskSpec {
   const { mounts, code, payload, config } = spec;
+  const rules = { policy, received };
   return {
     ...spec,
     ...(mounts.length === 0 ? {} : { mounts: mounts.map((mount) => toRealBind(mount, policy)) }),
-    ...(code === undefined ? {} : { code: findInput('code', code, policy).path }),
+    ...(code === undefined ? {} : { code: findInput('code', code, rules).path }),
     ...(payload === undefined
       ? {}
-      : { payload: toRealFile('payloadFile', payload, [spec, policy]) }),
-    ...(config === undefined ? {} : { config: toRealFile('configFile', config, [spec, policy]) }),
+      : { payload: toRealFile('payloadFile', payload, { spec, ...rules }) }),
+    ...(config === undefined
+      ? {}
+      : { config: toRealFile('configFile', config, { spec, ...rules }) }),
   };
 }
 
@@ -38,10 +45,11 @@ function toRealBind<T extends { readonly source: string }>(mount: T, policy: Pol
 function toRealFile(
   field: string,
   input: FileInput,
-  [{ limits }, policy]: readonly [AdmittedTaskSpec, Policy],
+  { spec, ...rules }: InputRules & { readonly spec: AdmittedTaskSpec },
 ): FileInput {
   if (input.kind === 'text') return input;
-  const { path, stats } = findInput(field, input.path, policy);
+  const { path, stats } = findInput(field, input.path, rules);
+  const { limits } = spec;
   if (!stats.isFile()) throw notFile(field, input.path);
   if (stats.size <= limits.diskBytes) return { kind: 'file', path };
   throw new StackshimError(
@@ -57,7 +65,7 @@ function toRealFile(
 export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
   const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const field = 'securityOpt';
-  const { path } = findInput(field, file, policy);
+  const { path } = findInput(field, file, { policy, received: NONE });
   const text = readable(field, file, () => {
     const fd = openPlain(path, { followLinks: false });
     if (fd === undefined) throw notFile(field, file);
@@ -70,9 +78,17 @@ export async function readSeccomp(file: string, policy: Policy): Promise<Seccomp
   return readable(field, file, () => parseSeccompProfile(JSON.parse(text)));
 }
 
-function findInput(field: string, path: string, { allow }: Policy): FoundPath {
+interface InputRules {
+  readonly policy: Policy;
+  /** Paths of files that were received from the caller: the policy bounds what it may name on the host. */
+  readonly received: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+function findInput(field: string, path: string, { policy, received }: InputRules): FoundPath {
   const found = readable(field, path, () => lookUpPath(path));
-  requireAllowedInput(allow, found.path, field);
+  if (!received.has(path)) requireAllowedInput(policy.allow, found.path, field);
   return found;
 }
 

@@ -31,6 +31,7 @@ import type { OutputsTaken, TaskOutputs } from './outputs/task-outputs.ts';
 import { type Phase, PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
+import type { CallerInputs, ReceivedInputs } from './receive-inputs.ts';
 import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue, dropRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
@@ -43,7 +44,7 @@ import { OutputMeter } from './streams/task-output.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
 
 /** How a task is run: where its output and events go, and who may end it. */
-export interface CallerOptions extends CallerStops {
+export interface CallerOptions extends CallerStops, CallerInputs {
   /** Called with each event; see {@link TaskEvent} for their order. */
   readonly onEvent?: TaskListener;
   /**
@@ -89,13 +90,19 @@ export async function runTaskAndLeave(
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
-  const { stdin, stdout, stderr } = options;
+  const { stdin, stdout, stderr, code, payload } = options;
   // Listen from the first moment on: a stream may fail while the task is planned or set up.
-  const release = [stdin, stdout, stderr].flatMap((each) =>
+  const release = [stdin, stdout, stderr, code, payload].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
   try {
-    return await runFromPlan(installation, input, options);
+    if (code === undefined && payload === undefined) {
+      return await runFromPlan(installation, input, options);
+    }
+    const { receiveInputs } = await import('./receive-inputs.ts');
+    return await receiveInputs(installation, options, (more) =>
+      runFromPlan(installation, input, { ...options, ...more }),
+    );
   } finally {
     for (const letGo of release) letGo();
   }
@@ -104,7 +111,7 @@ export async function runTaskAndLeave(
 async function runFromPlan(
   installation: Installation,
   input: TaskInput,
-  options: OwnTaskOptions,
+  options: OwnTaskOptions & { readonly received?: ReceivedInputs },
 ): Promise<EndedTask> {
   const clock = new PhaseClock(options.onPhase);
   const { deadline } = options;
@@ -144,12 +151,12 @@ async function loadCapture({ stdout, stderr, capture }: OwnTaskOptions) {
 async function openTask(
   installation: Installation,
   input: TaskInput,
-  options: OwnTaskOptions,
+  options: OwnTaskOptions & { readonly received?: ReceivedInputs },
 ): Promise<OpenedTask> {
-  const { trustsImageBundle = false, origin = 'caller', container } = options;
+  const { trustsImageBundle = false, origin = 'caller', container, received } = options;
   let outputs: TaskOutputs | undefined;
   const plan = async () => {
-    const planOptions = { trustsImageBundle, origin, id: container };
+    const planOptions = { trustsImageBundle, origin, id: container, received };
     const planned = await planTask(installation, input, planOptions);
     requireStreams(options, planned.command.spec);
     await outputs?.close();
@@ -211,7 +218,7 @@ async function openReportOf(
 
 interface PlannedOptions
   extends CallerOptions,
-    Partial<Pick<BuildRunOptions, 'code' | 'onMounted'>> {}
+    Partial<Pick<BuildRunOptions, 'codeLayers' | 'onMounted'>> {}
 
 interface RunContext extends OpenedTask {
   readonly installation: Installation;
@@ -245,7 +252,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const holdings = new Holdings();
   const deadlineAt = toDeadline(options);
   const disarm = armStops(options, stopper, { output, deadlineAt });
-  const { stdin, terminal, code, onMounted } = options;
+  const { stdin, terminal, codeLayers, onMounted } = options;
   const { setUp, handed, outputs } = context;
   const step = await takeBuild(context, { stopper, holdings, emit });
   const execution =
@@ -253,7 +260,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     (await executeTask(plan, {
       ...{ installation, clock, setUp, holdings, record, stopper, output, emit, deadlineAt },
       ...{ stdin, terminal, handed, outputs, onMounted },
-      code: step.code ?? code,
+      code: step.code ?? codeLayers,
     }));
   disarm();
   output.close();

@@ -73,7 +73,12 @@ describe('rollback and history', () => {
     [['rollback', 'busybox', '--to', '0'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['rollback', '../x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
     [['history', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
-    [['diff', 'busybox', 'x'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox', 'x'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+    [['diff', 'busybox', 'x', '1'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox', '0'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox', '1', '2', '3'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox@rev:1', '2'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [['diff', 'busybox@rev:1'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
     [['diff', 'busybox', '1', '99'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
     [['rm', 'nothing'], 3, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
     [['update'], 2, 'ERR_STACKSHIM_SPEC_INVALID'],
@@ -131,11 +136,14 @@ describe('commands that show stacks', () => {
     const { status, stdout } = await stack('diff', 'busybox');
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^busybox: rev:\d+ -> rev:\d+\nsettings: the same\npackages: the same\nfiles: 0 added \(0 B\), 0 removed \(0 B\), 0 changed \(\+0 B\)\n$/,
+      /^busybox: rev:\d+ -> rev:\d+\npackages: the same\nsettings: the same\nfiles: the same\nlayers on disk: (.*) -> \1 \(\+0 B\)\n$/,
     );
     expect(await stackJson('diff', 'busybox', '1', '2')).toMatchObject({
       from: 1,
       to: 2,
+      before: { stack: 'busybox', revision: 1 },
+      after: { stack: 'busybox', revision: 2 },
+      summary: { packages: { updated: 0 } },
       packages: [],
       files: [],
       complete: true,
@@ -174,10 +182,22 @@ describe('commands that show stacks', () => {
     ]);
     expect(told).toEqual(changes);
     const { stdout } = await stack('diff', 'busybox', String(before), String(after));
+    expect(stdout).toMatch(/^settings: 6 settings added, 2 changed$/m);
     expect(stdout).toMatch(/^ {4}SETTING +BEFORE +AFTER$/m);
     expect(stdout).toMatch(/^~ +env PATH +\/usr\/sbin:\S+ +\/bin$/m);
     expect(stdout).toMatch(/^\+ +label added +- +two\\nlines$/m);
+    const packages = await stack('diff', 'busybox', String(before), String(after), '--packages');
+    expect(packages.stdout).not.toContain('SETTING');
     await addNext({}, { env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] });
+  });
+
+  it('diff compares two stacks', async () => {
+    await installBusyboxStack(layout, 'other');
+    const { stdout } = await stack('diff', 'busybox@rev:1', 'other');
+    expect(stdout).toMatch(/^busybox@rev:1 -> other@rev:1\npackages: the same\n/);
+    const json = await stackJson('diff', 'other', 'busybox@rev:1');
+    expect(json).toMatchObject({ stack: 'busybox', before: { stack: 'other' }, complete: true });
+    expect((await stack('rm', 'other')).status).toBe(0);
   });
 
   it('ls, show and doctor show when security fixes end', async () => {

@@ -19,8 +19,9 @@ const empty = join(folder, 'empty');
 mkdirSync(empty);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** How a terminal line is overwritten. */
-const CLEAR_LINE = '\r\u001b[K';
+/** Erases a line of progress, to draw it again. */
+const DRAWN_AGAIN = '\u001b[2K\u001b[1A\u001b[2K\u001b[G';
+const SHOW_CURSOR = '\u001b[?25h';
 
 const SMOKE = `LABEL io.stackshim.smoke='["test", "-e", "/made"]'`;
 const DESCRIPTION = 'LABEL io.stackshim.description="a stack of the tests"';
@@ -86,10 +87,11 @@ describe('stack build', () => {
     const directory = lab.writeStack('shown', SOUND);
     const session = openTerminalSession(`${STACKSHIM} stack build ${directory}`, env);
     await session.shown(/- build shown\r\n/);
-    await session.shown(`${CLEAR_LINE}    from the build${CLEAR_LINE}`);
+    await session.shown(`${DRAWN_AGAIN}    `);
     const { before } = await session.shown(/shown@rev:1 sha256:\S+ built\r\n/);
-    // The outcome stands alone on its line.
-    expect(['\r\n', CLEAR_LINE].some((end) => before.endsWith(end))).toBe(true);
+    // The outcome stands alone on its line, and the cursor is shown again.
+    expect(before).toMatch(/- make revision 1 current\r\n/);
+    expect(before.endsWith(SHOW_CURSOR)).toBe(true);
     expect(await session.ended).toBe(0);
   });
 

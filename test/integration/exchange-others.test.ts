@@ -69,6 +69,21 @@ if (isFullRun) {
       call('docker', [...client, 'save', '--output', saved, IMAGE]);
       await lab.import('from-docker', `docker-archive:${saved}`);
       expect(lab.layersOf('from-docker')).toEqual(lab.layersOf('busybox'));
+      // What a path is shows by its content.
+      await lab.import('looked', saved);
+      expect(lab.layersOf('looked')).toEqual(lab.layersOf('busybox'));
+    });
+
+    it('exports a container, whose root filesystem is imported', async () => {
+      const id = call('docker', [
+        ...client,
+        ...['create', '--network', 'none', IMAGE, 'sh', '-c', 'true'],
+      ]).trim();
+      const exported = `${lab.folder}/exported.tar`;
+      call('docker', [...client, 'export', '--output', exported, id]);
+      await lab.import('exported', exported, { settings: { cmd: 'echo hello; id -u user' } });
+      expect((await lab.run('exported', [])).output.stdout).toBe('hello\n1000\n');
+      expect((await lab.run('exported', ['ls', '-A', '/'])).output.stdout).not.toContain('.docker');
     });
   });
 }

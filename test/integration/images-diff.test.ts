@@ -62,9 +62,8 @@ async function addImage(...layers: readonly (readonly SmallTarEntry[])[]): Promi
 
 const diff = (from?: number, to?: number) =>
   diffStack(layout, linuxSystem, {
-    stack,
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...(from === undefined ? {} : { before: { name: stack, revision: from } }),
+    after: { name: stack, ...(to === undefined ? {} : { revision: to }) },
   });
 
 const tell = ({ files }: StackDiff) =>

@@ -60,6 +60,7 @@ const NOTHING = {
   revisions: [],
   images: [],
   layers: [],
+  builds: [],
   files: [],
   volumes: 0,
   freedBytes: 0,

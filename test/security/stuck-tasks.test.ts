@@ -2,8 +2,22 @@
  * A task that its own filesystem holds up in the kernel: it can neither be asked nor killed alone. Its timeout still ends it, and programs
  * that list, kill or reap tasks do not wait for it. Requires: root, gcc, FUSE.
  */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
+import { taskDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
 import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
@@ -11,6 +25,8 @@ import { abortFuseConnections } from '../../src/task/ending/kill-processes.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { makeProbeImage } from '../support/programs/probe-image.ts';
+import { scaled } from '../support/timing/time-scale.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { env, layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-stuck-');
@@ -154,4 +170,86 @@ it('a copy from a task whose root does not answer fails', async () => {
   expect(copied.stderr).toContain('did not answer within 10 s [ERR_STACKSHIM_OUTPUT_FAILED]');
   expect((await runCli(['kill', '--stop-timeout', '0', id], { env })).status).toBe(0);
   await ended;
+});
+
+const isGone = (id: string) => !existsSync(taskDir(layout, parseTaskId(id)));
+
+/** Long enough to stop the owner before. */
+const SOON = `${scaled(4_000)}ms`;
+
+/** A read of the file may wait as long as the process lives. */
+function isZombie(pid: number): boolean {
+  const stat = spawnSync('timeout', ['-s', 'KILL', '1', 'cat', `/proc/${pid}/stat`], {
+    encoding: 'utf8',
+  });
+  return /\) Z /.test(stat.stdout);
+}
+
+describe('a watching reap', () => {
+  it('removes a task whose owner has died, and then other tasks', async () => {
+    const watching = startCli(['reap', '--watch'], { env });
+    const stuck = await startStuck();
+    stuck.child.kill('SIGKILL');
+    await stuck.ended;
+    await watching.printed(`${stuck.id}\n`);
+    const other = startCli(
+      ['run', '--name', 'not-stuck', 'busybox', 'sh', '-c', 'echo on; exec sleep 3600'],
+      { env },
+    );
+    await other.printed('on');
+    other.child.kill('SIGKILL');
+    await other.ended;
+    await watching.printed('not-stuck\n');
+    watching.child.kill('SIGTERM');
+    expect(await watching.ended).toMatchObject({ status: 0, stderr: '' });
+    expect([isGone(stuck.id), isGone('not-stuck')]).toEqual([true, true]);
+  });
+
+  it('ends a task whose owner is stopped at its timeout', async () => {
+    const watching = startCli(['reap', '--watch'], { env });
+    const { id, child, ended } = await startStuck('--timeout', SOON);
+    const { pid } = await listed(id);
+    child.kill('SIGSTOP');
+    await waitUntil(() => isZombie(pid));
+    child.kill('SIGCONT');
+    expect((await ended).status).toBe(124);
+    watching.child.kill('SIGTERM');
+    expect(await watching.ended).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('a guard', () => {
+  const script = fileURLToPath(new URL('../fixtures/run-held-up.mjs', import.meta.url));
+
+  /** Runs a task that is held up, under a guard, from a process of its own. */
+  async function startGuarded(id: string, timeout: string) {
+    const task = { stack: 'busybox', id, bundle: 'fuse', code, command: hang, timeout };
+    const given = JSON.stringify({ task, guard: true, stops: true, moreMs: 0 });
+    const owner = spawn(process.execPath, [script, given], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const lines = createInterface({ input: owner.stdout })[Symbol.asyncIterator]();
+    const line = async () => String((await lines.next()).value);
+    const closed = once(owner, 'close');
+    const pid = Number(/^task (\d+)$/.exec(await line())?.[1]);
+    return { owner, pid, line, closed };
+  }
+
+  it('removes a task whose owner has died', async () => {
+    const { owner, closed } = await startGuarded('stuck-guarded', '1h');
+    owner.kill('SIGKILL');
+    await closed;
+    await waitUntil(() => isGone('stuck-guarded'));
+  });
+
+  it('ends a task whose owner is stopped at its timeout', async () => {
+    const { owner, pid, line, closed } = await startGuarded('stuck-held', SOON);
+    owner.kill('SIGSTOP');
+    await waitUntil(() => isZombie(pid));
+    owner.kill('SIGCONT');
+    const result = JSON.parse(await line());
+    expect(result).toMatchObject({ verdict: 'timed_out', removed: true, leftovers: [] });
+    await closed;
+  });
 });

@@ -59,6 +59,10 @@ describe('parseImageReference', () => {
       { kind: 'oci-archive', path: 'x.tar', tag: 'localhost/a:b' },
     ],
     ['docker-archive:x.tar', { kind: 'docker-archive', path: 'x.tar' }],
+    ['x', { kind: 'path', path: 'x', isRootfs: false }],
+    ['./oci:x', { kind: 'path', path: './oci:x', isRootfs: false }],
+    ['-', { kind: 'path', path: '-', isRootfs: false }],
+    ['rootfs:oci:x', { kind: 'path', path: 'oci:x', isRootfs: true }],
     ['docker://host:5000/a/b:v1', { kind: 'docker', name: 'host:5000/a/b:v1' }],
     [
       `docker://h/a@sha256:${'0'.repeat(64)}`,
@@ -75,10 +79,9 @@ describe('parseImageReference', () => {
   it.each([
     ...[
       '',
-      'x',
       'oci:',
       'oci-archive:',
-      ':x',
+      'rootfs:',
       'dir:/x',
       'containers-storage:x',
       'docker:x',

@@ -1,17 +1,29 @@
-/** `stackshim stack build`: builds a stack from a folder, with progress on standard error. */
+/** `stackshim stack build`: builds stacks from folders, with progress on standard error. */
 import { print, printJson } from '../print.ts';
+import { toPositive } from '../shared-options.ts';
 import { withProgress } from '../with-progress.ts';
 
 export interface BuildCommandOptions {
   readonly ifChanged?: boolean;
+  readonly jobs?: string;
+  readonly plan?: boolean;
   readonly json?: boolean;
 }
 
-/** SIGINT and SIGTERM abort the build, which then throws ERR_STACKSHIM_BUILD_ABORTED and has changed nothing. */
-export async function stackBuild(directory: string, options: BuildCommandOptions): Promise<void> {
+/** SIGINT and SIGTERM abort the builds, which then have changed nothing. */
+export async function stackBuild(
+  directories: readonly string[],
+  options: BuildCommandOptions,
+): Promise<void> {
+  const jobs = toPositive('--jobs', options.jobs);
+  const [directory, ...others] = directories;
+  if (directory === undefined || others.length > 0 || options.plan) {
+    const { stackBuildAll } = await import('./stack-build-all.ts');
+    return await stackBuildAll(directories, { ...options, jobs });
+  }
   const result = await withProgress(
     (exchange, stacks) =>
-      stacks.build(directory, { ...exchange, ifChanged: options.ifChanged === true }),
+      stacks.build(directory, { ...exchange, ifChanged: options.ifChanged === true, jobs }),
     options,
   );
   if (options.json) return await printJson(result);

@@ -1,18 +1,15 @@
 /** `stackshim stack update`: builds stacks again. Progress goes to stderr, the outcome of each stack to stdout. */
 import { resolve } from 'node:path';
-import type { StackUpdate, UpdateReport } from '../../build/update-stacks.ts';
+import type { UpdateReport } from '../../build/update-stacks.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { StackName } from '../../core/ids.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { openBuildProgress } from '../build-progress-view.ts';
 import { listenForStops } from '../caller-signals.ts';
-import { statusOfError } from '../exit-status.ts';
 import { formatTable } from '../format-table.ts';
 import { print, printJson, printNote } from '../print.ts';
-import { reportError } from '../printable.ts';
-import { reportToolOutput } from '../report-tool-output.ts';
-import { type JsonOption, toPositive } from '../shared-options.ts';
+import { reportFailedStacks } from '../report-failed-stacks.ts';
+import { toPositive } from '../shared-options.ts';
 import { openStderr } from '../terminal.ts';
 
 export interface UpdateCommandOptions {
@@ -20,6 +17,7 @@ export interface UpdateCommandOptions {
   readonly dependents?: boolean;
   readonly from?: string;
   readonly keep?: string;
+  readonly jobs?: string;
   readonly json?: boolean;
 }
 
@@ -30,6 +28,7 @@ export async function stackUpdate(
 ): Promise<void> {
   const names = toNames(words, options);
   const keep = toPositive('--keep', options.keep);
+  const jobs = toPositive('--jobs', options.jobs);
   const stops = listenForStops();
   const view = openBuildProgress(openStderr(), { quiet: options.json === true });
   let isAlone = true;
@@ -43,13 +42,14 @@ export async function stackUpdate(
         if (options.json !== true) printNote(`[${number}/${count}] ${stack}\n`);
       },
       keep,
+      jobs,
       names,
       ...(options.dependents ? { dependents: true } : {}),
       from: options.from === undefined ? undefined : resolve(toAbsolute(options.from)),
     });
     view.close();
     await (options.json ? printJson(report) : print(formatReport(report)));
-    process.exitCode = reportFailures(report, options);
+    process.exitCode = reportFailedStacks('update', report.updates, options);
   } finally {
     view.close();
     stops.close();
@@ -86,25 +86,4 @@ function formatReport({ updates, behind }: UpdateReport): string {
     ({ stack, base }) => `${stack} is behind its base ${base}: stackshim stack update ${stack}\n`,
   );
   return `${table}${late.join('')}`;
-}
-
-/** Reports each failure with its stack's name and the output of its smoke command. */
-function reportFailures({ updates }: UpdateReport, { json = false }: JsonOption): number {
-  const errors = updates.flatMap(({ stack, error }: StackUpdate) =>
-    error === null ? [] : [{ ...error, message: withName(stack, error.message) }],
-  );
-  for (const error of errors) {
-    if (json) reportToolOutput(error, false);
-    else reportToolOutput(error);
-    reportError(error);
-  }
-  const [only] = errors;
-  if (only === undefined) return 0;
-  return updates.length === 1 ? statusOfError(only) : 1;
-}
-
-/** Adds the stack's name, because a program's message about its failure does not name the stack. */
-function withName(stack: StackName, message: string): string {
-  const words = message.split(/[^a-z0-9._-]+/);
-  return words.includes(stack) ? message : `update ${stack}: ${message}`;
 }

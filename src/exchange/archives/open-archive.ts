@@ -55,21 +55,15 @@ export async function openArchive(host: ArchiveHost, path: string): Promise<Open
 export function toCompression(start: Buffer): Compression {
   const magic = start.toString('latin1', 0, 4);
   if (magic.startsWith('\x1f\x8b')) return 'gzip';
+  if (magic === '\xfd7zX') return 'xz';
   return magic === '\x28\xb5\x2f\xfd' ? 'zstd' : 'none';
 }
 
-/** Unsupported compressions, by their first bytes. */
-const OTHER_COMPRESSIONS = [
-  ['xz', '\xfd7zX'],
-  ['bzip2', 'BZh'],
-] as const;
-
-function requireReadable(path: string, start: Buffer): void {
-  const magic = start.toString('latin1');
-  const [other] = OTHER_COMPRESSIONS.find(([, first]) => magic.startsWith(first)) ?? [];
-  if (other === undefined) return;
-  throw toInvalid(`open ${path}: it is compressed with ${other}`, {
-    hint: `decompress it first (${other} --decompress); only gzip and zstd are supported`,
+/** Refuses bzip2, by its first bytes. */
+export function requireReadable(path: string, start: Buffer): void {
+  if (!start.toString('latin1').startsWith('BZh')) return;
+  throw toInvalid(`open ${path}: it is compressed with bzip2`, {
+    hint: 'decompress it first (bzip2 --decompress); only gzip, zstd and xz are supported',
   });
 }
 
@@ -86,7 +80,7 @@ async function indexNamed(
   }
 }
 
-async function readStart(file: FileHandle): Promise<Buffer> {
+export async function readStart(file: FileHandle): Promise<Buffer> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
   return buffer.subarray(0, bytesRead);
 }

@@ -205,8 +205,8 @@ async function importOne(
   }
 }
 
-/** Parses seconds since 1970 from an image's label. */
-function parseEpoch(label: string | undefined): number | undefined {
+/** Parses seconds since 1970 from an image's label. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+export function parseEpoch(label: string | undefined): number | undefined {
   if (label === undefined) return undefined;
   if (/^[0-9]{1,11}$/.test(label)) return Number(label);
   throw toInvalid(

@@ -1,4 +1,4 @@
-/** References to images outside of the store, in the syntax of skopeo and podman: `oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, … */
+/** References to what `stack import` takes: images in the syntax of skopeo and podman (`oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, …), and paths. */
 import { StackshimError } from '../../core/errors.ts';
 
 export type ImageReference =
@@ -9,9 +9,14 @@ export type ImageReference =
   /** An archive written by `docker save`; `tag` is one of its repository tags. */
   | { readonly kind: 'docker-archive'; readonly path: string; readonly tag?: string }
   /** `name` is everything after `docker://`, without the tag if there is a digest. */
-  | { readonly kind: 'docker'; readonly name: string };
+  | { readonly kind: 'docker'; readonly name: string }
+  /** A folder or a file: its content tells what it is, or with `isRootfs` the caller has. `-` stands for standard input. */
+  | { readonly kind: 'path'; readonly path: string; readonly isRootfs: boolean };
 
 const MAX_CHARS = 1024;
+const ROOTFS = 'rootfs:';
+/** Of another program. A path with a colon in its first name can be written with `./` or `rootfs:` before it. */
+const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
 /** Host with port, path components, tag or digest. Nothing here can be taken for an option or a second argument by a program. */
 const REGISTRY_NAME =
@@ -21,11 +26,14 @@ const REGISTRY_NAME =
 export function parseImageReference(text: string): ImageReference {
   if (text.length > MAX_CHARS || text.includes('\0')) throw toInvalidReference(text, 'too long');
   if (text.startsWith('docker://')) return { kind: 'docker', name: parsePullName(text) };
+  if (text.startsWith(ROOTFS)) return toPath(text, text.slice(ROOTFS.length), true);
   const kind = FILE_KINDS.find((known) => text.startsWith(`${known}:`));
   if (kind === undefined) {
+    const [scheme] = OTHER_SCHEME.exec(text) ?? [];
+    if (scheme === undefined) return toPath(text, text, false);
     throw toInvalidReference(
       text,
-      'does not start with oci:, oci-archive:, docker-archive: or docker://',
+      `${scheme} is none of oci:, oci-archive:, docker-archive:, docker:// and rootfs:`,
     );
   }
   const rest = text.slice(kind.length + 1);
@@ -34,6 +42,11 @@ export function parseImageReference(text: string): ImageReference {
   if (path === '') throw toInvalidReference(text, 'names no file');
   const tag = colon === -1 ? '' : rest.slice(colon + 1);
   return tag === '' ? { kind, path } : { kind, path, tag };
+}
+
+function toPath(text: string, path: string, isRootfs: boolean): ImageReference {
+  if (path === '') throw toInvalidReference(text, 'names no file');
+  return { kind: 'path', path, isRootfs };
 }
 
 /** Drops the tag if there is a digest, because skopeo refuses both. */
@@ -61,7 +74,7 @@ function toInvalidReference(text: string, reason: string): StackshimError {
     'ERR_STACKSHIM_SPEC_INVALID',
     `read image reference ${shown}: ${reason}`,
     {
-      hint: 'use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
+      hint: 'name a folder or tar of a root filesystem, or use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
       details: { field: 'reference' },
     },
   );

@@ -144,12 +144,12 @@ export const COMMAND_OPTIONS = {
   /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
   code: {
     flags: '--code <path>',
-    help: 'a directory, .tar.gz or .zip to run at /task',
+    help: 'a directory, .tar.gz or .zip to run at /task; - for standard input',
     value: hostPath((path) => path),
     jobs: 'it names a path of the host',
     doc: {
       takes:
-        'a directory, `.tar.gz` or `.zip` on the host; the task gets a writable copy at `/task`, without `.git`',
+        'a directory, `.tar.gz` or `.zip` on the host; the task gets a writable copy at `/task`, without `.git`. On the command line, `-` is an archive on standard input',
       rule: '`allow.inputs`',
       bound: 'limits on entries and bytes; the disk limit',
     },
@@ -193,14 +193,18 @@ export const COMMAND_OPTIONS = {
   /** Text of the payload; excludes `payloadFile`. */
   payload: {
     flags: '--payload <text>',
-    help: 'text that the task reads from the file PAYLOAD_FILE',
+    help: 'text that the task reads from the file PAYLOAD_FILE; - for standard input',
     value: {
       read: text,
       parse: parsePayload,
       schema: { type: 'string', maxLength: BOUNDS.payloadBytes },
     },
     jobs: true,
-    doc: { takes: 'text of at most 16 MiB; not together with `payloadFile`', bound: '16 MiB' },
+    doc: {
+      takes:
+        'text of at most 16 MiB; not together with `payloadFile`. On the command line, `-` is standard input: any bytes',
+      bound: '16 MiB',
+    },
   },
   payloadFile: {
     flags: '--payload-file <file>',

@@ -1,23 +1,24 @@
-/** Finds what changed between two revisions of a stack: settings, packages and files, with sizes. */
+/** Finds what differs between two revisions, of one stack or of two: settings, packages and files, with sizes. */
 import { lstatSync } from 'node:fs';
-import type { StackName } from '../../core/ids.ts';
+import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import type { StackReference } from '../../spec/task-spec.ts';
 import { readBoundedFile } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
-import type { Image } from '../images/image.ts';
+import type { Image, PinnedImage } from '../images/image.ts';
+import { readLayerRecord } from '../layers/layer-record.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
 import { diffSettings, type SettingChange } from './diff-settings.ts';
 import { diffTrees, type FileChange } from './diff-trees.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
 import { openImageViews } from './image-view.ts';
+import { type DiffSummary, summariseDiff } from './summarise-diff.ts';
 
 export interface DiffStackOptions {
-  readonly stack: StackName;
-  /** Revision to start from. Default: the one that was current before `to`. */
-  readonly from?: number | undefined;
-  /** Default: the current revision. */
-  readonly to?: number | undefined;
+  /** Default: the revision of the same stack that was current before `after`. */
+  readonly before?: StackReference | undefined;
+  readonly after: StackReference;
 }
 
 export interface FileTotals {
@@ -26,10 +27,24 @@ export interface FileTotals {
   readonly bytes: number;
 }
 
+/** One side of a comparison. */
+export interface DiffSide {
+  readonly stack: StackName;
+  readonly revision: number;
+  readonly image: ImageDigest;
+  /** Size of its layers on disk. */
+  readonly bytes: number;
+}
+
+/** What differs between two revisions. */
 export interface StackDiff {
+  /** The stack, and the revisions, of the two sides: `after.stack`, `before.revision`, `after.revision`. */
   readonly stack: StackName;
   readonly from: number;
   readonly to: number;
+  readonly before: DiffSide;
+  readonly after: DiffSide;
+  readonly summary: DiffSummary;
   readonly settings: readonly SettingChange[];
   readonly packages: readonly PackageChange[];
   /** Sorted by path. At most 100,000; `totals` counts all. */
@@ -48,13 +63,8 @@ const MAX_STATUS_BYTES = 64 * 1024 * 1024;
  * ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export function diffStack(layout: Layout, system: System, options: DiffStackOptions): StackDiff {
-  const { stack } = options;
-  const after = resolveStack(
-    layout,
-    options.to === undefined ? { name: stack } : { name: stack, revision: options.to },
-  );
-  const from = options.from ?? findEarlierRevision(layout, stack, after.revision);
-  const before = resolveStack(layout, { name: stack, revision: from });
+  const after = resolveStack(layout, options.after);
+  const before = resolveStack(layout, options.before ?? toEarlier(layout, after));
   const views = openImageViews(system, layout);
   try {
     const [one, other] = [views.image(before.image), views.image(after.image)];
@@ -62,11 +72,26 @@ export function diffStack(layout: Layout, system: System, options: DiffStackOpti
     const files = collectFiles({ before: one, after: other, layers });
     const packages = diffPackages(readPackages(one), readPackages(other));
     const settings = diffSettings(before.image.config, after.image.config);
-    return { stack, from, to: after.revision, settings, packages, ...files };
+    const { stack, revision: to } = after;
+    const sides = { before: toSide(layout, before), after: toSide(layout, after) };
+    const summary = summariseDiff(packages, settings);
+    return { stack, from: before.revision, to, ...sides, summary, settings, packages, ...files };
   } finally {
     views.close();
   }
 }
+
+const toEarlier = (layout: Layout, { stack, revision }: PinnedImage): StackReference => ({
+  name: stack,
+  revision: findEarlierRevision(layout, stack, revision),
+});
+
+const toSide = (layout: Layout, { stack, revision, image }: PinnedImage): DiffSide => ({
+  stack,
+  revision,
+  image: image.digest,
+  bytes: image.layers.reduce((sum, id) => sum + readLayerRecord(layout, id).sizeBytes, 0),
+});
 
 /** The layers above those that both images begin with. */
 function notShared({ layers: one }: Image, { layers: other }: Image): Image['layers'] {

@@ -3,10 +3,11 @@ import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { CleanedArchive } from '../../archive/archive-cleaner.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from '../../archive/archive-limits.ts';
-import { LAYER_POLICY } from '../../archive/archive-policy.ts';
+import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.ts';
 import { buildErofs } from '../../archive/build-erofs.ts';
 import { cleanTar } from '../../archive/clean-tar.ts';
 import type { ArchiveDigests, Compression } from '../../archive/read-archive.ts';
+import type { TarEntry } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { isLayerId, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts';
@@ -35,6 +36,10 @@ export interface ImportLayerOptions {
   /** Seconds since 1970: later times of files are set to this one. Default: times are kept. */
   readonly mtimeCeiling?: number | undefined;
   readonly limits?: ArchiveLimits | undefined;
+  /** What the tar may contain. Default: what a layer of an OCI image may. */
+  readonly policy?: ArchivePolicy | undefined;
+  /** Sees each entry of the tar first, and may replace it or throw. */
+  readonly adapt?: ((entry: TarEntry) => TarEntry) | undefined;
   /** Called with the bytes of the tar read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -97,18 +102,20 @@ async function buildLayer(
   options: ImportLayerOptions,
 ): Promise<{ readonly report: ImportReport; readonly id: LayerId; readonly sizeBytes: number }> {
   const { compression, mtimeCeiling, limits = LAYER_LIMITS, onProgress, signal } = options;
+  const { policy = LAYER_POLICY, adapt } = options;
   const workers = { system: options.system, layout: options.layout };
   const clean = cleanTar(input, {
-    policy: LAYER_POLICY,
+    policy,
     workers,
     limits,
     compression,
     mtimeCeiling,
+    adapt,
     onProgress,
     signal,
   });
   const { sha256: id, sizeBytes } = await buildErofs(clean.tar, destination, {
-    policy: LAYER_POLICY,
+    policy,
     workers,
     compression: 'lz4',
     signal,

@@ -34,7 +34,7 @@ export interface BuildRunOptions {
   readonly killSignal: AbortSignal;
   readonly stdout: OutputSink;
   readonly stderr: OutputSink;
-  readonly code: readonly LayerSource[];
+  readonly codeLayers: readonly LayerSource[];
   readonly onMounted: () => void;
 }
 
@@ -133,7 +133,7 @@ async function runAndPack(
       killSignal: signal,
       stdout: log,
       stderr: log,
-      code: [{ kind: 'file', path: files.code }],
+      codeLayers: [{ kind: 'file', path: files.code }],
       onMounted() {
         opened.push(openUpper(places));
       },

@@ -1,7 +1,20 @@
 /** Parsers of files that stackshim wrote itself, and that may have been changed since. */
-import { isImageDigest, isLayerId, isStackName, isTaskId } from '../../../src/core/ids.ts';
-import { layerRecordFile, layoutFrom, reportDir, tasksDir } from '../../../src/core/layout.ts';
+import {
+  isBuildKey,
+  isImageDigest,
+  isLayerId,
+  isStackName,
+  isTaskId,
+} from '../../../src/core/ids.ts';
+import {
+  builtFile,
+  layerRecordFile,
+  layoutFrom,
+  reportDir,
+  tasksDir,
+} from '../../../src/core/layout.ts';
 import { clearStaleVersions } from '../../../src/runtime/learn-version.ts';
+import { holdBuilt } from '../../../src/store/built/hold-built.ts';
 import { imageFile, readImage } from '../../../src/store/images/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
 import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
@@ -14,6 +27,7 @@ import { parseRelease } from '../../../src/store/stacks/release.ts';
 import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
 import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/files.ts';
+import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
 import { readTimeLimit } from '../../../src/task/records/read-time-limit.ts';
 import { parseUnfinishedName } from '../../../src/task/records/record.ts';
@@ -77,6 +91,20 @@ export const storedSamples = {
     },
     exit: { exitCode: 3, signal: null, at: now },
   },
+  built: {
+    version: 1,
+    key: hex,
+    tenant: null,
+    stack: 'busybox',
+    image: digest,
+    command: ['/bin/sh', '-c', 'make'],
+    task: 't1',
+    bounds: { timeoutMs: 600_000, memoryBytes: 1024, diskBytes: 1024 },
+    endedAt: now,
+    parts: { code: { sha256: hex, sizeBytes: 4096 }, task: { sha256: hex, sizeBytes: 8192 } },
+    failure: null,
+  },
+  failure: { verdict: 'failed', exitCode: 1, signal: null, reason: 'exit status 1' },
   recordNow: {
     version: 2,
     writtenBy: '0.1.0',
@@ -171,6 +199,7 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
     files.write(path.slice(files.folder.length + 1), bytes);
   const [stack, task] = [checked('busybox', isStackName), checked('t1', isTaskId)];
   const [image, layer] = [checked(digest, isImageDigest), checked(hex, isLayerId)];
+  const build = checked(hex, isBuildKey);
   const { record, recordNow, revision, generation } = storedSamples;
   return [
     {
@@ -309,6 +338,21 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       run(bytes) {
         put(layerRecordFile(layout, layer), bytes);
         return readLayerRecord(layout, layer);
+      },
+    },
+    {
+      name: 'records of cached builds',
+      form: 'document',
+      samples: [
+        storedSamples.built,
+        { ...storedSamples.built, tenant: 'acme', parts: null, failure: storedSamples.failure },
+      ],
+      words: Object.keys({ ...storedSamples.built, ...storedSamples.failure }),
+      run(bytes) {
+        put(builtFile(layout, build, 'json'), bytes);
+        const held = holdBuilt({ system: linuxSystem, layout }, build, undefined);
+        held?.release();
+        return held?.record;
       },
     },
     {

@@ -11,6 +11,7 @@ import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { outputProbes } from './output-probes.ts';
 import { readFileProbes } from './read-file-probes.ts';
+import { rootfsProbes } from './rootfs-probes.ts';
 import { scriptProbes } from './script-probes.ts';
 import { startedProgramProbes } from './started-program-probes.ts';
 import { stepProbes } from './step-probes.ts';
@@ -30,6 +31,7 @@ export const allHostProbes: readonly HostProbe[] = [
   ...namedLayerProbes,
   ...storedFileProbes,
   ...twofoldManifestProbes,
+  ...rootfsProbes,
   ...localUserProbes,
   ...writtenFileProbes,
   ...changingFileProbes,

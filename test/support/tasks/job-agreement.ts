@@ -25,7 +25,14 @@ const QUANTITIES = [
   'buildMemory',
   'buildDisk',
 ];
-const ONLY_READ = new Set([...QUANTITIES, 'outputLimit', 'disk', 'stopSignal']);
+const BUILD_QUANTITIES = ['buildTimeout', 'buildMemory', 'buildDisk'];
+const ONLY_READ = new Set([
+  ...QUANTITIES,
+  ...BUILD_QUANTITIES,
+  'outputLimit',
+  'disk',
+  'stopSignal',
+]);
 /** A schema counts characters where the reader counts bytes, and counts elements where the reader counts their total. */
 const SMALL_CHARS = 250;
 

@@ -1,4 +1,4 @@
-/** Decompresses zstd through the `zstd` program: Node 20's zlib has no zstd. */
+/** Decompresses zstd and xz through the programs of these names: Node 20's zlib has neither. */
 import { toStackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { feedProgram } from '../sys/run-program.ts';
@@ -12,12 +12,34 @@ import {
   type WorkerHost,
 } from './claim-worker.ts';
 
-/** The largest window that a frame may ask for; `zstd --ultra` makes frames up to it. */
-const WINDOW_LIMIT = '128MiB';
+/** The most memory that a stream may ask for: `zstd --ultra` and `xz -9` stay below it. */
+const MEMORY_LIMIT = '128MiB';
 /** For other memory of the program, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
-export interface UnzstdOptions {
+/** The arguments of each program, which is in the Debian package of the second name. */
+const PROGRAMS = {
+  zstd: {
+    package: 'zstd',
+    args: ['--decompress', '--stdout', '--quiet', `--memory=${MEMORY_LIMIT}`, '-'],
+  },
+  xz: {
+    package: 'xz-utils',
+    args: [
+      '--decompress',
+      '--stdout',
+      '--quiet',
+      `--memlimit-decompress=${MEMORY_LIMIT}`,
+      '--threads=1',
+      '-',
+    ],
+  },
+} as const;
+
+type ProgramName = keyof typeof PROGRAMS;
+
+export interface DecompressOptions {
+  readonly program: ProgramName;
   readonly policy: ArchivePolicy;
   readonly workers: WorkerHost;
   /** An abort ends the program, even if it neither reads nor writes. */
@@ -29,12 +51,12 @@ export interface UnzstdOptions {
  * for whatever reason. Errors of reading `input` are passed on; a damaged stream gets the policy's code.
  * Throws ERR_STACKSHIM_TOOL_MISSING, and the reason of an aborted `signal`.
  */
-export async function* unzstd(
+export async function* decompressByProgram(
   input: AsyncIterable<Buffer>,
-  { policy, workers, signal }: UnzstdOptions,
+  { program, policy, workers, signal }: DecompressOptions,
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
-  const tool = await start(worker, signal);
+  const tool = await start(program, worker, signal);
   // What it started could hold its streams open for ever.
   const ended = tool.exited.finally(() => worker.end());
   // Asked for below, later than it may come.
@@ -46,7 +68,8 @@ export async function* unzstd(
     if (inputFailure !== undefined) throw inputFailure.error;
     const { failure } = await ended;
     signal?.throwIfAborted();
-    if (failure !== undefined) throw toInvalidArchive(policy, `zstd: ${failure.slice(0, 300)}`);
+    if (failure !== undefined)
+      throw toInvalidArchive(policy, `${program}: ${failure.slice(0, 300)}`);
   } finally {
     tool.killAll();
     tool.stdin.destroy();
@@ -54,20 +77,23 @@ export async function* unzstd(
   }
 }
 
-async function start(worker: Worker, signal: AbortSignal | undefined): Promise<StartedTool> {
+async function start(
+  program: ProgramName,
+  worker: Worker,
+  signal: AbortSignal | undefined,
+): Promise<StartedTool> {
   try {
-    return await startTool({ command: toCommand(worker), signal });
+    return await startTool({ command: toCommand(program, worker), signal });
   } catch (error) {
     await worker.end();
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run zstd');
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${program}`);
   }
 }
 
-function toCommand(worker: Worker): readonly string[] {
+function toCommand(program: ProgramName, worker: Worker): readonly string[] {
   const limits = toLimited(`--as=${ADDRESS_SPACE_BYTES}`, '--core=0');
-  const zstd = findProgram('zstd', { package: 'zstd' });
-  const command = [zstd, '--decompress', '--stdout', '--quiet', `--memory=${WINDOW_LIMIT}`, '-'];
-  return [...limits, ...toUnprivileged(worker), ...command];
+  const { args, ...from } = PROGRAMS[program];
+  return [...limits, ...toUnprivileged(worker), findProgram(program, from), ...args];
 }
 
 /** Resolves to what `input` threw; a program that stops reading is not a failure of the input. */

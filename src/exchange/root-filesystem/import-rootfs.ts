@@ -1,0 +1,147 @@
+/** Stores a root filesystem as an image of one layer. The image is named by its content, so the same tree and settings give the same digest. */
+import { startTar } from '../../archive/start-tar.ts';
+import type { TarEntry } from '../../archive/tar-entry.ts';
+import { StackshimError } from '../../core/errors.ts';
+import type { ImageDigest } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { type Image, type ImageConfig, STACK_LABELS } from '../../store/images/image.ts';
+import { addImageNames, writeImage } from '../../store/images/store-image.ts';
+import { importLayer, type LayerImport } from '../../store/layers/import-layer.ts';
+import { pinInStore } from '../../store/store-lease.ts';
+import { readHostFacts } from '../../sys/host-facts.ts';
+import type { System } from '../../sys/system.ts';
+import { parseEpoch } from '../oci-image/import-oci-layout.ts';
+import { findContent, toNames, withContent } from '../oci-image/name-content.ts';
+import type { ProgressListener } from '../progress.ts';
+import { type RootfsSource, readTar, requireRootfs, type SourcePlace } from './recognise-source.ts';
+import { ROOTFS_POLICY } from './rootfs-policy.ts';
+import { collectTopNames, type TopNames } from './top-names.ts';
+
+export interface ImportRootfsOptions {
+  readonly system: System;
+  readonly place: SourcePlace;
+  readonly config: ImageConfig;
+  readonly report: ProgressListener;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Not a digest of anything; replaced by that of the content before the image is stored. */
+const NO_DIGEST = `sha256:${'0'.repeat(64)}` as ImageDigest;
+const OTHERS_MAY_ENTER = 0o001;
+const MODE_OF_LINKS = 0o777;
+
+/**
+ * Stores the layer and the image. Changes no stack. Precondition: the caller holds a lease on the store. The caller closes `source`. Throws
+ * ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
+ */
+export async function importRootfs(
+  layout: Layout,
+  source: RootfsSource,
+  options: ImportRootfsOptions,
+): Promise<Image> {
+  const { system, config, signal } = options;
+  const layer = await storeLayer(layout, source, options);
+  const { id, diffId } = layer.record;
+  const { architecture } = readHostFacts();
+  const made = { digest: NO_DIGEST, layers: [id], diffIds: [diffId], config, architecture };
+  const content = await findContent(layout, made, { system, signal });
+  const image = withContent(made, content);
+  await pinInStore(layout, image.digest);
+  await writeImage(layout, image);
+  await addImageNames(layout, image.digest, { system, ...toNames(content) });
+  return image;
+}
+
+async function storeLayer(
+  layout: Layout,
+  source: RootfsSource,
+  { system, place, config, report, signal }: ImportRootfsOptions,
+): Promise<LayerImport> {
+  const names = collectTopNames();
+  const warn = (text: string) => report({ kind: 'warning', step: 'import', text });
+  const totalBytes = source.tar?.sizeBytes ?? 0;
+  const meter = toMeter(totalBytes, report);
+  const bytes = source.tar === undefined ? packFolder(source, signal) : meter(readTar(source.file));
+  const layer = await importLayer(bytes, {
+    layout,
+    system,
+    policy: ROOTFS_POLICY,
+    compression: source.tar?.compression ?? 'none',
+    mtimeCeiling: parseEpoch(config.labels[STACK_LABELS.epoch]),
+    adapt: (entry) => adaptEntry(entry, { names, warn }),
+    signal,
+  });
+  requireRootfs(names, place);
+  const { droppedDevices, sizeBytes } = layer.record;
+  if (!names.looksLikeLinux()) {
+    warn('it has no /usr, /bin or /etc: is its top folder the root of a filesystem?');
+  }
+  if (droppedDevices > 0) warn(`device nodes left out, ${droppedDevices} of them`);
+  const done = { doneBytes: sizeBytes, totalBytes: sizeBytes };
+  report({ kind: 'layer', layer: 1, layers: 1, ...done, reused: layer.existed });
+  return layer;
+}
+
+interface Adapting {
+  readonly names: TopNames;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * Takes out what says nothing about the tree and would change its digest: the time of the root folder, which is when somebody unpacked the
+ * tree, the modes of links, which Linux does not have, and the order of attributes.
+ */
+function adaptEntry(entry: TarEntry, { names, warn }: Adapting): TarEntry {
+  names.add(entry.path);
+  if (entry.kind === 'symlink') return { ...entry, mode: MODE_OF_LINKS };
+  const isRoot = entry.kind === 'directory' && /^[./]*$/.test(entry.path);
+  if (!isRoot) return sortXattrs(entry);
+  if ((entry.mode & OTHERS_MAY_ENTER) === 0) {
+    const mode = entry.mode.toString(8).padStart(4, '0');
+    warn(`its root folder has mode ${mode}: in tasks, only its owner can open files`);
+  }
+  return sortXattrs({ ...entry, mtime: { seconds: 0, nanoseconds: 0 } });
+}
+
+const sortXattrs = (entry: TarEntry): TarEntry =>
+  entry.xattrs.size < 2
+    ? entry
+    : { ...entry, xattrs: new Map([...entry.xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) };
+
+function toMeter(totalBytes: number, report: ProgressListener) {
+  return async function* meter(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let doneBytes = 0;
+    for await (const chunk of chunks) {
+      doneBytes += chunk.length;
+      yield chunk;
+      // The last report comes when the layer is stored.
+      if (doneBytes < totalBytes) {
+        report({ kind: 'layer', layer: 1, layers: 1, doneBytes, totalBytes, reused: false });
+      }
+    }
+  };
+}
+
+/** A program walks the folder, because another user may own it, and could make a walk wait for ever: the program can be killed. */
+async function* packFolder(
+  { file, name }: RootfsSource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  const tar = await startTar(`/proc/${process.pid}/fd/${file.fd}`, signal);
+  try {
+    for await (const chunk of tar.stdout) yield chunk as Buffer;
+    signal?.throwIfAborted();
+    const { failure, stderr } = await tar.exited;
+    if (failure === undefined) return;
+    throw new StackshimError(
+      'ERR_STACKSHIM_LAYER_INVALID',
+      `read folder ${name}: tar: ${failure}`,
+      {
+        hint: 'it may have changed while it was read: try again when nothing writes to it',
+        details: { folder: name, stderr },
+      },
+    );
+  } finally {
+    tar.killAll();
+  }
+}

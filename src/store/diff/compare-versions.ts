@@ -1,0 +1,65 @@
+/** Compares versions of Debian packages as dpkg does: deb-version(7). Pure. */
+
+/** Negative if `one` is older than `other`, 0 if dpkg sees no difference, positive if it is newer. */
+export function compareDebianVersions(one: string, other: string): number {
+  const [a, b] = [parse(one), parse(other)];
+  return (
+    a.epoch - b.epoch ||
+    compareParts(a.upstream, b.upstream) ||
+    compareParts(a.revision, b.revision)
+  );
+}
+
+interface Version {
+  readonly epoch: number;
+  readonly upstream: string;
+  readonly revision: string;
+}
+
+function parse(text: string): Version {
+  const [, epoch, rest = ''] = /^(?:(\d+):)?(.*)$/s.exec(text) ?? [];
+  const dash = rest.lastIndexOf('-');
+  const upstream = dash === -1 ? rest : rest.slice(0, dash);
+  return {
+    epoch: Number(epoch ?? 0),
+    upstream,
+    revision: dash === -1 ? '' : rest.slice(dash + 1),
+  };
+}
+
+/** Compares by turns a part without digits and a number. */
+function compareParts(one: string, other: string): number {
+  const [a, b] = [split(one), split(other)];
+  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
+    const [left = '', right = ''] = [a[index], b[index]];
+    const order = index % 2 === 0 ? compareWords(left, right) : compareNumbers(left, right);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** Words and numbers by turns; a word comes first, and may be empty. */
+const split = (text: string): readonly string[] =>
+  [...text.matchAll(/(\D*)(\d*)/g)].flatMap(([, word = '', digits = '']) => [word, digits]);
+
+/** `~` comes before the end, the end before letters, letters before the rest. */
+function compareWords(one: string, other: string): number {
+  for (let index = 0; index < Math.max(one.length, other.length); index += 1) {
+    const order = weightOf(one[index]) - weightOf(other[index]);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+function weightOf(character: string | undefined): number {
+  if (character === undefined) return 0;
+  if (character === '~') return -1;
+  const code = character.charCodeAt(0);
+  return /[a-z]/i.test(character) ? code : code + 0x100;
+}
+
+/** Numbers may have more digits than a number of JavaScript holds. */
+function compareNumbers(one: string, other: string): number {
+  const [a, b] = [one, other].map((digits) => digits.replace(/^0+/, '')) as [string, string];
+  return a.length - b.length || (a === b ? 0 : a < b ? -1 : 1);
+}

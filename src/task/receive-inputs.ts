@@ -1,0 +1,126 @@
+/** Receives the code and the payload that a caller gives as bytes or as a stream. Loaded only for tasks that have either. */
+import { rm } from 'node:fs/promises';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { CODE_LIMITS } from '../packages/code-policy.ts';
+import { requireCodeArchive } from '../packages/pack-code.ts';
+import { invalidField } from '../spec/field-errors.ts';
+import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
+import { receiveFile } from '../store/receive-file.ts';
+import { abortedEarly } from './admission/set-up-turns.ts';
+import { type CallerStops, isAborted, signalsOf } from './ending/caller-stops.ts';
+import type { TaskListener } from './events.ts';
+import type { Installation } from './installation.ts';
+
+/** Bytes, or a stream of them that is read to its end. */
+export type CallerBytes = Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface CallerInputs {
+  /** A `.tar.gz` or `.zip` in place of the task's field `code`. At most 2 GiB. Received before the task exists. */
+  readonly code?: CallerBytes | undefined;
+  /** In place of the task's fields `payload` and `payloadFile`; any bytes, at most 16 MiB. Received before the task exists. */
+  readonly payload?: CallerBytes | undefined;
+}
+
+/** Paths of received files, which only root can read: they stand for the fields of these names, and the policy is not asked about them. */
+export interface ReceivedInputs {
+  readonly code?: string;
+  readonly payloadFile?: string;
+}
+
+const FIELDS = { code: 'code', payload: 'payloadFile' } as const;
+
+/** What a task with received files has in place of its caller's options. */
+export interface ReceivedOptions {
+  readonly received: ReceivedInputs;
+  readonly onEvent: TaskListener;
+}
+
+/**
+ * Receives everything before the task takes anything, because a caller may send for hours. Then runs the task. The files go once its container
+ * has their content, or when `run` settles. Throws ERR_STACKSHIM_SPEC_INVALID (no bytes, or too many), ERR_STACKSHIM_CODE_INVALID,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, the errors of a stream, and those of `run`.
+ */
+export async function receiveInputs<T>(
+  installation: Installation,
+  options: CallerInputs & CallerStops & { readonly onEvent?: TaskListener | undefined },
+  run: (options: ReceivedOptions) => Promise<T>,
+): Promise<T> {
+  if (isAborted(options)) throw abortedEarly();
+  const received: { code?: string; payloadFile?: string } = {};
+  const remove = async () => {
+    for (const path of Object.values(received)) await rm(path, { force: true });
+  };
+  const onEvent: TaskListener = (event) => {
+    // Removed again, and without fail, when the task has ended.
+    if (event.type === 'created') remove().catch(() => undefined);
+    return options.onEvent?.(event);
+  };
+  try {
+    // Without root, planning the task says why it cannot run.
+    if (!installation.host.isRoot) return await run({ received: {}, onEvent });
+    for (const name of ['code', 'payload'] as const) {
+      const bytes = options[name];
+      if (bytes === undefined) continue;
+      const path = await receiveOne(installation, name, { bytes, stops: options });
+      received[FIELDS[name]] = path;
+      if (name === 'code') await requireCodeArchive(path, 'what the caller sent');
+    }
+    return await run({ received, onEvent });
+  } finally {
+    await remove();
+  }
+}
+
+const BOUNDS = { code: CODE_LIMITS.bytes, payload: SPEC_BOUNDS.payloadBytes } as const;
+
+interface Receiving {
+  readonly bytes: CallerBytes;
+  readonly stops: CallerStops;
+}
+
+async function receiveOne(
+  { layout }: Installation,
+  name: keyof typeof BOUNDS,
+  { bytes, stops }: Receiving,
+): Promise<string> {
+  const maxBytes = BOUNDS[name];
+  try {
+    return await receiveFile(layout, toChunks(bytes, name), {
+      maxBytes,
+      toTooLarge: () => invalidField(name, `more than ${maxBytes} bytes`),
+      signals: toSignals(stops),
+    });
+  } catch (error) {
+    if (isAborted(stops)) throw abortedEarly();
+    if (error instanceof Error && error.name === 'TimeoutError') throw toLate(name);
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `receive ${name}`);
+  }
+}
+
+const toSignals = (stops: CallerStops): readonly AbortSignal[] => {
+  const { deadline } = stops;
+  const late =
+    deadline === undefined ? [] : [AbortSignal.timeout(Math.max(0, deadline - Date.now()))];
+  return [...signalsOf(stops), ...late];
+};
+
+const toLate = (name: string) =>
+  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', `receive ${name}: the deadline passed first`);
+
+async function* toChunks(bytes: unknown, name: string): AsyncGenerator<Uint8Array> {
+  if (bytes instanceof Uint8Array) {
+    yield bytes;
+    return;
+  }
+  if (!isIterable(bytes)) throw invalidField(name, 'neither bytes nor a stream');
+  for await (const chunk of bytes) {
+    // A stream with an encoding gives text.
+    const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    if (!(piece instanceof Uint8Array))
+      throw invalidField(name, 'a stream of something else than bytes');
+    yield piece;
+  }
+}
+
+const isIterable = (value: unknown): value is AsyncIterable<unknown> =>
+  typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
