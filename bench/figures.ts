@@ -60,7 +60,6 @@ export function toFigures({
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
   const extra = executable.median - bare.median;
-  const told = (name: string, value: string): Figure => ({ name, value, target: '', met: null });
   return [
     told(`runc run, rootfs prepared: /bin/true in ${stack}`, ms(bare.median)),
     told('library: runTask, removal included', ms(library.median)),
@@ -109,8 +108,12 @@ export function toFigures({
   ];
 }
 
-function toExecFigures({ bare, executable }: ExecTimes): readonly Figure[] {
-  const ratio = executable.median / bare.median;
+/** A figure without a target. */
+const told = (name: string, value: string): Figure => ({ name, value, target: '', met: null });
+
+function toExecFigures({ bare, library, executable }: ExecTimes): readonly Figure[] {
+  const ratio = library.median / bare.median;
+  const more = executable.median - bare.median;
   return [
     {
       name: 'runc exec: /bin/true in a running task',
@@ -119,11 +122,15 @@ function toExecFigures({ bare, executable }: ExecTimes): readonly Figure[] {
       met: null,
     },
     {
-      name: '  stackshim exec, over that',
-      value: `${ms(executable.median)}, x ${ratio.toFixed(2)}`,
+      name: '  exec() of the library, over that',
+      value: `${ms(library.median)}, x ${ratio.toFixed(2)}`,
       target: '<= x 1.20',
       met: ratio <= 1.2,
     },
+    told(
+      '  stackshim exec, over that',
+      `${ms(executable.median)}, x ${(executable.median / bare.median).toFixed(2)}, + ${more.toFixed(1)} ms`,
+    ),
   ];
 }
 

@@ -30,6 +30,7 @@ export const testNeeds = [
   { file: '/usr/bin/tini-static', package: 'tini' },
   { program: 'skopeo', package: 'skopeo' },
   { program: 'zstd', package: 'zstd' },
+  { program: 'xz', package: 'xz-utils' },
   { program: 'docker-registry', package: 'docker-registry' },
   { program: 'vagrant', package: 'vagrant' },
   { program: 'systemd-analyze', package: 'systemd' },

@@ -19,6 +19,7 @@ const onlyOnHost = {
   'e2e/manual.test.ts': 'no guest has mandoc; does not depend on the kernel',
   'e2e/run-gvisor.test.ts': 'no guest has runsc',
   'e2e/stacks-real.test.ts': "needs Debian's archive; a stack built on the host stands in",
+  'e2e/build-managers.full.test.ts': "needs Debian's archive and npm's registry",
 };
 
 /** Files that do not run in a guest with borrowed tools: it cannot build. */

@@ -6,6 +6,7 @@ import type { StatsCommandOptions } from './commands/stats.ts';
 import type { UpdateCommandOptions } from './commands/update.ts';
 import { collectValues, type FormatOption, formatOption, JSON_FLAG } from './shared-options.ts';
 
+/** Commands that ask processes of a task end at once: the engine would wait for an answer that may never come. */
 export function defineLiveCommands(program: Command): void {
   defineLooks(program);
   program
@@ -14,7 +15,7 @@ export function defineLiveCommands(program: Command): void {
     .argument('<id...>', 'ids of tasks')
     .action(async (ids: readonly string[]) => {
       const { pause } = await import('./commands/pause.ts');
-      process.exitCode = await pause(ids);
+      process.exit(await pause(ids));
     });
   program
     .command('unpause')
@@ -22,7 +23,7 @@ export function defineLiveCommands(program: Command): void {
     .argument('<id...>', 'ids of tasks')
     .action(async (ids: readonly string[]) => {
       const { unpause } = await import('./commands/unpause.ts');
-      process.exitCode = await unpause(ids);
+      process.exit(await unpause(ids));
     });
   const { memory, cpus, pidsLimit, timeout } = LIMIT_OPTIONS;
   program
@@ -36,7 +37,7 @@ export function defineLiveCommands(program: Command): void {
     .option(...JSON_FLAG)
     .action(async (ids: readonly string[], options: UpdateCommandOptions) => {
       const { update } = await import('./commands/update.ts');
-      process.exitCode = await update(ids, options);
+      process.exit(await update(ids, options));
     });
 }
 
@@ -61,6 +62,7 @@ function defineLooks(program: Command): void {
     .action(async (id: string, options: FormatOption) => {
       const { top } = await import('./commands/top.ts');
       await top(id, options);
+      process.exit();
     });
   program
     .command('events')

@@ -18,7 +18,6 @@ type TaskMember =
   | 'list'
   | 'get'
   | 'wait'
-  | 'exec'
   | 'kill'
   | 'stats'
   | 'processes'
@@ -93,12 +92,6 @@ function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember
         ...end,
         ...(started === undefined ? {} : { result: await started.handle.result }),
       };
-    },
-    async exec(given, command, options = {}) {
-      const id = parseTaskId(given);
-      const installation = open.asRoot('execute in task');
-      const { execInTask } = await import('../task/exec/exec-in-task.ts');
-      return await execInTask(installation, id, { ...options, command });
     },
     async kill(given, { stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
       const id = parseTaskId(given);

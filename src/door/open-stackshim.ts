@@ -2,7 +2,9 @@
  * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
  * only the code that runs a task; the code of other members is loaded when they are called.
  */
+import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { StackshimError } from '../core/errors.ts';
+import { parseTaskId } from '../core/ids.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { ExecResult, OwnExecOptions } from '../task/exec/exec-in-task.ts';
@@ -47,7 +49,6 @@ const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   list: true,
   get: true,
   wait: true,
-  exec: true,
   kill: true,
   stats: true,
   processes: true,
@@ -144,6 +145,13 @@ export function openDoor(options: LayoutOptions = {}): Door {
       // Not awaited: never rejects; the `removed` event reports the outcome.
       if (input.remove === 'async') void remove();
       return result;
+    },
+    async exec(id, command, options = {}) {
+      requireRoot('execute in task');
+      // Fire and forget: speeds up the runtime's later cgroup move.
+      void hastenAttach();
+      const { execInTask } = await import('../task/exec/exec-in-task.ts');
+      return await execInTask(open(), parseTaskId(id), { ...options, command });
     },
     async start(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);

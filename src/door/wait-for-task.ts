@@ -1,6 +1,8 @@
 /** `wait`: waits for the end of a task of any process, according to its record and its report. */
+import { type FSWatcher, watch } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
+import { type Layout, taskDir } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import type { Installation } from '../task/installation.ts';
 import { isOrphaned } from '../task/records/claim-record.ts';
@@ -43,6 +45,26 @@ export async function waitForTask(
   { signal, isKnown }: WaitOptions & { readonly isKnown: boolean },
 ): Promise<Waited> {
   const first = readRecord(layout, id);
+  const changes = watchFolder(taskDir(layout, id));
+  try {
+    return await lookUntilEnd(layout, id, { first, changes, signal, isKnown });
+  } finally {
+    changes.close();
+  }
+}
+
+interface Waiting {
+  readonly first: TaskRecord | undefined;
+  readonly changes: FolderWatch;
+  readonly signal: AbortSignal | undefined;
+  readonly isKnown: boolean;
+}
+
+async function lookUntilEnd(
+  layout: Layout,
+  id: TaskId,
+  { first, changes, signal, isKnown }: Waiting,
+): Promise<Waited> {
   let exit: TaskExit | null = null;
   for (;;) {
     const now = readRecord(layout, id);
@@ -51,12 +73,37 @@ export async function waitForTask(
     if (isSame) exit = now.exit ?? exit;
     const state = first === undefined ? undefined : stateOf(isSame ? now : undefined);
     if (first === undefined || state !== undefined) {
-      const ended = findEnd({ layout }, id, { createdAt: first?.createdAt, state, exit, isKnown });
+      const ended = findEnd(layout, id, { createdAt: first?.createdAt, state, exit, isKnown });
       if (ended !== undefined) return ended;
     }
     if (signal?.aborted) throw toAborted(id, signal.reason);
-    await pause(POLL_MS);
+    await Promise.race([changes.next(), pause(POLL_MS)]);
   }
+}
+
+interface FolderWatch {
+  /** Resolves at the next change in the folder. */
+  next(): Promise<void>;
+  close(): void;
+}
+
+/** The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late. */
+function watchFolder(path: string): FolderWatch {
+  let wake: () => void = () => undefined;
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(path, { persistent: false }, () => wake());
+    watcher.on('error', () => undefined);
+  } catch {
+    // There is no such task, or the host has no watch left: polling has to do.
+  }
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+    close: () => watcher?.close(),
+  };
 }
 
 /** Undefined: the task has not ended yet. */
@@ -76,7 +123,7 @@ interface SeenTask {
 
 /** Undefined: the owner has yet to store the end. */
 function findEnd(
-  { layout }: Pick<Installation, 'layout'>,
+  layout: Layout,
   id: TaskId,
   { createdAt, state, exit, isKnown }: SeenTask,
 ): Waited | undefined {

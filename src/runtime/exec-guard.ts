@@ -8,13 +8,18 @@
 
 /** Descriptors of the guard beside the command's three. */
 const GUARD_FDS = {
+  /** The guard leaves it to the runtime: the process to start, for a runtime that reads this once. */
+  process: 3,
   /** The guard reads signals for the command from it, one byte each. Its end is the end of this process. */
-  lifeline: 3,
+  lifeline: 4,
   /** One line when the runtime has ended: its exit status, and the command's pid or 0. */
-  begin: 4,
+  begin: 5,
   /** One line when the command has ended: its exit code, its signal, and 1 if it ran its program. */
-  end: 5,
+  end: 6,
 } as const;
+
+/** Where the runtime finds the process to start. */
+export const PROCESS_FD = GUARD_FDS.process;
 
 /** prctl(2) and waitid(2) differ between machines; pidfd_open(2) is 434 on both. */
 const CALLS: Readonly<Record<string, readonly [prctl: number, waitid: number]>> = {
@@ -35,6 +40,8 @@ open(my $begin, '>&=', ${GUARD_FDS.begin});
 open(my $end, '>&=', ${GUARD_FDS.end});
 # F_SETFD, FD_CLOEXEC
 fcntl($_, 2, 1) for $lifeline, $begin, $end;
+open(my $process, '<&=', ${GUARD_FDS.process});
+fcntl($process, 2, 0);
 # PR_SET_CHILD_SUBREAPER
 syscall(${PRCTL}, 36, 1, 0, 0, 0) == 0 or exit 1;
 my $command = 0;
@@ -76,6 +83,7 @@ if ($runtime == 0) {
   exec { $ARGV[0] } @ARGV;
   exit 127;
 }
+close($process);
 $SIG{$_} = 'IGNORE' for qw(PIPE HUP INT TERM);
 open(STDIN, '<', '/dev/null');
 open(STDOUT, '>', '/dev/null');

@@ -1,14 +1,20 @@
 /** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows the command to its end. */
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
 import { findProgram } from '../sys/find-program.ts';
+import { fdPath } from '../sys/paths.ts';
 import { drainPipe, fillPipe } from '../sys/pipes.ts';
-import { type StartedProgram, SYSTEM_PATH, startProgram } from '../sys/start-program.ts';
+import {
+  openNullDevice,
+  type StartedProgram,
+  SYSTEM_PATH,
+  startProgram,
+} from '../sys/start-program.ts';
 import type { Fd, ProcessExit, System } from '../sys/system.ts';
 import { driverOf } from './drivers/driver-of.ts';
 import type { ExecDriver } from './drivers/runtime-driver.ts';
-import { EXEC_GUARD } from './exec-guard.ts';
+import { EXEC_GUARD, PROCESS_FD } from './exec-guard.ts';
 import type { ContainerReference, ExecFiles, Runtime } from './runtime.ts';
 
 export interface ExecOptions {
@@ -17,7 +23,6 @@ export interface ExecOptions {
   readonly logFile: string;
   /** Descriptors that become the command's stdin, stdout and stderr, as at the creation of a container. The caller closes its copies. */
   readonly stdio: readonly [Fd, Fd, Fd];
-  readonly hostNetwork: boolean;
   /** After this time the runtime and what it started are killed. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -46,34 +51,102 @@ export interface ExecutedCommand {
 /** How long a guard may take to kill what it started. */
 const KILLED_WITHIN_MS = 5_000;
 
+/** A command that is being started. */
+export interface BegunExec {
+  /**
+   * Starts a process, given as JSON. Resolves when it runs. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID or
+   * _RUNTIME_FAILED like the creation of a container, and with _RUNTIME_FAILED if the runtime does not finish in time (`details.reason`:
+   * `timeout`, `aborted`); what it had started was killed by then.
+   */
+  finish(process: string): Promise<ExecutedCommand>;
+  /** For a process that is not started. The runtime has done nothing. A call after `finish` does nothing. */
+  cancel(): void;
+}
+
 /**
- * Resolves when the command runs. Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this, _TOOL_MISSING, with
- * _COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID or _RUNTIME_FAILED like the creation of a container, and with _RUNTIME_FAILED if the
- * runtime does not finish in time (`details.reason`: `timeout`, `aborted`); what it had started was killed by then.
+ * Begins to start a command. A runtime that reads the process once is started at once, and waits for it at a pipe: while such a large program
+ * loads, the caller checks whether the command may be started at all. Others are started when the process is known. Throws
+ * ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this, and _TOOL_MISSING.
  */
-export async function execInContainer(
-  system: System,
-  runtime: Runtime,
-  options: ExecOptions,
-): Promise<ExecutedCommand> {
+export function beginExec(system: System, runtime: Runtime, options: ExecOptions): BegunExec {
   const exec = requireExec(runtime, options.container);
-  const guard = startGuard(system, options, toArguments(runtime, exec, options));
-  try {
-    await guard.program.running;
-    const text = await waitForBegin(guard, options);
-    const pid = await toPid(runtime, text, options);
-    const signalInside = toSignaller(exec, options);
+  const begin = (processFile: string, process: Fd) => {
+    const files = { ...options.files, processFile };
+    return startGuard(
+      system,
+      { ...options, process },
+      toArguments(runtime, exec, { ...options, files }),
+    );
+  };
+  const finish = async (guard: Guard) => {
+    try {
+      return await followStart(runtime, exec, { ...options, guard });
+    } catch (error) {
+      guard.close();
+      throw error;
+    }
+  };
+  if (!driverOf(runtime).readsConfigOnce) {
     return {
-      pid,
-      isOnHost: signalInside === undefined,
-      ended: guard.end.then((line) => toEnd(exec, line)),
-      signal: signalInside ?? ((signal) => guard.write(signal)),
-      close: guard.close,
+      async finish(process) {
+        writeFileSync(options.files.processFile, process, { mode: 0o600 });
+        const nothing = openNullDevice('input');
+        const guard = begin(options.files.processFile, nothing);
+        void guard.handedOver.then(() => closeSync(nothing));
+        return await finish(guard);
+      },
+      cancel: () => undefined,
     };
+  }
+  const [readEnd, writeEnd] = system.createPipe();
+  let isOpen = true;
+  const closePipe = () => {
+    if (isOpen) system.close(writeEnd);
+    isOpen = false;
+  };
+  let guard: Guard;
+  try {
+    guard = begin(fdPath(PROCESS_FD), readEnd);
   } catch (error) {
-    guard.close();
+    system.close(readEnd);
+    closePipe();
     throw error;
   }
+  void guard.handedOver.then(() => system.close(readEnd));
+  return {
+    async finish(process) {
+      try {
+        await fillPipe(writeEnd, process);
+      } finally {
+        closePipe();
+      }
+      return await finish(guard);
+    },
+    cancel() {
+      if (!isOpen) return;
+      guard.close();
+      closePipe();
+    },
+  };
+}
+
+/** Waits until the command runs. */
+async function followStart(
+  runtime: Runtime,
+  exec: ExecDriver,
+  { guard, ...options }: ExecOptions & { readonly guard: Guard },
+): Promise<ExecutedCommand> {
+  await guard.program.running;
+  const text = await waitForBegin(guard, options);
+  const pid = await toPid(runtime, text, options);
+  const signalInside = toSignaller(exec, options);
+  return {
+    pid,
+    isOnHost: signalInside === undefined,
+    ended: guard.end.then((line) => toEnd(exec, line)),
+    signal: signalInside ?? ((signal) => guard.write(signal)),
+    close: guard.close,
+  };
 }
 
 function requireExec(runtime: Runtime, { id }: ContainerReference): ExecDriver {
@@ -89,7 +162,7 @@ function requireExec(runtime: Runtime, { id }: ContainerReference): ExecDriver {
 function toArguments(
   runtime: Runtime,
   exec: ExecDriver,
-  { container, files, logFile, hostNetwork }: ExecOptions,
+  { container, files, logFile }: ExecOptions,
 ): readonly string[] {
   const { path, copy } = runtime;
   const sandbox =
@@ -100,13 +173,15 @@ function toArguments(
     ...['-f', '-e', EXEC_GUARD, '--', files.pidFile, ...sandbox],
     // `gc` removes the copy of a runtime that was replaced.
     copy !== undefined && existsSync(copy) ? copy : path,
-    ...driverOf(runtime).toArguments({ ...container, logFile, hostNetwork }),
+    ...driverOf(runtime).toArguments({ ...container, logFile }),
     ...exec.toArguments(container, files),
   ];
 }
 
 interface Guard {
   readonly program: StartedProgram;
+  /** Resolves when the guard has its own copies of the descriptors, or could not be started. Never rejects. */
+  readonly handedOver: Promise<void>;
   /** Lines of the guard; empty if it ended without them. */
   readonly begin: Promise<string>;
   readonly end: Promise<string>;
@@ -114,7 +189,16 @@ interface Guard {
   close(): void;
 }
 
-function startGuard(system: System, { stdio }: ExecOptions, args: readonly string[]): Guard {
+interface GuardOptions extends Pick<ExecOptions, 'stdio'> {
+  /** What the runtime reads the process from, if it reads it once. */
+  readonly process: Fd;
+}
+
+function startGuard(
+  system: System,
+  { stdio, process }: GuardOptions,
+  args: readonly string[],
+): Guard {
   const path = findProgram('perl', { package: 'perl-base' });
   const open: Fd[] = [];
   const pipe = () => {
@@ -129,14 +213,14 @@ function startGuard(system: System, { stdio }: ExecOptions, args: readonly strin
     const [[lifelineEnd, lifeline], [begin, beginEnd], [end, endEnd]] = [pipe(), pipe(), pipe()];
     const theirs = [lifelineEnd, beginEnd, endEnd];
     const env = { PATH: SYSTEM_PATH };
-    const program = startProgram({ path, args, env, stdio: [...stdio, ...theirs] });
-    program.running
-      .finally(() => closeAll(theirs))
-      // The caller awaits `running`, too.
-      .catch(() => undefined);
+    const program = startProgram({ path, args, env, stdio: [...stdio, process, ...theirs] });
+    const handOver = () => closeAll(theirs);
+    // The caller awaits `running`, too.
+    const handedOver = program.running.then(handOver, handOver);
     let isOpen = true;
     return {
       program,
+      handedOver,
       begin: readLine(begin),
       end: readLine(end),
       // Takes a byte at once.

@@ -132,7 +132,7 @@ interface FailurePattern extends FailureClass {
 }
 
 const RUNC =
-  '^(?:runc (?:create|exec) failed: |exec failed: )?(?:unable to start container process: )?(?:error during container init: )?';
+  '^(?:runc create failed: )?(?:unable to start container process: )?(?:error during container init: )?';
 const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 
@@ -196,11 +196,11 @@ const patterns: readonly FailurePattern[] = [
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
   },
   {
-    pattern: runsc(`creating process: failed to load .*: (?:${MISSING})`),
+    pattern: runsc(`(?:creating process: )?failed to load .*: (?:${MISSING})`),
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
   },
   {
-    pattern: runsc('creating process: failed to load .*: [a-z ]+'),
+    pattern: runsc('(?:creating process: )?failed to load .*: [a-z ]+'),
     code: 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE',
   },
   // A failed execve(2) of the command, reported on the init's stderr after the start.
@@ -260,8 +260,20 @@ const patterns: readonly FailurePattern[] = [
   { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
 ];
 
+/** How runc begins its messages about a further command; the rest is as at a start. */
+const RUNC_EXEC = /^(?:runc )?exec failed: (?=unable to start container process: )/;
+const RUNSC_EXEC = 'executing processes for container: executing command "';
+const IN_SANDBOX = '" in sandbox: ';
+
+/** The message as it would be at the start of a container. */
+function asAtStart(message: string): string {
+  if (!message.startsWith(RUNSC_EXEC)) return message.replace(RUNC_EXEC, '');
+  return `starting container: ${message.slice(message.lastIndexOf(IN_SANDBOX) + IN_SANDBOX.length)}`;
+}
+
 /** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for an unknown text. */
-export function classifyFailure(text: string): FailureClass {
+export function classifyFailure(message: string): FailureClass {
+  const text = asAtStart(message);
   for (const { pattern, ...found } of patterns) if (pattern.test(text)) return found;
   return { code: 'ERR_STACKSHIM_RUNTIME_FAILED' };
 }

@@ -60,6 +60,7 @@ function splitArguments(text: string): readonly string[] {
   return ended === '' ? [] : ended.split('\0');
 }
 
+/** Waits for the lock of the memory map at most, until this process is killed: of memory that is a file, the kernel tells nothing here. */
 function readArguments(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     open(path, 'r', (failed, fd) => {

@@ -9,7 +9,7 @@
  * In each case the program leads its own process group, which is killed as a whole, and gets nothing of the caller's environment. Its output
  * is bounded, and so is its time if the caller says so.
  */
-import { openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { linuxSystem } from './linux-system.ts';
 import { type Drain, drainPipe, openSink } from './pipes.ts';
@@ -85,10 +85,16 @@ interface ProgramEnds {
 }
 
 function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput): ProgramEnds {
-  const childEnds = [openPrivateNull()];
-  const [nullDevice = -1] = childEnds;
+  const nullDevice = openPrivateNull();
+  const childEnds: Fd[] = [];
+  let isHandedOver = false;
   const handOver = () => {
-    for (const fd of childEnds.splice(0)) linuxSystem.close(fd);
+    if (isHandedOver) return;
+    isHandedOver = true;
+    // In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end: by then the number may
+    // belong to another thread.
+    closeSync(nullDevice);
+    for (const fd of childEnds) linuxSystem.close(fd);
   };
   let sink: Writable | undefined;
   try {

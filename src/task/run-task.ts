@@ -78,6 +78,8 @@ export interface EndedTask {
 export interface OwnTaskOptions extends CallerOptions {
   /** Whether the bundle template in the image's label needs no permission of the policy. */
   readonly trustsImageBundle?: boolean;
+  /** Whether output and result are kept, as with the field `log`, which data from a queue may not set. */
+  readonly keepsReport?: boolean;
   /** The prepared container to run the command in, made by another process. */
   readonly container?: TaskId;
   /** Called when the task enters a phase; must not throw. */
@@ -90,9 +92,9 @@ export async function runTaskAndLeave(
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
-  const { stdin, stdout, stderr, code, payload } = options;
+  const { stdin, stdout, stderr, code, payload, outputStream } = options;
   // Listen from the first moment on: a stream may fail while the task is planned or set up.
-  const release = [stdin, stdout, stderr, code, payload].flatMap((each) =>
+  const release = [stdin, stdout, stderr, code, payload, outputStream].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
   try {
@@ -132,7 +134,7 @@ async function runFromPlan(
     startOrphanReaper(installation.system);
     const Capture = await loadCapture(options);
     const opened = await openTask(installation, input, options);
-    const report = await openReportOf(installation, opened, input);
+    const report = await openReportOf(installation, opened, { input, options });
     return await runRecorded({ installation, options, clock, setUp, Capture, report, ...opened });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
@@ -195,14 +197,19 @@ interface OpenedTask extends Recorded<TaskPlan> {
   readonly outputs: TaskOutputs | undefined;
 }
 
+interface Asked {
+  readonly input: TaskInput;
+  readonly options: OwnTaskOptions;
+}
+
 /** The task's report, if it asks for one. If that cannot be opened, or another task with the given id has left one, nothing of the task is left. */
 async function openReportOf(
   installation: Installation,
   { plan, record, handed }: OpenedTask,
-  { id }: TaskInput,
+  { input: { id }, options: { keepsReport = false } }: Asked,
 ): Promise<OpenReport | undefined> {
   const { places } = plan.container;
-  const asksForReport = plan.command.spec.log;
+  const asksForReport = plan.command.spec.log || keepsReport;
   // A random id is new.
   if (!asksForReport && (id === undefined || !existsSync(places.reportDir))) return undefined;
   try {

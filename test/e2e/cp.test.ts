@@ -145,6 +145,28 @@ describe('a running task', () => {
     expect((await cp('leader:/root-link/etc', to)).status).toBe(3);
   });
 
+  it('cannot lead a copy out of itself by what it puts in the place of files meanwhile', async () => {
+    const [from, victim] = [newFolder(), newFolder()];
+    writeFileSync(`${victim}/file`, 'secret');
+    writeFileSync(`${from}/file`, 'changed');
+    const swap = [
+      'mkdir /way; echo own > /way/file; mv /way /kept; ln -s /kept /way; rm /way',
+      `ln -s ${victim} /way; rm /way; mkfifo /way; rm /way; mv /kept /way; rm -r /way`,
+    ].join('; ');
+    await startTask('swapper', `(while :; do ${swap}; done) > /dev/null 2>&1 & true`);
+    const to = newFolder();
+    for (let round = 0; round < 15; round += 1) {
+      await cp('swapper:/way', `${to}/${round}`);
+      await cp('swapper:/way/file', `${to}/file-${round}`);
+      await cp(`${from}/file`, 'swapper:/way/file');
+      await cp(from, 'swapper:/way');
+    }
+    const found = execFileSync('find', [to, '-type', 'f', '-exec', 'cat', '{}', '+']).toString();
+    expect(found).not.toContain('secret');
+    expect(contentOf(`${victim}/file`)).toBe('secret');
+    expect(readdirSync(victim)).toEqual(['file']);
+  });
+
   it('special files are left out, and said', async () => {
     await startTask('special', `${MAKE_TREE}; mkfifo /out/fifo`);
     const to = newFolder();

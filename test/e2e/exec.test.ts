@@ -204,8 +204,7 @@ describe('a command that is stopped', () => {
     const { id } = await startTask();
     const started = startExec([id, ...sh('echo begun; trap "" INT TERM HUP; sleep 4711')]);
     await started.printed('begun');
-    const [pid] = findByArguments((args) => args.includes('4711'));
-    expect(pid).toBeGreaterThan(1);
+    await waitUntil(() => findByArguments((args) => args.includes('4711')).length > 0);
     started.child.kill('SIGKILL');
     await started.ended;
     await waitUntil(() => findByArguments((args) => args.includes('4711')).length === 0);

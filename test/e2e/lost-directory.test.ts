@@ -42,6 +42,15 @@ describe.each(places)('%s', (_, through) => {
     });
   });
 
+  it('a task can be left to a keeper', async () => {
+    const args = ['run', '-d', '--name', 'lost', 'busybox', 'echo', 'found'];
+    const { status, stdout, stderr } = await runCli(args, { env, through });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'lost\n', stderr: '' });
+    expect((await runCli(['wait', 'lost'], { env })).stdout).toBe('0\n');
+    expect((await runCli(['logs', 'lost'], { env })).stdout).toBe('found\n');
+    await runCli(['rm', 'lost'], { env });
+  });
+
   it('a task runs with code and a payload given by absolute path', async () => {
     const code = `${folder}/code`;
     mkdirSync(code, { recursive: true });

@@ -34,7 +34,12 @@ async function paused(id: string, command = WAITING, ...options: readonly string
   return task;
 }
 
-const runtimes = [...runtimesUnderTest(folder), { name: 'gVisor', kind: 'runsc', path: 'runsc' }];
+/** No guest of the test VM has it. */
+const gvisor = process.env['STACKSHIM_TEST_VM'] === undefined ? ['runsc'] : [];
+const runtimes = [
+  ...runtimesUnderTest(folder).map(({ name, path }) => ({ name, path })),
+  ...gvisor.map((path) => ({ name: 'gVisor', path })),
+];
 
 describe.each(runtimes)('with $name', ({ path }) => {
   const given = ['--runtime', path];

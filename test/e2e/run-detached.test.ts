@@ -139,6 +139,12 @@ describe('run -d', () => {
     await cli('kill', '--stop-timeout', '0', id);
   });
 
+  it('gives the task a terminal that nobody types into', async () => {
+    await detach('-t', '--name', 'on-tty', ...sh('test -t 0 && test -t 1 && echo tty; stty size'));
+    expect((await cli('wait', 'on-tty')).stdout).toBe('0\n');
+    expect((await cli('logs', 'on-tty')).stdout).toBe('tty\r\n24 80\r\n');
+  });
+
   it('cancels the task if its caller goes before the command has begun', async () => {
     const started = startCli(['run', '-d', '--name', 'gone', ...sh('sleep 1000')], { env });
     started.child.kill('SIGKILL');

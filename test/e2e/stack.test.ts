@@ -108,6 +108,26 @@ describe('stack build', () => {
     expect(current()).toMatchObject({ failing: 1 });
   });
 
+  it('shows what a step and a smoke command print without its effect on the terminal', async () => {
+    // Clears the screen, sets the title, rings, starts a sequence with one byte of C1, turns text around.
+    const effects = ['\u001b[2J', '\u001b]0;title', '\u0007', '\u009b31m', '\u202e'];
+    const print = (name: string) =>
+      `echo ${Buffer.from(`${name}${effects.join('')}end\n`).toString('base64')} | base64 -d`;
+    const smoke = JSON.stringify(['sh', '-c', `${print('smoke')}; exit 3`]);
+    const lines = [`RUN ${print('step')}`, `LABEL io.stackshim.smoke='${smoke}'`];
+    const directory = lab.writeStack('loud', [...BUSYBOX_IMAGE, ...lines]);
+    const { status, stderr } = await cli('stack', 'build', directory);
+    expect(status).toBe(2);
+    const shown = '\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}end\n';
+    for (const name of ['step', 'smoke']) expect(stderr).toContain(`${name}${shown}`);
+    expect(effects.filter((effect) => stderr.includes(effect))).toEqual([]);
+    const session = openTerminalSession(`${STACKSHIM} stack build ${directory}`, env);
+    const { before } = await session.shown('[ERR_STACKSHIM_SMOKE_FAILED]');
+    expect(before).toContain('smoke\\u{1b}[2J');
+    expect(effects.filter((effect) => before.includes(effect))).toEqual([]);
+    expect(await session.ended).toBe(2);
+  });
+
   it('shows the output of the builder if it failed', async () => {
     const directory = lab.writeStack('broken', [...BUSYBOX_IMAGE, 'RUN echo reason && exit 7']);
     const { status, stderr } = await cli('stack', 'build', directory);

@@ -80,6 +80,7 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
       'npm packages': 'up to date',
       'library (dist/lib)': 'up to date',
       'executable (dist/stackshim)': 'up to date',
+      'manual pages (dist/man)': 'up to date',
     });
     expectTask(stdout);
   });

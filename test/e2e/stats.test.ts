@@ -1,11 +1,11 @@
 /** `stackshim stats` and `top`: what tasks use, and their processes, for people and for programs. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { runCli, STACKSHIM, startCli } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { FIRST_SIZE, openTerminalSession } from '../support/cli/terminal-session.ts';
 
-const { installation, start, setPolicy } = useTaskRunner();
+const { installation, start } = useTaskRunner();
 const { env } = installation;
 const cli = (...args: readonly string[]) => runCli(args, { env });
 const MIB = 1024 * 1024;
@@ -182,28 +182,5 @@ describe('top', () => {
     expect(list.processes[0].command.join(' ').length).toBeLessThanOrEqual(4_096);
     await cli('kill', 'x', 'long');
     await Promise.all([task.ended, long.ended]);
-  });
-});
-
-describe('with gVisor', () => {
-  beforeAll(() => setPolicy({ allow: { runtimes: ['runc', 'runsc'] } }));
-  afterAll(() => setPolicy(null));
-
-  it('the processes come from the sandbox, and its usage is told', async () => {
-    const command = sh('sleep 999 & echo ready; wait');
-    const task = await started('inner', ['--runtime', 'runsc'], command);
-    const list = JSON.parse((await cli('top', '--json', 'inner')).stdout);
-    expect(list.total).toBe(2);
-    expect(list.processes[0]).toMatchObject({ pid: null, taskPid: 1, user: 0, name: 'sh' });
-    expect(list.processes[1]).toMatchObject({ pid: null, parentPid: 1, name: 'sleep' });
-    const [found] = JSON.parse((await cli('stats', '--no-stream', '--json', 'inner')).stdout).tasks;
-    expect(found.memoryBytes).toBeGreaterThan(0);
-    expect(found.pids).toBeGreaterThan(1);
-    await cli('pause', 'inner');
-    expect(await cli('top', 'inner')).toMatchObject({
-      status: 4,
-      stderr: expect.stringContaining('it is paused'),
-    });
-    await end(task, 'inner');
   });
 });

@@ -194,7 +194,7 @@ describe.each(candidates)('cgroup $name', ({ roots, make }) => {
     driver.thaw(path);
     expect(driver.isFrozen(path)).toBe(false);
     await waitUntil(() => (driver.readCpuMs(path) ?? 1) > (used ?? 0));
-    for (const left of driver.listProcesses(path)) process.kill(left, 'SIGKILL');
+    await driver.killProcesses(path);
     await endChild();
     await expect.poll(() => driver.listProcesses(path)).toEqual([]);
   });

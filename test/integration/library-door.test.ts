@@ -162,14 +162,17 @@ describe('tasks of other processes', () => {
     expect((await stackshim.list()).tasks).toEqual([found]);
     const waiting = stackshim.wait('of-another');
     expect(await stackshim.kill('of-another', { stopTimeout: '1h' })).toEqual(GONE);
-    expect(await waiting).toEqual({ id: 'of-another', state: 'removed', result: null });
+    expect(await waiting).toMatchObject({ id: 'of-another', state: 'removed', result: null });
     expect((await other.ended).stdout).toBe('ready\nbye\n');
     expect(await stackshim.get('of-another')).toBeUndefined();
   });
 
   it('that are kept count as ended, and kill removes them', async () => {
     const other = await startOther('kept', 'echo ready; sleep 0.1', ['--keep']);
-    expect(await stackshim.wait('kept')).toEqual({ id: 'kept', state: 'kept', result: null });
+    expect(await stackshim.wait('kept')).toMatchObject({
+      ...{ id: 'kept', state: 'kept', result: null },
+      exit: { exitCode: 0, signal: null },
+    });
     expect((await other.ended).status).toBe(0);
     expect(await stackshim.kill('kept')).toEqual(GONE);
   });
@@ -178,7 +181,7 @@ describe('tasks of other processes', () => {
     const other = await startOther('left', 'echo ready; exec sleep 1000');
     const waiting = stackshim.wait('left');
     other.child.kill('SIGKILL');
-    expect(await waiting).toEqual({ id: 'left', state: 'orphaned', result: null });
+    expect(await waiting).toEqual({ id: 'left', state: 'orphaned', result: null, exit: null });
     expect(await stackshim.reap({ afterOwnerOf: 'left' })).toMatchObject({
       reaped: [{ id: 'left', ...GONE }],
       corrupt: [],

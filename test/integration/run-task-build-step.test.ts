@@ -1,9 +1,16 @@
 /** Build steps by the library: events, deadlines, cancellation, data from a queue, prepared code that changes meanwhile. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type RunTaskOptions, runTask, type TaskEvent, type TaskInput } from '../../src/index.ts';
+import {
+  openStackshim,
+  type RunTaskOptions,
+  runTask,
+  type TaskEvent,
+  type TaskInput,
+} from '../../src/index.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const installation = useInstallation();
 const { layout } = installation;
@@ -87,6 +94,24 @@ describe('a task that is ended during its build step', () => {
     const again = await run(task(build, { buildTimeout: '78s' }));
     expect(again).toMatchObject({ ...GONE, build: { cached: false }, output: { stdout: 'x\n' } });
   });
+});
+
+it('a build step that somebody kills has failed, and its log stays', async () => {
+  let killed: Promise<unknown> | undefined;
+  const result = await run(task('echo begun; sleep 1000'), {
+    onEvent(event) {
+      if (event.type !== 'building') return;
+      const isRunning = () => existsSync(`${layout.run}/tasks/${event.build}/limit`);
+      const kill = () => openStackshim(installation.options).kill(event.build);
+      killed = waitUntil(isRunning).then(kill);
+    },
+  });
+  await killed;
+  expect(result).toMatchObject({
+    ...{ ...GONE, verdict: 'build_failed', retryable: false },
+    build: { cached: false, verdict: 'cancelled' },
+  });
+  expect(existsSync(result.build?.log ?? '')).toBe(true);
 });
 
 describe('data from a queue', () => {

@@ -12,9 +12,13 @@ const { env, options } = useInstallation();
 const stackshim = openStackshim(options);
 const fixture = fileURLToPath(new URL('../fixtures/run-detached.mjs', import.meta.url));
 
-async function detach(id: string, script: string): Promise<unknown> {
+async function detach(id: string, script: string, origin = 'caller'): Promise<unknown> {
   const given = { env: { ...process.env, ...env } };
-  const { stdout } = await promisify(execFile)(process.execPath, [fixture, id, script], given);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [fixture, id, script, origin],
+    given,
+  );
   return JSON.parse(stdout);
 }
 
@@ -75,6 +79,17 @@ it('the result tells of a removal that came after it', async () => {
   const { removed } = await stackshim.run({ ...input, remove: 'async' });
   expect(removed).toBe(false);
   await waitUntil(async () => (await stackshim.inspect('later')).result?.removed);
+});
+
+it('data from a queue can be detached, and may set no more than otherwise', async () => {
+  const script = 'echo job; sleep 1000';
+  const { id } = (await detach('any', script, 'job')) as { readonly id: string };
+  const { record, spec } = await stackshim.inspect(id);
+  expect([record?.origin, spec?.['log']]).toEqual(['job', true]);
+  const denied = { stack: 'busybox', command: ['true'], keep: true };
+  await expect(stackshim.run(denied, { origin: 'job' })).rejects.toMatchObject({
+    code: 'ERR_STACKSHIM_SPEC_DENIED',
+  });
 });
 
 it('detach refuses what needs a caller', async () => {

@@ -1,5 +1,5 @@
 /** Tasks of a worker thread that ended before them, in a process that continues: others see that they have no owner, and remove them. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,7 @@ import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { layout, env } = useInstallation();
 const script = fileURLToPath(new URL('../fixtures/run-in-ended-thread.mjs', import.meta.url));
+const quietThread = fileURLToPath(new URL('../fixtures/run-in-quiet-thread.mjs', import.meta.url));
 const id = parseTaskId('of-a-thread');
 const isThere = () => existsSync(taskDir(layout, id));
 
@@ -42,7 +43,9 @@ async function endThread(...args: readonly string[]): Promise<ChildProcess> {
   return started;
 }
 
-it.each(['throw', 'exit'])('tasks of an ended thread are orphaned and reaped (%s)', async (how) => {
+const WAYS = ['throw', 'exit', 'terminate'];
+
+it.each(WAYS)('tasks of an ended thread are orphaned and reaped (%s)', async (how) => {
   await endThread(how);
   const installation = openInstallation(layout);
   expect(listTasks(installation).tasks.map(({ state }) => state)).toEqual(['orphaned']);
@@ -51,16 +54,19 @@ it.each(['throw', 'exit'])('tasks of an ended thread are orphaned and reaped (%s
   expect(reaped).toEqual([{ id, removed: true, leftovers: [] }]);
 });
 
-it('tasks of an ended thread can be ended with kill', async () => {
-  await endThread('throw');
+it.each(WAYS)('tasks of an ended thread can be ended with kill (%s)', async (how) => {
+  await endThread(how);
   const removal = await killTask(openInstallation(layout), id, { graceMs: 0 });
   expect(removal).toEqual({ removed: true, leftovers: [] });
 });
 
-it('tasks of an ended thread are removed by the guard of their process', async () => {
-  await endThread('exit', 'guard');
-  await waitUntil(() => !isThere());
-});
+it.each(WAYS)(
+  'tasks of an ended thread are removed by the guard of their process (%s)',
+  async (how) => {
+    await endThread(how, 'guard');
+    await waitUntil(() => !isThere());
+  },
+);
 
 it('tasks of an ended thread are removed by a watching reap', async () => {
   const stop = new AbortController();
@@ -85,3 +91,15 @@ function descriptorsOf(pid: number | undefined): readonly string[] {
   const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   return links.map((link) => link.replace(/\[\d+\]/, '')).sort();
 }
+
+it('a thread’s list of open files is true: its end closes no file of other threads', () => {
+  // Numbers are used again at once: each task shows what the one before left in the list.
+  const plain = { stack: 'busybox', command: ['true'] };
+  const inputs = [{ disk: '64m' }, { tty: true }, { payload: 'text' }, { disk: '65m' }, {}, {}];
+  const given = JSON.stringify(inputs.map((more) => ({ ...plain, ...more })));
+  const { stdout, status } = spawnSync(process.execPath, [quietThread, given], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
+  expect({ stdout, status }).toEqual({ stdout: '', status: 0 });
+});

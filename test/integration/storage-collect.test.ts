@@ -63,6 +63,7 @@ const NOTHING = {
   builds: [],
   files: [],
   volumes: 0,
+  reports: [],
   freedBytes: 0,
   obstacles: [],
 };

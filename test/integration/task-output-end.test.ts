@@ -14,9 +14,11 @@ import { runTask } from '../../src/door/open-stackshim.ts';
 import type { RunTaskOptions } from '../../src/door/stackshim.ts';
 import type { TaskInput } from '../../src/spec/task-input.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import type { TaskResult } from '../../src/task/result.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { makeProbeImage } from '../support/programs/probe-image.ts';
+import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { options, env, layout } = useInstallation();
@@ -173,7 +175,7 @@ describe('a sink that accepts nothing', () => {
     return stop.signal;
   };
 
-  it.each<[string, Stop, string]>([
+  const stops: readonly (readonly [string, Stop, string])[] = [
     ['its timeout', () => ({ input: { timeout: '1s', stopTimeout: '0s' } }), 'timed_out'],
     ['its output limit', () => ({ input: { outputLimit: 4, timeout: '30s' } }), 'output_limited'],
     [
@@ -187,17 +189,34 @@ describe('a sink that accepts nothing', () => {
       'cancelled',
     ],
     ['its killSignal', (offered) => ({ given: { killSignal: abortAfter(offered) } }), 'cancelled'],
-  ])('does not hold up a task that %s has stopped, and is reported', async (_, stop, verdict) => {
+  ];
+
+  const runStopped = async (stop: Stop) => {
     let offer: () => void = () => undefined;
     const offered = new Promise<void>((resolve) => {
       offer = resolve;
     });
     const stdout = new Writable({ highWaterMark: 1, write: () => offer() });
     const { input, given } = stop(offered);
-    const result = await runTask({ ...noisy, ...input }, { ...options, ...given, stdout });
-    expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
-    expect(result.output.truncated).toBe(true);
-    expect(result.output.lostBytes).toBeGreaterThan(0);
+    return await runTask({ ...noisy, ...input }, { ...options, ...given, stdout });
+  };
+
+  describe('does not hold up a task', () => {
+    // At the same time: each waits ten seconds for its sink.
+    let results: readonly TaskResult[] = [];
+    beforeAll(async () => {
+      results = await Promise.all(stops.map(([, stop]) => runStopped(stop)));
+    }, scaled(60_000));
+
+    it.each(stops.map(([what, , verdict], place) => ({ what, verdict, place })))(
+      'that $what has stopped, and is reported',
+      ({ verdict, place }) => {
+        const result = results[place];
+        expect(result).toMatchObject({ verdict, removed: true, leftovers: [] });
+        expect(result?.output.truncated).toBe(true);
+        expect(result?.output.lostBytes).toBeGreaterThan(0);
+      },
+    );
   });
 
   it('is abandoned when another process asks for the end of an ended task', async () => {

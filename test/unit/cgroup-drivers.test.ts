@@ -23,6 +23,52 @@ function writeFiles(directory: string, files: Readonly<Record<string, string>>):
 }
 
 describe('cgroup v2', () => {
+  test('reads what a running task uses, and changes its limits', async () => {
+    writeFiles(root + path, {
+      'cpu.stat': 'usage_usec 28500\nuser_usec 20500\n',
+      'memory.current': '9216000\n',
+      'memory.stat': 'anon 1\nfile 2\nkernel 3\ninactive_file 216000\nactive_file 4\n',
+      'memory.max': '67108864\n',
+      'memory.peak': '10000000\n',
+      'pids.current': '3\n',
+      'pids.max': 'max\n',
+      'pids.peak': '5\n',
+      'io.stat': '8:0 rbytes=4096 wbytes=10 rios=1\n8:16 rbytes=1 wbytes=2\n',
+      'memory.events': 'low 0\noom 3\noom_kill 2\n',
+      'cgroup.freeze': '1\n',
+      'cgroup.events': 'populated 1\nfrozen 1\n',
+      'cpu.max': 'max 100000\n',
+    });
+    const driver = cgroupV2({ root });
+    const live = await driver.openLive();
+    expect(live.readUsage(path)).toEqual({
+      cpuMs: 28.5,
+      memoryBytes: 9_000_000,
+      memoryLimitBytes: 67_108_864,
+      memoryPeakBytes: 10_000_000,
+      pids: 3,
+      pidsLimit: Number.POSITIVE_INFINITY,
+      pidsPeak: 5,
+      ioReadBytes: 4097,
+      ioWriteBytes: 12,
+      oomKills: 2,
+      isFrozen: true,
+    });
+    expect(driver.isFrozen(path)).toBe(true);
+    expect(await live.freeze(path)).toBe('frozen');
+    driver.thaw(path);
+    expect(driver.isFrozen(path)).toBe(false);
+    const read = (file: string) => readFileSync(`${root}${path}/${file}`, 'utf8').trim();
+    await live.setLimits(path, { memoryBytes: 16_777_216, cpus: 0.5, pids: 20 });
+    expect(read('memory.max')).toMatch(/^16777216/);
+    expect(read('pids.max')).toMatch(/^20/);
+    expect(read('cpu.max')).toMatch(/^50000 100000/);
+    const refused = live.setLimits(path, { memoryBytes: 8_388_608, pids: 7 });
+    await expect(refused).rejects.toMatchObject({ code: 'EBUSY' });
+    expect(read('memory.max')).toMatch(/^16777216/);
+    expect(read('pids.max')).toMatch(/^20/);
+  });
+
   test('reads every counter', () => {
     writeFiles(root, { 'cgroup.controllers': 'cpu io memory pids\n' });
     writeFiles(root + path, {

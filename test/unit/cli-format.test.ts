@@ -250,6 +250,21 @@ describe('the progress of a build', () => {
     expect(written.filter((text) => text === '\u001b[?25h')).toHaveLength(1);
   });
 
+  it('shows the cursor again when the process exits in the middle', async () => {
+    const { written, stream } = record({ isTTY: true, columns: 60 });
+    const before = process.listeners('exit');
+    const view = openBuildProgress(stream);
+    view.onProgress(layer(1024));
+    await vi.waitFor(() => expect(written).toContain('\u001b[?25l'));
+    for (const listener of process.listeners('exit')) {
+      if (!before.includes(listener)) listener.call(process, 1);
+    }
+    expect(written.at(-1)).toBe('\u001b[?25h');
+    view.close();
+    expect(process.listeners('exit')).toEqual(before);
+    expect(written.filter((text) => text === '\u001b[?25h')).toHaveLength(1);
+  });
+
   it('has lines of at most 79 cells if the terminal does not report its width', async () => {
     const { written, stream } = record({ isTTY: true, columns: 0 });
     const view = openBuildProgress(stream);

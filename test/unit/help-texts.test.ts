@@ -1,8 +1,11 @@
 /** Every command, argument and option says what it is: completion, manual pages and help are made of these texts. */
 import type { Command } from 'commander';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
+import { definedCommandsOf } from '../../src/cli/completion/find-place.ts';
 import { listPages } from '../../src/cli/manual/list-pages.ts';
+import { toArgument, toParagraph, toText } from '../../src/cli/manual/mdoc.ts';
 
 const program = defineCommands(() => Promise.resolve());
 
@@ -24,7 +27,8 @@ function describedIn(command: Command, above: readonly string[]): readonly Descr
       where: `${where} ${flags}`,
       text: description,
     })),
-    ...command.commands.flatMap((one) => describedIn(one, words)),
+    // A hidden command is called by stackshim itself.
+    ...definedCommandsOf(command).flatMap((one) => describedIn(one, words)),
   ];
 }
 
@@ -48,12 +52,7 @@ describe('manual pages', () => {
 
   it('exist for the program, for every command and for every group', () => {
     const countOf = (command: Command): number =>
-      1 +
-      command
-        .createHelp()
-        .visibleCommands(command)
-        .filter((one) => one.name() !== 'help')
-        .reduce((sum, one) => sum + countOf(one), 0);
+      definedCommandsOf(command).reduce((sum, one) => sum + countOf(one), 1);
     expect(pages).toHaveLength(countOf(program));
     expect(pages.map(({ file }) => file)).toEqual(
       expect.arrayContaining([
@@ -64,6 +63,21 @@ describe('manual pages', () => {
       ]),
     );
     expect(pages.map(({ file }) => file)).not.toContain('stackshim-complete.1');
+  });
+
+  it('keep any text text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        const lines = [...toParagraph(text).split('\n'), ...toText(text).split('\n')];
+        for (const line of lines) {
+          expect(line).toMatch(/^(?![.'])[\x20-\x7e]*$/);
+          expect(line.replaceAll(/\\(?:e|-|&|\[u[0-9A-F]{4,6}\])/g, '')).not.toContain('\\');
+        }
+        expect(toArgument(text)).toMatch(
+          /^(?:[a-z][\w-]*|[A-Z][\w-]{3,}|"\\&[\x20\x21\x23-\x7e]*")$/,
+        );
+      }),
+    );
   });
 
   it('name every option, with what the table of options says', () => {

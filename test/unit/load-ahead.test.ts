@@ -11,7 +11,7 @@ const LEFT_OUT = new Set([
   'spec/seccomp-profile.ts',
   'task/add-code.ts',
   'task/build-step/take-built-code.ts',
-  'task/outputs/task-outputs.ts',
+  'task/receive-inputs.ts',
 ]);
 
 const lazyIn = (name: string): readonly string[] => {

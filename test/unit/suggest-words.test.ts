@@ -1,4 +1,5 @@
 /** Completions for the shell. */
+import { Command, Option } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
 import { suggestWords } from '../../src/cli/completion/suggest-words.ts';
@@ -145,10 +146,33 @@ describe('the shell is offered', () => {
     [['ps', ''], 'none'],
     [['run', '--timeout', ''], 'none'],
     [['run', '--hostname', ''], 'none'],
-    [['stack', 'build', 'overlay/', ''], 'none'],
+    [['stack', 'build', 'overlay/', ''], 'folders'],
     [['no-such', 'thing', ''], 'none'],
   ] as const)('no words for a file name or a user’s own word: %j', (words, paths) => {
     expect(suggest(...words)).toEqual({ words: [], paths });
+  });
+
+  it('the same for any command that is defined', () => {
+    const other = new Command('other').enablePositionalOptions();
+    other
+      .command('exec')
+      .argument('<id>', 'id')
+      .argument('<command...>', 'command')
+      .option('--runtime <name>', 'runtime')
+      .addOption(new Option('--signal <signal>', 'signal'))
+      .passThroughOptions();
+    const inOther = (...words: readonly string[]) => {
+      const { words: found, paths } = suggestWords(other, words, names);
+      return [...found.map(({ name }) => name), paths];
+    };
+    other.command('compare').argument('<stack>', 'stack').argument('[name...]', 'names');
+    expect(inOther('compare', 'node-20', '')).toEqual(['2', '1', 'node-20', 'python-3.13', 'none']);
+    expect(inOther('e')).toEqual(['exec', 'none']);
+    expect(inOther('exec', 'job-')).toEqual(['job-1', 'job-2', 'none']);
+    expect(inOther('exec', '--signal', 'SIGKI')).toEqual(['SIGKILL', 'none']);
+    expect(inOther('exec', '--runtime', 'c')).toEqual(['crun', 'none']);
+    expect(inOther('exec', 'job-1', 'ls', '--')).toEqual(['files']);
+    expect(inOther('exec', '--', 'job-1', '--', 'ls', '-')).toEqual(['files']);
   });
 
   it('options without a look at existing names', () => {

@@ -72,12 +72,11 @@ function formatHead({ before, after, summary, totals }: StackDiff): string {
     removed: totals.removed.files,
     changed: totals.changed.files,
   });
-  const growth = packages === undefined ? '' : ` (${toSigned(bytes)})`;
   return [
     head,
-    `packages: ${packages ?? 'the same'}${growth}\n`,
-    `settings: ${settings ?? 'the same'}\n`,
-    `files: ${files ?? 'the same'}${files === undefined ? '' : ` (${toSigned(grownBy(totals))})`}\n`,
+    packages === undefined ? 'the same packages\n' : `${packages} (${toSigned(bytes)})\n`,
+    settings === undefined ? 'the same settings\n' : `${settings}\n`,
+    files === undefined ? 'the same files\n' : `${files} (${toSigned(grownBy(totals))})\n`,
     `layers on disk: ${formatBytes(before.bytes)} -> ${formatBytes(after.bytes)} (${toSigned(after.bytes - before.bytes)})\n`,
   ].join('');
 }

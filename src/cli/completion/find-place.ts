@@ -75,6 +75,10 @@ export const optionsOf = (command: Command): readonly Option[] =>
 export const commandsOf = (command: Command): readonly Command[] =>
   command.createHelp().visibleCommands(command);
 
+/** Without commander's own `help`. */
+export const definedCommandsOf = (command: Command): readonly Command[] =>
+  commandsOf(command).filter((one) => one.name() !== HELP);
+
 const findOption = (command: Command, flag: string): Option | undefined =>
   optionsOf(command).find(({ short, long }) => short === flag || long === flag);
 

@@ -30,7 +30,11 @@ const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'):
 const files: ValueSource = () => toWords([], 'files');
 const folders: ValueSource = () => toWords([], 'folders');
 const tasks: ValueSource = ({ names }) => toWords(names.tasks());
-const stackNames: ValueSource = ({ names }) => toWords(names.stacks());
+/** After a stack, also one of its revisions. */
+const stackNames: ValueSource = ({ names, named }) => {
+  const stack = named.find(({ argument }) => argument === 'stack');
+  return toWords([...(stack === undefined ? [] : names.revisions(stack.value)), ...names.stacks()]);
+};
 
 /** After `name@`, the revisions of that stack. */
 const stacks: ValueSource = ({ names, typed }) => {
@@ -56,6 +60,10 @@ const pathsOfBoth: ValueSource = ({ names, typed }) =>
         'files',
       );
 
+/** An image of another tool, or files. */
+const references: ValueSource = () =>
+  toWords(['docker://', 'oci:', 'oci-archive:', 'docker-archive:'], 'files');
+
 const STACK_ARGUMENTS = ['stack', 'name'];
 
 /** A name that is missing here is the user's own: nothing is offered. */
@@ -69,12 +77,13 @@ const OF_ARGUMENTS: Readonly<Record<string, ValueSource>> = {
   revision: revisions,
   file: files,
   path: files,
-  source: pathsOfBoth,
-  destination: pathsOfBoth,
+  src: pathsOfBoth,
+  dst: pathsOfBoth,
   // The files of the host are often those of the task, too.
   command: files,
   dir: folders,
-  reference: () => toWords(['docker://', 'oci:', 'oci-archive:', 'docker-archive:']),
+  reference: references,
+  source: references,
 };
 
 const OF_OPTIONS: Readonly<Record<string, ValueSource>> = {

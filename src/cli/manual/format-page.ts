@@ -2,7 +2,7 @@
 import type { Argument, Command, Option } from 'commander';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import { OPTION_ROWS } from '../../spec/options/task-options.ts';
-import { commandsOf, optionsOf } from '../completion/find-place.ts';
+import { definedCommandsOf, optionsOf } from '../completion/find-place.ts';
 import { helpAfter } from './help-after.ts';
 import { toArgument, toLiteral, toParagraph, toText } from './mdoc.ts';
 
@@ -136,12 +136,10 @@ const toPlain = (markdown: string): string =>
 const toSentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function formatCommands(command: Command, name: string): string {
-  const items = commandsOf(command)
-    .filter((one) => one.name() !== 'help')
-    .map(
-      (one) =>
-        `.It Xr ${name}-${one.name()} ${SECTION}\n${toParagraph(toSentence(one.description()))}`,
-    );
+  const items = definedCommandsOf(command).map(
+    (one) =>
+      `.It Xr ${name}-${one.name()} ${SECTION}\n${toParagraph(toSentence(one.description()))}`,
+  );
   return items.length === 0 ? '' : `.Sh COMMANDS\n${toList(items)}`;
 }
 

@@ -1,6 +1,6 @@
 /** Lists the manual pages of the program: one for itself, one for each command and group of commands. */
 import type { Command } from 'commander';
-import { commandsOf } from '../completion/find-place.ts';
+import { definedCommandsOf } from '../completion/find-place.ts';
 import { formatPage, pageNameOf, SECTION } from './format-page.ts';
 
 export interface ManualPage {
@@ -18,6 +18,6 @@ function pagesOf(command: Command, above: readonly string[], date: Date): readon
     file: `${pageNameOf(command, above)}.${SECTION}`,
     text: formatPage(command, { above, date }),
   };
-  const below = commandsOf(command).filter((one) => one.name() !== 'help');
+  const below = definedCommandsOf(command);
   return [own, ...below.flatMap((one) => pagesOf(one, [...above, command.name()], date))];
 }

@@ -48,6 +48,7 @@ async function runOrder(
     signal,
     origin,
     capture: false,
+    keepsReport: true,
     onEvent(event) {
       // Its caller's directory can be unmounted while the task runs.
       if (event.type === 'created') process.chdir('/');

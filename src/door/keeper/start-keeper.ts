@@ -37,7 +37,7 @@ export async function startKeeper({ input, options, named }: KeeperRequest): Pro
       run: named.run,
       policy: named.policyIsOptional === true ? undefined : named.policyFile,
     },
-    input: { ...input, log: true },
+    input,
     origin,
   };
   const answer = await ask(order, signal);

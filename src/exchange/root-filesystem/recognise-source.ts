@@ -237,7 +237,7 @@ function toImageKind(
 }
 
 /** The error for a source that looks like an image and like a root filesystem. */
-export const toUnclear = (place: SourcePlace): StackshimError =>
+const toUnclear = (place: SourcePlace): StackshimError =>
   toInvalid(`import ${place.name}: it may be a root filesystem or an image: it has files of both`, {
     hint: `for an image write oci:, oci-archive: or docker-archive: before the path; ${asRootfs(place)}`,
   });

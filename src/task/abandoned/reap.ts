@@ -1,9 +1,9 @@
 /** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
 
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, rmSync } from 'node:fs';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
-import { scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
+import { reportsDir, scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../store/stale-files.ts';
 import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner, type ProcessIdentity } from '../../sys/processes.ts';
@@ -43,6 +43,10 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   const { layout } = installation;
   const report = await reapAmong(installation, listTaskIds(layout));
   removeUnfinished(installation);
+  if (existsSync(reportsDir(layout))) {
+    const { removeUnfinishedReports } = await import('../reports/prune-reports.ts');
+    removeUnfinishedReports(layout);
+  }
   await removeOrphanedScratch(installation);
   await clearStaleTmp(layout);
   await removeTenants(installation);

@@ -63,6 +63,8 @@ export function findFailure(
   const { failure, endedAt, bounds } = held.record;
   const { buildTimeoutMs, buildMemoryBytes, buildDiskBytes } = plan.command.spec.limits;
   if (failure === null || Date.parse(endedAt) < since) return undefined;
+  // Somebody ended it: it may succeed.
+  if (failure.verdict === 'cancelled') return undefined;
   const hasMore =
     buildTimeoutMs > bounds.timeoutMs ||
     buildMemoryBytes > bounds.memoryBytes ||

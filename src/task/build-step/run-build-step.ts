@@ -32,6 +32,7 @@ import { planBuild } from './plan-build.ts';
 export interface BuildRunOptions {
   /** An abort ends it at once. */
   readonly killSignal: AbortSignal;
+  readonly onEvent: TaskListener;
   readonly stdout: OutputSink;
   readonly stderr: OutputSink;
   readonly codeLayers: readonly LayerSource[];
@@ -91,10 +92,8 @@ export async function runBuildStep(
     const { sha256, sizeBytes } = packed.file;
     const parts = ran.built === undefined ? null : { code: { sha256, sizeBytes }, task: ran.built };
     const { failure } = ran;
-    if (failure?.verdict !== 'cancelled') {
-      const record = toRecord(request, buildPlan, { parts, failure });
-      await storeBuilt(layout, record, parts === null ? undefined : files);
-    }
+    const record = toRecord(request, buildPlan, { parts, failure });
+    await storeBuilt(layout, record, parts === null ? undefined : files);
     return { failure, logTail: failure === null ? '' : ran.logTail };
   } finally {
     for (const file of Object.values(files)) await rm(file, { force: true });
@@ -122,7 +121,7 @@ async function runAndPack(
 ): Promise<RanBuild> {
   const { installation, plan, signal, emit } = context;
   const { places } = buildPlan.container;
-  emit({ type: 'building', id: plan.container.places.id, key, build: places.id });
+  const { id } = plan.container.places;
   const log = new BuildLog();
   const opened: OpenedUpper[] = [];
   const close = () => {
@@ -131,6 +130,10 @@ async function runAndPack(
   try {
     const { result, remove } = await context.runBuild(buildPlan, {
       killSignal: signal,
+      onEvent({ type }) {
+        // From now on the build's task can be found.
+        if (type === 'accepted') emit({ type: 'building', id, key, build: places.id });
+      },
       stdout: log,
       stderr: log,
       codeLayers: [{ kind: 'file', path: files.code }],

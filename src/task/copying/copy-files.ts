@@ -10,7 +10,7 @@ import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
-import { type StartedTool, startTool } from '../../sys/start-tool.ts';
+import { type EndedTool, type StartedTool, startTool } from '../../sys/start-tool.ts';
 import {
   COPY_WORD,
   type CopyAnswer,
@@ -58,17 +58,33 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   }
-  const watch = new SilenceWatch(tool);
+  const watch = new SilenceWatch();
   try {
-    // A process that has ended reads no more input, however much there is.
-    const feeding = Promise.race([passInput(tool.stdin, options), tool.exited]);
-    await Promise.all([passOutput(tool, order, { options, watch }), feeding]);
-    const { stderr, failure } = await tool.exited;
-    return readAnswer(stderr, { operation, isSilent: watch.isOver, failure });
+    const { stderr, failure } = await Promise.race([
+      work(tool, order, { options, watch }),
+      watch.over,
+    ]);
+    return readAnswer(stderr, { operation, failure });
+  } catch (error) {
+    if (error !== SILENT) throw error;
+    // The kernel may keep the process until the task ends.
+    tool.keepAlive(false);
+    throw new StackshimError(
+      'ERR_STACKSHIM_OUTPUT_FAILED',
+      `${operation}: the task's files did not answer within ${ANSWERS_WITHIN_MS / 1000} s`,
+      { hint: 'the task may serve a filesystem itself and hold up readers; kill the task' },
+    );
   } finally {
     watch.stop();
     tool.killAll();
   }
+}
+
+async function work(tool: StartedTool, order: CopyOrder, passing: Passing): Promise<EndedTool> {
+  // A process that has ended reads no more input, however much there is.
+  const feeding = Promise.race([passInput(tool.stdin, passing.options), tool.exited]);
+  await Promise.all([passOutput(tool, order, passing), feeding]);
+  return await tool.exited;
 }
 
 function commandOf(order: CopyOrder): readonly string[] {
@@ -81,23 +97,26 @@ function commandOf(order: CopyOrder): readonly string[] {
 const programFile = () =>
   fileURLToPath(import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1'));
 
-/** Ends a process that says nothing for too long. */
-class SilenceWatch {
-  readonly #tool: StartedTool;
-  #timer: NodeJS.Timeout | undefined;
-  isOver = false;
+const SILENT = new Error('silent');
 
-  constructor(tool: StartedTool) {
-    this.#tool = tool;
+/** Notices that a process has said nothing for too long. */
+class SilenceWatch {
+  /** Rejects then. */
+  readonly over: Promise<never>;
+  #give: (error: Error) => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor() {
+    this.over = new Promise((_, reject) => {
+      this.#give = reject;
+    });
+    this.over.catch(() => undefined);
     this.restart();
   }
 
   restart(): void {
     this.stop();
-    this.#timer = setTimeout(() => {
-      this.isOver = true;
-      this.#tool.killAll();
-    }, ANSWERS_WITHIN_MS);
+    this.#timer = setTimeout(() => this.#give(SILENT), ANSWERS_WITHIN_MS);
   }
 
   /** While this process itself does not listen. */
@@ -141,18 +160,10 @@ async function passInput(stdin: Writable, { input }: CopyFilesOptions): Promise<
 
 interface Ended {
   readonly operation: string;
-  readonly isSilent: boolean;
   readonly failure: string | undefined;
 }
 
-function readAnswer(stderr: string, { operation, isSilent, failure }: Ended): CopyReport {
-  if (isSilent) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_OUTPUT_FAILED',
-      `${operation}: the task's files did not answer within ${ANSWERS_WITHIN_MS / 1000} s`,
-      { hint: 'the task may serve a filesystem itself and hold up readers; kill the task' },
-    );
-  }
+function readAnswer(stderr: string, { operation, failure }: Ended): CopyReport {
   const answer = parseAnswer(stderr);
   if (answer === undefined) {
     throw new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: ${failure ?? stderr}`);

@@ -89,9 +89,10 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
     // The pid may have been given to another process before its descriptor was opened.
     if (find() !== pid) throw conflict(id, 'it has ended');
     const root = keep(openSync(`/proc/${pid}/root`, O_PATH | constants.O_DIRECTORY));
+    requireOwnFilesystem(id, root);
     const code = record.hasCode ? keep(openSync(entryOf(root, CODE_NAME), FOLDER)) : undefined;
     if (system.hasEnded(init)) throw conflict(id, 'it has ended');
-    for (const fd of opened) requireOwnFilesystem(id, fd);
+    if (code !== undefined) requireOwnFilesystem(id, code);
     return {
       root,
       code,
@@ -103,12 +104,19 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
     };
   } catch (error) {
     for (const fd of opened) closeSync(fd);
-    throw ['ENOENT', 'ESRCH'].includes(errnoCodeOf(error) ?? '')
-      ? conflict(id, 'it has ended')
-      : error;
+    throw toConflict(id, error);
   } finally {
     system.close(init);
   }
+}
+
+/** The kernel lets nobody outside of a task's user namespace into a filesystem that the task serves itself. */
+const REPLACED = 'its first process has another filesystem in the place of its own';
+
+function toConflict(id: TaskId, error: unknown): unknown {
+  const code = errnoCodeOf(error) ?? '';
+  if (['ENOENT', 'ESRCH'].includes(code)) return conflict(id, 'it has ended');
+  return ['EACCES', 'ENOTCONN', 'EIO'].includes(code) ? conflict(id, REPLACED) : error;
 }
 
 /**
@@ -118,7 +126,7 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
 function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   const path = fdPath(folder);
   if (statfsSync(path).type !== OVERLAYFS_MAGIC) {
-    throw conflict(id, 'its first process has another filesystem in the place of its own');
+    throw conflict(id, REPLACED);
   }
   const [own, host] = [statSync(path), statSync('/')];
   if (own.dev === host.dev && own.ino === host.ino) throw conflict(id, 'it is still starting');

@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -27,16 +28,12 @@ export class ExecFolder {
   readonly #path: string;
   /** By descriptor, so that nothing is written below another task that got the same id meanwhile. */
   readonly #folder: Fd;
-  #told: TaskExec;
+  #told: TaskExec | undefined;
 
-  /**
-   * Makes the folder and tells of the command, before anything is started. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended meanwhile,
-   * or if too many commands were executed in it.
-   */
-  constructor(places: TaskPlaces, told: TaskExec, { tty }: { readonly tty: boolean }) {
+  /** Makes the folder. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended meanwhile, or if too many commands were executed in it. */
+  constructor(places: TaskPlaces, { tty }: { readonly tty: boolean }) {
     this.#path = makeFolder(places);
     this.#folder = openSync(this.#path, 'r');
-    this.#told = told;
     this.logFile = `${this.#path}/log.json`;
     this.files = {
       processFile: `${this.#path}/process.json`,
@@ -44,16 +41,17 @@ export class ExecFolder {
       innerPidFile: `${this.#path}/inner-pid`,
       consoleSocket: tty ? `${this.#path}/tty` : undefined,
     };
-    this.#write();
   }
 
-  /** For the runtime. Contains the environment. */
-  writeProcess(json: string): void {
-    writeFileSync(entryOf(this.#folder, 'process.json'), json, { mode: 0o600 });
+  /** Tells of the command, before it is started. */
+  begin(told: TaskExec): void {
+    this.#told = told;
+    this.#write();
   }
 
   /** Tells more. Does nothing if the task has been removed meanwhile: its result does not wait for this. */
   tell(change: Pick<TaskExec, 'exit'> | Pick<TaskExec, 'error'>): void {
+    if (this.#told === undefined) return;
     this.#told = { ...this.#told, ...change };
     unlessMissing(() => this.#write());
   }
@@ -69,12 +67,15 @@ export class ExecFolder {
     renameSync(next, entryOf(this.#folder, EXEC_FILE));
   }
 
-  /** Removes everything but what is told. */
+  /** Removes everything but what is told. A second call is a mistake. */
   close(): void {
     for (const name of ['process.json', 'pid', 'inner-pid', 'log.json', 'tty']) {
       rmSync(entryOf(this.#folder, name), { force: true });
     }
     closeSync(this.#folder);
+    // Nothing is told of a command that was refused. The runtime may still be writing here; then the folder goes with the task.
+    if (this.#told === undefined)
+      unlessMissing(() => rmdirSync(this.#path), ['ENOENT', 'ENOTEMPTY']);
   }
 }
 
@@ -83,7 +84,7 @@ function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
   const path = `${execsDir}/${randomName().slice(0, NAME_CHARS)}`;
   try {
     ensureFolder(execsDir);
-    // runc starts in the folder where the root filesystem was mounted, which the task has given up.
+    // A runtime may start in the folder where the root filesystem was mounted, which is gone while the task runs.
     ensureFolder(rootfsTarget({ taskDir }));
     if (namesIn(execsDir).length >= MAX_EXECS) throw toTooMany(id);
     mkdirSync(path, { mode: 0o700 });

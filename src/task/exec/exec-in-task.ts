@@ -1,17 +1,16 @@
 /** Executes a further command in a running task of any owner, and waits for the command's end. */
 
-import { hastenAttach } from '../../cgroup/hasten-attach.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
+import type { WindowSize } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskExit } from '../records/record.ts';
 import type { TaskOutput } from '../result.ts';
 import { holdErrors, isEmitter } from '../streams/caller-streams.ts';
-import { ExecFolder, thisCaller, toToldCommand } from './exec-folder.ts';
+import { ExecFolder } from './exec-folder.ts';
 import { type ExecOptions, parseExec } from './exec-options.ts';
 import { findExecTarget } from './find-exec-target.ts';
-import { planExec } from './plan-exec.ts';
 import { runExec } from './run-exec.ts';
 
 /** How a further command in a task ended. */
@@ -60,36 +59,13 @@ async function execute(
   id: TaskId,
   { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
 ): Promise<ExecResult> {
-  // Fire and forget: speeds up the runtime's later cgroup move.
-  void hastenAttach();
   const request = parseExec(command, options);
-  const target = await findExecTarget(installation, id);
-  const { tty } = request;
-  const plan = planExec(installation, target, {
-    request,
-    size: tty ? options.terminal?.size : undefined,
-  });
+  const target = findExecTarget(installation, id);
+  const folder = new ExecFolder(target.places, request);
   const startedAt = new Date().toISOString();
-  const { uid, gid } = plan.process.user;
-  const told = {
-    command: toToldCommand(request.command),
-    user: `${uid}:${gid}`,
-    by: thisCaller(),
-    startedAt,
-    exit: null,
-    error: null,
-  };
-  const folder = new ExecFolder(target.places, told, { tty });
   try {
-    const ended = await runExec(
-      installation,
-      { ...target, plan, request },
-      {
-        folder,
-        options,
-        onProcess,
-      },
-    );
+    const exec = { ...target, request, size: request.tty ? await firstSize(options) : undefined };
+    const ended = await runExec(installation, exec, { folder, options, onProcess, startedAt });
     const finishedAt = new Date().toISOString();
     const { exitCode, signal, error, output } = ended;
     return { id, exitCode, signal, error, startedAt, finishedAt, output };
@@ -100,4 +76,9 @@ async function execute(
   } finally {
     folder.close();
   }
+}
+
+async function firstSize({ terminal }: ExecOptions): Promise<WindowSize> {
+  const { firstSizeOf } = await import('../streams/terminal-streams.ts');
+  return firstSizeOf(terminal);
 }

@@ -20,11 +20,8 @@ export interface ExecTarget {
   readonly runtime: Runtime;
 }
 
-/**
- * Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, with _TASK_CONFLICT (`details.state`) if the task does not run or is paused, with _SPEC_DENIED if
- * the policy forbids it, and like `readRecord` and `readPolicy`.
- */
-export async function findExecTarget(installation: Installation, id: TaskId): Promise<ExecTarget> {
+/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT (`details.state`) if the record says that the task does not run, and like `readRecord`. */
+export function findExecTarget(installation: Installation, id: TaskId): ExecTarget {
   const { layout } = installation;
   const record = readRecord(layout, id);
   if (record === undefined) {
@@ -38,11 +35,23 @@ export async function findExecTarget(installation: Installation, id: TaskId): Pr
     );
   }
   const places = recordedPlaces(layout, record);
-  const problem = problemOf(installation, places, record);
+  const problem = problemOfRecord(places, record);
   if (problem !== undefined) throw toConflict(id, problem);
-  const { allow } = await readPolicy(layout);
-  requireAllowedExec(allow, record.origin);
   return { record, places, runtime: toRuntime(installation, record) };
+}
+
+/**
+ * Rejects with ERR_STACKSHIM_TASK_CONFLICT if the task does not run or is paused, with _SPEC_DENIED if the policy forbids to execute commands in it,
+ * and like `readPolicy`.
+ */
+export async function requireReady(
+  installation: Installation,
+  { record, places }: ExecTarget,
+): Promise<void> {
+  const problem = problemOfTask(installation, places, record);
+  if (problem !== undefined) throw toConflict(record.id, problem);
+  const { allow } = await readPolicy(installation.layout);
+  requireAllowedExec(allow, record.origin);
 }
 
 export interface ExecProblem {
@@ -55,28 +64,31 @@ export interface ExecProblem {
 
 const ENDED: ExecProblem = { state: 'ended', why: 'it has ended', hint: 'run the task again' };
 
-/** The state of the task, if nothing can be executed in it. */
-function problemOf(
-  { cgroups }: Installation,
-  places: TaskPlaces,
-  record: TaskRecord,
-): ExecProblem | undefined {
+/** The state of the task according to its record, if nothing can be executed in it. */
+function problemOfRecord(places: TaskPlaces, record: TaskRecord): ExecProblem | undefined {
   const { id } = places;
   if (record.kept || record.exit !== undefined) return ENDED;
   if (isWaiting(places, record)) {
     const why = 'its container is prepared and waits for a command';
     return { state: 'prepared', why, hint: 'give it its command first' };
   }
-  if (isOrphaned(record)) {
-    const why = 'it is orphaned: its owner has died, or could not remove it';
-    return { state: 'orphaned', why, hint: `run stackshim reap, or stackshim kill ${id}` };
-  }
+  if (!isOrphaned(record)) return undefined;
+  const why = 'it is orphaned: its owner has died, or could not remove it';
+  return { state: 'orphaned', why, hint: `run stackshim reap, or stackshim kill ${id}` };
+}
+
+/** The same according to its processes. */
+function problemOfTask(
+  { cgroups }: Installation,
+  places: TaskPlaces,
+  record: TaskRecord,
+): ExecProblem | undefined {
   if (!existsSync(places.limitFile)) {
     return { state: 'starting', why: 'it is starting', hint: 'try again when it runs' };
   }
   if (findInit(cgroups, places, record.runtime) === undefined) return ENDED;
   if (!cgroups.isFrozen(places.cgroupsPath)) return undefined;
-  const hint = `run stackshim unpause ${id}, then try again`;
+  const hint = `run stackshim unpause ${places.id}, then try again`;
   return { state: 'paused', why: 'it is paused', hint };
 }
 
@@ -88,7 +100,7 @@ export function findProblem(
   const found = readRecord(installation.layout, record.id);
   // Another task may have the same id by now.
   if (found === undefined || found.createdAt !== record.createdAt) return ENDED;
-  return problemOf(installation, places, found);
+  return problemOfRecord(places, found) ?? problemOfTask(installation, places, found);
 }
 
 /** For a task that cannot be executed in, whatever was asked. */

@@ -14,7 +14,6 @@ import {
 import type {
   OciCapabilities,
   OciIdMapping,
-  OciNamespace,
   OciProcess,
   OciRlimit,
   OciUser,
@@ -26,7 +25,6 @@ export interface StoredConfig {
   readonly process: OciProcess;
   /** Null: the host's user namespace. */
   readonly ids: IdRange | null;
-  readonly hostNetwork: boolean;
 }
 
 /** A configuration contains the environment, which may be large. */
@@ -53,7 +51,6 @@ const processReader = objectOf<OciProcess>({
   noNewPrivileges: flag,
   oomScoreAdj: optional(integer(-1000, 1000)),
 });
-const namespaces = listOf(objectOf<OciNamespace>({ type: text }));
 const mappings = optional(
   listOf(objectOf<OciIdMapping>({ containerID: id, hostID: id, size: id })),
 );
@@ -74,7 +71,6 @@ export function readStoredConfig({ bundle }: Pick<TaskPlaces, 'bundle'>): Stored
     return {
       process: read(processReader, config, 'process'),
       ids: mapping === undefined ? null : { base: mapping.hostID, size: mapping.size },
-      hostNetwork: !read(namespaces, linux, 'namespaces').some(({ type }) => type === 'network'),
     };
   } catch (error) {
     throw new StackshimError(

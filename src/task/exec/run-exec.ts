@@ -1,7 +1,13 @@
 /** Starts a planned command in a running task, and follows the command to its end. */
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { toProcessJson } from '../../oci/build-config.ts';
-import { type ExecutedEnd, execInContainer } from '../../runtime/exec-in-container.ts';
+import {
+  type BegunExec,
+  beginExec,
+  type ExecutedCommand,
+  type ExecutedEnd,
+} from '../../runtime/exec-in-container.ts';
+import type { WindowSize } from '../../sys/system.ts';
 import { toHostUser } from '../add-command.ts';
 import { signalName } from '../build-result.ts';
 import type { Installation } from '../installation.ts';
@@ -9,22 +15,25 @@ import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from '../streams/capture.ts';
 import { OutputMeter } from '../streams/task-output.ts';
 import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
-import type { ExecFolder } from './exec-folder.ts';
+import { type ExecFolder, thisCaller, toToldCommand } from './exec-folder.ts';
 import type { ExecOptions, ExecRequest } from './exec-options.ts';
-import { type ExecTarget, findProblem, toConflict } from './find-exec-target.ts';
-import type { ExecPlan } from './plan-exec.ts';
+import { type ExecTarget, findProblem, requireReady, toConflict } from './find-exec-target.ts';
+import { planExec } from './plan-exec.ts';
 import { ExecStopper } from './stop-exec.ts';
 
-/** A command, and the task in which it is started. */
-export interface PlannedExec extends ExecTarget {
-  readonly plan: ExecPlan;
+/** A command, and the task in which it is to be started. */
+export interface AskedExec extends ExecTarget {
   readonly request: ExecRequest;
+  /** The first size of the command's terminal. */
+  readonly size: WindowSize | undefined;
 }
 
 export interface ExecContext {
   readonly folder: ExecFolder;
   readonly options: ExecOptions;
   readonly onProcess: ((pid: number | undefined) => void) | undefined;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
 }
 
 export interface EndedExec {
@@ -44,7 +53,7 @@ const STARTS_WITHIN_MS = 30_000;
  */
 export async function runExec(
   installation: Installation,
-  exec: PlannedExec,
+  exec: AskedExec,
   context: ExecContext,
 ): Promise<EndedExec> {
   const { options } = context;
@@ -77,21 +86,13 @@ interface FollowContext extends ExecContext {
 
 /** Starts the command and waits for its end, which it tells. The command has ended, or was killed, when this settles. */
 async function follow(
-  { system }: Installation,
-  exec: PlannedExec,
-  { folder, options, onProcess, stopper, output, streams }: FollowContext,
+  installation: Installation,
+  exec: AskedExec,
+  context: FollowContext,
 ): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
-  const { runtime, places, plan } = exec;
-  folder.writeProcess(toProcessJson(plan.process));
-  const command = await execInContainer(system, runtime, {
-    container: { id: places.id, stateRoot: places.stateRoot },
-    files: folder.files,
-    logFile: folder.logFile,
-    stdio: streams.childEnds,
-    hostNetwork: plan.hostNetwork,
-    timeoutMs: STARTS_WITHIN_MS,
-    signal: stopper.signal,
-  });
+  const { folder, options, onProcess, stopper, output, streams } = context;
+  const begun = begin(installation, exec, context);
+  const command = await start(installation, exec, { ...context, begun });
   let end: ExecutedEnd | undefined;
   try {
     streams.handOver();
@@ -110,11 +111,53 @@ async function follow(
   return await conclude(exec, { ...end, output, folder, stopper });
 }
 
+/** The runtime loads while the rest is checked. It does nothing before it is given the process. */
+const begin = (
+  { system }: Installation,
+  { places, runtime }: AskedExec,
+  { folder, stopper, streams }: FollowContext,
+): BegunExec =>
+  beginExec(system, runtime, {
+    container: { id: places.id, stateRoot: places.stateRoot },
+    files: folder.files,
+    logFile: folder.logFile,
+    stdio: streams.childEnds,
+    timeoutMs: STARTS_WITHIN_MS,
+    signal: stopper.signal,
+  });
+
+/** Checks whether the command may be started, tells of it and starts it. */
+async function start(
+  installation: Installation,
+  exec: AskedExec,
+  { begun, folder, streams, startedAt }: FollowContext & { readonly begun: BegunExec },
+): Promise<ExecutedCommand> {
+  const { request, size } = exec;
+  try {
+    await requireReady(installation, exec);
+    const { process, ids } = planExec(installation, exec, { request, size });
+    const { uid, gid } = process.user;
+    folder.begin({
+      command: toToldCommand(request.command),
+      user: `${uid}:${gid}`,
+      by: thisCaller(),
+      startedAt,
+      exit: null,
+      error: null,
+    });
+    streams.give(toHostUser(process.user, ids));
+    return await begun.finish(toProcessJson(process));
+  } catch (error) {
+    begun.cancel();
+    throw error;
+  }
+}
+
 interface EndFacts extends Pick<FollowContext, 'output' | 'folder' | 'stopper'>, ExecutedEnd {}
 
 /** Tells the end of a command. Throws if the command never began. */
 async function conclude(
-  { runtime }: PlannedExec,
+  { runtime }: AskedExec,
   { exit, executed, output, folder, stopper }: EndFacts,
 ): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
   const { exitCode, signal } = exit;
@@ -148,7 +191,7 @@ function openOutput(
 /** The command's own pipes or terminal: no descriptor of the host reaches the task. */
 async function openStreams(
   { system }: Installation,
-  { plan, request }: PlannedExec,
+  { request }: AskedExec,
   { folder, options }: ExecContext,
 ): Promise<TaskStreams> {
   const { consoleSocket } = folder.files;
@@ -158,12 +201,10 @@ async function openStreams(
     return await openTerminalStreams(system, { socket: consoleSocket, terminal });
   }
   const feeding = options.stdin === undefined ? undefined : await import('../../sys/feed-pipe.ts');
-  const streams = openPipeStreams(system, feeding?.feedPipe);
-  streams.give(toHostUser(plan.process.user, plan.ids));
-  return streams;
+  return openPipeStreams(system, feeding?.feedPipe);
 }
 
-const toLost = ({ places }: PlannedExec) =>
+const toLost = ({ places }: AskedExec) =>
   new StackshimError(
     'ERR_STACKSHIM_SYSTEM',
     `execute in task ${places.id}: the end of the command cannot be learnt`,
@@ -176,7 +217,7 @@ const toLost = ({ places }: PlannedExec) =>
 function explain(
   error: unknown,
   installation: Installation,
-  { exec, isStopped }: { readonly exec: PlannedExec; readonly isStopped: boolean },
+  { exec, isStopped }: { readonly exec: AskedExec; readonly isStopped: boolean },
 ): unknown {
   if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_RUNTIME_FAILED')
     return error;

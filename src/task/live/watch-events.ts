@@ -12,7 +12,7 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord } from '../records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../records/record.ts';
-import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
+import { taskPlaces } from '../records/task-places.ts';
 
 /** The task that something happened to, according to its record. Null: the record was gone before it could be read. */
 interface EventTask {
@@ -293,9 +293,7 @@ class TaskWatch {
 
   #killsOf({ record }: WatchedTask): number | null {
     if (record === undefined || record.kept) return null;
-    const { cgroups, layout } = this.#installation;
-    const { cgroupsPath }: TaskPlaces = recordedPlaces(layout, record);
-    return cgroups.readOomKills(cgroupsPath);
+    return this.#installation.cgroups.readOomKills(record.names.cgroup);
   }
 
   /** Finds by comparison what no event told. */

@@ -3,7 +3,7 @@ import { encodePaxRecord, encodeTarEntry, TAR_TRAILER } from '../../archive/enco
 import { paddingOf } from '../../archive/parse-tar-header.ts';
 import { type ByteString, NO_XATTRS, type TarEntry } from '../../archive/tar-entry.ts';
 import { type ContentReader, type Extent, extentsOf, isSparse } from './content.ts';
-import { DestinationFailed, LeftOut } from './left-out.ts';
+import { DestinationFailed, LeftOut, Stopped } from './left-out.ts';
 import {
   type FolderStats,
   inodeKey,
@@ -140,15 +140,14 @@ export class TarTarget implements TreeTarget<TarFolder> {
       const own = id - idBase;
       return own >= 0 && own <= LAST_ID ? own : NOBODY;
     };
-    const seconds = keptTime(stats);
-    const whole = Math.floor(seconds);
     return {
       kind,
       path,
       mode: kind === 'symlink' ? 0o777 : keptMode(stats),
       uid: toId(stats.uid),
       gid: toId(stats.gid),
-      mtime: { seconds: whole, nanoseconds: Math.floor((seconds - whole) * 1e9) },
+      // Whole seconds: a fraction would take a header of its own for each entry.
+      mtime: { seconds: Math.floor(keptTime(stats)), nanoseconds: 0 },
       size: 0,
       linkTarget: '',
       xattrs: NO_XATTRS,
@@ -170,7 +169,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
     try {
       await this.#options.write(bytes);
     } catch (error) {
-      throw new DestinationFailed('write tar', { cause: error });
+      throw error instanceof Stopped ? error : new DestinationFailed('write tar', { cause: error });
     }
   }
 }

@@ -34,6 +34,8 @@ const STREAM = '-';
 /** Where a task's code is mounted. */
 const CODE_AT = '/task';
 const STOP_LOOK_MS = 250;
+/** How long a stream may take nothing, if the task may not take longer itself. */
+const PATIENCE_MS = 10_000;
 
 export interface OutputCaller {
   /** Gets the tar of the outputs whose destination is `-`. */
@@ -225,10 +227,14 @@ class Taking {
   }
 
   async run(): Promise<readonly TakenOutput[]> {
-    const { asked, caller } = this.#parts;
+    const { asked, caller, plan } = this.#parts;
+    const { timeoutMs } = plan.command.spec.limits;
     const outputs: TakenOutput[] = [];
     const stream = asked.some(({ destination }) => destination === undefined)
-      ? openStream(caller.outputStream, this.#isStopped)
+      ? openStream(caller.outputStream, {
+          isStopped: this.#isStopped,
+          patienceMs: Math.max(PATIENCE_MS, timeoutMs),
+        })
       : undefined;
     try {
       for (const each of asked) outputs.push(await this.#takeOne(each, stream));
@@ -329,7 +335,7 @@ interface TarStream {
 /** A caller's stream that fails ends the tar; one that takes nothing can be left by asking for the end. */
 function openStream(
   target: OutputCaller['outputStream'],
-  isStopped: () => boolean,
+  { isStopped, patienceMs }: { readonly isStopped: () => boolean; readonly patienceMs: number },
 ): TarStream | undefined {
   if (target === undefined) return undefined;
   let failure: unknown;
@@ -343,8 +349,10 @@ function openStream(
   });
   const wait = async (pending: Promise<void>) => {
     const done = pending.then(() => true);
+    const endsAt = performance.now() + patienceMs;
     while ((await within(done, STOP_LOOK_MS)) === undefined) {
       if (isStopped()) throw new Stopped();
+      if (performance.now() > endsAt) throw new Error('the stream takes nothing');
     }
   };
   return {

@@ -110,6 +110,7 @@ function toShownSpec({ container, command }: TaskPlan): ReportedTask['spec'] {
     ...place,
     ...what,
     runtime: container.runtime.path,
+    log: true,
     limits: { ...place.limits, ...what.limits },
     ...(payload === undefined ? {} : { payload: toShownInput(payload) }),
     ...(config === undefined ? {} : { config: toShownInput(config) }),

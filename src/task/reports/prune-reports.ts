@@ -49,7 +49,7 @@ export async function pruneReports(
   terms: ReportTerms,
   { dryRun = false }: { readonly dryRun?: boolean } = {},
 ): Promise<PrunedReports> {
-  if (!dryRun) removeUnfinished(layout);
+  if (!dryRun) removeUnfinishedReports(layout);
   const excess = chooseExcess(listStored(layout), terms, Date.now());
   if (!dryRun) for (const { id } of excess) await removeReport(layout, id);
   const bytes = excess.reduce((sum, one) => sum + one.bytes, 0);
@@ -114,7 +114,7 @@ export async function removeReport(layout: Layout, id: TaskId): Promise<boolean>
 }
 
 /** Removes folders whose maker or remover died half-way. */
-function removeUnfinished(layout: Layout): void {
+export function removeUnfinishedReports(layout: Layout): void {
   for (const name of namesIn(reportsDir(layout))) {
     const owner = parseUnfinishedName(name);
     if (owner === undefined || isOwnerAlive({ ...owner, bootId: bootId() })) continue;

@@ -19,6 +19,10 @@ export interface TaskTerminal {
 /** The size without a terminal to follow: programs take a size of 0 for a broken terminal. */
 const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
+/** The size that a terminal is to have at first. */
+export const firstSizeOf = (terminal: TaskTerminal | undefined): WindowSize =>
+  terminal?.size ?? DEFAULT_SIZE;
+
 /** One stream carries both directions; the command's output counts as stdout. */
 export async function openTerminalStreams(
   system: System,
@@ -68,7 +72,7 @@ export async function openTerminalStreams(
       if (fd === undefined || master === undefined) return;
       const { drain, feed } = master;
       const ttyFd = fd;
-      system.setWindowSize(ttyFd, terminal?.size ?? DEFAULT_SIZE);
+      system.setWindowSize(ttyFd, firstSizeOf(terminal));
       stopResize = terminal?.onResize((size) => resize(system, ttyFd, size));
       output.readFrom('stdout', drain);
       if (stdin !== undefined) typing = feed(stdin, (error) => output.failInput(error));

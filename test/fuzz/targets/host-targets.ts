@@ -5,7 +5,11 @@ import { cgroupV1 } from '../../../src/cgroup/cgroup-v1.ts';
 import { cgroupV2 } from '../../../src/cgroup/cgroup-v2.ts';
 import { hierarchiesOf, openCgroupDriver } from '../../../src/cgroup/open-cgroup-driver.ts';
 import { loadTemplate } from '../../../src/oci/load-template.ts';
-import { parseAnswer, parseWaitStatus } from '../../../src/runtime/drivers/gvisor-sandbox.ts';
+import {
+  parseAnswer,
+  parseInnerProcesses,
+  parseWaitStatus,
+} from '../../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseControlSocket } from '../../../src/runtime/drivers/runsc.ts';
 import { parseVersionOutput } from '../../../src/runtime/learn-version.ts';
 import {
@@ -228,10 +232,17 @@ const runtimeTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
     samples: [
       { success: true, err: '', result: 256 },
       { success: false, err: 'not started' },
+      {
+        ...{ success: true, err: '' },
+        result: [
+          { uid: 0, pid: 1, ppid: 0, c: 0, tty: '?', stime: '10:00', time: '1m2.5s', cmd: 'sh' },
+        ],
+      },
     ],
-    words: ['success', 'result'],
+    words: ['success', 'result', 'pid', 'time', '1h'],
     run(bytes) {
       const answer = parseAnswer(bytes.toString('utf8'));
+      parseInnerProcesses(answer?.result);
       const exit = parseWaitStatus(answer?.result);
       if (exit !== undefined)
         expect((exit.exitCode === null) !== (exit.signal === null)).toBe(true);

@@ -205,8 +205,14 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
     {
       name: 'time limits',
       form: 'document',
-      samples: [{ version: 1, endsAtMs: 86_400_000, graceMs: 10_000 }],
-      words: ['version', 'endsAtMs', 'graceMs'],
+      samples: [
+        { version: 1, endsAtMs: 86_400_000, graceMs: 10_000 },
+        {
+          ...{ version: 2, endsAtMs: 86_400_000, graceMs: 10_000, begunAtMs: 1, deadlineMs: 2 },
+          ...{ timeoutMs: 60_000, memoryBytes: 67_108_864, cpus: 0.5 },
+        },
+      ],
+      words: ['version', 'endsAtMs', 'graceMs', 'begunAtMs', 'timeoutMs', 'cpus'],
       run(bytes) {
         const places = taskPlaces(layout, task);
         put(places.limitFile, bytes);

@@ -19,6 +19,7 @@ import { storedFileProbes } from './stored-file-probes.ts';
 import { takenFileProbes } from './taken-file-probes.ts';
 import { taskFieldProbes } from './task-field-probes.ts';
 import { twofoldManifestProbes } from './twofold-manifest-probes.ts';
+import { watchedWorkProbes } from './watched-work-probes.ts';
 import { writtenFileProbes } from './written-file-probes.ts';
 
 export const allHostProbes: readonly HostProbe[] = [
@@ -33,6 +34,7 @@ export const allHostProbes: readonly HostProbe[] = [
   ...twofoldManifestProbes,
   ...rootfsProbes,
   ...localUserProbes,
+  ...watchedWorkProbes,
   ...writtenFileProbes,
   ...changingFileProbes,
   ...readFileProbes,

@@ -1,6 +1,5 @@
 /** Attacks on root by a task in which root executes a command: the task's processes see the command and everything that it opens. */
 import {
-  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -12,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runtimeCopiesDir } from '../../../src/core/layout.ts';
 import { runCli, STACKSHIM, startCli } from '../../support/cli/run-cli.ts';
 import { findByArguments } from '../../support/host/look-at-processes.ts';
@@ -29,6 +29,7 @@ const group = 'commands in a task';
 const GIVEN_UP_MS = scaled(90_000);
 /** After this time, a program without a limit counts as held up. */
 const HELD_UP_MS = scaled(3_000);
+const POLL_MS = 20;
 const NAIVE = '`nsenter` into the task’s mount and pid namespaces';
 
 interface HostileTask {
@@ -69,6 +70,11 @@ const enter = ({ pid }: HostileTask, ...command: readonly string[]) => [
   ...['nsenter', '--target', String(pid), '--mount', '--pid', '--'],
   ...command,
 ];
+/** The same as a user of the task: a filesystem of the task does not answer to others. */
+const enterAsUser = (task: HostileTask, ...command: readonly string[]) => {
+  const [nsenter = '', ...rest] = enter(task, ...command);
+  return [nsenter, '--user', ...rest];
+};
 
 /** Whether the program does not end in a reasonable time. */
 async function isHeldUp(argv: readonly string[]): Promise<ProbeVerdict> {
@@ -94,13 +100,15 @@ interface HoldingUp extends Pick<HostProbe, 'name' | 'tries' | 'stoppedBy'> {
   readonly command: readonly string[];
   /** What a careless program does in the task. */
   readonly careless?: readonly string[];
+  readonly asUser?: true;
 }
 
 const toHoldingUp = ({
   script,
   options = [],
   command,
-  careless,
+  careless = command,
+  asUser,
   ...described
 }: HoldingUp): HostProbe => ({
   ...described,
@@ -113,19 +121,21 @@ const toHoldingUp = ({
   },
   async proof(scene) {
     const task = await startTask(scene, script);
-    return await isHeldUp(enter(task, ...(careless ?? command)));
+    return await isHeldUp((asUser ? enterAsUser : enter)(task, ...careless));
   },
 });
 
 const LIMIT = 'a start has half a minute; then the runtime and what it started are killed';
 
-const holdingUp: readonly HostProbe[] = [
+const holdingUp: readonly HoldingUp[] = [
   {
     name: 'exec: a command that a filesystem of the task holds up',
     tries: 'serves a filesystem, which does not answer for the program that root executes',
     stoppedBy: LIMIT,
     script: 'exec /task/probe fuse-hang folder',
     command: ['/tmp/trap/file'],
+    careless: ['stat', '/tmp/trap/file'],
+    asUser: true,
   },
   {
     name: 'exec: a FIFO in place of its terminals',
@@ -145,7 +155,7 @@ const holdingUp: readonly HostProbe[] = [
     command: ['true'],
     careless: ['cat', '/etc/passwd'],
   },
-].map(toHoldingUp);
+];
 
 /** Reads a secret of the host through a descriptor of the host's root folder, which the caller left open. */
 async function readBeyond(
@@ -182,16 +192,16 @@ const descriptorProbe: HostProbe = {
 /** Whether a command that ignores signals is left when the process that executed it was killed. */
 async function isLeft(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const mark = `left-${Date.now()}`;
-  const script = `trap "" HUP INT TERM; echo; echo tried; sleep 1000 # ${mark}`;
+  const script = `trap "" HUP INT TERM; echo; echo tried; sleep 1000; : ${mark}`;
   const program = watchProgram([...argv, 'sh', '-c', script], { env });
   await program.tried;
   const isThere = () =>
     findByArguments((args) => args[0] === 'sh' && args[2] === script).length > 0;
   if (!isThere()) throw new Error('the command does not run');
   program.signal('SIGKILL');
-  await waitUntil(() => program.hasEnded() || !isThere() || undefined).catch(() => undefined);
-  const isGone = waitUntil(() => !isThere()).then(() => true);
-  return toVerdict(!(await isGone.catch(() => false)));
+  const endsAt = performance.now() + HELD_UP_MS;
+  while (isThere() && performance.now() < endsAt) await delay(POLL_MS);
+  return toVerdict(isThere());
 }
 
 const killedProbe: HostProbe = {
@@ -240,32 +250,29 @@ const overwriteProbe: HostProbe = {
   },
   async proof(scene) {
     const { folder, defer } = scene;
-    const [bait, probe, victim] = ['bait', 'probe', 'victim'].map((name) => join(folder, name));
-    if (bait === undefined || probe === undefined || victim === undefined)
-      throw new Error('no paths');
-    copyFileSync('/bin/busybox', bait);
+    const [bait, probe] = [join(folder, 'bait'), join(folder, 'probe')];
     compileProbes(probe);
+    copyFileSync(probe, bait);
     const script = overwriteLoop(probe, [statSync(bait).ino]);
     const container = watchProgram([
       ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
-      ...['sh', '-c', `echo '#!/proc/self/exe' > ${victim}; chmod 755 ${victim}; ${script}`],
+      ...['sh', '-c', script],
     ]);
     defer(async () => {
       container.signal('SIGKILL');
       await container.ended;
     });
     await container.tried;
-    const [pid] = findByArguments((args) => args[0] === 'sh' && (args[2] ?? '').includes(script));
-    chmodSync(bait, 0o755);
-    for (let round = 0; round < 20 && !isOverwritten(bait); round += 1) {
-      await watchProgram([bait, 'nsenter', '-t', String(pid), '-m', '-p', victim]).ended;
-    }
+    const [pid = 0] = findByArguments((args) => args[0] === 'sh' && args[2] === script);
+    // It runs itself once more inside, as runtimes do.
+    await watchProgram(enter({ id: '', pid }, bait, 'wait')).ended;
+    await waitUntil(() => isOverwritten(bait)).catch(() => undefined);
     return toVerdict(isOverwritten(bait));
   },
 };
 
 export const execProbes: readonly HostProbe[] = [
-  ...holdingUp,
+  ...holdingUp.map(toHoldingUp),
   descriptorProbe,
   killedProbe,
   overwriteProbe,
