@@ -1,4 +1,4 @@
-/** Defines `cp`, and the word by which the executable calls itself for it. */
+/** Defines `cp`, and the hidden command that the executable runs as the copying process of `cp`. */
 import type { Command } from 'commander';
 
 const MORE = `

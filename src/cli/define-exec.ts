@@ -1,12 +1,11 @@
 /** Defines `stackshim exec`. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { EXEC_OPTIONS, type ExecLineOptions } from './exec-options.ts';
+import { addOptions } from './shared-options.ts';
 
 const MORE = `
 The exit status is the command's own, or: 125 stackshim failed, 126 not executable, 127 not found, 128+N ended by signal N.
 Write options before ID; everything after ID is the command.`;
-
-const several = (value: string, before: readonly string[] = []) => [...before, value];
 
 export function defineExec(program: Command): void {
   const command = program
@@ -20,9 +19,5 @@ export function defineExec(program: Command): void {
       const { exec } = await import('./commands/exec.ts');
       process.exitCode = await exec(id, rest, options);
     });
-  for (const [flags, description] of EXEC_OPTIONS) {
-    const option = new Option(flags.replace('…', ''), description);
-    if (flags.includes('…')) option.argParser(several);
-    command.addOption(option);
-  }
+  addOptions(command, EXEC_OPTIONS);
 }

@@ -1,7 +1,8 @@
 /** Defines `stackshim run`. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { COMMAND_OPTIONS } from '../spec/options/command-options.ts';
 import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
+import { addOptions } from './shared-options.ts';
 
 const MORE = `
 The exit status is the command's own, or: 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
@@ -13,8 +14,6 @@ export type RunAction = (
   options: RunOptions,
 ) => Promise<void>;
 
-const several = (value: string, before: readonly string[] = []) => [...before, value];
-
 export function defineRun(program: Command, action: RunAction): void {
   const command = program
     .command('run')
@@ -24,9 +23,5 @@ export function defineRun(program: Command, action: RunAction): void {
     .passThroughOptions()
     .addHelpText('after', MORE)
     .action(action);
-  for (const [flags, description] of RUN_OPTIONS) {
-    const option = new Option(flags.replace('…', ''), description);
-    if (flags.includes('…')) option.argParser(several);
-    command.addOption(option);
-  }
+  addOptions(command, RUN_OPTIONS);
 }

@@ -1,39 +1,57 @@
-/** Commands that take ids of tasks: an id that fails is reported, and does not keep the command from the others. */
+/** Does the same to several tasks, for commands that take ids: a failure is reported, and the other tasks are still acted on. */
 import { toStackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
+import { openDoor, requireRoot } from '../door/open-stackshim.ts';
+import type { Stackshim } from '../door/stackshim.ts';
+import type { Removal } from '../task/ending/remove-task.ts';
 import { statusOfError } from './exit-status.ts';
-import { reportError } from './printable.ts';
+import { print } from './print.ts';
+import { reportError, reportLeftovers } from './printable.ts';
+
+export interface EachId<T> {
+  /** `pause task`: the beginning of messages. */
+  readonly operation: string;
+  act(stackshim: Stackshim, id: TaskId): Promise<T>;
+  /** Called in the order of the ids. Resolves to the exit status for this id. */
+  print(id: TaskId, done: T): Promise<number>;
+}
 
 /**
- * Calls `act` for all ids at once, each once. Resolves to the exit status: that of the first id that failed, in the given order, or 0. Acts
- * on no task if an id is invalid.
- *
- * @param act Resolves to what is printed then, in the order of the ids.
+ * Acts on all named tasks at once, on each once. Resolves to the exit status: that of the first id that failed, in the given order, or 0.
+ * Acts on no task if an id is invalid.
  */
 export async function forEachId<T>(
   given: readonly string[],
-  { operation, act, print }: EachId<T>,
+  { operation, act, print: printDone }: EachId<T>,
 ): Promise<number> {
   const ids = [...new Set(given.map(parseTaskId))];
-  const acts = ids.map((id) => ({ id, done: act(id) }));
+  requireRoot(`${operation}s`);
+  const stackshim = openDoor();
+  const acts = ids.map((id) => ({ id, done: act(stackshim, id) }));
   // Each is awaited below, perhaps long after it failed.
   for (const { done } of acts) done.catch(() => undefined);
-  let status = 0;
+  const statuses: number[] = [];
   for (const { id, done } of acts) {
     try {
-      await print(id, await done);
+      statuses.push(await printDone(id, await done));
     } catch (thrown) {
       const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `${operation} ${id}`);
       reportError(error.toJSON());
-      if (status === 0) status = statusOfError(error);
+      statuses.push(statusOfError(error));
     }
   }
-  return status;
+  return statuses.find((status) => status !== 0) ?? 0;
 }
 
-export interface EachId<T> {
-  /** `wait for task`: what an error of the system is said to have kept from happening. */
-  readonly operation: string;
-  act(id: TaskId): Promise<T>;
-  print(id: TaskId, done: T): Promise<void>;
+/** Prints the id of a task on which the command acted. */
+export async function printId(id: TaskId): Promise<number> {
+  await print(`${id}\n`);
+  return 0;
+}
+
+/** Prints the id of a removed task, or reports what is left of it. */
+export async function printRemoval(id: TaskId, removal: Removal): Promise<number> {
+  if (removal.removed) return await printId(id);
+  reportLeftovers({ id, ...removal });
+  return 1;
 }

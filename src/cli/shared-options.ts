@@ -1,7 +1,8 @@
 /** Options that several commands share. */
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { StackshimError } from '../core/errors.ts';
 import type { RegistryOptions } from '../exchange/registry/run-skopeo.ts';
+import type { OptionTable } from './run-options.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
@@ -37,6 +38,15 @@ export const collectValues = (value: string, before: readonly string[] = []): re
   ...before,
   value,
 ];
+
+/** Adds the options of a table, with their descriptions, to a command. */
+export function addOptions(command: Command, table: OptionTable): void {
+  for (const [flags, description] of table) {
+    const option = new Option(flags.replace('…', ''), description);
+    if (flags.includes('…')) option.argParser(collectValues);
+    command.addOption(option);
+  }
+}
 
 const MAX_NUMBER = 999_999_999;
 

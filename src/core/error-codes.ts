@@ -129,12 +129,12 @@ export const errorCodes = {
   ERR_STACKSHIM_TASK_CONFLICT: {
     kind: 'conflict',
     meaning: 'a task with this id exists on the machine, or its state does not allow this',
-    hint: 'choose another --name, or end that task with stackshim kill',
+    hint: 'choose another --name, or end and remove that task with stackshim kill',
   },
   ERR_STACKSHIM_TASK_NOT_FOUND: {
     kind: 'not_found',
     meaning: 'no task with this id exists on the machine',
-    hint: 'run stackshim ps to list the tasks',
+    hint: 'run stackshim ps -a to list the tasks; for a task of another installation, set its STACKSHIM_ROOT and STACKSHIM_RUN',
   },
   ERR_STACKSHIM_TASK_RESULT_UNKNOWN: {
     kind: 'unavailable',

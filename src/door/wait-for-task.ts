@@ -1,4 +1,5 @@
 /** `wait`: waits for the end of a task of any process, according to its record and its report. */
+
 import { type FSWatcher, watch } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -8,6 +9,7 @@ import type { Installation } from '../task/installation.ts';
 import { isOrphaned } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../task/records/record.ts';
+import { toTaskNotFound } from '../task/records/task-errors.ts';
 import { readReport } from '../task/reports/report.ts';
 import type { TaskResult } from '../task/result.ts';
 
@@ -132,9 +134,7 @@ function findEnd(
   if (report === undefined) {
     if (createdAt !== undefined || isKnown)
       return { state: state ?? 'removed', result: null, exit };
-    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `wait for task ${id}: no such task`, {
-      details: { id },
-    });
+    throw toTaskNotFound('wait for task', id);
   }
   if (report.state === 'open') return undefined;
   const result = report.end?.result ?? null;

@@ -1,4 +1,5 @@
 /** Turns the writable layer of a kept task into a stack's new revision. The layer is cleaned like any imported layer. */
+import { closeSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { packLayer } from '../archive/pack-layer.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -9,9 +10,11 @@ import { addImageNames, writeImage } from '../store/images/store-image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
 import type { StoreLease } from '../store/store-lease.ts';
-import type { System } from '../sys/system.ts';
+import type { Fd, System } from '../sys/system.ts';
+import { lockRecord } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskRecord } from '../task/records/record.ts';
+import { toTaskNotFound } from '../task/records/task-errors.ts';
 import { abortable } from './abortable.ts';
 import { holdStoreFor } from './hold-store-for.ts';
 import type { PublishedStack } from './import-stack.ts';
@@ -39,7 +42,7 @@ const IDS_PER_TASK = 65_536;
  * The task stays as it is. The image's digest
  * is that of its content.
  *
- * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
+ * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_TASK_CONFLICT (another process copies or removes it), ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
  * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export async function commitTask(
@@ -68,19 +71,12 @@ export async function commitTask(
 
 function requireKept(layout: Layout, task: TaskId): TaskRecord {
   const record = readRecord(layout, task);
-  const details = { id: task };
-  if (record === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `commit task ${task}: no such task`, {
-      details,
-    });
-  }
+  if (record === undefined) throw toTaskNotFound('commit task', task);
   if (record.kept) return record;
   throw new StackshimError(
     'ERR_STACKSHIM_TASK_NOT_KEPT',
     `commit task ${task}: its writable layer was not kept`,
-    {
-      details,
-    },
+    { details: { id: task } },
   );
 }
 
@@ -120,10 +116,27 @@ async function storeUpper(
   { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
   const upper = `${record.names.scratchDir}/rootfs/upper`;
-  // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
-  const idBase = await ownerOf(upper, record.id);
-  const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
-  return await storeLayer(layout, tar, { system, report, signal });
+  const lock = lockTask(layout, system, record);
+  try {
+    // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
+    const idBase = await ownerOf(upper, record.id);
+    const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
+    return await storeLayer(layout, tar, { system, report, signal });
+  } finally {
+    closeSync(lock);
+  }
+}
+
+/** Keeps removal away: the layer would lack what was removed already. */
+function lockTask(layout: Layout, system: System, { id, createdAt }: TaskRecord): Fd {
+  const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
+  const locked = lockRecord({ layout, system }, id, isSame);
+  if (locked !== undefined) return locked.lock;
+  throw new StackshimError(
+    'ERR_STACKSHIM_TASK_CONFLICT',
+    `commit task ${id}: another process is working on it, or has removed it`,
+    { hint: 'run stackshim ps to see its state', details: { id } },
+  );
 }
 
 /** What the task saw at `/task`: its code with all changes, in place of what the image has there. */

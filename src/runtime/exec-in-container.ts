@@ -115,11 +115,10 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
   void guard.handedOver.then(() => system.close(readEnd));
   return {
     async finish(process) {
-      try {
-        await fillPipe(writeEnd, process);
-      } finally {
-        closePipe();
-      }
+      // Not awaited: a runtime that the task holds up reads nothing, until its time is over and it is killed.
+      fillPipe(writeEnd, process)
+        .catch(() => undefined)
+        .finally(closePipe);
       return await finish(guard);
     },
     cancel() {

@@ -260,8 +260,8 @@ const patterns: readonly FailurePattern[] = [
   { pattern: /^container `.*` already exists$/s, code: 'ERR_STACKSHIM_TASK_CONFLICT' },
 ];
 
-/** How runc begins its messages about a further command; the rest is as at a start. */
-const RUNC_EXEC = /^(?:runc )?exec failed: (?=unable to start container process: )/;
+/** How runc begins its messages about a further command; the rest is as at a start, or about the container. Commands are named by their path. */
+const RUNC_EXEC = /^(?:runc )?exec failed: /;
 const RUNSC_EXEC = 'executing processes for container: executing command "';
 const IN_SANDBOX = '" in sandbox: ';
 

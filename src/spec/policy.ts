@@ -70,9 +70,9 @@ export const DISK_MECHANISMS = ['auto', 'volume', 'sampling'] as const;
 
 /** How much ended tasks leave on the disk. */
 export interface ReportTerms {
-  /** Most reports; the oldest are removed first. */
+  /** Most reports of ended tasks; the oldest are removed first. */
   readonly count: number;
-  /** Most bytes of all reports together. */
+  /** Most bytes of the reports of ended tasks together. */
   readonly bytes: number;
   /** How long after its end a task's report is kept. */
   readonly ageMs: number;

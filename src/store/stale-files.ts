@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
+  builtDir,
   generationsDir,
   imagesDir,
   type Layout,
@@ -27,7 +28,9 @@ export function findStaleFiles(layout: Layout): readonly string[] {
     path: `${tmpDir(layout)}/${name}`,
   }));
   const stale = inTmp.filter(({ name, path }) => isStaleName(name) || isForgotten(name, path));
-  const folders = [layersDir, imagesDir, generationsDir, buildDir].map((of) => of(layout));
+  const folders = [layersDir, imagesDir, generationsDir, buildDir, builtDir].map((of) =>
+    of(layout),
+  );
   const stacks = stacksDir(layout);
   const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
     (folder) =>

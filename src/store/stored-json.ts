@@ -22,6 +22,8 @@ export interface StoredJsonOptions<T> {
   readonly code: ErrorCode;
   /** Names the kind of file in messages: `revision file`. */
   readonly what: string;
+  /** What to do about a damaged file. Default: the hint of the code. */
+  readonly hint?: string;
   /** The newest version of the format that `reader` reads. Default 1. */
   readonly newest?: number;
 }
@@ -60,10 +62,13 @@ export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>):
 export function toCorrupt(
   path: string,
   reason: string,
-  options: { readonly code: ErrorCode; readonly what: string; readonly cause?: unknown },
+  options: Pick<StoredJsonOptions<unknown>, 'code' | 'what' | 'hint'> & {
+    readonly cause?: unknown;
+  },
 ): StackshimError {
   return new StackshimError(options.code, `read ${options.what} ${path}: ${reason}`, {
     details: { path },
+    hint: options.hint,
     cause: options.cause,
   });
 }

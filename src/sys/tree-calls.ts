@@ -15,6 +15,7 @@ const RESOLVE_BENEATH = 0x8;
 const RESOLVE_IN_ROOT = 0x10;
 
 const O_PATH = 0x20_0000;
+const AT_EMPTY_PATH = 0x1000;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 
 /** How an entry is opened for reading: neither a FIFO nor a device makes the call wait. */
@@ -56,6 +57,14 @@ export const openFolderInRoot = (root: Fd, path: string): Fd =>
 export function closeFd(fd: Fd): void {
   // These report data that was lost earlier: the descriptor is closed nevertheless.
   invokeUnless(['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'], { name: 'close' }, 'close', fd);
+}
+
+/** Opens what an entry itself is, also if it is a link. The descriptor serves to look at the entry and to change its owner. */
+export const openEntry = (folder: Fd, name: string): Fd => openBeneath(folder, name, O_PATH);
+
+/** Changes the owner of what is open, also of a link: fchownat(2). */
+export function chownFd(fd: Fd, { uid, gid }: { readonly uid: number; readonly gid: number }) {
+  invoke({ name: 'fchownat' }, 'fchownat', fd, Buffer.from('\0'), uid, gid, AT_EMPTY_PATH);
 }
 
 export type EntryKind = 'file' | 'folder' | 'link' | 'fifo' | 'socket' | 'device' | 'unknown';
@@ -110,8 +119,6 @@ export const nextData = (fd: Fd, from: number): number | undefined =>
 /** Where the data that begins at `from` ends; undefined: the file has become shorter. */
 export const nextHole = (fd: Fd, from: number): number | undefined =>
   invokeUnless(['ENXIO'], { name: 'lseek' }, 'lseek', fd, BigInt(from), SEEK_HOLE);
-
-const AT_EMPTY_PATH = 0x1000;
 
 /** Gives an open file one more name. */
 export function linkFd(fd: Fd, folder: Fd, name: string): void {

@@ -39,11 +39,11 @@ it('a task whose keeper was killed is orphaned, and its result is lost', async (
   expect(await inspect('left')).toMatchObject({ state: 'orphaned', result: null });
   const waited = await cli('wait', 'left');
   expect(waited).toMatchObject({ status: 4, stdout: '' });
-  expect(waited.stderr).toContain('its owner has died, and nobody waits for its end');
+  expect(waited.stderr).toContain('wait for task left: it is orphaned: its owner has died');
   expect(await cli('logs', '-f', 'left')).toMatchObject({ status: 0, stdout: 'before\n' });
   const removed = await cli('rm', 'left');
   expect(removed.status).toBe(4);
-  expect(removed.stderr).toContain('remove task left: its owner has died');
+  expect(removed.stderr).toContain('remove task left: it is orphaned: its owner has died');
   expect(await cli('reap')).toMatchObject({ status: 0, stdout: 'left\n' });
   expect(existsSync(taskDir(layout, parseTaskId('left')))).toBe(false);
   expect(await inspect('left')).toMatchObject({ state: 'lost', result: null, exit: null });

@@ -28,6 +28,7 @@ import { bootId } from '../../src/sys/processes.ts';
 import { syncDirectory } from '../../src/sys/write-file.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { writePolicy } from '../support/installation/write-policy.ts';
 import { runFixture, startFixture, waitForLine } from '../support/programs/bun-fixture.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 import { isFullRun } from '../support/timing/full-run.ts';
@@ -78,7 +79,9 @@ describe('the disk of these tests', () => {
     const writers = ['one', 'two'].map((name) =>
       follow(name, added, [root, run, name, tar, '100000']),
     );
-    const collecting = startFixture(collector, [root, run, join(disk.folder, 'policy.json'), '20']);
+    const policyFile = join(disk.folder, 'policy.json');
+    writePolicy({ policyFile });
+    const collecting = startFixture(collector, [root, run, policyFile, '20']);
     await waitForLine(collecting, 'ready');
     await waitUntil(() => added.size === 2);
     try {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runCli } from '../support/cli/run-cli.ts';
+import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 
@@ -188,6 +188,17 @@ describe('a running task', () => {
     } finally {
       setPolicy(null);
     }
+  });
+});
+
+describe('a copy that ends early', () => {
+  it('leaves no mount of a kept task when the reader of its tar has gone', async () => {
+    await keepTask('gone', 'dd if=/dev/zero of=/large bs=1M count=40 2>/dev/null');
+    const script = `'${STACKSHIM}' cp gone:/large - | head -c 10 | wc -c`;
+    const printed = execFileSync('sh', ['-c', script], { env: { ...process.env, ...env } });
+    expect(printed.toString()).toBe('10\n');
+    const mounts = contentOf('/proc/self/mounts').split('\n');
+    expect(mounts.filter((line) => line.includes('/tasks/gone/'))).toEqual([]);
   });
 });
 

@@ -145,7 +145,7 @@ describe('several ids', () => {
     expect(status).toBe(3);
     expect(stdout.trim().split('\n').sort()).toEqual(['one', 'two']);
     expect(stderr).toBe(
-      'stackshim: kill task missing: no such task [ERR_STACKSHIM_TASK_NOT_FOUND]\n  hint: run stackshim ps to list the tasks\n',
+      'stackshim: kill task missing: no such task [ERR_STACKSHIM_TASK_NOT_FOUND]\n  hint: run stackshim ps -a to list the tasks; for a task of another installation, set its STACKSHIM_ROOT and STACKSHIM_RUN\n',
     );
     await Promise.all([one.ended, two.ended]);
   });

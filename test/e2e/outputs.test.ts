@@ -16,12 +16,14 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TakenOutput } from '../../src/task/outputs/output-report.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { CLEAN, type TaskRun, useTaskRunner } from '../support/cli/task-runner.ts';
 import { STRANGER_ID } from '../support/programs/stranger.ts';
 
 const { run, start, folder, setPolicy, installation } = useTaskRunner();
 
+const { env } = installation;
 const newFolder = () => mkdtempSync(join(folder, 'out-'));
 const only = ({ record }: TaskRun): TakenOutput | undefined => record?.outputs?.[0];
 const contentOf = (path: string) => readFileSync(path, 'utf8');
@@ -210,6 +212,18 @@ describe('what is left out', () => {
     expect(only(ended)).toMatchObject({ files: 1, leftOut: [{ path: '/out/\\xfe' }] });
     const [name] = readdirSync(`${to}/out`, { encoding: 'buffer' });
     expect(name?.toString('latin1')).toBe('a\n\xffx');
+  });
+
+  it('very long paths leave a result that can be stored and read', async () => {
+    const to = newFolder();
+    const name = String.raw`n=$(printf '%0200d' 0 | tr 0 '\377')`;
+    const deep = 'for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do mkdir $n; cd $n; done';
+    const script = `${name}; mkdir /out; cd /out; ${deep}; seq 1500 | xargs -n 1 mkfifo`;
+    const ended = await run(['--name', 'long', '--log', '--output', `/out:${to}`], sh(script));
+    expect(only(ended)).toMatchObject({ state: 'partial', leftOutCount: 1500 });
+    expect(JSON.stringify(only(ended)).length).toBeLessThan(2_000_000);
+    expect(await runCli(['wait', 'long'], { env })).toMatchObject({ status: 0, stdout: '0\n' });
+    await runCli(['rm', 'long'], { env });
   });
 });
 

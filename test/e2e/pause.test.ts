@@ -1,4 +1,5 @@
 /** `stackshim pause` and `unpause`: with every runtime; a paused task is still ended by whatever ends tasks. */
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { openInstallation } from '../../src/task/installation.ts';
@@ -154,7 +155,7 @@ describe('a task that does not run', () => {
     await orphan.ended;
     const { status, stderr } = await cli(...command, 'left');
     expect(status).toBe(4);
-    expect(stderr).toContain('its owner is dead');
+    expect(stderr).toContain('it is orphaned');
     expect(stderr).toContain('stackshim reap');
     await cli('kill', 'left');
   });
@@ -181,4 +182,18 @@ it('needs root', async () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/ERR_STACKSHIM_(NOT_ROOT|PATH_UNTRUSTED)/);
   }
+});
+
+it('a pause that fails leaves the task running', async () => {
+  const task = await started('untold', COUNTING);
+  const file = `${installation.layout.run}/tasks/untold/paused`;
+  // In place of a disk without room for the file.
+  mkdirSync(file);
+  const { status, stderr } = await cli('pause', 'untold');
+  expect(status).toBe(1);
+  expect(stderr).toContain('[ERR_STACKSHIM_SYSTEM]');
+  expect(stateOf('untold')).toBe('running');
+  rmdirSync(file);
+  expect(await cli('kill', 'untold')).toMatchObject({ status: 0 });
+  await task.ended;
 });

@@ -1,5 +1,6 @@
 /** `run -d` and what it leaves: the keeper, `logs`, `wait`, `inspect`, `ps -a` and `rm`. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { reportDir, reportsDir } from '../../src/core/layout.ts';
@@ -275,6 +276,13 @@ describe('logs', () => {
     expect((await cli('logs', '-f', '--tail', '1', 'grows')).stderr).toBe('end\n');
   });
 
+  it('follows a task of the run folder whose root folder is another one', async () => {
+    await detach('--name', 'elsewhere', ...sh('echo 1; sleep 1; echo 2'));
+    const other = { ...env, STACKSHIM_ROOT: join(folder, 'other-root') };
+    const { stdout } = await runCli(['logs', '-f', 'elsewhere'], { env: other });
+    expect(stdout).toBe('1\n2\n');
+  });
+
   it('ends quietly when its reader goes', async () => {
     await cli('run', '--log', '--name', 'long', ...sh('seq 100000'));
     const { status, stdout } = await runCli(['logs', 'long'], {
@@ -328,7 +336,7 @@ describe('bad input', () => {
     const { status, stderr } = await cli('logs', 'plain');
     expect(status).toBe(4);
     expect(stderr).toContain(
-      'read log of plain: the task keeps none [ERR_STACKSHIM_TASK_CONFLICT]',
+      'read log of task plain: it keeps no log [ERR_STACKSHIM_TASK_CONFLICT]',
     );
     const [inspected] = JSON.parse((await cli('inspect', 'plain')).stdout);
     expect(inspected).toMatchObject({
@@ -343,7 +351,7 @@ describe('bad input', () => {
     expect(inspected.cgroup.usage.pidsPeak).not.toBeUndefined();
     expect(inspected.timeLeftMs).toBeGreaterThan(0);
     expect((await cli('rm', 'plain')).stderr).toContain(
-      'remove task plain: the task is running [ERR_STACKSHIM_TASK_CONFLICT]',
+      'remove task plain: it is running [ERR_STACKSHIM_TASK_CONFLICT]',
     );
     expect(await cli('rm', '-f', 'plain')).toMatchObject({ status: 0, stdout: 'plain\n' });
     await task.ended;

@@ -39,6 +39,17 @@ it('imports a root filesystem from standard input and from a folder', async () =
   execFileSync('rm', ['-r', folder]);
 });
 
+it('imports all files of a kept task, as `docker export` gives them', async () => {
+  await cli(['stack', 'import', 'first', '-'], await makeBusyboxTar());
+  const kept = ['--name', 'kept', '--keep', 'first', 'sh', '-c', 'echo made > /made'];
+  expect((await cli(['run', ...kept])).status).toBe(0);
+  const { stdoutBytes } = await cli(['cp', 'kept:/.', '-']);
+  await cli(['rm', 'kept']);
+  const imported = await cli(['stack', 'import', 'second', '-'], stdoutBytes);
+  expect(imported).toMatchObject({ status: 0, stdout: expect.stringMatching(/^second@rev:1 /) });
+  expect((await cli(['run', 'second', 'cat', '/made'])).stdout).toBe('made\n');
+});
+
 it.each([
   [['-'], 2, 'ERR_STACKSHIM_IMAGE_INVALID'],
   [['/no/such'], 3, 'ERR_STACKSHIM_INPUT_NOT_FOUND'],

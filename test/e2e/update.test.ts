@@ -1,10 +1,14 @@
 /** `stackshim update`: new limits of running tasks, as the kernel and the owner enforce them. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { fillDisk } from '../chaos/support/small-disk.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
-const { installation, start, setPolicy } = useTaskRunner();
+const { installation, folder: runnerFolder, start, setPolicy } = useTaskRunner();
 const { env } = installation;
 const cli = (...args: readonly string[]) => runCli(args, { env });
 const update = (...args: readonly string[]) => cli('update', ...args);
@@ -87,6 +91,39 @@ describe('a new limit', () => {
     expect((await statsOf('many')).pids).toBe(4);
     await end(task, 'many');
   });
+});
+
+it('keeps what another update sets at the same time', async () => {
+  const task = await started('both', ['--timeout', '1h']);
+  for (const round of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    const set = [update('--timeout', `${round}m`, 'both'), update('--cpus', `0.${round}`, 'both')];
+    expect((await Promise.all(set)).map(({ status }) => status)).toEqual([0, 0]);
+    const limit = JSON.parse(readFileSync(`${installation.layout.run}/tasks/both/limit`, 'utf8'));
+    expect(limit).toMatchObject({ timeoutMs: round * 60_000, cpus: round / 10 });
+  }
+  await end(task, 'both');
+});
+
+it('changes nothing if the disk of the run folder has no room to tell the owner', async () => {
+  const { run } = installation.layout;
+  const task = await started('full-disk', ['--cpus', '0.5', '-m', '64m']);
+  const folder = `${run}/tasks/full-disk`;
+  execFileSync('cp', ['-a', `${folder}/.`, join(runnerFolder, 'copy')]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=700', 'none', folder]);
+  try {
+    execFileSync('cp', ['-a', `${join(runnerFolder, 'copy')}/.`, folder]);
+    fillDisk(folder, 0);
+    const { status, stderr } = await update('-m', '96m', 'full-disk');
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('[ERR_STACKSHIM_DISK_FULL]'),
+    });
+    expect((await statsOf('full-disk')).memoryLimitBytes).toBe(64 * MIB);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.next'))).toEqual([]);
+  } finally {
+    execFileSync('umount', ['-l', folder]);
+    await end(task, 'full-disk');
+  }
 });
 
 describe('a new timeout', () => {

@@ -59,6 +59,7 @@ test('this machine can run tasks, and doctor leaves nothing behind', async () =>
     'mkfs.erofs',
     'buildah',
     'mmdebstrap',
+    'perl',
     'folders',
     'run folder',
     'stored files',

@@ -1,5 +1,5 @@
 /** The changes of a kept task become a revision: cleaned, with the image's ids, including deletions. */
-import { lchownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, lchownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLayerId, parseTaskId } from '../../src/core/ids.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
@@ -8,6 +8,7 @@ import { mountLayer } from '../../src/store/layers/mount-layer.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { killTask } from '../../src/task/ending/kill-task.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { lockRecord } from '../../src/task/records/claim-record.ts';
 import { readTree } from '../support/images/read-tree.ts';
 import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
 import { buildTar } from '../support/images/tar-builder.ts';
@@ -95,6 +96,20 @@ describe('commit', () => {
     expect(seen.output.stdout).toBe('main\nmore\nfrom code\nmore\n');
     await commit('coded', 'without-code');
     expect(lab.layersOf('without-code')).toHaveLength(base.length + 1);
+  });
+
+  it('makes no revision of a task whose removal has begun meanwhile', async () => {
+    await keep('removed', 'echo new > /new');
+    const id = parseTaskId('removed');
+    let lock: number | undefined;
+    const begin = () => {
+      lock ??= lockRecord({ layout, system: linuxSystem }, id, () => true)?.lock;
+    };
+    await expect(commit('removed', 'half', { onProgress: begin })).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_TASK_CONFLICT',
+    });
+    closeSync(lock ?? -1);
+    expect(await commit('removed', 'whole')).toMatchObject({ revision: 1 });
   });
 
   it('keeps access control lists, with ids as the image has them', async () => {

@@ -252,7 +252,9 @@ describe('a file that a dead process left', () => {
       `${root}/layers/${'a'.repeat(64)}.json.${dead}.tmp`,
       `${root}/generations/9.json.${dead}.tmp`,
       `${root}/stacks/python-3.13/9.json.${dead}.tmp`,
+      `${root}/built/${'c'.repeat(64)}.json.${dead}.tmp`,
     ];
+    mkdirSync(`${root}/built`, { recursive: true });
     for (const path of left) writeFileSync(path, 'half');
     mkdirSync(`${root}/tmp/${dead}.erofs.0011.build`);
     writeFileSync(`${root}/tmp/${dead}.erofs.0011.build/image.erofs`, 'half');

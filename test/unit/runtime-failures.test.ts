@@ -25,6 +25,14 @@ const crun = { kind: 'crun', path: '/usr/bin/crun', version: '1.21' } as const;
 
 describe('classifyFailure', () => {
   test.each([
+    'exec failed: cannot exec in a stopped container',
+    'exec failed: container does not exist',
+    'runc exec failed: cannot exec in a stopped container',
+  ])('blames no command for a container that has ended: %s', (text) => {
+    expect(classifyFailure(text)).toEqual({ code: 'ERR_STACKSHIM_RUNTIME_FAILED' });
+  });
+
+  test.each([
     `${runc11}exec: "nope": executable file not found in $PATH`,
     `${runc13}exec: "nope": executable file not found in $PATH`,
     `${runc11}exec: "/nope": stat /nope: no such file or directory`,

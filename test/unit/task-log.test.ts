@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,6 +93,25 @@ it('is read up to a frame that is cut off, or that is none', async () => {
   expect(textOf(readAll())).toBe('whole');
   appendFileSync(file, 'stdout nonsense\n'.repeat(20));
   expect(textOf(readAll())).toBe('whole');
+});
+
+it('is followed beyond a frame that was cut off again because the disk was full', async () => {
+  const log = new TaskLog(folder, 1_000_000);
+  const reader = new LogReader(folder);
+  const file = join(folder, 'log.1');
+  await log.write('stdout', Buffer.from('before '));
+  const { size } = statSync(file);
+  appendFileSync(file, 'stdout 2026-01-01T00:00:00.000Z 50\nlost');
+  expect(textOf(readAll(reader))).toBe('before ');
+  truncateSync(file, size);
+  await log.write('stderr', Buffer.from('after '));
+  expect(textOf(readAll(reader))).toBe('after ');
+  // The next file does not wait for the end of an unfinished frame.
+  appendFileSync(file, 'stdout 2026-01-01T00:00:00.000Z 50\nlost');
+  writeFileSync(join(folder, 'log.2'), 'stdout 2026-01-01T00:00:00.000Z 4\nnext\n');
+  expect(textOf(readAll(reader))).toBe('next');
+  reader.close();
+  await log.close();
 });
 
 it('counts what it could not write, and goes on', async () => {

@@ -1,10 +1,10 @@
 /** `stackshim unpause`: lets paused tasks run again. */
-import { forEachTask } from '../for-each-task.ts';
-import { print } from '../print.ts';
+import { forEachId, printId } from '../for-each-id.ts';
 
 /** Prints the id of each task that runs again. Resolves to the exit status. */
 export const unpause = (ids: readonly string[]): Promise<number> =>
-  forEachTask(ids, 'unpause tasks', async (stackshim, id) => {
-    await stackshim.unpause(id);
-    await print(`${id}\n`);
+  forEachId(ids, {
+    operation: 'unpause task',
+    act: (stackshim, id) => stackshim.unpause(id),
+    print: printId,
   });

@@ -1,7 +1,7 @@
 /** `stackshim update`: changes limits of running tasks. */
 import { parseUpdate, type UpdateInput } from '../../task/live/update-task.ts';
-import { forEachTask } from '../for-each-task.ts';
-import { print, printJsonLine } from '../print.ts';
+import { forEachId, printId } from '../for-each-id.ts';
+import { printJsonLine } from '../print.ts';
 import { writeMessage } from '../printable.ts';
 
 export interface UpdateCommandOptions {
@@ -22,10 +22,13 @@ export async function update(
 ): Promise<number> {
   const input: UpdateInput = limits;
   parseUpdate(input);
-  return await forEachTask(ids, 'update tasks', async (stackshim, id) => {
-    const done = await stackshim.update(id, input);
-    if (json) return await printJsonLine(done);
-    await print(`${id}\n`);
-    for (const note of done.notes) writeMessage(`stackshim: task ${id}: ${note}\n`);
+  return await forEachId(ids, {
+    operation: 'update task',
+    act: (stackshim, id) => stackshim.update(id, input),
+    async print(id, done) {
+      await (json ? printJsonLine(done) : printId(id));
+      if (!json) for (const note of done.notes) writeMessage(`stackshim: task ${id}: ${note}\n`);
+      return 0;
+    },
   });
 }

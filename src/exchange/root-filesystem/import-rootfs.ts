@@ -4,6 +4,7 @@ import type { TarEntry } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import { unlessAborted } from '../../core/unless-aborted.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from '../../store/images/image.ts';
 import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import { importLayer, type LayerImport } from '../../store/layers/import-layer.ts';
@@ -122,14 +123,19 @@ function toMeter(totalBytes: number, report: ProgressListener) {
   };
 }
 
-/** A program walks the folder, because another user may own it, and could make a walk wait for ever: the program can be killed. */
+/**
+ * A program walks the folder, because another user may own it, and could make a walk wait for ever. Not even KILL ends the program while the
+ * folder's filesystem owes it an answer, so after an abort nobody waits for it.
+ */
 async function* packFolder(
   { file, name }: RootfsSource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
   const tar = await startTar(`/proc/${process.pid}/fd/${file.fd}`, signal);
   try {
-    for await (const chunk of tar.stdout) yield chunk as Buffer;
+    const chunks: AsyncIterator<Buffer> = tar.stdout[Symbol.asyncIterator]();
+    const next = () => unlessAborted(chunks.next(), signal === undefined ? [] : [signal]);
+    for (let chunk = await next(); !chunk.done; chunk = await next()) yield chunk.value;
     signal?.throwIfAborted();
     const { failure, stderr } = await tar.exited;
     if (failure === undefined) return;
@@ -143,5 +149,6 @@ async function* packFolder(
     );
   } finally {
     tar.killAll();
+    tar.keepAlive(false);
   }
 }

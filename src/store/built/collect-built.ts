@@ -28,6 +28,9 @@ interface FoundBuilt extends StoredBuilt {
   readonly usedAt: number;
 }
 
+/** Failed build steps take few bytes, but each look at the cache takes time for every build. */
+export const MOST_BUILDS = 10_000;
+
 const NAME = /^([0-9a-f]{64})\.[a-z.]+$/;
 
 /** Every build with a file, the least recently used first. */
@@ -59,7 +62,7 @@ export interface CollectBuiltOptions {
 }
 
 /**
- * Removes builds without a record, those that no task has used for too long, and the least recently used ones beyond the bound. Keeps what a
+ * Removes builds without a record, those that no task has used for too long, and the least recently used ones beyond the bounds. Keeps what a
  * task uses and what is being built. Returns what was removed or, with `dryRun`, would be. Tasks may begin meanwhile.
  */
 export function collectBuilt(
@@ -68,12 +71,15 @@ export function collectBuilt(
 ): readonly StoredBuilt[] {
   const all = findAll(place.layout);
   let total = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let count = all.length;
   const gone: StoredBuilt[] = [];
   for (const { key, sizeBytes, usedAt } of all) {
     const isOld = now - usedAt > bounds.cacheAgeMs;
-    if ((!isOld && total <= bounds.cacheBytes) || inUse.has(key)) continue;
+    const isTooMuch = total > bounds.cacheBytes || count > MOST_BUILDS;
+    if (!(isOld || isTooMuch) || inUse.has(key)) continue;
     if (!removeBuilt(place, key, dryRun)) continue;
     total -= sizeBytes;
+    count -= 1;
     gone.push({ key, sizeBytes });
   }
   return gone;

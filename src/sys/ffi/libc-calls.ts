@@ -18,6 +18,7 @@ export const libcArity = {
   epoll_ctl: 4,
   epoll_wait: 4,
   fchdir: 1,
+  fchownat: 5,
   flock: 2,
   getdents64: 3,
   inotify_add_watch: 3,

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import { within } from '../../core/pause.ts';
+import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { type EndedTool, type StartedTool, startTool } from '../../sys/start-tool.ts';
@@ -23,6 +25,8 @@ export type { CopyReport } from './copy-order.ts';
 
 /** How long the process may say nothing. */
 const ANSWERS_WITHIN_MS = 10_000;
+/** How long it may take to let go of the task when nobody wants its answer. */
+const ENDS_WITHIN_MS = 5_000;
 
 export interface CopyFilesOptions {
   /** Gets the tar of a copy out of the task. Not ended. */
@@ -54,19 +58,21 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   const { signal } = options;
   let tool: StartedTool;
   try {
-    tool = await startTool({ command: commandOf(order), signal });
+    tool = await startTool({ command: commandOf(order) });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   }
   const watch = new SilenceWatch();
   try {
-    const { stderr, failure } = await Promise.race([
-      work(tool, order, { options, watch }),
-      watch.over,
-    ]);
+    const working = Promise.race([work(tool, order, { options, watch }), watch.over]);
+    const { stderr, failure } = await unlessAborted(working, signal === undefined ? [] : [signal]);
     return readAnswer(stderr, { operation, failure });
   } catch (error) {
-    if (error !== SILENT) throw error;
+    if (error !== SILENT) {
+      await letGo(tool);
+      if (signal?.aborted) throw toAborted(operation, error);
+      throw error;
+    }
     // The kernel may keep the process until the task ends.
     tool.keepAlive(false);
     throw new StackshimError(
@@ -86,6 +92,16 @@ async function work(tool: StartedTool, order: CopyOrder, passing: Passing): Prom
   await Promise.all([passOutput(tool, order, passing), feeding]);
   return await tool.exited;
 }
+
+/** The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay. */
+async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
+  stdin.end();
+  stdout.destroy();
+  await within(exited, ENDS_WITHIN_MS);
+}
+
+const toAborted = (operation: string, cause: unknown) =>
+  new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: aborted`, { cause });
 
 function commandOf(order: CopyOrder): readonly string[] {
   const json = JSON.stringify(order);

@@ -23,9 +23,17 @@ import { openCode } from '../add-code.ts';
 import { slotIds } from '../admission/slot.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
-import { isOrphaned, lockRecord } from '../records/claim-record.ts';
+import { findLive } from '../live/require-live.ts';
+import { lockRecord } from '../records/claim-record.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
+import {
+  ENDED,
+  STARTING,
+  type TaskProblem,
+  toTaskConflict,
+  toTaskNotFound,
+} from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 
 /** The files of a task, without what is mounted in them. */
@@ -38,6 +46,7 @@ export interface TaskTree {
   close(): Promise<void>;
 }
 
+const COPY = 'copy files of task';
 const CODE_NAME = 'task';
 /** statfs(2) */
 const OVERLAYFS_MAGIC = 0x794c_7630;
@@ -46,28 +55,20 @@ const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task that neither runs nor was kept, ERR_STACKSHIM_HOST_UNSUPPORTED. */
 export async function openTaskTree(installation: Installation, id: TaskId): Promise<TaskTree> {
   const record = readRecord(installation.layout, id);
-  if (record === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_NOT_FOUND',
-      `copy files of task ${id}: no such task`,
-      {
-        details: { id },
-      },
-    );
-  }
+  if (record === undefined) throw toTaskNotFound(COPY, id);
   return record.kept ? await openKept(installation, id) : openRunning(installation, record);
 }
 
-function conflict(id: TaskId, problem: string): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `copy files of task ${id}: ${problem}`, {
-    hint: 'run stackshim ps to see its state; run a task with --keep to reach its files after its end',
-    details: { id },
+const toEnded = (id: TaskId, cause?: unknown) =>
+  toTaskConflict(COPY, id, {
+    ...ENDED,
+    cause,
+    hint: 'run tasks with --keep to reach their files after their end',
   });
-}
 
-function openRunning({ layout, cgroups, system }: Installation, record: TaskRecord): TaskTree {
+function openRunning(installation: Installation, record: TaskRecord): TaskTree {
+  const { cgroups, system } = installation;
   const { id, runtime } = record;
-  if (isOrphaned(record)) throw conflict(id, 'its owner has died');
   if (!driverOf(runtime).initIsPid1) {
     throw new StackshimError(
       'ERR_STACKSHIM_HOST_UNSUPPORTED',
@@ -75,10 +76,10 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
       { hint: 'use --output, or run it with --keep and copy after its end', details: { id } },
     );
   }
-  const places = recordedPlaces(layout, record);
-  const find = () => findInit(cgroups, places, runtime);
-  const pid = find();
-  if (pid === undefined) throw conflict(id, 'it does not run');
+  const live = findLive(installation, record, false);
+  if (live === ENDED) throw toEnded(id);
+  if (!('pid' in live)) throw toTaskConflict(COPY, id, live);
+  const { pid, places } = live;
   const init = system.openPidfd(pid);
   const opened: Fd[] = [];
   const keep = (fd: Fd) => {
@@ -87,11 +88,11 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
   };
   try {
     // The pid may have been given to another process before its descriptor was opened.
-    if (find() !== pid) throw conflict(id, 'it has ended');
+    if (findInit(cgroups, places, runtime) !== pid) throw toEnded(id);
     const root = keep(openSync(`/proc/${pid}/root`, O_PATH | constants.O_DIRECTORY));
     requireOwnFilesystem(id, root);
     const code = record.hasCode ? keep(openSync(entryOf(root, CODE_NAME), FOLDER)) : undefined;
-    if (system.hasEnded(init)) throw conflict(id, 'it has ended');
+    if (system.hasEnded(init)) throw toEnded(id);
     if (code !== undefined) requireOwnFilesystem(id, code);
     return {
       root,
@@ -104,19 +105,23 @@ function openRunning({ layout, cgroups, system }: Installation, record: TaskReco
     };
   } catch (error) {
     for (const fd of opened) closeSync(fd);
-    throw toConflict(id, error);
+    throw toOpenError(id, error);
   } finally {
     system.close(init);
   }
 }
 
 /** The kernel lets nobody outside of a task's user namespace into a filesystem that the task serves itself. */
-const REPLACED = 'its first process has another filesystem in the place of its own';
+const REPLACED: TaskProblem = {
+  why: 'its first process has another filesystem in the place of its own',
+  hint: 'take its files with --output, or run it with --keep and copy after its end',
+};
 
-function toConflict(id: TaskId, error: unknown): unknown {
+function toOpenError(id: TaskId, error: unknown): unknown {
   const code = errnoCodeOf(error) ?? '';
-  if (['ENOENT', 'ESRCH'].includes(code)) return conflict(id, 'it has ended');
-  return ['EACCES', 'ENOTCONN', 'EIO'].includes(code) ? conflict(id, REPLACED) : error;
+  if (['ENOENT', 'ESRCH'].includes(code)) return toEnded(id, error);
+  if (!['EACCES', 'ENOTCONN', 'EIO'].includes(code)) return error;
+  return toTaskConflict(COPY, id, { ...REPLACED, cause: error });
 }
 
 /**
@@ -126,10 +131,10 @@ function toConflict(id: TaskId, error: unknown): unknown {
 function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   const path = fdPath(folder);
   if (statfsSync(path).type !== OVERLAYFS_MAGIC) {
-    throw conflict(id, REPLACED);
+    throw toTaskConflict(COPY, id, REPLACED);
   }
   const [own, host] = [statSync(path), statSync('/')];
-  if (own.dev === host.dev && own.ino === host.ino) throw conflict(id, 'it is still starting');
+  if (own.dev === host.dev && own.ino === host.ino) throw toTaskConflict(COPY, id, STARTING);
 }
 
 /** 0 for a task in the host's user namespace. `owner` belongs to the task. */
@@ -145,7 +150,10 @@ type StorePlace = Pick<Installation, 'layout' | 'system'>;
 export async function openKept(installation: StorePlace, id: TaskId): Promise<TaskTree> {
   const { system, layout } = installation;
   const locked = lockRecord(installation, id, ({ kept }) => kept);
-  if (locked === undefined) throw conflict(id, 'another process is working on it');
+  if (locked === undefined) {
+    const why = 'another process is copying from it or removes it';
+    throw toTaskConflict(COPY, id, { state: 'kept', why, hint: 'try again later' });
+  }
   const { record, lock } = locked;
   const places = recordedPlaces(layout, record);
   const opened: Fd[] = [];
@@ -180,7 +188,10 @@ async function codeLayersOf(
   const held = holdBuilt(installation, build, tenant);
   const parts = held?.record.parts ?? undefined;
   try {
-    if (parts === undefined) throw conflict(id, 'the build below its /task is gone');
+    if (parts === undefined) {
+      const why = 'the build below its /task is gone';
+      throw toTaskConflict(COPY, id, { state: 'kept', why, hint: 'run the task again' });
+    }
     // The record of the kept task keeps the build from collection.
     const paths = await mountBuilt({ ...installation, key: build }, parts);
     return paths.map((path) => ({ kind: 'mounted', path }));
@@ -197,7 +208,10 @@ async function mountKept(
   const { id, slot } = record;
   const { taskDir, scratchDir, codeFile } = places;
   const upper = lstatSync(`${scratchDir}/rootfs/upper`, { throwIfNoEntry: false });
-  if (upper === undefined) throw conflict(id, 'its files are gone');
+  if (upper === undefined) {
+    const why = 'its files are gone';
+    throw toTaskConflict(COPY, id, { state: 'kept', why, hint: 'run the task again' });
+  }
   // A process that was killed while it copied left its mounts.
   for (const target of mountTargetsOf(places, 0)) await detachTarget(system, target);
   for (const each of ['rootfs', 'code']) {

@@ -1,7 +1,8 @@
 /** Ends a task of any owner, from any process. */
+
 import { closeSync, openSync } from 'node:fs';
 import { findTenant } from '../../cgroup/cgroup-names.ts';
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
@@ -14,6 +15,7 @@ import type { Installation } from '../installation.ts';
 import { isOrphaned, isWaiting, lockRecord } from '../records/claim-record.ts';
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
+import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import type { Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
@@ -38,11 +40,7 @@ export async function killTask(
   options: KillTaskOptions,
 ): Promise<Removal> {
   const record = readRecordOrNull(installation, id);
-  if (record === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `kill task ${id}: no such task`, {
-      details: { id },
-    });
-  }
+  if (record === undefined) throw toTaskNotFound('kill task', id);
   const { cgroups, layout } = installation;
   const places =
     record === null

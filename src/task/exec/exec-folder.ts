@@ -1,4 +1,5 @@
 /** The folder of a further command, below the folder of its task: what is told of it, and the runtime's files while it is started. */
+
 import {
   closeSync,
   mkdirSync,
@@ -9,14 +10,21 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
+import type { TaskId } from '../../core/ids.ts';
 import { rootfsTarget } from '../../rootfs/plan-rootfs.ts';
 import type { ExecFiles } from '../../runtime/runtime.ts';
 import { namesIn, randomName } from '../../sys/files.ts';
 import { entryOf } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';
+
+import { warn } from '../events.ts';
+import { ENDED, toTaskConflict } from '../records/task-errors.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
+import { toDiskError } from '../reports/store-end.ts';
+import { EXECUTE } from './find-exec-target.ts';
+
 import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
 
 /** The path of a socket must be short. */
@@ -25,6 +33,7 @@ const NAME_CHARS = 8;
 export class ExecFolder {
   readonly files: ExecFiles;
   readonly logFile: string;
+  readonly #id: TaskId;
   readonly #path: string;
   /** By descriptor, so that nothing is written below another task that got the same id meanwhile. */
   readonly #folder: Fd;
@@ -32,6 +41,7 @@ export class ExecFolder {
 
   /** Makes the folder. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended meanwhile, or if too many commands were executed in it. */
   constructor(places: TaskPlaces, { tty }: { readonly tty: boolean }) {
+    this.#id = places.id;
     this.#path = makeFolder(places);
     this.#folder = openSync(this.#path, 'r');
     this.logFile = `${this.#path}/log.json`;
@@ -43,17 +53,35 @@ export class ExecFolder {
     };
   }
 
-  /** Tells of the command, before it is started. */
+  /**
+   * Tells of the command, before it is started. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has been removed meanwhile, ERR_STACKSHIM_DISK_FULL,
+   * ERR_STACKSHIM_SYSTEM; then nothing is told.
+   */
   begin(told: TaskExec): void {
     this.#told = told;
-    this.#write();
+    try {
+      this.#write();
+    } catch (error) {
+      this.#told = undefined;
+      if (errnoCodeOf(error) === 'ENOENT') {
+        throw toTaskConflict(EXECUTE, this.#id, { ...ENDED, cause: error });
+      }
+      throw toDiskError(error, `tell of a command in ${this.#path}`);
+    }
   }
 
-  /** Tells more. Does nothing if the task has been removed meanwhile: its result does not wait for this. */
+  /**
+   * Tells more. Does nothing if the task has been removed meanwhile: its result does not wait for this. What cannot be told becomes a process
+   * warning, because the command's end does not depend on it.
+   */
   tell(change: Pick<TaskExec, 'exit'> | Pick<TaskExec, 'error'>): void {
     if (this.#told === undefined) return;
     this.#told = { ...this.#told, ...change };
-    unlessMissing(() => this.#write());
+    try {
+      unlessMissing(() => this.#write());
+    } catch (error) {
+      warn(toDiskError(error, `tell of a command in ${this.#path}`));
+    }
   }
 
   #write(): void {
@@ -69,7 +97,8 @@ export class ExecFolder {
 
   /** Removes everything but what is told. A second call is a mistake. */
   close(): void {
-    for (const name of ['process.json', 'pid', 'inner-pid', 'log.json', 'tty']) {
+    const next = `${EXEC_FILE}.next`;
+    for (const name of ['process.json', 'pid', 'inner-pid', 'log.json', 'tty', next]) {
       rmSync(entryOf(this.#folder, name), { force: true });
     }
     closeSync(this.#folder);
@@ -91,11 +120,7 @@ function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
     return path;
   } catch (error) {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `execute in task ${id}: it has ended`, {
-      cause: error,
-      hint: 'run the task again',
-      details: { id, state: 'ended' },
-    });
+    throw toTaskConflict(EXECUTE, id, { ...ENDED, cause: error });
   }
 }
 
@@ -107,12 +132,12 @@ function ensureFolder(path: string): void {
   }
 }
 
-const toTooMany = (id: string) =>
-  new StackshimError(
-    'ERR_STACKSHIM_TASK_CONFLICT',
-    `execute in task ${id}: ${MAX_EXECS} commands were executed in it, which is the maximum`,
-    { hint: 'run a command that does several things', details: { id, state: 'running' } },
-  );
+const toTooMany = (id: TaskId) =>
+  toTaskConflict(EXECUTE, id, {
+    state: 'running',
+    why: `${MAX_EXECS} commands were executed in it, which is the maximum`,
+    hint: 'run a command that does several things',
+  });
 
 const NOBODY = 4_294_967_295;
 

@@ -12,7 +12,19 @@ import { type Installation, readPolicy } from '../installation.ts';
 import { isOrphaned, isWaiting } from '../records/claim-record.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
+import {
+  ENDED,
+  ORPHANED,
+  STARTING,
+  type TaskProblem,
+  toPaused,
+  toTaskConflict,
+  toTaskNotFound,
+} from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
+
+/** The beginning of messages. */
+export const EXECUTE = 'execute in task';
 
 export interface ExecTarget {
   readonly record: TaskRecord;
@@ -24,19 +36,10 @@ export interface ExecTarget {
 export function findExecTarget(installation: Installation, id: TaskId): ExecTarget {
   const { layout } = installation;
   const record = readRecord(layout, id);
-  if (record === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_NOT_FOUND',
-      `execute in task ${id}: no such task`,
-      {
-        details: { id },
-        hint: `run stackshim ps to list the tasks below ${layout.run}; for a task of another installation, set STACKSHIM_ROOT and STACKSHIM_RUN`,
-      },
-    );
-  }
+  if (record === undefined) throw toTaskNotFound(EXECUTE, id);
   const places = recordedPlaces(layout, record);
   const problem = problemOfRecord(places, record);
-  if (problem !== undefined) throw toConflict(id, problem);
+  if (problem !== undefined) throw toTaskConflict(EXECUTE, id, problem);
   return { record, places, runtime: toRuntime(installation, record) };
 }
 
@@ -49,32 +52,22 @@ export async function requireReady(
   { record, places }: ExecTarget,
 ): Promise<void> {
   const problem = problemOfTask(installation, places, record);
-  if (problem !== undefined) throw toConflict(record.id, problem);
+  if (problem !== undefined) throw toTaskConflict(EXECUTE, record.id, problem);
   const { allow } = await readPolicy(installation.layout);
   requireAllowedExec(allow, record.origin);
 }
 
-export interface ExecProblem {
-  readonly state: string;
-  /** Completes the sentence `execute in task ID: …`. */
-  readonly why: string;
-  readonly hint: string;
-  readonly cause?: unknown;
-}
-
-const ENDED: ExecProblem = { state: 'ended', why: 'it has ended', hint: 'run the task again' };
+const PREPARED: TaskProblem = {
+  state: 'prepared',
+  why: 'its container is prepared and waits for a command',
+  hint: 'give it its command first',
+};
 
 /** The state of the task according to its record, if nothing can be executed in it. */
-function problemOfRecord(places: TaskPlaces, record: TaskRecord): ExecProblem | undefined {
-  const { id } = places;
+function problemOfRecord(places: TaskPlaces, record: TaskRecord): TaskProblem | undefined {
   if (record.kept || record.exit !== undefined) return ENDED;
-  if (isWaiting(places, record)) {
-    const why = 'its container is prepared and waits for a command';
-    return { state: 'prepared', why, hint: 'give it its command first' };
-  }
-  if (!isOrphaned(record)) return undefined;
-  const why = 'it is orphaned: its owner has died, or could not remove it';
-  return { state: 'orphaned', why, hint: `run stackshim reap, or stackshim kill ${id}` };
+  if (isWaiting(places, record)) return PREPARED;
+  return isOrphaned(record) ? ORPHANED : undefined;
 }
 
 /** The same according to its processes. */
@@ -82,34 +75,22 @@ function problemOfTask(
   { cgroups }: Installation,
   places: TaskPlaces,
   record: TaskRecord,
-): ExecProblem | undefined {
-  if (!existsSync(places.limitFile)) {
-    return { state: 'starting', why: 'it is starting', hint: 'try again when it runs' };
-  }
+): TaskProblem | undefined {
+  if (!existsSync(places.limitFile)) return STARTING;
   if (findInit(cgroups, places, record.runtime) === undefined) return ENDED;
-  if (!cgroups.isFrozen(places.cgroupsPath)) return undefined;
-  const hint = `run stackshim unpause ${places.id}, then try again`;
-  return { state: 'paused', why: 'it is paused', hint };
+  return cgroups.isFrozen(places.cgroupsPath) ? toPaused(record.id) : undefined;
 }
 
 /** The state of a task in which a command could not be started, if that explains it. */
 export function findProblem(
   installation: Installation,
   { record, places }: Pick<ExecTarget, 'record' | 'places'>,
-): ExecProblem | undefined {
+): TaskProblem | undefined {
   const found = readRecord(installation.layout, record.id);
   // Another task may have the same id by now.
   if (found === undefined || found.createdAt !== record.createdAt) return ENDED;
   return problemOfRecord(places, found) ?? problemOfTask(installation, places, found);
 }
-
-/** For a task that cannot be executed in, whatever was asked. */
-export const toConflict = (id: TaskId, { state, why, hint, cause }: ExecProblem): StackshimError =>
-  new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', `execute in task ${id}: ${why}`, {
-    hint,
-    cause,
-    details: { id, state },
-  });
 
 /** The task's runtime, from its copy in huge pages if there is one. */
 function toRuntime({ layout }: Installation, { runtime }: TaskRecord): Runtime {

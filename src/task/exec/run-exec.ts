@@ -1,4 +1,5 @@
 /** Starts a planned command in a running task, and follows the command to its end. */
+
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { toProcessJson } from '../../oci/build-config.ts';
 import {
@@ -11,13 +12,14 @@ import type { WindowSize } from '../../sys/system.ts';
 import { toHostUser } from '../add-command.ts';
 import { signalName } from '../build-result.ts';
 import type { Installation } from '../installation.ts';
+import { toTaskConflict } from '../records/task-errors.ts';
 import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from '../streams/capture.ts';
 import { OutputMeter } from '../streams/task-output.ts';
 import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
 import { type ExecFolder, thisCaller, toToldCommand } from './exec-folder.ts';
 import type { ExecOptions, ExecRequest } from './exec-options.ts';
-import { type ExecTarget, findProblem, requireReady, toConflict } from './find-exec-target.ts';
+import { EXECUTE, type ExecTarget, findProblem, requireReady } from './find-exec-target.ts';
 import { planExec } from './plan-exec.ts';
 import { ExecStopper } from './stop-exec.ts';
 
@@ -230,5 +232,5 @@ function explain(
     );
   }
   const problem = findProblem(installation, exec);
-  return problem === undefined ? error : toConflict(id, { ...problem, cause: error });
+  return problem === undefined ? error : toTaskConflict(EXECUTE, id, { ...problem, cause: error });
 }

@@ -7,7 +7,8 @@ import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { askProcesses, type ProcessAnswers } from '../../sys/ask-processes.ts';
 import { nsPidOf, slotOfUser, userOf } from '../../sys/handled-process.ts';
 import type { Installation } from '../installation.ts';
-import { type LiveTask, requireLive, toConflict } from './require-live.ts';
+import { toPaused, toTaskConflict } from '../records/task-errors.ts';
+import { type LiveTask, requireLive } from './require-live.ts';
 
 const LIST = 'list processes of task';
 
@@ -93,8 +94,8 @@ async function listSandbox(
 ): Promise<ProcessList> {
   const { id } = record;
   if (cgroups.isFrozen(places.cgroupsPath)) {
-    const reason = 'it is paused, and only its sandbox, which is stopped too, knows its processes';
-    throw toConflict(LIST, id, reason, `run stackshim unpause ${id} first`);
+    // Only the sandbox, which is stopped too, knows the task's processes.
+    throw toTaskConflict(LIST, id, toPaused(id));
   }
   const found = await listInside(places);
   if (found === undefined) {

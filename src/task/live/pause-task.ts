@@ -3,7 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Installation } from '../installation.ts';
-import { requireBegun, requireLive, toConflict } from './require-live.ts';
+import { ENDED, toTaskConflict } from '../records/task-errors.ts';
+import { requireBegun, requireLive } from './require-live.ts';
 
 const PAUSE = 'pause task';
 const UNPAUSE = 'unpause task';
@@ -17,22 +18,32 @@ export async function pauseTask(installation: Installation, id: TaskId): Promise
   const task = requireLive(installation, id, { operation: PAUSE, mayBeOrphaned: false });
   await requireBegun(task, PAUSE);
   const { cgroupsPath, pausedFile } = task.places;
-  if (cgroups.isFrozen(cgroupsPath)) throw toConflict(PAUSE, id, 'it is paused already');
+  if (cgroups.isFrozen(cgroupsPath)) {
+    throw toTaskConflict(PAUSE, id, { state: 'paused', why: 'it is paused already' });
+  }
   const live = await cgroups.openLive();
   const outcome = await live.freeze(cgroupsPath);
-  if (outcome === 'gone') throw toConflict(PAUSE, id, 'it has ended');
+  if (outcome === 'gone') throw toTaskConflict(PAUSE, id, ENDED);
   if (outcome === 'stuck') {
-    const reason = 'one of its processes waits in the kernel and did not stop; the task runs on';
-    throw toConflict(PAUSE, id, reason, 'try again later');
+    const why = 'one of its processes waits in the kernel and did not stop; the task runs on';
+    throw toTaskConflict(PAUSE, id, { state: 'running', why, hint: 'try again later' });
   }
-  unlessMissing(() => writeFileSync(pausedFile, '', { mode: 0o600 }));
+  try {
+    unlessMissing(() => writeFileSync(pausedFile, '', { mode: 0o600 }));
+  } catch (error) {
+    // Whoever is told of a failure expects the task to run on.
+    cgroups.thaw(cgroupsPath);
+    throw error;
+  }
 }
 
 /** Lets a paused task run again. Rejects like `requireLive`, and with ERR_STACKSHIM_TASK_CONFLICT if the task is not paused. */
 export function unpauseTask(installation: Installation, id: TaskId): void {
   const { cgroups } = installation;
   const { places } = requireLive(installation, id, { operation: UNPAUSE, mayBeOrphaned: false });
-  if (!cgroups.isFrozen(places.cgroupsPath)) throw toConflict(UNPAUSE, id, 'it is not paused');
+  if (!cgroups.isFrozen(places.cgroupsPath)) {
+    throw toTaskConflict(UNPAUSE, id, { state: 'running', why: 'it is not paused' });
+  }
   rmSync(places.pausedFile, { force: true });
   cgroups.thaw(places.cgroupsPath);
 }

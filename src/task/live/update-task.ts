@@ -1,21 +1,28 @@
 /**
  * Changes limits of a running task. The kernel enforces memory, processors and processes; the task's owner enforces its time, and follows
- * the file that is replaced here (`ending/follow-limits.ts`).
+ * the file that is replaced here (`ending/follow-limits.ts`). One update of a task runs at a time, because each replaces the whole file.
  */
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import type { LiveLimits } from '../../cgroup/cgroup-driver.ts';
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { LiveCgroups, LiveLimits } from '../../cgroup/cgroup-driver.ts';
 import { errnoCodeOf, StackshimError, toStackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { requireAdmitted } from '../../spec/admit-task-spec.ts';
 import { readInput } from '../../spec/field-errors.ts';
 import { LIMITS } from '../../spec/limits.ts';
+import type { Policy } from '../../spec/policy.ts';
 import { showBytes } from '../../spec/quantities.ts';
+import { waitForLock } from '../../store/with-lock.ts';
 import { toOwnedName } from '../../sys/files.ts';
+import { guardDisk } from '../../sys/guard-disk.ts';
+import { type FileLock, takeFileLock } from '../../sys/lock.ts';
 import { type Installation, readPolicy } from '../installation.ts';
 import { readTimeLimit } from '../records/read-time-limit.ts';
 import { type TimeLimit, toStoredTimeLimit } from '../records/record.ts';
-import { type LiveTask, requireBegun, requireLive, toConflict } from './require-live.ts';
+import { ENDED, toTaskConflict } from '../records/task-errors.ts';
+import { type LiveTask, requireBegun, requireLive } from './require-live.ts';
 
 const UPDATE = 'update task';
 
@@ -84,20 +91,43 @@ export async function updateTask(
   const { layout, host, cgroups } = installation;
   const policy = await readPolicy(layout);
   requireAdmitted(withoutUndefined({ ...asked }), { tenant, policy, host });
-  const limit = requireTimeLimit(task, asked);
   const live = await cgroups.openLive();
+  const lock = await lockLimit(installation, task);
+  try {
+    return await setLimits(task, asked, { live, reserves: policy.reserves });
+  } finally {
+    lock.release();
+  }
+}
+
+interface Setting {
+  readonly live: LiveCgroups;
+  readonly reserves: Policy['reserves'];
+}
+
+/** Precondition: the caller holds the lock of the limits. */
+async function setLimits(
+  task: LiveTask,
+  asked: Asked,
+  { live, reserves }: Setting,
+): Promise<TaskUpdate> {
+  const { id } = task.record;
+  const limit = requireTimeLimit(task, asked);
   const before = live.readUsage(task.places.cgroupsPath);
   if (asked.memoryBytes !== undefined) {
     const { requireMemoryReserve } = await import('../admission/require-reserves.ts');
     const more = asked.memoryBytes - (before.memoryLimitBytes ?? 0);
-    if (more > 0) requireMemoryReserve(policy.reserves.memoryBytes, more, `${UPDATE} ${id}`);
+    if (more > 0) requireMemoryReserve(reserves.memoryBytes, more, `${UPDATE} ${id}`);
   }
+  // On a full disk, nothing has changed yet: the owner must learn what the kernel is told.
+  const next = await writeNext(task, toChanged(limit, asked));
   try {
     await live.setLimits(task.places.cgroupsPath, asked);
+    replaceLimit(task, next);
   } catch (error) {
+    rmSync(next, { force: true });
     throw toRefusal(error, task, { asked, usedBytes: before.memoryBytes });
   }
-  replaceLimit(task, toChanged(limit, asked));
   const notes = toNotes(asked, { before, after: live.readUsage(task.places.cgroupsPath) });
   return { id, limits: withoutUndefined({ ...asked }), notes };
 }
@@ -105,10 +135,12 @@ export async function updateTask(
 /** The stored limit. Throws ERR_STACKSHIM_TASK_CONFLICT if there is none that can be changed. */
 function requireTimeLimit({ places, record }: LiveTask, { timeoutMs }: Asked): TimeLimit {
   const limit = readTimeLimit(places);
-  if (limit === undefined) throw toConflict(UPDATE, record.id, 'its time limit was not stored');
+  if (limit === undefined) {
+    throw toTaskConflict(UPDATE, record.id, { why: 'its time limit was not stored' });
+  }
   if (timeoutMs !== undefined && limit.begunAtMs === undefined) {
-    const reason = 'an earlier version of stackshim started it, which keeps its timeout';
-    throw toConflict(UPDATE, record.id, reason);
+    const why = 'an earlier version of stackshim started it, which keeps its timeout';
+    throw toTaskConflict(UPDATE, record.id, { why });
   }
   return limit;
 }
@@ -128,18 +160,52 @@ function toChanged(limit: TimeLimit, { memoryBytes, cpus, timeoutMs }: Asked): T
   };
 }
 
-/** Replaces the file in one step: its readers never find half of it, and its owner finds another file. */
-function replaceLimit({ places, record }: LiveTask, limit: TimeLimit): void {
-  const { limitFile } = places;
+/** How long another update of the task may take: the kernel may have to free much memory for it. */
+const WAIT_MS = 30_000;
+
+/** Waits for another update of the task. The kernel releases the lock when its holder dies. */
+async function lockLimit(
+  { layout, system }: Installation,
+  { places: { limitFile }, record: { id } }: LiveTask,
+): Promise<FileLock> {
+  const take = () => {
+    try {
+      return takeFileLock(system, `${limitFile}.lock`, { wait: false });
+    } catch (error) {
+      if (errnoCodeOf(error) === 'ENOENT') throw toTaskConflict(UPDATE, id, ENDED);
+      throw error;
+    }
+  };
+  const toBusy = () =>
+    toTaskConflict(UPDATE, id, { why: 'another update goes on', hint: 'try again later' });
+  return await waitForLock(layout, take, { waitMs: WAIT_MS, toBusy });
+}
+
+/** Writes the limits under a name of their own; returns its path. */
+async function writeNext(
+  { places: { limitFile }, record: { id } }: LiveTask,
+  limit: TimeLimit,
+): Promise<string> {
   const next = `${limitFile}.${toOwnedName()}.next`;
+  try {
+    await guardDisk(`${UPDATE} ${id}`, () =>
+      writeFile(next, toStoredTimeLimit(limit), { mode: 0o600 }),
+    );
+    return next;
+  } catch (error) {
+    rmSync(next, { force: true });
+    const hasEnded = statSync(dirname(next), { throwIfNoEntry: false }) === undefined;
+    throw hasEnded ? toTaskConflict(UPDATE, id, ENDED) : error;
+  }
+}
+
+/** Replaces the file in one step: its readers never find half of it, and its owner finds another file. */
+function replaceLimit({ places, record }: LiveTask, next: string): void {
   const isReplaced = unlessMissing(() => {
-    writeFileSync(next, toStoredTimeLimit(limit), { mode: 0o600 });
-    renameSync(next, limitFile);
+    renameSync(next, places.limitFile);
     return true;
   });
-  if (isReplaced !== undefined) return;
-  rmSync(next, { force: true });
-  throw toConflict(UPDATE, record.id, 'it has ended');
+  if (isReplaced === undefined) throw toTaskConflict(UPDATE, record.id, ENDED);
 }
 
 interface Refused {
@@ -153,13 +219,14 @@ function toRefusal(
   { asked: { memoryBytes }, usedBytes }: Refused,
 ): StackshimError {
   const code = errnoCodeOf(error);
-  if (code === 'ENOENT' || code === 'ENODEV') return toConflict(UPDATE, id, 'it has ended');
+  if (code === 'ENOENT' || code === 'ENODEV') return toTaskConflict(UPDATE, id, ENDED);
   if (code !== 'EBUSY' || memoryBytes === undefined) {
     return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `${UPDATE} ${id}`);
   }
   const used = usedBytes === null ? '' : ` of its ${toMebibytes(usedBytes)}`;
-  const reason = `memory ${showBytes(memoryBytes)}: the kernel could not free enough${used}, and its limit stays`;
-  return toConflict(UPDATE, id, reason, 'choose a limit above what it uses: stackshim stats');
+  const why = `memory ${showBytes(memoryBytes)}: the kernel could not free enough${used}, and its limit stays`;
+  const hint = 'choose a limit above what it uses: stackshim stats';
+  return toTaskConflict(UPDATE, id, { state: 'running', why, hint });
 }
 
 const toMebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -13,6 +13,7 @@ import {
   READ_FOLDER,
   readEntries,
 } from '../../sys/tree-calls.ts';
+import { isPatternName, toMatcher } from './match-name.ts';
 import type { Pace } from './pace.ts';
 import { toKind } from './walk-tree.ts';
 
@@ -39,37 +40,6 @@ export function parsePath(source: string, workdir: string): SourcePattern {
     .filter((name) => name !== '');
   const isContent = names.length === 0 || /(?:^|\/)\.\/?$/.test(source);
   return { names, isContent, isPattern: false };
-}
-
-const isPatternName = (name: ByteString) => /[*?[]/.test(name);
-
-/** Bytes of one character of UTF-8, or a byte that is none. */
-const ANY_CHARACTER = '(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*|[\\x80-\\xbf])';
-
-/** The names that a pattern matches: `*`, `?` and `[…]` as in a shell; a name with a leading dot needs a pattern with one. */
-function toMatcher(pattern: ByteString): RegExp {
-  let text = pattern.startsWith('.') ? '' : '(?!\\.)';
-  for (let at = 0; at < pattern.length; at += 1) {
-    const character = pattern[at] ?? '';
-    const end = character === '[' ? pattern.indexOf(']', at + 2) : -1;
-    if (end !== -1) {
-      const inside = pattern.slice(at + 1, end).replace(/[\\\]^[]/g, '\\$&');
-      text += `[${inside.replace(/^(?:!|\\\^)/, '^')}]`;
-      at = end;
-    } else if (character === '*') text += '[^]*';
-    else if (character === '?') text += ANY_CHARACTER;
-    else text += character.replace(/[.*+?^${}()|[\]\\/]/, '\\$&');
-  }
-  return toRegExp(`^${text}$`) ?? /^(?!)$/;
-}
-
-/** Undefined for a range that ends before it begins: nothing matches it. */
-function toRegExp(text: string): RegExp | undefined {
-  try {
-    return new RegExp(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** An entry that a source names. */
@@ -147,7 +117,7 @@ function lookUp(folder: Fd, name: ByteString): readonly Match[] {
 
 async function listMatches(
   folder: Fd,
-  matcher: RegExp,
+  matcher: (name: ByteString) => boolean,
   { pace, most }: FindOptions,
 ): Promise<readonly Match[]> {
   const listed = unlessAbsent(() => openBeneath(folder, '.', READ_FOLDER));
@@ -156,7 +126,7 @@ async function listMatches(
   try {
     for (const entry of readEntries(listed)) {
       if (pace.isDue) await pace.rest();
-      if (matcher.test(entry.name) && matches.push(entry) > most) break;
+      if (matcher(entry.name) && matches.push(entry) > most) break;
     }
   } finally {
     closeFd(listed);

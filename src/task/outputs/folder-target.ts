@@ -8,7 +8,6 @@ import {
   fstatSync,
   ftruncateSync,
   futimesSync,
-  lchownSync,
   lstatSync,
   mkdirSync,
   renameSync,
@@ -23,12 +22,15 @@ import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { randomName } from '../../sys/files.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
+  chownFd,
   closeFd,
   entryBytes,
   linkFd,
   NEW_FILE,
   openBeneath,
+  openEntry,
   READ_FOLDER,
+  readEntries,
 } from '../../sys/tree-calls.ts';
 import { type ContentReader, isSparse } from './content.ts';
 import { DestinationFailed, LeftOut } from './left-out.ts';
@@ -86,8 +88,9 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
 
   openFolder({ fd: parent }: TargetFolder, name: ByteString): TargetFolder {
     return atDestination(() => {
-      const isNew = makeFolder(parent, name);
-      return { fd: openBeneath(parent, name, READ_FOLDER), isNew };
+      const isMade = makeFolder(parent, name);
+      const fd = openBeneath(parent, name, READ_FOLDER);
+      return { fd, isNew: isMade && isEmpty(fd) };
     });
   }
 
@@ -154,7 +157,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
     atDestination(() => {
       const path = entryBytes(parent, name);
       symlinkSync(Buffer.from(target, 'latin1'), path);
-      if (owner !== undefined) lchownSync(path, owner.uid, owner.gid);
+      if (owner !== undefined) giveLink(parent, name, owner);
     });
   }
 
@@ -214,6 +217,30 @@ function makeFolder(parent: Fd, name: ByteString): boolean {
   } catch (error) {
     if (errnoCodeOf(error) === 'EEXIST') return false;
     throw error;
+  }
+}
+
+/**
+ * Whether an open folder may be the one that this process has just made. Whoever owns the folder above may have put another one of root's in its
+ * place, whose owner and mode must stay.
+ */
+function isEmpty(folder: Fd): boolean {
+  try {
+    const [first] = readEntries(folder);
+    return first === undefined;
+  } catch (error) {
+    closeFd(folder);
+    throw error;
+  }
+}
+
+/** Gives a link that was just made to its owner, unless whoever owns the folder has put something else in its place. */
+function giveLink(parent: Fd, name: ByteString, owner: FileOwner): void {
+  const link = openEntry(parent, name);
+  try {
+    if (fstatSync(link).isSymbolicLink()) chownFd(link, owner);
+  } finally {
+    closeFd(link);
   }
 }
 

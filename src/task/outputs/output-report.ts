@@ -37,9 +37,9 @@ export interface TakenOutput {
   readonly links: number;
   /** Of file contents, without the holes of sparse files; a file with several names counts once. */
   readonly bytes: number;
-  /** The entries that the source names: the first 1,000. */
+  /** The entries that the source names: the first 1,000, fewer if their names are long. */
   readonly taken: readonly TakenEntry[];
-  /** What was left out, in folders too: the first 1,000. */
+  /** What was left out, in folders too: the first 1,000, fewer if their names are long. */
   readonly leftOut: readonly LeftOutEntry[];
   readonly leftOutCount: number;
   /** Why the destination could not be written; otherwise null. */
@@ -47,11 +47,26 @@ export interface TakenOutput {
 }
 
 const MOST_LISTED = 1000;
+/** The task chooses the names: those of a few thousand deep files would fill the memory, and no reader of results would take them. */
+const MOST_CHARS = 500_000;
+
+/** How many characters of paths may still be listed, in all outputs of a task together. */
+export class ListingRoom {
+  #left = MOST_CHARS;
+
+  /** False if the text does not fit any more. */
+  take({ length }: string): boolean {
+    if (length > this.#left) return false;
+    this.#left -= length;
+    return true;
+  }
+}
 
 /** Collects the report of one output. */
 export class OutputReport implements WalkReport {
   readonly #source: string;
   readonly #destination: string;
+  readonly #room: ListingRoom;
   readonly #counts = { file: 0, folder: 0, link: 0 };
   readonly #taken: TakenEntry[] = [];
   readonly #leftOut: LeftOutEntry[] = [];
@@ -59,9 +74,10 @@ export class OutputReport implements WalkReport {
   #error: StackshimError | undefined;
   #hasFound = false;
 
-  constructor(source: string, destination: string) {
+  constructor(source: string, destination: string, room = new ListingRoom()) {
     this.#source = source;
     this.#destination = destination;
+    this.#room = room;
   }
 
   get error(): StackshimError | undefined {
@@ -83,12 +99,21 @@ export class OutputReport implements WalkReport {
 
   /** An entry that the source names was taken. */
   took(path: ByteString, kind: TakenEntry['kind']): void {
-    if (this.#taken.length < MOST_LISTED) this.#taken.push({ path: showName(path), kind });
+    const shown = this.#list(path, this.#taken);
+    if (shown !== undefined) this.#taken.push({ path: shown, kind });
   }
 
   leftOut(path: ByteString, reason: LeftOutReason): void {
     this.#leftOutCount += 1;
-    if (this.#leftOut.length < MOST_LISTED) this.#leftOut.push({ path: showName(path), reason });
+    const shown = this.#list(path, this.#leftOut);
+    if (shown !== undefined) this.#leftOut.push({ path: shown, reason });
+  }
+
+  /** The path as it is shown; undefined if it has no room in the list. */
+  #list(path: ByteString, list: readonly unknown[]): string | undefined {
+    if (list.length >= MOST_LISTED) return undefined;
+    const shown = showName(path);
+    return this.#room.take(shown) ? shown : undefined;
   }
 
   get takenCount(): number {

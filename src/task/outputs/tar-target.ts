@@ -28,6 +28,8 @@ export interface TarOptions {
 const FLUSH_BYTES = 256 * 1024;
 /** More parts than this would take a longer list than readers accept. */
 const MAX_EXTENTS = 10_000;
+/** Of paths that are remembered because their file has more names; later files of that kind are written once for each name. */
+const MOST_NAMED_CHARS = 16 * 1024 * 1024;
 const LAST_ID = 65_535;
 /** The user of files whose owner is no id of the task. */
 const NOBODY = 65_534;
@@ -35,6 +37,7 @@ const NOBODY = 65_534;
 export class TarTarget implements TreeTarget<TarFolder> {
   readonly #options: TarOptions;
   readonly #named = new Map<string, ByteString>();
+  #namedChars = 0;
   #waiting: Uint8Array[] = [];
   #bytes = 0;
 
@@ -61,11 +64,17 @@ export class TarTarget implements TreeTarget<TarFolder> {
       await this.#put(encodeTarEntry({ ...entry, linkTarget: known }));
       return;
     }
-    const size = await (isSparse(file.stats)
-      ? this.#beginSparse(path, file)
-      : this.#beginPlain(path, file));
-    await this.#putContent(file, size);
-    if (key !== undefined) this.#named.set(key, path);
+    const extents = listExtents(file);
+    await (isWhole(extents, file)
+      ? this.#beginPlain(path, file)
+      : this.#beginSparse(path, file, extents));
+    await this.#putContent(file, extents);
+    if (key !== undefined) this.#remember(key, path);
+  }
+
+  #remember(key: string, path: ByteString): void {
+    this.#namedChars += path.length;
+    if (this.#namedChars <= MOST_NAMED_CHARS) this.#named.set(key, path);
   }
 
   async addLink(parent: TarFolder, name: ByteString, { stats, target }: SourceLink): Promise<void> {
@@ -79,17 +88,16 @@ export class TarTarget implements TreeTarget<TarFolder> {
     await this.#flush();
   }
 
-  async #beginPlain(path: ByteString, { stats }: SourceFile): Promise<readonly Extent[]> {
+  async #beginPlain(path: ByteString, { stats }: SourceFile): Promise<void> {
     this.#options.content.require(stats.size);
     await this.#put(encodeTarEntry({ ...this.#entry('file', path, stats), size: stats.size }));
-    return [{ from: 0, to: stats.size }];
   }
 
-  async #beginSparse(path: ByteString, file: SourceFile): Promise<readonly Extent[]> {
-    const extents: Extent[] = [];
-    for (const extent of extentsOf(file)) {
-      if (extents.push(extent) > MAX_EXTENTS) throw new LeftOut('unreadable');
-    }
+  async #beginSparse(
+    path: ByteString,
+    file: SourceFile,
+    extents: readonly Extent[],
+  ): Promise<void> {
     const data = extents.reduce((sum, { from, to }) => sum + to - from, 0);
     this.#options.content.require(data);
     const { size } = file.stats;
@@ -108,7 +116,6 @@ export class TarTarget implements TreeTarget<TarFolder> {
     ];
     const entry = { ...this.#entry('file', shown, file.stats), size: head.length + data };
     await this.#put([...encodeTarEntry(entry, records), head]);
-    return extents;
   }
 
   /** Writes as many bytes as the header says, whatever the file has by now. */
@@ -173,3 +180,17 @@ export class TarTarget implements TreeTarget<TarFolder> {
     }
   }
 }
+
+/** The parts of a file that have data. A file may take less than its size because its filesystem compresses it: then it has no holes. */
+function listExtents(file: SourceFile): readonly Extent[] {
+  const { size } = file.stats;
+  if (!isSparse(file.stats)) return [{ from: 0, to: size }];
+  const extents: Extent[] = [];
+  for (const extent of extentsOf(file)) {
+    if (extents.push(extent) > MAX_EXTENTS) throw new LeftOut('unreadable');
+  }
+  return extents;
+}
+
+const isWhole = (extents: readonly Extent[], { stats: { size } }: SourceFile): boolean =>
+  extents.length === 1 && extents[0]?.from === 0 && extents[0].to === size;

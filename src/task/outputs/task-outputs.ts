@@ -24,7 +24,7 @@ import { parseSource } from './find-sources.ts';
 import { FolderTarget, type TargetFolder } from './folder-target.ts';
 import { Stopped } from './left-out.ts';
 import { toOutputError } from './output-error.ts';
-import { OutputReport, type TakenOutput } from './output-report.ts';
+import { ListingRoom, OutputReport, type TakenOutput } from './output-report.ts';
 import { Pace } from './pace.ts';
 import { openPlace, type Place, placeSources, type SourcePlace } from './place-sources.ts';
 import { TarTarget } from './tar-target.ts';
@@ -186,10 +186,13 @@ export class TaskOutputs {
     const found = outputs.find(({ state }) => state !== 'complete');
     if (found === undefined) return null;
     const { source, state, leftOut, leftOutCount } = found;
+    const [first] = leftOut;
+    const example =
+      first === undefined ? '' : `, the first because of ${first.reason}: ${first.path}`;
     const reason =
       state === 'missing'
         ? 'the task has no such file or folder'
-        : `${leftOutCount} entries were left out, the first because of ${leftOut[0]?.reason}: ${leftOut[0]?.path}`;
+        : `${leftOutCount} entries were left out${example}`;
     return new StackshimError('ERR_STACKSHIM_OUTPUT_INCOMPLETE', `take ${source}: ${reason}`, {
       details: { source, state },
     });
@@ -210,6 +213,7 @@ class Taking {
   readonly #content: ContentReader;
   readonly #isStopped: () => boolean;
   readonly #used = new Map<string, Set<string>>();
+  readonly #room = new ListingRoom();
   #tar: TarTarget | undefined;
   #error: StackshimError | undefined;
 
@@ -248,7 +252,7 @@ class Taking {
   }
 
   async #takeOne({ request, destination }: Asked, stream: TarStream | undefined) {
-    const report = new OutputReport(request.source, destination?.path ?? STREAM);
+    const report = new OutputReport(request.source, destination?.path ?? STREAM, this.#room);
     const before = this.#budget.bytesTaken;
     const { trees } = this.#parts;
     try {

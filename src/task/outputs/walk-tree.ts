@@ -1,5 +1,5 @@
 /**
- * Takes an entry of a tree, and everything below it, into a target. The tree is a stranger's: each name is opened beneath its open folder, no
+ * Takes an entry of a tree, and everything below it, into a target. A hostile task made the tree: each name is opened beneath its open folder, no
  * link is followed, no other mount is entered, and only regular files, folders and links are taken.
  */
 import { fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';

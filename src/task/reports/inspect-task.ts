@@ -1,7 +1,6 @@
 /** `inspect`: everything that is known about a task, whether it runs or has left a report. */
 
 import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
 import { readBoundedFile } from '../../sys/files.ts';
@@ -10,6 +9,7 @@ import { findTask, type ListedTask } from '../records/list-tasks.ts';
 import { readRecord } from '../records/read-record.ts';
 import { readTimeLimit } from '../records/read-time-limit.ts';
 import type { TaskRecord } from '../records/record.ts';
+import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 import type { TaskResult } from '../result.ts';
 import { asObject, deriveSpec } from './derive-spec.ts';
@@ -68,9 +68,7 @@ export function inspectTask(installation: Installation, id: TaskId): TaskInspect
     return inspectLiving(installation, { record, listed, report });
   }
   if (report !== undefined) return inspectEnded(report);
-  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `inspect task ${id}: no such task`, {
-    details: { id },
-  });
+  throw toTaskNotFound('inspect task', id);
 }
 
 interface Living {

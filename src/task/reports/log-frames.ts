@@ -42,6 +42,14 @@ export class FrameParser {
     return parts;
   }
 
+  /** Forgets an unfinished frame at the end; returns the number of its bytes. */
+  dropRest(): number {
+    const { length } = this.#rest;
+    if (this.#isBroken) return 0;
+    this.#rest = Buffer.alloc(0);
+    return length;
+  }
+
   #frameAt(at: number): { readonly part: LogPart; readonly end: number } | undefined {
     const bytes = this.#rest;
     const headEnd = bytes.subarray(at, at + LONGEST_HEAD).indexOf(LINE_END);
@@ -66,11 +74,19 @@ export class FrameParser {
   }
 }
 
+interface OpenLogFile {
+  readonly number: number;
+  readonly fd: Fd;
+  readonly frames: FrameParser;
+  /** Where to read next. */
+  position: number;
+}
+
 /** One pass over a log that may still grow. */
 export class LogReader {
   readonly #folder: string;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
-  #file: { readonly number: number; readonly fd: Fd; readonly frames: FrameParser } | undefined;
+  #file: OpenLogFile | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -82,19 +98,36 @@ export class LogReader {
       this.#file ??= this.#openAfter(0);
       const file = this.#file;
       if (file === undefined) return undefined;
-      const bytes = readSync(file.fd, this.#buffer);
-      if (bytes > 0) return file.frames.push(this.#buffer.subarray(0, bytes));
+      const parts = this.#readOn(file);
+      if (parts !== undefined) return parts;
       const next = this.#openAfter(file.number);
       if (next === undefined) return undefined;
       // The file was still written to between the two looks; from now on, it is not.
-      const last = readSync(file.fd, this.#buffer);
-      if (last > 0) {
+      const last = this.#readToEnd(file);
+      if (last.length > 0) {
         closeSync(next.fd);
-        return file.frames.push(this.#buffer.subarray(0, last));
+        return last;
       }
       closeSync(file.fd);
       this.#file = next;
     }
+  }
+
+  /** Undefined at the end of the file. A frame that is unfinished there may be cut off, and another one begin in its place. */
+  #readOn(file: OpenLogFile): readonly LogPart[] | undefined {
+    const bytes = readSync(file.fd, this.#buffer, 0, this.#buffer.length, file.position);
+    file.position += bytes;
+    if (bytes > 0) return file.frames.push(this.#buffer.subarray(0, bytes));
+    file.position -= file.frames.dropRest();
+    return undefined;
+  }
+
+  #readToEnd(file: OpenLogFile): readonly LogPart[] {
+    const all: LogPart[] = [];
+    for (let parts = this.#readOn(file); parts !== undefined; parts = this.#readOn(file)) {
+      all.push(...parts);
+    }
+    return all;
   }
 
   close(): void {
@@ -102,7 +135,7 @@ export class LogReader {
     this.#file = undefined;
   }
 
-  #openAfter(number: number) {
+  #openAfter(number: number): OpenLogFile | undefined {
     const numbers = namesIn(this.#folder).flatMap((name) => logNumber(name) ?? []);
     numbers.sort((one, other) => one - other);
     for (const candidate of numbers.filter((one) => one > number)) {
@@ -110,7 +143,8 @@ export class LogReader {
       const fd = unlessMissing(() =>
         openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
       );
-      if (fd !== undefined) return { number: candidate, fd, frames: new FrameParser() };
+      if (fd !== undefined)
+        return { number: candidate, fd, frames: new FrameParser(), position: 0 };
     }
     return undefined;
   }

@@ -2,14 +2,15 @@
 import { existsSync, lstatSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
-import { isTaskId, type TaskId } from '../../core/ids.ts';
+import type { TaskId } from '../../core/ids.ts';
 import { type Layout, reportDir, reportsDir, taskDir } from '../../core/layout.ts';
 import type { ReportTerms } from '../../spec/policy.ts';
 import { namesIn } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
 import type { Installation } from '../installation.ts';
+import { listTaskIds } from '../records/read-record.ts';
 import { parseUnfinishedName, unfinishedName } from '../records/record.ts';
-import { readReport } from './report.ts';
+import { listReportIds, readReport } from './report.ts';
 import { reportPlaces } from './report-places.ts';
 
 export interface PrunedReports {
@@ -28,7 +29,13 @@ interface StoredReport {
 const LOOK_INTERVAL_MS = 60_000;
 const BLOCK_BYTES = 512;
 
-/** For the end of a task: looks at all reports if the last look is a minute old, or if there are more than the policy keeps. */
+/** Every so many ends, not each, look at all reports once there are as many as the policy keeps. */
+const ROOM_PART = 20;
+
+/**
+ * For the end of a task: looks at all reports if the last look is a minute old, or if there are more than the policy keeps; then it makes room
+ * for the next ones.
+ */
 export async function pruneSometimes(
   { layout }: Pick<Installation, 'layout'>,
   terms: ReportTerms,
@@ -37,10 +44,17 @@ export async function pruneSometimes(
   const lookedAt = lstatSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const now = Date.now();
   const isRecent = lookedAt <= now && now - lookedAt < LOOK_INTERVAL_MS;
-  if (isRecent && namesIn(reportsDir(layout)).filter(isTaskId).length <= terms.count) return;
+  if (isRecent && countEnded(layout) <= terms.count) return;
   if (lookedAt === 0) writeFileSync(stamp, '', { mode: 0o600 });
   else utimesSync(stamp, new Date(now), new Date(now));
-  await pruneReports(layout, terms);
+  const room = isRecent ? Math.floor(terms.count / ROOM_PART) : 0;
+  await pruneReports(layout, { ...terms, count: terms.count - room });
+}
+
+/** Without a look at each. */
+function countEnded(layout: Layout): number {
+  const existing = new Set<string>(listTaskIds(layout));
+  return listReportIds(layout).filter((id) => !existing.has(id)).length;
 }
 
 /** Removes every report beyond the terms. Reports of tasks that still exist stay. With `dryRun`, only finds out which. */
@@ -56,16 +70,18 @@ export async function pruneReports(
   return { ids: excess.map(({ id }) => id), bytes };
 }
 
-/** The reports to remove: the newest stay. Open ones count, and stay. */
+/**
+ * The reports to remove: the newest stay. Open ones stay, and do not count: else the logs of tasks that still run would push out every result
+ * as soon as it is stored.
+ */
 function chooseExcess(
   stored: readonly StoredReport[],
   { count, bytes, ageMs }: ReportTerms,
   now: number,
 ): readonly StoredReport[] {
-  const open = stored.filter(({ isOpen }) => isOpen);
   const closed = stored.filter(({ isOpen }) => !isOpen);
   closed.sort((one, other) => other.changedAtMs - one.changedAtMs);
-  let [keptCount, keptBytes] = [open.length, open.reduce((sum, one) => sum + one.bytes, 0)];
+  let [keptCount, keptBytes] = [0, 0];
   return closed.filter((report) => {
     keptCount += 1;
     keptBytes += report.bytes;
@@ -74,9 +90,7 @@ function chooseExcess(
 }
 
 const listStored = (layout: Layout): StoredReport[] =>
-  namesIn(reportsDir(layout))
-    .filter(isTaskId)
-    .flatMap((id) => unlessMissing(() => measure(layout, id)) ?? []);
+  listReportIds(layout).flatMap((id) => unlessMissing(() => measure(layout, id)) ?? []);
 
 function measure(layout: Layout, id: TaskId): StoredReport {
   const dir = reportDir(layout, id);

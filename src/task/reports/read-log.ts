@@ -1,16 +1,20 @@
 /** `logs`: the output of a task with `log`, while it runs and after its end. */
+
 import { existsSync } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
-import type { Layout } from '../../core/layout.ts';
+import { type Layout, reportDir as ownReportDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned } from '../records/claim-record.ts';
-import { readRecord } from '../records/read-record.ts';
+
+import { isUnreadable, readRecord } from '../records/read-record.ts';
+import { toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
+
 import { recordedPlaces } from '../records/task-places.ts';
 import type { StreamName } from '../streams/task-output.ts';
 import { type LogPart, LogReader } from './log-frames.ts';
-import { readReport } from './report.ts';
+import { readReportAt } from './report.ts';
+import { reportPlaces } from './report-places.ts';
 
 /** What to read of a log. */
 export interface LogOptions {
@@ -32,6 +36,8 @@ export interface LogPiece extends LogPart {
 
 const POLL_MS = 50;
 
+const READ_LOG = 'read log of task';
+
 /**
  * The pieces of a task's log. The oldest output of a log that has reached its bound is missing. Throws ERR_STACKSHIM_TASK_NOT_FOUND, and
  * ERR_STACKSHIM_TASK_CONFLICT for a task that keeps no log.
@@ -49,20 +55,13 @@ function findLog({ layout }: Installation, id: TaskId): string {
   if (record !== undefined) {
     const { reportDir } = recordedPlaces(layout, record);
     if (existsSync(reportDir)) return reportDir;
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_CONFLICT',
-      `read log of ${id}: the task keeps none`,
-      {
-        hint: 'start the task with --log or -d to keep its output',
-        details: { id },
-      },
-    );
+    const hint = 'start the task with --log or -d to keep its output';
+    throw toTaskConflict(READ_LOG, id, { why: 'it keeps no log', hint });
   }
-  const report = readReport(layout, id);
-  if (report !== undefined) return report.dir;
-  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `read log of ${id}: no such task`, {
-    details: { id },
-  });
+  const folder = ownReportDir(layout, id);
+  // The log can be read even if the rest of the report is damaged.
+  if (existsSync(reportPlaces(folder).taskFile)) return folder;
+  throw toTaskNotFound(READ_LOG, id);
 }
 
 interface Reading {
@@ -82,7 +81,7 @@ async function* readPieces(
   try {
     for (;;) {
       // Look first: what was written before the end is then read below.
-      const isOver = !follow || hasEnded(layout, id);
+      const isOver = !follow || hasEnded(layout, id, folder);
       for (let parts = reader.read(); parts !== undefined; parts = reader.read()) {
         if (signal?.aborted) return;
         const pieces = lines.split(parts);
@@ -101,10 +100,15 @@ async function* readPieces(
 }
 
 /** Whether nothing will be written any more. */
-function hasEnded(layout: Layout, id: TaskId): boolean {
+function hasEnded(layout: Layout, id: TaskId, folder: string): boolean {
   const record = readRecord(layout, id);
   if (record !== undefined && (record.kept || isOrphaned(record))) return true;
-  return readReport(layout, id)?.state !== 'open';
+  try {
+    return readReportAt(folder)?.state !== 'open';
+  } catch (error) {
+    if (isUnreadable(error)) return record === undefined;
+    throw error;
+  }
 }
 
 const LINE_END = 0x0a;

@@ -1,6 +1,6 @@
 /** `rm`: removes what an ended task has left. */
+
 import { existsSync } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
@@ -9,6 +9,7 @@ import type { Removal } from '../ending/remove-task.ts';
 import type { Installation } from '../installation.ts';
 import { findTask } from '../records/list-tasks.ts';
 import { isUnreadable } from '../records/read-record.ts';
+import { ORPHANED, toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
 import { removeReport } from './prune-reports.ts';
 import { readReport } from './report.ts';
 
@@ -17,6 +18,7 @@ export interface RemoveEndedOptions extends KillTaskOptions {
   readonly force: boolean;
 }
 
+const REMOVE = 'remove task';
 const POLL_MS = 10;
 /** How long an owner may take to store the end of a task that it has removed. */
 const STORED_WITHIN_MS = 10_000;
@@ -35,11 +37,7 @@ export async function removeEnded(
   const removal = exists ? await killTask(installation, id, options) : GONE;
   if (!removal.removed) return removal;
   await untilStored(layout, id);
-  if (!(await removeReport(layout, id)) && !exists) {
-    throw new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `remove task ${id}: no such task`, {
-      details: { id },
-    });
-  }
+  if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
 }
 
@@ -51,16 +49,13 @@ function requireEnded(installation: Installation, id: TaskId, force: boolean): b
   const task = findTask(installation, id);
   if (task === undefined) return false;
   if (task.state === 'kept') return true;
-  const isOrphaned = task.state === 'orphaned';
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_CONFLICT',
-    `remove task ${id}: ${isOrphaned ? 'its owner has died' : `the task is ${task.state}`}`,
-    {
-      hint: isOrphaned
-        ? 'stackshim reap ends and removes it first; --force does both'
-        : 'wait for its end, or end it with --force',
-      details: { id, state: task.state },
-    },
+  const { state } = task;
+  throw toTaskConflict(
+    REMOVE,
+    id,
+    state === 'orphaned'
+      ? { ...ORPHANED, hint: 'run stackshim reap first, or end and remove it with --force' }
+      : { state, why: `it is ${state}`, hint: 'wait for its end, or end it with --force' },
   );
 }
 

@@ -1,5 +1,6 @@
 /** Reads what a task with `log` has left: what it was, and how it ended. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { unlessMissing } from '../../core/errors.ts';
 import {
   type ImageDigest,
   isTaskId,
@@ -26,7 +27,6 @@ import {
 } from '../../core/read-fields.ts';
 import type { TaskOrigin } from '../../spec/task-input.ts';
 import { imageDigest, readStoredJson, stackName } from '../../store/stored-json.ts';
-import { namesIn } from '../../sys/files.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { owner, taskExit } from '../records/read-record.ts';
 import type { TaskExit } from '../records/record.ts';
@@ -132,11 +132,20 @@ const reportedEnd: Reader<ReportedEnd & Versioned> = objectOf<ReportedEnd & Vers
   exit: orNull(taskExit),
 });
 
-const corrupt = { code: 'ERR_STACKSHIM_RECORD_CORRUPT', newest: REPORT_VERSION } as const;
+const corrupt = {
+  code: 'ERR_STACKSHIM_RECORD_CORRUPT',
+  newest: REPORT_VERSION,
+  hint: 'run stackshim rm ID to remove what that task has left; see docs/recovery.md',
+} as const;
 
-/** The ids of all reports, in alphabetical order. */
+/** The ids of all reports, in alphabetical order. Only a folder is a report: others may have put a file beside them. */
 export const listReportIds = (layout: Layout): readonly TaskId[] =>
-  namesIn(reportsDir(layout)).filter(isTaskId).sort();
+  foldersIn(reportsDir(layout)).filter(isTaskId).sort();
+
+const foldersIn = (path: string): readonly string[] =>
+  (unlessMissing(() => readdirSync(path, { withFileTypes: true })) ?? [])
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
 
 /** The report of a task; undefined if there is none. Throws ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
 export const readReport = (layout: Layout, id: TaskId): TaskReport | undefined =>

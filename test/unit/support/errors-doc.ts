@@ -23,8 +23,8 @@ In JSON (\`error\` of a result record, \`error.toJSON()\` in the library) an err
 if there is one, \`cause\`.
 
 **Exit status.** \`stackshim run\` exits with 125 for every error of its own, and with 126 and 127 when the task's command is not executable or
-not found. The other commands exit with the status below: 0 success, 1 failure, 2 wrong usage or invalid input, 3 not found, 4 conflict or busy. The status is 141 if nobody
-reads the pipe any more to which \`run\`, \`stack export\` or \`save\` writes.
+not found; so does \`stackshim exec\`. The other commands exit with the status below: 0 success, 1 failure, 2 wrong usage or invalid input, 3 not found, 4 conflict or busy. The status is 141 if nobody
+reads the pipe any more to which \`run\`, \`exec\`, \`cp\`, \`stack export\` or \`save\` writes.
 
 **A task that fails is not an error.** The result record says how an accepted task ended; a task that could not be started has the
 verdict \`setup_failed\` and the error in its field \`error\`.
@@ -62,7 +62,6 @@ function toSection({ title, codes }: Area): string {
   });
   const heading = `${title.charAt(0).toUpperCase()}${title.slice(1)}`;
   const header = '| code | kind | status | meaning | hint |\n|---|---|---|---|---|';
-  const topic = `${heading.charAt(0).toLowerCase()}${heading.slice(1)}`;
-  const use = `Find out what an error about ${topic} means, and what to do:`;
+  const use = `Errors of this area, their exit statuses, and what to do:`;
   return `## ${heading}\n\n${use}\n\n${header}\n${rows.join('\n')}\n`;
 }

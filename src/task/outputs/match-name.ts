@@ -1,0 +1,74 @@
+/**
+ * Matches names with a pattern of a shell. The task chooses the names, so the time is bounded by their length times that of the pattern; a
+ * regular expression with several `*` would take minutes for one name.
+ */
+import type { ByteString } from '../../archive/tar-entry.ts';
+
+/** Whether a name has a part that stands for others: `*`, `?` or `[…]`. */
+export const isPatternName = (name: ByteString): boolean => /[*?[]/.test(name);
+
+type Accepts = (character: ByteString) => boolean;
+
+/** Undefined stands for `*`. */
+type Token = Accepts | undefined;
+
+/** The names that a pattern matches; a name with a leading dot needs a pattern with one. */
+export function toMatcher(pattern: ByteString): (name: ByteString) => boolean {
+  const tokens = toTokens(charactersOf(pattern));
+  const takesDot = pattern.startsWith('.');
+  return (name) => (takesDot || !name.startsWith('.')) && matches(tokens, charactersOf(name));
+}
+
+/** A character of UTF-8, or a byte that belongs to none. */
+const charactersOf = (name: ByteString): readonly ByteString[] =>
+  name.match(/[\xc0-\xff][\x80-\xbf]*|./gs) ?? [];
+
+function toTokens(characters: readonly ByteString[]): readonly Token[] {
+  const tokens: Token[] = [];
+  for (let at = 0; at < characters.length; at += 1) {
+    const character = characters[at];
+    const end = character === '[' ? characters.indexOf(']', at + 2) : -1;
+    if (end !== -1) {
+      tokens.push(toSet(characters.slice(at + 1, end)));
+      at = end;
+    } else if (character === '*') tokens.push(undefined);
+    else if (character === '?') tokens.push(() => true);
+    else tokens.push((given) => given === character);
+  }
+  return tokens;
+}
+
+/** What is between brackets. The order of bytes is that of characters. */
+function toSet(inside: readonly ByteString[]): Accepts {
+  const isNegated = inside[0] === '!' || inside[0] === '^';
+  const listed = isNegated ? inside.slice(1) : inside;
+  const ranges: (readonly [from: ByteString, to: ByteString])[] = [];
+  for (let at = 0; at < listed.length; at += 1) {
+    const from = listed[at] ?? '';
+    const to = listed[at + 1] === '-' ? listed[at + 2] : undefined;
+    ranges.push([from, to ?? from]);
+    if (to !== undefined) at += 2;
+  }
+  return (given) => ranges.some(([from, to]) => from <= given && given <= to) !== isNegated;
+}
+
+/** Only the last `*` may have to take more: what an earlier one left to the tokens after it was as early as possible. */
+function matches(tokens: readonly Token[], name: readonly ByteString[]): boolean {
+  let token = 0;
+  let at = 0;
+  let retry: { readonly token: number; at: number } | undefined;
+  while (at < name.length) {
+    const accepts = tokens[token];
+    if (token < tokens.length && accepts === undefined) {
+      token += 1;
+      retry = { token, at };
+    } else if (accepts?.(name[at] ?? '')) {
+      token += 1;
+      at += 1;
+    } else if (retry !== undefined) {
+      retry.at += 1;
+      ({ token, at } = retry);
+    } else return false;
+  }
+  return tokens.slice(token).every((rest) => rest === undefined);
+}
