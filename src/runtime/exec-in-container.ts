@@ -59,8 +59,8 @@ export interface BegunExec {
    * `timeout`, `aborted`); what it had started was killed by then.
    */
   finish(process: string): Promise<ExecutedCommand>;
-  /** For a process that is not started. The runtime has done nothing. A call after `finish` does nothing. */
-  cancel(): void;
+  /** For a process that is not started. The runtime has done nothing, and has ended when this resolves. A call after `finish` does nothing. */
+  cancel(): Promise<void>;
 }
 
 /**
@@ -82,7 +82,7 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
     try {
       return await followStart(runtime, exec, { ...options, guard });
     } catch (error) {
-      guard.close();
+      await endGuard(guard);
       throw error;
     }
   };
@@ -95,7 +95,7 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
         void guard.handedOver.then(() => closeSync(nothing));
         return await finish(guard);
       },
-      cancel: () => undefined,
+      cancel: () => Promise.resolve(),
     };
   }
   const [readEnd, writeEnd] = system.createPipe();
@@ -121,10 +121,11 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
         .finally(closePipe);
       return await finish(guard);
     },
-    cancel() {
+    async cancel() {
       if (!isOpen) return;
       guard.close();
       closePipe();
+      await endGuard(guard);
     },
   };
 }
@@ -250,8 +251,17 @@ function readLine(fd: Fd): Promise<string> {
   });
 }
 
+/** Has the guard kill what it started, and waits for its end. A second call does nothing. */
+async function endGuard({ program, close }: Guard): Promise<void> {
+  close();
+  // The caller awaits `running`, which says why a guard could not be started.
+  const ended = program.exited.catch(() => undefined);
+  await within(ended, KILLED_WITHIN_MS);
+  program.killAll();
+}
+
 async function waitForBegin(
-  { program, begin, close }: Guard,
+  guard: Guard,
   { container, timeoutMs, signal }: ExecOptions,
 ): Promise<string> {
   let stop: () => void = () => undefined;
@@ -261,14 +271,12 @@ async function waitForBegin(
     if (signal.aborted) stop();
   });
   try {
-    const text = await within(Promise.race([begin, stopped]), timeoutMs);
+    const text = await within(Promise.race([guard.begin, stopped]), timeoutMs);
     if (text !== undefined) return text;
   } finally {
     signal.removeEventListener('abort', stop);
   }
-  close();
-  await within(program.exited, KILLED_WITHIN_MS);
-  program.killAll();
+  await endGuard(guard);
   const reason = signal.aborted ? 'aborted' : 'timeout';
   const why = signal.aborted ? 'aborted' : `the command did not start within ${timeoutMs / 1000}s`;
   throw new StackshimError(

@@ -150,7 +150,7 @@ async function start(
     streams.give(toHostUser(process.user, ids));
     return await begun.finish(toProcessJson(process));
   } catch (error) {
-    begun.cancel();
+    await begun.cancel();
     throw error;
   }
 }
