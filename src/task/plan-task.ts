@@ -38,6 +38,8 @@ export interface TaskPlan {
 export interface PlanOptions {
   readonly trustsImageBundle?: boolean;
   readonly origin?: TaskOrigin;
+  /** Fields of the calling program, in place of those of the input. */
+  readonly fields?: Partial<TaskInput> | undefined;
   /** The task's id, in place of an id in the input. */
   readonly id?: TaskId | undefined;
   /** Files that were received from the caller, in place of fields of the input. */
@@ -76,10 +78,11 @@ export async function planContainerAlone(
 async function readTask(
   installation: Installation,
   input: unknown,
-  { trustsImageBundle = false, origin = 'caller', id: given, received = {} }: PlanOptions,
+  options: PlanOptions,
 ): Promise<{ readonly parts: SplitSpec; readonly context: ContainerContext }> {
+  const { trustsImageBundle = false, origin = 'caller', id: given, received = {} } = options;
   const { layout, host } = installation;
-  const parsed = await parseTask(input, origin, received);
+  const parsed = await parseTask(input, options);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
@@ -111,18 +114,21 @@ function requireJobBuilds({ builds }: Policy): void {
 
 async function parseTask(
   input: unknown,
-  origin: TaskOrigin,
-  received: ReceivedInputs,
+  { origin, fields, received = {} }: PlanOptions,
 ): Promise<TaskSpec> {
-  const given = addReceived(readTaskInput(input, origin), received);
+  const own = readTaskInput(input, origin);
+  const given = addReceived(fields === undefined ? own : addFields(own, fields), received);
   if (!asksForAccess(given)) return toTaskSpec(given, NO_ACCESS);
   const { parseAccess } = await import('../spec/parse-access.ts');
   return toTaskSpec(given, parseAccess(given));
 }
 
+const addFields = (given: TaskInput, fields: Partial<TaskInput>): TaskInput =>
+  readTaskInput({ ...given, ...fields });
+
 /** Its origin may not matter here: the caller, not the data, gives what was received. */
 function addReceived(given: TaskInput, received: ReceivedInputs): TaskInput {
-  for (const field of ['code', 'payloadFile'] as const) {
+  for (const field of ['code', 'payloadFile', 'configFile'] as const) {
     if (received[field] !== undefined && given[field] !== undefined) {
       throw invalidField(field, 'given twice: as a field, and as bytes or a stream');
     }

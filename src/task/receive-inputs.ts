@@ -1,4 +1,4 @@
-/** Receives the code and the payload that a caller gives as bytes or as a stream. Loaded only for tasks that have either. */
+/** Receives the code, the payload and the config that a caller gives as bytes or as a stream. Loaded only for tasks that have one of them. */
 import { rm } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { CODE_LIMITS } from '../packages/code-policy.ts';
@@ -19,15 +19,18 @@ export interface CallerInputs {
   readonly code?: CallerBytes | undefined;
   /** In place of the task's fields `payload` and `payloadFile`; any bytes, at most 16 MiB. Received before the task exists. */
   readonly payload?: CallerBytes | undefined;
+  /** In place of the task's field `configFile`; any bytes, at most 16 MiB. Received before the task exists. */
+  readonly config?: CallerBytes | undefined;
 }
 
 /** Paths of received files, which only root can read: they stand for the fields of these names, and the policy is not asked about them. */
 export interface ReceivedInputs {
   readonly code?: string;
   readonly payloadFile?: string;
+  readonly configFile?: string;
 }
 
-const FIELDS = { code: 'code', payload: 'payloadFile' } as const;
+const FIELDS = { code: 'code', payload: 'payloadFile', config: 'configFile' } as const;
 
 /** What a task with received files has in place of its caller's options. */
 export interface ReceivedOptions {
@@ -46,7 +49,7 @@ export async function receiveInputs<T>(
   run: (options: ReceivedOptions) => Promise<T>,
 ): Promise<T> {
   if (isAborted(options)) throw abortedEarly();
-  const received: { code?: string; payloadFile?: string } = {};
+  const received: { code?: string; payloadFile?: string; configFile?: string } = {};
   const remove = async () => {
     for (const path of Object.values(received)) await rm(path, { force: true });
   };
@@ -58,7 +61,7 @@ export async function receiveInputs<T>(
   try {
     // Without root, planning the task says why it cannot run.
     if (!installation.host.isRoot) return await run({ received: {}, onEvent });
-    for (const name of ['code', 'payload'] as const) {
+    for (const name of ['code', 'payload', 'config'] as const) {
       const bytes = options[name];
       if (bytes === undefined) continue;
       const path = await receiveOne(installation, name, { bytes, stops: options });
@@ -71,7 +74,11 @@ export async function receiveInputs<T>(
   }
 }
 
-const BOUNDS = { code: CODE_LIMITS.bytes, payload: SPEC_BOUNDS.payloadBytes } as const;
+const BOUNDS = {
+  code: CODE_LIMITS.bytes,
+  payload: SPEC_BOUNDS.payloadBytes,
+  config: SPEC_BOUNDS.payloadBytes,
+} as const;
 
 interface Receiving {
   readonly bytes: CallerBytes;

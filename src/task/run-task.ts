@@ -59,6 +59,11 @@ export interface CallerOptions extends CallerStops, CallerInputs {
   readonly capture?: boolean;
   /** `job` for data from a queue, a network or a file of others: fields that such data may not set are refused. Default: `caller`. */
   readonly origin?: TaskOrigin;
+  /**
+   * Fields that the calling program sets itself, for input of origin `job`: its id, its tenant, its outputs. They replace fields of the
+   * input, and are checked like those of a caller.
+   */
+  readonly fields?: Partial<TaskInput> | undefined;
   /** Gets a tar of the outputs whose destination is `-`. Not ended. */
   readonly outputStream?: Writable | OutputSink;
   /** With `tty`: the terminal that the task's terminal follows. */
@@ -92,13 +97,13 @@ export async function runTaskAndLeave(
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
-  const { stdin, stdout, stderr, code, payload, outputStream } = options;
+  const { stdin, stdout, stderr, code, payload, config, outputStream } = options;
   // Listen from the first moment on: a stream may fail while the task is planned or set up.
-  const release = [stdin, stdout, stderr, code, payload, outputStream].flatMap((each) =>
+  const release = [stdin, stdout, stderr, code, payload, config, outputStream].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
   try {
-    if (code === undefined && payload === undefined) {
+    if ((code ?? payload ?? config) === undefined) {
       return await runFromPlan(installation, input, options);
     }
     const { receiveInputs } = await import('./receive-inputs.ts');
@@ -155,10 +160,10 @@ async function openTask(
   input: TaskInput,
   options: OwnTaskOptions & { readonly received?: ReceivedInputs },
 ): Promise<OpenedTask> {
-  const { trustsImageBundle = false, origin = 'caller', container, received } = options;
+  const { trustsImageBundle = false, origin = 'caller', fields, container, received } = options;
   let outputs: TaskOutputs | undefined;
   const plan = async () => {
-    const planOptions = { trustsImageBundle, origin, id: container, received };
+    const planOptions = { trustsImageBundle, origin, fields, id: container, received };
     const planned = await planTask(installation, input, planOptions);
     requireStreams(options, planned.command.spec);
     await outputs?.close();

@@ -1,0 +1,76 @@
+/**
+ * Lanes and the names of jobs. A lane is one queue of the store: the jobs of one queue and one tenant, and of one code package if the
+ * package's concurrency is capped. Pure.
+ */
+import { StackshimError } from '../../core/errors.ts';
+import { isTenantName, type TenantName } from '../../core/ids.ts';
+
+/** Whose job it is follows from its lane alone, never from its data. */
+export interface Lane {
+  readonly queue: string;
+  /** Undefined: jobs without a tenant. */
+  readonly tenant: TenantName | undefined;
+  /** Undefined: jobs of all packages without a cap, and of no package. */
+  readonly code: string | undefined;
+}
+
+/** A job's place and its name in it. */
+export interface JobPlace {
+  readonly lane: Lane;
+  /** The id within the lane. */
+  readonly id: string;
+}
+
+/** No part of a name contains it. */
+const SEPARATOR = '~';
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
+/** The store adds `repeat:<schedule>:<time>` for the jobs of a schedule. */
+const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,199}$/;
+
+export const isQueueName = (text: string): boolean => NAME.test(text);
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `queue`. */
+export function parseQueueName(text: string): string {
+  if (isQueueName(text)) return text;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `queue ${JSON.stringify(text.slice(0, 200))}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
+    { details: { field: 'queue' } },
+  );
+}
+
+/** The name of the lane's queue in the store: `queue~tenant~code`. */
+export const laneName = ({ queue, tenant = '', code = '' }: LaneParts): string =>
+  [queue, tenant, code].join(SEPARATOR);
+
+interface LaneParts {
+  readonly queue: string;
+  readonly tenant?: string | undefined;
+  readonly code?: string | undefined;
+}
+
+/** Undefined for a name that is none: whoever writes to the store may have made it. */
+export function parseLaneName(name: string): Lane | undefined {
+  const parts = name.split(SEPARATOR);
+  const [queue = '', tenant = '', code = ''] = parts;
+  if (parts.length !== 3 || !isQueueName(queue)) return undefined;
+  if (tenant !== '' && !isTenantName(tenant)) return undefined;
+  if (code !== '' && !NAME.test(code)) return undefined;
+  return { queue, tenant: (tenant as TenantName | '') || undefined, code: code || undefined };
+}
+
+/** The name of a job that clients use: `queue~tenant~code~id`. */
+export const jobName = ({ lane, id }: JobPlace): string => `${laneName(lane)}${SEPARATOR}${id}`;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `job`. */
+export function parseJobName(name: string): JobPlace {
+  const at = name.lastIndexOf(SEPARATOR);
+  const lane = at < 0 ? undefined : parseLaneName(name.slice(0, at));
+  const id = name.slice(at + 1);
+  if (lane !== undefined && ID.test(id)) return { lane, id };
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `job ${JSON.stringify(name.slice(0, 200))}: not the name of a job`,
+    { hint: 'stackshim queue add prints it: queue~tenant~code~id', details: { field: 'job' } },
+  );
+}

@@ -1,0 +1,86 @@
+/**
+ * The port to the store of the queues: BullMQ's backends for the lanes, and what BullMQ has no word for: an index of lanes, a bell, messages
+ * about cancelled jobs, a catalogue, the server's time. Two implementations: Redis (and Valkey), PostgreSQL. One connection (a pool on
+ * PostgreSQL) serves all lanes of a process.
+ */
+import type { IQueueBackend } from 'bullmq';
+import type { Lane } from '../job/lane.ts';
+
+/** How long a lock of a job lasts, and how often the store looks for jobs whose lock has expired. */
+export interface StoreOptions {
+  readonly lockMs: number;
+  readonly stalledLookMs: number;
+}
+
+export interface Store {
+  readonly kind: 'redis' | 'postgres';
+  /** The URL without its password, for messages. */
+  readonly shown: string;
+  /**
+   * BullMQ's operations on one lane, over the shared connection. Cheap; nothing is sent until an operation is called. `lockMs` and
+   * `stalledLookMs` are in effect, and jobs are never failed by BullMQ's own count of stalls.
+   */
+  backend(lane: Lane): IQueueBackend;
+  /**
+   * Enters the lane in the index, then calls `add`, then rings the lane's bell: in this order, so that no job is stranded whenever the caller
+   * dies. `add` may be called again after a failed connection and must be idempotent.
+   */
+  announce<T>(lane: Lane, add: () => Promise<T>): Promise<T>;
+  /** Tells all workers that the lane may have a job to take: after a job was handed back, or one of a capped lane has ended. */
+  ring(lane: Lane): Promise<void>;
+  /**
+   * Names of lanes of a queue that may have jobs. `sinceMs`: only lanes that were announced after this time by the server's clock, or a few
+   * minutes earlier; absent: all.
+   */
+  listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]>;
+  /**
+   * Removes lanes without any job from the index, each marked first and looked at again after 300 ms: an add that happens meanwhile keeps
+   * the lane. Resolves to the lanes that were removed.
+   */
+  pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]>;
+  /** Enters the lane among those with active jobs, for the look for stalled jobs. Call it before a job is taken, at least every 20 s. */
+  noteActive(lane: Lane): Promise<void>;
+  /** Lanes of these queues that may have active jobs, of any worker. */
+  listActive(queues: readonly string[]): Promise<readonly Lane[]>;
+  /** Takes a lane without active jobs out of that list. */
+  forgetActive(lane: Lane): Promise<void>;
+  /** Sends a message about a job to all workers. Not durable. */
+  sendCancel(lane: Lane, id: string): Promise<void>;
+  /** Listens until the subscription is closed. Resolves once messages arrive. */
+  listen(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
+  readonly catalogue: Catalogue;
+  /** Milliseconds since 1970 by the server's clock. */
+  serverTimeMs(): Promise<number>;
+  /** Ends the connections. Jobs that are being taken may stay locked until their locks expire. */
+  close(): Promise<void>;
+}
+
+export interface StoreListeners {
+  onBell(lane: Lane): void;
+  onCancel(lane: Lane, id: string): void;
+  /** Messages may have been lost: the connection was down. Look at everything again. */
+  onGap(): void;
+  /** The store does not answer, or answers again. Called at each change. */
+  onReachable?(isReachable: boolean): void;
+}
+
+export interface Subscription {
+  close(): Promise<void>;
+}
+
+/** What workers publish, so that a client without an installation can bind jobs to digests. Keys: `stack/NAME`, `code/TENANT/NAME`. */
+export interface Catalogue {
+  put(entries: ReadonlyMap<string, CatalogueEntry | null>): Promise<void>;
+  get(keys: readonly string[]): Promise<readonly (CatalogueEntry | undefined)[]>;
+}
+
+export interface CatalogueEntry {
+  readonly digest: string;
+  /** ISO 8601, UTC: when the revision was made. */
+  readonly since: string;
+  /** Of a package: the reference of its stack. */
+  readonly stack?: string | undefined;
+  readonly retries?: number | undefined;
+  readonly maxConcurrency?: number | undefined;
+  readonly priority?: number | undefined;
+}
