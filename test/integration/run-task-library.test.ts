@@ -370,19 +370,6 @@ describe('errors', () => {
     expect(await run(job, { origin: 'job' })).toMatchObject({ verdict: 'succeeded', ...GONE });
   });
 
-  it('let the program that receives a job set fields that the job may not', async () => {
-    const config = Buffer.from([0, 255, 10]);
-    const job = { stack: 'busybox', command: ['sh', '-c', 'od -An -tx1 "$CONFIG_FILE"'] };
-    const fields = { id: 'given-by-caller', tenant: 'acme', memory: '32m' };
-    const result = await run(job, { origin: 'job', fields, config });
-    expect(result).toMatchObject({ id: 'given-by-caller', verdict: 'succeeded', ...GONE });
-    expect(result.output.stdout?.trim()).toBe('00 ff 0a');
-    const wrong = { fields: { memory: 'much' }, origin: 'job' } as const;
-    await expect(run(job, wrong)).rejects.toMatchObject({ details: { field: 'memory' } });
-    const unknown = { fields: { colour: 'red' } as object, origin: 'job' } as const;
-    await expect(run(job, unknown)).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
-  });
-
   it('about a conflict come with the conflicting task', async () => {
     const controller = new AbortController();
     const { onEvent, written } = watchOutput('ready');
