@@ -7,12 +7,12 @@ import type { IQueueBackend } from 'bullmq';
 import type { Lane } from '../job/lane.ts';
 
 /** How long a lock of a job lasts, and how often the store looks for jobs whose lock has expired. */
-export interface StoreOptions {
+export interface QueueStoreOptions {
   readonly lockMs: number;
   readonly stalledLookMs: number;
 }
 
-export interface Store {
+export interface QueueStore {
   readonly kind: 'redis' | 'postgres';
   /** The URL without its password, for messages. */
   readonly shown: string;
