@@ -14,6 +14,7 @@ import { defineRun, type RunAction } from './define-run.ts';
 import { defineStackCommands } from './define-stack-commands.ts';
 import { defineStorageCommands } from './define-storage-commands.ts';
 import { defineTaskCommands } from './define-task-commands.ts';
+import { defineWorker } from './define-worker.ts';
 import { toLostOutput } from './descriptor-sink.ts';
 import { toUsageError } from './usage-error.ts';
 
@@ -35,6 +36,7 @@ export function defineCommands(executeRun: RunAction): Command {
   defineCopyCommands(program);
   defineReportCommands(program);
   defineStorageCommands(program);
+  defineWorker(program);
   defineCompletion(program);
   defineManual(program);
   return program;

@@ -42,6 +42,7 @@ export const libcArity = {
   posix_spawnattr_setsigmask: 2,
   prctl: 5,
   recvmsg: 3,
+  sendto: 6,
   setns: 2,
   socket: 3,
   syscall: 7,
@@ -53,7 +54,7 @@ export type LibcFunction = keyof typeof libcArity;
 
 /** Functions whose result is a C `long`; the others return `int`. */
 export const returnsLong: ReadonlySet<LibcFunction> = new Set([
-  ...(['getdents64', 'lseek', 'recvmsg', 'syscall'] as const),
+  ...(['getdents64', 'lseek', 'recvmsg', 'sendto', 'syscall'] as const),
 ]);
 
 export interface Ffi {

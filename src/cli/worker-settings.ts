@@ -1,0 +1,110 @@
+/** The command line of `stackshim worker` as values. */
+import { cpus } from 'node:os';
+import { resolve } from 'node:path';
+import { StackshimError } from '../core/errors.ts';
+import { invalidField } from '../spec/field-errors.ts';
+import { parseCount, parseDuration } from '../spec/quantities.ts';
+import { parseQueueName } from '../worker/job/lane.ts';
+import { type HealthAddress, parseHealthAddress } from '../worker/ops/health-address.ts';
+import { LOG_LEVELS, type LogLevel } from '../worker/ops/log-levels.ts';
+import { readStoreAddress } from './store-address.ts';
+import type { WorkerLineOptions } from './worker-options.ts';
+
+export interface WorkerSettings {
+  readonly queues: readonly string[];
+  /** The store's URL, with the password. */
+  readonly store: string;
+  readonly concurrency: number;
+  readonly drainMs: number;
+  readonly lockMs: number;
+  /** `HOST[:PORT]/PREFIX` */
+  readonly registry: string | undefined;
+  /** `job`, or an absolute folder. */
+  readonly logs: string;
+  readonly artefacts: string | undefined;
+  readonly keepResultsMs: number;
+  readonly health: HealthAddress | undefined;
+  readonly logLevel: LogLevel;
+  /** What the operator should change on the command line. */
+  readonly warnings: readonly string[];
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
+const MAX_CONCURRENCY = 4096;
+const MAX_QUEUES = 1000;
+const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
+/** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
+const LOCK = { min: 5_000, max: HOUR_MS };
+const KEEP = { min: 1_000, max: 3650 * DAY_HOURS * HOUR_MS };
+/** A host with an optional port, then a path in lower case, as registries name repositories. */
+const REGISTRY =
+  /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,250}[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){1,8}$/;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
+export function toWorkerSettings(
+  queues: readonly string[],
+  options: WorkerLineOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): WorkerSettings {
+  const { concurrency, drain, lock, registry, logs = 'job', artefacts, health } = options;
+  const { url, warning } = readStoreAddress(options, env);
+  if (registry !== undefined && !REGISTRY.test(registry)) {
+    throw invalidField(
+      'registry',
+      'not a registry and a prefix such as registry.example:5000/jobs',
+      registry,
+    );
+  }
+  return {
+    queues: parseQueues(queues),
+    store: url,
+    concurrency: parseCount(concurrency ?? cpus().length, 'concurrency', {
+      min: 1,
+      max: MAX_CONCURRENCY,
+    }),
+    drainMs: parseDuration(drain ?? '30s', 'drain', DRAIN),
+    lockMs: parseDuration(lock ?? '30s', 'lock', LOCK),
+    registry,
+    logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
+    artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
+    keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),
+    health:
+      health === undefined
+        ? undefined
+        : parseHealthAddress(health, { isPublicAllowed: options.healthPublic === true }),
+    logLevel: parseLevel(options.logLevel ?? 'info'),
+    warnings: warning === undefined ? [] : [warning],
+  };
+}
+
+function parseQueues(queues: readonly string[]): readonly string[] {
+  if (queues.length === 0 || queues.length > MAX_QUEUES) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `start worker: ${queues.length === 0 ? 'no queue is named' : `more than ${MAX_QUEUES} queues`}`,
+      {
+        hint: 'name the queues to take jobs from, most urgent first',
+        details: { field: 'queues' },
+      },
+    );
+  }
+  return [...new Set(queues.map(parseQueueName))];
+}
+
+function toFolder(path: string, field: string): string {
+  if (path === '' || path.includes('\0')) throw invalidField(field, 'not a path', path);
+  return resolve(path);
+}
+
+/** `7d` in hours: other durations have no days. */
+function inHours(text: string): string {
+  const days = /^(\d{1,5})d$/.exec(text)?.[1];
+  return days === undefined ? text : `${Number(days) * DAY_HOURS}h`;
+}
+
+function parseLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((one) => one === text);
+  if (level !== undefined) return level;
+  throw invalidField('logLevel', `none of ${LOG_LEVELS.join(', ')}`, text);
+}

@@ -1,0 +1,48 @@
+/** Where the health endpoint listens. Pure. */
+import { StackshimError } from '../../core/errors.ts';
+
+export type HealthAddress =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+export interface HealthRules {
+  /** Whether an address that other machines reach is accepted. */
+  readonly isPublicAllowed: boolean;
+}
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
+const HOST_AND_PORT = /^(?:(?:\[([0-9a-fA-F:.]{2,45})\]|([a-zA-Z0-9.-]{1,253})):)?(\d{1,5})$/;
+const MAX_PORT = 65_535;
+/** sun_path holds 108 bytes, including the NUL. */
+const MAX_SOCKET_PATH = 107;
+
+/**
+ * Reads `/path/of/socket`, `HOST:PORT`, `[::1]:PORT` or `PORT`, which is one of 127.0.0.1. Throws ERR_STACKSHIM_SPEC_INVALID, and
+ * ERR_STACKSHIM_SPEC_DENIED for an address that other machines reach unless the rules allow it.
+ */
+export function parseHealthAddress(text: string, { isPublicAllowed }: HealthRules): HealthAddress {
+  if (text.startsWith('/')) {
+    if (Buffer.byteLength(text) > MAX_SOCKET_PATH || /[\0\n]|\/$/.test(text)) throw invalid(text);
+    return { kind: 'unix', path: text };
+  }
+  const [, six, name, digits = ''] = HOST_AND_PORT.exec(text) ?? [];
+  const port = digits === '' ? Number.NaN : Number(digits);
+  if (!(port >= 0 && port <= MAX_PORT)) throw invalid(text);
+  const host = six ?? name ?? '127.0.0.1';
+  if (LOOPBACK.test(host) || isPublicAllowed) return { kind: 'tcp', host, port };
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_DENIED',
+    `health endpoint on ${text}: other machines can reach this address`,
+    {
+      hint: 'give a path for a Unix socket, or a port of 127.0.0.1; or add --health-public',
+      details: { field: 'health' },
+    },
+  );
+}
+
+const invalid = (text: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `health endpoint ${JSON.stringify(text.slice(0, 200))}: neither the absolute path of a socket nor HOST:PORT`,
+    { details: { field: 'health' } },
+  );

@@ -1,0 +1,103 @@
+/** A worker as a service: its log, its health endpoint, what the service manager hears of it, its end. */
+import { hostname } from 'node:os';
+import type { WorkerEvent, WorkerStatus } from '../worker-events.ts';
+import type { HealthAddress } from './health-address.ts';
+import type { LogLevel } from './log-levels.ts';
+import { serveHealth } from './serve-health.ts';
+import { openServiceNotice, type ServiceNotice } from './service-notice.ts';
+import { watchPulse } from './watch-pulse.ts';
+import { openWorkerLog } from './worker-log.ts';
+
+/** What the service needs of a worker. */
+export interface ServedWorker {
+  status(): WorkerStatus;
+  /** Takes no more jobs, and resolves when the worker has ended. */
+  drain(): Promise<void>;
+  /** Shortens a drain: the running tasks are ended now. */
+  hasten(): void;
+}
+
+export interface ServiceOptions {
+  readonly lockMs: number;
+  readonly logLevel: LogLevel;
+  /** Gets each line of the log. */
+  readonly writeLog: (line: string) => void;
+  /** Default: no endpoint. */
+  readonly health?: HealthAddress | undefined;
+  /** Variables of the service manager are read. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Problems that are known before the start: they become lines of the log. */
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  start(onEvent: (event: WorkerEvent) => void): Promise<ServedWorker>;
+}
+
+export interface Service {
+  /** Ends the worker; resolves when it has ended. A second call ends the running tasks now. */
+  stop(): Promise<void>;
+}
+
+const STATUS_EVERY_MS = 10_000;
+/** The manager's time for the stop is extended by this, several times before it is over. */
+const STOP_NOTICE_MS = 30_000;
+const STOP_NOTICE_EVERY_MS = 5_000;
+
+/** Resolves once the worker takes jobs. Rejects like `start`, and with what the health endpoint met. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const worker = `${hostname()}/${process.pid}`;
+  const log = openWorkerLog({ level: options.logLevel, write: options.writeLog, worker });
+  const notice = openServiceNotice(options.env);
+  for (const { code, message } of options.warnings) log.warn(message, code);
+  let served: ServedWorker | undefined;
+  const health = options.health && (await serveHealth(options.health, () => served?.status()));
+  try {
+    served = await options.start(log.onEvent);
+  } catch (error) {
+    await health?.close();
+    throw error;
+  }
+  const stopNotices = keepNotices(served, notice, options.lockMs);
+  notice.ready(describe(served.status()));
+  let stopping: Promise<void> | undefined;
+  return {
+    stop: () => {
+      if (stopping === undefined) stopping = stop(served, notice).finally(stopNotices);
+      else served.hasten();
+      return stopping.finally(() => health?.close());
+    },
+  };
+}
+
+async function stop(worker: ServedWorker, notice: ServiceNotice): Promise<void> {
+  notice.stopping('draining');
+  notice.needsTime(STOP_NOTICE_MS);
+  const timer = setInterval(() => notice.needsTime(STOP_NOTICE_MS), STOP_NOTICE_EVERY_MS);
+  try {
+    await worker.drain();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Returns what ends the notices. */
+function keepNotices(worker: ServedWorker, notice: ServiceNotice, lockMs: number): () => void {
+  const isWell = watchPulse(lockMs, Date.now);
+  const status = setInterval(() => notice.status(describe(worker.status())), STATUS_EVERY_MS);
+  const { watchdogMs } = notice;
+  const watchdog =
+    watchdogMs === undefined
+      ? undefined
+      : setInterval(() => {
+          if (isWell(worker.status())) notice.alive();
+        }, watchdogMs / 4);
+  return () => {
+    clearInterval(status);
+    clearInterval(watchdog);
+  };
+}
+
+const describe = ({ running, lanes, isTaking, isStoreReachable }: WorkerStatus): string =>
+  [
+    `${running} jobs running, ${lanes} lanes`,
+    ...(isTaking ? [] : ['takes no jobs']),
+    ...(isStoreReachable ? [] : ['the store does not answer']),
+  ].join(', ');

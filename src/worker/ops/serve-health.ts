@@ -1,0 +1,165 @@
+/** The health endpoint of a worker: HTTP on a Unix socket of root's, or on a loopback address. docs/worker.md describes the answers. */
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect, type ListenOptions } from 'node:net';
+import { dirname } from 'node:path';
+import { errnoCodeOf, messageOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { requireTrustedPath } from '../../sys/trusted-path.ts';
+import type { WorkerStatus } from '../worker-events.ts';
+import type { HealthAddress } from './health-address.ts';
+
+export interface HealthServer {
+  /** As {@link parseHealthAddress} reads it, with the port that was chosen for port 0. */
+  readonly shown: string;
+  close(): Promise<void>;
+}
+
+const MAX_CONNECTIONS = 32;
+const MAX_HEADER_BYTES = 4096;
+const REQUEST_MS = 5_000;
+
+/**
+ * @param status Undefined while the worker starts.
+ *
+ * Answers until it is closed; does not keep the process alive. A socket that a dead worker left is replaced. Rejects with
+ * ERR_STACKSHIM_PATH_UNTRUSTED for a socket in a folder of another user, and with ERR_STACKSHIM_SYSTEM if the address is in use.
+ */
+export async function serveHealth(
+  address: HealthAddress,
+  status: () => WorkerStatus | undefined,
+): Promise<HealthServer> {
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: false },
+    (request, response) => {
+      request.resume();
+      send(response, answerTo(request, status));
+    },
+  );
+  server.requestTimeout = REQUEST_MS;
+  server.headersTimeout = REQUEST_MS;
+  server.timeout = REQUEST_MS;
+  server.maxConnections = MAX_CONNECTIONS;
+  if (address.kind === 'unix') {
+    requireTrustedPath(dirname(address.path), 'the socket of the health endpoint');
+    await removeStaleSocket(address.path);
+  }
+  await listen(server, address);
+  // The folder is only root's: nobody else could have put another file in its place.
+  if (address.kind === 'unix') chmodSync(address.path, 0o600);
+  server.unref();
+  return {
+    shown: shownAddress(server, address),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+interface Answer {
+  readonly code: number;
+  readonly body: object;
+}
+
+function answerTo(
+  { method, url = '' }: IncomingMessage,
+  status: () => WorkerStatus | undefined,
+): Answer {
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { code: 405, body: { error: 'method not allowed' } };
+  }
+  switch (url.split('?')[0]) {
+    case '/healthz':
+      return { code: 200, body: { status: 'alive' } };
+    case '/readyz': {
+      const missing = whatIsMissing(status());
+      return missing.length === 0
+        ? { code: 200, body: { status: 'ready' } }
+        : { code: 503, body: { status: 'not ready', missing } };
+    }
+    case '/status': {
+      const body = status();
+      return body === undefined ? { code: 503, body: { status: 'starting' } } : { code: 200, body };
+    }
+    default:
+      return { code: 404, body: { error: 'not found' } };
+  }
+}
+
+/** Why the worker takes no jobs. */
+function whatIsMissing(status: WorkerStatus | undefined): readonly string[] {
+  if (status === undefined) return ['start'];
+  const { isTaking, isStoreReachable, isGuardAlive } = status;
+  return [
+    ...(isTaking ? [] : ['taking']),
+    ...(isStoreReachable ? [] : ['store']),
+    ...(isGuardAlive ? [] : ['guard']),
+  ];
+}
+
+function send(response: ServerResponse, { code, body }: Answer): void {
+  response.writeHead(code, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    connection: 'close',
+    ...(code === 405 ? { allow: 'GET, HEAD' } : {}),
+  });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+async function listen(server: Server, address: HealthAddress): Promise<void> {
+  const options: ListenOptions =
+    address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ ...options, exclusive: true }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    throw failedToOpen(address, messageOf(error), error);
+  }
+}
+
+/** Nobody answers at a socket whose owner has died, and nobody else can listen there while its file exists. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stats = unlessMissing(() => lstatSync(path));
+  if (stats === undefined) return;
+  const address = { kind: 'unix', path } as const;
+  if (!stats.isSocket()) throw failedToOpen(address, 'a file that is no socket is in the way');
+  if (await isAnswered(path)) throw failedToOpen(address, 'another process listens there');
+  unlessMissing(() => unlinkSync(path));
+}
+
+const isAnswered = (path: string) =>
+  new Promise<boolean>((resolve) => {
+    const connection = connect(path);
+    const end = (isAlive: boolean) => {
+      connection.destroy();
+      resolve(isAlive);
+    };
+    connection.once('connect', () => end(true));
+    connection.once('error', (error) => end(errnoCodeOf(error) !== 'ECONNREFUSED'));
+  });
+
+const failedToOpen = (address: HealthAddress, why: string, cause?: unknown) =>
+  new StackshimError('ERR_STACKSHIM_SYSTEM', `open health endpoint ${toText(address)}: ${why}`, {
+    hint: 'give another address: each worker of a machine needs one of its own',
+    cause,
+  });
+
+function shownAddress(server: Server, address: HealthAddress): string {
+  const bound = server.address();
+  if (address.kind === 'unix' || typeof bound !== 'object' || bound === null)
+    return toText(address);
+  return toText({ ...address, port: bound.port });
+}
+
+function toText(address: HealthAddress): string {
+  if (address.kind === 'unix') return address.path;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}

@@ -1,0 +1,66 @@
+/** What happens in a worker: the events that its log is made of. None contains a payload, output of a task or a password. */
+import type { FinalState } from './job/job-result.ts';
+import type { Needs } from './taken-job.ts';
+
+export type WorkerEvent =
+  | {
+      readonly type: 'started';
+      readonly store: string;
+      readonly queues: readonly string[];
+      readonly concurrency: number;
+    }
+  /** Something of the store or the host that the operator should change: `appendonly` is off, the clock is wrong. */
+  | { readonly type: 'warning'; readonly code: string; readonly message: string }
+  /** No further job is taken. */
+  | { readonly type: 'draining'; readonly running: number; readonly drainMs: number }
+  | { readonly type: 'drained'; readonly handedBack: number }
+  | { readonly type: 'job_taken'; readonly job: string; readonly attempt: number }
+  | {
+      readonly type: 'job_ended';
+      readonly job: string;
+      readonly attempt: number;
+      /** The state that this attempt came to. */
+      readonly state: FinalState;
+      /** Whether a further attempt follows. */
+      readonly willRetry: boolean;
+      /** Null if there was no task. */
+      readonly task: string | null;
+      readonly verdict: string | null;
+      readonly exitCode: number | null;
+      /** The code of the shim's error; null without one. */
+      readonly error: string | null;
+      /** From the take to the end. */
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: 'job_handed_back';
+      readonly job: string;
+      readonly attempt: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'lock_lost';
+      readonly job: string;
+      readonly attempt: number;
+      readonly task: string | null;
+    }
+  | { readonly type: 'store_unreachable' }
+  | { readonly type: 'store_reachable'; readonly downMs: number }
+  | { readonly type: 'guard_restarted' };
+
+export interface WorkerStatus {
+  readonly store: string;
+  readonly queues: readonly string[];
+  readonly concurrency: number;
+  /** Jobs that this worker holds now. */
+  readonly running: number;
+  /** Lanes that it knows. */
+  readonly lanes: number;
+  readonly isTaking: boolean;
+  readonly isStoreReachable: boolean;
+  readonly isGuardAlive: boolean;
+  /** What the running jobs reserve of the machine, and how much there is. */
+  readonly budget: { readonly reserved: Needs; readonly total: Needs };
+  /** When a lock was last renewed or the store last answered, ISO 8601, UTC; null: not yet. */
+  readonly lastRenewalAt: string | null;
+}
