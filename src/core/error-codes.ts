@@ -281,6 +281,42 @@ export const errorCodes = {
     meaning: 'a code directory or archive is malformed, or has an entry that code may not contain',
     hint: 'pack it again without the named entry',
   },
+  // the store of the queues
+  ERR_STACKSHIM_STORE_INVALID: {
+    kind: 'invalid',
+    meaning: "the URL of the queues' store cannot be read, or names a kind of server that is not supported",
+    hint: 'give --store or STACKSHIM_STORE_URL as redis://, rediss://, valkey:// or postgres://USER:PASSWORD@HOST:PORT/DATABASE',
+  },
+  ERR_STACKSHIM_STORE_UNREACHABLE: {
+    kind: 'unavailable',
+    meaning: "the queues' store does not answer",
+    hint: 'start the server, and check the host, the port and TLS of --store',
+  },
+  ERR_STACKSHIM_STORE_DENIED: {
+    kind: 'denied',
+    meaning: "the queues' store refuses the user or the password, or the user lacks a right",
+    hint: 'check the user and the password of --store; docs/stores.md lists the rights that a user needs',
+  },
+  ERR_STACKSHIM_STORE_UNSUITABLE: {
+    kind: 'unavailable',
+    meaning: "the queues' store is too old, read-only, or configured so that it would lose jobs",
+    hint: 'docs/stores.md says what a store needs',
+  },
+  ERR_STACKSHIM_STORE_NOT_MIGRATED: {
+    kind: 'unavailable',
+    meaning: "the database has no tables for the queues, or those of another version",
+    hint: 'run stackshim worker --migrate with a user who may create schemas',
+  },
+  ERR_STACKSHIM_STORE_SKEWED: {
+    kind: 'unavailable',
+    meaning: "the clocks of this machine and of the queues' store differ by too much",
+    hint: 'synchronise both clocks (NTP)',
+  },
+  ERR_STACKSHIM_STORE_CLOSED: {
+    kind: 'aborted',
+    meaning: "the connection to the queues' store was closed while a call waited for an answer",
+    hint: 'the call may have taken effect; open the store again to look',
+  },
   // stackshim itself
   ERR_STACKSHIM_INTERNAL: {
     kind: 'internal',

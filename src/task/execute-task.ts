@@ -32,7 +32,10 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
       await created.detachMounts();
     }
   } catch (thrown) {
-    const error = toSetupError(thrown, plan.container.places);
+    const { places } = plan.container;
+    const error = toSetupError(thrown, places);
+    // Another process that ends the task kills the init of a container that is being created.
+    if (existsSync(places.cancelFile)) stopper.kill('cancelled');
     const cause = stopper.end();
     return { exit: null, usage: null, wallMs: null, diskReport: null, error, cause };
   } finally {

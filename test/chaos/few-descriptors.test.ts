@@ -10,7 +10,6 @@ import type { ErrorJson, TaskInput, TaskResult } from '../../src/index.ts';
 import { namesIn } from '../../src/sys/files.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
-import { reapersEnded } from '../support/host/reapers-ended.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 
 const { installation, run, folder } = useTaskRunner();
@@ -35,7 +34,6 @@ async function reap(): Promise<void> {
     return namesIn(tasksDir(layout));
   };
   await expect.poll(reapOnce, { timeout: scaled(20_000) }).toEqual([]);
-  await reapersEnded();
 }
 
 interface Told {

@@ -15,8 +15,7 @@ import { verifyStore } from '../../src/upkeep/verify-store.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { type StartedTask, type TaskRun, useTaskRunner } from '../support/cli/task-runner.ts';
 import { snapshotHost } from '../support/host/host-snapshot.ts';
-import { expectNoLeaks } from '../support/host/leak-check.ts';
-import { reapersEnded } from '../support/host/reapers-ended.ts';
+import { expectNoLeaksSince } from '../support/host/leak-check.ts';
 import { isFullRun } from '../support/timing/full-run.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { type Random, seedRandom } from './support/seeded-random.ts';
@@ -162,7 +161,6 @@ async function restore(): Promise<number> {
   expect(corrupt).toEqual([]);
   // The process of an asynchronous removal may still be at work.
   await waitUntil(() => taskNames().every(isKept));
-  await reapersEnded();
   const left = taskNames();
   if (left.length > 0) expect((await runCli(['kill', ...left], { env })).status).toBe(0);
   return reaped.length;
@@ -179,7 +177,7 @@ it(`${TASKS} tasks, killed at random moments, leave nothing after a reap`, {
     const before = snapshotHost(roots);
     await runBatch(Array.from({ length: BATCH }, (_, index) => plan(random, from + index)));
     reaped += await restore();
-    expectNoLeaks(before, snapshotHost(roots), { roots });
+    await expectNoLeaksSince(before, { roots });
     expect((await verifyStore(layout)).damage).toEqual([]);
   }
   console.log(`random-kills: ${reaped} of ${TASKS} were left to reap`);

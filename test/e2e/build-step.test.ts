@@ -3,9 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { taskCgroup } from '../../src/cgroup/cgroup-names.ts';
+import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
+import { parseTaskId } from '../../src/core/ids.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { CLEAN } from '../support/cli/task-runner.ts';
+import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { BUILT_FILES, buildOf, useBuildRunner } from './support/build-runner.ts';
 
@@ -195,6 +199,32 @@ describe('a build step that fails', () => {
   ])('%s cannot be kept', async (_, build) => {
     const failed = await runBuilt(build);
     expect(failed.record).toMatchObject({ ...CLEAN, verdict: 'build_failed', retryable: false });
+  });
+
+  it('may be killed by itself, even while its container is created', async () => {
+    const gate = makeGate(folder, nameOf('gate'));
+    const runtime = join(folder, nameOf('runtime'));
+    writeFakeRuntime(runtime, { real: realRunc(installation.layout), afterCreate: gate.stop });
+    setPolicy({ allow: { runtimes: ['runc', runtime] } });
+    const started = runner.start(
+      ['--code', code(), '--build', 'true', '--runtime', runtime, '--name', nameOf('waiting')],
+      ['true'],
+    );
+    await gate.reached();
+    const { stdout } = await runCli(['ps', '--json'], { env });
+    const tasks: readonly { id: string; labels: Record<string, string> }[] =
+      JSON.parse(stdout).tasks;
+    const id = tasks.find(({ labels }) => 'stackshim.build-for' in labels)?.id ?? '';
+    const killing = runCli(['kill', id], { env });
+    const path = taskCgroup(installation.layout, parseTaskId(id));
+    await waitUntil(() => openCgroupDriver().listProcesses(path).length === 0);
+    await gate.open();
+    expect((await killing).status).toBe(0);
+    expect((await started.ended).record).toMatchObject({
+      ...{ ...CLEAN, verdict: 'build_failed', retryable: false },
+      error: { code: 'ERR_STACKSHIM_TASK_BUILD_FAILED' },
+      build: { verdict: 'cancelled', exitCode: null },
+    });
   });
 
   it('ends with the task that is killed, or whose time is over', async () => {

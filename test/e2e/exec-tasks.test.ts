@@ -7,8 +7,6 @@ import { readRecord } from '../../src/task/records/read-record.ts';
 import { replaceRecord } from '../../src/task/records/record.ts';
 import { sh } from '../support/cli/shell.ts';
 import { CLEAN } from '../support/cli/task-runner.ts';
-import { findByArguments } from '../support/host/look-at-processes.ts';
-import { waitUntil } from '../support/timing/wait-until.ts';
 import { useExecTests } from './support/exec-tests.ts';
 
 const {
@@ -63,7 +61,6 @@ describe('the task', () => {
     for (let round = 0; round < 5; round += 1) {
       expect([0, 125]).toContain((await exec([id, 'true'])).status);
     }
-    await waitUntil(() => findByArguments((args) => args.includes('stackshim-guard')).length === 0);
   });
 
   it('tells who executed what, when, and how it ended', async () => {

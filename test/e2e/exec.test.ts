@@ -208,7 +208,6 @@ describe('a command that is stopped', () => {
     started.child.kill('SIGKILL');
     await started.ended;
     await waitUntil(() => findByArguments((args) => args.includes('4711')).length === 0);
-    await waitUntil(() => findByArguments((args) => args.includes('stackshim-guard')).length === 0);
     expect((await exec([id, 'true'])).status).toBe(0);
   });
 });

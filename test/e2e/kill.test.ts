@@ -1,14 +1,20 @@
 /** `stackshim kill`: tasks of every kind are ended and removed, whoever owns them. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { taskCgroup } from '../../src/cgroup/cgroup-names.ts';
+import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir } from '../../src/core/layout.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
+import { makeGate, realRunc, writeFakeRuntime } from '../support/runtimes/fake-runtime.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
-const { installation, run, start } = useTaskRunner();
+const { installation, run, start, folder, setPolicy } = useTaskRunner();
 const { env, layout } = installation;
+const driver = openCgroupDriver();
+let count = 0;
 
 const kill = (...args: readonly string[]) => runCli(['kill', ...args], { env });
 const folderOf = (id: string) => taskDir(layout, parseTaskId(id));
@@ -58,6 +64,27 @@ describe('a task whose owner lives', () => {
       verdict: 'cancelled',
       signal: 'SIGKILL',
     });
+  });
+
+  it.each([
+    ['the runtime fails', 'exit 1'],
+    ['the runtime reports a container', ':'],
+  ])('is cancelled while its container is created (%s)', async (_, onward) => {
+    const id = `created-${++count}`;
+    const gate = makeGate(folder, id);
+    const runtime = join(folder, `runtime-of-${id}`);
+    writeFakeRuntime(runtime, { real: realRunc(layout), afterCreate: `${gate.stop}; ${onward}` });
+    setPolicy({ allow: { runtimes: ['runc', runtime] } });
+    const task = start(['--name', id, '--runtime', runtime], WAITING);
+    await gate.reached();
+    const killing = kill(id);
+    await waitUntil(() => driver.listProcesses(taskCgroup(layout, parseTaskId(id))).length === 0);
+    await gate.open();
+    expect(await killing).toMatchObject({ status: 0, stdout: `${id}\n` });
+    const { record, status } = await task.ended;
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'cancelled', exitCode: null, error: null });
+    expect(status).toBe(143);
+    setPolicy(null);
   });
 
   it('is removed even if it was to be kept', async () => {

@@ -6,7 +6,6 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir, taskScratchDir, tasksDir } from '../../src/core/layout.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
-import { reapersEnded } from '../support/host/reapers-ended.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { installation, run, start } = useTaskRunner();
@@ -139,6 +138,5 @@ describe('run --remove async', () => {
     expect(record).toMatchObject({ verdict: 'failed', exitCode: 3, removed: false });
     await waitUntil(() => !existsSync(folderOf('later')));
     expect(existsSync(scratchOf('later'))).toBe(false);
-    await reapersEnded();
   });
 });

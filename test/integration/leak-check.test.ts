@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cgroupParent } from '../../src/cgroup/cgroup-names.ts';
 import { type HostSnapshot, snapshotHost } from '../support/host/host-snapshot.ts';
-import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { expectNoLeaks, expectNoLeaksSince } from '../support/host/leak-check.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
 
 let root: string;
@@ -111,6 +111,21 @@ describe('expectNoLeaks', () => {
     }
     expect(report()).toBe('');
     await waitUntil(() => removeEmpty(parent));
+  });
+
+  it('waits for a helper process that is still ending, and for no other', async () => {
+    const script = '$0 = q(stackshim-guard); $| = 1; print 1; <STDIN>';
+    const helper = spawn('perl', ['-e', script], { stdio: ['pipe', 'pipe', 'ignore'] });
+    await once(helper.stdout, 'data');
+    expect(report()).toContain(`process ${helper.pid} stackshim-guard`);
+    const checked = expectNoLeaksSince(before, { roots: [root] });
+    helper.stdin.end();
+    await checked;
+    const other = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    await once(other, 'spawn');
+    const said = expectNoLeaksSince(before, { roots: [root] });
+    await expect(said).rejects.toThrow(`process ${other.pid} sleep`);
+    await stop(other);
   });
 
   it('reports a cgroup below the parent that is allowed to stay', () => {

@@ -55,9 +55,14 @@ const STORE_MS = 120_000;
 export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildStep> {
   const { plan, stopper, emit } = context;
   const { id, cancelFile } = plan.container.places;
-  const look = setInterval(() => {
+  const lookForCancel = () => {
     if (existsSync(cancelFile)) stopper.kill('cancelled');
-  }, CANCEL_LOOK_MS);
+  };
+  const look = setInterval(lookForCancel, CANCEL_LOOK_MS);
+  const toEnd = (error: StackshimError): Execution => {
+    lookForCancel();
+    return { ...NOT_RUN, error, cause: stopper.end() };
+  };
   let removal: Removal | undefined;
   const toStep = (step: BuildStep): BuildStep =>
     removal === undefined ? step : { ...step, removal };
@@ -67,22 +72,18 @@ export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildSte
     });
     const { layers, ...report } = toReport(context, found);
     if (layers === undefined) {
-      return toStep({ report, execution: toExecution(stopper, toError(report, found)) });
+      return toStep({ report, execution: toEnd(toError(report, found)) });
     }
     emit({ type: 'built', id, key: found.key, cached: found.cached });
     return toStep({ code: layers, report });
   } catch (thrown) {
-    const error = toSetupError(thrown, plan.container.places);
-    return toStep({ execution: toExecution(stopper, error) });
+    return toStep({ execution: toEnd(toSetupError(thrown, plan.container.places)) });
   } finally {
     clearInterval(look);
   }
 }
 
-const toExecution = (stopper: TaskStopper, error: StackshimError): Execution => ({
-  ...{ exit: null, usage: null, wallMs: null, diskReport: null, error },
-  cause: stopper.end(),
-});
+const NOT_RUN = { exit: null, usage: null, wallMs: null, diskReport: null };
 
 interface FoundBuild {
   readonly key: BuildKey;

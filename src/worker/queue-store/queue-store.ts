@@ -38,11 +38,13 @@ export interface QueueStore {
    * the lane. Resolves to the lanes that were removed.
    */
   pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]>;
+  /** What the lane's next takes would get, without taking: also of a lane that is paused or at its cap. */
+  peek(lane: Lane, count: number): Promise<LaneHead>;
   /** Enters the lane among those with active jobs, for the look for stalled jobs. Call it before a job is taken, at least every 20 s. */
   noteActive(lane: Lane): Promise<void>;
   /** Lanes of these queues that may have active jobs, of any worker. */
   listActive(queues: readonly string[]): Promise<readonly Lane[]>;
-  /** Takes a lane without active jobs out of that list. */
+  /** Takes a lane without active jobs out of that list, unless it was noted within the last minute: that worker may take a job now. */
   forgetActive(lane: Lane): Promise<void>;
   /** Sends a message about a job to all workers. Not durable. */
   sendCancel(lane: Lane, id: string): Promise<void>;
@@ -53,6 +55,13 @@ export interface QueueStore {
   serverTimeMs(): Promise<number>;
   /** Ends the connections. Jobs that are being taken may stay locked until their locks expire. */
   close(): Promise<void>;
+}
+
+export interface LaneHead {
+  /** The jobs' names in BullMQ's sense, cut at 200 characters, in the order in which the jobs are taken. A job that has gone: an empty name. */
+  readonly names: readonly string[];
+  /** When the first delayed job is due, by the server's clock; undefined without a delayed job. */
+  readonly dueMs: number | undefined;
 }
 
 export interface StoreListeners {

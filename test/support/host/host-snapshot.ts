@@ -87,7 +87,8 @@ function listTree(root: string): string[] {
   return walk(root);
 }
 
-function readProcesses(): ReadonlyMap<string, ProcessLine> {
+/** Live processes, as in a snapshot. */
+export function readProcesses(): ReadonlyMap<string, ProcessLine> {
   const ownNamespace = readlinkSync('/proc/self/ns/pid');
   const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

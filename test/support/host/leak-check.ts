@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { cgroupParent } from '../../../src/cgroup/cgroup-names.ts';
 import { errnoCodeOf } from '../../../src/core/errors.ts';
-import { type HostSnapshot, type ProcessLine, snapshotHost } from './host-snapshot.ts';
+import { helpersEnded, type Ours } from './helpers-ended.ts';
+import { type HostSnapshot, snapshotHost } from './host-snapshot.ts';
 
 export interface LeakOptions {
   /** Lines of the report to allow, in addition to what stays by design. */
@@ -77,6 +78,15 @@ export function expectNoLeaks(
   expect.fail(`left behind (${hint}):\n  ${unexpected.join('\n  ')}`);
 }
 
+/** Waits for the ends of helper processes, then compares the host with `before`. */
+export async function expectNoLeaksSince(
+  before: HostSnapshot,
+  options: LeakOptions & Pick<Required<LeakOptions>, 'roots'>,
+): Promise<void> {
+  await helpersEnded(before, { isOurs: toOurs(options.roots), roots: options.roots });
+  expectNoLeaks(before, snapshotHost(options.roots), options);
+}
+
 /**
  * Checks for leaks around each test of a file or a describe. Hooks that are registered after this call run inside the check: they must
  * remove what they create.
@@ -86,9 +96,7 @@ export function useLeakCheck({ roots, allow = [] }: LeakCheckOptions): void {
   beforeEach(() => {
     before = snapshotHost(roots());
   });
-  afterEach(() => {
-    expectNoLeaks(before, snapshotHost(roots()), { allow, roots: roots() });
-  });
+  afterEach(() => expectNoLeaksSince(before, { allow, roots: roots() }));
 }
 
 function findNew(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly string[] {
@@ -106,23 +114,27 @@ function isEmptyParent(folder: string): boolean {
   }
 }
 
-/**
- * The system starts processes of its own meanwhile. Ours are the descendants of this process (which may be the subreaper of what it
- * started), processes in a pid namespace of their own, and processes in one of our cgroups or running one of our programs.
- */
 function findNewProcesses(
   before: HostSnapshot,
   after: HostSnapshot,
   roots: readonly string[],
 ): readonly string[] {
-  const ourCgroups = isSharedHost ? roots.map((root) => cgroupParent({ root })) : ['/stackshim'];
-  const isOurs = (line: ProcessLine) =>
-    line.ancestors.includes(process.pid) ||
-    ourCgroups.some((path) => line.cgroups.includes(path)) ||
-    (!isSharedHost && (line.isContained || ourPrograms.has(line.comm)));
+  const isOurs = toOurs(roots);
   return [...after.processes]
     .filter(([key, line]) => !before.processes.has(key) && isOurs(line))
     .map(([, { pid, ppid, comm }]) => `process ${pid} ${comm} (parent ${ppid})`);
+}
+
+/**
+ * The system starts processes of its own meanwhile. Ours are the descendants of this process (which may be the subreaper of what it
+ * started), processes in a pid namespace of their own, and processes in one of our cgroups or running one of our programs.
+ */
+function toOurs(roots: readonly string[]): Ours['isOurs'] {
+  const ourCgroups = isSharedHost ? roots.map((root) => cgroupParent({ root })) : ['/stackshim'];
+  return (line) =>
+    line.ancestors.includes(process.pid) ||
+    ourCgroups.some((path) => line.cgroups.includes(path)) ||
+    (!isSharedHost && (line.isContained || ourPrograms.has(line.comm)));
 }
 
 const ourPrograms: ReadonlySet<string> = new Set([

@@ -1,0 +1,92 @@
+/** What a Redis or Valkey server must be, and what it should be, by its own answers. */
+import type { Redis } from 'ioredis';
+import { messageOf, type StackshimError } from '../../../core/errors.ts';
+import { denied, unsuitable } from '../store-errors.ts';
+
+/** What the server says about itself. */
+export interface RedisFacts {
+  readonly product: 'Redis' | 'Valkey';
+  readonly version: string;
+  readonly mode: string;
+  readonly role: string;
+  readonly evictionPolicy: string;
+  readonly keepsLog: boolean;
+  /** Undefined if the server does not tell. */
+  readonly logSync: string | undefined;
+}
+
+/** BullMQ recommends it; older servers lack commands that a take needs. */
+const OLDEST_REDIS: readonly [number, number] = [6, 2];
+
+/** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask. */
+export async function readRedisFacts(client: Redis, shown: string): Promise<RedisFacts> {
+  const info = parseInfo(await client.info().catch((error: unknown) => refuseInfo(shown, error)));
+  const valkey = info.get('valkey_version');
+  return {
+    product: valkey === undefined ? 'Redis' : 'Valkey',
+    version: valkey ?? info.get('redis_version') ?? 'unknown',
+    mode: info.get('redis_mode') ?? info.get('server_mode') ?? 'standalone',
+    role: info.get('role') ?? 'unknown',
+    evictionPolicy: info.get('maxmemory_policy') ?? 'unknown',
+    keepsLog: info.get('aof_enabled') === '1',
+    logSync: await readConfig(client, 'appendfsync'),
+  };
+}
+
+function refuseInfo(shown: string, error: unknown): never {
+  throw denied(shown, messageOf(error), 'let the user run INFO; docs/stores.md lists its rights');
+}
+
+/** Hosted servers refuse CONFIG. */
+async function readConfig(client: Redis, name: string): Promise<string | undefined> {
+  try {
+    const [, value] = (await client.config('GET', name)) as readonly string[];
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseInfo(text: string): ReadonlyMap<string, string> {
+  const rows = text.split(/\r?\n/).map((line) => /^(\w+):(.*)$/.exec(line));
+  return new Map(rows.flatMap((row) => (row === null ? [] : [[row[1] ?? '', row[2] ?? '']])));
+}
+
+/** Why the server cannot be the store; undefined if it can. */
+export function refusalOf(facts: RedisFacts, shown: string): StackshimError | undefined {
+  const { product, version, mode, role, evictionPolicy } = facts;
+  if (product === 'Redis' && isOlder(version)) {
+    return unsuitable(
+      shown,
+      `Redis ${version} is too old`,
+      `use Redis ${OLDEST_REDIS.join('.')} or later, or Valkey`,
+    );
+  }
+  if (mode === 'cluster') {
+    return unsuitable(
+      shown,
+      'the server is part of a Redis Cluster',
+      'use one primary, with replicas if you like: the keys of a queue do not spread over a cluster',
+    );
+  }
+  if (role !== 'master') {
+    return unsuitable(
+      shown,
+      'the server is a read-only replica',
+      'name the primary, or an address that follows it',
+    );
+  }
+  if (evictionPolicy !== 'noeviction') {
+    return unsuitable(
+      shown,
+      `the server may throw jobs and locks away: its maxmemory-policy is ${evictionPolicy}`,
+      'set maxmemory-policy noeviction in the configuration of the server',
+    );
+  }
+  return undefined;
+}
+
+function isOlder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1]);
+}

@@ -1,0 +1,79 @@
+/** Connections to Redis and Valkey: their options, and which errors mean that the server cannot answer now. */
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import { Redis, type RedisOptions } from 'ioredis';
+import { reasonOf, StackshimError } from '../../../core/errors.ts';
+import type { RedisAddress, TlsFiles } from '../store-url.ts';
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 1000;
+/** A probe on an idle connection, so that a peer that vanished is found. */
+const KEEP_ALIVE_MS = 10_000;
+
+export interface ClientRole {
+  /** Shown by CLIENT LIST. */
+  readonly name: string;
+  readonly connectTimeoutMs: number;
+  /** Whether a lost connection is made again. */
+  shouldRetry(): boolean;
+}
+
+/** Does not connect yet. An error event without a listener would end the process: the caller adds one. */
+export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
+  const { host, port, db, username, password, tls } = address;
+  const options: RedisOptions = {
+    host,
+    port,
+    db,
+    lazyConnect: true,
+    connectionName: role.name,
+    connectTimeout: role.connectTimeoutMs,
+    keepAlive: KEEP_ALIVE_MS,
+    // A command waits for the server, however long that takes, and is sent again if its reply was lost.
+    maxRetriesPerRequest: null,
+    autoResubscribe: false,
+    retryStrategy: (times) =>
+      role.shouldRetry()
+        ? Math.min(FIRST_RETRY_MS * 2 ** Math.min(times - 1, 8), LAST_RETRY_MS)
+        : null,
+    // A primary that became a replica: the address may lead to the new primary by now.
+    reconnectOnError: (error) => (role.shouldRetry() && isReadOnly(error) ? 2 : false),
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls: readTlsFiles(tls, host) }),
+  };
+  return new Redis(options);
+}
+
+function readTlsFiles({ cacert, cert, key }: TlsFiles, host: string): ConnectionOptions {
+  const isName = !/^[0-9.]+$|:/.test(host);
+  return {
+    ...(isName ? { servername: host } : {}),
+    ...(cacert === undefined ? {} : { ca: readPem(cacert) }),
+    ...(cert === undefined ? {} : { cert: readPem(cert) }),
+    ...(key === undefined ? {} : { key: readPem(key) }),
+  };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_STORE_INVALID',
+      `read the URL of the store: ${path}: ${reasonOf(error)}`,
+      { hint: 'name a readable file in PEM', cause: error },
+    );
+  }
+}
+
+/** Older servers put the reason behind a description of the script. */
+const isReadOnly = (error: Error) => /(?:^|[ -])READONLY /.test(error.message);
+
+/** What a server answers that cannot serve now, and what the client says for calls that a closed connection left without an answer. */
+const OUTAGE =
+  /^(?:LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|Ready check failed|Connection is closed|Command aborted|Stream isn't writeable)/;
+
+export function isRedisOutage(error: unknown): boolean {
+  return error instanceof Error && (OUTAGE.test(error.message) || isReadOnly(error));
+}

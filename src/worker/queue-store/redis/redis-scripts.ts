@@ -1,0 +1,144 @@
+/**
+ * What the store does in one step on Redis, as Lua. Times come from the server's clock. The mark of a lane that may be pruned is a negative
+ * score: an announcement overwrites it.
+ */
+import type { Redis } from 'ioredis';
+
+/** BullMQ's prefix of all keys. */
+export const PREFIX = 'stackshim';
+export const ACTIVE_KEY = `${PREFIX}:active`;
+export const CATALOGUE_KEY = `${PREFIX}:catalogue`;
+export const BELL_CHANNEL = `${PREFIX}:bell`;
+export const CANCEL_CHANNEL = `${PREFIX}:cancel`;
+export const lanesKey = (queue: string): string => `${PREFIX}:lanes:${queue}`;
+const laneKey = (name: string, part: string): string => `${PREFIX}:${name}:${part}`;
+
+/** BullMQ keeps so many events of a lane unless the lane says otherwise; nothing of stackshim reads them. */
+const KEPT_EVENTS = 10;
+const MAX_NAME_CHARS = 200;
+/** A worker notes its active lanes at least every 20 s. */
+const ACTIVE_FOR_MS = 60_000;
+
+const NOW_MS = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+/** Parts of a lane that hold jobs with something left to do, and how each is counted. */
+const UNFINISHED = [
+  ['wait', 'LLEN'],
+  ['paused', 'LLEN'],
+  ['active', 'LLEN'],
+  ['delayed', 'ZCARD'],
+  ['prioritized', 'ZCARD'],
+  ['waiting-children', 'ZCARD'],
+  ['repeat', 'ZCARD'],
+] as const;
+
+const PEEKED = ['wait', 'paused', 'prioritized', 'delayed'] as const;
+
+/** Expects the keys of {@link UNFINISHED} from the second key on. */
+const COUNT_JOBS = `local jobs = 0
+${UNFINISHED.map(([, count], at) => `jobs = jobs + redis.call('${count}', KEYS[${at + 2}])`).join('\n')}
+`;
+
+const ENTER = `${NOW_MS}redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('HSETNX', KEYS[2], 'opts.maxLenEvents', ${KEPT_EVENTS})
+return 1`;
+
+const RING = `${NOW_MS}redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 1`;
+
+/** The mark is unique: another pruner's mark must not count as this one's. */
+const MARK = `${COUNT_JOBS}if jobs > 0 then return false end
+local time = redis.call('TIME')
+local mark = string.format('-%d%06d', time[1], time[2])
+redis.call('ZADD', KEYS[1], 'XX', mark, ARGV[1])
+return mark`;
+
+const SWEEP = `${NOW_MS}${COUNT_JOBS}local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
+if jobs > 0 then
+  redis.call('ZADD', KEYS[1], now, ARGV[1])
+  return 0
+end
+return redis.call('ZREM', KEYS[1], ARGV[1])`;
+
+/** A paused lane has its jobs in another list. A score of a delayed job is its time and a counter of 12 bits. */
+const PEEK = `local count = tonumber(ARGV[2])
+local names = {}
+local function see(ids)
+  for at = 1, #ids do
+    if #names == count then return end
+    local name = redis.pcall('HGET', ARGV[1] .. ids[at], 'name')
+    names[#names + 1] = type(name) == 'string' and string.sub(name, 1, ${MAX_NAME_CHARS}) or ''
+  end
+end
+for list = 1, 2 do
+  local ids = redis.call('LRANGE', KEYS[list], -count, -1)
+  local turned = {}
+  for at = #ids, 1, -1 do turned[#turned + 1] = ids[at] end
+  see(turned)
+end
+see(redis.call('ZRANGE', KEYS[3], 0, count - 1))
+local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+local due = first[2] and string.format('%d', math.floor(tonumber(first[2]) / 0x1000)) or false
+return {names, due}`;
+
+const NOTE = `${NOW_MS}return redis.call('ZADD', KEYS[1], now, ARGV[1])`;
+
+const FORGET = `${NOW_MS}local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score or tonumber(score) > now - ${ACTIVE_FOR_MS} then return 0 end
+if redis.call('LLEN', KEYS[2]) > 0 then return 0 end
+return redis.call('ZREM', KEYS[1], ARGV[1])`;
+
+export interface RedisScripts {
+  enter(queue: string, lane: string): Promise<unknown>;
+  ring(queue: string, lane: string): Promise<unknown>;
+  /** Resolves to the mark, or null if the lane has jobs. */
+  mark(queue: string, lane: string): Promise<unknown>;
+  /** Resolves to 1 if the lane was removed. */
+  sweep(queue: string, lane: string, mark: string): Promise<unknown>;
+  /** Resolves to the names, and when the first delayed job is due or null. */
+  peek(lane: string, count: number): Promise<unknown>;
+  note(lane: string): Promise<unknown>;
+  forget(lane: string): Promise<unknown>;
+}
+
+export function defineScripts(client: Redis): RedisScripts {
+  const unfinished = (lane: string) => UNFINISHED.map(([part]) => laneKey(lane, part));
+  const enter = define(client, 'Enter', { keys: 2, lua: ENTER });
+  const ring = define(client, 'Ring', { keys: 1, lua: RING });
+  const mark = define(client, 'Mark', { keys: 1 + UNFINISHED.length, lua: MARK });
+  const sweep = define(client, 'Sweep', { keys: 1 + UNFINISHED.length, lua: SWEEP });
+  const peek = define(client, 'Peek', { keys: PEEKED.length, lua: PEEK });
+  const note = define(client, 'Note', { keys: 1, lua: NOTE });
+  const forget = define(client, 'Forget', { keys: 2, lua: FORGET });
+  return {
+    enter: (queue, lane) => enter(lanesKey(queue), laneKey(lane, 'meta'), lane),
+    ring: (queue, lane) => ring(lanesKey(queue), lane, BELL_CHANNEL),
+    mark: (queue, lane) => mark(lanesKey(queue), ...unfinished(lane), lane),
+    sweep: (queue, lane, given) => sweep(lanesKey(queue), ...unfinished(lane), lane, given),
+    peek: (lane, count) =>
+      peek(...PEEKED.map((part) => laneKey(lane, part)), laneKey(lane, ''), String(count)),
+    note: (lane) => note(ACTIVE_KEY, lane),
+    forget: (lane) => forget(ACTIVE_KEY, laneKey(lane, 'active'), lane),
+  };
+}
+
+interface Script {
+  readonly keys: number;
+  readonly lua: string;
+}
+
+/** Sends the script once for each connection, then its hash. */
+function define(
+  client: Redis,
+  name: string,
+  { keys, lua }: Script,
+): (...args: readonly string[]) => Promise<unknown> {
+  const command = `stackshim${name}`;
+  client.defineCommand(command, { numberOfKeys: keys, lua });
+  const call: (...args: readonly string[]) => Promise<unknown> = Reflect.get(client, command);
+  return (...args) => call.apply(client, [...args]);
+}

@@ -1,0 +1,218 @@
+/** The port on Redis and Valkey, over an open connection. */
+import type { IQueueBackend } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { messageOf } from '../../../core/errors.ts';
+import { pause, within } from '../../../core/pause.ts';
+import { jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
+import { parseCatalogueEntry } from '../catalogue-entry.ts';
+import type { Catalogue, LaneHead, QueueStore } from '../queue-store.ts';
+import { type Reachability, watchReachability } from '../reachability.ts';
+import { closed } from '../store-errors.ts';
+import type { RedisAddress } from '../store-url.ts';
+import { type WaitOut, waitOutOf } from '../wait-out.ts';
+import { waitingBackend } from '../waiting-backend.ts';
+import { isRedisOutage, newRedisClient } from './redis-client.ts';
+import { createRedisListener, type RedisListener } from './redis-listener.ts';
+import {
+  ACTIVE_KEY,
+  CANCEL_CHANNEL,
+  CATALOGUE_KEY,
+  defineScripts,
+  lanesKey,
+  type RedisScripts,
+} from './redis-scripts.ts';
+
+export interface OpenRedis {
+  readonly address: RedisAddress;
+  readonly client: Redis;
+  /** Its siblings serve the lanes. */
+  readonly root: IQueueBackend;
+}
+
+interface Parts extends OpenRedis {
+  readonly waitOut: WaitOut;
+  readonly scripts: RedisScripts;
+  readonly listener: RedisListener;
+  readonly reachability: Reachability;
+}
+
+const CONNECT_MS = 10_000;
+const QUIT_MS = 1000;
+/** A lane that was marked is looked at again after this time. */
+const PRUNE_AFTER_MS = 300;
+/** Clocks of producers that announce lanes by themselves may be off by as much. */
+const SLACK_MS = 5 * 60_000;
+/** Bounds what a hostile producer makes a worker read. */
+const MAX_LANES = 200_000;
+
+export function createRedisStore(open: OpenRedis): QueueStore {
+  let end: Error | undefined;
+  const whyClosed = () => end;
+  const parts = { ...open, ...joinParts(open, whyClosed) };
+  return {
+    kind: 'redis',
+    shown: open.address.shown,
+    ...laneCalls(parts),
+    ...indexCalls(parts),
+    ...messageCalls(parts),
+    catalogue: createCatalogue(parts),
+    serverTimeMs: () =>
+      parts.waitOut(async () => {
+        const [seconds = 0, micros = 0] = await open.client.time();
+        return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+      }),
+    async close() {
+      if (end !== undefined) return;
+      end = closed(open.address.shown);
+      parts.reachability.close();
+      parts.listener.close();
+      await within(open.client.quit(), QUIT_MS).catch(() => undefined);
+      open.client.disconnect();
+    },
+  };
+}
+
+function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | undefined) {
+  const shouldRetry = () => whyClosed() === undefined;
+  const listener = createRedisListener(
+    newRedisClient(address, {
+      name: 'stackshim-listener',
+      connectTimeoutMs: CONNECT_MS,
+      shouldRetry,
+    }),
+    () => closed(address.shown),
+  );
+  const reachability = watchReachability({
+    ping: () => Promise.all([client.ping(), listener.ping()]),
+    reconnect() {
+      client.disconnect(true);
+      listener.reconnect();
+    },
+  });
+  client.on('ready', () => reachability.note(true));
+  client.on('close', () => {
+    reachability.note(false);
+    // What the other connection heard meanwhile may come from another server.
+    listener.reconnect();
+  });
+  const waitOut = waitOutOf({
+    isOutage: isRedisOutage,
+    whyClosed,
+    onFailure: () => reachability.note(false),
+  });
+  return { listener, reachability, waitOut, scripts: defineScripts(client) };
+}
+
+function laneCalls({ root, waitOut, scripts }: Parts) {
+  const ring = async ({ queue, ...rest }: Lane) => {
+    await waitOut(() => scripts.ring(queue, laneName({ queue, ...rest })));
+  };
+  return {
+    backend: (lane: Lane) => waitingBackend(root.forQueue(laneName(lane)), waitOut),
+    async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
+      await waitOut(() => scripts.enter(lane.queue, laneName(lane)));
+      const added = await waitOut(add);
+      // Enters the lane again: it may have been pruned if the job took its time.
+      await ring(lane);
+      return added;
+    },
+    ring,
+    async peek(lane: Lane, count: number): Promise<LaneHead> {
+      const [names, due] = (await waitOut(() => scripts.peek(laneName(lane), count))) as PeekReply;
+      return { names, dueMs: due === null ? undefined : Number(due) };
+    },
+  };
+}
+
+type PeekReply = readonly [names: readonly string[], due: string | null];
+
+function indexCalls(parts: Parts) {
+  const { client, waitOut, scripts } = parts;
+  return {
+    async listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]> {
+      const least = sinceMs === undefined ? '-inf' : sinceMs - SLACK_MS;
+      const names = await waitOut(() =>
+        client.zrangebyscore(lanesKey(queue), least, '+inf', 'LIMIT', 0, MAX_LANES),
+      );
+      return toLanes(names).filter((lane) => lane.queue === queue);
+    },
+    async pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]> {
+      const marks = await Promise.all(lanes.map((lane) => markLane(parts, lane)));
+      await pause(PRUNE_AFTER_MS);
+      const swept = await Promise.all(
+        lanes.map(async (lane, at) => {
+          const mark = marks[at];
+          if (mark === undefined) return false;
+          const removed = await waitOut(() => scripts.sweep(lane.queue, laneName(lane), mark));
+          return removed === 1;
+        }),
+      );
+      return lanes.filter((_, at) => swept[at]);
+    },
+    async noteActive(lane: Lane): Promise<void> {
+      await waitOut(() => scripts.note(laneName(lane)));
+    },
+    async listActive(queues: readonly string[]): Promise<readonly Lane[]> {
+      const names = await waitOut(() => client.zrange(ACTIVE_KEY, 0, MAX_LANES - 1));
+      return toLanes(names).filter((lane) => queues.includes(lane.queue));
+    },
+    async forgetActive(lane: Lane): Promise<void> {
+      await waitOut(() => scripts.forget(laneName(lane)));
+    },
+  };
+}
+
+/** The mark; undefined if the lane has jobs, or keys of a kind that BullMQ does not make: then it stays, and the others are pruned. */
+async function markLane({ waitOut, scripts }: Parts, lane: Lane): Promise<string | undefined> {
+  try {
+    const mark = await waitOut(() => scripts.mark(lane.queue, laneName(lane)));
+    return typeof mark === 'string' ? mark : undefined;
+  } catch (error) {
+    if (/^WRONGTYPE /.test(messageOf(error))) return undefined;
+    throw error;
+  }
+}
+
+const toLanes = (names: readonly string[]): readonly Lane[] =>
+  names.map(parseLaneName).filter((lane) => lane !== undefined);
+
+function messageCalls({ client, waitOut, listener, reachability }: Parts) {
+  return {
+    async sendCancel(lane: Lane, id: string): Promise<void> {
+      await waitOut(() => client.publish(CANCEL_CHANNEL, jobName({ lane, id })));
+    },
+    async listen(
+      queues: Parameters<QueueStore['listen']>[0],
+      listeners: Parameters<QueueStore['listen']>[1],
+    ) {
+      const subscription = await listener.add(queues, listeners);
+      const stopWatching = reachability.watch((isReachable) =>
+        listeners.onReachable?.(isReachable),
+      );
+      return {
+        async close() {
+          stopWatching();
+          await subscription.close();
+        },
+      };
+    },
+  };
+}
+
+function createCatalogue({ client, waitOut }: Parts): Catalogue {
+  return {
+    async put(entries) {
+      const removed = [...entries].filter(([, entry]) => entry === null).map(([key]) => key);
+      const fields = [...entries].flatMap(([key, entry]) =>
+        entry === null ? [] : [key, JSON.stringify(entry)],
+      );
+      if (fields.length > 0) await waitOut(() => client.hset(CATALOGUE_KEY, ...fields));
+      if (removed.length > 0) await waitOut(() => client.hdel(CATALOGUE_KEY, ...removed));
+    },
+    async get(keys) {
+      if (keys.length === 0) return [];
+      const texts = await waitOut(() => client.hmget(CATALOGUE_KEY, ...keys));
+      return texts.map((text) => (text === null ? undefined : parseCatalogueEntry(text)));
+    },
+  };
+}

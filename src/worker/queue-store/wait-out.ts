@@ -1,0 +1,33 @@
+/** Repeats a call to the store until the store is back. */
+import { pause } from '../../core/pause.ts';
+
+export interface Outages {
+  /** Whether the error says that the server is gone or cannot answer now, not that it refuses the call. */
+  isOutage(error: unknown): boolean;
+  /** Undefined until the store was closed: then no server comes back, and a waiting call fails with this error. */
+  whyClosed(): Error | undefined;
+  /** Called for each failed attempt. */
+  onFailure(error: unknown): void;
+}
+
+export type WaitOut = <T>(call: () => Promise<T>) => Promise<T>;
+
+const SHORTEST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+
+/** Returns a function that resolves or rejects as its call does, except that a call that fails by an outage is made again after a pause. */
+export function waitOutOf({ isOutage, whyClosed, onFailure }: Outages): WaitOut {
+  return async (call) => {
+    for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!isOutage(error)) throw error;
+        const end = whyClosed();
+        if (end !== undefined) throw end;
+        onFailure(error);
+      }
+      await pause(pauseMs);
+    }
+  };
+}

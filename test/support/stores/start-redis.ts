@@ -1,0 +1,128 @@
+/** A private redis-server on a free loopback port, with its data in a temporary folder. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { Redis } from 'ioredis';
+
+export interface RedisOptions {
+  readonly password?: string;
+  /** Keeps a log of all changes, written to disk at this pace. Absent: nothing survives a restart. */
+  readonly log?: 'always' | 'everysec' | 'no';
+  /** The port of the primary that this server copies; `start` resolves when it has. The primary's password must be this one's. */
+  readonly replicaOf?: number;
+  /** Further arguments of redis-server. */
+  readonly args?: readonly string[];
+  /** Default: `redis-server`. */
+  readonly program?: string;
+}
+
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  /** Of the process that runs, or ran last. */
+  pid(): number;
+  /** Sends one command over a connection of its own. */
+  command(name: string, ...args: readonly (string | number)[]): Promise<unknown>;
+  /** Ends the server as an operator does: it writes what it keeps. */
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** Starts the server again, on the same port and data. */
+  start(): Promise<void>;
+  /** Ends the server and removes its data. */
+  remove(): Promise<void>;
+}
+
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const folder = await mkdtemp('/var/tmp/stackshim-redis-');
+  const port = await findFreePort();
+  let child = await launch(folder, port, options);
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    // A frozen server would not end.
+    child.kill('SIGCONT');
+    await ended;
+  };
+  const auth = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`;
+  return {
+    port,
+    url: `redis://${auth}127.0.0.1:${port}`,
+    pid: () => child.pid ?? 0,
+    command: (name, ...args) => send({ port, password: options.password }, name, args),
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async start() {
+      child = await launch(folder, port, options);
+    },
+    async remove() {
+      await end('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port that nothing listens on now. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function launch(folder: string, port: number, options: RedisOptions): Promise<ChildProcess> {
+  const { password, log, replicaOf, args = [], program = 'redis-server' } = options;
+  const words = [
+    ...['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
+    ...['--appendonly', log === undefined ? 'no' : 'yes', '--appendfsync', log ?? 'no'],
+    ...['--repl-diskless-sync-delay', 0],
+    ...(password === undefined ? [] : ['--requirepass', password, '--masterauth', password]),
+    ...(replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', replicaOf]),
+    ...args,
+  ];
+  const child = spawn(program, words.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const isReady = replicaOf === undefined ? /Ready to accept/ : /sync: Finished with success/;
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', () => reject(new Error(`redis-server did not start: ${said}`)));
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (said.length < 100_000) said += chunk.toString('utf8');
+      if (isReady.test(said)) resolve();
+    });
+  });
+  return child;
+}
+
+interface Target {
+  readonly port: number;
+  readonly password: string | undefined;
+}
+
+async function send(
+  { port, password }: Target,
+  name: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const client = new Redis({
+    port,
+    host: '127.0.0.1',
+    lazyConnect: true,
+    retryStrategy: () => null,
+    ...(password === undefined ? {} : { password }),
+  });
+  client.on('error', () => undefined);
+  try {
+    return await client.call(name, ...args);
+  } finally {
+    client.disconnect();
+  }
+}
