@@ -19,6 +19,9 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
+/** @type {readonly Need[]} a store for the quick start of the worker, if none is given */
+export const storeNeeds = [{ program: 'redis-server', package: 'redis-server' }];
+
 /** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile, of the units and of the manual pages, the shells that complete */
 export const testNeeds = [
   runcNeed,

@@ -149,6 +149,28 @@ export function runProgram(program, args, options = {}) {
 }
 
 /**
+ * Starts a program that goes on in the background, in a session of its own: no signal of the terminal reaches it. When this process dies,
+ * it gets TERM. The caller ends it.
+ * @param {readonly string[]} command a path or a name that {@link findProgram} finds, and arguments
+ * @param {{env?: Record<string, string>, output: number, user?: string}} options `output`: a descriptor for all that it prints
+ * @returns {import('node:child_process').ChildProcess}
+ */
+export function startInBackground(command, { env, output, user }) {
+  const [name = '', ...args] = command;
+  const program = name.includes('/') ? name : findProgram(name);
+  const setpriv = findProgram('setpriv');
+  if (program === undefined || setpriv === undefined)
+    throw new StepFailure(`start ${name}: not installed`, `install ${name} and util-linux`);
+  const as = user === undefined ? [] : [`--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+  return spawn(setpriv, [...as, '--pdeathsig=TERM', '--', program, ...args], {
+    cwd: '/',
+    env: { ...programEnvironment(), ...env },
+    stdio: ['ignore', output, output],
+    detached: true,
+  });
+}
+
+/**
  * The path of a program; undefined if there is none in {@link programFolders}.
  * @param {string} name
  * @returns {string | undefined}

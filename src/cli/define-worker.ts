@@ -11,7 +11,7 @@ export function defineWorker(program: Command): void {
   const command = program
     .command('worker')
     .description('take jobs from queues and run each as a task, until stopped')
-    .argument('[queue...]', 'names of queues, most urgent first')
+    .argument('[queue...]', 'names of queues; NAME=4 gets four times as many places as NAME')
     .addHelpText('after', MORE)
     .action(async (queues: readonly string[], options: WorkerLineOptions) => {
       const { worker } = await import('./commands/worker.ts');

@@ -10,8 +10,14 @@ import { LOG_LEVELS, type LogLevel } from '../worker/ops/log-levels.ts';
 import { readStoreAddress } from './store-address.ts';
 import type { WorkerLineOptions } from './worker-options.ts';
 
+export interface QueueShare {
+  readonly name: string;
+  /** A queue of weight 4 gets four times as many places as one of weight 1. */
+  readonly weight: number;
+}
+
 export interface WorkerSettings {
-  readonly queues: readonly string[];
+  readonly queues: readonly QueueShare[];
   /** The store's URL, with the password. */
   readonly store: string;
   readonly concurrency: number;
@@ -33,6 +39,7 @@ const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;
 const MAX_CONCURRENCY = 4096;
 const MAX_QUEUES = 1000;
+const WEIGHT = { min: 1, max: 100 };
 const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
 /** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
 const LOCK = { min: 5_000, max: HOUR_MS };
@@ -78,18 +85,29 @@ export function toWorkerSettings(
   };
 }
 
-function parseQueues(queues: readonly string[]): readonly string[] {
-  if (queues.length === 0 || queues.length > MAX_QUEUES) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `start worker: ${queues.length === 0 ? 'no queue is named' : `more than ${MAX_QUEUES} queues`}`,
-      {
-        hint: 'name the queues to take jobs from, most urgent first',
-        details: { field: 'queues' },
-      },
-    );
-  }
-  return [...new Set(queues.map(parseQueueName))];
+function parseQueues(texts: readonly string[]): readonly QueueShare[] {
+  const shares = texts.map(parseQueue);
+  const problem = problemOf(shares.map(({ name }) => name));
+  if (problem === undefined) return shares;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `start worker: ${problem}`, {
+    hint: 'name each queue to take jobs from once: stackshim worker mail=4 reports',
+    details: { field: 'queues' },
+  });
+}
+
+function problemOf(names: readonly string[]): string | undefined {
+  if (names.length === 0) return 'no queue is named';
+  if (names.length > MAX_QUEUES) return `more than ${MAX_QUEUES} queues`;
+  return new Set(names).size < names.length ? 'a queue is named twice' : undefined;
+}
+
+function parseQueue(text: string): QueueShare {
+  const [name = '', weight, ...rest] = text.split('=');
+  if (rest.length > 0) throw invalidField('queues', 'not a name, or NAME=WEIGHT', text);
+  return {
+    name: parseQueueName(name),
+    weight: weight === undefined ? 1 : parseCount(weight, 'queues', WEIGHT),
+  };
 }
 
 function toFolder(path: string, field: string): string {

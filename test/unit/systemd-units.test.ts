@@ -1,6 +1,6 @@
 /** The shipped unit files: what systemd and an operator rely on. */
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 /** Settings that give a service its own mount namespace: what it unmounts there stays mounted elsewhere (systemd.exec(5)). */
 const MAKES_MOUNTS =
@@ -47,7 +47,7 @@ it('the update service updates all stacks once, keeps some revisions, and can be
   expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
 });
 
-it.each(['stackshim-update.service', 'stackshim-reap.service'])(
+it.each(['stackshim-update.service', 'stackshim-reap.service', 'stackshim-worker@.service'])(
   '%s has only the rights that it needs, in the mount namespace of the machine',
   (name) => {
     const unit = readUnit(name);
@@ -94,7 +94,7 @@ it('the timer starts the service of the same name every night, and catches up on
   expect(valuesOf(unit, 'Install', 'WantedBy')).toEqual(['timers.target']);
 });
 
-it('both units are part of the package', () => {
+it('the units are part of the package', () => {
   const { files } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   );
@@ -108,4 +108,48 @@ it('the reaping service never ends, and runs in the mount namespace of the machi
   expect(valuesOf(unit, 'Service', 'Restart')).toEqual(['always']);
   expect(valuesOf(unit, 'Service', 'EnvironmentFile')).toEqual(['-/etc/default/stackshim']);
   expect(unit['Service']?.filter(([key]) => MAKES_MOUNTS.test(key))).toEqual([]);
+});
+
+describe('the worker', () => {
+  const unit = readUnit('stackshim-worker@.service');
+  const set = (key: string) => valuesOf(unit, 'Service', key);
+
+  it('serves the queue of its name, unless a file says otherwise', () => {
+    const command =
+      '/usr/local/bin/stackshim worker --health /run/stackshim-worker/%i/health $STACKSHIM_WORKER_OPTIONS $STACKSHIM_QUEUES';
+    expect(Object.keys(unit)).toEqual(['Unit', 'Service', 'Install']);
+    expect(set('ExecStart')).toEqual([command]);
+    expect(set('Environment')).toContain('STACKSHIM_QUEUES=%i');
+    expect(set('EnvironmentFile')).toEqual([
+      '-/etc/default/stackshim',
+      '-/etc/stackshim/worker.env',
+      '-/etc/stackshim/worker-%i.env',
+    ]);
+    expect([set('RuntimeDirectory'), set('RuntimeDirectoryMode')]).toEqual([
+      ['stackshim-worker/%i'],
+      ['0700'],
+    ]);
+  });
+
+  it('gets the password of the store as a credential that need not exist', () => {
+    // With a path, a missing file would keep the service from starting: systemd.exec(5).
+    expect(set('LoadCredential')).toEqual(['stackshim-store-password']);
+  });
+
+  it('is watched, drains on TERM, and has its tasks reaped', () => {
+    const settings = ['Type', 'WatchdogSec', 'Restart', 'KillMode', 'ExecStopPost'];
+    expect(settings.map((key) => set(key))).toEqual([
+      ['notify'],
+      ['60s'],
+      ['on-failure'],
+      ['mixed'],
+      ['-/usr/local/bin/stackshim reap'],
+    ]);
+    expect(valuesOf(unit, 'Unit', 'StartLimitIntervalSec')).toEqual(['0']);
+  });
+
+  it('has limits, and a helper without memory ends no worker', () => {
+    const settings = ['MemoryMax', 'TasksMax', 'OOMPolicy', 'NoNewPrivileges'];
+    expect(settings.map((key) => set(key)?.[0])).toEqual(['2G', '4096', 'continue', 'yes']);
+  });
 });

@@ -13,7 +13,7 @@ const settings = (options: WorkerLineOptions, queues: readonly string[] = ['mail
 describe('toWorkerSettings', () => {
   it('has the defaults that the help names', () => {
     expect(settings({})).toEqual({
-      queues: ['mail'],
+      queues: [{ name: 'mail', weight: 1 }],
       store: env.STACKSHIM_STORE_URL,
       concurrency: cpus().length,
       drainMs: 30_000,
@@ -41,8 +41,11 @@ describe('toWorkerSettings', () => {
       health: '/run/health',
       logLevel: 'debug',
     };
-    expect(settings(options, ['a', 'b', 'a'])).toEqual({
-      queues: ['a', 'b'],
+    expect(settings(options, ['a=4', 'b'])).toEqual({
+      queues: [
+        { name: 'a', weight: 4 },
+        { name: 'b', weight: 1 },
+      ],
       store: 'postgres://u@h/db',
       concurrency: 64,
       drainMs: 5_400_000,
@@ -87,6 +90,12 @@ describe('toWorkerSettings', () => {
     [['a~b']],
     [['a', '']],
     [['../x']],
+    [['a', 'a=2']],
+    [['a=0']],
+    [['a=101']],
+    [['a=b']],
+    [['a=1=1']],
+    [['=']],
     [Array.from({ length: 1001 }, (_, n) => `q${n}`)],
   ])('refuses the queues %j', (queues) => {
     expect(() => settings({}, queues)).toThrow(

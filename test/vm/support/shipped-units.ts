@@ -9,8 +9,13 @@ export const INSTALLED = '/usr/local/bin/stackshim';
 
 const shipped = new URL('../../../systemd/', import.meta.url).pathname;
 
+const files = readdirSync(shipped);
+
+/** The instance of a template unit that the tests use. */
+const toInstance = (file: string) => file.replace('@.', '@mail.');
+
 /** The timer stops before its service, which it would start again. */
-export const units = readdirSync(shipped).sort((a, b) => b.localeCompare(a));
+export const units = files.map(toInstance).sort((a, b) => b.localeCompare(a));
 
 export const systemctl = (...args: readonly string[]) =>
   execFileSync('systemctl', args, { encoding: 'utf8' }).trim();
@@ -21,15 +26,13 @@ export const showUnit = (unit: string, property: string) =>
 /** Registers the hooks of a file. */
 export function useShippedUnits(): void {
   beforeAll(() => {
-    for (const unit of units) copyFileSync(`${shipped}${unit}`, `/etc/systemd/system/${unit}`);
+    for (const file of files) copyFileSync(`${shipped}${file}`, `/etc/systemd/system/${file}`);
     symlinkSync(STACKSHIM, INSTALLED);
     systemctl('daemon-reload');
   });
   afterAll(() => {
-    for (const unit of units) {
-      systemctl('stop', unit);
-      rmSync(`/etc/systemd/system/${unit}`);
-    }
+    for (const unit of units) systemctl('stop', unit);
+    for (const file of files) rmSync(`/etc/systemd/system/${file}`);
     rmSync(INSTALLED);
     systemctl('daemon-reload');
     systemctl('reset-failed');
