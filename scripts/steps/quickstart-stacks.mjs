@@ -6,14 +6,13 @@ import { executableFile, installationRoot, projectRoot } from './paths.mjs';
 import { note, reportStep } from './report-step.mjs';
 import { runProgram } from './run-program.mjs';
 
-/** @param {readonly string[]} folders below overlay/: `base/debian-13` before `stacks/python-3.13` */
+/** @param {readonly string[]} folders below overlay/: `base/debian-13`, `stacks/python-3.13` */
 export async function buildQuickstartStacks(folders) {
   const overlay = await ownOverlay();
-  for (const folder of folders) {
-    await reportStep(`stack ${basename(folder)}`, async () => {
-      await runProgram(executableFile, ['stack', 'build', `${overlay}/${folder}`, '--if-changed']);
-    });
-  }
+  const paths = folders.map((folder) => `${overlay}/${folder}`);
+  await reportStep(`stacks ${folders.map((folder) => basename(folder)).join(', ')}`, async () => {
+    await runProgram(executableFile, ['stack', 'build', ...paths, '--if-changed']);
+  });
 }
 
 /**
