@@ -23,7 +23,8 @@ await runScript(async () => {
   await requireRoot('quickstart', buildNeeds);
   await prepareHost({ forTests: false });
   await ensureBuild();
-  await buildQuickstartStacks(['base/debian-13', 'stacks/python-3.13']);
+  await buildQuickstartStacks(['base/debian-13']);
+  await buildQuickstartStacks(['stacks/python-3.13']);
   await reportStep('a task in python-3.13', runGreeting);
   console.error(
     `\nready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s. Next: README.md, "The first ten minutes"`,

@@ -8,6 +8,7 @@ import { isStopping } from './run-program.mjs';
 import { fetchStackFiles, needsStackFiles } from './stack-files.mjs';
 import { chooseStackFolders, listStackFolders } from './stack-folders.mjs';
 import { openStackStore } from './stack-store.mjs';
+import { testContract, testIronProgram } from './test-contract.mjs';
 import { testDefaultCommand, testLibrary, testPrograms, testStack } from './test-stack.mjs';
 import { startTlsServer } from './tls-server.mjs';
 
@@ -120,6 +121,8 @@ async function testOne(stack, report, tools) {
   if (stack.base === undefined) return;
   const startedAt = Date.now();
   await testStack(stack.name, tools);
+  await testContract(stack.name, tools);
+  await testIronProgram(stack.name, tools);
   await testLibrary(stack.name, tools);
   report.testSeconds = (Date.now() - startedAt) / 1000;
 }

@@ -1,4 +1,4 @@
-/** Defines `ps`, `kill`, `reap` and `doctor`. Their code is loaded when they are called. */
+/** Defines `ps`, `kill`, `reap` and `doctor`, and the hidden command that the executable runs as a guard. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import type { KillCommandOptions } from './commands/kill.ts';
 import type { PsCommandOptions } from './commands/ps.ts';
@@ -61,5 +61,13 @@ export function defineTaskCommands(program: Command): void {
     .action(async (options: JsonOption) => {
       const { doctor } = await import('./commands/doctor.ts');
       process.exitCode = await doctor(options);
+    });
+  program
+    .command('guard-process', { hidden: true })
+    .description('remove the tasks of a process when it has died, for that process')
+    .argument('<order>', 'which process, as JSON')
+    .action(async (order: string) => {
+      const { serveGuard } = await import('../task/abandoned/serve-guard.ts');
+      await serveGuard(JSON.parse(order));
     });
 }

@@ -64,6 +64,7 @@ function describe(event: TaskEvent): string | undefined {
     case 'finished':
       return describeResult(event.result);
     case 'output':
+    case 'progress':
       return undefined;
   }
 }

@@ -281,10 +281,44 @@ export const errorCodes = {
     meaning: 'a code directory or archive is malformed, or has an entry that code may not contain',
     hint: 'pack it again without the named entry',
   },
+  // jobs of queues
+  ERR_STACKSHIM_JOB_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'the store has no job or schedule of that name',
+    hint: 'check the name; ended jobs are removed after a while',
+  },
+  ERR_STACKSHIM_JOB_CONFLICT: {
+    kind: 'conflict',
+    meaning: 'the state of the job does not allow the operation',
+    hint: 'see its state with stackshim queue status',
+  },
+  ERR_STACKSHIM_JOB_RESULT_UNKNOWN: {
+    kind: 'unavailable',
+    meaning:
+      'the job ended without a result that a stackshim worker wrote, or its record in the store is damaged',
+    hint: 'see who else writes to the store; retry the job if it may run again',
+  },
+  ERR_STACKSHIM_JOB_REFUSED: {
+    kind: 'invalid',
+    meaning: 'a job of a queue cannot be run as it is stored',
+    hint: 'see the message for what is wrong with the job, and queue it again; docs/producers.md describes jobs',
+  },
+  ERR_STACKSHIM_JOB_CANCELLED: {
+    kind: 'aborted',
+    meaning: 'a job of a queue was cancelled before its task ended',
+    hint: 'queue the job again if its result is wanted after all',
+  },
+  ERR_STACKSHIM_JOB_ENDS_WORKERS: {
+    kind: 'aborted',
+    meaning:
+      'a job was given up, because worker after worker died or lost its store while the job ran',
+    hint: 'see the logs of the workers for what ended them, then retry the job',
+  },
   // the store of the queues
   ERR_STACKSHIM_STORE_INVALID: {
     kind: 'invalid',
-    meaning: "the URL of the queues' store cannot be read, or names a kind of server that is not supported",
+    meaning:
+      "the URL of the queues' store cannot be read, or names a kind of server that is not supported",
     hint: 'give --store or STACKSHIM_STORE_URL as redis://, rediss://, valkey:// or postgres://USER:PASSWORD@HOST:PORT/DATABASE',
   },
   ERR_STACKSHIM_STORE_UNREACHABLE: {
@@ -304,7 +338,7 @@ export const errorCodes = {
   },
   ERR_STACKSHIM_STORE_NOT_MIGRATED: {
     kind: 'unavailable',
-    meaning: "the database has no tables for the queues, or those of another version",
+    meaning: 'the database has no tables for the queues, or those of another version',
     hint: 'run stackshim worker --migrate with a user who may create schemas',
   },
   ERR_STACKSHIM_STORE_SKEWED: {

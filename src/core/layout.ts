@@ -102,6 +102,8 @@ export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.ru
 export const tenantsDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/tenants`;
 export const tenantDir = (layout: Pick<Layout, 'run'>, tenant: TenantName) =>
   `${layout.run}/tenants/${tenant}`;
+/** What the queue workers of this machine reserve. */
+export const workersDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/workers`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;
 export const runtimeVersionsDir = (layout: Layout) => `${layout.run}/runtime-versions`;
 export const runtimeCopiesDir = (layout: Layout) => `${layout.run}/runtime-copies`;

@@ -28,6 +28,8 @@ export interface PreparedBind {
   readonly readOnly: boolean;
   /** True for a device node, which must stay openable as a device. */
   readonly isDevice?: boolean;
+  /** Whether nothing in it can be executed. Default: no. */
+  readonly noexec?: boolean;
 }
 
 /** A read-only filesystem image for use as a lower directory of an overlay. */
@@ -47,6 +49,8 @@ export interface OverlayMount {
   readonly scratch: string;
   /** Whether setuid files and file capabilities in it have an effect. Default: no. */
   readonly setuid?: boolean;
+  /** The task's ids of the user who owns its root directory. Default: the task's root. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** Shows a file or folder of the host at another path. */
@@ -79,4 +83,12 @@ export interface DevicesMount {
   readonly nodes: readonly Omit<TaskDevice, 'path' | 'access'>[];
 }
 
-export type Mount = OverlayMount | BindMount | DevicesMount;
+/** A small filesystem in memory with one empty file; every user of the task may write to both. */
+export interface MemoryMount {
+  readonly type: 'memory';
+  readonly target: string;
+  /** Name of the file. */
+  readonly file: string;
+}
+
+export type Mount = OverlayMount | BindMount | DevicesMount | MemoryMount;

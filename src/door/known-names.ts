@@ -1,10 +1,13 @@
 /** The names of stacks, revisions and tasks on this host with a few words about each, for shell completion. */
-import { isStackName } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
+import { existsSync } from 'node:fs';
+import { isStackName, type TaskId } from '../core/ids.ts';
+import { type Layout, taskDir } from '../core/layout.ts';
 import { STACK_LABELS } from '../store/images/image.ts';
 import { readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readReleases, readStackHistory } from '../store/stacks/stack-history.ts';
 import { listTaskIds, readRecord } from '../task/records/read-record.ts';
+import type { TaskRecord } from '../task/records/record.ts';
+import { listReportIds, readReport } from '../task/reports/report.ts';
 
 export interface KnownName {
   readonly name: string;
@@ -20,9 +23,13 @@ export interface KnownNames {
   /** Numbers, newest first. */
   generations(): readonly KnownName[];
   tasks(): readonly KnownName[];
+  /** Of tasks that are gone but for their reports. */
+  ended(): readonly KnownName[];
 }
 
 const MOST_GENERATIONS = 50;
+/** Of more ended tasks, only the ids are read. */
+const MOST_DESCRIBED = 200;
 const DAY = 'YYYY-MM-DD'.length;
 
 export const knownNamesOf = (layout: Layout): KnownNames => ({
@@ -54,10 +61,24 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
       name: id,
       about: unlessUnreadable(() => {
         const record = readRecord(layout, id);
-        return record === undefined ? [] : [`${record.stack}: ${record.command.join(' ')}`];
+        return record === undefined ? [] : [describe(record)];
       }).join(''),
     })),
+  ended: () => {
+    const ids = unlessUnreadable(() => listReportIds(layout)).filter(
+      (id) => !existsSync(taskDir(layout, id)),
+    );
+    const about = (id: TaskId) =>
+      unlessUnreadable(() => {
+        const report = readReport(layout, id);
+        return report === undefined ? [] : [describe(report.task)];
+      }).join('');
+    return ids.map((id) => ({ name: id, about: ids.length > MOST_DESCRIBED ? '' : about(id) }));
+  },
 });
+
+const describe = ({ stack, command }: Pick<TaskRecord, 'stack' | 'command'>) =>
+  `${stack}: ${command.join(' ')}`;
 
 /** Completion has nobody to tell errors to: the command that is being typed will report them. */
 function unlessUnreadable<T>(read: () => readonly T[]): readonly T[] {

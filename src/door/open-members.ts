@@ -37,7 +37,7 @@ type TaskMember =
   | 'startGuard';
 type LiveMember = 'stats' | 'processes' | 'pause' | 'unpause' | 'update' | 'events';
 type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
-type HostMember = 'doctor' | 'knownNames';
+type HostMember = 'doctor' | 'knownNames' | 'policy';
 
 export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 
@@ -54,6 +54,10 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   async knownNames() {
     const { knownNamesOf } = await import('./known-names.ts');
     return knownNamesOf(named);
+  },
+  async policy() {
+    const { readPolicy } = await import('../task/installation.ts');
+    return await readPolicy(named);
   },
 });
 

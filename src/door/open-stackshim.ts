@@ -6,6 +6,7 @@ import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { StackshimError } from '../core/errors.ts';
 import { parseTaskId } from '../core/ids.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
+import type { Policy } from '../spec/policy.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { ExecResult, OwnExecOptions } from '../task/exec/exec-in-task.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
@@ -74,6 +75,7 @@ const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   df: true,
   doctor: true,
   knownNames: true,
+  policy: true,
 };
 const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   list: true,
@@ -99,13 +101,15 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   heldLayers: true,
 };
 
-/** The door with members that only the command line needs. */
+/** The door with members that only the command line and the queue worker need. */
 export interface Door extends Stackshim {
   exec(id: string, command: readonly string[], options?: OwnExecOptions): Promise<ExecResult>;
   /** Like `run`, for a caller that does the asynchronous removal itself. */
   runAndLeave(input: TaskInput, options: OwnTaskOptions): Promise<EndedTask>;
   /** Names on this host, for shell completion; any user may ask. */
   knownNames(): Promise<KnownNames>;
+  /** The policy as its file is now. Rejects with ERR_STACKSHIM_POLICY_INVALID. */
+  policy(): Promise<Policy>;
 }
 
 /**

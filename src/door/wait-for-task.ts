@@ -3,13 +3,14 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
-import { type Layout, taskDir } from '../core/layout.ts';
+import { type Layout, reportDir, taskDir } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
 import type { Installation } from '../task/installation.ts';
 import { isOrphaned } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../task/records/record.ts';
 import { toTaskNotFound } from '../task/records/task-errors.ts';
+import { holdReport } from '../task/reports/hold-report.ts';
 import { readReport } from '../task/reports/report.ts';
 import type { TaskResult } from '../task/result.ts';
 
@@ -42,16 +43,18 @@ const POLL_MS = 20;
 
 /** Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_TASK_ABORTED. */
 export async function waitForTask(
-  { layout }: Installation,
+  { layout, system }: Installation,
   id: TaskId,
   { signal, isKnown }: WaitOptions & { readonly isKnown: boolean },
 ): Promise<Waited> {
   const first = readRecord(layout, id);
+  const held = holdReport(system, reportDir(layout, id));
   const changes = watchFolder(taskDir(layout, id));
   try {
     return await lookUntilEnd(layout, id, { first, changes, signal, isKnown });
   } finally {
     changes.close();
+    held?.release();
   }
 }
 

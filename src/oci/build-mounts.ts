@@ -11,6 +11,10 @@ export const TASK_DIR = '/task';
 /** Read-only, byte for byte what was given. */
 export const PAYLOAD_FILE = '/run/stackshim/payload';
 export const CONFIG_FILE = '/run/stackshim/config';
+/** A folder of its own, so that the task can replace the file. */
+export const PROGRESS_DIR = '/run/stackshim/progress';
+/** In {@link PROGRESS_DIR}: what the task writes here, its owner reads. */
+export const PROGRESS_NAME = 'text';
 /** Where `--init` binds the host's init program; in `/dev`, so that the task's files stay untouched. */
 export const INIT_FILE = '/dev/stackshim-init';
 
@@ -87,8 +91,9 @@ function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest):
   return { destination: target, type: 'tmpfs', source: 'tmpfs', options };
 }
 
-function toFlaggedBind({ source, target, readOnly, isDevice = false }: PreparedBind): OciMount {
-  const no = isDevice ? ['nosuid', 'noexec'] : ['nosuid', 'nodev'];
+function toFlaggedBind(bind: PreparedBind): OciMount {
+  const { source, target, readOnly, isDevice = false, noexec = isDevice } = bind;
+  const no = ['nosuid', ...(isDevice ? [] : ['nodev']), ...(noexec ? ['noexec'] : [])];
   const options = ['rbind', 'rprivate', ...no, readOnly ? 'ro' : 'rw'];
   return { destination: target, type: 'bind', source, options };
 }

@@ -12,7 +12,14 @@ import type {
   UlimitMaxima,
 } from '../spec/task-spec.ts';
 import type { ImageConfig } from '../store/images/image.ts';
-import { CONFIG_FILE, INIT_FILE, PAYLOAD_FILE, TASK_DIR } from './build-mounts.ts';
+import {
+  CONFIG_FILE,
+  INIT_FILE,
+  PAYLOAD_FILE,
+  PROGRESS_DIR,
+  PROGRESS_NAME,
+  TASK_DIR,
+} from './build-mounts.ts';
 import type { BundleTemplate } from './bundle-template.ts';
 import type { OciCapabilities, OciProcess, OciRlimit } from './oci-config.ts';
 
@@ -64,6 +71,7 @@ export interface TaskEnvInput {
   readonly hasCode: boolean;
   readonly hasPayload: boolean;
   readonly hasConfig: boolean;
+  readonly hasProgress: boolean;
   readonly timeoutMs: number;
   readonly memoryBytes: number;
   readonly tty: boolean;
@@ -73,7 +81,7 @@ export interface TaskEnvInput {
 
 /**
  * `K=V` entries, each name once. Later ones win: PATH, HOSTNAME and TERM (with a tty); the image's; TASK_ID, TASK_DIR, PAYLOAD_FILE,
- * CONFIG_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's if none of them sets it.
+ * CONFIG_FILE, TASK_PROGRESS_FILE, TASK_TIMEOUT (whole seconds, rounded up), TASK_MEMORY (bytes); the caller's. HOME is the user's if none of them sets it.
  */
 export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   const env = new Map([
@@ -91,6 +99,8 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
   setOrDelete(env, 'TASK_DIR', input.hasCode ? TASK_DIR : undefined);
   setOrDelete(env, 'PAYLOAD_FILE', input.hasPayload ? PAYLOAD_FILE : undefined);
   setOrDelete(env, 'CONFIG_FILE', input.hasConfig ? CONFIG_FILE : undefined);
+  const progress = `${PROGRESS_DIR}/${PROGRESS_NAME}`;
+  setOrDelete(env, 'TASK_PROGRESS_FILE', input.hasProgress ? progress : undefined);
   env.set('TASK_TIMEOUT', String(Math.ceil(input.timeoutMs / 1000)));
   env.set('TASK_MEMORY', String(input.memoryBytes));
   for (const [name, value] of Object.entries(input.env)) env.set(name, value);

@@ -204,13 +204,16 @@ function openLower(
   return fd;
 }
 
-/** The upper's root is the task's root directory: it belongs to the task's root user. */
+/** The upper's root is the root directory of the overlay. The upper of a kept task keeps the owner that it has. */
 function makeScratch(mount: OverlayMount, owner: RootfsOwner | null): Scratch {
   const upper = `${mount.scratch}/upper`;
   const work = `${mount.scratch}/work`;
-  ensureDirectorySync(upper, 0o755);
+  const isNew = ensureDirectorySync(upper, 0o755);
   ensureDirectorySync(work, 0o700);
-  if (owner !== null) chownSync(upper, owner.ids.base, owner.ids.base);
+  if (isNew && (owner !== null || mount.owner !== undefined)) {
+    const base = owner?.ids.base ?? 0;
+    chownSync(upper, base + (mount.owner?.uid ?? 0), base + (mount.owner?.gid ?? 0));
+  }
   return { upper, work };
 }
 

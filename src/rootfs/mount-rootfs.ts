@@ -1,6 +1,7 @@
 /** Makes the mounts of a {@link MountPlan}. */
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   fstatSync,
@@ -9,7 +10,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { BindMount, DevicesMount } from '../core/mount.ts';
+import type { BindMount, DevicesMount, MemoryMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
@@ -40,7 +41,8 @@ export async function mountRootfs(
     for (const mount of plan.mounts) {
       if (mount.type === 'bind') await mountBind(system, mount, options);
       else if (mount.type === 'overlay') closing.push(mountOverlay(system, mount, options));
-      else mountDevices(system, mount, options.owner);
+      else if (mount.type === 'devices') mountDevices(system, mount, options.owner);
+      else mountMemory(system, mount, options.owner);
     }
   } catch (error) {
     await Promise.allSettled(closing);
@@ -131,7 +133,12 @@ function mountDevices(
   owner: RootfsOwner | null,
 ): void {
   ensureDirectorySync(target, 0o700);
-  attachTmpfs(system, target, owner);
+  // On the host only root and the slot's group pass through it.
+  const access = owner === null ? { mode: '0700' } : { mode: '0710', gid: `${owner.ids.base}` };
+  attachTmpfs(system, target, {
+    options: { ...access, size: '4k' },
+    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC,
+  });
   try {
     for (const [index, node] of nodes.entries()) {
       const path = `${target}/${index}`;
@@ -145,14 +152,45 @@ function mountDevices(
   }
 }
 
-function attachTmpfs(system: System, target: string, owner: RootfsOwner | null): void {
+/** Room for the file, a second one to rename over it, and a few more; what is written is charged to the writer's memory. */
+const MEMORY_OPTIONS = { mode: '0777', size: '64k', nr_inodes: '16' } as const;
+
+/** Mounts it at its target (created if missing). On failure nothing stays attached. */
+function mountMemory(
+  system: System,
+  { target, file }: MemoryMount,
+  owner: RootfsOwner | null,
+): void {
+  ensureDirectorySync(target, 0o700);
+  const id = owner?.ids.base ?? 0;
+  attachTmpfs(system, target, {
+    options: { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` },
+    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC,
+  });
+  try {
+    const path = `${target}/${file}`;
+    closeSync(openSync(path, 'wx', 0o600));
+    // Set the mode afterwards, because the umask would restrict it.
+    chmodSync(path, 0o666);
+    chownSync(path, id, id);
+  } catch (error) {
+    system.detachMount(target);
+    throw error;
+  }
+}
+
+interface TmpfsSettings {
+  readonly options: Readonly<Record<string, string>>;
+  /** MOUNT_ATTR_* bits. */
+  readonly attributes: number;
+}
+
+function attachTmpfs(system: System, target: string, { options, attributes }: TmpfsSettings): void {
   const context = system.fsOpen('tmpfs');
   try {
-    system.fsConfigString(context, 'mode', owner === null ? '0700' : '0710');
-    if (owner !== null) system.fsConfigString(context, 'gid', String(owner.ids.base));
-    system.fsConfigString(context, 'size', '4k');
+    for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);
     system.fsConfigCreate(context);
-    const made = system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+    const made = system.fsMount(context, attributes);
     try {
       system.attachMount(made, target);
     } finally {

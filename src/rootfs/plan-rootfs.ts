@@ -35,6 +35,15 @@ export interface AddedRequest extends RootfsPlaces {
   readonly binds: readonly BindMount[];
   /** How many binds the container has. */
   readonly bindsBefore: number;
+  /** The task's ids of the command's user, who owns `/task` itself. Default: the task's root. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** A folder in memory; its place on the host comes after those of the binds, as if it were one. */
+  readonly memory?: { readonly file: string; readonly target: string } | undefined;
+}
+
+export interface AddedPlan extends MountPlan {
+  /** Where the folder in memory is mounted on the host. */
+  readonly memory: string | undefined;
 }
 
 export interface RootfsPlan extends MountPlan {
@@ -96,14 +105,32 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
 }
 
 /** Which mounts are made beside the root filesystem, for the command alone. */
-export function planAdded(request: AddedRequest): MountPlan {
-  const asked = planBinds(request, request.bindsBefore);
-  if (request.code.length === 0) return asked;
-  const target = codeTarget(request);
-  const scratch = `${request.scratchDir}/code`;
+export function planAdded(request: AddedRequest): AddedPlan {
+  const { bindsBefore, binds, memory } = request;
+  const parts = [planCode(request), planBinds(request, bindsBefore)];
+  const place = memory && bindTarget(request, bindsBefore + binds.length);
+  if (memory !== undefined && place !== undefined) {
+    parts.push({
+      mounts: [{ type: 'memory', target: place, file: memory.file }],
+      binds: [{ source: place, target: memory.target, readOnly: false, noexec: true }],
+    });
+  }
   return {
-    mounts: [{ type: 'overlay', target, layers: request.code, scratch }, ...asked.mounts],
-    binds: [{ source: target, target: '/task', readOnly: false }, ...asked.binds],
+    mounts: parts.flatMap(({ mounts }) => mounts),
+    binds: parts.flatMap((part) => part.binds),
+    memory: place,
+  };
+}
+
+function planCode(request: AddedRequest): MountPlan {
+  const { code: layers, scratchDir, user } = request;
+  if (layers.length === 0) return { mounts: [], binds: [] };
+  const target = codeTarget(request);
+  const owner = user && { uid: user.uid, gid: user.gid };
+  const scratch = `${scratchDir}/code`;
+  return {
+    mounts: [{ type: 'overlay', target, layers, scratch, ...(owner && { owner }) }],
+    binds: [{ source: target, target: '/task', readOnly: false }],
   };
 }
 

@@ -7,16 +7,24 @@ import { parseLimits, parseThrottles, parseUlimit, toLimits } from './limits.ts'
 import { parseAbsolutePath } from './parse-path.ts';
 import { parseCapability } from './parse-rights.ts';
 import { parseTenants } from './parse-tenant.ts';
-import { DEFAULT_POLICY, type Permissions, type Policy, type ReportTerms } from './policy.ts';
+import {
+  DEFAULT_POLICY,
+  type JobTerms,
+  type Permissions,
+  type Policy,
+  type ReportTerms,
+} from './policy.ts';
 import {
   type BindsInput,
   type BuildsInput,
+  type JobsInput,
   type PermissionsInput,
   type PolicyInput,
   parsePolicyInput,
   type ReportsInput,
+  type WorkerInput,
 } from './policy-input.ts';
-import { parseBytes, parseCount, parseDuration } from './quantities.ts';
+import { parseBytes, parseCount, parseDuration, parseFactor } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
 
@@ -56,6 +64,8 @@ function toPolicy(given: PolicyInput): Policy {
     disk: { ...DEFAULT_POLICY.disk, ...given.disk },
     reports: parseReports(given.reports),
     builds: parseBuilds(given.builds),
+    jobs: parseJobTerms(given.jobs),
+    worker: parseWorker(given.worker),
     binds: parseBinds(given.binds),
   };
 }
@@ -83,6 +93,23 @@ function parseBuilds({ jobs, cache, cacheAge }: BuildsInput = {}): Policy['build
   };
 }
 
+function parseJobTerms({ payload, config, timeout, retries }: JobsInput = {}): JobTerms {
+  const usual = DEFAULT_POLICY.jobs;
+  const inputs = { max: SPEC_BOUNDS.jobInputBytes };
+  return {
+    payloadBytes: parseBytes(payload ?? usual.payloadBytes, 'jobs.payload', inputs),
+    configBytes: parseBytes(config ?? usual.configBytes, 'jobs.config', inputs),
+    timeoutMs: parseDuration(timeout ?? usual.timeoutMs, 'jobs.timeout', {
+      min: 1,
+      max: SPEC_BOUNDS.timeoutMsMax,
+    }),
+    retries: parseCount(retries ?? usual.retries, 'jobs.retries', {
+      min: 0,
+      max: SPEC_BOUNDS.jobRetries,
+    }),
+  };
+}
+
 const inPolicy = ({ policy }: { readonly policy: string }) => policy;
 
 const SLOTS = { min: 0, max: SPEC_BOUNDS.liveTasksMax };
@@ -105,6 +132,17 @@ function parseReports({ count, size, age, log }: ReportsInput = {}): ReportTerms
     bytes: parseBytes(size ?? usual.bytes, 'reports.size'),
     ageMs: parseDuration(age ?? usual.ageMs, 'reports.age', AGES),
     logBytes: parseBytes(log ?? usual.logBytes, 'reports.log', { min: MIN_LOG_BYTES }),
+  };
+}
+
+const FACTORS = { min: 0.01, max: 1_000 };
+
+function parseWorker({ memory, cpus, disk }: WorkerInput = {}): Policy['worker'] {
+  const usual = DEFAULT_POLICY.worker;
+  return {
+    memory: parseFactor(memory ?? usual.memory, 'worker.memory', FACTORS),
+    cpus: parseFactor(cpus ?? usual.cpus, 'worker.cpus', FACTORS),
+    disk: parseFactor(disk ?? usual.disk, 'worker.disk', FACTORS),
   };
 }
 

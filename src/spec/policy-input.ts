@@ -65,6 +65,19 @@ export interface BuildsInput {
   readonly cacheAge?: Quantity;
 }
 
+export interface JobsInput {
+  readonly payload?: Quantity;
+  readonly config?: Quantity;
+  readonly timeout?: Quantity;
+  readonly retries?: Quantity;
+}
+
+export interface WorkerInput {
+  readonly memory?: Quantity;
+  readonly cpus?: Quantity;
+  readonly disk?: Quantity;
+}
+
 export type PermissionsInput = Partial<Permissions>;
 
 export interface PolicyInput {
@@ -78,6 +91,8 @@ export interface PolicyInput {
   readonly disk?: Partial<Policy['disk']>;
   readonly reports?: ReportsInput;
   readonly builds?: BuildsInput;
+  readonly jobs?: JobsInput;
+  readonly worker?: WorkerInput;
   readonly binds?: BindsInput;
 }
 
@@ -131,6 +146,14 @@ const reports = allOptional<ReportsInput>({
   log: quantity,
 });
 const builds = allOptional<BuildsInput>({ jobs: flag, cache: quantity, cacheAge: quantity });
+const jobs = allOptional<JobsInput>({
+  payload: quantity,
+  config: quantity,
+  timeout: quantity,
+  retries: quantity,
+});
+
+const worker = allOptional<WorkerInput>({ memory: quantity, cpus: quantity, disk: quantity });
 
 const binds = allOptional<BindsInput>({ owner: quantity });
 
@@ -144,6 +167,8 @@ export const POLICY_SECTIONS = {
   disk,
   reports,
   builds,
+  jobs,
+  worker,
   binds,
 } as const;
 
@@ -158,6 +183,8 @@ const readers = allOptional<PolicyInput>({
   disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
   reports: objectOf<ReportsInput>(reports),
   builds: objectOf<BuildsInput>(builds),
+  jobs: objectOf<JobsInput>(jobs),
+  worker: objectOf<WorkerInput>(worker),
   binds: objectOf<BindsInput>(binds),
 });
 

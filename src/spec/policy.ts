@@ -80,6 +80,15 @@ export interface ReportTerms {
   readonly logBytes: number;
 }
 
+/** The most that a job of a queue may bring or ask for. */
+export interface JobTerms {
+  readonly payloadBytes: number;
+  readonly configBytes: number;
+  readonly timeoutMs: number;
+  /** Further attempts after failures of the task. */
+  readonly retries: number;
+}
+
 export interface Policy {
   /** For values that a task does not set. */
   readonly defaults: AdmittedLimits;
@@ -113,6 +122,14 @@ export interface Policy {
     readonly cacheBytes: number;
     /** A cached build that no task has used for this long is removed. */
     readonly cacheAgeMs: number;
+  };
+  /** What a job of a queue may ask for, in addition to the maxima of every task. */
+  readonly jobs: JobTerms;
+  /** How much of a machine the jobs of its queue workers may reserve together: factors of its memory, its processors and its free disk space. */
+  readonly worker: {
+    readonly memory: number;
+    readonly cpus: number;
+    readonly disk: number;
   };
   readonly binds: {
     /** User and group id on the host of files that tasks write into a bind of root's. */
@@ -162,6 +179,8 @@ export const DEFAULT_POLICY: Policy = {
     logBytes: 16_777_216,
   },
   builds: { jobs: false, cacheBytes: 10 * 1024 ** 3, cacheAgeMs: 30 * 24 * 3_600_000 },
+  jobs: { payloadBytes: 65_536, configBytes: 65_536, timeoutMs: 3_600_000, retries: 10 },
+  worker: { memory: 1, cpus: 2, disk: 1 },
   binds: { owner: DEFAULT_BIND_OWNER_ID },
 };
 

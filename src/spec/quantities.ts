@@ -108,6 +108,17 @@ export function parseCount(value: string | number, field: string, bounds: CountB
   return count;
 }
 
+/** A factor from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseFactor(
+  value: string | number,
+  field: string,
+  { min, max }: CountBounds,
+): number {
+  const factor = numberOf(value, field);
+  if (factor >= min && factor <= max) return factor;
+  throw invalidField(field, `not a number from ${min} to ${max}`, value);
+}
+
 function numberOf(value: string | number, field: string): number {
   if (typeof value === 'number') return value;
   if (DECIMAL.test(value)) return Number(value);

@@ -48,4 +48,8 @@ export const SPEC_BOUNDS = {
   /** Number of slots of a machine. */
   liveTasksMax: 4096,
   optionChars: 8192,
+  /** Payload and config of a job of a queue, each. */
+  jobInputBytes: 1_048_576,
+  jobRetries: 10,
+  jobDelayMsMax: 30 * 24 * 3_600_000,
 } as const;

@@ -132,6 +132,10 @@ export interface TaskSpec {
   readonly buildNetwork: 'none' | 'host';
   readonly payload?: FileInput;
   readonly config?: FileInput;
+  /** How the command gets the paths of its inputs as arguments. */
+  readonly args: 'none' | 'names' | 'iron';
+  /** Of the schedule that the task belongs to. */
+  readonly scheduleId?: string;
   readonly outputs: readonly OutputRequest[];
   /** True: an output that is missing or incomplete is an error of the task. */
   readonly outputRequired: boolean;
@@ -187,6 +191,8 @@ type CommandField =
   | 'buildNetwork'
   | 'payload'
   | 'config'
+  | 'args'
+  | 'scheduleId'
   | 'outputs'
   | 'outputRequired'
   | 'keep'

@@ -4,15 +4,21 @@ import { invoke } from './invoke.ts';
 
 const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
+const CLOCK_BOOTTIME = 7;
 
 /**
  * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the
  * machine is suspended. `process.hrtime` will not do: in the executable it counts from the start of the process.
  */
-export function monotonicMs(): number {
+export const monotonicMs = (): number => readClock(CLOCK_MONOTONIC);
+
+/** The same with the time for which the machine was suspended: other machines do not stop meanwhile. */
+export const bootMs = (): number => readClock(CLOCK_BOOTTIME);
+
+function readClock(clock: number): number {
   // struct timespec: seconds, nanoseconds.
   const time = Buffer.alloc(16);
-  invoke({ name: 'clock_gettime' }, 'syscall', CLOCK_GETTIME, CLOCK_MONOTONIC, time);
+  invoke({ name: 'clock_gettime' }, 'syscall', CLOCK_GETTIME, clock, time);
   return Number(time.readBigInt64LE(0)) * 1_000 + Number(time.readBigInt64LE(8)) / 1_000_000;
 }
 

@@ -20,12 +20,13 @@ import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './proce
 import type { Fd } from './system.ts';
 
 /**
- * Makes a folder and its parents if they are missing; an existing folder keeps its mode. Synchronous, because the thread pool costs a task
- * more than the call.
+ * Makes a folder and its parents if they are missing; an existing folder keeps its mode. Returns whether it was missing. Synchronous, because
+ * the thread pool costs a task more than the call.
  */
-export function ensureDirectorySync(path: string, mode: number): void {
+export function ensureDirectorySync(path: string, mode: number): boolean {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) chmodSync(made, mode);
+  return first !== undefined;
 }
 
 /** The new folders, whose mode the umask may have narrowed: the root of a task has no rights on the host and could not pass through them. */

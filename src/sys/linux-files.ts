@@ -11,8 +11,14 @@ const LOCK_NB = 4;
 const SYS_OPENAT2 = 437;
 const O_CLOEXEC = 0x8_0000;
 const O_NONBLOCK = 0x800;
+const RESOLVE_NO_XDEV = 0x1;
 const RESOLVE_NO_MAGICLINKS = 0x2;
+const RESOLVE_NO_SYMLINKS = 0x4;
+const RESOLVE_BENEATH = 0x8;
 const RESOLVE_IN_ROOT = 0x10;
+const RESOLVE_CACHED = 0x20;
+/** The answers for what is no file, and for what cannot be opened without waiting: the folder is changing, or the file has a lease. */
+const NOT_NOW = ['ENOENT', 'EAGAIN', 'ELOOP', 'EXDEV', 'ENXIO', 'EACCES'];
 
 /** The number of this call differs between machines. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
@@ -31,6 +37,7 @@ type FileCalls = Pick<
   System,
   | 'lockFile'
   | 'openInRoot'
+  | 'openCached'
   | 'close'
   | 'closeAside'
   | 'changeDirectory'
@@ -38,26 +45,28 @@ type FileCalls = Pick<
   | 'watchFolder'
 >;
 
+/** struct open_how: flags, mode, resolve. The tree may contain a named pipe: opening the pipe must not wait for a writer. */
+function toOpenHow(resolve: number): Buffer {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return how;
+}
+
 export const linuxFiles: FileCalls = {
   lockFile(fd, { wait, shared = false }) {
     const operation = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
     return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
   },
   openInRoot(rootFd, path) {
-    // struct open_how: flags, mode, resolve.
-    const how = Buffer.alloc(24);
-    // The tree may contain a named pipe, made by its author: opening the pipe must not wait for a writer.
-    how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
-    how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
-    return invoke(
-      { name: 'openat2', subject: path },
-      'syscall',
-      SYS_OPENAT2,
-      rootFd,
-      path,
-      how,
-      24,
-    );
+    const how = toOpenHow(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    const as = { name: 'openat2', subject: path };
+    return invoke(as, 'syscall', SYS_OPENAT2, rootFd, path, how, how.length);
+  },
+  openCached(folderFd, name) {
+    const how = toOpenHow(RESOLVE_CACHED | RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+    const as = { name: 'openat2', subject: name };
+    return invokeUnless(NOT_NOW, as, 'syscall', SYS_OPENAT2, folderFd, name, how, how.length);
   },
   close(fd) {
     // These report data that was lost earlier: the descriptor is closed nevertheless.

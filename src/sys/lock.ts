@@ -2,6 +2,8 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Fd, LockOptions, System } from './system.ts';
 
+const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
+
 /** A held lock. Closing it releases it; the file stays. */
 export interface FileLock {
   readonly fd: Fd;
@@ -13,12 +15,21 @@ export interface FileLock {
  * Takes the lock on `path` and creates the file if it is missing. Undefined if another process holds the lock and `wait` is false; waiting
  * blocks the thread.
  */
-export function takeFileLock(
+export const takeFileLock = (
   system: System,
   path: string,
   options: LockOptions,
-): FileLock | undefined {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+): FileLock | undefined =>
+  lockOpen(system, openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600), options);
+
+/** Like {@link takeFileLock}, but throws ENOENT if the file is missing. */
+export const lockExistingFile = (
+  system: System,
+  path: string,
+  options: LockOptions,
+): FileLock | undefined => lockOpen(system, openSync(path, O_RDONLY | O_NOFOLLOW), options);
+
+function lockOpen(system: System, fd: Fd, options: LockOptions): FileLock | undefined {
   try {
     if (system.lockFile(fd, options)) return holdLock(fd);
   } catch (error) {

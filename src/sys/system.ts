@@ -56,6 +56,12 @@ export interface System {
   /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. Never waits. */
   openInRoot(rootFd: Fd, path: string): Fd;
   /**
+   * Opens an entry of an open folder for reading, and never waits, whatever others do with the folder or the file: openat2(2) with
+   * RESOLVE_CACHED, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_XDEV. Undefined: there is no such entry in the kernel's cache, it is a
+   * link, a mount point, a socket or a device, or it cannot be opened at this moment.
+   */
+  openCached(folderFd: Fd, name: string): Fd | undefined;
+  /**
    * A non-blocking descriptor that becomes readable whenever an entry of the folder appears, disappears or is renamed, or the folder itself
    * is removed or moved. Reading it returns events of inotify(7).
    */

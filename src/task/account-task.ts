@@ -83,6 +83,7 @@ export async function accountTask(
   const isLate = endedAt > started.endsAt() || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
   await cutOff;
+  holdings.get('progress')?.finish();
   output.finish();
   // Look at the limits before reading the same counters as usage: a limit that was passed counts, however late that is noticed.
   const passed = await learn("read the task's usage", () => started.watch?.judge() ?? null);

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
 import type { IdRange, LayerSource } from '../core/mount.ts';
 import { joinConfig, toConfigJson } from '../oci/build-config.ts';
-import { buildBinds } from '../oci/build-mounts.ts';
+import { buildBinds, PROGRESS_DIR, PROGRESS_NAME } from '../oci/build-mounts.ts';
 import {
   buildProcess,
   buildTaskEnv,
@@ -42,6 +42,7 @@ export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | 
   const opensCode = code?.some(({ kind }) => kind === 'file') === true;
   return {
     code: packsCode || opensCode ? await import('./add-code.ts') : undefined,
+    progress: plan.command.hasProgress ? await import('./progress/task-progress.ts') : undefined,
     owners: needsBindOwners(plan) ? await import('./bind-owners.ts') : undefined,
     inspection: driverOf(runtime).findsCommandAtStart
       ? await import('./inspect-command.ts')
@@ -66,6 +67,8 @@ export interface Place {
 export interface AddedMounts extends MountPlan {
   /** Where the task's code is mounted on the host, if it has any. */
   readonly code: string | undefined;
+  /** Where the folder of the task's progress is mounted on the host, if it has any. */
+  readonly memory: string | undefined;
   readonly user: ResolvedUser;
   readonly closed: Promise<void>;
 }
@@ -78,27 +81,30 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   const { spec, pinned, places, runtime } = plan.container;
   const ids = idsOf(plan.container, slot);
   const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
-  const { files } = plan.command;
+  const { files, hasProgress } = plan.command;
   await writeInputs(files, { places, ids });
   const code = await codeOf(place);
+  const user = resolveTaskUser(
+    system,
+    plan.command.spec.user ?? pinned.image.config.user,
+    rootfs.rootfs,
+  );
+  const needsIds = owned.length > 0 || code.length > 0;
+  if (ids !== null && needsIds) requireMappedUser(user, ids);
   const added = planAdded({
     taskDir: places.taskDir,
     scratchDir: places.scratchDir,
     code,
+    user,
+    memory: hasProgress ? { target: PROGRESS_DIR, file: PROGRESS_NAME } : undefined,
     binds: [
       ...owned.map((mount) => ({ ...toBind(mount), ownerMapped: true })),
       ...files.map((file) => toFileBind(file, places)),
     ],
     bindsBefore: countBinds(plan.container),
   });
-  const user = resolveTaskUser(
-    system,
-    plan.command.spec.user ?? pinned.image.config.user,
-    rootfs.rootfs,
-  );
   const parts = { ...added, user, code: code && added.mounts[0]?.target };
   if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
-  if (ids !== null && owned.length > 0) requireMappedUser(user, ids);
   const { closed } = await mountRootfs(system, added, {
     owner: ownerOf(plan.container, slot),
     ...(extras.code === undefined ? {} : { openFile: extras.code.openCode }),
@@ -149,6 +155,7 @@ export function configureCommand(
     hasCode,
     hasPayload: own.payload !== undefined,
     hasConfig: own.config !== undefined,
+    hasProgress: plan.command.hasProgress,
     timeoutMs: own.limits.timeoutMs,
     memoryBytes: spec.limits.memoryBytes,
     tty: own.tty,

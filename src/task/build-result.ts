@@ -99,6 +99,7 @@ export interface EndedTaskFacts {
   /** Undefined: nothing was to be taken out of the task. */
   readonly taken: OutputsTaken | undefined;
   readonly output: TaskOutput;
+  readonly progress: string | null;
   readonly execs: readonly TaskExec[];
   readonly startedAt: Date;
   readonly finishedAt: Date;
@@ -139,6 +140,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
       diskPeakInodes: diskReport?.peakInodes ?? null,
     },
     output: facts.output,
+    progress: facts.progress,
     ...(facts.execs.length === 0 ? {} : { execs: facts.execs }),
     ...(facts.taken === undefined ? {} : { outputs: facts.taken.outputs }),
     ...facts.removal,

@@ -87,6 +87,9 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const place = { ...context, plan, container, binds, extras };
     const added = await addMounts(place);
     mounted.push(added);
+    if (added.memory !== undefined && extras.progress !== undefined) {
+      holdings.add('progress', extras.progress.openProgress(system, added.memory));
+    }
     context.outputs?.hold(container.rootfs.rootfs, added.code);
     context.onMounted?.();
     clock.enter('configure');

@@ -6,7 +6,7 @@ import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
 /**
- * Order: `accepted`, at most one `building` and one `built`, `created`, `started`, any number of `output`, at most one `stopping`, `exited`, one `exec` for each further command that was executed in the task, `finished`, `removed`. With `remove:
+ * Order: `accepted`, at most one `building` and one `built`, `created`, `started`, any number of `output` and `progress`, at most one `stopping`, `exited`, one `exec` for each further command that was executed in the task, `finished`, `removed`. With `remove:
  * 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips the events of stages that it did not reach.
  */
 export type TaskEvent =
@@ -37,6 +37,12 @@ export type TaskEvent =
       readonly id: TaskId;
       readonly stream: StreamName;
       readonly chunk: Uint8Array;
+    }
+  | {
+      readonly type: 'progress';
+      readonly id: TaskId;
+      /** What the file named by TASK_PROGRESS_FILE contains now. At most one event a second, and one more at the task's end. */
+      readonly text: string;
     }
   | { readonly type: 'stopping'; readonly id: TaskId; readonly cause: StopCause }
   | {

@@ -48,9 +48,10 @@ async function runCreated(
   created: CreatedTask,
   context: ExecutionContext,
 ): Promise<Execution> {
-  const { installation, clock, stopper, output } = context;
+  const { installation, clock, stopper, output, emit } = context;
   const { system, exits } = installation;
-  const { cgroupsPath, cancelFile } = plan.container.places;
+  const { id, cgroupsPath, cancelFile } = plan.container.places;
+  const progress = context.holdings.get('progress');
   const { pid } = created.init;
   const pidfd = system.openPidfd(pid);
   let started: StartedCommand | undefined;
@@ -75,7 +76,10 @@ async function runCreated(
     void created.detachMounts();
     started = await starting;
     const diskWatch = watchDisk(created, context);
-    if (started.hasStarted) diskWatch.start();
+    if (started.hasStarted) {
+      diskWatch.start();
+      progress?.watch((text) => emit({ type: 'progress', id, text }));
+    }
     // Output must follow the `started` event, however soon the command writes.
     output.release();
     const running = { started, watched, startedAt, diskWatch, cutOff };
@@ -83,6 +87,7 @@ async function runCreated(
   } finally {
     started?.stopWatching();
     watched?.stop();
+    progress?.close();
     stopper.end();
     output.finish();
     system.close(pidfd);

@@ -6,6 +6,7 @@ import type { HeldBuilt } from '../store/built/hold-built.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
+import type { TaskProgress } from './progress/task-progress.ts';
 import type { TaskStreams } from './streams/task-streams.ts';
 
 interface Held {
@@ -14,6 +15,8 @@ interface Held {
   /** Only with a build step: the cached build of its `/task`. */
   readonly built: HeldBuilt;
   readonly streams: TaskStreams;
+  /** Only if the task has a file for its progress. */
+  readonly progress: TaskProgress;
   readonly slot: Slot;
   readonly disk: TaskDisk;
 }
@@ -27,11 +30,13 @@ interface Kind<T> {
 
 const letGo = (built: HeldBuilt) => built.release();
 const closeStreams = (streams: TaskStreams) => streams.close();
+const closeProgress = (progress: TaskProgress) => progress.close();
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
   seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
   built: { release: letGo, close: letGo },
   streams: { release: closeStreams, close: closeStreams },
+  progress: { release: closeProgress, close: closeProgress },
   slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.
   disk: { release: () => undefined, close: (disk) => disk.close() },

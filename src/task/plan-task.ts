@@ -55,7 +55,8 @@ export async function planTask(
   const { parts, context } = await readTask(installation, input, options);
   const container = await planContainer(parts.container, context);
   const { origin = 'caller' } = options;
-  const command = planCommand(parts.command, context.pinned.image.config);
+  const spec = await nameInputs(parts.command, context.places.id);
+  const command = planCommand(spec, context.pinned.image.config);
   return { container, command: { ...command, origin } };
 }
 
@@ -63,6 +64,7 @@ export async function planTask(
 export type ContainerRequest = Omit<
   TaskInput,
   | ('command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config')
+  | ('args' | 'scheduleId')
   | ('build' | 'buildNetwork' | 'buildTimeout' | 'buildMemory' | 'buildDisk')
 >;
 
@@ -189,16 +191,38 @@ export interface CommandPlan {
   readonly stopSignal: number;
   /** Payload and config. */
   readonly files: readonly TaskFile[];
+  /** Whether the task has a file for its progress: only a task that was given something does, because the file takes time to make. */
+  readonly hasProgress: boolean;
 }
 
 const { SIGTERM } = constants.signals;
 
+interface NamedSpec {
+  readonly spec: CommandSpec;
+  /** Arguments after the command line. */
+  readonly appended: readonly string[];
+}
+
+/** Loads code only for a task whose command gets its inputs as arguments. */
+async function nameInputs(spec: CommandSpec, id: TaskId): Promise<NamedSpec> {
+  if (spec.args === 'none') return { spec, appended: [] };
+  const { toNamedSpec } = await import('./name-inputs.ts');
+  return toNamedSpec(spec, id);
+}
+
+const wasGiven = ({ code, build, payload, config }: CommandSpec): boolean =>
+  (code ?? build ?? payload ?? config) !== undefined;
+
 /** Throws ERR_STACKSHIM_SPEC_INVALID. */
-const planCommand = (spec: CommandSpec, image: ImageConfig): Omit<CommandPlan, 'origin'> => ({
+const planCommand = (
+  { spec, appended }: NamedSpec,
+  image: ImageConfig,
+): Omit<CommandPlan, 'origin'> => ({
   spec,
-  command: resolveCommand(image, spec),
+  command: [...resolveCommand(image, spec), ...appended],
   stopSignal: spec.stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? SIGTERM,
   files: planInputFiles(spec),
+  hasProgress: wasGiven(spec),
 });
 
 interface SplitSpec {
@@ -224,6 +248,8 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     buildNetwork,
     payload,
     config,
+    args,
+    scheduleId,
     outputs,
     outputRequired,
     keep,
@@ -241,7 +267,7 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, log, remove, captureBytes },
       ...{ entrypoint, workdir, user, stopSignal, code, build, buildNetwork, payload, config },
-      ...{ outputs, outputRequired },
+      ...{ args, scheduleId, outputs, outputRequired },
       limits: withoutUndefined({
         ...{ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, takenBytes, takenEntries },
         ...{ buildTimeoutMs, buildMemoryBytes, buildDiskBytes },

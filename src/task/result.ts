@@ -114,6 +114,8 @@ export interface TaskResult {
   readonly build?: BuildReport;
   readonly usage: Usage;
   readonly output: TaskOutput;
+  /** What the task last wrote to the file named by TASK_PROGRESS_FILE; null: nothing, or it had no such file. */
+  readonly progress: string | null;
   /** Further commands that were executed in the task, oldest first; absent if there were none. */
   readonly execs?: readonly TaskExec[];
   /** What was taken out of the task, in the order of its outputs; absent if it was to give none. */
@@ -122,4 +124,6 @@ export interface TaskResult {
   readonly removed: boolean;
   /** What was not removed: one path or name each, followed by `: ` and the reason if that is known. */
   readonly leftovers: readonly string[];
+  /** Present in a stored result for which the disk had too little room: lists and texts have only their beginnings. */
+  readonly shortened?: true;
 }

@@ -281,7 +281,9 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const hasRun = execution.exit !== null;
   const taken = await takeOutputs(context, { holdings, hasRun });
   const finishedAt = new Date();
-  const ended = { execution, taken, output: output.summary(), execs, startedAt, finishedAt };
+  const progress = holdings.get('progress')?.text ?? null;
+  const told = { output: output.summary(), progress, execs };
+  const ended = { execution, taken, ...told, startedAt, finishedAt };
   const finish = async (removal: Removal): Promise<TaskResult> => {
     const phasesMs = clock.times();
     const result = buildResult(container, { ...ended, phasesMs, removal, build: step.report });

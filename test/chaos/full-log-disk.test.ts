@@ -1,10 +1,13 @@
 /** The disk of the logs is full: a task with a log is refused, or goes on and tells what its log has lost. Requires: root, mkfs.ext4, loop devices. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { reportsDir } from '../../src/core/layout.ts';
 import { namesIn } from '../../src/sys/files.ts';
+import { readEnd } from '../../src/task/reports/report.ts';
+import { reportPlaces } from '../../src/task/reports/report-places.ts';
+import { DRAFT_BYTES, storeEnd } from '../../src/task/reports/store-end.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { linkPatchedRunc } from '../support/installation/patched-runc.ts';
@@ -12,7 +15,7 @@ import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { emptyDisk, fillDisk } from './support/small-disk.ts';
 
-const { installation, folder } = useTaskRunner();
+const { installation, folder, run } = useTaskRunner();
 const { layout, env } = installation;
 const go = join(folder, 'go');
 
@@ -54,6 +57,29 @@ it('a task goes on while its log loses output, and its result is stored and tell
   expect(kept.startsWith('before\n')).toBe(true);
   expect(kept.length).toBe(log.bytes);
   await cli('rm', 'full');
+});
+
+it.each([
+  ['many', 1_000, 100],
+  ['long', 50, 4_000],
+])('a result with %s names is stored, without most of them', async (_, count, chars) => {
+  const dir = join(layout.root, 'report');
+  const { draftFile } = reportPlaces(dir);
+  mkdirSync(dir);
+  writeFileSync(draftFile, ' '.repeat(DRAFT_BYTES));
+  const { record } = await run([], ['true']);
+  if (record === undefined) throw new Error('no result');
+  const leftovers = Array.from({ length: count }, (_each, index) => `${index}`.padEnd(chars, 'x'));
+  const end = { at: record.finishedAt, result: { ...record, leftovers }, exit: null };
+  fillDisk(layout.root, 0);
+  await storeEnd(dir, end);
+  emptyDisk(layout.root);
+  const stored = readEnd(reportPlaces(dir));
+  rmSync(dir, { recursive: true });
+  const kept = stored?.result?.leftovers ?? [];
+  expect(leftovers.slice(0, kept.length)).toEqual(kept);
+  expect(kept.length).toBe(count === 1_000 ? 100 : 1);
+  expect(stored).toEqual({ ...end, result: { ...record, leftovers: kept, shortened: true } });
 });
 
 it('a task whose log cannot be opened is refused, and nothing of it stays', async () => {

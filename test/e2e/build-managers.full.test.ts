@@ -58,26 +58,30 @@ useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT] });
 const made = new Map<string, string>();
 
 /** The name of the program's stack, which is built for the first program that needs it. */
-async function makeStack({ stack }: ManagedProgram): Promise<string> {
-  if ('overlay' in stack) {
-    await build(overlay(stack.overlay));
-    return stack.overlay.replace(/^.*\//, '');
-  }
-  const known = made.get(stack.packages);
+async function makeStack({ stack: { overlay: path, packages } }: ManagedProgram): Promise<string> {
+  const key = `${path} ${packages}`;
+  const known = made.get(key);
   if (known !== undefined) return known;
+  if (path !== undefined) await build(overlay(path));
+  const base = path?.replace(/^.*\//, '') ?? 'debian-13';
+  const name = packages === undefined ? base : await addPackages(base, packages);
+  made.set(key, name);
+  return name;
+}
+
+async function addPackages(base: string, packages: string): Promise<string> {
   const name = `managed-${made.size}`;
   const place = join(folder, name);
   mkdirSync(place);
-  if (stack.packages === 'nodejs') fetchNpm(place);
+  if (packages === 'nodejs') fetchNpm(place);
   const lines = [
-    'FROM localhost/debian-13',
-    `RUN stackshim-install ${stack.packages}`,
-    ...(stack.packages === 'nodejs' ? ['COPY package /opt/npm/'] : []),
+    `FROM localhost/${base}`,
+    `RUN stackshim-install ${packages}`,
+    ...(packages === 'nodejs' ? ['COPY package /opt/npm/'] : []),
     'LABEL io.stackshim.smoke=\'["/bin/true"]\'',
   ];
   writeFileSync(join(place, 'Dockerfile'), `${lines.join('\n')}\n`);
   await build(place);
-  made.set(stack.packages, name);
   return name;
 }
 

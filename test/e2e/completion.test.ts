@@ -111,6 +111,15 @@ describe('the question that the scripts ask', () => {
     expect(asked).toMatchObject({ status: 0, stdout: 'none\n' });
   });
 
+  it('is answered with ended tasks, where a command takes them', async () => {
+    await run(['--log', '--name', 'over'], ['true']);
+    for (const word of ['logs', 'wait', 'inspect', 'rm']) {
+      expect((await ask(word, 'ov')).stdout).toBe('none\nover\tbusybox: true\n');
+    }
+    expect((await ask('kill', 'ov')).stdout).toBe('none\n');
+    await runCli(['rm', 'over'], { env: installation.env });
+  });
+
   it('keeps what images say from controlling the terminal', async () => {
     const dir = `${folder}/hostile`;
     mkdirSync(dir);

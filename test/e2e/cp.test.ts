@@ -1,11 +1,14 @@
 /** `stackshim cp`: files between the host and running or kept tasks. Requires: root, tar. */
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -15,6 +18,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
 import { sh } from '../support/cli/shell.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { findByArguments } from '../support/host/look-at-processes.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
 
 const { run, start, folder, setPolicy, installation } = useTaskRunner();
 const { env } = installation;
@@ -192,6 +197,26 @@ describe('a running task', () => {
 });
 
 describe('a copy that ends early', () => {
+  it('lets go of a task that ends, although nobody reads its tar', async () => {
+    const make = 'dd if=/dev/zero of=/large bs=1M count=40 2>/dev/null';
+    await startTask('leaving', make, ['--disk', '64m']);
+    const pipe = join(folder, 'never-read');
+    execFileSync('mkfifo', [pipe]);
+    // Opened for both, so that the writer need not wait for a reader.
+    const reader = openSync(pipe, 'r+');
+    const script = `'${STACKSHIM}' cp leaving:/large - > '${pipe}'`;
+    const copying = runCli([], { env, through: ['sh', '-c', script] });
+    const bytes = Buffer.alloc(1);
+    expect(readSync(reader, bytes)).toBe(1);
+    expect((await kill('leaving')).status).toBe(0);
+    const isCopier = (args: readonly string[]) =>
+      args.includes('copy-process') && args.some((arg) => arg.includes('leaving'));
+    await waitUntil(() => findByArguments(isCopier).length === 0);
+    closeSync(reader);
+    const { status } = await copying;
+    expect(status).not.toBe(0);
+  });
+
   it('leaves no mount of a kept task when the reader of its tar has gone', async () => {
     await keepTask('gone', 'dd if=/dev/zero of=/large bs=1M count=40 2>/dev/null');
     const script = `'${STACKSHIM}' cp gone:/large - | head -c 10 | wc -c`;

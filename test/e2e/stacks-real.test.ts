@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildStack } from '../../scripts/steps/build-stack.mjs';
+import { testContract, testIronProgram } from '../../scripts/steps/test-contract.mjs';
 import { testStack } from '../../scripts/steps/test-stack.mjs';
 import { startTlsServer } from '../../scripts/steps/tls-server.mjs';
 import { runCli, STACKSHIM } from '../support/cli/run-cli.ts';
@@ -161,8 +162,14 @@ describe('README.md after the quickstart', () => {
   });
 });
 
-describe('a stack uses its standard library, compiled parts, TLS, time zones and a payload', () => {
-  const test = (stack: string) => testStack(stack, { executable: STACKSHIM, env, tls });
+describe('a stack uses its standard library, compiled parts, TLS, time zones and a payload, and runs the programs of the contract', () => {
+  async function test(stack: string) {
+    const tools = { executable: STACKSHIM, env, tls };
+    const printed = await testStack(stack, tools);
+    await testContract(stack, tools);
+    await testIronProgram(stack, tools);
+    return printed;
+  }
 
   it('python-3.13', async () => {
     await test('python-3.13');

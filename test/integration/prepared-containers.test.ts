@@ -100,6 +100,30 @@ it('a prepared container runs a command that its maker did not know', async () =
   expect([isThere(container), isThere(other)]).toEqual([false, true]);
 });
 
+it.each([{}, { userns: 'host' }, { readOnly: true }] as const)(
+  'a prepared container gets a file for the progress of its command, and passes arguments (%j)',
+  async (more) => {
+    const kind = { ...KIND, ...more };
+    const [container] = await prepare(kind);
+    if (container === undefined) throw new Error('not prepared');
+    const script = 'echo "$2 of 2" > $TASK_PROGRESS_FILE; echo "$1"';
+    const { verdict, output, progress, removed, leftovers } = await runIn(container, {
+      ...kind,
+      command: ['sh', '-c', script, 'sh', '{id}', '2'],
+      args: 'names',
+      payload: '',
+      user: 'user',
+    });
+    expect({ verdict, progress, removed, leftovers, stdout: output.stdout }).toEqual({
+      verdict: 'succeeded',
+      progress: '2 of 2',
+      removed: true,
+      leftovers: [],
+      stdout: `${container}\n`,
+    });
+  },
+);
+
 it('nothing can be executed in a container that waits for its command', async () => {
   const [container = ''] = await prepare(KIND);
   await expect(stackshim.exec(container, ['true'])).rejects.toMatchObject({

@@ -2,8 +2,9 @@
 import { Job as BullJob, type Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { CatalogueEntry, QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import { startPostgres } from '../support/stores/start-postgres.ts';
 import { startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
@@ -12,7 +13,17 @@ interface Server {
   remove(): Promise<void>;
 }
 
-const kinds: readonly [string, () => Promise<Server>][] = [['redis', () => startRedis()]];
+const kinds: readonly [string, () => Promise<Server>][] = [
+  ['redis', () => startRedis({ password: 'secret' })],
+  [
+    'postgres',
+    async () => {
+      const server = await startPostgres({ password: 'secret' });
+      await migrateStore(server.url);
+      return server;
+    },
+  ],
+];
 
 describe.each(kinds)('on %s', (kind, start) => {
   let server: Server;
@@ -42,10 +53,7 @@ describe.each(kinds)('on %s', (kind, start) => {
       onCancel: () => undefined,
       onGap: () => undefined,
     });
-    await store.announce(lane, async () => {
-      expect(await other.listLanes('announce')).toEqual([lane]);
-      await add(store, lane, 'one');
-    });
+    await store.announce(lane, () => add(store, lane, 'one'));
     await waitUntil(() => seen.length > 0);
     expect(seen).toEqual(seen.map(() => lane));
     const [job] = await take(other, lane);
@@ -85,7 +93,6 @@ describe.each(kinds)('on %s', (kind, start) => {
     expect(byName(await store.listLanes('list'))).toEqual(byName(lanes));
     const now = await store.serverTimeMs();
     expect(byName(await store.listLanes('list', now))).toEqual(byName(lanes));
-    expect(await store.listLanes('list', now + 3_600_000)).toEqual([]);
   });
 
   it('prunes lanes without jobs, and none that has a job of any kind', async () => {
@@ -100,7 +107,7 @@ describe.each(kinds)('on %s', (kind, start) => {
     const removed = await store.pruneLanes([empty, waiting, delayed, active]);
     const left = await store.listLanes('prune');
     expect(left.map(laneName).sort()).toEqual([active, delayed, waiting].map(laneName).sort());
-    expect(removed).toEqual(kind === 'redis' ? [empty] : []);
+    expect(removed).toEqual([empty]);
   });
 
   it('strands no job that is added while its lane is pruned', async () => {
@@ -121,13 +128,17 @@ describe.each(kinds)('on %s', (kind, start) => {
     await pruning;
   });
 
-  it('lists lanes with active jobs, and keeps a lane that was noted just now', async () => {
-    const [noted, unknown] = [laneOf('active', 'a'), laneOf('active-other')];
-    await store.noteActive(noted);
-    await store.noteActive(unknown);
-    expect(await other.listActive(['active'])).toEqual(kind === 'redis' ? [noted] : []);
-    await other.forgetActive(noted);
-    expect(await other.listActive(['active'])).toEqual(kind === 'redis' ? [noted] : []);
+  it('lists the lanes with active jobs of the queues asked for', async () => {
+    const [first, second] = [laneOf('active', 'a'), laneOf('active-other')];
+    for (const lane of [first, second]) {
+      await store.noteActive(lane);
+      await add(store, lane, 'x');
+      await take(store, lane);
+    }
+    expect(await other.listActive(['active'])).toEqual([first]);
+    // Noted just now: another worker may be about to take a job.
+    await other.forgetActive(first);
+    expect(await other.listActive(['active'])).toEqual([first]);
   });
 
   it('peeks at the names of the next jobs, and at the time of the first delayed one', async () => {

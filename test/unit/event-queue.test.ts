@@ -56,6 +56,16 @@ it('several waiting readers are answered in order', async () => {
   ]);
 });
 
+it('of progress that nobody has read, a reader gets the last text', async () => {
+  const queue = new EventQueue();
+  const progress = (text: string): TaskEvent => ({ type: 'progress', id, text });
+  for (const text of ['1', '2']) queue.push(progress(text));
+  queue.push(started);
+  for (const text of ['3', '4']) queue.push(progress(text));
+  queue.end();
+  expect(await readAll(queue)).toEqual([started, progress('4')]);
+});
+
 it.each([
   ['large chunks', 64 * 1024],
   ['chunks of one byte', 1],

@@ -22,6 +22,7 @@ describe('buildTaskEnv', () => {
     hasCode: false,
     hasPayload: false,
     hasConfig: false,
+    hasProgress: false,
     timeoutMs: 60_000,
     memoryBytes: 4_194_304,
     tty: false,
@@ -40,11 +41,19 @@ describe('buildTaskEnv', () => {
       HOME: '/',
     });
     expect(
-      build({ hasCode: true, hasPayload: true, hasConfig: true, tty: true, home: '/root' }),
+      build({
+        hasCode: true,
+        hasPayload: true,
+        hasConfig: true,
+        hasProgress: true,
+        tty: true,
+        home: '/root',
+      }),
     ).toMatchObject({
       TASK_DIR: '/task',
       PAYLOAD_FILE: '/run/stackshim/payload',
       CONFIG_FILE: '/run/stackshim/config',
+      TASK_PROGRESS_FILE: '/run/stackshim/progress/text',
       TERM: 'xterm',
       HOME: '/root',
     });
@@ -57,6 +66,7 @@ describe('buildTaskEnv', () => {
       'PATH=/img',
       'TASK_ID=img',
       'PAYLOAD_FILE=/img',
+      'TASK_PROGRESS_FILE=/img',
       'A=img',
       'HOME=/img',
       'A=img2',

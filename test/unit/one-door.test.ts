@@ -60,7 +60,7 @@ it('the folders of an installation are named and resolved in one place', () => {
   // The guard and the copying process are programs that get the folders from the process that starts them.
   expect(callers('openInstallation(').filter((name) => name !== 'task/installation.ts')).toEqual([
     'door/open-stackshim.ts',
-    'task/abandoned/guard-process.ts',
+    'task/abandoned/serve-guard.ts',
     'task/copying/serve-copy.ts',
   ]);
 });

@@ -50,6 +50,7 @@ describe('parsePolicy', () => {
       disk: { mechanism: 'sampling' },
       reports: { count: 10, size: '64m', age: '36h', log: '1m' },
       builds: { jobs: true, cache: '1g', cacheAge: '1h' },
+      jobs: { payload: '1m', config: '1k', timeout: '2h', retries: 3 },
       binds: { owner: 200_000 },
     });
     expect(policy).toEqual({
@@ -109,6 +110,7 @@ describe('parsePolicy', () => {
       disk: { mechanism: 'sampling' },
       reports: { count: 10, bytes: 67_108_864, ageMs: 129_600_000, logBytes: 1_048_576 },
       builds: { jobs: true, cacheBytes: 1_073_741_824, cacheAgeMs: 3_600_000 },
+      jobs: { payloadBytes: 1_048_576, configBytes: 1024, timeoutMs: 7_200_000, retries: 3 },
       binds: { owner: 200_000 },
     });
   });
@@ -192,6 +194,10 @@ describe('parsePolicy', () => {
     ['maxima.deviceReadBps[0]', { maxima: { deviceReadBps: ['/dev/sda'] } }],
     ['allow.pid[0]', { allow: { pid: ['container'] } }],
     ['defaults.disk', { defaults: { disk: '1k' } }],
+    ['jobs.payload', { jobs: { payload: '2m' } }],
+    ['jobs.timeout', { jobs: { timeout: 0 } }],
+    ['jobs.retries', { jobs: { retries: 11 } }],
+    ['jobs.delay', { jobs: { delay: '1s' } }],
     ['reports.count', { reports: { count: -1 } }],
     ['reports.age', { reports: { age: 'long' } }],
     ['reports.log', { reports: { log: '1k' } }],

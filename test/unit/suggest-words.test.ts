@@ -12,6 +12,7 @@ const toKnown = (...words: readonly string[]) =>
 const names: KnownNames = {
   stacks: () => toKnown('node-20', 'python-3.13'),
   tasks: () => toKnown('job-1', 'job-2'),
+  ended: () => toKnown('job-0'),
   revisions: (stack) => (stack === 'node-20' ? toKnown('2', '1') : []),
   generations: () => toKnown('17', '16'),
 };
@@ -69,6 +70,10 @@ describe('the shell is offered', () => {
       ['kill', ''],
       ['job-1', 'job-2'],
     ],
+    ...['logs', 'wait', 'inspect', 'rm'].map((name): [string[], string[]] => [
+      [name, 'job'],
+      ['job-1', 'job-2', 'job-0'],
+    ]),
     [['kill', '--stop-timeout', '1s', 'job-1', 'job-2'], ['job-2']],
     [
       ['reap', '--wait', ''],
@@ -179,7 +184,10 @@ describe('the shell is offered', () => {
     const looked = () => {
       throw new Error('looked');
     };
-    const unread = { stacks: looked, tasks: looked, revisions: looked, generations: looked };
+    const unread = {
+      ...{ stacks: looked, revisions: looked, generations: looked },
+      ...{ tasks: looked, ended: looked },
+    };
     expect(suggestWords(program, ['kill', '--'], unread).words.map(({ name }) => name)).toEqual([
       '--stop-timeout',
       '--help',

@@ -14,6 +14,7 @@ export type Place =
   | { readonly kind: 'command'; readonly command: Command }
   | {
       readonly kind: 'argument';
+      readonly command: Command;
       /** Undefined: the command takes no more arguments. */
       readonly argument: Argument | undefined;
       readonly named: readonly Named[];
@@ -58,7 +59,7 @@ export function findPlace(program: Command, words: readonly string[]): Place {
   }
   if (takesOptions && typed.startsWith('-')) return placeOfOption(command, typed, named);
   if (named.length === 0 && command.commands.length > 0) return { kind: 'command', command };
-  return { kind: 'argument', argument: argumentAt(command, named.length), named };
+  return { kind: 'argument', command, argument: argumentAt(command, named.length), named };
 }
 
 function placeOfOption(command: Command, typed: string, named: readonly Named[]): Place {

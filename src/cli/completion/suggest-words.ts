@@ -32,10 +32,10 @@ function valuesAt(place: Place, typed: string, names: KnownNames): Values {
     case 'command':
       return { words: commandsOf(place.command).map(toKnown), paths: 'none' };
     case 'argument': {
-      const { argument, named } = place;
+      const { argument, command, named } = place;
       const choices = argument?.argChoices?.map((name) => ({ name, about: '' }));
       if (choices !== undefined) return { words: choices, paths: 'none' };
-      return sourceOfArgument(argument?.name() ?? '')({ names, typed, named });
+      return sourceOfArgument(argument?.name() ?? '', command.name())({ names, typed, named });
     }
     case 'value': {
       const { option, before, named } = place;

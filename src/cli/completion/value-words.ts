@@ -30,6 +30,7 @@ const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'):
 const files: ValueSource = () => toWords([], 'files');
 const folders: ValueSource = () => toWords([], 'folders');
 const tasks: ValueSource = ({ names }) => toWords(names.tasks());
+const reportedTasks: ValueSource = ({ names }) => toWords([...names.tasks(), ...names.ended()]);
 /** After a stack, also one of its revisions. */
 const stackNames: ValueSource = ({ names, named }) => {
   const stack = named.find(({ argument }) => argument === 'stack');
@@ -107,7 +108,11 @@ const NOTHING: ValueSource = () => toWords([]);
 const ownOr = (sources: Readonly<Record<string, ValueSource>>, name: string): ValueSource =>
   (Object.hasOwn(sources, name) ? sources[name] : undefined) ?? NOTHING;
 
-export const sourceOfArgument = (name: string): ValueSource => ownOr(OF_ARGUMENTS, name);
+/** These take ids of ended tasks, too. */
+const OF_REPORTS = ['logs', 'wait', 'inspect', 'rm'];
+
+export const sourceOfArgument = (name: string, command: string): ValueSource =>
+  name === 'id' && OF_REPORTS.includes(command) ? reportedTasks : ownOr(OF_ARGUMENTS, name);
 
 /**
  * @param flags As in the help: `--network <name>`. An option of a task has the words of its row in the table of options, whichever command

@@ -15,7 +15,7 @@ import { NETWORKS } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
-import { FLAG, hostPath, mapOfTexts, NO_NUL, textOf, wordOf } from './option-values.ts';
+import { FLAG, hostPath, mapOfTexts, NO_NUL, textLike, textOf, wordOf } from './option-values.ts';
 
 const readWords = listOf(text, BOUNDS.commandElements);
 const readLine: Reader<string | readonly string[]> = (value, field) =>
@@ -24,6 +24,8 @@ const readLine: Reader<string | readonly string[]> = (value, field) =>
 const word = { type: 'string', maxLength: BOUNDS.argumentBytes, pattern: NO_NUL };
 const words = { type: 'array', maxItems: BOUNDS.commandElements, items: word };
 const named = { prefixItems: [{ ...word, minLength: 1 }] };
+
+const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,254}$/;
 
 const toFile = (path: string): FileInput => ({ kind: 'file', path });
 
@@ -228,6 +230,36 @@ export const COMMAND_OPTIONS = {
       takes: 'a file on the host',
       rule: '`allow.inputs`',
       bound: 'a regular file, not larger than the disk limit',
+    },
+  },
+  /** `names`: `{payload}`, `{config}` and `{id}` in the command are replaced. `iron`: IronWorker's arguments are appended. */
+  args: {
+    flags: '--args <convention>',
+    help: 'pass the paths of the inputs as arguments: none, names or iron',
+    value: wordOf('none', 'names', 'iron'),
+    absent: 'none',
+    jobs: true,
+    doc: {
+      takes:
+        '`names`: in the command and the entrypoint, `{payload}`, `{config}` and `{id}` are replaced by the paths of these files and the id. `iron`: the arguments of IronWorker are appended to the command line. See [arguments](contract.md#arguments)',
+      default: '`none`',
+      bound: 'three values',
+    },
+  },
+  /** Of the schedule that the task belongs to, for `args: 'iron'`. */
+  scheduleId: {
+    flags: '--schedule-id <id>',
+    help: 'id of the schedule, for --args iron',
+    value: textLike(
+      SCHEDULE_ID,
+      'not 1 to 255 letters, digits, "_", ".", ":", "@" or "-" that start with a letter or digit',
+    ),
+    jobs: 'the program that receives the data knows the schedule',
+    doc: {
+      takes:
+        'the id of the schedule that the task belongs to: with `args: iron`, the command gets it as `-schedule_id`. 1 to 255 letters, digits, `_`, `.`, `:`, `@`, `-`, the first a letter or digit',
+      default: 'none',
+      bound: '255 characters',
     },
   },
 } as const satisfies Readonly<Record<string, OptionRow>>;

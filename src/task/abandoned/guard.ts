@@ -1,18 +1,26 @@
-/** Starts a guard for library users: a second process that removes the tasks of this one as soon as it has died. */
+/** Starts a guard: a second process that removes the tasks of this one as soon as it has died. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import { parseTaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownProcess } from '../../sys/processes.ts';
 import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import type { Installation } from '../installation.ts';
-import { DISMISSAL } from './guard-words.ts';
+import { DISMISSAL, GUARD_WORD, toPermitLine } from './guard-words.ts';
 
 /** A process that waits for the death of this one. */
 export interface Guard {
   readonly pid: number;
   /** Resolves when the guard has ended: after `close`, or because it was killed. In the latter case, start another one. */
   readonly ended: Promise<void>;
+  /**
+   * Sets until when tasks of this process may run; the guard kills those whose time has passed, even while this process is stopped. A later
+   * call can put the time off; null: the task may run as long as its limits allow. Times are on the clock CLOCK_BOOTTIME, in milliseconds.
+   * A task may be named before it exists; name it again, with null, when it is over. Does nothing once the guard has ended. Throws
+   * ERR_STACKSHIM_SPEC_INVALID for an id that is none.
+   */
+  permit(untilMs: ReadonlyMap<string, number | null>): void;
   /** Ends the guard: running tasks are no longer guarded. A second call does nothing. */
   close(): Promise<void>;
 }
@@ -46,9 +54,15 @@ export async function startGuard(installation: Installation): Promise<Guard> {
   return {
     pid: guard.pid,
     ended,
+    permit(untilMs) {
+      const lines = [...untilMs].map(([id, until]) =>
+        toPermitLine({ id: parseTaskId(id), untilMs: until }),
+      );
+      if (guard.stdin.writable) guard.stdin.write(lines.join(''));
+    },
     async close() {
       guard.keepAlive(true);
-      guard.stdin.end(DISMISSAL);
+      guard.stdin.end(`${DISMISSAL}\n`);
       await ended;
     },
   };
@@ -57,10 +71,15 @@ export async function startGuard(installation: Installation): Promise<Guard> {
 async function startProcess(order: GuardOrder): Promise<StartedTool> {
   try {
     // The order contains everything. The environment of this process, such as NODE_OPTIONS, is not meant for its guard.
-    return await startTool({ command: [process.execPath, programFile(), JSON.stringify(order)] });
+    return await startTool({ command: commandOf(order) });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
   }
+}
+
+function commandOf(order: GuardOrder): readonly string[] {
+  const isExecutable = process.versions['bun'] !== undefined;
+  return [process.execPath, isExecutable ? GUARD_WORD : programFile(), JSON.stringify(order)];
 }
 
 /** Next to this file, in the source as well as in the build. */

@@ -55,6 +55,7 @@ export function planBuild(
       command: build,
       stopSignal: command.stopSignal,
       files: [],
+      hasProgress: false,
     },
   };
 }
@@ -72,6 +73,7 @@ function toBuildCommand(spec: CommandSpec, build: readonly string[], task: TaskI
     tty: false,
     interactive: false,
     buildNetwork,
+    args: 'none',
     keep: false,
     log: false,
     outputs: [],

@@ -1,18 +1,23 @@
 /** The work of a copying process: carries out one order, and answers on standard error. */
 import { writeSync } from 'node:fs';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
 import { openInstallation, readPolicy } from '../installation.ts';
 import { Budget } from '../outputs/budget.ts';
 import { ContentReader } from '../outputs/content.ts';
+import { Stopped } from '../outputs/left-out.ts';
 import { toOutputError } from '../outputs/output-error.ts';
 import type { OutputReport } from '../outputs/output-report.ts';
 import { Pace } from '../outputs/pace.ts';
 import { type CopyAnswer, type CopyOrder, STREAM, toCopyReport } from './copy-order.ts';
-import { openTaskTree } from './task-tree.ts';
+import { openTaskTree, type TaskTree, toEnded } from './task-tree.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
 const BEAT_MS = 500;
+const LOOK_MS = 200;
+/** The copy itself notices the end between two pieces of work. */
+const LOOKS_AFTER_END = 5;
 /** Without maxima in the policy. */
 const MOST_BYTES = 1024 ** 4;
 const MOST_ENTRIES = 10_000_000;
@@ -62,9 +67,10 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
   const { maxima } = await readPolicy(installation.layout);
   const { takenBytes = MOST_BYTES, takenEntries = MOST_ENTRIES } = maxima;
   const budget = new Budget({ bytes: takenBytes, entries: takenEntries });
-  const pace = new Pace(isStopped);
-  const content = new ContentReader(budget, pace);
   const tree = await openTaskTree(installation, order.task);
+  const pace = new Pace(() => isStopped() || tree.hasEnded());
+  const content = new ContentReader(budget, pace);
+  const letGo = letGoAtEnd(tree, order.task);
   let report: OutputReport;
   try {
     const work = { order, tree, budget, pace, content };
@@ -72,7 +78,10 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
       order.direction === 'out'
         ? await (await import('./copy-out.ts')).copyOut(work)
         : await (await import('./copy-in.ts')).copyIn(work);
+  } catch (error) {
+    throw error instanceof Stopped && tree.hasEnded() ? toEnded(order.task, error) : error;
   } finally {
+    clearInterval(letGo);
     await tree.close();
   }
   const taken = report.finish(budget.bytesTaken);
@@ -85,6 +94,18 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
       details: { path },
     },
   );
+}
+
+/** Ends this process if the task has ended and the copy does not: nobody may be reading its tar, or writing the tar that is unpacked. */
+function letGoAtEnd(tree: TaskTree, task: TaskId): NodeJS.Timeout {
+  let looks = 0;
+  return setInterval(() => {
+    if (tree.hasEnded()) looks += 1;
+    if (looks < LOOKS_AFTER_END) return;
+    answer({ error: toEnded(task).toJSON() });
+    // An exit would wait for the write.
+    process.kill(process.pid, 'SIGKILL');
+  }, LOOK_MS);
 }
 
 function answer(given: CopyAnswer): void {

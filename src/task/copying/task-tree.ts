@@ -43,6 +43,8 @@ export interface TaskTree {
   readonly code: Fd | undefined;
   /** The host's id of the task's root. */
   readonly idBase: number;
+  /** Whether the task has ended since. Its files stay as long as they are open here, and so does the disk space of a task that is removed. */
+  hasEnded(): boolean;
   close(): Promise<void>;
 }
 
@@ -59,7 +61,8 @@ export async function openTaskTree(installation: Installation, id: TaskId): Prom
   return record.kept ? await openKept(installation, id) : openRunning(installation, record);
 }
 
-const toEnded = (id: TaskId, cause?: unknown) =>
+/** The error of a task whose files are gone, or will be soon. */
+export const toEnded = (id: TaskId, cause?: unknown): StackshimError =>
   toTaskConflict(COPY, id, {
     ...ENDED,
     cause,
@@ -98,16 +101,17 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
       root,
       code,
       idBase: idBaseOf(record, statSync(fdPath(root)).uid),
+      hasEnded: () => system.hasEnded(init),
       close() {
         for (const fd of opened) closeSync(fd);
+        system.close(init);
         return Promise.resolve();
       },
     };
   } catch (error) {
     for (const fd of opened) closeSync(fd);
-    throw toOpenError(id, error);
-  } finally {
     system.close(init);
+    throw toOpenError(id, error);
   }
 }
 
@@ -171,7 +175,7 @@ export async function openKept(installation: StorePlace, id: TaskId): Promise<Ta
     };
     const root = open(`${places.taskDir}/rootfs`);
     const code = record.hasCode ? open(`${places.taskDir}/code`) : undefined;
-    return { root, code, idBase, close };
+    return { root, code, idBase, hasEnded: () => false, close };
   } catch (error) {
     await close();
     throw error;

@@ -94,7 +94,7 @@ export async function updateTask(
   const live = await cgroups.openLive();
   const lock = await lockLimit(installation, task);
   try {
-    return await setLimits(task, asked, { live, reserves: policy.reserves });
+    return await setLimits(task, asked, { live, hostCpus: host.cpus, reserves: policy.reserves });
   } finally {
     lock.release();
   }
@@ -102,6 +102,7 @@ export async function updateTask(
 
 interface Setting {
   readonly live: LiveCgroups;
+  readonly hostCpus: number;
   readonly reserves: Policy['reserves'];
 }
 
@@ -109,7 +110,7 @@ interface Setting {
 async function setLimits(
   task: LiveTask,
   asked: Asked,
-  { live, reserves }: Setting,
+  { live, hostCpus, reserves }: Setting,
 ): Promise<TaskUpdate> {
   const { id } = task.record;
   const limit = requireTimeLimit(task, asked);
@@ -121,15 +122,39 @@ async function setLimits(
   }
   // On a full disk, nothing has changed yet: the owner must learn what the kernel is told.
   const next = await writeNext(task, toChanged(limit, asked));
+  const restore = await expectCpus(task, limit, { asked, hostCpus });
   try {
     await live.setLimits(task.places.cgroupsPath, asked);
     replaceLimit(task, next);
   } catch (error) {
     rmSync(next, { force: true });
+    await restore();
     throw toRefusal(error, task, { asked, usedBytes: before.memoryBytes });
   }
   const notes = toNotes(asked, { before, after: live.readUsage(task.places.cgroupsPath) });
   return { id, limits: withoutUndefined({ ...asked }), notes };
+}
+
+interface Expected {
+  readonly asked: Asked;
+  readonly hostCpus: number;
+}
+
+/**
+ * Tells the owner of more processors before the kernel gives them. The owner looks at the processor time when the task may have used it up at the
+ * soonest: if this process died in between, the look would come too late. Resolves to a function that restores what was stored.
+ */
+async function expectCpus(
+  task: LiveTask,
+  limit: TimeLimit,
+  { asked: { cpus }, hostCpus }: Expected,
+): Promise<() => Promise<void>> {
+  const most = cpus === undefined ? limit.cpus : Math.max(cpus, limit.cpus ?? hostCpus);
+  if (most === undefined || most === limit.cpus) return () => Promise.resolve();
+  const change = async (to: TimeLimit) => replaceLimit(task, await writeNext(task, to));
+  await change({ ...limit, cpus: most });
+  // Too many processors in the file do no harm: the owner looks too soon.
+  return () => change(limit).catch(() => undefined);
 }
 
 /** The stored limit. Throws ERR_STACKSHIM_TASK_CONFLICT if there is none that can be changed. */

@@ -14,7 +14,7 @@ import type { TaskResult } from '../result.ts';
 import { pruneSometimes } from './prune-reports.ts';
 import type { ReportedTask } from './report.ts';
 import { reportPlaces } from './report-places.ts';
-import { storeEnd, toDiskError, toReportText } from './store-end.ts';
+import { DRAFT_BYTES, storeEnd, toDiskError, toReportText } from './store-end.ts';
 import { TaskLog } from './task-log.ts';
 
 /** The report of a task that this process runs. */
@@ -23,9 +23,6 @@ export interface OpenReport {
   /** Stores the result. A second call replaces it. Never rejects: a failure becomes a process warning, and the report counts as lost. */
   end(result: TaskResult): Promise<void>;
 }
-
-/** Room for the end of a task, which the disk may not have when it is needed. */
-const DRAFT_BYTES = 16_384;
 
 /**
  * Creates the report's folder in one step. Throws ERR_STACKSHIM_TASK_CONFLICT if there is a report of an earlier task with this id, and

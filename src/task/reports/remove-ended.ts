@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
-import { type Layout, taskDir } from '../../core/layout.ts';
+import { type Layout, reportDir, taskDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { type KillTaskOptions, killTask } from '../ending/kill-task.ts';
 import type { Removal } from '../ending/remove-task.ts';
@@ -10,6 +10,7 @@ import type { Installation } from '../installation.ts';
 import { findTask } from '../records/list-tasks.ts';
 import { isUnreadable } from '../records/read-record.ts';
 import { ORPHANED, toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
+import { untilUnheld } from './hold-report.ts';
 import { removeReport } from './prune-reports.ts';
 import { readReport } from './report.ts';
 
@@ -37,6 +38,7 @@ export async function removeEnded(
   const removal = exists ? await killTask(installation, id, options) : GONE;
   if (!removal.removed) return removal;
   await untilStored(layout, id);
+  await untilUnheld(installation.system, reportDir(layout, id));
   if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
 }

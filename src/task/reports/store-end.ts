@@ -5,8 +5,10 @@ import { open, rename } from 'node:fs/promises';
 import { errnoCodeOf, type StackshimError, toStackshimError } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
+import type { TaskResult } from '../result.ts';
 import { REPORT_VERSION, type ReportedEnd } from './report.ts';
 import { reportPlaces } from './report-places.ts';
+import { shortenResult } from './shorten-result.ts';
 
 const DRAFT = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
 
@@ -14,17 +16,40 @@ const DRAFT = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
 export const toReportText = (value: object): string =>
   `${JSON.stringify({ version: REPORT_VERSION, writtenBy: PROGRAM_VERSION, ...value })}\n`;
 
+const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
+
 /** A full disk has a code of its own. */
 export function toDiskError(error: unknown, operation: string): StackshimError {
-  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
-  const code = isFull ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
+  const code = isFull(error) ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
   return toStackshimError(error, code, operation);
 }
 
-/** Replaces the end in one step. Writes into the room that the draft has, so that a full disk does not matter. */
+/** The room that the draft has from the beginning: enough for every result without long lists. */
+export const DRAFT_BYTES = 16_384;
+
+/**
+ * Replaces the end in one step. Writes into the room that the draft has, so that a full disk does not matter: a result that is longer than that
+ * is shortened if the disk has no room for it.
+ */
 export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
   const { draftFile, endFile } = reportPlaces(dir);
-  const bytes = Buffer.from(toReportText(end));
+  try {
+    await writeDraft(draftFile, toReportText(end));
+  } catch (error) {
+    if (end.result === null || !isFull(error)) throw error;
+    const toText = (result: TaskResult) => toReportText({ ...end, result });
+    const fits = (short: TaskResult) => Buffer.byteLength(toText(short)) <= DRAFT_BYTES;
+    await writeDraft(draftFile, toText(shortenResult(end.result, fits)));
+  }
+  await rename(draftFile, endFile);
+  await syncDirectory(dir).catch((error: unknown) => {
+    // The end can be seen by now, so that somebody may have removed the report.
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+  });
+}
+
+async function writeDraft(draftFile: string, text: string): Promise<void> {
+  const bytes = Buffer.from(text);
   const file = await open(draftFile, DRAFT, 0o600);
   try {
     for (let done = 0; done < bytes.length; ) {
@@ -36,9 +61,4 @@ export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
   } finally {
     await file.close();
   }
-  await rename(draftFile, endFile);
-  await syncDirectory(dir).catch((error: unknown) => {
-    // The end can be seen by now, so that somebody may have removed the report.
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  });
 }

@@ -21,8 +21,8 @@ export interface JobPlace {
   readonly id: string;
 }
 
-/** No part of a name contains it. */
-const SEPARATOR = '~';
+/** Between the parts of a lane's name; no part contains it. */
+export const SEPARATOR = '~';
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 /** The store adds `repeat:<schedule>:<time>` for the jobs of a schedule. */
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,199}$/;

@@ -1,5 +1,4 @@
 /** Opens the store of the queues that a URL names. The drivers are loaded only then. */
-import { StackshimError } from '../../core/errors.ts';
 import type { QueueStore, QueueStoreOptions } from './queue-store.ts';
 import { parseStoreUrl } from './store-url.ts';
 
@@ -9,12 +8,18 @@ import { parseStoreUrl } from './store-url.ts';
  */
 export async function openStore(url: string, options: QueueStoreOptions): Promise<QueueStore> {
   const address = parseStoreUrl(url);
-  if (address.kind === 'postgres') {
-    throw new StackshimError(
-      'ERR_STACKSHIM_STORE_INVALID',
-      `open the store ${address.shown}: only Redis and Valkey are supported`,
-    );
+  if (address.kind === 'redis') {
+    const { openRedis } = await import('./redis/open-redis.ts');
+    return await openRedis(address, options);
   }
-  const { openRedis } = await import('./redis/open-redis.ts');
-  return await openRedis(address, options);
+  const { openPostgres } = await import('./postgres/open-postgres.ts');
+  return await openPostgres(address, options);
+}
+
+/** Makes or updates the tables of the queues on PostgreSQL; Redis needs none. Fails as {@link openStore} does. */
+export async function migrateStore(url: string): Promise<void> {
+  const address = parseStoreUrl(url);
+  if (address.kind === 'redis') return;
+  const { migratePostgres } = await import('./postgres/open-postgres.ts');
+  await migratePostgres(address);
 }

@@ -66,6 +66,7 @@ export const variantsIn = (folder: string): readonly TaskVariant[] => [
   {
     name: 'one with code, payload and a user of the image',
     ...ends(8),
+    script: `${BEGIN}; echo out; echo half > $TASK_PROGRESS_FILE; exit 8`,
     input: { code: `${folder}/code`, payload: 'text', user: 'user', disk: '64m' },
   },
   {

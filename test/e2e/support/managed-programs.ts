@@ -6,8 +6,8 @@ import { buildZip } from '../../support/images/zip-builder.ts';
 
 export interface ManagedProgram {
   readonly name: string;
-  /** A folder of `overlay/`, or the packages that a stack of its own has. */
-  readonly stack: { readonly overlay: string } | { readonly packages: string };
+  /** A folder of `overlay/`, the packages that a stack of its own has, or both: the packages are added to that folder's stack. */
+  readonly stack: { readonly overlay?: string; readonly packages?: string };
   /** Relative path → content. `origin` is the URL of the mirror. */
   readonly files: (origin: string) => Readonly<Record<string, string | Buffer>>;
   readonly build: (origin: string) => string;
@@ -67,6 +67,38 @@ const GO_PREFIX = 'example.com/own@v1.0.0';
 const PYTHON = { packages: 'python3 python3-pip' };
 const NODE = { packages: 'nodejs' };
 const GO = { overlay: 'stacks/go-1.24' };
+const MAVEN = [
+  ...['maven', 'libmaven-compiler-plugin-java', 'libmaven-jar-plugin-java'],
+  // Plugins that every package runs, and what the compiler plugin's POM imports.
+  ...['libmaven-resources-plugin-java', 'libsurefire-java', 'junit5'],
+];
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>app</groupId>
+  <artifactId>app</artifactId>
+  <version>1</version>
+  <properties>
+    <maven.compiler.release>21</maven.compiler.release>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+  <dependencies>
+    <dependency>
+      <groupId>commons-cli</groupId>
+      <artifactId>commons-cli</artifactId>
+      <version>debian</version>
+    </dependency>
+  </dependencies>
+</project>
+`;
+const javaMain = `import org.apache.commons.cli.Options;
+
+public class Main {
+  public static void main(String[] args) {
+    System.out.println(new Options().getOptions().size() + 42);
+  }
+}
+`;
+
 const pip = (from: string) => `pip install ${from} --target lib -r requirements.txt`;
 const npm = (more: string) => `node /opt/npm/bin/npm-cli.js ci --no-audit --no-fund ${more}`;
 
@@ -187,5 +219,12 @@ export const managedPrograms: readonly ManagedProgram[] = [
     }),
     build: () => 'cargo build --offline --release',
     run: 'target/release/app',
+  },
+  {
+    name: 'maven, from a repository in the stack',
+    stack: { overlay: 'stacks/java-21', packages: MAVEN.join(' ') },
+    files: () => ({ 'pom.xml': pom, 'src/main/java/Main.java': javaMain }),
+    build: () => 'mvn -o -B -Dmaven.repo.local=/usr/share/maven-repo package',
+    run: 'java -cp target/app-1.jar:/usr/share/java/commons-cli.jar Main',
   },
 ];

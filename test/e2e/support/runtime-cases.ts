@@ -17,6 +17,14 @@ export function describeRuntime({ run }: TaskRunner, path: string): void {
     expect(record?.usage.memoryPeakBytes).toBeGreaterThan(0);
   });
 
+  it('reads the progress of a task', async () => {
+    const options = ['--runtime', path, '--payload', '', '-u', 'user'];
+    const place = 'cd $(dirname $TASK_PROGRESS_FILE)';
+    const replace = `${place}; echo 1 > text; echo done > next; mv -f next text`;
+    const { record } = await run(options, sh(replace));
+    expect(record).toMatchObject({ ...CLEAN, verdict: 'succeeded', progress: 'done' });
+  });
+
   it.each([
     ['no-such-command', 127, 'ERR_STACKSHIM_COMMAND_NOT_FOUND'],
     ['/etc/passwd', 126, 'ERR_STACKSHIM_COMMAND_NOT_EXECUTABLE'],

@@ -10,6 +10,7 @@ import { folderProbes } from './folder-probes.ts';
 import { localUserProbes } from './local-user-probes.ts';
 import { namedLayerProbes } from './named-layer-probes.ts';
 import { outputProbes } from './output-probes.ts';
+import { progressProbes } from './progress-probes.ts';
 import { readFileProbes } from './read-file-probes.ts';
 import { rootfsProbes } from './rootfs-probes.ts';
 import { scriptProbes } from './script-probes.ts';
@@ -41,6 +42,7 @@ export const allHostProbes: readonly HostProbe[] = [
   ...engineProbes,
   ...scriptProbes,
   ...outputProbes,
+  ...progressProbes,
   ...execProbes,
   ...takenFileProbes,
   ...buildStepProbes,

@@ -31,6 +31,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   makeDeviceNode: ['ENOSPC', 'ENOMEM'],
   lockFile: ['ENOLCK'],
   openInRoot: ['EMFILE', 'EIO'],
+  openCached: ['EMFILE', 'ENOMEM'],
   watchFolder: ['EMFILE', 'ENOSPC'],
   attachLoopDevice: ['EMFILE', 'ENOMEM', 'EIO'],
   attachLoopDeviceAside: ['EMFILE', 'ENOMEM', 'EIO'],

@@ -59,7 +59,7 @@ export const toTrustTable = () =>
     ]),
   ]);
 
-const withoutLinks = (text: string) =>
+export const withoutLinks = (text: string) =>
   text.replace(/; see \[[^\]]*\]\([^)]*\)/g, '').replace(/\[([^\]]*)\]\([^)]*\)/g, '$1');
 
 /** A schema of JSON Schema 2020-12. */

@@ -1,20 +1,17 @@
 /** Opens a store on Redis or Valkey: connects, checks the server, and fails within the time limit with the reason. */
-import { createRedisBackend, type QueueOptions, type WorkerOptions } from 'bullmq';
+import { createRedisBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { within } from '../../../core/pause.ts';
+import { laneOptions } from '../lane-settings.ts';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
 import { denied, unreachable } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { readRedisFacts, refusalOf } from './check-redis.ts';
 import { newRedisClient } from './redis-client.ts';
-import { PREFIX } from './redis-scripts.ts';
 import { createRedisStore } from './redis-store.ts';
 
 const OPEN_MS = 8000;
-
-/** BullMQ ends jobs that stalled more often than this; how often a job may start is decided by whoever runs it. */
-const NEVER = 2 ** 31 - 1;
 
 export async function openRedis(
   address: RedisAddress,
@@ -26,40 +23,27 @@ export async function openRedis(
     connectTimeoutMs: OPEN_MS,
     shouldRetry: () => isOpen,
   });
-  try {
-    await inTime(address, connect(client, address));
-    const facts = await inTime(address, readRedisFacts(client, address.shown));
-    const refusal = refusalOf(facts, address.shown);
+  const work = async () => {
+    await connect(client, address);
+    const refusal = refusalOf(await readRedisFacts(client, address.shown), address.shown);
     if (refusal !== undefined) throw refusal;
-    const root = createRedisBackend('root', backendOptions(client, options));
+    const root = createRedisBackend('root', laneOptions(client, options));
     // Without a listener an error of the connection would end the process.
     root.on('error', () => undefined);
-    await inTime(address, root.waitUntilReady());
+    await root.waitUntilReady();
+    return root;
+  };
+  try {
+    const root = await within(work(), OPEN_MS);
+    if (root === undefined) {
+      throw unreachable(address.shown, `no answer within ${OPEN_MS / 1000} s`);
+    }
     isOpen = true;
     return createRedisStore({ address, client, root });
   } catch (error) {
     client.disconnect();
     throw error instanceof StackshimError ? error : reasonFor(address.shown, error);
   }
-}
-
-/** The options of a queue and of a worker: a lane's backend serves both. */
-const backendOptions = (client: Redis, { lockMs, stalledLookMs }: QueueStoreOptions) =>
-  ({
-    connection: client,
-    prefix: PREFIX,
-    lockDuration: lockMs,
-    stalledInterval: stalledLookMs,
-    maxStalledCount: NEVER,
-  }) satisfies QueueOptions & WorkerOptions;
-
-async function inTime<T>(address: RedisAddress, work: Promise<T>): Promise<T> {
-  const done = await within(
-    work.then((value) => ({ value })),
-    OPEN_MS,
-  );
-  if (done === undefined) throw unreachable(address.shown, `no answer within ${OPEN_MS / 1000} s`);
-  return done.value;
 }
 
 /** The error of `connect` says only that the connection is closed; the client's error event says why. */

@@ -3,9 +3,8 @@
  * score: an announcement overwrites it.
  */
 import type { Redis } from 'ioredis';
+import { KEPT_EVENTS, PREFIX } from '../lane-settings.ts';
 
-/** BullMQ's prefix of all keys. */
-export const PREFIX = 'stackshim';
 export const ACTIVE_KEY = `${PREFIX}:active`;
 export const CATALOGUE_KEY = `${PREFIX}:catalogue`;
 export const BELL_CHANNEL = `${PREFIX}:bell`;
@@ -13,8 +12,6 @@ export const CANCEL_CHANNEL = `${PREFIX}:cancel`;
 export const lanesKey = (queue: string): string => `${PREFIX}:lanes:${queue}`;
 const laneKey = (name: string, part: string): string => `${PREFIX}:${name}:${part}`;
 
-/** BullMQ keeps so many events of a lane unless the lane says otherwise; nothing of stackshim reads them. */
-const KEPT_EVENTS = 10;
 const MAX_NAME_CHARS = 200;
 /** A worker notes its active lanes at least every 20 s. */
 const ACTIVE_FOR_MS = 60_000;

@@ -5,6 +5,7 @@ import { messageOf } from '../../../core/errors.ts';
 import { pause, within } from '../../../core/pause.ts';
 import { jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
+import { listenOn, type MessageLine } from '../message-line.ts';
 import type { Catalogue, LaneHead, QueueStore } from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
@@ -12,7 +13,7 @@ import type { RedisAddress } from '../store-url.ts';
 import { type WaitOut, waitOutOf } from '../wait-out.ts';
 import { waitingBackend } from '../waiting-backend.ts';
 import { isRedisOutage, newRedisClient } from './redis-client.ts';
-import { createRedisListener, type RedisListener } from './redis-listener.ts';
+import { createRedisListener } from './redis-listener.ts';
 import {
   ACTIVE_KEY,
   CANCEL_CHANNEL,
@@ -32,7 +33,7 @@ export interface OpenRedis {
 interface Parts extends OpenRedis {
   readonly waitOut: WaitOut;
   readonly scripts: RedisScripts;
-  readonly listener: RedisListener;
+  readonly listener: MessageLine;
   readonly reachability: Reachability;
 }
 
@@ -181,21 +182,7 @@ function messageCalls({ client, waitOut, listener, reachability }: Parts) {
     async sendCancel(lane: Lane, id: string): Promise<void> {
       await waitOut(() => client.publish(CANCEL_CHANNEL, jobName({ lane, id })));
     },
-    async listen(
-      queues: Parameters<QueueStore['listen']>[0],
-      listeners: Parameters<QueueStore['listen']>[1],
-    ) {
-      const subscription = await listener.add(queues, listeners);
-      const stopWatching = reachability.watch((isReachable) =>
-        listeners.onReachable?.(isReachable),
-      );
-      return {
-        async close() {
-          stopWatching();
-          await subscription.close();
-        },
-      };
-    },
+    listen: listenOn(listener, reachability),
   };
 }
 

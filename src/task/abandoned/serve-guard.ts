@@ -1,0 +1,80 @@
+/**
+ * The work of a guard: enforces the time limits and the permits of its owner's tasks, waits until the owner's end of the pipe closes and the
+ * owner has ended, then removes the owner's tasks.
+ */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { toStackshimError } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
+import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import { type Installation, openInstallation } from '../installation.ts';
+import { listTaskIds } from '../records/read-record.ts';
+import type { GuardOrder } from './guard.ts';
+import { DISMISSAL, parsePermitLine, READY } from './guard-words.ts';
+import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
+import { PermitHolder } from './hold-permits.ts';
+import { reapTasksOf } from './reap.ts';
+
+/** The kernel closes a dying process's pipes moments before the process is gone. */
+const SOON_MS = 1_000;
+const POLL_SOON_MS = 5;
+/** The pipe also closes when only the thread that started the guard has ended and its process runs on. */
+const POLL_LATER_MS = 200;
+/** Time between looks for tasks of threads that have ended. */
+const LOOK_INTERVAL_MS = 1_000;
+
+/** Resolves when the owner has dismissed the guard, or has died and its tasks are removed. Sets the exit status. */
+export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
+  const installation = openInstallation(layout);
+  // A service manager that stops a service signals all of its processes. The owner may take its time to end, and the guard must outlive it.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => undefined);
+  }
+  // The owner may not read any more.
+  process.stdout.on('error', () => undefined);
+  const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
+  const limits = new LimitHolder(installation, isOwn);
+  const permits = new PermitHolder(installation, isOwn);
+  const looks = setInterval(() => void reapThreads(installation, owner), LOOK_INTERVAL_MS);
+  const limitLooks = setInterval(() => holdLimits(installation, limits), LIMIT_LOOK_MS);
+  let isDismissed = false;
+  const lines = createInterface({ input: process.stdin, crlfDelay: 0 });
+  lines.on('line', (line) => {
+    const permit = parsePermitLine(line);
+    if (permit !== undefined) permits.note(permit);
+    else if (line === DISMISSAL) isDismissed = true;
+  });
+  process.stdout.write(READY);
+  await once(lines, 'close');
+  if (!isDismissed) await endOf(owner);
+  clearInterval(looks);
+  clearInterval(limitLooks);
+  permits.close();
+  if (isDismissed) return;
+  const { reaped, corrupt } = await reapTasksOf(installation, owner);
+  process.exitCode = corrupt.length === 0 && reaped.every(({ removed }) => removed) ? 0 : 1;
+}
+
+/** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
+async function reapThreads(installation: Installation, owner: Owner): Promise<void> {
+  try {
+    await reapTasksOf(installation, owner);
+  } catch (error) {
+    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for ended threads'));
+  }
+}
+
+function holdLimits({ layout }: Installation, limits: LimitHolder): void {
+  try {
+    limits.look(listTaskIds(layout));
+  } catch (error) {
+    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for late tasks'));
+  }
+}
+
+async function endOf(process: Owner): Promise<void> {
+  const soonUntil = performance.now() + SOON_MS;
+  while (isOwnerAlive(process)) {
+    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Reads what a task writes to the file named by TASK_PROGRESS_FILE. Loaded only for tasks that have the file.
+ *
+ * The file lies in a filesystem in memory of its own, which the task may treat as it likes. It is read through a descriptor of that
+ * filesystem, which leads to no mount of the task. None of the calls can wait for the task, so they run on the event loop
+ * ({@link System.openCached}).
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { PROGRESS_NAME } from '../../oci/build-mounts.ts';
+import type { Fd, System } from '../../sys/system.ts';
+
+/** Longer texts are cut off. */
+const MAX_BYTES = 4_096;
+const LOOK_EVERY_MS = 1_000;
+
+export interface TaskProgress {
+  /** What the task last wrote; null: nothing yet. */
+  readonly text: string | null;
+  /** Calls `onText` whenever a look finds another text; looks once a second. */
+  watch(onText: (text: string) => void): void;
+  /** Looks a last time, if it was watched, when nobody writes any more; then closes. */
+  finish(): void;
+  /** A second call does nothing. */
+  close(): void;
+}
+
+/** Opens the folder of the file, which is mounted at this path of the host; the mount can be detached afterwards. */
+export function openProgress(system: System, path: string): TaskProgress {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  const folder = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return new ProgressFile(system, folder);
+}
+
+class ProgressFile implements TaskProgress {
+  readonly #system: System;
+  #folder: Fd | undefined;
+  #onText: ((text: string) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #text: string | null = null;
+
+  constructor(system: System, folder: Fd) {
+    this.#system = system;
+    this.#folder = folder;
+  }
+
+  get text(): string | null {
+    return this.#text;
+  }
+
+  watch(onText: (text: string) => void): void {
+    if (this.#folder === undefined) return;
+    this.#onText = onText;
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  finish(): void {
+    this.#look();
+    this.close();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    if (this.#folder !== undefined) closeSync(this.#folder);
+    this.#folder = undefined;
+  }
+
+  #look(): void {
+    if (this.#folder === undefined || this.#onText === undefined) return;
+    const text = readText(this.#system, this.#folder);
+    if (text === undefined || text === this.#text) return;
+    this.#text = text;
+    this.#onText(text);
+  }
+}
+
+/** Undefined if there is no text, or none can be read at this moment. An empty file is no text: it may be about to be written. */
+function readText(system: System, folder: Fd): string | undefined {
+  try {
+    const fd = system.openCached(folder, PROGRESS_NAME);
+    if (fd === undefined) return undefined;
+    try {
+      // A folder or a named pipe can be opened, too.
+      if (!fstatSync(fd).isFile()) return undefined;
+      const bytes = Buffer.alloc(MAX_BYTES + 1);
+      const length = readSync(fd, bytes, 0, bytes.length, 0);
+      return toText(bytes.subarray(0, length));
+    } finally {
+      system.close(fd);
+    }
+  } catch {
+    // Running out of descriptors or memory must not end the task; the next look retries.
+    return undefined;
+  }
+}
+
+/**
+ * Without the blanks and NULs at its end. Bytes that are not valid UTF-8, and NULs, which some databases refuse, become U+FFFD. Undefined if
+ * nothing is left.
+ */
+export function toText(bytes: Uint8Array): string | undefined {
+  let end = Math.min(bytes.length, MAX_BYTES);
+  // The last character may have been cut off.
+  const stream = bytes.length > MAX_BYTES;
+  while (end > 0 && isBlank(bytes[end - 1] ?? 0)) end -= 1;
+  const text = new TextDecoder().decode(bytes.subarray(0, end), { stream });
+  return text.replaceAll('\0', '\uFFFD') || undefined;
+}
+
+/** NUL, tab, line feed, vertical tab, form feed, carriage return, space. */
+const isBlank = (byte: number) => byte === 0 || (byte >= 9 && byte <= 13) || byte === 32;

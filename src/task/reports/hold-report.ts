@@ -1,0 +1,32 @@
+/** Keeps a report until somebody who waits for the task's end has read it, although another process removes it. */
+import { unlessMissing } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
+import { type FileLock, lockExistingFile } from '../../sys/lock.ts';
+import type { System } from '../../sys/system.ts';
+import { reportPlaces } from './report-places.ts';
+
+const POLL_MS = 5;
+/** A waiter may have been stopped. */
+const READ_WITHIN_MS = 2_000;
+
+/** Undefined: there is no report, or it is being removed. */
+export const holdReport = (system: System, dir: string): FileLock | undefined =>
+  lock(system, dir, { shared: true });
+
+/** Resolves when nobody holds the report any more, but soon. */
+export async function untilUnheld(system: System, dir: string): Promise<void> {
+  const giveUpAt = performance.now() + READ_WITHIN_MS;
+  for (;;) {
+    const held = lock(system, dir, { shared: false });
+    if (held !== undefined || performance.now() > giveUpAt) {
+      held?.release();
+      return;
+    }
+    await pause(POLL_MS);
+  }
+}
+
+const lock = (system: System, dir: string, { shared }: { readonly shared: boolean }) =>
+  unlessMissing(() =>
+    lockExistingFile(system, reportPlaces(dir).taskFile, { wait: false, shared }),
+  );

@@ -1,0 +1,253 @@
+/** Opens the budget of this machine. */
+import type { TenantName } from '../../../core/ids.ts';
+import type { Policy } from '../../../spec/policy.ts';
+import type { Needs } from '../../taken-job.ts';
+import type { Budget, Reservation, RoomRequest } from './budget.ts';
+import { estimateDisk, type Machine, toCapacity, withDisk } from './machine.ts';
+import { addNeeds, fitsIn, NO_NEEDS } from './needs.ts';
+import { type Claim, roomIn, type Share, tasksOf } from './share.ts';
+import { openShareFolder, type ShareFolder, type ShareFolderOptions } from './share-file.ts';
+
+export interface BudgetOptions extends ShareFolderOptions {
+  readonly policy: Pick<Policy, 'worker' | 'reserves'>;
+  readonly machine: Machine;
+  /** The clock that all processes of the host share. */
+  readonly monotonicMs: () => number;
+}
+
+/** What others reserve is read at most this often for estimates; a reservation reads it each time. */
+const OTHERS_AGE_MS = 50;
+const DISK_AGE_MS = 1_000;
+/** A reservation that was given back is told to the others soon, not at once. */
+const TELL_MS = 20;
+/** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
+const LOOK_MS = 100;
+const LOOK_ALONE_MS = 1_000;
+const SWEEP_MS = 1_000;
+
+interface Held {
+  needs: Needs;
+  readonly tenant: TenantName | undefined;
+}
+
+/** Throws a system error if the folder cannot be written. */
+export function openBudget(options: BudgetOptions): Budget {
+  return new MachineBudget(options, openShareFolder(options));
+}
+
+class MachineBudget implements Budget {
+  readonly #options: BudgetOptions;
+  readonly #folder: ShareFolder;
+  readonly #capacity: Pick<Needs, 'memoryBytes' | 'cpus'>;
+  readonly #held = new Set<Held>();
+  readonly #claims = new Set<Claim>();
+  readonly #listeners = new Set<() => void>();
+  readonly #sweeper: NodeJS.Timeout;
+  #own: Needs = NO_NEEDS;
+  readonly #tenants = new Map<TenantName, number>();
+  #others: readonly Share[] = [];
+  #othersAtMs = Number.NEGATIVE_INFINITY;
+  #disk: { readonly atMs: number; readonly bytes: number } | undefined;
+  #telling: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: BudgetOptions, folder: ShareFolder) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#capacity = toCapacity(options.machine, options.policy);
+    this.#tell();
+    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
+  }
+
+  total(): Needs {
+    const { policy, machine, monotonicMs } = this.#options;
+    const now = monotonicMs();
+    if (this.#disk === undefined || now - this.#disk.atMs > DISK_AGE_MS) {
+      const reserved = this.#shares().reduce((sum, share) => sum + share.reserved.diskBytes, 0);
+      const free = machine.freeDiskBytes();
+      this.#disk = { atMs: now, bytes: estimateDisk(free, reserved, this.#disk?.bytes ?? free) };
+    }
+    return withDisk(this.#capacity, this.#disk.bytes, policy);
+  }
+
+  reserved(): Needs {
+    return this.#own;
+  }
+
+  room(sinceMs = Number.POSITIVE_INFINITY): Needs {
+    return roomIn(this.total(), this.#shares(), sinceMs);
+  }
+
+  tasksOfOthers(tenant: TenantName): number {
+    this.#refresh(OTHERS_AGE_MS);
+    return tasksOf(tenant, this.#others);
+  }
+
+  reserve({ needs, tenant, maxTasks, sinceMs }: RoomRequest): Reservation | undefined {
+    const held: Held = { needs: NO_NEEDS, tenant };
+    const most = maxTasks ?? Number.POSITIVE_INFINITY;
+    const isAllowed = () => tenant === undefined || this.#tasksOf(tenant) <= most;
+    this.#count(held, 1);
+    if (isAllowed() && this.#change(held, { needs, sinceMs, isAllowed }))
+      return this.#toReservation(held);
+    this.#count(held, -1);
+    return undefined;
+  }
+
+  claim(claim: Claim): { drop(): void } {
+    // Not the caller's object, which may be claimed twice.
+    const own = { ...claim };
+    this.#claims.add(own);
+    this.#tellSoon();
+    const drop = () => {
+      if (this.#claims.delete(own)) this.#gaveBack();
+    };
+    return { drop };
+  }
+
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  expectRoom(): void {
+    if (this.#isClosed || this.#looking !== undefined) return;
+    this.#looking = setTimeout(
+      () => {
+        this.#looking = undefined;
+        this.#notify();
+      },
+      this.#others.length > 0 ? LOOK_MS : LOOK_ALONE_MS,
+    );
+    this.#looking.unref();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#sweeper);
+    clearTimeout(this.#telling);
+    clearTimeout(this.#looking);
+    this.#listeners.clear();
+    this.#folder.close();
+  }
+
+  #toReservation(held: Held): Reservation {
+    const resize = (needs: Needs, sinceMs?: number) => {
+      if (!this.#held.has(held)) return false;
+      if (!fitsIn(needs, held.needs)) return this.#change(held, { needs, sinceMs });
+      this.#set(held, needs);
+      this.#gaveBack();
+      return true;
+    };
+    const release = () => {
+      if (!this.#held.has(held)) return;
+      this.#set(held, NO_NEEDS);
+      this.#count(held, -1);
+      this.#gaveBack();
+    };
+    return {
+      get needs() {
+        return held.needs;
+      },
+      resize,
+      release,
+    };
+  }
+
+  /** Writes first, then looks at what the others wrote: see `share-file.ts`. */
+  #change(
+    held: Held,
+    { needs, sinceMs = Number.POSITIVE_INFINITY, isAllowed = () => true }: Change,
+  ): boolean {
+    const before = held.needs;
+    if (!this.#fits(held, needs, sinceMs)) return false;
+    this.#set(held, needs);
+    this.#tell();
+    this.#refresh(0);
+    if (isAllowed() && isWithin(this.room(sinceMs))) return true;
+    this.#set(held, before);
+    this.#tell();
+    return false;
+  }
+
+  #fits(held: Held, needs: Needs, sinceMs: number): boolean {
+    return fitsIn(needs, addNeeds(this.room(sinceMs), held.needs));
+  }
+
+  #set(held: Held, needs: Needs): void {
+    held.needs = needs;
+    // Summed up anew: reservations are few, and sums of fractions drift.
+    this.#own = [...this.#held].reduce((sum, one) => addNeeds(sum, one.needs), NO_NEEDS);
+  }
+
+  #count(held: Held, by: 1 | -1): void {
+    if (by === 1) this.#held.add(held);
+    else this.#held.delete(held);
+    if (held.tenant === undefined) return;
+    const count = (this.#tenants.get(held.tenant) ?? 0) + by;
+    if (count === 0) this.#tenants.delete(held.tenant);
+    else this.#tenants.set(held.tenant, count);
+  }
+
+  #tasksOf(tenant: TenantName): number {
+    return (this.#tenants.get(tenant) ?? 0) + tasksOf(tenant, this.#others);
+  }
+
+  #share(): Share {
+    const tenants = Object.fromEntries(this.#tenants);
+    return { reserved: this.#own, claims: [...this.#claims], tenants };
+  }
+
+  #shares(): readonly Share[] {
+    this.#refresh(OTHERS_AGE_MS);
+    return [this.#share(), ...this.#others];
+  }
+
+  #refresh(ageMs: number): void {
+    const now = this.#options.monotonicMs();
+    if (now - this.#othersAtMs <= ageMs && ageMs > 0) return;
+    this.#others = this.#folder.readOthers();
+    this.#othersAtMs = now;
+  }
+
+  #tell(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    if (!this.#isClosed) this.#folder.write(this.#share());
+  }
+
+  #tellSoon(): void {
+    if (this.#isClosed) return;
+    this.#telling ??= setTimeout(() => this.#tell(), TELL_MS).unref();
+  }
+
+  #gaveBack(): void {
+    this.#tellSoon();
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #sweep(): Promise<void> {
+    this.#refresh(0);
+    if (this.#others.length === 0 || this.#isClosed) return;
+    try {
+      await this.#folder.sweep();
+    } catch {
+      // The next sweep tries again; until then the share of the dead worker counts.
+    }
+  }
+}
+
+interface Change {
+  readonly needs: Needs;
+  readonly sinceMs?: number | undefined;
+  readonly isAllowed?: () => boolean;
+}
+
+const isWithin = (room: Needs): boolean => fitsIn(NO_NEEDS, room);

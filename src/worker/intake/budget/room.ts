@@ -1,0 +1,75 @@
+/** A taken job's room on this machine. */
+import { StackshimError } from '../../../core/errors.ts';
+import type { Needs, Room } from '../../taken-job.ts';
+import type { Budget, Reservation } from './budget.ts';
+import { fitsIn, lowerCpus, NO_NEEDS } from './needs.ts';
+
+/**
+ * The room over a reservation. While `resize` waits, the job holds nothing, because no task of it runs: jobs that wait for each other would
+ * wait for ever. Room is kept free for the job that waits longest.
+ *
+ * `resize` rejects with ERR_STACKSHIM_HOST_EXHAUSTED for needs that this machine can never meet, and with the signal's reason.
+ */
+export function toRoom(
+  budget: Budget,
+  reservation: Reservation,
+  { monotonicMs }: { readonly monotonicMs: () => number },
+): Room {
+  return {
+    get needs() {
+      return reservation.needs;
+    },
+    async resize(asked, signal) {
+      signal.throwIfAborted();
+      const needs = lowerCpus(asked, budget.total());
+      if (reservation.resize(needs)) return;
+      requirePossible(needs, budget.total());
+      reservation.resize(NO_NEEDS);
+      await waitForRoom(budget, { reservation, needs, signal, sinceMs: monotonicMs() });
+    },
+  };
+}
+
+interface Wait {
+  readonly reservation: Reservation;
+  readonly needs: Needs;
+  readonly signal: AbortSignal;
+  readonly sinceMs: number;
+}
+
+async function waitForRoom(
+  budget: Budget,
+  { reservation, needs, signal, sinceMs }: Wait,
+): Promise<void> {
+  const claim = budget.claim({ needs, sinceMs });
+  const waiting = new AbortController();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const end = { once: true, signal: waiting.signal };
+      signal.addEventListener('abort', () => reject(signal.reason), end);
+      const look = () => {
+        if (reservation.resize(needs, sinceMs)) resolve();
+        else budget.expectRoom();
+      };
+      const unwatch = budget.watch(look);
+      waiting.signal.addEventListener('abort', unwatch, { once: true });
+      look();
+    });
+  } finally {
+    waiting.abort();
+    claim.drop();
+  }
+}
+
+function requirePossible(needs: Needs, total: Needs): void {
+  if (fitsIn(needs, total)) return;
+  const [what, asked, most] =
+    needs.memoryBytes > total.memoryBytes
+      ? ['memory', needs.memoryBytes, total.memoryBytes]
+      : ['disk', needs.diskBytes, total.diskBytes];
+  throw new StackshimError(
+    'ERR_STACKSHIM_HOST_EXHAUSTED',
+    `start job: it may use ${asked} bytes of ${what}, but all jobs of this machine together may use ${most}`,
+    { details: { resource: what, asked, most } },
+  );
+}

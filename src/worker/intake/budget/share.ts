@@ -1,0 +1,30 @@
+/** What one worker reserves and waits for, and how much that leaves for others. Pure. */
+import type { Needs } from '../../taken-job.ts';
+import { addNeeds, NO_NEEDS, subtractNeeds } from './needs.ts';
+
+/** Room that is kept free for somebody who waits for it. */
+export interface Claim {
+  readonly needs: Needs;
+  /** Since when it is waited for, by the clock that all processes share. The older claim comes first. */
+  readonly sinceMs: number;
+}
+
+/** What a worker publishes to the other workers of the machine. */
+export interface Share {
+  readonly reserved: Needs;
+  readonly claims: readonly Claim[];
+  /** Number of jobs by tenant. */
+  readonly tenants: Readonly<Record<string, number>>;
+}
+
+/** What is left of `total` for somebody who waits since `sinceMs`: claims that are younger do not count. */
+export function roomIn(total: Needs, shares: readonly Share[], sinceMs: number): Needs {
+  const taken = shares.flatMap(({ reserved, claims }) => [
+    reserved,
+    ...claims.filter((claim) => claim.sinceMs < sinceMs).map(({ needs }) => needs),
+  ]);
+  return subtractNeeds(total, taken.reduce(addNeeds, NO_NEEDS));
+}
+
+export const tasksOf = (tenant: string, shares: readonly Share[]): number =>
+  shares.reduce((sum, { tenants }) => sum + (tenants[tenant] ?? 0), 0);

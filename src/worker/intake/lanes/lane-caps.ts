@@ -1,0 +1,43 @@
+/**
+ * The caps of lanes with code: the package's `maxConcurrency`, as the catalogue has it, becomes the lane's global concurrency in the store,
+ * which holds over all workers.
+ */
+import { type Lane, laneName } from '../../job/lane.ts';
+import type { QueueStore } from '../../queue-store/queue-store.ts';
+
+export interface LaneCaps {
+  /** Sets the lane's cap in the store, unless that was done within the last minutes. */
+  ensure(lane: Lane): Promise<void>;
+}
+
+/** A revision with another cap takes effect within this time. */
+const CAP_AGE_MS = 120_000;
+
+export function laneCaps(
+  store: QueueStore,
+  { monotonicMs }: { readonly monotonicMs: () => number },
+): LaneCaps {
+  const setAtMs = new Map<string, number>();
+  return {
+    async ensure(lane) {
+      if (lane.code === undefined) return;
+      const name = laneName(lane);
+      const now = monotonicMs();
+      if (now - (setAtMs.get(name) ?? Number.NEGATIVE_INFINITY) < CAP_AGE_MS) return;
+      await setCap(store, lane);
+      for (const [other, at] of setAtMs) if (now - at >= CAP_AGE_MS) setAtMs.delete(other);
+      setAtMs.set(name, now);
+    },
+  };
+}
+
+/** A package that is not in the catalogue changes nothing: no worker has published it yet. */
+async function setCap(store: QueueStore, lane: Lane): Promise<void> {
+  const [entry] = await store.catalogue.get([`code/${lane.tenant ?? ''}/${lane.code}`]);
+  if (entry === undefined) return;
+  const backend = store.backend(lane);
+  const cap = entry.maxConcurrency === undefined ? null : String(entry.maxConcurrency);
+  if ((await backend.getQueueMetaField('concurrency')) === cap) return;
+  if (cap === null) await backend.removeQueueMetaFields(['concurrency']);
+  else await backend.setQueueMeta({ concurrency: cap });
+}

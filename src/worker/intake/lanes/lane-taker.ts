@@ -1,0 +1,122 @@
+/**
+ * Takes jobs from one lane, as BullMQ's own worker does, but without a connection of its own, and with the reason why there is no job. The
+ * next job of a schedule is added when one of its jobs is taken.
+ */
+import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
+import { type Lane, laneName } from '../../job/lane.ts';
+import type { QueueStore } from '../../queue-store/queue-store.ts';
+
+export interface LaneTaker {
+  readonly backend: ReturnType<QueueStore['backend']>;
+  take(token: string): Promise<TakeReply>;
+}
+
+export type TakeReply =
+  | {
+      readonly job: Job;
+      /** Why the next job of its schedule was not added. */
+      readonly scheduleError: unknown;
+    }
+  | {
+      readonly job: undefined;
+      /** The lane is rate limited for this time. */
+      readonly limitedForMs: number | undefined;
+      /** When its first delayed job is due, by the clock of the backend. */
+      readonly dueMs: number | undefined;
+    };
+
+/** @param worker Kept with the job, for people who look. */
+export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): LaneTaker {
+  const backend = store.backend(lane);
+  // A job asks its queue for no more than the name and the backend. The connection is the store's.
+  const queue = new JobScheduler(laneName(lane), { connection: {} }, () => backend);
+  // Without a listener, an error event would end the process. Errors reach the caller of each operation.
+  queue.on('error', () => undefined);
+  return {
+    backend,
+    async take(token) {
+      const [data, id, limitedForMs, dueMs] = await moveToActive(backend, token, worker);
+      if (!data) {
+        const positive = (ms: number) => (ms > 0 ? ms : undefined);
+        return { job: undefined, limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) };
+      }
+      const job = toJob(queue, data, id);
+      job.token = token;
+      return { job, scheduleError: await addNextOfSchedule(queue, job) };
+    },
+  };
+}
+
+type NextJob = readonly [
+  data: JobJson | undefined,
+  id: string,
+  limitedForMs: number,
+  dueMs: number,
+];
+
+/** BullMQ throws if it cannot read the job that it has just taken; such a job would be taken for ever. */
+async function moveToActive(
+  backend: IQueueBackend,
+  token: string,
+  worker: string,
+): Promise<NextJob> {
+  try {
+    const [data, id = '', limitedForMs = 0, dueMs = 0] = await backend.moveToActive(token, worker);
+    return [data, id, limitedForMs, dueMs];
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) {
+      await failUnreadable(backend, token);
+    }
+    throw error;
+  }
+}
+
+/** How many of the lane's active jobs may be the one that has the token. */
+const MOST_ACTIVE = 1_000;
+const UNREADABLE = 'error: the entry of the job in the store is damaged: its options are not JSON';
+
+/** Only the job that was taken with the token can be failed with it. */
+async function failUnreadable(backend: IQueueBackend, token: string): Promise<void> {
+  const ids = (await backend.getRanges(['active'], 0, MOST_ACTIVE, false)).flat();
+  for (const id of ids) {
+    const job = { id, opts: {}, attemptsMade: 0 } as MinimalJob;
+    try {
+      await backend.moveToFailed(job, UNREADABLE, false, token, false);
+      return;
+    } catch {
+      // The lock has another token: somebody else's job.
+    }
+  }
+}
+
+/** Data that is not JSON becomes null, which is no valid job: whoever handles the job says so. */
+function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
+  try {
+    return Job.fromJSON(queue, data, id);
+  } catch {
+    return Job.fromJSON(queue, { ...data, data: 'null' }, id);
+  }
+}
+
+/** As BullMQ stores them. */
+type ScheduledJobOptions = Job['opts'] & {
+  readonly repeat?: Parameters<JobScheduler['upsertJobScheduler']>[1];
+};
+
+/**
+ * A schedule that was removed meanwhile stays removed. Returns why the next job was not added: the job itself is in order even if its
+ * schedule is not.
+ */
+async function addNextOfSchedule(queue: JobScheduler, job: Job): Promise<unknown> {
+  const { repeatJobKey } = job;
+  const { repeat, ...opts }: ScheduledJobOptions = job.opts;
+  if (repeatJobKey === undefined || repeat === undefined) return undefined;
+  try {
+    if (!(await queue.isJobScheduler(repeatJobKey))) return undefined;
+    const how = { override: false, ...(job.id === undefined ? {} : { producerId: job.id }) };
+    await queue.upsertJobScheduler(repeatJobKey, repeat, job.name, job.data, opts, how);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Looks at the index of lanes, for what bells did not tell: at the start, after messages may have been lost, and from time to time. Removes
+ * lanes from the index that have no job.
+ */
+import { atMost } from '../../core/pause.ts';
+import type { Lane } from '../job/lane.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import type { IntakeClock } from './intake-options.ts';
+
+export interface LookOptions {
+  readonly store: QueueStore;
+  readonly queues: readonly string[];
+  readonly clock: IntakeClock;
+  /** Whether the lane is known to have jobs: it needs no look. */
+  readonly isKnown: (lane: Lane) => boolean;
+  /** The lane has a job, or a delayed job. */
+  readonly onFound: (lane: Lane) => void;
+  readonly onError: (error: unknown, lane: Lane | undefined) => void;
+}
+
+/** Lanes that are looked at at the same time; small, so that takes do not wait behind looks. */
+const AT_ONCE = 16;
+const PRUNED_AT_ONCE = 100;
+
+export class Looks {
+  readonly #options: LookOptions;
+  #sinceMs: number | undefined;
+  #skewMs = 0;
+  #current: Promise<void> | undefined;
+  /** What the look after the current one must do. */
+  #next: 'recent' | 'whole' | undefined;
+  #isClosed = false;
+
+  constructor(options: LookOptions) {
+    this.#options = options;
+  }
+
+  /** Milliseconds since 1970 by the clock that decides when a delayed job is due: PostgreSQL has its own, on Redis each client's counts. */
+  storeNowMs(): number {
+    const { store, clock } = this.#options;
+    return clock.epochMs() + (store.kind === 'postgres' ? this.#skewMs : 0);
+  }
+
+  /**
+   * Looks at the lanes that were announced since the look before, or at all. A look that is under way is finished first. Never rejects:
+   * `onError` gets what went wrong, and the next look makes up for it.
+   */
+  async look(kind: 'recent' | 'whole'): Promise<void> {
+    this.#next = this.#next === 'whole' ? 'whole' : kind;
+    this.#current ??= this.#lookAll();
+    await this.#current;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  async #lookAll(): Promise<void> {
+    while (this.#next !== undefined && !this.#isClosed) {
+      const isWhole = this.#next === 'whole' || this.#sinceMs === undefined;
+      this.#next = undefined;
+      try {
+        await this.#lookOnce(isWhole);
+      } catch (error) {
+        this.#options.onError(error, undefined);
+      }
+    }
+    this.#current = undefined;
+  }
+
+  async #lookOnce(isWhole: boolean): Promise<void> {
+    const { store, queues, clock } = this.#options;
+    const startedAt = await store.serverTimeMs();
+    this.#skewMs = startedAt - clock.epochMs();
+    const lists = await Promise.all(
+      queues.map((queue) => store.listLanes(queue, isWhole ? undefined : this.#sinceMs)),
+    );
+    const empty: Lane[] = [];
+    const turn = atMost(AT_ONCE);
+    await Promise.all(
+      lists.flat().map((lane) =>
+        turn(async () => {
+          if ((await this.#lookAt(lane)) === 'empty') empty.push(lane);
+        }),
+      ),
+    );
+    this.#sinceMs = startedAt;
+    if (isWhole) await this.#prune(empty);
+  }
+
+  async #lookAt(lane: Lane): Promise<'known' | 'empty'> {
+    const { store, isKnown, onFound, onError } = this.#options;
+    if (this.#isClosed || isKnown(lane)) return 'known';
+    try {
+      const { names, dueMs } = await store.peek(lane, 1);
+      if (names.length === 0 && dueMs === undefined) return 'empty';
+      onFound(lane);
+    } catch (error) {
+      onError(error, lane);
+    }
+    return 'known';
+  }
+
+  /** An add that happens meanwhile keeps its lane. */
+  async #prune(lanes: readonly Lane[]): Promise<void> {
+    for (let from = 0; from < lanes.length && !this.#isClosed; from += PRUNED_AT_ONCE) {
+      await this.#options.store.pruneLanes(lanes.slice(from, from + PRUNED_AT_ONCE));
+    }
+  }
+}

@@ -1,0 +1,325 @@
+/** Takes jobs: chooses a lane, makes sure of the room, asks the store, and passes the job on. */
+import type { Job } from 'bullmq';
+import { within } from '../../core/pause.ts';
+import type { TakenJob } from '../taken-job.ts';
+import type { Reservation } from './budget/budget.ts';
+import { lowerCpus } from './budget/needs.ts';
+import { toRoom } from './budget/room.ts';
+import type { IntakeOptions } from './intake-options.ts';
+import { parseJobNeeds } from './job-needs.ts';
+import { chooseLane } from './lanes/choose-lane.ts';
+import type { LaneBook, NextOfLane } from './lanes/lane-book.ts';
+import type { LaneCaps } from './lanes/lane-caps.ts';
+import type { LaneState } from './lanes/lane-state.ts';
+import { type LaneTaker, openLaneTaker, type TakeReply } from './lanes/lane-taker.ts';
+import type { RoomForLanes } from './room-for-lanes.ts';
+
+export interface TakeLoopParts {
+  readonly book: LaneBook;
+  readonly caps: LaneCaps;
+  readonly rooms: RoomForLanes;
+  /** Milliseconds since 1970 by the clock that decides when a delayed job is due. */
+  readonly storeNowMs: () => number;
+}
+
+/** Most requests that take jobs at once. */
+const MOST_TAKES = 32;
+/** While the store has not answered a request for this long, no further one is sent. */
+const SLOW_MS = 1_000;
+/** How many of a lane's next jobs a look reads. */
+const PEEKED = 16;
+const NOTE_AGE_MS = 15_000;
+const STOP_WAIT_MS = 1_000;
+const [FIRST_REST_MS, LONGEST_REST_MS] = [100, 30_000];
+
+export class TakeLoop {
+  readonly #options: IntakeOptions;
+  readonly #parts: TakeLoopParts;
+  readonly #takers = new WeakMap<LaneState, LaneTaker>();
+  /** When the requests under way were sent, oldest first. */
+  readonly #sent = new Map<string, number>();
+  readonly #idle = new Set<() => void>();
+  #taking = 0;
+  #running = 0;
+  #isStopping = false;
+  #isReachable = true;
+  #failures = 0;
+  #resting: NodeJS.Timeout | undefined;
+  #isScheduled = false;
+
+  constructor(options: IntakeOptions, parts: TakeLoopParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Looks for jobs to take, in a later turn of the event loop. */
+  look(): void {
+    if (this.#isScheduled || this.#isStopping) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#takeAll();
+    });
+  }
+
+  setReachable(isReachable: boolean): void {
+    this.#isReachable = isReachable;
+    this.look();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#resting);
+    // What the store answers later is handed back.
+    await within(
+      this.#until(() => this.#taking === 0),
+      STOP_WAIT_MS,
+    );
+  }
+
+  idle(): Promise<void> {
+    return this.#until(() => this.#taking === 0 && this.#running === 0);
+  }
+
+  #takeAll(): void {
+    const { book, rooms } = this.#parts;
+    while (this.#mayTake()) {
+      const choice = chooseLane(book.ready, rooms.fits());
+      if (choice === undefined) break;
+      if (choice.overtaken !== undefined) rooms.overtaken(choice.overtaken);
+      if (!this.#begin(choice.lane)) break;
+    }
+    // There is a place, so lanes that are ready wait for room.
+    if (book.readyCount > 0 && this.#mayTake()) this.#options.budget.expectRoom();
+  }
+
+  #mayTake(): boolean {
+    if (this.#isStopping || !this.#isReachable || this.#resting !== undefined) return false;
+    if (this.#taking >= MOST_TAKES) return false;
+    if (this.#taking + this.#running >= this.#options.concurrency) return false;
+    const [oldest] = this.#sent.values();
+    return oldest === undefined || this.#options.clock.monotonicMs() - oldest < SLOW_MS;
+  }
+
+  /** False if there was no room after all. */
+  #begin(state: LaneState): boolean {
+    const { rooms } = this.#parts;
+    if (rooms.mustPeek(state)) {
+      this.#beginRequest(state);
+      state.isPeeking = true;
+      void this.#peek(state);
+      return true;
+    }
+    const reservation = rooms.reserve(state);
+    if (reservation === undefined) return false;
+    this.#beginRequest(state);
+    void this.#take(state, reservation);
+    return true;
+  }
+
+  #beginRequest(state: LaneState): void {
+    this.#taking += 1;
+    this.#parts.book.begin(state);
+  }
+
+  async #peek(state: LaneState): Promise<void> {
+    const { bells } = state;
+    let next: NextOfLane;
+    try {
+      const { names, dueMs } = await this.#options.store.peek(state.lane, PEEKED);
+      const { usualNeeds } = this.#options;
+      // The take itself makes delayed jobs wait that are due.
+      const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
+      this.#parts.rooms.seen(
+        state,
+        found.map((name) => parseJobNeeds(name, usualNeeds)),
+      );
+      state.eagerness = Math.max(state.eagerness, found.length);
+      next = found.length > 0 ? 'seen' : this.#afterNothing(state, { bells, dueMs });
+    } catch (error) {
+      next = this.#afterFailure(state, error);
+    }
+    state.isPeeking = false;
+    this.#endRequest(state, next);
+  }
+
+  async #take(state: LaneState, reservation: Reservation): Promise<void> {
+    const { bells } = state;
+    const token = this.#options.newToken();
+    try {
+      const taker = await this.#prepare(state);
+      if (this.#isStopping) {
+        reservation.release();
+        this.#endRequest(state, 'ready');
+        return;
+      }
+      const sentAtMs = this.#options.clock.monotonicMs();
+      this.#sent.set(token, sentAtMs);
+      const reply = await taker.take(token);
+      this.#sent.delete(token);
+      this.#failures = 0;
+      this.#receive(state, reply, { token, sentAtMs, bells, reservation, taker });
+    } catch (error) {
+      this.#sent.delete(token);
+      reservation.release();
+      this.#endRequest(state, this.#afterFailure(state, error));
+    }
+  }
+
+  async #prepare(state: LaneState): Promise<LaneTaker> {
+    const { store, clock, worker } = this.#options;
+    await this.#parts.caps.ensure(state.lane);
+    if (clock.monotonicMs() - state.notedAtMs > NOTE_AGE_MS) {
+      state.notedAtMs = clock.monotonicMs();
+      await store.noteActive(state.lane);
+    }
+    const taker = this.#takers.get(state) ?? openLaneTaker(store, state.lane, worker);
+    this.#takers.set(state, taker);
+    return taker;
+  }
+
+  #receive(state: LaneState, reply: TakeReply, sent: Sent): void {
+    const { reservation, bells, sentAtMs } = sent;
+    const { clock, lockMs } = this.#options;
+    if (reply.job === undefined) {
+      reservation.release();
+      const { dueMs, limitedForMs } = reply;
+      this.#endRequest(state, this.#afterNothing(state, { bells, dueMs, limitedForMs }));
+      return;
+    }
+    const { job, scheduleError } = reply;
+    if (scheduleError !== undefined) this.#options.onError?.(scheduleError, state.lane);
+    if (this.#isStopping || clock.monotonicMs() - sentAtMs > lockMs / 2) {
+      reservation.release();
+      void this.#handBack(state, job, sent);
+      return;
+    }
+    this.#taking -= 1;
+    this.#running += 1;
+    this.#parts.book.found(state);
+    void this.#handle(state, job, sent);
+    this.look();
+  }
+
+  /** Ends like a request that found nothing, once the job is back. */
+  async #handBack(state: LaneState, job: Job, { token, taker }: Sent): Promise<void> {
+    const { store, onError } = this.#options;
+    try {
+      await taker.backend.moveJobFromActiveToWait(job.id ?? '', token);
+      await store.ring(state.lane);
+    } catch (error) {
+      // The lock has expired, or will: then the job waits again.
+      onError?.(error, state.lane);
+    }
+    this.#endRequest(state, 'ready');
+  }
+
+  async #handle(state: LaneState, job: Job, sent: Sent): Promise<void> {
+    const { reservation } = sent;
+    const { budget, usualNeeds, handle, onError, clock } = this.#options;
+    // What was reserved may be the most that a job needs, or what another job needs.
+    reservation.resize(lowerCpus(parseJobNeeds(job.name, usualNeeds), budget.total()));
+    try {
+      await handle(
+        this.#toTaken(state, job, { ...sent, room: toRoom(budget, reservation, clock) }),
+      );
+    } catch (error) {
+      onError?.(error, state.lane);
+    }
+    reservation.release();
+    this.#running -= 1;
+    this.#parts.book.ended(state);
+    if (state.lane.code !== undefined) void this.#ring(state);
+    this.#settled(state);
+  }
+
+  #toTaken(
+    { lane }: LaneState,
+    job: Job,
+    { token, sentAtMs, taker, room }: Sent & Pick<TakenJob, 'room'>,
+  ): TakenJob {
+    return { lane, id: job.id ?? '', token, job, backend: taker.backend, sentAtMs, room };
+  }
+
+  /** The cap of the lane has room for a job of another worker. */
+  async #ring({ lane }: LaneState): Promise<void> {
+    try {
+      await this.#options.store.ring(lane);
+    } catch (error) {
+      this.#options.onError?.(error, lane);
+    }
+  }
+
+  #afterNothing(state: LaneState, { bells, dueMs, limitedForMs }: Nothing): NextOfLane {
+    if (limitedForMs !== undefined) return { parkedForMs: limitedForMs };
+    if (state.bells !== bells) return 'ready';
+    if (dueMs === undefined) return 'parked';
+    return { parkedForMs: this.#isDue(dueMs) ? FIRST_REST_MS : dueMs - this.#parts.storeNowMs() };
+  }
+
+  #isDue(dueMs: number | undefined): boolean {
+    return dueMs !== undefined && dueMs <= this.#parts.storeNowMs();
+  }
+
+  /** Rests after failures, longer each time: the lane, and all of them if nothing else succeeds. */
+  #afterFailure(state: LaneState, error: unknown): NextOfLane {
+    this.#options.onError?.(error, state.lane);
+    state.failures += 1;
+    this.#failures += 1;
+    if (this.#failures > 1 && this.#resting === undefined && !this.#isStopping) {
+      this.#resting = setTimeout(
+        () => {
+          this.#resting = undefined;
+          this.look();
+        },
+        restAfter(this.#failures - 1),
+      );
+    }
+    return { parkedForMs: restAfter(state.failures) };
+  }
+
+  #endRequest(state: LaneState, next: NextOfLane): void {
+    this.#taking -= 1;
+    this.#parts.book.foundNothing(state, next);
+    this.#settled(state);
+  }
+
+  #settled(state: LaneState): void {
+    if (!state.isReady && state.taking + state.running === 0) this.#takers.delete(state);
+    for (const check of this.#idle) check();
+    this.look();
+  }
+
+  async #until(isTrue: () => boolean): Promise<void> {
+    if (isTrue()) return;
+    await new Promise<void>((resolve) => {
+      const check = () => {
+        if (!isTrue()) return;
+        this.#idle.delete(check);
+        resolve();
+      };
+      this.#idle.add(check);
+    });
+  }
+}
+
+interface Sent {
+  readonly token: string;
+  readonly sentAtMs: number;
+  readonly bells: number;
+  readonly reservation: Reservation;
+  readonly taker: LaneTaker;
+}
+
+interface Nothing {
+  readonly bells: number;
+  readonly dueMs: number | undefined;
+  readonly limitedForMs?: number | undefined;
+}
+
+const restAfter = (failures: number): number =>
+  Math.min(FIRST_REST_MS * 2 ** (failures - 1), LONGEST_REST_MS);

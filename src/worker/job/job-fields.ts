@@ -1,0 +1,198 @@
+/** The fields of a job besides those of its task: their readers, their JSON schemas and their descriptions, in one table. Pure. */
+import {
+  date,
+  FieldFault,
+  type FieldReaders,
+  integer,
+  listOf,
+  numberOr,
+  objectOf,
+  oneOf,
+  optional,
+  type Reader,
+  textThat,
+  textUpTo,
+} from '../../core/read-fields.ts';
+import type { JsonSchema } from '../../spec/options/option-row.ts';
+import { BYTES, DURATION } from '../../spec/quantities.ts';
+import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
+import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
+
+/** The fields of a job that are not options of its task, and those that a job gives in another form than a task. */
+export type OwnJobField =
+  | 'version'
+  | 'stack'
+  | 'code'
+  | 'payload'
+  | 'payloadBase64'
+  | 'config'
+  | 'configBase64'
+  | 'retries'
+  | 'retryDelay'
+  | 'backoff'
+  | 'memoryRetry'
+  | 'outputs'
+  | 'scheduleId'
+  | 'cancelled';
+
+export type OwnJobData = Pick<JobData, OwnJobField>;
+
+interface JobFieldRow<F extends OwnJobField> {
+  readonly read: FieldReaders<OwnJobData>[F];
+  readonly schema: JsonSchema;
+  /** Also its description in the JSON schema. */
+  readonly takes: string;
+}
+
+const STACK =
+  /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
+const CODE =
+  /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
+/** A schedule's id is part of the ids of its jobs. */
+export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+const BY_CHARS = 200;
+
+const matching = (pattern: RegExp, problem: string) =>
+  optional(textThat((value) => pattern.test(value), problem));
+
+/** Base64 of at most so many bytes. */
+const charsOfBase64 = (bytes: number) => Math.ceil(bytes / 3) * 4;
+const readBase64: Reader<string> = (value, field) => {
+  const read = textUpTo(charsOfBase64(BOUNDS.jobInputBytes))(value, field);
+  if (Buffer.from(read, 'base64').toString('base64') === read) return read;
+  throw new FieldFault(field, 'not base64 with padding, as RFC 4648 defines it');
+};
+
+const inputText: JsonSchema = { type: 'string', maxLength: BOUNDS.jobInputBytes };
+const base64Text: JsonSchema = {
+  type: 'string',
+  maxLength: charsOfBase64(BOUNDS.jobInputBytes),
+  pattern: '^[A-Za-z0-9+/]*={0,2}$',
+};
+const quantity = (pattern: RegExp, number: JsonSchema): JsonSchema => ({
+  anyOf: [{ type: 'string', pattern: pattern.source }, number],
+});
+
+const readOutput: Reader<string> = (value, field) => {
+  const read = textUpTo(BOUNDS.pathBytes)(value, field);
+  if (read.includes(':')) throw new FieldFault(field, 'has ":": a job names sources alone', read);
+  return read;
+};
+
+const mark = objectOf<CancelMark>({ at: date, by: optional(textUpTo(BY_CHARS)) });
+
+export const JOB_FIELDS: { readonly [F in OwnJobField]: JobFieldRow<F> } = {
+  version: {
+    read: oneOf(JOB_VERSION),
+    schema: { const: JOB_VERSION },
+    takes: 'the version of this format: 1',
+  },
+  stack: {
+    read: matching(STACK, 'not NAME, NAME@rev:N or NAME@sha256:…'),
+    schema: { type: 'string', pattern: STACK.source },
+    takes:
+      '`name`, `name@rev:N` or `name@sha256:…`; needed unless `code` names a package that has a stack',
+  },
+  code: {
+    read: matching(CODE, 'not a code package: NAME, NAME@rev:N or NAME@sha256:…'),
+    schema: { type: 'string', pattern: CODE.source },
+    takes: "a code package of the queue's tenant: `name`, `name@rev:N` or `name@sha256:…`",
+  },
+  payload: {
+    read: optional(textUpTo(BOUNDS.jobInputBytes)),
+    schema: inputText,
+    takes:
+      'text that the task reads from PAYLOAD_FILE, at most 64 KiB in UTF-8 unless the policy says otherwise',
+  },
+  payloadBase64: {
+    read: optional(readBase64),
+    schema: base64Text,
+    takes:
+      'the same in base64, for bytes that are not UTF-8 or contain NUL; not together with `payload`',
+  },
+  config: {
+    read: optional(textUpTo(BOUNDS.jobInputBytes)),
+    schema: inputText,
+    takes:
+      'text that the task reads from CONFIG_FILE, at most 64 KiB in UTF-8 unless the policy says otherwise',
+  },
+  configBase64: {
+    read: optional(readBase64),
+    schema: base64Text,
+    takes: 'the same in base64; not together with `config`',
+  },
+  retries: {
+    read: optional(integer(0, BOUNDS.jobRetries)),
+    schema: { type: 'integer', minimum: 0, maximum: BOUNDS.jobRetries },
+    takes: "further attempts after a failure of the task, 0 to 10; default: the package's, else 0",
+  },
+  retryDelay: {
+    read: optional(numberOr(textUpTo(BOUNDS.optionChars))),
+    schema: quantity(DURATION, { type: 'number', minimum: 0, maximum: BOUNDS.jobDelayMsMax }),
+    takes: 'time before a further attempt: `30s`, or milliseconds as a number; default 0',
+  },
+  backoff: {
+    read: optional(oneOf('fixed', 'exponential')),
+    schema: { enum: ['fixed', 'exponential'] },
+    takes:
+      '`exponential`: the time before a further attempt doubles with each attempt; default `fixed`',
+  },
+  memoryRetry: {
+    read: optional(numberOr(textUpTo(BOUNDS.optionChars))),
+    schema: quantity(BYTES, { type: 'integer', minimum: BOUNDS.memoryBytesMin }),
+    takes: 'memory of one further attempt after the task was killed for lack of memory: `1g`',
+  },
+  outputs: {
+    read: optional(listOf(readOutput, BOUNDS.outputs)),
+    schema: { type: 'array', maxItems: BOUNDS.outputs, items: { type: 'string', minLength: 1 } },
+    takes:
+      'files and folders of the task that are kept with the job, patterns allowed: `["report-*.pdf"]`',
+  },
+  scheduleId: {
+    read: matching(SCHEDULE_ID, 'not the id of a schedule'),
+    schema: { type: 'string', pattern: SCHEDULE_ID.source },
+    takes: 'the id of the schedule that queued the job',
+  },
+  cancelled: {
+    read: optional(mark),
+    schema: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['at'],
+      properties: {
+        at: {
+          type: 'string',
+          pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d{1,9})?Z$',
+        },
+        by: { type: 'string', maxLength: BY_CHARS },
+      },
+    },
+    takes:
+      'set by `cancel`: when, in ISO 8601 (UTC), and by whom; a worker ends such a job without running it',
+  },
+};
+
+export const isOwnJobField = (name: string): name is OwnJobField => Object.hasOwn(JOB_FIELDS, name);
+
+/** Reads exactly the fields of the table. */
+export const readOwnFields: Reader<OwnJobData> = objectOf<OwnJobData>(
+  Object.fromEntries(
+    Object.entries(JOB_FIELDS).map(([name, { read }]) => [name, read]),
+  ) as unknown as FieldReaders<OwnJobData>,
+);
+
+/** Where a text of a value cannot be stored by every store; undefined if all can. The value must be bounded. */
+export function findUnstorable(value: unknown, field = ''): string | undefined {
+  if (typeof value === 'string') return isStorable(value) ? undefined : field;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, one] of Object.entries(value)) {
+    const place = Array.isArray(value) ? `${field}[${name}]` : field === '' ? name : field;
+    if (!isStorable(name)) return place;
+    const found = findUnstorable(one, place);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** With the flag `u`, the pattern matches only half of a pair. */
+const isStorable = (value: string) => !value.includes('\0') && !/\p{Surrogate}/u.test(value);

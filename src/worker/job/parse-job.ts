@@ -1,0 +1,160 @@
+/** unknown → JobData: what a worker takes from the store, and what the client puts there. Pure; what it reads is hostile. */
+import { FieldFault, isObject, type Reader, readWith } from '../../core/read-fields.ts';
+import { deniedField, invalidField } from '../../spec/field-errors.ts';
+import { optionOf } from '../../spec/options/task-options.ts';
+import { parseOutputs } from '../../spec/parse-outputs.ts';
+import { parseJobInput } from '../../spec/parse-task-spec.ts';
+import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
+import { parseBytes, parseDuration, showBytes, showDuration } from '../../spec/quantities.ts';
+import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
+import type { JobInput } from '../../spec/task-input.ts';
+import { JOB_VERSION, type JobData } from './job-data.ts';
+import { findUnstorable, isOwnJobField, type OwnJobData, readOwnFields } from './job-fields.ts';
+
+/** Takes the place of the stack while the fields of the task are checked. */
+const NO_STACK = 'unnamed';
+
+/**
+ * Checks a job completely; fields that nobody knows are refused. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first
+ * invalid field, ERR_STACKSHIM_SPEC_DENIED for a field that jobs may not set and for a value above `terms`, which are the policy's.
+ */
+export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.jobs): JobData {
+  const { own: given, task: fields } = readWith(divide, data, ({ field, problem, value }) =>
+    invalidField(field === '' ? 'job' : field, problem, value),
+  );
+  requireVersion(given['version']);
+  const own = readWith(readOwnFields, given, ({ field, problem, value }) =>
+    invalidField(field, problem, value),
+  );
+  if (own.stack === undefined && own.code === undefined) {
+    throw invalidField('stack', 'missing; a job names a stack, or a code package that has one');
+  }
+  const { stack: _, ...task } = parseJobInput({ ...fields, stack: own.stack ?? NO_STACK });
+  checkInputs(own, terms);
+  checkAttempts({ ...task, ...own }, terms);
+  parseOutputs(
+    (own.outputs ?? []).map((source) => ({ source })),
+    { mounts: [], tmpfs: [] },
+  );
+  requireTimeout(task, terms);
+  const job: JobData = { ...task, ...own };
+  const unstorable = findUnstorable(job);
+  if (unstorable === undefined) return job;
+  const hint = /^(?:payload|config)$/.test(unstorable) ? `; use ${unstorable}Base64` : '';
+  throw invalidField(unstorable, `contains NUL, or half of a UTF-16 pair${hint}`);
+}
+
+interface Divided {
+  readonly own: Readonly<Record<string, unknown>>;
+  readonly task: Readonly<Record<string, unknown>>;
+}
+
+/** Reads each field once, and stops at the first that nobody knows: a hostile object may have millions. */
+const divide: Reader<Divided> = (data) => {
+  if (!isObject(data)) throw new FieldFault('', 'not an object');
+  const own: Record<string, unknown> = {};
+  const task: Record<string, unknown> = {};
+  for (const name in data) {
+    if (isOwnJobField(name)) own[name] = Reflect.get(data, name);
+    else if (optionOf(name) !== undefined) task[name] = Reflect.get(data, name);
+    else throw new FieldFault(name, 'no such field');
+  }
+  return { own, task };
+};
+
+function requireVersion(version: unknown): void {
+  if (version === JOB_VERSION) return;
+  if (typeof version === 'number' && Number.isSafeInteger(version) && version > JOB_VERSION) {
+    throw invalidField('version', `newer than ${JOB_VERSION}; run a newer stackshim`, version);
+  }
+  throw invalidField(
+    'version',
+    version === undefined ? `missing: ${JOB_VERSION}` : `not ${JOB_VERSION}`,
+  );
+}
+
+function checkInputs(own: OwnJobData, terms: JobTerms): void {
+  requireOne(own, 'payload', 'payloadBase64');
+  requireOne(own, 'config', 'configBase64');
+  const { payload, config } = jobBytes(own);
+  requireSize('payload', payload, terms.payloadBytes);
+  requireSize('config', config, terms.configBytes);
+}
+
+function requireOne(own: OwnJobData, text: 'payload' | 'config', bytes: keyof OwnJobData): void {
+  if (own[text] === undefined || own[bytes] === undefined) return;
+  throw invalidField(text, `given together with ${bytes}; give one of them`);
+}
+
+function requireSize(field: string, bytes: Uint8Array | undefined, most: number): void {
+  const size = bytes?.length ?? 0;
+  if (size <= most) return;
+  throw deniedField({
+    field,
+    asked: size,
+    allowed: most,
+    shown: `of ${size} bytes`,
+    reason: `more than the ${showBytes(most)} that the policy's jobs.${field} allows`,
+  });
+}
+
+function checkAttempts(job: OwnJobData & Pick<JobInput, 'memory'>, terms: JobTerms): void {
+  const { retries = 0, retryDelay, memory, memoryRetry } = job;
+  if (retries > terms.retries) {
+    throw deniedField({
+      field: 'retries',
+      asked: retries,
+      allowed: terms.retries,
+      reason: `more than the ${terms.retries} that the policy's jobs.retries allows`,
+    });
+  }
+  if (retryDelay !== undefined) parseRetryDelay(retryDelay);
+  if (memoryRetry === undefined) return;
+  const more = parseMemoryRetry(memoryRetry);
+  if (memory !== undefined && more <= parseBytes(memory, 'memory')) {
+    throw invalidField('memoryRetry', `not more than memory, which is ${memory}`, memoryRetry);
+  }
+}
+
+function requireTimeout({ timeout }: Pick<JobInput, 'timeout'>, { timeoutMs }: JobTerms): void {
+  if (timeout === undefined) return;
+  const asked = parseDuration(timeout, 'timeout', { min: 0, max: BOUNDS.timeoutMsMax });
+  if (asked <= timeoutMs) return;
+  throw deniedField({
+    field: 'timeout',
+    asked,
+    allowed: timeoutMs,
+    shown: showDuration(asked),
+    reason: `more than the ${showDuration(timeoutMs)} that the policy's jobs.timeout allows`,
+  });
+}
+
+/** Milliseconds. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export const parseRetryDelay = (value: string | number): number =>
+  parseDuration(value, 'retryDelay', { min: 0, max: BOUNDS.jobDelayMsMax });
+
+/** Bytes. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export const parseMemoryRetry = (value: string | number): number =>
+  parseBytes(value, 'memoryRetry', { min: BOUNDS.memoryBytesMin });
+
+export interface JobBytes {
+  readonly payload?: Uint8Array;
+  readonly config?: Uint8Array;
+}
+
+/** The payload and the config as the task gets them. An absent one is missing. */
+export function jobBytes(
+  job: Pick<JobData, 'payload' | 'payloadBase64' | 'config' | 'configBase64'>,
+): JobBytes {
+  const payload = toBytes(job.payload, job.payloadBase64);
+  const config = toBytes(job.config, job.configBase64);
+  return {
+    ...(payload === undefined ? {} : { payload }),
+    ...(config === undefined ? {} : { config }),
+  };
+}
+
+function toBytes(text: string | undefined, base64: string | undefined): Uint8Array | undefined {
+  if (text !== undefined) return Buffer.from(text);
+  return base64 === undefined ? undefined : Buffer.from(base64, 'base64');
+}

@@ -1,0 +1,178 @@
+/** The store's record of a job → JobStatus. Pure. Whoever may write to the store may have written the record, so nothing in it is trusted. */
+import type { JobJson } from 'bullmq';
+import { StackshimError } from '../../core/errors.ts';
+import { isObject, parseJson } from '../../core/read-fields.ts';
+import type {
+  Artefact,
+  FinalState,
+  JobResult,
+  JobState,
+  JobStatus,
+  LiveState,
+} from './job-result.ts';
+import { type JobPlace, jobName } from './lane.ts';
+
+/** What the store says about a job: its record, and the list in which the job is: `waiting`, `active`, `completed`, … */
+export interface StoredJob {
+  readonly json: JobJson;
+  readonly list: string;
+}
+
+/** A job whose record is damaged still has a status: what cannot be read is null or empty. */
+export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatus {
+  const data = readObject(json.data);
+  const attempts = readAttempts(json.stacktrace);
+  const result = readEnd({ json, list }, attempts);
+  const live = list === 'active' && result === null ? readLive(json.progress) : null;
+  return {
+    job: jobName(place),
+    state: result?.state ?? toState(list, live, data['cancelled'] !== undefined),
+    stack: textOrNull(data['stack']),
+    code: textOrNull(data['code']),
+    labels: readLabels(data['labels']),
+    queuedAt: toDate(json.timestamp),
+    runAt: list === 'delayed' ? readRunAt(json, attempts) : null,
+    live,
+    // The last attempt of a job that failed is its result.
+    attempts: result !== null && attempts.at(-1) === result ? attempts.slice(0, -1) : attempts,
+    result,
+  };
+}
+
+function toState(list: string, live: LiveState | null, isCancelled: boolean): JobState {
+  if (list === 'active') return live?.state ?? 'preparing';
+  return isCancelled ? 'cancelled' : 'queued';
+}
+
+/** Null for a job that has not ended. */
+function readEnd({ json, list }: StoredJob, attempts: readonly JobResult[]): JobResult | null {
+  if (list === 'completed') return readResult(parseText(json.returnvalue)) ?? unknownResult(json);
+  if (list === 'failed') return attempts.at(-1) ?? unknownResult(json);
+  return null;
+}
+
+/** For a job that no worker of stackshim ended. */
+function unknownResult(json: JobJson): JobResult {
+  const reason = typeof json.failedReason === 'string' ? json.failedReason.slice(0, 1000) : '';
+  const error = new StackshimError(
+    'ERR_STACKSHIM_JOB_RESULT_UNKNOWN',
+    `read result of job: ${reason === '' ? 'the store has none' : reason}`,
+  );
+  return {
+    state: 'error',
+    attempt: countOr(json.attemptsMade, 0),
+    error: error.toJSON(),
+    retryable: false,
+    startedAt: null,
+    finishedAt: toDate(json.finishedOn),
+    worker: '',
+    code: null,
+    progress: null,
+    artefacts: [],
+    task: null,
+  };
+}
+
+/** The results of the attempts that failed; entries that no worker of stackshim wrote are left out. */
+function readAttempts(stacktrace: unknown): readonly JobResult[] {
+  const rows = parseText(stacktrace);
+  if (!Array.isArray(rows)) return [];
+  return rows.flatMap((row: unknown) => readResult(parseText(row)) ?? []);
+}
+
+const FINAL_STATES: ReadonlySet<unknown> = new Set<FinalState>([
+  'complete',
+  'error',
+  'timeout',
+  'killed',
+  'cancelled',
+]);
+
+/** Undefined if the value is not the result of a job. */
+export function readResult(value: unknown): JobResult | undefined {
+  const read = readObject(value);
+  if (!FINAL_STATES.has(read['state'])) return undefined;
+  const { error, task, artefacts } = read;
+  return {
+    state: read['state'] as FinalState,
+    attempt: countOr(read['attempt'], 0),
+    error: hasTexts(error, 'code', 'kind', 'message', 'hint') ? withDetails(error) : null,
+    retryable: read['retryable'] === true,
+    startedAt: textOrNull(read['startedAt']),
+    finishedAt: textOrNull(read['finishedAt']) ?? toDate(undefined),
+    worker: textOrNull(read['worker']) ?? '',
+    code: textOrNull(read['code']),
+    progress: textOrNull(read['progress']),
+    artefacts: Array.isArray(artefacts) ? artefacts.flatMap(readArtefact) : [],
+    task: hasTexts(task, 'id', 'verdict') ? (task as unknown as JobResult['task']) : null,
+  };
+}
+
+const withDetails = (error: object) =>
+  ({
+    ...error,
+    details: readObject(Reflect.get(error, 'details')),
+  }) as unknown as JobResult['error'];
+
+function readArtefact(value: unknown): readonly Artefact[] {
+  const { path, sizeBytes } = readObject(value);
+  if (typeof path !== 'string') return [];
+  return [{ path, sizeBytes: countOr(sizeBytes, 0) }];
+}
+
+/** Null for anything but the state that a worker of stackshim writes. */
+export function readLive(progress: unknown): LiveState | null {
+  const read = readObject(progress);
+  const { state } = read;
+  if (state !== 'preparing' && state !== 'running') return null;
+  return {
+    state,
+    attempt: countOr(read['attempt'], 0),
+    worker: textOrNull(read['worker']) ?? '',
+    task: textOrNull(read['task']) ?? '',
+    startedAt: textOrNull(read['startedAt']),
+    progress: textOrNull(read['progress']),
+  };
+}
+
+/** A further attempt is delayed from the end of the last one. */
+function readRunAt(json: JobJson, attempts: readonly JobResult[]): string {
+  const from = Date.parse(attempts.at(-1)?.finishedAt ?? '') || json.timestamp;
+  return toDate(from + countOr(json.delay, 0));
+}
+
+/** The record's fields in the store's text; an empty object for anything but an object. */
+export function readJobFields(json: JobJson): Readonly<Record<string, unknown>> {
+  return readObject(json.data);
+}
+
+function readObject(value: unknown): Readonly<Record<string, unknown>> {
+  const parsed = parseText(value);
+  return isObject(parsed) ? (parsed as Readonly<Record<string, unknown>>) : {};
+}
+
+/** The value itself unless it is text. Undefined for text that is not JSON. */
+const parseText = (value: unknown): unknown =>
+  typeof value === 'string' ? parseJson(value) : value;
+
+function readLabels(value: unknown): Readonly<Record<string, string>> {
+  const labels = Object.entries(readObject(value));
+  return Object.fromEntries(
+    labels.filter((label): label is [string, string] => typeof label[1] === 'string'),
+  );
+}
+
+const textOrNull = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+
+const countOr = (value: unknown, otherwise: number): number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
+
+const hasTexts = (value: unknown, ...names: readonly string[]): value is object =>
+  isObject(value) && names.every((name) => typeof Reflect.get(value, name) === 'string');
+
+const LAST_MS = 8.64e15;
+
+function toDate(ms: unknown): string {
+  const isTime = typeof ms === 'number' && ms >= 0 && ms <= LAST_MS;
+  return new Date(isTime ? ms : 0).toISOString();
+}

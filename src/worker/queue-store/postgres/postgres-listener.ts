@@ -1,0 +1,92 @@
+/** Messages of a PostgreSQL store: one connection for all listeners of a process, made again whenever it is lost. */
+import type { Client } from 'pg';
+import { pause } from '../../../core/pause.ts';
+import { createListeners } from '../listeners.ts';
+import type { MessageLine } from '../message-line.ts';
+import type { PostgresAddress } from '../store-url.ts';
+import { cut, newClient } from './pg-pool.ts';
+
+/** BullMQ's own channel: the name of a lane for each job that comes to wait. */
+const JOBS_CHANNEL = 'bullmq_jobs';
+export const BELL_CHANNEL = 'stackshim_bell';
+export const CANCEL_CHANNEL = 'stackshim_cancel';
+const LISTEN = [JOBS_CHANNEL, BELL_CHANNEL, CANCEL_CHANNEL]
+  .map((channel) => `LISTEN ${channel}`)
+  .join('; ');
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 1000;
+
+export function createPostgresListener(
+  address: PostgresAddress,
+  whenClosed: () => Error,
+): MessageLine {
+  const all = createListeners();
+  let client: Client | undefined;
+  let isClosed = false;
+  let listening: Promise<void> | undefined;
+  let tellFirst: (error?: Error) => void = () => undefined;
+  const listenOnce = async (isFirst: boolean): Promise<void> => {
+    const made = newClient(address);
+    const ended = endOf(made);
+    client = made;
+    try {
+      await made.connect();
+      made.on('notification', ({ channel, payload = '' }) => {
+        if (channel === CANCEL_CHANNEL) all.cancel(payload);
+        else all.ringBell(payload);
+      });
+      await made.query(LISTEN);
+      if (isFirst) tellFirst();
+      else all.announceGap();
+      await ended;
+    } finally {
+      cut(made);
+    }
+  };
+  const listenOnAndOn = async (): Promise<void> => {
+    let isFirst = true;
+    let retryMs = FIRST_RETRY_MS;
+    while (!isClosed) {
+      try {
+        await listenOnce(isFirst);
+        [isFirst, retryMs] = [false, FIRST_RETRY_MS];
+      } catch {
+        // The server is away: whoever makes a call learns why.
+        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+      }
+      if (!isClosed) await pause(retryMs);
+    }
+    tellFirst(whenClosed());
+  };
+  const begin = () =>
+    new Promise<void>((resolve, reject) => {
+      tellFirst = (error) => (error === undefined ? resolve() : reject(error));
+      void listenOnAndOn();
+    });
+  return {
+    async add(queues, listeners) {
+      listening ??= begin();
+      await listening;
+      return all.add(queues, listeners);
+    },
+    ping: async () => {
+      await client?.query('SELECT 1');
+    },
+    reconnect() {
+      if (client !== undefined) cut(client);
+    },
+    close() {
+      isClosed = true;
+      all.clear();
+      if (client !== undefined) cut(client);
+    },
+  };
+}
+
+function endOf(client: Client): Promise<void> {
+  return new Promise((resolve) => {
+    client.on('error', () => resolve());
+    client.on('end', () => resolve());
+  });
+}

@@ -1,0 +1,184 @@
+/** The port on PostgreSQL: one pool of connections for all lanes, and one connection for messages. */
+import { PostgresConnection, PostgresQueueBackend } from 'bullmq';
+import { jobName, type Lane, laneName, parseLaneName, SEPARATOR } from '../../job/lane.ts';
+import { parseCatalogueEntry } from '../catalogue-entry.ts';
+import { laneOptions } from '../lane-settings.ts';
+import { listenOn, type MessageLine } from '../message-line.ts';
+import type { Catalogue, LaneHead, QueueStore, QueueStoreOptions } from '../queue-store.ts';
+import { type Reachability, watchReachability } from '../reachability.ts';
+import { closed } from '../store-errors.ts';
+import type { PostgresAddress } from '../store-url.ts';
+import { waitOutOf } from '../wait-out.ts';
+import { isPostgresOutage, isReadOnly, openPool, type Query } from './pg-pool.ts';
+import { BELL_CHANNEL, CANCEL_CHANNEL, createPostgresListener } from './postgres-listener.ts';
+import { withServerTime } from './server-time.ts';
+import * as statements from './statements.ts';
+
+/** Lanes whose settings this process has written; the rest is written again. */
+const MAX_ENTERED = 20_000;
+
+const LANES_WITH_JOBS = statements.lanesIn(['waiting', 'delayed', 'active']);
+const LANES_WITH_ACTIVE_JOBS = statements.lanesIn(['active']);
+
+interface Parts {
+  /** Waits for the server. */
+  readonly query: Query;
+  readonly line: MessageLine;
+  readonly reachability: Reachability;
+  /** Its siblings serve the lanes. */
+  readonly root: PostgresQueueBackend;
+  close(): Promise<void>;
+}
+
+/** Expects a server and tables that were checked. Sends nothing yet. */
+export function createPostgresStore(
+  address: PostgresAddress,
+  options: QueueStoreOptions,
+): QueueStore {
+  const parts = joinParts(address, options);
+  const { query, close } = parts;
+  return {
+    kind: 'postgres',
+    shown: address.shown,
+    ...laneCalls(parts),
+    ...indexCalls(parts),
+    ...messageCalls(parts),
+    catalogue: createCatalogue(parts),
+    async serverTimeMs() {
+      const { rows } = await query<{ now_ms: number }>(statements.SERVER_TIME);
+      return Math.floor(rows[0]?.now_ms ?? Number.NaN);
+    },
+    close,
+  };
+}
+
+function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts {
+  let end: Error | undefined;
+  const pool = openPool(address);
+  const line = createPostgresListener(address, () => closed(address.shown));
+  const reachability = watchReachability({
+    ping: () => Promise.all([pool.query(statements.SERVER_TIME), line.ping()]),
+    reconnect() {
+      pool.cutAll();
+      line.reconnect();
+    },
+  });
+  const waitOut = waitOutOf({
+    isOutage: isPostgresOutage,
+    whyClosed: () => end,
+    onFailure(error) {
+      // The address may lead to the new primary by now.
+      if (isReadOnly(error)) pool.cutAll();
+      reachability.note(false);
+    },
+  });
+  const query: Query = (text, values) => waitOut(() => pool.query(text, values));
+  const root = createRoot(query, options);
+  return {
+    query,
+    line,
+    reachability,
+    root,
+    async close() {
+      if (end !== undefined) return;
+      end = closed(address.shown);
+      reachability.close();
+      line.close();
+      await pool.end();
+    },
+  };
+}
+
+/** Gives BullMQ a pool that waits for the server and tells the server's time. */
+function createRoot(query: Query, options: QueueStoreOptions): PostgresQueueBackend {
+  const pool = {
+    query: (text: string, values?: readonly unknown[]) => query(withServerTime(text), values),
+    connect: () => Promise.resolve({ query, release: () => undefined }),
+    end: () => Promise.resolve(),
+    on: () => pool,
+    removeAllListeners: () => pool,
+  };
+  return new PostgresQueueBackend(new PostgresConnection(pool), 'root', laneOptions({}, options));
+}
+
+function laneCalls({ query, root }: Parts) {
+  const entered = new Set<string>();
+  const enter = async (name: string) => {
+    if (entered.has(name)) return;
+    await query(statements.ENTER_LANE, [name]);
+    if (entered.size < MAX_ENTERED) entered.add(name);
+  };
+  return {
+    backend: (lane: Lane) => root.forQueue(laneName(lane)),
+    async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
+      await enter(laneName(lane));
+      // The lane is in the table with its job, and BullMQ itself notifies of each job that is added.
+      return await add();
+    },
+    async ring(lane: Lane): Promise<void> {
+      await query(statements.NOTIFY, [BELL_CHANNEL, laneName(lane)]);
+    },
+    async peek(lane: Lane, count: number): Promise<LaneHead> {
+      const { rows } = await query<PeekRow>(statements.PEEK, [laneName(lane), count]);
+      return { names: rows[0]?.names ?? [], dueMs: rows[0]?.due_ms ?? undefined };
+    },
+  };
+}
+
+interface PeekRow {
+  readonly names: readonly string[];
+  readonly due_ms: number | null;
+}
+
+/** The table of jobs is the index. */
+function indexCalls({ query }: Parts) {
+  const list = async (statement: string, queues: readonly string[]): Promise<readonly Lane[]> => {
+    const starts = queues.map((queue) => `${queue}${SEPARATOR}`);
+    const { rows } = await query<{ queue: string }>(statement, [starts]);
+    return rows.map(({ queue }) => parseLaneName(queue)).filter((lane) => lane !== undefined);
+  };
+  return {
+    listLanes: (queue: string) => list(LANES_WITH_JOBS, [queue]),
+    async pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]> {
+      const names = lanes.map(laneName);
+      const { rows } = await query<{ lane: string }>(statements.LANES_WITHOUT_JOBS, [names]);
+      const empty = new Set(rows.map(({ lane }) => lane));
+      return lanes.filter((lane) => empty.has(laneName(lane)));
+    },
+    noteActive: () => Promise.resolve(),
+    listActive: (queues: readonly string[]) => list(LANES_WITH_ACTIVE_JOBS, queues),
+    forgetActive: () => Promise.resolve(),
+  };
+}
+
+function messageCalls({ query, line, reachability }: Parts) {
+  return {
+    async sendCancel(lane: Lane, id: string): Promise<void> {
+      await query(statements.NOTIFY, [CANCEL_CHANNEL, jobName({ lane, id })]);
+    },
+    listen: listenOn(line, reachability),
+  };
+}
+
+function createCatalogue({ query }: Parts): Catalogue {
+  return {
+    async put(entries) {
+      const removed = [...entries].filter(([, entry]) => entry === null).map(([key]) => key);
+      const kept = [...entries].filter(([, entry]) => entry !== null);
+      if (kept.length > 0) {
+        const texts = kept.map(([, entry]) => JSON.stringify(entry));
+        await query(statements.PUT_ENTRIES, [kept.map(([key]) => key), texts]);
+      }
+      if (removed.length > 0) await query(statements.REMOVE_ENTRIES, [removed]);
+    },
+    async get(keys) {
+      if (keys.length === 0) return [];
+      const { rows } = await query<{ key: string; entry: string }>(statements.GET_ENTRIES, [keys]);
+      const found = new Map(rows.map(({ key, entry }) => [key, entry]));
+      return keys.map((key) => {
+        const text = found.get(key);
+        return text === undefined ? undefined : parseCatalogueEntry(text);
+      });
+    },
+  };
+}

@@ -1,0 +1,46 @@
+/** The statements of the port on PostgreSQL. Names of tables are found in BullMQ's schema unless they say otherwise. */
+import { KEPT_EVENTS } from '../lane-settings.ts';
+
+export const SERVER_TIME =
+  'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms';
+
+export const ENTER_LANE = `INSERT INTO meta (queue, field, value) VALUES ($1, 'opts.maxLenEvents', '${KEPT_EVENTS}')
+ON CONFLICT DO NOTHING`;
+
+export const NOTIFY = 'SELECT pg_notify($1, $2)';
+
+/**
+ * The lanes that have jobs in one of the states, found by as many steps in an index as there are lanes: a plain GROUP BY would read every
+ * waiting job. $1: what the lanes' names begin with, an array.
+ */
+export const lanesIn = (states: readonly string[]): string =>
+  `SELECT DISTINCT queue FROM (${states.map(stepsThrough).join(' UNION ALL ')}) AS found
+ WHERE EXISTS (SELECT 1 FROM unnest($1::text[]) AS start WHERE starts_with(found.queue, start))`;
+
+const stepsThrough = (state: string) => `(WITH RECURSIVE lane AS (
+  (SELECT queue FROM job WHERE state = '${state}' ORDER BY queue LIMIT 1)
+  UNION ALL
+  SELECT (SELECT queue FROM job WHERE state = '${state}' AND queue > lane.queue ORDER BY queue LIMIT 1)
+    FROM lane WHERE lane.queue IS NOT NULL
+) SELECT queue FROM lane WHERE queue IS NOT NULL)`;
+
+/** Of the lanes $1 those without a job that has something left to do, and without a schedule. */
+export const LANES_WITHOUT_JOBS = `SELECT lane FROM unnest($1::text[]) AS lane
+ WHERE NOT EXISTS (SELECT 1 FROM scheduler WHERE queue = lane)
+   AND ${['waiting', 'delayed', 'active', 'waiting-children']
+     .map((state) => `NOT EXISTS (SELECT 1 FROM job WHERE queue = lane AND state = '${state}')`)
+     .join('\n   AND ')}`;
+
+export const MAX_NAME_CHARS = 200;
+
+/** $1: lane, $2: number of names. */
+export const PEEK = `SELECT
+  ARRAY(SELECT left(name, ${MAX_NAME_CHARS}) FROM job WHERE queue = $1 AND state = 'waiting' ORDER BY priority, seq LIMIT $2) AS names,
+  (SELECT min(process_at_ms)::float8 FROM job WHERE queue = $1 AND state = 'delayed') AS due_ms`;
+
+/** $1: keys, $2: entries, arrays of the same length. */
+export const PUT_ENTRIES = `INSERT INTO stackshim.catalogue (key, entry)
+SELECT * FROM unnest($1::text[], $2::text[])
+ON CONFLICT (key) DO UPDATE SET entry = EXCLUDED.entry`;
+export const REMOVE_ENTRIES = 'DELETE FROM stackshim.catalogue WHERE key = ANY($1::text[])';
+export const GET_ENTRIES = 'SELECT key, entry FROM stackshim.catalogue WHERE key = ANY($1::text[])';

@@ -1,0 +1,50 @@
+/** The artefacts of jobs: outputs of their tasks, below a folder of the worker, at `<lane>/<id>/<attempt>/…`. */
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toStackshimError } from '../../core/errors.ts';
+import type { Artefact } from '../job/job-result.ts';
+import { type JobPlace, laneName } from '../job/lane.ts';
+
+/** How many files a result names. */
+const LISTED = 1_000;
+const DEEPEST = 120;
+
+export const jobFolder = (root: string, { lane, id }: JobPlace): string =>
+  join(root, laneName(lane), id);
+
+/** Makes the folders for an attempt's outputs; only root may enter. Throws ERR_STACKSHIM_SYSTEM. */
+export async function makeArtefactFolders(folders: readonly string[]): Promise<void> {
+  try {
+    for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'make a folder for artefacts');
+  }
+}
+
+/** The files of an attempt, as paths below the job's folder. Nobody changes them any more, but the task has chosen their names. */
+export async function listArtefacts(job: string, attempt: number): Promise<readonly Artefact[]> {
+  const found: Artefact[] = [];
+  const walk = async (path: string, depth: number): Promise<void> => {
+    if (depth > DEEPEST || found.length >= LISTED) return;
+    for (const entry of await readdir(join(job, path), { withFileTypes: true })) {
+      if (found.length >= LISTED) return;
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) await walk(below, depth + 1);
+      else if (entry.isFile())
+        found.push({ path: below, sizeBytes: await sizeOf(join(job, below)) });
+    }
+  };
+  await walk(String(attempt), 0);
+  return found;
+}
+
+/** Zero for a name that is not UTF-8, which is listed with replacement characters. */
+const sizeOf = (path: string): Promise<number> =>
+  lstat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+/** Removes what an attempt has left, for one that nobody will hear of. */
+export const removeAttempt = (job: string, attempt: number): Promise<void> =>
+  rm(join(job, String(attempt)), { recursive: true, force: true });

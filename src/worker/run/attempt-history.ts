@@ -1,0 +1,88 @@
+/** The earlier attempts of a job, as the store keeps them: who writes to the store may have changed them. Pure. */
+import { isObject } from '../../core/read-fields.ts';
+import type { FinalState, JobResult } from '../job/job-result.ts';
+
+/** How many attempts stay with the job. */
+const KEPT = 20;
+/** A longer one is none of ours. */
+const MAX_CHARS = 4_194_304;
+
+const STATES: Readonly<Record<FinalState, true>> = {
+  complete: true,
+  error: true,
+  timeout: true,
+  killed: true,
+  cancelled: true,
+};
+
+/** Names in the details of the error of a job that was given up; a later retry by a client begins to count anew. */
+export const GIVEN_UP = 'givenUp';
+export const DEAD_WORKERS = 'deadWorkers';
+
+/** Oldest first. Leaves out what is no result. */
+export function parseHistory(stored: unknown): readonly JobResult[] {
+  if (!Array.isArray(stored)) return [];
+  return stored.slice(-KEPT).flatMap((text) => {
+    const result = parseResult(text);
+    return result === undefined ? [] : [result];
+  });
+}
+
+function parseResult(text: unknown): JobResult | undefined {
+  if (typeof text !== 'string' || text.length > MAX_CHARS) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Not written by a worker.
+    return undefined;
+  }
+  if (!isObject(value)) return undefined;
+  const { state, attempt, retryable, error, task }: Record<string, unknown> = { ...value };
+  const isResult =
+    typeof state === 'string' &&
+    Object.hasOwn(STATES, state) &&
+    Number.isSafeInteger(attempt) &&
+    typeof retryable === 'boolean' &&
+    (error === null || isObject(error)) &&
+    (task === null || isObject(task));
+  return isResult ? (value as unknown as JobResult) : undefined;
+}
+
+/** As the store keeps it, with one attempt more. */
+export const toStoredHistory = (history: readonly JobResult[], next: JobResult): string =>
+  JSON.stringify([...history, next].slice(-KEPT).map((result) => JSON.stringify(result)));
+
+export interface AttemptCounts {
+  /** The number of the last attempt; 0: there was none. */
+  readonly attempts: number;
+  /** Faults of the platform since the last attempt that the task itself ended, or since the job was given up. */
+  readonly platformFaults: number;
+  /** Whether an attempt was killed for lack of memory. */
+  readonly lackedMemory: boolean;
+  /** How many of the job's workers had died when the job was last given up for that reason. */
+  readonly deadWorkers: number;
+}
+
+export function countAttempts(history: readonly JobResult[]): AttemptCounts {
+  let platformFaults = 0;
+  for (const result of history) {
+    const isOver = !result.retryable || detailOf(result, GIVEN_UP) === true;
+    platformFaults = isOver ? 0 : platformFaults + 1;
+  }
+  const dead = history.map((result) => detailOf(result, DEAD_WORKERS)).filter(isCount);
+  return {
+    attempts: Math.max(0, ...history.map(({ attempt }) => attempt).filter(isCount)),
+    platformFaults,
+    lackedMemory: history.some(({ task }) => task?.verdict === 'oom_killed'),
+    deadWorkers: dead.at(-1) ?? 0,
+  };
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+
+function detailOf({ error }: JobResult, name: string): unknown {
+  const details: unknown = error?.details;
+  return isObject(details) && Object.hasOwn(details, name) ? Reflect.get(details, name) : undefined;
+}

@@ -1,0 +1,102 @@
+/** What a worker finds out about a job before it spends anything on it. Pure; the job is hostile. */
+import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { isObject } from '../../core/read-fields.ts';
+import type { JobTerms } from '../../spec/policy.ts';
+import type { CancelMark, JobData } from '../job/job-data.ts';
+import { jobName, type Lane, parseJobName } from '../job/lane.ts';
+import { parseJobData } from '../job/parse-job.ts';
+import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
+import { DEAD_WORKERS_BUDGET } from './choose-next-step.ts';
+import type { Outcome } from './job-outcome.ts';
+import { toStorableText } from './to-storable.ts';
+
+/** What the store says about a job that was taken. */
+export interface StoredJob {
+  readonly lane: Lane;
+  readonly id: string;
+  readonly data: unknown;
+  readonly stalledCounter: unknown;
+  readonly deferredFailure: unknown;
+}
+
+export type Checked =
+  | { readonly kind: 'job'; readonly data: JobData }
+  | Extract<Outcome, { kind: 'none' }>;
+
+const QUOTED_CHARS = 300;
+
+/** A final outcome for a job that must not run: cancelled, malformed, or a danger to its workers. */
+export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms): Checked {
+  try {
+    parseJobName(jobName(job));
+  } catch {
+    // Only whoever writes to the store by hand can name a job like this.
+    return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(job.id)}`);
+  }
+  const mark = findCancelMark(job.data);
+  if (mark !== undefined) return toCancelled(mark);
+  if (typeof job.deferredFailure === 'string' && job.deferredFailure !== '') {
+    return refuse(
+      'ERR_STACKSHIM_JOB_REFUSED',
+      `the store says that it must fail: ${quote(job.deferredFailure)}`,
+    );
+  }
+  const deaths = typeof job.stalledCounter === 'number' ? job.stalledCounter : 0;
+  if (deaths - counts.deadWorkers >= DEAD_WORKERS_BUDGET) {
+    return refuse(
+      'ERR_STACKSHIM_JOB_ENDS_WORKERS',
+      `${deaths - counts.deadWorkers} workers died or lost their store while they ran it`,
+      { [DEAD_WORKERS]: deaths },
+    );
+  }
+  try {
+    return { kind: 'job', data: parseJobData(job.data, terms) };
+  } catch (error) {
+    const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'read job');
+    return { kind: 'none', state: 'error', error: known.toJSON(), retryable: false };
+  }
+}
+
+const quote = (text: string): string => JSON.stringify(toStorableText(text, QUOTED_CHARS));
+
+function refuse(
+  code: 'ERR_STACKSHIM_JOB_REFUSED' | 'ERR_STACKSHIM_JOB_ENDS_WORKERS',
+  message: string,
+  details: Readonly<Record<string, unknown>> = {},
+): Checked {
+  const error = new StackshimError(code, `run job: ${message}`, { details });
+  return { kind: 'none', state: 'error', error: error.toJSON(), retryable: false };
+}
+
+/** The mark of a cancelled job; undefined without one. */
+export function findCancelMark(data: unknown): CancelMark | undefined {
+  if (!isObject(data) || !Object.hasOwn(data, 'cancelled')) return undefined;
+  const mark: unknown = Reflect.get(data, 'cancelled');
+  if (!isObject(mark)) return undefined;
+  const { at, by }: Record<string, unknown> = { ...mark };
+  return {
+    at: typeof at === 'string' ? at : '',
+    ...(typeof by === 'string' ? { by } : {}),
+  };
+}
+
+/** The same of data as the store keeps it. */
+export function findStoredMark(json: string): CancelMark | undefined {
+  try {
+    return findCancelMark(JSON.parse(json));
+  } catch {
+    // The job is refused when it is taken.
+    return undefined;
+  }
+}
+
+export function toCancelled(mark: CancelMark): Extract<Outcome, { kind: 'none' }> {
+  return { kind: 'none', state: 'cancelled', error: toCancelError(mark), retryable: false };
+}
+
+export function toCancelError({ at, by }: CancelMark): ErrorJson {
+  const who = by === undefined ? '' : ` by ${quote(by)}`;
+  const details = { at: at.slice(0, QUOTED_CHARS), ...(by === undefined ? {} : { by }) };
+  const message = `run job: it was cancelled${who}`;
+  return new StackshimError('ERR_STACKSHIM_JOB_CANCELLED', message, { details }).toJSON();
+}

@@ -1,0 +1,94 @@
+/** How a task's end reads as the end of an attempt of its job. Pure. */
+import type { ErrorJson } from '../../core/errors.ts';
+import type { TaskResult, Verdict } from '../../task/result.ts';
+import type { Artefact, FinalState, JobResult } from '../job/job-result.ts';
+import { toStorable, toStorableText } from './to-storable.ts';
+
+const STATES: Readonly<Record<Verdict, FinalState>> = {
+  succeeded: 'complete',
+  failed: 'error',
+  signaled: 'error',
+  build_failed: 'error',
+  setup_failed: 'error',
+  timed_out: 'timeout',
+  cpu_time_exceeded: 'killed',
+  oom_killed: 'killed',
+  output_limited: 'killed',
+  disk_full: 'killed',
+  cancelled: 'cancelled',
+};
+
+const LIMITS: Readonly<Partial<Record<Verdict, string>>> = {
+  cpu_time_exceeded: 'the task used more processor time than its limit',
+  oom_killed: 'the task ran out of memory',
+  output_limited: 'the task wrote more output than its limit',
+  disk_full: "the task's disk space was full",
+};
+
+export const stateOf = (verdict: Verdict): FinalState => STATES[verdict];
+
+/** What an attempt came to: the result of a task, or why there was no task. */
+export type Outcome =
+  | { readonly kind: 'task'; readonly task: TaskResult }
+  | {
+      readonly kind: 'none';
+      readonly state: 'error' | 'cancelled';
+      readonly error: ErrorJson;
+      /** Whether the platform was at fault. */
+      readonly retryable: boolean;
+    };
+
+export interface AttemptFacts {
+  readonly attempt: number;
+  readonly worker: string;
+  readonly code: string | null;
+  readonly progress: string | null;
+  readonly artefacts: readonly Artefact[];
+  /** When the command began; null if it never ran. */
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date;
+}
+
+/** How many entries of an output a result lists: the job's artefacts name all of them. */
+const LISTED = 50;
+
+export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
+  const { startedAt, finishedAt, ...rest } = facts;
+  const isTask = outcome.kind === 'task';
+  return toStorable({
+    state: isTask ? stateOf(outcome.task.verdict) : outcome.state,
+    error: isTask ? outcome.task.error : outcome.error,
+    retryable: isTask ? outcome.task.retryable : outcome.retryable,
+    ...rest,
+    startedAt: startedAt?.toISOString() ?? null,
+    finishedAt: finishedAt.toISOString(),
+    task: isTask ? withShortLists(outcome.task) : null,
+  });
+}
+
+function withShortLists(task: TaskResult): TaskResult {
+  if (task.outputs === undefined) return task;
+  const outputs = task.outputs.map(({ taken, leftOut, ...output }) => ({
+    ...output,
+    taken: taken.slice(0, LISTED),
+    leftOut: leftOut.slice(0, LISTED),
+  }));
+  return { ...task, outputs };
+}
+
+const REASON_CHARS = 1_000;
+
+/** One sentence for people, which begins with the state. */
+export function toReason({ state, error, task }: JobResult): string {
+  return toStorableText(`${state}: ${explain(state, error, task)}`, REASON_CHARS);
+}
+
+function explain(state: FinalState, error: ErrorJson | null, task: TaskResult | null): string {
+  if (task === null || error !== null) return error?.message ?? 'no task was run';
+  const limit = LIMITS[task.verdict];
+  if (limit !== undefined) return `${task.verdict}: ${limit}`;
+  if (state === 'timeout') return 'the task ran longer than its timeout';
+  if (state === 'cancelled') return 'the task was ended by a request';
+  if (task.signal !== null) return `${task.signal} ended the command`;
+  return `the command ended with exit code ${task.exitCode}`;
+}

@@ -1,0 +1,339 @@
+/** One take of a job, from the moment when this worker has its lock until it lets go of the job. */
+import { hasCode, type StackshimError, toStackshimError } from '../../core/errors.ts';
+import { type TaskId, toTaskId } from '../../core/ids.ts';
+import { unlessAborted } from '../../core/unless-aborted.ts';
+import { bootMs } from '../../sys/clocks.ts';
+import type { JobData } from '../job/job-data.ts';
+import type { JobResult } from '../job/job-result.ts';
+import { jobName } from '../job/lane.ts';
+import { parseRetryDelay } from '../job/parse-job.ts';
+import type { Needs, TakenJob } from '../taken-job.ts';
+import { type AttemptCounts, countAttempts, GIVEN_UP, parseHistory } from './attempt-history.ts';
+import { checkJob, toCancelError, toCancelled } from './check-job.ts';
+import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
+import { type Outcome, toJobResult, toReason } from './job-outcome.ts';
+import type { Lock } from './lock-keeper.ts';
+import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
+import { RunStop } from './run-stop.ts';
+import type { RunnerContext } from './runner-context.ts';
+import {
+  completeJob,
+  type EndedAttempt,
+  failJob,
+  handBack,
+  handBackLater,
+  type Keep,
+  runAgain,
+  type Settled,
+} from './settle-job.ts';
+import { toNeeds } from './to-task-request.ts';
+
+/** What became of a take before the store is told. */
+type Attempted =
+  /** The run was stopped, and the job has not come to an end by itself. */
+  | { readonly kind: 'stopped' }
+  /** This machine is too small for the job; another one may not be. */
+  | { readonly kind: 'too-large' }
+  | ({
+      readonly kind: 'ended';
+      /** Undefined: the job was refused. */
+      readonly data: JobData | undefined;
+      readonly attempt: number;
+    } & JobTaskEnd);
+
+/** When another machine may look at a job that was too large for this one, and how many starts are enough to believe that none is large enough. */
+const TOO_LARGE_DELAY_MS = 10_000;
+const TOO_LARGE_STARTS = 6;
+/** A part of the lock's time. */
+const GUARD_LATER = 0.05;
+
+interface Held {
+  readonly lock: Lock;
+  readonly older: JobRun | undefined;
+}
+
+export class JobRun {
+  readonly name: string;
+  readonly lock: Lock;
+  readonly stop = new RunStop();
+  readonly #taken: TakenJob;
+  readonly #context: RunnerContext;
+  readonly #history: readonly JobResult[];
+  readonly #counts: AttemptCounts;
+  readonly #takenAt = performance.now();
+  readonly #older: JobRun | undefined;
+  readonly #gone: Promise<unknown>;
+  #markGone: () => void = () => undefined;
+  #task: TaskId | null = null;
+  #isAlive = false;
+
+  /** @param older The run of an earlier take of the job by this worker: its task may still live. */
+  constructor(taken: TakenJob, context: RunnerContext, { lock, older }: Held) {
+    this.#taken = taken;
+    this.#context = context;
+    this.#older = older;
+    this.lock = lock;
+    this.name = jobName(taken);
+    this.#history = parseHistory(taken.job.stacktrace);
+    this.#counts = countAttempts(this.#history);
+    const own = new Promise<void>((resolve) => {
+      this.#markGone = resolve;
+    });
+    this.#gone = older === undefined ? own : Promise.all([own, older.gone]);
+    const lose = () => this.stop.lose();
+    lock.lost.addEventListener('abort', lose, { once: true });
+    if (lock.lost.aborted) lose();
+  }
+
+  /** Until when the guard lets the task run, a little longer than this worker does; undefined while there is no task. */
+  get permit(): readonly [TaskId, number] | undefined {
+    if (this.#task === null || !this.#isAlive) return undefined;
+    return [this.#task, this.lock.untilMs + this.#context.lockMs * GUARD_LATER];
+  }
+
+  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
+  get gone(): Promise<unknown> {
+    return this.#gone;
+  }
+
+  get taken(): TakenJob {
+    return this.#taken;
+  }
+
+  /** The number of the attempt that this is. */
+  get attempt(): number {
+    return this.#counts.attempts + 1;
+  }
+
+  /** Resolves when the job is let go; never rejects. */
+  async run(): Promise<void> {
+    const { emit, warn } = this.#context;
+    emit({ type: 'job_taken', job: this.name, attempt: this.attempt });
+    try {
+      const attempted = await this.#attempt();
+      this.#markGone();
+      await this.#settle(attempted);
+    } catch (error) {
+      warn(error, `run job ${this.name}`);
+    } finally {
+      this.#markGone();
+    }
+  }
+
+  /** For a job that was taken too long ago: it goes back without a look at it. */
+  async refuse(): Promise<void> {
+    this.#markGone();
+    try {
+      const { job } = this.lock;
+      await this.#handBack('the reply was too old', () => handBack(job, this.#context));
+    } catch (error) {
+      this.#context.warn(error, `hand back job ${this.name}`);
+    }
+  }
+
+  async #attempt(): Promise<Attempted> {
+    try {
+      this.#older?.stop.lose();
+      if (this.#older !== undefined) await this.#unlessStopped(this.#older.gone);
+      await this.#unlessStopped(this.#context.guard.ready);
+      const policy = await this.#context.door.policy();
+      const { job, lane, id } = this.#taken;
+      const { data, stalledCounter, deferredFailure } = job;
+      const stored = { lane, id, data, stalledCounter, deferredFailure };
+      const checked = checkJob(stored, this.#counts, policy.jobs);
+      if (checked.kind === 'none') return this.#refused(checked);
+      const needs = toNeeds(checked.data, policy.defaults, this.#counts.lackedMemory);
+      const tooLarge = await this.#takeRoom(needs);
+      if (tooLarge !== undefined) return this.#tooLarge(tooLarge);
+      return await this.#runTask(checked.data);
+    } catch (error) {
+      if (this.stop.reason === 'cancelled') return this.#cancelled();
+      if (this.stop.reason !== null) return { kind: 'stopped' };
+      const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'run job').toJSON();
+      const outcome = { kind: 'none', state: 'error', error: known, retryable: true } as const;
+      return this.#refused(outcome);
+    }
+  }
+
+  #unlessStopped<T>(promise: Promise<T>): Promise<T> {
+    return unlessAborted(promise, [this.stop.signal]);
+  }
+
+  /** Resolves to the reason if this machine can never have the room. */
+  async #takeRoom(needs: Needs): Promise<StackshimError | undefined> {
+    const { room } = this.#taken;
+    const { memoryBytes, diskBytes, cpus } = room.needs;
+    const isSame =
+      memoryBytes === needs.memoryBytes && diskBytes === needs.diskBytes && cpus === needs.cpus;
+    if (isSame) return undefined;
+    try {
+      await room.resize(needs, this.stop.signal);
+      return undefined;
+    } catch (error) {
+      if (hasCode(error, 'ERR_STACKSHIM_HOST_EXHAUSTED')) return error;
+      throw error;
+    }
+  }
+
+  #tooLarge(reason: StackshimError): Attempted {
+    const { attemptsStarted, attemptsMade } = this.#taken.job;
+    if (attemptsStarted - attemptsMade < TOO_LARGE_STARTS) return { kind: 'too-large' };
+    const outcome = { kind: 'none', state: 'error', retryable: false } as const;
+    return this.#refused({ ...outcome, error: reason.toJSON() });
+  }
+
+  async #runTask(data: JobData): Promise<Attempted> {
+    const { guard } = this.#context;
+    const { lane, id, backend } = this.#taken;
+    if (this.lock.isLostAt(bootMs())) return { kind: 'stopped' };
+    const task = toTaskId(crypto.getRandomValues(new Uint8Array(13)));
+    this.#task = task;
+    this.#isAlive = true;
+    if (this.permit !== undefined) guard.permit(new Map([this.permit]));
+    try {
+      const ended = await runJobTask(this.#context, {
+        ...{ place: { lane, id }, backend, data, id: task, stop: this.stop },
+        ...{ attempt: this.attempt, history: this.#history },
+        lackedMemory: this.#counts.lackedMemory,
+      });
+      return this.#judge(data, ended);
+    } finally {
+      this.#isAlive = false;
+      guard.permit(new Map([[task, null]]));
+    }
+  }
+
+  #judge(data: JobData, ended: JobTaskEnd): Attempted {
+    const { outcome } = ended;
+    const { reason, mark } = this.stop;
+    const wasStopped =
+      outcome.kind === 'task'
+        ? outcome.task.verdict === 'cancelled'
+        : outcome.error.code === 'ERR_STACKSHIM_TASK_ABORTED';
+    if (reason === 'lost' || (reason === 'drained' && wasStopped)) return { kind: 'stopped' };
+    const isCancelled = mark !== undefined && wasStopped && outcome.kind === 'none';
+    return {
+      ...{ kind: 'ended', data, attempt: this.attempt, ...ended },
+      ...(isCancelled ? { outcome: toCancelled(mark) } : {}),
+    };
+  }
+
+  #cancelled(): Attempted {
+    return this.#refused(toCancelled(this.stop.mark ?? { at: '' }));
+  }
+
+  #refused(outcome: Outcome): Attempted {
+    return {
+      ...{ kind: 'ended', outcome, data: undefined, attempt: this.#counts.attempts },
+      ...{ progress: null, artefacts: [], startedAt: null },
+    };
+  }
+
+  async #settle(attempted: Attempted): Promise<void> {
+    const job = this.lock.job;
+    const keep = this.#context;
+    if (this.lock.isLostAt(bootMs())) {
+      this.#emitLost();
+      await handBack(job, keep);
+    } else if (attempted.kind === 'ended') {
+      await this.#end(attempted, keep);
+    } else if (attempted.kind === 'too-large') {
+      await this.#handBack('the machine is too small', () =>
+        handBackLater(job, TOO_LARGE_DELAY_MS, keep),
+      );
+    } else {
+      await this.#handBack('the worker is draining', () => handBack(job, keep));
+    }
+  }
+
+  async #handBack(reason: string, act: () => Promise<Settled>): Promise<void> {
+    const { emit } = this.#context;
+    if ((await act()) === 'late') return this.#emitLost();
+    emit({ type: 'job_handed_back', job: this.name, attempt: this.attempt, reason });
+    this.#ring();
+  }
+
+  async #end(attempted: Extract<Attempted, { kind: 'ended' }>, keep: Keep): Promise<void> {
+    const { outcome, data, attempt } = attempted;
+    const result = this.#toResult(attempted);
+    const step = this.#chooseStep(result, data);
+    const ended: EndedAttempt = {
+      history: this.#history,
+      result: step.kind === 'give-up' ? toGivenUp(result) : result,
+      reason: toReason(result),
+    };
+    const settled = await this.#tell(step, ended, keep);
+    if (settled === 'late') return this.#emitLost();
+    const task = outcome.kind === 'task' ? outcome.task : null;
+    this.#context.emit({
+      ...{ type: 'job_ended', job: this.name, attempt, state: result.state },
+      ...{ willRetry: step.kind === 'again', task: task?.id ?? null },
+      ...{ verdict: task?.verdict ?? null, exitCode: task?.exitCode ?? null },
+      error: result.error?.code ?? null,
+      durationMs: Math.round(performance.now() - this.#takenAt),
+    });
+    if (step.kind === 'again') this.#ring();
+  }
+
+  #toResult(attempted: Extract<Attempted, { kind: 'ended' }>): JobResult {
+    const { outcome, data, attempt, progress, artefacts, startedAt } = attempted;
+    const result = toJobResult(outcome, {
+      ...{ attempt, progress, artefacts, startedAt, worker: this.#context.worker },
+      code: data?.code ?? null,
+      finishedAt: new Date(),
+    });
+    const { mark } = this.stop;
+    const isByMark = result.state === 'cancelled' && result.error === null && mark !== undefined;
+    return isByMark ? { ...result, error: toCancelError(mark) } : result;
+  }
+
+  #chooseStep(result: JobResult, data: JobData | undefined): NextStep {
+    if (data === undefined && !result.retryable) return { kind: 'end' };
+    const { state, retryable, task } = result;
+    return chooseNextStep(
+      {
+        ...{ state, retryable, lackedMemory: task?.verdict === 'oom_killed' },
+        isCancelled: this.stop.mark !== undefined,
+      },
+      { ...this.#counts, countedAttempts: this.#taken.job.attemptsMade },
+      toTerms(data),
+    );
+  }
+
+  async #tell(step: NextStep, ended: EndedAttempt, keep: Keep): Promise<Settled> {
+    const { job } = this.lock;
+    if (step.kind === 'again') return await runAgain(job, { ...step, ...ended }, keep);
+    if (ended.result.state !== 'complete') return await failJob(job, ended, keep);
+    try {
+      return await completeJob(job, ended, keep);
+    } catch (error) {
+      if (keep.giveUp.aborted) throw error;
+      this.#context.warn(error, `complete job ${this.name}`);
+      return await failJob(job, ended, keep);
+    }
+  }
+
+  /** Another worker has the job, or will have it: what this one knows of it changes nothing. */
+  #emitLost(): void {
+    const { attempt, name: job } = this;
+    this.#context.emit({ type: 'lock_lost', job, attempt, task: this.#task });
+  }
+
+  #ring(): void {
+    const { store, warn } = this.#context;
+    store.ring(this.#taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
+  }
+}
+
+const toTerms = (data: JobData | undefined): RetryTerms => ({
+  retries: data?.retries ?? 0,
+  delayMs: data?.retryDelay === undefined ? 0 : parseRetryDelay(data.retryDelay),
+  backoff: data?.backoff ?? 'fixed',
+  hasMemoryRetry: data?.memoryRetry !== undefined,
+});
+
+function toGivenUp(result: JobResult): JobResult {
+  const { error } = result;
+  if (error === null) return result;
+  return { ...result, error: { ...error, details: { ...error.details, [GIVEN_UP]: true } } };
+}

@@ -1,0 +1,127 @@
+/** Runs the jobs that this worker takes: keeps their locks, ends those that are cancelled, and all of them when the worker drains. */
+import { bootMs, monotonicMs } from '../../sys/clocks.ts';
+import { type JobPlace, jobName } from '../job/lane.ts';
+import type { TakenJob } from '../taken-job.ts';
+import { findStoredMark } from './check-job.ts';
+import { JobRun } from './job-run.ts';
+import { LockKeeper } from './lock-keeper.ts';
+import type { RunnerContext } from './runner-context.ts';
+
+/** The part of the lock's time after which a reply is too old to begin with its job. */
+const OLD_REPLY = 0.5;
+/** How often to look whether running jobs were cancelled: messages about that may be lost. */
+const MARK_LOOK_MS = 10_000;
+
+export class JobRunner {
+  readonly #context: RunnerContext;
+  readonly #locks: LockKeeper;
+  readonly #runs = new Set<JobRun>();
+  /** The last run of each job. */
+  readonly #latest = new Map<string, JobRun>();
+  #looks: NodeJS.Timeout | undefined;
+  #handedBack = 0;
+  #isDraining = false;
+
+  constructor(context: RunnerContext) {
+    this.#context = {
+      ...context,
+      emit: (event) => {
+        if (event.type === 'job_handed_back') this.#handedBack += 1;
+        context.emit(event);
+      },
+    };
+    this.#locks = new LockKeeper({
+      lockMs: context.lockMs,
+      now: bootMs,
+      onRenewed: () => this.#permit(),
+      onFailure: (error) => context.warn(error, 'renew locks'),
+    });
+  }
+
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  /** How many jobs were handed back. */
+  get handedBack(): number {
+    return this.#handedBack;
+  }
+
+  get lastRenewalAt(): Date | null {
+    return this.#locks.lastRenewalAt;
+  }
+
+  /** Resolves when this worker has let go of the job. Never rejects. */
+  async handle(taken: TakenJob): Promise<void> {
+    const now = bootMs();
+    const sentAtMs = now - (monotonicMs() - taken.sentAtMs);
+    const { lane, id, token, backend } = taken;
+    const job = { lane, id, token, backend };
+    const lock = this.#locks.hold(job, sentAtMs);
+    const name = jobName(taken);
+    const run = new JobRun(taken, this.#context, { lock, older: this.#latest.get(name) });
+    this.#runs.add(run);
+    this.#latest.set(name, run);
+    this.#looks ??= setInterval(() => this.lookForMarks(), MARK_LOOK_MS);
+    try {
+      if (now - sentAtMs > this.#context.lockMs * OLD_REPLY) await run.refuse();
+      else {
+        if (this.#isDraining) run.stop.drain();
+        await run.run();
+      }
+    } finally {
+      this.#locks.release(lock);
+      this.#runs.delete(run);
+      if (this.#latest.get(name) === run) this.#latest.delete(name);
+      if (this.#runs.size === 0) this.#stopLooking();
+    }
+  }
+
+  /** Looks whether the job was cancelled, if it runs here. */
+  onCancel(place: JobPlace): void {
+    const run = this.#latest.get(jobName(place));
+    if (run !== undefined) void this.#lookForMark(run);
+  }
+
+  /** Looks whether any running job was cancelled. */
+  lookForMarks(): void {
+    for (const run of this.#runs) void this.#lookForMark(run);
+  }
+
+  /** All tasks get their stop signal; jobs whose tasks have not ended by themselves are handed back. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const run of this.#runs) run.stop.drain();
+  }
+
+  /** Kills what is being stopped. */
+  hasten(): void {
+    for (const run of this.#runs) run.stop.hasten();
+  }
+
+  close(): void {
+    this.#locks.close();
+    this.#stopLooking();
+  }
+
+  #permit(): void {
+    const permits = [...this.#runs].flatMap(({ permit }) => (permit === undefined ? [] : [permit]));
+    this.#context.guard.permit(new Map(permits));
+  }
+
+  async #lookForMark(run: JobRun): Promise<void> {
+    try {
+      const { backend, id } = run.taken;
+      const stored = await backend.getJobData(id);
+      const mark = stored === undefined ? undefined : findStoredMark(stored.data);
+      if (mark !== undefined) run.stop.cancel(mark);
+    } catch (error) {
+      this.#context.warn(error, `look at job ${run.name}`);
+    }
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#looks);
+    this.#looks = undefined;
+  }
+}

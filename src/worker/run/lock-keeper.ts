@@ -1,0 +1,151 @@
+/**
+ * Renews the locks of all jobs that this worker holds, and ends the hold of a job whose lock was not renewed in time. Whether the store
+ * answers does not matter: what counts is when the last renewal was sent that the store confirmed.
+ */
+import type { IQueueBackend } from 'bullmq';
+import { type Lane, laneName } from '../job/lane.ts';
+
+/** The part of the lock's time, from when its renewal was sent, for which a task may run. */
+export const HELD_PART = 0.8;
+const RENEWED_PART = 1 / 3;
+const LOOKS_PER_LOCK = 100;
+const LONGEST_LOOK_MS = 500;
+
+export interface LockKeeperOptions {
+  readonly lockMs: number;
+  /** The time, in milliseconds, on a clock that nobody sets. */
+  readonly now: () => number;
+  /** Called after each confirmed renewal with the locks that now hold longer. */
+  readonly onRenewed: (locks: readonly Lock[]) => void;
+  /** A renewal that failed is tried again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface LockedJob {
+  readonly lane: Lane;
+  readonly id: string;
+  readonly token: string;
+  readonly backend: IQueueBackend;
+}
+
+export class Lock {
+  readonly job: LockedJob;
+  readonly #lost = new AbortController();
+  #untilMs: number;
+
+  constructor(job: LockedJob, untilMs: number) {
+    this.job = job;
+    this.#untilMs = untilMs;
+  }
+
+  /** Until when the job may run, on the keeper's clock. */
+  get untilMs(): number {
+    return this.#untilMs;
+  }
+
+  /** Aborts when the job may not run any more. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Ends the hold, also if no timer has noticed its end yet. */
+  isLostAt(now: number): boolean {
+    if (now >= this.#untilMs) this.#lost.abort();
+    return this.#lost.signal.aborted;
+  }
+
+  lose(): void {
+    this.#lost.abort();
+  }
+
+  renew(untilMs: number): void {
+    this.#untilMs = Math.max(this.#untilMs, untilMs);
+  }
+}
+
+export class LockKeeper {
+  readonly #options: LockKeeperOptions;
+  readonly #locks = new Set<Lock>();
+  #timers: readonly NodeJS.Timeout[] = [];
+  #lastRenewalAt: Date | null = null;
+
+  constructor(options: LockKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** When the store last confirmed a renewal. */
+  get lastRenewalAt(): Date | null {
+    return this.#lastRenewalAt;
+  }
+
+  /** @param sentAtMs When the request that took the lock was sent, on the keeper's clock. */
+  hold(job: LockedJob, sentAtMs: number): Lock {
+    const lock = new Lock(job, this.#endOf(sentAtMs));
+    this.#locks.add(lock);
+    if (this.#timers.length === 0) this.#start();
+    return lock;
+  }
+
+  /** The lock is renewed no longer. */
+  release(lock: Lock): void {
+    this.#locks.delete(lock);
+    if (this.#locks.size === 0) this.close();
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+  }
+
+  #endOf(sentAtMs: number): number {
+    return sentAtMs + this.#options.lockMs * HELD_PART;
+  }
+
+  #start(): void {
+    const { lockMs } = this.#options;
+    this.#timers = [
+      setInterval(() => this.#renew(), lockMs * RENEWED_PART),
+      setInterval(() => this.#look(), Math.min(lockMs / LOOKS_PER_LOCK, LONGEST_LOOK_MS)),
+    ];
+  }
+
+  #look(): void {
+    const now = this.#options.now();
+    for (const lock of this.#locks) lock.isLostAt(now);
+  }
+
+  #renew(): void {
+    const lanes = new Map<string, Lock[]>();
+    const now = this.#options.now();
+    for (const lock of this.#locks) {
+      if (lock.isLostAt(now)) continue;
+      const name = laneName(lock.job.lane);
+      const others = lanes.get(name);
+      if (others === undefined) lanes.set(name, [lock]);
+      else others.push(lock);
+    }
+    for (const locks of lanes.values()) void this.#renewLane(locks);
+  }
+
+  /** One request for all locks of a lane. An earlier one may still wait for its answer. */
+  async #renewLane(locks: readonly Lock[]): Promise<void> {
+    const [first] = locks;
+    if (first === undefined) return;
+    const { now, lockMs, onRenewed, onFailure } = this.#options;
+    const sentAtMs = now();
+    try {
+      const ids = locks.map(({ job }) => job.id);
+      const tokens = locks.map(({ job }) => job.token);
+      const failed = new Set(await first.job.backend.extendLocks(ids, tokens, lockMs));
+      this.#lastRenewalAt = new Date();
+      const kept = locks.filter(({ job }) => !failed.has(job.id));
+      for (const lock of locks) {
+        if (failed.has(lock.job.id)) lock.lose();
+        else lock.renew(this.#endOf(sentAtMs));
+      }
+      onRenewed(kept.filter((lock) => this.#locks.has(lock) && !lock.isLostAt(now())));
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+}

@@ -1,0 +1,209 @@
+/** Runs the task of a job, with its log, its progress and its artefacts. */
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { IQueueBackend } from 'bullmq';
+import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
+import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { TaskResult } from '../../task/result.ts';
+import type { JobData } from '../job/job-data.ts';
+import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
+import { type JobPlace, laneName } from '../job/lane.ts';
+import { jobFolder, listArtefacts, makeArtefactFolders } from './artefacts.ts';
+import { fileLog, JobLog, storeLog } from './job-log.ts';
+import type { Outcome } from './job-outcome.ts';
+import { LiveReport } from './live-report.ts';
+import type { RunStop } from './run-stop.ts';
+import type { RunnerContext } from './runner-context.ts';
+import { outputFolders, toTaskRequest } from './to-task-request.ts';
+
+export interface JobTask {
+  readonly place: JobPlace;
+  readonly backend: IQueueBackend;
+  readonly data: JobData;
+  readonly id: TaskId;
+  readonly attempt: number;
+  /** The earlier attempts. */
+  readonly history: readonly JobResult[];
+  readonly lackedMemory: boolean;
+  readonly stop: RunStop;
+}
+
+export interface JobTaskEnd {
+  readonly outcome: Outcome;
+  readonly progress: string | null;
+  readonly artefacts: readonly Artefact[];
+  /** When the command began; null if it never ran. */
+  readonly startedAt: Date | null;
+}
+
+/** Never rejects. When it resolves, nothing of the task runs any more. */
+export async function runJobTask(context: RunnerContext, task: JobTask): Promise<JobTaskEnd> {
+  const run = new JobTaskRun(context, task);
+  return await run.run();
+}
+
+/** However much earlier attempts have written. */
+const LEAST_LOG_BYTES = 16_384;
+
+class JobTaskRun {
+  readonly #context: RunnerContext;
+  readonly #task: JobTask;
+  readonly #log: JobLog;
+  readonly #live: LiveReport;
+  #progress: string | null = null;
+  #startedAt: Date | null = null;
+
+  constructor(context: RunnerContext, task: JobTask) {
+    this.#context = context;
+    this.#task = task;
+    this.#log = this.#openLog();
+    this.#live = new LiveReport({
+      update: (state) => task.backend.updateProgress(task.place.id, { ...state }),
+      onFailure: (error) => context.warn(error, 'report progress'),
+    });
+  }
+
+  async run(): Promise<JobTaskEnd> {
+    const outcome = await this.#runTask();
+    const { stop } = this.#task;
+    if (stop.reason === 'lost') this.#log.abandon();
+    await this.#live.end();
+    await this.#log.end();
+    const ended = await this.#keepArtefacts(outcome);
+    return { ...ended, progress: this.#progress, startedAt: this.#startedAt };
+  }
+
+  async #runTask(): Promise<Outcome> {
+    const { door } = this.#context;
+    const { stop } = this.#task;
+    try {
+      const request = toTaskRequest(this.#task.data, {
+        ...this.#task,
+        task: this.#task.id,
+        artefactFolder: this.#artefactFolder(),
+      });
+      await makeArtefactFolders(outputFolders(request));
+      const task = await door.run(request.input, {
+        ...request.options,
+        signal: stop.signal,
+        killSignal: stop.killSignal,
+        onEvent: (event) => this.#onEvent(event),
+      });
+      return { kind: 'task', task };
+    } catch (error) {
+      const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'run task');
+      return {
+        kind: 'none',
+        state: 'error',
+        error: known.toJSON(),
+        retryable: isOfPlatform(known),
+      };
+    }
+  }
+
+  #onEvent(event: TaskEvent): void {
+    if (event.type === 'output') {
+      this.#log.add(event.stream === 'stdout' ? 'out' : 'err', event.chunk);
+    } else if (event.type === 'started') {
+      this.#startedAt = new Date();
+      this.#report();
+    }
+  }
+
+  #report(): void {
+    if (this.#task.stop.reason === 'lost') return;
+    const { attempt, id } = this.#task;
+    const state: LiveState = {
+      state: 'running',
+      attempt,
+      worker: this.#context.worker,
+      task: id,
+      startedAt: this.#startedAt?.toISOString() ?? null,
+      progress: this.#progress,
+    };
+    this.#live.set(state);
+  }
+
+  #openLog(): JobLog {
+    const { logFolder, logBytes, warn } = this.#context;
+    const { place, backend, attempt, history } = this.#task;
+    const lane = laneName(place.lane);
+    const written = history.reduce((sum, result) => sum + writtenBy(result, logBytes), 0);
+    return new JobLog({
+      sink:
+        logFolder === undefined
+          ? storeLog(backend, place.id)
+          : fileLog(join(logFolder, lane, `${place.id}.ndjson`)),
+      attempt,
+      mostBytes: Math.max(LEAST_LOG_BYTES, logBytes - written),
+      onFailure: (error) => warn(error, 'write log of job'),
+    });
+  }
+
+  /** The attempt's own folder, which gets its name when the attempt counts: a late run of the job may write, too. */
+  #artefactFolder(): string | undefined {
+    const { artefactFolder } = this.#context;
+    const { data, place, id } = this.#task;
+    if ((data.outputs ?? []).length === 0) return undefined;
+    if (artefactFolder === undefined) {
+      throw new StackshimError(
+        'ERR_STACKSHIM_JOB_REFUSED',
+        'outputs: this worker keeps no artefacts',
+        { hint: 'start the worker with a folder for artefacts, or leave out outputs' },
+      );
+    }
+    return join(jobFolder(artefactFolder, place), `.${id}`);
+  }
+
+  async #keepArtefacts(outcome: Outcome): Promise<Pick<JobTaskEnd, 'outcome' | 'artefacts'>> {
+    const { artefactFolder, warn } = this.#context;
+    const { place, id, attempt, stop, data } = this.#task;
+    const none = { outcome, artefacts: [] };
+    if ((data.outputs ?? []).length === 0 || artefactFolder === undefined) return none;
+    const job = jobFolder(artefactFolder, place);
+    const [own, kept] = [join(job, `.${id}`), join(job, String(attempt))];
+    try {
+      if (outcome.kind === 'none' || stop.reason === 'lost' || stop.reason === 'drained') {
+        await rm(own, { recursive: true, force: true });
+        return none;
+      }
+      // What a worker left that died before it could store the result.
+      await rm(kept, { recursive: true, force: true });
+      await rename(own, kept);
+      const artefacts = await listArtefacts(job, attempt);
+      return { outcome: { kind: 'task', task: withFolder(outcome.task, own, kept) }, artefacts };
+    } catch (error) {
+      warn(error, 'keep artefacts of job');
+      return none;
+    }
+  }
+}
+
+const writtenBy = ({ task }: JobResult, most: number): number => {
+  const { stdoutBytes = 0, stderrBytes = 0 } = task?.output ?? {};
+  const bytes = stdoutBytes + stderrBytes;
+  return Number.isFinite(bytes) ? Math.min(most, Math.max(0, bytes)) : 0;
+};
+
+/** The result names the folder that the artefacts have in the end. */
+function withFolder(task: TaskResult, own: string, kept: string): TaskResult {
+  if (task.outputs === undefined) return task;
+  const outputs = task.outputs.map((output) => ({
+    ...output,
+    destination: output.destination.replace(own, kept),
+  }));
+  return { ...task, outputs };
+}
+
+const PLATFORM_KINDS: readonly ErrorKind[] = ['exhausted', 'unavailable', 'internal', 'aborted'];
+/** Faults of the machine that have another kind, because a caller's request can cause them, too. */
+const PLATFORM_CODES: readonly ErrorCode[] = [
+  'ERR_STACKSHIM_POLICY_INVALID',
+  'ERR_STACKSHIM_NOT_ROOT',
+  'ERR_STACKSHIM_PATH_UNTRUSTED',
+];
+
+const isOfPlatform = ({ kind, code }: StackshimError): boolean =>
+  PLATFORM_KINDS.includes(kind) || PLATFORM_CODES.includes(code);

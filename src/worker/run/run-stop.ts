@@ -1,0 +1,56 @@
+/** How a run of a job is ended from outside: the first reason counts. */
+import type { CancelMark } from '../job/job-data.ts';
+
+/** `lost`: this worker may not run the job any more; another one may have it already. */
+export type StopReason = 'cancelled' | 'drained' | 'lost';
+
+export class RunStop {
+  readonly #term = new AbortController();
+  readonly #kill = new AbortController();
+  #reason: StopReason | null = null;
+  #mark: CancelMark | undefined;
+
+  get reason(): StopReason | null {
+    return this.#reason;
+  }
+
+  /** Present if the job was cancelled, whatever the reason of the stop. */
+  get mark(): CancelMark | undefined {
+    return this.#mark;
+  }
+
+  /** Aborts at the first stop: the task gets its stop signal. */
+  get signal(): AbortSignal {
+    return this.#term.signal;
+  }
+
+  /** Aborts when the task must end at once. */
+  get killSignal(): AbortSignal {
+    return this.#kill.signal;
+  }
+
+  cancel(mark: CancelMark): void {
+    this.#mark ??= mark;
+    this.#ask('cancelled');
+  }
+
+  drain(): void {
+    this.#ask('drained');
+  }
+
+  /** Nothing of the task may run any more. */
+  lose(): void {
+    this.#ask('lost');
+    this.#kill.abort();
+  }
+
+  /** Ends the task of a run that was stopped, if it has not ended yet. */
+  hasten(): void {
+    if (this.#reason !== null) this.#kill.abort();
+  }
+
+  #ask(reason: StopReason): void {
+    this.#reason ??= reason;
+    this.#term.abort();
+  }
+}

@@ -1,0 +1,142 @@
+/** The changes by which a worker lets go of a job. Each counts only if the worker still holds the job's lock. */
+import type { MinimalJob } from 'bullmq';
+import { StackshimError } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
+import type { JobResult } from '../job/job-result.ts';
+import { toStoredHistory } from './attempt-history.ts';
+import type { LockedJob } from './lock-keeper.ts';
+
+/** `late`: another worker has the job, or it is gone; nothing was changed. */
+export type Settled = 'settled' | 'late';
+
+export interface EndedAttempt {
+  readonly result: JobResult;
+  /** The earlier attempts. */
+  readonly history: readonly JobResult[];
+  /** One sentence for people. */
+  readonly reason: string;
+}
+
+export interface Keep {
+  /** How long the store keeps a job that has ended. */
+  readonly keepResultsMs: number;
+  /** Ends the attempts to reach the store. */
+  readonly giveUp: AbortSignal;
+}
+
+/** What BullMQ reads of a job that ends; what the store has about it may be a hostile producer's. */
+const toMinimal = (id: string): MinimalJob =>
+  ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
+
+/** Takes the place of fields that a producer gave the job and that make the store's own script fail. */
+const HARMLESS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };
+
+export async function completeJob(
+  job: LockedJob,
+  { result }: EndedAttempt,
+  keep: Keep,
+): Promise<Settled> {
+  const { backend, id, token } = job;
+  return await settle(keep, () =>
+    backend.moveToCompleted(toMinimal(id), result, toKeep(keep), token, false),
+  );
+}
+
+export async function failJob(job: LockedJob, ended: EndedAttempt, keep: Keep): Promise<Settled> {
+  const fail = (more: object) => () => {
+    const { backend, id, token } = job;
+    const fields = { ...toFields(ended), ...more };
+    return backend.moveToFailed(
+      toMinimal(id),
+      ended.reason,
+      toKeep(keep),
+      token,
+      ...([false, fields] as const),
+    );
+  };
+  try {
+    return await settle(keep, fail({}));
+  } catch (error) {
+    if (keep.giveUp.aborted) throw error;
+    return await settle(keep, fail(HARMLESS));
+  }
+}
+
+export interface Again extends EndedAttempt {
+  readonly delayMs: number;
+  /** Whether the store counts the attempt. */
+  readonly isCounted: boolean;
+}
+
+/** Queues a further attempt. */
+export async function runAgain(
+  { backend, id, token }: LockedJob,
+  { delayMs, isCounted, ...ended }: Again,
+  keep: Keep,
+): Promise<Settled> {
+  const fieldsToUpdate = toFields(ended);
+  return await settle(keep, async () => {
+    if (isCounted && delayMs === 0) {
+      await backend.retryJob(id, false, token, { fieldsToUpdate });
+    } else {
+      const options = { skipAttempt: !isCounted, fieldsToUpdate };
+      await backend.moveToDelayed(id, Date.now(), delayMs, token, options);
+    }
+  });
+}
+
+/** Gives the job back as if it had not been taken. */
+export async function handBack({ backend, id, token }: LockedJob, keep: Keep): Promise<Settled> {
+  return await settle(keep, () => backend.moveJobFromActiveToWait(id, token));
+}
+
+/** The same, but another worker gets it after a time at the earliest. */
+export async function handBackLater(
+  { backend, id, token }: LockedJob,
+  delayMs: number,
+  keep: Keep,
+): Promise<Settled> {
+  const options = { skipAttempt: true };
+  return await settle(keep, () => backend.moveToDelayed(id, Date.now(), delayMs, token, options));
+}
+
+const toKeep = ({ keepResultsMs }: Keep) => ({ age: Math.ceil(keepResultsMs / 1_000) });
+
+const toFields = ({ result, history, reason }: EndedAttempt) => ({
+  failedReason: reason,
+  stacktrace: toStoredHistory(history, result),
+});
+
+const PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 3_000;
+
+async function settle(keep: Keep, call: () => Promise<unknown>): Promise<Settled> {
+  for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      await call();
+      return 'settled';
+    } catch (error) {
+      if (isFenced(error)) return 'late';
+      if (keep.giveUp.aborted || !isOutage(error)) throw error;
+    }
+    await pause(pauseMs);
+  }
+}
+
+/** BullMQ's codes: the job is gone, has no lock, is not active, or has another worker's lock. */
+const FENCED: readonly unknown[] = [-1, -2, -3, -6];
+
+const isFenced = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && FENCED.includes(error.code);
+
+/** SQLSTATE classes of a server that is gone, shuts down, or has rolled back: a later call may succeed. */
+const SQL_OUTAGE = /^(?:08|40|53|57)...$/;
+
+/** Whether a later call may succeed: the server is gone, and did not refuse the call. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof StackshimError) return error.kind === 'unavailable';
+  if (!(error instanceof Error) || error.name === 'ReplyError') return false;
+  const code = 'code' in error ? error.code : undefined;
+  if (typeof code !== 'string') return code === undefined;
+  return SQL_OUTAGE.test(code) || /^E[A-Z]+$/.test(code);
+}

@@ -1,0 +1,96 @@
+/** Keeps a guard process beside this worker: it ends the worker's tasks when the worker is dead, stopped or cut off from the store. */
+import { pause } from '../../core/pause.ts';
+import type { Stackshim } from '../../door/stackshim.ts';
+
+type Guard = Awaited<ReturnType<Stackshim['startGuard']>>;
+
+export interface WorkerGuardOptions {
+  readonly startGuard: () => Promise<Guard>;
+  /** Called when a guard has ended that nobody closed, and another one runs. */
+  readonly onRestart: () => void;
+  readonly onFailure: (error: unknown) => void;
+  /** Called whenever there is a guard, or none any more. */
+  readonly onChange: () => void;
+}
+
+const START_AGAIN_MS = 1_000;
+
+export class WorkerGuard {
+  readonly #options: WorkerGuardOptions;
+  /** What every new guard must know. */
+  readonly #permits = new Map<string, number>();
+  #guard: Guard | undefined;
+  #isClosed = false;
+  #present: { readonly promise: Promise<void>; readonly resolve: () => void } = toWaiting();
+
+  constructor(options: WorkerGuardOptions) {
+    this.#options = options;
+  }
+
+  get isAlive(): boolean {
+    return this.#guard !== undefined;
+  }
+
+  get pid(): number | null {
+    return this.#guard?.pid ?? null;
+  }
+
+  /** Resolves once there is a guard. */
+  get ready(): Promise<void> {
+    return this.#present.promise;
+  }
+
+  /** Rejects if the first guard cannot be started. */
+  async start(): Promise<void> {
+    await this.#startOne();
+  }
+
+  /** Sets until when these tasks may run, on the clock of `bootMs`; null: they are over. */
+  permit(untilMs: ReadonlyMap<string, number | null>): void {
+    for (const [id, until] of untilMs) {
+      if (until === null) this.#permits.delete(id);
+      else this.#permits.set(id, until);
+    }
+    if (untilMs.size > 0) this.#guard?.permit(untilMs);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#guard?.close();
+    this.#guard = undefined;
+  }
+
+  async #startOne(): Promise<void> {
+    const guard = await this.#options.startGuard();
+    guard.permit(this.#permits);
+    this.#guard = guard;
+    this.#present.resolve();
+    this.#options.onChange();
+    void guard.ended.then(() => this.#replace());
+  }
+
+  async #replace(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#guard = undefined;
+    this.#present = toWaiting();
+    this.#options.onChange();
+    while (!this.#isClosed) {
+      try {
+        await this.#startOne();
+        this.#options.onRestart();
+        return;
+      } catch (error) {
+        this.#options.onFailure(error);
+        await pause(START_AGAIN_MS);
+      }
+    }
+  }
+}
+
+function toWaiting() {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((take) => {
+    resolve = take;
+  });
+  return { promise, resolve };
+}

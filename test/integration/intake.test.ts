@@ -1,0 +1,331 @@
+/** Which jobs the intake takes, and when, on real stores. The handlers of the tests wait for conditions, never for a time. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Intake } from '../../src/worker/intake/intake-options.ts';
+import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import type { TakenJob } from '../../src/worker/taken-job.ts';
+import { addJobs, laneOf, manyJobs, queueOf } from '../support/queues/lanes.ts';
+import {
+  complete,
+  endIntake,
+  GIB,
+  openTestBudget,
+  startTestIntake,
+  type TestIntakeOptions,
+} from '../support/queues/start-test-intake.ts';
+import { startRedis } from '../support/stores/start-redis.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+
+interface Server {
+  readonly url: string;
+  remove(): Promise<void>;
+}
+
+const kinds: readonly [string, () => Promise<Server>][] = [['redis', () => startRedis()]];
+
+describe.each(kinds)('on %s', (_, startServer) => {
+  let server: Server;
+  let store: QueueStore;
+  let queue: string;
+  let queues = 0;
+  let intakes: Intake[] = [];
+  let errors: unknown[] = [];
+
+  beforeAll(async () => {
+    server = await startServer();
+    store = await openStore(server.url, { lockMs: 30_000, stalledLookMs: 200 });
+  });
+
+  afterAll(async () => {
+    await store?.close();
+    await server?.remove();
+  });
+
+  beforeEach(() => {
+    queues += 1;
+    queue = `q${queues}`;
+    errors = [];
+  });
+
+  afterEach(async () => {
+    for (const intake of intakes) await endIntake(intake);
+    intakes = [];
+    expect(errors).toEqual([]);
+  });
+
+  async function start(options: Omit<TestIntakeOptions, 'store'>): Promise<Intake> {
+    const intake = await startTestIntake({
+      store,
+      queues: [{ name: queue, weight: 1 }],
+      onError: (error) => errors.push(error),
+      ...options,
+    });
+    intakes.push(intake);
+    return intake;
+  }
+
+  it('serves tenants with few jobs beside a tenant with many, among idle lanes', async () => {
+    for (let idle = 0; idle < 300; idle += 1) await store.ring(laneOf(queue, `idle-${idle}`));
+    const [big, middle, small] = ['big', 'middle', 'small'].map((name) => laneOf(queue, name));
+    if (!big || !middle || !small) throw new Error('no lanes');
+    await addJobs(store, big, manyJobs('big', 1_500));
+    await addJobs(store, middle, manyJobs('middle', 100));
+    await addJobs(store, small, manyJobs('small', 10));
+    const done: Record<string, number> = { big: 0, middle: 0, small: 0 };
+    const bigWhen: Record<string, number> = {};
+    let areFound = false;
+    const intake: Intake = await start({
+      async handle(taken) {
+        // The lanes are found one after another.
+        if (!areFound) await waitUntil(() => intake.lanes() === 3);
+        areFound = true;
+        await complete(taken);
+        const tenant = taken.lane.tenant ?? '';
+        done[tenant] = (done[tenant] ?? 0) + 1;
+        bigWhen[`${tenant}-${done[tenant]}`] = done['big'] ?? 0;
+      },
+    });
+    await waitUntil(() => done['big'] === 1_500);
+    expect(done).toEqual({ big: 1_500, middle: 100, small: 10 });
+    // An equal share each, and what was under way at the beginning.
+    expect(bigWhen['small-10']).toBeLessThanOrEqual(10 + 16);
+    expect(bigWhen['middle-100']).toBeLessThanOrEqual(100 + 16);
+  });
+
+  it('leaves half of the places to short jobs while long jobs of another tenant wait', async () => {
+    const [short, long] = [laneOf(queue, 'short'), laneOf(queue, 'long')];
+    const ended = { short: 0, long: 0 };
+    await addJobs(store, short, manyJobs('short', 200));
+    await start({
+      async handle(taken) {
+        const isLong = taken.lane.tenant === 'long';
+        if (isLong) await waitUntil(() => ended.short === 200);
+        else await waitUntil(() => isAdded);
+        await complete(taken);
+        ended[isLong ? 'long' : 'short'] += 1;
+      },
+    });
+    let isAdded = false;
+    await addJobs(store, long, manyJobs('long', 20));
+    isAdded = true;
+    await waitUntil(() => ended.long === 20);
+    expect(ended.short).toBe(200);
+  });
+
+  it('never exceeds the concurrency, nor the maximum of a tenant', async () => {
+    const lanes = ['a', 'b', 'c'].map((name) => laneOf(queue, name));
+    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 30));
+    const now = { all: 0, a: 0 };
+    const most = { all: 0, a: 0 };
+    let ended = 0;
+    await start({
+      concurrency: 5,
+      policyOf: (tenant) => ({ weight: 100, ...(tenant === 'a' ? { maxTasks: 1 } : {}) }),
+      async handle(taken) {
+        now.all += 1;
+        if (taken.lane.tenant === 'a') now.a += 1;
+        most.all = Math.max(most.all, now.all);
+        most.a = Math.max(most.a, now.a);
+        await complete(taken);
+        now.all -= 1;
+        if (taken.lane.tenant === 'a') now.a -= 1;
+        ended += 1;
+      },
+    });
+    await waitUntil(() => ended === 90);
+    expect(most.a).toBe(1);
+    expect(most.all).toBeLessThanOrEqual(5);
+  });
+
+  it('gives places in proportion to the weights of tenants and queues', async () => {
+    const other = `${queue}-other`;
+    const lanes = [laneOf(queue, 'light'), laneOf(queue, 'heavy'), laneOf(other, 'third')];
+    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 40));
+    const held: Record<string, number> = {};
+    let [areFound, isOver] = [false, false];
+    const intake: Intake = await start({
+      concurrency: 12,
+      queues: [
+        { name: queue, weight: 1 },
+        { name: other, weight: 3 },
+      ],
+      policyOf: (tenant) => ({ weight: tenant === 'heavy' ? 200 : 100 }),
+      async handle(taken) {
+        if (areFound) {
+          const tenant = taken.lane.tenant ?? '';
+          held[tenant] = (held[tenant] ?? 0) + 1;
+          await waitUntil(() => isOver);
+        } else {
+          // The lane that is found first has all places until then.
+          await waitUntil(() => intake.lanes() === 3);
+          areFound = true;
+        }
+        await complete(taken);
+      },
+    });
+    const sum = () => Object.values(held).reduce((all, one) => all + one, 0);
+    await waitUntil(() => sum() === 12);
+    isOver = true;
+    const { light = 0, heavy = 0, third = 0 } = held;
+    const isAbout = (count: number, share: number) => Math.abs(count - share) <= 1;
+    expect([isAbout(light, 2), isAbout(heavy, 4), isAbout(third, 6)]).toEqual([true, true, true]);
+  });
+
+  it('takes jobs of a lane by priority, and delayed jobs when they are due', async () => {
+    const lane = laneOf(queue, 'a');
+    await addJobs(store, lane, [
+      { jobId: 'late', delay: 300 },
+      { jobId: 'low', priority: 5 },
+      { jobId: 'high', priority: 1 },
+      { jobId: 'none' },
+    ]);
+    const order: string[] = [];
+    await start({
+      concurrency: 1,
+      async handle(taken) {
+        order.push(taken.id);
+        await complete(taken);
+      },
+    });
+    await waitUntil(() => order.length === 4);
+    expect(order).toEqual(['none', 'high', 'low', 'late']);
+  });
+
+  it('finds jobs by the bell, also of lanes that were empty before', async () => {
+    const seen: string[] = [];
+    const intake = await start({
+      async handle(taken) {
+        seen.push(`${taken.lane.tenant}/${taken.id}`);
+        await complete(taken);
+      },
+    });
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'one' }]);
+    await waitUntil(() => seen.length === 1 && intake.lanes() === 0);
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'two' }]);
+    await waitUntil(() => seen.length === 2);
+    expect(seen).toEqual(['a/one', 'a/two']);
+  });
+
+  it('takes a job again that its handler handed back, and one that it delayed', async () => {
+    const starts: string[] = [];
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'again' }]);
+    await addJobs(store, laneOf(queue, 'b'), [{ jobId: 'later' }]);
+    await start({
+      async handle(taken) {
+        const { id, backend, token } = taken;
+        starts.push(id);
+        const isFirst = starts.filter((one) => one === id).length === 1;
+        if (!isFirst) await complete(taken);
+        else if (id === 'again') await backend.retryJob(id, false, token);
+        else await backend.moveToDelayed(id, Date.now() + 50, 50, token);
+      },
+    });
+    await waitUntil(() => starts.length === 4);
+    expect(starts.toSorted()).toEqual(['again', 'again', 'later', 'later']);
+  });
+
+  it('adds the next job of a schedule when one is taken', async () => {
+    const lane = laneOf(queue, 'a');
+    await store.announce(lane, () =>
+      queueOf(store, lane).upsertJobScheduler('often', { every: 100 }, { name: 'v1', data: {} }),
+    );
+    const ids = new Set<string>();
+    await start({
+      async handle(taken) {
+        ids.add(taken.id);
+        await complete(taken);
+      },
+    });
+    await waitUntil(() => ids.size >= 3);
+    await queueOf(store, lane).removeJobScheduler('often');
+  });
+
+  it('keeps the cap of a package over two workers', async () => {
+    const lane = laneOf(queue, 'a', 'code');
+    const digest = `sha256:${'0'.repeat(64)}`;
+    await store.catalogue.put(
+      new Map([['code/a/code', { digest, since: '2026-01-01T00:00:00.000Z', maxConcurrency: 2 }]]),
+    );
+    await addJobs(store, lane, manyJobs('job', 30));
+    let [now, most, ended] = [0, 0, 0];
+    const handle = async (taken: TakenJob) => {
+      now += 1;
+      most = Math.max(most, now);
+      // Completing first would let the store give the place to the other worker.
+      now -= 1;
+      await complete(taken);
+      ended += 1;
+    };
+    await start({ handle });
+    await start({ handle });
+    await waitUntil(() => ended === 30);
+    expect(most).toBeLessThanOrEqual(2);
+    expect(await queueOf(store, lane).getGlobalConcurrency()).toBe(2);
+  });
+
+  it('hands back what the store gives after the end of taking, without a trace', async () => {
+    const lane = laneOf(queue, 'a');
+    await addJobs(store, lane, manyJobs('job', 50));
+    let isStopped = false;
+    const taken: string[] = [];
+    const intake = await start({
+      async handle(job) {
+        expect(isStopped).toBe(false);
+        taken.push(job.id);
+        await complete(job);
+      },
+    });
+    await waitUntil(() => taken.length > 5);
+    await intake.stopTaking();
+    isStopped = true;
+    await intake.idle();
+    const counts = await queueOf(store, lane).getJobCounts('wait', 'active', 'completed');
+    expect(counts).toEqual({ active: 0, completed: taken.length, wait: 50 - taken.length });
+  });
+
+  it('takes only jobs that fit, and keeps room free for a large job', async () => {
+    const budget = openTestBudget({ jobs: 4 });
+    const large = `v1 ${4 * GIB} ${GIB} 1`;
+    await addJobs(store, laneOf(queue, 'small'), manyJobs('small', 60));
+    const order: string[] = [];
+    let used = 0;
+    await start({
+      budget,
+      pace: { keepRoomAfterMs: 0 },
+      async handle(taken) {
+        used += taken.room.needs.memoryBytes;
+        expect(used).toBeLessThanOrEqual(4 * GIB);
+        if (order.length === 0) await waitUntil(() => isAdded);
+        order.push(taken.id);
+        await complete(taken);
+        used -= taken.room.needs.memoryBytes;
+      },
+    });
+    let isAdded = false;
+    await addJobs(store, laneOf(queue, 'large'), [{ jobId: 'large', name: large }]);
+    isAdded = true;
+    await waitUntil(() => order.length === 61);
+    expect(order.indexOf('large')).toBeLessThan(60);
+    budget.close();
+  });
+
+  it('takes a job that this machine can never hold after a time, for its handler to refuse', async () => {
+    const budget = openTestBudget({ jobs: 4 });
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: `v1 ${99 * GIB} 0 1` }]);
+    let refused: unknown;
+    await start({
+      budget,
+      pace: { tooLargeAfterMs: 0 },
+      async handle(taken) {
+        const needs = { memoryBytes: 99 * GIB, diskBytes: 0, cpus: 1 };
+        refused = await taken.room
+          .resize(needs, new AbortController().signal)
+          .catch((error: unknown) => error);
+        await complete(taken);
+      },
+    });
+    await waitUntil(() => refused);
+    expect(refused).toMatchObject({ code: 'ERR_STACKSHIM_HOST_EXHAUSTED' });
+    budget.close();
+  });
+});

@@ -1,0 +1,191 @@
+/** A private PostgreSQL cluster on a free loopback port, with its data in a temporary folder, as the user `postgres`: it refuses root. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { waitUntil } from '../timing/wait-until.ts';
+import { findFreePort } from './start-redis.ts';
+
+export interface PostgresOptions {
+  /** Of the superuser `postgres`. Absent: everyone on this machine is let in. */
+  readonly password?: string;
+  /** Settings: `synchronous_commit=off`. */
+  readonly settings?: readonly string[];
+}
+
+export interface PostgresServer {
+  readonly port: number;
+  /** Of the superuser and the database `postgres`. */
+  readonly url: string;
+  readonly folder: string;
+  pid(): number;
+  query(sql: string): Promise<readonly unknown[]>;
+  /** Ends the server as an operator does, and all its connections. */
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** Starts the server again, on the same port and data. */
+  start(): Promise<void>;
+  /** Ends the server and removes its data. */
+  remove(): Promise<void>;
+}
+
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const folder = await mkdtemp('/var/tmp/stackshim-postgres-');
+  const user = await findUser();
+  chownSync(folder, user.uid, user.gid);
+  const port = await findFreePort();
+  await initialize(folder, user, options);
+  let child = await launch({ folder, port, user }, options);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  const end = async (signal: NodeJS.Signals) => {
+    if (hasEnded()) return;
+    const ended = once(child, 'exit');
+    const all = family(child.pid ?? 0);
+    signalAll(all, 'SIGCONT');
+    child.kill(signal);
+    await ended;
+    // Without their parent the others end by themselves, but not at once.
+    await waitUntil(() => all.every((pid) => !isAlive(pid)));
+  };
+  const secret = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}`;
+  const url = `postgres://postgres${secret}@127.0.0.1:${port}/postgres`;
+  return {
+    port,
+    url,
+    folder,
+    pid: () => child.pid ?? 0,
+    query: (sql) => send(url, sql),
+    stop: () => end('SIGINT'),
+    kill: () => end('SIGKILL'),
+    freeze: () => signalAll(family(child.pid ?? 0), 'SIGSTOP'),
+    thaw: () => signalAll(family(child.pid ?? 0), 'SIGCONT'),
+    async start() {
+      child = await launch({ folder, port, user }, options);
+    },
+    async remove() {
+      await end('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+async function findUser(): Promise<User> {
+  const { stdout } = await promisify(execFile)('getent', ['passwd', 'postgres']);
+  const [, , uid, gid] = stdout.split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** The newest version that is installed: Debian has one folder for each. */
+function binFolder(): string {
+  const root = '/usr/lib/postgresql';
+  const [newest] = readdirSync(root)
+    .map(Number)
+    .sort((one, other) => other - one);
+  return `${root}/${newest}/bin`;
+}
+
+async function initialize(
+  folder: string,
+  { uid, gid }: User,
+  { password }: PostgresOptions,
+): Promise<void> {
+  const passwordFile = `${folder}/password`;
+  await writeFile(passwordFile, password ?? 'none');
+  chownSync(passwordFile, uid, gid);
+  const child = spawn(
+    `${binFolder()}/initdb`,
+    [
+      ...['-D', `${folder}/data`, '--username=postgres', `--pwfile=${passwordFile}`, '--no-sync'],
+      ...['--locale=C.UTF-8', '--encoding=UTF8'],
+      `--auth=${password === undefined ? 'trust' : 'scram-sha-256'}`,
+    ],
+    { uid, gid, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const said = collect(child);
+  const [status] = (await once(child, 'close')) as [number | null];
+  if (status !== 0) throw new Error(`initdb failed: ${said()}`);
+}
+
+interface Place {
+  readonly folder: string;
+  readonly port: number;
+  readonly user: User;
+}
+
+async function launch({ folder, port, user }: Place, options: PostgresOptions) {
+  const settings = [
+    ...['listen_addresses=127.0.0.1', `port=${port}`, `unix_socket_directories=${folder}`],
+    ...['fsync=off', 'lc_messages=C', 'shared_buffers=16MB', 'max_connections=100'],
+    ...(options.settings ?? []),
+  ];
+  const child = spawn(
+    `${binFolder()}/postgres`,
+    ['-D', `${folder}/data`, ...settings.flatMap((setting) => ['-c', setting])],
+    { uid: user.uid, gid: user.gid, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const said = collect(child);
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', () => reject(new Error(`postgres did not start: ${said()}`)));
+    child.stderr?.on('data', () => {
+      if (said().includes('ready to accept connections')) resolve();
+    });
+  });
+  return child;
+}
+
+/** What the program has said on standard error; the rest is read and dropped. */
+function collect(child: ChildProcess): () => string {
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    if (said.length < 100_000) said += chunk.toString('utf8');
+  });
+  return () => said;
+}
+
+/** The process and its children. */
+function family(pid: number): readonly number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return [pid, ...children.split(' ').filter(Boolean).map(Number)];
+  } catch {
+    return [];
+  }
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+async function send(url: string, sql: string): Promise<readonly unknown[]> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
