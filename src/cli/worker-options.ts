@@ -8,7 +8,6 @@ export const WORKER_OPTIONS: OptionTable = [
   ['-c, --concurrency <n>', 'run up to N jobs at a time (default: the number of processors)'],
   ['--drain <duration>', 'on SIGTERM, time for the running tasks to end (default: 30s)'],
   ['--lock <duration>', 'time after which a job of a dead worker is taken again (default: 30s)'],
-  ['--registry <host/prefix>', 'registry from which missing stacks and code are pulled'],
   [
     '--logs <where>',
     'keep output of tasks with the job (job), or in files of this folder (default: job)',
@@ -31,7 +30,6 @@ export interface WorkerLineOptions extends StoreOptions {
   readonly concurrency?: string;
   readonly drain?: string;
   readonly lock?: string;
-  readonly registry?: string;
   readonly logs?: string;
   readonly artefacts?: string;
   readonly keepResults?: string;

@@ -1,30 +1,23 @@
 /** The command line of `stackshim worker` as values. */
-import { cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import { invalidField } from '../spec/field-errors.ts';
 import { parseCount, parseDuration } from '../spec/quantities.ts';
+import type { QueueShare } from '../worker/intake/intake-options.ts';
 import { parseQueueName } from '../worker/job/lane.ts';
 import { type HealthAddress, parseHealthAddress } from '../worker/ops/health-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../worker/ops/log-levels.ts';
 import { readStoreAddress } from './store-address.ts';
 import type { WorkerLineOptions } from './worker-options.ts';
 
-export interface QueueShare {
-  readonly name: string;
-  /** A queue of weight 4 gets four times as many places as one of weight 1. */
-  readonly weight: number;
-}
-
 export interface WorkerSettings {
   readonly queues: readonly QueueShare[];
   /** The store's URL, with the password. */
   readonly store: string;
-  readonly concurrency: number;
+  /** Undefined: the number of processors. */
+  readonly concurrency: number | undefined;
   readonly drainMs: number;
   readonly lockMs: number;
-  /** `HOST[:PORT]/PREFIX` */
-  readonly registry: string | undefined;
   /** `job`, or an absolute folder. */
   readonly logs: string;
   readonly artefacts: string | undefined;
@@ -44,9 +37,6 @@ const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
 /** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
 const LOCK = { min: 5_000, max: HOUR_MS };
 const KEEP = { min: 1_000, max: 3650 * DAY_HOURS * HOUR_MS };
-/** A host with an optional port, then a path in lower case, as registries name repositories. */
-const REGISTRY =
-  /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,250}[a-zA-Z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){1,8}$/;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
 export function toWorkerSettings(
@@ -54,25 +44,17 @@ export function toWorkerSettings(
   options: WorkerLineOptions,
   env: Readonly<Record<string, string | undefined>>,
 ): WorkerSettings {
-  const { concurrency, drain, lock, registry, logs = 'job', artefacts, health } = options;
+  const { concurrency, drain, lock, logs = 'job', artefacts, health } = options;
   const { url, warning } = readStoreAddress(options, env);
-  if (registry !== undefined && !REGISTRY.test(registry)) {
-    throw invalidField(
-      'registry',
-      'not a registry and a prefix such as registry.example:5000/jobs',
-      registry,
-    );
-  }
   return {
     queues: parseQueues(queues),
     store: url,
-    concurrency: parseCount(concurrency ?? cpus().length, 'concurrency', {
-      min: 1,
-      max: MAX_CONCURRENCY,
-    }),
+    concurrency:
+      concurrency === undefined
+        ? undefined
+        : parseCount(concurrency, 'concurrency', { min: 1, max: MAX_CONCURRENCY }),
     drainMs: parseDuration(drain ?? '30s', 'drain', DRAIN),
     lockMs: parseDuration(lock ?? '30s', 'lock', LOCK),
-    registry,
     logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
     artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
     keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),

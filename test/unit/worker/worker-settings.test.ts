@@ -1,6 +1,6 @@
 /** The command line of `stackshim worker` as values. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readStoreAddress } from '../../../src/cli/store-address.ts';
 import type { WorkerLineOptions } from '../../../src/cli/worker-options.ts';
@@ -15,10 +15,9 @@ describe('toWorkerSettings', () => {
     expect(settings({})).toEqual({
       queues: [{ name: 'mail', weight: 1 }],
       store: env.STACKSHIM_STORE_URL,
-      concurrency: cpus().length,
+      concurrency: undefined,
       drainMs: 30_000,
       lockMs: 30_000,
-      registry: undefined,
       logs: 'job',
       artefacts: undefined,
       keepResultsMs: 7 * 24 * 3_600_000,
@@ -34,7 +33,6 @@ describe('toWorkerSettings', () => {
       concurrency: '64',
       drain: '1h30m',
       lock: '10s',
-      registry: 'registry.example:5000/team/jobs',
       logs: 'logs',
       artefacts: '/srv/artefacts/',
       keepResults: '36h',
@@ -50,7 +48,6 @@ describe('toWorkerSettings', () => {
       concurrency: 64,
       drainMs: 5_400_000,
       lockMs: 10_000,
-      registry: 'registry.example:5000/team/jobs',
       logs: `${process.cwd()}/logs`,
       artefacts: '/srv/artefacts',
       keepResultsMs: 36 * 3_600_000,
@@ -68,10 +65,6 @@ describe('toWorkerSettings', () => {
     [{ lock: '4s' }, 'lock'],
     [{ keepResults: '0d' }, 'keepResults'],
     [{ keepResults: '7 days' }, 'keepResults'],
-    [{ registry: 'docker://h/x' }, 'registry'],
-    [{ registry: 'host' }, 'registry'],
-    [{ registry: 'h/../x' }, 'registry'],
-    [{ registry: '-h/x' }, 'registry'],
     [{ logs: '' }, 'logs'],
     [{ artefacts: '\0' }, 'artefacts'],
     [{ health: 'everywhere' }, 'health'],
