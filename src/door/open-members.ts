@@ -1,6 +1,6 @@
 /** The members of the door that a plain run does not need; each loads its own code when it is called. */
 import { parseTaskId, type TaskId } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
+import { type Layout, workersDir } from '../core/layout.ts';
 import { parseDuration } from '../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
 import type { StatsReader } from '../task/live/read-stats.ts';
@@ -37,7 +37,7 @@ type TaskMember =
   | 'startGuard';
 type LiveMember = 'stats' | 'processes' | 'pause' | 'unpause' | 'update' | 'events';
 type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
-type HostMember = 'doctor' | 'knownNames' | 'policy';
+type HostMember = 'doctor' | 'knownNames' | 'policy' | 'site';
 
 export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
 
@@ -58,6 +58,12 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   async policy() {
     const { readPolicy } = await import('../task/installation.ts');
     return await readPolicy(named);
+  },
+  async site() {
+    const { layout, host } = open.asRoot('run worker');
+    const { root } = layout;
+    const { memoryBytes, cpus } = host;
+    return await Promise.resolve({ root, workersDir: workersDir(layout), memoryBytes, cpus });
   },
 });
 

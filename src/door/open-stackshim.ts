@@ -76,6 +76,7 @@ const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   doctor: true,
   knownNames: true,
   policy: true,
+  site: true,
 };
 const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   list: true,
@@ -110,6 +111,17 @@ export interface Door extends Stackshim {
   knownNames(): Promise<KnownNames>;
   /** The policy as its file is now. Rejects with ERR_STACKSHIM_POLICY_INVALID. */
   policy(): Promise<Policy>;
+  /** What a queue worker must know of the machine and the folders. Needs root. */
+  site(): Promise<WorkerSite>;
+}
+
+export interface WorkerSite {
+  /** The root folder, without links. */
+  readonly root: string;
+  /** The folder in which the workers of this machine tell each other what they reserve. */
+  readonly workersDir: string;
+  readonly memoryBytes: number;
+  readonly cpus: number;
 }
 
 /**

@@ -19,6 +19,9 @@ export const storeLog = (backend: IQueueBackend, id: string): LogSink => ({
   },
 });
 
+/** What the names of log files end in. */
+export const LOG_SUFFIX = '.ndjson';
+
 /** A file of the worker's folder of logs. */
 export const fileLog = (path: string): LogSink => ({
   async write(rows) {

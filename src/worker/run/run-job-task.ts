@@ -11,7 +11,7 @@ import type { JobData } from '../job/job-data.ts';
 import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
 import { type JobPlace, laneName } from '../job/lane.ts';
 import { jobFolder, listArtefacts, makeArtefactFolders } from './artefacts.ts';
-import { fileLog, JobLog, storeLog } from './job-log.ts';
+import { fileLog, JobLog, LOG_SUFFIX, storeLog } from './job-log.ts';
 import type { Outcome } from './job-outcome.ts';
 import { LiveReport } from './live-report.ts';
 import type { RunStop } from './run-stop.ts';
@@ -135,7 +135,7 @@ class JobTaskRun {
       sink:
         logFolder === undefined
           ? storeLog(backend, place.id)
-          : fileLog(join(logFolder, lane, `${place.id}.ndjson`)),
+          : fileLog(join(logFolder, lane, `${place.id}${LOG_SUFFIX}`)),
       attempt,
       mostBytes: Math.max(LEAST_LOG_BYTES, logBytes - written),
       onFailure: (error) => warn(error, 'write log of job'),

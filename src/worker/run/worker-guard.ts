@@ -9,8 +9,6 @@ export interface WorkerGuardOptions {
   /** Called when a guard has ended that nobody closed, and another one runs. */
   readonly onRestart: () => void;
   readonly onFailure: (error: unknown) => void;
-  /** Called whenever there is a guard, or none any more. */
-  readonly onChange: () => void;
 }
 
 const START_AGAIN_MS = 1_000;
@@ -29,10 +27,6 @@ export class WorkerGuard {
 
   get isAlive(): boolean {
     return this.#guard !== undefined;
-  }
-
-  get pid(): number | null {
-    return this.#guard?.pid ?? null;
   }
 
   /** Resolves once there is a guard. */
@@ -65,7 +59,6 @@ export class WorkerGuard {
     guard.permit(this.#permits);
     this.#guard = guard;
     this.#present.resolve();
-    this.#options.onChange();
     void guard.ended.then(() => this.#replace());
   }
 
@@ -73,7 +66,6 @@ export class WorkerGuard {
     if (this.#isClosed) return;
     this.#guard = undefined;
     this.#present = toWaiting();
-    this.#options.onChange();
     while (!this.#isClosed) {
       try {
         await this.#startOne();

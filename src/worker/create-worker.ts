@@ -1,0 +1,271 @@
+/** Joins a store, the intake and the runner of jobs into a worker. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { within } from '../core/pause.ts';
+import { type Door, openDoor } from '../door/open-stackshim.ts';
+import { monotonicMs } from '../sys/clocks.ts';
+import { freeBytesAt } from '../sys/files.ts';
+import { linuxSystem } from '../sys/linux-system.ts';
+import type { Budget } from './intake/budget/budget.ts';
+import { openBudget } from './intake/budget/open-budget.ts';
+import type { Intake } from './intake/intake-options.ts';
+import { startIntake } from './intake/start-intake.ts';
+import { openStore } from './queue-store/open-store.ts';
+import type { QueueStore } from './queue-store/queue-store.ts';
+import { JobRunner } from './run/job-runner.ts';
+import { PolicyView } from './run/policy-view.ts';
+import { sweepKept } from './run/sweep-kept.ts';
+import { WorkerGuard } from './run/worker-guard.ts';
+import type { WorkerEvent, WorkerStatus } from './worker-events.ts';
+import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './worker-options.ts';
+
+/** A worker that takes jobs until it is drained. */
+export interface QueueWorker {
+  /** How the worker is; from memory. */
+  status(): WorkerStatus;
+  /**
+   * Takes no further job, waits `drainMs` (default: that of the worker) for running tasks, ends the others and hands their jobs back. Resolves
+   * when the worker has let go of everything. A second call does what `hasten` does, and resolves with the first.
+   */
+  drain(options?: DrainOptions): Promise<void>;
+  /** Shortens a drain: the running tasks get their stop signal now, and KILL at the second call. */
+  hasten(): void;
+}
+
+export interface DrainOptions {
+  readonly drainMs?: number | undefined;
+}
+
+/**
+ * Starts a worker; resolves once it takes jobs. Rejects with ERR_STACKSHIM_SPEC_INVALID for options, ERR_STACKSHIM_NOT_ROOT,
+ * ERR_STACKSHIM_POLICY_INVALID, and within 10 seconds with ERR_STACKSHIM_STORE_… if the store cannot be used.
+ */
+export async function createWorker(options: WorkerOptions): Promise<QueueWorker> {
+  const { root, run, policy } = options;
+  const door = openDoor({ root, run, policy });
+  const site = await door.site();
+  const settings = toWorkerSettings(options, site.cpus);
+  const worker = new RunningWorker(door, settings, options.onEvent);
+  try {
+    await worker.start(site);
+    return worker;
+  } catch (error) {
+    await worker.close();
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start worker');
+  }
+}
+
+type Site = Awaited<ReturnType<Door['site']>>;
+
+/** How long tasks may take to act on their stop signal when the worker ends. */
+const TERM_MS = 10_000;
+const SWEEP_FIRST_MS = 10_000;
+const SWEEP_MS = 300_000;
+
+class RunningWorker implements QueueWorker {
+  readonly #door: Door;
+  readonly #settings: WorkerSettings;
+  readonly #onEvent: ((event: WorkerEvent) => void) | undefined;
+  readonly #guard: WorkerGuard;
+  readonly #giveUp = new AbortController();
+  readonly #hasten: (() => void)[] = [];
+  #store: QueueStore | undefined;
+  #budget: Budget | undefined;
+  #intake: Intake | undefined;
+  #runner: JobRunner | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+  #draining: Promise<void> | undefined;
+  #downSince: number | undefined;
+
+  constructor(door: Door, settings: WorkerSettings, onEvent: WorkerOptions['onEvent']) {
+    this.#door = door;
+    this.#settings = settings;
+    this.#onEvent = onEvent;
+    this.#guard = new WorkerGuard({
+      startGuard: () => door.startGuard(),
+      onRestart: () => this.#emit({ type: 'guard_restarted' }),
+      onFailure: (error) => this.#warn(error, 'start guard'),
+    });
+  }
+
+  async start(site: Site): Promise<void> {
+    const { store: url, lockMs, queues, concurrency } = this.#settings;
+    const policy = await PolicyView.open(() => this.#door.policy());
+    await this.#guard.start();
+    const store = await openStore(url, { lockMs, stalledLookMs: Math.ceil(lockMs / 2) });
+    this.#store = store;
+    this.#budget = this.#openBudget(site, policy);
+    this.#runner = this.#openRunner(store, policy);
+    this.#intake = await this.#startIntake({ store, policy, runner: this.#runner });
+    this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP_FIRST_MS);
+    this.#sweeper.unref();
+    const names = queues.map(({ name }) => name);
+    this.#emit({ type: 'started', store: store.shown, queues: names, concurrency });
+  }
+
+  status(): WorkerStatus {
+    const { queues, concurrency } = this.#settings;
+    const none = { memoryBytes: 0, diskBytes: 0, cpus: 0 };
+    return {
+      store: this.#store?.shown ?? '',
+      queues: queues.map(({ name }) => name),
+      concurrency,
+      running: this.#runner?.running ?? 0,
+      lanes: this.#intake?.lanes() ?? 0,
+      isTaking: this.#draining === undefined,
+      isStoreReachable: this.#downSince === undefined,
+      isGuardAlive: this.#guard.isAlive,
+      budget: {
+        reserved: this.#budget?.reserved() ?? none,
+        total: this.#budget?.total() ?? none,
+      },
+      lastRenewalAt: this.#runner?.lastRenewalAt?.toISOString() ?? null,
+    };
+  }
+
+  async drain({ drainMs = this.#settings.drainMs }: DrainOptions = {}): Promise<void> {
+    if (this.#draining === undefined) this.#draining = this.#drain(drainMs);
+    else this.hasten();
+    await this.#draining;
+  }
+
+  hasten(): void {
+    this.#hasten.shift()?.();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#sweeper);
+    this.#giveUp.abort();
+    await this.#intake?.close();
+    await this.#store?.close();
+    // Runs end that waited for the store.
+    if (this.#intake !== undefined) await within(this.#intake.idle(), TERM_MS);
+    this.#runner?.close();
+    // A task that could not be ended is left to the guard.
+    if ((this.#runner?.running ?? 0) === 0) await this.#guard.close();
+    this.#budget?.close();
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    const [runner, intake] = [this.#runner, this.#intake];
+    if (runner === undefined || intake === undefined) return;
+    this.#emit({ type: 'draining', running: runner.running, drainMs });
+    const [first, second] = [this.#nextHasten(), this.#nextHasten()];
+    await intake.stopTaking();
+    const idle = intake.idle();
+    await within(Promise.race([idle, first]), drainMs);
+    runner.drain();
+    await within(Promise.race([idle, second]), TERM_MS);
+    runner.hasten();
+    await within(idle, this.#settings.lockMs);
+    await this.close();
+    this.#emit({ type: 'drained', handedBack: runner.handedBack });
+  }
+
+  #nextHasten(): Promise<void> {
+    return new Promise((resolve) => this.#hasten.push(resolve));
+  }
+
+  #openBudget({ workersDir, root, memoryBytes, cpus }: Site, policy: PolicyView): Budget {
+    return openBudget({
+      folder: workersDir,
+      system: linuxSystem,
+      hasTasks: async (pid) => {
+        const { tasks } = await this.#door.list();
+        return tasks.some(({ ownerPid }) => ownerPid === pid);
+      },
+      policy: policy.last,
+      machine: { memoryBytes, cpus, freeDiskBytes: () => freeBytesAt(root) },
+      monotonicMs,
+    });
+  }
+
+  #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
+    const { lockMs, keepResultsMs, logFolder, logBytes, artefactFolder } = this.#settings;
+    return new JobRunner({
+      door: { run: this.#door.run, policy: () => policy.current() },
+      guard: this.#guard,
+      worker: ownName(),
+      emit: (event) => this.#emit(event),
+      warn: (error, operation) => this.#warn(error, operation),
+      giveUp: this.#giveUp.signal,
+      ...{ store, lockMs, keepResultsMs, logFolder, logBytes, artefactFolder },
+    });
+  }
+
+  async #startIntake({ store, policy, runner }: Joined): Promise<Intake> {
+    const { queues, concurrency, lockMs } = this.#settings;
+    const { defaults, maxima } = policy.last;
+    const { memoryBytes, diskBytes, cpus } = maxima;
+    if (this.#budget === undefined) throw new Error('no budget');
+    return await startIntake({
+      ...{ store, queues, concurrency, lockMs, stalledLookMs: Math.ceil(lockMs / 2) },
+      budget: this.#budget,
+      usualNeeds: defaults,
+      mostNeeds: {
+        ...(memoryBytes === undefined ? {} : { memoryBytes }),
+        ...(diskBytes === undefined ? {} : { diskBytes }),
+        ...(cpus === undefined ? {} : { cpus }),
+      },
+      policyOf: (tenant) => policy.termsOf(tenant),
+      handle: (taken) => runner.handle(taken),
+      worker: ownName(),
+      clock: { monotonicMs, epochMs: Date.now },
+      newToken: () => randomBytes(16).toString('hex'),
+      onError: (error) => this.#warn(error, 'take jobs'),
+      onCancel: (lane, id) => runner.onCancel({ lane, id }),
+      onGap: () => runner.lookForMarks(),
+      onReachable: (isReachable) => this.#noteReachable(isReachable),
+    });
+  }
+
+  #noteReachable(isReachable: boolean): void {
+    if (!isReachable) {
+      this.#downSince ??= performance.now();
+      this.#emit({ type: 'store_unreachable' });
+    } else if (this.#downSince !== undefined) {
+      const downMs = Math.round(performance.now() - this.#downSince);
+      this.#downSince = undefined;
+      this.#emit({ type: 'store_reachable', downMs });
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { logFolder, artefactFolder, keepResultsMs } = this.#settings;
+    const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
+    if (this.#store === undefined || folders.length === 0) return;
+    try {
+      const { signal } = this.#giveUp;
+      await sweepKept({ store: this.#store, folders, keepResultsMs, signal });
+    } catch (error) {
+      if (!this.#giveUp.signal.aborted) this.#warn(error, 'remove logs and artefacts of old jobs');
+    }
+    if (this.#giveUp.signal.aborted) return;
+    this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
+  }
+
+  #warn(error: unknown, operation: string): void {
+    const { code, message } = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
+    const text = error instanceof StackshimError ? `${operation}: ${message}` : message;
+    this.#emit({ type: 'warning', code, message: text });
+  }
+
+  #emit(event: WorkerEvent): void {
+    try {
+      this.#onEvent?.(event);
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error));
+    }
+  }
+}
+
+interface Joined {
+  readonly store: QueueStore;
+  readonly policy: PolicyView;
+  readonly runner: JobRunner;
+}
+
+/** As results, live states and the store name this worker. */
+const ownName = () => `${hostname()}/${process.pid}`;

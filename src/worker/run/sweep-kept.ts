@@ -1,0 +1,59 @@
+/** Removes logs and artefacts of jobs that the store does not know any more, or no longer keeps. */
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Lane, laneName, parseJobName, parseLaneName } from '../job/lane.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { LOG_SUFFIX } from './job-log.ts';
+
+export interface SweepOptions {
+  readonly store: Pick<QueueStore, 'backend'>;
+  /** Folders with `<lane>/<id>` or `<lane>/<id>.ndjson`. Nothing else in them is touched. */
+  readonly folders: readonly string[];
+  readonly keepResultsMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with errors of the store or of a folder; what was not reached is left to the next sweep. */
+export async function sweepKept(options: SweepOptions): Promise<void> {
+  for (const folder of options.folders) {
+    for (const name of await namesIn(folder)) {
+      const lane = parseLaneName(name);
+      if (lane !== undefined) await sweepLane(join(folder, name), lane, options);
+    }
+  }
+}
+
+async function sweepLane(folder: string, lane: Lane, options: SweepOptions): Promise<void> {
+  const backend = options.store.backend(lane);
+  for (const name of await namesIn(folder)) {
+    if (options.signal.aborted) return;
+    const id = name.endsWith(LOG_SUFFIX) ? name.slice(0, -LOG_SUFFIX.length) : name;
+    if (!isJobId(lane, id)) continue;
+    const path = join(folder, name);
+    const state = await backend.getState(id);
+    const hasEnded = state === 'completed' || state === 'failed';
+    if (state === 'unknown' || (hasEnded && (await isOlder(path, options.keepResultsMs)))) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+function isJobId(lane: Lane, id: string): boolean {
+  try {
+    parseJobName(`${laneName(lane)}~${id}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const namesIn = (folder: string): Promise<readonly string[]> =>
+  readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+
+async function isOlder(path: string, ageMs: number): Promise<boolean> {
+  const { mtimeMs } = await lstat(path);
+  return Date.now() - mtimeMs > ageMs;
+}

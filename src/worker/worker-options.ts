@@ -1,0 +1,110 @@
+/** What a worker is told at its start. */
+import type { LayoutOptions } from '../core/layout.ts';
+import { invalidField } from '../spec/field-errors.ts';
+import type { QueueShare } from './intake/intake-options.ts';
+import { parseQueueName } from './job/lane.ts';
+import type { WorkerEvent } from './worker-events.ts';
+
+export interface WorkerOptions extends LayoutOptions {
+  /** The store of the queues: `redis://…`, `rediss://…`, `valkey://…` or `postgres://…`. */
+  readonly store: string;
+  /** The queues to take jobs from; a queue of weight 4 gets four times as many places as one of weight 1. */
+  readonly queues: readonly (string | QueueShare)[];
+  /** Most jobs at once. Default: the number of processors. */
+  readonly concurrency?: number | undefined;
+  /** How long a drain waits for running tasks. Default: 30 seconds. */
+  readonly drainMs?: number | undefined;
+  /** How long a job stays this worker's when it is not heard of. Default: 30 seconds. */
+  readonly lockMs?: number | undefined;
+  /** How long the store keeps jobs that have ended. Default: 7 days. */
+  readonly keepResultsMs?: number | undefined;
+  /** Where the output of tasks is kept: with the job in the store (`job`, the default), or in files below this folder. */
+  readonly logs?: string | undefined;
+  /** The most bytes of output that are kept of a job. Default: 1 MiB. */
+  readonly logBytes?: number | undefined;
+  /** The folder for artefacts. Default: none, and jobs with outputs are refused. */
+  readonly artefacts?: string | undefined;
+  /** Called with each event. A listener that throws breaks nothing. */
+  readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
+}
+
+/** With every default filled in. */
+export interface WorkerSettings {
+  readonly store: string;
+  readonly queues: readonly QueueShare[];
+  readonly concurrency: number;
+  readonly drainMs: number;
+  readonly lockMs: number;
+  readonly keepResultsMs: number;
+  readonly logFolder: string | undefined;
+  readonly logBytes: number;
+  readonly artefactFolder: string | undefined;
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const BOUNDS = {
+  concurrency: { min: 1, max: 4_096 },
+  drainMs: { min: 0, max: DAY_MS },
+  lockMs: { min: 1_000, max: HOUR_MS },
+  keepResultsMs: { min: 1_000, max: 3_650 * DAY_MS },
+  logBytes: { min: 16_384, max: 1_073_741_824 },
+  weight: { min: 1, max: 100 },
+} as const satisfies Readonly<Record<string, Bounds>>;
+
+const USUAL = {
+  drainMs: 30_000,
+  lockMs: 30_000,
+  keepResultsMs: 7 * DAY_MS,
+  logBytes: 1_048_576,
+} as const;
+
+/** @param cpus Of this machine. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`. */
+export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSettings {
+  const { logs = 'job', artefacts } = options;
+  const numbers = { concurrency: Math.max(1, Math.floor(cpus)), ...USUAL };
+  const read = (field: keyof typeof numbers): number =>
+    requireWithin(field, options[field] ?? numbers[field]);
+  return {
+    store: options.store,
+    queues: parseQueues(options.queues),
+    concurrency: read('concurrency'),
+    drainMs: read('drainMs'),
+    lockMs: read('lockMs'),
+    keepResultsMs: read('keepResultsMs'),
+    logBytes: read('logBytes'),
+    logFolder: logs === 'job' ? undefined : requireFolder('logs', logs),
+    artefactFolder: artefacts === undefined ? undefined : requireFolder('artefacts', artefacts),
+  };
+}
+
+function requireWithin(field: keyof typeof BOUNDS, value: number): number {
+  const { min, max } = BOUNDS[field];
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw invalidField(field, `not a whole number from ${min} to ${max}`, value);
+}
+
+function requireFolder(field: string, path: string): string {
+  if (path.startsWith('/') && !path.includes('\0')) return path;
+  throw invalidField(field, 'not an absolute path', path);
+}
+
+function parseQueues(given: WorkerOptions['queues']): readonly QueueShare[] {
+  const queues = given.map((queue) =>
+    typeof queue === 'string' ? { name: queue, weight: 1 } : queue,
+  );
+  if (queues.length === 0) throw invalidField('queues', 'no queue is named');
+  for (const { name, weight } of queues) {
+    parseQueueName(name);
+    requireWithin('weight', weight);
+  }
+  if (new Set(queues.map(({ name }) => name)).size < queues.length) {
+    throw invalidField('queues', 'a queue is named twice');
+  }
+  return queues;
+}
