@@ -5,7 +5,7 @@ import { WORKER_OPTIONS, type WorkerLineOptions } from './worker-options.ts';
 
 const MORE = `
 SIGTERM and SIGINT end the worker: it takes no more jobs, gives the running tasks the time of --drain, then ends them and hands their jobs back.
-A second signal ends them at once. The exit status is 0 after that, and 1 if the store cannot be used.`;
+A second signal ends the waiting, a third one kills. The exit status is 0 after that, and 1 if the store cannot be used.`;
 
 export function defineWorker(program: Command): void {
   const command = program

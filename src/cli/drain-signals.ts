@@ -2,21 +2,30 @@
 import { unignoredSignals } from '../sys/processes.ts';
 
 export interface DrainSignals {
-  /** Resolves with the first signal. */
-  readonly first: Promise<void>;
-  /** Resolves with the second one. */
-  readonly second: Promise<void>;
+  /** Resolves with the next signal, which may have come already. */
+  next(): Promise<void>;
 }
 
 const ENDING = ['SIGTERM', 'SIGINT'] as const;
 
 /** Listens until the process ends. A signal that was ignored when this process started stays ignored. */
 export function listenForDrain(): DrainSignals {
-  const waiting: (() => void)[] = [];
-  const next = () => new Promise<void>((resolve) => waiting.push(resolve));
-  const [first, second] = [next(), next()];
-  const onSignal = () => waiting.shift()?.();
+  let unseen = 0;
+  let notify: () => void = () => undefined;
+  const onSignal = () => {
+    unseen += 1;
+    notify();
+  };
   for (const signal of unignoredSignals(ENDING)) process.on(signal, onSignal);
   process.on('SIGHUP', () => undefined);
-  return { first, second };
+  return {
+    async next() {
+      while (unseen === 0) {
+        await new Promise<void>((resolve) => {
+          notify = resolve;
+        });
+      }
+      unseen -= 1;
+    },
+  };
 }

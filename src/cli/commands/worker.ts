@@ -1,23 +1,38 @@
 /** `stackshim worker`: takes jobs from queues and runs each as a task, until a signal ends it. */
 import { toStackshimError } from '../../core/errors.ts';
 import { createWorker } from '../../worker/create-worker.ts';
-import { startService } from '../../worker/ops/run-service.ts';
-import { listenForDrain } from '../drain-signals.ts';
+import { type Service, startService } from '../../worker/ops/run-service.ts';
+import { migrateStore } from '../../worker/queue-store/open-store.ts';
+import { type DrainSignals, listenForDrain } from '../drain-signals.ts';
 import { statusOfError } from '../exit-status.ts';
 import { reportError } from '../printable.ts';
+import { readStoreAddress } from '../store-address.ts';
 import { openLogOutput } from '../worker-log-output.ts';
 import type { WorkerLineOptions } from '../worker-options.ts';
 import { toWorkerSettings } from '../worker-settings.ts';
 
 const FAILED = 1;
 
-/** Resolves to the exit status once the worker has drained: 0, or 1 if its store cannot be used. */
+/** Resolves to the exit status: 0 once the worker has drained, or the store is migrated; 1 if the store cannot be used. */
 export async function worker(
   queues: readonly string[],
   options: WorkerLineOptions,
 ): Promise<number> {
-  const settings = toWorkerSettings(queues, options, process.env);
-  const { health, logLevel, warnings, ...workerOptions } = settings;
+  try {
+    if (options.migrate === true) await migrateStore(readStoreAddress(options, process.env).url);
+    else await work(queues, options);
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function work(queues: readonly string[], options: WorkerLineOptions): Promise<void> {
+  const { health, logLevel, warnings, ...settings } = toWorkerSettings(
+    queues,
+    options,
+    process.env,
+  );
   const signals = listenForDrain();
   const output = openLogOutput();
   try {
@@ -28,16 +43,20 @@ export async function worker(
       health,
       env: process.env,
       warnings: warnings.map((message) => ({ code: 'password_visible', message })),
-      start: (onEvent) => createWorker({ ...workerOptions, onEvent }),
+      start: (onEvent) => createWorker({ ...settings, onEvent }),
     });
-    await signals.first;
-    void signals.second.then(service.stop);
+    await signals.next();
+    void hastenAtEach(signals, service);
     await service.stop();
-    return 0;
-  } catch (error) {
-    return report(error);
   } finally {
     await output.flush();
+  }
+}
+
+async function hastenAtEach(signals: DrainSignals, service: Service): Promise<never> {
+  for (;;) {
+    await signals.next();
+    service.hasten();
   }
 }
 

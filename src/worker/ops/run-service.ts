@@ -13,7 +13,7 @@ export interface ServedWorker {
   status(): WorkerStatus;
   /** Takes no more jobs, and resolves when the worker has ended. */
   drain(): Promise<void>;
-  /** Shortens a drain: the running tasks are ended now. */
+  /** Shortens a drain: the running tasks get their stop signal now, and KILL at the second call. */
   hasten(): void;
 }
 
@@ -32,8 +32,10 @@ export interface ServiceOptions {
 }
 
 export interface Service {
-  /** Ends the worker; resolves when it has ended. A second call ends the running tasks now. */
+  /** Ends the worker; resolves when it has ended. Call it once. */
   stop(): Promise<void>;
+  /** Shortens the stop. */
+  hasten(): void;
 }
 
 const STATUS_EVERY_MS = 10_000;
@@ -49,25 +51,30 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   for (const { code, message } of options.warnings) log.warn(message, code);
   let served: ServedWorker | undefined;
   const health = options.health && (await serveHealth(options.health, () => served?.status()));
+  let started: ServedWorker;
   try {
-    served = await options.start(log.onEvent);
+    started = await options.start(log.onEvent);
   } catch (error) {
     await health?.close();
     throw error;
   }
-  const stopNotices = keepNotices(served, notice, options.lockMs);
-  notice.ready(describe(served.status()));
-  let stopping: Promise<void> | undefined;
+  served = started;
+  const stopNotices = keepNotices(started, notice, options.lockMs);
+  notice.ready(describe(started.status()));
   return {
-    stop: () => {
-      if (stopping === undefined) stopping = stop(served, notice).finally(stopNotices);
-      else served.hasten();
-      return stopping.finally(() => health?.close());
+    hasten: () => started.hasten(),
+    async stop() {
+      try {
+        await drain(started, notice);
+      } finally {
+        stopNotices();
+        await health?.close();
+      }
     },
   };
 }
 
-async function stop(worker: ServedWorker, notice: ServiceNotice): Promise<void> {
+async function drain(worker: ServedWorker, notice: ServiceNotice): Promise<void> {
   notice.stopping('draining');
   notice.needsTime(STOP_NOTICE_MS);
   const timer = setInterval(() => notice.needsTime(STOP_NOTICE_MS), STOP_NOTICE_EVERY_MS);

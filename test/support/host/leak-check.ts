@@ -31,7 +31,7 @@ const staysByDesign: readonly RegExp[] = [
   /^file \S+\/scratch\/\.idle-[^/]+$/,
   /^mount \/run\/stackshim-slots\/\d+\.userns \(nsfs /,
   /^file \S+\/layers\/[0-9a-f]{64}(\/|\.lock)?$/,
-  /^file \S+\/(layers|tasks|tenants|runtime|runtime-copies|runtime-versions|locks|leases|tmp|scratch|volumes|build|reports)\/$/,
+  /^file \S+\/(layers|tasks|tenants|runtime|runtime-copies|runtime-versions|locks|leases|tmp|scratch|volumes|build|reports|workers)\/$/,
   /^file \S+\/reports\/\.looked$/,
   /^file \S+\/runtime-versions\/[^/]+$/,
   // crun's cache of compiled seccomp profiles: one for each profile that was used.

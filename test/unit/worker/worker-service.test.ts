@@ -89,11 +89,12 @@ describe('startService', () => {
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['seen']);
   });
 
-  it('shortens the drain when it is stopped again', async () => {
+  it('shortens the drain when it is hastened', async () => {
     const stub = stubWorker();
     const service = await startService(optionsOf(() => Promise.resolve(stub.worker)));
-    const first = service.stop();
-    await Promise.all([first, service.stop()]);
+    const stopped = service.stop();
+    service.hasten();
+    await stopped;
     expect(stub.calls).toEqual(['drain', 'hasten']);
   });
 
