@@ -22,7 +22,7 @@ export const runcNeed = { program: 'runc', package: 'runc' };
 /** @type {readonly Need[]} a store for the quick start of the worker, if none is given */
 export const storeNeeds = [{ program: 'redis-server', package: 'redis-server' }];
 
-/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile, of the units and of the manual pages, the shells that complete */
+/** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile, of the units and of the manual pages, the shells that complete, the stores of queues */
 export const testNeeds = [
   runcNeed,
   { program: 'crun', package: 'crun' },
@@ -42,6 +42,8 @@ export const testNeeds = [
   { program: 'man', package: 'man-db' },
   { program: 'groff', package: 'groff-base' },
   { program: 'mandoc', package: 'mandoc' },
+  ...storeNeeds,
+  { file: '/usr/lib/postgresql', package: 'postgresql' },
 ];
 
 /** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */

@@ -35,6 +35,8 @@ const onlyWithBuilder = [
   'e2e/doctor',
   'vm/quickstart',
   'vm/update-service',
+  // There is no Redis.
+  'vm/worker-service',
   // The probes must be compiled.
   'security/battery',
 ];
@@ -76,6 +78,7 @@ const coreOnce = {
     'vm/machine.test.ts',
     'vm/quickstart.test.ts',
     'vm/systemd.test.ts',
+    'vm/worker-service.test.ts',
   ],
   'debian-12': [
     'e2e/reap.test.ts',

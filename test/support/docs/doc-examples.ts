@@ -7,7 +7,7 @@ const projectRoot = join(import.meta.dirname, '../../..');
 const tsc = join(projectRoot, 'node_modules/typescript/bin/tsc');
 
 /** Documents with examples. */
-export const EXAMPLE_DOCUMENTS = ['README.md', 'docs/library.md'] as const;
+export const EXAMPLE_DOCUMENTS = ['README.md', 'docs/library.md', 'docs/worker.md'] as const;
 
 export interface DocExample {
   /** `docs/library.md:12`, the place of the example. */
