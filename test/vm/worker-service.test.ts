@@ -3,7 +3,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { layoutFrom } from '../../src/core/layout.ts';
-import { findProcesses } from '../../src/sys/processes.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { addJobs, laneOf, queueOf } from '../support/queues/lanes.ts';
@@ -71,10 +70,19 @@ const add = (jobId: string, script: string, more: object = {}) =>
 const waiting = (seconds: number) => `sleep ${seconds} || true`;
 /** Returns how many were released. */
 function release(seconds: number): number {
-  const found = findProcesses((args) => args[0] === 'sleep' && args[1] === String(seconds));
-  for (const pid of found) process.kill(pid, 'SIGTERM');
+  const found = readdirSync('/proc').filter((name) => isSleep(name, seconds));
+  for (const pid of found) process.kill(Number(pid), 'SIGTERM');
   return found.length;
 }
+function isSleep(pid: string, seconds: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${seconds}\0`;
+  } catch {
+    // It is no process, or has ended.
+    return false;
+  }
+}
+
 const started = () => waitUntil(() => tasks().length > 0);
 
 it('takes jobs when systemctl start returns, with the password of its credential', async () => {
