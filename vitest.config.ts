@@ -40,7 +40,8 @@ const moreGvisorSuites = [
     'run-bad-input',
     'run-corrupt',
   ],
-  ...['run-inputs', 'run-limits', 'run-options', 'run-tenants', 'task-arguments', 'task-progress'],
+  ...['run-inputs', 'run-limits', 'run-options', 'run-tenants', 'task-arguments', 'task-contract'],
+  ...['task-progress'],
   ...['terminal', 'usage'],
 ];
 

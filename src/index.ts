@@ -12,6 +12,7 @@ export {
   type BuildKey,
   type ImageDigest,
   type LayerId,
+  type PackageName,
   parseTaskId,
   type StackName,
   type TaskId,
@@ -19,6 +20,7 @@ export {
 export type { LayoutOptions } from './core/layout.ts';
 export type { Check } from './doctor/check.ts';
 export type { Diagnosis } from './doctor/diagnose-host.ts';
+export type { Code, ListPackagesOptions, TenantChoice } from './door/code.ts';
 export type { DetachedTask, DetachOptions } from './door/keeper/keeper-order.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { DiffRange, RollbackTarget, Stacks } from './door/stacks.ts';
@@ -34,7 +36,10 @@ export type {
 } from './door/stackshim.ts';
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
+export type { AddedPackage, AddPackageOptions } from './exchange/code-packages/add-package.ts';
 export type { ImageSettings } from './exchange/root-filesystem/image-settings.ts';
+export type { PackageFile, PackageInput } from './spec/package-input.ts';
+export type { LimitInput, PackageSettings } from './spec/package-settings.ts';
 export type { MountInput } from './spec/parse-mounts.ts';
 export type { OutputInput } from './spec/parse-outputs.ts';
 export { parseJobInput } from './spec/parse-task-spec.ts';
@@ -43,6 +48,15 @@ export type { StoredBuilt } from './store/built/collect-built.ts';
 export type { DiffSide, StackDiff } from './store/diff/diff-stack.ts';
 export type { DiffSummary } from './store/diff/summarise-diff.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
+export type { PackageMove, RemovedPackage } from './store/packages/change-packages.ts';
+export type {
+  PackageDamageListener,
+  PackageDetails,
+  PackageHistoryEntry,
+  PackageLayer,
+  PackageSummary,
+} from './store/packages/list-packages.ts';
+export type { PackageOwner, PackageSource, PinnedPackage } from './store/packages/package.ts';
 export type { AffectedRevision, Damage } from './store/survey-store.ts';
 export type { WindowSize } from './sys/system.ts';
 export type { Guard } from './task/abandoned/guard.ts';
@@ -76,6 +90,7 @@ export type { LogOptions, LogPiece } from './task/reports/read-log.ts';
 export type { JsonObject, ReportedTask } from './task/reports/report.ts';
 export type {
   BuildReport,
+  CodeReport,
   LogSummary,
   PhaseTimes,
   TaskOutput,
@@ -87,7 +102,12 @@ export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';
 export type { StreamName } from './task/streams/task-output.ts';
 export type { TaskTerminal } from './task/streams/terminal-streams.ts';
-export type { Collection, CollectOptions, CollectProgress } from './upkeep/collect-garbage.ts';
+export type {
+  Collection,
+  CollectOptions,
+  CollectProgress,
+  PackageRevisionName,
+} from './upkeep/collect-garbage.ts';
 export type { DiskUsage, StackUsage } from './upkeep/disk-usage.ts';
 export type { MigrateProgress, Migration } from './upkeep/migrate-store.ts';
 export type { Verification, VerifyProgress } from './upkeep/verify-store.ts';

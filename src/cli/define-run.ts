@@ -9,7 +9,7 @@ The exit status is the command's own, or: 124 timed out, 125 stackshim failed, 1
 137 out of memory or output limit, 130/143 cancelled. Write options before STACK; everything after STACK is the command.`;
 
 export type RunAction = (
-  stack: string,
+  stack: string | undefined,
   rest: readonly string[],
   options: RunOptions,
 ) => Promise<void>;
@@ -18,7 +18,7 @@ export function defineRun(program: Command, action: RunAction): void {
   const command = program
     .command('run')
     .description('run a command in a stack')
-    .argument('<stack>', COMMAND_OPTIONS.stack.help)
+    .argument('[stack]', COMMAND_OPTIONS.stack.help)
     .argument('[command...]', COMMAND_OPTIONS.command.help)
     .passThroughOptions()
     .addHelpText('after', MORE)

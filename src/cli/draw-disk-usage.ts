@@ -49,6 +49,7 @@ function toTotals(usage: DiskUsage): Columns {
   const totals: readonly (readonly [name: string, bytes: number, style: Style])[] = [
     [formatCount(usage.layers.count, 'layer'), usage.layers.bytes, 'cyan'],
     [formatCount(usage.images.count, 'image'), usage.images.bytes, 'cyan'],
+    [formatCount(usage.packages.count, 'code package'), usage.packages.bytes, 'cyan'],
     [formatCount(usage.builds.count, 'cached build'), usage.builds.bytes, 'cyan'],
     ['builder', usage.builderBytes, 'cyan'],
     ['tasks', usage.scratchBytes, 'cyan'],

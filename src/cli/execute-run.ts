@@ -12,7 +12,7 @@ import { toTaskInput } from './to-task-input.ts';
 const ENDED_BY_ITSELF: readonly Verdict[] = ['succeeded', 'failed', 'signaled'];
 
 export async function executeRun(
-  stack: string,
+  stack: string | undefined,
   rest: readonly string[],
   options: RunOptions,
 ): Promise<void> {

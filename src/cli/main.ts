@@ -16,8 +16,9 @@ declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 const args = process.argv.slice(2);
 const isRun = args[0] === 'run';
 const isExec = args[0] === 'exec';
+const isWaitedFor = args[0] === 'queue' && args[1] === 'add' && optionsOf(args).includes('--wait');
 /** Whether the exit status is that of a command in a task. */
-const passesStatusOn = isRun || isExec;
+const passesStatusOn = isRun || isExec || isWaitedFor;
 
 // Files that this process creates are only for their owner; a stricter umask of the caller stays.
 process.umask(process.umask() & 0o077);
@@ -42,6 +43,12 @@ try {
   if (passesStatusOn) process.exit();
 } catch (error) {
   process.exitCode = statusOf(error);
+}
+
+/** Everything before the command. */
+function optionsOf(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end === -1 ? words : words.slice(0, end);
 }
 
 /** Returns to the caller's directory, which scripts/steps/leave-lost-directory.mjs left because the engine does not start in it. */
@@ -75,7 +82,7 @@ async function executeExec(): Promise<boolean> {
 /** Loaded only by lines that need commander: a task must not wait for it. */
 async function readByCommander(): Promise<boolean> {
   // The executable is built to compile late, for the sake of tasks. Builds, imports and watches run long enough to gain from compiling.
-  if (!passesStatusOn) Bun.unsafe.setJITPolicy(1);
+  if (!isRun && !isExec) Bun.unsafe.setJITPolicy(1);
   const { carryOut, defineCommands } = await import('./command-line.ts');
   return await carryOut(defineCommands(executeRun), args);
 }
@@ -83,6 +90,6 @@ async function readByCommander(): Promise<boolean> {
 function statusOf(error: unknown): number {
   if (error instanceof ReaderGone) return READER_GONE;
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
-  reportError(passesStatusOn ? nameOptions(known.toJSON()) : known.toJSON());
+  reportError(isRun || isExec ? nameOptions(known.toJSON()) : known.toJSON());
   return passesStatusOn ? statusOfSetupFailure(known) : statusOfError(known);
 }

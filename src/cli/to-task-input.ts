@@ -6,7 +6,7 @@ import { fieldOf, type RunOptions } from './run-options.ts';
 
 /** Reads the env files; passes everything else on unchanged, for the one parser to check. */
 export async function toTaskInput(
-  stack: string,
+  stack: string | undefined,
   command: readonly string[],
   options: RunOptions,
 ): Promise<TaskInput> {

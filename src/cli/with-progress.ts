@@ -1,5 +1,6 @@
-/** Runs the work of a command that exchanges stacks, with its progress on stderr. */
+/** Runs the work of a command that exchanges stacks or code packages, with its progress on stderr. */
 import { StackshimError } from '../core/errors.ts';
+import type { Code } from '../door/code.ts';
 import { openDoor } from '../door/open-stackshim.ts';
 import type { Stacks } from '../door/stacks.ts';
 import type { ExchangeOptions } from '../exchange/publish-image.ts';
@@ -11,14 +12,15 @@ import { openStderr } from './terminal.ts';
 
 /** Runs `work` with its progress on stderr, of which `--json` leaves the warnings; SIGINT and SIGTERM abort it. */
 export async function withProgress<T>(
-  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks) => Promise<T>,
+  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks, code: Code) => Promise<T>,
   { json = false }: JsonOption = {},
 ): Promise<T> {
   const stops = listenForStops();
   const view = openBuildProgress(openStderr(), { quiet: json });
   try {
     const exchange = { onProgress: view.onProgress, signal: stops.signals.signal };
-    const result = await work(exchange, openDoor().stacks);
+    const { stacks, code } = openDoor();
+    const result = await work(exchange, stacks, code);
     view.close();
     return result;
   } catch (error) {

@@ -281,6 +281,21 @@ export const errorCodes = {
     meaning: 'a code directory or archive is malformed, or has an entry that code may not contain',
     hint: 'pack it again without the named entry',
   },
+  ERR_STACKSHIM_PACKAGE_NOT_FOUND: {
+    kind: 'not_found',
+    meaning: 'there is no code package with this name for this tenant, or no such revision of it',
+    hint: 'run stackshim code ls to list the code packages; a tenant sees only its own',
+  },
+  ERR_STACKSHIM_PACKAGE_INVALID: {
+    kind: 'invalid',
+    meaning: 'a stackshim.json or the image of a code package has no settings that can be used',
+    hint: 'correct the named field; docs/code.md lists the fields',
+  },
+  ERR_STACKSHIM_PACKAGE_CORRUPT: {
+    kind: 'internal',
+    meaning: 'the stored revisions of a code package are missing or damaged',
+    hint: 'run stackshim verify, then add the code package again',
+  },
   // jobs of queues
   ERR_STACKSHIM_JOB_NOT_FOUND: {
     kind: 'not_found',
@@ -297,6 +312,11 @@ export const errorCodes = {
     meaning:
       'the job ended without a result that a stackshim worker wrote, or its record in the store is damaged',
     hint: 'see who else writes to the store; retry the job if it may run again',
+  },
+  ERR_STACKSHIM_JOB_WAIT_ABORTED: {
+    kind: 'aborted',
+    meaning: 'the caller stopped waiting for a job',
+    hint: 'the job goes on; stackshim queue cancel ends it',
   },
   ERR_STACKSHIM_JOB_REFUSED: {
     kind: 'invalid',

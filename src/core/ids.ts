@@ -14,16 +14,21 @@ export type ImageDigest = Branded<'ImageDigest'>;
 export type StackName = Branded<'StackName'>;
 /** For whom a task runs, named by the caller; also a cgroup's name and a path component. */
 export type TenantName = Branded<'TenantName'>;
+/** Name of a code package: `report-mailer`. Never the name of an archive, which would read as a path. */
+export type PackageName = Branded<'PackageName'>;
 /** Lower-case hex sha256 of everything that decides the outcome of a task's build step. */
 export type BuildKey = Branded<'BuildKey'>;
 
 const TASK_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const STACK_NAME = /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}$/;
+const ARCHIVE_NAME = /\.(?:tar\.gz|tgz|zip)$/;
 const HEX_256 = /^[0-9a-f]{64}$/;
 
 export const isTaskId = (text: string): text is TaskId => TASK_ID.test(text);
 export const isTenantName = (text: string): text is TenantName => TASK_ID.test(text);
 export const isStackName = (text: string): text is StackName => STACK_NAME.test(text);
+export const isPackageName = (text: string): text is PackageName =>
+  STACK_NAME.test(text) && !ARCHIVE_NAME.test(text);
 export const isLayerId = (text: string): text is LayerId => HEX_256.test(text);
 export const isBuildKey = (text: string): text is BuildKey => HEX_256.test(text);
 export const isImageDigest = (text: string): text is ImageDigest =>

@@ -1,5 +1,5 @@
 /** The paths of everything on disk, computed from three folders. Pure. docs/on-disk-layout.md describes them. */
-import type { BuildKey, LayerId, StackName, TaskId, TenantName } from './ids.ts';
+import type { BuildKey, LayerId, PackageName, StackName, TaskId, TenantName } from './ids.ts';
 
 export interface Layout {
   /** Durable state: `/var/lib/stackshim` (STACKSHIM_ROOT). */
@@ -54,6 +54,14 @@ export const layerBlobsFile = (layout: Layout, id: LayerId) => `${layout.root}/l
 export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
 export const imagesDir = (layout: Layout) => `${layout.root}/images`;
 export const stackDir = (layout: Layout, name: StackName) => `${stacksDir(layout)}/${name}`;
+/** Code packages, by tenant and name. */
+export const packagesDir = (layout: Layout) => `${layout.root}/packages`;
+/** The folder of packages without a tenant. No tenant can have this name. */
+export const NO_TENANT = '_';
+export const tenantPackagesDir = (layout: Layout, tenant: TenantName | null) =>
+  `${packagesDir(layout)}/${tenant ?? NO_TENANT}`;
+export const packageDir = (layout: Layout, tenant: TenantName | null, name: PackageName) =>
+  `${tenantPackagesDir(layout, tenant)}/${name}`;
 export const generationsDir = (layout: Layout) => `${layout.root}/generations`;
 export const currentLink = (layout: Layout) => `${layout.root}/current`;
 export const tmpDir = (layout: Layout) => `${layout.root}/tmp`;

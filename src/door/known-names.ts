@@ -1,8 +1,9 @@
 /** The names of stacks, revisions and tasks on this host with a few words about each, for shell completion. */
 import { existsSync } from 'node:fs';
-import { isStackName, type TaskId } from '../core/ids.ts';
+import { isStackName, isTaskId, type TaskId } from '../core/ids.ts';
 import { type Layout, taskDir } from '../core/layout.ts';
 import { STACK_LABELS } from '../store/images/image.ts';
+import { listPackages } from '../store/packages/list-packages.ts';
 import { readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readReleases, readStackHistory } from '../store/stacks/stack-history.ts';
 import { listTaskIds, readRecord } from '../task/records/read-record.ts';
@@ -23,8 +24,18 @@ export interface KnownNames {
   /** Numbers, newest first. */
   generations(): readonly KnownName[];
   tasks(): readonly KnownName[];
+  /** Code packages without a tenant. */
+  packages(): readonly KnownName[];
   /** Of tasks that are gone but for their reports. */
   ended(): readonly KnownName[];
+  /** Paths in a running task that begin like the given one. */
+  files(typed: TaskPath): Promise<readonly KnownName[]>;
+}
+
+/** A path in a task, as `cp` takes it. */
+export interface TaskPath {
+  readonly task: string;
+  readonly path: string;
 }
 
 const MOST_GENERATIONS = 50;
@@ -56,6 +67,13 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
         about: `${createdAt.slice(0, DAY)}: ${reason}`,
       })),
     ),
+  packages: () =>
+    unlessUnreadable(() =>
+      listPackages(layout, null, () => undefined).map(({ name, stack }) => ({
+        name,
+        about: stack ?? '',
+      })),
+    ),
   tasks: () =>
     unlessUnreadable(() => listTaskIds(layout)).map((id) => ({
       name: id,
@@ -75,7 +93,17 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
       }).join('');
     return ids.map((id) => ({ name: id, about: ids.length > MOST_DESCRIBED ? '' : about(id) }));
   },
+  files: (typed) => listPaths(layout, typed),
 });
+
+/** None if the task does not answer, too. */
+async function listPaths(layout: Layout, { task, path }: TaskPath): Promise<readonly KnownName[]> {
+  if (!isTaskId(task)) return [];
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const { listFiles } = await import('../task/copying/list-files.ts');
+  const names = await listFiles(layout, task, folder || '/').catch(() => []);
+  return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
+}
 
 const describe = ({ stack, command }: Pick<TaskRecord, 'stack' | 'command'>) =>
   `${stack}: ${command.join(' ')}`;

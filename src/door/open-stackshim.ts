@@ -17,6 +17,7 @@ import {
   type OwnTaskOptions,
   runTaskAndLeave,
 } from '../task/run-task.ts';
+import type { Code } from './code.ts';
 import type { KnownNames } from './known-names.ts';
 import type { OtherMembers } from './open-members.ts';
 import type { Opener } from './open-stacks.ts';
@@ -102,6 +103,16 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   heldLayers: true,
 };
 
+const CODE_MEMBERS: Readonly<Record<keyof Code, true>> = {
+  add: true,
+  resolve: true,
+  list: true,
+  show: true,
+  history: true,
+  rollback: true,
+  remove: true,
+};
+
 /** The door with members that only the command line and the queue worker need. */
 export interface Door extends Stackshim {
   exec(id: string, command: readonly string[], options?: OwnExecOptions): Promise<ExecResult>;
@@ -178,6 +189,10 @@ export function openDoor(options: LayoutOptions = {}): Door {
     stacks: loadedWhenCalled(STACK_MEMBERS, async () => {
       const { openStacks } = await import('./open-stacks.ts');
       return openStacks(open);
+    }),
+    code: loadedWhenCalled(CODE_MEMBERS, async () => {
+      const { openCode } = await import('./open-code.ts');
+      return openCode(open);
     }),
   };
 }

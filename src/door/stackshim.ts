@@ -25,6 +25,7 @@ import type { Collection, CollectOptions } from '../upkeep/collect-garbage.ts';
 import type { DiskUsage } from '../upkeep/disk-usage.ts';
 import type { MigrateOptions, Migration } from '../upkeep/migrate-store.ts';
 import type { Verification, VerifyProgress } from '../upkeep/verify-store.ts';
+import type { Code } from './code.ts';
 import type { DetachedTask, DetachOptions } from './keeper/keeper-order.ts';
 import type { Stacks } from './stacks.ts';
 import type { TaskHandle } from './task-handle.ts';
@@ -187,6 +188,7 @@ export interface Stackshim {
    */
   startGuard(): Promise<Guard>;
   readonly stacks: Stacks;
+  readonly code: Code;
   /** Finds out what this host can and cannot guarantee. Never rejects for a fault of the host, which is a finding. */
   doctor(): Promise<Diagnosis>;
   /** Reads every stored layer completely, and names what is damaged. Changes nothing. */

@@ -11,7 +11,7 @@ import {
   type StoredLayer,
 } from '../store/layers/collect-layers.ts';
 import { listStoredImages } from '../store/list-stored.ts';
-import type { StoreSurvey } from '../store/survey-store.ts';
+import type { Damage, StoreSurvey } from '../store/survey-store.ts';
 import type { System } from '../sys/system.ts';
 import { findRunFolders } from '../task/records/run-folders.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
@@ -70,6 +70,8 @@ function toNeededLayers(
   return (id) => needed.has(id) || pinned.has(id);
 }
 
+const HIDING: ReadonlySet<Damage['kind']> = new Set(['current', 'revision', 'package']);
+
 /** Damage that hides which image, or which layers, something needs. */
 export function findObstacles(
   layout: Layout,
@@ -77,7 +79,7 @@ export function findObstacles(
   ofTasks: ReadonlySet<ImageDigest>,
 ): readonly StackshimError[] {
   const errors = survey.damage
-    .filter(({ kind, hits }) => kind === 'current' || kind === 'revision' || hits.length > 0)
+    .filter(({ kind, hits }) => HIDING.has(kind) || hits.length > 0)
     .map(({ error }) => error);
   for (const image of ofTasks) {
     // An image that a revision needs, too, is already part of the damage.

@@ -11,6 +11,7 @@ import { cleanTar } from '../archive/clean-tar.ts';
 import { type ContentDigest, createContentDigest, digesting } from '../archive/content-digest.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { fdPath, openPlain } from '../sys/paths.ts';
+import { choosing, readingFile } from './choose-entries.ts';
 import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
@@ -20,6 +21,8 @@ export interface ReadCodeOptions {
   /** Where the programs that read the code get their ids. */
   readonly workers: WorkerHost;
   readonly limits?: ArchiveLimits | undefined;
+  /** Files and folders of the code, relative to it: the rest does not count. Default: all of it. */
+  readonly only?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,11 +73,47 @@ export async function packDigestedCode(
 /** The digest of a task's code, whatever the times of its files are. Reads all of it and stores nothing. Throws like {@link packCode}. */
 export async function digestCode(source: CodeSource, options: ReadCodeOptions): Promise<string> {
   const content = toContentDigest(options);
-  await readCode(source, { ...options, cleaner: content }, async ({ tar }) => {
-    for await (const _ of tar) options.signal?.throwIfAborted();
-  });
+  await readThrough(source, { ...options, cleaner: content });
   return content.digest();
 }
+
+/** What {@link surveyCode} finds. */
+export interface CodeSurvey {
+  /** As {@link digestCode} computes it. */
+  readonly digest: string;
+  /** The content of the file; undefined: the code has none of this name. */
+  readonly file: Buffer | undefined;
+}
+
+/** Like {@link digestCode}; also reads one file of the code, in the same pass. Throws ERR_STACKSHIM_CODE_INVALID if it is no file, or too large. */
+export async function surveyCode(
+  source: string,
+  options: ReadCodeOptions & {
+    readonly file: { readonly path: string; readonly maxBytes: number };
+  },
+): Promise<CodeSurvey> {
+  const content = toContentDigest(options);
+  const cleaner = readingFile(content, options.file);
+  await readThrough(source, { ...options, cleaner });
+  return { digest: content.digest(), file: cleaner.content() };
+}
+
+/** Hands the code to `use` as a clean tar, and resolves to what that resolves to with the digest of what was read. Throws like {@link packCode}. */
+export async function readDigestedCode<T>(
+  source: string,
+  options: ReadCodeOptions,
+  use: (tar: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<{ readonly digest: string; readonly result: T }> {
+  const content = toContentDigest(options);
+  const cleaner = digesting(toCleaner(options), content);
+  const result = await readCode(source, { ...options, cleaner }, ({ tar }) => use(tar));
+  return { digest: content.digest(), result };
+}
+
+const readThrough = (source: CodeSource, options: Cleaning<ReadCodeOptions>): Promise<void> =>
+  readCode(source, options, async ({ tar }) => {
+    for await (const _ of tar) options.signal?.throwIfAborted();
+  });
 
 const toCleaner = ({ limits = CODE_LIMITS }: ReadCodeOptions): ArchiveCleaner =>
   createArchiveCleaner({ policy: CODE_POLICY, limits });
@@ -99,9 +138,11 @@ const pack = (
 
 async function readCode<T>(
   source: CodeSource,
-  options: Cleaning<ReadCodeOptions>,
+  asked: Cleaning<ReadCodeOptions>,
   read: (code: CleanCode) => Promise<T>,
 ): Promise<T> {
+  const { only } = asked;
+  const options = only === undefined ? asked : { ...asked, cleaner: choosing(asked.cleaner, only) };
   if (source === undefined) return await read(toEmptyCode(options.cleaner));
   const opened = await openSource(source, options.followLinks ?? true);
   try {

@@ -1,9 +1,10 @@
-/** Parses a task's texts: its stack, its command with user and environment, the signal that asks it to end, its labels. */
+/** Parses a task's texts: its stack, its code, its command with user and environment, the signal that asks it to end, its labels. */
 import { constants } from 'node:os';
-import { isImageDigest, isStackName } from '../core/ids.ts';
+import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';
+import { parsePath } from './parse-path.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { StackReference } from './task-spec.ts';
+import type { CodeSource, PackageReference, StackReference } from './task-spec.ts';
 
 /** `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseStackReference(text: string, field: string): StackReference {
@@ -19,6 +20,37 @@ export function parseStackReference(text: string, field: string): StackReference
   if (revision !== undefined) return { name, revision: Number(revision) };
   throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
 }
+
+/** Whether `code` is a path: it has a slash, ends like an archive, or is `.`, `..` or `-`. Anything else is the name of a package. */
+export const isCodePath = (code: string): boolean =>
+  code.includes('/') || /\.(?:tar\.gz|tgz|zip)$/.test(code) || /^(?:\.\.?|-)$/.test(code);
+
+/** No text of another form names a code package. */
+export const PACKAGE_REFERENCE =
+  /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
+export function parsePackageReference(text: string, field: string): PackageReference {
+  const at = text.indexOf('@');
+  const name = at === -1 ? text : text.slice(0, at);
+  if (!isPackageName(name)) {
+    const problem =
+      'neither a path (./DIR, FILE.zip) nor the name of a code package: lower-case letters, digits, ".", "_" and "-"';
+    throw invalidField(field, problem, text);
+  }
+  if (at === -1) return { name };
+  const pin = text.slice(at + 1);
+  if (isImageDigest(pin)) return { name, image: pin };
+  const [, revision] = /^rev:([1-9]\d{0,8})$/.exec(pin) ?? [];
+  if (revision !== undefined) return { name, revision: Number(revision) };
+  throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
+export const parseCodeSource = (text: string, field: string): CodeSource =>
+  isCodePath(text)
+    ? { kind: 'path', path: parsePath(text, field) }
+    : { kind: 'package', reference: parsePackageReference(text, field) };
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for arguments that the kernel would refuse. */
 export function parseCommand(command: readonly string[], field: string): readonly string[] {

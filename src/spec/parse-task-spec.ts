@@ -3,21 +3,22 @@ import { StackshimError } from '../core/errors.ts';
 import { type FieldReaders, objectOf, optional } from '../core/read-fields.ts';
 import { invalidField, readInput } from './field-errors.ts';
 import { parseLimits } from './limits.ts';
-import { OPTION_ROWS, type OwnFields, optionOf } from './options/task-options.ts';
+import { OPTION_ROWS, type OwnFields, optionOf, type TaskField } from './options/task-options.ts';
 import type { JobInput, TaskInput, TaskOrigin } from './task-input.ts';
 import type { HostAccess, TaskSpec } from './task-spec.ts';
 
 const readers = Object.fromEntries(
-  OPTION_ROWS.map(([field, { value, required }]) => [
-    field,
-    required ? value.read : optional(value.read),
-  ]),
+  OPTION_ROWS.map(([field, { value }]) => [field, optional(value.read)]),
 ) as FieldReaders<TaskInput>;
 
 const task = objectOf<TaskInput>(readers);
 
 /** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
-const parseTaskInput = (input: unknown): TaskInput => readInput(task, input, 'task');
+function parseTaskInput(input: unknown): TaskInput {
+  const given = readInput(task, input, 'task');
+  if ((given.stack ?? given.code) !== undefined) return given;
+  throw invalidField('stack', 'missing: name a stack, or a code package that has one');
+}
 
 /** Checks data from a queue, a network or another user's file. Throws like {@link readTaskInput} and {@link toTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
@@ -50,15 +51,23 @@ export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): Ta
   const given = parseTaskInput(input);
   if (origin === 'caller') return given;
   for (const field of Object.keys(given)) {
-    const jobs = optionOf(field)?.jobs;
-    if (jobs === true) continue;
+    const reason = whyNotOfJob(field as TaskField, given);
+    if (reason === undefined) continue;
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_DENIED',
-      `${field}: data from a queue may not set this field: ${jobs}`,
+      `${field}: data from a queue may not set this field: ${reason}`,
       { hint: 'set this field in the program that receives the data', details: { field } },
     );
   }
   return given;
+}
+
+/** Undefined: data from a queue may set the field, and set it to this value. */
+function whyNotOfJob(field: TaskField, given: TaskInput): string | undefined {
+  const row = optionOf(field);
+  if (row !== undefined && row.jobs !== true) return row.jobs;
+  const value = given[field];
+  return (typeof value === 'string' && row?.refusesJob?.(value)) || undefined;
 }
 
 /**

@@ -1,14 +1,10 @@
 /** The shape of a task as users write it, in JSON or TypeScript: names as the command line's options, in camelCase. */
 import type { Given, JobField, TaskOptions } from './options/task-options.ts';
 
-/** All fields, including `stack`: a mapped type that leaves one out would lose the comments above the rows, which editors show. */
 type Optional = { readonly [F in keyof TaskOptions]?: Given<F> | undefined };
 
-/** What to run, and how. Only `stack` must be given; docs/task-spec.md has units, bounds and defaults. */
-export interface TaskInput extends Optional {
-  /** `name`, `name@rev:N` or `name@sha256:…`. */
-  readonly stack: Given<'stack'>;
-}
+/** What to run, and how. Only `stack` must be given, or a code package that has one; docs/task-spec.md has units, bounds and defaults. */
+export interface TaskInput extends Optional {}
 
 /** What data from a queue, a network or another user's file may say about a task: nothing that names or opens something on the host. */
 export type JobInput = Pick<TaskInput, JobField>;

@@ -1,5 +1,5 @@
 /** A task as the pipeline sees it: parsed, with every quantity in its base unit and every default filled in. */
-import type { ImageDigest, StackName, TaskId, TenantName } from '../core/ids.ts';
+import type { ImageDigest, PackageName, StackName, TaskId, TenantName } from '../core/ids.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
 /** `name`, `name@rev:N` or `name@sha256:…`. */
@@ -8,6 +8,17 @@ export interface StackReference {
   readonly revision?: number;
   readonly image?: ImageDigest;
 }
+
+/** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
+export interface PackageReference {
+  readonly name: PackageName;
+  readonly revision?: number;
+  readonly image?: ImageDigest;
+}
+
+export type CodeSource =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'package'; readonly reference: PackageReference };
 
 type LimitRows = typeof LIMIT_OPTIONS;
 type Usual = {
@@ -85,7 +96,8 @@ export interface OutputRequest {
 export interface TaskSpec {
   /** Absent: the pipeline draws a random one. */
   readonly id?: TaskId;
-  readonly stack: StackReference;
+  /** Absent: the code package decides. */
+  readonly stack?: StackReference;
   /** Empty: the image's own entrypoint and command. */
   readonly command: readonly string[];
   /** Replaces the image's entrypoint; the image's command is not used then. Empty: no entrypoint. */
@@ -125,8 +137,7 @@ export interface TaskSpec {
   readonly runtime: string;
   /** Name of a bundle template; absent: the image's label, else `default`. */
   readonly bundle?: string;
-  /** A directory, `.tar.gz` or `.zip` on the host. */
-  readonly code?: string;
+  readonly code?: CodeSource;
   /** The command of the build step; absent: `/task` is the code as it is. */
   readonly build?: readonly string[];
   readonly buildNetwork: 'none' | 'host';
@@ -206,7 +217,11 @@ export type ContainerSpec = Omit<AdmittedTaskSpec, CommandField | 'limits'> & {
 };
 
 /** The part of a spec that makes a command in a container. */
-export type CommandSpec = Pick<AdmittedTaskSpec, CommandField> & {
+export type CommandSpec = Pick<AdmittedTaskSpec, Exclude<CommandField, 'code'>> & {
+  /** A directory, `.tar.gz` or `.zip` on the host. */
+  readonly code?: string;
+  /** The only files of the code that the build step sees; absent: all of it. */
+  readonly buildFiles?: readonly string[];
   readonly limits: Pick<AdmittedLimits, CommandLimit>;
 };
 

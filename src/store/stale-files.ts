@@ -8,6 +8,7 @@ import {
   imagesDir,
   type Layout,
   layersDir,
+  packagesDir,
   stacksDir,
   tmpDir,
 } from '../core/layout.ts';
@@ -31,12 +32,12 @@ export function findStaleFiles(layout: Layout): readonly string[] {
   const folders = [layersDir, imagesDir, generationsDir, buildDir, builtDir].map((of) =>
     of(layout),
   );
-  const stacks = stacksDir(layout);
-  const beside = [...folders, ...namesIn(stacks).map((name) => `${stacks}/${name}`)].flatMap(
-    (folder) =>
-      namesIn(folder)
-        .filter((name) => name.endsWith('.tmp') && isStaleName(name))
-        .map((name) => `${folder}/${name}`),
+  const below = (folder: string) => namesIn(folder).map((name) => `${folder}/${name}`);
+  const packages = below(packagesDir(layout)).flatMap(below);
+  const beside = [...folders, ...below(stacksDir(layout)), ...packages].flatMap((folder) =>
+    namesIn(folder)
+      .filter((name) => name.endsWith('.tmp') && isStaleName(name))
+      .map((name) => `${folder}/${name}`),
   );
   return [...stale.map(({ path }) => path), ...beside];
 }

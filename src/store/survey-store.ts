@@ -5,6 +5,8 @@ import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
 import type { Image } from './images/image.ts';
 import { readImage } from './images/image.ts';
 import { listStoredImages, listStoredStacks } from './list-stored.ts';
+import type { PackageOwner } from './packages/package.ts';
+import { type PackageSurvey, surveyPackages } from './packages/survey-packages.ts';
 import {
   type Generation,
   readCurrentGeneration,
@@ -19,16 +21,19 @@ import {
 } from './stacks/revisions.ts';
 import { readNumbers, toCorrupt } from './stored-json.ts';
 
-/** A revision of a stack, and whether it is the current one. */
+/** A revision of a stack or of a code package, and whether it is the current one. */
 export interface AffectedRevision {
-  readonly stack: StackName;
+  /** Null: it is one of a code package. */
+  readonly stack: StackName | null;
+  /** Absent: it is one of a stack. */
+  readonly code?: PackageOwner;
   readonly revision: number;
   readonly current: boolean;
 }
 
 /** A file of the store that cannot be used. */
 export interface Damage {
-  readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current' | 'build';
+  readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current' | 'package' | 'build';
   /** The file that is damaged or missing. */
   readonly path: string;
   readonly error: StackshimError;
@@ -45,6 +50,7 @@ export interface StoreSurvey {
   /** The newest revision of each stack that any readable generation names. */
   readonly newestNamed: ReadonlyMap<StackName, number>;
   readonly revisions: readonly Revision[];
+  readonly packages: PackageSurvey;
   readonly images: ReadonlyMap<ImageDigest, Image>;
   /** The revisions that need an image, readable or not. */
   readonly imageUsers: ReadonlyMap<ImageDigest, readonly AffectedRevision[]>;
@@ -88,6 +94,14 @@ export function surveyStore(layout: Layout): StoreSurvey {
     const current = revisionIn(generation, stack) === revision;
     append(imageUsers, image, [{ stack, revision, current }]);
   }
+  const packages = surveyPackages(layout);
+  for (const { image, ...entry } of packages.revisions) {
+    append(imageUsers, image, [toAffected(entry)]);
+  }
+  for (const { path, error, revision, ...entry } of packages.damage) {
+    const hits = revision === null ? [] : [toAffected({ ...entry, revision })];
+    damage.push({ kind: 'package', path, error, hits });
+  }
   const images = new Map<ImageDigest, Image>();
   const layerUsers = new Map<LayerId, AffectedRevision[]>();
   for (const digest of new Set([...listStoredImages(layout), ...imageUsers.keys()])) {
@@ -98,9 +112,15 @@ export function surveyStore(layout: Layout): StoreSurvey {
     for (const id of new Set(image.layers)) append(layerUsers, id, users);
   }
   const generations = numbers.length;
-  const read = { generation, generations, history, newestNamed, revisions };
+  const read = { generation, generations, history, newestNamed, revisions, packages };
   return { ...read, images, imageUsers, layerUsers, damage };
 }
+
+type PackageEntry = PackageOwner & Pick<AffectedRevision, 'revision' | 'current'>;
+
+const toAffected = ({ name, tenant, revision, current }: PackageEntry): AffectedRevision => ({
+  ...{ stack: null, code: { name, tenant }, revision, current },
+});
 
 function findNewestNamed(history: readonly Generation[]): ReadonlyMap<StackName, number> {
   const newest = new Map<StackName, number>();

@@ -1,13 +1,22 @@
 /** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
 import { constants } from 'node:os';
 import { hasCode, type StackshimError } from '../core/errors.ts';
+import type { PinnedPackage } from '../store/packages/package.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { OutputsTaken } from './outputs/task-outputs.ts';
 import type { ContainerPlan } from './plan-container.ts';
-import type { BuildReport, PhaseTimes, TaskOutput, TaskResult, Verdict } from './result.ts';
+import type { CommandPlan } from './plan-task.ts';
+import type {
+  BuildReport,
+  CodeReport,
+  PhaseTimes,
+  TaskOutput,
+  TaskResult,
+  Verdict,
+} from './result.ts';
 
 /** Why the shim ended a task; the first cause wins. */
 export type StopCause =
@@ -108,7 +117,15 @@ export interface EndedTaskFacts {
   readonly build?: BuildReport | undefined;
 }
 
-export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskFacts): TaskResult {
+/** The parts of a task's plan that its result names. */
+export interface ResultPlan {
+  readonly container: Pick<ContainerPlan, 'pinned' | 'places'>;
+  readonly command: Pick<CommandPlan, 'packaged'>;
+}
+
+export function buildResult(plan: ResultPlan, facts: EndedTaskFacts): TaskResult {
+  const { pinned, places } = plan.container;
+  const { packaged } = plan.command;
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
   // If the task was stopped, an error is only a consequence of the stop.
   const error = cause === null ? (facts.execution.error ?? facts.taken?.error ?? null) : null;
@@ -124,6 +141,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
     stack: pinned.stack,
     revision: pinned.revision,
     image: pinned.image.digest,
+    ...(packaged === undefined ? {} : { code: toCodeReport(packaged) }),
     verdict: decideVerdict(ending),
     exitCode: exit?.exitCode ?? null,
     signal: exit === null || exit.signal === null ? null : signalName(exit.signal),
@@ -146,3 +164,7 @@ export function buildResult({ pinned, places }: ContainerPlan, facts: EndedTaskF
     ...facts.removal,
   };
 }
+
+const toCodeReport = ({ name, revision, image }: PinnedPackage): CodeReport => ({
+  ...{ name, revision, image: image.digest },
+});

@@ -65,7 +65,8 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   clock.enter('assemble');
   await claimSeat(plan.container, context);
   await mountLayers(plan.container, installation);
-  const extras = await loadExtras(plan, context.code);
+  const code = context.code ?? (await mountPackaged(plan, installation));
+  const extras = await loadExtras(plan, code);
   const streams = holdings.add('streams', await openStreams(plan, context));
   // The runtime loads while the container is assembled.
   const creation = beginContainer(system, runtime, toCreateOptions(plan, streams, context));
@@ -84,7 +85,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const container = await openContainer(plan.container, context);
     mounted.push(container.rootfs);
     clock.enter('assemble');
-    const place = { ...context, plan, container, binds, extras };
+    const place = { ...context, plan, container, binds, extras, code };
     const added = await addMounts(place);
     mounted.push(added);
     if (added.memory !== undefined && extras.progress !== undefined) {
@@ -116,6 +117,13 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     await detachMounts();
     throw await explain(error, plan.container, installation);
   }
+}
+
+/** Undefined for a task whose code is no package. */
+async function mountPackaged({ command }: TaskPlan, installation: Installation) {
+  if (command.packaged === undefined) return undefined;
+  const { mountPackage } = await import('./plan-package.ts');
+  return mountPackage(installation, command.packaged);
 }
 
 const openContainer = (plan: ContainerPlan, context: CreateContext): Promise<PreparedContainer> =>

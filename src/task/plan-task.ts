@@ -8,7 +8,7 @@ import { withoutUndefined } from '../core/read-fields.ts';
 import { resolveCommand } from '../oci/build-process.ts';
 import { admitTaskSpec } from '../spec/admit-task-spec.ts';
 import { deniedField, invalidField } from '../spec/field-errors.ts';
-import { toSignalNumber } from '../spec/parse-command.ts';
+import { isCodePath, parsePackageReference, toSignalNumber } from '../spec/parse-command.ts';
 import { asksForAccess, NO_ACCESS, readTaskInput, toTaskSpec } from '../spec/parse-task-spec.ts';
 import type { Policy } from '../spec/policy.ts';
 import { showBytes } from '../spec/quantities.ts';
@@ -21,6 +21,7 @@ import type {
   TaskSpec,
 } from '../spec/task-spec.ts';
 import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
+import type { PinnedPackage } from '../store/packages/package.ts';
 import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { type Installation, readPolicy } from './installation.ts';
@@ -57,7 +58,8 @@ export async function planTask(
   const { origin = 'caller' } = options;
   const spec = await nameInputs(parts.command, context.places.id);
   const command = planCommand(spec, context.pinned.image.config);
-  return { container, command: { ...command, origin } };
+  const { packaged } = parts;
+  return { container, command: { ...command, origin, ...(packaged && { packaged }) } };
 }
 
 /** Describes a container: the fields of a task that do not concern its command. */
@@ -81,10 +83,10 @@ async function readTask(
   installation: Installation,
   input: unknown,
   options: PlanOptions,
-): Promise<{ readonly parts: SplitSpec; readonly context: ContainerContext }> {
+): Promise<{ readonly parts: TaskParts; readonly context: ContainerContext }> {
   const { trustsImageBundle = false, origin = 'caller', id: given, received = {} } = options;
   const { layout, host } = installation;
-  const parsed = await parseTask(input, options);
+  const { parsed, packaged } = await parseTask(installation, input, options);
   if (!host.isRoot) {
     throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', 'run task: needs root');
   }
@@ -96,7 +98,7 @@ async function readTask(
   const id = given ?? spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
   const places = taskPlaces(layout, id, spec.tenant);
   return {
-    parts: splitSpec(spec),
+    parts: { ...splitSpec(spec), packaged },
     context: { installation, policy, pinned, places, trustsImageBundle },
   };
 }
@@ -114,12 +116,29 @@ function requireJobBuilds({ builds }: Policy): void {
   );
 }
 
+interface ParsedTask {
+  readonly parsed: TaskSpec;
+  /** Present if the task's code is a package. */
+  readonly packaged?: PinnedPackage | undefined;
+}
+
 async function parseTask(
+  { layout, host }: Installation,
   input: unknown,
   { origin, fields, received = {} }: PlanOptions,
-): Promise<TaskSpec> {
+): Promise<ParsedTask> {
   const own = readTaskInput(input, origin);
-  const given = addReceived(fields === undefined ? own : addFields(own, fields), received);
+  const asked = addReceived(fields === undefined ? own : addFields(own, fields), received);
+  // Without root, planning the task says why it cannot run.
+  const isPackaged = asked.code !== undefined && host.isRoot && !isCodePath(asked.code);
+  if (!isPackaged) return { parsed: await parseSpec(asked) };
+  const { joinPackage, withPackageConfig } = await import('./plan-package.ts');
+  const reference = parsePackageReference(asked.code, 'code');
+  const { given, packaged } = joinPackage(layout, asked, reference);
+  return { parsed: withPackageConfig(await parseSpec(given), packaged), packaged };
+}
+
+async function parseSpec(given: TaskInput): Promise<TaskSpec> {
   if (!asksForAccess(given)) return toTaskSpec(given, NO_ACCESS);
   const { parseAccess } = await import('../spec/parse-access.ts');
   return toTaskSpec(given, parseAccess(given));
@@ -145,12 +164,20 @@ async function resolveInputs(
   received: ReceivedInputs,
 ): Promise<AdmittedTaskSpec> {
   const { mounts, code, payload, config } = spec;
-  if (mounts.length === 0 && (code ?? payload ?? config) === undefined) return spec;
+  const isPath = code?.kind === 'path';
+  const hasFile = [payload, config].some((input) => input?.kind === 'file');
+  if (mounts.length === 0 && !isPath && !hasFile) return spec;
   const { withRealInputs } = await import('./resolve-inputs.ts');
   return withRealInputs(spec, policy, new Set(Object.values(received)));
 }
 
-async function resolveImage(layout: Layout, reference: StackReference): Promise<PinnedImage> {
+async function resolveImage(
+  layout: Layout,
+  reference: StackReference | undefined,
+): Promise<PinnedImage> {
+  if (reference === undefined) {
+    throw invalidField('stack', 'missing: neither the task nor its code package names a stack');
+  }
   const { name, revision, image } = reference;
   const isPinned = (revision ?? image) !== undefined;
   const current = isPinned ? undefined : findCurrentImage(layout, name);
@@ -193,6 +220,8 @@ export interface CommandPlan {
   readonly files: readonly TaskFile[];
   /** Whether the task has a file for its progress: only a task that was given something does, because the file takes time to make. */
   readonly hasProgress: boolean;
+  /** Present if the task's code is a package. */
+  readonly packaged?: PinnedPackage;
 }
 
 const { SIGTERM } = constants.signals;
@@ -228,6 +257,10 @@ const planCommand = (
 interface SplitSpec {
   readonly container: ContainerSpec;
   readonly command: CommandSpec;
+}
+
+interface TaskParts extends SplitSpec {
+  readonly packaged: PinnedPackage | undefined;
 }
 
 /** Divides the fields of a spec: each belongs to exactly one part. */
@@ -266,8 +299,9 @@ function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
     container: { ...container, limits: containerLimits },
     command: withoutUndefined({
       ...{ command, env, ulimits, labels, tty, interactive, keep, log, remove, captureBytes },
-      ...{ entrypoint, workdir, user, stopSignal, code, build, buildNetwork, payload, config },
+      ...{ entrypoint, workdir, user, stopSignal, build, buildNetwork, payload, config },
       ...{ args, scheduleId, outputs, outputRequired },
+      code: code?.kind === 'path' ? code.path : undefined,
       limits: withoutUndefined({
         ...{ timeoutMs, stopTimeoutMs, outputBytes, cpuTimeMs, takenBytes, takenEntries },
         ...{ buildTimeoutMs, buildMemoryBytes, buildDiskBytes },

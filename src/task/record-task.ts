@@ -1,6 +1,7 @@
 /** Writes the record of a planned task: from then on the task exists. */
 import { constants } from 'node:os';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import type { ImageDigest } from '../core/ids.ts';
 import { withoutCopy } from '../runtime/runtime-version.ts';
 import { isImageStored } from '../store/images/image.ts';
 import { ownIdentity } from '../sys/processes.ts';
@@ -28,8 +29,10 @@ export async function recordTask<P extends RecordedPlan>(
   plan: () => Promise<P>,
 ): Promise<Recorded<P>> {
   const recorded = writeRecord(installation, await plan());
-  if (isImageStored(installation.layout, recorded.record.value.image)) return recorded;
-  // The image was collected before the record could keep it, so the stack has a new image by now: plan again.
+  const { image, codeImage = image } = recorded.record.value;
+  const isKept = (each: ImageDigest) => isImageStored(installation.layout, each);
+  if (isKept(image) && isKept(codeImage)) return recorded;
+  // The image was collected before the record could keep it, so the stack or the package has a new image by now: plan again.
   dropRecord(recorded.plan.container.places);
   return writeRecord(installation, await plan());
 }
@@ -69,7 +72,8 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     bindCount: spec.mounts.length + files.length + countTargets(command),
     command: command?.command ?? [],
     ...(command === undefined ? {} : { origin: command.origin }),
-    ...(command?.spec.code === undefined ? {} : { hasCode: true }),
+    ...((command?.spec.code ?? command?.packaged) === undefined ? {} : { hasCode: true }),
+    ...(command?.packaged === undefined ? {} : { codeImage: command.packaged.image.digest }),
     labels: command?.spec.labels ?? {},
     ...(stopSignal === SIGTERM ? {} : { stopSignal }),
     createdAt: now.toISOString(),

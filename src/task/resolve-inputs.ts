@@ -26,7 +26,9 @@ export function withRealInputs(
   return {
     ...spec,
     ...(mounts.length === 0 ? {} : { mounts: mounts.map((mount) => toRealBind(mount, policy)) }),
-    ...(code === undefined ? {} : { code: findInput('code', code, rules).path }),
+    ...(code?.kind === 'path'
+      ? { code: { kind: 'path', path: findInput('code', code.path, rules).path } }
+      : {}),
     ...(payload === undefined
       ? {}
       : { payload: toRealFile('payloadFile', payload, { spec, ...rules }) }),

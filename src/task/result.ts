@@ -1,7 +1,7 @@
 /** The result record: the outcome of one task. docs/task-spec.md describes every field. */
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import type { ErrorJson } from '../core/errors.ts';
-import type { BuildKey, ImageDigest, StackName, TaskId } from '../core/ids.ts';
+import type { BuildKey, ImageDigest, PackageName, StackName, TaskId } from '../core/ids.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { TakenOutput } from './outputs/output-report.ts';
 
@@ -91,12 +91,21 @@ export interface BuildReport {
   readonly logTail: string;
 }
 
+/** The code package of a task. */
+export interface CodeReport {
+  readonly name: PackageName;
+  readonly revision: number;
+  readonly image: ImageDigest;
+}
+
 /** The result record. JSON-safe: `--result` writes exactly this. */
 export interface TaskResult {
   readonly id: TaskId;
   readonly stack: StackName;
   readonly revision: number;
   readonly image: ImageDigest;
+  /** Only for a task of a code package. */
+  readonly code?: CodeReport;
   readonly verdict: Verdict;
   /** The command's exit code; null if a signal ended it or it never ran. */
   readonly exitCode: number | null;

@@ -286,7 +286,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const ended = { execution, taken, ...told, startedAt, finishedAt };
   const finish = async (removal: Removal): Promise<TaskResult> => {
     const phasesMs = clock.times();
-    const result = buildResult(container, { ...ended, phasesMs, removal, build: step.report });
+    const result = buildResult(plan, { ...ended, phasesMs, removal, build: step.report });
     if (report !== undefined) await report.end(result);
     emit({ type: 'finished', id, result });
     return result;
@@ -350,7 +350,7 @@ async function takeBuild(context: RunContext, parts: BuildParts): Promise<BuildS
 }
 
 /** Runs a task that is planned already. Rejects if it cannot be recorded. */
-async function runPlanned(
+export async function runPlanned(
   installation: Installation,
   plan: TaskPlan,
   options: PlannedOptions,

@@ -1,8 +1,9 @@
 /** Chooses the revisions that a collection removes from the history. Pure. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { PackageOwner, PackageRevision } from '../store/packages/package.ts';
 import { revisionIn } from '../store/stacks/generations.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
-import type { StoreSurvey } from '../store/survey-store.ts';
+import type { Damage, StoreSurvey } from '../store/survey-store.ts';
 
 export interface RevisionChoice {
   /** How many of a stack's newest revisions stay; undefined: all that ever were current. */
@@ -16,7 +17,7 @@ export interface RevisionChoice {
  * died. None at all if damage to the store hides which ones these are.
  */
 export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): readonly Revision[] {
-  const isUnclear = survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer');
+  const isUnclear = survey.damage.some(({ kind }) => !APART.has(kind));
   // `current` is missing although there are generations: someone is repairing the store by hand.
   if (isUnclear || (survey.generation === undefined && survey.generations > 0)) return [];
   const stacks = new Set(survey.revisions.map(({ stack }) => stack));
@@ -28,6 +29,34 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
     );
   });
 }
+
+/** Kinds of damage that do not hide which revisions of stacks are old. */
+export const APART: ReadonlySet<Damage['kind']> = new Set(['image', 'layer', 'package']);
+
+/**
+ * The revisions of code packages that are older than the current one and not among the newest `keep`, and all those of packages without a current
+ * one. None of a damaged package.
+ */
+export function choosePackageRevisions(
+  { packages }: StoreSurvey,
+  { keep, isInUse }: RevisionChoice,
+): readonly PackageRevision[] {
+  const damaged = new Set(packages.damage.map(toKey));
+  const unfinished = new Set(packages.unfinished.map(toKey));
+  const keys = new Set(packages.revisions.map(toKey));
+  const old = [...keys].flatMap((key) => {
+    const revisions = packages.revisions.filter((one) => toKey(one) === key);
+    if (damaged.has(key)) return [];
+    if (unfinished.has(key)) return revisions;
+    const now = revisions.find(({ current }) => current)?.revision;
+    if (keep === undefined || now === undefined) return [];
+    const newest = new Set(keep === 0 ? [] : revisions.slice(-keep));
+    return revisions.filter((one) => one.revision < now && !newest.has(one));
+  });
+  return old.filter(({ image }) => !isInUse(image));
+}
+
+const toKey = ({ tenant, name }: PackageOwner) => `${tenant ?? ''}/${name}`;
 
 function findOld(
   survey: StoreSurvey,

@@ -17,6 +17,8 @@ import { clearStaleVersions } from '../runtime/learn-version.ts';
 import { collectBuilt, type StoredBuilt } from '../store/built/collect-built.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
+import { unlinkPackageRevisions } from '../store/packages/change-packages.ts';
+import type { PackageOwner, PackageRevision } from '../store/packages/package.ts';
 import { generationFile } from '../store/stacks/generations.ts';
 import { unlinkRevisions } from '../store/stacks/remove-revisions.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
@@ -32,7 +34,7 @@ import { type Installation, readPolicy } from '../task/installation.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
 import { pruneReports } from '../task/reports/prune-reports.ts';
 import { chooseGenerations } from './choose-generations.ts';
-import { chooseRevisions } from './choose-revisions.ts';
+import { APART, choosePackageRevisions, chooseRevisions } from './choose-revisions.ts';
 
 /** The options of `gc`. */
 export interface CollectOptions {
@@ -51,10 +53,17 @@ export interface CollectProgress {
   readonly total: number;
 }
 
+/** A revision of a code package. */
+export interface PackageRevisionName extends PackageOwner {
+  readonly revision: number;
+}
+
 /** What `gc` removed or, with `dryRun`, would remove. */
 export interface Collection {
   readonly dryRun: boolean;
   readonly revisions: readonly { readonly stack: StackName; readonly revision: number }[];
+  /** Revisions of code packages. */
+  readonly packages: readonly PackageRevisionName[];
   /** Numbers of the generations that no rollback can reach any more. */
   readonly generations: readonly number[];
   readonly images: readonly ImageDigest[];
@@ -140,7 +149,7 @@ async function measureAll(paths: readonly string[]): Promise<number> {
 interface Swept
   extends Pick<
     Collection,
-    'revisions' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
+    'revisions' | 'packages' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
   > {
   /** The new paths of the bases. */
   readonly movedCopies: readonly string[];
@@ -157,26 +166,36 @@ async function sweep(
   if (!dryRun) restoreImages(layout);
   const tasks = readTaskImages(layout);
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
-  const { survey, generations, gone, refusals } = await withStacksLock(
+  const { survey, generations, gone, packages, refusals } = await withStacksLock(
     layout,
     async () => {
       const found = surveyStore(layout);
-      const chosen = chooseRevisions(found, { keep: keepRevisions, isInUse });
-      const removed = await removeRevisions(layout, chosen, dryRun);
+      const choice = { keep: keepRevisions, isInUse };
+      const removed = await removeRevisions(layout, chooseRevisions(found, choice), dryRun);
+      const old = choosePackageRevisions(found, choice);
+      const ofPackages = await removePackageRevisions(layout, old, dryRun);
       const unreachable = findUnreachable(found, removed.gone);
       if (!dryRun) await removeGenerations(layout, unreachable);
-      return { survey: found, generations: unreachable, ...removed };
+      const refused = [...removed.refusals, ...ofPackages.refusals];
+      const outcome = { gone: removed.gone, packages: ofPackages.gone, refusals: refused };
+      return { survey: found, generations: unreachable, ...outcome };
     },
     { system },
   );
   const kept = new Set(
-    survey.revisions.filter((one) => !gone.includes(one)).map(({ image }) => image),
+    [
+      ...survey.revisions.filter((one) => !gone.includes(one)),
+      ...survey.packages.revisions.filter((one) => !packages.includes(one)),
+    ].map(({ image }) => image),
   );
   const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
   const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
   const errors = [...obstacles, ...refusals].map((error) => error.toJSON());
-  const result = { revisions, generations, obstacles: errors };
+  const result = {
+    ...{ revisions, generations, obstacles: errors },
+    packages: packages.map(({ name, tenant, revision }) => ({ name, tenant, revision })),
+  };
   if (obstacles.length > 0)
     return { ...result, images: [], layers: [], bases: [], movedCopies: [] };
   const bases = findUnneededCopies(layout, survey, pinned);
@@ -189,14 +208,14 @@ async function sweep(
 
 /** No generations while damage hides which ones are needed. */
 function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readonly number[] {
-  if (survey.damage.some(({ kind }) => kind !== 'image' && kind !== 'layer')) return [];
+  if (survey.damage.some(({ kind }) => !APART.has(kind))) return [];
   const revisions = survey.revisions.filter((one) => !gone.includes(one));
   const { generation: current, history: generations } = survey;
   return chooseGenerations({ current, generations, revisions });
 }
 
-interface RemovedRevisions {
-  readonly gone: readonly Revision[];
+interface RemovedOf<T> {
+  readonly gone: readonly T[];
   readonly refusals: readonly StackshimError[];
 }
 
@@ -205,7 +224,7 @@ async function removeRevisions(
   layout: Layout,
   chosen: readonly Revision[],
   dryRun: boolean,
-): Promise<RemovedRevisions> {
+): Promise<RemovedOf<Revision>> {
   if (dryRun) return { gone: chosen, refusals: [] };
   const gone: Revision[] = [];
   const refusals: StackshimError[] = [];
@@ -215,6 +234,27 @@ async function removeRevisions(
     try {
       await unlinkRevisions(layout, stack, numbers);
       gone.push(...revisionsOfStack);
+    } catch (error) {
+      if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
+      refusals.push(error);
+    }
+  }
+  return { gone, refusals };
+}
+
+/** As {@link removeRevisions}, for code packages. */
+async function removePackageRevisions(
+  layout: Layout,
+  chosen: readonly PackageRevision[],
+  dryRun: boolean,
+): Promise<RemovedOf<PackageRevision>> {
+  if (dryRun) return { gone: chosen, refusals: [] };
+  const gone: PackageRevision[] = [];
+  const refusals: StackshimError[] = [];
+  for (const entry of chosen) {
+    try {
+      await unlinkPackageRevisions(layout, entry, [entry.revision]);
+      gone.push(entry);
     } catch (error) {
       if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
       refusals.push(error);

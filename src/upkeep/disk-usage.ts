@@ -30,6 +30,8 @@ export interface DiskUsage {
   readonly stacks: readonly StackUsage[];
   readonly layers: { readonly count: number; readonly bytes: number };
   readonly images: { readonly count: number; readonly bytes: number };
+  /** Code packages, and bytes of the layers that only they use, in all their revisions. */
+  readonly packages: { readonly count: number; readonly bytes: number };
   /** The cache of build steps. */
   readonly builds: { readonly count: number; readonly bytes: number };
   /** The builder's unpacked bases. */
@@ -65,6 +67,7 @@ export async function measureDiskUsage(installation: Installation): Promise<Disk
     stacks: toStackUsages(survey, sizes),
     layers: { count: stored.length, bytes: sum(sizes.values()) },
     images: { count: survey.images.size, bytes: images.bytes },
+    packages: toPackageUsage(survey, sizes),
     builds: { count: builds.length, bytes: sum(builds.map(({ sizeBytes }) => sizeBytes)) },
     builderBytes: builder.bytes,
     scratchBytes: scratch.bytes,
@@ -100,6 +103,14 @@ function toStackUsages(survey: StoreSurvey, sizes: ReadonlyMap<string, number>):
       sharedBytes: bytesOf(all.filter((id) => !isOwn(id))),
     };
   });
+}
+
+function toPackageUsage({ packages, layerUsers }: StoreSurvey, sizes: ReadonlyMap<string, number>) {
+  const count = packages.revisions.filter(({ current }) => current).length;
+  const ids = [...layerUsers].flatMap(([id, users]) =>
+    users.length > 0 && users.every(({ stack }) => stack === null) ? [id] : [],
+  );
+  return { count, bytes: sum(ids.map((id) => sizes.get(id) ?? 0)) };
 }
 
 function sum(numbers: Iterable<number>): number {

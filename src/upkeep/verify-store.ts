@@ -40,6 +40,8 @@ export interface Verification {
   readonly layerBytes: number;
   readonly images: number;
   readonly revisions: number;
+  /** Revisions of code packages. */
+  readonly packages: number;
   readonly generations: number;
   /** Cached builds; 0 if only some stacks were asked for. */
   readonly builds: number;
@@ -61,7 +63,7 @@ export async function verifyStore(
   const names = options.stacks === undefined ? undefined : new Set(options.stacks);
   if (names !== undefined) requireStacks(survey, names);
   const isAffected = (hits: readonly AffectedRevision[]) =>
-    names === undefined || hits.some(({ stack }) => names.has(stack));
+    names === undefined || hits.some(({ stack }) => stack !== null && names.has(stack));
   const used = [...survey.layerUsers].flatMap(([id, users]) => (isAffected(users) ? [id] : []));
   // A file without a record was left by an interrupted import or collection: it counts as absent.
   const whole = listStoredLayers(layout).filter((id) => existsSync(layerRecordFile(layout, id)));
@@ -79,6 +81,7 @@ export async function verifyStore(
     layerBytes: bytes,
     images: survey.images.size,
     revisions: survey.revisions.length,
+    packages: survey.packages.revisions.length,
     generations: survey.generations,
     builds: built.count,
     buildBytes: built.bytes,
@@ -142,7 +145,7 @@ async function confirm(
 function requireStacks(survey: StoreSurvey, names: ReadonlySet<StackName>): void {
   const known = new Set([
     ...survey.revisions.map(({ stack }) => stack),
-    ...survey.damage.flatMap(({ hits }) => hits.map(({ stack }) => stack)),
+    ...survey.damage.flatMap(({ hits }) => hits.flatMap(({ stack }) => stack ?? [])),
   ]);
   for (const name of names) {
     if (known.has(name)) continue;

@@ -5,7 +5,7 @@ import { runCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
 import { type CompletingShell, completeInFish, openShell } from './support/completing-shell.ts';
 
-const { installation, folder, run } = useTaskRunner();
+const { installation, folder, run, start } = useTaskRunner();
 const { env } = installation;
 const place = { folder, env };
 
@@ -118,6 +118,34 @@ describe('the question that the scripts ask', () => {
     }
     expect((await ask('kill', 'ov')).stdout).toBe('none\n');
     await runCli(['rm', 'over'], { env: installation.env });
+  });
+
+  it('is answered with the files of a running task, but for names that a shell could run', async () => {
+    const names = [
+      'plain',
+      'with space',
+      '$(reboot)',
+      '`id`',
+      'a;b',
+      "q'",
+      '\u001b[2J',
+      'line\nbreak',
+    ];
+    const make = names.map((name) => `: > '${name.replace("'", `'\\''`)}'`).join('; ');
+    const script = `mkdir -p /made/folder; ln -s / /made/up; cd /made; ${make}; echo ready; exec sleep 1000`;
+    const task = start(['--name', 'filled'], ['sh', '-c', script]);
+    await task.printed('ready');
+    const asked = async (word: string) => (await ask('cp', word)).stdout;
+    expect(await asked('filled:/made/')).toBe(
+      'none\nfilled:/made/folder/\t\nfilled:/made/plain\t\nfilled:/made/up\t\n',
+    );
+    expect(await asked('filled:/made/p')).toBe('none\nfilled:/made/plain\t\n');
+    expect(await asked('filled:made/../ma')).toBe('none\nfilled:made/../made/\t\n');
+    expect(await asked('filled:/made/up/../../../../ma')).toContain('/made/\t');
+    expect(await asked('filled:/no/such/')).toBe('none\n');
+    expect(await asked('unknown:/')).toBe('none\n');
+    await runCli(['kill', 'filled'], { env: installation.env });
+    await task.ended;
   });
 
   it('keeps what images say from controlling the terminal', async () => {

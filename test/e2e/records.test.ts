@@ -57,7 +57,7 @@ describe('the record', () => {
   it('names every resource that does not follow from the id, and the task’s settings', async () => {
     const init = await orphan('named', '--tenant', 'acme');
     expect(readStored('named')).toMatchObject({
-      version: 3,
+      version: 4,
       origin: 'caller',
       writtenBy: expect.stringMatching(/^\d+\.\d+\.\d+/),
       names: {
@@ -161,13 +161,13 @@ it('a record of a newer version is refused by name, and its task is left alone',
   const text = readFileSync(recordFile('newer'), 'utf8');
   writeFileSync(
     recordFile('newer'),
-    JSON.stringify({ ...JSON.parse(text), version: 4, writtenBy: '9.8.7', more: true }),
+    JSON.stringify({ ...JSON.parse(text), version: 5, writtenBy: '9.8.7', more: true }),
   );
   for (const command of ['ps', 'reap']) {
     const { status, stderr } = await cli(command);
     expect(status).toBe(1);
     expect(stderr).toContain('[ERR_STACKSHIM_FORMAT_NEWER]');
-    expect(stderr).toContain('version 4, written by stackshim 9.8.7');
+    expect(stderr).toContain('version 5, written by stackshim 9.8.7');
     expect(stderr).toContain('use stackshim 9.8.7 or a newer one');
   }
   expect(isAlive(init)).toBe(true);

@@ -106,7 +106,7 @@ describe('TASK_PROGRESS_FILE', () => {
     },
   );
 
-  it('is lost with no task: one that is killed or passes its time keeps its last text', async () => {
+  it('is known of a task that was killed or passed its time', async () => {
     const wait = 'echo half > $TASK_PROGRESS_FILE; exec sleep 3600';
     const late = await run([...GIVEN, '--timeout', '300ms'], sh(wait));
     expect(late.record).toMatchObject({ ...CLEAN, verdict: 'timed_out', progress: 'half' });

@@ -12,7 +12,7 @@ afterEach(() => void process.umask(umask));
 
 /** Everything that the runtime or stackshim creates for the task, and what it reads as another user than root. */
 const SCRIPT =
-  'umask; stat -c "%a %u %n" /a /a/b /x /x/y /run/stackshim /task /task/file | sort; cat "$PAYLOAD_FILE" /task/file';
+  'umask; stat -c "%a %u %n" /a /a/b /x /x/y /run/stackshim $(dirname $TASK_PROGRESS_FILE) $TASK_PROGRESS_FILE /task /task/file | sort; cat "$PAYLOAD_FILE" /task/file';
 
 async function look(mask: number): Promise<string | undefined> {
   process.umask(mask);
@@ -39,6 +39,9 @@ it.each([
   mkdirSync(`${folder}/code`, { recursive: true });
   writeFileSync(`${folder}/code/file`, ' and code');
   const usual = await look(0o022);
-  expect(usual).toMatch(/^0022\n644 0 \/task\/file\n(755 0 [^\n]+\n){6}payload and code$/);
+  const [own, progress] = ['755 1000 /task', '/run/stackshim/progress'];
+  const made = `(755 0 [^\\n]+\\n){5}${own}\\n777 0 ${progress}\\npayload and code`;
+  const files = `644 0 /task/file\\n666 0 ${progress}/text`;
+  expect(usual).toMatch(new RegExp(`^0022\\n${files}\\n${made}$`));
   expect(await look(mask)).toBe(usual);
 });

@@ -9,24 +9,17 @@ import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import type { Room } from '../../src/worker/taken-job.ts';
 import { useInstallation } from '../support/installation/installation.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { JobLab, type JobLabOptions, NO_NEEDS } from './support/job-lab.ts';
+import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
-const { options } = useInstallation();
+/** A server begins processes of its own as it needs them. */
+const { options } = useInstallation([/^process \d+ postgres /]);
 const LOCK_MS = 30_000;
-let server: RedisServer;
+let server: JobStore;
 let store: QueueStore;
 let labs: JobLab[] = [];
 
-beforeAll(async () => {
-  server = await startRedis();
-  store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-});
-afterAll(async () => {
-  await store.close();
-  await server.remove();
-});
 afterEach(() => {
   for (const lab of labs) lab.close();
   labs = [];
@@ -48,249 +41,6 @@ const sh = (script: string, more: object = {}) => ({
   ...more,
 });
 
-describe('states', () => {
-  it('a task that succeeds completes its job', async () => {
-    const lab = openLab();
-    const job = await lab.runToEnd(sh('echo done'));
-    expect(job.result).toMatchObject({
-      state: 'complete',
-      attempt: 1,
-      error: null,
-      retryable: false,
-      worker: 'test/1',
-      code: null,
-      artefacts: [],
-      task: { verdict: 'succeeded', exitCode: 0, removed: true },
-    });
-    expect(job.result?.task?.output).not.toHaveProperty('stdout');
-    expect(lab.warnings).toEqual([]);
-    expect(lab.events.map(({ type }) => type)).toEqual(['job_taken', 'job_ended']);
-  });
-
-  it.each([
-    ['exit 3', {}, 'error', 'failed', 'error: the command ended with exit code 3'],
-    ['nosuchprogram', {}, 'error', 'failed', 'error: the command ended with exit code 127'],
-    ['sleep 60', { timeout: '300ms' }, 'timeout', 'timed_out', /^timeout: /],
-    ['head -c 100000 /dev/zero', { outputLimit: '10k' }, 'killed', 'output_limited', /^killed: /],
-  ] as const)('%s with %o ends as %s', async (...row) => {
-    const [script, more, state, verdict, reason] = row;
-    const job = await openLab().runToEnd(sh(script, more));
-    expect(job.result).toMatchObject({ state, task: { verdict } });
-    expect(job.failedReason).toMatch(reason);
-  });
-
-  it('an unknown stack is an error of the job', async () => {
-    const job = await openLab().runToEnd({ version: 1, stack: 'nope', command: ['true'] });
-    expect(job.result).toMatchObject({
-      state: 'error',
-      retryable: false,
-      error: { code: 'ERR_STACKSHIM_STACK_NOT_FOUND' },
-      task: null,
-    });
-  });
-
-  it('a task that runs out of memory is killed, and what it used is known', async () => {
-    const job = await openLab().runToEnd(sh(EATER, { memory: '32m' }));
-    expect(job.result).toMatchObject({ state: 'killed', task: { verdict: 'oom_killed' } });
-    expect(job.failedReason).toBe('killed: oom_killed: the task ran out of memory');
-  });
-
-  it('the payload and the config reach the task byte for byte', async () => {
-    const script = 'od -An -tx1 $PAYLOAD_FILE; cat $CONFIG_FILE';
-    const lab = openLab();
-    const bytes = Buffer.from([0, 255, 10, 13]).toString('base64');
-    const job = await lab.runToEnd(sh(script, { payloadBase64: bytes, config: 'naïve ☃' }));
-    expect(job.result?.state).toBe('complete');
-    const text = (await lab.logOf(job.id)).map(({ d }) => d).join('');
-    expect(text).toBe(' 00 ff 0a 0d\nnaïve ☃');
-  });
-
-  it('the task knows its job by its labels, and its tenant by the lane', async () => {
-    const lane = { tenant: 'acme' as TenantName };
-    const seen: unknown[] = [];
-    const door = openDoor(options);
-    const run: typeof door.run = (input, given) => {
-      seen.push(given?.fields);
-      return door.run(input, given);
-    };
-    const lab = openLab({ lane, context: { door: { policy: door.policy, run } } });
-    const job = await lab.runToEnd(sh('true', { labels: { mine: 'x' } }));
-    expect(job.result?.state).toBe('complete');
-    expect(seen).toEqual([
-      {
-        id: job.result?.task?.id,
-        tenant: 'acme',
-        labels: {
-          mine: 'x',
-          'stackshim.job': `${lab.lane.queue}~acme~~${job.id}`,
-          'stackshim.attempt': '1',
-        },
-      },
-    ]);
-  });
-});
-
-describe('further attempts', () => {
-  it('a task that fails is run again as often as its job asks', async () => {
-    const lab = openLab();
-    const job = await lab.runToEnd(sh('exit 1', { retries: 2 }));
-    expect(job.attempts.map(({ attempt, state }) => [attempt, state])).toEqual([
-      [1, 'error'],
-      [2, 'error'],
-      [3, 'error'],
-    ]);
-    expect(new Set(job.attempts.map(({ task }) => task?.id)).size).toBe(3);
-  });
-
-  it('a delayed further attempt waits', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('exit 1', { retries: 1, retryDelay: '1h' }));
-    await lab.runNext();
-    expect(await lab.backend.getState(id)).toBe('delayed');
-    const { delay, attempts } = await lab.read(id);
-    expect(delay).toBe(3_600_000);
-    expect(attempts).toHaveLength(1);
-    await lab.backend.promote(id);
-    await lab.runNext();
-    expect(await lab.backend.getState(id)).toBe('failed');
-  });
-
-  it('an attempt that succeeds after failures keeps them', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('exit 1', { retries: 1 }));
-    await lab.runNext();
-    const { data } = await lab.read(id);
-    const job = { ...JSON.parse(String(data)), command: ['true'] };
-    await lab.backend.updateData({ id } as never, job);
-    await lab.runNext();
-    const ended = await lab.read(id);
-    expect(ended.result).toMatchObject({ state: 'complete', attempt: 2 });
-    expect(ended.attempts).toMatchObject([{ state: 'error', attempt: 1 }]);
-  });
-
-  it('a task without enough memory gets more once, beside its own retries', async () => {
-    const lab = openLab();
-    const job = await lab.runToEnd(sh(EATER, { memory: '32m', memoryRetry: '256m' }));
-    expect(job.attempts).toMatchObject([{ state: 'killed', task: { verdict: 'oom_killed' } }]);
-    expect(job.result).toMatchObject({ state: 'complete', attempt: 2 });
-    expect(lab.asked.map(({ memoryBytes }) => memoryBytes)).toEqual([32 << 20, 256 << 20]);
-  });
-
-  it('a task that lacks memory with more, too, has ended', async () => {
-    const job = await openLab().runToEnd(sh(EATER, { memory: '32m', memoryRetry: '48m' }));
-    expect(job.attempts.map(({ state }) => state)).toEqual(['killed', 'killed']);
-  });
-
-  it('faults of the platform have a budget of their own', async () => {
-    const door = openDoor(options);
-    const run = () =>
-      Promise.reject(new StackshimError('ERR_STACKSHIM_SLOTS_EXHAUSTED', 'run task: no slot'));
-    const lab = openLab({ context: { door: { policy: door.policy, run } } });
-    const id = await lab.add(sh('true', { retries: 1 }));
-    for (let i = 0; i < 5; i++) {
-      await lab.runNext();
-      expect(await lab.backend.getState(id)).toBe('delayed');
-      await lab.backend.promote(id);
-    }
-    await lab.runNext();
-    const job = await lab.read(id);
-    expect(job.attempts).toHaveLength(6);
-    expect(job.result).toMatchObject({
-      state: 'error',
-      retryable: true,
-      error: { code: 'ERR_STACKSHIM_SLOTS_EXHAUSTED', details: { givenUp: true } },
-    });
-    // A client that retries the job gives it a new budget.
-    await lab.backend.retryFinishedJob({ id, opts: {} } as never, 'failed', {});
-    await lab.runNext();
-    expect(await lab.backend.getState(id)).toBe('delayed');
-  });
-
-  it('a job that this machine is too small for is left to others for a while', async () => {
-    const lab = openLab();
-    lab.refuseRoom = () =>
-      Promise.reject(new StackshimError('ERR_STACKSHIM_HOST_EXHAUSTED', 'start job: too large'));
-    const id = await lab.add(sh('true'));
-    for (let i = 0; i < 5; i++) {
-      await lab.runNext();
-      expect(await lab.backend.getState(id)).toBe('delayed');
-      await lab.backend.promote(id);
-    }
-    await lab.runNext();
-    expect((await lab.read(id)).result).toMatchObject({
-      state: 'error',
-      attempt: 0,
-      error: { code: 'ERR_STACKSHIM_HOST_EXHAUSTED' },
-    });
-  });
-
-  it('a job whose workers died again and again is given up', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('true'));
-    const key = `stackshim:${lab.lane.queue}~~:${id}`;
-    await server.command('HSET', key, 'stc', 3);
-    await lab.runNext();
-    expect((await lab.read(id)).result).toMatchObject({
-      state: 'error',
-      attempt: 0,
-      error: { code: 'ERR_STACKSHIM_JOB_ENDS_WORKERS', details: { deadWorkers: 3 } },
-    });
-    await lab.backend.retryFinishedJob({ id, opts: {} } as never, 'failed', {});
-    await lab.runNext();
-    expect((await lab.read(id)).result?.state).toBe('complete');
-  });
-});
-
-describe('logs and progress', () => {
-  it('the output is in the log, in order, with the bytes that are no text', async () => {
-    const lab = openLab();
-    const script = "printf 'a\\n'; printf 'b\\n' >&2; sleep 0.4; printf '\\377'";
-    const job = await lab.runToEnd(sh(script));
-    expect(await lab.logOf(job.id)).toMatchObject([
-      { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
-      { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
-      { a: 1, s: 'out', b: '/w==' },
-    ]);
-  });
-
-  it('a long log is cut off, and says so', async () => {
-    const lab = openLab({ context: { logBytes: 20_000 } });
-    const job = await lab.runToEnd(sh('head -c 50000 /dev/zero | tr "\\0" x'));
-    const rows = await lab.logOf(job.id);
-    const text = rows.map(({ d }) => d).join('');
-    expect(text).toBe(
-      `${'x'.repeat(20_000)}\n[stackshim: 30000 further bytes of output were not kept]\n`,
-    );
-  });
-
-  it('the log goes into a file if the worker has a folder for logs', async () => {
-    const logFolder = mkdtempSync('/var/tmp/stackshim-logs-');
-    const lab = openLab({ context: { logFolder } });
-    const job = await lab.runToEnd(sh('echo one; exit 1', { retries: 1 }));
-    expect(await lab.logOf(job.id)).toEqual([]);
-    const file = `${logFolder}/${lab.lane.queue}~~/${job.id}.ndjson`;
-    const rows = readFileSync(file, 'utf8').trimEnd().split('\n');
-    expect(rows.map((row) => JSON.parse(row))).toMatchObject([
-      { a: 1, s: 'out', d: 'one\n' },
-      { a: 2, s: 'out', d: 'one\n' },
-    ]);
-    rmSync(logFolder, { recursive: true });
-  });
-
-  it('a running job says where it runs', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('while :; do sleep 0.05; done'));
-    const running = lab.runNext();
-    const live = await waitUntil(async () => {
-      const { progress } = await lab.read(id);
-      return typeof progress === 'object' ? progress : undefined;
-    });
-    expect(live).toMatchObject({ state: 'running', attempt: 1, worker: 'test/1', progress: null });
-    await cancel(lab, id);
-    await running;
-  });
-});
-
 /** As a client does it: the durable mark, then the message. */
 async function cancel(lab: JobLab, id: string, by?: string): Promise<void> {
   await mark(lab, id, by);
@@ -306,69 +56,330 @@ async function mark(lab: JobLab, id: string, by?: string): Promise<void> {
 const isRunning = (lab: JobLab, id: string) => async () =>
   typeof (await lab.read(id)).progress === 'object';
 
-describe('cancel', () => {
-  it('a job that is cancelled before it is taken does not run', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('true'));
-    await cancel(lab, id, 'Ann');
-    await lab.runNext();
-    expect((await lab.read(id)).result).toMatchObject({
-      state: 'cancelled',
-      attempt: 0,
-      task: null,
-      error: { code: 'ERR_STACKSHIM_JOB_CANCELLED', details: { by: 'Ann' } },
+/** As a client retries a job. */
+const RESET = { resetAttemptsMade: true, resetAttemptsStarted: true };
+
+describe.each(STORE_KINDS)('on %s', (kind) => {
+  beforeAll(async () => {
+    server = await startJobStore(kind);
+    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
+  });
+  afterAll(async () => {
+    await store.close();
+    await server.remove();
+  });
+
+  describe('states', () => {
+    it('a task that succeeds completes its job', async () => {
+      const lab = openLab();
+      const job = await lab.runToEnd(sh('echo done'));
+      expect(job.result).toMatchObject({
+        state: 'complete',
+        attempt: 1,
+        error: null,
+        retryable: false,
+        worker: 'test/1',
+        code: null,
+        artefacts: [],
+        task: { verdict: 'succeeded', exitCode: 0, removed: true },
+      });
+      expect(job.result?.task?.output).not.toHaveProperty('stdout');
+      expect(lab.warnings).toEqual([]);
+      expect(lab.events.map(({ type }) => type)).toEqual(['job_taken', 'job_ended']);
+    });
+
+    it.each([
+      ['exit 3', {}, 'error', 'failed', 'error: the command ended with exit code 3'],
+      ['nosuchprogram', {}, 'error', 'failed', 'error: the command ended with exit code 127'],
+      ['sleep 60', { timeout: '300ms' }, 'timeout', 'timed_out', /^timeout: /],
+      ['head -c 100000 /dev/zero', { outputLimit: '10k' }, 'killed', 'output_limited', /^killed: /],
+    ] as const)('%s with %o ends as %s', async (...row) => {
+      const [script, more, state, verdict, reason] = row;
+      const job = await openLab().runToEnd(sh(script, more));
+      expect(job.result).toMatchObject({ state, task: { verdict } });
+      expect(job.failedReason).toMatch(reason);
+    });
+
+    it('an unknown stack is an error of the job', async () => {
+      const job = await openLab().runToEnd({ version: 1, stack: 'nope', command: ['true'] });
+      expect(job.result).toMatchObject({
+        state: 'error',
+        retryable: false,
+        error: { code: 'ERR_STACKSHIM_STACK_NOT_FOUND' },
+        task: null,
+      });
+    });
+
+    it('a task that runs out of memory is killed, and what it used is known', async () => {
+      const job = await openLab().runToEnd(sh(EATER, { memory: '32m' }));
+      expect(job.result).toMatchObject({ state: 'killed', task: { verdict: 'oom_killed' } });
+      expect(job.failedReason).toBe('killed: oom_killed: the task ran out of memory');
+    });
+
+    it('the payload and the config reach the task byte for byte', async () => {
+      const script = 'od -An -tx1 $PAYLOAD_FILE; cat $CONFIG_FILE';
+      const lab = openLab();
+      const bytes = Buffer.from([0, 255, 10, 13]).toString('base64');
+      const job = await lab.runToEnd(sh(script, { payloadBase64: bytes, config: 'naïve ☃' }));
+      expect(job.result?.state).toBe('complete');
+      const text = (await lab.logOf(job.id)).map(({ d }) => d).join('');
+      expect(text).toBe(' 00 ff 0a 0d\nnaïve ☃');
+    });
+
+    it('the task knows its job by its labels, and its tenant by the lane', async () => {
+      const lane = { tenant: 'acme' as TenantName };
+      const seen: unknown[] = [];
+      const door = openDoor(options);
+      const run: typeof door.run = (input, given) => {
+        seen.push(given?.fields);
+        return door.run(input, given);
+      };
+      const lab = openLab({ lane, context: { door: { policy: door.policy, run } } });
+      const job = await lab.runToEnd(sh('true', { labels: { mine: 'x' } }));
+      expect(job.result?.state).toBe('complete');
+      expect(seen).toEqual([
+        {
+          id: job.result?.task?.id,
+          tenant: 'acme',
+          labels: {
+            mine: 'x',
+            'stackshim.job': `${lab.lane.queue}~acme~~${job.id}`,
+            'stackshim.attempt': '1',
+          },
+        },
+      ]);
     });
   });
 
-  it('a running job is stopped, keeps its record, and does not run again', async () => {
-    const lab = openLab();
-    const id = await lab.add(
-      sh('trap "echo bye; exit 9" TERM; while :; do sleep 0.05; done', { retries: 3 }),
-    );
-    const running = lab.runNext();
-    await waitUntil(isRunning(lab, id));
-    await cancel(lab, id, 'Ann');
-    await running;
-    const job = await lab.read(id);
-    expect(job.result).toMatchObject({
-      state: 'cancelled',
-      attempt: 1,
-      task: { verdict: 'cancelled', exitCode: 9 },
-      error: { code: 'ERR_STACKSHIM_JOB_CANCELLED' },
+  describe('further attempts', () => {
+    it('a task that fails is run again as often as its job asks', async () => {
+      const lab = openLab();
+      const job = await lab.runToEnd(sh('exit 1', { retries: 2 }));
+      expect(job.attempts.map(({ attempt, state }) => [attempt, state])).toEqual([
+        [1, 'error'],
+        [2, 'error'],
+        [3, 'error'],
+      ]);
+      expect(new Set(job.attempts.map(({ task }) => task?.id)).size).toBe(3);
     });
-    expect((await lab.logOf(id)).map(({ d }) => d).join('')).toMatch(/bye\n$/);
+
+    it('a delayed further attempt waits', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('exit 1', { retries: 1, retryDelay: '1h' }));
+      await lab.runNext();
+      expect(await lab.backend.getState(id)).toBe('delayed');
+      const { delay, attempts } = await lab.read(id);
+      expect(delay).toBe(3_600_000);
+      expect(attempts).toHaveLength(1);
+      await lab.backend.promote(id);
+      await lab.runNext();
+      expect(await lab.backend.getState(id)).toBe('failed');
+    });
+
+    it('an attempt that succeeds after failures keeps them', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('exit 1', { retries: 1 }));
+      await lab.runNext();
+      const { data } = await lab.read(id);
+      const job = { ...JSON.parse(String(data)), command: ['true'] };
+      await lab.backend.updateData({ id } as never, job);
+      await lab.runNext();
+      const ended = await lab.read(id);
+      expect(ended.result).toMatchObject({ state: 'complete', attempt: 2 });
+      expect(ended.attempts).toMatchObject([{ state: 'error', attempt: 1 }]);
+    });
+
+    it('a task without enough memory gets more once, beside its own retries', async () => {
+      const lab = openLab();
+      const job = await lab.runToEnd(sh(EATER, { memory: '32m', memoryRetry: '256m' }));
+      expect(job.attempts).toMatchObject([{ state: 'killed', task: { verdict: 'oom_killed' } }]);
+      expect(job.result).toMatchObject({ state: 'complete', attempt: 2 });
+      expect(lab.asked.map(({ memoryBytes }) => memoryBytes)).toEqual([32 << 20, 256 << 20]);
+    });
+
+    it('a task that lacks memory with more, too, has ended', async () => {
+      const job = await openLab().runToEnd(sh(EATER, { memory: '32m', memoryRetry: '48m' }));
+      expect(job.attempts.map(({ state }) => state)).toEqual(['killed', 'killed']);
+    });
+
+    it('faults of the platform have a budget of their own', async () => {
+      const door = openDoor(options);
+      const run = () =>
+        Promise.reject(new StackshimError('ERR_STACKSHIM_SLOTS_EXHAUSTED', 'run task: no slot'));
+      const lab = openLab({ context: { door: { policy: door.policy, run } } });
+      const id = await lab.add(sh('true', { retries: 1 }));
+      for (let i = 0; i < 5; i++) {
+        await lab.runNext();
+        expect(await lab.backend.getState(id)).toBe('delayed');
+        await lab.backend.promote(id);
+      }
+      await lab.runNext();
+      const job = await lab.read(id);
+      expect(job.attempts).toHaveLength(6);
+      expect(job.result).toMatchObject({
+        state: 'error',
+        retryable: true,
+        error: { code: 'ERR_STACKSHIM_SLOTS_EXHAUSTED', details: { givenUp: true } },
+      });
+      // A client that retries the job gives it a new budget.
+      await lab.backend.retryFinishedJob({ id, opts: {} } as never, 'failed', RESET);
+      await lab.runNext();
+      expect(await lab.backend.getState(id)).toBe('delayed');
+    });
+
+    it('a job that this machine is too small for is left to others for a while', async () => {
+      const lab = openLab();
+      lab.refuseRoom = () =>
+        Promise.reject(new StackshimError('ERR_STACKSHIM_HOST_EXHAUSTED', 'start job: too large'));
+      const id = await lab.add(sh('true'));
+      for (let i = 0; i < 5; i++) {
+        await lab.runNext();
+        expect(await lab.backend.getState(id)).toBe('delayed');
+        await lab.backend.promote(id);
+      }
+      await lab.runNext();
+      expect((await lab.read(id)).result).toMatchObject({
+        state: 'error',
+        attempt: 0,
+        error: { code: 'ERR_STACKSHIM_HOST_EXHAUSTED' },
+      });
+    });
+
+    it('a job whose workers died again and again is given up', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('true'));
+      await server.setDeaths(lab.lane, id, 3);
+      await lab.runNext();
+      expect((await lab.read(id)).result).toMatchObject({
+        state: 'error',
+        attempt: 0,
+        error: { code: 'ERR_STACKSHIM_JOB_ENDS_WORKERS', details: { deadWorkers: 3 } },
+      });
+      await lab.backend.retryFinishedJob({ id, opts: {} } as never, 'failed', RESET);
+      await lab.runNext();
+      expect((await lab.read(id)).result?.state).toBe('complete');
+    });
   });
 
-  it('a job that waits for room is cancelled', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('true'));
-    const taken = await lab.take();
-    if (taken === undefined) throw new Error('nothing taken');
-    let isAsked = false;
-    const room: Room = {
-      needs: NO_NEEDS,
-      resize: (_, signal) => {
-        isAsked = true;
-        return new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason));
-        });
-      },
-    };
-    const running = lab.runner.handle({ ...taken, room });
-    await waitUntil(() => isAsked);
-    await cancel(lab, id);
-    await running;
-    expect((await lab.read(id)).result).toMatchObject({ state: 'cancelled', attempt: 0 });
+  describe('logs and progress', () => {
+    it('the output is in the log, in order, with the bytes that are no text', async () => {
+      const lab = openLab();
+      const script = "printf 'a\\n'; printf 'b\\n' >&2; sleep 0.4; printf '\\377'";
+      const job = await lab.runToEnd(sh(script));
+      expect(await lab.logOf(job.id)).toMatchObject([
+        { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
+        { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
+        { a: 1, s: 'out', b: '/w==' },
+      ]);
+    });
+
+    it('a long log is cut off, and says so', async () => {
+      const lab = openLab({ context: { logBytes: 20_000 } });
+      const job = await lab.runToEnd(sh('head -c 50000 /dev/zero | tr "\\0" x'));
+      const rows = await lab.logOf(job.id);
+      const text = rows.map(({ d }) => d).join('');
+      expect(text).toBe(
+        `${'x'.repeat(20_000)}\n[stackshim: 30000 further bytes of output were not kept]\n`,
+      );
+    });
+
+    it('the log goes into a file if the worker has a folder for logs', async () => {
+      const logFolder = mkdtempSync('/var/tmp/stackshim-logs-');
+      const lab = openLab({ context: { logFolder } });
+      const job = await lab.runToEnd(sh('echo one; exit 1', { retries: 1 }));
+      expect(await lab.logOf(job.id)).toEqual([]);
+      const file = `${logFolder}/${lab.lane.queue}~~/${job.id}.ndjson`;
+      const rows = readFileSync(file, 'utf8').trimEnd().split('\n');
+      expect(rows.map((row) => JSON.parse(row))).toMatchObject([
+        { a: 1, s: 'out', d: 'one\n' },
+        { a: 2, s: 'out', d: 'one\n' },
+      ]);
+      rmSync(logFolder, { recursive: true });
+    });
+
+    it('a running job says where it runs', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('while :; do sleep 0.05; done'));
+      const running = lab.runNext();
+      const live = await waitUntil(async () => {
+        const { progress } = await lab.read(id);
+        return typeof progress === 'object' ? progress : undefined;
+      });
+      expect(live).toMatchObject({
+        state: 'running',
+        attempt: 1,
+        worker: 'test/1',
+        progress: null,
+      });
+      await cancel(lab, id);
+      await running;
+    });
   });
 
-  it('a mark without a message is found by the next look', async () => {
-    const lab = openLab();
-    const id = await lab.add(sh('while :; do sleep 0.05; done'));
-    const running = lab.runNext();
-    await waitUntil(isRunning(lab, id));
-    await mark(lab, id);
-    lab.runner.lookForMarks();
-    await running;
-    expect((await lab.read(id)).result?.state).toBe('cancelled');
+  describe('cancel', () => {
+    it('a job that is cancelled before it is taken does not run', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('true'));
+      await cancel(lab, id, 'Ann');
+      await lab.runNext();
+      expect((await lab.read(id)).result).toMatchObject({
+        state: 'cancelled',
+        attempt: 0,
+        task: null,
+        error: { code: 'ERR_STACKSHIM_JOB_CANCELLED', details: { by: 'Ann' } },
+      });
+    });
+
+    it('a running job is stopped, keeps its record, and does not run again', async () => {
+      const lab = openLab();
+      const id = await lab.add(
+        sh('trap "echo bye; exit 9" TERM; while :; do sleep 0.05; done', { retries: 3 }),
+      );
+      const running = lab.runNext();
+      await waitUntil(isRunning(lab, id));
+      await cancel(lab, id, 'Ann');
+      await running;
+      const job = await lab.read(id);
+      expect(job.result).toMatchObject({
+        state: 'cancelled',
+        attempt: 1,
+        task: { verdict: 'cancelled', exitCode: 9 },
+        error: { code: 'ERR_STACKSHIM_JOB_CANCELLED' },
+      });
+      expect((await lab.logOf(id)).map(({ d }) => d).join('')).toMatch(/bye\n$/);
+    });
+
+    it('a job that waits for room is cancelled', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('true'));
+      const taken = await lab.take();
+      if (taken === undefined) throw new Error('nothing taken');
+      let isAsked = false;
+      const room: Room = {
+        needs: NO_NEEDS,
+        resize: (_, signal) => {
+          isAsked = true;
+          return new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason));
+          });
+        },
+      };
+      const running = lab.runner.handle({ ...taken, room });
+      await waitUntil(() => isAsked);
+      await cancel(lab, id);
+      await running;
+      expect((await lab.read(id)).result).toMatchObject({ state: 'cancelled', attempt: 0 });
+    });
+
+    it('a mark without a message is found by the next look', async () => {
+      const lab = openLab();
+      const id = await lab.add(sh('while :; do sleep 0.05; done'));
+      const running = lab.runNext();
+      await waitUntil(isRunning(lab, id));
+      await mark(lab, id);
+      lab.runner.lookForMarks();
+      await running;
+      expect((await lab.read(id)).result?.state).toBe('cancelled');
+    });
   });
 });

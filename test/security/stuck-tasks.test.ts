@@ -160,7 +160,7 @@ it('a task is reaped if its owner is dead', async () => {
 });
 
 describe('a copy from a task whose root does not answer', () => {
-  const copyFrom = async (...more: readonly string[]) => {
+  const ask = async (more: readonly string[], toWords: (id: string) => readonly string[]) => {
     count += 1;
     const id = `stuck-${count}`;
     const rights = ['--bundle', 'fuse', '--cap-add', 'SYS_CHROOT', '--stop-timeout', '0', ...more];
@@ -168,12 +168,13 @@ describe('a copy from a task whose root does not answer', () => {
     const hanging = startCli(['run', ...args, '/task/probe', 'fuse-hang', 'root'], { env });
     try {
       await hanging.printed('tried');
-      return await runCli(['cp', `${id}:/etc`, folder], { env });
+      return await runCli(toWords(id), { env });
     } finally {
       await runCli(['kill', '--stop-timeout', '0', id], { env });
       await hanging.ended;
     }
   };
+  const copyFrom = (...more: readonly string[]) => ask(more, (id) => ['cp', `${id}:/etc`, folder]);
 
   it('is refused: the kernel does not ask the task', async () => {
     const { status, stderr } = await copyFrom();
@@ -184,6 +185,12 @@ describe('a copy from a task whose root does not answer', () => {
     const { status, stderr } = await copyFrom('--userns', 'host');
     const said = 'did not answer within 10 s [ERR_STACKSHIM_OUTPUT_FAILED]';
     expect([status, stderr]).toEqual([1, expect.stringContaining(said)]);
+  });
+
+  it('does not hold up a shell that completes its path', async () => {
+    const toWords = (id: string) => ['complete', '--', 'cp', `${id}:/etc/`];
+    const { status, stdout } = await ask(['--userns', 'host'], toWords);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'none\n' });
   });
 });
 

@@ -45,6 +45,7 @@ const usage: DiskUsage = {
   ],
   layers: { count: 3, bytes: 41 * MIB },
   images: { count: 2, bytes: 4096 },
+  packages: { count: 0, bytes: 0 },
   builds: { count: 0, bytes: 0 },
   builderBytes: 0,
   reportBytes: 0,

@@ -198,7 +198,9 @@ describe('beyond the lint rules', () => {
   });
 
   it('no folder within a room has the name of a room, because the rules match folder names', () => {
-    const within = sources.flatMap(({ name }) => name.split('/').slice(1, -1));
+    // The rules only refuse too much there: files beside src/store/packages may not import it.
+    const others = sources.filter(({ name }) => !name.startsWith('store/packages/'));
+    const within = others.flatMap(({ name }) => name.split('/').slice(1, -1));
     expect([...new Set(within)].filter((folder) => rooms.includes(folder))).toEqual([]);
   });
 

@@ -50,6 +50,7 @@ describe('parsePolicy', () => {
       disk: { mechanism: 'sampling' },
       reports: { count: 10, size: '64m', age: '36h', log: '1m' },
       builds: { jobs: true, cache: '1g', cacheAge: '1h' },
+      worker: { memory: 1.5, cpus: '4', disk: 0.8 },
       jobs: { payload: '1m', config: '1k', timeout: '2h', retries: 3 },
       binds: { owner: 200_000 },
     });
@@ -110,6 +111,7 @@ describe('parsePolicy', () => {
       disk: { mechanism: 'sampling' },
       reports: { count: 10, bytes: 67_108_864, ageMs: 129_600_000, logBytes: 1_048_576 },
       builds: { jobs: true, cacheBytes: 1_073_741_824, cacheAgeMs: 3_600_000 },
+      worker: { memory: 1.5, cpus: 4, disk: 0.8 },
       jobs: { payloadBytes: 1_048_576, configBytes: 1024, timeoutMs: 7_200_000, retries: 3 },
       binds: { owner: 200_000 },
     });
@@ -202,6 +204,10 @@ describe('parsePolicy', () => {
     ['reports.age', { reports: { age: 'long' } }],
     ['reports.log', { reports: { log: '1k' } }],
     ['reports.keep', { reports: { keep: 1 } }],
+    ['worker.memory', { worker: { memory: 0 } }],
+    ['worker.cpus', { worker: { cpus: 'all' } }],
+    ['worker.disk', { worker: { disk: 1_001 } }],
+    ['worker.tasks', { worker: { tasks: 1 } }],
     ['binds.owner', { binds: { owner: 0 } }],
     ['binds.owner', { binds: { owner: 4_294_967_295 } }],
     ['binds.owner', { binds: { owner: FIRST_SLOT_ID } }],

@@ -11,7 +11,7 @@ async function readByCommander(args: readonly string[]): Promise<RunLine | undef
   const program = new Command('stackshim').enablePositionalOptions().exitOverride();
   program.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
   defineRun(program, (stack, rest, options) => {
-    line = { stack, rest, options: { ...options } };
+    line = stack === undefined ? undefined : { stack, rest, options: { ...options } };
     return Promise.resolve();
   });
   await program.parseAsync(['run', ...args], { from: 'user' }).catch(() => undefined);

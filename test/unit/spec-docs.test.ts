@@ -35,7 +35,7 @@ describe('docs/task-spec.md', () => {
     expect(forbidden).toEqual(
       expect.arrayContaining([
         ...['mounts', 'volumes', 'tmpfs', 'devices', 'capAdd', 'capDrop', 'securityOpt', 'bundle'],
-        ...['network', 'userns', 'pid', 'code', 'payloadFile', 'configFile', 'runtime'],
+        ...['network', 'userns', 'pid', 'payloadFile', 'configFile', 'runtime'],
         ...['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'],
       ]),
     );
@@ -118,7 +118,7 @@ describe('docs/policy.md', () => {
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
     const named =
-      /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|builds|binds)\.\w+)`/g;
+      /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|builds|jobs|binds)\.\w+)`/g;
     const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
     const others = POLICY_FIELDS.filter((key) => !(key in POLICY_SECTIONS));

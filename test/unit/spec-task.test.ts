@@ -180,7 +180,7 @@ describe('parseTaskSpec', () => {
       interactive: true,
       runtime: '/opt/runc',
       bundle: 'default',
-      code: 'relative/dir',
+      code: { kind: 'path', path: 'relative/dir' },
       payload: { kind: 'text', text: '{"n":1}' },
       config: { kind: 'file', path: '/c.json' },
       args: 'iron',

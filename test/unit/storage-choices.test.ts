@@ -37,6 +37,7 @@ function surveyOf({ numbers, current, newestNamed, damage = [] }: Given): StoreS
       createdAt: NOW.toISOString(),
       source: { kind: 'import', reference: '' },
     })),
+    packages: { revisions: [], unfinished: [], damage: [] },
     images: new Map(),
     imageUsers: new Map(),
     layerUsers: new Map(),

@@ -11,8 +11,10 @@ const toKnown = (...words: readonly string[]) =>
   words.map((name) => ({ name, about: `about ${name}` }));
 const names: KnownNames = {
   stacks: () => toKnown('node-20', 'python-3.13'),
+  packages: () => toKnown('mailer'),
   tasks: () => toKnown('job-1', 'job-2'),
   ended: () => toKnown('job-0'),
+  files: () => Promise.resolve([]),
   revisions: (stack) => (stack === 'node-20' ? toKnown('2', '1') : []),
   generations: () => toKnown('17', '16'),
 };
@@ -124,6 +126,8 @@ describe('the shell is offered', () => {
       ['stack', 'graph', '--format', ''],
       ['tree', 'dot', 'svg', 'json'],
     ],
+    [['run', '--code', ''], ['mailer']],
+    [['code', 'show', ''], ['mailer']],
     [
       ['stack', 'push', '--tls-verify', ''],
       ['true', 'false'],
@@ -140,7 +144,7 @@ describe('the shell is offered', () => {
     [['run', '--env-file', ''], 'files'],
     [['run', '--env-file='], 'files'],
     [['run', '-v', '/'], 'files'],
-    [['run', '--code', ''], 'files'],
+    [['run', '--code', './'], 'files'],
     [['stack', 'build', ''], 'folders'],
     [['stack', 'update', '--from', ''], 'folders'],
     [['save', ''], 'files'],
@@ -185,8 +189,8 @@ describe('the shell is offered', () => {
       throw new Error('looked');
     };
     const unread = {
-      ...{ stacks: looked, revisions: looked, generations: looked },
-      ...{ tasks: looked, ended: looked },
+      ...{ stacks: looked, packages: looked, revisions: looked, generations: looked },
+      ...{ tasks: looked, ended: looked, files: looked },
     };
     expect(suggestWords(program, ['kill', '--'], unread).words.map(({ name }) => name)).toEqual([
       '--stop-timeout',

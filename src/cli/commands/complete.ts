@@ -9,8 +9,12 @@ import { shorten } from '../text-width.ts';
 const MOST_CELLS = 100;
 
 export async function complete(program: Command, typed: readonly string[]): Promise<void> {
-  const { words, paths } = suggestWords(program, typed, await openDoor().knownNames());
-  const lines = words.map(
+  const names = await openDoor().knownNames();
+  const { words, paths, inTask } = suggestWords(program, typed, names);
+  const files = inTask === undefined ? [] : await names.files(inTask);
+  const begun = typed.at(-1) ?? '';
+  const all = [...words, ...files.filter(({ name }) => name.startsWith(begun))];
+  const lines = all.map(
     ({ name, about }) => `${name}\t${shorten(toPrintable(about), MOST_CELLS)}\n`,
   );
   await print(`${paths}\n${lines.join('')}`);

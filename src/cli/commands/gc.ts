@@ -53,11 +53,15 @@ function parseKept(text: string | undefined): number | undefined {
   );
 }
 
+const toPackageText = ({ name, tenant, revision }: Collection['packages'][number]) =>
+  `code ${name}@rev:${revision}${tenant === null ? '' : ` of tenant ${tenant}`}`;
+
 function format(collection: Collection) {
-  const { dryRun, revisions, generations, images, layers, builds } = collection;
+  const { dryRun, revisions, packages, generations, images, layers, builds } = collection;
   const { files, bases, volumes, reports, freedBytes } = collection;
   const gone = [
     ...revisions.map(({ stack, revision }) => `revision ${stack}@rev:${revision}\n`),
+    ...packages.map((one) => `revision ${toPackageText(one)}\n`),
     ...generations.map((number) => `generation ${number}\n`),
     ...images.map((digest) => `image ${digest}\n`),
     ...layers.map(({ id, sizeBytes }) => `layer ${id} ${formatBytes(sizeBytes)}\n`),

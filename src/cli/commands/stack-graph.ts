@@ -13,7 +13,7 @@ export interface GraphCommandOptions {
 }
 
 export async function stackGraph({ format }: GraphCommandOptions): Promise<void> {
-  const damage = collectDamage();
+  const damage = collectDamage('stack');
   const nodes = await openDoor().stacks.graph(damage.listener);
   if (format === 'json') await printJson(nodes);
   else if (format === 'tree') {

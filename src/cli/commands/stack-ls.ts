@@ -10,7 +10,7 @@ import type { JsonOption, TruncOption } from '../shared-options.ts';
 const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function stackLs(options: JsonOption & TruncOption): Promise<void> {
-  const damage = collectDamage();
+  const damage = collectDamage('stack');
   const stacks = await openDoor().stacks.list(damage.listener);
   await (options.json ? printJson(stacks) : print(formatStacks(stacks, !options.trunc)));
   damage.report();

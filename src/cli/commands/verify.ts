@@ -59,8 +59,11 @@ function formatDamage({ kind, error, hits }: Damage): string {
   return hits.length === 0 ? text : `${text}  affects: ${hits.map(formatRevision).join(', ')}\n`;
 }
 
-const formatRevision = ({ stack, revision, current }: AffectedRevision) =>
-  `${stack}@rev:${revision}${current ? ' (current)' : ''}`;
+function formatRevision({ stack, code, revision, current }: AffectedRevision): string {
+  const tenant = code?.tenant == null ? '' : ` of tenant ${code.tenant}`;
+  const name = stack ?? `code package ${code?.name}`;
+  return `${name}@rev:${revision}${tenant}${current ? ' (current)' : ''}`;
+}
 
 const toBar = ({ layer, layers, doneOfAll, totalOfAll }: VerifyProgress, meter: RateMeter) => ({
   label: `layer ${layer} of ${layers}`,

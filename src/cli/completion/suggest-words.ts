@@ -4,7 +4,7 @@ import type { KnownName, KnownNames } from '../../door/known-names.ts';
 import { commandsOf, findPlace, optionsOf, type Place } from './find-place.ts';
 import { type Paths, sourceOfArgument, sourceOfOption, type Values } from './value-words.ts';
 
-export interface Suggestions {
+export interface Suggestions extends Pick<Values, 'inTask'> {
   /** Possible completions of the word, in the order of the help. */
   readonly words: readonly KnownName[];
   readonly paths: Paths;
@@ -21,8 +21,8 @@ export function suggestWords(
   names: KnownNames,
 ): Suggestions {
   const typed = words.at(-1) ?? '';
-  const { words: all, paths } = valuesAt(findPlace(program, words), typed, names);
-  return { words: all.filter(({ name }) => name.startsWith(typed)), paths };
+  const { words: all, ...more } = valuesAt(findPlace(program, words), typed, names);
+  return { words: all.filter(({ name }) => name.startsWith(typed)), ...more };
 }
 
 function valuesAt(place: Place, typed: string, names: KnownNames): Values {

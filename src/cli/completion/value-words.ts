@@ -1,6 +1,6 @@
 /** The words that a value may be, by the name that the help gives it: `<stack>`, `<file>`. */
 import { constants } from 'node:os';
-import type { KnownName, KnownNames } from '../../door/known-names.ts';
+import type { KnownName, KnownNames, TaskPath } from '../../door/known-names.ts';
 import { templateNames } from '../../oci/load-template.ts';
 import { OPTION_ROWS } from '../../spec/options/task-options.ts';
 import type { Named } from './find-place.ts';
@@ -11,6 +11,8 @@ export type Paths = 'none' | 'files' | 'folders';
 export interface Values {
   readonly words: readonly KnownName[];
   readonly paths: Paths;
+  /** The word is a path in this task: its files are possible words, too. */
+  readonly inTask?: TaskPath;
 }
 
 export interface ValueContext {
@@ -47,19 +49,26 @@ const stacks: ValueSource = ({ names, typed }) => {
   );
 };
 
+const packages: ValueSource = ({ names }) => toWords(names.packages());
+/** A path, or a code package. */
+const codes: ValueSource = ({ names, typed }) =>
+  toWords(typed.includes('/') ? [] : names.packages(), 'files');
+
 const revisions: ValueSource = ({ names, named }) => {
   const stack = named.find(({ argument }) => STACK_ARGUMENTS.includes(argument));
   return toWords(stack === undefined ? [] : names.revisions(stack.value));
 };
 
 /** A path of the host, or one in a task: `ID:PATH`. */
-const pathsOfBoth: ValueSource = ({ names, typed }) =>
-  typed.includes(':') || /^[./]/.test(typed)
-    ? toWords([], 'files')
-    : toWords(
-        names.tasks().map(({ name, about }) => ({ name: `${name}:`, about })),
-        'files',
-      );
+const pathsOfBoth: ValueSource = ({ names, typed }) => {
+  if (/^[./]/.test(typed)) return toWords([], 'files');
+  const [task = '', path] = typed.split(/:(.*)/s);
+  if (path !== undefined) return { ...toWords([]), inTask: { task, path } };
+  return toWords(
+    names.tasks().map(({ name, about }) => ({ name: `${name}:`, about })),
+    'files',
+  );
+};
 
 /** An image of another tool, or files. */
 const references: ValueSource = () =>
@@ -71,6 +80,7 @@ const STACK_ARGUMENTS = ['stack', 'name'];
 const OF_ARGUMENTS: Readonly<Record<string, ValueSource>> = {
   stack: stacks,
   name: stackNames,
+  package: packages,
   id: tasks,
   task: tasks,
   a: revisions,
@@ -94,6 +104,7 @@ const OF_OPTIONS: Readonly<Record<string, ValueSource>> = {
   'host[:task][:rwm]': files,
   'path:rate': files,
   dir: folders,
+  code: codes,
   stack: stacks,
   task: tasks,
   revision: revisions,

@@ -3,7 +3,10 @@ import { listOf, type Reader, text } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import {
   checkEnv,
+  isCodePath,
+  PACKAGE_REFERENCE,
   parseBuildCommand,
+  parseCodeSource,
   parseCommand,
   parseEntrypoint,
   parseStackReference,
@@ -35,18 +38,21 @@ function parsePayload(payload: string, field: string): FileInput {
 }
 
 export const COMMAND_OPTIONS = {
-  /** `name`, `name@rev:N` or `name@sha256:…`. */
+  /** `name`, `name@rev:N` or `name@sha256:…`. Absent: the stack of the code package that `code` names. */
   stack: {
     name: 'STACK',
-    help: 'name, name@rev:N or name@sha256:…',
-    required: true,
+    help: "name, name@rev:N or name@sha256:…; defaults to the code package's",
     value: textOf(
       parseStackReference,
       /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/
         .source,
     ),
     jobs: true,
-    doc: { takes: '`name`, `name@rev:N` or `name@sha256:…`', bound: 'a name, and what is stored' },
+    doc: {
+      takes: '`name`, `name@rev:N` or `name@sha256:…`',
+      default: "the code package's",
+      bound: 'a name, and what is stored',
+    },
   },
   /** Absent or empty: the image's command. */
   command: {
@@ -143,17 +149,25 @@ export const COMMAND_OPTIONS = {
       bound: '–',
     },
   },
-  /** A directory, `.tar.gz` or `.zip` on the host, mounted at `/task`. */
+  /**
+   * A directory, `.tar.gz` or `.zip` on the host, or a code package of the task's tenant: `NAME`, `NAME@rev:N`, `NAME@sha256:…`. Mounted at
+   * `/task`. Text with a slash is a path, and so are `.`, `..`, and text that ends in `.tar.gz`, `.tgz` or `.zip`.
+   */
   code: {
-    flags: '--code <path>',
-    help: 'a directory, .tar.gz or .zip to run at /task; - for standard input',
-    value: hostPath((path) => path),
-    jobs: 'it names a path of the host',
+    flags: '--code <code>',
+    help: 'a directory, .tar.gz or .zip to run at /task; - for standard input; or a code package',
+    value: textOf(parseCodeSource, PACKAGE_REFERENCE.source),
+    jobs: true,
+    refusesJob: (code) => isCodePath(code) && 'it names a path of the host',
     doc: {
       takes:
-        'a directory, `.tar.gz` or `.zip` on the host; the task gets a writable copy at `/task`, without `.git`. On the command line, `-` is an archive on standard input',
-      rule: '`allow.inputs`',
-      bound: 'limits on entries and bytes; the disk limit',
+        "a directory, `.tar.gz` or `.zip` on the host (`./DIR`), or a [code package](code.md) of the task's tenant (`NAME`, `NAME@rev:N`, `NAME@sha256:…`); the task gets a writable copy at `/task`. On the command line, `-` is an archive on standard input",
+      job: {
+        may: 'a package: yes; a path: no',
+        takes: "a code package of the task's tenant: `NAME`, `NAME@rev:N` or `NAME@sha256:…`",
+      },
+      rule: '`allow.inputs` for a path',
+      bound: "a package of the job's tenant",
     },
   },
   /** A line for `/bin/sh -c`, or a list of a program and its arguments. */

@@ -32,7 +32,6 @@ export interface OptionRow {
   readonly value: OptionValue;
   /** Values that a shell offers, if the schema does not list them; one that ends in `=` is the beginning of a value. */
   readonly words?: readonly string[];
-  readonly required?: true;
   /** The field of {@link TaskSpec} that the option becomes, if its name differs; null if `parse-access.ts` reads the option. */
   readonly spec?: keyof TaskSpec | null;
   /** The value of the field of {@link TaskSpec} without the option; absent: the field is missing. */
@@ -45,6 +44,8 @@ export interface OptionRow {
   admit?(spec: TaskSpec, allow: Permissions): void;
   /** True if data from a queue may set it, else the reason, which ends the sentence `data from a queue may not set this field: …`. */
   readonly jobs: true | string;
+  /** Of an option that jobs may set: why they may not set this value, in the form of `jobs`; false: they may. */
+  refusesJob?(value: string): string | false;
   readonly doc: OptionDoc;
 }
 
@@ -54,6 +55,8 @@ export interface OptionDoc {
   readonly option?: string;
   /** Also its description in the JSON schema, without references to other places. */
   readonly takes: string;
+  /** Of an option whose values data from a queue may set in part: which, and the description in the JSON schema. */
+  readonly job?: { readonly may: string; readonly takes: string };
   readonly default?: string;
   /** The policy's rule; absent: the limit's maximum, the list of `allow`, or none. */
   readonly rule?: string;

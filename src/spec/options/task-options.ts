@@ -39,9 +39,7 @@ type SpecField<F extends TaskField> = TaskOptions[F] extends {
   ? S
   : F;
 type AlwaysSet = {
-  [F in OwnField]: TaskOptions[F] extends { readonly absent: unknown } | { readonly required: true }
-    ? F
-    : never;
+  [F in OwnField]: TaskOptions[F] extends { readonly absent: unknown } ? F : never;
 }[OwnField];
 type Made<F extends TaskField> =
   TaskOptions[F]['value'] extends OptionValue<unknown, infer V> ? V : never;

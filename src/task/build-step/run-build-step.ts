@@ -83,8 +83,8 @@ export async function runBuildStep(
     task: temporaryPath(layout, '.task.erofs'),
   };
   try {
-    const { code } = plan.command.spec;
-    const reading = { workers: { system, layout }, followLinks: false, signal };
+    const { code, buildFiles: only } = plan.command.spec;
+    const reading = { workers: { system, layout }, followLinks: false, only, signal };
     const packed = await packDigestedCode(code, files.code, { ...reading, compression: 'lz4' });
     if (packed.digest !== request.codeDigest) throw toChanged(code);
     const buildPlan = planBuild(installation, plan, request.command);

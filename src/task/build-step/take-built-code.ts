@@ -33,6 +33,8 @@ export interface TakeBuiltContext {
   /** Of the task; ended before a build step runs. */
   readonly setUp: SetUpTurn;
   readonly runBuild: RunBuild;
+  /** Digest of the code that the build step sees, if it is known already. */
+  readonly codeDigest?: string | undefined;
 }
 
 /** What became of a task's build step. */
@@ -122,9 +124,10 @@ async function findOrBuild(
   const { installation, plan, stopper, setUp } = context;
   const { system, layout } = installation;
   const { signal } = stopper;
-  const { code, build = [], limits } = plan.command.spec;
+  const { code, build = [], buildFiles: only, limits } = plan.command.spec;
   const workers = { system, layout };
-  const codeDigest = await digestCode(code, { workers, followLinks: false, signal });
+  const codeDigest =
+    context.codeDigest ?? (await digestCode(code, { workers, followLinks: false, only, signal }));
   const key = toBuildKey(plan, codeDigest);
   const ready = await useBuilt(context, key);
   if (ready !== undefined) return toFound(key, ready, true);

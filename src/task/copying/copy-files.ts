@@ -70,6 +70,7 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   } catch (error) {
     if (error !== SILENT) {
       await letGo(tool);
+      tool.keepAlive(false);
       if (signal?.aborted) throw toAborted(operation, error);
       throw error;
     }
@@ -151,10 +152,10 @@ async function passOutput(
   { direction, outside }: CopyOrder,
   { options: { output }, watch }: Passing,
 ): Promise<void> {
-  const isTar = direction === 'out' && outside === STREAM;
+  const isStream = direction !== 'in' && outside === STREAM;
   for await (const chunk of tool.stdout) {
     watch.stop();
-    if (isTar) await output?.write(chunk as Buffer);
+    if (isStream) await output?.write(chunk as Buffer);
     watch.restart();
   }
 }

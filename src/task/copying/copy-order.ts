@@ -14,8 +14,8 @@ export const COPY_WORD = 'copy-process';
 export interface CopyOrder {
   readonly layout: Layout;
   readonly task: TaskId;
-  /** `out`: from the task to the host. */
-  readonly direction: 'out' | 'in';
+  /** `out`: from the task to the host. `list`: the names in a folder of a running task, to standard output. */
+  readonly direction: 'out' | 'in' | 'list';
   /** In the task; relative paths begin at its root. */
   readonly inside: string;
   /** On the host, absolute, or {@link STREAM}. */

@@ -34,8 +34,8 @@ async function toTar(source: SourcePlace, work: CopyWork, report: OutputReport):
   if (report.hasFound) await target.end();
 }
 
-/** The pipe blocks until its reader has taken the bytes. */
-async function writeOut(bytes: Uint8Array): Promise<void> {
+/** Writes to standard output. The pipe blocks until its reader has taken the bytes. */
+export async function writeOut(bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += await new Promise<number>((resolve, reject) => {
       write(STDOUT, bytes, done, bytes.length - done, null, (error, count) => {

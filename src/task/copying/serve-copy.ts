@@ -51,7 +51,7 @@ function startBeats(
   { direction, outside }: CopyOrder,
   onAlone: () => void,
 ): NodeJS.Timeout | undefined {
-  if (direction === 'out' && outside === STREAM) return undefined;
+  if (direction !== 'in' && outside === STREAM) return undefined;
   return setInterval(() => {
     try {
       writeSync(STDOUT, '.');
@@ -67,17 +67,16 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
   const { maxima } = await readPolicy(installation.layout);
   const { takenBytes = MOST_BYTES, takenEntries = MOST_ENTRIES } = maxima;
   const budget = new Budget({ bytes: takenBytes, entries: takenEntries });
-  const tree = await openTaskTree(installation, order.task);
+  const tree = await openTaskTree(installation, order.task, {
+    mayBeKept: order.direction !== 'list',
+  });
   const pace = new Pace(() => isStopped() || tree.hasEnded());
   const content = new ContentReader(budget, pace);
   const letGo = letGoAtEnd(tree, order.task);
   let report: OutputReport;
   try {
     const work = { order, tree, budget, pace, content };
-    report =
-      order.direction === 'out'
-        ? await (await import('./copy-out.ts')).copyOut(work)
-        : await (await import('./copy-in.ts')).copyIn(work);
+    report = await (await loadWork(order))(work);
   } catch (error) {
     throw error instanceof Stopped && tree.hasEnded() ? toEnded(order.task, error) : error;
   } finally {
@@ -86,7 +85,7 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
   }
   const taken = report.finish(budget.bytesTaken);
   if (taken.state !== 'missing') return toCopyReport(taken);
-  const path = order.direction === 'out' ? `${order.task}:${order.inside}` : order.outside;
+  const path = order.direction === 'in' ? order.outside : `${order.task}:${order.inside}`;
   throw new StackshimError(
     'ERR_STACKSHIM_INPUT_NOT_FOUND',
     `read ${path}: no such file or folder`,
@@ -94,6 +93,12 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
       details: { path },
     },
   );
+}
+
+async function loadWork({ direction }: CopyOrder) {
+  if (direction === 'out') return (await import('./copy-out.ts')).copyOut;
+  if (direction === 'in') return (await import('./copy-in.ts')).copyIn;
+  return (await import('./copy-list.ts')).copyList;
 }
 
 /** Ends this process if the task has ended and the copy does not: nobody may be reading its tar, or writing the tar that is unpacked. */

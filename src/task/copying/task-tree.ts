@@ -55,10 +55,16 @@ const OVERLAYFS_MAGIC = 0x794c_7630;
 const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task that neither runs nor was kept, ERR_STACKSHIM_HOST_UNSUPPORTED. */
-export async function openTaskTree(installation: Installation, id: TaskId): Promise<TaskTree> {
+export async function openTaskTree(
+  installation: Installation,
+  id: TaskId,
+  { mayBeKept }: { readonly mayBeKept: boolean },
+): Promise<TaskTree> {
   const record = readRecord(installation.layout, id);
   if (record === undefined) throw toTaskNotFound(COPY, id);
-  return record.kept ? await openKept(installation, id) : openRunning(installation, record);
+  if (!record.kept) return openRunning(installation, record);
+  if (!mayBeKept) throw toEnded(id);
+  return await openKept(installation, id);
 }
 
 /** The error of a task whose files are gone, or will be soon. */
@@ -185,9 +191,13 @@ export async function openKept(installation: StorePlace, id: TaskId): Promise<Ta
 /** The layers of the task's `/task`, lowest first. */
 async function codeLayersOf(
   installation: StorePlace,
-  { id, build, tenant, hasCode }: TaskRecord,
+  { id, build, codeImage, tenant, hasCode }: TaskRecord,
   codeFile: string,
 ): Promise<readonly LayerSource[]> {
+  if (codeImage !== undefined) {
+    const { mountPackage } = await import('../plan-package.ts');
+    return mountPackage(installation, { image: readImage(installation.layout, codeImage) });
+  }
   if (build === undefined) return hasCode ? [{ kind: 'file', path: codeFile }] : [];
   const held = holdBuilt(installation, build, tenant);
   const parts = held?.record.parts ?? undefined;

@@ -37,6 +37,8 @@ class ProgressFile implements TaskProgress {
   #onText: ((text: string) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #text: string | null = null;
+  /** What the last look found. */
+  #bytes = Buffer.alloc(0);
 
   constructor(system: System, folder: Fd) {
     this.#system = system;
@@ -66,24 +68,29 @@ class ProgressFile implements TaskProgress {
 
   #look(): void {
     if (this.#folder === undefined || this.#onText === undefined) return;
-    const text = readText(this.#system, this.#folder);
+    const bytes = readBytes(this.#system, this.#folder);
+    if (bytes === undefined || bytes.equals(this.#bytes)) return;
+    this.#bytes = Buffer.from(bytes);
+    const text = toText(bytes);
+    // A text without characters may be about to be written.
     if (text === undefined || text === this.#text) return;
     this.#text = text;
     this.#onText(text);
   }
 }
 
-/** Undefined if there is no text, or none can be read at this moment. An empty file is no text: it may be about to be written. */
-function readText(system: System, folder: Fd): string | undefined {
+/** One byte more than counts, to tell whether there is more. Shared by all tasks, because nothing else happens while it is in use. */
+const buffer = Buffer.alloc(MAX_BYTES + 1);
+
+/** Valid until the next call. Undefined if there is no file, or it cannot be read at this moment. */
+function readBytes(system: System, folder: Fd): Buffer | undefined {
   try {
     const fd = system.openCached(folder, PROGRESS_NAME);
     if (fd === undefined) return undefined;
     try {
       // A folder or a named pipe can be opened, too.
       if (!fstatSync(fd).isFile()) return undefined;
-      const bytes = Buffer.alloc(MAX_BYTES + 1);
-      const length = readSync(fd, bytes, 0, bytes.length, 0);
-      return toText(bytes.subarray(0, length));
+      return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
     } finally {
       system.close(fd);
     }

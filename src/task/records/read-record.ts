@@ -67,7 +67,7 @@ export const taskExit = objectOf<TaskExit>({
 
 type RecordOfVersion1 = Omit<
   TaskRecord,
-  'names' | 'exit' | 'origin' | 'hasCode' | 'build' | keyof TaskHoldings
+  'names' | 'exit' | 'origin' | 'hasCode' | 'codeImage' | 'build' | keyof TaskHoldings
 >;
 
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
@@ -108,15 +108,16 @@ const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   ...fieldsOfVersion1,
 });
 
-/** Version 2 is the same without the fields that are newer, which may all be absent. */
+/** Versions 2 and 3 are the same without the fields that are newer, which may all be absent. */
 const currentRecord = objectOf<
-  TaskRecord & { readonly version: 2 | typeof RECORD_VERSION; readonly writtenBy: string }
+  TaskRecord & { readonly version: 2 | 3 | typeof RECORD_VERSION; readonly writtenBy: string }
 >({
-  version: oneOf(2, RECORD_VERSION),
+  version: oneOf(2, 3, RECORD_VERSION),
   writtenBy: text,
   ...fieldsOfVersion1,
   origin: optional(oneOf('caller', 'job')),
   hasCode: optional(onlyTrue),
+  codeImage: optional(textThat<ImageDigest>(isImageDigest, 'not an image digest')),
   build: optional(textThat<BuildKey>(isBuildKey, 'not the key of a build')),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),

@@ -24,7 +24,7 @@ import type { DiskMechanism } from '../disk/task-disk.ts';
 import type { TaskPlaces } from './task-places.ts';
 
 /** The version that this program writes, and the newest one that it reads. */
-export const RECORD_VERSION = 3;
+export const RECORD_VERSION = 4;
 
 /** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
 export interface TaskNames {
@@ -80,6 +80,8 @@ export interface TaskRecord extends TaskHoldings {
   /** Whether it has code, mounted at `/task`; absent: no, or not known. */
   readonly hasCode?: true;
   readonly labels: Readonly<Record<string, string>>;
+  /** The image of its code package, which the record keeps from collection; absent: its code is none, and in records up to version 3. */
+  readonly codeImage?: ImageDigest;
   /** The cached build below its `/task`; absent without a build step, and before its outcome is known. */
   readonly build?: BuildKey;
   /** The first signal of a stop; absent: TERM. */

@@ -25,6 +25,7 @@ export function readTaskImages(layout: Layout): TaskImages {
         const record = readRecord(folder, id);
         if (record === undefined) continue;
         images.add(record.image);
+        if (record.codeImage !== undefined) images.add(record.codeImage);
         if (record.build !== undefined) builds.add(record.build);
       } catch (error) {
         if (!(error instanceof StackshimError)) throw error;

@@ -21,6 +21,8 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly policyOf: (tenant: TenantName | undefined) => Pick<TenantTerms, 'weight' | 'maxTasks'>;
   /** Runs a job up to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */
   readonly handle: (taken: TakenJob) => Promise<void>;
+  /** False while no job may be taken, for example because nobody would end its task if this worker died. `look` tells of a change. Default: true. */
+  readonly mayTake?: (() => boolean) | undefined;
   /** Kept with each job in the store, for people who look. */
   readonly worker: string;
   readonly clock: IntakeClock;
@@ -54,7 +56,7 @@ export interface IntakePace {
   readonly recentLookMs: number;
   /** How often to list all lanes, and to remove idle ones from the index. */
   readonly wholeLookMs: number;
-  /** After this time, room is kept free for a large job that others overtake. */
+  /** After this time, room is kept free for a job that others overtake. */
   readonly keepRoomAfterMs: number;
   /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
   readonly tooLargeAfterMs: number;
@@ -68,6 +70,8 @@ export const USUAL_PACE: IntakePace = {
 };
 
 export interface Intake {
+  /** Jobs may be taken again: see `mayTake`. */
+  look(): void;
   /**
    * Takes no further job: `handle` is not called any more once it resolves. Requests that the store answers later are handed back. A second
    * call does the same.

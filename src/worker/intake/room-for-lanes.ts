@@ -67,7 +67,7 @@ export class RoomForLanes {
       needs: fitsIn(needs, total) ? needs : NO_NEEDS,
       tenant: name === '' ? undefined : (name as TenantName),
       maxTasks: Number.isFinite(maxTasks) ? maxTasks : undefined,
-      sinceMs: state.overtakenSinceMs,
+      sinceMs: state.waitsSinceMs,
     });
     if (reservation === undefined) state.heads?.needs.unshift(next);
     return reservation;
@@ -83,18 +83,18 @@ export class RoomForLanes {
     state.tooLargeSinceMs = isTooLarge ? (state.tooLargeSinceMs ?? now) : undefined;
   }
 
-  /** Another lane was chosen although this lane comes first. */
-  overtaken(state: LaneState): void {
+  /** The lane comes first, but its next job does not fit: smaller jobs of other lanes, or of other workers, are taken instead. */
+  noteWait(state: LaneState): void {
     const now = this.#options.clock.monotonicMs();
     const [next] = state.heads?.needs ?? [];
     const total = this.#budget.total();
     // Without a seat, or with a job that is too large, room would not help.
     if (next === undefined || !this.#hasSeat(state) || !fitsIn(lowerCpus(next, total), total))
       return;
-    state.overtakenSinceMs ??= now;
+    state.waitsSinceMs ??= now;
     if (this.#kept !== undefined) return;
-    if (now - state.overtakenSinceMs < this.#pace.keepRoomAfterMs) return;
-    const claim = { needs: lowerCpus(next, total), sinceMs: state.overtakenSinceMs };
+    if (now - state.waitsSinceMs < this.#pace.keepRoomAfterMs) return;
+    const claim = { needs: lowerCpus(next, total), sinceMs: state.waitsSinceMs };
     this.#kept = { state, drop: this.#budget.claim(claim).drop };
   }
 
@@ -104,13 +104,13 @@ export class RoomForLanes {
   }
 
   #dropKept(): void {
-    if (this.#kept === undefined || this.#kept.state.overtakenSinceMs !== undefined) return;
+    if (this.#kept === undefined || this.#kept.state.waitsSinceMs !== undefined) return;
     this.#kept.drop();
     this.#kept = undefined;
   }
 
   #roomOf(state: LaneState, room: Needs): Needs {
-    return this.#kept?.state === state ? this.#budget.room(state.overtakenSinceMs) : room;
+    return this.#kept?.state === state ? this.#budget.room(state.waitsSinceMs) : room;
   }
 
   /** Whether the tenant may have another task, also of other workers on this machine. */

@@ -1,7 +1,8 @@
 /** The intake: which jobs this worker takes, and when. It is fair among tenants, takes no job that it cannot run, and polls no idle lane. */
 import { startTimer } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
-import { type Intake, type IntakeOptions, USUAL_PACE } from './intake-options.ts';
+import type { Subscription } from '../queue-store/queue-store.ts';
+import { type Intake, type IntakeOptions, type IntakePace, USUAL_PACE } from './intake-options.ts';
 import { LaneBook } from './lanes/lane-book.ts';
 import { laneCaps } from './lanes/lane-caps.ts';
 import { heldBy } from './lanes/lane-state.ts';
@@ -15,9 +16,49 @@ const NOTE_MS = 10_000;
 
 /** Resolves once bells are heard; the first jobs may have been taken by then. Rejects like `QueueStore.listen`. */
 export async function startIntake(options: IntakeOptions): Promise<Intake> {
-  const { store, budget, clock, onError = () => undefined } = options;
+  const { onError } = options;
+  const parts = joinParts(options);
+  const { book, loop, rooms } = parts;
+  const subscription = await listen(options, parts);
+  const unwatch = options.budget.watch(() => loop.look());
+  const stopLooking = startLooks(options, parts);
+  const noting = repeat(NOTE_MS, () => noteActive(options, book));
+  const stopTaking = async () => {
+    stopLooking();
+    unwatch();
+    await loop.stop();
+    rooms.close();
+  };
+  return {
+    stopTaking,
+    look: () => loop.look(),
+    idle: () => loop.idle(),
+    running: () => loop.running,
+    lanes: () => book.size,
+    async close() {
+      await stopTaking();
+      clearInterval(noting);
+      book.close();
+      try {
+        await subscription.close();
+      } catch (error) {
+        onError?.(error, undefined);
+      }
+    },
+  };
+}
+
+interface Parts {
+  readonly pace: IntakePace;
+  readonly book: LaneBook;
+  readonly looks: Looks;
+  readonly rooms: RoomForLanes;
+  readonly loop: TakeLoop;
+}
+
+function joinParts(options: IntakeOptions): Parts {
+  const { store, clock, onError = () => undefined } = options;
   const pace = { ...USUAL_PACE, ...options.pace };
-  const queues = options.queues.map(({ name }) => name);
   const weights = new Map(options.queues.map(({ name, weight }) => [name, weight]));
   const book = new LaneBook({
     weightOfQueue: (queue) => weights.get(queue),
@@ -25,8 +66,8 @@ export async function startIntake(options: IntakeOptions): Promise<Intake> {
     startTimer,
     onReady: () => loop.look(),
   });
-  const looks: Looks = new Looks({
-    ...{ store, queues, clock, onError },
+  const looks = new Looks({
+    ...{ store, clock, onError, queues: [...weights.keys()] },
     isKnown: (lane) => book.find(lane)?.isReady ?? false,
     onFound: (lane) => book.wake(lane),
   });
@@ -34,15 +75,12 @@ export async function startIntake(options: IntakeOptions): Promise<Intake> {
   const caps = laneCaps(store, clock);
   const storeNowMs = () => looks.storeNowMs();
   const loop: TakeLoop = new TakeLoop(options, { book, caps, rooms, storeNowMs });
-  const stalled = () => {
-    const isHeld = (lane: Lane) => {
-      const state = book.find(lane);
-      return state !== undefined && heldBy(state) > 0;
-    };
-    return lookForStalled({ store, queues, isHeld, onError });
-  };
+  return { pace, book, looks, rooms, loop };
+}
 
-  const subscription = await store.listen(queues, {
+async function listen(options: IntakeOptions, { book, looks, loop }: Parts): Promise<Subscription> {
+  const queues = options.queues.map(({ name }) => name);
+  return await options.store.listen(queues, {
     onBell: (lane) => book.wake(lane),
     onCancel: (lane, id) => options.onCancel?.(lane, id),
     onGap() {
@@ -54,41 +92,27 @@ export async function startIntake(options: IntakeOptions): Promise<Intake> {
       options.onReachable?.(isReachable);
     },
   });
-  const unwatch = budget.watch(() => loop.look());
+}
+
+/** Returns what ends the looks. */
+function startLooks(options: IntakeOptions, { pace, book, looks }: Parts): () => void {
+  const { store, stalledLookMs, onError = () => undefined } = options;
+  const queues = options.queues.map(({ name }) => name);
+  const isHeld = (lane: Lane) => {
+    const state = book.find(lane);
+    return state !== undefined && heldBy(state) > 0;
+  };
+  const stalled = () => lookForStalled({ store, queues, isHeld, onError });
   const timers = [
     repeat(pace.recentLookMs, () => looks.look('recent')),
     repeat(pace.wholeLookMs, () => looks.look('whole')),
-    repeat(options.stalledLookMs, stalled),
-    repeat(NOTE_MS, () => noteActive(options, book)),
+    repeat(stalledLookMs, stalled),
   ];
   void looks.look('whole');
   void stalled();
-  const stopLooking = () => {
-    for (const timer of timers.slice(0, 3)) clearInterval(timer);
+  return () => {
+    for (const timer of timers) clearInterval(timer);
     looks.close();
-    unwatch();
-  };
-  return {
-    async stopTaking() {
-      stopLooking();
-      await loop.stop();
-      rooms.close();
-    },
-    idle: () => loop.idle(),
-    running: () => loop.running,
-    lanes: () => book.size,
-    async close() {
-      stopLooking();
-      await loop.stop();
-      for (const timer of timers) clearInterval(timer);
-      rooms.close();
-      book.close();
-      try {
-        await subscription.close();
-      } catch (error) {
-        onError(error, undefined);
-      }
-    },
   };
 }
 

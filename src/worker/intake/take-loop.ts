@@ -88,10 +88,9 @@ export class TakeLoop {
   #takeAll(): void {
     const { book, rooms } = this.#parts;
     while (this.#mayTake()) {
-      const choice = chooseLane(book.ready, rooms.fits());
-      if (choice === undefined) break;
-      if (choice.overtaken !== undefined) rooms.overtaken(choice.overtaken);
-      if (!this.#begin(choice.lane)) break;
+      const { lane, tooSoon } = chooseLane(book.ready, rooms.fits());
+      if (tooSoon !== undefined) rooms.noteWait(tooSoon);
+      if (lane === undefined || !this.#begin(lane)) break;
     }
     // There is a place, so lanes that are ready wait for room.
     if (book.readyCount > 0 && this.#mayTake()) this.#options.budget.expectRoom();
@@ -99,6 +98,7 @@ export class TakeLoop {
 
   #mayTake(): boolean {
     if (this.#isStopping || !this.#isReachable || this.#resting !== undefined) return false;
+    if (this.#options.mayTake?.() === false) return false;
     if (this.#taking >= MOST_TAKES) return false;
     if (this.#taking + this.#running >= this.#options.concurrency) return false;
     const [oldest] = this.#sent.values();

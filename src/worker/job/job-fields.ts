@@ -10,7 +10,6 @@ import {
   oneOf,
   optional,
   type Reader,
-  textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
 import type { JsonSchema } from '../../spec/options/option-row.ts';
@@ -52,8 +51,11 @@ const CODE =
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const BY_CHARS = 200;
 
-const matching = (pattern: RegExp, problem: string) =>
-  optional(textThat((value) => pattern.test(value), problem));
+const matching = (pattern: RegExp, problem: string): Reader<string | undefined> =>
+  optional((value, field) => {
+    if (typeof value === 'string' && pattern.test(value)) return value;
+    throw new FieldFault(field, problem, typeof value === 'string' ? value : undefined);
+  });
 
 /** Base64 of at most so many bytes. */
 const charsOfBase64 = (bytes: number) => Math.ceil(bytes / 3) * 4;

@@ -17,7 +17,7 @@ export const listenOn =
   (line: MessageLine, reachability: Reachability): QueueStore['listen'] =>
   async (queues, listeners) => {
     const subscription = await line.add(queues, listeners);
-    const stopWatching = reachability.watch((isReachable) => listeners.onReachable?.(isReachable));
+    const stopWatching = reachability.watch(listeners);
     return {
       close() {
         stopWatching();

@@ -73,6 +73,8 @@ export interface StoreListeners {
   onGap(): void;
   /** The store does not answer, or answers again. Called at each change. */
   onReachable?(isReachable: boolean): void;
+  /** The server's clock came to be more than 30 s ahead of this machine's, or behind it: a negative number. */
+  onSkew?(skewMs: number): void;
 }
 
 export interface Subscription {

@@ -1,70 +1,83 @@
-/** Watches whether a store answers, by a small request at an interval, and tells of each change. */
+/** Watches whether a store answers, and whether its clock agrees, by a small request at an interval. Tells of each change. */
 import { within } from '../../core/pause.ts';
+import { MOST_SKEW_MS, measureSkew } from './skew.ts';
+
+interface Watcher {
+  onReachable?(isReachable: boolean): void;
+  onSkew?(skewMs: number): void;
+}
 
 export interface Reachability {
-  /** The listener is called at each change from now on. Returns a function that removes it. */
-  watch(listener: (isReachable: boolean) => void): () => void;
+  /** The watcher is called at each change from now on. Returns a function that removes it. */
+  watch(watcher: Watcher): () => void;
   /** The caller saw an answer, or a failure. */
   note(isReachable: boolean): void;
   close(): void;
 }
 
 export interface ReachabilityOptions {
-  /** Rejects or never settles while the store does not answer. */
-  ping(): Promise<unknown>;
+  /** Resolves to the server's time in milliseconds. Rejects or never settles while the store does not answer. */
+  ask(): Promise<number>;
   /** The store has not answered for {@link SILENT_MS}: the connection may be dead although no one has closed it. */
   reconnect(): void;
 }
 
-const PING_EVERY_MS = 5000;
+const ASK_EVERY_MS = 2000;
 /** A store that takes longer to answer is reported as unreachable. */
-const LATE_MS = 3000;
+const LATE_MS = 2000;
 /** Longer than a pause of the server that its connections survive: a new connection sends everything again. */
 const SILENT_MS = 30_000;
 
 /** Begins to ask when the first listener comes. Does not keep the process alive. */
-export function watchReachability({ ping, reconnect }: ReachabilityOptions): Reachability {
-  const listeners = new Set<(isReachable: boolean) => void>();
-  let [isReachable, isClosed, isAsking] = [true, false, false];
+export function watchReachability(options: ReachabilityOptions): Reachability {
+  const watchers = new Set<Watcher>();
+  let [isReachable, isSkewed, isClosed, isAsking] = [true, false, false, false];
   let answeredAt = performance.now();
   const note = (isUp: boolean) => {
     if (isUp) answeredAt = performance.now();
     if (isUp === isReachable || isClosed) return;
     isReachable = isUp;
-    for (const listener of listeners) listener(isUp);
+    for (const watcher of watchers) watcher.onReachable?.(isUp);
+  };
+  const noteSkew = (skewMs: number) => {
+    const wasSkewed = isSkewed;
+    isSkewed = Math.abs(skewMs) > MOST_SKEW_MS;
+    if (!isSkewed || wasSkewed || isClosed) return;
+    for (const watcher of watchers) watcher.onSkew?.(skewMs);
+  };
+  const askOnce = async (): Promise<true> => {
+    const skewMs = await measureSkew(options.ask).catch(() => undefined);
+    note(skewMs !== undefined);
+    if (skewMs !== undefined) noteSkew(skewMs);
+    return true;
   };
   const ask = async () => {
-    const answer = ping().then(
-      () => note(true),
-      () => note(false),
-    );
-    const answered = answer.then(() => true);
-    if ((await within(answered, LATE_MS)) !== true) note(false);
+    if ((await within(askOnce(), LATE_MS)) !== true) note(false);
     if (performance.now() - answeredAt < SILENT_MS) return;
     answeredAt = performance.now();
-    reconnect();
+    options.reconnect();
   };
   const askOnAndOn = async () => {
-    while (!isClosed && listeners.size > 0) {
+    while (!isClosed && watchers.size > 0) {
       await ask();
-      await pauseUnreferenced(PING_EVERY_MS);
+      await pauseUnreferenced(ASK_EVERY_MS);
     }
     isAsking = false;
   };
   return {
     note,
-    watch(listener) {
-      listeners.add(listener);
+    watch(watcher) {
+      watchers.add(watcher);
       if (!isAsking) {
         isAsking = true;
         answeredAt = performance.now();
         void askOnAndOn();
       }
-      return () => listeners.delete(listener);
+      return () => watchers.delete(watcher);
     },
     close() {
       isClosed = true;
-      listeners.clear();
+      watchers.clear();
     },
   };
 }

@@ -1,8 +1,5 @@
-/** Errors of the two stores. No message contains a password, and no cause the driver's own error, which may hold one. */
-import { messageOf, StackshimError } from '../../core/errors.ts';
-
-/** What a driver's error said. */
-export const causeOf = (error: unknown): Error => new Error(messageOf(error));
+/** Errors of the two stores. None has the driver's error as its cause: that may hold the arguments of a command, such as a password. */
+import { StackshimError } from '../../core/errors.ts';
 
 export const unreachable = (shown: string, reason: string, hint?: string): StackshimError =>
   new StackshimError('ERR_STACKSHIM_STORE_UNREACHABLE', `open the store ${shown}: ${reason}`, {

@@ -55,7 +55,9 @@ function readUrl(text: string): URL {
   } catch {
     // The error would show the URL with its password.
   }
-  throw refuse('the URL cannot be read');
+  throw refuse(
+    'it is not a URL, or has a character that must be %-encoded, as / and @ in a password',
+  );
 }
 
 function parseRedis(url: URL, isTls: boolean): RedisAddress {

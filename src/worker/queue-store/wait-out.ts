@@ -8,6 +8,8 @@ export interface Outages {
   whyClosed(): Error | undefined;
   /** Called for each failed attempt. */
   onFailure(error: unknown): void;
+  /** Called when a call ends after failed attempts. */
+  onAnswer(): void;
 }
 
 export type WaitOut = <T>(call: () => Promise<T>) => Promise<T>;
@@ -16,18 +18,30 @@ const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
 /** Returns a function that resolves or rejects as its call does, except that a call that fails by an outage is made again after a pause. */
-export function waitOutOf({ isOutage, whyClosed, onFailure }: Outages): WaitOut {
+export function waitOutOf(outages: Outages): WaitOut {
   return async (call) => {
+    try {
+      return await call();
+    } catch (error) {
+      endOrNote(error, outages);
+    }
     for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!isOutage(error)) throw error;
-        const end = whyClosed();
-        if (end !== undefined) throw end;
-        onFailure(error);
-      }
       await pause(pauseMs);
+      try {
+        const result = await call();
+        outages.onAnswer();
+        return result;
+      } catch (error) {
+        endOrNote(error, outages);
+      }
     }
   };
+}
+
+/** Throws what the caller is to get, unless the call is to be made again. */
+function endOrNote(error: unknown, { isOutage, whyClosed, onFailure }: Outages): void {
+  if (!isOutage(error)) throw error;
+  const end = whyClosed();
+  if (end !== undefined) throw end;
+  onFailure(error);
 }

@@ -16,6 +16,7 @@ export interface StoredJob {
   readonly id: string;
   readonly data: unknown;
   readonly stalledCounter: unknown;
+  readonly attemptsStarted: unknown;
   readonly deferredFailure: unknown;
 }
 
@@ -41,12 +42,12 @@ export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms)
       `the store says that it must fail: ${quote(job.deferredFailure)}`,
     );
   }
-  const deaths = typeof job.stalledCounter === 'number' ? job.stalledCounter : 0;
-  if (deaths - counts.deadWorkers >= DEAD_WORKERS_BUDGET) {
+  const deaths = countDeaths(job, counts);
+  if (deaths >= DEAD_WORKERS_BUDGET) {
     return refuse(
       'ERR_STACKSHIM_JOB_ENDS_WORKERS',
-      `${deaths - counts.deadWorkers} workers died or lost their store while they ran it`,
-      { [DEAD_WORKERS]: deaths },
+      `${deaths} workers died or lost their store while they ran it`,
+      { [DEAD_WORKERS]: job.stalledCounter },
     );
   }
   try {
@@ -55,6 +56,15 @@ export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms)
     const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'read job');
     return { kind: 'none', state: 'error', error: known.toJSON(), retryable: false };
   }
+}
+
+/** Since the job was last given up for that reason: a retry by a client forgets starts, or keeps the earlier attempts, depending on the store. */
+function countDeaths(
+  { stalledCounter, attemptsStarted }: StoredJob,
+  counts: AttemptCounts,
+): number {
+  if (typeof stalledCounter !== 'number' || typeof attemptsStarted !== 'number') return 0;
+  return Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
 }
 
 const quote = (text: string): string => JSON.stringify(toStorableText(text, QUOTED_CHARS));

@@ -15,7 +15,8 @@ export interface LogSink {
 /** The job's log in the store. */
 export const storeLog = (backend: IQueueBackend, id: string): LogSink => ({
   async write(rows) {
-    await Promise.all(rows.map((row) => backend.addLog(id, row)));
+    // One after the other: a pool of connections would mix them up.
+    for (const row of rows) await backend.addLog(id, row);
   },
 });
 

@@ -138,8 +138,8 @@ export class JobRun {
       await this.#unlessStopped(this.#context.guard.ready);
       const policy = await this.#context.door.policy();
       const { job, lane, id } = this.#taken;
-      const { data, stalledCounter, deferredFailure } = job;
-      const stored = { lane, id, data, stalledCounter, deferredFailure };
+      const { data, stalledCounter, attemptsStarted, deferredFailure } = job;
+      const stored = { lane, id, data, stalledCounter, attemptsStarted, deferredFailure };
       const checked = checkJob(stored, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
       const needs = toNeeds(checked.data, policy.defaults, this.#counts.lackedMemory);

@@ -16,6 +16,7 @@ import type { Outcome } from './job-outcome.ts';
 import { LiveReport } from './live-report.ts';
 import type { RunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
+import { toStorableText } from './to-storable.ts';
 import { outputFolders, toTaskRequest } from './to-task-request.ts';
 
 export interface JobTask {
@@ -72,7 +73,8 @@ class JobTaskRun {
     await this.#live.end();
     await this.#log.end();
     const ended = await this.#keepArtefacts(outcome);
-    return { ...ended, progress: this.#progress, startedAt: this.#startedAt };
+    const last = outcome.kind === 'task' ? outcome.task.progress : null;
+    return { ...ended, progress: last ?? this.#progress, startedAt: this.#startedAt };
   }
 
   async #runTask(): Promise<Outcome> {
@@ -108,6 +110,9 @@ class JobTaskRun {
       this.#log.add(event.stream === 'stdout' ? 'out' : 'err', event.chunk);
     } else if (event.type === 'started') {
       this.#startedAt = new Date();
+      this.#report();
+    } else if (event.type === 'progress') {
+      this.#progress = toStorableText(event.text);
       this.#report();
     }
   }

@@ -54,6 +54,7 @@ export function toTaskRequest(job: JobData, context: RequestContext): TaskReques
         labels: { ...job.labels, ...labels },
         ...(tenant === undefined ? {} : { tenant }),
         ...(job.code === undefined ? {} : { code: job.code }),
+        ...(job.scheduleId === undefined ? {} : { scheduleId: job.scheduleId }),
         ...(artefactFolder === undefined ? {} : { outputs: toOutputs(job, artefactFolder) }),
       },
     },

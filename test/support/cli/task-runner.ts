@@ -34,9 +34,9 @@ export interface TaskRunner {
   setPolicy(policy: object | null): void;
 }
 
-/** Registers the hooks of a file; every test in it is checked for leaks. */
-export function useTaskRunner(): TaskRunner {
-  const installation = useInstallation();
+/** Registers the hooks of a file; every test in it is checked for leaks. `allow` contains patterns of what the tests leave on purpose. */
+export function useTaskRunner(allow: readonly RegExp[] = []): TaskRunner {
+  const installation = useInstallation(allow);
   const folder = mkdtempSync('/var/tmp/stackshim-files-');
   chmodSync(folder, 0o755);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 /** Lanes with jobs, without a client. */
-import { Queue } from 'bullmq';
+import { type IQueueBackend, Queue } from 'bullmq';
 import { type Lane, laneName } from '../../../src/worker/job/lane.ts';
 import type { QueueStore } from '../../../src/worker/queue-store/queue-store.ts';
 
@@ -9,8 +9,10 @@ export const laneOf = (queue: string, tenant?: string, code?: string): Lane => (
   code,
 });
 
+type AnyQueue = Queue<unknown, unknown, string, unknown, unknown, string, IQueueBackend>;
+
 /** BullMQ's queue of a lane, over the store's connection. */
-export const queueOf = (store: QueueStore, lane: Lane): Queue =>
+export const queueOf = (store: QueueStore, lane: Lane): AnyQueue =>
   new Queue(laneName(lane), { connection: {}, skipMetasUpdate: true }, () => store.backend(lane));
 
 export interface AddedJob {

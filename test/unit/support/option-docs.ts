@@ -13,16 +13,15 @@ const code = (text: string | undefined) => (text === undefined ? '' : `\`${text}
 const shownOption = ({ doc, name, flags }: OptionRow) =>
   doc.option ?? (flags === undefined ? (name ?? '') : code(/^[^ ,]+/.exec(flags)?.[0]));
 
-function shownAbsent(absent: unknown, required = false): string {
+function shownAbsent(absent: unknown): string {
   if (typeof absent === 'string') return code(absent);
-  if (typeof absent === 'boolean') return String(absent);
-  return required ? '' : 'none';
+  return typeof absent === 'boolean' ? String(absent) : 'none';
 }
 
-function shownDefault(field: string, { doc, absent, required }: OptionRow): string {
+function shownDefault(field: string, { doc, absent }: OptionRow): string {
   if (doc.default !== undefined) return doc.default;
   const limit = LIMITS.find((one) => one.field === field);
-  if (limit === undefined) return shownAbsent(absent, required);
+  if (limit === undefined) return shownAbsent(absent);
   const { usual, otherwise = Number.POSITIVE_INFINITY, value } = limit;
   if (usual !== undefined) return `policy (${value.show(usual)})`;
   return Number.isFinite(otherwise) ? `policy (none: ${value.show(otherwise)})` : 'policy (none)';
@@ -54,7 +53,7 @@ export const toTrustTable = () =>
       code(field),
       shownRule(field, row),
       'yes',
-      row.jobs === true ? 'yes' : `no: ${row.jobs}`,
+      row.jobs === true ? (row.doc.job?.may ?? 'yes') : `no: ${row.jobs}`,
       row.doc.bound,
     ]),
   ]);
@@ -69,12 +68,13 @@ export function toJobSchema() {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Fields of a stackshim task that data from a queue may set',
     type: 'object',
-    required: rows.filter(([, { required }]) => required).map(([field]) => field),
+    // A code package may bring the stack.
+    anyOf: ['stack', 'code'].map((field) => ({ properties: { [field]: {} }, required: [field] })),
     additionalProperties: false,
     properties: Object.fromEntries(
       rows.map(([field, { doc, value }]) => [
         field,
-        { description: withoutLinks(doc.takes), ...value.schema },
+        { description: withoutLinks(doc.job?.takes ?? doc.takes), ...value.schema },
       ]),
     ),
   };

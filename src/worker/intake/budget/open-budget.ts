@@ -18,7 +18,7 @@ export interface BudgetOptions extends ShareFolderOptions {
 /** What others reserve is read at most this often for estimates; a reservation reads it each time. */
 const OTHERS_AGE_MS = 50;
 const DISK_AGE_MS = 1_000;
-/** A reservation that was given back is told to the others soon, not at once. */
+/** What was given back is told to workers that may begin meanwhile soon, to those that are there at once. */
 const TELL_MS = 20;
 /** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
 const LOOK_MS = 100;
@@ -221,6 +221,10 @@ class MachineBudget implements Budget {
 
   #tellSoon(): void {
     if (this.#isClosed) return;
+    if (this.#others.length > 0) {
+      this.#tell();
+      return;
+    }
     this.#telling ??= setTimeout(() => this.#tell(), TELL_MS).unref();
   }
 
@@ -234,8 +238,7 @@ class MachineBudget implements Budget {
   }
 
   async #sweep(): Promise<void> {
-    this.#refresh(0);
-    if (this.#others.length === 0 || this.#isClosed) return;
+    if (this.#isClosed) return;
     try {
       await this.#folder.sweep();
     } catch {

@@ -1,13 +1,21 @@
 /**
- * How the workers of an installation on one machine tell each other what they reserve: a folder below the run folder with two files for
- * each worker. `NAME.lock` is locked as long as the worker lives; `NAME.json` has its share and is replaced whole.
+ * How the workers of an installation on one machine tell each other what they reserve: a folder below the run folder with a file for each
+ * worker, `PID-RANDOM`. The file is locked as long as the worker lives, and has its share.
  *
  * Nobody waits for a lock, because its holder may be frozen. A worker writes its larger share first and reads those of others afterwards: of
  * two workers that reserve at the same moment, at least one sees the other, and gives back.
  */
-import { fstatSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { fstatSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { unlessMissing } from '../../../core/errors.ts';
-import { integer, listOf, mapOf, objectOf, oneOf, type Reader } from '../../../core/read-fields.ts';
+import {
+  integer,
+  listOf,
+  mapOf,
+  objectOf,
+  oneOf,
+  type Reader,
+  text,
+} from '../../../core/read-fields.ts';
 import { ensureDirectorySync, namesIn, randomName } from '../../../sys/files.ts';
 import { type FileLock, takeFileLock } from '../../../sys/lock.ts';
 import { bootId } from '../../../sys/processes.ts';
@@ -24,7 +32,7 @@ export interface ShareFolder {
    * Looks whether dead workers still have tasks, and removes the files of those that have none. Until then their shares count.
    */
   sweep(): Promise<void>;
-  /** Removes this worker's files. */
+  /** Removes this worker's file. */
   close(): void;
 }
 
@@ -38,33 +46,36 @@ export interface ShareFolderOptions {
 
 interface StoredShare extends Share {
   readonly version: 1;
-  readonly pid: number;
-  /** Of the process: in a run folder that outlives a boot, files may be older. */
+  /** In a run folder that outlives a boot, files may be older. */
   readonly bootId: string;
 }
 
-const LOCK = '.lock';
+const NAME = /^(\d{1,10})-[0-9a-f]{16}$/;
 
 /** Throws a system error if the folder cannot be written. */
 export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions): ShareFolder {
   ensureDirectorySync(folder, 0o700);
   const { own, lock } = lockNew(system, folder);
-  const others = () =>
-    namesIn(folder)
-      .filter((name) => name.endsWith(LOCK) && name !== `${own}${LOCK}`)
-      .map((name) => name.slice(0, -LOCK.length));
+  const others = () => namesIn(folder).filter((name) => NAME.test(name) && name !== own);
+  let seen = new Map<string, StoredShare>();
   return {
-    write: (share) => writeShare(`${folder}/${own}`, share),
-    readOthers: () =>
-      others().flatMap((name) => {
-        const share = readShare(`${folder}/${name}.json`);
-        return share?.bootId === bootId() ? [share] : [];
-      }),
+    write(share) {
+      writeSync(lock.fd, toText(share), 0);
+    },
+    readOthers() {
+      const found = new Map<string, StoredShare>();
+      for (const name of others()) {
+        const share = readShare(`${folder}/${name}`) ?? seen.get(name);
+        if (share?.bootId === bootId()) found.set(name, share);
+      }
+      seen = found;
+      return [...found.values()];
+    },
     async sweep() {
       for (const name of others()) await removeIfDead(system, `${folder}/${name}`, hasTasks);
     },
     close() {
-      removeFiles(`${folder}/${own}`);
+      rmSync(`${folder}/${own}`, { force: true });
       lock.release();
     },
   };
@@ -77,7 +88,7 @@ function lockNew(
 ): { readonly own: string; readonly lock: FileLock } {
   for (;;) {
     const own = `${process.pid}-${randomName()}`;
-    const path = `${folder}/${own}${LOCK}`;
+    const path = `${folder}/${own}`;
     const lock = takeFileLock(system, path, { wait: false });
     if (lock === undefined) continue;
     if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(lock.fd).ino)
@@ -86,40 +97,41 @@ function lockNew(
   }
 }
 
-function writeShare(path: string, { reserved, claims, tenants }: Share): void {
-  const stored: StoredShare = {
-    version: 1,
-    pid: process.pid,
-    bootId: bootId(),
-    reserved,
-    claims,
-    tenants,
-  };
-  writeFileSync(`${path}.new`, JSON.stringify(stored), { mode: 0o600 });
-  renameSync(`${path}.new`, `${path}.json`);
+/** The share twice, a line each: a reader that comes while the file is written over sees two different lines. */
+function toText({ reserved, claims, tenants }: Share): string {
+  const stored: StoredShare = { version: 1, bootId: bootId(), reserved, claims, tenants };
+  const line = `${JSON.stringify(stored)}\n`;
+  return line + line;
 }
 
-const bytes = integer(0);
 const amount: Reader<number> = (value, field) =>
-  typeof value === 'number' && value >= 0 ? value : bytes(value, field);
+  typeof value === 'number' && value >= 0 ? value : integer(0)(value, field);
 const needs = objectOf<Needs>({ memoryBytes: amount, diskBytes: amount, cpus: amount });
 const readStored = objectOf<StoredShare>({
   version: oneOf(1),
-  pid: integer(1),
-  bootId: (value) => String(value),
+  bootId: text,
   reserved: needs,
   claims: listOf(objectOf<Claim>({ needs, sinceMs: amount })),
-  tenants: mapOf(bytes),
+  tenants: mapOf(integer(0)),
 });
 
-/** Undefined for a worker that has not written yet, or whose version this program cannot read. */
+const TRIES = 3;
+
+/** Undefined for a worker that has not written yet, is writing, or has a version that this program cannot read. */
 function readShare(path: string): StoredShare | undefined {
-  const text = unlessMissing(() => readFileSync(path, 'utf8'));
-  if (text === undefined) return undefined;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const [first, second] = unlessMissing(() => readFileSync(path, 'utf8'))?.split('\n') ?? [];
+    if (first === undefined || first === '') return undefined;
+    if (first === second) return parseShare(first);
+  }
+  return undefined;
+}
+
+function parseShare(line: string): StoredShare | undefined {
   try {
-    return readStored(JSON.parse(text), '');
+    return readStored(JSON.parse(line), '');
   } catch {
-    // The file was written by another version. Its worker's tasks are bounded by their own limits.
+    // The file was written by another version. The tasks of its worker are bounded by their own limits.
     return undefined;
   }
 }
@@ -129,18 +141,14 @@ async function removeIfDead(
   path: string,
   hasTasks: ShareFolderOptions['hasTasks'],
 ): Promise<void> {
-  const lock = takeFileLock(system, `${path}${LOCK}`, { wait: false });
+  const lock = takeFileLock(system, path, { wait: false });
   if (lock === undefined) return;
   try {
-    const share = readShare(`${path}.json`);
-    const mayHaveTasks = share !== undefined && share.bootId === bootId();
-    if (mayHaveTasks && (await hasTasks(share.pid))) return;
-    removeFiles(path);
+    const share = readShare(path);
+    const isOlder = share !== undefined && share.bootId !== bootId();
+    const pid = Number(path.slice(path.lastIndexOf('/') + 1).split('-')[0]);
+    if (isOlder || !(await hasTasks(pid))) rmSync(path, { force: true });
   } finally {
     lock.release();
   }
-}
-
-function removeFiles(path: string): void {
-  for (const end of ['.new', '.json', LOCK]) rmSync(`${path}${end}`, { force: true });
 }

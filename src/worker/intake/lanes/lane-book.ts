@@ -92,7 +92,7 @@ export class LaneBook {
     state.taking -= 1;
     state.running += 1;
     state.failures = 0;
-    state.overtakenSinceMs = undefined;
+    state.waitsSinceMs = undefined;
     state.tooLargeSinceMs = undefined;
     state.eagerness = Math.min(state.eagerness + 1, MOST_EAGER);
     if (!state.isReady) this.#makeReady(state);
@@ -127,7 +127,7 @@ export class LaneBook {
   #park(state: LaneState, forMs: number | undefined): void {
     state.isReady = false;
     state.heads = undefined;
-    state.overtakenSinceMs = undefined;
+    state.waitsSinceMs = undefined;
     state.tooLargeSinceMs = undefined;
     this.#ready.delete(state);
     state.cancelWake?.();
@@ -182,7 +182,7 @@ export class LaneBook {
       eagerness: 1,
       bells: 0,
       heads: undefined,
-      overtakenSinceMs: undefined,
+      waitsSinceMs: undefined,
       tooLargeSinceMs: undefined,
       notedAtMs: NEVER,
       failures: 0,

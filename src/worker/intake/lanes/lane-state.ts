@@ -48,8 +48,8 @@ export interface LaneState {
   bells: number;
   /** Undefined: not known, or no longer. */
   heads: Heads | undefined;
-  /** Since when jobs of lanes that are less entitled were taken because the head of this lane did not fit. */
-  overtakenSinceMs: number | undefined;
+  /** Since when it waits for room although it was the most entitled lane. */
+  waitsSinceMs: number | undefined;
   /** Since when its next job needs more than this machine has. */
   tooLargeSinceMs: number | undefined;
   /** When it was last entered among the lanes with active jobs, by the monotonic clock. */

@@ -89,12 +89,14 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
   }
 }
 
-/** Data that is not JSON becomes null, which is no valid job: whoever handles the job says so. */
+/** Data that is not JSON becomes undefined, which is no valid job: whoever handles the job says so. */
 function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
   try {
     return Job.fromJSON(queue, data, id);
   } catch {
-    return Job.fromJSON(queue, { ...data, data: 'null' }, id);
+    const job = Job.fromJSON(queue, { ...data, data: '{}' }, id);
+    job.data = undefined;
+    return job;
   }
 }
 

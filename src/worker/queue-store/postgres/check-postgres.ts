@@ -11,6 +11,7 @@ export interface PostgresFacts {
   readonly isStandby: boolean;
   readonly isReadOnly: boolean;
   readonly fsync: boolean;
+  readonly fullPageWrites: boolean;
   readonly synchronousCommit: boolean;
 }
 
@@ -23,6 +24,7 @@ interface FactsRow {
   readonly standby: boolean;
   readonly readonly: boolean;
   readonly fsync: boolean;
+  readonly pages: boolean;
   readonly synchronous: boolean;
 }
 
@@ -33,6 +35,7 @@ export async function readPostgresFacts(client: ClientBase): Promise<PostgresFac
             pg_is_in_recovery() AS standby,
             current_setting('default_transaction_read_only')::boolean AS readonly,
             current_setting('fsync')::boolean AS fsync,
+            current_setting('full_page_writes')::boolean AS pages,
             current_setting('synchronous_commit') <> 'off' AS synchronous`,
   );
   const [row] = rows;
@@ -43,6 +46,7 @@ export async function readPostgresFacts(client: ClientBase): Promise<PostgresFac
     isStandby: row.standby,
     isReadOnly: row.readonly,
     fsync: row.fsync,
+    fullPageWrites: row.pages,
     synchronousCommit: row.synchronous,
   };
 }

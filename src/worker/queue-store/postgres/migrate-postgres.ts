@@ -19,7 +19,7 @@ const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
-export const NEWEST_VERSION = Math.max(...MIGRATIONS.map(({ version }) => version));
+const NEWEST_VERSION = Math.max(...MIGRATIONS.map(({ version }) => version));
 
 /** Two migrations at once would create the same tables. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtext('stackshim:migration'))`;

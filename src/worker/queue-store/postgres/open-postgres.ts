@@ -1,19 +1,13 @@
 /** Opens a store on PostgreSQL: connects, checks the server and its tables, and fails within the time limit with the reason. */
 import type { Client } from 'pg';
-import { messageOf, StackshimError } from '../../../core/errors.ts';
-import { pause, within } from '../../../core/pause.ts';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
-import { denied, unreachable } from '../store-errors.ts';
+import { measureSkew, refusalOfSkew } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { checkTables, readPostgresFacts, refusalOf } from './check-postgres.ts';
+import { withClient } from './connect-postgres.ts';
 import { migrate } from './migrate-postgres.ts';
-import { codeOf, cut, newClient } from './pg-pool.ts';
 import { createPostgresStore } from './postgres-store.ts';
-
-const OPEN_MS = 8000;
-const END_MS = 1000;
-const STARTING_PAUSE_MS = 200;
-const CANNOT_CONNECT_NOW = '57P03';
+import { readTimeMs } from './statements.ts';
 
 export async function openPostgres(
   address: PostgresAddress,
@@ -23,6 +17,11 @@ export async function openPostgres(
     await refuseServer(client, address);
     if (options.migrate === true) await migrate(client);
     await checkTables(client, address.shown);
+    const skewed = refusalOfSkew(
+      await measureSkew(() => readTimeMs((text) => client.query(text))),
+      address.shown,
+    );
+    if (skewed !== undefined) throw skewed;
   });
   return createPostgresStore(address, options);
 }
@@ -38,65 +37,4 @@ export async function migratePostgres(address: PostgresAddress): Promise<void> {
 async function refuseServer(client: Client, { shown }: PostgresAddress): Promise<void> {
   const refusal = refusalOf(await readPostgresFacts(client), shown);
   if (refusal !== undefined) throw refusal;
-}
-
-/** Calls `act` with a connection of its own, all within the time limit. */
-export async function withClient<T>(
-  address: PostgresAddress,
-  act: (client: Client) => Promise<T>,
-): Promise<T> {
-  let client: Client | undefined;
-  const work = async () => {
-    client = await connect(address, (made) => {
-      client = made;
-    });
-    return { result: await act(client) };
-  };
-  try {
-    const done = await within(work(), OPEN_MS);
-    if (done === undefined)
-      throw unreachable(address.shown, `no answer within ${OPEN_MS / 1000} s`);
-    return done.result;
-  } catch (error) {
-    throw error instanceof StackshimError ? error : reasonFor(address.shown, error);
-  } finally {
-    if (client !== undefined) await end(client);
-  }
-}
-
-/** A server that is still starting gets the rest of the time. */
-async function connect(
-  address: PostgresAddress,
-  onMade: (client: Client) => void,
-): Promise<Client> {
-  const giveUpAt = performance.now() + OPEN_MS;
-  for (;;) {
-    const client = newClient(address);
-    client.on('error', () => undefined);
-    onMade(client);
-    try {
-      await client.connect();
-      return client;
-    } catch (error) {
-      const isStarting = error instanceof Error && codeOf(error) === CANNOT_CONNECT_NOW;
-      if (!isStarting || performance.now() > giveUpAt) throw error;
-    }
-    await pause(STARTING_PAUSE_MS);
-  }
-}
-
-async function end(client: Client): Promise<void> {
-  await within(
-    client.end().catch(() => undefined),
-    END_MS,
-  );
-  cut(client);
-}
-
-const DENIED: ReadonlySet<string> = new Set(['28P01', '28000', '42501']);
-
-function reasonFor(shown: string, error: unknown): StackshimError {
-  const code = error instanceof Error ? codeOf(error) : undefined;
-  const reason = messageOf(error) || code || 'the connection failed';
-  return DENIED.has(code ?? '') ? denied(shown, reason) : unreachable(shown, reason);
 }

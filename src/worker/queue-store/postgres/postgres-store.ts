@@ -44,10 +44,7 @@ export function createPostgresStore(
     ...indexCalls(parts),
     ...messageCalls(parts),
     catalogue: createCatalogue(parts),
-    async serverTimeMs() {
-      const { rows } = await query<{ now_ms: number }>(statements.SERVER_TIME);
-      return Math.floor(rows[0]?.now_ms ?? Number.NaN);
-    },
+    serverTimeMs: () => statements.readTimeMs(query),
     close,
   };
 }
@@ -57,7 +54,10 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
   const pool = openPool(address);
   const line = createPostgresListener(address, () => closed(address.shown));
   const reachability = watchReachability({
-    ping: () => Promise.all([pool.query(statements.SERVER_TIME), line.ping()]),
+    async ask() {
+      const [timeMs] = await Promise.all([statements.readTimeMs(pool.query), line.ping()]);
+      return timeMs;
+    },
     reconnect() {
       pool.cutAll();
       line.reconnect();
@@ -71,6 +71,7 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
       if (isReadOnly(error)) pool.cutAll();
       reachability.note(false);
     },
+    onAnswer: () => reachability.note(true),
   });
   const query: Query = (text, values) => waitOut(() => pool.query(text, values));
   const root = createRoot(query, options);

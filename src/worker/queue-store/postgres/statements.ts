@@ -1,8 +1,15 @@
 /** The statements of the port on PostgreSQL. Names of tables are found in BullMQ's schema unless they say otherwise. */
 import { KEPT_EVENTS } from '../lane-settings.ts';
 
-export const SERVER_TIME =
-  'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms';
+const SERVER_TIME = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms';
+
+type AskTime = (text: string) => Promise<{ readonly rows: readonly { now_ms: number }[] }>;
+
+/** Milliseconds since 1970 by the server's clock. */
+export async function readTimeMs(ask: AskTime): Promise<number> {
+  const { rows } = await ask(SERVER_TIME);
+  return rows[0]?.now_ms ?? Number.NaN;
+}
 
 export const ENTER_LANE = `INSERT INTO meta (queue, field, value) VALUES ($1, 'opts.maxLenEvents', '${KEPT_EVENTS}')
 ON CONFLICT DO NOTHING`;
@@ -31,7 +38,7 @@ export const LANES_WITHOUT_JOBS = `SELECT lane FROM unnest($1::text[]) AS lane
      .map((state) => `NOT EXISTS (SELECT 1 FROM job WHERE queue = lane AND state = '${state}')`)
      .join('\n   AND ')}`;
 
-export const MAX_NAME_CHARS = 200;
+const MAX_NAME_CHARS = 200;
 
 /** $1: lane, $2: number of names. */
 export const PEEK = `SELECT

@@ -1,6 +1,7 @@
 /** What a Redis or Valkey server must be, and what it should be, by its own answers. */
 import type { Redis } from 'ioredis';
 import { messageOf, type StackshimError } from '../../../core/errors.ts';
+import { pause } from '../../../core/pause.ts';
 import { denied, unsuitable } from '../store-errors.ts';
 
 /** What the server says about itself. */
@@ -15,12 +16,14 @@ export interface RedisFacts {
   readonly logSync: string | undefined;
 }
 
+const LOADING_PAUSE_MS = 100;
+
 /** BullMQ recommends it; older servers lack commands that a take needs. */
 const OLDEST_REDIS: readonly [number, number] = [6, 2];
 
 /** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask. */
 export async function readRedisFacts(client: Redis, shown: string): Promise<RedisFacts> {
-  const info = parseInfo(await client.info().catch((error: unknown) => refuseInfo(shown, error)));
+  const info = await readLoadedInfo(client, shown);
   const valkey = info.get('valkey_version');
   return {
     product: valkey === undefined ? 'Redis' : 'Valkey',
@@ -33,7 +36,18 @@ export async function readRedisFacts(client: Redis, shown: string): Promise<Redi
   };
 }
 
+/** Waits until the server has loaded its data. */
+async function readLoadedInfo(client: Redis, shown: string): Promise<ReadonlyMap<string, string>> {
+  for (;;) {
+    const text = await client.info().catch((error: unknown) => refuseInfo(shown, error));
+    const info = parseInfo(text);
+    if ((info.get('loading') ?? '0') === '0') return info;
+    await pause(LOADING_PAUSE_MS);
+  }
+}
+
 function refuseInfo(shown: string, error: unknown): never {
+  if (!/^NOPERM /.test(messageOf(error))) throw error;
   throw denied(shown, messageOf(error), 'let the user run INFO; docs/stores.md lists its rights');
 }
 

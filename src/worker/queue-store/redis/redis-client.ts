@@ -14,6 +14,8 @@ export interface ClientRole {
   /** Shown by CLIENT LIST. */
   readonly name: string;
   readonly connectTimeoutMs: number;
+  /** Whether the user was found to have the right to ask whether the server is loading its data: the driver asks on each connection. */
+  readonly isChecked: boolean;
   /** Whether a lost connection is made again. */
   shouldRetry(): boolean;
 }
@@ -32,6 +34,7 @@ export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
     // A command waits for the server, however long that takes, and is sent again if its reply was lost.
     maxRetriesPerRequest: null,
     autoResubscribe: false,
+    enableReadyCheck: role.isChecked,
     retryStrategy: (times) =>
       role.shouldRetry()
         ? Math.min(FIRST_RETRY_MS * 2 ** Math.min(times - 1, 8), LAST_RETRY_MS)
@@ -43,6 +46,15 @@ export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
     ...(tls === undefined ? {} : { tls: readTlsFiles(tls, host) }),
   };
   return new Redis(options);
+}
+
+/** Ends the connection; commands without a reply fail. */
+export function endNow(client: Redis): void {
+  client.disconnect();
+  // Between two attempts to connect this ends nothing: the commands that wait fail with an attempt that is broken off.
+  if (client.status !== 'reconnecting') return;
+  client.connect().catch(() => undefined);
+  client.disconnect();
 }
 
 function readTlsFiles({ cacert, cert, key }: TlsFiles, host: string): ConnectionOptions {

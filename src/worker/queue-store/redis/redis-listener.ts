@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { createListeners } from '../listeners.ts';
 import type { MessageLine } from '../message-line.ts';
+import { endNow } from './redis-client.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL } from './redis-scripts.ts';
 
 /** Expects a client that is not connected. */
@@ -45,7 +46,7 @@ export function createRedisListener(client: Redis, whenClosed: () => Error): Mes
     },
     close() {
       all.clear();
-      client.disconnect();
+      endNow(client);
     },
   };
 }

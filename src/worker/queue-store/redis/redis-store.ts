@@ -12,7 +12,8 @@ import { closed } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { type WaitOut, waitOutOf } from '../wait-out.ts';
 import { waitingBackend } from '../waiting-backend.ts';
-import { isRedisOutage, newRedisClient } from './redis-client.ts';
+import { readTimeMs } from './connect-redis.ts';
+import { endNow, isRedisOutage, newRedisClient } from './redis-client.ts';
 import { createRedisListener } from './redis-listener.ts';
 import {
   ACTIVE_KEY,
@@ -57,20 +58,20 @@ export function createRedisStore(open: OpenRedis): QueueStore {
     ...indexCalls(parts),
     ...messageCalls(parts),
     catalogue: createCatalogue(parts),
-    serverTimeMs: () =>
-      parts.waitOut(async () => {
-        const [seconds = 0, micros = 0] = await open.client.time();
-        return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-      }),
+    serverTimeMs: () => parts.waitOut(() => readTimeMs(open.client)),
     async close() {
       if (end !== undefined) return;
       end = closed(open.address.shown);
       parts.reachability.close();
       parts.listener.close();
-      await within(open.client.quit(), QUIT_MS).catch(() => undefined);
-      open.client.disconnect();
+      await endConnection(open.client);
     },
   };
+}
+
+async function endConnection(client: Redis): Promise<void> {
+  if (client.status === 'ready') await within(client.quit(), QUIT_MS).catch(() => undefined);
+  endNow(client);
 }
 
 function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | undefined) {
@@ -79,12 +80,16 @@ function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | unde
     newRedisClient(address, {
       name: 'stackshim-listener',
       connectTimeoutMs: CONNECT_MS,
+      isChecked: true,
       shouldRetry,
     }),
     () => closed(address.shown),
   );
   const reachability = watchReachability({
-    ping: () => Promise.all([client.ping(), listener.ping()]),
+    async ask() {
+      const [timeMs] = await Promise.all([readTimeMs(client), listener.ping()]);
+      return timeMs;
+    },
     reconnect() {
       client.disconnect(true);
       listener.reconnect();
@@ -100,6 +105,7 @@ function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | unde
     isOutage: isRedisOutage,
     whyClosed,
     onFailure: () => reachability.note(false),
+    onAnswer: () => reachability.note(true),
   });
   return { listener, reachability, waitOut, scripts: defineScripts(client) };
 }

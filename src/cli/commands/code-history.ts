@@ -1,0 +1,33 @@
+/** `stackshim code history`: the revisions of a code package. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { PackageSource } from '../../store/packages/package.ts';
+import type { TenantOption } from '../define-code-commands.ts';
+import { formatAge } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson } from '../print.ts';
+import type { TruncOption } from '../shared-options.ts';
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+export async function codeHistory(
+  name: string,
+  { tenant, json, trunc }: TenantOption & TruncOption,
+): Promise<void> {
+  const entries = await openDoor().code.history(name, { tenant });
+  if (json) return await printJson(entries);
+  const whole = !trunc;
+  const now = Date.now();
+  const rows = entries.map(({ revision, isCurrent, image, createdAt, currentSince, source }) => [
+    String(revision),
+    isCurrent ? 'current' : '',
+    whole ? image : image.slice(0, SHORT_DIGEST),
+    formatAge(now - Date.parse(createdAt)),
+    currentSince ?? '-',
+    toSourceText(source),
+  ]);
+  const header = ['REVISION', 'STATE', 'IMAGE', 'AGE', 'CURRENT SINCE', 'SOURCE'];
+  return await print(formatTable(header, rows, { whole }));
+}
+
+export const toSourceText = (source: PackageSource): string =>
+  source.kind === 'add' ? source.path : source.reference;

@@ -1,0 +1,40 @@
+/** `stackshim code ls`: lists code packages. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { PackageSummary } from '../../store/packages/list-packages.ts';
+import type { TenantOption } from '../define-code-commands.ts';
+import { formatAge, formatBytes } from '../format-quantities.ts';
+import { formatTable } from '../format-table.ts';
+import { print, printJson } from '../print.ts';
+import { collectDamage } from '../report-damage.ts';
+import type { TruncOption } from '../shared-options.ts';
+
+export interface CodeLsOptions extends TenantOption, TruncOption {
+  readonly all?: boolean;
+}
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+export async function codeLs({ tenant, all, json, trunc }: CodeLsOptions): Promise<void> {
+  const damage = collectDamage('code package');
+  const packages = await openDoor().code.list({
+    ...{ tenant, all },
+    onDamage: (error, { name }) => damage.listener(error, name),
+  });
+  await (json ? printJson(packages) : print(formatPackages(packages, !trunc)));
+  damage.report();
+}
+
+function formatPackages(packages: readonly PackageSummary[], whole: boolean): string {
+  const now = Date.now();
+  const rows = packages.map(({ name, tenant, revision, image, stack, createdAt, sizeBytes }) => [
+    name,
+    tenant ?? '-',
+    String(revision),
+    whole ? image : image.slice(0, SHORT_DIGEST),
+    stack ?? '-',
+    formatAge(now - Date.parse(createdAt)),
+    formatBytes(sizeBytes),
+  ]);
+  const header = ['NAME', 'TENANT', 'REVISION', 'IMAGE', 'STACK', 'AGE', 'SIZE'];
+  return formatTable(header, rows, { whole });
+}

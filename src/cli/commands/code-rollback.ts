@@ -1,0 +1,13 @@
+/** `stackshim code rollback`: makes an earlier revision of a code package current again. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { TenantOption } from '../define-code-commands.ts';
+import { print, printJson } from '../print.ts';
+import { toPositive } from '../shared-options.ts';
+
+export async function codeRollback(
+  name: string,
+  { tenant, json, to }: TenantOption & { readonly to?: string },
+): Promise<void> {
+  const move = await openDoor().code.rollback(name, { tenant, to: toPositive('--to', to) });
+  await (json ? printJson(move) : print(`${move.name}: rev:${move.from} -> rev:${move.to}\n`));
+}

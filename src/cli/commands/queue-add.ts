@@ -1,0 +1,95 @@
+/** `stackshim queue add`: queues a job; with --wait, passes its output and its end on as `run` does. */
+import { unlessAborted } from '../../core/unless-aborted.ts';
+import type { Queues } from '../../worker/client/queues.ts';
+import type { JobStatus } from '../../worker/job/job-result.ts';
+import { listenForStops } from '../caller-signals.ts';
+import { SHIM_FAILED, signalNumber, statusOfResult, statusOfSetupFailure } from '../exit-status.ts';
+import { endOf } from '../format-jobs.ts';
+import { writeJobLog } from '../job-log-output.ts';
+import { printJson } from '../print.ts';
+import { reportError, writeMessage } from '../printable.ts';
+import {
+  type JobLineOptions,
+  namingOptions,
+  toJobRequest,
+  toNumber,
+} from '../queue-job-options.ts';
+import { printName, type QueueOptions, withQueues } from '../with-queues.ts';
+
+export interface QueueAddOptions extends QueueOptions, JobLineOptions {
+  readonly delay?: string;
+  readonly key?: string;
+  readonly unbound?: boolean;
+  readonly wait?: boolean;
+}
+
+/** Resolves to the exit status. */
+export async function queueAdd(
+  queue: string,
+  command: readonly string[],
+  options: QueueAddOptions,
+): Promise<number> {
+  const { delay, key, unbound } = options;
+  const priority = toNumber('priority', options.priority);
+  const request = await toJobRequest(command, options);
+  return await withQueues(options, async (queues) => {
+    const { job } = await namingOptions(() =>
+      queues.enqueue(queue, request, { delay, key, unbound, priority }),
+    );
+    if (options.wait === true) return await passOn(queues, job, options.json === true);
+    await (options.json ? printJson({ job }) : printName(job));
+    return 0;
+  });
+}
+
+/** Waits for the end of the job. A signal ends the waiting, not the job. */
+async function passOn(queues: Queues, job: string, asJson: boolean): Promise<number> {
+  const stops = listenForStops({
+    onStop: () =>
+      writeMessage(
+        `stackshim: stopped waiting for job ${job}, which goes on\n  hint: stackshim queue cancel ${job} ends it\n`,
+      ),
+  });
+  const signal = AbortSignal.any([stops.signals.signal, stops.signals.killSignal]);
+  const waiting = async () => {
+    if (!asJson) {
+      const pieces = queues.logs(job, { follow: true, signal });
+      await writeJobLog(pieces, { withTimes: false, onGone: stops.onReaderGone });
+    }
+    return await queues.wait(job, { signal });
+  };
+  try {
+    // A store that does not answer must not hold up the signal.
+    const status = await unlessAborted(waiting(), [signal]);
+    if (asJson) await printJson(status);
+    else reportEnd(status);
+    return statusOfJob(status);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return 128 + signalNumber(stops.received() ?? 'SIGTERM');
+  } finally {
+    stops.close();
+  }
+}
+
+/** Says nothing about a command that ended by itself. */
+function reportEnd({ job, state, result }: JobStatus): void {
+  if (state === 'complete') return;
+  if (result === null) writeMessage(`stackshim: job ${job} was cancelled\n`);
+  else if (result.error !== null) reportError(result.error);
+  else if (!['failed', 'signaled'].includes(result.task?.verdict ?? '')) {
+    const reason = endOf(result);
+    writeMessage(`stackshim: job ${job} ended as ${state}${reason === '' ? '' : `: ${reason}`}\n`);
+  }
+}
+
+const CANCELLED = 128 + signalNumber('SIGTERM');
+
+function statusOfJob({ state, result }: JobStatus): number {
+  if (result === null || result.task === null) {
+    return state === 'cancelled' ? CANCELLED : statusOfSetupFailure(result?.error ?? null);
+  }
+  // Another program may have written the result, with a verdict that does not exist.
+  const status: number | undefined = statusOfResult(result.task, undefined);
+  return status ?? SHIM_FAILED;
+}

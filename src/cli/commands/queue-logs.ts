@@ -1,0 +1,35 @@
+/** `stackshim queue logs`: prints the output of a job, each stream where the task wrote it. */
+import { StackshimError } from '../../core/errors.ts';
+import { writeJobLog } from '../job-log-output.ts';
+import { type QueueOptions, withQueues } from '../with-queues.ts';
+
+export interface QueueLogsOptions extends QueueOptions {
+  readonly follow?: boolean;
+  readonly tail: string;
+  readonly timestamps?: boolean;
+}
+
+/** A reader that has gone, as `head` does, is not an error. */
+export async function queueLogs(job: string, options: QueueLogsOptions): Promise<void> {
+  const tail = parseTail(options.tail);
+  const gone = new AbortController();
+  await withQueues(options, async (queues) => {
+    const pieces = queues.logs(job, { follow: options.follow, tail, signal: gone.signal });
+    const output = { withTimes: options.timestamps === true, onGone: () => gone.abort() };
+    try {
+      await writeJobLog(pieces, output);
+    } catch (error) {
+      if (!gone.signal.aborted) throw error;
+    }
+  });
+}
+
+function parseTail(text: string): number | undefined {
+  if (text === 'all') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read --tail ${JSON.stringify(text.slice(0, 200))}: neither all nor a whole number of lines`,
+    { details: { field: 'tail' } },
+  );
+}

@@ -1,0 +1,13 @@
+/** `stackshim queue outputs`: copies the artefacts of a job. */
+import { print, printJson } from '../print.ts';
+import { type QueueOptions, withQueues } from '../with-queues.ts';
+
+export async function queueOutputs(
+  job: string,
+  folder: string,
+  options: QueueOptions,
+): Promise<void> {
+  const taken = await withQueues(options, (queues) => queues.outputs(job, folder));
+  if (options.json) await printJson(taken);
+  else await print(taken.map(({ path }) => `${path}\n`).join(''));
+}

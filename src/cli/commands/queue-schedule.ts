@@ -1,0 +1,39 @@
+/** `stackshim queue schedule`: adds a schedule or replaces it. */
+import { print, printJson } from '../print.ts';
+import {
+  type JobLineOptions,
+  namingOptions,
+  toJobRequest,
+  toNumber,
+} from '../queue-job-options.ts';
+import { type QueueOptions, withQueues } from '../with-queues.ts';
+
+export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
+  readonly pattern?: string;
+  readonly tz?: string;
+  readonly every?: string;
+  readonly bound?: boolean;
+  readonly unbound?: boolean;
+}
+
+export interface ScheduleLine {
+  readonly queue: string;
+  readonly id: string;
+  readonly command: readonly string[];
+}
+
+export async function queueSchedule(
+  { queue, id, command }: ScheduleLine,
+  options: QueueScheduleOptions,
+): Promise<void> {
+  const { pattern, tz, every, bound, unbound } = options;
+  const priority = toNumber('priority', options.priority);
+  const job = await toJobRequest(command, options);
+  const schedule = await withQueues(options, (queues) =>
+    namingOptions(() =>
+      queues.schedule(queue, id, { job, pattern, tz, every, bound, unbound, priority }),
+    ),
+  );
+  if (options.json) await printJson(schedule);
+  else await print(`${schedule.id}: next job at ${schedule.nextAt ?? 'no time'}\n`);
+}

@@ -1,0 +1,81 @@
+/** Opens `code` of the door. The code of each member is loaded when it is called. */
+import { parseTenantName, type TenantName } from '../core/ids.ts';
+import { invalidField } from '../spec/field-errors.ts';
+import { parsePackageReference } from '../spec/parse-command.ts';
+import type { RemovedPackage } from '../store/packages/change-packages.ts';
+import type { Code, TenantChoice } from './code.ts';
+import type { Opener } from './open-stacks.ts';
+
+export const openCode = (open: Opener): Code => ({
+  ...readingMembers(open),
+  ...changingMembers(open),
+});
+
+type Reading = 'resolve' | 'list' | 'show' | 'history';
+
+const readingMembers = (open: Opener): Pick<Code, Reading> => ({
+  async resolve(text, options = {}) {
+    const reference = parsePackageReference(text, 'name');
+    const tenant = tenantOf(options);
+    const { layout } = open.asRoot('find code package');
+    const { resolvePackage } = await import('../store/packages/resolve-package.ts');
+    return resolvePackage(layout, reference, tenant);
+  },
+  async list({ all = false, onDamage, ...choice } = {}) {
+    if (all && choice.tenant !== undefined) throw invalidField('all', 'given together with tenant');
+    const tenant = all ? undefined : tenantOf(choice);
+    const { layout } = open.asRoot('list code packages');
+    const { listPackages } = await import('../store/packages/list-packages.ts');
+    return listPackages(layout, tenant, onDamage);
+  },
+  async show(text, options = {}) {
+    const reference = parsePackageReference(text, 'name');
+    const tenant = tenantOf(options);
+    const { layout } = open.asRoot('show code package');
+    const { showPackage } = await import('../store/packages/list-packages.ts');
+    return showPackage(layout, reference, tenant);
+  },
+  async history(name, options = {}) {
+    const of = toOwner(name, options);
+    const { layout } = open.asRoot('show history of code package');
+    const { readPackageHistory } = await import('../store/packages/list-packages.ts');
+    return readPackageHistory(layout, of);
+  },
+});
+
+type Changing = 'add' | 'rollback' | 'remove';
+
+const changingMembers = (open: Opener): Pick<Code, Changing> => ({
+  async add(name, path, options = {}) {
+    const installation = open.asRoot('add code package');
+    const { addPackage } = await import('../exchange/code-packages/add-package.ts');
+    return await addPackage(installation, { name, path }, options);
+  },
+  async rollback(name, { to, ...options } = {}) {
+    const of = toOwner(name, options);
+    const installation = open.asRoot('roll back code package');
+    const { rollbackPackage } = await import('../store/packages/change-packages.ts');
+    return await rollbackPackage(installation, of, { to, now: new Date() });
+  },
+  async remove(names, options = {}) {
+    const all = [...new Set(names)].map((name) => toOwner(name, options));
+    const installation = open.asRoot('remove code packages');
+    const { removePackage, requirePackage } = await import('../store/packages/change-packages.ts');
+    for (const of of all) requirePackage(installation.layout, of);
+    const removed: RemovedPackage[] = [];
+    for (const of of all) removed.push(await removePackage(installation, of));
+    return removed;
+  },
+});
+
+const tenantOf = ({ tenant }: TenantChoice): TenantName | null =>
+  tenant === undefined ? null : parseTenantName(tenant);
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and for one with a revision. */
+function toOwner(text: string, options: TenantChoice) {
+  const { name, revision, image } = parsePackageReference(text, 'name');
+  if ((revision ?? image) !== undefined) {
+    throw invalidField('name', 'the name of a package alone, without "@"', text);
+  }
+  return { name, tenant: tenantOf(options) };
+}

@@ -1,0 +1,253 @@
+/** Adds a directory or an archive as the current revision of a code package: read, built, stored as layers, made current. */
+import { closeSync } from 'node:fs';
+import { reasonOf, StackshimError } from '../../core/errors.ts';
+import { isPackageName, type PackageName, parseTenantName } from '../../core/ids.ts';
+import { surveyCode } from '../../packages/pack-code.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import {
+  joinSettings,
+  PACKAGE_FILE,
+  PACKAGE_FILE_BYTES,
+  type PackageInput,
+  parsePackageFile,
+  parsePackageInput,
+} from '../../spec/package-input.ts';
+import {
+  CODE_LABEL,
+  type PackageSettings,
+  SETTINGS_BOUNDS,
+  toSettingsLabel,
+} from '../../spec/package-settings.ts';
+import { requireAllowedInput } from '../../spec/policy.ts';
+import { type Image, readImage } from '../../store/images/image.ts';
+import { readSoundRecord } from '../../store/layers/layer-record.ts';
+import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
+import {
+  type PackageOwner,
+  type PackageRevision,
+  readCurrentPackage,
+  requirePackageRevision,
+} from '../../store/packages/package.ts';
+import { readBoundedFd } from '../../sys/files.ts';
+import { lookUpPath, openPlain } from '../../sys/paths.ts';
+import {
+  type PlannedCodeBuild,
+  planCodeBuild,
+  withCodeBuild,
+} from '../../task/build-step/build-alone.ts';
+import { type Installation, readPolicy } from '../../task/installation.ts';
+import { abortable } from '../abortable.ts';
+import { holdStoreFor } from '../hold-store-for.ts';
+import { type ProgressListener, toReporter } from '../progress.ts';
+import { storeCodeLayer, storePackageImage, storeUpperLayer } from './store-package.ts';
+
+/** What a package is added with, and how that can be followed and ended. */
+export interface AddPackageOptions extends PackageInput {
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The current revision after the command. */
+export interface AddedPackage
+  extends Pick<PackageRevision, 'name' | 'tenant' | 'revision' | 'image'> {
+  /** False: this code with these settings was current already. */
+  readonly isNew: boolean;
+  /** What ran or was found to prepare the code: absent without a build. */
+  readonly build?: { readonly key: string; readonly cached: boolean };
+}
+
+interface Adding {
+  readonly installation: Installation;
+  readonly of: PackageOwner;
+  /** Without links. */
+  readonly path: string;
+  readonly given: PackageInput;
+  readonly report: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Reads the code once. If the same code with the same settings (and, with a build, for the same image of the stack) is current, nothing else
+ * happens. Otherwise the build runs unless its result is in the cache, and what is not stored yet is stored. A failed call leaves nothing.
+ *
+ * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_SPEC_DENIED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID,
+ * ERR_STACKSHIM_PACKAGE_INVALID for the code's `stackshim.json`, ERR_STACKSHIM_TASK_BUILD_FAILED, ERR_STACKSHIM_BUILD_ABORTED.
+ */
+export async function addPackage(
+  installation: Installation,
+  { name, path: asked }: { readonly name: string; readonly path: string },
+  { onProgress, signal, ...options }: AddPackageOptions = {},
+): Promise<AddedPackage> {
+  const given = parsePackageInput(options);
+  const tenant = given.tenant === undefined ? null : parseTenantName(given.tenant);
+  const of = { name: toPackageName(name), tenant };
+  const report = toReporter(onProgress);
+  return await abortable(`add code package ${name}`, signal, async () => {
+    const { allow } = await readPolicy(installation.layout);
+    const path = findInput(allow, asked, 'code');
+    const withConfig = { ...given, ...readConfig(allow, given) };
+    return await add({ installation, of, path, given: withConfig, report, signal });
+  });
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID. */
+function toPackageName(name: string): PackageName {
+  if (isPackageName(name)) return name;
+  const problem =
+    'not a name of lower-case letters, digits, ".", "_" and "-" that does not end like an archive';
+  throw invalidField('name', problem, name);
+}
+
+type Allow = Awaited<ReturnType<typeof readPolicy>>['allow'];
+
+function findInput(allow: Allow, path: string, field: string): string {
+  let found: string;
+  try {
+    found = lookUpPath(path).path;
+  } catch (error) {
+    throw toUnreadable(path, error);
+  }
+  requireAllowedInput(allow, found, field);
+  return found;
+}
+
+const toUnreadable = (path: string, error: unknown) =>
+  error instanceof StackshimError
+    ? error
+    : new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
+        details: { path },
+        cause: error,
+      });
+
+function readConfig(allow: Allow, { config, configFile }: PackageInput): { config?: string } {
+  if (configFile === undefined) return {};
+  if (config !== undefined) {
+    throw invalidField('config', 'given together with configFile; give one of them');
+  }
+  const path = findInput(allow, configFile, 'configFile');
+  const fd = openPlain(path, { followLinks: false });
+  if (fd === undefined) throw toUnreadable(configFile, new Error('neither a file nor a directory'));
+  try {
+    return { config: readBoundedFd(fd, SETTINGS_BOUNDS.chars) };
+  } catch (error) {
+    throw toUnreadable(configFile, error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function add(adding: Adding): Promise<AddedPackage> {
+  const { installation, of, path, given, report, signal } = adding;
+  const { system, layout } = installation;
+  report({ kind: 'step', step: 'import', text: `read ${path}` });
+  const survey = await surveyCode(path, {
+    workers: { system, layout },
+    followLinks: false,
+    signal,
+    file: { path: PACKAGE_FILE, maxBytes: PACKAGE_FILE_BYTES },
+  });
+  const beside = survey.file === undefined ? undefined : parsePackageFile(survey.file);
+  const settings = joinSettings(given, beside);
+  const build = await planBuild(adding, settings, survey.digest);
+  const content = { digest: survey.digest, build: build?.key };
+  const known = findCurrent(adding, content);
+  const label = toSettingsLabel(settings);
+  const ofBuild = (cached: boolean) =>
+    build === undefined ? {} : { build: { key: build.key, cached } };
+  if (known !== undefined && known.image.config.labels[CODE_LABEL] === label) {
+    const { revision, image } = known.entry;
+    return { ...of, revision, image, isNew: false, ...ofBuild(true) };
+  }
+  const store = async (layers: Pick<Image, 'layers' | 'diffIds'>) => {
+    const image = await storePackageImage(installation, { layers, label, signal });
+    const source = {
+      kind: 'add',
+      path: path.slice(0, MAX_PATH_CHARS),
+      content: survey.digest,
+    } as const;
+    const { entry, isNew } = await addPackageRevision(layout, system, {
+      ...of,
+      image: image.digest,
+      source: { ...source, ...(build === undefined ? {} : { build: build.key }) },
+      now: new Date(),
+      makeCurrent: 'always',
+    });
+    return { ...of, revision: entry.revision, image: image.digest, isNew };
+  };
+  if (known !== undefined) {
+    const added = await holdStoreFor(layout, system, { work: () => store(known.image) });
+    return { ...added, ...ofBuild(true) };
+  }
+  if (build === undefined) {
+    return await holdStoreFor(layout, system, {
+      work: async () =>
+        store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
+    });
+  }
+  return await withCodeBuild(installation, build, {
+    signal,
+    onEvent({ type }) {
+      if (type === 'building') report({ kind: 'step', step: 'build', text: 'run the build step' });
+    },
+    use: async ({ folder, cached }) => {
+      const work = async () => {
+        const code = await storeCodeLayer(installation, adding, survey.digest);
+        return await store(toLayers([code, await storeUpperLayer(installation, folder, signal)]));
+      };
+      return { ...(await holdStoreFor(layout, system, { work })), ...ofBuild(cached) };
+    },
+  });
+}
+
+const MAX_PATH_CHARS = 4000;
+
+/** A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
+function toLayers(
+  records: readonly { readonly id: Image['layers'][number]; readonly diffId: string }[],
+): Pick<Image, 'layers' | 'diffIds'> {
+  const needed = records.filter(
+    ({ id }, at) => !records.slice(at + 1).some((above) => above.id === id),
+  );
+  return { layers: needed.map(({ id }) => id), diffIds: needed.map(({ diffId }) => diffId) };
+}
+
+async function planBuild(
+  { installation, of, path, given, signal }: Adding,
+  { stack, build, buildFiles, limits }: PackageSettings,
+  digest: string,
+): Promise<PlannedCodeBuild | undefined> {
+  if (build === undefined) return undefined;
+  if (stack === undefined) throw invalidField('stack', 'missing: the build needs one');
+  const { buildTimeout, buildMemory, buildDisk, cpus, pidsLimit, stopTimeout } = limits ?? {};
+  return await planCodeBuild(installation, {
+    input: {
+      ...{ stack, code: path, build, tenant: of.tenant ?? undefined },
+      ...{ buildTimeout, buildMemory, buildDisk, cpus, pidsLimit, stopTimeout },
+      buildNetwork: given.buildNetwork,
+    },
+    buildFiles,
+    codeDigest: buildFiles === undefined ? digest : undefined,
+    signal,
+  });
+}
+
+interface KnownCode {
+  readonly entry: PackageRevision;
+  readonly image: Image;
+}
+
+/** The current revision, if it was made of the same code by the same build and is whole. */
+function findCurrent(
+  { installation: { layout }, of }: Adding,
+  { digest, build }: { readonly digest: string; readonly build: string | undefined },
+): KnownCode | undefined {
+  const current = readCurrentPackage(layout, of);
+  if (current === undefined) return undefined;
+  const entry = requirePackageRevision(layout, of, current.revision);
+  const { source } = entry;
+  if (source.kind !== 'add' || source.content !== digest || source.build !== build)
+    return undefined;
+  const image = readImage(layout, entry.image);
+  const isWhole = image.layers.every((id) => readSoundRecord(layout, id) !== undefined);
+  return isWhole ? { entry, image } : undefined;
+}

@@ -1,0 +1,91 @@
+/** Cleaners that look at the entries of code on their way: one keeps a part of them, one reads a single file. */
+import type { ArchiveCleaner } from '../archive/archive-cleaner.ts';
+import { toInvalidArchive } from '../archive/archive-policy.ts';
+import { parseEntryPath } from '../archive/entry-path.ts';
+import { type ByteString, type TarEntry, toByteString } from '../archive/tar-entry.ts';
+import { StackshimError } from '../core/errors.ts';
+import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
+
+/** The path without `.`; undefined for one that the cleaner refuses. */
+function pathOf({ path }: TarEntry): ByteString | undefined {
+  const parsed = parseEntryPath(path, CODE_LIMITS);
+  return typeof parsed === 'string' ? undefined : parsed.path;
+}
+
+/**
+ * Passes on only the files and folders that `only` names, with what is in them and the folders above them. At the end, throws
+ * ERR_STACKSHIM_SPEC_INVALID for a name that the code does not have.
+ */
+export function choosing(cleaner: ArchiveCleaner, only: readonly string[]): ArchiveCleaner {
+  const wanted = only.map((file) => ({ file, path: toByteString(file) }));
+  const missing = new Set(only);
+  let isKept = false;
+  const keeps = (entry: TarEntry): boolean => {
+    const path = pathOf(entry);
+    // Leave it to the cleaner to refuse the name.
+    if (path === undefined || path === '') return true;
+    const inside = wanted.filter((one) => path === one.path || path.startsWith(`${one.path}/`));
+    for (const { file } of inside) missing.delete(file);
+    if (inside.length > 0) return true;
+    return entry.kind === 'directory' && wanted.some((one) => one.path.startsWith(`${path}/`));
+  };
+  return {
+    ...cleaner,
+    entry(entry) {
+      isKept = keeps(entry);
+      if (isKept) cleaner.entry(entry);
+    },
+    data(chunk) {
+      if (isKept) cleaner.data(chunk);
+    },
+    end() {
+      const [file] = missing;
+      if (file !== undefined) throw toMissing(file);
+      cleaner.end();
+    },
+  };
+}
+
+const toMissing = (file: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `buildFrom ${JSON.stringify(file)}: the code has no such file or folder`,
+    {
+      hint: 'name files and folders relative to the code',
+      details: { field: 'buildFrom', value: file },
+    },
+  );
+
+/** A cleaner that also keeps the content of one file. */
+export interface ReadingCleaner extends ArchiveCleaner {
+  /** Undefined: the code has no such file. Valid after `end`. */
+  content(): Buffer | undefined;
+}
+
+/** Throws ERR_STACKSHIM_CODE_INVALID for an entry of this name that is no file, or is too large. */
+export function readingFile(
+  cleaner: ArchiveCleaner,
+  { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
+): ReadingCleaner {
+  let pieces: Buffer[] | undefined;
+  let isInside = false;
+  return {
+    ...cleaner,
+    entry(entry) {
+      isInside = pathOf(entry) === path;
+      if (isInside) {
+        if (entry.kind !== 'file') throw toInvalidArchive(CODE_POLICY, 'is no plain file', path);
+        if (entry.size > maxBytes) {
+          throw toInvalidArchive(CODE_POLICY, `has more than ${maxBytes} bytes`, path);
+        }
+        pieces = [];
+      }
+      cleaner.entry(entry);
+    },
+    data(chunk) {
+      if (isInside) pieces?.push(Buffer.from(chunk));
+      cleaner.data(chunk);
+    },
+    content: () => (pieces === undefined ? undefined : Buffer.concat(pieces)),
+  };
+}

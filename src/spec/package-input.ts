@@ -1,0 +1,122 @@
+/** What a caller or a `stackshim.json` says about a code package, and how both become its settings. Pure. */
+import { StackshimError } from '../core/errors.ts';
+import {
+  type FieldReaders,
+  objectOf,
+  oneOf,
+  optional,
+  readWith,
+  text,
+  withoutUndefined,
+} from '../core/read-fields.ts';
+import { readInput } from './field-errors.ts';
+import { LIMITS } from './limits.ts';
+import { readText } from './options/option-values.ts';
+import {
+  type LimitInput,
+  limitReaders,
+  type PackageSettings,
+  parseSettings,
+  settingReaders,
+} from './package-settings.ts';
+
+type NamedSettings = Omit<PackageSettings, 'limits' | 'buildFiles'>;
+
+/** The fields of a `stackshim.json`: settings, with the limits beside them under their names in a task. */
+export interface PackageFile extends NamedSettings, LimitInput {
+  /** Files and folders, relative to the code: the build step sees only these. */
+  readonly buildFrom?: readonly string[] | undefined;
+}
+
+/** What a caller says when it adds a package. Its fields win over those of the `stackshim.json` in the code. */
+export interface PackageInput extends PackageFile {
+  /** Whose package. Absent: a package of tasks without a tenant. */
+  readonly tenant?: string | undefined;
+  /** A file of the host with the text of `config`. */
+  readonly configFile?: string | undefined;
+  /** Network of the build step: `none` or, if the policy allows it, `host`. Default: `none`. */
+  readonly buildNetwork?: 'none' | 'host' | undefined;
+}
+
+/** The file beside the code. */
+export const PACKAGE_FILE = 'stackshim.json';
+export const PACKAGE_FILE_BYTES = 256 * 1024;
+
+const { buildFiles, ...named } = settingReaders;
+const fileReaders: FieldReaders<PackageFile> = { ...named, ...limitReaders, buildFrom: buildFiles };
+
+const file = objectOf<PackageFile>(fileReaders);
+const input = objectOf<PackageInput>({
+  ...fileReaders,
+  tenant: optional(text),
+  configFile: optional(readText),
+  buildNetwork: optional(oneOf('none', 'host')),
+});
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
+export const parsePackageInput = (given: unknown): PackageInput =>
+  readInput(input, given, 'options');
+
+/** The fields of a file whose author nobody trusts. Throws ERR_STACKSHIM_PACKAGE_INVALID. */
+export function parsePackageFile(bytes: Uint8Array): PackageFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw toInvalidFile('not JSON', undefined, error);
+  }
+  return readWith(file, value, ({ message, field }) => toInvalidFile(message, field));
+}
+
+function toInvalidFile(problem: string, field: string | undefined, cause?: unknown) {
+  return new StackshimError(
+    'ERR_STACKSHIM_PACKAGE_INVALID',
+    `read ${PACKAGE_FILE} of the code: ${problem}`,
+    { cause, details: field === undefined ? {} : { field } },
+  );
+}
+
+/**
+ * The settings of a package: what the caller says wins over the file, and variables are joined one by one. A build of the caller replaces the
+ * file's with the files that it is made from. Throws ERR_STACKSHIM_SPEC_INVALID, or ERR_STACKSHIM_PACKAGE_INVALID if the file is at fault.
+ */
+export function joinSettings(
+  given: PackageInput,
+  beside: PackageFile | undefined,
+): PackageSettings {
+  const { tenant, configFile, buildNetwork, ...own } = given;
+  const base = beside ?? {};
+  if (beside !== undefined) requireSoundFile(base);
+  const { build, buildFrom, ...rest } = base;
+  const joined: PackageFile = {
+    ...(own.build === undefined ? base : rest),
+    ...withoutUndefined(own),
+    ...((own.env ?? base.env) === undefined ? {} : { env: { ...base.env, ...own.env } }),
+  };
+  return parseSettings(toSettings(joined));
+}
+
+/** Reports a fault of the file as one of the file, not of an option. */
+function requireSoundFile(beside: PackageFile): void {
+  try {
+    parseSettings(toSettings(beside));
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    const { field } = error.details;
+    throw toInvalidFile(error.message, typeof field === 'string' ? field : undefined, error);
+  }
+}
+
+function toSettings(joined: PackageFile): unknown {
+  const limits = LIMITS.flatMap(({ field }) => {
+    const value = joined[field];
+    return value === undefined ? [] : [[field, value] as const];
+  });
+  const names = new Set<string>([...LIMITS.map(({ field }) => field), 'buildFrom']);
+  const others = Object.entries(joined).filter(([name]) => !names.has(name));
+  return {
+    ...Object.fromEntries(others),
+    ...(joined.buildFrom === undefined ? {} : { buildFiles: joined.buildFrom }),
+    ...(limits.length === 0 ? {} : { limits: Object.fromEntries(limits) }),
+  };
+}

@@ -1,0 +1,173 @@
+/** The settings of a code package: what its tasks use unless they say otherwise. From options, from `stackshim.json`, from an image's label. */
+import {
+  allOptional,
+  type FieldReaders,
+  integer,
+  listOf,
+  mapOf,
+  objectOf,
+  oneOf,
+  optional,
+  type Reader,
+  text,
+} from '../core/read-fields.ts';
+import { invalidField, readInput } from './field-errors.ts';
+import { LIMITS } from './limits.ts';
+import type { LIMIT_OPTIONS } from './options/limit-options.ts';
+import type { OptionValue } from './options/option-row.ts';
+import { checkEnv, parseBuildCommand, parseCommand, parseStackReference } from './parse-command.ts';
+import { parsePath } from './parse-path.ts';
+import { SPEC_BOUNDS } from './spec-bounds.ts';
+
+type Rows = typeof LIMIT_OPTIONS;
+type GivenLimit<F extends keyof Rows> = Rows[F]['value'] extends OptionValue<infer T> ? T : never;
+
+/** Limits in the form in which people write them: `{ memory: '256m' }`. */
+export type LimitInput = { readonly [F in keyof Rows]?: GivenLimit<F> | undefined };
+
+/** A field that is missing leaves the decision to the task, and then to the policy. */
+export interface PackageSettings {
+  /** `name`, `name@rev:N` or `name@sha256:…`. */
+  readonly stack?: string | undefined;
+  readonly command?: readonly string[] | undefined;
+  /** `iron`: the argument convention of IronWorker's client libraries. */
+  readonly args?: 'iron' | undefined;
+  /** Variables of its tasks; a task's own ones with the same names win. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Text that its tasks read from the file CONFIG_FILE. */
+  readonly config?: string | undefined;
+  /** Files and folders of a task that a queue worker keeps. `run` takes those that `--output` names. */
+  readonly outputs?: readonly string[] | undefined;
+  /** The command that prepared `/task` when the package was added: a line for `/bin/sh -c`, or a program and its arguments. */
+  readonly build?: string | readonly string[] | undefined;
+  /** The only files and folders of the code that the build saw, relative to the code. Absent: it saw all of it. */
+  readonly buildFiles?: readonly string[] | undefined;
+  readonly limits?: LimitInput | undefined;
+  /** How often a queue worker runs a job again that failed. */
+  readonly retries?: number | undefined;
+  /** How many tasks of the package run at once, on all queue workers together. */
+  readonly maxConcurrency?: number | undefined;
+  /** Among the jobs of its queue: 0 comes first. */
+  readonly priority?: number | undefined;
+}
+
+/** The label of an image that is a code package. */
+export const CODE_LABEL = 'io.stackshim.code';
+/** The newest version of the label's value that this program reads, and the one that it writes. */
+const SETTINGS_VERSION = 1;
+
+export const SETTINGS_BOUNDS = {
+  /** All settings together, as JSON: a label of an image. */
+  chars: 60_000,
+  buildFiles: 64,
+  retries: 10,
+  maxConcurrency: 100_000,
+  priority: 2_097_151,
+} as const;
+
+const words = listOf(text, SPEC_BOUNDS.commandElements);
+const lineOrWords: Reader<string | readonly string[]> = (value, field) =>
+  typeof value === 'string' ? value : words(value, field);
+
+/** The limits by their names in the table of options. */
+export const limitReaders = allOptional(
+  Object.fromEntries(LIMITS.map(({ field, value }) => [field, value.read])),
+) as FieldReaders<LimitInput>;
+
+/** Readers of all fields but the limits. */
+export const settingReaders: FieldReaders<Omit<PackageSettings, 'limits'>> = {
+  stack: optional(text),
+  command: optional(words),
+  args: optional(oneOf('iron')),
+  env: optional(mapOf(text)),
+  config: optional(text),
+  outputs: optional(listOf(text, SPEC_BOUNDS.outputs)),
+  build: optional(lineOrWords),
+  buildFiles: optional(listOf(text, SETTINGS_BOUNDS.buildFiles, 1)),
+  retries: optional(integer(0, SETTINGS_BOUNDS.retries)),
+  maxConcurrency: optional(integer(1, SETTINGS_BOUNDS.maxConcurrency)),
+  priority: optional(integer(0, SETTINGS_BOUNDS.priority)),
+};
+
+const settings = objectOf<PackageSettings>({
+  ...settingReaders,
+  limits: optional(objectOf<LimitInput>(limitReaders)),
+});
+const labelled = objectOf<PackageSettings & { readonly version: number }>({
+  version: oneOf(SETTINGS_VERSION),
+  ...settingReaders,
+  limits: optional(objectOf<LimitInput>(limitReaders)),
+});
+
+/**
+ * Checks settings and brings them into one form, so that equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID with
+ * `details.field` for the first invalid field.
+ */
+export function parseSettings(given: unknown): PackageSettings {
+  const read = readInput(settings, given, 'settings');
+  return checkSettings(read);
+}
+
+/** The value of {@link CODE_LABEL}. Equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID if it is too long. */
+export function toSettingsLabel(given: PackageSettings): string {
+  const label = JSON.stringify({ version: SETTINGS_VERSION, ...given });
+  if (label.length <= SETTINGS_BOUNDS.chars) return label;
+  throw invalidField('settings', `more than ${SETTINGS_BOUNDS.chars} characters in all`);
+}
+
+/** The settings in a label that anybody may have written. Throws ERR_STACKSHIM_SPEC_INVALID, and SyntaxError for text that is not JSON. */
+export function parseSettingsLabel(label: string): PackageSettings {
+  if (label.length > SETTINGS_BOUNDS.chars) throw invalidField('settings', 'too long');
+  const { version: _, ...read } = readInput(labelled, JSON.parse(label), 'settings');
+  return checkSettings(read);
+}
+
+function checkSettings(read: PackageSettings): PackageSettings {
+  const { stack, command, env, config, outputs, build, buildFiles, limits } = read;
+  if (stack !== undefined) parseStackReference(stack, 'stack');
+  if (command !== undefined) parseCommand(command, 'command');
+  if (env !== undefined) checkEnv(env, 'env');
+  if (config?.includes('\0')) throw invalidField('config', 'text with a NUL');
+  for (const [i, output] of (outputs ?? []).entries()) checkOutput(output, `outputs[${i}]`);
+  if (build !== undefined) parseBuildCommand(build, 'build');
+  if (buildFiles !== undefined && build === undefined) {
+    throw invalidField('buildFrom', 'given without build');
+  }
+  for (const { field, value } of LIMITS) {
+    const limit = limits?.[field];
+    if (limit !== undefined) value.parse(limit, field);
+  }
+  const made: PackageSettings = {
+    ...read,
+    ...(env === undefined ? {} : { env: inOrder(env) }),
+    ...(buildFiles === undefined ? {} : { buildFiles: toBuildFiles(buildFiles) }),
+  };
+  toSettingsLabel(made);
+  return made;
+}
+
+function checkOutput(output: string, field: string): void {
+  parsePath(output, field);
+  if (output.includes(':')) throw invalidField(field, 'a source alone, without ":"', output);
+  if (output.split('/').includes('..')) throw invalidField(field, 'a source with ".."', output);
+}
+
+/** Each once, in order: `./a/` and `a` are the same. */
+function toBuildFiles(files: readonly string[]): readonly string[] {
+  const made = files.map((file, i) => toBuildFile(file, `buildFrom[${i}]`));
+  return [...new Set(made)].sort();
+}
+
+function toBuildFile(file: string, field: string): string {
+  parsePath(file, field);
+  if (file.startsWith('/')) throw invalidField(field, 'not relative to the code', file);
+  const parts = file.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) throw invalidField(field, 'a path with ".."', file);
+  if (parts.length === 0) {
+    throw invalidField(field, 'the whole code; leave buildFrom out for that', file);
+  }
+  return parts.join('/');
+}
+
+const inOrder = (env: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1)));

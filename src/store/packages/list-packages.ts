@@ -1,0 +1,159 @@
+/** Code packages as plain data, for people and programs. */
+
+import { StackshimError } from '../../core/errors.ts';
+import {
+  type ImageDigest,
+  isPackageName,
+  isTenantName,
+  type LayerId,
+  type TenantName,
+} from '../../core/ids.ts';
+import { type Layout, NO_TENANT, packagesDir, tenantPackagesDir } from '../../core/layout.ts';
+import type { PackageSettings } from '../../spec/package-settings.ts';
+import type { PackageReference } from '../../spec/task-spec.ts';
+import { namesIn } from '../../sys/files.ts';
+import { readImage } from '../images/image.ts';
+import { sizeOfLayer } from '../layers/list-layers.ts';
+import {
+  type PackageOwner,
+  type PackageSource,
+  readCurrentPackage,
+  readPackageNumbers,
+  requirePackageRevision,
+} from './package.ts';
+import { readSettings, resolvePackage, toNotFound } from './resolve-package.ts';
+
+/** A package and its current revision. */
+export interface PackageSummary extends PackageOwner {
+  /** The current revision. */
+  readonly revision: number;
+  readonly image: ImageDigest;
+  /** The stack of its settings; null: its tasks name one. */
+  readonly stack: string | null;
+  /** When the revision was made, ISO 8601. */
+  readonly createdAt: string;
+  /** Bytes of its layers. */
+  readonly sizeBytes: number;
+}
+
+/** A layer of a package. */
+export interface PackageLayer {
+  readonly id: LayerId;
+  /** Size of the EROFS file; null if it is missing. */
+  readonly sizeBytes: number | null;
+}
+
+/** Everything about one revision of a package. */
+export interface PackageDetails extends PackageSummary {
+  readonly settings: PackageSettings;
+  /** The code, and above it what its build left. */
+  readonly layers: readonly PackageLayer[];
+  readonly architecture: string;
+  readonly source: PackageSource;
+  /** Numbers of all stored revisions, ascending. */
+  readonly revisions: readonly number[];
+}
+
+/** A revision of a package. */
+export interface PackageHistoryEntry {
+  readonly revision: number;
+  readonly isCurrent: boolean;
+  readonly image: ImageDigest;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** Since when it is current, ISO 8601; null: it is not. */
+  readonly currentSince: string | null;
+  readonly source: PackageSource;
+}
+
+/** Handles a package that cannot be read. */
+export type PackageDamageListener = (error: StackshimError, of: PackageOwner) => void;
+
+/** Every package with a folder, whether it has a current revision or not: of one tenant, or of all (`undefined`). Sorted. */
+export function listPackageOwners(
+  layout: Layout,
+  tenant?: TenantName | null | undefined,
+): readonly PackageOwner[] {
+  const tenants = tenant === undefined ? listTenants(layout) : [tenant];
+  return tenants.flatMap((each) =>
+    [...namesIn(tenantPackagesDir(layout, each))]
+      .filter(isPackageName)
+      .sort()
+      .map((name) => ({ name, tenant: each })),
+  );
+}
+
+function listTenants(layout: Layout): readonly (TenantName | null)[] {
+  const names = [...namesIn(packagesDir(layout))].sort();
+  return names.flatMap((name) => {
+    if (name === NO_TENANT) return [null];
+    return isTenantName(name) ? [name] : [];
+  });
+}
+
+/**
+ * The packages of a tenant (null: those without a tenant; undefined: all) that have a current revision. A damaged one is reported to `onDamage`
+ * and left out; without a listener, throws like `resolvePackage`.
+ */
+export function listPackages(
+  layout: Layout,
+  tenant?: TenantName | null | undefined,
+  onDamage: PackageDamageListener = (error) => {
+    throw error;
+  },
+): readonly PackageSummary[] {
+  return listPackageOwners(layout, tenant).flatMap((of) => {
+    try {
+      const current = readCurrentPackage(layout, of);
+      return current === undefined ? [] : [summarise(layout, of, current.revision)];
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      onDamage(error, of);
+      return [];
+    }
+  });
+}
+
+function summarise(layout: Layout, of: PackageOwner, revision: number): PackageSummary {
+  const { image: digest, createdAt } = requirePackageRevision(layout, of, revision);
+  const image = readImage(layout, digest);
+  const { stack = null } = readSettings(image);
+  const sizes = image.layers.map((id) => sizeOfLayer(layout, id) ?? 0);
+  const sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { ...of, revision, image: digest, stack, createdAt, sizeBytes };
+}
+
+/** One revision of a package: the current one, or the one that `reference` names. Throws like `resolvePackage`. */
+export function showPackage(
+  layout: Layout,
+  reference: PackageReference,
+  tenant: TenantName | null,
+): PackageDetails {
+  const { name, revision, image, settings } = resolvePackage(layout, reference, tenant);
+  const of = { name, tenant };
+  return {
+    ...summarise(layout, of, revision),
+    settings,
+    layers: image.layers.map((id) => ({ id, sizeBytes: sizeOfLayer(layout, id) ?? null })),
+    architecture: image.architecture,
+    source: requirePackageRevision(layout, of, revision).source,
+    revisions: readPackageNumbers(layout, of),
+  };
+}
+
+/** Every stored revision of a package, newest first. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND, ERR_STACKSHIM_PACKAGE_CORRUPT. */
+export function readPackageHistory(
+  layout: Layout,
+  of: PackageOwner,
+): readonly PackageHistoryEntry[] {
+  const current = readCurrentPackage(layout, of);
+  if (current === undefined) throw toNotFound(layout, of);
+  return readPackageNumbers(layout, of)
+    .reverse()
+    .map((number) => {
+      const { revision, image, createdAt, source } = requirePackageRevision(layout, of, number);
+      const isCurrent = revision === current.revision;
+      const currentSince = isCurrent ? current.since : null;
+      return { revision, isCurrent, image, createdAt, currentSince, source };
+    });
+}

@@ -1,0 +1,179 @@
+/**
+ * Code packages: a tenant's programs, by name, with revisions of their own, one of them current. A revision points at a stored image without a
+ * base, whose layers are the code and what its build left. The files are `packages/<tenant>/<name>/<n>.json` and `current`.
+ */
+import {
+  type BuildKey,
+  type ImageDigest,
+  isBuildKey,
+  isPackageName,
+  isTenantName,
+  type PackageName,
+  type TenantName,
+} from '../../core/ids.ts';
+import { type Layout, packageDir } from '../../core/layout.ts';
+import {
+  date,
+  FieldFault,
+  isObject,
+  objectOf,
+  oneOf,
+  optional,
+  orNull,
+  type Reader,
+  textThat,
+} from '../../core/read-fields.ts';
+import type { PackageSettings } from '../../spec/package-settings.ts';
+import type { Image } from '../images/image.ts';
+import {
+  imageDigest,
+  line,
+  number,
+  readNumbers,
+  readStoredJson,
+  type StoredVersion,
+  toCorrupt,
+  version,
+} from '../stored-json.ts';
+
+/** Whose package: null for packages of tasks without a tenant. Equal names of two tenants are two packages. */
+export interface PackageOwner {
+  readonly name: PackageName;
+  readonly tenant: TenantName | null;
+}
+
+/** A directory or an archive of this machine. */
+interface AddSource {
+  readonly kind: 'add';
+  /** The path that was added, for people. */
+  readonly path: string;
+  /** Digest of the code, whatever the times of its files are. */
+  readonly content: string;
+  /** The build that made the upper layer; absent: it has none. */
+  readonly build?: BuildKey | undefined;
+}
+
+/** An image of a registry. */
+interface PullSource {
+  readonly kind: 'pull';
+  readonly reference: string;
+}
+
+/** Where a revision comes from. */
+export type PackageSource = AddSource | PullSource;
+
+/** One immutable entry of a package's history. */
+export interface PackageRevision extends PackageOwner {
+  /** 1, 2, 3, … within its package. */
+  readonly revision: number;
+  /** Digest of its content, which is the same on every machine. */
+  readonly image: ImageDigest;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly source: PackageSource;
+}
+
+/** Which revision is current. */
+export interface CurrentPackage {
+  readonly revision: number;
+  /** Since when, ISO 8601, UTC. */
+  readonly since: string;
+}
+
+/** What the tasks of a package run: one revision, resolved once. */
+export interface PinnedPackage extends PackageOwner {
+  readonly revision: number;
+  readonly image: Image;
+  readonly settings: PackageSettings;
+}
+
+const packageName = textThat<PackageName>(isPackageName, 'not the name of a code package');
+const owner = orNull(textThat<TenantName>(isTenantName, 'not a tenant'));
+const sha256 = (value: string) => /^[0-9a-f]{64}$/.test(value);
+
+const addSource = objectOf<AddSource>({
+  kind: oneOf('add'),
+  path: line,
+  content: textThat(sha256, 'not a sha256'),
+  build: optional(textThat<BuildKey>(isBuildKey, 'not the key of a build')),
+});
+const pullSource = objectOf<PullSource>({ kind: oneOf('pull'), reference: line });
+
+const source: Reader<PackageSource> = (value, field) => {
+  const kind: unknown = isObject(value) ? Reflect.get(value, 'kind') : undefined;
+  if (kind === 'add') return addSource(value, field);
+  if (kind === 'pull') return pullSource(value, field);
+  throw new FieldFault(field, 'neither added nor pulled');
+};
+
+const revisionReader = objectOf<PackageRevision & StoredVersion>({
+  version,
+  name: packageName,
+  tenant: owner,
+  revision: number,
+  image: imageDigest,
+  createdAt: date,
+  source,
+});
+const currentReader = objectOf<CurrentPackage & StoredVersion>({
+  version,
+  revision: number,
+  since: date,
+});
+
+const OF_REVISION = {
+  code: 'ERR_STACKSHIM_PACKAGE_CORRUPT',
+  what: 'revision of code package',
+} as const;
+const OF_CURRENT = {
+  code: 'ERR_STACKSHIM_PACKAGE_CORRUPT',
+  what: 'current revision of code package',
+} as const;
+
+const folderOf = (layout: Layout, { tenant, name }: PackageOwner) =>
+  packageDir(layout, tenant, name);
+
+export const packageRevisionFile = (layout: Layout, of: PackageOwner, revision: number): string =>
+  `${folderOf(layout, of)}/${revision}.json`;
+
+export const packageCurrentFile = (layout: Layout, of: PackageOwner): string =>
+  `${folderOf(layout, of)}/current`;
+
+/** A stored revision; undefined if there is none with this number. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+export function readPackageRevision(
+  layout: Layout,
+  { name, tenant }: PackageOwner,
+  revision: number,
+): PackageRevision | undefined {
+  const path = packageRevisionFile(layout, { name, tenant }, revision);
+  const stored = readStoredJson(path, { ...OF_REVISION, reader: revisionReader });
+  if (stored === undefined) return undefined;
+  if (stored.name !== name || stored.tenant !== tenant || stored.revision !== revision) {
+    const found = `${stored.name} revision ${stored.revision} of ${stored.tenant ?? 'no tenant'}`;
+    throw toCorrupt(path, `contains ${found}`, OF_REVISION);
+  }
+  const { version: _, ...entry } = stored;
+  return entry;
+}
+
+/** Undefined: the package does not exist. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+export function readCurrentPackage(layout: Layout, of: PackageOwner): CurrentPackage | undefined {
+  const path = packageCurrentFile(layout, of);
+  const stored = readStoredJson(path, { ...OF_CURRENT, reader: currentReader });
+  return stored === undefined ? undefined : { revision: stored.revision, since: stored.since };
+}
+
+/** The revision that must be there, because `current` names it or a listing has shown it. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+export function requirePackageRevision(
+  layout: Layout,
+  of: PackageOwner,
+  revision: number,
+): PackageRevision {
+  const entry = readPackageRevision(layout, of, revision);
+  if (entry !== undefined) return entry;
+  throw toCorrupt(packageRevisionFile(layout, of, revision), 'missing', OF_REVISION);
+}
+
+/** Numbers of the stored revisions, ascending. */
+export const readPackageNumbers = (layout: Layout, of: PackageOwner): number[] =>
+  readNumbers(folderOf(layout, of));

@@ -1,0 +1,44 @@
+/** Lists a folder of a running task, for completion. */
+import { opendirSync } from 'node:fs';
+import { unlessMissing } from '../../core/errors.ts';
+import { fdPath } from '../../sys/paths.ts';
+import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
+import { parsePath } from '../outputs/find-sources.ts';
+import { OutputReport } from '../outputs/output-report.ts';
+import { writeOut } from './copy-out.ts';
+import type { CopyWork } from './copy-work.ts';
+
+const MOST_NAMES = 1_000;
+
+/** Writes the names of the first entries, each with a NUL after it; names of folders end with a slash. */
+export async function copyList({ order, tree }: CopyWork): Promise<OutputReport> {
+  const report = new OutputReport(order.inside, order.outside);
+  const { names } = parsePath(order.inside, '/');
+  const isInCode = tree.code !== undefined && names[0] === 'task';
+  const root = isInCode ? (tree.code ?? tree.root) : tree.root;
+  const below = (isInCode ? names.slice(1) : names).join('/') || '.';
+  const folder = unlessMissing(() => openFolderInRoot(root, below));
+  if (folder === undefined) return report;
+  report.found();
+  try {
+    const words = listEntries(fdPath(folder)).map((name) => `${name}\0`);
+    await writeOut(Buffer.from(words.join('')));
+  } finally {
+    closeFd(folder);
+  }
+  return report;
+}
+
+function listEntries(path: string): readonly string[] {
+  const names: string[] = [];
+  const entries = opendirSync(path);
+  try {
+    for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+      names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+      if (names.length === MOST_NAMES) break;
+    }
+  } finally {
+    entries.closeSync();
+  }
+  return names;
+}

@@ -1,0 +1,98 @@
+/** Changes to a job that exists: cancelled, queued again, removed. */
+import { isObject, readWith, textUpTo } from '../../core/read-fields.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import type { CancelMark } from '../job/job-data.ts';
+import type { JobStatus } from '../job/job-result.ts';
+import type { JobPlace } from '../job/lane.ts';
+import { readJobFields, readStatus, type StoredJob } from '../job/read-status.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { conflict, handleOf, requireJob } from './lane-queue.ts';
+import type { CancelOptions } from './queues.ts';
+import { isOver } from './wait-for-job.ts';
+
+const BY_CHARS = 200;
+
+/** Marks the job, then tells the workers. */
+export async function cancelJob(
+  store: QueueStore,
+  place: JobPlace,
+  { by }: CancelOptions,
+): Promise<JobStatus> {
+  const found = await requireJob(store, place);
+  const status = readStatus(place, found);
+  if (status.state === 'cancelled') return status;
+  if (isOver(status)) throw conflict('cancel', place, `it has ended: ${status.state}`);
+  await writeFields(store, place, {
+    ...readJobFields(found.json),
+    cancelled: toMark(by, await store.serverTimeMs()),
+  });
+  await store.sendCancel(place.lane, place.id);
+  await hasten(store, place, found);
+  return readStatus(place, await requireJob(store, place));
+}
+
+function toMark(by: string | undefined, ms: number): CancelMark {
+  const at = new Date(ms).toISOString();
+  if (by === undefined) return { at };
+  readWith(textUpTo(BY_CHARS), by, ({ problem }) => invalidField('by', problem));
+  return { at, by };
+}
+
+/** Lets a worker take the job now, to end it. */
+async function hasten(
+  store: QueueStore,
+  { lane, id }: JobPlace,
+  { list }: StoredJob,
+): Promise<void> {
+  if (list === 'active') return;
+  if (list === 'delayed') {
+    // It may have left the delayed jobs by now.
+    await unlessRefused(() => store.backend(lane).promote(id));
+  }
+  await store.ring(lane);
+}
+
+async function writeFields(store: QueueStore, place: JobPlace, fields: object): Promise<void> {
+  await store.backend(place.lane).updateData(handleOf(place), fields);
+}
+
+/** Queues a job that has ended once more. */
+export async function retryJob(store: QueueStore, place: JobPlace): Promise<JobStatus> {
+  const found = await requireJob(store, place);
+  const { list } = found;
+  if (list !== 'failed' && list !== 'completed') {
+    throw conflict('retry', place, `it has not ended: ${readStatus(place, found).state}`);
+  }
+  const { cancelled, ...fields } = readJobFields(found.json);
+  if (cancelled !== undefined) await writeFields(store, place, fields);
+  const backend = store.backend(place.lane);
+  const again = { resetAttemptsMade: true, resetAttemptsStarted: true };
+  // Refused if the answer to an earlier call was lost: the job is queued then.
+  await store.announce(place.lane, () =>
+    unlessRefused(() => backend.retryFinishedJob(handleOf(place), list, again)),
+  );
+  return readStatus(place, await requireJob(store, place));
+}
+
+/** Removes the job's record and its log from the store. */
+export async function removeJob(store: QueueStore, place: JobPlace): Promise<void> {
+  await requireJob(store, place);
+  const removed = await unlessRefused(() => store.backend(place.lane).remove(place.id, true));
+  if (removed === 1) return;
+  const found = await requireJob(store, place);
+  throw conflict(
+    'remove',
+    place,
+    found.list === 'active' ? 'it runs; cancel it first' : 'it belongs to a schedule; remove that',
+  );
+}
+
+/** Undefined if BullMQ refuses the operation because of the job's state: its errors for that have a number as code. */
+async function unlessRefused<T>(act: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await act();
+  } catch (error) {
+    if (isObject(error) && typeof Reflect.get(error, 'code') === 'number') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+/** BullMQ's queue of one lane, over the store's shared connection, and the look at one job. */
+import { type IQueueBackend, type JobJson, type MinimalJob, Queue } from 'bullmq';
+import { StackshimError } from '../../core/errors.ts';
+import { type JobPlace, jobName, type Lane, laneName } from '../job/lane.ts';
+import type { StoredJob } from '../job/read-status.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+
+export type LaneQueue = Queue<unknown, unknown, string, unknown, unknown, string, IQueueBackend>;
+
+/** Sends nothing until it is used, and need not be closed: the connection is the store's. */
+export const laneQueue = (store: QueueStore, lane: Lane): LaneQueue =>
+  new Queue(laneName(lane), { connection: {}, skipMetasUpdate: true }, () => store.backend(lane));
+
+/** What BullMQ's operations need of a job; its data may be any text, which BullMQ's own objects cannot hold. */
+export const handleOf = ({ id }: JobPlace): MinimalJob =>
+  ({ id, opts: {} }) as unknown as MinimalJob;
+
+/** Undefined if the store has no such job. Throws ERR_STACKSHIM_JOB_RESULT_UNKNOWN for a record that BullMQ cannot read. */
+export async function findJob(store: QueueStore, place: JobPlace): Promise<StoredJob | undefined> {
+  const backend = store.backend(place.lane);
+  // In this order: a job that ends meanwhile is reported as running, with its result.
+  const list = await backend.getState(place.id);
+  const json = await readRecord(() => backend.getJobData(place.id), place);
+  return json === undefined ? undefined : { json, list };
+}
+
+/** Throws ERR_STACKSHIM_JOB_NOT_FOUND. */
+export async function requireJob(store: QueueStore, place: JobPlace): Promise<StoredJob> {
+  const found = await findJob(store, place);
+  if (found !== undefined) return found;
+  throw new StackshimError(
+    'ERR_STACKSHIM_JOB_NOT_FOUND',
+    `find job ${jobName(place)}: no such job`,
+  );
+}
+
+async function readRecord(
+  read: () => Promise<JobJson | undefined>,
+  place: JobPlace,
+): Promise<JobJson | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new StackshimError(
+      'ERR_STACKSHIM_JOB_RESULT_UNKNOWN',
+      `read job ${jobName(place)}: its record in the store is damaged`,
+      { cause: error },
+    );
+  }
+}
+
+export const conflict = (operation: string, place: JobPlace, reason: string): StackshimError =>
+  new StackshimError(
+    'ERR_STACKSHIM_JOB_CONFLICT',
+    `${operation} job ${jobName(place)}: ${reason}`,
+    { details: { job: jobName(place) } },
+  );

@@ -1,0 +1,192 @@
+/** Opens the queues of a store for a program that queues jobs and looks at them. */
+import { rm } from 'node:fs/promises';
+import { StackshimError } from '../../core/errors.ts';
+import { parseTenantName, type TenantName } from '../../core/ids.ts';
+import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
+import { jobName, type Lane, parseJobName, parseQueueName } from '../job/lane.ts';
+import { readStatus } from '../job/read-status.ts';
+import { openStore } from '../queue-store/open-store.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { type BindRequest, type BoundJob, bindJob, type NameSource } from './bind-job.ts';
+import { cancelJob, removeJob, retryJob } from './change-job.ts';
+import { addJob, parseDelay, parsePriority, toJobId } from './enqueue-job.ts';
+import { conflict, requireJob } from './lane-queue.ts';
+import { listLanes } from './list-lanes.ts';
+import { catalogueNames, installationNames } from './name-sources.ts';
+import { setPaused } from './pause-queue.ts';
+import type { EnqueueOptions, JobRequest, Queues, QueuesOptions } from './queues.ts';
+import { logFile, readJobLog, rowsOfFile, storedRows } from './read-job-log.ts';
+import {
+  addSchedule,
+  listSchedules,
+  parseScheduleId,
+  parseTimes,
+  removeSchedule,
+} from './schedules.ts';
+import { removeArtefacts, takeArtefacts } from './take-artefacts.ts';
+import { toJobData } from './to-job-data.ts';
+import { isOver, waitForJob } from './wait-for-job.ts';
+
+/** For calls that hold no locks. BullMQ needs the numbers all the same. */
+const LOCKS = { lockMs: 30_000, stalledLookMs: 30_000 };
+
+interface Opened {
+  readonly options: QueuesOptions;
+  readonly store: QueueStore;
+  readonly sources: readonly NameSource[];
+  readonly terms: JobTerms;
+}
+
+/**
+ * Resolves once the store can be used. Rejects within 10 seconds with the reason: ERR_STACKSHIM_STORE_INVALID, _UNREACHABLE, _DENIED,
+ * _UNSUITABLE, _NOT_MIGRATED, _SKEWED. Close it: its connection keeps the process alive.
+ */
+export async function openQueues(options: QueuesOptions): Promise<Queues> {
+  const store = await openStore(options.store, LOCKS);
+  const { installation = process.geteuid?.() === 0 ? {} : false, terms } = options;
+  const local = installation === false ? [] : [installationNames(installation)];
+  const opened: Opened = {
+    options,
+    store,
+    sources: [...local, catalogueNames(store.catalogue)],
+    terms: terms ?? DEFAULT_POLICY.jobs,
+  };
+  return {
+    ...jobCalls(opened),
+    ...folderCalls(opened),
+    ...scheduleCalls(opened),
+    ...queueCalls(opened),
+    close: () => store.close(),
+  };
+}
+
+function jobCalls(
+  opened: Opened,
+): Pick<Queues, 'enqueue' | 'status' | 'wait' | 'cancel' | 'retry'> {
+  const { store } = opened;
+  return {
+    async enqueue(queue, request, options = {}) {
+      const delayMs = parseDelay(options.delay);
+      const id = toJobId(options.key);
+      const names = options.unbound === true ? 'leave' : 'bind';
+      const planned = await planJob(opened, { queue, request, options, names });
+      const place = await addJob(store, { ...planned, id, delayMs });
+      const status = options.wait === true ? await waitForJob(store, place, undefined) : null;
+      return { job: jobName(place), status };
+    },
+    async status(job) {
+      const place = parseJobName(job);
+      return readStatus(place, await requireJob(store, place));
+    },
+    wait: async (job, { signal } = {}) => await waitForJob(store, parseJobName(job), signal),
+    cancel: async (job, options = {}) => await cancelJob(store, parseJobName(job), options),
+    retry: async (job) => await retryJob(store, parseJobName(job)),
+  };
+}
+
+interface Asked {
+  readonly queue: string;
+  readonly request: JobRequest;
+  readonly options: Pick<EnqueueOptions, 'tenant' | 'priority'>;
+  readonly names: BindRequest['names'];
+  readonly scheduleId?: string;
+}
+
+/** Everything but the id and the time. */
+async function planJob(opened: Opened, { queue, request, options, names, scheduleId }: Asked) {
+  const tenant = tenantOf(opened, options.tenant);
+  const priority = parsePriority(options.priority);
+  const lane = { queue: parseQueueName(queue), tenant };
+  const bound = await bindJob(opened.sources, {
+    job: toJobData(request, opened.terms, scheduleId),
+    tenant,
+    names,
+  });
+  return {
+    lane: { ...lane, code: cappedCode(bound) } satisfies Lane,
+    data: bound.job,
+    priority: priority ?? bound.code?.priority ?? 0,
+  };
+}
+
+/** Jobs of a package with a cap have a lane of their own, so that those of others need not wait for them. */
+const cappedCode = ({ job, code }: BoundJob): string | undefined =>
+  code?.maxConcurrency === undefined ? undefined : job.code?.split('@', 1)[0];
+
+function tenantOf({ options }: Opened, given: string | undefined): TenantName | undefined {
+  const tenant = given ?? options.tenant;
+  return tenant === undefined ? undefined : parseTenantName(tenant);
+}
+
+function folderCalls({ options, store }: Opened): Pick<Queues, 'logs' | 'outputs' | 'remove'> {
+  const { artefacts, logs } = options;
+  return {
+    async *logs(job, given = {}) {
+      const place = parseJobName(job);
+      const rows = logs === undefined ? storedRows(store, place) : rowsOfFile(logFile(logs, place));
+      yield* readJobLog(store, place, { ...given, rows });
+    },
+    async outputs(job, folder) {
+      const place = parseJobName(job);
+      const status = readStatus(place, await requireJob(store, place));
+      if (!isOver(status))
+        throw conflict('take artefacts of', place, `it has not ended: ${status.state}`);
+      const result = status.result ?? { attempt: 0, artefacts: [] };
+      if (artefacts !== undefined)
+        return await takeArtefacts(place, result, { from: artefacts, to: folder });
+      throw new StackshimError(
+        'ERR_STACKSHIM_SPEC_INVALID',
+        `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`,
+        {
+          hint: 'name it: --artefacts DIR, or the option artefacts',
+          details: { field: 'artefacts' },
+        },
+      );
+    },
+    async remove(job) {
+      const place = parseJobName(job);
+      await removeJob(store, place);
+      if (artefacts !== undefined) await removeArtefacts(artefacts, place);
+      if (logs !== undefined) await rm(logFile(logs, place), { force: true });
+    },
+  };
+}
+
+function scheduleCalls(opened: Opened): Pick<Queues, 'schedule' | 'schedules' | 'unschedule'> {
+  const { store } = opened;
+  return {
+    async schedule(queue, given, { job: request, bound, unbound, ...options }) {
+      const id = parseScheduleId(given);
+      const parsed = parseTimes(options);
+      const names = unbound === true ? 'leave' : bound === true ? 'bind' : 'check';
+      const planned = await planJob(opened, { queue, request, options, names, scheduleId: id });
+      return await addSchedule(store, { ...planned, id, times: parsed });
+    },
+    schedules: async (queue, { tenant } = {}) =>
+      await listSchedules(store, parseQueueName(queue), tenantOf(opened, tenant)),
+    unschedule: async (queue, id, { tenant } = {}) =>
+      await removeSchedule(store, {
+        queue: parseQueueName(queue),
+        id: parseScheduleId(id),
+        tenant: tenantOf(opened, tenant),
+      }),
+  };
+}
+
+function queueCalls(opened: Opened): Pick<Queues, 'pause' | 'resume' | 'list'> {
+  const { store } = opened;
+  const pauser =
+    (isPaused: boolean): Queues['pause'] =>
+    async (queue, { tenant } = {}) =>
+      await setPaused(store, {
+        queue: parseQueueName(queue),
+        tenant: tenantOf(opened, tenant),
+        isPaused,
+      });
+  return {
+    pause: pauser(true),
+    resume: pauser(false),
+    list: async (queue, { tenant } = {}) =>
+      await listLanes(store, parseQueueName(queue), tenantOf(opened, tenant)),
+  };
+}

@@ -1,0 +1,165 @@
+/** The output of a job: rows of its log in the store or in a folder, whoever wrote them → pieces. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unlessMissing } from '../../core/errors.ts';
+import { isObject, parseJson } from '../../core/read-fields.ts';
+import { type JobPlace, jobName, laneName } from '../job/lane.ts';
+import { readStatus } from '../job/read-status.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { requireJob } from './lane-queue.ts';
+import type { JobLogOptions, JobLogPiece } from './queues.ts';
+import { isOver, openPace } from './wait-for-job.ts';
+
+/** Rows of a log that only grows. */
+export interface RowSource {
+  /** The rows from the place where the last call ended; empty: there is none now. */
+  next(): Promise<readonly string[]>;
+}
+
+const ROWS_AT_ONCE = 200;
+
+export function storedRows(store: QueueStore, { lane, id }: JobPlace): RowSource {
+  const backend = store.backend(lane);
+  let at = 0;
+  return {
+    async next() {
+      const { logs } = await backend.getJobLogs(id, at, at + ROWS_AT_ONCE - 1, true);
+      at += logs.length;
+      return logs;
+    },
+  };
+}
+
+const BYTES_AT_ONCE = 262_144;
+
+/** `<folder>/<lane>/<id>.ndjson`: the names of lanes and jobs have no slash. */
+export const logFile = (folder: string, { lane, id }: JobPlace): string =>
+  join(folder, laneName(lane), `${id}.ndjson`);
+
+export function rowsOfFile(path: string): RowSource {
+  let at = 0;
+  let begun = Buffer.alloc(0);
+  return {
+    async next() {
+      for (;;) {
+        const read = await readPart(path, at);
+        if (read.length === 0) return [];
+        at += read.length;
+        const bytes = Buffer.concat([begun, read]);
+        const end = bytes.lastIndexOf('\n') + 1;
+        begun = bytes.subarray(end);
+        if (end > 0)
+          return bytes
+            .subarray(0, end - 1)
+            .toString('utf8')
+            .split('\n');
+      }
+    },
+  };
+}
+
+/** Empty if the file does not exist yet. */
+async function readPart(path: string, at: number): Promise<Buffer> {
+  const file = await open(path).catch((error: unknown) =>
+    unlessMissing(() => {
+      throw error;
+    }),
+  );
+  if (file === undefined) return Buffer.alloc(0);
+  try {
+    const buffer = Buffer.alloc(BYTES_AT_ONCE);
+    const { bytesRead } = await file.read(buffer, 0, BYTES_AT_ONCE, at);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Undefined for a row that no worker of stackshim wrote. */
+export function readRow(row: string): JobLogPiece | undefined {
+  const value = parseJson(row);
+  if (!isObject(value)) return undefined;
+  const { a, t, s, d, b }: Record<string, unknown> = { ...value };
+  const isRow =
+    Number.isSafeInteger(a) &&
+    typeof t === 'number' &&
+    t >= 0 &&
+    t <= LAST_MS &&
+    (s === 'out' || s === 'err');
+  if (!isRow) return undefined;
+  const bytes =
+    typeof d === 'string'
+      ? Buffer.from(d)
+      : typeof b === 'string'
+        ? Buffer.from(b, 'base64')
+        : undefined;
+  if (bytes === undefined) return undefined;
+  return {
+    attempt: Number(a),
+    at: new Date(t).toISOString(),
+    stream: s === 'out' ? 'stdout' : 'stderr',
+    bytes,
+  };
+}
+
+const LAST_MS = 8.64e15;
+
+/** Yields what there is; with `follow`, goes on until the job has ended. */
+export async function* readJobLog(
+  store: QueueStore,
+  place: JobPlace,
+  { rows, follow = false, tail, signal }: JobLogOptions & { readonly rows: RowSource },
+): AsyncGenerator<JobLogPiece> {
+  const pace = openPace(signal, `follow job ${jobName(place)}`);
+  let last = tail;
+  for (;;) {
+    // Before the rows: what a worker wrote before the end is then there.
+    const ended = isOver(readStatus(place, await requireJob(store, place)));
+    if (last === undefined) yield* drain(rows);
+    else yield* lastLines(await collect(drain(rows)), last);
+    last = undefined;
+    if (ended || !follow) return;
+    await pace();
+  }
+}
+
+async function* drain(rows: RowSource): AsyncGenerator<JobLogPiece> {
+  for (let next = await rows.next(); next.length > 0; next = await rows.next()) {
+    for (const row of next) {
+      const piece = readRow(row);
+      if (piece !== undefined) yield piece;
+    }
+  }
+}
+
+async function collect(pieces: AsyncIterable<JobLogPiece>): Promise<readonly JobLogPiece[]> {
+  const collected: JobLogPiece[] = [];
+  for await (const piece of pieces) collected.push(piece);
+  return collected;
+}
+
+const NEWLINE = 10;
+
+/** Lines are counted over both streams. A last line without its end counts. */
+export function lastLines(pieces: readonly JobLogPiece[], lines: number): readonly JobLogPiece[] {
+  if (lines === 0) return [];
+  // The newline at the very end ends a line; it does not begin another.
+  let left = pieces.at(-1)?.bytes.at(-1) === NEWLINE ? lines + 1 : lines;
+  const kept: JobLogPiece[] = [];
+  for (const piece of pieces.toReversed()) {
+    const { bytes } = piece;
+    for (
+      let at = bytes.lastIndexOf(NEWLINE);
+      at !== -1;
+      at = at === 0 ? -1 : bytes.lastIndexOf(NEWLINE, at - 1)
+    ) {
+      left -= 1;
+      if (left > 0) continue;
+      const rest = bytes.subarray(at + 1);
+      if (rest.length > 0) kept.push({ ...piece, bytes: rest });
+      return kept.toReversed();
+    }
+    kept.push(piece);
+  }
+  return kept.toReversed();
+}

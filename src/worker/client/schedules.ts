@@ -1,0 +1,134 @@
+/** Schedules: BullMQ's job schedulers, each in the lane of its jobs. */
+import type { JobSchedulerJson } from 'bullmq';
+import { messageOf, StackshimError } from '../../core/errors.ts';
+import { isObject } from '../../core/read-fields.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import { parseDuration } from '../../spec/quantities.ts';
+import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
+import type { JobData } from '../job/job-data.ts';
+import { SCHEDULE_ID } from '../job/job-fields.ts';
+import type { Lane } from '../job/lane.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { laneQueue } from './lane-queue.ts';
+import { inOrder } from './list-lanes.ts';
+import { findLanes, followMarks } from './pause-queue.ts';
+import type { Schedule, ScheduleTimes } from './queues.ts';
+import { toStoredName } from './to-job-data.ts';
+
+const EVERY = { min: 1000, max: SPEC_BOUNDS.jobDelayMsMax };
+const MAX_PATTERN_CHARS = 200;
+
+export interface PlannedSchedule {
+  readonly id: string;
+  readonly lane: Lane;
+  readonly times: Times;
+  readonly data: JobData;
+  readonly priority: number;
+}
+
+type Times = { readonly every: number } | { readonly pattern: string; readonly tz: string };
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseScheduleId(id: string): string {
+  if (SCHEDULE_ID.test(id)) return id;
+  throw invalidField(
+    'id',
+    'not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit',
+    id,
+  );
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID. BullMQ reads the pattern. */
+export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
+  if ((pattern === undefined) === (every === undefined)) {
+    throw invalidField('pattern', 'give either a pattern or every');
+  }
+  if (every !== undefined) {
+    if (tz !== undefined) throw invalidField('tz', 'given without a pattern', tz);
+    return { every: parseDuration(every, 'every', EVERY) };
+  }
+  if (pattern === undefined || pattern.length > MAX_PATTERN_CHARS) {
+    throw invalidField('pattern', `more than ${MAX_PATTERN_CHARS} characters`);
+  }
+  return { pattern, tz: tz ?? 'UTC' };
+}
+
+/** Adds the schedule or replaces it, also if its jobs were in another lane until now. */
+export async function addSchedule(store: QueueStore, planned: PlannedSchedule): Promise<Schedule> {
+  const { id, lane, times, data, priority } = planned;
+  await followMarks(store, lane);
+  const template = { name: toStoredName(data), data, opts: { priority } };
+  const queue = laneQueue(store, lane);
+  try {
+    await store.announce(lane, () => queue.upsertJobScheduler(id, times, template));
+  } catch (error) {
+    throw 'pattern' in times && isBadPattern(error)
+      ? invalidField('pattern', `not a pattern of cron: ${messageOf(error)}`, times.pattern)
+      : error;
+  }
+  for (const other of await findLanes(store, lane.queue, lane.tenant)) {
+    const isOther = other.code !== lane.code && other.tenant === lane.tenant;
+    if (isOther) await laneQueue(store, other).removeJobScheduler(id);
+  }
+  const [made] = (await schedulesOf(store, lane)).filter((one) => one.id === id);
+  if (made !== undefined) return made;
+  throw noSchedule(lane.queue, id);
+}
+
+/** Errors of cron-parser have no code; those of drivers and of BullMQ's scripts do. */
+const isBadPattern = (error: unknown) =>
+  error instanceof Error && !(error instanceof StackshimError) && !('code' in error);
+
+export async function listSchedules(
+  store: QueueStore,
+  queue: string,
+  tenant: string | undefined,
+): Promise<readonly Schedule[]> {
+  const lanes = await findLanes(store, queue, tenant);
+  const found = await Promise.all(lanes.map((lane) => schedulesOf(store, lane)));
+  return found.flat().sort(inOrder(({ tenant, id }) => [tenant ?? '', id]));
+}
+
+/** @param tenant Undefined: of jobs without a tenant. */
+export async function removeSchedule(
+  store: QueueStore,
+  { queue, id, tenant }: { queue: string; id: string; tenant: string | undefined },
+): Promise<void> {
+  const lanes = (await findLanes(store, queue, tenant)).filter((lane) => lane.tenant === tenant);
+  const removed = await Promise.all(
+    lanes.map((lane) => laneQueue(store, lane).removeJobScheduler(id)),
+  );
+  if (!removed.includes(true)) throw noSchedule(queue, id);
+}
+
+const noSchedule = (queue: string, id: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_JOB_NOT_FOUND',
+    `find schedule ${id} of queue ${queue}: no such schedule`,
+  );
+
+async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Schedule[]> {
+  const found = await laneQueue(store, lane).getJobSchedulers();
+  return found.map((one) => toSchedule(lane, one));
+}
+
+function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
+  const { key, pattern, tz, every, next, template } = json;
+  const data: unknown = template?.data;
+  const fields: object = isObject(data) ? data : {};
+  const textOf = (name: string): string | null => {
+    const value: unknown = Reflect.get(fields, name);
+    return typeof value === 'string' ? value : null;
+  };
+  return {
+    queue,
+    id: key,
+    tenant: tenant ?? null,
+    pattern: pattern ?? null,
+    tz: pattern === undefined ? null : (tz ?? 'UTC'),
+    everyMs: every === undefined ? null : Number(every),
+    nextAt: typeof next === 'number' && next > 0 ? new Date(next).toISOString() : null,
+    stack: textOf('stack'),
+    code: textOf('code'),
+  };
+}

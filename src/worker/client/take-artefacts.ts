@@ -1,0 +1,70 @@
+/** Copies the artefacts of a job out of the folder where workers keep them. */
+import { constants } from 'node:fs';
+import { copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, StackshimError } from '../../core/errors.ts';
+import type { JobResult } from '../job/job-result.ts';
+import { type JobPlace, jobName, laneName } from '../job/lane.ts';
+import type { TakenArtefact } from './queues.ts';
+
+/** The folder of all attempts of a job. */
+export const artefactFolder = (folder: string, { lane, id }: JobPlace): string =>
+  join(folder, laneName(lane), id);
+
+/**
+ * Copies files, folders and links, and follows no link: a task made them. Throws ERR_STACKSHIM_OUTPUT_FAILED if something exists already or
+ * cannot be read, and ERR_STACKSHIM_INPUT_NOT_FOUND if this machine does not have the artefacts.
+ */
+export async function takeArtefacts(
+  place: JobPlace,
+  { attempt, artefacts }: Pick<JobResult, 'attempt' | 'artefacts'>,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<readonly TakenArtefact[]> {
+  await mkdir(to, { recursive: true });
+  if (artefacts.length === 0) return [];
+  const source = join(artefactFolder(from, place), String(attempt));
+  const found = await lstat(source).catch(() => undefined);
+  if (found?.isDirectory() !== true) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      `take artefacts of job ${jobName(place)}: ${source}: no such folder`,
+      { hint: 'name the folder where the workers keep artefacts, as this machine sees it' },
+    );
+  }
+  try {
+    return await copyFolder(source, to, '');
+  } catch (error) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_OUTPUT_FAILED',
+      `take artefacts of job ${jobName(place)}: ${messageOf(error)}`,
+      { cause: error, hint: 'name a new or empty folder that has room' },
+    );
+  }
+}
+
+async function copyFolder(
+  source: string,
+  target: string,
+  below: string,
+): Promise<readonly TakenArtefact[]> {
+  const taken: TakenArtefact[] = [];
+  for (const entry of await readdir(join(source, below), { withFileTypes: true })) {
+    const path = join(below, entry.name);
+    const [from, to] = [join(source, path), join(target, path)];
+    if (entry.isDirectory()) {
+      await mkdir(to);
+      taken.push(...(await copyFolder(source, target, path)));
+    } else if (entry.isFile()) {
+      await copyFile(from, to, constants.COPYFILE_EXCL);
+      taken.push({ path, sizeBytes: (await lstat(to)).size });
+    } else if (entry.isSymbolicLink()) {
+      await symlink(await readlink(from), to);
+    }
+  }
+  return taken;
+}
+
+/** Removes what workers kept of the job. Nothing happens if there is nothing. */
+export async function removeArtefacts(folder: string, place: JobPlace): Promise<void> {
+  await rm(artefactFolder(folder, place), { recursive: true, force: true });
+}

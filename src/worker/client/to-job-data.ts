@@ -1,0 +1,60 @@
+/** A program's description of a job → what the store keeps. Pure. */
+
+import type { JobTerms } from '../../spec/policy.ts';
+import { parseBytes, parseCpus } from '../../spec/quantities.ts';
+import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
+import { JOB_VERSION, type JobData } from '../job/job-data.ts';
+import { parseJobData } from '../job/parse-job.ts';
+import type { JobRequest } from './queues.ts';
+
+/** Checks the job completely. Throws like {@link parseJobData}. */
+export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: string): JobData {
+  const { payload, config, ...rest } = request;
+  return parseJobData(
+    {
+      version: JOB_VERSION,
+      ...rest,
+      ...toStored('payload', payload),
+      ...toStored('config', config),
+      ...(scheduleId === undefined ? {} : { scheduleId }),
+    },
+    terms,
+  );
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** As text where every store takes it, else in base64. */
+function toStored(field: string, value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'string' && value.includes('\0')) return toStored(field, Buffer.from(value));
+  if (!(value instanceof Uint8Array)) return value === undefined ? {} : { [field]: value };
+  const text = value.includes(0) ? undefined : decode(value);
+  if (text !== undefined) return { [field]: text };
+  return { [`${field}Base64`]: Buffer.from(value).toString('base64') };
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    // Not UTF-8.
+    return undefined;
+  }
+}
+
+/** The job's name in the store, which tells workers what it needs before they take it: `v1 <memory> <disk> <cpus>`. */
+export function toStoredName({ memory, disk, cpus }: JobData): string {
+  if (memory === undefined && disk === undefined && cpus === undefined) return `v${JOB_VERSION}`;
+  const needs = [
+    memory === undefined ? UNSAID : parseBytes(memory, 'memory'),
+    disk === undefined ? UNSAID : parseBytes(disk, 'disk'),
+    cpus === undefined ? UNSAID : parseCpus(cpus, 'cpus'),
+  ];
+  return `v${JOB_VERSION} ${needs.join(' ')}`;
+}
+
+/** The policy's default. */
+const UNSAID = '-';
+
+export const MAX_PRIORITY = 2_097_151;
+export const DELAYS = { min: 0, max: SPEC_BOUNDS.jobDelayMsMax };

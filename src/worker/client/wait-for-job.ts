@@ -1,0 +1,69 @@
+/** Waits for the end of a job by looking at it: often at first, then at a pace that thousands of waiting clients may keep. */
+import { StackshimError } from '../../core/errors.ts';
+import type { JobState, JobStatus } from '../job/job-result.ts';
+import { type JobPlace, jobName } from '../job/lane.ts';
+import { readStatus } from '../job/read-status.ts';
+import type { QueueStore } from '../queue-store/queue-store.ts';
+import { requireJob } from './lane-queue.ts';
+
+const SHORTEST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 1000;
+/** A job of an hour is noticed within a second of its end, one of a second within 50 ms. */
+const PART_OF_WAIT = 0.05;
+
+/** Resolves once it is time to look again. Rejects when the signal aborts. */
+export type Pace = () => Promise<void>;
+
+export function openPace(signal: AbortSignal | undefined, operation: string): Pace {
+  const since = performance.now();
+  return () => {
+    const waited = (performance.now() - since) * PART_OF_WAIT;
+    return pauseUnlessAborted(
+      Math.min(Math.max(waited, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS),
+      signal,
+      operation,
+    );
+  };
+}
+
+const UNDER_WAY: ReadonlySet<JobState> = new Set(['queued', 'preparing', 'running']);
+
+/** A job that is cancelled before a worker took it is over, although it has no result yet. */
+export const isOver = ({ state }: JobStatus): boolean => !UNDER_WAY.has(state);
+
+export async function waitForJob(
+  store: QueueStore,
+  place: JobPlace,
+  signal: AbortSignal | undefined,
+): Promise<JobStatus> {
+  const pace = openPace(signal, `wait for job ${jobName(place)}`);
+  for (;;) {
+    const status = readStatus(place, await requireJob(store, place));
+    if (isOver(status)) return status;
+    await pace();
+  }
+}
+
+function pauseUnlessAborted(
+  ms: number,
+  signal: AbortSignal | undefined,
+  operation: string,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(
+        new StackshimError(
+          'ERR_STACKSHIM_JOB_WAIT_ABORTED',
+          `${operation}: the caller stopped waiting`,
+        ),
+      );
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal?.aborted === true) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,66 @@
+/** What `stackshim doctor` finds about the store of the queues. */
+import { StackshimError } from '../../core/errors.ts';
+import { describeSkew, MOST_SKEW_MS } from './skew.ts';
+import { type PostgresAddress, parseStoreUrl, type RedisAddress } from './store-url.ts';
+
+export interface StoreCheck {
+  /** The subject: `store`, `store durability`, `store clock`. */
+  readonly name: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly message: string;
+  /** What to do about it; absent if the check passed. */
+  readonly hint?: string;
+}
+
+/** What an inspection found about a server that can be the store. */
+export interface Inspection {
+  /** `Redis 8.0.2` */
+  readonly product: string;
+  /** What the server may lose of what it acknowledged, and what to change; undefined: nothing. */
+  readonly loss: { readonly reason: string; readonly hint: string } | undefined;
+  readonly skewMs: number;
+}
+
+/** Never rejects because of the server: an unsuitable or absent one fails its check. Throws ERR_STACKSHIM_STORE_INVALID for a URL that cannot be read. */
+export async function checkStore(url: string): Promise<readonly StoreCheck[]> {
+  const address = parseStoreUrl(url);
+  try {
+    return findingsOf(await inspect(address), address.shown);
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    const { message, hint } = error;
+    return [{ name: 'store', status: 'fail', message, hint }];
+  }
+}
+
+async function inspect(address: RedisAddress | PostgresAddress): Promise<Inspection> {
+  if (address.kind === 'redis') {
+    const { inspectRedis } = await import('./redis/inspect-redis.ts');
+    return await inspectRedis(address);
+  }
+  const { inspectPostgres } = await import('./postgres/inspect-postgres.ts');
+  return await inspectPostgres(address);
+}
+
+function findingsOf({ product, loss, skewMs }: Inspection, shown: string): readonly StoreCheck[] {
+  const isSkewed = Math.abs(skewMs) > MOST_SKEW_MS;
+  return [
+    { name: 'store', status: 'ok', message: `${product} at ${shown}` },
+    loss === undefined
+      ? { name: 'store durability', status: 'ok', message: 'keeps what it acknowledges' }
+      : {
+          name: 'store durability',
+          status: 'warn',
+          message: `does not keep what it acknowledges: ${loss.reason}`,
+          hint: loss.hint,
+        },
+    isSkewed
+      ? {
+          name: 'store clock',
+          status: 'fail',
+          message: describeSkew(skewMs),
+          hint: 'synchronise both clocks (NTP): workers refuse to start',
+        }
+      : { name: 'store clock', status: 'ok', message: "agrees with this machine's" },
+  ];
+}

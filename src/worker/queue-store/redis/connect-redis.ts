@@ -1,0 +1,89 @@
+/** The first connection to a Redis or Valkey server: everything within a time limit, with the reason if it fails. */
+import type { Redis } from 'ioredis';
+import { messageOf, StackshimError } from '../../../core/errors.ts';
+import { within } from '../../../core/pause.ts';
+import { denied, unreachable } from '../store-errors.ts';
+import type { RedisAddress } from '../store-url.ts';
+import { newRedisClient } from './redis-client.ts';
+
+const OPEN_MS = 8000;
+
+/** Calls `act` with a connection that is ended afterwards. */
+export async function withRedis<T>(
+  address: RedisAddress,
+  act: (client: Redis) => Promise<T>,
+): Promise<T> {
+  const opened = await openConnection(address, act);
+  opened.client.disconnect();
+  return opened.result;
+}
+
+export interface OpenConnection<T> {
+  readonly client: Redis;
+  readonly result: T;
+  /** From now on a lost connection is made again. */
+  keep(): void;
+}
+
+/** Connects and calls `act`. The caller ends the connection, unless this fails. */
+export async function openConnection<T>(
+  address: RedisAddress,
+  act: (client: Redis) => Promise<T>,
+): Promise<OpenConnection<T>> {
+  let isKept = false;
+  const client = newRedisClient(address, {
+    name: 'stackshim',
+    connectTimeoutMs: OPEN_MS,
+    isChecked: false,
+    shouldRetry: () => isKept,
+  });
+  const work = async () => {
+    await connect(client, address);
+    return { result: await act(client) };
+  };
+  try {
+    const done = await within(work(), OPEN_MS);
+    if (done === undefined) {
+      throw unreachable(address.shown, `no answer within ${OPEN_MS / 1000} s`);
+    }
+    return {
+      client,
+      result: done.result,
+      keep() {
+        isKept = true;
+        client.options.enableReadyCheck = true;
+      },
+    };
+  } catch (error) {
+    client.disconnect();
+    throw error instanceof StackshimError ? error : reasonFor(address.shown, error);
+  }
+}
+
+export async function readTimeMs(client: Redis): Promise<number> {
+  const [seconds, micros] = await client.time();
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}
+
+/** The error of `connect` says only that the connection is closed; the client's error event says why. */
+async function connect(client: Redis, { shown }: RedisAddress): Promise<void> {
+  let reason: unknown;
+  client.on('error', (error: Error) => {
+    reason ??= error;
+  });
+  try {
+    await client.connect();
+  } catch (error) {
+    throw reasonFor(shown, reason ?? error);
+  }
+}
+
+const DENIED = /^(?:NOAUTH|WRONGPASS|NOPERM|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/;
+
+function reasonFor(shown: string, error: unknown): StackshimError {
+  const message = messageOf(error);
+  if (DENIED.test(message)) return denied(shown, message);
+  const isOtherServer = message.startsWith('Protocol error');
+  const hint = isOtherServer ? 'name the port of a Redis or Valkey server' : undefined;
+  return unreachable(shown, message || 'the connection failed', hint);
+}

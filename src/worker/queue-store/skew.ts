@@ -1,0 +1,32 @@
+/** How far the clocks of this machine and of the store are apart: delays, schedules and the times in records depend on both. */
+import { StackshimError } from '../../core/errors.ts';
+
+/** A store whose clock is off by more is refused at start. */
+export const MOST_SKEW_MS = 30_000;
+
+/**
+ * How many milliseconds the server's clock is ahead of this machine's; negative if it is behind. Zero if the server's time lies within the
+ * time that the request took.
+ */
+export async function measureSkew(askTimeMs: () => Promise<number>): Promise<number> {
+  const before = Date.now();
+  const timeMs = await askTimeMs();
+  if (timeMs < before) return timeMs - before;
+  return Math.max(0, timeMs - Date.now());
+}
+
+/** Why the store is refused; undefined if the clocks agree well enough. */
+export function refusalOfSkew(skewMs: number, shown: string): StackshimError | undefined {
+  if (Math.abs(skewMs) <= MOST_SKEW_MS) return undefined;
+  return new StackshimError(
+    'ERR_STACKSHIM_STORE_SKEWED',
+    `open the store ${shown}: ${describeSkew(skewMs)}, more than ${MOST_SKEW_MS / 1000} s`,
+    { details: { skewMs } },
+  );
+}
+
+/** `its clock is 61 s ahead of this machine's` */
+export function describeSkew(skewMs: number): string {
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  return `its clock is ${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} this machine's`;
+}

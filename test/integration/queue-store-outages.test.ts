@@ -1,0 +1,265 @@
+/** Calls wait for a store that is away, and tell when it is back; nothing that it acknowledged is lost. */
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { afterEach, describe, expect, it } from 'vitest';
+import { unlessAborted } from '../../src/core/unless-aborted.ts';
+import { type Lane, laneName } from '../../src/worker/job/lane.ts';
+import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import { startPostgres } from '../support/stores/start-postgres.ts';
+import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
+import { waitUntil } from '../support/timing/wait-until.ts';
+
+interface Server {
+  readonly url: string;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  start(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const LANE: Lane = { queue: 'outage', tenant: undefined, code: undefined };
+const ends: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+const kinds: readonly [string, () => Promise<Server>][] = [
+  ['redis', () => startRedis({ log: 'always' })],
+  ['postgres', () => startPostgres()],
+];
+
+describe.each(kinds)('%s', (_, start) => {
+  it('calls that are made while the server is stopped end when it is back', async () => {
+    const { server, store } = await begin(start);
+    const seen = await hear(store);
+    await server.stop();
+    await waitUntil(() => seen.reachable.length > 0);
+    // Neither the backend nor its connection was used before.
+    const calls = [
+      store.serverTimeMs(),
+      store.backend(LANE).getCounts(['waiting']),
+      store.announce(LANE, () => add(store, 'during')),
+      store.listLanes('outage'),
+      store.sendCancel(LANE, 'during'),
+      store.catalogue.get(['stack/none']),
+    ];
+    await server.start();
+    await Promise.all(calls);
+    await waitUntil(() => seen.gaps > 0 && seen.reachable.length === 2);
+    expect(seen.reachable).toEqual([false, true]);
+    await store.announce(LANE, () => add(store, 'after'));
+    await waitUntil(() => seen.bells.includes(laneName(LANE)));
+    expect(await idsOf(store)).toEqual(['after', 'during']);
+  });
+
+  it('jobs that were acknowledged survive kills of the server', async () => {
+    const { server, store } = await begin(start);
+    const acknowledged: string[] = [];
+    let isDone = false;
+    const adding = (async () => {
+      for (let at = 0; !isDone; at += 1) {
+        await store.announce(LANE, () => add(store, `job-${at}`));
+        acknowledged.push(`job-${at}`);
+      }
+    })();
+    for (const round of [1, 2]) {
+      const before = acknowledged.length;
+      await waitUntil(() => acknowledged.length > before + 20 * round);
+      await server.kill();
+      await server.start();
+    }
+    isDone = true;
+    await adding;
+    expect(await idsOf(store)).toEqual(expect.arrayContaining(acknowledged));
+  });
+
+  it('calls to a frozen server end when it goes on', async () => {
+    const { server, store } = await begin(start);
+    const seen = await hear(store);
+    server.freeze();
+    const call = store.announce(LANE, () => add(store, 'frozen'));
+    await waitUntil(() => seen.reachable.length > 0);
+    server.thaw();
+    await call;
+    await waitUntil(() => seen.reachable.length === 2);
+    expect(seen.reachable).toEqual([false, true]);
+    expect(await idsOf(store)).toEqual(['frozen']);
+  });
+
+  it('a caller ends its own wait, and the end of the store ends the others', async () => {
+    const { server, store } = await begin(start);
+    await server.stop();
+    const controller = new AbortController();
+    const given = unlessAborted(store.ring(LANE), [controller.signal]);
+    controller.abort(new Error('enough'));
+    await expect(given).rejects.toThrow('enough');
+    const waiting = [store.serverTimeMs(), store.backend(LANE).getCounts(['waiting'])];
+    const listening = store.listen(['outage'], silent());
+    const ended = Promise.allSettled([...waiting, listening]);
+    await store.close();
+    for (const { status, ...rest } of await ended) {
+      expect(status).toBe('rejected');
+      expect(rest).toMatchObject({ reason: { code: 'ERR_STACKSHIM_STORE_CLOSED' } });
+    }
+  });
+
+  it('a listener that begins while the server is away hears what comes later', async () => {
+    const { server, store } = await begin(start);
+    await server.stop();
+    const hearing = hear(store);
+    await server.start();
+    const seen = await hearing;
+    await store.ring(LANE);
+    await waitUntil(() => seen.bells.length > 0);
+  });
+});
+
+describe('redis', () => {
+  it('commands whose connections are cut again and again take effect', async () => {
+    const { server, store } = await begin(() => startRedis());
+    const cut = () => server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await addWhile(store, cut);
+  });
+
+  it('follows its address to the replica that was promoted', async () => {
+    const { server, store } = await begin(() => startRedis({ log: 'always' }));
+    const replica = await startRedis({ replicaOf: server.port });
+    ends.push(() => replica.remove());
+    const seen = await hear(store);
+    await store.announce(LANE, () => add(store, 'before'));
+    await waitUntil(
+      async () => (await replica.command('EXISTS', `stackshim:${laneName(LANE)}:before`)) === 1,
+    );
+    await server.kill();
+    const call = store.announce(LANE, () => add(store, 'meanwhile'));
+    await replica.command('REPLICAOF', 'NO', 'ONE');
+    await replica.command('CONFIG', 'SET', 'port', server.port);
+    await call;
+    await waitUntil(() => seen.gaps > 0);
+    expect(await idsOf(store)).toEqual(['before', 'meanwhile']);
+    await store.ring(LANE);
+    await waitUntil(() => seen.bells.length > 0);
+  });
+
+  it('waits while its server is only a replica', async () => {
+    const { server, store } = await begin(() => startRedis());
+    const other = await startRedis();
+    ends.push(() => other.remove());
+    await server.command('REPLICAOF', '127.0.0.1', other.port);
+    const call = store.announce(LANE, () => add(store, 'x'));
+    const many = store.backend(LANE).addJobs([entry('y'), entry('z')]);
+    await waitUntil(async () => Number(await readOnlyErrors(server)) > 1);
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await Promise.all([call, many]);
+    expect(await idsOf(store)).toEqual(['x', 'y', 'z']);
+  });
+
+  it('waits while its password is refused', async () => {
+    const { server, store } = await begin(() => startRedis({ password: 'first' }));
+    const admin = new Redis(server.url);
+    await admin.config('SET', 'requirepass', 'second');
+    await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const call = store.serverTimeMs();
+    await waitUntil(async () => /acl_access_denied_auth:[1-9]/.test(await admin.info('stats')));
+    await admin.config('SET', 'requirepass', 'first');
+    expect(await call).toBeGreaterThan(0);
+    admin.disconnect();
+  });
+});
+
+describe('postgres', () => {
+  it('commands whose connections are cut again and again take effect', async () => {
+    const { server, store } = await begin(() => startPostgres());
+    await addWhile(store, () =>
+      server.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stackshim'`,
+      ),
+    );
+  });
+
+  it('waits while its server only reads', async () => {
+    const { server, store } = await begin(() => startPostgres());
+    await server.query(`ALTER SYSTEM SET default_transaction_read_only = on`);
+    await server.query(`SELECT pg_reload_conf()`);
+    await waitUntil(async () => {
+      const [row] = await server.query('SHOW default_transaction_read_only');
+      return JSON.stringify(row).includes('on');
+    });
+    const call = store.announce(LANE, () => add(store, 'x'));
+    await server.query(`ALTER SYSTEM RESET default_transaction_read_only`);
+    await server.query(`SELECT pg_reload_conf()`);
+    await call;
+    expect(await idsOf(store)).toEqual(['x']);
+  });
+});
+
+async function begin<S extends Server>(start: () => Promise<S>) {
+  const server = await start();
+  ends.push(() => server.remove());
+  const store = await openStore(server.url, {
+    lockMs: 30_000,
+    stalledLookMs: 1000,
+    migrate: true,
+  });
+  ends.push(() => store.close());
+  return { server, store };
+}
+
+const silent = () => ({
+  onBell: () => undefined,
+  onCancel: () => undefined,
+  onGap: () => undefined,
+});
+
+async function hear(store: QueueStore) {
+  const seen = { bells: [] as string[], gaps: 0, reachable: [] as boolean[] };
+  await store.listen(['outage'], {
+    onBell: (lane) => seen.bells.push(laneName(lane)),
+    onCancel: () => undefined,
+    onGap() {
+      seen.gaps += 1;
+    },
+    onReachable: (isReachable) => seen.reachable.push(isReachable),
+  });
+  return seen;
+}
+
+async function addWhile(store: QueueStore, disturb: () => Promise<unknown>): Promise<void> {
+  const disturbing = (async () => {
+    for (let round = 0; round < 20; round += 1) await disturb();
+  })();
+  const ids = Array.from({ length: 300 }, (_, at) => `job-${at}`);
+  await Promise.all(ids.map((id) => store.announce(LANE, () => add(store, id))));
+  const many = Array.from({ length: 50 }, (_, at) => `many-${at}`);
+  await store.backend(LANE).addJobs(many.map(entry));
+  await disturbing;
+  expect(await idsOf(store)).toEqual([...ids, ...many].sort());
+}
+
+const add = (store: QueueStore, jobId: string) =>
+  new Queue(laneName(LANE), { connection: {}, skipMetasUpdate: true }, () =>
+    store.backend(LANE),
+  ).add('v1', {}, { jobId });
+
+const entry = (jobId: string) => ({
+  jobId,
+  job: {
+    ...{ id: jobId, name: 'v1', data: '{}', opts: {}, progress: 0, attemptsMade: 0 },
+    ...{ attemptsStarted: 0, timestamp: 1, stacktrace: '[]', returnvalue: 'null' },
+    ...{ failedReason: '', stalledCounter: 0 },
+  },
+});
+
+async function idsOf(store: QueueStore): Promise<readonly string[]> {
+  const [ids = []] = await store.backend(LANE).getRanges(['wait'], 0, -1);
+  return [...ids].sort();
+}
+
+async function readOnlyErrors(server: RedisServer): Promise<string | undefined> {
+  const stats = String(await server.command('INFO', 'errorstats'));
+  return /errorstat_READONLY:count=(\d+)/.exec(stats)?.[1];
+}
