@@ -1,7 +1,7 @@
 /** Real stacks from their own Dockerfiles (two Debian bases, four languages and a FUSE mount, each with its test program in test/stacks/), the quickstart, and the commands that README.md shows after it. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -102,6 +102,19 @@ describe('npm run quickstart', { timeout: BUILD_MS }, () => {
       removed: true,
     });
   }
+});
+
+it('npm run quickstart:worker shows a job that a worker ran, and leaves nothing behind', {
+  timeout: BUILD_MS,
+}, async () => {
+  const script = fileURLToPath(new URL('../../scripts/quickstart-worker.mjs', import.meta.url));
+  const before = readdirSync(layout.root);
+  const { stdout } = await promisify(execFile)(process.execPath, [script, 'python-3.13'], {
+    env: { ...process.env, ...env },
+  });
+  expect(stdout).toMatch(/^ {2}python-3\.13 +Python 3\.13\.\d+: the sum is 15$/m);
+  expect(stdout).toContain('The worker and its Redis were stopped');
+  expect(readdirSync(layout.root).sort()).toEqual(before.sort());
 });
 
 describe('README.md after the quickstart', () => {
