@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Job as BullJob, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TenantName } from '../../src/core/ids.ts';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import { startPostgres } from '../support/stores/start-postgres.ts';
 import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 
 const page = readFileSync(new URL('../../docs/worker.md', import.meta.url), 'utf8');
@@ -16,6 +18,7 @@ const users = [...page.matchAll(/^user (\S+) (.+)$/gm)].map(([, name = '', rules
   rules: rules.split(/ +(?![^(]*\))/),
 }));
 
+const DIGEST = `sha256:${'a'.repeat(64)}`;
 const options = { lockMs: 30_000, stalledLookMs: 1000 };
 const laneOf = (tenant: string): Lane => ({
   queue: 'mail',
@@ -71,7 +74,11 @@ it('a producer of a tenant adds jobs to lanes of its tenant, reads and cancels t
 });
 
 it('a worker takes, renews, reports and finishes them, and looks after the lanes', async () => {
-  const lane = laneOf('acme');
+  await workOn(worker, laneOf('acme'));
+});
+
+/** Does everything that a worker does with a job. */
+async function workOn(worker: QueueStore, lane: Lane): Promise<void> {
   const subscription = await worker.listen(['mail'], {
     onBell: () => undefined,
     onCancel: () => undefined,
@@ -94,7 +101,7 @@ it('a worker takes, renews, reports and finishes them, and looks after the lanes
   await worker.catalogue.put(new Map());
   await worker.serverTimeMs();
   await subscription.close();
-});
+}
 
 it('a producer reaches no lane of another tenant, and no list of lanes', async () => {
   const other = laneOf('other');
@@ -107,6 +114,38 @@ it('a producer reaches no lane of another tenant, and no list of lanes', async (
   await expect(
     acme.catalogue.put(new Map([['stack/x', { digest: 'x', since: 'y' }]])),
   ).rejects.toEqual(refused);
+});
+
+it('on PostgreSQL a role without ownership does all that workers and producers do', async () => {
+  const postgres = await startPostgres();
+  try {
+    await migrateStore(postgres.url);
+    const [, grants = ''] = /```sql\n([\s\S]*?)```/.exec(page) ?? [];
+    await postgres.query(grants);
+    const url = postgres.url.replace('postgres://postgres', 'postgres://stackshim_queue');
+    const store = await openStore(url, options);
+    const lane = laneOf('acme');
+    await add(store, lane, 'one');
+    await workOn(store, lane);
+    await store.catalogue.put(
+      new Map([['stack/x', { digest: DIGEST, since: new Date(0).toISOString() }]]),
+    );
+    await store.close();
+    await expect(migrateStore(url)).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STORE_DENIED' });
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    for (const statement of [
+      'CREATE TABLE bullmq.mine (x int)',
+      'CREATE SCHEMA mine',
+      'DROP TABLE stackshim.catalogue',
+      'ALTER TABLE bullmq.job ADD COLUMN mine int',
+    ]) {
+      await expect(client.query(statement)).rejects.toMatchObject({ code: '42501' });
+    }
+    await client.end();
+  } finally {
+    await postgres.remove();
+  }
 });
 
 it.each(['worker', 'acme'])(
