@@ -4,6 +4,7 @@ import type { DiskFigures } from './disk.ts';
 import type { ExecTimes } from './exec-times.ts';
 import type { HostProgram, LoopDelay } from './host-program.ts';
 import type { Imports } from './import.ts';
+import { type IntakeFigures, toIntakeFigures } from './intake.ts';
 import type { IsolationCost } from './isolation-cost.ts';
 import { LARGE_MB, type LiveHeap, SMALL_MB } from './live-heap.ts';
 import type { ReapedOrphans } from './reap-orphans.ts';
@@ -29,6 +30,7 @@ export interface Measured {
   readonly flips: StackFlips;
   readonly disk: DiskFigures;
   readonly imports: Imports;
+  readonly intake: readonly IntakeFigures[];
 }
 
 export interface Figure {
@@ -56,6 +58,7 @@ export function toFigures({
   flips,
   disk,
   imports,
+  intake,
 }: Measured): readonly Figure[] {
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
@@ -105,6 +108,7 @@ export function toFigures({
     ...toFlipFigures(flips),
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
+    ...toIntakeFigures(intake),
   ];
 }
 

@@ -9,6 +9,7 @@ import { printFigures, toFigures } from './figures.ts';
 import { measureHostProgram } from './host-program.ts';
 import { measureImports } from './import.ts';
 import { findInstalled } from './installed.ts';
+import { measureIntake } from './intake.ts';
 import { measureIsolationCost } from './isolation-cost.ts';
 import { measureLiveHeap } from './live-heap.ts';
 import { measureReap } from './reap-orphans.ts';
@@ -48,6 +49,7 @@ const takenFiles = await measureTakenFiles(installed, Number(values.runs));
 const flips = await measureStackFlips(installed, Number(values.runs));
 const disk = await measureDisk(installed);
 const imports = await measureImports(installed);
+const intake = measureIntake();
 const measured = {
   stack: values.stack,
   host,
@@ -64,6 +66,7 @@ const measured = {
   flips,
   disk,
   imports,
+  intake,
 };
 const results = new URL('../../bench/results/', import.meta.url);
 mkdirSync(results, { recursive: true });

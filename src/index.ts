@@ -63,6 +63,7 @@ export type { Guard } from './task/abandoned/guard.ts';
 export type { ReapReport } from './task/abandoned/reap.ts';
 export type { ReapedTask } from './task/abandoned/remove-abandoned.ts';
 export type { StopCause } from './task/build-result.ts';
+export type { CallerOptions } from './task/caller-options.ts';
 export type { CopyReport } from './task/copying/copy-order.ts';
 export type { Removal } from './task/ending/remove-task.ts';
 export type { TaskEvent, TaskListener } from './task/events.ts';
@@ -98,7 +99,6 @@ export type {
   Usage,
   Verdict,
 } from './task/result.ts';
-export type { CallerOptions } from './task/run-task.ts';
 export type { OutputSink } from './task/streams/output-sink.ts';
 export type { StreamName } from './task/streams/task-output.ts';
 export type { TaskTerminal } from './task/streams/terminal-streams.ts';

@@ -8,15 +8,11 @@ import { parseTaskId } from '../core/ids.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import type { CallerOptions, EndedTask, OwnTaskOptions } from '../task/caller-options.ts';
 import type { ExecResult, OwnExecOptions } from '../task/exec/exec-in-task.ts';
 import { type Installation, openInstallation } from '../task/installation.ts';
 import type { TaskResult } from '../task/result.ts';
-import {
-  type CallerOptions,
-  type EndedTask,
-  type OwnTaskOptions,
-  runTaskAndLeave,
-} from '../task/run-task.ts';
+import { runTaskAndLeave } from '../task/run-task.ts';
 import type { Code } from './code.ts';
 import type { KnownNames } from './known-names.ts';
 import type { OtherMembers } from './open-members.ts';

@@ -1,7 +1,8 @@
 /** Runs the smoke commands of builds, updates and imports as real tasks of the same installation. */
 import type { SmokeOptions, SmokeRunner } from '../exchange/smoke.ts';
+import type { OwnTaskOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
-import { type OwnTaskOptions, runTaskAndLeave } from '../task/run-task.ts';
+import { runTaskAndLeave } from '../task/run-task.ts';
 
 /** For images from elsewhere. */
 export const smokeTasks = (installation: Installation): SmokeRunner => runnerOf(installation, {});

@@ -2,8 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import type { TaskId } from '../core/ids.ts';
 import type { TaskInput } from '../spec/task-input.ts';
+import type { CallerOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
-import { type CallerOptions, runTaskAndLeave } from '../task/run-task.ts';
+import { runTaskAndLeave } from '../task/run-task.ts';
 import { EventQueue } from './event-queue.ts';
 import type { TaskHandle } from './task-handle.ts';
 

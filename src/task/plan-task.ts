@@ -59,7 +59,10 @@ export async function planTask(
   const spec = await nameInputs(parts.command, context.places.id);
   const command = planCommand(spec, context.pinned.image.config);
   const { packaged } = parts;
-  return { container, command: { ...command, origin, ...(packaged && { packaged }) } };
+  return {
+    container,
+    command: { ...command, origin, ...(packaged && { packaged, hasProgress: true }) },
+  };
 }
 
 /** Describes a container: the fields of a task that do not concern its command. */

@@ -1,24 +1,17 @@
 /** Runs one task from a spec to its result record. */
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { toStackshimError } from '../core/errors.ts';
-import type { TaskId } from '../core/ids.ts';
 import { invalidField } from '../spec/field-errors.ts';
-import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
+import type { TaskInput } from '../spec/task-input.ts';
 import { startOrphanReaper } from '../sys/orphan-reaper.ts';
 import { abortedEarly, type SetUpTurn, takeSetUpTurn } from './admission/set-up-turns.ts';
 import { buildResult } from './build-result.ts';
 import type { BuildRunOptions, RunBuild } from './build-step/run-build-step.ts';
 import type { BuildStep, TakeBuiltContext } from './build-step/take-built-code.ts';
-import {
-  armStops,
-  type CallerStops,
-  isAborted,
-  signalsOf,
-  toDeadline,
-} from './ending/caller-stops.ts';
+import type { CallerOptions, EndedTask, OwnTaskOptions } from './caller-options.ts';
+import { armStops, isAborted, signalsOf, toDeadline } from './ending/caller-stops.ts';
 import type { Removal } from './ending/remove-task.ts';
 import { notRemovedYet, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
@@ -28,10 +21,10 @@ import { executeTask } from './execute-task.ts';
 import { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { OutputsTaken, TaskOutputs } from './outputs/task-outputs.ts';
-import { type Phase, PhaseClock } from './phase-clock.ts';
+import { PhaseClock } from './phase-clock.ts';
 import { planTask, type TaskPlan } from './plan-task.ts';
 import type { HandedContainer } from './prepare-container.ts';
-import type { CallerInputs, ReceivedInputs } from './receive-inputs.ts';
+import type { ReceivedInputs } from './receive-inputs.ts';
 import { type Recorded, recordTask } from './record-task.ts';
 import { claimOverdue, dropRecord } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
@@ -39,57 +32,7 @@ import type { OpenReport } from './reports/open-report.ts';
 import type { TaskResult } from './result.ts';
 import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.ts';
 import type { StreamCapture } from './streams/capture.ts';
-import type { OutputSink } from './streams/output-sink.ts';
 import { OutputMeter } from './streams/task-output.ts';
-import type { TaskTerminal } from './streams/terminal-streams.ts';
-
-/** How a task is run: where its output and events go, and who may end it. */
-export interface CallerOptions extends CallerStops, CallerInputs {
-  /** Called with each event; see {@link TaskEvent} for their order. */
-  readonly onEvent?: TaskListener;
-  /**
-   * The task's input, with `interactive`: text (as UTF-8) or bytes. The stream is neither ended nor destroyed; what the task did not get
-   * stays in it. A stream that was destroyed, has failed or was read to its end is refused.
-   */
-  readonly stdin?: Readable;
-  /** Receives output while the task runs. Sinks are not ended. A sink that fails gets nothing more; the task goes on. */
-  readonly stdout?: Writable | OutputSink;
-  readonly stderr?: Writable | OutputSink;
-  /** Whether to keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
-  readonly capture?: boolean;
-  /** `job` for data from a queue, a network or a file of others: fields that such data may not set are refused. Default: `caller`. */
-  readonly origin?: TaskOrigin;
-  /**
-   * Fields that the calling program sets itself, for input of origin `job`: its id, its tenant, its outputs. They replace fields of the
-   * input, and are checked like those of a caller.
-   */
-  readonly fields?: Partial<TaskInput> | undefined;
-  /** Gets a tar of the outputs whose destination is `-`. Not ended. */
-  readonly outputStream?: Writable | OutputSink;
-  /** With `tty`: the terminal that the task's terminal follows. */
-  readonly terminal?: TaskTerminal;
-}
-
-/** A task that has ended, and the steps that are left. */
-export interface EndedTask {
-  readonly result: TaskResult;
-  /** Removes what the task left; call it after `remove: 'async'`. Never rejects. */
-  readonly remove: () => Promise<Removal>;
-  /** Call it instead of `remove` if this process ends now and another one removes the task. */
-  readonly close: () => void;
-}
-
-/** Options that users of the library do not have. */
-export interface OwnTaskOptions extends CallerOptions {
-  /** Whether the bundle template in the image's label needs no permission of the policy. */
-  readonly trustsImageBundle?: boolean;
-  /** Whether output and result are kept, as with the field `log`, which data from a queue may not set. */
-  readonly keepsReport?: boolean;
-  /** The prepared container to run the command in, made by another process. */
-  readonly container?: TaskId;
-  /** Called when the task enters a phase; must not throw. */
-  readonly onPhase?: (phase: Phase) => void;
-}
 
 /** Runs one task like `run` of the door, for a caller that does the asynchronous removal itself. */
 export async function runTaskAndLeave(

@@ -1,7 +1,7 @@
 /** Which jobs the intake takes, and when, on real stores. The handlers of the tests wait for conditions, never for a time. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Intake } from '../../src/worker/intake/intake-options.ts';
-import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
+import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
 import { addJobs, laneOf, manyJobs, queueOf } from '../support/queues/lanes.ts';
@@ -13,29 +13,11 @@ import {
   startTestIntake,
   type TestIntakeOptions,
 } from '../support/queues/start-test-intake.ts';
-import { startPostgres } from '../support/stores/start-postgres.ts';
-import { startRedis } from '../support/stores/start-redis.ts';
+import { STORE_KINDS, type StoreServer } from '../support/queues/store-kinds.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
-interface Server {
-  readonly url: string;
-  remove(): Promise<void>;
-}
-
-const kinds: readonly [string, () => Promise<Server>][] = [
-  ['redis', () => startRedis()],
-  [
-    'postgres',
-    async () => {
-      const server = await startPostgres();
-      await migrateStore(server.url);
-      return server;
-    },
-  ],
-];
-
-describe.each(kinds)('on %s', (_, startServer) => {
-  let server: Server;
+describe.each(STORE_KINDS)('on %s', (_, startServer) => {
+  let server: StoreServer;
   let store: QueueStore;
   let queue: string;
   let queues = 0;

@@ -247,6 +247,8 @@ describe("a job's needs", () => {
 
   it.each([
     ['v1 10 20 0.5', { memoryBytes: 10, diskBytes: 20, cpus: 0.5 }],
+    ['v1 10 - -', { memoryBytes: 10, diskBytes: 2, cpus: 3 }],
+    ['v1 - - 0.5', { memoryBytes: 1, diskBytes: 2, cpus: 0.5 }],
     ['v1', usual],
     ['', usual],
     ['v1 10 20', usual],

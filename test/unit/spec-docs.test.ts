@@ -118,7 +118,7 @@ describe('docs/policy.md', () => {
       Object.keys(readers).map((key) => `${section}.${key}`),
     );
     const named =
-      /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|builds|jobs|binds)\.\w+)`/g;
+      /`((?:defaults|maxima|allow|reserves|tenantDefault|disk|reports|worker|builds|jobs|binds)\.\w+)`/g;
     const rows = [...policy.matchAll(named)].map(([, field]) => field);
     expect([...new Set(rows)].sort()).toEqual(fields.sort());
     const others = POLICY_FIELDS.filter((key) => !(key in POLICY_SECTIONS));

@@ -76,7 +76,7 @@ async function readPart(path: string, at: number): Promise<Buffer> {
 }
 
 /** Undefined for a row that no worker of stackshim wrote. */
-export function readRow(row: string): JobLogPiece | undefined {
+function readRow(row: string): JobLogPiece | undefined {
   const value = parseJson(row);
   if (!isObject(value)) return undefined;
   const { a, t, s, d, b }: Record<string, unknown> = { ...value };
@@ -141,7 +141,7 @@ async function collect(pieces: AsyncIterable<JobLogPiece>): Promise<readonly Job
 const NEWLINE = 10;
 
 /** Lines are counted over both streams. A last line without its end counts. */
-export function lastLines(pieces: readonly JobLogPiece[], lines: number): readonly JobLogPiece[] {
+function lastLines(pieces: readonly JobLogPiece[], lines: number): readonly JobLogPiece[] {
   if (lines === 0) return [];
   // The newline at the very end ends a line; it does not begin another.
   let left = pieces.at(-1)?.bytes.at(-1) === NEWLINE ? lines + 1 : lines;

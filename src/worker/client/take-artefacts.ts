@@ -8,7 +8,7 @@ import { type JobPlace, jobName, laneName } from '../job/lane.ts';
 import type { TakenArtefact } from './queues.ts';
 
 /** The folder of all attempts of a job. */
-export const artefactFolder = (folder: string, { lane, id }: JobPlace): string =>
+const artefactFolder = (folder: string, { lane, id }: JobPlace): string =>
   join(folder, laneName(lane), id);
 
 /**

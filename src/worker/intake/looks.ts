@@ -11,8 +11,8 @@ export interface LookOptions {
   readonly store: QueueStore;
   readonly queues: readonly string[];
   readonly clock: IntakeClock;
-  /** Whether the lane is known to have jobs: it needs no look. */
-  readonly isKnown: (lane: Lane) => boolean;
+  /** What the worker knows of a lane: `ready` to be taken from, `parked` until a time or until one of its jobs ends, or nothing. */
+  readonly stateOf: (lane: Lane) => 'ready' | 'parked' | undefined;
   /** The lane has a job, or a delayed job. */
   readonly onFound: (lane: Lane) => void;
   readonly onError: (error: unknown, lane: Lane | undefined) => void;
@@ -80,7 +80,7 @@ export class Looks {
     await Promise.all(
       lists.flat().map((lane) =>
         turn(async () => {
-          if ((await this.#lookAt(lane)) === 'empty') empty.push(lane);
+          if ((await this.#lookAt(lane, isWhole)) === 'empty') empty.push(lane);
         }),
       ),
     );
@@ -88,9 +88,11 @@ export class Looks {
     if (isWhole) await this.#prune(empty);
   }
 
-  async #lookAt(lane: Lane): Promise<'known' | 'empty'> {
-    const { store, isKnown, onFound, onError } = this.#options;
-    if (this.#isClosed || isKnown(lane)) return 'known';
+  /** A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look. */
+  async #lookAt(lane: Lane, isWhole: boolean): Promise<'known' | 'empty'> {
+    const { store, stateOf, onFound, onError } = this.#options;
+    const state = stateOf(lane);
+    if (this.#isClosed || state === 'ready' || (state === 'parked' && !isWhole)) return 'known';
     try {
       const { names, dueMs } = await store.peek(lane, 1);
       if (names.length === 0 && dueMs === undefined) return 'empty';

@@ -68,7 +68,10 @@ function joinParts(options: IntakeOptions): Parts {
   });
   const looks = new Looks({
     ...{ store, clock, onError, queues: [...weights.keys()] },
-    isKnown: (lane) => book.find(lane)?.isReady ?? false,
+    stateOf(lane) {
+      const state = book.find(lane);
+      return state === undefined ? undefined : state.isReady ? 'ready' : 'parked';
+    },
     onFound: (lane) => book.wake(lane),
   });
   const rooms = new RoomForLanes(options, pace);

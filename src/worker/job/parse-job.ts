@@ -134,7 +134,7 @@ export const parseRetryDelay = (value: string | number): number =>
   parseDuration(value, 'retryDelay', { min: 0, max: BOUNDS.jobDelayMsMax });
 
 /** Bytes. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export const parseMemoryRetry = (value: string | number): number =>
+const parseMemoryRetry = (value: string | number): number =>
   parseBytes(value, 'memoryRetry', { min: BOUNDS.memoryBytesMin });
 
 export interface JobBytes {

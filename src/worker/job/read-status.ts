@@ -89,7 +89,7 @@ const FINAL_STATES: ReadonlySet<unknown> = new Set<FinalState>([
 ]);
 
 /** Undefined if the value is not the result of a job. */
-export function readResult(value: unknown): JobResult | undefined {
+function readResult(value: unknown): JobResult | undefined {
   const read = readObject(value);
   if (!FINAL_STATES.has(read['state'])) return undefined;
   const { error, task, artefacts } = read;
@@ -121,7 +121,7 @@ function readArtefact(value: unknown): readonly Artefact[] {
 }
 
 /** Null for anything but the state that a worker of stackshim writes. */
-export function readLive(progress: unknown): LiveState | null {
+function readLive(progress: unknown): LiveState | null {
   const read = readObject(progress);
   const { state } = read;
   if (state !== 'preparing' && state !== 'running') return null;

@@ -1,5 +1,5 @@
 /** The artefacts of jobs: outputs of their tasks, below a folder of the worker, at `<lane>/<id>/<attempt>/…`. */
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toStackshimError } from '../../core/errors.ts';
 import type { Artefact } from '../job/job-result.ts';
@@ -44,7 +44,3 @@ const sizeOf = (path: string): Promise<number> =>
     ({ size }) => size,
     () => 0,
   );
-
-/** Removes what an attempt has left, for one that nobody will hear of. */
-export const removeAttempt = (job: string, attempt: number): Promise<void> =>
-  rm(join(job, String(attempt)), { recursive: true, force: true });

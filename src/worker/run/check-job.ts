@@ -79,7 +79,7 @@ function refuse(
 }
 
 /** The mark of a cancelled job; undefined without one. */
-export function findCancelMark(data: unknown): CancelMark | undefined {
+function findCancelMark(data: unknown): CancelMark | undefined {
   if (!isObject(data) || !Object.hasOwn(data, 'cancelled')) return undefined;
   const mark: unknown = Reflect.get(data, 'cancelled');
   if (!isObject(mark)) return undefined;

@@ -36,7 +36,7 @@ export interface Before extends AttemptCounts {
 }
 
 /** Faults of the platform in a row after which a job is given up. */
-export const PLATFORM_BUDGET = 5;
+const PLATFORM_BUDGET = 5;
 /** As many workers may die while they run a job. */
 export const DEAD_WORKERS_BUDGET = 3;
 

@@ -25,7 +25,7 @@ const LIMITS: Readonly<Partial<Record<Verdict, string>>> = {
   disk_full: "the task's disk space was full",
 };
 
-export const stateOf = (verdict: Verdict): FinalState => STATES[verdict];
+const stateOf = (verdict: Verdict): FinalState => STATES[verdict];
 
 /** What an attempt came to: the result of a task, or why there was no task. */
 export type Outcome =

@@ -6,7 +6,7 @@ import type { IQueueBackend } from 'bullmq';
 import { type Lane, laneName } from '../job/lane.ts';
 
 /** The part of the lock's time, from when its renewal was sent, for which a task may run. */
-export const HELD_PART = 0.8;
+const HELD_PART = 0.8;
 const RENEWED_PART = 1 / 3;
 const LOOKS_PER_LOCK = 100;
 const LONGEST_LOOK_MS = 500;

@@ -6,7 +6,7 @@ import type { OutputInput } from '../../spec/parse-outputs.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import type { AdmittedLimits } from '../../spec/task-spec.ts';
-import type { CallerOptions } from '../../task/run-task.ts';
+import type { CallerOptions } from '../../task/caller-options.ts';
 import type { JobData } from '../job/job-data.ts';
 import { isOwnJobField } from '../job/job-fields.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
@@ -29,8 +29,8 @@ export interface RequestContext {
 }
 
 /** The labels by which the records of tasks name their jobs. */
-export const JOB_LABEL = 'stackshim.job';
-export const ATTEMPT_LABEL = 'stackshim.attempt';
+const JOB_LABEL = 'stackshim.job';
+const ATTEMPT_LABEL = 'stackshim.attempt';
 
 export function toTaskRequest(job: JobData, context: RequestContext): TaskRequest {
   const { place, task, attempt, artefactFolder } = context;
