@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { KnownName, KnownNames, TaskPath } from '../../door/known-names.ts';
 import { templateNames } from '../../oci/load-template.ts';
 import { OPTION_ROWS } from '../../spec/options/task-options.ts';
+import { LOG_LEVELS } from '../../worker/ops/log-levels.ts';
 import type { Named } from './find-place.ts';
 
 /** What the shell completes by itself, in addition to the words. */
@@ -112,6 +113,7 @@ const OF_OPTIONS: Readonly<Record<string, ValueSource>> = {
   signal: () => toWords(Object.keys(constants.signals)),
   template: () => toWords(templateNames()),
   bool: () => toWords(['true', 'false']),
+  level: () => toWords(LOG_LEVELS),
 };
 
 const NOTHING: ValueSource = () => toWords([]);
