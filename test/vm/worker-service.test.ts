@@ -34,8 +34,8 @@ beforeAll(async () => {
     'STACKSHIM_WORKER_OPTIONS=--drain 1h',
   ];
   writeFileSync('/etc/stackshim/worker.env', settings.map((line) => `${line}\n`).join(''));
-  // A test cannot wait a minute for the watchdog; TimeoutStopSec shows that a drain asks for more time.
-  const quick = ['[Service]', `WatchdogSec=${scaled(5)}s`, 'TimeoutStopSec=10s'];
+  // A test cannot wait a minute for the watchdog, and an emulated processor takes minutes to start a worker.
+  const quick = ['[Service]', `WatchdogSec=${scaled(5)}s`, `TimeoutStartSec=${scaled(60)}s`];
   writeFileSync(
     `${DROP_IN}/quick.conf`,
     quick
