@@ -7,6 +7,7 @@ import type { Imports } from './import.ts';
 import { type IntakeFigures, toIntakeFigures } from './intake.ts';
 import type { IsolationCost } from './isolation-cost.ts';
 import { LARGE_MB, type LiveHeap, SMALL_MB } from './live-heap.ts';
+import { type QueueJobs, toQueueFigures } from './queue-jobs.ts';
 import type { ReapedOrphans } from './reap-orphans.ts';
 import type { SleepingTasks } from './sleeping-tasks.ts';
 import type { StackFlips } from './stack-flips.ts';
@@ -31,6 +32,7 @@ export interface Measured {
   readonly disk: DiskFigures;
   readonly imports: Imports;
   readonly intake: readonly IntakeFigures[];
+  readonly queueJobs: readonly QueueJobs[];
 }
 
 export interface Figure {
@@ -59,6 +61,7 @@ export function toFigures({
   disk,
   imports,
   intake,
+  queueJobs,
 }: Measured): readonly Figure[] {
   const { bare, library, executable } = startTimes;
   const ratio = library.median / bare.median;
@@ -109,6 +112,7 @@ export function toFigures({
     ...toDiskFigures(disk),
     ...toImportFigures(imports),
     ...toIntakeFigures(intake),
+    ...toQueueFigures(queueJobs),
   ];
 }
 

@@ -12,6 +12,7 @@ import { findInstalled } from './installed.ts';
 import { measureIntake } from './intake.ts';
 import { measureIsolationCost } from './isolation-cost.ts';
 import { measureLiveHeap } from './live-heap.ts';
+import { measureQueueJobs } from './queue-jobs.ts';
 import { measureReap } from './reap-orphans.ts';
 import { measureSleepingTasks } from './sleeping-tasks.ts';
 import { measureStackFlips } from './stack-flips.ts';
@@ -50,6 +51,7 @@ const flips = await measureStackFlips(installed, Number(values.runs));
 const disk = await measureDisk(installed);
 const imports = await measureImports(installed);
 const intake = measureIntake();
+const queueJobs = await measureQueueJobs(installed);
 const measured = {
   stack: values.stack,
   host,
@@ -67,6 +69,7 @@ const measured = {
   disk,
   imports,
   intake,
+  queueJobs,
 };
 const results = new URL('../../bench/results/', import.meta.url);
 mkdirSync(results, { recursive: true });

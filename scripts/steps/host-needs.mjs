@@ -19,6 +19,15 @@ export const buildNeeds = [
 /** @type {Need} the host's own OCI runtime: the fallback for the patched one */
 export const runcNeed = { program: 'runc', package: 'runc' };
 
+/** @type {readonly Need[]} the languages in which the documents have programs that queue jobs */
+const producerNeeds = [
+  { file: '/usr/bin/python3', package: 'python3' },
+  { file: '/usr/lib/python3/dist-packages/redis', package: 'python3-redis' },
+  { program: 'php', package: 'php-cli' },
+  { file: '/usr/share/doc/php-redis', package: 'php-redis' },
+  { program: 'psql', package: 'postgresql-client' },
+];
+
 /** @type {readonly Need[]} a store for the quick start of the worker, if none is given */
 export const storeNeeds = [{ program: 'redis-server', package: 'redis-server' }];
 
@@ -35,6 +44,7 @@ export const testNeeds = [
   { program: 'zstd', package: 'zstd' },
   { program: 'xz', package: 'xz-utils' },
   { program: 'docker-registry', package: 'docker-registry' },
+  ...producerNeeds,
   { program: 'vagrant', package: 'vagrant' },
   { program: 'systemd-analyze', package: 'systemd' },
   { program: 'zsh', package: 'zsh' },

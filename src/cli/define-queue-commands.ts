@@ -22,10 +22,10 @@ const BINDING: OptionTable = [
   ['--unbound', 'leave names of stacks and packages to the worker that takes the job'],
 ];
 const ARTEFACTS: OptionTable = [
-  ['--artefacts-dir <dir>', 'the folder where workers keep artefacts, as this machine sees it'],
+  ['--artefacts <dir>', 'the folder where workers keep artefacts, as this machine sees it'],
 ];
 const LOGS: OptionTable = [
-  ['--logs-dir <dir>', 'the folder where workers keep logs, if not in the store'],
+  ['--logs <dir>', 'the folder where workers keep logs, if not in the store'],
 ];
 
 const ADD_HELP = `
@@ -209,4 +209,11 @@ function defineWholeQueue(queue: Command): void {
       await queueResume(name, options);
     });
   addOptions(resume, [...STORE_OPTIONS, ...TENANT_OF_QUEUE]);
+  queue
+    .command('script')
+    .description('print the Lua script by which programs in any language add jobs to Redis')
+    .action(async () => {
+      const { queueScript } = await import('./commands/queue-script.ts');
+      await queueScript();
+    });
 }

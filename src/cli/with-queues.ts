@@ -11,8 +11,8 @@ import { readStoreAddress, type StoreOptions } from './store-address.ts';
 export interface QueueOptions extends StoreOptions, JsonOption {
   readonly tenant?: string;
   /** The workers' folders, as this machine sees them. */
-  readonly artefactsDir?: string;
-  readonly logsDir?: string;
+  readonly artefacts?: string;
+  readonly logs?: string;
 }
 
 export async function withQueues<T>(
@@ -25,8 +25,8 @@ export async function withQueues<T>(
   const queues = await openQueues({
     store: url,
     tenant: options.tenant,
-    artefacts: options.artefactsDir,
-    logs: options.logsDir,
+    artefacts: options.artefacts,
+    logs: options.logs,
   });
   try {
     return await act(queues);

@@ -1,5 +1,25 @@
 /** The queue worker and the client of its queues as a library: exports and nothing else. docs/worker.md describes them. */
+export { openQueues } from './client/open-queues.ts';
+export type {
+  BindOption,
+  CancelOptions,
+  EnqueuedJob,
+  EnqueueOptions,
+  JobLogOptions,
+  JobLogPiece,
+  JobRequest,
+  LaneSummary,
+  Queues,
+  QueuesOptions,
+  Schedule,
+  ScheduleOptions,
+  ScheduleTimes,
+  TakenArtefact,
+  TenantOption,
+  WaitForJobOptions,
+} from './client/queues.ts';
 export { createWorker, type DrainOptions, type QueueWorker } from './create-worker.ts';
+export type { CancelMark, JobData } from './job/job-data.ts';
 export type {
   Artefact,
   FinalState,

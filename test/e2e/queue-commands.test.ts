@@ -321,9 +321,7 @@ describe('other queue commands', () => {
     expect(await said('logs', '-n', '1', job)).toBe('three\n');
     expect(await said('logs', '-t', job)).toMatch(/^(\d{4}-\S+Z (one|two|three)\n){3}$/);
     const to = join(folder, 'to');
-    expect(await said('outputs', job, to, '--artefacts-dir', join(folder, 'kept'))).toBe(
-      'report\n',
-    );
+    expect(await said('outputs', job, to, '--artefacts', join(folder, 'kept'))).toBe('report\n');
     expect(await readFile(join(to, 'report'), 'utf8')).toBe('r');
     expect(await queue('outputs', job, to)).toMatchObject({ status: 2 });
     expect(await queue('logs', '-n', 'x', job)).toMatchObject({ status: 2 });

@@ -3,16 +3,22 @@ import { StackshimError } from '../../core/errors.ts';
 import type { JobData } from '../job/job-data.ts';
 import type { CatalogueEntry } from '../queue-store/queue-store.ts';
 
+/** What a job of a code package has from the package. */
+export interface NamedPackage extends Omit<CatalogueEntry, 'since'> {
+  /** Limits of its tasks, as far as they are known. */
+  readonly limits?: Pick<JobData, 'memory' | 'disk' | 'cpus'> | undefined;
+}
+
 /** Knows what names stand for. Undefined: does not know this name. */
 export interface NameSource {
   stack(reference: string): Promise<string | undefined>;
-  code(reference: string, tenant: string | undefined): Promise<CatalogueEntry | undefined>;
+  code(reference: string, tenant: string | undefined): Promise<NamedPackage | undefined>;
 }
 
 export interface BoundJob {
   readonly job: JobData;
   /** What is known about the job's code package. */
-  readonly code: CatalogueEntry | undefined;
+  readonly code: NamedPackage | undefined;
 }
 
 export interface BindRequest {
@@ -58,7 +64,7 @@ async function findCode(
   sources: readonly NameSource[],
   reference: string,
   tenant: string | undefined,
-): Promise<CatalogueEntry | undefined> {
+): Promise<NamedPackage | undefined> {
   for (const source of sources) {
     const found = await source.code(reference, tenant);
     if (found !== undefined) return found;

@@ -10,11 +10,13 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 import { laneQueue } from './lane-queue.ts';
 import { followMarks } from './pause-queue.ts';
 import type { EnqueueOptions } from './queues.ts';
-import { DELAYS, MAX_PRIORITY, toStoredName } from './to-job-data.ts';
+import { DELAYS, MAX_PRIORITY } from './to-job-data.ts';
 
 export interface PlannedJob {
   readonly lane: Lane;
   readonly id: string;
+  /** What workers read before they take it. */
+  readonly name: string;
   readonly data: JobData;
   readonly delayMs: number;
   readonly priority: number;
@@ -42,7 +44,7 @@ export function parsePriority(given: number | undefined): number | undefined {
 
 /** Resolves once the store has acknowledged the job. A job with this id that exists already stays as it is. */
 export async function addJob(store: QueueStore, planned: PlannedJob): Promise<JobPlace> {
-  const { lane, id, data, delayMs, priority } = planned;
+  const { lane, id, name, data, delayMs, priority } = planned;
   const queue = laneQueue(store, lane);
   await followMarks(store, lane);
   const options = {
@@ -50,6 +52,6 @@ export async function addJob(store: QueueStore, planned: PlannedJob): Promise<Jo
     priority,
     ...(delayMs === 0 ? {} : { delay: delayMs, timestamp: await store.serverTimeMs() }),
   };
-  await store.announce(lane, () => queue.add(toStoredName(data), data, options));
+  await store.announce(lane, () => queue.add(name, data, options));
   return { lane, id };
 }

@@ -1,13 +1,14 @@
 /** Where the names of stacks and code packages are looked up: an installation on this machine, and the catalogue that workers publish. */
 import { StackshimError } from '../../core/errors.ts';
-import type { LayoutOptions } from '../../core/layout.ts';
-import { openStackshim } from '../../door/open-stackshim.ts';
+import type { Stackshim } from '../../door/stackshim.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
 import type { NameSource } from './bind-job.ts';
 
-/** The installation that `options` name. It needs root. */
-export function installationNames(options: LayoutOptions): NameSource {
-  const { stacks } = openStackshim(options);
+/** It needs root. */
+export function installationNames({
+  stacks,
+  code,
+}: Pick<Stackshim, 'stacks' | 'code'>): NameSource {
   return {
     stack: (reference) =>
       unlessNotFound(async () => {
@@ -15,7 +16,12 @@ export function installationNames(options: LayoutOptions): NameSource {
         // Other machines may know the content only.
         return content ?? image;
       }),
-    code: async () => undefined,
+    code: (reference, tenant) =>
+      unlessNotFound(async () => {
+        const { image, settings } = await code.resolve(reference, { tenant });
+        const { stack, maxConcurrency, priority, limits } = settings;
+        return { digest: image.digest, stack, maxConcurrency, priority, limits };
+      }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
 import { jobName, type Lane, parseJobName, parseQueueName } from '../job/lane.ts';
 import { readStatus } from '../job/read-status.ts';
@@ -24,7 +25,7 @@ import {
   removeSchedule,
 } from './schedules.ts';
 import { removeArtefacts, takeArtefacts } from './take-artefacts.ts';
-import { toJobData } from './to-job-data.ts';
+import { toJobData, toStoredName } from './to-job-data.ts';
 import { isOver, waitForJob } from './wait-for-job.ts';
 
 /** For calls that hold no locks. BullMQ needs the numbers all the same. */
@@ -34,7 +35,8 @@ interface Opened {
   readonly options: QueuesOptions;
   readonly store: QueueStore;
   readonly sources: readonly NameSource[];
-  readonly terms: JobTerms;
+  /** As the policy is now. */
+  readonly terms: () => Promise<JobTerms>;
 }
 
 /**
@@ -44,12 +46,15 @@ interface Opened {
 export async function openQueues(options: QueuesOptions): Promise<Queues> {
   const store = await openStore(options.store, LOCKS);
   const { installation = process.geteuid?.() === 0 ? {} : false, terms } = options;
-  const local = installation === false ? [] : [installationNames(installation)];
+  const door = installation === false ? undefined : openDoor(installation);
   const opened: Opened = {
     options,
     store,
-    sources: [...local, catalogueNames(store.catalogue)],
-    terms: terms ?? DEFAULT_POLICY.jobs,
+    sources: [
+      ...(door === undefined ? [] : [installationNames(door)]),
+      catalogueNames(store.catalogue),
+    ],
+    terms: async () => terms ?? (await door?.policy())?.jobs ?? DEFAULT_POLICY.jobs,
   };
   return {
     ...jobCalls(opened),
@@ -98,12 +103,13 @@ async function planJob(opened: Opened, { queue, request, options, names, schedul
   const priority = parsePriority(options.priority);
   const lane = { queue: parseQueueName(queue), tenant };
   const bound = await bindJob(opened.sources, {
-    job: toJobData(request, opened.terms, scheduleId),
+    job: toJobData(request, await opened.terms(), scheduleId),
     tenant,
     names,
   });
   return {
     lane: { ...lane, code: cappedCode(bound) } satisfies Lane,
+    name: toStoredName(bound.job, bound.code?.limits),
     data: bound.job,
     priority: priority ?? bound.code?.priority ?? 0,
   };

@@ -9,13 +9,13 @@ import type { Lane } from '../job/lane.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 
 /** On the lane without tenant and code: the whole queue is paused. */
-const QUEUE_MARK = 'stackshim:queue-paused';
+export const QUEUE_MARK = 'stackshim:queue-paused';
 /** On the tenant's lane without code: its jobs are paused. */
-const TENANT_MARK = 'stackshim:tenant-paused';
+export const TENANT_MARK = 'stackshim:tenant-paused';
 /** On any lane: it was paused for one of these marks, not by another program. */
-const OWN_MARK = 'stackshim:lane-paused';
+export const OWN_MARK = 'stackshim:lane-paused';
 /** BullMQ's own. */
-const PAUSED = 'paused';
+export const PAUSED = 'paused';
 
 const AT_ONCE = 64;
 

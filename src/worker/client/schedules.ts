@@ -13,7 +13,6 @@ import { laneQueue } from './lane-queue.ts';
 import { inOrder } from './list-lanes.ts';
 import { findLanes, followMarks } from './pause-queue.ts';
 import type { Schedule, ScheduleTimes } from './queues.ts';
-import { toStoredName } from './to-job-data.ts';
 
 const EVERY = { min: 1000, max: SPEC_BOUNDS.jobDelayMsMax };
 const MAX_PATTERN_CHARS = 200;
@@ -22,6 +21,7 @@ export interface PlannedSchedule {
   readonly id: string;
   readonly lane: Lane;
   readonly times: Times;
+  readonly name: string;
   readonly data: JobData;
   readonly priority: number;
 }
@@ -55,9 +55,9 @@ export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
 
 /** Adds the schedule or replaces it, also if its jobs were in another lane until now. */
 export async function addSchedule(store: QueueStore, planned: PlannedSchedule): Promise<Schedule> {
-  const { id, lane, times, data, priority } = planned;
+  const { id, lane, times, name, data, priority } = planned;
   await followMarks(store, lane);
-  const template = { name: toStoredName(data), data, opts: { priority } };
+  const template = { name, data, opts: { priority } };
   const queue = laneQueue(store, lane);
   try {
     await store.announce(lane, () => queue.upsertJobScheduler(id, times, template));

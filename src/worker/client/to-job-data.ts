@@ -1,5 +1,6 @@
 /** A program's description of a job → what the store keeps. Pure. */
 
+import { withoutUndefined } from '../../core/read-fields.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
@@ -42,8 +43,11 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
+type Needs = Pick<JobData, 'memory' | 'disk' | 'cpus'>;
+
 /** The job's name in the store, which tells workers what it needs before they take it: `v1 <memory> <disk> <cpus>`. */
-export function toStoredName({ memory, disk, cpus }: JobData): string {
+export function toStoredName(job: JobData, ofPackage: Needs = {}): string {
+  const { memory, disk, cpus } = withoutUndefined({ ...ofPackage, ...job });
   if (memory === undefined && disk === undefined && cpus === undefined) return `v${JOB_VERSION}`;
   const needs = [
     memory === undefined ? UNSAID : parseBytes(memory, 'memory'),

@@ -13,6 +13,7 @@ import {
   textUpTo,
 } from '../../core/read-fields.ts';
 import type { JsonSchema } from '../../spec/options/option-row.ts';
+import { PACKAGE_REFERENCE } from '../../spec/parse-command.ts';
 import { BYTES, DURATION } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
 import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
@@ -45,8 +46,6 @@ interface JobFieldRow<F extends OwnJobField> {
 
 const STACK =
   /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
-const CODE =
-  /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
 /** A schedule's id is part of the ids of its jobs. */
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const BY_CHARS = 200;
@@ -96,8 +95,8 @@ export const JOB_FIELDS: { readonly [F in OwnJobField]: JobFieldRow<F> } = {
       '`name`, `name@rev:N` or `name@sha256:…`; needed unless `code` names a package that has a stack',
   },
   code: {
-    read: matching(CODE, 'not a code package: NAME, NAME@rev:N or NAME@sha256:…'),
-    schema: { type: 'string', pattern: CODE.source },
+    read: matching(PACKAGE_REFERENCE, 'not a code package: NAME, NAME@rev:N or NAME@sha256:…'),
+    schema: { type: 'string', pattern: PACKAGE_REFERENCE.source },
     takes: "a code package of the queue's tenant: `name`, `name@rev:N` or `name@sha256:…`",
   },
   payload: {
