@@ -288,6 +288,17 @@ it.each([
   expect(stderr).toContain(named);
 });
 
+it('health requests are answered on a port of 127.0.0.1', async () => {
+  const port = await findFreePort();
+  const worker = await startWorker(['--health', String(port), nextQueue()]);
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  expect([answer.status, await answer.json()]).toEqual([200, { status: 'ready' }]);
+  const { log } = await end(worker);
+  expect(log).toContainEqual(
+    expect.objectContaining({ event: 'health', address: `127.0.0.1:${port}` }),
+  );
+});
+
 it('an address that other machines reach is refused', async () => {
   const { status, stderr } = await runCli(['worker', '--health', '0.0.0.0:9000', 'mail'], {
     env: { ...installation.env, STACKSHIM_STORE_URL: redis.url },

@@ -51,6 +51,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   for (const { code, message } of options.warnings) log.warn(message, code);
   let served: ServedWorker | undefined;
   const health = options.health && (await serveHealth(options.health, () => served?.status()));
+  if (health !== undefined) log.listening(health.shown);
   let started: ServedWorker;
   try {
     started = await options.start(log.onEvent);

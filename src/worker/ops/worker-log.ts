@@ -15,6 +15,8 @@ export interface WorkerLog {
   onEvent(event: WorkerEvent): void;
   /** A problem of the worker itself, such as a health endpoint that could not be opened. */
   warn(message: string, code: string): void;
+  /** The health endpoint is open. */
+  listening(address: string): void;
 }
 
 /** Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event. */
@@ -30,6 +32,8 @@ export function openWorkerLog({ level, write, worker }: WorkerLogOptions): Worke
   );
   return {
     onEvent: (event) => writeEvent(log, event),
+    listening: (address) =>
+      log.info({ event: 'health', address }, `answers health requests on ${address}`),
     warn: (message, code) => writeEvent(log, { type: 'warning', code, message }),
   };
 }

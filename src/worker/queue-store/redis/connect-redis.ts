@@ -37,8 +37,14 @@ export async function openConnection<T>(
     isChecked: false,
     shouldRetry: () => isKept,
   });
+  // A call that fails says only that the connection is closed; the client's error event says why. After a wrong password the client may be
+  // ready for a moment.
+  let reason: unknown;
+  client.on('error', (error: Error) => {
+    reason ??= error;
+  });
   const work = async () => {
-    await connect(client, address);
+    await client.connect();
     return { result: await act(client) };
   };
   try {
@@ -56,26 +62,14 @@ export async function openConnection<T>(
     };
   } catch (error) {
     client.disconnect();
-    throw error instanceof StackshimError ? error : reasonFor(address.shown, error);
+    if (reason === undefined && error instanceof StackshimError) throw error;
+    throw reasonFor(address.shown, reason ?? error);
   }
 }
 
 export async function readTimeMs(client: Redis): Promise<number> {
   const [seconds, micros] = await client.time();
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-}
-
-/** The error of `connect` says only that the connection is closed; the client's error event says why. */
-async function connect(client: Redis, { shown }: RedisAddress): Promise<void> {
-  let reason: unknown;
-  client.on('error', (error: Error) => {
-    reason ??= error;
-  });
-  try {
-    await client.connect();
-  } catch (error) {
-    throw reasonFor(shown, reason ?? error);
-  }
 }
 
 const DENIED = /^(?:NOAUTH|WRONGPASS|NOPERM|ERR AUTH|ERR invalid password|ERR Client sent AUTH)/;
