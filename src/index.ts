@@ -20,7 +20,7 @@ export {
 export type { LayoutOptions } from './core/layout.ts';
 export type { Check } from './doctor/check.ts';
 export type { Diagnosis } from './doctor/diagnose-host.ts';
-export type { Code, ListPackagesOptions, TenantChoice } from './door/code.ts';
+export type { Code, ListPackagesOptions, PackageRange, TenantChoice } from './door/code.ts';
 export type { DetachedTask, DetachOptions } from './door/keeper/keeper-order.ts';
 export { openStackshim, runTask } from './door/open-stackshim.ts';
 export type { DiffRange, RollbackTarget, Stacks } from './door/stacks.ts';
@@ -37,6 +37,8 @@ export type {
 export type { TaskEvents, TaskHandle } from './door/task-handle.ts';
 export type { TaskEnd, WaitOptions } from './door/wait-for-task.ts';
 export type { AddedPackage, AddPackageOptions } from './exchange/code-packages/add-package.ts';
+export type { PulledPackage } from './exchange/code-packages/pull-package.ts';
+export type { PushedPackage } from './exchange/code-packages/push-package.ts';
 export type { ImageSettings } from './exchange/root-filesystem/image-settings.ts';
 export type { PackageFile, PackageInput } from './spec/package-input.ts';
 export type { LimitInput, PackageSettings } from './spec/package-settings.ts';
@@ -49,6 +51,7 @@ export type { DiffSide, StackDiff } from './store/diff/diff-stack.ts';
 export type { DiffSummary } from './store/diff/summarise-diff.ts';
 export type { StoredLayer } from './store/layers/collect-layers.ts';
 export type { PackageMove, RemovedPackage } from './store/packages/change-packages.ts';
+export type { PackageDiff } from './store/packages/diff-package.ts';
 export type {
   PackageDamageListener,
   PackageDetails,

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { findProgram } from './run-program.mjs';
 
 /**
- * @typedef {{program: string, package: string} | {file: string, package: string}} Need
+ * @typedef {{package: string, services?: readonly string[]}} Source
+ * The Debian package of a need, and the units that it would start.
+ * @typedef {({program: string} | {file: string}) & Source} Need
  * A program or a file, and the Debian package that contains it.
  */
 
@@ -29,7 +31,9 @@ const producerNeeds = [
 ];
 
 /** @type {readonly Need[]} a store for the quick start of the worker, if none is given */
-export const storeNeeds = [{ program: 'redis-server', package: 'redis-server' }];
+export const storeNeeds = [
+  { program: 'redis-server', package: 'redis-server', services: ['redis-server.service'] },
+];
 
 /** @type {readonly Need[]} what the test lanes take on top: other runtimes, a rootfs in one file, a compiler for the escape battery, a registry, the judges of the Vagrantfile, of the units and of the manual pages, the shells that complete, the stores of queues */
 export const testNeeds = [
@@ -53,7 +57,7 @@ export const testNeeds = [
   { program: 'groff', package: 'groff-base' },
   { program: 'mandoc', package: 'mandoc' },
   ...storeNeeds,
-  { file: '/usr/lib/postgresql', package: 'postgresql' },
+  { file: '/usr/lib/postgresql', package: 'postgresql', services: ['postgresql.service'] },
 ];
 
 /** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */

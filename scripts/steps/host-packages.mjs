@@ -4,6 +4,7 @@ import { StepFailure } from './failure.mjs';
 import { describeNeed, findMissing } from './host-needs.mjs';
 import { note } from './report-step.mjs';
 import { findProgram, runProgram } from './run-program.mjs';
+import { withoutServices } from './without-services.mjs';
 
 const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
 // A fresh machine often runs its first upgrade: wait for its lock instead of failing.
@@ -22,7 +23,8 @@ export async function ensureHostPackages(needs) {
   const packages = [...new Set(missing.map((need) => need.package))];
   note(`installing ${packages.join(' ')}`);
   try {
-    await installPackages(packages);
+    const services = missing.flatMap((need) => need.services ?? []);
+    await withoutServices(services, () => installPackages(packages));
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;
     throw missingTools(missing, error.message);

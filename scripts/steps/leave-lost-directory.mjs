@@ -1,7 +1,7 @@
 /**
  * Instructions that let an executable start in a working directory without a path: one that was removed, whose mount is gone, or whose path is longer than the
  * kernel reports. Bun would end with status 1 there before any code of ours runs. The instructions open the directory and change to {@link PLACE};
- * src/cli/return-to-directory.ts changes back to the open directory. Every start asks for the path, and most continue at once.
+ * src/cli/run/return-to-directory.ts changes back to the open directory. Every start asks for the path, and most continue at once.
  */
 
 /** The path contains the pid of the process, so that no program is there by chance. */

@@ -11,6 +11,10 @@ const onlyOnHost = {
   'integration/setup.test.ts': "needs Debian's archive",
   'integration/vagrantfile.test.ts': 'checks one file, with a program of 100 MB',
   'integration/build.test.ts': 'compiles; does not depend on the kernel',
+  'integration/queue-store.test.ts': 'does not depend on the kernel',
+  'integration/queue-store-outages.test.ts': 'does not depend on the kernel',
+  'integration/queue-store-start.test.ts': 'does not depend on the kernel',
+  'integration/queue-store-tls.test.ts': 'does not depend on the kernel',
   'integration/docs-examples.test.ts': 'compiles; does not depend on the kernel',
   'integration/exchange-others.test.ts':
     'compares with Docker and Podman, as the full lanes on the host do',

@@ -5,8 +5,8 @@ import { openDoor, requireRoot } from '../door/open-stackshim.ts';
 import type { Stackshim } from '../door/stackshim.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
 import { statusOfError } from './exit-status.ts';
-import { print } from './print.ts';
-import { reportError, reportLeftovers } from './printable.ts';
+import { print } from './print/print.ts';
+import { reportError, reportLeftovers } from './print/printable.ts';
 
 export interface EachId<T> {
   /** `pause task`: the beginning of messages. */

@@ -1,6 +1,7 @@
 /** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
 import { ReaderGone, toStackshimError } from '../core/errors.ts';
-import type { RunAction } from './define-run.ts';
+import type { RunAction } from './define/define-run.ts';
+import { nameOptions, readRunLine } from './define/run-options.ts';
 import {
   READER_GONE,
   SHIM_FAILED,
@@ -8,8 +9,7 @@ import {
   statusOfSetupFailure,
   USAGE_ERROR,
 } from './exit-status.ts';
-import { reportError } from './printable.ts';
-import { nameOptions, readRunLine } from './run-options.ts';
+import { reportError } from './print/printable.ts';
 
 declare const Bun: { readonly unsafe: { setJITPolicy(scale: number): void } };
 
@@ -54,7 +54,7 @@ function optionsOf(words: readonly string[]): readonly string[] {
 /** Returns to the caller's directory, which scripts/steps/leave-lost-directory.mjs left because the engine does not start in it. */
 async function returnToCallerDirectory(): Promise<void> {
   if (!/^\/proc\/\d+\/fdinfo$/.test(process.cwd())) return;
-  const { returnToDirectory } = await import('./return-to-directory.ts');
+  const { returnToDirectory } = await import('./run/return-to-directory.ts');
   returnToDirectory();
 }
 
@@ -65,13 +65,13 @@ async function keepTask(): Promise<never> {
 }
 
 async function executeRun(...line: Parameters<RunAction>): Promise<void> {
-  const run = await import('./execute-run.ts');
+  const run = await import('./run/execute-run.ts');
   await run.executeRun(...line);
 }
 
 /** Carries out a plain line of `exec`. Resolves to false for a line that commander must read. */
 async function executeExec(): Promise<boolean> {
-  const { readExecLine } = await import('./exec-options.ts');
+  const { readExecLine } = await import('./define/exec-options.ts');
   const plain = readExecLine(args.slice(1));
   if (plain === undefined) return false;
   const { exec } = await import('./commands/exec.ts');

@@ -7,7 +7,7 @@ import {
   parseLabelEntries,
 } from '../spec/parse-entries.ts';
 import { readBoundedFile } from '../sys/files.ts';
-import type { RunOptions } from './run-options.ts';
+import type { RunOptions } from './define/run-options.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;

@@ -1,6 +1,9 @@
 /** The types of the door's `code`: code packages. */
 import type { AddedPackage, AddPackageOptions } from '../exchange/code-packages/add-package.ts';
+import type { PulledPackage, PullPackageOptions } from '../exchange/code-packages/pull-package.ts';
+import type { PushedPackage, PushPackageOptions } from '../exchange/code-packages/push-package.ts';
 import type { PackageMove, RemovedPackage } from '../store/packages/change-packages.ts';
+import type { PackageDiff } from '../store/packages/diff-package.ts';
 import type {
   PackageDamageListener,
   PackageDetails,
@@ -8,12 +11,19 @@ import type {
   PackageSummary,
 } from '../store/packages/list-packages.ts';
 import type { PinnedPackage } from '../store/packages/package.ts';
-import type { RollbackTarget } from './stacks.ts';
+import type { Asked, RollbackTarget } from './stacks.ts';
 
 /** Whose packages. */
 export interface TenantChoice {
   /** Absent: the packages of tasks without a tenant. Equal names of two tenants are two packages. */
   readonly tenant?: string | undefined;
+}
+
+/** The revisions that `code.diff` compares. */
+export interface PackageRange extends TenantChoice {
+  readonly from?: number | undefined;
+  /** Only for a reference without a revision of its own. */
+  readonly to?: number | undefined;
 }
 
 /** Which packages `code.list` lists. */
@@ -39,6 +49,23 @@ export interface Code {
   list(options?: ListPackagesOptions): Promise<readonly PackageSummary[]>;
   show(reference: string, options?: TenantChoice): Promise<PackageDetails>;
   history(name: string, options?: TenantChoice): Promise<readonly PackageHistoryEntry[]>;
+  /** What differs between two revisions: the one that the reference names (default: the current one), and `from` (default: the one before it). */
+  diff(reference: string, range?: PackageRange): Promise<PackageDiff>;
+  /** Copies a package to a registry. */
+  push(
+    reference: string,
+    target: string,
+    options?: Asked<PushPackageOptions, 'package' | 'tenant' | 'reference'> & TenantChoice,
+  ): Promise<PushedPackage>;
+  /**
+   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a package; an image with another digest is refused. However many callers
+   * wait for an image, it is pulled once. The current revision stays, if there is one.
+   */
+  pull(
+    name: string,
+    source: string,
+    options?: Asked<PullPackageOptions, 'name' | 'tenant' | 'reference'> & TenantChoice,
+  ): Promise<PulledPackage>;
   rollback(name: string, target?: RollbackTarget & TenantChoice): Promise<PackageMove>;
   /** Removes packages with all their revisions. Running tasks keep theirs. */
   remove(names: readonly string[], options?: TenantChoice): Promise<readonly RemovedPackage[]>;

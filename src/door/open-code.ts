@@ -11,7 +11,7 @@ export const openCode = (open: Opener): Code => ({
   ...changingMembers(open),
 });
 
-type Reading = 'resolve' | 'list' | 'show' | 'history';
+type Reading = 'resolve' | 'list' | 'show' | 'history' | 'diff';
 
 const readingMembers = (open: Opener): Pick<Code, Reading> => ({
   async resolve(text, options = {}) {
@@ -41,15 +41,40 @@ const readingMembers = (open: Opener): Pick<Code, Reading> => ({
     const { readPackageHistory } = await import('../store/packages/list-packages.ts');
     return readPackageHistory(layout, of);
   },
+  async diff(text, { from, to, ...options } = {}) {
+    const reference = parsePackageReference(text, 'name');
+    const tenant = tenantOf(options);
+    if (to !== undefined && (reference.revision ?? reference.image) !== undefined) {
+      throw invalidField('to', 'given together with a revision after "@"', to);
+    }
+    const { layout, system } = open.asRoot('compare revisions');
+    const { diffPackage } = await import('../store/packages/diff-package.ts');
+    const after = to === undefined ? reference : { ...reference, revision: to };
+    return diffPackage(layout, system, { tenant, from, to: after });
+  },
 });
 
-type Changing = 'add' | 'rollback' | 'remove';
+type Changing = 'add' | 'push' | 'pull' | 'rollback' | 'remove';
 
 const changingMembers = (open: Opener): Pick<Code, Changing> => ({
   async add(name, path, options = {}) {
     const installation = open.asRoot('add code package');
     const { addPackage } = await import('../exchange/code-packages/add-package.ts');
     return await addPackage(installation, { name, path }, options);
+  },
+  async push(text, reference, { tenant, ...options } = {}) {
+    const named = parsePackageReference(text, 'name');
+    const whose = tenantOf({ tenant });
+    const { layout, system } = open.asRoot('push code package');
+    const { pushPackage } = await import('../exchange/code-packages/push-package.ts');
+    const target = { package: named, tenant: whose, reference };
+    return await pushPackage(layout, { ...options, system, ...target });
+  },
+  async pull(text, reference, { tenant, ...options } = {}) {
+    const of = toOwner(text, { tenant });
+    const { layout, system } = open.asRoot('pull code package');
+    const { pullPackage } = await import('../exchange/code-packages/pull-package.ts');
+    return await pullPackage(layout, { ...options, system, ...of, reference });
   },
   async rollback(name, { to, ...options } = {}) {
     const of = toOwner(name, options);

@@ -117,7 +117,7 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
   },
 });
 
-type Exchange = 'importFrom' | 'exportTo' | 'push' | 'commit' | 'save' | 'load';
+type Exchange = 'importFrom' | 'exportTo' | 'push' | 'pull' | 'commit' | 'save' | 'load';
 
 const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   async importFrom(name, reference, options = {}) {
@@ -135,6 +135,12 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
     const { layout, system } = open.asRoot('push stack');
     const { pushStack } = await import('../exchange/push-stack.ts');
     return await pushStack(layout, { ...options, system, stack, reference });
+  },
+  async pull(name, reference, options = {}) {
+    const stack = toStackName('pull stack', name);
+    const { layout, ...own } = await toPublishing(open.asRoot('pull stack'));
+    const { pullStack } = await import('../exchange/pull-stack.ts');
+    return await pullStack(layout, { ...options, ...own, stack, reference });
   },
   async commit(task, name, options = {}) {
     const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];

@@ -88,6 +88,7 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   importFrom: true,
   exportTo: true,
   push: true,
+  pull: true,
   commit: true,
   rollback: true,
   remove: true,
@@ -105,6 +106,9 @@ const CODE_MEMBERS: Readonly<Record<keyof Code, true>> = {
   list: true,
   show: true,
   history: true,
+  diff: true,
+  push: true,
+  pull: true,
   rollback: true,
   remove: true,
 };

@@ -8,6 +8,7 @@ import type { LayerId } from '../core/ids.ts';
 import type { CommitTaskOptions } from '../exchange/commit-task.ts';
 import type { ExportedStack, ExportStackOptions } from '../exchange/export-stack.ts';
 import type { ImportStackOptions, PublishedStack } from '../exchange/import-stack.ts';
+import type { PullStackOptions } from '../exchange/pull-stack.ts';
 import type { PushedStack, PushStackOptions } from '../exchange/push-stack.ts';
 import type { LoadedStacks, LoadStacksOptions } from '../exchange/saves/load-stacks.ts';
 import type { SavedStacks, SaveStacksOptions } from '../exchange/saves/save-stacks.ts';
@@ -21,7 +22,7 @@ import type { HistoryEntry, ReleaseEntry } from '../store/stacks/stack-history.t
 import type { RemovedStack } from '../upkeep/remove-stacks.ts';
 
 /** The options of an operation without those that the door sets. */
-type Asked<Options, Named extends PropertyKey = never> = Omit<
+export type Asked<Options, Named extends PropertyKey = never> = Omit<
   Options,
   'system' | 'runSmoke' | 'clock' | 'env' | 'lockWaitMs' | Named
 >;
@@ -84,6 +85,15 @@ export interface Stacks {
     reference: string,
     options?: Asked<PushStackOptions, 'stack' | 'reference'>,
   ): Promise<PushedStack>;
+  /**
+   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a stack; an image with another digest is refused. However many callers
+   * wait for an image, it is pulled once. The current revision stays, if there is one.
+   */
+  pull(
+    name: string,
+    source: string,
+    options?: Asked<PullStackOptions, 'stack' | 'reference'>,
+  ): Promise<PublishedStack>;
   /** Stores the files of a kept task as one more layer on the task's image. */
   commit(
     task: string,

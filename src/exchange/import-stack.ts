@@ -1,5 +1,5 @@
 /** Turns an image from elsewhere into a stack's current revision: read, check, store as layers, smoke-test, flip. */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../archive/archive-limits.ts';
 import { toArchiveTooLarge } from '../archive/archive-policy.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
@@ -7,13 +7,11 @@ import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { Image, ImageConfig } from '../store/images/image.ts';
 import { receiveFile } from '../store/receive-file.ts';
-import { temporaryPath } from '../store/stale-files.ts';
-import { guardDisk } from '../sys/guard-disk.ts';
-import { removeTree } from '../sys/remove-tree.ts';
 import { abortable } from './abortable.ts';
 import { openArchive } from './archives/open-archive.ts';
 import { readDockerArchive } from './archives/read-docker-archive.ts';
 import { holdStoreFor } from './hold-store-for.ts';
+import { inWorkFolder } from './in-work-folder.ts';
 import { importImage } from './oci-image/import-oci-layout.ts';
 import { openLayoutRoot } from './oci-image/oci-blobs.ts';
 import { type OciImage, readOciLayout } from './oci-image/read-oci-layout.ts';
@@ -211,18 +209,4 @@ function requireNoSettings({ settings = {}, reference }: Importing): void {
       details: { field: given },
     },
   );
-}
-
-/** Calls `use` with a folder below `tmp/`, and removes the folder when the promise settles. */
-export async function inWorkFolder<T>(
-  layout: Layout,
-  use: (work: string) => Promise<T>,
-): Promise<T> {
-  const work = temporaryPath(layout);
-  await guardDisk(`make ${work}`, () => mkdir(work, { recursive: true, mode: 0o700 }));
-  try {
-    return await use(work);
-  } finally {
-    await removeTree(work);
-  }
 }

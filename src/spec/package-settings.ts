@@ -30,8 +30,8 @@ export interface PackageSettings {
   /** `name`, `name@rev:N` or `name@sha256:…`. */
   readonly stack?: string | undefined;
   readonly command?: readonly string[] | undefined;
-  /** `iron`: the argument convention of IronWorker's client libraries. */
-  readonly args?: 'iron' | undefined;
+  /** How the command gets the paths of its inputs, as the option of a task. */
+  readonly args?: 'none' | 'names' | 'iron' | undefined;
   /** Variables of its tasks; a task's own ones with the same names win. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Text that its tasks read from the file CONFIG_FILE. */
@@ -78,7 +78,7 @@ export const limitReaders = allOptional(
 export const settingReaders: FieldReaders<Omit<PackageSettings, 'limits'>> = {
   stack: optional(text),
   command: optional(words),
-  args: optional(oneOf('iron')),
+  args: optional(oneOf('none', 'names', 'iron')),
   env: optional(mapOf(text)),
   config: optional(text),
   outputs: optional(listOf(text, SPEC_BOUNDS.outputs)),

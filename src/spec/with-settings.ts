@@ -5,7 +5,7 @@ import type { TaskInput } from './task-input.ts';
 
 /** Leaves `config` to the caller, because a task names its own by a file. Variables are joined one by one. */
 export function withSettings(given: TaskInput, settings: PackageSettings): TaskInput {
-  const { stack, command, env } = settings;
+  const { stack, command, args, env } = settings;
   // The package's command belongs to the image's entrypoint, which the task has replaced.
   const isCommandOwn = (given.command?.length ?? 0) > 0 || given.entrypoint !== undefined;
   const limits = LIMITS.filter(({ field }) => given[field] === undefined).map(
@@ -15,6 +15,7 @@ export function withSettings(given: TaskInput, settings: PackageSettings): TaskI
     ...given,
     stack: given.stack ?? stack,
     ...(isCommandOwn || command === undefined ? {} : { command }),
+    ...(given.args === undefined && args !== undefined ? { args } : {}),
     ...(env === undefined ? {} : { env: { ...env, ...given.env } }),
     ...Object.fromEntries(limits),
   };

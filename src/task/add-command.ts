@@ -103,7 +103,7 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
     ],
     bindsBefore: countBinds(plan.container),
   });
-  const parts = { ...added, user, code: code && added.mounts[0]?.target };
+  const parts = { ...added, user, code: code.length === 0 ? undefined : added.mounts[0]?.target };
   if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
   const { closed } = await mountRootfs(system, added, {
     owner: ownerOf(plan.container, slot),

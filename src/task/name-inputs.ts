@@ -13,11 +13,18 @@ export interface NamedInputs {
   readonly appended: readonly string[];
 }
 
+export interface NamedTask {
+  readonly id: TaskId;
+  /** Whether it has a program or a build step. */
+  readonly hasCode: boolean;
+}
+
 /** A task whose command names its payload has one, which may be empty. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export function toNamedSpec(spec: CommandSpec, id: TaskId): NamedInputs {
+export function toNamedSpec(spec: CommandSpec, task: NamedTask): NamedInputs {
+  const { id } = task;
   if (spec.args === 'iron') {
     const named = { ...spec, payload: spec.payload ?? NO_PAYLOAD };
-    return { spec: named, appended: toIronArguments(named, id) };
+    return { spec: named, appended: toIronArguments(named, task) };
   }
   const { command, entrypoint } = spec;
   const words = [...command, ...(entrypoint ?? [])];
@@ -53,9 +60,9 @@ function replaceNames(word: string, field: string, { spec, id }: Named): string 
 }
 
 /** The form in which IronWorker passed them. Programs join the folder with a file's name, so its slash matters. */
-function toIronArguments({ code, build, config, scheduleId }: CommandSpec, id: TaskId) {
+function toIronArguments({ config, scheduleId }: CommandSpec, { id, hasCode }: NamedTask) {
   return [
-    ...((code ?? build) === undefined ? [] : ['-d', `${TASK_DIR}/`]),
+    ...(hasCode ? ['-d', `${TASK_DIR}/`] : []),
     ...['-e', 'production', '-id', id, '-payload', PAYLOAD_FILE],
     ...(config === undefined ? [] : ['-config', CONFIG_FILE]),
     ...(scheduleId === undefined ? [] : ['-schedule_id', scheduleId]),

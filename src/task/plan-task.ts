@@ -56,13 +56,12 @@ export async function planTask(
   const { parts, context } = await readTask(installation, input, options);
   const container = await planContainer(parts.container, context);
   const { origin = 'caller' } = options;
-  const spec = await nameInputs(parts.command, context.places.id);
-  const command = planCommand(spec, context.pinned.image.config);
   const { packaged } = parts;
-  return {
-    container,
-    command: { ...command, origin, ...(packaged && { packaged, hasProgress: true }) },
-  };
+  const { code, build } = parts.command;
+  const hasCode = (code ?? build ?? packaged) !== undefined;
+  const named = await nameInputs(parts.command, { id: context.places.id, hasCode });
+  const command = planCommand(named, context.pinned.image.config, hasCode);
+  return { container, command: { ...command, origin, ...(packaged && { packaged }) } };
 }
 
 /** Describes a container: the fields of a task that do not concern its command. */
@@ -236,25 +235,30 @@ interface NamedSpec {
 }
 
 /** Loads code only for a task whose command gets its inputs as arguments. */
-async function nameInputs(spec: CommandSpec, id: TaskId): Promise<NamedSpec> {
+async function nameInputs(
+  spec: CommandSpec,
+  task: { readonly id: TaskId; readonly hasCode: boolean },
+): Promise<NamedSpec> {
   if (spec.args === 'none') return { spec, appended: [] };
   const { toNamedSpec } = await import('./name-inputs.ts');
-  return toNamedSpec(spec, id);
+  return toNamedSpec(spec, task);
 }
 
-const wasGiven = ({ code, build, payload, config }: CommandSpec): boolean =>
-  (code ?? build ?? payload ?? config) !== undefined;
-
-/** Throws ERR_STACKSHIM_SPEC_INVALID. */
+/**
+ * Throws ERR_STACKSHIM_SPEC_INVALID.
+ *
+ * @param hasCode Whether the task has a program or a build step.
+ */
 const planCommand = (
   { spec, appended }: NamedSpec,
   image: ImageConfig,
+  hasCode: boolean,
 ): Omit<CommandPlan, 'origin'> => ({
   spec,
   command: [...resolveCommand(image, spec), ...appended],
   stopSignal: spec.stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? SIGTERM,
   files: planInputFiles(spec),
-  hasProgress: wasGiven(spec),
+  hasProgress: hasCode || (spec.payload ?? spec.config) !== undefined,
 });
 
 interface SplitSpec {

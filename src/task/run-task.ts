@@ -13,7 +13,7 @@ import type { BuildStep, TakeBuiltContext } from './build-step/take-built-code.t
 import type { CallerOptions, EndedTask, OwnTaskOptions } from './caller-options.ts';
 import { armStops, isAborted, signalsOf, toDeadline } from './ending/caller-stops.ts';
 import type { Removal } from './ending/remove-task.ts';
-import { notRemovedYet, removeOwn } from './ending/remove-task.ts';
+import { joinRemovals, notRemovedYet, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import type { TaskExec } from './exec/told-exec.ts';
@@ -224,9 +224,8 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const hasRun = execution.exit !== null;
   const taken = await takeOutputs(context, { holdings, hasRun });
   const finishedAt = new Date();
-  const progress = holdings.get('progress')?.text ?? null;
-  const told = { output: output.summary(), progress, execs };
-  const ended = { execution, taken, ...told, startedAt, finishedAt };
+  const told = { output: output.summary(), progress: holdings.get('progress')?.text ?? null };
+  const ended = { execution, taken, ...told, execs, startedAt, finishedAt };
   const finish = async (removal: Removal): Promise<TaskResult> => {
     const phasesMs = clock.times();
     const result = buildResult(plan, { ...ended, phasesMs, removal, build: step.report });
@@ -316,15 +315,6 @@ export async function runPlanned(
     setUp.end();
   }
 }
-
-/** What is left of the build step's task is left of the task that needed it. */
-const joinRemovals = (own: Removal, build: Removal | undefined): Removal =>
-  build === undefined
-    ? own
-    : {
-        removed: own.removed && build.removed,
-        leftovers: [...own.leftovers, ...build.leftovers],
-      };
 
 function toOutputMeter(
   { plan, options, Capture, report }: RunContext,

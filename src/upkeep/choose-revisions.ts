@@ -34,8 +34,8 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
 export const APART: ReadonlySet<Damage['kind']> = new Set(['image', 'layer', 'package']);
 
 /**
- * The revisions of code packages that are older than the current one and not among the newest `keep`, and all those of packages without a current
- * one. None of a damaged package.
+ * The revisions of code packages that are neither current nor among the newest `keep`, and all those of packages without a current one. None of a
+ * damaged package.
  */
 export function choosePackageRevisions(
   { packages }: StoreSurvey,
@@ -51,7 +51,7 @@ export function choosePackageRevisions(
     const now = revisions.find(({ current }) => current)?.revision;
     if (keep === undefined || now === undefined) return [];
     const newest = new Set(keep === 0 ? [] : revisions.slice(-keep));
-    return revisions.filter((one) => one.revision < now && !newest.has(one));
+    return revisions.filter((one) => one.revision !== now && !newest.has(one));
   });
   return old.filter(({ image }) => !isInUse(image));
 }

@@ -184,7 +184,7 @@ class RunningWorker implements QueueWorker {
   #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
     const { lockMs, keepResultsMs, logFolder, logBytes, artefactFolder } = this.#settings;
     return new JobRunner({
-      door: { run: this.#door.run, policy: () => policy.current() },
+      door: { run: this.#door.run, code: this.#door.code, policy: () => policy.current() },
       guard: this.#guard,
       worker: ownName(),
       emit: (event) => this.#emit(event),

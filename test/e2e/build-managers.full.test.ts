@@ -1,4 +1,4 @@
-/** Package managers and compilers in build steps: offline from a vendored folder, and from a mirror on the host. Requires: network for Debian packages, npm. */
+/** Package managers and compilers in build steps, of `run --build` and of code packages: offline from a vendored folder, and from a mirror on the host. Requires: network for Debian packages, npm. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,6 +20,8 @@ import { BUILT } from '../support/stacks/build-lab.ts';
 import { type ManagedProgram, managedPrograms } from './support/managed-programs.ts';
 
 const BUILD_MS = 600_000;
+/** Code packages, which the tests add. */
+const ADDED = /^(?:file|mount) \S+\/(?:lib|run)\/(?:packages|images|layers)(?:\/|$)/;
 
 const folder = makeInstallationFolder('managers');
 const layout = layoutBelow(folder);
@@ -53,7 +55,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT] });
+useLeakCheck({ roots: () => [layout.root, layout.run], allow: [BUILT, ADDED] });
 
 const made = new Map<string, string>();
 
@@ -115,6 +117,35 @@ it.each(managedPrograms)('$name', { timeout: BUILD_MS }, async (program) => {
       verdict: 'succeeded',
       output: { stdout: '42\n' },
       build: { cached, verdict: 'succeeded' },
+    });
+  }
+});
+
+it.each(managedPrograms)('a code package with $name', { timeout: BUILD_MS }, async (program) => {
+  const stack = await makeStack(program);
+  const code = writeProgram(program);
+  const name = code.slice(folder.length + 1).toLowerCase();
+  const network = program.mirror === undefined ? [] : ['--build-network', 'host'];
+  const from = (program.from ?? []).flatMap((file) => ['--build-from', file]);
+  const options = ['--stack', stack, '--build', program.build(origin), ...from, ...network];
+  const add = async () => {
+    const args = ['code', 'add', name, code, '--json', ...options, '--', 'sh', '-c', program.run];
+    const { status, stdout, stderr } = await runCli(args, { env });
+    expect(status, stderr).toBe(0);
+    return JSON.parse(stdout);
+  };
+  const first = await add();
+  expect(first).toMatchObject({ revision: 1, isNew: true });
+  expect(await add()).toMatchObject({ revision: 1, isNew: false });
+  writeFileSync(join(code, 'changed'), 'code that the dependencies do not depend on\n');
+  const changed = await add();
+  expect(changed).toMatchObject({ revision: 2, build: { cached: program.from !== undefined } });
+  for (const revision of [1, 2]) {
+    const args = ['run', '--json', '--code', `${name}@rev:${revision}`];
+    const { stdout, stderr } = await runCli(args, { env });
+    expect(JSON.parse(stdout), stderr).toMatchObject({
+      verdict: 'succeeded',
+      output: { stdout: '42\n' },
     });
   }
 });

@@ -67,6 +67,14 @@ describe('what is taken', () => {
     expect(only(ended)?.taken.map(({ path }) => path)).toEqual(['/out/a.log', '/out/b.log']);
   });
 
+  it('files of a folder /task that a task without code makes itself', async () => {
+    const to = newFolder();
+    const options = ['--payload', 'of the payload', '--output', `/task/made:${to}/`];
+    const ended = await run(options, sh('mkdir /task; echo text > /task/made'));
+    expect(ended).toMatchObject({ status: 0, record: CLEAN });
+    expect(contentOf(`${to}/made`)).toBe('text\n');
+  });
+
   it('changes of the code, relative to the working directory of the task', async () => {
     const [code, to] = [newFolder(), newFolder()];
     writeFileSync(join(code, 'given'), 'given\n');

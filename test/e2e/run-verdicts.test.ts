@@ -79,8 +79,8 @@ describe('signaled', () => {
 });
 
 describe('timed_out', () => {
-  /** Enough time for the program to set its traps. */
-  const timeoutMs = scaled(1000);
+  /** Enough time for the program to set its traps: a shell needs milliseconds, a twentieth of a second on an emulated processor. */
+  const timeoutMs = Math.max(1000, scaled(200));
   const timeout = ['--timeout', `${timeoutMs}ms`];
 
   it('lets a program that handles TERM end by itself', async () => {

@@ -6,7 +6,8 @@ import { openStackshim } from '../../src/index.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 
-const { installation, run, folder } = useTaskRunner();
+const STORED = /^(file|mount) \S+\/(lib|run)\/(packages|images|layers)(\/|$)/;
+const { installation, run, folder } = useTaskRunner([STORED]);
 const { env } = installation;
 const [PAYLOAD, CONFIG] = ['/run/stackshim/payload', '/run/stackshim/config'];
 
@@ -47,6 +48,16 @@ describe('--args iron', () => {
     const { stdout } = await run(given, ['sh', '-c', `${script}`, 'sh']);
     const args = `-e production -id codeless -payload ${PAYLOAD}`;
     expect(linesOf(stdout)).toEqual([`${PAYLOAD} 0`, `${PAYLOAD} 0`, args]);
+  });
+
+  it('names the folder of a code package, and its config', async () => {
+    const settings = ['--stack', 'busybox', '--config-file', config];
+    const add = ['code', 'add', 'worker', code, ...settings, '--', 'sh', 'main.sh'];
+    const added = await runCli(add, { env });
+    expect(added.status, added.stderr).toBe(0);
+    const start = ['run', '--name', 'the-task', '--code', 'worker', '--args', 'iron'];
+    const { stdout } = await runCli(start, { env });
+    expect(linesOf(stdout)).toEqual([...usual, '-config', CONFIG]);
   });
 
   it('comes from the library, too, and data from a queue may ask for it, but not name the schedule', async () => {

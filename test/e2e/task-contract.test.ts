@@ -13,7 +13,8 @@ import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { writeSmallOciLayout } from '../support/images/small-oci-layout.ts';
 import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 
-const { installation, run, folder } = useTaskRunner();
+const STORED = /^(file|mount) \S+\/(lib|run)\/(packages|images|layers)(\/|$)/;
+const { installation, run, folder } = useTaskRunner([STORED]);
 const { env, layout, options } = installation;
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 const SUMS = 'sha256sum < "$PAYLOAD_FILE"; sha256sum < "$CONFIG_FILE"; id -u';
@@ -60,6 +61,14 @@ describe('the working directory', () => {
   chownSync(join(code, 'file'), 1234, 1234);
   const script =
     'pwd; stat -c "%u:%g %a" . file below; echo new > made; mv file moved; cat moved made';
+
+  it('belongs to the user of a task with a code package', async () => {
+    const added = await runCli(['code', 'add', 'of-user', code], { env });
+    expect(added.status, added.stderr).toBe(0);
+    const script = sh('stat -c "%u %n" . file; echo new > made');
+    const args = ['run', '--code', 'of-user', 'as-user', ...script];
+    expect(await runCli(args, { env })).toMatchObject({ status: 0, stdout: '1000 .\n0 file\n' });
+  });
 
   it.each([
     ['of the image', 'as-user', [], '1000:1000'],

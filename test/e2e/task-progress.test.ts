@@ -7,7 +7,8 @@ import { sh } from '../support/cli/shell.ts';
 import { CLEAN, useTaskRunner } from '../support/cli/task-runner.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
-const { installation, run, start, folder } = useTaskRunner();
+const STORED = /^(file|mount) \S+\/(lib|run)\/(packages|images|layers)(\/|$)/;
+const { installation, run, start, folder } = useTaskRunner([STORED]);
 const { env } = installation;
 const GIVEN = ['--payload', 'text'];
 
@@ -43,6 +44,7 @@ describe('TASK_PROGRESS_FILE', () => {
     mkdirSync(code);
     const config = join(folder, 'config');
     writeFileSync(config, '{}');
+    await runCli(['code', 'add', 'packaged', code], { env });
     const script = sh('echo "$TASK_PROGRESS_FILE"; stat -c "%s %a" "$TASK_PROGRESS_FILE"');
     const stdout = '/run/stackshim/progress/text\n0 666\n';
     for (const given of [
@@ -50,6 +52,7 @@ describe('TASK_PROGRESS_FILE', () => {
       ['--code', code],
       ['--config-file', config],
       ['--build', 'true'],
+      ['--code', 'packaged'],
     ]) {
       expect(await run(given, script)).toMatchObject({ status: 0, stdout });
     }

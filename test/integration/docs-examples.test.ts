@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readExamples, type WrittenExamples, writeExamples } from '../support/docs/doc-examples.ts';
-import { useInstallation } from '../support/installation/installation.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
 
-const installation = useInstallation();
+const installation = useInstallation([STORED]);
 /** On the small stack of the tests. */
 const examples = readExamples('docs/library.md')
   .filter(({ prints }) => prints !== undefined)

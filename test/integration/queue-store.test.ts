@@ -1,6 +1,6 @@
 /** The port to the store of the queues, on real servers. */
 import { Job as BullJob, type Job, Queue } from 'bullmq';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
 import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { CatalogueEntry, QueueStore } from '../../src/worker/queue-store/queue-store.ts';
@@ -202,6 +202,33 @@ describe.each(kinds)('on %s', (kind, start) => {
     });
     expect(back).toEqual(['x']);
     await brief.close();
+  });
+
+  it('takes no job from others because of a clock that is a minute off', async () => {
+    const lane = laneOf('skew');
+    const quick = await openStore(server.url, { lockMs: 30_000, stalledLookMs: 1 });
+    const stealAgainAndAgain = async () => {
+      for (const _ of [1, 2, 3, 4, 5]) {
+        expect(await quick.backend(lane).moveStalledJobsToWait()).toEqual([]);
+        const before = await quick.serverTimeMs();
+        await waitUntil(async () => (await quick.serverTimeMs()) > before + 2);
+      }
+    };
+    await add(store, lane, 'x');
+    await add(store, lane, 'y');
+    await take(store, lane);
+    const now = Date.now.bind(Date);
+    const clock = vi.spyOn(Date, 'now');
+    clock.mockImplementation(() => now() + 60_000);
+    await stealAgainAndAgain();
+    clock.mockImplementation(() => now() - 60_000);
+    const [job, token] = await take(quick, lane);
+    expect(await quick.backend(lane).extendLock('y', token, 30_000)).toBe(1);
+    clock.mockRestore();
+    await stealAgainAndAgain();
+    expect(await quick.backend(lane).getState('x')).toBe('active');
+    await job?.moveToCompleted(null, token, false);
+    await quick.close();
   });
 
   it('refuses calls after it was closed', async () => {

@@ -1,6 +1,5 @@
 /** What happens to a taken job up to its final state, on a real store. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import type { TenantName } from '../../src/core/ids.ts';
@@ -8,13 +7,13 @@ import { openDoor } from '../../src/door/open-stackshim.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import type { Room } from '../../src/worker/taken-job.ts';
-import { useInstallation } from '../support/installation/installation.ts';
+import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { JobLab, type JobLabOptions, NO_NEEDS } from './support/job-lab.ts';
 import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
 /** A server begins processes of its own as it needs them. */
-const { options } = useInstallation([/^process \d+ postgres /]);
+const { options } = useInstallation([/^process \d+ postgres /, STORED, /^file \S+\/packages\//]);
 const LOCK_MS = 30_000;
 let server: JobStore;
 let store: QueueStore;
@@ -134,7 +133,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
         seen.push(given?.fields);
         return door.run(input, given);
       };
-      const lab = openLab({ lane, context: { door: { policy: door.policy, run } } });
+      const lab = openLab({ lane, context: { door: { ...door, run } } });
       const job = await lab.runToEnd(sh('true', { labels: { mine: 'x' } }));
       expect(job.result?.state).toBe('complete');
       expect(seen).toEqual([
@@ -206,7 +205,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       const door = openDoor(options);
       const run = () =>
         Promise.reject(new StackshimError('ERR_STACKSHIM_SLOTS_EXHAUSTED', 'run task: no slot'));
-      const lab = openLab({ context: { door: { policy: door.policy, run } } });
+      const lab = openLab({ context: { door: { ...door, run } } });
       const id = await lab.add(sh('true', { retries: 1 }));
       for (let i = 0; i < 5; i++) {
         await lab.runNext();
@@ -258,61 +257,6 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       await lab.backend.retryFinishedJob({ id, opts: {} } as never, 'failed', RESET);
       await lab.runNext();
       expect((await lab.read(id)).result?.state).toBe('complete');
-    });
-  });
-
-  describe('logs and progress', () => {
-    it('the output is in the log, in order, with the bytes that are no text', async () => {
-      const lab = openLab();
-      const script = "printf 'a\\n'; printf 'b\\n' >&2; sleep 0.4; printf '\\377'";
-      const job = await lab.runToEnd(sh(script));
-      expect(await lab.logOf(job.id)).toMatchObject([
-        { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
-        { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
-        { a: 1, s: 'out', b: '/w==' },
-      ]);
-    });
-
-    it('a long log is cut off, and says so', async () => {
-      const lab = openLab({ context: { logBytes: 20_000 } });
-      const job = await lab.runToEnd(sh('head -c 50000 /dev/zero | tr "\\0" x'));
-      const rows = await lab.logOf(job.id);
-      const text = rows.map(({ d }) => d).join('');
-      expect(text).toBe(
-        `${'x'.repeat(20_000)}\n[stackshim: 30000 further bytes of output were not kept]\n`,
-      );
-    });
-
-    it('the log goes into a file if the worker has a folder for logs', async () => {
-      const logFolder = mkdtempSync('/var/tmp/stackshim-logs-');
-      const lab = openLab({ context: { logFolder } });
-      const job = await lab.runToEnd(sh('echo one; exit 1', { retries: 1 }));
-      expect(await lab.logOf(job.id)).toEqual([]);
-      const file = `${logFolder}/${lab.lane.queue}~~/${job.id}.ndjson`;
-      const rows = readFileSync(file, 'utf8').trimEnd().split('\n');
-      expect(rows.map((row) => JSON.parse(row))).toMatchObject([
-        { a: 1, s: 'out', d: 'one\n' },
-        { a: 2, s: 'out', d: 'one\n' },
-      ]);
-      rmSync(logFolder, { recursive: true });
-    });
-
-    it('a running job says where it runs', async () => {
-      const lab = openLab();
-      const id = await lab.add(sh('while :; do sleep 0.05; done'));
-      const running = lab.runNext();
-      const live = await waitUntil(async () => {
-        const { progress } = await lab.read(id);
-        return typeof progress === 'object' ? progress : undefined;
-      });
-      expect(live).toMatchObject({
-        state: 'running',
-        attempt: 1,
-        worker: 'test/1',
-        progress: null,
-      });
-      await cancel(lab, id);
-      await running;
     });
   });
 

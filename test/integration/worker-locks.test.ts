@@ -33,7 +33,7 @@ function openLab(seen: TaskEvent[] = []): JobLab {
         return given?.onEvent?.(event);
       },
     });
-  const context = { door: { policy: door.policy, run } };
+  const context = { door: { ...door, run } };
   const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
   labs.push(lab);
   return lab;

@@ -1,10 +1,10 @@
 /** What `stack graph` and `df` draw in a terminal. */
 import { describe, expect, it } from 'vitest';
-import { cellsFor, glyphsFor } from '../../src/cli/draw-bars.ts';
-import { drawDiskUsage } from '../../src/cli/draw-disk-usage.ts';
-import { drawGraph } from '../../src/cli/draw-graph.ts';
-import { toPaintedText } from '../../src/cli/print-painted.ts';
-import { widthOf } from '../../src/cli/text-width.ts';
+import { cellsFor, glyphsFor } from '../../src/cli/print/draw-bars.ts';
+import { drawDiskUsage } from '../../src/cli/print/draw-disk-usage.ts';
+import { drawGraph } from '../../src/cli/print/draw-graph.ts';
+import { toPaintedText } from '../../src/cli/print/print-painted.ts';
+import { widthOf } from '../../src/cli/print/text-width.ts';
 import type { StackName } from '../../src/core/ids.ts';
 import type { GraphNode } from '../../src/store/stacks/stack-graph.ts';
 import type { DiskUsage } from '../../src/upkeep/disk-usage.ts';

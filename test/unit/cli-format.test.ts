@@ -1,15 +1,15 @@
 /** How the command line writes tables, sizes, times and progress. */
 import fc from 'fast-check';
 import { describe, expect, it, test, vi } from 'vitest';
-import { openBuildProgress } from '../../src/cli/build-progress-view.ts';
-import { glyphsFor } from '../../src/cli/draw-bars.ts';
-import { formatAge, formatBytes } from '../../src/cli/format-quantities.ts';
-import { formatTable } from '../../src/cli/format-table.ts';
-import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/printable.ts';
-import { createRateMeter, toBarLine } from '../../src/cli/progress-bar.ts';
-import { reportPhases } from '../../src/cli/report-phases.ts';
-import { isUtf8, type ProgressStream } from '../../src/cli/terminal.ts';
-import { shorten, widthOf, wrapText } from '../../src/cli/text-width.ts';
+import { glyphsFor } from '../../src/cli/print/draw-bars.ts';
+import { formatAge, formatBytes } from '../../src/cli/print/format-quantities.ts';
+import { formatTable } from '../../src/cli/print/format-table.ts';
+import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/print/printable.ts';
+import { isUtf8, type ProgressStream } from '../../src/cli/print/terminal.ts';
+import { shorten, widthOf, wrapText } from '../../src/cli/print/text-width.ts';
+import { openBuildProgress } from '../../src/cli/progress/build-progress-view.ts';
+import { createRateMeter, toBarLine } from '../../src/cli/progress/progress-bar.ts';
+import { reportPhases } from '../../src/cli/run/report-phases.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
 import type { BuildProgress } from '../../src/exchange/progress.ts';
 

@@ -4,22 +4,22 @@ import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
 it('a plain run loads no command parser but readRunLine, and the error printer', () => {
   const loaded = [...loadedBy('cli/main.ts', 'bun')];
-  expect(loaded).toContain('cli/run-options.ts');
+  expect(loaded).toContain('cli/define/run-options.ts');
   const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
   // The table of task options and its readers, which every task needs.
   expect(others).toContain('spec/options/task-options.ts');
-  const ofTasks = loadedBy('cli/execute-run.ts', 'bun');
+  const ofTasks = loadedBy('cli/run/execute-run.ts', 'bun');
   expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
     [],
   );
   const implementations = loaded.filter((name) =>
-    /^cli\/(command-line|define|show|execute|end|reap|move|build)/.test(name),
+    /^cli\/(command-line|commands\/|define\/define-|progress\/|run\/)/.test(name),
   );
   expect(implementations).toEqual([]);
 });
 
 it('a plain run loads no module that is slow to load', () => {
-  const loaded = [...loadedBy('cli/execute-run.ts', 'bun')];
+  const loaded = [...loadedBy('cli/run/execute-run.ts', 'bun')];
   expect(loaded).toContain('node:fs');
   const slow = 'crypto fs/promises net stream timers/promises util worker_threads zlib'.split(' ');
   expect(loaded.filter((name) => slow.includes(name.replace('node:', '')))).toEqual([]);
@@ -43,7 +43,7 @@ it('a plain run loads from the door only what runs a task', () => {
 
 // Counts what a plain task waits for: modules that are imported statically. The library loads more after that, in the background.
 it('is fewer than 130 modules in all, whichever face a plain task comes by', () => {
-  const ofExecutable = loadedBy('cli/execute-run.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
+  const ofExecutable = loadedBy('cli/run/execute-run.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
   const ofLibrary = loadedBy('index.ts', 'source');
   const counts = [ofExecutable, ofLibrary].map((loaded) => [...loaded].filter(isModule).length);
   expect(Math.min(...counts)).toBeGreaterThan(90);

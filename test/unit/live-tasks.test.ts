@@ -1,6 +1,6 @@
 /** Parts of the commands that look at running tasks: names of files, answers of sandboxes, limits, times. */
 import { describe, expect, it, test } from 'vitest';
-import { formatClock } from '../../src/cli/format-quantities.ts';
+import { formatClock } from '../../src/cli/print/format-quantities.ts';
 import { parseInnerProcesses } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseUpdate } from '../../src/task/live/update-task.ts';
 import { exitInName } from '../../src/task/live/watch-events.ts';

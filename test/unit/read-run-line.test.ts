@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { defineRun } from '../../src/cli/define-run.ts';
-import { RUN_OPTIONS, type RunLine, readRunLine } from '../../src/cli/run-options.ts';
+import { defineRun } from '../../src/cli/define/define-run.ts';
+import { RUN_OPTIONS, type RunLine, readRunLine } from '../../src/cli/define/run-options.ts';
 
 /** Reads with commander; undefined if it refuses the line or prints help. */
 async function readByCommander(args: readonly string[]): Promise<RunLine | undefined> {

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { defineCommands } from '../../src/cli/command-line.ts';
 import { suggestWords } from '../../src/cli/completion/suggest-words.ts';
-import { RUN_OPTIONS } from '../../src/cli/run-options.ts';
+import { RUN_OPTIONS } from '../../src/cli/define/run-options.ts';
 import type { KnownNames } from '../../src/door/known-names.ts';
 
 const program = defineCommands(() => Promise.resolve());

@@ -3,10 +3,10 @@ import type { AddedPackage, AddPackageOptions } from '../../exchange/code-packag
 import { invalidField } from '../../spec/field-errors.ts';
 import { LIMITS } from '../../spec/limits.ts';
 import type { LimitInput } from '../../spec/package-settings.ts';
-import { print, printJson } from '../print.ts';
+import { fieldOf } from '../define/run-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 import { readEntries } from '../read-entries.ts';
-import { fieldOf } from '../run-options.ts';
-import { withProgress } from '../with-progress.ts';
 
 type LimitKeys = { readonly [F in keyof LimitInput]?: string };
 

@@ -1,11 +1,11 @@
 /** `stackshim code history`: the revisions of a code package. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageSource } from '../../store/packages/package.ts';
-import type { TenantOption } from '../define-code-commands.ts';
-import { formatAge } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import type { TruncOption } from '../shared-options.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import type { TruncOption } from '../define/shared-options.ts';
+import { formatAge } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 

@@ -1,12 +1,12 @@
 /** `stackshim code ls`: lists code packages. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageSummary } from '../../store/packages/list-packages.ts';
-import type { TenantOption } from '../define-code-commands.ts';
-import { formatAge, formatBytes } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import { collectDamage } from '../report-damage.ts';
-import type { TruncOption } from '../shared-options.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import type { TruncOption } from '../define/shared-options.ts';
+import { formatAge, formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
+import { collectDamage } from '../print/report-damage.ts';
 
 export interface CodeLsOptions extends TenantOption, TruncOption {
   readonly all?: boolean;

@@ -1,7 +1,7 @@
 /** `stackshim code rm`: removes code packages with all revisions. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { TenantOption } from '../define-code-commands.ts';
-import { print, printJson } from '../print.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import { print, printJson } from '../print/print.ts';
 
 export async function codeRm(
   names: readonly string[],

@@ -1,8 +1,8 @@
 /** `stackshim code rollback`: makes an earlier revision of a code package current again. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { TenantOption } from '../define-code-commands.ts';
-import { print, printJson } from '../print.ts';
-import { toPositive } from '../shared-options.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import { toPositive } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
 
 export async function codeRollback(
   name: string,

@@ -1,10 +1,10 @@
 /** `stackshim code show`: shows everything about a code package. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDetails } from '../../store/packages/list-packages.ts';
-import type { TenantOption } from '../define-code-commands.ts';
-import { formatBytes } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 import { toSourceText } from './code-history.ts';
 
 export async function codeShow(name: string, { tenant, json }: TenantOption): Promise<void> {

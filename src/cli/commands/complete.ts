@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { suggestWords } from '../completion/suggest-words.ts';
-import { print } from '../print.ts';
-import { toPrintable } from '../printable.ts';
-import { shorten } from '../text-width.ts';
+import { print } from '../print/print.ts';
+import { toPrintable } from '../print/printable.ts';
+import { shorten } from '../print/text-width.ts';
 
 const MOST_CELLS = 100;
 

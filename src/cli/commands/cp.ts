@@ -3,10 +3,10 @@ import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor, requireRoot } from '../../door/open-stackshim.ts';
 import type { CopyReport } from '../../task/copying/copy-order.ts';
-import { descriptorSink } from '../descriptor-sink.ts';
 import { READER_GONE } from '../exit-status.ts';
-import { LEFT_OUT_REASONS } from '../left-out-reasons.ts';
-import { writeMessage } from '../printable.ts';
+import { LEFT_OUT_REASONS } from '../print/left-out-reasons.ts';
+import { writeMessage } from '../print/printable.ts';
+import { descriptorSink } from '../run/descriptor-sink.ts';
 
 const STREAM = '-';
 const STDIN = 0;

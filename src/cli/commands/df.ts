@@ -1,11 +1,11 @@
 /** `stackshim df`: the disk space of stacks, builds and tasks. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import { glyphsFor } from '../draw-bars.ts';
-import { drawDiskUsage } from '../draw-disk-usage.ts';
-import { printJson } from '../print.ts';
-import { printPainted } from '../print-painted.ts';
-import type { JsonOption } from '../shared-options.ts';
-import { isUtf8, STDOUT, terminalSize } from '../terminal.ts';
+import type { JsonOption } from '../define/shared-options.ts';
+import { glyphsFor } from '../print/draw-bars.ts';
+import { drawDiskUsage } from '../print/draw-disk-usage.ts';
+import { printJson } from '../print/print.ts';
+import { printPainted } from '../print/print-painted.ts';
+import { isUtf8, STDOUT, terminalSize } from '../print/terminal.ts';
 
 export async function df(options: JsonOption): Promise<void> {
   const usage = await openDoor().df();

@@ -1,18 +1,50 @@
-/** `stackshim doctor`: what this host can and cannot guarantee. */
-import type { Diagnosis } from '../../doctor/diagnose-host.ts';
+/** `stackshim doctor`: what this host can and cannot guarantee, and the store of the queues if one is named. */
+import type { Check } from '../../doctor/check.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
+import { readStoreAddress, type StoreOptions } from '../queues/store-address.ts';
 
-/** Resolves to the exit status: 1 if no task can run here. */
-export async function doctor(options: { readonly json?: boolean }): Promise<number> {
-  const diagnosis = await openDoor().doctor();
-  if (options.json) await printJson(diagnosis);
-  else await print(formatDiagnosis(diagnosis));
-  return diagnosis.canRunTasks ? 0 : 1;
+interface DoctorOptions extends StoreOptions {
+  readonly json?: boolean;
 }
 
-function formatDiagnosis({ checks, canRunTasks }: Diagnosis): string {
+interface Findings {
+  readonly checks: readonly Check[];
+  readonly canRunTasks: boolean;
+  /** Absent if no store is named. */
+  readonly canUseStore?: boolean;
+}
+
+/** Resolves to the exit status: 1 if no task can run here, or no worker can use the store. */
+export async function doctor(options: DoctorOptions): Promise<number> {
+  const [{ checks, canRunTasks }, store] = await Promise.all([
+    openDoor().doctor(),
+    diagnoseStore(options),
+  ]);
+  const findings: Findings =
+    store === undefined
+      ? { checks, canRunTasks }
+      : {
+          checks: [...checks, ...store],
+          canRunTasks,
+          canUseStore: !store.some(({ status }) => status === 'fail'),
+        };
+  if (options.json) await printJson(findings);
+  else await print(format(findings));
+  return canRunTasks && findings.canUseStore !== false ? 0 : 1;
+}
+
+/** Undefined if neither the command line nor the environment names a store. */
+async function diagnoseStore(options: DoctorOptions): Promise<readonly Check[] | undefined> {
+  const isNamed = options.store !== undefined || options.storePasswordFile !== undefined;
+  if (!(isNamed || process.env['STACKSHIM_STORE_URL'])) return undefined;
+  const { url } = readStoreAddress(options, process.env);
+  const { checkStore } = await import('../../worker/queue-store/check-store.ts');
+  return (await checkStore(url)).map((check) => ({ ...check, required: false }));
+}
+
+function format({ checks, canRunTasks, canUseStore }: Findings): string {
   const table = formatTable(
     ['STATUS', 'CHECK', 'FINDING'],
     checks.map(({ status, name, message }) => [status, name, message]),
@@ -26,6 +58,6 @@ function formatDiagnosis({ checks, canRunTasks }: Diagnosis): string {
   return [
     table,
     ...(hints.length === 0 ? [] : [formatTable(['CHECK', 'WHAT TO DO'], hints, { wrap: true })]),
-    `${verdict}\n`,
+    canUseStore === false ? `${verdict}, but workers cannot use the store\n` : `${verdict}\n`,
   ].join('\n');
 }

@@ -1,9 +1,9 @@
 /** `stackshim events`: what happens to tasks, as it happens. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { InstallationEvent } from '../../task/live/watch-events.ts';
-import { openPrinter } from '../print.ts';
-import { toPrintable } from '../printable.ts';
-import { type FormatOption, wantsJson } from '../shared-options.ts';
+import { type FormatOption, wantsJson } from '../define/shared-options.ts';
+import { openPrinter } from '../print/print.ts';
+import { toPrintable } from '../print/printable.ts';
 import { parseFilters } from '../task-filters.ts';
 
 export interface EventsCommandOptions extends FormatOption {
@@ -14,7 +14,7 @@ export interface EventsCommandOptions extends FormatOption {
 export async function events(options: EventsCommandOptions): Promise<void> {
   const passes = parseFilters(options.filter ?? [], ['id', 'stack', 'tenant', 'label', 'event']);
   const isJson = wantsJson(options);
-  const { listenForStops } = await import('../caller-signals.ts');
+  const { listenForStops } = await import('../run/caller-signals.ts');
   const stops = listenForStops();
   const gone = new AbortController();
   const printer = openPrinter(() => gone.abort());

@@ -1,10 +1,10 @@
 /** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import { forwardSignals, listenForStops } from '../caller-signals.ts';
-import type { ExecLineOptions } from '../exec-options.ts';
+import type { ExecLineOptions } from '../define/exec-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
-import { reportError, writeMessage } from '../printable.ts';
-import { openRunSinks } from '../run-sinks.ts';
+import { reportError, writeMessage } from '../print/printable.ts';
+import { forwardSignals, listenForStops } from '../run/caller-signals.ts';
+import { openRunSinks } from '../run/run-sinks.ts';
 
 /** Resolves to the exit status. Rejects if the command could not be started. */
 export async function exec(
@@ -52,7 +52,7 @@ function reportInterrupt(signal: NodeJS.Signals): void {
 }
 
 async function openTerminal(id: string, interactive: boolean) {
-  const { openCallerTerminal } = await import('../caller-terminal.ts');
+  const { openCallerTerminal } = await import('../run/caller-terminal.ts');
   return openCallerTerminal({ operation: `execute in task ${id}`, interactive });
 }
 

@@ -2,12 +2,12 @@
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { Collection, CollectProgress } from '../../upkeep/collect-garbage.ts';
-import { openCountProgress } from '../count-progress-view.ts';
-import { formatBytes } from '../format-quantities.ts';
-import { print, printJson } from '../print.ts';
-import { reportError } from '../printable.ts';
-import type { Bar } from '../progress-bar.ts';
-import { openStderr } from '../terminal.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { print, printJson } from '../print/print.ts';
+import { reportError } from '../print/printable.ts';
+import { openStderr } from '../print/terminal.ts';
+import { openCountProgress } from '../progress/count-progress-view.ts';
+import type { Bar } from '../progress/progress-bar.ts';
 
 export interface CollectCommandOptions {
   readonly json?: boolean;

@@ -1,7 +1,7 @@
 /** `stackshim inspect`: everything that is known about tasks, as JSON. */
 import type { TaskInspection } from '../../task/reports/inspect-task.ts';
 import { forEachId } from '../for-each-id.ts';
-import { printJson } from '../print.ts';
+import { printJson } from '../print/print.ts';
 
 /** Prints one array, as docker does: of the tasks that exist. Resolves to the exit status. */
 export async function inspect(given: readonly string[]): Promise<number> {

@@ -3,9 +3,9 @@ import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openInput } from '../../exchange/archives/open-archive.ts';
 import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
-import { formatCount } from '../format-quantities.ts';
-import { print, printJson } from '../print.ts';
-import { withProgress } from '../with-progress.ts';
+import { formatCount } from '../print/format-quantities.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export interface LoadCommandOptions {
   readonly list?: boolean;

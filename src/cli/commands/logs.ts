@@ -4,7 +4,7 @@ import { openDoor, requireRoot } from '../../door/open-stackshim.ts';
 import { DURATION, parseDuration } from '../../spec/quantities.ts';
 import type { LogPiece } from '../../task/reports/read-log.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
-import { descriptorSink } from '../descriptor-sink.ts';
+import { descriptorSink } from '../run/descriptor-sink.ts';
 
 export interface LogsCommandOptions {
   readonly follow?: boolean;

@@ -7,7 +7,7 @@ import { PathRefusal } from '../../sys/output/open-folder.ts';
 import { closeOutputPlace, createNewFile, openOutputPlace } from '../../sys/output/output-place.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { listPages, type ManualPage } from '../manual/list-pages.ts';
-import { print } from '../print.ts';
+import { print } from '../print/print.ts';
 
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;

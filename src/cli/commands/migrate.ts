@@ -1,10 +1,10 @@
 /** `stackshim migrate`: brings what earlier versions stored up to this version. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
-import { listenForStops } from '../caller-signals.ts';
-import { openCountProgress } from '../count-progress-view.ts';
-import { print, printJson } from '../print.ts';
-import { openStderr } from '../terminal.ts';
+import { print, printJson } from '../print/print.ts';
+import { openStderr } from '../print/terminal.ts';
+import { openCountProgress } from '../progress/count-progress-view.ts';
+import { listenForStops } from '../run/caller-signals.ts';
 
 export interface MigrateCommandOptions {
   readonly dryRun?: boolean;

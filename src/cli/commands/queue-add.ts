@@ -2,19 +2,19 @@
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import type { Queues } from '../../worker/client/queues.ts';
 import type { JobStatus } from '../../worker/job/job-result.ts';
-import { listenForStops } from '../caller-signals.ts';
-import { SHIM_FAILED, signalNumber, statusOfResult, statusOfSetupFailure } from '../exit-status.ts';
-import { endOf } from '../format-jobs.ts';
-import { writeJobLog } from '../job-log-output.ts';
-import { printJson } from '../print.ts';
-import { reportError, writeMessage } from '../printable.ts';
 import {
   type JobLineOptions,
   namingOptions,
   toJobRequest,
   toNumber,
-} from '../queue-job-options.ts';
-import { printName, type QueueOptions, withQueues } from '../with-queues.ts';
+} from '../define/queue-job-options.ts';
+import { SHIM_FAILED, signalNumber, statusOfResult, statusOfSetupFailure } from '../exit-status.ts';
+import { endOf } from '../print/format-jobs.ts';
+import { printJson } from '../print/print.ts';
+import { reportError, writeMessage } from '../print/printable.ts';
+import { writeJobLog } from '../queues/job-log-output.ts';
+import { printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
+import { listenForStops } from '../run/caller-signals.ts';
 
 export interface QueueAddOptions extends QueueOptions, JobLineOptions {
   readonly delay?: string;

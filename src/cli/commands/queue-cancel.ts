@@ -1,5 +1,5 @@
 /** `stackshim queue cancel`: ends jobs. */
-import { forEachJob, printName, type QueueOptions, withQueues } from '../with-queues.ts';
+import { forEachJob, printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 /** Resolves to the exit status. */
 export const queueCancel = (jobs: readonly string[], options: QueueOptions): Promise<number> =>

@@ -1,7 +1,7 @@
 /** `stackshim queue logs`: prints the output of a job, each stream where the task wrote it. */
 import { StackshimError } from '../../core/errors.ts';
-import { writeJobLog } from '../job-log-output.ts';
-import { type QueueOptions, withQueues } from '../with-queues.ts';
+import { writeJobLog } from '../queues/job-log-output.ts';
+import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export interface QueueLogsOptions extends QueueOptions {
   readonly follow?: boolean;

@@ -1,6 +1,6 @@
 /** `stackshim queue outputs`: copies the artefacts of a job. */
-import { print, printJson } from '../print.ts';
-import { type QueueOptions, withQueues } from '../with-queues.ts';
+import { print, printJson } from '../print/print.ts';
+import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export async function queueOutputs(
   job: string,

@@ -1,5 +1,5 @@
 /** `stackshim queue retry`: queues jobs that have ended once more. */
-import { forEachJob, printName, type QueueOptions, withQueues } from '../with-queues.ts';
+import { forEachJob, printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 /** Resolves to the exit status. */
 export const queueRetry = (jobs: readonly string[], options: QueueOptions): Promise<number> =>

@@ -1,5 +1,5 @@
 /** `stackshim queue rm`: removes jobs. */
-import { forEachJob, printName, type QueueOptions, withQueues } from '../with-queues.ts';
+import { forEachJob, printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 /** Resolves to the exit status. */
 export const queueRm = (jobs: readonly string[], options: QueueOptions): Promise<number> =>

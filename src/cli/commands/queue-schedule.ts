@@ -1,12 +1,13 @@
 /** `stackshim queue schedule`: adds a schedule or replaces it. */
-import { print, printJson } from '../print.ts';
+
 import {
   type JobLineOptions,
   namingOptions,
   toJobRequest,
   toNumber,
-} from '../queue-job-options.ts';
-import { type QueueOptions, withQueues } from '../with-queues.ts';
+} from '../define/queue-job-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
   readonly pattern?: string;

@@ -1,8 +1,9 @@
 /** `stackshim queue schedules`: lists the schedules of a queue. */
-import { formatSchedules } from '../format-jobs.ts';
-import { print, printJson } from '../print.ts';
-import type { TruncOption } from '../shared-options.ts';
-import { type QueueOptions, withQueues } from '../with-queues.ts';
+
+import type { TruncOption } from '../define/shared-options.ts';
+import { formatSchedules } from '../print/format-jobs.ts';
+import { print, printJson } from '../print/print.ts';
+import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export async function queueSchedules(
   queue: string,

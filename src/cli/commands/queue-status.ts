@@ -1,9 +1,9 @@
 /** `stackshim queue status`: shows the states of jobs. */
 import type { JobStatus } from '../../worker/job/job-result.ts';
-import { formatJobs } from '../format-jobs.ts';
-import { print, printJson } from '../print.ts';
-import type { TruncOption } from '../shared-options.ts';
-import { forEachJob, type QueueOptions, withQueues } from '../with-queues.ts';
+import type { TruncOption } from '../define/shared-options.ts';
+import { formatJobs } from '../print/format-jobs.ts';
+import { print, printJson } from '../print/print.ts';
+import { forEachJob, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 /** Resolves to the exit status. */
 export async function queueStatus(

@@ -1,5 +1,5 @@
 /** `stackshim queue unschedule`: removes a schedule. */
-import { printName, type QueueOptions, withQueues } from '../with-queues.ts';
+import { printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export async function queueUnschedule(
   queue: string,

@@ -1,8 +1,8 @@
 /** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as each owner has died. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReapReport } from '../../task/abandoned/reap.ts';
-import { print, printJson, printJsonLine } from '../print.ts';
-import { reportError, reportLeftovers } from '../printable.ts';
+import { print, printJson, printJsonLine } from '../print/print.ts';
+import { reportError, reportLeftovers } from '../print/printable.ts';
 
 export interface ReapCommandOptions {
   readonly json?: boolean;
@@ -24,7 +24,7 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
 
 /** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
 async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
-  const { listenForStops } = await import('../caller-signals.ts');
+  const { listenForStops } = await import('../run/caller-signals.ts');
   const stops = listenForStops();
   const reported = new Set<string>();
   let printed = Promise.resolve();

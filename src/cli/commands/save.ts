@@ -4,9 +4,9 @@ import { isLayerId } from '../../core/ids.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../../exchange/output-file.ts';
 import type { SavedStacks } from '../../exchange/saves/save-stacks.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
-import { formatCount } from '../format-quantities.ts';
-import { print, printJson } from '../print.ts';
-import { withProgress } from '../with-progress.ts';
+import { formatCount } from '../print/format-quantities.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 import { readInput } from './load.ts';
 
 export interface SaveCommandOptions {

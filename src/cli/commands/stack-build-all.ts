@@ -2,13 +2,13 @@
 import type { BuildsReport, StackBuild } from '../../build/build-stacks.ts';
 import type { PlannedBuild } from '../../build/plan-builds.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { openBuildProgress } from '../build-progress-view.ts';
-import { listenForStops } from '../caller-signals.ts';
-import { formatCount } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson, printNote } from '../print.ts';
-import { reportFailedStacks } from '../report-failed-stacks.ts';
-import { openStderr } from '../terminal.ts';
+import { formatCount } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson, printNote } from '../print/print.ts';
+import { reportFailedStacks } from '../print/report-failed-stacks.ts';
+import { openStderr } from '../print/terminal.ts';
+import { openBuildProgress } from '../progress/build-progress-view.ts';
+import { listenForStops } from '../run/caller-signals.ts';
 
 export interface BuildAllOptions {
   readonly ifChanged?: boolean;

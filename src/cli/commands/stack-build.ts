@@ -1,7 +1,8 @@
 /** `stackshim stack build`: builds stacks from folders, with progress on standard error. */
-import { print, printJson } from '../print.ts';
-import { toPositive } from '../shared-options.ts';
-import { withProgress } from '../with-progress.ts';
+
+import { toPositive } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export interface BuildCommandOptions {
   readonly ifChanged?: boolean;

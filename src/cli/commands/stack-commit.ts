@@ -1,8 +1,8 @@
 /** `stackshim stack commit`: the files of a kept task become the current revision of a stack. */
 
-import { print, printJson } from '../print.ts';
-import type { ExchangeCommandOptions } from '../shared-options.ts';
-import { withProgress } from '../with-progress.ts';
+import type { ExchangeCommandOptions } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export interface CommitCommandOptions extends ExchangeCommandOptions {
   readonly code?: boolean;

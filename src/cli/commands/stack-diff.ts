@@ -2,13 +2,21 @@
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiffRange } from '../../door/stacks.ts';
-import type { FileTotals, StackDiff } from '../../store/diff/diff-stack.ts';
-import type { FileChange } from '../../store/diff/diff-trees.ts';
+import type { StackDiff } from '../../store/diff/diff-stack.ts';
 import type { PackageChange } from '../../store/diff/dpkg-status.ts';
-import { formatBytes, formatCount } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import { toPositive } from '../shared-options.ts';
+import { toPositive } from '../define/shared-options.ts';
+import {
+  formatFiles,
+  formatSettings,
+  grownBy,
+  MARKS,
+  MOST_FILES,
+  toSigned,
+  toWords,
+} from '../print/format-changes.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 
 export interface DiffCommandOptions {
   readonly json?: boolean;
@@ -16,9 +24,6 @@ export interface DiffCommandOptions {
   readonly packages?: boolean;
   readonly files?: boolean;
 }
-
-const MAX_SHOWN = 20;
-const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
 /** `words`: revisions of the stack, or another stack. */
 export async function stackDiff(
@@ -53,9 +58,9 @@ function formatDiff(diff: StackDiff, options: DiffCommandOptions): string {
   const isChosen = (settings ?? packages ?? files) === true;
   return [
     formatHead(diff),
-    isChosen && !settings ? '' : formatSettings(diff),
+    isChosen && !settings ? '' : formatSettings(diff.settings),
     isChosen && !packages ? '' : formatPackages(diff),
-    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MAX_SHOWN),
+    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MOST_FILES),
   ].join('');
 }
 
@@ -81,54 +86,9 @@ function formatHead({ before, after, summary, totals }: StackDiff): string {
   ].join('');
 }
 
-/** `12 packages updated, 3 added`; undefined if all counts are 0. */
-function toWords(noun: string, counts: Readonly<Record<string, number>>): string | undefined {
-  const given = Object.entries(counts).filter(([, count]) => count > 0);
-  if (given.length === 0) return undefined;
-  return given
-    .map(([word, count], index) => `${index === 0 ? formatCount(count, noun) : count} ${word}`)
-    .join(', ');
-}
-
-const grownBy = ({ added, removed, changed }: Record<FileChange['change'], FileTotals>) =>
-  added.bytes - removed.bytes + changed.bytes;
-
-function formatSettings({ settings }: StackDiff): string {
-  if (settings.length === 0) return '';
-  const rows = settings.map(({ change, name, before, after }) => [
-    MARKS[change],
-    name,
-    before ?? '-',
-    after ?? '-',
-  ]);
-  return `\n${formatTable(['', 'SETTING', 'BEFORE', 'AFTER'], rows)}`;
-}
-
 function formatPackages({ packages }: StackDiff): string {
   if (packages.length === 0) return '';
   return `\n${formatTable(['', 'PACKAGE', 'BEFORE', 'AFTER', 'SIZE'], packages.map(toRow))}`;
-}
-
-/** If not all files are shown, the largest differences come first. */
-function formatFiles({ files, totals }: StackDiff, most: number): string {
-  const { added, removed, changed } = totals;
-  const shown =
-    files.length <= most
-      ? files
-      : files.toSorted((a, b) => weightOf(b) - weightOf(a)).slice(0, most);
-  if (shown.length === 0) return '';
-  const table = formatTable(
-    ['', 'FILE', 'BEFORE', 'AFTER'],
-    shown.map((file) => [
-      MARKS[file.change],
-      file.path,
-      toSize(file.beforeBytes),
-      toSize(file.afterBytes),
-    ]),
-  );
-  const hidden = added.files + removed.files + changed.files - shown.length;
-  const more = hidden > 0 ? `and ${hidden} smaller ones: --files shows all\n` : '';
-  return `\n${table}${more}`;
 }
 
 const toRow = ({ name, change, before, after }: PackageChange): string[] => [
@@ -138,8 +98,3 @@ const toRow = ({ name, change, before, after }: PackageChange): string[] => [
   after?.version ?? '-',
   toSigned((after?.bytes ?? 0) - (before?.bytes ?? 0)),
 ];
-
-const toSize = (bytes: number | null) => (bytes === null ? '-' : formatBytes(bytes));
-const toSigned = (bytes: number) => `${bytes < 0 ? '-' : '+'}${formatBytes(Math.abs(bytes))}`;
-const weightOf = ({ beforeBytes, afterBytes }: FileChange) =>
-  Math.abs((afterBytes ?? 0) - (beforeBytes ?? 0));

@@ -1,8 +1,8 @@
 /** `stackshim stack export`: writes a stack as one archive. */
 import { isStandardOutput } from '../../exchange/output-file.ts';
-import { print, printJson } from '../print.ts';
-import type { ExchangeCommandOptions } from '../shared-options.ts';
-import { withProgress } from '../with-progress.ts';
+import type { ExchangeCommandOptions } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export async function stackExport(
   stack: string,

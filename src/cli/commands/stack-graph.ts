@@ -1,12 +1,12 @@
 /** `stackshim stack graph`: the tree of bases and stacks, as text or as a drawing. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toDot, toSvg } from '../../store/stacks/stack-graph.ts';
-import { glyphsFor } from '../draw-bars.ts';
-import { drawGraph } from '../draw-graph.ts';
-import { print, printJson } from '../print.ts';
-import { printPainted } from '../print-painted.ts';
-import { collectDamage } from '../report-damage.ts';
-import { isUtf8, STDOUT, terminalSize } from '../terminal.ts';
+import { glyphsFor } from '../print/draw-bars.ts';
+import { drawGraph } from '../print/draw-graph.ts';
+import { print, printJson } from '../print/print.ts';
+import { printPainted } from '../print/print-painted.ts';
+import { collectDamage } from '../print/report-damage.ts';
+import { isUtf8, STDOUT, terminalSize } from '../print/terminal.ts';
 
 export interface GraphCommandOptions {
   readonly format: 'tree' | 'dot' | 'svg' | 'json';

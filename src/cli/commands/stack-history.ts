@@ -1,10 +1,10 @@
 /** `stackshim stack history`: the revisions of a stack, and when each was current. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
-import { formatAge } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import type { JsonOption, TruncOption } from '../shared-options.ts';
+import type { JsonOption, TruncOption } from '../define/shared-options.ts';
+import { formatAge } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 

@@ -2,11 +2,11 @@
 import { STANDARD_INPUT } from '../../exchange/import-stack.ts';
 import type { ImageSettings } from '../../exchange/root-filesystem/image-settings.ts';
 import { parseLabelEntries } from '../../spec/parse-entries.ts';
-import { print, printJson } from '../print.ts';
+import { type RegistryCommandOptions, toRegistryOptions } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 import { readVariables } from '../read-entries.ts';
-import { requirePipe } from '../require-pipe.ts';
-import { type RegistryCommandOptions, toRegistryOptions } from '../shared-options.ts';
-import { withProgress } from '../with-progress.ts';
+import { requirePipe } from '../run/require-pipe.ts';
 
 export interface ImportCommandOptions extends RegistryCommandOptions {
   readonly env?: readonly string[];

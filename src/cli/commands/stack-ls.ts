@@ -1,11 +1,11 @@
 /** `stackshim stack ls`: lists stacks. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { StackSummary } from '../../store/stacks/list-stacks.ts';
-import { formatAge, formatBytes } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import { collectDamage } from '../report-damage.ts';
-import type { JsonOption, TruncOption } from '../shared-options.ts';
+import type { JsonOption, TruncOption } from '../define/shared-options.ts';
+import { formatAge, formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
+import { collectDamage } from '../print/report-damage.ts';
 
 const SHORT_DIGEST = 'sha256:'.length + 12;
 

@@ -1,8 +1,8 @@
 /** `stackshim stack push`: copies a stack to a registry. */
 
-import { print, printJson } from '../print.ts';
-import { type RegistryCommandOptions, toRegistryOptions } from '../shared-options.ts';
-import { withProgress } from '../with-progress.ts';
+import { type RegistryCommandOptions, toRegistryOptions } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export async function stackPush(
   stack: string,

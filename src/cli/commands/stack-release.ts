@@ -3,9 +3,9 @@ import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReleaseResult } from '../../store/stacks/release.ts';
 import { readBoundedFile } from '../../sys/files.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import { toPositive } from '../shared-options.ts';
+import { toPositive } from '../define/shared-options.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 import { formatMove, type MoveOptions } from './stack-rollback.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;

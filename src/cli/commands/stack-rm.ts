@@ -1,6 +1,6 @@
 /** `stackshim stack rm`: removes stacks with all revisions. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import { print, printJson } from '../print.ts';
+import { print, printJson } from '../print/print.ts';
 
 export async function stackRm(
   names: readonly string[],

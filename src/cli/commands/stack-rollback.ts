@@ -1,8 +1,8 @@
 /** `stackshim stack rollback`: makes an earlier revision current again. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { StackMove } from '../../store/stacks/rollback.ts';
-import { print, printJson } from '../print.ts';
-import { toPositive } from '../shared-options.ts';
+import { toPositive } from '../define/shared-options.ts';
+import { print, printJson } from '../print/print.ts';
 
 export interface MoveOptions {
   readonly to?: string;

@@ -3,10 +3,10 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import { warnOfTemplate } from '../../oci/load-template.ts';
 import { STACK_LABELS } from '../../store/images/image.ts';
 import type { StackDetails } from '../../store/stacks/list-stacks.ts';
-import { formatBytes } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson } from '../print.ts';
-import type { JsonOption } from '../shared-options.ts';
+import type { JsonOption } from '../define/shared-options.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson } from '../print/print.ts';
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and the errors of `showStack`. */
 export async function stackShow(name: string, options: JsonOption): Promise<void> {

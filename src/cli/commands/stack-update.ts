@@ -4,13 +4,13 @@ import type { UpdateReport } from '../../build/update-stacks.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { toAbsolute } from '../../sys/paths.ts';
-import { openBuildProgress } from '../build-progress-view.ts';
-import { listenForStops } from '../caller-signals.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson, printNote } from '../print.ts';
-import { reportFailedStacks } from '../report-failed-stacks.ts';
-import { toPositive } from '../shared-options.ts';
-import { openStderr } from '../terminal.ts';
+import { toPositive } from '../define/shared-options.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson, printNote } from '../print/print.ts';
+import { reportFailedStacks } from '../print/report-failed-stacks.ts';
+import { openStderr } from '../print/terminal.ts';
+import { openBuildProgress } from '../progress/build-progress-view.ts';
+import { listenForStops } from '../run/caller-signals.ts';
 
 export interface UpdateCommandOptions {
   readonly all?: boolean;

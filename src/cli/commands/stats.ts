@@ -5,11 +5,11 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import type { StatsLook, TaskStats } from '../../task/live/read-stats.ts';
-import { formatBytes } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { openPrinter, print, printJsonLine } from '../print.ts';
-import { reportError } from '../printable.ts';
-import { type FormatOption, wantsJson } from '../shared-options.ts';
+import { type FormatOption, wantsJson } from '../define/shared-options.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { openPrinter, print, printJsonLine } from '../print/print.ts';
+import { reportError } from '../print/printable.ts';
 
 export interface StatsCommandOptions extends FormatOption {
   /** False: `--no-stream`. */
@@ -67,7 +67,7 @@ async function stream(
   first: StatsLook,
   { ids, isJson }: StreamOptions,
 ): Promise<number> {
-  const { listenForStops } = await import('../caller-signals.ts');
+  const { listenForStops } = await import('../run/caller-signals.ts');
   const stops = listenForStops();
   const gone = new AbortController();
   const signal = AbortSignal.any([stops.signals.signal, gone.signal]);

@@ -1,10 +1,10 @@
 /** `stackshim top`: the processes of a task. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ProcessList, TaskProcess } from '../../task/live/list-processes.ts';
-import { formatClock, formatCount } from '../format-quantities.ts';
-import { formatTable } from '../format-table.ts';
-import { print, printJson, printNote } from '../print.ts';
-import { type FormatOption, wantsJson } from '../shared-options.ts';
+import { type FormatOption, wantsJson } from '../define/shared-options.ts';
+import { formatClock, formatCount } from '../print/format-quantities.ts';
+import { formatTable } from '../print/format-table.ts';
+import { print, printJson, printNote } from '../print/print.ts';
 
 const HEADER = ['PID', 'TASK PID', 'PPID', 'USER', 'STATE', 'TIME', 'COMMAND'];
 /** Stands for what a process did not tell in time. */

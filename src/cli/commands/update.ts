@@ -1,8 +1,8 @@
 /** `stackshim update`: changes limits of running tasks. */
 import { parseUpdate, type UpdateInput } from '../../task/live/update-task.ts';
 import { forEachId, printId } from '../for-each-id.ts';
-import { printJsonLine } from '../print.ts';
-import { writeMessage } from '../printable.ts';
+import { printJsonLine } from '../print/print.ts';
+import { writeMessage } from '../print/printable.ts';
 
 export interface UpdateCommandOptions {
   readonly memory?: string;

@@ -2,14 +2,14 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
-import { listenForStops } from '../caller-signals.ts';
-import { openCountProgress } from '../count-progress-view.ts';
-import { formatBytes, formatCount } from '../format-quantities.ts';
-import { print, printJson } from '../print.ts';
-import { toPrintable } from '../printable.ts';
-import { createRateMeter, type RateMeter } from '../progress-bar.ts';
-import type { JsonOption } from '../shared-options.ts';
-import { openStderr } from '../terminal.ts';
+import type { JsonOption } from '../define/shared-options.ts';
+import { formatBytes, formatCount } from '../print/format-quantities.ts';
+import { print, printJson } from '../print/print.ts';
+import { toPrintable } from '../print/printable.ts';
+import { openStderr } from '../print/terminal.ts';
+import { openCountProgress } from '../progress/count-progress-view.ts';
+import { createRateMeter, type RateMeter } from '../progress/progress-bar.ts';
+import { listenForStops } from '../run/caller-signals.ts';
 
 /** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */
 export async function verify(names: readonly string[], options: JsonOption): Promise<number> {

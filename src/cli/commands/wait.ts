@@ -4,7 +4,7 @@ import type { TaskEnd } from '../../door/wait-for-task.ts';
 import { ORPHANED, toTaskConflict } from '../../task/records/task-errors.ts';
 import { statusOfExit, statusOfResult } from '../exit-status.ts';
 import { forEachId } from '../for-each-id.ts';
-import { print } from '../print.ts';
+import { print } from '../print/print.ts';
 
 /** Prints one status for each task, as `run` would have ended. Resolves to the command's own exit status. */
 export const wait = (ids: readonly string[]): Promise<number> =>

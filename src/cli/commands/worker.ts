@@ -3,13 +3,13 @@ import { toStackshimError } from '../../core/errors.ts';
 import { createWorker } from '../../worker/create-worker.ts';
 import { type Service, startService } from '../../worker/ops/run-service.ts';
 import { migrateStore } from '../../worker/queue-store/open-store.ts';
-import { type DrainSignals, listenForDrain } from '../drain-signals.ts';
+import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { statusOfError } from '../exit-status.ts';
-import { reportError } from '../printable.ts';
-import { readStoreAddress } from '../store-address.ts';
-import { openLogOutput } from '../worker-log-output.ts';
-import type { WorkerLineOptions } from '../worker-options.ts';
-import { toWorkerSettings } from '../worker-settings.ts';
+import { reportError } from '../print/printable.ts';
+import { type DrainSignals, listenForDrain } from '../queues/drain-signals.ts';
+import { readStoreAddress } from '../queues/store-address.ts';
+import { openLogOutput } from '../queues/worker-log-output.ts';
+import { toWorkerSettings } from '../queues/worker-settings.ts';
 
 const FAILED = 1;
 

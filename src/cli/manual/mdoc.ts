@@ -1,6 +1,6 @@
 /** Writes mdoc(7), the language of manual pages, so that man, groff and mandoc read any text as text. Pure. */
 
-import { wrapText } from '../text-width.ts';
+import { wrapText } from '../print/text-width.ts';
 
 /** mandoc wants lines of at most 80 bytes; escapes make them longer. */
 const LINE_CELLS = 72;

@@ -1,6 +1,6 @@
 /** Adds a directory or an archive as the current revision of a code package: read, built, stored as layers, made current. */
 import { closeSync } from 'node:fs';
-import { reasonOf, StackshimError } from '../../core/errors.ts';
+import { hasCode, reasonOf, StackshimError } from '../../core/errors.ts';
 import { isPackageName, type PackageName, parseTenantName } from '../../core/ids.ts';
 import { surveyCode } from '../../packages/pack-code.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -139,7 +139,6 @@ function readConfig(allow: Allow, { config, configFile }: PackageInput): { confi
 async function add(adding: Adding): Promise<AddedPackage> {
   const { installation, of, path, given, report, signal } = adding;
   const { system, layout } = installation;
-  report({ kind: 'step', step: 'import', text: `read ${path}` });
   const survey = await surveyCode(path, {
     workers: { system, layout },
     followLinks: false,
@@ -184,7 +183,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
         store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
     });
   }
-  return await withCodeBuild(installation, build, {
+  const building = withCodeBuild(installation, build, {
     signal,
     onEvent({ type }) {
       if (type === 'building') report({ kind: 'step', step: 'build', text: 'run the build step' });
@@ -197,6 +196,17 @@ async function add(adding: Adding): Promise<AddedPackage> {
       return { ...(await holdStoreFor(layout, system, { work })), ...ofBuild(cached) };
     },
   });
+  return await building.catch((error) => {
+    for (const text of logOf(error)) report({ kind: 'line', step: 'build', text });
+    throw error;
+  });
+}
+
+/** The last lines of the log of a build that failed. */
+function logOf(error: unknown): readonly string[] {
+  if (!hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) return [];
+  const { output } = error.details;
+  return Array.isArray(output) ? output.map(String) : [];
 }
 
 const MAX_PATH_CHARS = 4000;

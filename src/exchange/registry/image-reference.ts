@@ -1,5 +1,6 @@
 /** References to what `stack import` takes: images in the syntax of skopeo and podman (`oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, …), and paths. */
 import { StackshimError } from '../../core/errors.ts';
+import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 
 export type ImageReference =
   /** A folder with an OCI layout. */
@@ -53,6 +54,28 @@ function toPath(text: string, path: string, isRootfs: boolean): ImageReference {
 function parsePullName(text: string): string {
   const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
   return name.replace(/:[^/:@]+(?=@sha256:)/, '');
+}
+
+/** The name without tag and digest. */
+export const repositoryOf = (name: string): string =>
+  name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
+
+/** The tag by which `push` tells the digest of an image's content: the registry's own digest is another one. */
+export const toContentTag = (content: ImageDigest): string => content.replace(':', '-');
+
+export interface PinnedName {
+  /** `HOST[:PORT]/NAME`. */
+  readonly repository: string;
+  readonly digest: ImageDigest;
+}
+
+/** `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
+export function parsePinnedName(text: string): PinnedName {
+  const form = 'docker://HOST[:PORT]/NAME@sha256:DIGEST';
+  const name = parseRegistryName(text, form);
+  const digest = name.slice(name.indexOf('@') + 1);
+  if (!isImageDigest(digest)) throw toInvalidReference(text, `is not ${form}`);
+  return { repository: repositoryOf(name), digest };
 }
 
 /** The part after `docker://` of a push target, which has no digest. Throws like {@link parseImageReference}. */

@@ -13,6 +13,7 @@ import {
 } from '../oci-image/oci-schemas.ts';
 import { pickPlatform } from '../oci-image/read-oci-layout.ts';
 import { withinBytes } from './bound-folder.ts';
+import { repositoryOf } from './image-reference.ts';
 import {
   inspectRaw,
   type RegistryOptions,
@@ -87,7 +88,7 @@ async function resolveManifest(
   registry: RegistryOptions,
   run: SkopeoRun,
 ): Promise<ResolvedManifest> {
-  const repository = name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
+  const repository = repositoryOf(name);
   let bytes = await inspectRaw(`docker://${name}`, registry, run);
   let digest = digestOf(bytes);
   const asked = digest;

@@ -5,12 +5,12 @@ import type { Layout } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
 import { readBoundedFile } from '../../sys/files.ts';
 import type { System } from '../../sys/system.ts';
-import type { Image, PinnedImage } from '../images/image.ts';
+import type { PinnedImage } from '../images/image.ts';
 import { readLayerRecord } from '../layers/layer-record.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
+import { collectFiles, type FileDiff, notShared } from './diff-files.ts';
 import { diffSettings, type SettingChange } from './diff-settings.ts';
-import { diffTrees, type FileChange } from './diff-trees.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
 import { openImageViews } from './image-view.ts';
 import { type DiffSummary, summariseDiff } from './summarise-diff.ts';
@@ -19,12 +19,6 @@ export interface DiffStackOptions {
   /** Default: the revision of the same stack that was current before `after`. */
   readonly before?: StackReference | undefined;
   readonly after: StackReference;
-}
-
-export interface FileTotals {
-  readonly files: number;
-  /** For added and removed files, their size; for changed files, their growth, which may be negative. */
-  readonly bytes: number;
 }
 
 /** One side of a comparison. */
@@ -37,7 +31,7 @@ export interface DiffSide {
 }
 
 /** What differs between two revisions. */
-export interface StackDiff {
+export interface StackDiff extends FileDiff {
   /** The stack, and the revisions, of the two sides: `after.stack`, `before.revision`, `after.revision`. */
   readonly stack: StackName;
   readonly from: number;
@@ -47,14 +41,8 @@ export interface StackDiff {
   readonly summary: DiffSummary;
   readonly settings: readonly SettingChange[];
   readonly packages: readonly PackageChange[];
-  /** Sorted by path. At most 100,000; `totals` counts all. */
-  readonly files: readonly FileChange[];
-  readonly totals: Readonly<Record<FileChange['change'], FileTotals>>;
-  /** Whether `files` contains every changed file. */
-  readonly complete: boolean;
 }
 
-const MAX_LISTED = 100_000;
 const DPKG_STATUS = ['var', 'lib', 'dpkg', 'status'];
 const MAX_STATUS_BYTES = 64 * 1024 * 1024;
 
@@ -92,35 +80,6 @@ const toSide = (layout: Layout, { stack, revision, image }: PinnedImage): DiffSi
   image: image.digest,
   bytes: image.layers.reduce((sum, id) => sum + readLayerRecord(layout, id).sizeBytes, 0),
 });
-
-/** The layers above those that both images begin with. */
-function notShared({ layers: one }: Image, { layers: other }: Image): Image['layers'] {
-  const differs = one.findIndex((id, index) => id !== other[index]);
-  const first = differs === -1 ? one.length : differs;
-  return [...new Set([...one.slice(first), ...other.slice(first)])];
-}
-
-function collectFiles(
-  trees: Parameters<typeof diffTrees>[0],
-): Pick<StackDiff, 'files' | 'totals' | 'complete'> {
-  const files: FileChange[] = [];
-  const totals = {
-    added: { files: 0, bytes: 0 },
-    removed: { files: 0, bytes: 0 },
-    changed: { files: 0, bytes: 0 },
-  };
-  let complete = true;
-  diffTrees(trees, (change) => {
-    const total = totals[change.change];
-    const [before, after] = [change.beforeBytes ?? 0, change.afterBytes ?? 0];
-    total.files += 1;
-    total.bytes += change.change === 'removed' ? before : after - before;
-    if (files.length < MAX_LISTED) files.push(change);
-    else complete = false;
-  });
-  files.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { files, totals, complete };
-}
 
 /** Empty if the image is not based on Debian. */
 function readPackages(root: string): ReturnType<typeof parseDpkgStatus> {

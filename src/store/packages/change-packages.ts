@@ -37,19 +37,23 @@ export async function rollbackPackage(
     const current = readCurrentPackage(layout, of);
     if (current === undefined) throw toNotFound(layout, of);
     const from = current.revision;
-    const numbers = readPackageNumbers(layout, of);
-    const earlier = numbers.filter((number) => number < from).at(-1);
-    const target = to === undefined ? earlier : numbers.find((number) => number === to);
-    if (target === undefined) throw toNothing(of, to, from);
+    const target = to === undefined ? findEarlierRevision(layout, of, from) : to;
+    if (!readPackageNumbers(layout, of).includes(target)) throw toNothing(of, `no revision ${to}`);
     await writeCurrentPackage(layout, of, { revision: target, now });
     return { ...of, from, to: target };
   };
   return await withStacksLock(layout, move, { system });
 }
 
-function toNothing({ name, tenant }: PackageOwner, to: number | undefined, from: number) {
-  const reason =
-    to === undefined ? `no revision from before ${from} is stored` : `no revision ${to}`;
+/** The newest stored revision older than `from`. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND. */
+export function findEarlierRevision(layout: Layout, of: PackageOwner, from: number): number {
+  const earlier = readPackageNumbers(layout, of).filter((number) => number < from);
+  const found = earlier.at(-1);
+  if (found !== undefined) return found;
+  throw toNothing(of, `no revision from before ${from} is stored`);
+}
+
+function toNothing({ name, tenant }: PackageOwner, reason: string) {
   return new StackshimError(
     'ERR_STACKSHIM_PACKAGE_NOT_FOUND',
     `find code package ${name}: ${reason}`,

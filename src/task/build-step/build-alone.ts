@@ -64,7 +64,7 @@ export interface RunCodeBuildOptions {
 
 /**
  * Takes the build from the cache or runs it now, and hands it to `use`, which may read it until it ends. Throws
- * ERR_STACKSHIM_TASK_BUILD_FAILED (`details.logTail`), ERR_STACKSHIM_TASK_BUILD_BUSY, the platform's errors, and those of `use`.
+ * ERR_STACKSHIM_TASK_BUILD_FAILED (`details.output`: the last lines of its log), ERR_STACKSHIM_TASK_BUILD_BUSY, the platform's errors, and those of `use`.
  */
 export async function withCodeBuild<T>(
   installation: Installation,
@@ -112,5 +112,6 @@ function withLog(error: StackshimError | null | undefined, logTail = ''): Stacks
     return new StackshimError('ERR_STACKSHIM_INTERNAL', 'build code: neither a build nor an error');
   }
   const { code, message, hint, details, cause } = error;
-  return new StackshimError(code, message, { hint, details: { ...details, logTail }, cause });
+  const output = logTail === '' ? [] : logTail.split('\n');
+  return new StackshimError(code, message, { hint, details: { ...details, output }, cause });
 }

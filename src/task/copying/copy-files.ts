@@ -69,7 +69,7 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
     return readAnswer(stderr, { operation, failure });
   } catch (error) {
     if (error !== SILENT) {
-      await letGo(tool);
+      if (order.direction !== 'list') await letGo(tool);
       tool.keepAlive(false);
       if (signal?.aborted) throw toAborted(operation, error);
       throw error;

@@ -178,3 +178,12 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
   }
   return removal;
 }
+
+/** What is left of the build step's task is left of the task that needed it. */
+export const joinRemovals = (own: Removal, build: Removal | undefined): Removal =>
+  build === undefined
+    ? own
+    : {
+        removed: own.removed && build.removed,
+        leftovers: [...own.leftovers, ...build.leftovers],
+      };

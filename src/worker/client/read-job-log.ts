@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { unlessMissing } from '../../core/errors.ts';
 import { isObject, parseJson } from '../../core/read-fields.ts';
 import { type JobPlace, jobName, laneName } from '../job/lane.ts';
-import { readStatus } from '../job/read-status.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
-import { requireJob } from './lane-queue.ts';
 import type { JobLogOptions, JobLogPiece } from './queues.ts';
-import { isOver, openPace } from './wait-for-job.ts';
+import { openPace, watchEnd } from './wait-for-job.ts';
 
 /** Rows of a log that only grows. */
 export interface RowSource {
@@ -76,7 +74,7 @@ async function readPart(path: string, at: number): Promise<Buffer> {
 }
 
 /** Undefined for a row that no worker of stackshim wrote. */
-function readRow(row: string): JobLogPiece | undefined {
+export function readRow(row: string): JobLogPiece | undefined {
   const value = parseJson(row);
   if (!isObject(value)) return undefined;
   const { a, t, s, d, b }: Record<string, unknown> = { ...value };
@@ -111,10 +109,11 @@ export async function* readJobLog(
   { rows, follow = false, tail, signal }: JobLogOptions & { readonly rows: RowSource },
 ): AsyncGenerator<JobLogPiece> {
   const pace = openPace(signal, `follow job ${jobName(place)}`);
+  const look = watchEnd(store, place);
   let last = tail;
   for (;;) {
     // Before the rows: what a worker wrote before the end is then there.
-    const ended = isOver(readStatus(place, await requireJob(store, place)));
+    const ended = (await look()) !== undefined;
     if (last === undefined) yield* drain(rows);
     else yield* lastLines(await collect(drain(rows)), last);
     last = undefined;

@@ -31,15 +31,32 @@ const UNDER_WAY: ReadonlySet<JobState> = new Set(['queued', 'preparing', 'runnin
 /** A job that is cancelled before a worker took it is over, although it has no result yet. */
 export const isOver = ({ state }: JobStatus): boolean => !UNDER_WAY.has(state);
 
+/** Between two looks at the whole record, which may be large: a job that waits for a worker may have been cancelled. */
+const LOOK_EVERY_MS = 2000;
+
+/** Returns a function that resolves to the status of a job that is over, and to undefined before. */
+export function watchEnd(store: QueueStore, place: JobPlace): () => Promise<JobStatus | undefined> {
+  const backend = store.backend(place.lane);
+  let nextLook = 0;
+  return async () => {
+    const now = performance.now();
+    if (now < nextLook && (await backend.isFinished(place.id)) === 0) return undefined;
+    nextLook = now + LOOK_EVERY_MS;
+    const status = readStatus(place, await requireJob(store, place));
+    return isOver(status) ? status : undefined;
+  };
+}
+
 export async function waitForJob(
   store: QueueStore,
   place: JobPlace,
   signal: AbortSignal | undefined,
 ): Promise<JobStatus> {
   const pace = openPace(signal, `wait for job ${jobName(place)}`);
+  const look = watchEnd(store, place);
   for (;;) {
-    const status = readStatus(place, await requireJob(store, place));
-    if (isOver(status)) return status;
+    const status = await look();
+    if (status !== undefined) return status;
     await pace();
   }
 }

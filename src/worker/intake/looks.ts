@@ -77,10 +77,11 @@ export class Looks {
     );
     const empty: Lane[] = [];
     const turn = atMost(AT_ONCE);
+    const looked = lists.flat().filter((lane) => this.#mustLook(lane, isWhole));
     await Promise.all(
-      lists.flat().map((lane) =>
+      looked.map((lane) =>
         turn(async () => {
-          if ((await this.#lookAt(lane, isWhole)) === 'empty') empty.push(lane);
+          if (await this.#isEmpty(lane)) empty.push(lane);
         }),
       ),
     );
@@ -89,18 +90,22 @@ export class Looks {
   }
 
   /** A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look. */
-  async #lookAt(lane: Lane, isWhole: boolean): Promise<'known' | 'empty'> {
-    const { store, stateOf, onFound, onError } = this.#options;
-    const state = stateOf(lane);
-    if (this.#isClosed || state === 'ready' || (state === 'parked' && !isWhole)) return 'known';
+  #mustLook(lane: Lane, isWhole: boolean): boolean {
+    const state = this.#options.stateOf(lane);
+    return state === undefined || (state === 'parked' && isWhole);
+  }
+
+  async #isEmpty(lane: Lane): Promise<boolean> {
+    const { store, onFound, onError } = this.#options;
+    if (this.#isClosed) return false;
     try {
       const { names, dueMs } = await store.peek(lane, 1);
-      if (names.length === 0 && dueMs === undefined) return 'empty';
+      if (names.length === 0 && dueMs === undefined) return true;
       onFound(lane);
     } catch (error) {
       onError(error, lane);
     }
-    return 'known';
+    return false;
   }
 
   /** An add that happens meanwhile keeps its lane. */

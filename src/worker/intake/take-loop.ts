@@ -31,6 +31,7 @@ const PEEKED = 16;
 const NOTE_AGE_MS = 15_000;
 const STOP_WAIT_MS = 1_000;
 const [FIRST_REST_MS, LONGEST_REST_MS] = [100, 30_000];
+const ALL_REST_MS = 1_000;
 
 export class TakeLoop {
   readonly #options: IntakeOptions;
@@ -43,7 +44,8 @@ export class TakeLoop {
   #running = 0;
   #isStopping = false;
   #isReachable = true;
-  #failures = 0;
+  /** Lanes that failed since a request last succeeded. */
+  readonly #failing = new Set<string>();
   #resting: NodeJS.Timeout | undefined;
   #isScheduled = false;
 
@@ -62,7 +64,12 @@ export class TakeLoop {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#takeAll();
+      try {
+        this.#takeAll();
+      } catch (error) {
+        this.#options.onError?.(error, undefined);
+        this.#rest(FIRST_REST_MS);
+      }
     });
   }
 
@@ -131,6 +138,7 @@ export class TakeLoop {
     let next: NextOfLane;
     try {
       const { names, dueMs } = await this.#options.store.peek(state.lane, PEEKED);
+      this.#failing.clear();
       const { usualNeeds } = this.#options;
       // The take itself makes delayed jobs wait that are due.
       const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
@@ -161,7 +169,7 @@ export class TakeLoop {
       this.#sent.set(token, sentAtMs);
       const reply = await taker.take(token);
       this.#sent.delete(token);
-      this.#failures = 0;
+      this.#failing.clear();
       this.#receive(state, reply, { token, sentAtMs, bells, reservation, taker });
     } catch (error) {
       this.#sent.delete(token);
@@ -265,21 +273,21 @@ export class TakeLoop {
     return dueMs !== undefined && dueMs <= this.#parts.storeNowMs();
   }
 
-  /** Rests after failures, longer each time: the lane, and all of them if nothing else succeeds. */
+  /** The lane rests, longer each time; all lanes rest for a while if several fail and none succeeds. */
   #afterFailure(state: LaneState, error: unknown): NextOfLane {
     this.#options.onError?.(error, state.lane);
     state.failures += 1;
-    this.#failures += 1;
-    if (this.#failures > 1 && this.#resting === undefined && !this.#isStopping) {
-      this.#resting = setTimeout(
-        () => {
-          this.#resting = undefined;
-          this.look();
-        },
-        restAfter(this.#failures - 1),
-      );
-    }
+    this.#failing.add(state.name);
+    if (this.#failing.size > 1) this.#rest(ALL_REST_MS);
     return { parkedForMs: restAfter(state.failures) };
+  }
+
+  #rest(ms: number): void {
+    if (this.#resting !== undefined || this.#isStopping) return;
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.look();
+    }, ms);
   }
 
   #endRequest(state: LaneState, next: NextOfLane): void {

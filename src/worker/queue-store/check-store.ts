@@ -1,5 +1,6 @@
 /** What `stackshim doctor` finds about the store of the queues. */
 import { StackshimError } from '../../core/errors.ts';
+import type { StoreLoss } from './queue-store.ts';
 import { describeSkew, MOST_SKEW_MS } from './skew.ts';
 import { type PostgresAddress, parseStoreUrl, type RedisAddress } from './store-url.ts';
 
@@ -16,8 +17,8 @@ export interface StoreCheck {
 export interface Inspection {
   /** `Redis 8.0.2` */
   readonly product: string;
-  /** What the server may lose of what it acknowledged, and what to change; undefined: nothing. */
-  readonly loss: { readonly reason: string; readonly hint: string } | undefined;
+  /** Undefined: the server keeps what it acknowledges. */
+  readonly loss: StoreLoss | undefined;
   readonly skewMs: number;
 }
 

@@ -14,10 +14,27 @@ export interface QueueStoreOptions {
   readonly migrate?: boolean;
 }
 
+/** What a server may lose of what it acknowledged, and what its operator should change. */
+export interface StoreLoss {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+/**
+ * An open store. A call that meets an outage waits until the store answers again, however long that takes: a server that is away, starting,
+ * frozen, read-only after a failover, full, or that refuses a password which it took before. What a caller can rely on:
+ * - A call whose answer was lost is made again, so it may take effect twice. Calls that carry the token of a lock are refused the second time
+ *   ("Missing lock"), although the first one took effect; a take may leave a job locked until its lock expires; a log row may come twice.
+ * - No call has a time limit. To end a wait use `unlessAborted`: the call goes on behind it, and may still take effect.
+ * - `close` ends the waiting calls with ERR_STACKSHIM_STORE_CLOSED.
+ * - Other errors are BullMQ's, or the server's refusal of this call.
+ */
 export interface QueueStore {
   readonly kind: 'redis' | 'postgres';
   /** The URL without its password, for messages. */
   readonly shown: string;
+  /** Undefined: the server keeps what it acknowledges. */
+  readonly loss: StoreLoss | undefined;
   /**
    * BullMQ's operations on one lane, over the shared connection. Cheap; nothing is sent until an operation is called. `lockMs` and
    * `stalledLookMs` are in effect, and jobs are never failed by BullMQ's own count of stalls.
@@ -31,8 +48,8 @@ export interface QueueStore {
   /** Tells all workers that the lane may have a job to take: after a job was handed back, or one of a capped lane has ended. */
   ring(lane: Lane): Promise<void>;
   /**
-   * Names of lanes of a queue that may have jobs. `sinceMs`: only lanes that were announced after this time by the server's clock, or a few
-   * minutes earlier; absent: all.
+   * Names of lanes of a queue that may have jobs. `sinceMs`: lanes that were announced earlier than a few minutes before this time, by the
+   * server's clock, may be left out; absent: all.
    */
   listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]>;
   /**

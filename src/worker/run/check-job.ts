@@ -1,24 +1,16 @@
 /** What a worker finds out about a job before it spends anything on it. Pure; the job is hostile. */
+import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { isObject } from '../../core/read-fields.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import type { CancelMark, JobData } from '../job/job-data.ts';
-import { jobName, type Lane, parseJobName } from '../job/lane.ts';
+import { jobName, parseJobName } from '../job/lane.ts';
 import { parseJobData } from '../job/parse-job.ts';
+import type { TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
 import { DEAD_WORKERS_BUDGET } from './choose-next-step.ts';
 import type { Outcome } from './job-outcome.ts';
 import { toStorableText } from './to-storable.ts';
-
-/** What the store says about a job that was taken. */
-export interface StoredJob {
-  readonly lane: Lane;
-  readonly id: string;
-  readonly data: unknown;
-  readonly stalledCounter: unknown;
-  readonly attemptsStarted: unknown;
-  readonly deferredFailure: unknown;
-}
 
 export type Checked =
   | { readonly kind: 'job'; readonly data: JobData }
@@ -27,12 +19,13 @@ export type Checked =
 const QUOTED_CHARS = 300;
 
 /** A final outcome for a job that must not run: cancelled, malformed, or a danger to its workers. */
-export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms): Checked {
+export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms): Checked {
+  const { job } = taken;
   try {
-    parseJobName(jobName(job));
+    parseJobName(jobName(taken));
   } catch {
     // Only whoever writes to the store by hand can name a job like this.
-    return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(job.id)}`);
+    return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(taken.id)}`);
   }
   const mark = findCancelMark(job.data);
   if (mark !== undefined) return toCancelled(mark);
@@ -41,6 +34,9 @@ export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms)
       'ERR_STACKSHIM_JOB_REFUSED',
       `the store says that it must fail: ${quote(job.deferredFailure)}`,
     );
+  }
+  if (usesMoreOfBullmq(job)) {
+    return refuse('ERR_STACKSHIM_JOB_REFUSED', "it uses BullMQ's flows or deduplication");
   }
   const deaths = countDeaths(job, counts);
   if (deaths >= DEAD_WORKERS_BUDGET) {
@@ -58,12 +54,14 @@ export function checkJob(job: StoredJob, counts: AttemptCounts, terms: JobTerms)
   }
 }
 
+/** What a worker itself leaves there, when it queues a further attempt, is empty. */
+function usesMoreOfBullmq({ parent, parentKey, deduplicationId }: Job): boolean {
+  const hasParent = parent !== undefined && parent.id !== '';
+  return hasParent || (parentKey ?? '') !== '' || (deduplicationId ?? '') !== '';
+}
+
 /** Since the job was last given up for that reason: a retry by a client forgets starts, or keeps the earlier attempts, depending on the store. */
-function countDeaths(
-  { stalledCounter, attemptsStarted }: StoredJob,
-  counts: AttemptCounts,
-): number {
-  if (typeof stalledCounter !== 'number' || typeof attemptsStarted !== 'number') return 0;
+function countDeaths({ stalledCounter, attemptsStarted }: Job, counts: AttemptCounts): number {
   return Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
 }
 

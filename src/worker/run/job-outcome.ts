@@ -1,5 +1,6 @@
 /** How a task's end reads as the end of an attempt of its job. Pure. */
-import type { ErrorJson } from '../../core/errors.ts';
+import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
+import { type ErrorJson, type StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
 import type { Artefact, FinalState, JobResult } from '../job/job-result.ts';
 import { toStorable, toStorableText } from './to-storable.ts';
@@ -37,6 +38,24 @@ export type Outcome =
       /** Whether the platform was at fault. */
       readonly retryable: boolean;
     };
+
+/** The outcome of an attempt that failed before it had a task. */
+export function failedBefore(thrown: unknown): Extract<Outcome, { kind: 'none' }> {
+  const error = toStackshimError(thrown, 'ERR_STACKSHIM_INTERNAL', 'run job');
+  const retryable = isOfPlatform(error);
+  return { kind: 'none', state: 'error', error: error.toJSON(), retryable };
+}
+
+const PLATFORM_KINDS: readonly ErrorKind[] = ['exhausted', 'unavailable', 'internal', 'aborted'];
+/** Faults of the machine that have another kind, because a caller's request can cause them, too. */
+const PLATFORM_CODES: readonly ErrorCode[] = [
+  'ERR_STACKSHIM_POLICY_INVALID',
+  'ERR_STACKSHIM_NOT_ROOT',
+  'ERR_STACKSHIM_PATH_UNTRUSTED',
+];
+
+const isOfPlatform = ({ kind, code }: StackshimError): boolean =>
+  PLATFORM_KINDS.includes(kind) || PLATFORM_CODES.includes(code);
 
 export interface AttemptFacts {
   readonly attempt: number;

@@ -1,5 +1,5 @@
 /** One take of a job, from the moment when this worker has its lock until it lets go of the job. */
-import { hasCode, type StackshimError, toStackshimError } from '../../core/errors.ts';
+import { hasCode, type StackshimError } from '../../core/errors.ts';
 import { type TaskId, toTaskId } from '../../core/ids.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { bootMs } from '../../sys/clocks.ts';
@@ -11,7 +11,7 @@ import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, GIVEN_UP, parseHistory } from './attempt-history.ts';
 import { checkJob, toCancelError, toCancelled } from './check-job.ts';
 import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
-import { type Outcome, toJobResult, toReason } from './job-outcome.ts';
+import { failedBefore, type Outcome, toJobResult, toReason } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
 import { RunStop } from './run-stop.ts';
@@ -22,11 +22,12 @@ import {
   failJob,
   handBack,
   handBackLater,
+  hasStored,
   type Keep,
   runAgain,
   type Settled,
 } from './settle-job.ts';
-import { toNeeds } from './to-task-request.ts';
+import { boundCode, type PlannedJob, toNeeds } from './to-task-request.ts';
 
 /** What became of a take before the store is told. */
 type Attempted =
@@ -37,7 +38,7 @@ type Attempted =
   | ({
       readonly kind: 'ended';
       /** Undefined: the job was refused. */
-      readonly data: JobData | undefined;
+      readonly planned: PlannedJob | undefined;
       readonly attempt: number;
     } & JobTaskEnd);
 
@@ -83,6 +84,11 @@ export class JobRun {
     const lose = () => this.stop.lose();
     lock.lost.addEventListener('abort', lose, { once: true });
     if (lock.lost.aborted) lose();
+  }
+
+  get #countedAttempts(): number {
+    const { attemptsMade } = this.#taken.job;
+    return Number.isSafeInteger(attemptsMade) ? Math.max(0, attemptsMade) : 0;
   }
 
   /** Until when the guard lets the task run, a little longer than this worker does; undefined while there is no task. */
@@ -137,22 +143,25 @@ export class JobRun {
       if (this.#older !== undefined) await this.#unlessStopped(this.#older.gone);
       await this.#unlessStopped(this.#context.guard.ready);
       const policy = await this.#context.door.policy();
-      const { job, lane, id } = this.#taken;
-      const { data, stalledCounter, attemptsStarted, deferredFailure } = job;
-      const stored = { lane, id, data, stalledCounter, attemptsStarted, deferredFailure };
-      const checked = checkJob(stored, this.#counts, policy.jobs);
+      const checked = checkJob(this.#taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
-      const needs = toNeeds(checked.data, policy.defaults, this.#counts.lackedMemory);
+      const planned = await this.#plan(checked.data);
+      const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
       const tooLarge = await this.#takeRoom(needs);
       if (tooLarge !== undefined) return this.#tooLarge(tooLarge);
-      return await this.#runTask(checked.data);
+      return await this.#runTask(planned);
     } catch (error) {
       if (this.stop.reason === 'cancelled') return this.#cancelled();
       if (this.stop.reason !== null) return { kind: 'stopped' };
-      const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'run job').toJSON();
-      const outcome = { kind: 'none', state: 'error', error: known, retryable: true } as const;
-      return this.#refused(outcome);
+      return this.#refused(failedBefore(error));
     }
+  }
+
+  /** Binds the job's code, by the tenant of its lane. */
+  async #plan(data: JobData): Promise<PlannedJob> {
+    if (data.code === undefined) return { data, packaged: undefined };
+    const { tenant } = this.#taken.lane;
+    return { data, packaged: await this.#context.door.code.resolve(data.code, { tenant }) };
   }
 
   #unlessStopped<T>(promise: Promise<T>): Promise<T> {
@@ -182,7 +191,7 @@ export class JobRun {
     return this.#refused({ ...outcome, error: reason.toJSON() });
   }
 
-  async #runTask(data: JobData): Promise<Attempted> {
+  async #runTask(planned: PlannedJob): Promise<Attempted> {
     const { guard } = this.#context;
     const { lane, id, backend } = this.#taken;
     if (this.lock.isLostAt(bootMs())) return { kind: 'stopped' };
@@ -192,18 +201,18 @@ export class JobRun {
     if (this.permit !== undefined) guard.permit(new Map([this.permit]));
     try {
       const ended = await runJobTask(this.#context, {
-        ...{ place: { lane, id }, backend, data, id: task, stop: this.stop },
+        ...{ place: { lane, id }, backend, planned, id: task, stop: this.stop },
         ...{ attempt: this.attempt, history: this.#history },
         lackedMemory: this.#counts.lackedMemory,
       });
-      return this.#judge(data, ended);
+      return this.#judge(planned, ended);
     } finally {
       this.#isAlive = false;
       guard.permit(new Map([[task, null]]));
     }
   }
 
-  #judge(data: JobData, ended: JobTaskEnd): Attempted {
+  #judge(planned: PlannedJob, ended: JobTaskEnd): Attempted {
     const { outcome } = ended;
     const { reason, mark } = this.stop;
     const wasStopped =
@@ -213,7 +222,7 @@ export class JobRun {
     if (reason === 'lost' || (reason === 'drained' && wasStopped)) return { kind: 'stopped' };
     const isCancelled = mark !== undefined && wasStopped && outcome.kind === 'none';
     return {
-      ...{ kind: 'ended', data, attempt: this.attempt, ...ended },
+      ...{ kind: 'ended', planned, attempt: this.attempt, ...ended },
       ...(isCancelled ? { outcome: toCancelled(mark) } : {}),
     };
   }
@@ -224,7 +233,7 @@ export class JobRun {
 
   #refused(outcome: Outcome): Attempted {
     return {
-      ...{ kind: 'ended', outcome, data: undefined, attempt: this.#counts.attempts },
+      ...{ kind: 'ended', outcome, planned: undefined, attempt: this.#counts.attempts },
       ...{ progress: null, artefacts: [], startedAt: null },
     };
   }
@@ -254,16 +263,17 @@ export class JobRun {
   }
 
   async #end(attempted: Extract<Attempted, { kind: 'ended' }>, keep: Keep): Promise<void> {
-    const { outcome, data, attempt } = attempted;
+    const { outcome, planned, attempt } = attempted;
     const result = this.#toResult(attempted);
-    const step = this.#chooseStep(result, data);
+    const step = this.#chooseStep(result, planned);
     const ended: EndedAttempt = {
       history: this.#history,
+      countedAttempts: this.#countedAttempts,
       result: step.kind === 'give-up' ? toGivenUp(result) : result,
       reason: toReason(result),
     };
     const settled = await this.#tell(step, ended, keep);
-    if (settled === 'late') return this.#emitLost();
+    if (settled === 'late' && !(await hasStored(this.lock.job, ended))) return this.#emitLost();
     const task = outcome.kind === 'task' ? outcome.task : null;
     this.#context.emit({
       ...{ type: 'job_ended', job: this.name, attempt, state: result.state },
@@ -276,10 +286,10 @@ export class JobRun {
   }
 
   #toResult(attempted: Extract<Attempted, { kind: 'ended' }>): JobResult {
-    const { outcome, data, attempt, progress, artefacts, startedAt } = attempted;
+    const { outcome, planned, attempt, progress, artefacts, startedAt } = attempted;
     const result = toJobResult(outcome, {
       ...{ attempt, progress, artefacts, startedAt, worker: this.#context.worker },
-      code: data?.code ?? null,
+      code: planned === undefined ? null : boundCode(planned),
       finishedAt: new Date(),
     });
     const { mark } = this.stop;
@@ -287,16 +297,16 @@ export class JobRun {
     return isByMark ? { ...result, error: toCancelError(mark) } : result;
   }
 
-  #chooseStep(result: JobResult, data: JobData | undefined): NextStep {
-    if (data === undefined && !result.retryable) return { kind: 'end' };
+  #chooseStep(result: JobResult, planned: PlannedJob | undefined): NextStep {
+    if (planned === undefined && !result.retryable) return { kind: 'end' };
     const { state, retryable, task } = result;
     return chooseNextStep(
       {
         ...{ state, retryable, lackedMemory: task?.verdict === 'oom_killed' },
         isCancelled: this.stop.mark !== undefined,
       },
-      { ...this.#counts, countedAttempts: this.#taken.job.attemptsMade },
-      toTerms(data),
+      { ...this.#counts, countedAttempts: this.#countedAttempts },
+      toTerms(planned),
     );
   }
 
@@ -325,12 +335,19 @@ export class JobRun {
   }
 }
 
-const toTerms = (data: JobData | undefined): RetryTerms => ({
-  retries: data?.retries ?? 0,
-  delayMs: data?.retryDelay === undefined ? 0 : parseRetryDelay(data.retryDelay),
-  backoff: data?.backoff ?? 'fixed',
-  hasMemoryRetry: data?.memoryRetry !== undefined,
-});
+const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
+
+function toTerms(planned: PlannedJob | undefined): RetryTerms {
+  if (planned === undefined) return NO_TERMS;
+  const { data, packaged } = planned;
+  const { retryDelay, backoff = 'fixed', memoryRetry } = data;
+  return {
+    retries: data.retries ?? packaged?.settings.retries ?? 0,
+    delayMs: retryDelay === undefined ? 0 : parseRetryDelay(retryDelay),
+    backoff,
+    hasMemoryRetry: memoryRetry !== undefined,
+  };
+}
 
 function toGivenUp(result: JobResult): JobResult {
   const { error } = result;

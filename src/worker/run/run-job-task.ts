@@ -2,27 +2,25 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
-import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
-import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { TaskEvent } from '../../task/events.ts';
 import type { TaskResult } from '../../task/result.ts';
-import type { JobData } from '../job/job-data.ts';
 import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
 import { type JobPlace, laneName } from '../job/lane.ts';
 import { jobFolder, listArtefacts, makeArtefactFolders } from './artefacts.ts';
 import { fileLog, JobLog, LOG_SUFFIX, storeLog } from './job-log.ts';
-import type { Outcome } from './job-outcome.ts';
+import { failedBefore, type Outcome } from './job-outcome.ts';
 import { LiveReport } from './live-report.ts';
 import type { RunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
 import { toStorableText } from './to-storable.ts';
-import { outputFolders, toTaskRequest } from './to-task-request.ts';
+import { outputFolders, outputsOf, type PlannedJob, toTaskRequest } from './to-task-request.ts';
 
 export interface JobTask {
   readonly place: JobPlace;
   readonly backend: IQueueBackend;
-  readonly data: JobData;
+  readonly planned: PlannedJob;
   readonly id: TaskId;
   readonly attempt: number;
   /** The earlier attempts. */
@@ -81,7 +79,7 @@ class JobTaskRun {
     const { door } = this.#context;
     const { stop } = this.#task;
     try {
-      const request = toTaskRequest(this.#task.data, {
+      const request = toTaskRequest(this.#task.planned, {
         ...this.#task,
         task: this.#task.id,
         artefactFolder: this.#artefactFolder(),
@@ -95,13 +93,7 @@ class JobTaskRun {
       });
       return { kind: 'task', task };
     } catch (error) {
-      const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'run task');
-      return {
-        kind: 'none',
-        state: 'error',
-        error: known.toJSON(),
-        retryable: isOfPlatform(known),
-      };
+      return failedBefore(error);
     }
   }
 
@@ -150,8 +142,8 @@ class JobTaskRun {
   /** The attempt's own folder, which gets its name when the attempt counts: a late run of the job may write, too. */
   #artefactFolder(): string | undefined {
     const { artefactFolder } = this.#context;
-    const { data, place, id } = this.#task;
-    if ((data.outputs ?? []).length === 0) return undefined;
+    const { planned, place, id } = this.#task;
+    if (outputsOf(planned).length === 0) return undefined;
     if (artefactFolder === undefined) {
       throw new StackshimError(
         'ERR_STACKSHIM_JOB_REFUSED',
@@ -164,9 +156,9 @@ class JobTaskRun {
 
   async #keepArtefacts(outcome: Outcome): Promise<Pick<JobTaskEnd, 'outcome' | 'artefacts'>> {
     const { artefactFolder, warn } = this.#context;
-    const { place, id, attempt, stop, data } = this.#task;
+    const { place, id, attempt, stop, planned } = this.#task;
     const none = { outcome, artefacts: [] };
-    if ((data.outputs ?? []).length === 0 || artefactFolder === undefined) return none;
+    if (outputsOf(planned).length === 0 || artefactFolder === undefined) return none;
     const job = jobFolder(artefactFolder, place);
     const [own, kept] = [join(job, `.${id}`), join(job, String(attempt))];
     try {
@@ -201,14 +193,3 @@ function withFolder(task: TaskResult, own: string, kept: string): TaskResult {
   }));
   return { ...task, outputs };
 }
-
-const PLATFORM_KINDS: readonly ErrorKind[] = ['exhausted', 'unavailable', 'internal', 'aborted'];
-/** Faults of the machine that have another kind, because a caller's request can cause them, too. */
-const PLATFORM_CODES: readonly ErrorCode[] = [
-  'ERR_STACKSHIM_POLICY_INVALID',
-  'ERR_STACKSHIM_NOT_ROOT',
-  'ERR_STACKSHIM_PATH_UNTRUSTED',
-];
-
-const isOfPlatform = ({ kind, code }: StackshimError): boolean =>
-  PLATFORM_KINDS.includes(kind) || PLATFORM_CODES.includes(code);

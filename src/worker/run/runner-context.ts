@@ -5,7 +5,7 @@ import type { WorkerEvent } from '../worker-events.ts';
 import type { WorkerGuard } from './worker-guard.ts';
 
 export interface RunnerContext {
-  readonly door: Pick<Door, 'run' | 'policy'>;
+  readonly door: Pick<Door, 'run' | 'policy'> & { readonly code: Pick<Door['code'], 'resolve'> };
   readonly store: Pick<QueueStore, 'ring'>;
   readonly guard: Pick<WorkerGuard, 'ready' | 'permit'>;
   readonly lockMs: number;

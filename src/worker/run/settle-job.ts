@@ -2,8 +2,9 @@
 import type { MinimalJob } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
+import { isObject } from '../../core/read-fields.ts';
 import type { JobResult } from '../job/job-result.ts';
-import { toStoredHistory } from './attempt-history.ts';
+import { parseHistory, toStoredHistory } from './attempt-history.ts';
 import type { LockedJob } from './lock-keeper.ts';
 
 /** `late`: another worker has the job, or it is gone; nothing was changed. */
@@ -11,6 +12,8 @@ export type Settled = 'settled' | 'late';
 
 export interface EndedAttempt {
   readonly result: JobResult;
+  /** How many attempts the store has counted before. */
+  readonly countedAttempts: number;
   /** The earlier attempts. */
   readonly history: readonly JobResult[];
   /** One sentence for people. */
@@ -28,7 +31,10 @@ export interface Keep {
 const toMinimal = (id: string): MinimalJob =>
   ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
 
-/** Takes the place of fields that a producer gave the job and that make the store's own script fail. */
+/**
+ * Takes the place of fields with which the store's own script would fail half-way: a hostile producer may have written them. What a job of
+ * ours has there is the same.
+ */
 const HARMLESS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };
 
 export async function completeJob(
@@ -43,23 +49,9 @@ export async function completeJob(
 }
 
 export async function failJob(job: LockedJob, ended: EndedAttempt, keep: Keep): Promise<Settled> {
-  const fail = (more: object) => () => {
-    const { backend, id, token } = job;
-    const fields = { ...toFields(ended), ...more };
-    return backend.moveToFailed(
-      toMinimal(id),
-      ended.reason,
-      toKeep(keep),
-      token,
-      ...([false, fields] as const),
-    );
-  };
-  try {
-    return await settle(keep, fail({}));
-  } catch (error) {
-    if (keep.giveUp.aborted) throw error;
-    return await settle(keep, fail(HARMLESS));
-  }
+  const { backend, id, token } = job;
+  const rest = [toKeep(keep), token, false, toFields(ended)] as const;
+  return await settle(keep, () => backend.moveToFailed(toMinimal(id), ended.reason, ...rest));
 }
 
 export interface Again extends EndedAttempt {
@@ -100,9 +92,39 @@ export async function handBackLater(
   return await settle(keep, () => backend.moveToDelayed(id, Date.now(), delayMs, token, options));
 }
 
+/**
+ * Whether the store has this attempt although it called the change late: a call whose answer is lost is made again, and finds that it had its
+ * effect before.
+ */
+export async function hasStored(
+  { backend, id }: LockedJob,
+  { result }: Pick<EndedAttempt, 'result'>,
+): Promise<boolean> {
+  const stored = await backend.getJobData(id);
+  if (stored === undefined) return false;
+  const last = parseHistory(parseJson(stored.stacktrace)).at(-1);
+  return [parseJson(stored.returnvalue), last].some((value) => isSame(value, result));
+}
+
+const isSame = (stored: unknown, { worker, finishedAt }: JobResult): boolean =>
+  isObject(stored) &&
+  Reflect.get(stored, 'worker') === worker &&
+  Reflect.get(stored, 'finishedAt') === finishedAt;
+
+function parseJson(stored: unknown): unknown {
+  try {
+    return typeof stored === 'string' ? JSON.parse(stored) : undefined;
+  } catch {
+    // Not written by a worker.
+    return undefined;
+  }
+}
+
 const toKeep = ({ keepResultsMs }: Keep) => ({ age: Math.ceil(keepResultsMs / 1_000) });
 
-const toFields = ({ result, history, reason }: EndedAttempt) => ({
+const toFields = ({ result, history, reason, countedAttempts }: EndedAttempt) => ({
+  ...HARMLESS,
+  atm: countedAttempts,
   failedReason: reason,
   stacktrace: toStoredHistory(history, result),
 });

@@ -6,6 +6,8 @@ import type { OutputInput } from '../../spec/parse-outputs.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import type { AdmittedLimits } from '../../spec/task-spec.ts';
+import { withSettings } from '../../spec/with-settings.ts';
+import type { PinnedPackage } from '../../store/packages/package.ts';
 import type { CallerOptions } from '../../task/caller-options.ts';
 import type { JobData } from '../job/job-data.ts';
 import { isOwnJobField } from '../job/job-fields.ts';
@@ -16,6 +18,12 @@ import type { Needs } from '../taken-job.ts';
 export interface TaskRequest {
   readonly input: TaskInput;
   readonly options: Pick<CallerOptions, 'origin' | 'fields' | 'payload' | 'config' | 'capture'>;
+}
+
+/** A job that may run, and the package that its code is bound to. */
+export interface PlannedJob {
+  readonly data: JobData;
+  readonly packaged: PinnedPackage | undefined;
 }
 
 export interface RequestContext {
@@ -32,16 +40,12 @@ export interface RequestContext {
 const JOB_LABEL = 'stackshim.job';
 const ATTEMPT_LABEL = 'stackshim.attempt';
 
-export function toTaskRequest(job: JobData, context: RequestContext): TaskRequest {
+export function toTaskRequest(planned: PlannedJob, context: RequestContext): TaskRequest {
+  const { data: job } = planned;
   const { place, task, attempt, artefactFolder } = context;
   const { tenant } = place.lane;
-  const own = Object.entries(job).filter(([name]) => !isOwnJobField(name));
-  const memory = memoryOf(job, context);
-  const input = {
-    ...Object.fromEntries(own),
-    ...(memory === undefined ? {} : { memory }),
-    stack: job.stack ?? '',
-  };
+  const input = toInput(planned, context.lackedMemory);
+  const code = boundCode(planned);
   const labels = { [JOB_LABEL]: jobName(place), [ATTEMPT_LABEL]: String(attempt) };
   return {
     input,
@@ -53,37 +57,54 @@ export function toTaskRequest(job: JobData, context: RequestContext): TaskReques
         id: task,
         labels: { ...job.labels, ...labels },
         ...(tenant === undefined ? {} : { tenant }),
-        ...(job.code === undefined ? {} : { code: job.code }),
+        ...(code === null ? {} : { code }),
         ...(job.scheduleId === undefined ? {} : { scheduleId: job.scheduleId }),
-        ...(artefactFolder === undefined ? {} : { outputs: toOutputs(job, artefactFolder) }),
+        ...(artefactFolder === undefined ? {} : { outputs: toOutputs(planned, artefactFolder) }),
       },
     },
   };
 }
 
-const memoryOf = (
-  { memory, memoryRetry }: JobData,
-  { lackedMemory }: Pick<RequestContext, 'lackedMemory'>,
-) => (lackedMemory ? (memoryRetry ?? memory) : memory);
+function toInput({ data: job, packaged }: PlannedJob, lackedMemory: boolean): TaskInput {
+  const own = Object.entries(job).filter(([name]) => !isOwnJobField(name));
+  const memory = lackedMemory ? (job.memoryRetry ?? job.memory) : job.memory;
+  const stack = job.stack ?? packaged?.settings.stack;
+  return {
+    ...Object.fromEntries(own),
+    ...(memory === undefined ? {} : { memory }),
+    ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+/** The package by its digest: no later revision takes its place. Null: the job has no package. */
+export const boundCode = ({ packaged }: Pick<PlannedJob, 'packaged'>): string | null =>
+  packaged === undefined ? null : `${packaged.name}@${packaged.image.digest}`;
+
+/** What is kept of the task. */
+export const outputsOf = ({ data, packaged }: PlannedJob): readonly string[] =>
+  data.outputs ?? packaged?.settings.outputs ?? [];
 
 /** What the task needs of its machine. The policy has admitted nothing of it yet. */
-export function toNeeds(job: JobData, usual: AdmittedLimits, lackedMemory: boolean): Needs {
-  const memory = memoryOf(job, { lackedMemory });
+export function toNeeds(planned: PlannedJob, usual: AdmittedLimits, lackedMemory: boolean): Needs {
+  const { packaged } = planned;
+  const own = toInput(planned, lackedMemory);
+  const { memory, disk, cpus } =
+    packaged === undefined ? own : withSettings(own, packaged.settings);
   return {
     memoryBytes: memory === undefined ? usual.memoryBytes : parseBytes(memory, 'memory'),
-    diskBytes: job.disk === undefined ? usual.diskBytes : parseBytes(job.disk, 'disk'),
-    cpus: job.cpus === undefined ? usual.cpus : parseCpus(job.cpus, 'cpus'),
+    diskBytes: disk === undefined ? usual.diskBytes : parseBytes(disk, 'disk'),
+    cpus: cpus === undefined ? usual.cpus : parseCpus(cpus, 'cpus'),
   };
 }
 
 const MOST_FOLDERS = 16;
 
-const toOutputs = ({ outputs = [] }: JobData, folder: string): readonly OutputInput[] =>
-  outputs.map((source) => ({ source, destination: folderOf(source, folder) }));
+const toOutputs = (planned: PlannedJob, folder: string): readonly OutputInput[] =>
+  outputsOf(planned).map((source) => ({ source, destination: folderOf(source, folder) }));
 
 /** An output lies in the attempt's folder as in the task, so that two of them never have the same place. Throws ERR_STACKSHIM_SPEC_INVALID. */
 function folderOf(source: string, folder: string): string {
-  const parts = posix.dirname(posix.normalize(source)).split('/').filter(isName);
+  const parts = posix.dirname(source).split('/').filter(isName);
   if (parts.length > MOST_FOLDERS) {
     throw invalidField('outputs', `more than ${MOST_FOLDERS} folders deep`, source);
   }

@@ -11,6 +11,8 @@ export interface ManagedProgram {
   /** Relative path → content. `origin` is the URL of the mirror. */
   readonly files: (origin: string) => Readonly<Record<string, string | Buffer>>;
   readonly build: (origin: string) => string;
+  /** The files that decide the dependencies, for a build step that installs them alone; absent: it builds the program, too. */
+  readonly from?: readonly string[];
   readonly run: string;
   /** What the mirror serves: path → content. */
   readonly mirror?: Readonly<Record<string, string | Buffer>>;
@@ -108,6 +110,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
     stack: PYTHON,
     files: () => ({ 'requirements.txt': 'own==1.0\n', [`vendor/${WHEEL}`]: wheel }),
     build: () => pip('--no-index --find-links vendor'),
+    from: ['requirements.txt', 'vendor'],
     run: 'PYTHONPATH=lib python3 -c "import own; print(own.answer)"',
   },
   {
@@ -115,6 +118,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
     stack: PYTHON,
     files: () => ({ 'requirements.txt': 'own==1.0\n' }),
     build: (origin) => pip(`--index-url ${origin}/simple/`),
+    from: ['requirements.txt'],
     run: 'PYTHONPATH=lib python3 -c "import own; print(own.answer)"',
     mirror: {
       '/simple/own/': `<a href="/files/${WHEEL}">${WHEEL}</a>`,
@@ -129,6 +133,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
       'vendor/own-1.0.0.tgz': tarball,
     }),
     build: () => npm('--offline'),
+    from: ['package.json', 'package-lock.json', 'vendor'],
     run: 'node main.js',
   },
   {
@@ -136,6 +141,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
     stack: NODE,
     files: (origin) => toNodeFiles('1.0.0', `${origin}/own/-/own-1.0.0.tgz`),
     build: (origin) => npm(`--registry ${origin}/`),
+    from: ['package.json', 'package-lock.json'],
     run: 'node main.js',
     mirror: { '/own/-/own-1.0.0.tgz': tarball },
   },
@@ -153,6 +159,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
         'set -e; mkdir -p vendor/cache; (cd own && gem build own.gemspec -o ../vendor/cache/own-1.0.0.gem)',
         'bundle config set --local path bundle; bundle install --local',
       ].join('; '),
+    from: ['Gemfile', 'own'],
     run: 'bundle exec ruby -e "require %q(own); puts Own::ANSWER"',
   },
   {
@@ -174,6 +181,7 @@ export const managedPrograms: readonly ManagedProgram[] = [
       'packages/own/own.php': '<?php const OWN_ANSWER = 42;\n',
     }),
     build: () => 'composer install --no-interaction --no-progress',
+    from: ['composer.json', 'packages'],
     run: 'php -r "require %q; echo OWN_ANSWER, PHP_EOL;"'.replace('%q', "'vendor/autoload.php'"),
   },
   {

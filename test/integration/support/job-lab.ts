@@ -66,13 +66,18 @@ export class JobLab {
   }
 
   /** Resolves to the job's id. */
-  async add(data: unknown, opts: object = {}): Promise<string> {
+  async add(data: unknown): Promise<string> {
+    return await this.addText(JSON.stringify(data));
+  }
+
+  /** The same for data that is not made by a client. */
+  async addText(data: string): Promise<string> {
     const id = toTaskId(randomBytes(13));
     const json = {
       id,
       name: 'v1',
-      data: JSON.stringify(data),
-      opts: { ...opts },
+      data,
+      opts: {},
       timestamp: Date.now(),
     };
     await this.backend.addJob({ progress: 0, attemptsMade: 0, ...json } as unknown as JobJson, id);
@@ -117,7 +122,11 @@ export class JobLab {
 
   /** Adds a job, and runs it until it has ended. */
   async runToEnd(data: unknown): Promise<StoredJob> {
-    const id = await this.add(data);
+    return await this.endOf(await this.add(data));
+  }
+
+  /** Runs a job until it has ended. */
+  async endOf(id: string): Promise<StoredJob> {
     while (!(await this.hasEnded(id))) await this.runNext();
     return await this.read(id);
   }

@@ -3,6 +3,7 @@ import type { HostProbe } from '../support/host-probe.ts';
 import { accessListProbes } from './access-list-probes.ts';
 import { buildStepProbes } from './build-step-probes.ts';
 import { changingFileProbes } from './changing-file-probes.ts';
+import { codePackageProbes } from './code-package-probes.ts';
 import { endlessFileProbes } from './endless-file-probes.ts';
 import { engineProbes } from './engine-probes.ts';
 import { execProbes } from './exec-probes.ts';
@@ -46,4 +47,5 @@ export const allHostProbes: readonly HostProbe[] = [
   ...execProbes,
   ...takenFileProbes,
   ...buildStepProbes,
+  ...codePackageProbes,
 ];

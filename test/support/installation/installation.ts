@@ -15,7 +15,8 @@ import {
 } from './test-layout.ts';
 
 /** What tests that change stacks leave on purpose: stored files and locks. */
-export const STORED = /^file \S+\/lib\/(stacks|images|generations|layers|locks|current)(\/|$)/;
+export const STORED =
+  /^file \S+\/lib\/(stacks|packages|images|generations|layers|locks|current)(\/|$)/;
 
 /** A cache, which an export or a lookup by an unknown digest leaves. */
 const PACKED = /^file \S+\/lib\/layers\/[0-9a-f]{64}\.packed$/;

@@ -18,8 +18,8 @@ import type { TaskResult } from '../../../src/task/result.ts';
 import { type TestInstallation, useInstallation } from '../installation/installation.ts';
 import { scaled } from '../timing/time-scale.ts';
 
-/** Stored images, layers, revisions and generations, which the tests make on purpose. */
-export const STORED = /^file \S+\/lib\/(images|layers|stacks|generations)\//;
+/** Stored images, layers, revisions, generations and code packages, which the tests make on purpose. */
+export const STORED = /^file \S+\/lib\/(images|layers|stacks|generations|packages)\//;
 
 export interface ExchangeLab {
   readonly installation: TestInstallation;

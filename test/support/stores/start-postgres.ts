@@ -2,15 +2,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { waitUntil } from '../timing/wait-until.ts';
-import { findFreePort } from './start-redis.ts';
+import { findFreePort, type TlsFiles } from './start-redis.ts';
 
 export interface PostgresOptions {
   /** Of the superuser `postgres`. Absent: everyone on this machine is let in. */
   readonly password?: string;
+  /** Encrypts: files of a certificate for 127.0.0.1 and its key. */
+  readonly tls?: TlsFiles;
   /** Settings: `synchronous_commit=off`. */
   readonly settings?: readonly string[];
 }
@@ -39,6 +41,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   chownSync(folder, user.uid, user.gid);
   const port = await findFreePort();
   await initialize(folder, user, options);
+  if (options.tls !== undefined) await copyTlsFiles(folder, user, options.tls);
   let child = await launch({ folder, port, user }, options);
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   const end = async (signal: NodeJS.Signals) => {
@@ -115,6 +118,16 @@ async function initialize(
   if (status !== 0) throw new Error(`initdb failed: ${said()}`);
 }
 
+/** The server wants the key for itself. */
+async function copyTlsFiles(folder: string, { uid, gid }: User, tls: TlsFiles): Promise<void> {
+  for (const name of ['cert', 'key'] as const) {
+    const copy = `${folder}/${name}.pem`;
+    await copyFile(tls[name], copy);
+    await chmod(copy, 0o600);
+    chownSync(copy, uid, gid);
+  }
+}
+
 interface Place {
   readonly folder: string;
   readonly port: number;
@@ -125,6 +138,8 @@ async function launch({ folder, port, user }: Place, options: PostgresOptions) {
   const settings = [
     ...['listen_addresses=127.0.0.1', `port=${port}`, `unix_socket_directories=${folder}`],
     ...['fsync=off', 'lc_messages=C', 'shared_buffers=16MB', 'max_connections=100'],
+    ...(options.tls === undefined ? [] : ['ssl=on', `ssl_cert_file=${folder}/cert.pem`]),
+    ...(options.tls === undefined ? [] : [`ssl_key_file=${folder}/key.pem`]),
     ...(options.settings ?? []),
   ];
   const child = spawn(

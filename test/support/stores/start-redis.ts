@@ -11,10 +11,17 @@ export interface RedisOptions {
   readonly log?: 'always' | 'everysec' | 'no';
   /** The port of the primary that this server copies; `start` resolves when it has. The primary's password must be this one's. */
   readonly replicaOf?: number;
+  /** Encrypts: files of a certificate for 127.0.0.1 and its key. */
+  readonly tls?: TlsFiles;
   /** Further arguments of redis-server. */
   readonly args?: readonly string[];
   /** Default: `redis-server`. */
   readonly program?: string;
+}
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface RedisServer {
@@ -50,7 +57,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const auth = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`;
   return {
     port,
-    url: `redis://${auth}127.0.0.1:${port}`,
+    url: `${options.tls === undefined ? 'redis' : 'rediss'}://${auth}127.0.0.1:${port}`,
     pid: () => child.pid ?? 0,
     command: (name, ...args) => send({ port, password: options.password }, name, args),
     stop: () => end('SIGTERM'),
@@ -79,9 +86,12 @@ export async function findFreePort(): Promise<number> {
 }
 
 async function launch(folder: string, port: number, options: RedisOptions): Promise<ChildProcess> {
-  const { password, log, replicaOf, args = [], program = 'redis-server' } = options;
+  const { password, log, replicaOf, tls, args = [], program = 'redis-server' } = options;
   const words = [
-    ...['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
+    ...['--bind', '127.0.0.1', '--dir', folder, '--save', ''],
+    ...(tls === undefined ? ['--port', port] : ['--port', 0, '--tls-port', port]),
+    ...(tls === undefined ? [] : ['--tls-cert-file', tls.cert, '--tls-key-file', tls.key]),
+    ...(tls === undefined ? [] : ['--tls-auth-clients', 'no']),
     ...['--appendonly', log === undefined ? 'no' : 'yes', '--appendfsync', log ?? 'no'],
     ...['--repl-diskless-sync-delay', 0],
     ...(password === undefined ? [] : ['--requirepass', password, '--masterauth', password]),

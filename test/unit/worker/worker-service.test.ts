@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { queueLines, toTextLine } from '../../../src/cli/worker-log-output.ts';
+import { queueLines, toTextLine } from '../../../src/cli/queues/worker-log-output.ts';
 import {
   type ServedWorker,
   type ServiceOptions,

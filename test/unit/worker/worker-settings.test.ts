@@ -2,9 +2,9 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readStoreAddress } from '../../../src/cli/store-address.ts';
-import type { WorkerLineOptions } from '../../../src/cli/worker-options.ts';
-import { toWorkerSettings } from '../../../src/cli/worker-settings.ts';
+import type { WorkerLineOptions } from '../../../src/cli/define/worker-options.ts';
+import { readStoreAddress } from '../../../src/cli/queues/store-address.ts';
+import { toWorkerSettings } from '../../../src/cli/queues/worker-settings.ts';
 
 const env = { STACKSHIM_STORE_URL: 'redis://127.0.0.1:1/0' };
 const settings = (options: WorkerLineOptions, queues: readonly string[] = ['mail']) =>

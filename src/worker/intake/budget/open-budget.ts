@@ -20,6 +20,7 @@ const OTHERS_AGE_MS = 50;
 const DISK_AGE_MS = 1_000;
 /** What was given back is told to workers that may begin meanwhile soon, to those that are there at once. */
 const TELL_MS = 20;
+const RETRY_MS = 1_000;
 /** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
 const LOOK_MS = 100;
 const LOOK_ALONE_MS = 1_000;
@@ -30,7 +31,7 @@ interface Held {
   readonly tenant: TenantName | undefined;
 }
 
-/** Throws a system error if the folder cannot be written. */
+/** Throws a system error if the folder cannot be written; later errors of this kind only mean that there is no room for now. */
 export function openBudget(options: BudgetOptions): Budget {
   return new MachineBudget(options, openShareFolder(options));
 }
@@ -66,7 +67,7 @@ class MachineBudget implements Budget {
     const now = monotonicMs();
     if (this.#disk === undefined || now - this.#disk.atMs > DISK_AGE_MS) {
       const reserved = this.#shares().reduce((sum, share) => sum + share.reserved.diskBytes, 0);
-      const free = machine.freeDiskBytes();
+      const free = freeDiskOf(machine);
       this.#disk = { atMs: now, bytes: estimateDisk(free, reserved, this.#disk?.bytes ?? free) };
     }
     return withDisk(this.#capacity, this.#disk.bytes, policy);
@@ -165,9 +166,8 @@ class MachineBudget implements Budget {
     const before = held.needs;
     if (!this.#fits(held, needs, sinceMs)) return false;
     this.#set(held, needs);
-    this.#tell();
-    this.#refresh(0);
-    if (isAllowed() && isWithin(this.room(sinceMs))) return true;
+    const isKnown = this.#tell() && this.#refresh(0);
+    if (isKnown && isAllowed() && isWithin(this.room(sinceMs))) return true;
     this.#set(held, before);
     this.#tell();
     return false;
@@ -206,17 +206,31 @@ class MachineBudget implements Budget {
     return [this.#share(), ...this.#others];
   }
 
-  #refresh(ageMs: number): void {
+  /** False if the others could not be read: what was known of them stays. */
+  #refresh(ageMs: number): boolean {
     const now = this.#options.monotonicMs();
-    if (now - this.#othersAtMs <= ageMs && ageMs > 0) return;
-    this.#others = this.#folder.readOthers();
+    if (now - this.#othersAtMs <= ageMs && ageMs > 0) return true;
+    try {
+      this.#others = this.#folder.readOthers();
+    } catch {
+      return false;
+    }
     this.#othersAtMs = now;
+    return true;
   }
 
-  #tell(): void {
+  /** False if the share could not be written: then the next attempt follows soon, and nothing may be reserved on the strength of this one. */
+  #tell(): boolean {
     clearTimeout(this.#telling);
     this.#telling = undefined;
-    if (!this.#isClosed) this.#folder.write(this.#share());
+    if (this.#isClosed) return true;
+    try {
+      this.#folder.write(this.#share());
+      return true;
+    } catch {
+      this.#telling = setTimeout(() => this.#tell(), RETRY_MS).unref();
+      return false;
+    }
   }
 
   #tellSoon(): void {
@@ -251,6 +265,15 @@ interface Change {
   readonly needs: Needs;
   readonly sinceMs?: number | undefined;
   readonly isAllowed?: () => boolean;
+}
+
+/** Nothing, if that cannot be found out: the folder may be away for a while. */
+function freeDiskOf(machine: Machine): number {
+  try {
+    return machine.freeDiskBytes();
+  } catch {
+    return 0;
+  }
 }
 
 const isWithin = (room: Needs): boolean => fitsIn(NO_NEEDS, room);

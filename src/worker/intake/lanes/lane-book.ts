@@ -27,6 +27,8 @@ export type NextOfLane = 'ready' | 'seen' | 'parked' | { readonly parkedForMs: n
 
 /** More requests at once for one lane would only be refused. */
 const MOST_EAGER = 64;
+/** Whoever may write to the store can ring for any number of lanes. What is not remembered is found by a look. */
+const MOST_LANES = 50_000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export class LaneBook {
@@ -62,10 +64,12 @@ export class LaneBook {
     return this.#lanes.get(laneName(lane));
   }
 
-  /** The lane may have a job. Does nothing for lanes of other queues. */
+  /** The lane may have a job. Does nothing for lanes of other queues, and for a new lane beside very many. */
   wake(lane: Lane): void {
     const state = this.find(lane) ?? this.#add(lane);
     if (state === undefined) return;
+    // The policy may have changed.
+    Object.assign(state.tenant, this.#termsOf(lane.tenant));
     state.bells += 1;
     // Another job may be in front by now: if the known one does not fit, look again.
     if (state.heads !== undefined) state.heads = { ...state.heads, seenAtMs: NEVER };
@@ -166,7 +170,7 @@ export class LaneBook {
 
   #add(lane: Lane): LaneState | undefined {
     const queueWeight = this.#terms.weightOfQueue(lane.queue);
-    if (queueWeight === undefined) return undefined;
+    if (queueWeight === undefined || this.#lanes.size >= MOST_LANES) return undefined;
     const tenant = this.#tenantOf(lane.tenant);
     tenant.lanes += 1;
     const state: LaneState = {
@@ -196,10 +200,14 @@ export class LaneBook {
     const name = tenant ?? '';
     const known = this.#tenants.get(name);
     if (known !== undefined) return known;
-    const { weight, maxTasks = Number.POSITIVE_INFINITY } = this.#terms.termsOf(tenant);
-    const served = this.#now;
-    const state = { name, weight, maxTasks, held: 0, load: 0, served, laneServed: 0, lanes: 0 };
+    const counts = { held: 0, load: 0, served: this.#now, laneServed: 0, lanes: 0 };
+    const state: TenantState = { name, ...this.#termsOf(tenant), ...counts };
     this.#tenants.set(name, state);
     return state;
+  }
+
+  #termsOf(tenant: Lane['tenant']): Pick<TenantState, 'weight' | 'maxTasks'> {
+    const { weight, maxTasks = Number.POSITIVE_INFINITY } = this.#terms.termsOf(tenant);
+    return { weight, maxTasks };
   }
 }

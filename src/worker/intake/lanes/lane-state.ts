@@ -6,9 +6,9 @@ import type { Needs } from '../../taken-job.ts';
 export interface TenantState {
   /** Empty for jobs without a tenant. */
   readonly name: string;
-  readonly weight: number;
+  weight: number;
   /** Most jobs at once on this machine. */
-  readonly maxTasks: number;
+  maxTasks: number;
   /** Jobs that are being taken or run here. */
   held: number;
   /** The same, each divided by the weight of its queue. */

@@ -1,6 +1,7 @@
 /** What a PostgreSQL server must be, and what it should be, by its own answers. */
 import type { ClientBase } from 'pg';
 import { StackshimError } from '../../../core/errors.ts';
+import type { StoreLoss } from '../queue-store.ts';
 import { denied, unsuitable } from '../store-errors.ts';
 import { findMigrationFault } from './migrate-postgres.ts';
 import { QUEUE_SCHEMA } from './pg-pool.ts';
@@ -102,4 +103,28 @@ async function findLackingRight(client: ClientBase): Promise<string | undefined>
       ORDER BY 1 LIMIT 1`,
   );
   return rows[0]?.name;
+}
+
+/** What the server may lose of what it acknowledged; undefined: nothing. */
+export function lossOf(facts: PostgresFacts): StoreLoss | undefined {
+  const { fsync, fullPageWrites, synchronousCommit } = facts;
+  if (!fsync) {
+    return {
+      reason: 'fsync is off, a power failure damages the database',
+      hint: 'set fsync = on in the configuration of the server',
+    };
+  }
+  if (!fullPageWrites) {
+    return {
+      reason: 'full_page_writes is off, a power failure may damage the database',
+      hint: 'set full_page_writes = on in the configuration of the server',
+    };
+  }
+  if (!synchronousCommit) {
+    return {
+      reason: 'synchronous_commit is off, a crash loses the last transactions',
+      hint: 'set synchronous_commit = on for the server, the database and the user of the store',
+    };
+  }
+  return undefined;
 }

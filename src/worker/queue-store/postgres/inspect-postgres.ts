@@ -2,7 +2,7 @@
 import type { Inspection } from '../check-store.ts';
 import { measureSkew } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
-import { checkTables, type PostgresFacts, readPostgresFacts, refusalOf } from './check-postgres.ts';
+import { checkTables, lossOf, readPostgresFacts, refusalOf } from './check-postgres.ts';
 import { withClient } from './connect-postgres.ts';
 import { readTimeMs } from './statements.ts';
 
@@ -19,26 +19,3 @@ export const inspectPostgres = (address: PostgresAddress): Promise<Inspection> =
       skewMs: await measureSkew(() => readTimeMs((text) => client.query(text))),
     };
   });
-
-function lossOf(facts: PostgresFacts): Inspection['loss'] {
-  const { fsync, fullPageWrites, synchronousCommit } = facts;
-  if (!fsync) {
-    return {
-      reason: 'fsync is off, a power failure damages the database',
-      hint: 'set fsync = on in the configuration of the server',
-    };
-  }
-  if (!fullPageWrites) {
-    return {
-      reason: 'full_page_writes is off, a power failure may damage the database',
-      hint: 'set full_page_writes = on in the configuration of the server',
-    };
-  }
-  if (!synchronousCommit) {
-    return {
-      reason: 'synchronous_commit is off, a crash loses the last transactions',
-      hint: 'set synchronous_commit = on for the server, the database and the user of the store',
-    };
-  }
-  return undefined;
-}

@@ -3,7 +3,13 @@ import type { Client } from 'pg';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
 import { measureSkew, refusalOfSkew } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
-import { checkTables, readPostgresFacts, refusalOf } from './check-postgres.ts';
+import {
+  checkTables,
+  lossOf,
+  type PostgresFacts,
+  readPostgresFacts,
+  refusalOf,
+} from './check-postgres.ts';
 import { withClient } from './connect-postgres.ts';
 import { migrate } from './migrate-postgres.ts';
 import { createPostgresStore } from './postgres-store.ts';
@@ -13,8 +19,8 @@ export async function openPostgres(
   address: PostgresAddress,
   options: QueueStoreOptions,
 ): Promise<QueueStore> {
-  await withClient(address, async (client) => {
-    await refuseServer(client, address);
+  const loss = await withClient(address, async (client) => {
+    const facts = await readSuitable(client, address);
     if (options.migrate === true) await migrate(client);
     await checkTables(client, address.shown);
     const skewed = refusalOfSkew(
@@ -22,19 +28,22 @@ export async function openPostgres(
       address.shown,
     );
     if (skewed !== undefined) throw skewed;
+    return lossOf(facts);
   });
-  return createPostgresStore(address, options);
+  return createPostgresStore({ address, options, loss });
 }
 
 /** Makes or updates the tables of the queues. Fails as {@link openPostgres} does. */
 export async function migratePostgres(address: PostgresAddress): Promise<void> {
   await withClient(address, async (client) => {
-    await refuseServer(client, address);
+    await readSuitable(client, address);
     await migrate(client);
   });
 }
 
-async function refuseServer(client: Client, { shown }: PostgresAddress): Promise<void> {
-  const refusal = refusalOf(await readPostgresFacts(client), shown);
+async function readSuitable(client: Client, { shown }: PostgresAddress): Promise<PostgresFacts> {
+  const facts = await readPostgresFacts(client);
+  const refusal = refusalOf(facts, shown);
   if (refusal !== undefined) throw refusal;
+  return facts;
 }

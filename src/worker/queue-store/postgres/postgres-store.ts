@@ -4,7 +4,13 @@ import { jobName, type Lane, laneName, parseLaneName, SEPARATOR } from '../../jo
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { laneOptions } from '../lane-settings.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
-import type { Catalogue, LaneHead, QueueStore, QueueStoreOptions } from '../queue-store.ts';
+import type {
+  Catalogue,
+  LaneHead,
+  QueueStore,
+  QueueStoreOptions,
+  StoreLoss,
+} from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { PostgresAddress } from '../store-url.ts';
@@ -30,16 +36,20 @@ interface Parts {
   close(): Promise<void>;
 }
 
+export interface CheckedPostgres {
+  readonly address: PostgresAddress;
+  readonly options: QueueStoreOptions;
+  readonly loss: StoreLoss | undefined;
+}
+
 /** Expects a server and tables that were checked. Sends nothing yet. */
-export function createPostgresStore(
-  address: PostgresAddress,
-  options: QueueStoreOptions,
-): QueueStore {
+export function createPostgresStore({ address, options, loss }: CheckedPostgres): QueueStore {
   const parts = joinParts(address, options);
   const { query, close } = parts;
   return {
     kind: 'postgres',
     shown: address.shown,
+    loss,
     ...laneCalls(parts),
     ...indexCalls(parts),
     ...messageCalls(parts),

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { messageOf, type StackshimError } from '../../../core/errors.ts';
 import { pause } from '../../../core/pause.ts';
+import type { StoreLoss } from '../queue-store.ts';
 import { denied, unsuitable } from '../store-errors.ts';
 
 /** What the server says about itself. */
@@ -103,4 +104,21 @@ export function refusalOf(facts: RedisFacts, shown: string): StackshimError | un
 function isOlder(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1]);
+}
+
+/** What the server may lose of what it acknowledged; undefined: nothing. */
+export function lossOf({ keepsLog, logSync }: RedisFacts): StoreLoss | undefined {
+  const hint = 'set appendonly yes and appendfsync always in the configuration of the server';
+  if (!keepsLog) {
+    return { reason: 'appendonly is off, a crash loses all jobs since the last snapshot', hint };
+  }
+  if (logSync === 'always') return undefined;
+  if (logSync === undefined) {
+    return {
+      reason: 'the server does not tell its appendfsync, anything but "always" loses jobs',
+      hint: 'check the configuration of the server; docs/stores.md says what a loss means',
+    };
+  }
+  const lost = logSync === 'everysec' ? 'the last second' : 'what the disk has not got yet';
+  return { reason: `appendfsync is ${logSync}, a power failure loses ${lost}`, hint };
 }

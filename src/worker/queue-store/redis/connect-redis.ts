@@ -37,8 +37,7 @@ export async function openConnection<T>(
     isChecked: false,
     shouldRetry: () => isKept,
   });
-  // A call that fails says only that the connection is closed; the client's error event says why. After a wrong password the client may be
-  // ready for a moment.
+  // The error of a command may say only that the connection is closed; the first error event says why.
   let reason: unknown;
   client.on('error', (error: Error) => {
     reason ??= error;
@@ -62,8 +61,7 @@ export async function openConnection<T>(
     };
   } catch (error) {
     client.disconnect();
-    if (reason === undefined && error instanceof StackshimError) throw error;
-    throw reasonFor(address.shown, reason ?? error);
+    throw error instanceof StackshimError ? error : reasonFor(address.shown, reason ?? error);
   }
 }
 

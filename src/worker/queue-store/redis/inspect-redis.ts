@@ -2,7 +2,7 @@
 import type { Inspection } from '../check-store.ts';
 import { measureSkew } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { type RedisFacts, readRedisFacts, refusalOf } from './check-redis.ts';
+import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
 import { readTimeMs, withRedis } from './connect-redis.ts';
 
 /** Fails as the opening of the store does. */
@@ -17,19 +17,3 @@ export const inspectRedis = (address: RedisAddress): Promise<Inspection> =>
       skewMs: await measureSkew(() => readTimeMs(client)),
     };
   });
-
-function lossOf({ keepsLog, logSync }: RedisFacts): Inspection['loss'] {
-  const hint = 'set appendonly yes and appendfsync always in the configuration of the server';
-  if (!keepsLog) {
-    return { reason: 'appendonly is off, a crash loses all jobs since the last snapshot', hint };
-  }
-  if (logSync === 'always') return undefined;
-  if (logSync === undefined) {
-    return {
-      reason: 'the server does not tell its appendfsync, anything but "always" loses jobs',
-      hint: 'check the configuration of the server; docs/stores.md says what a loss means',
-    };
-  }
-  const lost = logSync === 'everysec' ? 'the last second' : 'what the disk has not got yet';
-  return { reason: `appendfsync is ${logSync}, a power failure loses ${lost}`, hint };
-}

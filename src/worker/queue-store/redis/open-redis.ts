@@ -1,11 +1,10 @@
 /** Opens a store on Redis or Valkey: connects, checks the server, and fails within the time limit with the reason. */
 import { createRedisBackend } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { laneOptions } from '../lane-settings.ts';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
 import { measureSkew, refusalOfSkew } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { readRedisFacts, refusalOf } from './check-redis.ts';
+import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
 import { openConnection, readTimeMs } from './connect-redis.ts';
 import { createRedisStore } from './redis-store.ts';
 
@@ -14,19 +13,17 @@ export async function openRedis(
   options: QueueStoreOptions,
 ): Promise<QueueStore> {
   const { client, result, keep } = await openConnection(address, async (connected) => {
-    const refusal = await findRefusal(connected, address.shown);
+    const facts = await readRedisFacts(connected, address.shown);
+    const refusal = refusalOf(facts, address.shown);
     if (refusal !== undefined) throw refusal;
+    const skewed = refusalOfSkew(await measureSkew(() => readTimeMs(connected)), address.shown);
+    if (skewed !== undefined) throw skewed;
     const root = createRedisBackend('root', laneOptions(connected, options));
     // Without a listener an error of the connection would end the process.
     root.on('error', () => undefined);
     await root.waitUntilReady();
-    return root;
+    return { root, loss: lossOf(facts) };
   });
   keep();
-  return createRedisStore({ address, client, root: result });
-}
-
-async function findRefusal(client: Redis, shown: string): Promise<Error | undefined> {
-  const refusal = refusalOf(await readRedisFacts(client, shown), shown);
-  return refusal ?? refusalOfSkew(await measureSkew(() => readTimeMs(client)), shown);
+  return createRedisStore({ address, client, ...result });
 }

@@ -9,6 +9,7 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 1000;
 /** A probe on an idle connection, so that a peer that vanished is found. */
 const KEEP_ALIVE_MS = 10_000;
+const DISCONNECT_MS = 200;
 
 export interface ClientRole {
   /** Shown by CLIENT LIST. */
@@ -28,6 +29,8 @@ export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
     port,
     db,
     lazyConnect: true,
+    // The driver waits so long for the other side to end a connection, and keeps the process alive meanwhile.
+    disconnectTimeout: DISCONNECT_MS,
     connectionName: role.name,
     connectTimeout: role.connectTimeoutMs,
     keepAlive: KEEP_ALIVE_MS,

@@ -6,7 +6,7 @@ import { pause, within } from '../../../core/pause.ts';
 import { jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
-import type { Catalogue, LaneHead, QueueStore } from '../queue-store.ts';
+import type { Catalogue, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
@@ -29,6 +29,7 @@ export interface OpenRedis {
   readonly client: Redis;
   /** Its siblings serve the lanes. */
   readonly root: IQueueBackend;
+  readonly loss: StoreLoss | undefined;
 }
 
 interface Parts extends OpenRedis {
@@ -54,6 +55,7 @@ export function createRedisStore(open: OpenRedis): QueueStore {
   return {
     kind: 'redis',
     shown: open.address.shown,
+    loss: open.loss,
     ...laneCalls(parts),
     ...indexCalls(parts),
     ...messageCalls(parts),

@@ -1,0 +1,58 @@
+/** `stackshim code diff`: what differs between two revisions of a code package. */
+import { openDoor } from '../../door/open-stackshim.ts';
+import type { PackageDiff } from '../../store/packages/diff-package.ts';
+import type { TenantOption } from '../define/define-code-commands.ts';
+import { toPositive } from '../define/shared-options.ts';
+import {
+  formatFiles,
+  formatSettings,
+  grownBy,
+  MOST_FILES,
+  toSigned,
+  toWords,
+} from '../print/format-changes.ts';
+import { print, printJson } from '../print/print.ts';
+
+export interface CodeDiffOptions extends TenantOption {
+  readonly settings?: boolean;
+  readonly files?: boolean;
+}
+
+export async function codeDiff(
+  name: string,
+  [from, to]: readonly [string | undefined, string | undefined],
+  options: CodeDiffOptions,
+): Promise<void> {
+  const range = { from: toPositive('A', from), to: toPositive('B', to) };
+  const diff = await openDoor().code.diff(name, { ...range, tenant: options.tenant });
+  await (options.json ? printJson(diff) : print(formatDiff(diff, options)));
+}
+
+function formatDiff(diff: PackageDiff, { settings, files }: CodeDiffOptions): string {
+  const isChosen = (settings ?? files) === true;
+  return [
+    formatHead(diff),
+    isChosen && !settings ? '' : formatSettings(diff.settings),
+    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MOST_FILES),
+  ].join('');
+}
+
+function formatHead({ name, from, to, settings, totals }: PackageDiff): string {
+  const count = (change: 'added' | 'removed' | 'changed') =>
+    settings.filter((one) => one.change === change).length;
+  const ofSettings = toWords('setting', {
+    added: count('added'),
+    removed: count('removed'),
+    changed: count('changed'),
+  });
+  const ofFiles = toWords('file', {
+    added: totals.added.files,
+    removed: totals.removed.files,
+    changed: totals.changed.files,
+  });
+  return [
+    `${name}: rev:${from} -> rev:${to}\n`,
+    `${ofSettings ?? 'the same settings'}\n`,
+    ofFiles === undefined ? 'the same files\n' : `${ofFiles} (${toSigned(grownBy(totals))})\n`,
+  ].join('');
+}

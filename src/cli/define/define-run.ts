@@ -1,0 +1,27 @@
+/** Defines `stackshim run`. */
+import type { Command } from 'commander';
+import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
+import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
+import { addOptions } from './shared-options.ts';
+
+const MORE = `
+The exit status is the command's own, or: 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
+137 out of memory or output limit, 130/143 cancelled. Write options before STACK; everything after STACK is the command.`;
+
+export type RunAction = (
+  stack: string | undefined,
+  rest: readonly string[],
+  options: RunOptions,
+) => Promise<void>;
+
+export function defineRun(program: Command, action: RunAction): void {
+  const command = program
+    .command('run')
+    .description('run a command in a stack')
+    .argument('[stack]', COMMAND_OPTIONS.stack.help)
+    .argument('[command...]', COMMAND_OPTIONS.command.help)
+    .passThroughOptions()
+    .addHelpText('after', MORE)
+    .action(action);
+  addOptions(command, RUN_OPTIONS);
+}

@@ -1,0 +1,131 @@
+/** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
+import { type Command, Option } from 'commander';
+import type { DiffCommandOptions } from '../commands/stack-diff.ts';
+import type { GraphCommandOptions } from '../commands/stack-graph.ts';
+import type { UpdateCommandOptions } from '../commands/stack-update.ts';
+import {
+  JOBS_FLAG,
+  JSON_FLAG,
+  type JsonOption,
+  NO_TRUNC_FLAG,
+  type TruncOption,
+} from './shared-options.ts';
+
+const NAME = ['<name>', 'name of a stack'] as const;
+
+/** Adds the commands to `stack`. */
+export function defineStackChangeCommands(stack: Command): void {
+  defineLooks(stack);
+  defineMoves(stack);
+  defineReleases(stack);
+}
+
+function defineLooks(stack: Command): void {
+  stack
+    .command('history')
+    .description('list the revisions of a stack, newest first')
+    .argument(...NAME)
+    .option(...NO_TRUNC_FLAG)
+    .option(...JSON_FLAG)
+    .action(async (name: string, options: JsonOption & TruncOption) => {
+      const { stackHistory } = await import('../commands/stack-history.ts');
+      await stackHistory(name, options);
+    });
+  stack
+    .command('diff')
+    .description('show what differs between two revisions of a stack, or between two stacks')
+    .argument('<stack>', 'name, name@rev:N or name@sha256:…')
+    .argument(
+      '[name...]',
+      'revisions A and B of the stack (default: the one before, and the current one), or another stack',
+    )
+    .option('--settings', 'show the summary and all settings that differ')
+    .option('--packages', 'show the summary and all packages that differ')
+    .option('--files', 'show the summary and all files that differ')
+    .option(...JSON_FLAG)
+    .action(async (name: string, other: readonly string[], options: DiffCommandOptions) => {
+      const { stackDiff } = await import('../commands/stack-diff.ts');
+      await stackDiff(name, other, options);
+    });
+  stack
+    .command('graph')
+    .description('draw the tree of bases and stacks, with what each stack adds')
+    .addOption(
+      new Option('--format <format>', 'output format')
+        .choices(['tree', 'dot', 'svg', 'json'])
+        .default('tree'),
+    )
+    .action(async (options: GraphCommandOptions) => {
+      const { stackGraph } = await import('../commands/stack-graph.ts');
+      await stackGraph(options);
+    });
+}
+
+function defineMoves(stack: Command): void {
+  stack
+    .command('rollback')
+    .description('make an earlier revision current again')
+    .argument(...NAME)
+    .option('--to <revision>', 'revision (default: the one that was current before)')
+    .option(...JSON_FLAG)
+    .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
+      const { stackRollback } = await import('../commands/stack-rollback.ts');
+      await stackRollback(name, options);
+    });
+  stack
+    .command('update')
+    .description('rebuild stacks from their folders')
+    .argument('[name...]', 'names of stacks')
+    .option('--all', 'update every stack, bases first')
+    .option('--dependents', 'also update stacks that are built on the named stacks')
+    .option('--from <dir>', 'build from this folder instead of the last one')
+    .option('--keep <k>', 'remove all but the newest K revisions of each')
+    .option(...JOBS_FLAG)
+    .option(...JSON_FLAG)
+    .action(async (names: readonly string[], options: UpdateCommandOptions) => {
+      const { stackUpdate } = await import('../commands/stack-update.ts');
+      await stackUpdate(names, options);
+    });
+  stack
+    .command('rm')
+    .description('remove stacks with all revisions; refuses stacks that tasks or other stacks use')
+    .argument('<name...>', 'names of stacks')
+    .option(...JSON_FLAG)
+    .action(async (names: readonly string[], options: JsonOption) => {
+      const { stackRm } = await import('../commands/stack-rm.ts');
+      await stackRm(names, options);
+    });
+}
+
+function defineReleases(stack: Command): void {
+  const release = stack
+    .command('release')
+    .description('switch several stacks in one step, all or none');
+  release
+    .command('apply')
+    .description('switch every stack that the file names: {"stacks": {"ruby-3.3": 4}}')
+    .argument('<file>', 'JSON with a revision or image digest for each stack')
+    .option(...JSON_FLAG)
+    .action(async (file: string, options: JsonOption) => {
+      const { stackReleaseApply } = await import('../commands/stack-release.ts');
+      await stackReleaseApply(file, options);
+    });
+  release
+    .command('rollback')
+    .description('return all stacks to their revisions before the last change')
+    .option('--to <generation>', 'the revisions of this generation')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption & { readonly to?: string }) => {
+      const { stackReleaseRollback } = await import('../commands/stack-release.ts');
+      await stackReleaseRollback(options);
+    });
+  release
+    .command('ls')
+    .description('list generations, newest first')
+    .option('--limit <n>', 'how many', '20')
+    .option(...JSON_FLAG)
+    .action(async (options: JsonOption & { readonly limit: string }) => {
+      const { stackReleaseLs } = await import('../commands/stack-release.ts');
+      await stackReleaseLs(options);
+    });
+}

@@ -1,0 +1,158 @@
+/** The options that describe a job of a queue: those of a task that jobs may set, and the queue's own. */
+import { errorCodes } from '../../core/error-codes.ts';
+import { StackshimError } from '../../core/errors.ts';
+import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
+import type { JobRequest } from '../../worker/client/queues.ts';
+import { fieldOf, keyOf, type OptionTable, type RunOptions } from './run-options.ts';
+
+/** Given in another form than to `run`. */
+const OTHERS: ReadonlySet<TaskField> = new Set(['stack', 'code', 'payload', 'command']);
+
+const TASK_ROWS: OptionTable = OPTION_ROWS.flatMap(([field, { flags, help, jobs }]) =>
+  flags === undefined || jobs !== true || OTHERS.has(field) ? [] : [[flags, help] as const],
+);
+
+export const JOB_OPTIONS: OptionTable = [
+  ['--stack <stack>', 'name, name@rev:N or name@sha256:… (default: that of the code package)'],
+  ['--code <package>', 'a code package of the tenant: name, name@rev:N or name@sha256:…'],
+  ['--payload <text>', 'text that the task reads from the file PAYLOAD_FILE; - for standard input'],
+  ['--payload-file <file>', 'read the payload from a file; - for standard input'],
+  ['--config-file <file>', 'a file that the task reads as CONFIG_FILE'],
+  ...TASK_ROWS,
+  ['--env-file <file…>', 'read environment variables from a file'],
+  ['--output <src…>', 'keep a file or folder of the task as an artefact of the job'],
+  [
+    '--retries <n>',
+    'further attempts after a failure, up to 10 (default: those of the package, else 0)',
+  ],
+  ['--retry-delay <duration>', 'time before a further attempt: 30s (default: 0)'],
+  ['--backoff <kind>', 'fixed, or exponential: the time doubles with each attempt'],
+  ['--memory-retry <size>', 'memory of one further attempt after the task ran out of memory'],
+  [
+    '--priority <n>',
+    "among the tenant's jobs of the queue; 0 comes first (default: that of the package, else 0)",
+  ],
+];
+
+/** The values on a command line by option name; options that were not given are absent. */
+export interface JobLineOptions extends Pick<RunOptions, 'env' | 'envFile' | 'label'> {
+  readonly stack?: string;
+  readonly code?: string;
+  readonly payload?: string;
+  readonly payloadFile?: string;
+  readonly configFile?: string;
+  readonly output?: readonly string[];
+  readonly retries?: string;
+  readonly retryDelay?: string;
+  readonly backoff?: string;
+  readonly memoryRetry?: string;
+  readonly priority?: string;
+}
+
+const MAX_INPUT_BYTES = 1_048_576;
+
+/** Reads the files that the options name; the client checks everything else. */
+export async function toJobRequest(
+  command: readonly string[],
+  options: JobLineOptions,
+): Promise<JobRequest> {
+  const { stack, code, output, retries, retryDelay, backoff, memoryRetry } = options;
+  const { readEntries } = await import('../read-entries.ts');
+  const { env, labels } = readEntries(options);
+  const given = {
+    ...toTaskFields(options),
+    stack,
+    code,
+    ...(command.length === 0 ? {} : { command }),
+    ...(Object.keys(env).length === 0 ? {} : { env }),
+    labels,
+    outputs: output,
+    retries: toNumber('retries', retries),
+    retryDelay,
+    backoff,
+    memoryRetry,
+    ...(await readInputs(options)),
+  };
+  // The client refuses a backoff that is neither of the two words.
+  return given as JobRequest;
+}
+
+/** The fields of the task's rows. */
+function toTaskFields(options: JobLineOptions): Readonly<Record<string, unknown>> {
+  const fields: Record<string, unknown> = {};
+  for (const [flags] of TASK_ROWS) {
+    const key = keyOf(flags);
+    const field = fieldOf(key);
+    const value: unknown = Reflect.get(options, key);
+    if (field !== undefined && value !== undefined) fields[field] = value;
+  }
+  const { env: _, labels: __, ...others } = fields;
+  return others;
+}
+
+async function readInputs(
+  options: JobLineOptions,
+): Promise<Pick<JobRequest, 'payload' | 'config'>> {
+  const { payload, payloadFile, configFile } = options;
+  if (payload !== undefined && payloadFile !== undefined) {
+    throw invalid('payload', '--payload and --payload-file: give one of them');
+  }
+  const path = payload === '-' ? '-' : payloadFile;
+  const { readBytes } = await import('../queues/read-bytes.ts');
+  const read = async (file: string, field: string) =>
+    await readBytes(file, { maxBytes: MAX_INPUT_BYTES, field });
+  return {
+    payload: path === undefined ? payload : await read(path, 'payloadFile'),
+    config: configFile === undefined ? undefined : await read(configFile, 'configFile'),
+  };
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID for text that is no whole number; undefined for undefined. */
+export function toNumber(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw invalid(field, `--${field} ${JSON.stringify(text.slice(0, 200))}: not a whole number`);
+}
+
+const invalid = (field: string, problem: string) =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `queue job: ${problem}`, { details: { field } });
+
+/** Options whose name is not that of the field, and fields that have no option of their own. */
+const NAMES: Readonly<Record<string, string>> = {
+  outputs: '--output',
+  config: '--config-file',
+  configBase64: '--config-file',
+  payloadBase64: '--payload',
+  labels: '--label',
+  ulimits: '--ulimit',
+  queue: 'QUEUE',
+  command: 'COMMAND',
+  id: 'SCHEDULE',
+};
+
+/** Throws what `act` throws, with the name of the option in place of the field. */
+export async function namingOptions<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw error instanceof StackshimError ? nameJobOption(error) : error;
+  }
+}
+
+function nameJobOption(error: StackshimError): StackshimError {
+  const { code, message, hint, details, cause } = error;
+  const [, field = '', rest = ''] = /^([a-zA-Z0-9]+)(?:\[\d+\])?(.*)$/s.exec(message) ?? [];
+  if (field === '' || field !== String(details['field'] ?? '').replace(/[[.].*$/, '')) return error;
+  const option = Object.hasOwn(NAMES, field) ? NAMES[field] : toOption(field);
+  const isUsual = hint === errorCodes[code].hint;
+  return new StackshimError(code, `${option}${rest}`, {
+    hint: isUsual && code === 'ERR_STACKSHIM_SPEC_INVALID' ? HINT : hint,
+    details,
+    cause,
+  });
+}
+
+const HINT = 'correct the named option; stackshim queue add --help lists them';
+
+const toOption = (field: string) =>
+  `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

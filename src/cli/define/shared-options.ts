@@ -1,0 +1,103 @@
+/** Options that several commands share. */
+import { type Command, Option } from 'commander';
+import { StackshimError } from '../../core/errors.ts';
+import type { RegistryOptions } from '../../exchange/registry/run-skopeo.ts';
+import type { OptionTable } from './run-options.ts';
+
+export const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+/** For commands whose tables have columns that may be shortened. */
+export const NO_TRUNC_FLAG = ['--no-trunc', 'print everything in full'] as const;
+export const JOBS_FLAG = ['--jobs <n>', 'build up to N stacks at a time (default: 2)'] as const;
+
+export const TLS_FLAG = [
+  '--tls-verify <bool>',
+  'check certificates and refuse plain HTTP',
+] as const;
+export const AUTH_FLAG = [
+  '--authfile <file>',
+  'credentials file written by `docker login`',
+] as const;
+
+/** The value that commander passes on. */
+export interface JsonOption {
+  readonly json?: boolean;
+}
+
+export interface TruncOption {
+  /** False with `--no-trunc`. */
+  readonly trunc: boolean;
+}
+
+/** For commands that docker has, too: `--format json` is the same as `--json`. */
+export const formatOption = (): Option =>
+  new Option('--format <format>', 'print a table or JSON')
+    .choices(['table', 'json'])
+    .conflicts('json');
+
+export interface FormatOption extends JsonOption {
+  readonly format?: 'table' | 'json';
+}
+
+export const wantsJson = ({ json, format }: FormatOption): boolean =>
+  json === true || format === 'json';
+
+/** For options that may be repeated: collects the values in the order of the command line. */
+export const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
+
+/** Adds the options of a table, with their descriptions, to a command. */
+export function addOptions(command: Command, table: OptionTable): void {
+  for (const [flags, description] of table) {
+    const option = new Option(flags.replace('…', ''), description);
+    if (flags.includes('…')) option.argParser(collectValues);
+    command.addOption(option);
+  }
+}
+
+const MAX_NUMBER = 999_999_999;
+
+/**
+ * A number of revisions, or a revision's number: at least 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the
+ * field.
+ */
+export function toPositive(field: string, text: string): number;
+
+export function toPositive(field: string, text: string | undefined): number | undefined;
+
+export function toPositive(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (number >= 1 && number <= MAX_NUMBER) return number;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `${field} ${JSON.stringify(text)}: not a whole number from 1`,
+    { details: { field } },
+  );
+}
+
+export interface ExchangeCommandOptions {
+  readonly smoke?: string;
+  readonly json?: boolean;
+}
+
+export interface RegistryCommandOptions extends ExchangeCommandOptions {
+  readonly tlsVerify: string;
+  readonly authfile?: string;
+}
+
+export function toRegistryOptions({
+  tlsVerify,
+  authfile,
+}: RegistryCommandOptions): RegistryOptions {
+  if (tlsVerify !== 'true' && tlsVerify !== 'false') {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `read --tls-verify ${JSON.stringify(tlsVerify)}: neither true nor false`,
+      { details: { field: 'tlsVerify' } },
+    );
+  }
+  return { tlsVerify: tlsVerify === 'true', authFile: authfile };
+}

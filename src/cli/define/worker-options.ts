@@ -1,0 +1,40 @@
+/** The options of `stackshim worker`. */
+import { LOG_LEVELS } from '../../worker/ops/log-levels.ts';
+import { STORE_OPTIONS, type StoreOptions } from '../queues/store-address.ts';
+import type { OptionTable } from './run-options.ts';
+
+export const WORKER_OPTIONS: OptionTable = [
+  ...STORE_OPTIONS,
+  ['-c, --concurrency <n>', 'run up to N jobs at a time (default: the number of processors)'],
+  ['--drain <duration>', 'on SIGTERM, time for the running tasks to end (default: 30s)'],
+  ['--lock <duration>', 'time after which a job of a dead worker is taken again (default: 30s)'],
+  [
+    '--logs <where>',
+    'keep output of tasks with the job (job), or in files of this folder (default: job)',
+  ],
+  [
+    '--artefacts <dir>',
+    'folder for the outputs that jobs declare; without it such jobs end as error',
+  ],
+  ['--keep-results <duration>', 'time for which ended jobs are kept (default: 7d)'],
+  ['--health <address>', 'answer health requests on a socket (/PATH) or a port of 127.0.0.1'],
+  ['--health-public', 'accept an address for --health that other machines can reach'],
+  [
+    '--log-level <level>',
+    `log this and everything above: ${LOG_LEVELS.join(', ')} (default: info)`,
+  ],
+  ['--migrate', 'make or update the tables of a PostgreSQL store, and end without taking jobs'],
+];
+
+export interface WorkerLineOptions extends StoreOptions {
+  readonly concurrency?: string;
+  readonly drain?: string;
+  readonly lock?: string;
+  readonly logs?: string;
+  readonly artefacts?: string;
+  readonly keepResults?: string;
+  readonly health?: string;
+  readonly healthPublic?: boolean;
+  readonly logLevel?: string;
+  readonly migrate?: boolean;
+}

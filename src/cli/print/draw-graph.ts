@@ -1,0 +1,71 @@
+/** Draws the tree of bases and stacks as text, with a bar for what each stack adds. Pure. */
+import { type GraphNode, toRows } from '../../store/stacks/stack-graph.ts';
+import { cellsFor, type DrawOptions, type Glyphs } from './draw-bars.ts';
+import { formatBytes } from './format-quantities.ts';
+import type { PaintedLine, Piece } from './print-painted.ts';
+import { padTo, widthOf } from './text-width.ts';
+
+/** A bar is not drawn in fewer cells, nor in more. */
+const LEAST_BAR = 8;
+const MOST_BAR = 40;
+const GAP = '  ';
+
+interface Branch {
+  readonly prefix: string;
+  readonly node: GraphNode;
+}
+
+/** One line for each stack; a stack that is behind its base is marked. */
+export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): PaintedLine[] {
+  const { glyphs, width } = options;
+  const branches = toBranches(nodes, glyphs);
+  const nameOf = ({ prefix, node }: Branch) => `${prefix}${node.stack}`;
+  const widest = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf));
+  const sizes = branches.map(({ node }) => formatBytes(node.addedBytes));
+  const revisions = branches.map(({ node }) => toRevision(node));
+  const [names, notes, amounts] = [branches.map(nameOf), revisions, sizes].map(widest) as [
+    number,
+    number,
+    number,
+  ];
+  const before = names + notes + amounts + 3 * GAP.length;
+  const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - before);
+  const most = Math.max(0, ...nodes.map(({ addedBytes }) => addedBytes));
+  return branches.map(({ prefix, node }, index): PaintedLine => {
+    const line: Piece[] = [
+      { text: prefix, style: 'dim' },
+      { text: node.stack, style: 'bold' },
+      ' '.repeat(names - widthOf(`${prefix}${node.stack}`)),
+      GAP,
+      { text: padTo(toRevision(node), notes), style: node.behind ? 'yellow' : 'dim' },
+      GAP,
+      (sizes[index] ?? '').padStart(amounts),
+    ];
+    if (room < LEAST_BAR) return line;
+    const bar = glyphs.full.repeat(cellsFor(node.addedBytes, most, room));
+    return [...line, GAP, { text: bar, style: node.behind ? 'yellow' : 'cyan' }];
+  });
+}
+
+const toRevision = ({ revision, behind, base }: GraphNode) =>
+  `rev ${revision}${behind ? `, behind ${base ?? 'its base'}` : ''}`;
+
+/** Each node with the lines of the tree that lead to it. */
+function toBranches(nodes: readonly GraphNode[], glyphs: Glyphs): Branch[] {
+  const rows = toRows(nodes);
+  /** For each level above the current row: whether more nodes of that level follow below it. */
+  const goesOn: boolean[] = [];
+  return rows.map(({ node, depth }, index) => {
+    const later = rows.slice(index + 1);
+    const end = later.findIndex((row) => row.depth < depth);
+    const siblings = end < 0 ? later : later.slice(0, end);
+    goesOn.length = depth;
+    goesOn[depth] = siblings.some((row) => row.depth === depth);
+    if (depth === 0) return { prefix: '', node };
+    const above = goesOn
+      .slice(1, depth)
+      .map((more) => (more ? glyphs.through : glyphs.blank))
+      .join('');
+    return { prefix: `${above}${goesOn[depth] ? glyphs.branch : glyphs.corner}`, node };
+  });
+}

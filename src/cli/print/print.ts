@@ -1,0 +1,42 @@
+/** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
+import { descriptorSink } from '../run/descriptor-sink.ts';
+import { toJsonText, toPrintableLines } from './printable.ts';
+import { openStderr } from './terminal.ts';
+
+const STDOUT = 1;
+
+/**
+ * Resolves when standard output has taken everything. A reader that has gone, as `head` does, is not an error. Output that cannot be written
+ * is: ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM.
+ */
+export async function print(text: string): Promise<void> {
+  await descriptorSink(STDOUT).write(Buffer.from(toPrintableLines(text)));
+}
+
+export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);
+
+/** Prints JSON on one line. */
+export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);
+
+export interface Printer {
+  print(text: string): Promise<void>;
+  printJsonLine(value: unknown): Promise<void>;
+  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
+  draw(text: string): Promise<void>;
+}
+
+/** For a command that prints until it is stopped. @param onGone Called once, when the reader of the output has gone. */
+export function openPrinter(onGone: () => void): Printer {
+  const sink = descriptorSink(STDOUT, onGone);
+  const draw = async (text: string) => await sink.write(Buffer.from(text));
+  return {
+    draw,
+    print: (text) => draw(toPrintableLines(text)),
+    printJsonLine: (value) => draw(toPrintableLines(`${toJsonText(value)}\n`)),
+  };
+}
+
+/** Prints lines for people on stderr, between those of a progress view. */
+export function printNote(text: string): void {
+  openStderr().write(toPrintableLines(text));
+}

@@ -1,0 +1,75 @@
+/** Makes text safe for a terminal, and writes errors and messages there. */
+import { writeSync } from 'node:fs';
+import type { ErrorJson } from '../../core/errors.ts';
+
+/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+const PLAIN = /^[\n\x20-\x7e]*$/;
+
+/** For one line: line breaks become visible escapes, too. */
+export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
+
+/** Keeps line breaks and tabs. */
+export const toPrintableLines = (text: string): string =>
+  PLAIN.test(text)
+    ? text
+    : text.replaceAll(UNPRINTABLE, (character) =>
+        character === '\n' || character === '\t' ? character : toEscape(character),
+      );
+
+/** JSON that is safe on a terminal: characters that JSON allows are escaped where necessary, which does not change the value. */
+export function toJsonText(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, null, indent);
+  if (PLAIN.test(text)) return text;
+  return text.replaceAll(UNPRINTABLE, (character) =>
+    character === '\n' ? character : toJsonEscape(character),
+  );
+}
+
+function toEscape(character: string): string {
+  if (character === '\n') return '\\n';
+  if (character === '\t') return '\\t';
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+}
+
+/** A character beyond the first plane consists of two code units. */
+const toJsonEscape = (character: string) =>
+  Array.from(
+    { length: character.length },
+    (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+  ).join('');
+
+/** The descriptor is written to directly, because loading `process.stderr` takes time. */
+const STDERR = 2;
+
+/** One line with the message and its code, one with the hint. Both may contain untrusted names. */
+function formatError(error: ErrorJson): string {
+  return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
+}
+
+export function reportError(error: ErrorJson): void {
+  writeMessage(formatError(error));
+}
+
+export function reportLeftovers(task: {
+  readonly id: string;
+  readonly leftovers: readonly string[];
+}): void {
+  writeMessage(
+    `stackshim: task ${task.id} is not removed: ${task.leftovers.join('; ')}\n  hint: remove the cause, then run stackshim reap\n`,
+  );
+}
+
+/**
+ * Writes a message synchronously; nothing in it can control a terminal. If standard error cannot be written, nobody can be told: the exit
+ * status remains.
+ *
+ * @param end Written after it as it is.
+ */
+export function writeMessage(text: string, end = ''): void {
+  try {
+    writeSync(STDERR, `${toPrintableLines(text)}${end}`);
+  } catch {
+    // Standard error cannot be written.
+  }
+}

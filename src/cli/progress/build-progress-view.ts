@@ -1,0 +1,114 @@
+/** Shows the progress of builds and exchanges on stderr: lines in a log; bars that are drawn again on a terminal. */
+import type { BuildProgress } from '../../exchange/progress.ts';
+import { type Glyphs, glyphsFor } from '../print/draw-bars.ts';
+import { formatBytes } from '../print/format-quantities.ts';
+import { toPrintable } from '../print/printable.ts';
+import { isUtf8, type ProgressStream } from '../print/terminal.ts';
+import { shorten } from '../print/text-width.ts';
+import { createRateMeter, type RateMeter, toBarLine } from './progress-bar.ts';
+import { openProgressLines } from './progress-lines.ts';
+
+export interface BuildProgressView {
+  /** `label` names the build if the view shows several, each of which then has its line. */
+  onProgress(progress: BuildProgress, label?: string): void;
+  /** Clears the lines that are drawn again; a second call does nothing. */
+  close(): void;
+}
+
+export interface BuildProgressOptions {
+  /** Show only warnings, because a program reads the output. */
+  readonly quiet?: boolean;
+  /** Default: those of the locale. */
+  readonly glyphs?: Glyphs;
+}
+
+const INDENT = '    ';
+
+export function openBuildProgress(
+  stream: ProgressStream,
+  { quiet = false, glyphs = glyphsFor(isUtf8()) }: BuildProgressOptions = {},
+): BuildProgressView {
+  if (quiet) return openQuietView(stream);
+  return stream.isTTY ? openTerminalView(stream, glyphs) : openLogView(stream);
+}
+
+function openQuietView(stream: ProgressStream): BuildProgressView {
+  return {
+    onProgress(progress, label) {
+      if (progress.kind !== 'warning') return;
+      stream.write(`${toPrefix(label)}${toPrintable(progress.text)}\n`);
+    },
+    close: () => undefined,
+  };
+}
+
+function openLogView(stream: ProgressStream): BuildProgressView {
+  return {
+    onProgress(progress, label) {
+      const isTold = progress.kind !== 'layer' || isDone(progress);
+      if (isTold) stream.write(`${toLine(progress, toPrefix(label))}\n`);
+    },
+    close: () => undefined,
+  };
+}
+
+function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgressView {
+  const lines = openProgressLines(stream);
+  const meters = new Map<string, RateMeter & { readonly layer: number }>();
+  const meterOf = (key: string, layer: number): RateMeter => {
+    const known = meters.get(key);
+    if (known?.layer === layer) return known;
+    const made = { layer, ...createRateMeter() };
+    meters.set(key, made);
+    return made;
+  };
+  return {
+    onProgress(progress, label) {
+      const prefix = toPrefix(label);
+      const key = label ?? '';
+      if (progress.kind === 'line') {
+        const text = `${INDENT}${prefix}${toPrintable(progress.text)}`;
+        lines.set(key, (cells) => shorten(text, cells));
+      } else if (progress.kind === 'layer' && !isDone(progress)) {
+        const { layer, doneBytes: done, totalBytes: total } = progress;
+        const meter = meterOf(key, layer);
+        const name = `${INDENT}${prefix}${nameOf(progress)}`;
+        lines.set(key, (cells) =>
+          toBarLine(
+            { label: name, done, total, amount: meter.describe(done, total) },
+            cells,
+            glyphs,
+          ),
+        );
+      } else {
+        lines.drop(key);
+        lines.keep(toLine(progress, prefix));
+      }
+    },
+    close: () => lines.clear(),
+  };
+}
+
+function toLine(progress: BuildProgress, prefix: string): string {
+  switch (progress.kind) {
+    case 'step':
+      return `- ${prefix}${toPrintable(progress.text)}`;
+    case 'line':
+    case 'warning':
+      return `${INDENT}${prefix}${toPrintable(progress.text)}`;
+    case 'layer':
+      return `${INDENT}${prefix}${describeLayer(progress)}`;
+  }
+}
+
+const toPrefix = (label: string | undefined) => (label === undefined ? '' : `${label}: `);
+
+type LayerProgress = Extract<BuildProgress, { kind: 'layer' }>;
+
+const isDone = ({ reused, doneBytes, totalBytes }: LayerProgress) =>
+  reused || doneBytes >= totalBytes;
+
+const nameOf = ({ layer, layers }: LayerProgress) => `layer ${layer} of ${layers}`;
+
+const describeLayer = (progress: LayerProgress): string =>
+  `${nameOf(progress)}: ${progress.reused ? 'stored already' : formatBytes(progress.totalBytes)}`;

@@ -1,0 +1,104 @@
+/** Where the store of the queues is, as the command line and the environment say: the same for `worker` and `queue`. */
+import { isAbsolute } from 'node:path';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { readPrivateFile } from '../../sys/read-private-file.ts';
+import type { OptionTable } from '../define/run-options.ts';
+
+export const STORE_OPTIONS: OptionTable = [
+  [
+    '--store <url>',
+    'store of the queues: redis://, rediss://, valkey:// or postgres:// (default: STACKSHIM_STORE_URL)',
+  ],
+  ['--store-password-file <file>', "file with the store's password, for root alone"],
+];
+
+export interface StoreOptions {
+  readonly store?: string;
+  readonly storePasswordFile?: string;
+}
+
+export interface StoreAddress {
+  /** With the password, if there is one. */
+  readonly url: string;
+  /** What the operator should change; undefined: nothing. */
+  readonly warning: string | undefined;
+}
+
+/** The name of the password among the credentials of systemd: systemd.exec(5), LoadCredential=. */
+const CREDENTIAL = 'stackshim-store-password';
+const MAX_PASSWORD_BYTES = 4096;
+
+/**
+ * The password comes from the file, else from the credential, else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file
+ * ERR_STACKSHIM_INPUT_NOT_FOUND.
+ */
+export function readStoreAddress(
+  { store, storePasswordFile }: StoreOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): StoreAddress {
+  const given = store ?? env['STACKSHIM_STORE_URL'];
+  if (!given) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'find the store: none is named', {
+      hint: 'give --store redis://HOST:PORT, or set STACKSHIM_STORE_URL',
+      details: { field: 'store' },
+    });
+  }
+  const password =
+    storePasswordFile === undefined
+      ? readCredential(env['CREDENTIALS_DIRECTORY'])
+      : readPassword(storePasswordFile);
+  const isVisible = store !== undefined && hasPassword(store);
+  return {
+    url: password === undefined ? given : withPassword(given, password),
+    warning: isVisible
+      ? 'the password in --store is visible to every user of this machine: use --store-password-file'
+      : undefined,
+  };
+}
+
+function readCredential(folder: string | undefined): string | undefined {
+  if (folder === undefined || !isAbsolute(folder)) return undefined;
+  return unlessMissing(
+    () => readPassword(`${folder}/${CREDENTIAL}`),
+    ['ERR_STACKSHIM_INPUT_NOT_FOUND'],
+  );
+}
+
+/** A line break at the end is the editor's, not the password's. */
+function readPassword(path: string): string {
+  const field = 'storePasswordFile';
+  const text = readPrivateFile(path, {
+    what: 'password of the store',
+    field,
+    maxBytes: MAX_PASSWORD_BYTES,
+  }).replace(/\r?\n$/, '');
+  if (text !== '' && !/[\0\r\n]/.test(text)) return text;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read password of the store ${path}: not one line of text`,
+    { details: { field } },
+  );
+}
+
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    // Whoever opens the store refuses it, without showing it.
+    return undefined;
+  }
+}
+
+function hasPassword(text: string): boolean {
+  const url = parseUrl(text);
+  return url !== undefined && (url.password !== '' || url.searchParams.has('password'));
+}
+
+function withPassword(text: string, password: string): string {
+  const url = parseUrl(text);
+  if (url === undefined) return text;
+  // A URL without a host has no place for it; PostgreSQL's may also have parameters.
+  if (url.host === '') url.searchParams.set('password', password);
+  else url.password = encodeURIComponent(password);
+  return url.href;
+}

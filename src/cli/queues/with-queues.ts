@@ -1,0 +1,60 @@
+/** Opens the queues of the store that the command line names, and closes them. */
+import { toStackshimError } from '../../core/errors.ts';
+import type { Queues } from '../../worker/client/queues.ts';
+import type { JsonOption } from '../define/shared-options.ts';
+import { statusOfError } from '../exit-status.ts';
+import { print, printNote } from '../print/print.ts';
+import { reportError } from '../print/printable.ts';
+import { readStoreAddress, type StoreOptions } from './store-address.ts';
+
+/** Options that all `queue` commands have. */
+export interface QueueOptions extends StoreOptions, JsonOption {
+  readonly tenant?: string;
+  /** The workers' folders, as this machine sees them. */
+  readonly artefacts?: string;
+  readonly logs?: string;
+}
+
+export async function withQueues<T>(
+  options: QueueOptions,
+  act: (queues: Queues) => Promise<T>,
+): Promise<T> {
+  const { url, warning } = readStoreAddress(options, process.env);
+  if (warning !== undefined) printNote(`stackshim: ${warning}\n`);
+  const { openQueues } = await import('../../worker/client/open-queues.ts');
+  const queues = await openQueues({
+    store: url,
+    tenant: options.tenant,
+    artefacts: options.artefacts,
+    logs: options.logs,
+  });
+  try {
+    return await act(queues);
+  } finally {
+    await queues.close();
+  }
+}
+
+/**
+ * Does the same to several jobs, in the given order: a failure is reported, and the other jobs are still acted on. Resolves to the exit
+ * status: that of the first job that failed, or 0.
+ */
+export async function forEachJob(
+  jobs: readonly string[],
+  operation: string,
+  act: (job: string) => Promise<void>,
+): Promise<number> {
+  let status = 0;
+  for (const job of new Set(jobs)) {
+    try {
+      await act(job);
+    } catch (thrown) {
+      const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `${operation} ${job}`);
+      reportError(error.toJSON());
+      if (status === 0) status = statusOfError(error);
+    }
+  }
+  return status;
+}
+
+export const printName = async (name: string): Promise<void> => await print(`${name}\n`);

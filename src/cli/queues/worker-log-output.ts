@@ -1,0 +1,85 @@
+/** Where the log of `stackshim worker` goes: standard output, as lines of JSON, or of text if a person reads them on a terminal. */
+import { isatty } from 'node:tty';
+import { within } from '../../core/pause.ts';
+import type { OutputSink } from '../../task/streams/output-sink.ts';
+import { toPrintable } from '../print/printable.ts';
+import { STDOUT } from '../print/terminal.ts';
+import { descriptorSink } from '../run/descriptor-sink.ts';
+
+export interface LogOutput {
+  /** Never waits: a reader that takes nothing does not hold up the worker. */
+  write(line: string): void;
+  /** Resolves once everything is written, or after two seconds. */
+  flush(): Promise<void>;
+}
+
+/** A reader that is further behind loses lines. */
+const MAX_WAITING_CHARS = 1_048_576;
+const FLUSH_MS = 2_000;
+
+export function openLogOutput(): LogOutput {
+  return queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
+}
+
+/** Writes one line after another. */
+export function queueLines(sink: OutputSink, format: (line: string) => string): LogOutput {
+  let waiting: string[] = [];
+  let waitingChars = 0;
+  let lost = 0;
+  let writing: Promise<void> | undefined;
+  const writeAll = async () => {
+    while (waiting.length > 0) {
+      const lines = waiting;
+      [waiting, waitingChars] = [[], 0];
+      try {
+        await sink.write(Buffer.from(lines.join('')));
+      } catch {
+        // Nobody can be told that the log cannot be written; the worker goes on.
+      }
+    }
+    writing = undefined;
+  };
+  const enqueue = (line: string) => {
+    waiting.push(line);
+    waitingChars += line.length;
+    writing ??= writeAll();
+  };
+  return {
+    write(line) {
+      if (waitingChars > MAX_WAITING_CHARS) {
+        lost += 1;
+        return;
+      }
+      if (lost > 0) enqueue(format(lostLine(lost)));
+      lost = 0;
+      enqueue(format(line));
+    },
+    async flush() {
+      if (writing !== undefined) await within(writing, FLUSH_MS);
+    },
+  };
+}
+
+const lostLine = (count: number) =>
+  `${JSON.stringify({
+    level: 'warn',
+    time: new Date().toISOString(),
+    event: 'log_lost',
+    lines: count,
+    msg: `${count} lines were not written: the reader of the log was too slow`,
+  })}\n`;
+
+interface LogLine {
+  readonly level: string;
+  readonly time: string;
+  readonly msg: string;
+}
+
+const TIME_OF_DAY = [11, 19] as const;
+const LEVEL_WIDTH = 5;
+
+/** `12:03:04 info  took mail~acme~~k3…`. @param line One that the logger made. */
+export function toTextLine(line: string): string {
+  const { level, time, msg }: LogLine = JSON.parse(line);
+  return `${time.slice(...TIME_OF_DAY)} ${level.padEnd(LEVEL_WIDTH)} ${toPrintable(msg)}\n`;
+}

@@ -1,0 +1,110 @@
+/** The command line of `stackshim worker` as values. */
+import { resolve } from 'node:path';
+import { StackshimError } from '../../core/errors.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import { parseCount, parseDuration } from '../../spec/quantities.ts';
+import type { QueueShare } from '../../worker/intake/intake-options.ts';
+import { parseQueueName } from '../../worker/job/lane.ts';
+import { type HealthAddress, parseHealthAddress } from '../../worker/ops/health-address.ts';
+import { LOG_LEVELS, type LogLevel } from '../../worker/ops/log-levels.ts';
+import type { WorkerLineOptions } from '../define/worker-options.ts';
+import { readStoreAddress } from './store-address.ts';
+
+export interface WorkerSettings {
+  readonly queues: readonly QueueShare[];
+  /** The store's URL, with the password. */
+  readonly store: string;
+  /** Undefined: the number of processors. */
+  readonly concurrency: number | undefined;
+  readonly drainMs: number;
+  readonly lockMs: number;
+  /** `job`, or an absolute folder. */
+  readonly logs: string;
+  readonly artefacts: string | undefined;
+  readonly keepResultsMs: number;
+  readonly health: HealthAddress | undefined;
+  readonly logLevel: LogLevel;
+  /** What the operator should change on the command line. */
+  readonly warnings: readonly string[];
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
+const MAX_CONCURRENCY = 4096;
+const MAX_QUEUES = 1000;
+const WEIGHT = { min: 1, max: 100 };
+const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
+/** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
+const LOCK = { min: 5_000, max: HOUR_MS };
+const KEEP = { min: 1_000, max: 3650 * DAY_HOURS * HOUR_MS };
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
+export function toWorkerSettings(
+  queues: readonly string[],
+  options: WorkerLineOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): WorkerSettings {
+  const { concurrency, drain, lock, logs = 'job', artefacts, health } = options;
+  const { url, warning } = readStoreAddress(options, env);
+  return {
+    queues: parseQueues(queues),
+    store: url,
+    concurrency:
+      concurrency === undefined
+        ? undefined
+        : parseCount(concurrency, 'concurrency', { min: 1, max: MAX_CONCURRENCY }),
+    drainMs: parseDuration(drain ?? '30s', 'drain', DRAIN),
+    lockMs: parseDuration(lock ?? '30s', 'lock', LOCK),
+    logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
+    artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
+    keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),
+    health:
+      health === undefined
+        ? undefined
+        : parseHealthAddress(health, { isPublicAllowed: options.healthPublic === true }),
+    logLevel: parseLevel(options.logLevel ?? 'info'),
+    warnings: warning === undefined ? [] : [warning],
+  };
+}
+
+function parseQueues(texts: readonly string[]): readonly QueueShare[] {
+  const shares = texts.map(parseQueue);
+  const problem = problemOf(shares.map(({ name }) => name));
+  if (problem === undefined) return shares;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `start worker: ${problem}`, {
+    hint: 'name each queue to take jobs from once: stackshim worker mail=4 reports',
+    details: { field: 'queues' },
+  });
+}
+
+function problemOf(names: readonly string[]): string | undefined {
+  if (names.length === 0) return 'no queue is named';
+  if (names.length > MAX_QUEUES) return `more than ${MAX_QUEUES} queues`;
+  return new Set(names).size < names.length ? 'a queue is named twice' : undefined;
+}
+
+function parseQueue(text: string): QueueShare {
+  const [name = '', weight, ...rest] = text.split('=');
+  if (rest.length > 0) throw invalidField('queues', 'not a name, or NAME=WEIGHT', text);
+  return {
+    name: parseQueueName(name),
+    weight: weight === undefined ? 1 : parseCount(weight, 'queues', WEIGHT),
+  };
+}
+
+function toFolder(path: string, field: string): string {
+  if (path === '' || path.includes('\0')) throw invalidField(field, 'not a path', path);
+  return resolve(path);
+}
+
+/** `7d` in hours: other durations have no days. */
+function inHours(text: string): string {
+  const days = /^(\d{1,5})d$/.exec(text)?.[1];
+  return days === undefined ? text : `${Number(days) * DAY_HOURS}h`;
+}
+
+function parseLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((one) => one === text);
+  if (level !== undefined) return level;
+  throw invalidField('logLevel', `none of ${LOG_LEVELS.join(', ')}`, text);
+}

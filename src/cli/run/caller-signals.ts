@@ -1,0 +1,106 @@
+/** Handles the signals that this process gets: those that ask it to end, and those that it forwards to the task's program. */
+
+import { constants } from 'node:os';
+import { signalDisposition } from '../../sys/ask-process.ts';
+import { signalProcess, unignoredSignals } from '../../sys/processes.ts';
+import type { TaskEvent } from '../../task/events.ts';
+
+/** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
+const STOP_SIGNALS = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGABRT',
+  'SIGXCPU',
+  'SIGIO',
+] as const;
+
+export interface StopSignals {
+  /** Options for `runTask`. */
+  readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
+  /** The first signal that arrived. */
+  received(): NodeJS.Signals | undefined;
+  /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
+  onReaderGone(): void;
+  /** Restores the usual meaning of the signals. */
+  close(): void;
+}
+
+export interface StopSignalsOptions {
+  /** Abort with the signal's name as the reason: a task then gets the same signal. */
+  readonly byName?: boolean;
+  /** Called with the first signal. */
+  readonly onStop?: (signal: NodeJS.Signals) => void;
+}
+
+/** Listens for the signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. */
+export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
+  const stop = new AbortController();
+  const kill = new AbortController();
+  let first: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const isFirst = first === undefined;
+    first ??= signal;
+    if (!isFirst) return kill.abort();
+    onStop?.(signal);
+    // TERM is how services are stopped: for the task, that begins with its own stop signal.
+    stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
+  };
+  const watched = unignoredSignals(STOP_SIGNALS);
+  for (const signal of watched) process.on(signal, onSignal);
+  return {
+    signals: { signal: stop.signal, killSignal: kill.signal },
+    received: () => first,
+    onReaderGone() {
+      first ??= 'SIGPIPE';
+      kill.abort();
+    },
+    close: () => {
+      for (const signal of watched) process.off(signal, onSignal);
+    },
+  };
+}
+
+const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
+
+export interface SignalForwarder {
+  /** Call it with every event of the task: signals go to the task's first process while that runs. */
+  onEvent(event: TaskEvent): void;
+  /** Sets the process that gets the signals; undefined: none does. */
+  follow(pid: number | undefined): void;
+  /** Restores the usual meaning of the signals. */
+  close(): void;
+}
+
+/**
+ * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
+ * signal for a process that does not answer.
+ */
+export function forwardSignals(): SignalForwarder {
+  let pid: number | undefined;
+  const forward = async (to: number, signal: number) => {
+    const seen = await signalDisposition(to, signal);
+    // The task may have ended during this time.
+    if (pid === to && (seen === 'handled' || seen === 'blocked')) signalProcess(to, signal);
+  };
+  const onSignal = (name: NodeJS.Signals) => {
+    if (pid !== undefined) void forward(pid, constants.signals[name]);
+  };
+  const watched = unignoredSignals(FORWARDED);
+  for (const signal of watched) process.on(signal, onSignal);
+  return {
+    onEvent(event) {
+      if (event.type === 'created') pid = event.pid;
+      if (event.type === 'exited' || event.type === 'removed') pid = undefined;
+    },
+    follow(next) {
+      pid = next;
+    },
+    close: () => {
+      for (const signal of watched) process.off(signal, onSignal);
+    },
+  };
+}

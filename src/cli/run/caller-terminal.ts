@@ -1,0 +1,60 @@
+/** The terminal on which `run -t` or `exec -t` was started: in raw mode while the task has it, and always restored. */
+import { isatty } from 'node:tty';
+import { StackshimError } from '../../core/errors.ts';
+import { linuxSystem } from '../../sys/linux-system.ts';
+import { makeTerminalRaw } from '../../sys/raw-terminal.ts';
+import type { WindowSize } from '../../sys/system.ts';
+import type { TaskTerminal } from '../../task/streams/terminal-streams.ts';
+
+export interface CallerTerminal {
+  /** Undefined if none of the standard streams is a terminal. */
+  readonly task: TaskTerminal | undefined;
+  /** Restores the terminal. A second call does nothing. */
+  restore(): void;
+}
+
+const STDIN = 0;
+/** Standard output first: that is where the task's output is displayed. */
+const STANDARD_FDS = [1, STDIN, 2] as const;
+
+export interface TerminalOptions {
+  /** `run task`: the beginning of an error's message. */
+  readonly operation: string;
+  readonly interactive: boolean;
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal. */
+export function openCallerTerminal({ operation, interactive }: TerminalOptions): CallerTerminal {
+  if (interactive && !isatty(STDIN)) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `${operation}: -t with -i needs a terminal as standard input`,
+      {
+        hint: 'leave out -t when input comes from a pipe or a file',
+        details: { field: 'tty' },
+      },
+    );
+  }
+  let restoreMode = interactive ? makeTerminalRaw(STDIN) : undefined;
+  const restore = () => {
+    restoreMode?.();
+    restoreMode = undefined;
+  };
+  process.once('exit', restore);
+  const fd = STANDARD_FDS.find((candidate) => isatty(candidate));
+  return { restore, task: fd === undefined ? undefined : followTerminal(fd) };
+}
+
+function followTerminal(fd: number): TaskTerminal {
+  const readSize = (): WindowSize => linuxSystem.windowSize(fd);
+  return {
+    get size() {
+      return readSize();
+    },
+    onResize(listener) {
+      const onChange = () => listener(readSize());
+      process.on('SIGWINCH', onChange);
+      return () => void process.off('SIGWINCH', onChange);
+    },
+  };
+}

@@ -1,0 +1,41 @@
+/** Returns to the working directory that the executable's first instructions left because it has no path: the engine does not start in such a directory. */
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { linuxSystem } from '../../sys/linux-system.ts';
+import { O_PATH } from '../../sys/paths.ts';
+
+const STDERR = 2;
+/** The flags with which scripts/steps/leave-lost-directory.mjs opens it first of all. Descriptors from a caller hardly have these flags. */
+const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/**
+ * Changes to the directory, so that relative paths mean the same as to the caller. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if the directory
+ * could not be opened, because relative paths would then lead to another place.
+ */
+export function returnToDirectory(): void {
+  if (process.cwd() !== `/proc/${readlinkSync('/proc/self')}/fdinfo`) return;
+  const fd = readdirSync('/proc/self/fd').map(Number).sort(byNumber).find(isCallerDirectory);
+  if (fd === undefined) {
+    throw new StackshimError(
+      'ERR_STACKSHIM_INPUT_NOT_FOUND',
+      'open the working directory: it no longer exists, or this user may not enter it',
+      { hint: 'change to another directory' },
+    );
+  }
+  linuxSystem.changeDirectory(fd);
+  // If it took the number of a closed standard stream, keep it open: a later file would be taken for that stream.
+  if (fd > STDERR) linuxSystem.close(fd);
+}
+
+function isCallerDirectory(fd: number): boolean {
+  try {
+    const flags = /^flags:\t(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+    return (Number.parseInt(flags ?? '0', 8) & FLAGS) === FLAGS;
+  } catch (error) {
+    // The descriptor through which the folder was read.
+    if (errnoCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+const byNumber = (one: number, other: number) => one - other;

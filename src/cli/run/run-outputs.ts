@@ -1,0 +1,125 @@
+/** The files that `--result` and `--events` name: opened before the task starts, and never in a place that the task can write to. */
+import { accessSync, closeSync, constants, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { parseMounts } from '../../spec/parse-mounts.ts';
+import { PathRefusal } from '../../sys/output/open-folder.ts';
+import {
+  closeOutputPlace,
+  createNewFile,
+  type FilePlace,
+  type OutputPlace,
+  openOutputPlace,
+  openPlacedNode,
+} from '../../sys/output/output-place.ts';
+import { sourceAbove } from '../../sys/output/seen-below.ts';
+import { fdPath } from '../../sys/paths.ts';
+import type { RunOptions } from '../define/run-options.ts';
+import { toMounts } from './to-task-input.ts';
+
+export interface ResultOutput {
+  write(json: string): void;
+}
+
+/** Other users may read the file, because root may run tasks for them; the umask may narrow the mode. */
+const FILE_MODE = 0o644;
+const HINT = 'name a file in an existing folder to which you can write';
+
+/** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to at the end. */
+export function openResult(path: string, options: RunOptions): ResultOutput {
+  return writable(path, () => {
+    const place = openPlace(path, options);
+    if (place.kind !== 'file') {
+      const fd = openStream(place);
+      return { write: (json) => writeFileSync(fd, json) };
+    }
+    accessSync(fdPath(place.folder), constants.W_OK);
+    return { write: (json) => writable(path, () => replaceFile(place, json)) };
+  });
+}
+
+/** A regular file is replaced by an empty one now. */
+export const openEvents = (path: string, options: RunOptions): number =>
+  writable(path, () => {
+    const place = openPlace(path, options);
+    if (place.kind !== 'file') return openStream(place);
+    const file = createNewFile(place, FILE_MODE);
+    try {
+      file.publish();
+    } catch (error) {
+      closeSync(file.fd);
+      file.discard();
+      throw error;
+    } finally {
+      closeOutputPlace(place);
+    }
+    return file.fd;
+  });
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID if a tar cannot go to standard output. */
+export function requireTarOutput({ json, tty }: RunOptions): void {
+  const problem = json ? '--json writes there' : tty ? '--tty writes there' : undefined;
+  const refusal = problem ?? (isatty(STDOUT) ? 'it is a terminal' : undefined);
+  if (refusal === undefined) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `write a tar to standard output: ${refusal}`,
+    { hint: 'name a folder as the destination of --output, or redirect standard output' },
+  );
+}
+
+const STDOUT = 1;
+
+function openPlace(path: string, options: RunOptions): OutputPlace {
+  const place = openOutputPlace(path);
+  const asked = toMounts(options);
+  if (place.kind === 'descriptor' || (asked.mounts ?? asked.volumes) === undefined) return place;
+  const { mounts } = parseMounts({ stack: '', ...asked });
+  const sources = mounts.filter(({ readOnly }) => !readOnly).map(({ source }) => source);
+  const source = sources.length === 0 ? undefined : sourceAbove(sources, place.passed);
+  if (source === undefined) return place;
+  closeOutputPlace(place);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `write ${path}: the task can write to ${source}`,
+    {
+      hint: 'name a file outside of the folders to which the task can write, or bind them read-only',
+      details: { path, source },
+    },
+  );
+}
+
+function openStream(place: Exclude<OutputPlace, FilePlace>): number {
+  if (place.kind === 'descriptor') return place.fd;
+  try {
+    return openPlacedNode(place);
+  } finally {
+    closeOutputPlace(place);
+  }
+}
+
+function replaceFile(place: FilePlace, json: string): void {
+  const file = createNewFile(place, FILE_MODE);
+  try {
+    writeFileSync(file.fd, json);
+    file.publish();
+  } finally {
+    closeSync(file.fd);
+    file.discard();
+    closeOutputPlace(place);
+  }
+}
+
+function writable<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof StackshimError) throw error;
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `write ${path}`);
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${path}: ${reasonOf(error)}`, {
+      cause: error,
+      hint: error instanceof PathRefusal ? error.hint : HINT,
+      details: { path },
+    });
+  }
+}

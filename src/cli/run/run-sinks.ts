@@ -1,0 +1,113 @@
+/** Where the output, the events and the result of `run` go. */
+import { closeSync, writeSync } from 'node:fs';
+import { type StackshimError, toStackshimError } from '../../core/errors.ts';
+import type { TaskEvent } from '../../task/events.ts';
+import type { TaskResult } from '../../task/result.ts';
+import type { OutputSink } from '../../task/streams/output-sink.ts';
+import type { RunOptions } from '../define/run-options.ts';
+import { toJsonText } from '../print/printable.ts';
+import { descriptorSink, toLostOutput } from './descriptor-sink.ts';
+import type { ResultOutput } from './run-outputs.ts';
+
+const STDOUT = 1;
+const STDERR = 2;
+
+export interface RunSinks {
+  /** Options for `runTask`. */
+  readonly streams: {
+    readonly stdout?: OutputSink;
+    readonly stderr?: OutputSink;
+    readonly capture?: boolean;
+    readonly outputStream?: OutputSink;
+  };
+  onEvent(event: TaskEvent): void;
+  /** The error if output, events or the result could not be written; the task itself does not notice. */
+  lost(): StackshimError | undefined;
+  /** Writes the result where it was requested, and waits until standard output has taken everything. */
+  finish(result: TaskResult): Promise<void>;
+}
+
+/** Opens every file before the task starts: a file that cannot be written must not cost a run. */
+export async function openRunSinks(
+  options: RunOptions,
+  onReaderGone: () => void,
+): Promise<RunSinks> {
+  const hasTar = asksForTar(options);
+  if (hasTar) await refuseTar(options);
+  const { events, result } = await openOutputs(options);
+  let lost: StackshimError | undefined;
+  // A write error must not stop the task; so swallow it here and report it at the end.
+  const watched = (fd: number): OutputSink => {
+    const sink = descriptorSink(fd, onReaderGone);
+    return {
+      async write(chunk) {
+        try {
+          await sink.write(chunk);
+        } catch (error) {
+          lost ??= toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'write output');
+        }
+      },
+    };
+  };
+  return {
+    streams: options.json
+      ? { capture: true }
+      : {
+          stdout: watched(hasTar ? STDERR : STDOUT),
+          stderr: watched(STDERR),
+          ...(hasTar ? { outputStream: descriptorSink(STDOUT, onReaderGone) } : {}),
+        },
+    onEvent(event) {
+      if (events === undefined || lost !== undefined) return;
+      try {
+        writeSync(events, `${toJsonText(toEventLine(event))}\n`);
+      } catch (error) {
+        lost = toLostOutput(options.events ?? 'events', error);
+      }
+    },
+    lost: () => lost,
+    async finish(record) {
+      const json = `${toJsonText(record)}\n`;
+      // Written before the result, which may go to the same place.
+      if (options.json) await watched(STDOUT).write(Buffer.from(json));
+      try {
+        result?.write(json);
+      } catch (error) {
+        lost ??= toLostOutput(options.result ?? 'result', error);
+      }
+      if (events !== undefined) closeSync(events);
+    },
+  };
+}
+
+/** Whether standard output is for a tar of files of the task. */
+const asksForTar = ({ output = [] }: RunOptions) => output.some((one) => /^[^:]*:-$/.test(one));
+
+async function refuseTar(options: RunOptions): Promise<void> {
+  const { requireTarOutput } = await import('./run-outputs.ts');
+  requireTarOutput(options);
+}
+
+interface Outputs {
+  readonly events?: number;
+  readonly result?: ResultOutput;
+}
+
+async function openOutputs(options: RunOptions): Promise<Outputs> {
+  const { events, result } = options;
+  // Load the code for files only if there are any.
+  if (events === undefined && result === undefined) return {};
+  const { openEvents, openResult } = await import('./run-outputs.ts');
+  return {
+    ...(events === undefined ? {} : { events: openEvents(events, options) }),
+    ...(result === undefined ? {} : { result: openResult(result, options) }),
+  };
+}
+
+/** Encodes chunks in base64, because they are bytes and not text. */
+function toEventLine(event: TaskEvent): object {
+  const time = new Date().toISOString();
+  if (event.type !== 'output') return { time, ...event };
+  const { chunk, ...rest } = event;
+  return { time, ...rest, data: Buffer.from(chunk).toString('base64') };
+}

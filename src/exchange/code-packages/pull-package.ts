@@ -1,0 +1,53 @@
+/** Pulls one revision of a code package from a registry, by its digest. */
+import type { PackageName, TenantName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
+import type { PackageRevision } from '../../store/packages/package.ts';
+import { readSettings } from '../../store/packages/resolve-package.ts';
+import { abortable } from '../abortable.ts';
+import { holdStoreFor } from '../hold-store-for.ts';
+import type { ExchangeOptions } from '../publish-image.ts';
+import { parsePinnedName } from '../registry/image-reference.ts';
+import { pullByDigest } from '../registry/pull-by-digest.ts';
+import type { RegistryOptions } from '../registry/run-skopeo.ts';
+
+export interface PullPackageOptions extends ExchangeOptions, RegistryOptions {
+  readonly name: PackageName;
+  readonly tenant: TenantName | null;
+  /** `docker://HOST/NAME@sha256:…`. */
+  readonly reference: string;
+  /** Whether the revision becomes current. Default: only if the package has no current one. */
+  readonly makeCurrent?: boolean | undefined;
+}
+
+/** A package of a registry that is stored now. */
+export interface PulledPackage
+  extends Pick<PackageRevision, 'name' | 'tenant' | 'revision' | 'image'> {
+  /** Whether the current revision is another one than before. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Pulls nothing that is stored already. A revision with the image is not added twice. Throws the errors of `pullByDigest`, and
+ * ERR_STACKSHIM_PACKAGE_INVALID for an image that is no code package; then nothing of it stays.
+ */
+export async function pullPackage(
+  layout: Layout,
+  options: PullPackageOptions,
+): Promise<PulledPackage> {
+  const { name, tenant, reference, system, signal, makeCurrent = false } = options;
+  const pinned = parsePinnedName(reference);
+  return await abortable(`pull code package ${name}`, signal, () => {
+    const work = async () => {
+      const image = await pullByDigest(layout, { ...options, ...pinned });
+      readSettings(image);
+      const { entry, isNew } = await addPackageRevision(layout, system, {
+        ...{ name, tenant, image: image.digest, now: new Date() },
+        source: { kind: 'pull', reference },
+        makeCurrent: makeCurrent ? 'always' : 'first',
+      });
+      return { name, tenant, revision: entry.revision, image: image.digest, isNew };
+    };
+    return holdStoreFor(layout, system, { work });
+  });
+}

@@ -1,0 +1,56 @@
+/** Pulls one image of a stack from a registry, by its digest, as a revision that need not become current. */
+import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { Layout } from '../core/layout.ts';
+import { addRevision } from '../store/stacks/add-revision.ts';
+import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
+import { readRevision, readRevisionNumbers } from '../store/stacks/revisions.ts';
+import { abortable } from './abortable.ts';
+import { holdStoreFor } from './hold-store-for.ts';
+import type { PublishedStack } from './import-stack.ts';
+import { toReporter } from './progress.ts';
+import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { parsePinnedName } from './registry/image-reference.ts';
+import { pullByDigest } from './registry/pull-by-digest.ts';
+import type { RegistryOptions } from './registry/run-skopeo.ts';
+
+export interface PullStackOptions extends PublishOptions, RegistryOptions {
+  readonly stack: StackName;
+  /** `docker://HOST/NAME@sha256:…`. */
+  readonly reference: string;
+}
+
+/**
+ * Pulls nothing that is stored already. A stack that this machine does not have yet is smoke-tested and becomes current. For another one, the image
+ * becomes a revision that tasks find by its digest, while the current one stays; a collection removes such a revision, and the next call pulls it again.
+ * Throws the errors of `pullByDigest` and of `publishImages`; then nothing of the image stays.
+ */
+export async function pullStack(
+  layout: Layout,
+  options: PullStackOptions,
+): Promise<PublishedStack> {
+  const { stack, reference, system, signal, clock = () => new Date() } = options;
+  const pinned = parsePinnedName(reference);
+  return await abortable(`pull stack ${stack}`, signal, () => {
+    const work = async () => {
+      const image = await pullByDigest(layout, { ...options, ...pinned });
+      const toPulled = (revision: number) => ({ stack, revision, image: image.digest });
+      const known = findRevision(layout, stack, image.digest);
+      if (known !== undefined) return toPulled(known);
+      const source = { kind: 'import', reference } as const;
+      if (revisionIn(readCurrentGeneration(layout), stack) !== undefined) {
+        const entry = { stack, image: image.digest, source, now: clock() };
+        return toPulled((await addRevision(layout, system, entry)).revision);
+      }
+      const report = toReporter(options.onProgress);
+      const publishing = { ...options, report, reason: `pull ${stack}`, hint: SMOKE_HINT };
+      const [added] = await publishImages(layout, [{ stack, image, source }], publishing);
+      return toPulled(added?.revision ?? 0);
+    };
+    return holdStoreFor(layout, system, { work });
+  });
+}
+
+const findRevision = (layout: Layout, stack: StackName, image: ImageDigest) =>
+  readRevisionNumbers(layout, stack)
+    .reverse()
+    .find((number) => readRevision(layout, stack, number)?.image === image);

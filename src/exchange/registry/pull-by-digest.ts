@@ -1,0 +1,148 @@
+/** Pulls an image by its digest from a registry into the store, and makes sure that it is that image. */
+import { StackshimError } from '../../core/errors.ts';
+import type { ImageDigest } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import { unlessAborted } from '../../core/unless-aborted.ts';
+import { type Image, isImageStored, readImage } from '../../store/images/image.ts';
+import { isNamed } from '../../store/images/image-names.ts';
+import { readSoundRecord } from '../../store/layers/layer-record.ts';
+import { listStoredImages } from '../../store/list-stored.ts';
+import { pinInStore } from '../../store/store-lease.ts';
+import { withLock } from '../../store/with-lock.ts';
+import { inWorkFolder } from '../in-work-folder.ts';
+import { importImage } from '../oci-image/import-oci-layout.ts';
+import { openLayoutRoot, toInvalid } from '../oci-image/oci-blobs.ts';
+import { readOciLayout } from '../oci-image/read-oci-layout.ts';
+import { type ProgressListener, toReporter } from '../progress.ts';
+import type { ExchangeOptions } from '../publish-image.ts';
+import { repositoryOf, toContentTag } from './image-reference.ts';
+import { PULLED_TAG, type PulledImage, pullImage } from './pull-image.ts';
+import { type RegistryOptions, takeAuthFile } from './run-skopeo.ts';
+
+export interface PullByDigestOptions extends ExchangeOptions, RegistryOptions {
+  /** `HOST[:PORT]/NAME`, in which the image is looked for. */
+  readonly repository: string;
+  /** Of the image's content, as `push` tells it to the registry by a tag; or the registry's own digest. */
+  readonly digest: ImageDigest;
+}
+
+/** Another process may pull a large image meanwhile. */
+const WAIT_MS = 3_600_000;
+
+/** What this process is pulling, by root folder and digest. */
+const pulling = new Map<string, Promise<ImageDigest>>();
+
+/**
+ * The stored image with the digest; pulled first, if the store has none. However many callers in this process and in others wait for one
+ * image, it is pulled once. An image with another digest is refused, and nothing of it stays. Precondition: the caller holds the store until a
+ * revision names the image. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, the errors of `importOciLayout`, and the reason of an aborted `signal`.
+ */
+export async function pullByDigest(layout: Layout, options: PullByDigestOptions): Promise<Image> {
+  const { digest, signal } = options;
+  await pinInStore(layout, digest);
+  for (;;) {
+    const found = await findStored(layout, digest);
+    if (found !== undefined) return found;
+    const key = `${layout.root}\0${digest}`;
+    const other = pulling.get(key);
+    if (other !== undefined) {
+      // Its own caller may have cancelled it: then this one pulls.
+      await unlessAborted(
+        other.catch(() => undefined),
+        signal === undefined ? [] : [signal],
+      );
+      if ((await findStored(layout, digest)) !== undefined) continue;
+    }
+    if (pulling.has(key)) continue;
+    const own = pullAlone(layout, options).finally(() => pulling.delete(key));
+    pulling.set(key, own);
+    const image = await own;
+    await pinInStore(layout, image);
+  }
+}
+
+/** The image, pinned with its layers; undefined if it is not stored, or not whole. */
+async function findStored(layout: Layout, digest: ImageDigest): Promise<Image | undefined> {
+  const named = isImageStored(layout, digest)
+    ? digest
+    : listStoredImages(layout).find((image) => isNamed(layout, image, digest));
+  if (named === undefined) return undefined;
+  await pinInStore(layout, named);
+  if (!isImageStored(layout, named)) return undefined;
+  const image = readImage(layout, named);
+  for (const id of image.layers) {
+    await pinInStore(layout, id);
+    if (readSoundRecord(layout, id) === undefined) return undefined;
+  }
+  return image;
+}
+
+/** One process pulls, the others wait for it. */
+function pullAlone(layout: Layout, options: PullByDigestOptions): Promise<ImageDigest> {
+  const { digest, system, signal } = options;
+  const work = async (): Promise<ImageDigest> => {
+    const found = await findStored(layout, digest);
+    if (found !== undefined) return found.digest;
+    const report = toReporter(options.onProgress);
+    return await inWorkFolder(layout, (folder) => pull(layout, options, { folder, report }));
+  };
+  const name = `pull-${digest.slice('sha256:'.length)}`;
+  return withLock(layout, name, { system, waitMs: WAIT_MS, signal, work });
+}
+
+interface Pulling {
+  readonly folder: string;
+  readonly report: ProgressListener;
+}
+
+async function pull(
+  layout: Layout,
+  options: PullByDigestOptions,
+  { folder, report }: Pulling,
+): Promise<ImageDigest> {
+  const { repository, digest, system, signal } = options;
+  const registry = takeAuthFile(options, folder);
+  const run = { ...options, work: folder, step: 'fetch', report } as const;
+  const base = repositoryOf(repository);
+  report({ kind: 'step', step: 'fetch', text: `fetch ${base}@${digest}` });
+  const byTag = await unlessAbsent(() =>
+    pullImage(`${base}:${toContentTag(digest)}`, registry, run),
+  );
+  const pulled = byTag ?? (await pullImage(`${base}@${digest}`, registry, run));
+  const source = await readOciLayout(await openLayoutRoot(pulled.directory), PULLED_TAG);
+  const isByContent = byTag !== undefined;
+  if (!isByContent) requireAsked(pulled, { base, digest });
+  report({ kind: 'step', step: 'import', text: `import ${base}@${digest}` });
+  const importing = { system, onProgress: report, signal, isBuilt: isByContent };
+  const others = { ...source, otherDigests: [...source.otherDigests, ...pulled.digests] };
+  const image = await importImage(layout, others, importing);
+  if (isByContent && image.digest !== digest) throw toOther(base, digest, image.digest);
+  return image.digest;
+}
+
+/** Undefined if the registry refused: it may have the image under its own digest. A registry that cannot be reached refuses twice. */
+async function unlessAbsent(work: () => Promise<PulledImage>): Promise<PulledImage | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_REGISTRY_FAILED') {
+      throw error;
+    }
+    return undefined;
+  }
+}
+
+interface AskedImage {
+  readonly base: string;
+  readonly digest: ImageDigest;
+}
+
+function requireAsked({ digests }: PulledImage, { base, digest }: AskedImage): void {
+  if (!digests.includes(digest)) throw toOther(base, digest, digests[0]);
+}
+
+const toOther = (base: string, asked: ImageDigest, got: ImageDigest | undefined) =>
+  toInvalid(`pull ${base}: the image has the digest ${got}, not ${asked}`, {
+    details: { repository: base, asked, got },
+    hint: 'the registry gave another image than the one that was asked for: push it again',
+  });

@@ -1,0 +1,77 @@
+/** Finds what differs between two revisions of a code package: settings and files. */
+import type { ImageDigest, TenantName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { PackageSettings } from '../../spec/package-settings.ts';
+import type { PackageReference } from '../../spec/task-spec.ts';
+import type { System } from '../../sys/system.ts';
+import { collectFiles, type FileDiff, notShared } from '../diff/diff-files.ts';
+import type { SettingChange } from '../diff/diff-settings.ts';
+import { openImageViews } from '../diff/image-view.ts';
+import { findEarlierRevision } from './change-packages.ts';
+import type { PackageOwner } from './package.ts';
+import { resolvePackage } from './resolve-package.ts';
+
+/** What differs between two revisions of a code package. */
+export interface PackageDiff extends PackageOwner, FileDiff {
+  readonly from: number;
+  readonly to: number;
+  readonly before: ImageDigest;
+  readonly after: ImageDigest;
+  readonly settings: readonly SettingChange[];
+}
+
+export interface DiffPackageOptions {
+  readonly tenant: TenantName | null;
+  /** Default: the revision before `to`. */
+  readonly from?: number | undefined;
+  readonly to: PackageReference;
+}
+
+/** Blocks for the whole comparison. Throws like `resolvePackage`, ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_LAYER_TOO_LARGE. */
+export function diffPackage(
+  layout: Layout,
+  system: System,
+  { tenant, from, to }: DiffPackageOptions,
+): PackageDiff {
+  const after = resolvePackage(layout, to, tenant);
+  const { name } = after;
+  const revision = from ?? findEarlierRevision(layout, { name, tenant }, after.revision);
+  const before = resolvePackage(layout, { name, revision }, tenant);
+  const views = openImageViews(system, layout);
+  try {
+    const [one, other] = [views.image(before.image), views.image(after.image)];
+    const layers = notShared(before.image, after.image).map(views.layer);
+    return {
+      ...{ name, tenant, from: revision, to: after.revision },
+      ...{ before: before.image.digest, after: after.image.digest },
+      settings: diffPackageSettings(before.settings, after.settings),
+      ...collectFiles({ before: one, after: other, layers }),
+    };
+  } finally {
+    views.close();
+  }
+}
+
+/** Changes sorted by name. A change of one variable or of one limit is one change. */
+function diffPackageSettings(
+  before: PackageSettings,
+  after: PackageSettings,
+): readonly SettingChange[] {
+  const [one, other] = [toTexts(before), toTexts(after)];
+  const names = [...new Set([...one.keys(), ...other.keys()])].sort();
+  return names.flatMap((name): SettingChange[] => {
+    const [was, is] = [one.get(name) ?? null, other.get(name) ?? null];
+    if (was === is) return [];
+    const change = was === null ? 'added' : is === null ? 'removed' : 'changed';
+    return [{ change, name, before: was, after: is }];
+  });
+}
+
+function toTexts({ env = {}, limits = {}, ...others }: PackageSettings): Map<string, string> {
+  const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+  return new Map([
+    ...Object.entries(others).map(([name, value]) => [name, toText(value)] as const),
+    ...Object.entries(env).map(([name, value]) => [`env ${name}`, value] as const),
+    ...Object.entries(limits).map(([name, value]) => [name, toText(value)] as const),
+  ]);
+}

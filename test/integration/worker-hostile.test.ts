@@ -1,0 +1,158 @@
+/** Jobs that nobody meant well, or that only a producer with the store's password can write: each ends, and the next one runs. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import { useInstallation } from '../support/installation/installation.ts';
+import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
+import { JobLab } from './support/job-lab.ts';
+import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
+
+const { options } = useInstallation([/^process \d+ postgres /]);
+const LOCK_MS = 30_000;
+let labs: JobLab[] = [];
+
+afterEach(() => {
+  for (const lab of labs) lab.close();
+  labs = [];
+});
+
+function openLab(store: QueueStore): JobLab {
+  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS });
+  labs.push(lab);
+  return lab;
+}
+
+const TRUE = { version: 1, stack: 'busybox', command: ['true'] };
+
+describe.each(STORE_KINDS)('on %s', (kind) => {
+  let server: JobStore;
+  let store: QueueStore;
+  beforeAll(async () => {
+    server = await startJobStore(kind);
+    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
+  });
+  afterAll(async () => {
+    await store.close();
+    await server.remove();
+  });
+
+  it.each([
+    ['nothing', null, 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['a list', [], 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['a text', 'run me', 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['another version', { ...TRUE, version: 2 }, 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['an unknown field', { ...TRUE, nice: true }, 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['a path of the host', { ...TRUE, volumes: ['/:/host'] }, 'ERR_STACKSHIM_SPEC_DENIED'],
+    ['code by its path', { ...TRUE, code: '/etc' }, 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['a tenant', { ...TRUE, tenant: 'acme' }, 'ERR_STACKSHIM_SPEC_DENIED'],
+    ['an id', { ...TRUE, id: 'mine' }, 'ERR_STACKSHIM_SPEC_DENIED'],
+    ['a timeout out of range', { ...TRUE, timeout: '2h' }, 'ERR_STACKSHIM_SPEC_DENIED'],
+    ['retries out of range', { ...TRUE, retries: 11 }, 'ERR_STACKSHIM_SPEC_INVALID'],
+    ['a payload too large', { ...TRUE, payload: 'x'.repeat(70_000) }, 'ERR_STACKSHIM_SPEC_DENIED'],
+    ['base64 that is none', { ...TRUE, payloadBase64: '&' }, 'ERR_STACKSHIM_SPEC_INVALID'],
+    [
+      'a prototype',
+      JSON.parse('{"version":1,"__proto__":{"stack":"busybox"}}'),
+      'ERR_STACKSHIM_SPEC_INVALID',
+    ],
+    [
+      'outputs without a folder for them',
+      { ...TRUE, outputs: ['/x'] },
+      'ERR_STACKSHIM_JOB_REFUSED',
+    ],
+  ])('a job with %s is refused', async (_, data, code) => {
+    const lab = openLab(store);
+    const job = await lab.runToEnd(data);
+    expect(job.result).toMatchObject({
+      state: 'error',
+      retryable: false,
+      error: { code },
+      task: null,
+    });
+    expect(job.failedReason).toMatch(/^error: /);
+    expect((await lab.runToEnd(TRUE)).result?.state).toBe('complete');
+    expect(lab.warnings).toEqual([]);
+  });
+
+  it('a value that is nested deep is refused', async () => {
+    const lab = openLab(store);
+    const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`;
+    const id = await lab.addText(`{"version":1,"stack":"busybox","env":${deep}}`);
+    expect((await lab.endOf(id)).result?.error?.code).toBe('ERR_STACKSHIM_SPEC_INVALID');
+  });
+
+  it('a job that must fail by what the store says fails', async () => {
+    const lab = openLab(store);
+    await lab.add(TRUE);
+    const taken = await lab.take();
+    if (taken === undefined) throw new Error('nothing taken');
+    taken.job.deferredFailure = `a reason with \ud800 and \0, ${'long '.repeat(1_000)}`;
+    await lab.runner.handle(taken);
+    expect((await lab.read(taken.id)).result?.error?.code).toBe('ERR_STACKSHIM_JOB_REFUSED');
+  });
+
+  it('attempts that no worker wrote are ignored', async () => {
+    const lab = openLab(store);
+    await lab.add({ ...TRUE, command: ['false'], retries: 1 });
+    const taken = await lab.take();
+    if (taken === undefined) throw new Error('nothing taken');
+    taken.job.stacktrace = ['{', '{}', '[1]', 'null', '{"state":"constructor"}', 7 as never];
+    await lab.runner.handle(taken);
+    expect((await lab.read(taken.id)).attempts).toMatchObject([{ state: 'error', attempt: 1 }]);
+  });
+
+  it('names and outputs of a task with any bytes can be stored', async () => {
+    const lab = openLab(store);
+    const script = 'printf "\\0\\355\\240\\200\\377" | tee $TASK_PROGRESS_FILE; exit 1';
+    const job = await lab.runToEnd({ ...TRUE, command: ['sh', '-c', script], payload: 'x' });
+    expect(job.result).toMatchObject({ state: 'error', task: { exitCode: 1 } });
+    const rows = await lab.logOf(job.id);
+    const bytes = Buffer.concat(rows.map(({ b }) => Buffer.from(String(b), 'base64')));
+    expect([...bytes]).toEqual([0, 0xed, 0xa0, 0x80, 0xff]);
+  });
+
+  it('a row of 30 MB is refused', async () => {
+    const lab = openLab(store);
+    const job = await lab.runToEnd({ ...TRUE, payload: 'x'.repeat(30_000_000) });
+    expect(job.result?.error?.code).toBe('ERR_STACKSHIM_SPEC_INVALID');
+  });
+});
+
+describe('what only Redis can hold', () => {
+  let server: RedisServer;
+  let store: QueueStore;
+  beforeAll(async () => {
+    server = await startRedis();
+    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
+  });
+  afterAll(async () => {
+    await store.close();
+    await server.remove();
+  });
+
+  it.each([
+    ['parent', '[]'],
+    ['parentKey', 'elsewhere'],
+    ['deid', 'x'],
+    ['opts', '{"attempts":"many","fpof":true}'],
+    ['stc', 'many'],
+    ['atm', '1e400'],
+    ['stacktrace', '{"a":1}'],
+    ['priority', 'high'],
+  ])('a job whose field %s is %s ends', async (field, value) => {
+    const lab = openLab(store);
+    const id = await lab.add({ ...TRUE, retries: 1, command: ['false'] });
+    await server.command('HSET', `stackshim:${lab.lane.queue}~~:${id}`, field, value);
+    for (let i = 0; i < 3 && !(await lab.hasEnded(id)); i++) await lab.runNext();
+    expect(await lab.backend.getState(id)).toBe('failed');
+  });
+
+  it('an id without a job ends as one that is malformed', async () => {
+    const lab = openLab(store);
+    await server.command('LPUSH', `stackshim:${lab.lane.queue}~~:wait`, '../../etc/passwd');
+    await lab.runNext();
+    expect((await lab.read('../../etc/passwd')).result?.error?.code).toBe(
+      'ERR_STACKSHIM_JOB_REFUSED',
+    );
+  });
+});
