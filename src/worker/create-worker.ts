@@ -17,6 +17,8 @@ import { JobRunner } from './run/job-runner.ts';
 import { PolicyView } from './run/policy-view.ts';
 import { sweepKept } from './run/sweep-kept.ts';
 import { WorkerGuard } from './run/worker-guard.ts';
+import { createSupply, type Supply } from './supply/fetch-missing.ts';
+import { startSupplyTicks } from './supply/supply-ticks.ts';
 import type { WorkerEvent, WorkerStatus } from './worker-events.ts';
 import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './worker-options.ts';
 
@@ -68,6 +70,7 @@ class RunningWorker implements QueueWorker {
   readonly #settings: WorkerSettings;
   readonly #onEvent: ((event: WorkerEvent) => void) | undefined;
   readonly #guard: WorkerGuard;
+  readonly #supply: Supply;
   readonly #giveUp = new AbortController();
   readonly #hasten: (() => void)[] = [];
   #store: QueueStore | undefined;
@@ -75,6 +78,7 @@ class RunningWorker implements QueueWorker {
   #intake: Intake | undefined;
   #runner: JobRunner | undefined;
   #sweeper: NodeJS.Timeout | undefined;
+  #endSupplyTicks: (() => void) | undefined;
   #draining: Promise<void> | undefined;
   #downSince: number | undefined;
 
@@ -82,6 +86,7 @@ class RunningWorker implements QueueWorker {
     this.#door = door;
     this.#settings = settings;
     this.#onEvent = onEvent;
+    this.#supply = createSupply({ door, registry: settings.registry });
     this.#guard = new WorkerGuard({
       startGuard: () => door.startGuard(),
       onRestart: () => this.#emit({ type: 'guard_restarted' }),
@@ -100,6 +105,7 @@ class RunningWorker implements QueueWorker {
     this.#intake = await this.#startIntake({ store, policy, runner: this.#runner });
     this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP_FIRST_MS);
     this.#sweeper.unref();
+    this.#endSupplyTicks = this.#startSupplyTicks(store);
     const names = queues.map(({ name }) => name);
     this.#emit({ type: 'started', store: store.shown, queues: names, concurrency });
   }
@@ -136,6 +142,7 @@ class RunningWorker implements QueueWorker {
 
   async close(): Promise<void> {
     clearTimeout(this.#sweeper);
+    this.#endSupplyTicks?.();
     this.#giveUp.abort();
     await this.#intake?.close();
     await this.#store?.close();
@@ -184,7 +191,8 @@ class RunningWorker implements QueueWorker {
   #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
     const { lockMs, keepResultsMs, logFolder, logBytes, artefactFolder } = this.#settings;
     return new JobRunner({
-      door: { run: this.#door.run, code: this.#door.code, policy: () => policy.current() },
+      door: { run: this.#door.run, policy: () => policy.current() },
+      supply: this.#supply,
       guard: this.#guard,
       worker: ownName(),
       emit: (event) => this.#emit(event),
@@ -217,6 +225,15 @@ class RunningWorker implements QueueWorker {
       onCancel: (lane, id) => runner.onCancel({ lane, id }),
       onGap: () => runner.lookForMarks(),
       onReachable: (isReachable) => this.#noteReachable(isReachable),
+    });
+  }
+
+  #startSupplyTicks({ catalogue }: QueueStore): () => void {
+    return startSupplyTicks({
+      ...{ door: this.#door, catalogue, supply: this.#supply },
+      hasRegistry: this.#settings.registry !== undefined,
+      signal: this.#giveUp.signal,
+      warn: (error, operation) => this.#warn(error, operation),
     });
   }
 

@@ -28,5 +28,6 @@ export type {
   JobStatus,
   LiveState,
 } from './job/job-result.ts';
+export type { WorkerRegistry } from './supply/registry-places.ts';
 export type { WorkerEvent, WorkerStatus } from './worker-events.ts';
 export type { WorkerOptions } from './worker-options.ts';

@@ -3,6 +3,7 @@ import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/field-errors.ts';
 import type { QueueShare } from './intake/intake-options.ts';
 import { parseQueueName } from './job/lane.ts';
+import { parseRegistryPrefix, type WorkerRegistry } from './supply/registry-places.ts';
 import type { WorkerEvent } from './worker-events.ts';
 
 export interface WorkerOptions extends LayoutOptions {
@@ -24,6 +25,8 @@ export interface WorkerOptions extends LayoutOptions {
   readonly logBytes?: number | undefined;
   /** The folder for artefacts. Default: none, and jobs with outputs are refused. */
   readonly artefacts?: string | undefined;
+  /** Where stacks and code packages are pulled from that a job needs and this machine lacks. Default: nowhere; such jobs are left to other workers. */
+  readonly registry?: WorkerRegistry | undefined;
   /** Called with each event. A listener that throws breaks nothing. */
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
 }
@@ -39,6 +42,7 @@ export interface WorkerSettings {
   readonly logFolder: string | undefined;
   readonly logBytes: number;
   readonly artefactFolder: string | undefined;
+  readonly registry: WorkerRegistry | undefined;
 }
 
 interface Bounds {
@@ -66,7 +70,7 @@ const USUAL = {
 
 /** @param cpus Of this machine. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`. */
 export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSettings {
-  const { logs = 'job', artefacts } = options;
+  const { logs = 'job', artefacts, registry } = options;
   const numbers = { concurrency: Math.max(1, Math.floor(cpus)), ...USUAL };
   const read = (field: keyof typeof numbers): number =>
     requireWithin(field, options[field] ?? numbers[field]);
@@ -80,6 +84,10 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
     logBytes: read('logBytes'),
     logFolder: logs === 'job' ? undefined : requireFolder('logs', logs),
     artefactFolder: artefacts === undefined ? undefined : requireFolder('artefacts', artefacts),
+    registry:
+      registry === undefined
+        ? undefined
+        : { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
   };
 }
 

@@ -16,6 +16,12 @@ export const WORKER_OPTIONS: OptionTable = [
     '--artefacts <dir>',
     'folder for the outputs that jobs declare; without it such jobs end as error',
   ],
+  [
+    '--registry <host/prefix>',
+    'pull stacks and code packages from here that a job needs and this machine lacks',
+  ],
+  ['--tls-verify <bool>', 'check certificates of the registry (default: true)'],
+  ['--authfile <file>', 'credentials of the registry, as docker login writes them'],
   ['--keep-results <duration>', 'time for which ended jobs are kept (default: 7d)'],
   ['--health <address>', 'answer health requests on a socket (/PATH) or a port of 127.0.0.1'],
   ['--health-public', 'accept an address for --health that other machines can reach'],
@@ -32,6 +38,9 @@ export interface WorkerLineOptions extends StoreOptions {
   readonly lock?: string;
   readonly logs?: string;
   readonly artefacts?: string;
+  readonly registry?: string;
+  readonly tlsVerify?: string;
+  readonly authfile?: string;
   readonly keepResults?: string;
   readonly health?: string;
   readonly healthPublic?: boolean;

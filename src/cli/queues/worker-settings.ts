@@ -7,6 +7,8 @@ import type { QueueShare } from '../../worker/intake/intake-options.ts';
 import { parseQueueName } from '../../worker/job/lane.ts';
 import { type HealthAddress, parseHealthAddress } from '../../worker/ops/health-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../../worker/ops/log-levels.ts';
+import { parseRegistryPrefix, type WorkerRegistry } from '../../worker/supply/registry-places.ts';
+import { toRegistryOptions } from '../define/shared-options.ts';
 import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { readStoreAddress } from './store-address.ts';
 
@@ -21,6 +23,7 @@ export interface WorkerSettings {
   /** `job`, or an absolute folder. */
   readonly logs: string;
   readonly artefacts: string | undefined;
+  readonly registry: WorkerRegistry | undefined;
   readonly keepResultsMs: number;
   readonly health: HealthAddress | undefined;
   readonly logLevel: LogLevel;
@@ -57,6 +60,7 @@ export function toWorkerSettings(
     lockMs: parseDuration(lock ?? '30s', 'lock', LOCK),
     logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
     artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
+    registry: toRegistry(options),
     keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),
     health:
       health === undefined
@@ -65,6 +69,15 @@ export function toWorkerSettings(
     logLevel: parseLevel(options.logLevel ?? 'info'),
     warnings: warning === undefined ? [] : [warning],
   };
+}
+
+function toRegistry({ registry, tlsVerify, authfile }: WorkerLineOptions) {
+  if (registry === undefined) return undefined;
+  const access = toRegistryOptions({
+    tlsVerify: tlsVerify ?? 'true',
+    ...(authfile && { authfile }),
+  });
+  return { prefix: parseRegistryPrefix(registry), ...access };
 }
 
 function parseQueues(texts: readonly string[]): readonly QueueShare[] {

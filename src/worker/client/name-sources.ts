@@ -1,6 +1,7 @@
 /** Where the names of stacks and code packages are looked up: an installation on this machine, and the catalogue that workers publish. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
+import { codeKey, stackKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
 import type { NameSource } from './bind-job.ts';
 
@@ -29,12 +30,12 @@ export function installationNames({
 export const catalogueNames = (catalogue: Catalogue): NameSource => ({
   async stack(reference) {
     if (reference.includes('@')) return undefined;
-    const [entry] = await catalogue.get([`stack/${reference}`]);
+    const [entry] = await catalogue.get([stackKey(reference)]);
     return entry?.digest;
   },
-  async code(reference, tenant = '') {
+  async code(reference, tenant) {
     const [name = ''] = reference.split('@', 1);
-    const [entry] = await catalogue.get([`code/${tenant}/${name}`]);
+    const [entry] = await catalogue.get([codeKey(tenant, name)]);
     return entry === undefined || reference.includes('@') ? undefined : entry;
   },
 });

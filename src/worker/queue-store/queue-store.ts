@@ -100,8 +100,11 @@ export interface Subscription {
 
 /** What workers publish, so that a client without an installation can bind jobs to digests. Keys: `stack/NAME`, `code/TENANT/NAME`. */
 export interface Catalogue {
+  /** Null: remove the entry. */
   put(entries: ReadonlyMap<string, CatalogueEntry | null>): Promise<void>;
   get(keys: readonly string[]): Promise<readonly (CatalogueEntry | undefined)[]>;
+  /** The entries whose keys begin with this text, at most 10,000. */
+  list(prefix: string): Promise<ReadonlyMap<string, CatalogueEntry>>;
 }
 
 export interface CatalogueEntry {

@@ -12,7 +12,7 @@ const STATES: Readonly<Record<Verdict, FinalState>> = {
   build_failed: 'error',
   setup_failed: 'error',
   timed_out: 'timeout',
-  cpu_time_exceeded: 'killed',
+  cpu_time_exceeded: 'timeout',
   oom_killed: 'killed',
   output_limited: 'killed',
   disk_full: 'killed',

@@ -1,16 +1,19 @@
 /** One take of a job, from the moment when this worker has its lock until it lets go of the job. */
 import { hasCode, type StackshimError } from '../../core/errors.ts';
 import { type TaskId, toTaskId } from '../../core/ids.ts';
+import { within } from '../../core/pause.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { bootMs } from '../../sys/clocks.ts';
 import type { JobData } from '../job/job-data.ts';
 import type { JobResult } from '../job/job-result.ts';
 import { jobName } from '../job/lane.ts';
 import { parseRetryDelay } from '../job/parse-job.ts';
+import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, GIVEN_UP, parseHistory } from './attempt-history.ts';
 import { checkJob, toCancelError, toCancelled } from './check-job.ts';
 import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
+import { type Elsewhere, leaveMissing, leaveTooLarge, missingIn, NO_GUARD } from './elsewhere.ts';
 import { failedBefore, type Outcome, toJobResult, toReason } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
@@ -33,8 +36,7 @@ import { boundCode, type PlannedJob, toNeeds } from './to-task-request.ts';
 type Attempted =
   /** The run was stopped, and the job has not come to an end by itself. */
   | { readonly kind: 'stopped' }
-  /** This machine is too small for the job; another one may not be. */
-  | { readonly kind: 'too-large' }
+  | Elsewhere
   | ({
       readonly kind: 'ended';
       /** Undefined: the job was refused. */
@@ -42,9 +44,8 @@ type Attempted =
       readonly attempt: number;
     } & JobTaskEnd);
 
-/** When another machine may look at a job that was too large for this one, and how many starts are enough to believe that none is large enough. */
-const TOO_LARGE_DELAY_MS = 10_000;
-const TOO_LARGE_STARTS = 6;
+/** A guard that was killed is replaced in less time. */
+const GUARDED_WITHIN_MS = 10_000;
 /** A part of the lock's time. */
 const GUARD_LATER = 0.05;
 
@@ -141,19 +142,25 @@ export class JobRun {
     try {
       this.#older?.stop.lose();
       if (this.#older !== undefined) await this.#unlessStopped(this.#older.gone);
-      await this.#unlessStopped(this.#context.guard.ready);
+      const guarded = within(
+        this.#context.guard.ready.then(() => true),
+        GUARDED_WITHIN_MS,
+      );
+      if ((await this.#unlessStopped(guarded)) !== true) return NO_GUARD;
       const policy = await this.#context.door.policy();
       const checked = checkJob(this.#taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
       const planned = await this.#plan(checked.data);
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
       const tooLarge = await this.#takeRoom(needs);
-      if (tooLarge !== undefined) return this.#tooLarge(tooLarge);
+      if (tooLarge !== undefined) {
+        return leaveTooLarge(this.#startsInARow) ?? this.#refused(toFinal(tooLarge));
+      }
       return await this.#runTask(planned);
     } catch (error) {
       if (this.stop.reason === 'cancelled') return this.#cancelled();
       if (this.stop.reason !== null) return { kind: 'stopped' };
-      return this.#refused(failedBefore(error));
+      return isMissingHere(error) ? this.#missing(error) : this.#refused(failedBefore(error));
     }
   }
 
@@ -161,7 +168,8 @@ export class JobRun {
   async #plan(data: JobData): Promise<PlannedJob> {
     if (data.code === undefined) return { data, packaged: undefined };
     const { tenant } = this.#taken.lane;
-    return { data, packaged: await this.#context.door.code.resolve(data.code, { tenant }) };
+    const { supply } = this.#context;
+    return { data, packaged: await supply.findCode(data.code, tenant, this.stop.signal) };
   }
 
   #unlessStopped<T>(promise: Promise<T>): Promise<T> {
@@ -184,28 +192,41 @@ export class JobRun {
     }
   }
 
-  #tooLarge(reason: StackshimError): Attempted {
+  #missing(error: StackshimError): Attempted {
+    return leaveMissing(error, this.#startsInARow) ?? this.#refused(toFinal(error));
+  }
+
+  /** How often the job was taken since an attempt of it counted, this time included. */
+  get #startsInARow(): number {
     const { attemptsStarted, attemptsMade } = this.#taken.job;
-    if (attemptsStarted - attemptsMade < TOO_LARGE_STARTS) return { kind: 'too-large' };
-    const outcome = { kind: 'none', state: 'error', retryable: false } as const;
-    return this.#refused({ ...outcome, error: reason.toJSON() });
+    return Math.max(1, attemptsStarted - attemptsMade);
   }
 
   async #runTask(planned: PlannedJob): Promise<Attempted> {
+    if (this.lock.isLostAt(bootMs())) return { kind: 'stopped' };
+    const ended = await this.#runOnce(planned);
+    const missing = missingIn(ended.outcome);
+    if (missing === undefined) return this.#judge(planned, ended);
+    const stack = planned.data.stack ?? planned.packaged?.settings.stack;
+    const { supply } = this.#context;
+    const isThere = stack !== undefined && (await supply.fetchStack(stack, this.stop.signal));
+    if (!isThere) return this.#missing(missing);
+    return this.#judge(planned, await this.#runOnce(planned));
+  }
+
+  async #runOnce(planned: PlannedJob): Promise<JobTaskEnd> {
     const { guard } = this.#context;
     const { lane, id, backend } = this.#taken;
-    if (this.lock.isLostAt(bootMs())) return { kind: 'stopped' };
     const task = toTaskId(crypto.getRandomValues(new Uint8Array(13)));
     this.#task = task;
     this.#isAlive = true;
     if (this.permit !== undefined) guard.permit(new Map([this.permit]));
     try {
-      const ended = await runJobTask(this.#context, {
+      return await runJobTask(this.#context, {
         ...{ place: { lane, id }, backend, planned, id: task, stop: this.stop },
         ...{ attempt: this.attempt, history: this.#history },
         lackedMemory: this.#counts.lackedMemory,
       });
-      return this.#judge(planned, ended);
     } finally {
       this.#isAlive = false;
       guard.permit(new Map([[task, null]]));
@@ -246,10 +267,9 @@ export class JobRun {
       await handBack(job, keep);
     } else if (attempted.kind === 'ended') {
       await this.#end(attempted, keep);
-    } else if (attempted.kind === 'too-large') {
-      await this.#handBack('the machine is too small', () =>
-        handBackLater(job, TOO_LARGE_DELAY_MS, keep),
-      );
+    } else if (attempted.kind === 'elsewhere') {
+      const { reason, delayMs } = attempted;
+      await this.#handBack(reason, () => handBackLater(job, delayMs, keep));
     } else {
       await this.#handBack('the worker is draining', () => handBack(job, keep));
     }
@@ -336,6 +356,11 @@ export class JobRun {
 }
 
 const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
+
+const toFinal = (error: StackshimError): Outcome => ({
+  ...({ kind: 'none', state: 'error', retryable: false } as const),
+  error: error.toJSON(),
+});
 
 function toTerms(planned: PlannedJob | undefined): RetryTerms {
   if (planned === undefined) return NO_TERMS;

@@ -4,7 +4,7 @@ import { type JobPlace, jobName } from '../job/lane.ts';
 import type { TakenJob } from '../taken-job.ts';
 import { findStoredMark } from './check-job.ts';
 import { JobRun } from './job-run.ts';
-import { LockKeeper } from './lock-keeper.ts';
+import { type Lock, LockKeeper } from './lock-keeper.ts';
 import type { RunnerContext } from './runner-context.ts';
 
 /** The part of the lock's time after which a reply is too old to begin with its job. */
@@ -15,7 +15,7 @@ const MARK_LOOK_MS = 10_000;
 export class JobRunner {
   readonly #context: RunnerContext;
   readonly #locks: LockKeeper;
-  readonly #runs = new Set<JobRun>();
+  readonly #runs = new Map<Lock, JobRun>();
   /** The last run of each job. */
   readonly #latest = new Map<string, JobRun>();
   #looks: NodeJS.Timeout | undefined;
@@ -33,7 +33,7 @@ export class JobRunner {
     this.#locks = new LockKeeper({
       lockMs: context.lockMs,
       now: bootMs,
-      onRenewed: () => this.#permit(),
+      onRenewed: (locks) => this.#permit(locks),
       onFailure: (error) => context.warn(error, 'renew locks'),
     });
   }
@@ -60,7 +60,7 @@ export class JobRunner {
     const lock = this.#locks.hold(job, sentAtMs);
     const name = jobName(taken);
     const run = new JobRun(taken, this.#context, { lock, older: this.#latest.get(name) });
-    this.#runs.add(run);
+    this.#runs.set(lock, run);
     this.#latest.set(name, run);
     this.#looks ??= setInterval(() => this.lookForMarks(), MARK_LOOK_MS);
     try {
@@ -71,7 +71,7 @@ export class JobRunner {
       }
     } finally {
       this.#locks.release(lock);
-      this.#runs.delete(run);
+      this.#runs.delete(lock);
       if (this.#latest.get(name) === run) this.#latest.delete(name);
       if (this.#runs.size === 0) this.#stopLooking();
     }
@@ -85,18 +85,18 @@ export class JobRunner {
 
   /** Looks whether any running job was cancelled. */
   lookForMarks(): void {
-    for (const run of this.#runs) void this.#lookForMark(run);
+    for (const run of this.#runs.values()) void this.#lookForMark(run);
   }
 
   /** All tasks get their stop signal; jobs whose tasks have not ended by themselves are handed back. */
   drain(): void {
     this.#isDraining = true;
-    for (const run of this.#runs) run.stop.drain();
+    for (const run of this.#runs.values()) run.stop.drain();
   }
 
   /** Kills what is being stopped. */
   hasten(): void {
-    for (const run of this.#runs) run.stop.hasten();
+    for (const run of this.#runs.values()) run.stop.hasten();
   }
 
   close(): void {
@@ -104,9 +104,9 @@ export class JobRunner {
     this.#stopLooking();
   }
 
-  #permit(): void {
-    const permits = [...this.#runs].flatMap(({ permit }) => (permit === undefined ? [] : [permit]));
-    this.#context.guard.permit(new Map(permits));
+  #permit(locks: readonly Lock[]): void {
+    const permits = locks.map((lock) => this.#runs.get(lock)?.permit);
+    this.#context.guard.permit(new Map(permits.filter((permit) => permit !== undefined)));
   }
 
   async #lookForMark(run: JobRun): Promise<void> {

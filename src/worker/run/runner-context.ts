@@ -1,11 +1,14 @@
 /** What all runs of a worker share. */
 import type { Door } from '../../door/open-stackshim.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
+import type { Supply } from '../supply/fetch-missing.ts';
 import type { WorkerEvent } from '../worker-events.ts';
 import type { WorkerGuard } from './worker-guard.ts';
 
 export interface RunnerContext {
-  readonly door: Pick<Door, 'run' | 'policy'> & { readonly code: Pick<Door['code'], 'resolve'> };
+  readonly door: Pick<Door, 'run' | 'policy'>;
+  /** Finds or fetches what jobs need. */
+  readonly supply: Supply;
   readonly store: Pick<QueueStore, 'ring'>;
   readonly guard: Pick<WorkerGuard, 'ready' | 'permit'>;
   readonly lockMs: number;

@@ -9,6 +9,7 @@ import { type Lane, laneName } from '../../../src/worker/job/lane.ts';
 import type { QueueStore } from '../../../src/worker/queue-store/queue-store.ts';
 import { JobRunner } from '../../../src/worker/run/job-runner.ts';
 import type { RunnerContext } from '../../../src/worker/run/runner-context.ts';
+import { createSupply } from '../../../src/worker/supply/fetch-missing.ts';
 import type { Needs, Room, TakenJob } from '../../../src/worker/taken-job.ts';
 import type { WorkerEvent } from '../../../src/worker/worker-events.ts';
 import type { RunOptions } from '../../support/installation/test-layout.ts';
@@ -44,8 +45,10 @@ export class JobLab {
     const queue = `q${randomBytes(6).toString('hex')}`;
     this.lane = { queue, tenant: undefined, code: undefined, ...lane };
     this.#store = store;
+    const door = openDoor(installation);
     this.runner = new JobRunner({
-      door: openDoor(installation),
+      door,
+      supply: createSupply({ door, registry: undefined }),
       store,
       guard: { ready: Promise.resolve(), permit: () => undefined },
       lockMs,

@@ -3,6 +3,7 @@
  * which holds over all workers.
  */
 import { type Lane, laneName } from '../../job/lane.ts';
+import { codeKey } from '../../queue-store/catalogue-keys.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
 
 export interface LaneCaps {
@@ -33,7 +34,7 @@ export function laneCaps(
 
 /** A package that is not in the catalogue changes nothing: no worker has published it yet. */
 async function setCap(store: QueueStore, lane: Lane): Promise<void> {
-  const [entry] = await store.catalogue.get([`code/${lane.tenant ?? ''}/${lane.code}`]);
+  const [entry] = await store.catalogue.get([codeKey(lane.tenant, lane.code ?? '')]);
   if (entry === undefined) return;
   const backend = store.backend(lane);
   const cap = entry.maxConcurrency === undefined ? null : String(entry.maxConcurrency);

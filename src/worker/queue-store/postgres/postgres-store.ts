@@ -6,6 +6,7 @@ import { laneOptions } from '../lane-settings.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
 import type {
   Catalogue,
+  CatalogueEntry,
   LaneHead,
   QueueStore,
   QueueStoreOptions,
@@ -190,6 +191,17 @@ function createCatalogue({ query }: Parts): Catalogue {
         const text = found.get(key);
         return text === undefined ? undefined : parseCatalogueEntry(text);
       });
+    },
+    async list(prefix) {
+      const { rows } = await query<{ key: string; entry: string }>(statements.LIST_ENTRIES, [
+        prefix,
+      ]);
+      const found = new Map<string, CatalogueEntry>();
+      for (const { key, entry: text } of rows) {
+        const entry = parseCatalogueEntry(text);
+        if (entry !== undefined) found.set(key, entry);
+      }
+      return found;
     },
   };
 }

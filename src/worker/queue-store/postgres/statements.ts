@@ -50,4 +50,6 @@ export const PUT_ENTRIES = `INSERT INTO stackshim.catalogue (key, entry)
 SELECT * FROM unnest($1::text[], $2::text[])
 ON CONFLICT (key) DO UPDATE SET entry = EXCLUDED.entry`;
 export const REMOVE_ENTRIES = 'DELETE FROM stackshim.catalogue WHERE key = ANY($1::text[])';
+export const LIST_ENTRIES =
+  'SELECT key, entry FROM stackshim.catalogue WHERE starts_with(key, $1) LIMIT 10000';
 export const GET_ENTRIES = 'SELECT key, entry FROM stackshim.catalogue WHERE key = ANY($1::text[])';

@@ -6,7 +6,7 @@ import { pause, within } from '../../../core/pause.ts';
 import { jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
-import type { Catalogue, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
+import type { Catalogue, CatalogueEntry, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
@@ -194,6 +194,9 @@ function messageCalls({ client, waitOut, listener, reachability }: Parts) {
   };
 }
 
+const SCANNED = 500;
+const MOST_LISTED = 10_000;
+
 function createCatalogue({ client, waitOut }: Parts): Catalogue {
   return {
     async put(entries) {
@@ -208,6 +211,22 @@ function createCatalogue({ client, waitOut }: Parts): Catalogue {
       if (keys.length === 0) return [];
       const texts = await waitOut(() => client.hmget(CATALOGUE_KEY, ...keys));
       return texts.map((text) => (text === null ? undefined : parseCatalogueEntry(text)));
+    },
+    async list(prefix) {
+      const found = new Map<string, CatalogueEntry>();
+      let cursor = '0';
+      do {
+        const scan = () =>
+          client.hscan(CATALOGUE_KEY, cursor, 'MATCH', `${prefix}*`, 'COUNT', SCANNED);
+        const [next, fields] = await waitOut(scan);
+        for (let at = 0; at + 1 < fields.length; at += 2) {
+          const [key = '', text = ''] = fields.slice(at, at + 2);
+          const entry = parseCatalogueEntry(text);
+          if (entry !== undefined && key.startsWith(prefix)) found.set(key, entry);
+        }
+        cursor = next;
+      } while (cursor !== '0' && found.size < MOST_LISTED);
+      return found;
     },
   };
 }

@@ -1,0 +1,74 @@
+/** Brings what a job needs to this machine: the image of its stack or of its code package, from the registry, by its digest. */
+import { hasCode, StackshimError } from '../../core/errors.ts';
+import type { TenantName } from '../../core/ids.ts';
+import type { Stackshim } from '../../door/stackshim.ts';
+import type { PinnedPackage } from '../../store/packages/package.ts';
+import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
+
+export interface FetchMissingOptions {
+  readonly door: {
+    readonly stacks: Pick<Stackshim['stacks'], 'pull'>;
+    readonly code: Pick<Stackshim['code'], 'resolve' | 'pull'>;
+  };
+  /** Undefined: this machine has what it has. */
+  readonly registry: WorkerRegistry | undefined;
+}
+
+/** What the runner asks for. However many jobs wait for one image, it is pulled once. */
+export interface Supply {
+  /** The package that a reference names. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
+  findCode(
+    reference: string,
+    tenant: TenantName | undefined,
+    signal: AbortSignal,
+  ): Promise<PinnedPackage>;
+  /** Pulls the image of a stack, for a task that did not find it. False: it is not to be had. */
+  fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
+}
+
+export function createSupply({ door, registry }: FetchMissingOptions): Supply {
+  const access = {
+    ...(registry?.tlsVerify === undefined ? {} : { tlsVerify: registry.tlsVerify }),
+    ...(registry?.authFile === undefined ? {} : { authFile: registry.authFile }),
+  };
+  return {
+    async findCode(reference, tenant, signal) {
+      try {
+        return await door.code.resolve(reference, { tenant });
+      } catch (error) {
+        const bound = toBound(reference);
+        const isMissing = hasCode(error, 'ERR_STACKSHIM_PACKAGE_NOT_FOUND');
+        if (!isMissing || registry === undefined || bound === undefined) throw error;
+        const place = codePlace(registry.prefix, tenant, bound.name);
+        const options = { ...access, tenant, signal };
+        await door.code.pull(bound.name, `docker://${place}@${bound.digest}`, options);
+        return await door.code.resolve(reference, { tenant });
+      }
+    },
+    async fetchStack(reference, signal) {
+      const bound = toBound(reference);
+      if (registry === undefined || bound === undefined) return false;
+      const place = `docker://${stackPlace(registry.prefix, bound.name)}@${bound.digest}`;
+      await door.stacks.pull(bound.name, place, { ...access, signal });
+      return true;
+    },
+  };
+}
+
+/** Only a digest means the same on every machine. */
+function toBound(
+  reference: string,
+): { readonly name: string; readonly digest: string } | undefined {
+  const [name = '', digest = ''] = reference.split('@');
+  return digest.startsWith('sha256:') ? { name, digest } : undefined;
+}
+
+/** The codes of errors that another machine may not have: the stack or the package is not on this one, or the registry does not give it. */
+const MISSING = [
+  'ERR_STACKSHIM_STACK_NOT_FOUND',
+  'ERR_STACKSHIM_PACKAGE_NOT_FOUND',
+  'ERR_STACKSHIM_REGISTRY_FAILED',
+] as const;
+
+export const isMissingHere = (error: unknown): error is StackshimError =>
+  error instanceof StackshimError && MISSING.some((code) => error.code === code);

@@ -1,0 +1,35 @@
+/** Where a registry keeps stacks and code packages for workers: `PREFIX/STACK`, `PREFIX/code/PACKAGE`, `PREFIX/code/TENANT/PACKAGE`. Pure. */
+import { StackshimError } from '../../core/errors.ts';
+
+/** How a worker reaches the registry. */
+export interface WorkerRegistry {
+  /** `HOST[:PORT]`, and a path or none. */
+  readonly prefix: string;
+  /** False: plain HTTP and unknown certificates are accepted. Default: true. */
+  readonly tlsVerify?: boolean | undefined;
+  /** A credentials file as `docker login` writes it. */
+  readonly authFile?: string | undefined;
+}
+
+const PREFIX = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$/;
+/** Names of tenants and packages that a registry takes as they are. */
+const PLAIN = /^(?!x-)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `registry`. */
+export function parseRegistryPrefix(text: string): string {
+  if (text.length <= 200 && PREFIX.test(text)) return text;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `registry ${JSON.stringify(text.slice(0, 200))}: not HOST[:PORT]/PREFIX in lower case`,
+    { hint: 'for example registry.example.org:5000/jobs', details: { field: 'registry' } },
+  );
+}
+
+export const stackPlace = (prefix: string, name: string): string => `${prefix}/${toPart(name)}`;
+
+export const codePlace = (prefix: string, tenant: string | undefined, name: string): string =>
+  [prefix, 'code', ...(tenant === undefined ? [] : [toPart(tenant)]), toPart(name)].join('/');
+
+/** A registry takes lower-case names only: others are written in hexadecimal. */
+const toPart = (name: string): string =>
+  PLAIN.test(name) ? name : `x-${Buffer.from(name).toString('hex')}`;
