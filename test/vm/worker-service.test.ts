@@ -1,7 +1,7 @@
 /** The worker as a service of systemd: start, health, upgrade under load, restart after a kill and after a hang. Requires: a guest with Redis. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFailed } from 'vitest';
 import { layoutFrom } from '../../src/core/layout.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
@@ -48,6 +48,7 @@ beforeAll(async () => {
   systemctl('daemon-reload');
 });
 beforeEach(() => {
+  onTestFailed(() => console.error(journalOf(A), journalOf(B)));
   for (const unit of [A, B]) systemctl('stop', unit);
 });
 afterAll(async () => {
@@ -59,9 +60,22 @@ afterAll(async () => {
   await redis?.remove();
 });
 
+const journalOf = (unit: string) =>
+  execFileSync('journalctl', ['--unit', unit, '--output', 'cat', '--lines', '40'], {
+    encoding: 'utf8',
+  });
 const pidOf = (unit: string) => showUnit(unit, 'MainPID');
 const tasks = () => readdirSync('/run/stackshim/tasks');
 const stateOf = (id: string) => queueOf(store, laneOf('mail')).getJobState(id);
+/** A job that failed does not complete later. */
+async function completed(id: string): Promise<void> {
+  const state = await waitUntil(async () => {
+    const now = await stateOf(id);
+    return (now === 'completed' || now === 'failed') && now;
+  });
+  expect(state, id).toBe('completed');
+}
+
 const add = (jobId: string, script: string, more: object = {}) =>
   addJobs(store, laneOf('mail'), [
     { jobId, data: { version: 1, stack: 'busybox', command: ['sh', '-c', script], ...more } },
@@ -93,11 +107,11 @@ it('takes jobs when systemctl start returns, with the password of its credential
   expect(readlinkSync(`/proc/${pidOf(A)}/ns/mnt`)).toBe(readlinkSync('/proc/1/ns/mnt'));
   expect(readFileSync(`/proc/${pidOf(A)}/cmdline`, 'utf8')).not.toContain(PASSWORD);
   await add('first', 'true');
-  await waitUntil(async () => (await stateOf('first')) === 'completed');
+  await completed('first');
   const socket = '/run/stackshim-worker/a/health';
   const asked = `require('node:http').get({ socketPath: '${socket}', path: '/readyz' }, (r) => process.exit(r.statusCode === 200 ? 0 : 1))`;
   expect(spawnSync(process.execPath, ['-e', asked]).status).toBe(0);
-  const log = execFileSync('journalctl', ['--unit', A, '--output', 'cat'], { encoding: 'utf8' });
+  const log = journalOf(A);
   expect(log).toContain('"event":"job_ended"');
   expect(log).not.toContain(PASSWORD);
 });
@@ -109,10 +123,10 @@ it('an upgrade ends nothing: the old worker drains beside the new one', async ()
   systemctl('start', B);
   systemctl('stop', '--no-block', A);
   await add('next', 'true');
-  await waitUntil(async () => (await stateOf('next')) === 'completed');
+  await completed('next');
   expect(showUnit(A, 'ActiveState')).toBe('deactivating');
   release(1001);
-  await waitUntil(async () => (await stateOf('long')) === 'completed');
+  await completed('long');
   await waitUntil(() => showUnit(A, 'ActiveState') === 'inactive');
   expect(showUnit(A, 'Result')).toBe('success');
   expect((await queueOf(store, laneOf('mail')).getJob('long'))?.attemptsMade).toBe(1);
@@ -128,7 +142,7 @@ it('a killed worker is started again, nothing of its tasks is left, and its jobs
   await waitUntil(() => !tasks().includes(task ?? ''));
   await waitUntil(() => showUnit(A, 'ActiveState') === 'active' && pidOf(A) !== before);
   await waitUntil(() => release(1002) > 0);
-  await waitUntil(async () => (await stateOf('killed')) === 'completed');
+  await completed('killed');
 });
 
 it('a worker that hangs is killed by the watchdog and started again', async () => {
