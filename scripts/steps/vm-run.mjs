@@ -116,7 +116,8 @@ function planParts(guest, { core, runtimes, files: asked, powerCuts }) {
  * @param {import('./vm-guests.mjs').Guest} guest
  * @param {GuestOptions & {parts: Part[], counts: Counts}} options
  */
-async function runParts(guest, { folder, project, stacks, processors, parts, counts }) {
+async function runParts(guest, options) {
+  const { folder, project, stacks, processors, parts, counts, core } = options;
   const systemDisk = reportStep(guest.description, () => ensureSystemDisk(guest));
   const [system, store] = await Promise.all([systemDisk, stacks]);
   const data = `${folder}/data.img`;
@@ -142,14 +143,14 @@ async function runParts(guest, { folder, project, stacks, processors, parts, cou
           const { runtime, files } = part;
           const env = runtime === 'runc' ? {} : { STACKSHIM_TEST_RUNTIME: `/usr/bin/${runtime}` };
           await speakAs(`${guest.name} ${runtime}`, () =>
-            runFiles(machine, { files, env, scale, counts }),
+            runFiles(machine, { files, env, scale, isShared: core, counts }),
           );
           return;
         }
         const promised = await cutPowerWhileBusy(machine, { builds: !guest.borrowsTools });
         machine = await start();
         const env = { STACKSHIM_TEST_PROMISED: JSON.stringify(promised) };
-        await runFiles(machine, { files: [afterPowerCut], env, scale, counts });
+        await runFiles(machine, { files: [afterPowerCut], env, scale, isShared: false, counts });
       });
       parts.shift();
     }

@@ -11,8 +11,10 @@ import type { Budget } from './intake/budget/budget.ts';
 import { openBudget } from './intake/budget/open-budget.ts';
 import type { Intake } from './intake/intake-options.ts';
 import { startIntake } from './intake/start-intake.ts';
+import { describeLoss } from './queue-store/check-store.ts';
 import { openStore } from './queue-store/open-store.ts';
 import type { QueueStore } from './queue-store/queue-store.ts';
+import { describeSkew } from './queue-store/skew.ts';
 import { JobRunner } from './run/job-runner.ts';
 import { PolicyView } from './run/policy-view.ts';
 import { sweepKept } from './run/sweep-kept.ts';
@@ -108,6 +110,7 @@ class RunningWorker implements QueueWorker {
     this.#endSupplyTicks = this.#startSupplyTicks(store);
     const names = queues.map(({ name }) => name);
     this.#emit({ type: 'started', store: store.shown, queues: names, concurrency });
+    if (store.loss !== undefined) this.#warnOfStore('store_loses', describeLoss(store.loss));
   }
 
   status(): WorkerStatus {
@@ -225,6 +228,7 @@ class RunningWorker implements QueueWorker {
       onCancel: (lane, id) => runner.onCancel({ lane, id }),
       onGap: () => runner.lookForMarks(),
       onReachable: (isReachable) => this.#noteReachable(isReachable),
+      onSkew: (skewMs) => this.#warnOfStore('clock_skew', describeSkew(skewMs)),
     });
   }
 
@@ -235,6 +239,11 @@ class RunningWorker implements QueueWorker {
       signal: this.#giveUp.signal,
       warn: (error, operation) => this.#warn(error, operation),
     });
+  }
+
+  /** @param finding Completes the sentence that begins with the store. */
+  #warnOfStore(code: string, finding: string): void {
+    this.#emit({ type: 'warning', code, message: `store ${this.#store?.shown}: ${finding}` });
   }
 
   #noteReachable(isReachable: boolean): void {

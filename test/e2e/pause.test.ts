@@ -66,6 +66,8 @@ describe.each(runtimes)('with $name', ({ path }) => {
   });
 
   it('kill, a timeout and a reap end a paused task', async () => {
+    // It waits for its time while the others end.
+    const late = await paused('late', WAITING, ...given, '--timeout', '3s');
     const killed = await paused('killed', COUNTING, ...given);
     expect((await cli('kill', 'killed')).status).toBe(0);
     const { record, stdout } = await killed.ended;
@@ -73,14 +75,12 @@ describe.each(runtimes)('with $name', ({ path }) => {
     // It ran again, so that it could act on its stop signal.
     expect(stdout).toMatch(/\nbye\n$/);
 
-    const late = await paused('late', WAITING, ...given, '--timeout', '3s');
-    expect((await late.ended).record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
-
     const orphan = await paused('orphan', WAITING, ...given);
     orphan.child.kill('SIGKILL');
     await orphan.ended;
     expect(stateOf('orphan')).toBe('orphaned');
     expect(await cli('reap')).toMatchObject({ status: 0, stdout: 'orphan\n', stderr: '' });
+    expect((await late.ended).record).toMatchObject({ ...CLEAN, verdict: 'timed_out' });
   });
 });
 

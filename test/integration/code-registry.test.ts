@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Layout } from '../../src/core/layout.ts';
 import { openStackshim, runTask } from '../../src/index.ts';
+import { runCli } from '../support/cli/run-cli.ts';
 import { type LoopbackRegistry, startRegistry } from '../support/images/loopback-registry.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
-import { optionsOf } from '../support/installation/test-layout.ts';
+import { envOf, optionsOf } from '../support/installation/test-layout.ts';
 import { useExchangeLab } from '../support/stacks/exchange-lab.ts';
 import { makeSecondMachine } from '../support/stacks/second-machine.ts';
 
@@ -100,6 +101,20 @@ describe('a code package', () => {
       makeCurrent: true,
     });
     expect(again).toMatchObject({ revision: 3, isNew: true });
+  });
+
+  it('that several processes want at once is fetched once', async () => {
+    const { image } = await addCode('wanted', 'wanted\n');
+    await first.code.push('wanted', `docker://${registry.host}/code/wanted:v1`, HTTP);
+    const args = ['code', 'pull', 'wanted', at('code/wanted', image), '--tls-verify', 'false'];
+    const pulls = ['a', 'b', 'c', 'd'].map((tenant) =>
+      runCli([...args, '--tenant', tenant], { env: envOf(second) }),
+    );
+    const ended = await Promise.all(pulls);
+    expect(ended.map(({ stdout }) => stdout)).toEqual(
+      ended.map(() => `wanted@rev:1 ${image} added\n`),
+    );
+    expect(ended.filter(({ stderr }) => stderr.includes('fetch')).length).toBe(1);
   });
 
   it('of another digest, or an image that is none, is refused and leaves nothing', async () => {

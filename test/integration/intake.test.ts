@@ -1,5 +1,6 @@
 /** Which jobs the intake takes, and when, on real stores. The handlers of the tests wait for conditions, never for a time. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { monotonicMs } from '../../src/sys/clocks.ts';
 import type { Intake } from '../../src/worker/intake/intake-options.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
@@ -133,35 +134,42 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   it('gives places in proportion to the weights of tenants and queues', async () => {
     const other = `${queue}-other`;
     const lanes = [laneOf(queue, 'light'), laneOf(queue, 'heavy'), laneOf(other, 'third')];
-    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 40));
+    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 80));
     const held: Record<string, number> = {};
-    let [areFound, isOver] = [false, false];
+    let foundAtMs = Number.POSITIVE_INFINITY;
+    let isOver = false;
     const intake: Intake = await start({
-      concurrency: 12,
+      concurrency: 24,
       queues: [
         { name: queue, weight: 1 },
         { name: other, weight: 3 },
       ],
       policyOf: (tenant) => ({ weight: tenant === 'heavy' ? 200 : 100 }),
       async handle(taken) {
-        if (areFound) {
+        // The lanes that are found first have all places until then.
+        if (taken.sentAtMs < foundAtMs) {
+          await waitUntil(() => intake.lanes() === 3);
+          foundAtMs = Math.min(foundAtMs, monotonicMs());
+        } else {
           const tenant = taken.lane.tenant ?? '';
           held[tenant] = (held[tenant] ?? 0) + 1;
           await waitUntil(() => isOver);
-        } else {
-          // The lane that is found first has all places until then.
-          await waitUntil(() => intake.lanes() === 3);
-          areFound = true;
         }
         await complete(taken);
       },
     });
     const sum = () => Object.values(held).reduce((all, one) => all + one, 0);
-    await waitUntil(() => sum() === 12);
+    await waitUntil(() => sum() === 24);
     isOver = true;
     const { light = 0, heavy = 0, third = 0 } = held;
-    const isAbout = (count: number, share: number) => Math.abs(count - share) <= 1;
-    expect([isAbout(light, 2), isAbout(heavy, 4), isAbout(third, 6)]).toEqual([true, true, true]);
+    // A look at the next jobs of a lane counts as a job of the lane: one of each other lane may be too many.
+    for (const [count, share] of [
+      [light, 4],
+      [heavy, 8],
+      [third, 12],
+    ] as const) {
+      expect(Math.abs(count - share)).toBeLessThanOrEqual(2);
+    }
   });
 
   it('takes jobs of a lane by priority, and delayed jobs when they are due', async () => {

@@ -1,13 +1,13 @@
 /** Calls wait for a store that is away, and tell when it is back; nothing that it acknowledged is lost. */
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { unlessAborted } from '../../src/core/unless-aborted.ts';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
-import { startPostgres } from '../support/stores/start-postgres.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
+import { type PostgresServer, startPostgres } from '../support/stores/start-postgres.ts';
+import { type RedisOptions, type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 interface Server {
@@ -17,52 +17,66 @@ interface Server {
   freeze(): void;
   thaw(): void;
   start(): Promise<void>;
-  remove(): Promise<void>;
 }
 
-const LANE: Lane = { queue: 'outage', tenant: undefined, code: undefined };
+/** Each test has its own: the servers are shared. */
+let lane: Lane;
+let tests = 0;
+let redis: RedisServer;
+let postgres: PostgresServer;
 const ends: (() => Promise<void>)[] = [];
 
+beforeAll(async () => {
+  [redis, postgres] = await Promise.all([startRedis({ log: 'always' }), startPostgres()]);
+});
+beforeEach(() => {
+  tests += 1;
+  lane = { queue: `outage-${tests}`, tenant: undefined, code: undefined };
+});
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
+  await Promise.all([redis.start(), postgres.start()]);
+});
+afterAll(async () => {
+  await Promise.all([redis?.remove(), postgres?.remove()]);
 });
 
-const kinds: readonly [string, () => Promise<Server>][] = [
-  ['redis', () => startRedis({ log: 'always' })],
-  ['postgres', () => startPostgres()],
+const kinds: readonly [string, () => Server][] = [
+  ['redis', () => redis],
+  ['postgres', () => postgres],
 ];
 
-describe.each(kinds)('%s', (_, start) => {
+describe.each(kinds)('%s', (_, serverOf) => {
   it('calls that are made while the server is stopped end when it is back', async () => {
-    const { server, store } = await begin(start);
+    const { server, store } = await begin(serverOf());
     const seen = await hear(store);
     await server.stop();
     await waitUntil(() => seen.reachable.length > 0);
     // Neither the backend nor its connection was used before.
     const calls = [
       store.serverTimeMs(),
-      store.backend(LANE).getCounts(['waiting']),
-      store.announce(LANE, () => add(store, 'during')),
-      store.listLanes('outage'),
-      store.sendCancel(LANE, 'during'),
+      store.backend(lane).getCounts(['waiting']),
+      store.announce(lane, () => add(store, 'during')),
+      store.listLanes(lane.queue),
+      store.sendCancel(lane, 'during'),
       store.catalogue.get(['stack/none']),
     ];
     await server.start();
     await Promise.all(calls);
     await waitUntil(() => seen.gaps > 0 && seen.reachable.length === 2);
     expect(seen.reachable).toEqual([false, true]);
-    await store.announce(LANE, () => add(store, 'after'));
-    await waitUntil(() => seen.bells.includes(laneName(LANE)));
+    await store.announce(lane, () => add(store, 'after'));
+    await waitUntil(() => seen.bells.includes(laneName(lane)));
     expect(await idsOf(store)).toEqual(['after', 'during']);
   });
 
   it('jobs that were acknowledged survive kills of the server', async () => {
-    const { server, store } = await begin(start);
+    const { server, store } = await begin(serverOf());
     const acknowledged: string[] = [];
     let isDone = false;
     const adding = (async () => {
       for (let at = 0; !isDone; at += 1) {
-        await store.announce(LANE, () => add(store, `job-${at}`));
+        await store.announce(lane, () => add(store, `job-${at}`));
         acknowledged.push(`job-${at}`);
       }
     })();
@@ -78,10 +92,10 @@ describe.each(kinds)('%s', (_, start) => {
   });
 
   it('calls to a frozen server end when it goes on', async () => {
-    const { server, store } = await begin(start);
+    const { server, store } = await begin(serverOf());
     const seen = await hear(store);
     server.freeze();
-    const call = store.announce(LANE, () => add(store, 'frozen'));
+    const call = store.announce(lane, () => add(store, 'frozen'));
     await waitUntil(() => seen.reachable.length > 0);
     server.thaw();
     await call;
@@ -91,14 +105,14 @@ describe.each(kinds)('%s', (_, start) => {
   });
 
   it('a caller ends its own wait, and the end of the store ends the others', async () => {
-    const { server, store } = await begin(start);
+    const { server, store } = await begin(serverOf());
     await server.stop();
     const controller = new AbortController();
-    const given = unlessAborted(store.ring(LANE), [controller.signal]);
+    const given = unlessAborted(store.ring(lane), [controller.signal]);
     controller.abort(new Error('enough'));
     await expect(given).rejects.toThrow('enough');
-    const waiting = [store.serverTimeMs(), store.backend(LANE).getCounts(['waiting'])];
-    const listening = store.listen(['outage'], silent());
+    const waiting = [store.serverTimeMs(), store.backend(lane).getCounts(['waiting'])];
+    const listening = store.listen([lane.queue], silent());
     const ended = Promise.allSettled([...waiting, listening]);
     await store.close();
     for (const { status, ...rest } of await ended) {
@@ -108,50 +122,50 @@ describe.each(kinds)('%s', (_, start) => {
   });
 
   it('a listener that begins while the server is away hears what comes later', async () => {
-    const { server, store } = await begin(start);
+    const { server, store } = await begin(serverOf());
     await server.stop();
     const hearing = hear(store);
     await server.start();
     const seen = await hearing;
-    await store.ring(LANE);
+    await store.ring(lane);
     await waitUntil(() => seen.bells.length > 0);
   });
 });
 
 describe('redis', () => {
   it('commands whose connections are cut again and again take effect', async () => {
-    const { server, store } = await begin(() => startRedis());
+    const { server, store } = await begin(await ownRedis());
     const cut = () => server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await addWhile(store, cut);
   });
 
   it('follows its address to the replica that was promoted', async () => {
-    const { server, store } = await begin(() => startRedis({ log: 'always' }));
+    const { server, store } = await begin(await ownRedis({ log: 'always' }));
     const replica = await startRedis({ replicaOf: server.port });
     ends.push(() => replica.remove());
     const seen = await hear(store);
-    await store.announce(LANE, () => add(store, 'before'));
+    await store.announce(lane, () => add(store, 'before'));
     await waitUntil(
-      async () => (await replica.command('EXISTS', `stackshim:${laneName(LANE)}:before`)) === 1,
+      async () => (await replica.command('EXISTS', `stackshim:${laneName(lane)}:before`)) === 1,
     );
     await server.kill();
-    const call = store.announce(LANE, () => add(store, 'meanwhile'));
+    const call = store.announce(lane, () => add(store, 'meanwhile'));
     await replica.command('REPLICAOF', 'NO', 'ONE');
     await replica.command('CONFIG', 'SET', 'port', server.port);
     await call;
     await waitUntil(() => seen.gaps > 0);
     expect(await idsOf(store)).toEqual(['before', 'meanwhile']);
-    await store.ring(LANE);
+    await store.ring(lane);
     await waitUntil(() => seen.bells.length > 0);
   });
 
   it('waits while its server is only a replica', async () => {
-    const { server, store } = await begin(() => startRedis());
+    const { server, store } = await begin(await ownRedis());
     const other = await startRedis();
     ends.push(() => other.remove());
     await server.command('REPLICAOF', '127.0.0.1', other.port);
-    const call = store.announce(LANE, () => add(store, 'x'));
-    const many = store.backend(LANE).addJobs([entry('y'), entry('z')]);
+    const call = store.announce(lane, () => add(store, 'x'));
+    const many = store.backend(lane).addJobs([entry('y'), entry('z')]);
     await waitUntil(async () => Number(await readOnlyErrors(server)) > 1);
     await server.command('REPLICAOF', 'NO', 'ONE');
     await Promise.all([call, many]);
@@ -159,7 +173,7 @@ describe('redis', () => {
   });
 
   it('waits while its password is refused', async () => {
-    const { server, store } = await begin(() => startRedis({ password: 'first' }));
+    const { server, store } = await begin(await ownRedis({ password: 'first' }));
     const admin = new Redis(server.url);
     await admin.config('SET', 'requirepass', 'second');
     await admin.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -173,7 +187,7 @@ describe('redis', () => {
 
 describe('postgres', () => {
   it('commands whose connections are cut again and again take effect', async () => {
-    const { server, store } = await begin(() => startPostgres());
+    const { server, store } = await begin(postgres);
     await addWhile(store, () =>
       server.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stackshim'`,
@@ -182,14 +196,14 @@ describe('postgres', () => {
   });
 
   it('waits while its server only reads', async () => {
-    const { server, store } = await begin(() => startPostgres());
+    const { server, store } = await begin(postgres);
     await server.query(`ALTER SYSTEM SET default_transaction_read_only = on`);
     await server.query(`SELECT pg_reload_conf()`);
     await waitUntil(async () => {
       const [row] = await server.query('SHOW default_transaction_read_only');
       return JSON.stringify(row).includes('on');
     });
-    const call = store.announce(LANE, () => add(store, 'x'));
+    const call = store.announce(lane, () => add(store, 'x'));
     await server.query(`ALTER SYSTEM RESET default_transaction_read_only`);
     await server.query(`SELECT pg_reload_conf()`);
     await call;
@@ -197,9 +211,13 @@ describe('postgres', () => {
   });
 });
 
-async function begin<S extends Server>(start: () => Promise<S>) {
-  const server = await start();
+async function ownRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const server = await startRedis(options);
   ends.push(() => server.remove());
+  return server;
+}
+
+async function begin<S extends Server>(server: S) {
   const store = await openStore(server.url, {
     lockMs: 30_000,
     stalledLookMs: 1000,
@@ -217,8 +235,8 @@ const silent = () => ({
 
 async function hear(store: QueueStore) {
   const seen = { bells: [] as string[], gaps: 0, reachable: [] as boolean[] };
-  await store.listen(['outage'], {
-    onBell: (lane) => seen.bells.push(laneName(lane)),
+  await store.listen([lane.queue], {
+    onBell: (rung) => seen.bells.push(laneName(rung)),
     onCancel: () => undefined,
     onGap() {
       seen.gaps += 1;
@@ -233,16 +251,16 @@ async function addWhile(store: QueueStore, disturb: () => Promise<unknown>): Pro
     for (let round = 0; round < 20; round += 1) await disturb();
   })();
   const ids = Array.from({ length: 300 }, (_, at) => `job-${at}`);
-  await Promise.all(ids.map((id) => store.announce(LANE, () => add(store, id))));
+  await Promise.all(ids.map((id) => store.announce(lane, () => add(store, id))));
   const many = Array.from({ length: 50 }, (_, at) => `many-${at}`);
-  await store.backend(LANE).addJobs(many.map(entry));
+  await store.backend(lane).addJobs(many.map(entry));
   await disturbing;
   expect(await idsOf(store)).toEqual([...ids, ...many].sort());
 }
 
 const add = (store: QueueStore, jobId: string) =>
-  new Queue(laneName(LANE), { connection: {}, skipMetasUpdate: true }, () =>
-    store.backend(LANE),
+  new Queue(laneName(lane), { connection: {}, skipMetasUpdate: true }, () =>
+    store.backend(lane),
   ).add('v1', {}, { jobId });
 
 const entry = (jobId: string) => ({
@@ -255,7 +273,7 @@ const entry = (jobId: string) => ({
 });
 
 async function idsOf(store: QueueStore): Promise<readonly string[]> {
-  const [ids = []] = await store.backend(LANE).getRanges(['wait'], 0, -1);
+  const [ids = []] = await store.backend(lane).getRanges(['wait'], 0, -1);
   return [...ids].sort();
 }
 

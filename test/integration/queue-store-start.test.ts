@@ -162,7 +162,7 @@ describe('Redis', () => {
     const byName = async () =>
       Object.fromEntries((await checkStore(server.url)).map((check) => [check.name, check]));
     expect(await byName()).toMatchObject({
-      store: { status: 'ok', message: expect.stringMatching(/^Redis \d.* at redis:/) },
+      store: { status: 'ok', message: expect.stringMatching(/^(Redis|Valkey) \d.* at redis:/) },
       'store durability': { status: 'ok', message: 'keeps what it acknowledges' },
       'store clock': { status: 'ok' },
     });

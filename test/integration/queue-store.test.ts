@@ -184,6 +184,8 @@ describe.each(kinds)('on %s', (kind, start) => {
     ]);
     expect(await other.catalogue.get([])).toEqual([]);
     await store.catalogue.put(new Map());
+    // The servers of these tests keep nothing: what they lose is told.
+    expect(store.loss?.reason).toMatch(/appendonly is off|fsync is off/);
   });
 
   it('tells the time of the server', async () => {
@@ -229,6 +231,24 @@ describe.each(kinds)('on %s', (kind, start) => {
     expect(await quick.backend(lane).getState('x')).toBe('active');
     await job?.moveToCompleted(null, token, false);
     await quick.close();
+  });
+
+  it('tells listeners once when the clocks come to differ', async () => {
+    const seen: number[] = [];
+    const subscription = await other.listen(['none'], {
+      onBell: () => undefined,
+      onCancel: () => undefined,
+      onGap: () => undefined,
+      onSkew: (skewMs) => seen.push(skewMs),
+    });
+    const now = Date.now.bind(Date);
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 45_000);
+    await waitUntil(() => seen.length > 0);
+    clock.mockRestore();
+    await subscription.close();
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toBeLessThan(-40_000);
+    expect(seen[0]).toBeGreaterThan(-50_000);
   });
 
   it('refuses calls after it was closed', async () => {

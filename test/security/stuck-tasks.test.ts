@@ -160,7 +160,8 @@ it('a task is reaped if its owner is dead', async () => {
 });
 
 describe('a copy from a task whose root does not answer', () => {
-  const ask = async (more: readonly string[], toWords: (id: string) => readonly string[]) => {
+  /** Calls stackshim with each of the lists of words, at the same time. */
+  const ask = async (more: readonly string[], ...calls: ((id: string) => readonly string[])[]) => {
     count += 1;
     const id = `stuck-${count}`;
     const rights = ['--bundle', 'fuse', '--cap-add', 'SYS_CHROOT', '--stop-timeout', '0', ...more];
@@ -168,29 +169,28 @@ describe('a copy from a task whose root does not answer', () => {
     const hanging = startCli(['run', ...args, '/task/probe', 'fuse-hang', 'root'], { env });
     try {
       await hanging.printed('tried');
-      return await runCli(toWords(id), { env });
+      return await Promise.all(calls.map((toWords) => runCli(toWords(id), { env })));
     } finally {
       await runCli(['kill', '--stop-timeout', '0', id], { env });
       await hanging.ended;
     }
   };
-  const copyFrom = (...more: readonly string[]) => ask(more, (id) => ['cp', `${id}:/etc`, folder]);
+  const copy = (id: string) => ['cp', `${id}:/etc`, folder];
+  const complete = (id: string) => ['complete', '--', 'cp', `${id}:/etc/`];
+  const conflict = expect.stringContaining('[ERR_STACKSHIM_TASK_CONFLICT]');
 
   it('is refused: the kernel does not ask the task', async () => {
-    const { status, stderr } = await copyFrom();
-    expect([status, stderr]).toEqual([4, expect.stringContaining('[ERR_STACKSHIM_TASK_CONFLICT]')]);
+    const [copied, completed] = await ask([], copy, complete);
+    expect(copied).toMatchObject({ status: 4, stderr: conflict });
+    expect(completed).toMatchObject({ status: 0, stdout: 'none\n' });
   });
 
   it('fails after a while in the user namespace of the host', async () => {
-    const { status, stderr } = await copyFrom('--userns', 'host');
+    const [copied, completed] = await ask(['--userns', 'host'], copy, complete);
     const said = 'did not answer within 10 s [ERR_STACKSHIM_OUTPUT_FAILED]';
-    expect([status, stderr]).toEqual([1, expect.stringContaining(said)]);
-  });
-
-  it('does not hold up a shell that completes its path', async () => {
-    const toWords = (id: string) => ['complete', '--', 'cp', `${id}:/etc/`];
-    const { status, stdout } = await ask(['--userns', 'host'], toWords);
-    expect({ status, stdout }).toEqual({ status: 0, stdout: 'none\n' });
+    expect(copied).toMatchObject({ status: 1, stderr: expect.stringContaining(said) });
+    // A shell that completes a path is told that there is none.
+    expect(completed).toMatchObject({ status: 0, stdout: 'none\n' });
   });
 });
 

@@ -232,6 +232,26 @@ describe('the book of lanes', () => {
     expect([state.isReady, state.running, state.tenant.held]).toEqual([true, 1, 1]);
   });
 
+  it('makes a lane ready again that another reply parked meanwhile', () => {
+    for (const next of ['seen', 'ready'] as const) {
+      const { book } = newBook();
+      book.wake(lane('a'));
+      book.wake(lane('a'));
+      const state = choose(book);
+      book.begin(state);
+      book.begin(state);
+      book.foundNothing(state, 'parked');
+      book.foundNothing(state, next);
+      expect([state.isReady, book.find(lane('a')) === state]).toEqual([true, true]);
+    }
+  });
+
+  it('remembers no more than 50,000 lanes', () => {
+    const { book } = newBook();
+    for (let at = 0; at <= 50_000; at += 1) book.wake(lane(`t${at}`));
+    expect(book.size).toBe(50_000);
+  });
+
   it('charges nothing for a request that found nothing', () => {
     const { book } = newBook();
     book.wake(lane('a'));

@@ -29,7 +29,7 @@ async function count(events: readonly object[], status: number | 'lost') {
       : Promise.resolve({ status, stdout: '', stderr: '' });
   };
   const machine: Pick<Machine, 'run'> = { run };
-  const over = runFiles(machine as Machine, { ...options, counts });
+  const over = runFiles(machine as Machine, { ...options, isShared: false, counts });
   if (status === 'lost') await expect(over).rejects.toThrow('the test VM ended');
   else await over;
   return counts;

@@ -34,6 +34,7 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly onCancel?: ((lane: Lane, id: string) => void) | undefined;
   readonly onGap?: (() => void) | undefined;
   readonly onReachable?: ((isReachable: boolean) => void) | undefined;
+  readonly onSkew?: ((skewMs: number) => void) | undefined;
   /** For tests. */
   readonly pace?: Partial<IntakePace> | undefined;
 }

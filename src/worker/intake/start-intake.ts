@@ -94,6 +94,7 @@ async function listen(options: IntakeOptions, { book, looks, loop }: Parts): Pro
       loop.setReachable(isReachable);
       options.onReachable?.(isReachable);
     },
+    onSkew: (skewMs) => options.onSkew?.(skewMs),
   });
 }
 

@@ -158,24 +158,27 @@ export class TakeLoop {
   async #take(state: LaneState, reservation: Reservation): Promise<void> {
     const { bells } = state;
     const token = this.#options.newToken();
+    let received: { readonly reply: TakeReply; readonly sent: Sent } | undefined;
+    let next: NextOfLane = 'ready';
     try {
       const taker = await this.#prepare(state);
-      if (this.#isStopping) {
-        reservation.release();
-        this.#endRequest(state, 'ready');
-        return;
+      if (!this.#isStopping) {
+        const sentAtMs = this.#options.clock.monotonicMs();
+        this.#sent.set(token, sentAtMs);
+        const reply = await taker.take(token);
+        this.#failing.clear();
+        received = { reply, sent: { token, sentAtMs, bells, reservation, taker } };
       }
-      const sentAtMs = this.#options.clock.monotonicMs();
-      this.#sent.set(token, sentAtMs);
-      const reply = await taker.take(token);
-      this.#sent.delete(token);
-      this.#failing.clear();
-      this.#receive(state, reply, { token, sentAtMs, bells, reservation, taker });
     } catch (error) {
-      this.#sent.delete(token);
-      reservation.release();
-      this.#endRequest(state, this.#afterFailure(state, error));
+      next = this.#afterFailure(state, error);
     }
+    this.#sent.delete(token);
+    if (received !== undefined) {
+      this.#receive(state, received.reply, received.sent);
+      return;
+    }
+    reservation.release();
+    this.#endRequest(state, next);
   }
 
   async #prepare(state: LaneState): Promise<LaneTaker> {

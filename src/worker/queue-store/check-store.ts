@@ -34,6 +34,9 @@ export async function checkStore(url: string): Promise<readonly StoreCheck[]> {
   }
 }
 
+export const describeLoss = ({ reason }: StoreLoss): string =>
+  `does not keep what it acknowledges: ${reason}`;
+
 async function inspect(address: RedisAddress | PostgresAddress): Promise<Inspection> {
   if (address.kind === 'redis') {
     const { inspectRedis } = await import('./redis/inspect-redis.ts');
@@ -52,7 +55,7 @@ function findingsOf({ product, loss, skewMs }: Inspection, shown: string): reado
       : {
           name: 'store durability',
           status: 'warn',
-          message: `does not keep what it acknowledges: ${loss.reason}`,
+          message: describeLoss(loss),
           hint: loss.hint,
         },
     isSkewed

@@ -29,7 +29,7 @@ export interface PostgresServer {
   kill(): Promise<void>;
   freeze(): void;
   thaw(): void;
-  /** Starts the server again, on the same port and data. */
+  /** Starts the server again, on the same port and data, unless it runs. */
   start(): Promise<void>;
   /** Ends the server and removes its data. */
   remove(): Promise<void>;
@@ -67,7 +67,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     freeze: () => signalAll(family(child.pid ?? 0), 'SIGSTOP'),
     thaw: () => signalAll(family(child.pid ?? 0), 'SIGCONT'),
     async start() {
-      child = await launch({ folder, port, user }, options);
+      if (hasEnded()) child = await launch({ folder, port, user }, options);
     },
     async remove() {
       await end('SIGKILL');
@@ -87,8 +87,10 @@ async function findUser(): Promise<User> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** The newest version that is installed: Debian has one folder for each. */
+/** The newest version that is installed, since Debian has one folder for each; or the version that the variable names, to test it. */
 function binFolder(): string {
+  const given = process.env['STACKSHIM_TEST_POSTGRES_BIN'];
+  if (given !== undefined) return given;
   const root = '/usr/lib/postgresql';
   const [newest] = readdirSync(root)
     .map(Number)

@@ -5,6 +5,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { Redis } from 'ioredis';
 
+/** `valkey-server` takes the same arguments: set the variable to test that store. */
+const PROGRAM = process.env['STACKSHIM_TEST_REDIS_SERVER'] ?? 'redis-server';
+
 export interface RedisOptions {
   readonly password?: string;
   /** Keeps a log of all changes, written to disk at this pace. Absent: nothing survives a restart. */
@@ -15,8 +18,6 @@ export interface RedisOptions {
   readonly tls?: TlsFiles;
   /** Further arguments of redis-server. */
   readonly args?: readonly string[];
-  /** Default: `redis-server`. */
-  readonly program?: string;
 }
 
 export interface TlsFiles {
@@ -36,7 +37,7 @@ export interface RedisServer {
   kill(): Promise<void>;
   freeze(): void;
   thaw(): void;
-  /** Starts the server again, on the same port and data. */
+  /** Starts the server again, on the same port and data, unless it runs. */
   start(): Promise<void>;
   /** Ends the server and removes its data. */
   remove(): Promise<void>;
@@ -46,8 +47,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const folder = await mkdtemp('/var/tmp/stackshim-redis-');
   const port = await findFreePort();
   let child = await launch(folder, port, options);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (hasEnded()) return;
     const ended = once(child, 'exit');
     child.kill(signal);
     // A frozen server would not end.
@@ -65,7 +67,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
     async start() {
-      child = await launch(folder, port, options);
+      if (hasEnded()) child = await launch(folder, port, options);
     },
     async remove() {
       await end('SIGKILL');
@@ -86,7 +88,7 @@ export async function findFreePort(): Promise<number> {
 }
 
 async function launch(folder: string, port: number, options: RedisOptions): Promise<ChildProcess> {
-  const { password, log, replicaOf, tls, args = [], program = 'redis-server' } = options;
+  const { password, log, replicaOf, tls, args = [] } = options;
   const words = [
     ...['--bind', '127.0.0.1', '--dir', folder, '--save', ''],
     ...(tls === undefined ? ['--port', port] : ['--port', 0, '--tls-port', port]),
@@ -98,12 +100,15 @@ async function launch(folder: string, port: number, options: RedisOptions): Prom
     ...(replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', replicaOf]),
     ...args,
   ];
-  const child = spawn(program, words.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+  // A test that is killed leaves no server behind.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', PROGRAM, ...words.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const isReady = replicaOf === undefined ? /Ready to accept/ : /sync: Finished with success/;
   let said = '';
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', () => reject(new Error(`redis-server did not start: ${said}`)));
+    child.once('exit', () => reject(new Error(`${PROGRAM} did not start: ${said}`)));
     child.stdout?.on('data', (chunk: Buffer) => {
       if (said.length < 100_000) said += chunk.toString('utf8');
       if (isReady.test(said)) resolve();

@@ -108,8 +108,11 @@ export class LaneBook {
     state.taking -= 1;
     tenant.served -= 1 / (tenant.weight * queueWeight);
     state.served -= 1 / queueWeight;
-    if (next === 'ready') state.eagerness = 1;
-    else if (next !== 'seen') this.#park(state, next === 'parked' ? undefined : next.parkedForMs);
+    if (next === 'parked') this.#park(state, undefined);
+    else if (typeof next === 'object') this.#park(state, next.parkedForMs);
+    // The reply to another request may have parked it meanwhile.
+    else if (!state.isReady) this.#makeReady(state);
+    else if (next === 'ready') state.eagerness = 1;
     this.#giveBack(state);
   }
 
