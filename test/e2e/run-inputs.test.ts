@@ -54,7 +54,7 @@ describe('--code', () => {
 
   it('takes a relative path', async () => {
     makeProgram('relative');
-    const { stdout } = await run(['--code', 'relative'], ['./main.sh'], { cwd: folder });
+    const { stdout } = await run(['--code', './relative'], ['./main.sh'], { cwd: folder });
     expect(stdout).toBe(EXPECTED);
   });
 

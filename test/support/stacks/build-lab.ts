@@ -47,7 +47,8 @@ export const BUSYBOX_IMAGE = [
 ];
 
 /** Built stacks are left on purpose. */
-export const BUILT = /^file \S+\/lib\/(build|stacks|images|generations|layers|locks|current)(\/|$)/;
+export const BUILT =
+  /^file \S+\/lib\/(build|stacks|packages|images|generations|layers|locks|current)(\/|$)/;
 
 /** Registers the hooks of a file; every test in it is checked for leaks. */
 export function useBuildLab(): BuildLab {
