@@ -60,6 +60,7 @@ const NOTHING = {
   revisions: [],
   images: [],
   layers: [],
+  packages: [],
   builds: [],
   files: [],
   volumes: 0,
