@@ -99,15 +99,30 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       expect(job.failedReason).toMatch(reason);
     });
 
-    it('an unknown stack is an error of the job', async () => {
-      const job = await openLab().runToEnd({ version: 1, stack: 'nope', command: ['true'] });
-      expect(job.result).toMatchObject({
-        state: 'error',
-        retryable: false,
-        error: { code: 'ERR_STACKSHIM_STACK_NOT_FOUND' },
-        task: null,
-      });
-    });
+    it.each([
+      ['stack', { stack: 'nope' }, 'ERR_STACKSHIM_STACK_NOT_FOUND'],
+      ['code package', { stack: 'busybox', code: 'nope' }, 'ERR_STACKSHIM_PACKAGE_NOT_FOUND'],
+    ])(
+      'an unknown %s is left to others, and in the end is an error of the job',
+      async (_, data, code) => {
+        const lab = openLab();
+        const id = await lab.add({ version: 1, command: ['true'], ...data });
+        // Of the twelve starts that a job has, this machine makes all.
+        for (let start = 1; start < 12; start += 1) {
+          await lab.runNext();
+          expect(await lab.backend.getState(id)).toBe('delayed');
+          await lab.backend.promote(id);
+        }
+        expect(lab.events.filter(({ type }) => type === 'job_handed_back')).toHaveLength(11);
+        const job = await lab.endOf(id);
+        expect(job.result).toMatchObject({
+          state: 'error',
+          retryable: false,
+          error: { code },
+          task: null,
+        });
+      },
+    );
 
     it('a task that runs out of memory is killed, and what it used is known', async () => {
       const job = await openLab().runToEnd(sh(EATER, { memory: '32m' }));
