@@ -2,12 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
+import { isPackageName, isTenantName } from '../../src/core/ids.ts';
+import type { PackageOwner } from '../../src/store/packages/package.ts';
+import type { PackageSurvey } from '../../src/store/packages/survey-packages.ts';
 import type { Generation } from '../../src/store/stacks/generations.ts';
 import type { Damage, StoreSurvey } from '../../src/store/survey-store.ts';
 import { isStaleName, ownerOfName, toOwnedName } from '../../src/sys/files.ts';
 import { ownIdentity } from '../../src/sys/processes.ts';
 import { chooseGenerations } from '../../src/upkeep/choose-generations.ts';
-import { chooseRevisions } from '../../src/upkeep/choose-revisions.ts';
+import { choosePackageRevisions, chooseRevisions } from '../../src/upkeep/choose-revisions.ts';
 import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
 
 const NAME = stackName('python-3.13');
@@ -97,6 +100,71 @@ describe('chooseRevisions', () => {
         );
       }),
     );
+  });
+});
+
+interface GivenPackages {
+  readonly numbers: readonly number[];
+  /** Absent: adding or removing the package was interrupted. */
+  readonly current?: number;
+  readonly isDamaged?: boolean;
+}
+
+function ownerOf(tenant: string): PackageOwner {
+  const name = 'mailer';
+  if (!isPackageName(name) || !isTenantName(tenant)) throw new Error('not a name');
+  return { name, tenant };
+}
+
+/** A store with the same package of two tenants; only that of `a` is asked about. */
+function choosePackages(
+  { numbers, current, isDamaged = false }: GivenPackages,
+  keep?: number,
+  used: readonly number[] = [],
+): readonly number[] {
+  const [own, other] = [ownerOf('a'), ownerOf('b')];
+  const toRevision = (of: PackageOwner, revision: number, isCurrent: boolean) => ({
+    ...of,
+    revision,
+    current: isCurrent,
+    image: digestOf(`${of.tenant} ${revision}`),
+    createdAt: NOW.toISOString(),
+    source: { kind: 'pull', reference: '' } as const,
+  });
+  const error = new StackshimError('ERR_STACKSHIM_PACKAGE_CORRUPT', 'damaged');
+  const packages: PackageSurvey = {
+    revisions: [
+      ...numbers.map((number) => toRevision(own, number, number === current)),
+      toRevision(other, 1, true),
+    ],
+    unfinished: current === undefined ? [own] : [],
+    damage: isDamaged ? [{ ...own, path: '', error, revision: 9, current: false }] : [],
+  };
+  const inUse = new Set(used.map((number) => digestOf(`a ${number}`)));
+  const chosen = choosePackageRevisions(
+    { ...surveyOf({ numbers: [] }), packages },
+    { keep, isInUse: (image) => inUse.has(image) },
+  );
+  expect(chosen.filter(({ tenant }) => tenant !== 'a')).toEqual([]);
+  return chosen.map(({ revision }) => revision);
+}
+
+describe('choosePackageRevisions', () => {
+  const five = { numbers: [1, 2, 3, 4, 5], current: 2 };
+
+  it('chooses what is neither current nor among the newest, if a number to keep is given', () => {
+    expect(choosePackages(five)).toEqual([]);
+    expect(choosePackages(five, 0)).toEqual([1, 3, 4, 5]);
+    expect(choosePackages(five, 2)).toEqual([1, 3]);
+    expect(choosePackages(five, 9)).toEqual([]);
+    expect(choosePackages(five, 0, [3, 5])).toEqual([1, 4]);
+  });
+
+  it('chooses all of an unfinished package but what is in use, and nothing of a damaged one', () => {
+    expect(choosePackages({ numbers: [1, 2] })).toEqual([1, 2]);
+    expect(choosePackages({ numbers: [1, 2] }, undefined, [2])).toEqual([1]);
+    expect(choosePackages({ ...five, isDamaged: true }, 0)).toEqual([]);
+    expect(choosePackages({ numbers: [1], isDamaged: true })).toEqual([]);
   });
 });
 

@@ -39,11 +39,12 @@ function toJson({ damage, ...counts }: Verification): object {
 }
 
 function format(found: Verification): string {
-  const { layers, layerBytes, images, revisions, builds, buildBytes, damage } = found;
+  const { layers, layerBytes, images, revisions, packages, builds, buildBytes, damage } = found;
   const counts = [
     `${formatCount(layers, 'layer')} (${formatBytes(layerBytes)})`,
     formatCount(images, 'image'),
     formatCount(revisions, 'revision'),
+    ...(packages === 0 ? [] : [formatCount(packages, 'package revision')]),
     ...(builds === 0
       ? []
       : [`${formatCount(builds, 'cached build')} (${formatBytes(buildBytes)})`]),
