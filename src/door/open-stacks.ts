@@ -16,7 +16,9 @@ export function openStacks(open: Opener): Stacks {
   return { ...readingMembers(open), ...movingMembers(open), ...exchangeMembers(open) };
 }
 
-type Reading = 'list' | 'show' | 'history' | 'graph' | 'diff' | 'releases' | 'heldLayers';
+type Reading =
+  | ('list' | 'show' | 'history' | 'graph' | 'diff')
+  | ('releases' | 'stacksOfRelease' | 'heldLayers');
 
 const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async list(onDamage) {
@@ -53,6 +55,12 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     const { layout } = open.asRoot('list releases');
     const { readReleases } = await import('../store/stacks/stack-history.ts');
     return readReleases(layout, most);
+  },
+  async stacksOfRelease(text, label) {
+    const { parseRelease } = await import('../store/stacks/release.ts');
+    return [...parseRelease(text, label)].map(([name, wanted]) =>
+      typeof wanted === 'number' ? `${name}@rev:${wanted}` : `${name}@${wanted}`,
+    );
   },
   async heldLayers() {
     const { listHeldLayers } = await import('../exchange/saves/load-stacks.ts');

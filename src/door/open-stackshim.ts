@@ -93,6 +93,7 @@ const STACK_MEMBERS: Readonly<Record<keyof Stacks, true>> = {
   rollback: true,
   remove: true,
   releases: true,
+  stacksOfRelease: true,
   applyRelease: true,
   rollbackRelease: true,
   save: true,

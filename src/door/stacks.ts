@@ -104,6 +104,8 @@ export interface Stacks {
   /** Removes all of these stacks or none. This cannot be undone. */
   remove(names: readonly string[]): Promise<readonly RemovedStack[]>;
   releases(most: number): Promise<readonly ReleaseEntry[]>;
+  /** The stacks that the text of a release file names, as references: `NAME@rev:4`, `NAME@sha256:…`. */
+  stacksOfRelease(text: string, label: string): Promise<readonly string[]>;
   /** Moves every stack that the text of a release file names, or none. `label` is for people: the file's name. */
   applyRelease(text: string, label: string): Promise<ReleaseResult>;
   rollbackRelease(target?: RollbackTarget): Promise<ReleaseResult>;

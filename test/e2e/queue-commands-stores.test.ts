@@ -29,6 +29,7 @@ it('queue commands act on PostgreSQL as on Redis', async () => {
     const job = await at(...args, '--payload', 'p');
     expect(await at('status', job)).toContain('queued');
     expect(await at('ls', 'sql')).toMatch(/acme +- +1 /);
+    expect(await at('ls')).toMatch(/sql +acme +- +1 /);
     const taken = await takeByHand(sql, parseJobName(job).lane);
     await taken?.log('out', 'line\n');
     await taken?.end('error');

@@ -355,6 +355,7 @@ describe('other queue commands', () => {
     expect(await said('ls', 'whole')).toMatch(
       /^TENANT +CODE .*\n- +- +1 +0 +0 +0 +0 +\d+s +paused\na +- +1 +0 +0 +0 +0 +\d+s +paused\n$/,
     );
+    expect(await said('ls', '--tenant', 'a')).toMatch(/^QUEUE +TENANT .*\n(.*\n)*whole +a +- +1 /);
     expect(await said('resume', 'whole')).toBe('whole\n');
     expect(await json('ls', 'whole', '--tenant', 'a')).toMatchObject([
       { tenant: 'a', isPaused: false },

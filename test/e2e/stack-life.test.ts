@@ -12,6 +12,7 @@ import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { installBusyboxStack } from '../support/stacks/busybox-stack.ts';
 import { digestOf, NOW, stackName } from '../support/stacks/stack-store.ts';
+import { startRedis } from '../support/stores/start-redis.ts';
 
 const { layout, env } = useInstallation([STORED]);
 const busybox = stackName('busybox');
@@ -127,6 +128,37 @@ describe('releases', () => {
     expect((await stack('release', 'apply', file)).status).toBe(3);
     rmSync(file);
     expect(current()).toBe(next);
+  });
+
+  it('are announced in the store of the queues before they are applied', async () => {
+    const next = await addNext();
+    const file = `${layout.run}/release.json`;
+    writeFileSync(file, JSON.stringify({ stacks: { busybox: 1 } }));
+    const apply = (...args: readonly string[]) =>
+      stack('release', 'apply', file, '--announce', ...args);
+    const server = await startRedis();
+    try {
+      expect(await apply('--store', 'redis://127.0.0.1:1')).toMatchObject({ status: 1 });
+      expect(await stack('release', 'apply', file, '--lead', '1s')).toMatchObject({ status: 2 });
+      expect(await apply('--store', server.url, '--lead', '25h')).toMatchObject({ status: 2 });
+      expect(await apply()).toMatchObject({ status: 2 });
+      expect(current()).toBe(next);
+      expect(await apply('--store', server.url, '--lead', '0')).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/: 1 stack moved\n$/),
+        stderr: 'stackshim: announced busybox@rev:1; applies in 0s\n',
+      });
+      expect(current()).toBe(1);
+      const { content, image } = await stackJson('show', 'busybox@rev:1');
+      const entry = await server.command('HGET', 'stackshim:catalogue', 'next/busybox');
+      expect(JSON.parse(String(entry))).toMatchObject({ digest: content ?? image });
+      writeFileSync(file, JSON.stringify({ stacks: { busybox: next, other: 1 } }));
+      expect(await apply('--store', server.url, '--lead', '0')).toMatchObject({ status: 3 });
+      expect(current()).toBe(1);
+    } finally {
+      rmSync(file);
+      await server.remove();
+    }
   });
 });
 

@@ -93,6 +93,7 @@ describe.each(kinds)('on %s', (kind, start) => {
     expect(byName(await store.listLanes('list'))).toEqual(byName(lanes));
     const now = await store.serverTimeMs();
     expect(byName(await store.listLanes('list', now))).toEqual(byName(lanes));
+    expect(await store.listQueues()).toEqual(expect.arrayContaining(['list', 'list-other']));
   });
 
   it('prunes lanes without jobs, and none that has a job of any kind', async () => {

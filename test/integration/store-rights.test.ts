@@ -148,6 +148,15 @@ it('on PostgreSQL a role without ownership does all that workers and producers d
   }
 });
 
+it.each([['SCAN', '0'], ['RANDOMKEY'], ['DBSIZE'], ['EVAL', "return redis.call('SCAN', 0)", '0']])(
+  'a producer does not see which tenants have jobs: %s',
+  async (command, ...args) => {
+    const client = new Redis(urlOf('acme'));
+    await expect(client.call(command, ...args)).rejects.toEqual(refused);
+    await client.quit();
+  },
+);
+
 it.each(['worker', 'acme'])(
   '%s neither administers the server nor reads other keys',
   async (user) => {

@@ -15,8 +15,6 @@ import {
 } from '../../dist/lib/worker/index.js';
 import type { Layout } from '../../src/core/layout.ts';
 import { openStackshim } from '../../src/index.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import { announceStacks } from '../../src/worker/supply/prefetch.ts';
 import { codePlace, stackPlace } from '../../src/worker/supply/registry-places.ts';
 import { type LoopbackRegistry, startRegistry } from '../support/images/loopback-registry.ts';
 import { disposeInstallation } from '../support/installation/dispose-installation.ts';
@@ -143,9 +141,9 @@ it('an announced stack is pulled before a job needs it', async () => {
   );
   const [second] = machines;
   if (second === undefined) throw new Error('no second machine');
-  const store = await openStore(redis.url, { lockMs: 30_000, stalledLookMs: 30_000 });
-  await announceStacks(store.catalogue, first.stacks, ['fresh']);
-  await store.close();
+  const producer = await openQueues({ store: redis.url, installation: lab.installation.options });
+  await producer.announce(['fresh']);
+  await producer.close();
   const machine = openStackshim(optionsOf(second));
   await withWorkers([{ ...withRegistry(second), queues: ['nothing'] }], async () => {
     const isHere = async () => (await machine.stacks.list()).some(({ name }) => name === 'fresh');

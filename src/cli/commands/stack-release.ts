@@ -1,21 +1,43 @@
 /** `stackshim stack release apply`, `rollback` and `ls`: several stacks move in one step. */
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
+import { invalidField } from '../../spec/field-errors.ts';
+import { parseDuration, showDuration } from '../../spec/quantities.ts';
 import type { ReleaseResult } from '../../store/stacks/release.ts';
 import { readBoundedFile } from '../../sys/files.ts';
-import { toPositive } from '../define/shared-options.ts';
+import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson } from '../print/print.ts';
+import { print, printJson, printNote } from '../print/print.ts';
+import type { StoreOptions } from '../queues/store-address.ts';
+import { withQueues } from '../queues/with-queues.ts';
 import { formatMove, type MoveOptions } from './stack-rollback.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;
 
-export async function stackReleaseApply(
-  file: string,
-  options: { readonly json?: boolean },
-): Promise<void> {
-  const result = await openDoor().stacks.applyRelease(readReleaseFile(file), file);
-  await printResult(result, options);
+const DEFAULT_LEAD = '30s';
+const LEAD = { min: 0, max: 24 * 3_600_000 };
+
+export interface ReleaseApplyOptions extends StoreOptions, JsonOption {
+  readonly announce?: boolean;
+  readonly lead?: string;
+}
+
+export async function stackReleaseApply(file: string, options: ReleaseApplyOptions): Promise<void> {
+  const { stacks } = openDoor();
+  const { announce = false, lead, ...rest } = options;
+  if (!announce && lead !== undefined) throw invalidField('lead', 'needs --announce', lead);
+  const leadMs = parseDuration(lead ?? DEFAULT_LEAD, 'lead', LEAD);
+  const text = readReleaseFile(file);
+  if (announce) {
+    const references = await stacks.stacksOfRelease(text, file);
+    await withQueues(rest, (queues) => queues.announce(references));
+    printNote(
+      `stackshim: announced ${references.join(', ')}; applies in ${showDuration(leadMs)}\n`,
+    );
+    await pause(leadMs);
+  }
+  await printResult(await stacks.applyRelease(text, file), options);
 }
 
 export async function stackReleaseRollback(options: MoveOptions): Promise<void> {

@@ -184,9 +184,9 @@ function defineSchedules(queue: Command): void {
 function defineWholeQueue(queue: Command): void {
   const list = queue
     .command('ls')
-    .description('show how many jobs of a queue are in which state, by tenant')
-    .argument(...QUEUE)
-    .action(async (name: string, options: QueueOptions & TruncOption) => {
+    .description('show how many jobs are in which state, by queue and tenant')
+    .argument('[queue]', 'name of a queue (default: all of the store)')
+    .action(async (name: string | undefined, options: QueueOptions & TruncOption) => {
       const { queueLs } = await import('../commands/queue-ls.ts');
       await queueLs(name, options);
     });

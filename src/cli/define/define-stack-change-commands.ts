@@ -2,8 +2,11 @@
 import { type Command, Option } from 'commander';
 import type { DiffCommandOptions } from '../commands/stack-diff.ts';
 import type { GraphCommandOptions } from '../commands/stack-graph.ts';
+import type { ReleaseApplyOptions } from '../commands/stack-release.ts';
 import type { UpdateCommandOptions } from '../commands/stack-update.ts';
+import { STORE_OPTIONS } from '../queues/store-address.ts';
 import {
+  addOptions,
   JOBS_FLAG,
   JSON_FLAG,
   type JsonOption,
@@ -101,15 +104,20 @@ function defineReleases(stack: Command): void {
   const release = stack
     .command('release')
     .description('switch several stacks in one step, all or none');
-  release
+  const apply = release
     .command('apply')
     .description('switch every stack that the file names: {"stacks": {"ruby-3.3": 4}}')
     .argument('<file>', 'JSON with a revision or image digest for each stack')
-    .option(...JSON_FLAG)
-    .action(async (file: string, options: JsonOption) => {
+    .action(async (file: string, options: ReleaseApplyOptions) => {
       const { stackReleaseApply } = await import('../commands/stack-release.ts');
       await stackReleaseApply(file, options);
     });
+  addOptions(apply, [
+    ['--announce', 'first let workers with a registry pull the stacks, by digest'],
+    ['--lead <duration>', 'with --announce, time for that: 0 to 24h (default: 30s)'],
+    ...STORE_OPTIONS,
+    JSON_FLAG,
+  ]);
   release
     .command('rollback')
     .description('return all stacks to their revisions before the last change')

@@ -54,8 +54,17 @@ export function endOf({ state, error, task, progress }: JobResult): string {
 
 const NONE = '-';
 
-export function formatLanes(lanes: readonly LaneSummary[], { now, whole }: TableShape): string {
+export interface LaneTableShape extends TableShape {
+  /** The lanes are those of several queues. */
+  readonly withQueue: boolean;
+}
+
+export function formatLanes(
+  lanes: readonly LaneSummary[],
+  { now, whole, withQueue }: LaneTableShape,
+): string {
   const rows = lanes.map((lane) => [
+    ...(withQueue ? [lane.queue] : []),
     lane.tenant ?? NONE,
     lane.code ?? NONE,
     ...[lane.queued, lane.delayed, lane.running, lane.complete, lane.failed].map(String),
@@ -63,6 +72,7 @@ export function formatLanes(lanes: readonly LaneSummary[], { now, whole }: Table
     lane.isPaused ? 'paused' : '',
   ]);
   const header = [
+    ...(withQueue ? ['QUEUE'] : []),
     'TENANT',
     'CODE',
     'QUEUED',

@@ -1,4 +1,4 @@
-/** The lanes of a queue with their numbers of jobs. */
+/** The lanes of queues with their numbers of jobs. */
 import type { JobType } from 'bullmq';
 import { atMost } from '../../core/pause.ts';
 import { type Lane, laneName } from '../job/lane.ts';
@@ -11,13 +11,17 @@ const AT_ONCE = 64;
 
 export async function listLanes(
   store: QueueStore,
-  queue: string,
+  queues: readonly string[],
   tenant: string | undefined,
 ): Promise<readonly LaneSummary[]> {
-  const lanes = await findLanes(store, queue, tenant);
   const inTurn = atMost(AT_ONCE);
-  const summaries = await Promise.all(lanes.map((lane) => inTurn(() => summarise(store, lane))));
-  return summaries.sort(inOrder(({ tenant, code }) => [tenant ?? '', code ?? '']));
+  const found = await Promise.all(
+    queues.map((queue) => inTurn(() => findLanes(store, queue, tenant))),
+  );
+  const summaries = await Promise.all(
+    found.flat().map((lane) => inTurn(() => summarise(store, lane))),
+  );
+  return summaries.sort(inOrder(({ queue, tenant, code }) => [queue, tenant ?? '', code ?? '']));
 }
 
 /** BullMQ's type leaves `paused` out; PostgreSQL counts the jobs of a paused lane so. */

@@ -8,6 +8,7 @@ import { jobName, type Lane, parseJobName, parseQueueName } from '../job/lane.ts
 import { readStatus } from '../job/read-status.ts';
 import { openStore } from '../queue-store/open-store.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
+import { announceStacks } from '../supply/prefetch.ts';
 import { type BindRequest, type BoundJob, bindJob, type NameSource } from './bind-job.ts';
 import { cancelJob, removeJob, retryJob } from './change-job.ts';
 import { addJob, parseDelay, parsePriority, toJobId } from './enqueue-job.ts';
@@ -61,9 +62,20 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
     ...folderCalls(opened),
     ...scheduleCalls(opened),
     ...queueCalls(opened),
+    async announce(stacks) {
+      if (door === undefined) throw withoutInstallation();
+      await announceStacks(store.catalogue, door.stacks, stacks);
+    },
     close: () => store.close(),
   };
 }
+
+const withoutInstallation = (): StackshimError =>
+  new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    'announce stacks: no installation is known that has them',
+    { hint: 'run as root, or set the option installation', details: { field: 'installation' } },
+  );
 
 function jobCalls(
   opened: Opened,
@@ -192,7 +204,9 @@ function queueCalls(opened: Opened): Pick<Queues, 'pause' | 'resume' | 'list'> {
   return {
     pause: pauser(true),
     resume: pauser(false),
-    list: async (queue, { tenant } = {}) =>
-      await listLanes(store, parseQueueName(queue), tenantOf(opened, tenant)),
+    async list(queue, { tenant } = {}) {
+      const queues = queue === undefined ? await store.listQueues() : [parseQueueName(queue)];
+      return await listLanes(store, queues, tenantOf(opened, tenant));
+    },
   };
 }

@@ -60,7 +60,7 @@ export interface EnqueuedJob {
 }
 
 export interface WaitForJobOptions {
-  /** Ends the waiting with ERR_STACKSHIM_BUILD_ABORTED; the job goes on. */
+  /** Ends the waiting with ERR_STACKSHIM_JOB_WAIT_ABORTED; the job goes on. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -183,7 +183,12 @@ export interface Queues {
    */
   pause(queue: string, options?: TenantOption): Promise<void>;
   resume(queue: string, options?: TenantOption): Promise<void>;
-  /** The lanes of a queue that have jobs, by tenant. A lane whose jobs have all ended may be missing. */
-  list(queue: string, options?: TenantOption): Promise<readonly LaneSummary[]>;
+  /** The lanes of a queue that have jobs, by tenant; without a queue, those of all queues. A lane whose jobs have all ended may be missing. */
+  list(queue?: string, options?: TenantOption): Promise<readonly LaneSummary[]>;
+  /**
+   * Announces that these stacks of the installation will become current: workers with a registry pull them, by digest. References as in
+   * `NAME@rev:4`. Rejects with ERR_STACKSHIM_STACK_NOT_FOUND, and announces nothing then.
+   */
+  announce(stacks: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -27,7 +27,7 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 /** The store adds `repeat:<schedule>:<time>` for the jobs of a schedule. */
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,199}$/;
 
-const isQueueName = (text: string): boolean => NAME.test(text);
+export const isQueueName = (text: string): boolean => NAME.test(text);
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `queue`. */
 export function parseQueueName(text: string): string {

@@ -47,6 +47,8 @@ export interface QueueStore {
   announce<T>(lane: Lane, add: () => Promise<T>): Promise<T>;
   /** Tells all workers that the lane may have a job to take: after a job was handed back, or one of a capped lane has ended. */
   ring(lane: Lane): Promise<void>;
+  /** Names of queues that may have jobs, at most 10,000. On Redis it reads the names of all keys: for people, not for workers. */
+  listQueues(): Promise<readonly string[]>;
   /**
    * Names of lanes of a queue that may have jobs. `sinceMs`: lanes that were announced earlier than a few minutes before this time, by the
    * server's clock, may be left out; absent: all.

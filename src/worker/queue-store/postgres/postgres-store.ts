@@ -23,6 +23,7 @@ import * as statements from './statements.ts';
 
 /** Lanes whose settings this process has written; the rest is written again. */
 const MAX_ENTERED = 20_000;
+const MAX_QUEUES = 10_000;
 
 const LANES_WITH_JOBS = statements.lanesIn(['waiting', 'delayed', 'active']);
 const LANES_WITH_ACTIVE_JOBS = statements.lanesIn(['active']);
@@ -150,6 +151,11 @@ function indexCalls({ query }: Parts) {
     return rows.map(({ queue }) => parseLaneName(queue)).filter((lane) => lane !== undefined);
   };
   return {
+    async listQueues(): Promise<readonly string[]> {
+      const { rows } = await query<{ queue: string }>(LANES_WITH_JOBS, [['']]);
+      const queues = rows.flatMap(({ queue }) => parseLaneName(queue)?.queue ?? []);
+      return [...new Set(queues)].slice(0, MAX_QUEUES);
+    },
     listLanes: (queue: string) => list(LANES_WITH_JOBS, [queue]),
     async pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]> {
       const names = lanes.map(laneName);

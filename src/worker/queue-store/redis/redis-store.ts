@@ -3,7 +3,7 @@ import type { IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../../core/errors.ts';
 import { pause, within } from '../../../core/pause.ts';
-import { jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
+import { isQueueName, jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
 import type { Catalogue, CatalogueEntry, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
@@ -47,6 +47,9 @@ const PRUNE_AFTER_MS = 300;
 const SLACK_MS = 5 * 60_000;
 /** Bounds what a hostile producer makes a worker read. */
 const MAX_LANES = 200_000;
+const MAX_QUEUES = 10_000;
+/** Holds up the server for about a millisecond. */
+const SCANNED_AT_ONCE = 5000;
 
 export function createRedisStore(open: OpenRedis): QueueStore {
   let end: Error | undefined;
@@ -138,6 +141,20 @@ type PeekReply = readonly [names: readonly string[], due: string | null];
 function indexCalls(parts: Parts) {
   const { client, waitOut, scripts } = parts;
   return {
+    async listQueues(): Promise<readonly string[]> {
+      const start = lanesKey('');
+      const queues = new Set<string>();
+      let cursor = '0';
+      do {
+        const asked = cursor;
+        const [next, keys] = await waitOut(() =>
+          client.scan(asked, 'MATCH', `${start}*`, 'COUNT', SCANNED_AT_ONCE),
+        );
+        for (const key of keys) queues.add(key.slice(start.length));
+        cursor = next;
+      } while (cursor !== '0' && queues.size < MAX_QUEUES);
+      return [...queues].filter(isQueueName).slice(0, MAX_QUEUES);
+    },
     async listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]> {
       const least = sinceMs === undefined ? '-inf' : sinceMs - SLACK_MS;
       const names = await waitOut(() =>
