@@ -192,7 +192,8 @@ class RunningWorker implements QueueWorker {
   }
 
   #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
-    const { lockMs, keepResultsMs, logFolder, logBytes, artefactFolder } = this.#settings;
+    const { lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder } =
+      this.#settings;
     return new JobRunner({
       door: { run: this.#door.run, policy: () => policy.current() },
       supply: this.#supply,
@@ -201,7 +202,7 @@ class RunningWorker implements QueueWorker {
       emit: (event) => this.#emit(event),
       warn: (error, operation) => this.#warn(error, operation),
       giveUp: this.#giveUp.signal,
-      ...{ store, lockMs, keepResultsMs, logFolder, logBytes, artefactFolder },
+      ...{ store, lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder },
     });
   }
 

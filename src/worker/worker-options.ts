@@ -25,6 +25,8 @@ export interface WorkerOptions extends LayoutOptions {
   readonly logBytes?: number | undefined;
   /** The folder for artefacts. Default: none, and jobs with outputs are refused. */
   readonly artefacts?: string | undefined;
+  /** How long a job waits for a worker that has its stack and its code. Default: 10 minutes. */
+  readonly missingMs?: number | undefined;
   /** Where stacks and code packages are pulled from that a job needs and this machine lacks. Default: nowhere; such jobs are left to other workers. */
   readonly registry?: WorkerRegistry | undefined;
   /** Called with each event. A listener that throws breaks nothing. */
@@ -39,6 +41,7 @@ export interface WorkerSettings {
   readonly drainMs: number;
   readonly lockMs: number;
   readonly keepResultsMs: number;
+  readonly missingMs: number;
   readonly logFolder: string | undefined;
   readonly logBytes: number;
   readonly artefactFolder: string | undefined;
@@ -57,6 +60,7 @@ const BOUNDS = {
   drainMs: { min: 0, max: DAY_MS },
   lockMs: { min: 1_000, max: HOUR_MS },
   keepResultsMs: { min: 1_000, max: 3_650 * DAY_MS },
+  missingMs: { min: 0, max: DAY_MS },
   logBytes: { min: 16_384, max: 1_073_741_824 },
   weight: { min: 1, max: 100 },
 } as const satisfies Readonly<Record<string, Bounds>>;
@@ -65,6 +69,7 @@ const USUAL = {
   drainMs: 30_000,
   lockMs: 30_000,
   keepResultsMs: 7 * DAY_MS,
+  missingMs: 600_000,
   logBytes: 1_048_576,
 } as const;
 
@@ -81,6 +86,7 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
     drainMs: read('drainMs'),
     lockMs: read('lockMs'),
     keepResultsMs: read('keepResultsMs'),
+    missingMs: read('missingMs'),
     logBytes: read('logBytes'),
     logFolder: logs === 'job' ? undefined : requireFolder('logs', logs),
     artefactFolder: artefacts === undefined ? undefined : requireFolder('artefacts', artefacts),

@@ -20,7 +20,8 @@ beforeAll(async () => {
   redis = await startRedis();
   env = { ...installation.env, STACKSHIM_STORE_URL: redis.url };
   const artefacts = join(folder, 'artefacts');
-  worker = startCli(['worker', '--concurrency', '4', '--artefacts', artefacts, 'mail'], { env });
+  const given = ['--concurrency', '4', '--artefacts', artefacts, '--missing', '0s'];
+  worker = startCli(['worker', ...given, 'mail'], { env });
   await worker.printed('"event":"started"');
 });
 

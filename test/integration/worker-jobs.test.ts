@@ -113,7 +113,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
           expect(await lab.backend.getState(id)).toBe('delayed');
           await lab.backend.promote(id);
         }
-        expect(lab.events.filter(({ type }) => type === 'job_handed_back')).toHaveLength(11);
+        expect(lab.events.filter(({ type }) => type === 'job_handed_back')).toHaveLength(8);
         const job = await lab.endOf(id);
         expect(job.result).toMatchObject({
           state: 'error',

@@ -20,6 +20,10 @@ export const WORKER_OPTIONS: OptionTable = [
     '--registry <host/prefix>',
     'pull stacks and code packages from here that a job needs and this machine lacks',
   ],
+  [
+    '--missing <duration>',
+    'time for which a job waits for a worker that has its stack and code (default: 10m)',
+  ],
   ['--tls-verify <bool>', 'check certificates of the registry (default: true)'],
   ['--authfile <file>', 'credentials of the registry, as docker login writes them'],
   ['--keep-results <duration>', 'time for which ended jobs are kept (default: 7d)'],
@@ -39,6 +43,7 @@ export interface WorkerLineOptions extends StoreOptions {
   readonly logs?: string;
   readonly artefacts?: string;
   readonly registry?: string;
+  readonly missing?: string;
   readonly tlsVerify?: string;
   readonly authfile?: string;
   readonly keepResults?: string;

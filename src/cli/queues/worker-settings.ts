@@ -24,6 +24,7 @@ export interface WorkerSettings {
   readonly logs: string;
   readonly artefacts: string | undefined;
   readonly registry: WorkerRegistry | undefined;
+  readonly missingMs: number;
   readonly keepResultsMs: number;
   readonly health: HealthAddress | undefined;
   readonly logLevel: LogLevel;
@@ -39,6 +40,7 @@ const WEIGHT = { min: 1, max: 100 };
 const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
 /** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
 const LOCK = { min: 5_000, max: HOUR_MS };
+const MISSING = { min: 0, max: DAY_HOURS * HOUR_MS };
 const KEEP = { min: 1_000, max: 3650 * DAY_HOURS * HOUR_MS };
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
@@ -61,6 +63,7 @@ export function toWorkerSettings(
     logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
     artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
     registry: toRegistry(options),
+    missingMs: parseDuration(options.missing ?? '10m', 'missing', MISSING),
     keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),
     health:
       health === undefined

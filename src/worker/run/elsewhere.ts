@@ -13,8 +13,7 @@ export interface Elsewhere {
 const USUAL_DELAY_MS = 10_000;
 /** How many starts are enough to believe that no machine is large enough. */
 const TOO_LARGE_STARTS = 6;
-/** The same for a stack or code that is missing; the time doubles with each start. Together about nine minutes. */
-const MISSING_STARTS = 12;
+/** A stack or code may be missing for some time; the pauses double. */
 const MISSING_DELAY_MS = 5_000;
 const LONGEST_MISSING_DELAY_MS = 60_000;
 
@@ -30,15 +29,22 @@ export function leaveTooLarge(startsInARow: number): Elsewhere | undefined {
   return { kind: 'elsewhere', reason: 'the machine is too small', delayMs: USUAL_DELAY_MS };
 }
 
-/** Undefined: give the job up. */
+/**
+ * Undefined: give the job up, because its pauses so far were as long as `missingMs`.
+ */
 export function leaveMissing(
   { message }: StackshimError,
   startsInARow: number,
+  missingMs: number,
 ): Elsewhere | undefined {
-  if (startsInARow >= MISSING_STARTS) return undefined;
-  const delayMs = Math.min(MISSING_DELAY_MS * 2 ** (startsInARow - 1), LONGEST_MISSING_DELAY_MS);
-  return { kind: 'elsewhere', reason: message, delayMs };
+  let waitedMs = 0;
+  for (let start = 1; start < startsInARow; start += 1) waitedMs += missingDelayMs(start);
+  if (waitedMs >= missingMs) return undefined;
+  return { kind: 'elsewhere', reason: message, delayMs: missingDelayMs(startsInARow) };
 }
+
+const missingDelayMs = (start: number): number =>
+  Math.min(MISSING_DELAY_MS * 2 ** (start - 1), LONGEST_MISSING_DELAY_MS);
 
 /** The error of a task whose stack or code is not on this machine; undefined for every other end. */
 export function missingIn(outcome: Outcome): StackshimError | undefined {

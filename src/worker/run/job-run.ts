@@ -193,7 +193,8 @@ export class JobRun {
   }
 
   #missing(error: StackshimError): Attempted {
-    return leaveMissing(error, this.#startsInARow) ?? this.#refused(toFinal(error));
+    const { missingMs } = this.#context;
+    return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(toFinal(error));
   }
 
   /** How often the job was taken since an attempt of it counted, this time included. */

@@ -20,6 +20,8 @@ export interface RunnerContext {
   readonly logBytes: number;
   /** A folder for artefacts; undefined: jobs with outputs are refused. */
   readonly artefactFolder: string | undefined;
+  /** How long a job waits for a worker that has its stack and its code. */
+  readonly missingMs: number;
   /** `host/pid`. */
   readonly worker: string;
   readonly emit: (event: WorkerEvent) => void;

@@ -53,6 +53,7 @@ export class JobLab {
       guard: { ready: Promise.resolve(), permit: () => undefined },
       lockMs,
       keepResultsMs: 3_600_000,
+      missingMs: 300_000,
       logFolder: undefined,
       logBytes: 1_048_576,
       artefactFolder: undefined,
