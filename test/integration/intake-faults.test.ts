@@ -26,8 +26,8 @@ const options = { lockMs: LOCK_MS, stalledLookMs: 100 };
 function completing() {
   const jobs: TakenJob[] = [];
   const handle = async (taken: TakenJob) => {
-    jobs.push(taken);
     await complete(taken);
+    jobs.push(taken);
   };
   return { jobs, handle, ids: () => jobs.map(({ id }) => id).toSorted() };
 }
@@ -270,8 +270,8 @@ describe('entries that a hostile producer wrote', () => {
       ...{ store, ...options },
       onError: (error) => errors.push(error),
       async handle(taken) {
-        seen.set(taken.id, taken.job.data);
         await complete(taken);
+        seen.set(taken.id, taken.job.data);
       },
     });
     await waitUntil(() => seen.size >= 7);
@@ -281,7 +281,8 @@ describe('entries that a hostile producer wrote', () => {
     ]);
     expect(seen.get('data')).toBeUndefined();
     for (const id of ['options', 'nulls']) {
-      expect(await server.command('HGET', keyOf(id), 'failedReason')).toMatch(/^error: .*damaged/);
+      const reason = await waitUntil(() => server.command('HGET', keyOf(id), 'failedReason'));
+      expect(reason).toMatch(/^error: .*damaged/);
       expect(await server.command('ZSCORE', keyOf('failed'), id)).not.toBeNull();
     }
     expect(errors.length).toBeGreaterThan(0);
