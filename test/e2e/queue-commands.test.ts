@@ -219,7 +219,7 @@ describe('queue add --wait', () => {
   it.each([
     [7, 'error', task('failed', { exitCode: 7 }), ''],
     [143, 'error', task('signaled', { signal: 'SIGTERM' }), ''],
-    [124, 'timeout', task('timed_out', { signal: 'SIGKILL' }), 'timed_out'],
+    [124, 'timeout', task('timed_out', { signal: 'SIGKILL' }), 'longer than its timeout'],
     [137, 'killed', task('oom_killed', { signal: 'SIGKILL' }), 'oom_killed'],
     [143, 'cancelled', task('cancelled', { signal: 'SIGKILL' }), 'cancelled'],
     [143, 'cancelled', null, 'cancelled'],

@@ -1,56 +1,21 @@
 /** What happens to a taken job up to its final state, on a real store. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../src/core/errors.ts';
 import type { TenantName } from '../../src/core/ids.ts';
 import { openDoor } from '../../src/door/open-stackshim.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import type { Room } from '../../src/worker/taken-job.ts';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { JobLab, type JobLabOptions, NO_NEEDS } from './support/job-lab.ts';
-import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
+import { type JobLab, NO_NEEDS } from './support/job-lab.ts';
+import { cancel, mark, sh, useJobLabs } from './support/job-labs.ts';
+import { STORE_KINDS } from './support/job-stores.ts';
 
 /** A server begins processes of its own as it needs them. */
 const { options } = useInstallation([/^process \d+ postgres /, STORED, /^file \S+\/packages\//]);
-const LOCK_MS = 30_000;
-let server: JobStore;
-let store: QueueStore;
-let labs: JobLab[] = [];
-
-afterEach(() => {
-  for (const lab of labs) lab.close();
-  labs = [];
-});
-
-function openLab(more: Partial<JobLabOptions> = {}): JobLab {
-  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, ...more });
-  labs.push(lab);
-  return lab;
-}
 
 /** Uses about 100 MB. */
 const EATER = 'dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null';
-
-const sh = (script: string, more: object = {}) => ({
-  version: 1,
-  stack: 'busybox',
-  command: ['sh', '-c', script],
-  ...more,
-});
-
-/** As a client does it: the durable mark, then the message. */
-async function cancel(lab: JobLab, id: string, by?: string): Promise<void> {
-  await mark(lab, id, by);
-  lab.runner.onCancel({ lane: lab.lane, id });
-}
-
-async function mark(lab: JobLab, id: string, by?: string): Promise<void> {
-  const { data } = await lab.read(id);
-  const cancelled = { at: new Date().toISOString(), ...(by === undefined ? {} : { by }) };
-  await lab.backend.updateData({ id } as never, { ...JSON.parse(String(data)), cancelled });
-}
 
 const isRunning = (lab: JobLab, id: string) => async () =>
   typeof (await lab.read(id)).progress === 'object';
@@ -59,14 +24,8 @@ const isRunning = (lab: JobLab, id: string) => async () =>
 const RESET = { resetAttemptsMade: true, resetAttemptsStarted: true };
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
-  beforeAll(async () => {
-    server = await startJobStore(kind);
-    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const labs = useJobLabs(kind, options);
+  const { openLab } = labs;
 
   describe('states', () => {
     it('a task that succeeds completes its job', async () => {
@@ -262,7 +221,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     it('a job whose workers died again and again is given up', async () => {
       const lab = openLab();
       const id = await lab.add(sh('true'));
-      await server.setDeaths(lab.lane, id, 3);
+      await labs.server.setDeaths(lab.lane, id, 3);
       await lab.runNext();
       expect((await lab.read(id)).result).toMatchObject({
         state: 'error',

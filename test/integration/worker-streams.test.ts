@@ -1,68 +1,19 @@
 /** The code of jobs, and what a running task tells: its log and its progress, on a real store. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantName } from '../../src/core/ids.ts';
 import { openDoor } from '../../src/door/open-stackshim.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { JobLab, type JobLabOptions } from './support/job-lab.ts';
-import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
+import { cancel, sh, useJobLabs } from './support/job-labs.ts';
+import { STORE_KINDS } from './support/job-stores.ts';
 
 /** A server begins processes of its own as it needs them. */
 const { options } = useInstallation([/^process \d+ postgres /, STORED, /^file \S+\/packages\//]);
-const LOCK_MS = 30_000;
-let server: JobStore;
-let store: QueueStore;
-let labs: JobLab[] = [];
-
-afterEach(() => {
-  for (const lab of labs) lab.close();
-  labs = [];
-});
-
-function openLab(more: Partial<JobLabOptions> = {}): JobLab {
-  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, ...more });
-  labs.push(lab);
-  return lab;
-}
-
-const sh = (script: string, more: object = {}) => ({
-  version: 1,
-  stack: 'busybox',
-  command: ['sh', '-c', script],
-  ...more,
-});
-
-/** As a client does it: the durable mark, then the message. */
-async function cancel(lab: JobLab, id: string, by?: string): Promise<void> {
-  await mark(lab, id, by);
-  lab.runner.onCancel({ lane: lab.lane, id });
-}
-
-async function mark(lab: JobLab, id: string, by?: string): Promise<void> {
-  const { data } = await lab.read(id);
-  const cancelled = { at: new Date().toISOString(), ...(by === undefined ? {} : { by }) };
-  await lab.backend.updateData({ id } as never, { ...JSON.parse(String(data)), cancelled });
-}
-
-const _isRunning = (lab: JobLab, id: string) => async () =>
-  typeof (await lab.read(id)).progress === 'object';
-
-/** As a client retries a job. */
-const _RESET = { resetAttemptsMade: true, resetAttemptsStarted: true };
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
-  beforeAll(async () => {
-    server = await startJobStore(kind);
-    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const { openLab } = useJobLabs(kind, options);
 
   describe('code packages', () => {
     const lane = { tenant: 'acme' as TenantName };

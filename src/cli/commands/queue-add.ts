@@ -2,17 +2,13 @@
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import type { Queues } from '../../worker/client/queues.ts';
 import type { JobStatus } from '../../worker/job/job-result.ts';
-import {
-  type JobLineOptions,
-  namingOptions,
-  toJobRequest,
-  toNumber,
-} from '../define/queue-job-options.ts';
+import { toReason } from '../../worker/run/job-outcome.ts';
+import { type JobLineOptions, toJobRequest, toNumber } from '../define/queue-job-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfResult, statusOfSetupFailure } from '../exit-status.ts';
-import { endOf } from '../print/format-jobs.ts';
 import { printJson } from '../print/print.ts';
 import { reportError, writeMessage } from '../print/printable.ts';
 import { writeJobLog } from '../queues/job-log-output.ts';
+import { namingOptions } from '../queues/naming-options.ts';
 import { printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 import { listenForStops } from '../run/caller-signals.ts';
 
@@ -33,7 +29,7 @@ export async function queueAdd(
   const priority = toNumber('priority', options.priority);
   const request = await toJobRequest(command, options);
   return await withQueues(options, async (queues) => {
-    const { job } = await namingOptions(() =>
+    const { job } = await namingOptions('queue add', () =>
       queues.enqueue(queue, request, { delay, key, unbound, priority }),
     );
     if (options.wait === true) return await passOn(queues, job, options.json === true);
@@ -78,8 +74,7 @@ function reportEnd({ job, state, result }: JobStatus): void {
   if (result === null) writeMessage(`stackshim: job ${job} was cancelled\n`);
   else if (result.error !== null) reportError(result.error);
   else if (!['failed', 'signaled'].includes(result.task?.verdict ?? '')) {
-    const reason = endOf(result);
-    writeMessage(`stackshim: job ${job} ended as ${state}${reason === '' ? '' : `: ${reason}`}\n`);
+    writeMessage(`stackshim: job ${job} ended as ${toReason(result)}\n`);
   }
 }
 

@@ -1,12 +1,8 @@
 /** `stackshim queue schedule`: adds a schedule or replaces it. */
 
-import {
-  type JobLineOptions,
-  namingOptions,
-  toJobRequest,
-  toNumber,
-} from '../define/queue-job-options.ts';
+import { type JobLineOptions, toJobRequest, toNumber } from '../define/queue-job-options.ts';
 import { print, printJson } from '../print/print.ts';
+import { namingOptions } from '../queues/naming-options.ts';
 import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
@@ -31,7 +27,7 @@ export async function queueSchedule(
   const priority = toNumber('priority', options.priority);
   const job = await toJobRequest(command, options);
   const schedule = await withQueues(options, (queues) =>
-    namingOptions(() =>
+    namingOptions('queue schedule', () =>
       queues.schedule(queue, id, { job, pattern, tz, every, bound, unbound, priority }),
     ),
   );

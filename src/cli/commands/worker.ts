@@ -7,6 +7,7 @@ import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { statusOfError } from '../exit-status.ts';
 import { reportError } from '../print/printable.ts';
 import { type DrainSignals, listenForDrain } from '../queues/drain-signals.ts';
+import { namingOptions } from '../queues/naming-options.ts';
 import { readStoreAddress } from '../queues/store-address.ts';
 import { openLogOutput } from '../queues/worker-log-output.ts';
 import { toWorkerSettings } from '../queues/worker-settings.ts';
@@ -28,10 +29,8 @@ export async function worker(
 }
 
 async function work(queues: readonly string[], options: WorkerLineOptions): Promise<void> {
-  const { health, logLevel, warnings, ...settings } = toWorkerSettings(
-    queues,
-    options,
-    process.env,
+  const { health, logLevel, warnings, ...settings } = await namingOptions('worker', () =>
+    toWorkerSettings(queues, options, process.env),
   );
   const signals = listenForDrain();
   const output = openLogOutput();

@@ -1,5 +1,4 @@
 /** The options that describe a job of a queue: those of a task that jobs may set, and the queue's own. */
-import { errorCodes } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
 import type { JobRequest } from '../../worker/client/queues.ts';
@@ -116,43 +115,3 @@ export function toNumber(field: string, text: string | undefined): number | unde
 
 const invalid = (field: string, problem: string) =>
   new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `queue job: ${problem}`, { details: { field } });
-
-/** Options whose name is not that of the field, and fields that have no option of their own. */
-const NAMES: Readonly<Record<string, string>> = {
-  outputs: '--output',
-  config: '--config-file',
-  configBase64: '--config-file',
-  payloadBase64: '--payload',
-  labels: '--label',
-  ulimits: '--ulimit',
-  queue: 'QUEUE',
-  command: 'COMMAND',
-  id: 'SCHEDULE',
-};
-
-/** Throws what `act` throws, with the name of the option in place of the field. */
-export async function namingOptions<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw error instanceof StackshimError ? nameJobOption(error) : error;
-  }
-}
-
-function nameJobOption(error: StackshimError): StackshimError {
-  const { code, message, hint, details, cause } = error;
-  const [, field = '', rest = ''] = /^([a-zA-Z0-9]+)(?:\[\d+\])?(.*)$/s.exec(message) ?? [];
-  if (field === '' || field !== String(details['field'] ?? '').replace(/[[.].*$/, '')) return error;
-  const option = Object.hasOwn(NAMES, field) ? NAMES[field] : toOption(field);
-  const isUsual = hint === errorCodes[code].hint;
-  return new StackshimError(code, `${option}${rest}`, {
-    hint: isUsual && code === 'ERR_STACKSHIM_SPEC_INVALID' ? HINT : hint,
-    details,
-    cause,
-  });
-}
-
-const HINT = 'correct the named option; stackshim queue add --help lists them';
-
-const toOption = (field: string) =>
-  `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

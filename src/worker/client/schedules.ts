@@ -41,7 +41,7 @@ export function parseScheduleId(id: string): string {
 /** Throws ERR_STACKSHIM_SPEC_INVALID. BullMQ reads the pattern. */
 export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
   if ((pattern === undefined) === (every === undefined)) {
-    throw invalidField('pattern', 'give either a pattern or every');
+    throw invalidField('pattern', 'give one of pattern and every');
   }
   if (every !== undefined) {
     if (tz !== undefined) throw invalidField('tz', 'given without a pattern', tz);
@@ -105,6 +105,7 @@ const noSchedule = (queue: string, id: string) =>
   new StackshimError(
     'ERR_STACKSHIM_JOB_NOT_FOUND',
     `find schedule ${id} of queue ${queue}: no such schedule`,
+    { hint: `stackshim queue schedules ${queue} lists them` },
   );
 
 async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Schedule[]> {

@@ -35,7 +35,7 @@ export function parseQueueName(text: string): string {
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `queue ${JSON.stringify(text.slice(0, 200))}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
-    { details: { field: 'queue' } },
+    { hint: 'correct the name of the queue', details: { field: 'queue' } },
   );
 }
 

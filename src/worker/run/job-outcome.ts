@@ -109,5 +109,7 @@ function explain(state: FinalState, error: ErrorJson | null, task: TaskResult | 
   if (state === 'timeout') return 'the task ran longer than its timeout';
   if (state === 'cancelled') return 'the task was ended by a request';
   if (task.signal !== null) return `${task.signal} ended the command`;
-  return `the command ended with exit code ${task.exitCode}`;
+  return task.exitCode === null
+    ? task.verdict
+    : `the command ended with exit code ${task.exitCode}`;
 }
