@@ -7,6 +7,7 @@ import { type Door, openDoor } from '../door/open-stackshim.ts';
 import { monotonicMs } from '../sys/clocks.ts';
 import { freeBytesAt } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
+import { requireTrustedPath } from '../sys/trusted-path.ts';
 import type { Budget } from './intake/budget/budget.ts';
 import { openBudget } from './intake/budget/open-budget.ts';
 import type { Intake } from './intake/intake-options.ts';
@@ -42,14 +43,14 @@ export interface DrainOptions {
 }
 
 /**
- * Starts a worker; resolves once it takes jobs. Rejects with ERR_STACKSHIM_SPEC_INVALID for options, ERR_STACKSHIM_NOT_ROOT,
- * ERR_STACKSHIM_POLICY_INVALID, and within 10 seconds with ERR_STACKSHIM_STORE_… if the store cannot be used.
+ * Starts a worker; resolves once it takes jobs. Rejects with ERR_STACKSHIM_SPEC_INVALID for options, ERR_STACKSHIM_PATH_UNTRUSTED
+ * for a folder that others control, ERR_STACKSHIM_NOT_ROOT, ERR_STACKSHIM_POLICY_INVALID, and within 10 seconds with ERR_STACKSHIM_STORE_… if the store cannot be used.
  */
 export async function createWorker(options: WorkerOptions): Promise<QueueWorker> {
   const { root, run, policy } = options;
   const door = openDoor({ root, run, policy });
   const site = await door.site();
-  const settings = toWorkerSettings(options, site.cpus);
+  const settings = withTrustedFolders(toWorkerSettings(options, site.cpus));
   const worker = new RunningWorker(door, settings, options.onEvent);
   try {
     await worker.start(site);
@@ -58,6 +59,18 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
     await worker.close();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start worker');
   }
+}
+
+/** Root writes and removes files there, by names alone: nobody else may be able to replace a folder on the way. */
+function withTrustedFolders(settings: WorkerSettings): WorkerSettings {
+  const { logFolder, artefactFolder } = settings;
+  const trusted = (path: string | undefined, use: string) =>
+    path === undefined ? undefined : requireTrustedPath(path, use);
+  return {
+    ...settings,
+    logFolder: trusted(logFolder, 'use folder of logs'),
+    artefactFolder: trusted(artefactFolder, 'use folder of artefacts'),
+  };
 }
 
 type Site = Awaited<ReturnType<Door['site']>>;

@@ -256,12 +256,16 @@ describe('entries that a hostile producer wrote', () => {
 
   it('end or are passed on, and hold up no other job', async () => {
     await addJobs(store, lane, [
-      ...['data', 'options', 'nulls', 'string', 'gone'].map((jobId) => ({ jobId })),
+      ...['data', 'options', 'nulls', 'parent', 'starts', 'string', 'gone'].map((jobId) => ({
+        jobId,
+      })),
       ...manyJobs('good', 5),
     ]);
     await server.command('HSET', keyOf('data'), 'data', '{"stack":');
     await server.command('HSET', keyOf('options'), 'opts', '{');
     await server.command('HSET', keyOf('nulls'), 'opts', 'null');
+    await server.command('HSET', keyOf('parent'), 'parent', '{', 'parentKey', 'x', 'atm', 'many');
+    await server.command('HSET', keyOf('starts'), 'ats', 'many');
     await server.command('SET', keyOf('string'), 'text');
     await server.command('DEL', keyOf('gone'));
     const errors: unknown[] = [];
@@ -280,7 +284,7 @@ describe('entries that a hostile producer wrote', () => {
       ...['data', 'gone', 'good-0', 'good-1', 'good-2', 'good-3', 'good-4'],
     ]);
     expect(seen.get('data')).toBeUndefined();
-    for (const id of ['options', 'nulls']) {
+    for (const id of ['options', 'nulls', 'parent', 'starts']) {
       const reason = await waitUntil(() => server.command('HGET', keyOf(id), 'failedReason'));
       expect(reason).toMatch(/^error: .*damaged/);
       expect(await server.command('ZSCORE', keyOf('failed'), id)).not.toBeNull();

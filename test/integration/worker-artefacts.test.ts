@@ -1,5 +1,6 @@
 /** Outputs of jobs' tasks, kept with the jobs, and removed with them. */
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createWorker } from '../../src/worker/create-worker.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { sweepKept } from '../../src/worker/run/sweep-kept.ts';
@@ -119,4 +121,17 @@ it('a sweep removes what belongs to no job, or to one that has ended long ago', 
   await sweepKept({ store, folders: [folder, `${folder}/none`], keepResultsMs: 60_000, signal });
   expect(readdirSync(lane).sort()).toEqual(['.hidden', kept.id].sort());
   expect(existsSync(`${folder}/not a lane`)).toBe(true);
+});
+
+it('a folder that others could replace is refused: root writes and removes files there', async () => {
+  const open = `${folder}/open`;
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  for (const field of ['artefacts', 'logs']) {
+    const started = createWorker({
+      ...{ ...options, store: 'redis://127.0.0.1:1/0', queues: ['q'] },
+      [field]: `${open}/kept`,
+    });
+    await expect(started).rejects.toMatchObject({ code: 'ERR_STACKSHIM_PATH_UNTRUSTED' });
+  }
 });

@@ -1,7 +1,12 @@
 /** Jobs that nobody meant well, or that only a producer with the store's password can write: each ends, and the next one runs. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openDoor } from '../../src/door/open-stackshim.ts';
+import { openStackshim } from '../../src/index.ts';
+import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
+import type { RunnerContext } from '../../src/worker/run/runner-context.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { JobLab } from './support/job-lab.ts';
@@ -16,8 +21,8 @@ afterEach(() => {
   labs = [];
 });
 
-function openLab(store: QueueStore): JobLab {
-  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS });
+function openLab(store: QueueStore, context: Partial<RunnerContext> = {}): JobLab {
+  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
   labs.push(lab);
   return lab;
 }
@@ -118,10 +123,20 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 });
 
+/** Settings of packages above what jobs may ask for. */
+const FAR = { retries: { retries: 9 }, timeout: { timeout: '2h' } } as const;
+
 describe('what only Redis can hold', () => {
   let server: RedisServer;
   let store: QueueStore;
   beforeAll(async () => {
+    const code = mkdtempSync('/var/tmp/stackshim-code-');
+    writeFileSync(`${code}/main`, 'x');
+    const { code: packages } = openStackshim(options);
+    for (const [field, settings] of Object.entries(FAR)) {
+      await packages.add(`far-${field}`, code, { stack: 'busybox', ...settings });
+    }
+    rmSync(code, { recursive: true });
     server = await startRedis();
     store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
   });
@@ -145,6 +160,20 @@ describe('what only Redis can hold', () => {
     await server.command('HSET', `stackshim:${lab.lane.queue}~~:${id}`, field, value);
     for (let i = 0; i < 3 && !(await lab.hasEnded(id)); i++) await lab.runNext();
     expect(await lab.backend.getState(id)).toBe('failed');
+  });
+
+  it.each(Object.keys(FAR))('a package asks for no more %s than a job may', async (field) => {
+    const name = `far-${field}`;
+    const policy = { ...DEFAULT_POLICY, jobs: { ...DEFAULT_POLICY.jobs, retries: 3 } };
+    const door = { run: openDoor(options).run, policy: () => Promise.resolve(policy) };
+    const lab = openLab(store, { door });
+    const job = await lab.runToEnd({ version: 1, code: name, command: ['false'] });
+    expect(job.result?.error).toMatchObject({
+      code: 'ERR_STACKSHIM_SPEC_DENIED',
+      details: { field },
+    });
+    const less = { version: 1, code: name, command: ['true'], retries: 1, timeout: '10s' };
+    expect((await lab.runToEnd(less)).result?.state).toBe('complete');
   });
 
   it('an id without a job ends as one that is malformed', async () => {

@@ -280,4 +280,11 @@ describe("a job's needs", () => {
   ])('are read from the name %j', (name, needs) => {
     expect(parseJobNeeds(name, usual)).toEqual(needs);
   });
+
+  it('are never more than what a job may have: room would be kept free for them', () => {
+    const most = { memoryBytes: 2 ** 30, cpus: 2 };
+    expect(parseJobNeeds('v1 999999999999999 4096 64', usual, most)).toEqual({
+      ...{ memoryBytes: 2 ** 30, diskBytes: 4_096, cpus: 2 },
+    });
+  });
 });

@@ -4,16 +4,18 @@ import type { Needs } from '../taken-job.ts';
 const NAME = /^v1 (\d{1,15}|-) (\d{1,15}|-) (\d{1,6}(?:\.\d{1,6})?|-)$/;
 
 /**
- * The usual needs where the name does not say (`-`), and for a name of another form: its producer may be anyone. The data of the job, once
- * taken, counts.
+ * The usual needs where the name does not say (`-`), and for a name of another form: its producer may be anyone. Room is kept free for the
+ * needs in a name, so it cannot say more than a job may have at most. The data of the job, once taken, counts.
  */
-export function parseJobNeeds(name: string, usual: Needs): Needs {
+export function parseJobNeeds(name: string, usual: Needs, most: Partial<Needs> = {}): Needs {
   const [, memory, disk, cpus] = NAME.exec(name) ?? [];
-  const amount = (text: string | undefined, otherwise: number) =>
-    text === undefined || text === '-' ? otherwise : Number(text);
+  const amount = (text: string | undefined, field: keyof Needs) =>
+    text === undefined || text === '-'
+      ? usual[field]
+      : Math.min(Number(text), most[field] ?? Number.POSITIVE_INFINITY);
   return {
-    memoryBytes: amount(memory, usual.memoryBytes),
-    diskBytes: amount(disk, usual.diskBytes),
-    cpus: amount(cpus, usual.cpus),
+    memoryBytes: amount(memory, 'memoryBytes'),
+    diskBytes: amount(disk, 'diskBytes'),
+    cpus: amount(cpus, 'cpus'),
   };
 }

@@ -44,7 +44,7 @@ export class TakeLoop {
   #running = 0;
   #isStopping = false;
   #isReachable = true;
-  /** Lanes that failed since a request last succeeded. */
+  /** Tenants with a lane that failed since a request last succeeded: one who damages his own lanes must not stop the others. */
   readonly #failing = new Set<string>();
   #resting: NodeJS.Timeout | undefined;
   #isScheduled = false;
@@ -139,12 +139,12 @@ export class TakeLoop {
     try {
       const { names, dueMs } = await this.#options.store.peek(state.lane, PEEKED);
       this.#failing.clear();
-      const { usualNeeds } = this.#options;
+      const { usualNeeds, mostNeeds } = this.#options;
       // The take itself makes delayed jobs wait that are due.
       const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
       this.#parts.rooms.seen(
         state,
-        found.map((name) => parseJobNeeds(name, usualNeeds)),
+        found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds)),
       );
       state.eagerness = Math.max(state.eagerness, found.length);
       next = found.length > 0 ? 'seen' : this.#afterNothing(state, { bells, dueMs });
@@ -231,9 +231,10 @@ export class TakeLoop {
 
   async #handle(state: LaneState, job: Job, sent: Sent): Promise<void> {
     const { reservation } = sent;
-    const { budget, usualNeeds, handle, onError, clock } = this.#options;
+    const { budget, usualNeeds, mostNeeds, handle, onError, clock } = this.#options;
     // What was reserved may be the most that a job needs, or what another job needs.
-    reservation.resize(lowerCpus(parseJobNeeds(job.name, usualNeeds), budget.total()));
+    const needs = parseJobNeeds(job.name, usualNeeds, mostNeeds);
+    reservation.resize(lowerCpus(needs, budget.total()));
     try {
       await handle(
         this.#toTaken(state, job, { ...sent, room: toRoom(budget, reservation, clock) }),
@@ -276,11 +277,11 @@ export class TakeLoop {
     return dueMs !== undefined && dueMs <= this.#parts.storeNowMs();
   }
 
-  /** The lane rests, longer each time; all lanes rest for a while if several fail and none succeeds. */
+  /** The lane rests, longer each time; all lanes rest for a while if those of several tenants fail and none succeeds. */
   #afterFailure(state: LaneState, error: unknown): NextOfLane {
     this.#options.onError?.(error, state.lane);
     state.failures += 1;
-    this.#failing.add(state.name);
+    this.#failing.add(state.tenant.name);
     if (this.#failing.size > 1) this.#rest(ALL_REST_MS);
     return { parkedForMs: restAfter(state.failures) };
   }

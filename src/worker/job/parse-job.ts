@@ -2,6 +2,7 @@
 import { FieldFault, isObject, type Reader, readWith } from '../../core/read-fields.ts';
 import { deniedField, invalidField } from '../../spec/field-errors.ts';
 import { optionOf } from '../../spec/options/task-options.ts';
+import type { PackageSettings } from '../../spec/package-settings.ts';
 import { parseOutputs } from '../../spec/parse-outputs.ts';
 import { parseJobInput } from '../../spec/parse-task-spec.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
@@ -98,7 +99,20 @@ function requireSize(field: string, bytes: Uint8Array | undefined, most: number)
   });
 }
 
-function checkAttempts(job: OwnJobData & Pick<JobInput, 'memory'>, terms: JobTerms): void {
+/** What a job gets by its code package, which may come from a registry, is bounded like what it asks for itself. Throws ERR_STACKSHIM_SPEC_DENIED. */
+export function requirePackageTerms(
+  job: JobData,
+  { retries, limits }: PackageSettings,
+  terms: JobTerms,
+): void {
+  checkAttempts({ retries: job.retries ?? retries }, terms);
+  requireTimeout({ timeout: job.timeout ?? limits?.timeout }, terms);
+}
+
+function checkAttempts(
+  job: Pick<JobData, 'retries' | 'retryDelay' | 'memory' | 'memoryRetry'>,
+  terms: JobTerms,
+): void {
   const { retries = 0, retryDelay, memory, memoryRetry } = job;
   if (retries > terms.retries) {
     throw deniedField({

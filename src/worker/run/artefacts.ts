@@ -5,8 +5,9 @@ import { toStackshimError } from '../../core/errors.ts';
 import type { Artefact } from '../job/job-result.ts';
 import { type JobPlace, laneName } from '../job/lane.ts';
 
-/** How many files a result names. */
+/** How many files a result names, and how long their names may be together: a result that is too long is no result when it is read again. */
 const LISTED = 1_000;
+const LISTED_CHARS = 262_144;
 const DEEPEST = 120;
 
 export const jobFolder = (root: string, { lane, id }: JobPlace): string =>
@@ -24,14 +25,18 @@ export async function makeArtefactFolders(folders: readonly string[]): Promise<v
 /** The files of an attempt, as paths below the job's folder. Nobody changes them any more, but the task has chosen their names. */
 export async function listArtefacts(job: string, attempt: number): Promise<readonly Artefact[]> {
   const found: Artefact[] = [];
+  let leftChars = LISTED_CHARS;
+  const isFull = () => found.length >= LISTED || leftChars <= 0;
   const walk = async (path: string, depth: number): Promise<void> => {
-    if (depth > DEEPEST || found.length >= LISTED) return;
+    if (depth > DEEPEST || isFull()) return;
     for (const entry of await readdir(join(job, path), { withFileTypes: true })) {
-      if (found.length >= LISTED) return;
+      if (isFull()) return;
       const below = join(path, entry.name);
       if (entry.isDirectory()) await walk(below, depth + 1);
-      else if (entry.isFile())
+      else if (entry.isFile()) {
+        leftChars -= JSON.stringify(below).length;
         found.push({ path: below, sizeBytes: await sizeOf(join(job, below)) });
+      }
     }
   };
   await walk(String(attempt), 0);

@@ -47,12 +47,15 @@ export interface JobLogOptions {
 }
 
 const FLUSH_AFTER_MS = 250;
+/** What a row counts besides its output: a task may write single bytes to its two streams in turn, and each becomes a row. */
+const ROW_COST = 128;
 
 export class JobLog {
   readonly #options: JobLogOptions;
   readonly #rows: LogRows;
   #leftBytes: number;
   #droppedBytes = 0;
+  #lastStream: LogStream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -65,6 +68,8 @@ export class JobLog {
 
   add(stream: LogStream, chunk: Uint8Array): void {
     if (this.#isClosed) return;
+    if (stream !== this.#lastStream) this.#leftBytes = Math.max(0, this.#leftBytes - ROW_COST);
+    this.#lastStream = stream;
     const kept = chunk.subarray(0, this.#leftBytes);
     this.#leftBytes -= kept.length;
     this.#droppedBytes += chunk.length - kept.length;

@@ -70,6 +70,8 @@ export interface AttemptFacts {
 
 /** How many entries of an output a result lists: the job's artefacts name all of them. */
 const LISTED = 50;
+/** How long their names may be, all outputs together. */
+const LISTED_CHARS = 65_536;
 
 export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
   const { startedAt, finishedAt, ...rest } = facts;
@@ -87,10 +89,16 @@ export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
 
 function withShortLists(task: TaskResult): TaskResult {
   if (task.outputs === undefined) return task;
+  let leftChars = LISTED_CHARS;
+  const shorten = <T>(entries: readonly T[]): readonly T[] =>
+    entries.slice(0, LISTED).filter((entry) => {
+      leftChars -= JSON.stringify(entry).length;
+      return leftChars > 0;
+    });
   const outputs = task.outputs.map(({ taken, leftOut, ...output }) => ({
     ...output,
-    taken: taken.slice(0, LISTED),
-    leftOut: leftOut.slice(0, LISTED),
+    taken: shorten(taken),
+    leftOut: shorten(leftOut),
   }));
   return { ...task, outputs };
 }

@@ -3,11 +3,12 @@ import { hasCode, type StackshimError } from '../../core/errors.ts';
 import { type TaskId, toTaskId } from '../../core/ids.ts';
 import { within } from '../../core/pause.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
+import type { JobTerms } from '../../spec/policy.ts';
 import { bootMs } from '../../sys/clocks.ts';
 import type { JobData } from '../job/job-data.ts';
 import type { JobResult } from '../job/job-result.ts';
 import { jobName } from '../job/lane.ts';
-import { parseRetryDelay } from '../job/parse-job.ts';
+import { parseRetryDelay, requirePackageTerms } from '../job/parse-job.ts';
 import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, GIVEN_UP, parseHistory } from './attempt-history.ts';
@@ -150,7 +151,7 @@ export class JobRun {
       const policy = await this.#context.door.policy();
       const checked = checkJob(this.#taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
-      const planned = await this.#plan(checked.data);
+      const planned = await this.#plan(checked.data, policy.jobs);
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
       const tooLarge = await this.#takeRoom(needs);
       if (tooLarge !== undefined) {
@@ -164,12 +165,14 @@ export class JobRun {
     }
   }
 
-  /** Binds the job's code, by the tenant of its lane. */
-  async #plan(data: JobData): Promise<PlannedJob> {
+  /** Binds the job's code, by the tenant of its lane. Throws ERR_STACKSHIM_SPEC_DENIED for a package that asks for more than a job may. */
+  async #plan(data: JobData, terms: JobTerms): Promise<PlannedJob> {
     if (data.code === undefined) return { data, packaged: undefined };
     const { tenant } = this.#taken.lane;
     const { supply } = this.#context;
-    return { data, packaged: await supply.findCode(data.code, tenant, this.stop.signal) };
+    const packaged = await supply.findCode(data.code, tenant, this.stop.signal);
+    requirePackageTerms(data, packaged.settings, terms);
+    return { data, packaged };
   }
 
   #unlessStopped<T>(promise: Promise<T>): Promise<T> {

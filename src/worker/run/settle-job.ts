@@ -3,6 +3,7 @@ import type { MinimalJob } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { isObject } from '../../core/read-fields.ts';
+import { HARMLESS_FIELDS } from '../job/harmless-fields.ts';
 import type { JobResult } from '../job/job-result.ts';
 import { parseHistory, toStoredHistory } from './attempt-history.ts';
 import type { LockedJob } from './lock-keeper.ts';
@@ -30,12 +31,6 @@ export interface Keep {
 /** What BullMQ reads of a job that ends; what the store has about it may be a hostile producer's. */
 const toMinimal = (id: string): MinimalJob =>
   ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
-
-/**
- * Takes the place of fields with which the store's own script would fail half-way: a hostile producer may have written them. What a job of
- * ours has there is the same.
- */
-const HARMLESS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };
 
 export async function completeJob(
   job: LockedJob,
@@ -123,7 +118,7 @@ function parseJson(stored: unknown): unknown {
 const toKeep = ({ keepResultsMs }: Keep) => ({ age: Math.ceil(keepResultsMs / 1_000) });
 
 const toFields = ({ result, history, reason, countedAttempts }: EndedAttempt) => ({
-  ...HARMLESS,
+  ...HARMLESS_FIELDS,
   atm: countedAttempts,
   failedReason: reason,
   stacktrace: toStoredHistory(history, result),

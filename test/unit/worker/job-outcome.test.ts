@@ -1,10 +1,17 @@
 /** Verdicts of tasks as states of jobs, and the tasks that jobs become. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { StackshimError } from '../../../src/core/errors.ts';
 import type { TaskId } from '../../../src/core/ids.ts';
 import { DEFAULT_POLICY } from '../../../src/spec/policy.ts';
 import type { TaskResult, Verdict } from '../../../src/task/result.ts';
 import { parseJobData } from '../../../src/worker/job/parse-job.ts';
+import { listArtefacts } from '../../../src/worker/run/artefacts.ts';
+import {
+  countAttempts,
+  parseHistory,
+  toStoredHistory,
+} from '../../../src/worker/run/attempt-history.ts';
 import { failedBefore, toJobResult, toReason } from '../../../src/worker/run/job-outcome.ts';
 import { toNeeds, toTaskRequest } from '../../../src/worker/run/to-task-request.ts';
 
@@ -43,6 +50,34 @@ describe('a result', () => {
     const { task } = resultOf('failed', { outputs });
     expect(task?.outputs?.[0]?.taken).toHaveLength(50);
     expect(JSON.stringify(task)).not.toContain('\\u0000');
+  });
+
+  it('is bounded however long the names of outputs are: otherwise it could not be read again', () => {
+    const entries = Array.from({ length: 50 }, () => ({
+      path: '\u0001'.repeat(4_000),
+      kind: 'file',
+    }));
+    const output = { source: '/x', taken: entries, leftOut: entries, leftOutCount: 50 };
+    const result = resultOf('oom_killed', { outputs: Array.from({ length: 64 }, () => output) });
+    expect(JSON.stringify(result).length).toBeLessThan(200_000);
+    const stored = JSON.parse(toStoredHistory([], result));
+    expect(countAttempts(parseHistory(stored))).toMatchObject({ attempts: 1, lackedMemory: true });
+  });
+
+  it('names no more artefacts than can be read again', async () => {
+    const folder = mkdtempSync('/var/tmp/stackshim-artefacts-');
+    try {
+      const deep = [folder, '1', ...Array.from({ length: 12 }, () => '\u0001'.repeat(250))].join(
+        '/',
+      );
+      mkdirSync(deep, { recursive: true });
+      for (let at = 0; at < 300; at += 1) writeFileSync(`${deep}/${at}`, '');
+      const listed = await listArtefacts(folder, 1);
+      expect(listed.length).toBeGreaterThan(5);
+      expect(JSON.stringify(listed).length).toBeLessThan(400_000);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it.each([

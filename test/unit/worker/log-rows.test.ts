@@ -1,6 +1,7 @@
 /** The output of a task as rows of a log. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { JobLog } from '../../../src/worker/run/job-log.ts';
 import { LogRows, ROW_BYTES } from '../../../src/worker/run/log-rows.ts';
 import { toStorable, toStorableText } from '../../../src/worker/run/to-storable.ts';
 
@@ -58,6 +59,25 @@ describe('rows', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('a log', () => {
+  it('counts its rows, too: output in single bytes of two streams in turn is bounded', async () => {
+    const written: string[] = [];
+    const log = new JobLog({
+      sink: { write: async (rows) => void written.push(...rows) },
+      attempt: 1,
+      mostBytes: 65_536,
+      onFailure: (error) => expect.unreachable(String(error)),
+    });
+    for (let at = 0; at < 20_000; at += 1) {
+      log.add('out', Buffer.from('o'));
+      log.add('err', Buffer.from('e'));
+    }
+    await log.end();
+    expect(written.length).toBeLessThan(1_000);
+    expect(read(written).at(-1).d).toMatch(/\d+ further bytes of output were not kept/);
   });
 });
 

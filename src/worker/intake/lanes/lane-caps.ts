@@ -26,7 +26,12 @@ export function laneCaps(
       const now = monotonicMs();
       if (now - (setAtMs.get(name) ?? Number.NEGATIVE_INFINITY) < CAP_AGE_MS) return;
       await setCap(store, lane);
-      for (const [other, at] of setAtMs) if (now - at >= CAP_AGE_MS) setAtMs.delete(other);
+      // In the order of their times: anyone may announce thousands of lanes.
+      for (const [other, at] of setAtMs) {
+        if (now - at < CAP_AGE_MS) break;
+        setAtMs.delete(other);
+      }
+      setAtMs.delete(name);
       setAtMs.set(name, now);
     },
   };

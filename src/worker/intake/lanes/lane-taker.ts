@@ -3,6 +3,8 @@
  * next job of a schedule is added when one of its jobs is taken.
  */
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
+import { messageOf } from '../../../core/errors.ts';
+import { HARMLESS_FIELDS } from '../../job/harmless-fields.ts';
 import { type Lane, laneName } from '../../job/lane.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
 
@@ -54,7 +56,7 @@ type NextJob = readonly [
   dueMs: number,
 ];
 
-/** BullMQ throws if it cannot read the job that it has just taken; such a job would be taken for ever. */
+/** BullMQ throws if it cannot read or count the job that it has just taken; such a job would be taken for ever. */
 async function moveToActive(
   backend: IQueueBackend,
   token: string,
@@ -64,16 +66,20 @@ async function moveToActive(
     const [data, id = '', limitedForMs = 0, dueMs = 0] = await backend.moveToActive(token, worker);
     return [data, id, limitedForMs, dueMs];
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) {
-      await failUnreadable(backend, token);
-    }
+    if (isOfJob(error)) await failUnreadable(backend, token);
     throw error;
   }
 }
 
+/** Redis counts the starts of a job in its entry, after it has taken it. */
+const isOfJob = (error: unknown): boolean =>
+  error instanceof SyntaxError ||
+  error instanceof TypeError ||
+  /hash value is not an integer/.test(messageOf(error));
+
 /** How many of the lane's active jobs may be the one that has the token. */
 const MOST_ACTIVE = 1_000;
-const UNREADABLE = 'error: the entry of the job in the store is damaged: its options are not JSON';
+const UNREADABLE = 'error: the entry of the job in the store is damaged: it cannot be read';
 
 /** Only the job that was taken with the token can be failed with it. */
 async function failUnreadable(backend: IQueueBackend, token: string): Promise<void> {
@@ -81,7 +87,8 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
   for (const id of ids) {
     const job = { id, opts: {}, attemptsMade: 0 } as MinimalJob;
     try {
-      await backend.moveToFailed(job, UNREADABLE, false, token, false);
+      const fieldsToUpdate = { ...HARMLESS_FIELDS, atm: 0 };
+      await backend.moveToFailed(job, UNREADABLE, false, token, false, fieldsToUpdate);
       return;
     } catch {
       // The lock has another token: somebody else's job.
