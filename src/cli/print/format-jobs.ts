@@ -43,7 +43,7 @@ function detailOf(status: JobStatus): string {
 }
 
 /** Why a job ended as it did, without its state. */
-export function endOf({ state, error, task, progress }: JobResult): string {
+function endOf({ state, error, task, progress }: JobResult): string {
   if (state === 'complete') return progress ?? '';
   if (error !== null) return error.message;
   if (task === null) return '';
