@@ -1,6 +1,7 @@
 /** `stackshim worker` as an operator runs it: jobs of a real store, log, health, notices to systemd, signals, and its end. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
+import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { laneName } from '../../src/worker/job/lane.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
@@ -210,6 +211,15 @@ describe('a worker', () => {
     await completed(queue, 'one');
     await completed(queue, 'built');
     expect(await end(worker)).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('may be the first to use the run folder: tasks can pass through it', async () => {
+    const run = `${folder}/run/fresh`;
+    const worker = await startWorker([nextQueue()], { STACKSHIM_RUN: run });
+    const modes = [dirname(run), run].map((path) => statSync(path).mode & 0o777);
+    expect(modes).toEqual([0o711, 0o711]);
+    expect(await end(worker)).toMatchObject({ status: 0 });
+    rmSync(dirname(run), { recursive: true });
   });
 
   it('waits for a store that is away, and says so', async () => {

@@ -6,6 +6,7 @@
  * two workers that reserve at the same moment, at least one sees the other, and gives back.
  */
 import { fstatSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { unlessMissing } from '../../../core/errors.ts';
 import {
   integer,
@@ -54,6 +55,8 @@ const NAME = /^(\d{1,10})-[0-9a-f]{16}$/;
 
 /** Throws a system error if the folder cannot be written. */
 export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions): ShareFolder {
+  // A worker may be the first to use the run folder since the boot: tasks must be able to pass through it.
+  ensureDirectorySync(dirname(folder), 0o711);
   ensureDirectorySync(folder, 0o700);
   const { own, lock } = lockNew(system, folder);
   const others = () => namesIn(folder).filter((name) => NAME.test(name) && name !== own);
