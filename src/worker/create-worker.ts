@@ -174,6 +174,7 @@ class RunningWorker implements QueueWorker {
     const [runner, intake] = [this.#runner, this.#intake];
     if (runner === undefined || intake === undefined) return;
     this.#emit({ type: 'draining', running: runner.running, drainMs });
+    const handedBackBefore = runner.handedBack;
     const [first, second] = [this.#nextHasten(), this.#nextHasten()];
     await intake.stopTaking();
     const idle = intake.idle();
@@ -183,7 +184,7 @@ class RunningWorker implements QueueWorker {
     runner.hasten();
     await within(idle, this.#settings.lockMs);
     await this.close();
-    this.#emit({ type: 'drained', handedBack: runner.handedBack });
+    this.#emit({ type: 'drained', handedBack: runner.handedBack - handedBackBefore });
   }
 
   #nextHasten(): Promise<void> {

@@ -60,7 +60,8 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     });
 
     it.each([undefined, 'other'])('a job of tenant %s cannot run it', async (tenant) => {
-      const lab = openLab({ lane: { tenant: tenant as TenantName | undefined } });
+      const owner = { tenant: tenant as TenantName | undefined };
+      const lab = openLab({ lane: owner, context: { missingMs: 0 } });
       for (const code of ['app', `app@${image}`]) {
         const job = await lab.runToEnd({ version: 1, code, stack: 'busybox' });
         expect(job.result).toMatchObject({

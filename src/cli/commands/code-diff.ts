@@ -1,7 +1,7 @@
 /** `stackshim code diff`: what differs between two revisions of a code package. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDiff } from '../../store/packages/diff-package.ts';
-import type { TenantOption } from '../define/define-code-commands.ts';
+import type { TenantOption } from '../define/shared-options.ts';
 import { toPositive } from '../define/shared-options.ts';
 import {
   formatFiles,

@@ -1,8 +1,7 @@
 /** `stackshim code ls`: lists code packages. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageSummary } from '../../store/packages/list-packages.ts';
-import type { TenantOption } from '../define/define-code-commands.ts';
-import type { TruncOption } from '../define/shared-options.ts';
+import type { TenantOption, TruncOption } from '../define/shared-options.ts';
 import { formatAge, formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';

@@ -1,6 +1,6 @@
 /** `stackshim code rm`: removes code packages with all revisions. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { TenantOption } from '../define/define-code-commands.ts';
+import type { TenantOption } from '../define/shared-options.ts';
 import { print, printJson } from '../print/print.ts';
 
 export async function codeRm(

@@ -1,7 +1,7 @@
 /** `stackshim code show`: shows everything about a code package. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDetails } from '../../store/packages/list-packages.ts';
-import type { TenantOption } from '../define/define-code-commands.ts';
+import type { TenantOption } from '../define/shared-options.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';

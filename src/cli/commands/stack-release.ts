@@ -9,6 +9,7 @@ import { readBoundedFile } from '../../sys/files.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson, printNote } from '../print/print.ts';
+import { namingOptions } from '../queues/naming-options.ts';
 import type { StoreOptions } from '../queues/store-address.ts';
 import { withQueues } from '../queues/with-queues.ts';
 import { formatMove, type MoveOptions } from './stack-rollback.ts';
@@ -25,9 +26,8 @@ export interface ReleaseApplyOptions extends StoreOptions, JsonOption {
 
 export async function stackReleaseApply(file: string, options: ReleaseApplyOptions): Promise<void> {
   const { stacks } = openDoor();
-  const { announce = false, lead, ...rest } = options;
-  if (!announce && lead !== undefined) throw invalidField('lead', 'needs --announce', lead);
-  const leadMs = parseDuration(lead ?? DEFAULT_LEAD, 'lead', LEAD);
+  const { announce = false, ...rest } = options;
+  const leadMs = await namingOptions('stack release apply', () => toLeadMs(options));
   const text = readReleaseFile(file);
   if (announce) {
     const references = await stacks.stacksOfRelease(text, file);
@@ -43,6 +43,11 @@ export async function stackReleaseApply(file: string, options: ReleaseApplyOptio
 export async function stackReleaseRollback(options: MoveOptions): Promise<void> {
   const to = toPositive('--to', options.to);
   await printResult(await openDoor().stacks.rollbackRelease({ to }), options);
+}
+
+function toLeadMs({ announce = false, lead }: ReleaseApplyOptions): number {
+  if (!announce && lead !== undefined) throw invalidField('lead', 'needs --announce', lead);
+  return parseDuration(lead ?? DEFAULT_LEAD, 'lead', LEAD);
 }
 
 async function printResult(

@@ -11,8 +11,8 @@ import {
   AUTH_FLAG,
   addOptions,
   JSON_FLAG,
-  type JsonOption,
   NO_TRUNC_FLAG,
+  type TenantOption,
   TLS_FLAG,
   type TruncOption,
 } from './shared-options.ts';
@@ -23,11 +23,6 @@ const TENANT_FLAG = [
 ] as const;
 const NAME = ['<package>', 'name of a code package'] as const;
 const REFERENCE = ['<package>', 'name, name@rev:N or name@sha256:…'] as const;
-
-/** For commands about the packages of one tenant. */
-export interface TenantOption extends JsonOption {
-  readonly tenant?: string;
-}
 
 const ADD_OPTIONS: OptionTable = [
   TENANT_FLAG,

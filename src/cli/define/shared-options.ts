@@ -24,6 +24,11 @@ export interface JsonOption {
   readonly json?: boolean;
 }
 
+/** For commands about the packages of one tenant. */
+export interface TenantOption extends JsonOption {
+  readonly tenant?: string;
+}
+
 export interface TruncOption {
   /** False with `--no-trunc`. */
   readonly trunc: boolean;

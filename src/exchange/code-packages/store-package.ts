@@ -8,7 +8,6 @@ import { readDigestedCode } from '../../packages/pack-code.ts';
 import { CODE_LABEL } from '../../spec/package-settings.ts';
 import { BUILT_POLICY } from '../../store/built/built-policy.ts';
 import type { Image } from '../../store/images/image.ts';
-import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
 import {
   checkLayerFile,
@@ -17,7 +16,7 @@ import {
 } from '../../store/layers/layer-record.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { Installation } from '../../task/installation.ts';
-import { findContent, toNames, withContent } from '../oci-image/name-content.ts';
+import { storeMadeImage } from '../oci-image/store-made-image.ts';
 
 export interface CodeToStore {
   /** Of the host, without links. */
@@ -88,10 +87,5 @@ export async function storePackageImage(
     },
     architecture: host.architecture,
   };
-  const content = await findContent(layout, made, { system, signal });
-  const image = withContent(made, content);
-  await pinInStore(layout, image.digest);
-  await writeImage(layout, image);
-  await addImageNames(layout, image.digest, { system, ...toNames(content) });
-  return image;
+  return await storeMadeImage(layout, made, { system, signal });
 }

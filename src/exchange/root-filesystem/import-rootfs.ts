@@ -6,13 +6,11 @@ import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from '../../store/images/image.ts';
-import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import { importLayer, type LayerImport } from '../../store/layers/import-layer.ts';
-import { pinInStore } from '../../store/store-lease.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { parseEpoch } from '../oci-image/import-oci-layout.ts';
-import { findContent, toNames, withContent } from '../oci-image/name-content.ts';
+import { storeMadeImage } from '../oci-image/store-made-image.ts';
 import type { ProgressListener } from '../progress.ts';
 import { type RootfsSource, readTar, requireRootfs, type SourcePlace } from './recognise-source.ts';
 import { ROOTFS_POLICY } from './rootfs-policy.ts';
@@ -45,12 +43,7 @@ export async function importRootfs(
   const { id, diffId } = layer.record;
   const { architecture } = readHostFacts();
   const made = { digest: NO_DIGEST, layers: [id], diffIds: [diffId], config, architecture };
-  const content = await findContent(layout, made, { system, signal });
-  const image = withContent(made, content);
-  await pinInStore(layout, image.digest);
-  await writeImage(layout, image);
-  await addImageNames(layout, image.digest, { system, ...toNames(content) });
-  return image;
+  return await storeMadeImage(layout, made, { system, signal });
 }
 
 async function storeLayer(

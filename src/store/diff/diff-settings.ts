@@ -12,7 +12,14 @@ export interface SettingChange {
 
 /** Changes sorted by name, which keeps settings of one kind together. */
 export function diffSettings(before: ImageConfig, after: ImageConfig): readonly SettingChange[] {
-  const [one, other] = [settingsOf(before), settingsOf(after)];
+  return compareSettings(settingsOf(before), settingsOf(after));
+}
+
+/** Changes between two sets of settings as text, sorted by name. */
+export function compareSettings(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): readonly SettingChange[] {
   const names = [...new Set([...one.keys(), ...other.keys()])].sort();
   return names.flatMap((name): SettingChange[] => {
     const [was, is] = [one.get(name) ?? null, other.get(name) ?? null];

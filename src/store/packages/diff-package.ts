@@ -5,7 +5,7 @@ import type { PackageSettings } from '../../spec/package-settings.ts';
 import type { PackageReference } from '../../spec/task-spec.ts';
 import type { System } from '../../sys/system.ts';
 import { collectFiles, type FileDiff, notShared } from '../diff/diff-files.ts';
-import type { SettingChange } from '../diff/diff-settings.ts';
+import { compareSettings, type SettingChange } from '../diff/diff-settings.ts';
 import { openImageViews } from '../diff/image-view.ts';
 import { findEarlierRevision } from './change-packages.ts';
 import type { PackageOwner } from './package.ts';
@@ -44,7 +44,7 @@ export function diffPackage(
     return {
       ...{ name, tenant, from: revision, to: after.revision },
       ...{ before: before.image.digest, after: after.image.digest },
-      settings: diffPackageSettings(before.settings, after.settings),
+      settings: compareSettings(toTexts(before.settings), toTexts(after.settings)),
       ...collectFiles({ before: one, after: other, layers }),
     };
   } finally {
@@ -52,21 +52,7 @@ export function diffPackage(
   }
 }
 
-/** Changes sorted by name. A change of one variable or of one limit is one change. */
-function diffPackageSettings(
-  before: PackageSettings,
-  after: PackageSettings,
-): readonly SettingChange[] {
-  const [one, other] = [toTexts(before), toTexts(after)];
-  const names = [...new Set([...one.keys(), ...other.keys()])].sort();
-  return names.flatMap((name): SettingChange[] => {
-    const [was, is] = [one.get(name) ?? null, other.get(name) ?? null];
-    if (was === is) return [];
-    const change = was === null ? 'added' : is === null ? 'removed' : 'changed';
-    return [{ change, name, before: was, after: is }];
-  });
-}
-
+/** A variable and a limit are a setting each. */
 function toTexts({ env = {}, limits = {}, ...others }: PackageSettings): Map<string, string> {
   const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
   return new Map([

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, StackshimError } from '../../core/errors.ts';
+import { reasonOf, StackshimError } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
 import { type JobPlace, jobName, laneName } from '../job/lane.ts';
 import type { TakenArtefact } from './queues.ts';
@@ -36,10 +36,17 @@ export async function takeArtefacts(
   } catch (error) {
     throw new StackshimError(
       'ERR_STACKSHIM_OUTPUT_FAILED',
-      `take artefacts of job ${jobName(place)}: ${messageOf(error)}`,
+      `take artefacts of job ${jobName(place)}: ${placeOf(error)}${reasonOf(error)}`,
       { cause: error, hint: 'name a new or empty folder that has room' },
     );
   }
+}
+
+/** The file that a call could not make or read. */
+function placeOf(error: unknown): string {
+  const { dest, path } = error as { readonly dest?: string; readonly path?: string };
+  const file = dest ?? path;
+  return file === undefined ? '' : `${file}: `;
 }
 
 async function copyFolder(

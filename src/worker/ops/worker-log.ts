@@ -77,7 +77,7 @@ function sentenceOf(event: WorkerEvent): string {
     case 'draining':
       return `takes no more jobs; ${event.running} still run`;
     case 'drained':
-      return `ended; ${event.handedBack} jobs were handed back`;
+      return `ended; jobs handed back: ${event.handedBack}`;
     case 'job_taken':
       return `took ${event.job}`;
     case 'job_ended':

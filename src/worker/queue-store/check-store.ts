@@ -1,6 +1,6 @@
 /** What `stackshim doctor` finds about the store of the queues. */
 import { StackshimError } from '../../core/errors.ts';
-import type { StoreLoss } from './queue-store.ts';
+import type { Inspection, StoreLoss } from './queue-store.ts';
 import { describeSkew, MOST_SKEW_MS } from './skew.ts';
 import { type PostgresAddress, parseStoreUrl, type RedisAddress } from './store-url.ts';
 
@@ -11,15 +11,6 @@ export interface StoreCheck {
   readonly message: string;
   /** What to do about it; absent if the check passed. */
   readonly hint?: string;
-}
-
-/** What an inspection found about a server that can be the store. */
-export interface Inspection {
-  /** `Redis 8.0.2` */
-  readonly product: string;
-  /** Undefined: the server keeps what it acknowledges. */
-  readonly loss: StoreLoss | undefined;
-  readonly skewMs: number;
 }
 
 /** Never rejects because of the server: an unsuitable or absent one fails its check. Throws ERR_STACKSHIM_STORE_INVALID for a URL that cannot be read. */

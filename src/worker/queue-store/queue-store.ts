@@ -20,6 +20,15 @@ export interface StoreLoss {
   readonly hint: string;
 }
 
+/** What `doctor` finds about a server that can be the store. */
+export interface Inspection {
+  /** `Redis 8.0.2` */
+  readonly product: string;
+  /** Undefined: the server keeps what it acknowledges. */
+  readonly loss: StoreLoss | undefined;
+  readonly skewMs: number;
+}
+
 /**
  * An open store. A call that meets an outage waits until the store answers again, however long that takes: a server that is away, starting,
  * frozen, read-only after a failover, full, or that refuses a password which it took before. What a caller can rely on:

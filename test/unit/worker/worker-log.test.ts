@@ -36,7 +36,7 @@ const all: readonly (readonly [event: WorkerEvent, level: LogLevel, sentence: st
   ],
   [{ type: 'warning', code: 'x', message: 'appendonly is off' }, 'warn', 'appendonly is off'],
   [{ type: 'draining', running: 3, drainMs: 9 }, 'info', 'takes no more jobs; 3 still run'],
-  [{ type: 'drained', handedBack: 1 }, 'info', 'ended; 1 jobs were handed back'],
+  [{ type: 'drained', handedBack: 1 }, 'info', 'ended; jobs handed back: 1'],
   [{ type: 'job_taken', job: 'q~~~1', attempt: 1 }, 'debug', 'took q~~~1'],
   [ended, 'info', 'mail~acme~~k3: killed (oom_killed) after 13 ms, will be retried'],
   [

@@ -1,5 +1,5 @@
 /** Looks at a PostgreSQL server for `doctor`. */
-import type { Inspection } from '../check-store.ts';
+import type { Inspection } from '../queue-store.ts';
 import { measureSkew } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { checkTables, lossOf, readPostgresFacts, refusalOf } from './check-postgres.ts';

@@ -1,5 +1,5 @@
 /** Looks at a Redis or Valkey server for `doctor`. */
-import type { Inspection } from '../check-store.ts';
+import type { Inspection } from '../queue-store.ts';
 import { measureSkew } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
