@@ -292,4 +292,28 @@ describe('entries that a hostile producer wrote', () => {
     expect(errors.length).toBeGreaterThan(0);
     await endIntake(intake);
   });
+
+  it('hold up no worker by a schedule without a day', async () => {
+    const at = laneOf('q', 'cron');
+    await addJobs(store, at, manyJobs('job', 3));
+    const repeat = { pattern: '0 0 31 4,6,9,11 *', count: 1 };
+    for (const id of ['job-0', 'job-1', 'job-2']) {
+      const key = `stackshim:${laneName(at)}:${id}`;
+      await server.command('HSET', key, 'rjk', 'never', 'opts', JSON.stringify({ repeat }));
+    }
+    await server.command('HSET', `stackshim:${laneName(at)}:repeat:never`, 'ic', '1');
+    const errors: unknown[] = [];
+    const ended: string[] = [];
+    const intake = await startTestIntake({
+      ...{ store, ...options },
+      onError: (error) => errors.push(error),
+      async handle(taken) {
+        await complete(taken);
+        ended.push(taken.id);
+      },
+    });
+    await waitUntil(() => ended.length === 3);
+    expect(errors.map(String)).toEqual(Array(3).fill(expect.stringMatching(/pattern.*no day/)));
+    await endIntake(intake);
+  });
 });

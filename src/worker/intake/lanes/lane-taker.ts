@@ -4,9 +4,11 @@
  */
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
 import { messageOf } from '../../../core/errors.ts';
+import { invalidField } from '../../../spec/field-errors.ts';
 import { HARMLESS_FIELDS } from '../../job/harmless-fields.ts';
 import { type Lane, laneName } from '../../job/lane.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
+import { hasDay } from './cron-days.ts';
 
 export interface LaneTaker {
   readonly backend: ReturnType<QueueStore['backend']>;
@@ -107,6 +109,8 @@ function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
   }
 }
 
+const QUOTED_CHARS = 200;
+
 /** As BullMQ stores them. */
 type ScheduledJobOptions = Job['opts'] & {
   readonly repeat?: Parameters<JobScheduler['upsertJobScheduler']>[1];
@@ -122,6 +126,14 @@ async function addNextOfSchedule(queue: JobScheduler, job: Job): Promise<unknown
   if (repeatJobKey === undefined || repeat === undefined) return undefined;
   try {
     if (!(await queue.isJobScheduler(repeatJobKey))) return undefined;
+    const pattern: unknown = repeat?.pattern;
+    if (typeof pattern === 'string' && !hasDay(pattern)) {
+      throw invalidField(
+        'pattern',
+        'it has no day, or it is too long',
+        pattern.slice(0, QUOTED_CHARS),
+      );
+    }
     const how = { override: false, ...(job.id === undefined ? {} : { producerId: job.id }) };
     await queue.upsertJobScheduler(repeatJobKey, repeat, job.name, job.data, opts, how);
     return undefined;
