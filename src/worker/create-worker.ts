@@ -206,7 +206,7 @@ class RunningWorker implements QueueWorker {
   }
 
   #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
-    const { lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder } =
+    const { lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder, fields } =
       this.#settings;
     return new JobRunner({
       door: { run: this.#door.run, policy: () => policy.current() },
@@ -216,7 +216,7 @@ class RunningWorker implements QueueWorker {
       emit: (event) => this.#emit(event),
       warn: (error, operation) => this.#warn(error, operation),
       giveUp: this.#giveUp.signal,
-      ...{ store, lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder },
+      ...{ store, lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder, fields },
     });
   }
 

@@ -30,4 +30,4 @@ export type {
 } from './job/job-result.ts';
 export type { WorkerRegistry } from './supply/registry-places.ts';
 export type { WorkerEvent, WorkerStatus } from './worker-events.ts';
-export type { WorkerOptions } from './worker-options.ts';
+export type { FieldsOfWorker, RunningJob, WorkerOptions } from './worker-options.ts';

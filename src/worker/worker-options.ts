@@ -1,10 +1,24 @@
 /** What a worker is told at its start. */
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/field-errors.ts';
+import type { TaskInput } from '../spec/task-input.ts';
 import type { QueueShare } from './intake/intake-options.ts';
 import { parseQueueName } from './job/lane.ts';
 import { parseRegistryPrefix, type WorkerRegistry } from './supply/registry-places.ts';
 import type { WorkerEvent } from './worker-events.ts';
+
+/** A job that is about to run. */
+export interface RunningJob {
+  /** As the client named it: `QUEUE~TENANT~~ID`. */
+  readonly job: string;
+  readonly tenant: string | undefined;
+}
+
+/** What a worker says about the task of a job. The rest is the job's, or the worker's: the room for the job depends on its limits. */
+export type FieldsOfWorker = Omit<
+  TaskInput,
+  'id' | 'tenant' | 'stack' | 'code' | 'outputs' | 'scheduleId' | 'memory' | 'disk' | 'cpus'
+>;
 
 export interface WorkerOptions extends LayoutOptions {
   /** The store of the queues: `redis://…`, `rediss://…`, `valkey://…` or `postgres://…`. */
@@ -29,6 +43,11 @@ export interface WorkerOptions extends LayoutOptions {
   readonly missingMs?: number | undefined;
   /** Where stacks and code packages are pulled from that a job needs and this machine lacks. Default: nowhere; such jobs are left to other workers. */
   readonly registry?: WorkerRegistry | undefined;
+  /**
+   * Fields of the task of a job, such as mounts or a network, which the job itself may not set. They replace fields of the job; labels are
+   * added to the job's. The policy holds for them. A function that throws fails the attempt.
+   */
+  readonly fields?: ((job: RunningJob) => FieldsOfWorker) | undefined;
   /** Called with each event. A listener that throws breaks nothing. */
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
 }
@@ -46,6 +65,7 @@ export interface WorkerSettings {
   readonly logBytes: number;
   readonly artefactFolder: string | undefined;
   readonly registry: WorkerRegistry | undefined;
+  readonly fields: (job: RunningJob) => FieldsOfWorker;
 }
 
 interface Bounds {
@@ -94,6 +114,7 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
       registry === undefined
         ? undefined
         : { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
+    fields: options.fields ?? (() => ({})),
   };
 }
 

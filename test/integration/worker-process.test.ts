@@ -15,7 +15,7 @@ import { useInstallation } from '../support/installation/installation.ts';
 import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { WorkerProcess } from './support/worker-process.ts';
+import { WorkerProcess } from '../support/queues/worker-process.ts';
 
 const { options, layout } = useInstallation([/^file \S+\/workers\//]);
 const LOCK_MS = scaled(1_000);
@@ -159,7 +159,7 @@ it('the tasks of a stopped worker are dead before their locks are gone', async (
 
 it('a worker whose guard is killed gets another one', async () => {
   const worker = await startWorker();
-  process.kill(await worker.guardPid(), 'SIGKILL');
+  process.kill(worker.guardPid(), 'SIGKILL');
   await worker.saw('guard_restarted');
   const id = await add(sh(FOREVER));
   await waitUntil(isRunning(id));

@@ -7,7 +7,7 @@ import type { TaskId } from '../../core/ids.ts';
 import type { TaskEvent } from '../../task/events.ts';
 import type { TaskResult } from '../../task/result.ts';
 import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
-import { type JobPlace, laneName } from '../job/lane.ts';
+import { type JobPlace, jobName, laneName } from '../job/lane.ts';
 import { jobFolder, listArtefacts, makeArtefactFolders } from './artefacts.ts';
 import { fileLog, JobLog, LOG_SUFFIX, storeLog } from './job-log.ts';
 import { failedBefore, type Outcome } from './job-outcome.ts';
@@ -76,13 +76,14 @@ class JobTaskRun {
   }
 
   async #runTask(): Promise<Outcome> {
-    const { door } = this.#context;
-    const { stop } = this.#task;
+    const { door, fields } = this.#context;
+    const { stop, place } = this.#task;
     try {
       const request = toTaskRequest(this.#task.planned, {
         ...this.#task,
         task: this.#task.id,
         artefactFolder: this.#artefactFolder(),
+        fields: fields({ job: jobName(place), tenant: place.lane.tenant }),
       });
       await makeArtefactFolders(outputFolders(request));
       const task = await door.run(request.input, {

@@ -3,6 +3,7 @@ import type { Door } from '../../door/open-stackshim.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { Supply } from '../supply/fetch-missing.ts';
 import type { WorkerEvent } from '../worker-events.ts';
+import type { WorkerSettings } from '../worker-options.ts';
 import type { WorkerGuard } from './worker-guard.ts';
 
 export interface RunnerContext {
@@ -22,6 +23,8 @@ export interface RunnerContext {
   readonly artefactFolder: string | undefined;
   /** How long a job waits for a worker that has its stack and its code. */
   readonly missingMs: number;
+  /** What the worker says about the task of a job. */
+  readonly fields: WorkerSettings['fields'];
   /** `host/pid`. */
   readonly worker: string;
   readonly emit: (event: WorkerEvent) => void;

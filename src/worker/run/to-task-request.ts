@@ -14,6 +14,7 @@ import { isOwnJobField } from '../job/job-fields.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
 import { jobBytes } from '../job/parse-job.ts';
 import type { Needs } from '../taken-job.ts';
+import type { FieldsOfWorker } from '../worker-options.ts';
 
 export interface TaskRequest {
   readonly input: TaskInput;
@@ -34,6 +35,8 @@ export interface RequestContext {
   readonly lackedMemory: boolean;
   /** The folder of the attempt's artefacts; undefined for a job without outputs. */
   readonly artefactFolder: string | undefined;
+  /** What the worker says about the task. */
+  readonly fields: FieldsOfWorker;
 }
 
 /** The labels by which the records of tasks name their jobs. */
@@ -42,7 +45,7 @@ const ATTEMPT_LABEL = 'stackshim.attempt';
 
 export function toTaskRequest(planned: PlannedJob, context: RequestContext): TaskRequest {
   const { data: job } = planned;
-  const { place, task, attempt, artefactFolder } = context;
+  const { place, task, attempt, artefactFolder, fields } = context;
   const { tenant } = place.lane;
   const input = toInput(planned, context.lackedMemory);
   const code = boundCode(planned);
@@ -54,8 +57,9 @@ export function toTaskRequest(planned: PlannedJob, context: RequestContext): Tas
       capture: false,
       ...jobBytes(job),
       fields: {
+        ...fields,
         id: task,
-        labels: { ...job.labels, ...labels },
+        labels: { ...job.labels, ...fields.labels, ...labels },
         ...(tenant === undefined ? {} : { tenant }),
         ...(code === null ? {} : { code }),
         ...(job.scheduleId === undefined ? {} : { scheduleId: job.scheduleId }),

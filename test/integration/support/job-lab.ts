@@ -57,6 +57,7 @@ export class JobLab {
       logFolder: undefined,
       logBytes: 1_048_576,
       artefactFolder: undefined,
+      fields: () => ({}),
       worker: 'test/1',
       emit: (event) => this.events.push(event),
       warn: (error) => this.warnings.push(error),

@@ -98,6 +98,7 @@ describe('the task of a job', () => {
     attempt: 2,
     lackedMemory: false,
     artefactFolder: undefined,
+    fields: {},
   };
   const planOf = (more: object) => ({
     data: parseJobData({ version: 1, stack: 'busybox', ...more }),
@@ -116,6 +117,22 @@ describe('the task of a job', () => {
         id: 'task',
         scheduleId: 's',
         labels: { 'stackshim.job': 'q~~~job', 'stackshim.attempt': '2' },
+      },
+    });
+  });
+
+  it('has what the worker says, but for its id and its own labels', () => {
+    const fields = { labels: { from: 'worker', 'stackshim.job': 'x' }, network: 'none', id: 'x' };
+    const planned = planOf({ labels: { from: 'job', of: 'job' } });
+    const { options } = toTaskRequest(planned, { ...context, fields });
+    expect(options.fields).toEqual({
+      id: 'task',
+      network: 'none',
+      labels: {
+        from: 'worker',
+        of: 'job',
+        'stackshim.job': 'q~~~job',
+        'stackshim.attempt': '2',
       },
     });
   });

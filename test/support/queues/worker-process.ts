@@ -1,12 +1,24 @@
 /** A worker in a process of its own, which can be killed and stopped. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { WorkerEvent, WorkerOptions } from '../../../src/worker/index.ts';
-import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { FieldsOfWorker, WorkerEvent, WorkerOptions } from '../../../src/worker/index.ts';
+import { waitUntil } from '../timing/wait-until.ts';
 
 const program = fileURLToPath(new URL('../../fixtures/run-worker.mjs', import.meta.url));
+
+/** Fields of all tasks are given as a value: they go to another process. */
+export interface ProcessOptions extends Omit<WorkerOptions, 'fields' | 'onEvent'> {
+  readonly fields?: FieldsOfWorker;
+}
+
+export interface ProcessStart {
+  /** Modules that the process loads first. */
+  readonly imports?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
 
 type Seen = WorkerEvent | { readonly type: 'closed' };
 
@@ -14,17 +26,19 @@ export class WorkerProcess {
   readonly child: ChildProcess;
   readonly events: Seen[] = [];
 
-  constructor(options: WorkerOptions) {
-    this.child = spawn(process.execPath, [program, JSON.stringify(options)], {
+  constructor(options: ProcessOptions, { imports = [], env = {} }: ProcessStart = {}) {
+    const loads = imports.flatMap((path) => ['--import', path]);
+    this.child = spawn(process.execPath, [...loads, program, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
     });
     const { stdout } = this.child;
     if (stdout === null) throw new Error('no output');
     createInterface({ input: stdout }).on('line', (line) => this.events.push(JSON.parse(line)));
   }
 
-  static async start(options: WorkerOptions): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(options);
+  static async start(options: ProcessOptions, start: ProcessStart = {}): Promise<WorkerProcess> {
+    const worker = new WorkerProcess(options, start);
     await worker.saw('started');
     return worker;
   }
@@ -33,9 +47,14 @@ export class WorkerProcess {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
+  /** How many such events the worker has told of. */
+  count(type: Seen['type']): number {
+    return this.events.filter((event) => event.type === type).length;
+  }
+
   /** Resolves once the worker has told of such an event. */
   async saw(type: Seen['type'], times = 1): Promise<void> {
-    await waitUntil(() => this.events.filter((event) => event.type === type).length >= times);
+    await waitUntil(() => this.count(type) >= times);
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {
@@ -47,8 +66,7 @@ export class WorkerProcess {
   }
 
   /** Processes that this one has started and that live. */
-  async guardPid(): Promise<number> {
-    const { readFileSync } = await import('node:fs');
+  guardPid(): number {
     const { pid } = this.child;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
     const isGuard = (child: string) =>

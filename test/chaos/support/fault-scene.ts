@@ -1,0 +1,123 @@
+/** A store, two workers and a client that adds jobs, and the faults that hit them. Each waits until it had its effect. */
+import { readdirSync } from 'node:fs';
+import { type Layout, tasksDir } from '../../../src/core/layout.ts';
+import { openQueues } from '../../../src/worker/client/open-queues.ts';
+import type { Queues } from '../../../src/worker/client/queues.ts';
+import type { JobStatus } from '../../../src/worker/job/job-result.ts';
+import type { TestInstallation } from '../../support/installation/installation.ts';
+import { scaled } from '../../support/timing/time-scale.ts';
+import { waitUntil } from '../../support/timing/wait-until.ts';
+import type { FaultStore } from './fault-stores.ts';
+import { LockJobs } from './lock-jobs.ts';
+import { type Taken, WorkerPair } from './worker-pair.ts';
+
+const LOCK_MS = scaled(5_000);
+
+export interface SceneOptions {
+  readonly installation: TestInstallation;
+  /** Removed with the scene. */
+  readonly store: FaultStore;
+  /** How many jobs to add. */
+  readonly count: number;
+}
+
+export class FaultScene {
+  readonly jobs: LockJobs;
+  readonly pair: WorkerPair;
+  readonly #layout: Layout;
+  readonly #store: FaultStore;
+  readonly #queues: Queues;
+  /** The client adds as fast as jobs are done, whatever fails. */
+  readonly #adding: Promise<void>;
+
+  static async open(options: SceneOptions): Promise<FaultScene> {
+    const { store, installation } = options;
+    const queues = await openQueues({ store: store.url, installation: installation.options });
+    const scene = new FaultScene(options, queues);
+    await scene.pair.startBoth();
+    return scene;
+  }
+
+  private constructor({ installation, store, count }: SceneOptions, queues: Queues) {
+    this.#layout = installation.layout;
+    this.#store = store;
+    this.#queues = queues;
+    this.jobs = new LockJobs({ queues, count, longEvery: 30, longMs: LOCK_MS * 1.3, waiting: 40 });
+    this.pair = new WorkerPair({
+      ...installation.options,
+      store: store.url,
+      queues: [this.jobs.queue],
+      concurrency: 4,
+      lockMs: LOCK_MS,
+      drainMs: scaled(30_000),
+      fields: this.jobs.fields,
+    });
+    this.#adding = this.jobs.addAll();
+    // Whoever waits for the end gets the error.
+    this.#adding.catch(() => undefined);
+  }
+
+  /** Resolves when so many more jobs are done. */
+  async more(count: number): Promise<void> {
+    const before = this.jobs.done();
+    for (let at = 1; at <= count; at += 1) await waitUntil(() => this.jobs.done() >= before + at);
+  }
+
+  /** Adds a job that takes longer than its lock; resolves when a worker has taken it. No running job has been hit so often that it would be given up. */
+  async long(): Promise<Taken> {
+    await waitUntil(() => this.pair.worn().length === 0);
+    const name = await this.jobs.addLong();
+    return await waitUntil(() => this.pair.held().find(({ job }) => job === name));
+  }
+
+  async killWorker(): Promise<void> {
+    const { place } = await this.long();
+    await this.pair.kill(place);
+    await this.pair.start(place);
+  }
+
+  async killBoth(): Promise<void> {
+    await this.long();
+    await this.pair.kill(0, 1);
+    await this.pair.startBoth();
+  }
+
+  /** The other worker gets a job of the frozen one, which goes on later. */
+  async freezeWorker(): Promise<void> {
+    const { job, place } = await this.long();
+    const frozen = this.pair.at(place);
+    frozen.child.kill('SIGSTOP');
+    await waitUntil(() => this.pair.held().some((one) => one.job === job && one.place !== place));
+    frozen.child.kill('SIGCONT');
+  }
+
+  /** Tasks are ended whether the store answers or not. */
+  async freezeStore(): Promise<void> {
+    const worker = this.pair.at((await this.long()).place);
+    const lost = worker.count('lock_lost');
+    this.#store.freeze();
+    await this.idle();
+    this.#store.thaw();
+    await worker.saw('lock_lost', lost + 1);
+  }
+
+  /** Resolves when no task is left on the host. */
+  async idle(): Promise<void> {
+    await waitUntil(() => readdirSync(tasksDir(this.#layout)).length === 0);
+  }
+
+  /** All jobs, each with its result. */
+  async allOver(): Promise<readonly JobStatus[]> {
+    await this.#adding;
+    return await this.jobs.allOver();
+  }
+
+  async close(): Promise<void> {
+    await this.pair.killAll();
+    await this.idle();
+    await this.#queues.close();
+    await this.#adding.catch(() => undefined);
+    await this.#store.remove();
+    this.jobs.remove();
+  }
+}
