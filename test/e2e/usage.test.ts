@@ -10,6 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const COMMANDS = [
   'run',
   'stack',
+  'code',
   'save',
   'load',
   'ps',
@@ -32,6 +33,8 @@ const COMMANDS = [
   'migrate',
   'gc',
   'df',
+  'worker',
+  'queue',
   'completion',
   'man',
 ];
@@ -96,12 +99,21 @@ describe('a command line that cannot be parsed', () => {
     [['stack', 'nonsense'], 2, 'run stackshim stack --help to see the usage'],
     [['stack', 'build'], 2, 'run stackshim stack --help to see the usage'],
     [['stack', 'show'], 2, 'run stackshim stack --help to see the usage'],
-    [['run'], 125, 'run stackshim run --help to see the usage'],
+    [['queue', 'add'], 2, 'run stackshim queue --help to see the usage'],
+    [['code', 'nonsense'], 2, 'run stackshim code --help to see the usage'],
+    [['worker', '--lok', '5s', 'mail'], 2, 'Did you mean --lock?'],
     [['run', '--memry', '64m', 'busybox'], 125, 'Did you mean --memory?'],
   ])('%j gives one error and status %i', async (args, expected, hint) => {
     const { status, stdout, stderr } = await cli(args);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
     expect(oneError.exec(stderr)?.[1]).toContain(hint);
+  });
+
+  it('run without a stack and without code says which of them it needs', async () => {
+    expect(await cli(['run'])).toMatchObject({
+      status: 125,
+      stderr: expect.stringContaining('STACK: missing: name a stack, or a code package'),
+    });
   });
 
   it.each([
