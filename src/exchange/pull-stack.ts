@@ -1,6 +1,7 @@
 /** Pulls one image of a stack from a registry, by its digest, as a revision that need not become current. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import type { Image } from '../store/images/image.ts';
 import { addRevision } from '../store/stacks/add-revision.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
 import { readRevision, readRevisionNumbers } from '../store/stacks/revisions.ts';
@@ -20,7 +21,7 @@ export interface PullStackOptions extends PublishOptions, RegistryOptions {
 }
 
 /**
- * Pulls nothing that is stored already. A stack that this machine does not have yet is smoke-tested and becomes current. For another one, the image
+ * Pulls nothing that the stack has already. A stack that this machine does not have yet is smoke-tested and becomes current. For another one, the image
  * becomes a revision that tasks find by its digest, while the current one stays; a collection removes such a revision, and the next call pulls it again.
  * Throws the errors of `pullByDigest` and of `publishImages`; then nothing of the image stays.
  */
@@ -32,7 +33,8 @@ export async function pullStack(
   const pinned = parsePinnedName(reference);
   return await abortable(`pull stack ${stack}`, signal, () => {
     const work = async () => {
-      const image = await pullByDigest(layout, { ...options, ...pinned });
+      const isOwn = ({ digest }: Image) => findRevision(layout, stack, digest) !== undefined;
+      const image = await pullByDigest(layout, { ...options, ...pinned, isOwn });
       const toPulled = (revision: number) => ({ stack, revision, image: image.digest });
       const known = findRevision(layout, stack, image.digest);
       if (known !== undefined) return toPulled(known);

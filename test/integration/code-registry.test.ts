@@ -103,7 +103,16 @@ describe('a code package', () => {
     expect(again).toMatchObject({ revision: 3, isNew: true });
   });
 
-  it('that several processes want at once is fetched once', async () => {
+  it('of another tenant is not to be had by its digest, whatever the machine has stored', async () => {
+    const { image } = await addCode('secret', 'only for a\n');
+    const options = { ...HTTP, tenant: 'b' };
+    const pulled = first.code.pull('stolen', at('code/b/stolen', image), options);
+    await expect(pulled).rejects.toMatchObject({ code: 'ERR_STACKSHIM_REGISTRY_FAILED' });
+    const asStack = first.stacks.pull('busybox', at('stacks/none', image), HTTP);
+    await expect(asStack).rejects.toMatchObject({ code: 'ERR_STACKSHIM_REGISTRY_FAILED' });
+  });
+
+  it('that several processes want at once is fetched for each tenant, and stored once', async () => {
     const { image } = await addCode('wanted', 'wanted\n');
     await first.code.push('wanted', `docker://${registry.host}/code/wanted:v1`, HTTP);
     const args = ['code', 'pull', 'wanted', at('code/wanted', image), '--tls-verify', 'false'];
@@ -114,7 +123,7 @@ describe('a code package', () => {
     expect(ended.map(({ stdout }) => stdout)).toEqual(
       ended.map(() => `wanted@rev:1 ${image} added\n`),
     );
-    expect(ended.filter(({ stderr }) => stderr.includes('fetch')).length).toBe(1);
+    expect(ended.filter(({ stderr }) => stderr.includes('fetch')).length).toBe(ended.length);
   });
 
   it('of another digest, or an image that is none, is refused and leaves nothing', async () => {

@@ -1,8 +1,14 @@
 /** Pulls one revision of a code package from a registry, by its digest. */
-import type { PackageName, TenantName } from '../../core/ids.ts';
+import type { ImageDigest, PackageName, TenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
+import type { Image } from '../../store/images/image.ts';
 import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
-import type { PackageRevision } from '../../store/packages/package.ts';
+import {
+  type PackageOwner,
+  type PackageRevision,
+  readPackageNumbers,
+  readPackageRevision,
+} from '../../store/packages/package.ts';
 import { readSettings } from '../../store/packages/resolve-package.ts';
 import { abortable } from '../abortable.ts';
 import { holdStoreFor } from '../hold-store-for.ts';
@@ -28,7 +34,7 @@ export interface PulledPackage
 }
 
 /**
- * Pulls nothing that is stored already. A revision with the image is not added twice. Throws the errors of `pullByDigest`, and
+ * Pulls nothing that the package has already. A revision with the image is not added twice. Throws the errors of `pullByDigest`, and
  * ERR_STACKSHIM_PACKAGE_INVALID for an image that is no code package; then nothing of it stays.
  */
 export async function pullPackage(
@@ -39,7 +45,8 @@ export async function pullPackage(
   const pinned = parsePinnedName(reference);
   return await abortable(`pull code package ${name}`, signal, () => {
     const work = async () => {
-      const image = await pullByDigest(layout, { ...options, ...pinned });
+      const isOwn = ({ digest }: Image) => hasRevision(layout, { name, tenant }, digest);
+      const image = await pullByDigest(layout, { ...options, ...pinned, isOwn });
       readSettings(image);
       const { entry, isNew } = await addPackageRevision(layout, system, {
         ...{ name, tenant, image: image.digest, now: new Date() },
@@ -51,3 +58,8 @@ export async function pullPackage(
     return holdStoreFor(layout, system, { work });
   });
 }
+
+const hasRevision = (layout: Layout, of: PackageOwner, image: ImageDigest): boolean =>
+  readPackageNumbers(layout, of).some(
+    (number) => readPackageRevision(layout, of, number)?.image === image,
+  );

@@ -24,40 +24,46 @@ export interface PullByDigestOptions extends ExchangeOptions, RegistryOptions {
   readonly repository: string;
   /** Of the image's content, as `push` tells it to the registry by a tag; or the registry's own digest. */
   readonly digest: ImageDigest;
+  /**
+   * Whether the name for which it is pulled has this image already. Other stored images do not count: who knows the digest of another tenant's
+   * package must not get the package by it, unless the repository has it, too.
+   */
+  readonly isOwn: (image: Image) => boolean;
 }
 
 /** Another process may pull a large image meanwhile. */
 const WAIT_MS = 3_600_000;
 
-/** What this process is pulling, by root folder and digest. */
+/** What this process is pulling, by root folder, repository and digest. */
 const pulling = new Map<string, Promise<ImageDigest>>();
 
 /**
- * The stored image with the digest; pulled first, if the store has none. However many callers in this process and in others wait for one
- * image, it is pulled once. An image with another digest is refused, and nothing of it stays. Precondition: the caller holds the store until a
- * revision names the image. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, the errors of `importOciLayout`, and the reason of an aborted `signal`.
+ * The image with the digest; pulled first, unless the name that asks for it has it. However many callers in this process wait for one image of
+ * a repository, it is pulled once; of those in other processes, one pulls at a time. An image with another digest is refused, and nothing of it
+ * stays. Precondition: the caller holds the store until a revision names the image. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, the errors of `importOciLayout`, and the reason of an aborted `signal`.
  */
 export async function pullByDigest(layout: Layout, options: PullByDigestOptions): Promise<Image> {
-  const { digest, signal } = options;
+  const { repository, digest, signal, isOwn } = options;
   await pinInStore(layout, digest);
+  const key = [layout.root, repository, digest].join('\0');
   for (;;) {
     const found = await findStored(layout, digest);
-    if (found !== undefined) return found;
-    const key = `${layout.root}\0${digest}`;
+    if (found !== undefined && isOwn(found)) return found;
     const other = pulling.get(key);
     if (other !== undefined) {
       // Its own caller may have cancelled it: then this one pulls.
-      await unlessAborted(
+      const pulled = await unlessAborted(
         other.catch(() => undefined),
         signal === undefined ? [] : [signal],
       );
-      if ((await findStored(layout, digest)) !== undefined) continue;
+      const stored = pulled === undefined ? undefined : await findStored(layout, pulled);
+      if (stored !== undefined) return stored;
     }
     if (pulling.has(key)) continue;
     const own = pullAlone(layout, options).finally(() => pulling.delete(key));
     pulling.set(key, own);
-    const image = await own;
-    await pinInStore(layout, image);
+    const stored = await findStored(layout, await own);
+    if (stored !== undefined) return stored;
   }
 }
 
@@ -79,10 +85,10 @@ async function findStored(layout: Layout, digest: ImageDigest): Promise<Image | 
 
 /** One process pulls, the others wait for it. */
 function pullAlone(layout: Layout, options: PullByDigestOptions): Promise<ImageDigest> {
-  const { digest, system, signal } = options;
+  const { digest, system, signal, isOwn } = options;
   const work = async (): Promise<ImageDigest> => {
     const found = await findStored(layout, digest);
-    if (found !== undefined) return found.digest;
+    if (found !== undefined && isOwn(found)) return found.digest;
     const report = toReporter(options.onProgress);
     return await inWorkFolder(layout, (folder) => pull(layout, options, { folder, report }));
   };
