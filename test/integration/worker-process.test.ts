@@ -12,10 +12,10 @@ import { readStatus } from '../../src/worker/job/read-status.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { useInstallation } from '../support/installation/installation.ts';
+import { WorkerProcess } from '../support/queues/worker-process.ts';
 import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { WorkerProcess } from '../support/queues/worker-process.ts';
 
 const { options, layout } = useInstallation([/^file \S+\/workers\//]);
 const LOCK_MS = scaled(1_000);
