@@ -1,5 +1,6 @@
 /** Two worker processes of one installation, and what happens to them. */
 import { fileURLToPath } from 'node:url';
+import type { WorkerEvent } from '../../../src/worker/index.ts';
 import { type ProcessOptions, WorkerProcess } from '../../support/queues/worker-process.ts';
 import { waitUntil } from '../../support/timing/wait-until.ts';
 
@@ -90,6 +91,19 @@ export class WorkerPair {
       ends.set(event.job, (ends.get(event.job) ?? 0) + 1);
     }
     return ends;
+  }
+
+  /** A new worker takes this place, then the old one drains; it ends by itself. */
+  async upgrade(place: Place): Promise<void> {
+    const old = this.at(place);
+    await this.start(place);
+    await old.end('SIGTERM');
+    await old.saw('closed');
+  }
+
+  /** How many such events all workers have told of. */
+  count(type: WorkerEvent['type']): number {
+    return this.#all.reduce((sum, worker) => sum + worker.count(type), 0);
   }
 
   /** Ends all workers as an operator does. */
