@@ -31,6 +31,7 @@ beforeAll(() => {
   write('src/sys/ffi/koffi.ts', "export const face: string = 'koffi';\n");
   write('src/sys/ffi/bun.ts', "export const face: string = 'bun';\n");
   for (const name of [
+    'src/worker/index.ts',
     'src/sys/pipe-io/node.ts',
     'src/task/abandoned/guard-process.ts',
     'src/task/copying/copy-process.ts',
