@@ -243,6 +243,7 @@ class RunningWorker implements QueueWorker {
       onCancel: (lane, id) => runner.onCancel({ lane, id }),
       onGap: () => runner.lookForMarks(),
       onReachable: (isReachable) => this.#noteReachable(isReachable),
+      onHold: (holdMs) => this.#warnOfStore('store_replaced', describeHold(holdMs)),
       onSkew: (skewMs) => this.#warnOfStore('clock_skew', describeSkew(skewMs)),
     });
   }
@@ -307,6 +308,9 @@ interface Joined {
   readonly policy: PolicyView;
   readonly runner: JobRunner;
 }
+
+const describeHold = (holdMs: number): string =>
+  `its server was replaced and may lack what was written last: no job is taken for ${Math.ceil(holdMs / 1_000)} s`;
 
 /** As results, live states and the store name this worker. */
 const ownName = () => `${hostname()}/${process.pid}`;

@@ -58,8 +58,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     await scene.more(MANY);
     await store.lose(() => jobs.moreBegun(4));
     await scene.more(MANY);
-    await scene.long();
-    await store.lose(() => jobs.moreBegun(4));
+    await scene.loseTakes(store);
     await scene.more(MANY);
     await store.failOver?.();
     const all = await scene.allOver();

@@ -35,6 +35,8 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly onGap?: (() => void) | undefined;
   readonly onReachable?: ((isReachable: boolean) => void) | undefined;
   readonly onSkew?: ((skewMs: number) => void) | undefined;
+  /** The server was replaced by one that may have lost takes: no job is taken for this time. */
+  readonly onHold?: ((holdMs: number) => void) | undefined;
   /** For tests. */
   readonly pace?: Partial<IntakePace> | undefined;
 }

@@ -9,6 +9,7 @@ import { heldBy } from './lanes/lane-state.ts';
 import { Looks } from './looks.ts';
 import { RoomForLanes } from './room-for-lanes.ts';
 import { lookForStalled } from './stalled-look.ts';
+import { StoreTrust } from './store-trust.ts';
 import { TakeLoop } from './take-loop.ts';
 
 /** A lane with jobs of this worker must stay among the active ones, which are noted for a minute. */
@@ -18,7 +19,7 @@ const NOTE_MS = 10_000;
 export async function startIntake(options: IntakeOptions): Promise<Intake> {
   const { onError } = options;
   const parts = joinParts(options);
-  const { book, loop, rooms } = parts;
+  const { book, loop, rooms, trust } = parts;
   const subscription = await listen(options, parts);
   const unwatch = options.budget.watch(() => loop.look());
   const stopLooking = startLooks(options, parts);
@@ -28,6 +29,7 @@ export async function startIntake(options: IntakeOptions): Promise<Intake> {
     unwatch();
     await loop.stop();
     rooms.close();
+    trust.close();
   };
   return {
     stopTaking,
@@ -54,6 +56,7 @@ interface Parts {
   readonly looks: Looks;
   readonly rooms: RoomForLanes;
   readonly loop: TakeLoop;
+  readonly trust: StoreTrust;
 }
 
 function joinParts(options: IntakeOptions): Parts {
@@ -77,20 +80,31 @@ function joinParts(options: IntakeOptions): Parts {
   const rooms = new RoomForLanes(options, pace);
   const caps = laneCaps(store, clock);
   const storeNowMs = () => looks.storeNowMs();
-  const loop: TakeLoop = new TakeLoop(options, { book, caps, rooms, storeNowMs });
-  return { pace, book, looks, rooms, loop };
+  const trust = new StoreTrust({
+    ...{ store, lockMs: options.lockMs, monotonicMs: clock.monotonicMs },
+    onHold: (holdMs) => options.onHold?.(holdMs),
+    onTrust: () => loop.look(),
+    onError: (error) => onError(error, undefined),
+  });
+  const loop: TakeLoop = new TakeLoop(options, { book, caps, rooms, trust, storeNowMs });
+  return { pace, book, looks, rooms, loop, trust };
 }
 
-async function listen(options: IntakeOptions, { book, looks, loop }: Parts): Promise<Subscription> {
+async function listen(
+  options: IntakeOptions,
+  { book, looks, loop, trust }: Parts,
+): Promise<Subscription> {
   const queues = options.queues.map(({ name }) => name);
   return await options.store.listen(queues, {
     onBell: (lane) => book.wake(lane),
     onCancel: (lane, id) => options.onCancel?.(lane, id),
     onGap() {
+      trust.doubt();
       void looks.look('whole');
       options.onGap?.();
     },
     onReachable(isReachable) {
+      if (!isReachable) trust.doubt();
       loop.setReachable(isReachable);
       options.onReachable?.(isReachable);
     },

@@ -13,10 +13,12 @@ import type { LaneCaps } from './lanes/lane-caps.ts';
 import type { LaneState } from './lanes/lane-state.ts';
 import { type LaneTaker, openLaneTaker, type TakeReply } from './lanes/lane-taker.ts';
 import type { RoomForLanes } from './room-for-lanes.ts';
+import type { StoreTrust } from './store-trust.ts';
 
 export interface TakeLoopParts {
   readonly book: LaneBook;
   readonly caps: LaneCaps;
+  readonly trust: Pick<StoreTrust, 'mayTake'>;
   readonly rooms: RoomForLanes;
   /** Milliseconds since 1970 by the clock that decides when a delayed job is due. */
   readonly storeNowMs: () => number;
@@ -105,7 +107,7 @@ export class TakeLoop {
 
   #mayTake(): boolean {
     if (this.#isStopping || !this.#isReachable || this.#resting !== undefined) return false;
-    if (this.#options.mayTake?.() === false) return false;
+    if (!this.#parts.trust.mayTake || this.#options.mayTake?.() === false) return false;
     if (this.#taking >= MOST_TAKES) return false;
     if (this.#taking + this.#running >= this.#options.concurrency) return false;
     const [oldest] = this.#sent.values();
@@ -204,7 +206,8 @@ export class TakeLoop {
     }
     const { job, scheduleError } = reply;
     if (scheduleError !== undefined) this.#options.onError?.(scheduleError, state.lane);
-    if (this.#isStopping || clock.monotonicMs() - sentAtMs > lockMs / 2) {
+    const isTooOld = clock.monotonicMs() - sentAtMs > lockMs / 2;
+    if (this.#isStopping || isTooOld || !this.#parts.trust.mayTake) {
       reservation.release();
       void this.#handBack(state, job, sent);
       return;

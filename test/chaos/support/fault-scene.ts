@@ -7,7 +7,7 @@ import type { JobStatus } from '../../../src/worker/job/job-result.ts';
 import type { TestInstallation } from '../../support/installation/installation.ts';
 import { scaled } from '../../support/timing/time-scale.ts';
 import { waitUntil } from '../../support/timing/wait-until.ts';
-import type { FaultStore } from './fault-stores.ts';
+import type { FaultStore, LossyStore } from './fault-stores.ts';
 import { LockJobs } from './lock-jobs.ts';
 import { type Taken, WorkerPair } from './worker-pair.ts';
 
@@ -99,6 +99,20 @@ export class FaultScene {
     await this.idle();
     this.#store.thaw();
     await worker.saw('lock_lost', lost + 1);
+  }
+
+  /** The store calls jobs waiting that workers run. */
+  async loseTakes(store: LossyStore): Promise<void> {
+    await waitUntil(() => this.pair.worn().length === 0);
+    for (const { child } of this.pair.both) child.kill('SIGSTOP');
+    const names = await Promise.all([1, 2, 3].map(() => this.jobs.addLong()));
+    await store.lose(async () => {
+      for (const { child } of this.pair.both) child.kill('SIGCONT');
+      await waitUntil(() =>
+        names.every((name) => this.pair.held().some(({ job }) => job === name)),
+      );
+      await waitUntil(() => names.every((name) => this.jobs.hasBegun(name)));
+    });
   }
 
   /** Resolves when no task is left on the host. */

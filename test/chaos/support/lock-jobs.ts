@@ -90,6 +90,10 @@ export class LockJobs {
     return job;
   }
 
+  hasBegun(job: string): boolean {
+    return this.numbersOf('begin').some((number) => this.#names.get(Number(number)) === job);
+  }
+
   /** How many jobs have a run that came to its end. */
   done(): number {
     return new Set(this.numbersOf('end')).size;

@@ -56,6 +56,11 @@ export function createPostgresStore({ address, options, loss }: CheckedPostgres)
     ...indexCalls(parts),
     ...messageCalls(parts),
     catalogue: createCatalogue(parts),
+    async readServer() {
+      const { id, timeline } = await statements.readServer(query);
+      // A primary that was promoted has a later timeline.
+      return { id: `${timeline} ${id}`, mayLack: loss !== undefined || timeline > 1 };
+    },
     serverTimeMs: () => statements.readTimeMs(query),
     close,
   };

@@ -11,6 +11,23 @@ export async function readTimeMs(ask: AskTime): Promise<number> {
   return rows[0]?.now_ms ?? Number.NaN;
 }
 
+/** A name of a WAL file begins with the timeline. */
+const SERVER = `SELECT extract(epoch FROM pg_postmaster_start_time())::text AS id,
+  substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS timeline`;
+
+type AskServer = (
+  text: string,
+) => Promise<{ readonly rows: readonly { id: string; timeline: string }[] }>;
+
+/** When the server started, and on which timeline it is. */
+export async function readServer(
+  ask: AskServer,
+): Promise<{ readonly id: string; readonly timeline: number }> {
+  const { rows } = await ask(SERVER);
+  const { id = '', timeline = '1' } = rows[0] ?? {};
+  return { id, timeline: Number.parseInt(timeline, 16) };
+}
+
 export const ENTER_LANE = `INSERT INTO meta (queue, field, value) VALUES ($1, 'opts.maxLenEvents', '${KEPT_EVENTS}')
 ON CONFLICT DO NOTHING`;
 

@@ -62,7 +62,8 @@ async function readConfig(client: Redis, name: string): Promise<string | undefin
   }
 }
 
-function parseInfo(text: string): ReadonlyMap<string, string> {
+/** The lines of INFO by their names. */
+export function parseInfo(text: string): ReadonlyMap<string, string> {
   const rows = text.split(/\r?\n/).map((line) => /^(\w+):(.*)$/.exec(line));
   return new Map(rows.flatMap((row) => (row === null ? [] : [[row[1] ?? '', row[2] ?? '']])));
 }

@@ -6,12 +6,20 @@ import { pause, within } from '../../../core/pause.ts';
 import { isQueueName, jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { listenOn, type MessageLine } from '../message-line.ts';
-import type { Catalogue, CatalogueEntry, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
+import type {
+  Catalogue,
+  CatalogueEntry,
+  LaneHead,
+  QueueStore,
+  ServerIdentity,
+  StoreLoss,
+} from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { type WaitOut, waitOutOf } from '../wait-out.ts';
 import { waitingBackend } from '../waiting-backend.ts';
+import { parseInfo } from './check-redis.ts';
 import { readTimeMs } from './connect-redis.ts';
 import { endNow, isRedisOutage, newRedisClient } from './redis-client.ts';
 import { createRedisListener } from './redis-listener.ts';
@@ -63,6 +71,7 @@ export function createRedisStore(open: OpenRedis): QueueStore {
     ...indexCalls(parts),
     ...messageCalls(parts),
     catalogue: createCatalogue(parts),
+    readServer: () => parts.waitOut(() => readIdentity(open)),
     serverTimeMs: () => parts.waitOut(() => readTimeMs(open.client)),
     async close() {
       if (end !== undefined) return;
@@ -72,6 +81,13 @@ export function createRedisStore(open: OpenRedis): QueueStore {
       await endConnection(open.client);
     },
   };
+}
+
+/** A server that was promoted from a replica may lack the last writes of its primary, however it keeps its own. */
+async function readIdentity({ client, loss }: OpenRedis): Promise<ServerIdentity> {
+  const info = parseInfo(await client.info());
+  const wasReplica = (info.get('second_repl_offset') ?? '-1') !== '-1';
+  return { id: info.get('run_id') ?? '', mayLack: loss !== undefined || wasReplica };
 }
 
 async function endConnection(client: Redis): Promise<void> {
