@@ -12,6 +12,10 @@ import { LockJobs } from './lock-jobs.ts';
 import { type Taken, WorkerPair } from './worker-pair.ts';
 
 const LOCK_MS = scaled(5_000);
+/** After an outage a lane whose bell was lost is found by a look, every 30 seconds. */
+const SOON_MS = scaled(60_000);
+
+const soon = <T>(look: () => T | undefined | false | null): Promise<T> => waitUntil(look, SOON_MS);
 
 export interface SceneOptions {
   readonly installation: TestInstallation;
@@ -60,14 +64,14 @@ export class FaultScene {
   /** Resolves when so many more jobs are done. */
   async more(count: number): Promise<void> {
     const before = this.jobs.done();
-    for (let at = 1; at <= count; at += 1) await waitUntil(() => this.jobs.done() >= before + at);
+    for (let at = 1; at <= count; at += 1) await soon(() => this.jobs.done() >= before + at);
   }
 
   /** Adds a job that takes longer than its lock; resolves when a worker has taken it. No running job has been hit so often that it would be given up. */
   async long(): Promise<Taken> {
-    await waitUntil(() => this.pair.worn().length === 0);
+    await soon(() => this.pair.worn().length === 0);
     const name = await this.jobs.addLong();
-    return await waitUntil(() => this.pair.held().find(({ job }) => job === name));
+    return await soon(() => this.pair.held().find(({ job }) => job === name));
   }
 
   async killWorker(): Promise<void> {
@@ -87,7 +91,7 @@ export class FaultScene {
     const { job, place } = await this.long();
     const frozen = this.pair.at(place);
     frozen.child.kill('SIGSTOP');
-    await waitUntil(() => this.pair.held().some((one) => one.job === job && one.place !== place));
+    await soon(() => this.pair.held().some((one) => one.job === job && one.place !== place));
     frozen.child.kill('SIGCONT');
   }
 
@@ -103,21 +107,19 @@ export class FaultScene {
 
   /** The store calls jobs waiting that workers run. */
   async loseTakes(store: LossyStore): Promise<void> {
-    await waitUntil(() => this.pair.worn().length === 0);
+    await soon(() => this.pair.worn().length === 0);
     for (const { child } of this.pair.both) child.kill('SIGSTOP');
     const names = await Promise.all([1, 2, 3].map(() => this.jobs.addLong()));
     await store.lose(async () => {
       for (const { child } of this.pair.both) child.kill('SIGCONT');
-      await waitUntil(() =>
-        names.every((name) => this.pair.held().some(({ job }) => job === name)),
-      );
-      await waitUntil(() => names.every((name) => this.jobs.hasBegun(name)));
+      await soon(() => names.every((name) => this.pair.held().some(({ job }) => job === name)));
+      await soon(() => names.every((name) => this.jobs.hasBegun(name)));
     });
   }
 
   /** Resolves when no task is left on the host. */
   async idle(): Promise<void> {
-    await waitUntil(() => readdirSync(tasksDir(this.#layout)).length === 0);
+    await soon(() => readdirSync(tasksDir(this.#layout)).length === 0);
   }
 
   /** All jobs, each with its result. */

@@ -7,9 +7,12 @@ const GIVE_UP_MS = scaled(20_000);
 
 type Maybe<T> = T | undefined | false | null;
 
-/** Resolves to the first result of `look` that is not undefined, false or null. Rejects after 20 s. */
-export async function waitUntil<T>(look: () => Maybe<T> | Promise<Maybe<T>>): Promise<T> {
-  const endsAt = performance.now() + GIVE_UP_MS;
+/** Resolves to the first result of `look` that is not undefined, false or null. Rejects after 20 s, or after `giveUpMs`. */
+export async function waitUntil<T>(
+  look: () => Maybe<T> | Promise<Maybe<T>>,
+  giveUpMs: number = GIVE_UP_MS,
+): Promise<T> {
+  const endsAt = performance.now() + giveUpMs;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false && found !== null) return found;
