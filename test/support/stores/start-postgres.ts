@@ -64,7 +64,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     query: (sql) => send(url, sql),
     stop: () => end('SIGINT'),
     kill: () => end('SIGKILL'),
-    freeze: () => signalAll(family(child.pid ?? 0), 'SIGSTOP'),
+    freeze() {
+      // First the process that starts the others: one that starts meanwhile would go on.
+      child.kill('SIGSTOP');
+      signalAll(family(child.pid ?? 0), 'SIGSTOP');
+    },
     thaw: () => signalAll(family(child.pid ?? 0), 'SIGCONT'),
     async start() {
       if (hasEnded()) child = await launch({ folder, port, user }, options);
