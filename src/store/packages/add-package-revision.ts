@@ -5,6 +5,7 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
 import { readImage } from '../images/image.ts';
+import { readLastRemoved } from '../removed-numbers.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
@@ -14,12 +15,12 @@ import {
   type PackageOwner,
   type PackageRevision,
   packageCurrentFile,
+  packageNumbers,
   packageRevisionFile,
   readCurrentPackage,
   readPackageNumbers,
   readPackageRevision,
 } from './package.ts';
-import { readLastRemoved } from './removed-packages.ts';
 
 export interface AddPackageRevision extends Omit<PackageRevision, 'revision' | 'createdAt'> {
   readonly now: Date;
@@ -55,7 +56,7 @@ export async function addPackageRevision(
       const entry = readPackageRevision(layout, of, each);
       if (entry?.image === image) return { entry, isNew: false };
     }
-    const revision = Math.max(nextNumber(numbers), readLastRemoved(layout, of) + 1);
+    const revision = Math.max(nextNumber(numbers), readLastRemoved(packageNumbers(layout, of)) + 1);
     const entry = { name, tenant, revision, image, createdAt: now.toISOString(), source };
     await guardDisk(`write revision ${revision} of code package ${name}`, () =>
       writeNewRevision(layout, entry),

@@ -6,16 +6,17 @@ import { type Layout, packageDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
+import { writeLastRemoved } from '../removed-numbers.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { writeCurrentPackage } from './add-package-revision.ts';
 import {
   type PackageOwner,
   packageCurrentFile,
+  packageNumbers,
   packageRevisionFile,
   readCurrentPackage,
   readPackageNumbers,
 } from './package.ts';
-import { writeLastRemoved } from './removed-packages.ts';
 import { toNotFound } from './resolve-package.ts';
 
 /** From which revision a package was moved to which. */
@@ -105,7 +106,7 @@ export async function unlinkPackageRevisions(
   const last = numbers.at(-1);
   if (last === undefined) return;
   // Write this first: if the process dies in between, no number is used again.
-  await writeLastRemoved(layout, of, last);
+  await writeLastRemoved(packageNumbers(layout, of), last);
   for (const number of numbers) await rm(packageRevisionFile(layout, of, number), { force: true });
   await syncDirectory(packageDir(layout, of.tenant, of.name));
 }

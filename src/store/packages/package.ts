@@ -25,6 +25,7 @@ import {
 } from '../../core/read-fields.ts';
 import type { PackageSettings } from '../../spec/package-settings.ts';
 import type { Image } from '../images/image.ts';
+import type { NumberedFolder } from '../removed-numbers.ts';
 import {
   imageDigest,
   line,
@@ -173,6 +174,12 @@ export function requirePackageRevision(
   if (entry !== undefined) return entry;
   throw toCorrupt(packageRevisionFile(layout, of, revision), 'missing', OF_REVISION);
 }
+
+/** Where the numbers of removed revisions are kept. */
+export const packageNumbers = (layout: Layout, of: PackageOwner): NumberedFolder => ({
+  folder: folderOf(layout, of),
+  code: OF_REVISION.code,
+});
 
 /** Numbers of the stored revisions, ascending. */
 export const readPackageNumbers = (layout: Layout, of: PackageOwner): number[] =>

@@ -8,18 +8,19 @@ import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
 import { readImage } from '../images/image.ts';
+import { readLastRemoved } from '../removed-numbers.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
 import { FORMAT_VERSION, nextNumber } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { readLastRemoved } from './removed-numbers.ts';
 import {
   type Revision,
   type RevisionSource,
   readRevisionNumbers,
   revisionFile,
+  stackNumbers,
 } from './revisions.ts';
 
 export interface AddRevisionOptions {
@@ -54,7 +55,7 @@ export async function addRevision(
   const add = async (): Promise<Revision> => {
     const revision = Math.max(
       nextNumber(readRevisionNumbers(layout, stack)),
-      readLastRemoved(layout, stack) + 1,
+      readLastRemoved(stackNumbers(layout, stack)) + 1,
     );
     const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
     await guardDisk(`write revision ${revision} of ${stack}`, () =>

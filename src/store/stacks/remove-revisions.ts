@@ -6,10 +6,10 @@ import { type Layout, stackDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
+import { writeLastRemoved } from '../removed-numbers.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { writeLastRemoved } from './removed-numbers.ts';
-import { readRevisionNumbers, revisionFile } from './revisions.ts';
+import { readRevisionNumbers, revisionFile, stackNumbers } from './revisions.ts';
 
 export interface KeepOptions {
   readonly stack: StackName;
@@ -64,7 +64,7 @@ export async function unlinkRevisions(
   if (last === undefined) return;
   await guardDisk(`remove revisions of ${stack}`, async () => {
     // Write this first: if the process dies in between, no number is used again.
-    await writeLastRemoved(layout, stack, last);
+    await writeLastRemoved(stackNumbers(layout, stack), last);
     for (const number of numbers) {
       await rm(revisionFile(layout, stack, number), { force: true });
     }

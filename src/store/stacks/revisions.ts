@@ -12,6 +12,7 @@ import {
   type Reader,
   textThat,
 } from '../../core/read-fields.ts';
+import type { NumberedFolder } from '../removed-numbers.ts';
 import {
   imageDigest,
   line,
@@ -123,6 +124,12 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
     },
   );
 }
+
+/** Where the numbers of removed revisions are kept. */
+export const stackNumbers = (layout: Layout, name: StackName): NumberedFolder => ({
+  folder: stackDir(layout, name),
+  code: kind.code,
+});
 
 /** Numbers of the revisions that are stored, ascending. */
 export function readRevisionNumbers(layout: Layout, name: StackName): number[] {

@@ -18,14 +18,14 @@ import { holdBuilt } from '../../../src/store/built/hold-built.ts';
 import { imageFile, readImage } from '../../../src/store/images/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
 import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
+import { readLastRemoved } from '../../../src/store/removed-numbers.ts';
 import {
   generationFile,
   readGeneration,
   readGenerationAt,
 } from '../../../src/store/stacks/generations.ts';
 import { parseRelease } from '../../../src/store/stacks/release.ts';
-import { readLastRemoved } from '../../../src/store/stacks/removed-numbers.ts';
-import { readRevision, revisionFile } from '../../../src/store/stacks/revisions.ts';
+import { readRevision, revisionFile, stackNumbers } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/files.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
@@ -333,7 +333,7 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       samples: [{ version: 1, last: 4 }],
       run(bytes) {
         put(`${layout.root}/stacks/${stack}/removed.json`, bytes);
-        return readLastRemoved(layout, stack);
+        return readLastRemoved(stackNumbers(layout, stack));
       },
     },
     {
