@@ -7,22 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type HealthAddress, parseHealthAddress } from '../../../src/worker/ops/health-address.ts';
 import { type HealthServer, serveHealth } from '../../../src/worker/ops/serve-health.ts';
 import type { WorkerStatus } from '../../../src/worker/worker-events.ts';
-
-const status: WorkerStatus = {
-  store: 'redis://127.0.0.1:6379/0',
-  queues: ['mail'],
-  concurrency: 2,
-  running: 1,
-  lanes: 3,
-  isTaking: true,
-  isStoreReachable: true,
-  isGuardAlive: true,
-  budget: {
-    reserved: { memoryBytes: 1, diskBytes: 2, cpus: 1 },
-    total: { memoryBytes: 10, diskBytes: 20, cpus: 2 },
-  },
-  lastRenewalAt: '2026-01-01T00:00:00.000Z',
-};
+import { workerStatus as status } from '../support/worker-status.ts';
 
 let folder: string;
 let server: HealthServer | undefined;

@@ -11,22 +11,7 @@ import {
 import { watchPulse } from '../../../src/worker/ops/watch-pulse.ts';
 import type { WorkerStatus } from '../../../src/worker/worker-events.ts';
 import { type NotifySocket, openNotifySocket } from '../../support/host/notify-socket.ts';
-
-const status: WorkerStatus = {
-  store: 'redis://h',
-  queues: ['mail'],
-  concurrency: 2,
-  running: 1,
-  lanes: 3,
-  isTaking: true,
-  isStoreReachable: true,
-  isGuardAlive: true,
-  budget: {
-    reserved: { memoryBytes: 1, diskBytes: 2, cpus: 1 },
-    total: { memoryBytes: 10, diskBytes: 20, cpus: 2 },
-  },
-  lastRenewalAt: null,
-};
+import { workerStatus as status } from '../support/worker-status.ts';
 
 let folder: string;
 let manager: NotifySocket;
