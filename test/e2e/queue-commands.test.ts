@@ -270,7 +270,7 @@ describe('queue add --wait', () => {
     const { child, ended } = startCli(args, { env });
     const taken = await takeNext('wait');
     await taken.log('out', 'x');
-    server.freeze();
+    await server.freeze();
     child.kill('SIGINT');
     expect(await ended).toMatchObject({ status: 130, stderr: expect.stringContaining('goes on') });
     server.thaw();

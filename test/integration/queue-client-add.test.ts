@@ -123,7 +123,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     });
 
     it('waits until a store is back, and adds each job once', async () => {
-      bed.server.freeze();
+      await bed.server.freeze();
       const adding = Array.from({ length: 20 }, (_, i) =>
         bed.queues.enqueue('outage', stacked, i % 2 === 0 ? {} : { key: `k${i}` }),
       );

@@ -14,7 +14,7 @@ interface Server {
   readonly url: string;
   stop(): Promise<void>;
   kill(): Promise<void>;
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   start(): Promise<void>;
 }
@@ -94,7 +94,7 @@ describe.each(kinds)('%s', (_, serverOf) => {
   it('calls to a frozen server end when it goes on', async () => {
     const { server, store } = await begin(serverOf());
     const seen = await hear(store);
-    server.freeze();
+    await server.freeze();
     const call = store.announce(lane, () => add(store, 'frozen'));
     await waitUntil(() => seen.reachable.length > 0);
     server.thaw();

@@ -86,7 +86,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     const id = await lab.add(sh(FOREVER));
     const running = lab.runNext();
     await waitUntil(hasBegun(seen));
-    server.freeze();
+    await server.freeze();
     try {
       await waitUntil(() => seen.some(({ type }) => type === 'removed'));
     } finally {

@@ -12,16 +12,12 @@ import { LockJobs } from './lock-jobs.ts';
 import { type Taken, WorkerPair } from './worker-pair.ts';
 
 const LOCK_MS = scaled(5_000);
-/** After an outage a lane whose bell was lost is found by a look, every 30 seconds. */
-const SOON_MS = scaled(60_000);
-
-const soon = <T>(look: () => T | undefined | false | null): Promise<T> => waitUntil(look, SOON_MS);
 
 export interface SceneOptions {
   readonly installation: TestInstallation;
   /** Removed with the scene. */
   readonly store: FaultStore;
-  /** How many jobs to add. */
+  /** The least number of jobs to add. */
   readonly count: number;
 }
 
@@ -56,7 +52,7 @@ export class FaultScene {
       drainMs: scaled(30_000),
       fields: this.jobs.fields,
     });
-    this.#adding = this.jobs.addAll();
+    this.#adding = this.jobs.addMany();
     // Whoever waits for the end gets the error.
     this.#adding.catch(() => undefined);
   }
@@ -64,14 +60,14 @@ export class FaultScene {
   /** Resolves when so many more jobs are done. */
   async more(count: number): Promise<void> {
     const before = this.jobs.done();
-    for (let at = 1; at <= count; at += 1) await soon(() => this.jobs.done() >= before + at);
+    for (let at = 1; at <= count; at += 1) await this.#soon(() => this.jobs.done() >= before + at);
   }
 
   /** Adds a job that takes longer than its lock; resolves when a worker has taken it. No running job has been hit so often that it would be given up. */
   async long(): Promise<Taken> {
-    await soon(() => this.pair.worn().length === 0);
+    await this.#soon(() => this.pair.worn().length === 0);
     const name = await this.jobs.addLong();
-    return await soon(() => this.pair.held().find(({ job }) => job === name));
+    return await this.#soon(() => this.pair.held().find(({ job }) => job === name));
   }
 
   async killWorker(): Promise<void> {
@@ -91,7 +87,7 @@ export class FaultScene {
     const { job, place } = await this.long();
     const frozen = this.pair.at(place);
     frozen.child.kill('SIGSTOP');
-    await soon(() => this.pair.held().some((one) => one.job === job && one.place !== place));
+    await this.#soon(() => this.pair.held().some((one) => one.job === job && one.place !== place));
     frozen.child.kill('SIGCONT');
   }
 
@@ -99,7 +95,7 @@ export class FaultScene {
   async freezeStore(): Promise<void> {
     const worker = this.pair.at((await this.long()).place);
     const lost = worker.count('lock_lost');
-    this.#store.freeze();
+    await this.#store.freeze();
     await this.idle();
     this.#store.thaw();
     await worker.saw('lock_lost', lost + 1);
@@ -107,23 +103,36 @@ export class FaultScene {
 
   /** The store calls jobs waiting that workers run. */
   async loseTakes(store: LossyStore): Promise<void> {
-    await soon(() => this.pair.worn().length === 0);
+    await this.#soon(() => this.pair.worn().length === 0);
     for (const { child } of this.pair.both) child.kill('SIGSTOP');
     const names = await Promise.all([1, 2, 3].map(() => this.jobs.addLong()));
     await store.lose(async () => {
       for (const { child } of this.pair.both) child.kill('SIGCONT');
-      await soon(() => names.every((name) => this.pair.held().some(({ job }) => job === name)));
-      await soon(() => names.every((name) => this.jobs.hasBegun(name)));
+      await this.#soon(() =>
+        names.every((name) => this.pair.held().some(({ job }) => job === name)),
+      );
+      await this.#soon(() => names.every((name) => this.jobs.hasBegun(name)));
     });
   }
 
   /** Resolves when no task is left on the host. */
   async idle(): Promise<void> {
-    await soon(() => readdirSync(tasksDir(this.#layout)).length === 0);
+    await this.#soon(() => readdirSync(tasksDir(this.#layout)).length === 0);
+  }
+
+  async #soon<T>(look: () => T | undefined | false | null): Promise<T> {
+    try {
+      return await waitUntil(look);
+    } catch (error) {
+      const tasks = readdirSync(tasksDir(this.#layout));
+      const story = `${this.jobs.done()} jobs done, tasks: ${tasks.join(' ')}`;
+      throw new Error(`${story}\n${this.pair.lastWords()}`, { cause: error });
+    }
   }
 
   /** All jobs, each with its result. */
   async allOver(): Promise<readonly JobStatus[]> {
+    this.jobs.enough();
     await this.#adding;
     return await this.jobs.allOver();
   }
@@ -131,6 +140,7 @@ export class FaultScene {
   async close(): Promise<void> {
     await this.pair.killAll();
     await this.idle();
+    this.jobs.enough();
     await this.#queues.close();
     await this.#adding.catch(() => undefined);
     await this.#store.remove();

@@ -13,7 +13,7 @@ export interface FaultStore {
   restart(): Promise<void>;
   /** Ends the server without a chance to write anything, and starts it again: it keeps what it acknowledged. */
   crash(): Promise<void>;
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   remove(): Promise<void>;
 }

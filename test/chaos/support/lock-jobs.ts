@@ -18,6 +18,7 @@ type Word = 'begin' | 'end' | 'overlap';
 
 export interface LockJobsOptions {
   readonly queues: Queues;
+  /** The least number of jobs. */
   readonly count: number;
   /** Every so many jobs one runs for this time. */
   readonly longEvery: number;
@@ -32,13 +33,13 @@ export class LockJobs {
   readonly #folder = mkdtempSync('/var/tmp/stackshim-lock-jobs-');
   /** Names of the jobs that the store has acknowledged, by number. */
   readonly #names = new Map<number, string>();
+  /** Numbers of jobs that are long besides. */
+  readonly #long = new Set<number>();
   #next = 0;
-  /** The number of the next job that is added besides. */
-  #more: number;
+  #isEnough = false;
 
   constructor(options: LockJobsOptions) {
     this.#options = options;
-    this.#more = options.count;
     writeFileSync(this.#log, '');
     execFileSync('gcc', ['-static', '-Wall', '-Werror', '-o', `${this.#folder}/hold-lock`, SOURCE]);
     for (const path of [this.#folder, this.#log]) chownSync(path, OWNER, OWNER);
@@ -53,11 +54,11 @@ export class LockJobs {
     return { mounts: [`type=bind,source=${this.#folder},target=/jobs`] };
   }
 
-  /** Adds all jobs, as fast as they are done. */
-  async addAll(): Promise<void> {
+  /** Adds jobs as fast as they are done, until `enough` was called and there are as many as wanted. */
+  async addMany(): Promise<void> {
     const { count, waiting } = this.#options;
     const add = async () => {
-      while (this.#next < count) {
+      while (!this.#isEnough || this.#next < count) {
         const number = this.#next++;
         await waitUntil(() => number - this.done() < waiting);
         await this.#add(number);
@@ -66,9 +67,15 @@ export class LockJobs {
     await Promise.all(Array.from({ length: ADDERS }, add));
   }
 
+  /** No further jobs are needed than those that were asked for. */
+  enough(): void {
+    this.#isEnough = true;
+  }
+
   /** Adds one more job that takes long; resolves to its name. */
   async addLong(): Promise<string> {
-    const number = this.#more++;
+    const number = this.#next++;
+    this.#long.add(number);
     return await this.#add(number);
   }
 
@@ -116,7 +123,7 @@ export class LockJobs {
   /** Resolves to the final states of all jobs. A job that the store has lost is added again. */
   async allOver(): Promise<readonly JobStatus[]> {
     const all: JobStatus[] = [];
-    for (let number = 0; number < this.#more; number += 1) {
+    for (let number = 0; number < this.#next; number += 1) {
       all.push(await waitUntil(() => this.#over(number)));
     }
     return all;
@@ -138,7 +145,6 @@ export class LockJobs {
   }
 
   #isLong(number: number): boolean {
-    const { count, longEvery } = this.#options;
-    return number >= count || number % longEvery === 0;
+    return this.#long.has(number) || number % this.#options.longEvery === 0;
   }
 }

@@ -106,6 +106,11 @@ export class WorkerPair {
     return this.#all.reduce((sum, worker) => sum + worker.count(type), 0);
   }
 
+  /** What all workers said last. */
+  lastWords(): string {
+    return this.#all.map((worker) => worker.lastWords()).join('\n');
+  }
+
   /** Ends all workers as an operator does. */
   async drain(): Promise<void> {
     await Promise.all(this.both.map((worker) => worker.end('SIGTERM')));

@@ -6,7 +6,7 @@ import { startRedis } from '../../support/stores/start-redis.ts';
 
 export interface JobStore {
   readonly url: string;
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   /** Another worker has the job's lock. */
   stealLock(lane: Lane, id: string): Promise<void>;

@@ -20,11 +20,15 @@ export interface ProcessStart {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const LAST_WORDS = 12;
+
 type Seen = WorkerEvent | { readonly type: 'closed' };
 
 export class WorkerProcess {
   readonly child: ChildProcess;
   readonly events: Seen[] = [];
+  /** When each event came, in milliseconds since 1970. */
+  readonly #times: number[] = [];
 
   constructor(options: ProcessOptions, { imports = [], env = {} }: ProcessStart = {}) {
     const loads = imports.flatMap((path) => ['--import', path]);
@@ -34,7 +38,10 @@ export class WorkerProcess {
     });
     const { stdout } = this.child;
     if (stdout === null) throw new Error('no output');
-    createInterface({ input: stdout }).on('line', (line) => this.events.push(JSON.parse(line)));
+    createInterface({ input: stdout }).on('line', (line) => {
+      this.events.push(JSON.parse(line));
+      this.#times.push(Date.now());
+    });
   }
 
   static async start(options: ProcessOptions, start: ProcessStart = {}): Promise<WorkerProcess> {
@@ -63,6 +70,17 @@ export class WorkerProcess {
     this.child.kill(signal);
     if (signal === 'SIGKILL') this.child.kill('SIGCONT');
     await exited;
+  }
+
+  /** What the worker said last, for the message of a test that waited in vain. */
+  lastWords(): string {
+    const { pid, exitCode, signalCode } = this.child;
+    const how = this.hasEnded ? `ended by ${signalCode ?? exitCode}` : 'lives';
+    const lines = this.events.slice(-LAST_WORDS).map((event, at) => {
+      const time = this.#times.at(at - Math.min(LAST_WORDS, this.events.length)) ?? 0;
+      return `${new Date(time).toISOString()} ${JSON.stringify(event)}`;
+    });
+    return [`worker ${pid} ${how}:`, ...lines].join('\n');
   }
 
   /** Processes that this one has started and that live. */

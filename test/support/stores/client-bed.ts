@@ -18,7 +18,7 @@ export const stacked = { stack: 'python-3.13', command: ['true'] } as const;
 
 interface StoreServer {
   readonly url: string;
-  freeze(): void;
+  freeze(): Promise<void>;
   kill(): Promise<void>;
   start(): Promise<void>;
   remove(): Promise<void>;

@@ -6,6 +6,7 @@ import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { waitUntil } from '../timing/wait-until.ts';
+import { freezeProcesses, signalAll } from './freeze-processes.ts';
 import { findFreePort, type TlsFiles } from './start-redis.ts';
 
 export interface PostgresOptions {
@@ -27,7 +28,7 @@ export interface PostgresServer {
   /** Ends the server as an operator does, and all its connections. */
   stop(): Promise<void>;
   kill(): Promise<void>;
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   /** Starts the server again, on the same port and data, unless it runs. */
   start(): Promise<void>;
@@ -64,11 +65,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     query: (sql) => send(url, sql),
     stop: () => end('SIGINT'),
     kill: () => end('SIGKILL'),
-    freeze() {
-      // First the process that starts the others: one that starts meanwhile would go on.
-      child.kill('SIGSTOP');
-      signalAll(family(child.pid ?? 0), 'SIGSTOP');
-    },
+    freeze: () => freezeProcesses(() => family(child.pid ?? 0)),
     thaw: () => signalAll(family(child.pid ?? 0), 'SIGCONT'),
     async start() {
       if (hasEnded()) child = await launch({ folder, port, user }, options);
@@ -180,16 +177,6 @@ function family(pid: number): readonly number[] {
     return [pid, ...children.split(' ').filter(Boolean).map(Number)];
   } catch {
     return [];
-  }
-}
-
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // It has ended meanwhile.
-    }
   }
 }
 

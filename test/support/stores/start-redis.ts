@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { Redis } from 'ioredis';
+import { freezeProcesses } from './freeze-processes.ts';
 
 /** `valkey-server` takes the same arguments: set the variable to test that store. */
 const PROGRAM = process.env['STACKSHIM_TEST_REDIS_SERVER'] ?? 'redis-server';
@@ -35,7 +36,7 @@ export interface RedisServer {
   /** Ends the server as an operator does: it writes what it keeps. */
   stop(): Promise<void>;
   kill(): Promise<void>;
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   /** Starts the server again, on the same port and data, unless it runs. */
   start(): Promise<void>;
@@ -64,7 +65,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     command: (name, ...args) => send({ port, password: options.password }, name, args),
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
-    freeze: () => void child.kill('SIGSTOP'),
+    freeze: () => freezeProcesses(() => [child.pid ?? 0]),
     thaw: () => void child.kill('SIGCONT'),
     async start() {
       if (hasEnded()) child = await launch(folder, port, options);
