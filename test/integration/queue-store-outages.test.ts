@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { unlessAborted } from '../../src/core/unless-aborted.ts';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { createPostgresListener } from '../../src/worker/queue-store/postgres/postgres-listener.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { type PostgresServer, startPostgres } from '../support/stores/start-postgres.ts';
 import { type RedisOptions, type RedisServer, startRedis } from '../support/stores/start-redis.ts';
@@ -45,6 +46,21 @@ const kinds: readonly [string, () => Server][] = [
   ['redis', () => redis],
   ['postgres', () => postgres],
 ];
+
+it('a PostgreSQL that does not answer is asked once on the connection for messages', async () => {
+  const address = { kind: 'postgres', shown: 'it', url: postgres.url } as const;
+  const line = createPostgresListener(address, () => new Error('closed'));
+  ends.push(async () => line.close());
+  await line.add([lane.queue], silent());
+  await postgres.freeze();
+  const first = line.ping();
+  expect(line.ping()).toBe(first);
+  postgres.thaw();
+  await first;
+  const second = line.ping();
+  expect(second).not.toBe(first);
+  await second;
+});
 
 describe.each(kinds)('%s', (_, serverOf) => {
   it('calls that are made while the server is stopped end when it is back', async () => {

@@ -23,6 +23,9 @@ export function createPostgresListener(
 ): MessageLine {
   const all = createListeners();
   let client: Client | undefined;
+  /** Hears messages, and has no question of its own to answer. */
+  let listener: Client | undefined;
+  let pinging: Promise<void> | undefined;
   let isClosed = false;
   let listening: Promise<void> | undefined;
   let tellFirst: (error?: Error) => void = () => undefined;
@@ -37,11 +40,20 @@ export function createPostgresListener(
         else all.ringBell(payload);
       });
       await made.query(LISTEN);
+      listener = made;
       if (isFirst) tellFirst();
       else all.announceGap();
       await ended;
     } finally {
+      listener = undefined;
       cut(made);
+    }
+  };
+  const pingOnce = async (): Promise<void> => {
+    try {
+      await listener?.query('SELECT 1');
+    } finally {
+      pinging = undefined;
     }
   };
   const listenOnAndOn = async (): Promise<void> => {
@@ -70,8 +82,10 @@ export function createPostgresListener(
       await listening;
       return all.add(queues, listeners);
     },
-    ping: async () => {
-      await client?.query('SELECT 1');
+    ping() {
+      // A server that does not answer is asked once: the driver warns of a second query on one connection.
+      pinging ??= pingOnce();
+      return pinging;
     },
     reconnect() {
       if (client !== undefined) cut(client);
