@@ -1,6 +1,7 @@
 /** One vitest project per test lane of scripts/lanes.json; a privileged lane runs one file at a time. In a test VM there are no projects. */
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { REPORT_VARIABLE, toReportFile } from './scripts/steps/lane-reporter.mjs';
 import { eventReporter } from './scripts/steps/vm-reporter.mjs';
 import { GVISOR_TAGS } from './test/gvisor/support/gvisor-tags.ts';
 import { isFullRun } from './test/support/timing/full-run.ts';
@@ -87,6 +88,12 @@ const inVm = {
   reporters: ['verbose', eventReporter],
 };
 
+const reportFile = process.env[REPORT_VARIABLE];
+const onHost = {
+  projects: lanes.map(toProject),
+  reporters: ['default', ...(reportFile === undefined ? [] : [toReportFile(reportFile)])],
+};
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
@@ -95,6 +102,6 @@ export default defineConfig({
     expect: { poll: { timeout: scaled(1000) } },
     teardownTimeout: scaled(10_000),
     pool: 'forks',
-    ...(isInVm ? inVm : { projects: lanes.map(toProject) }),
+    ...(isInVm ? inVm : onHost),
   },
 });

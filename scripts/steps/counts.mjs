@@ -1,9 +1,10 @@
 /** The result of a test run: counts, and the names of failures. */
+import { cut } from './cut.mjs';
 
 /**
  * @typedef {object} Failure
  * @property {string} name `test/e2e/run.test.ts > runs a task`
- * @property {string} said the first lines of the error
+ * @property {string} said the beginning of the errors
  *
  * @typedef {object} Counts
  * @property {number} passed
@@ -29,17 +30,11 @@ export const noTests = () => ({
  */
 export function addFailure(counts, name, said) {
   counts.failed += 1;
-  counts.failures.push({ name, said: shorten(said) });
+  counts.failures.push({ name, said: cut(said, MOST) });
 }
 
-const MOST_LINES = 12;
-const MOST_CHARS = 2_000;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one.
-const COLOURS = /\u001b\[[\d;]*m/g;
-
-/** The beginning of a message, which may contain all output of a program. */
-const shorten = (/** @type {string} */ said) =>
-  said.replace(COLOURS, '').trim().slice(0, MOST_CHARS).split('\n').slice(0, MOST_LINES).join('\n');
+/** One line of a list can matter: what a test left behind. */
+const MOST = { lines: 120, chars: 12_000 };
 
 /**
  * All failures again, for readers who see only the end of a long output.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { countReport } from './count-report.mjs';
 import { addFailure, noTests } from './counts.mjs';
 import { StepFailure } from './failure.mjs';
+import { REPORT_VARIABLE } from './lane-reporter.mjs';
 import { makeStacks } from './make-stacks.mjs';
 import { projectRoot } from './paths.mjs';
 import { runProgram } from './run-program.mjs';
@@ -45,14 +46,17 @@ async function countLane(lane) {
   const folder = await mkdtemp(`${tmpdir()}/stackshim-lane-`);
   const reportFile = `${folder}/report.json`;
   const vitest = [`${projectRoot}/node_modules/vitest/vitest.mjs`, 'run', '--project', lane.name];
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
   try {
-    const { status } = await runProgram(process.execPath, [...vitest, ...reporters], {
+    const { status } = await runProgram(process.execPath, vitest, {
       cwd: projectRoot,
+      env: { [REPORT_VARIABLE]: reportFile },
       anyStatus: true,
     });
     if (!existsSync(reportFile)) return failedLane(`no report (status ${status})`);
-    const counts = countReport(JSON.parse(await readFile(reportFile, 'utf8')), lane.name);
+    /** @type {import('./lane-reporter.mjs').LaneReport} */
+    const report = JSON.parse(await readFile(reportFile, 'utf8'));
+    const counts = countReport(report, lane.name);
+    if (report.unhandled !== '') addFailure(counts, 'the whole lane', report.unhandled);
     if (status !== 0 && counts.failed === 0) {
       addFailure(counts, 'the whole lane', `vitest exited with ${status}`);
     }

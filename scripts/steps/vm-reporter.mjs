@@ -2,6 +2,7 @@
  * A vitest reporter inside a test VM: prints a line for each test and each file as it ends, for the host to count. The host thus knows
  * the results so far even if the run or the guest never ends.
  */
+import { describeErrors } from './describe-errors.mjs';
 
 /** The prefix of such a line, before its JSON; no other line has it. */
 export const EVENT = '\u001e';
@@ -20,14 +21,12 @@ export const eventReporter = {
   onTestCaseResult(test) {
     const { state, errors } = test.result();
     const file = test.module.relativeModuleId;
-    if (state === 'failed') emit({ file, test: state, name: test.fullName, said: toText(errors) });
+    if (state === 'failed')
+      emit({ file, test: state, name: test.fullName, said: describeErrors(errors) });
     else emit({ file, test: state === 'passed' ? state : 'skipped' });
   },
   onTestModuleEnd(module) {
     const hasFailed = module.state() === 'failed';
-    emit({ file: module.relativeModuleId, hasFailed, said: toText(module.errors()) });
+    emit({ file: module.relativeModuleId, hasFailed, said: describeErrors(module.errors()) });
   },
 };
-
-/** @param {readonly {message: string}[]} errors */
-const toText = (errors) => errors.map(({ message }) => message).join('\n');

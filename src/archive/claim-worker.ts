@@ -22,7 +22,8 @@ export interface Worker {
   readonly id: number | undefined;
   /**
    * Ends every process that has the id, and gives the id back. Call it when the program has ended, because processes that it started may still live.
-   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended: the id is then not given to anybody.
+   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended, or when that cannot be found out: who claims the id next ends its processes
+   * first.
    */
   end(): Promise<void>;
 }
@@ -52,8 +53,13 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
       }
       const id = FIRST_WORKER_ID + held.number;
       // The id's last holder may have died before it could end the processes of its program.
-      if (held.previous !== holder || (await endProcesses(id))) return toWorker(id, held);
-      inUse.push(held);
+      let isFree = held.previous !== holder;
+      try {
+        isFree ||= await endProcesses(id);
+      } finally {
+        if (!isFree) inUse.push(held);
+      }
+      if (isFree) return toWorker(id, held);
     }
   } finally {
     for (const held of inUse) held.close();
@@ -63,11 +69,14 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
 const toWorker = (id: number, held: HeldNumber): Worker => ({
   id,
   async end() {
-    if (await endProcesses(id)) {
-      held.release();
-      return;
+    let isFree = false;
+    try {
+      isFree = await endProcesses(id);
+    } finally {
+      if (isFree) held.release();
+      else held.close();
     }
-    held.close();
+    if (isFree) return;
     throw new StackshimError(
       'ERR_STACKSHIM_SYSTEM',
       `end the processes of user ${id}: some still run`,

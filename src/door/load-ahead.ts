@@ -28,6 +28,7 @@ import '../task/ending/follow-limits.ts';
 import '../task/ending/kill-task.ts';
 import '../task/ending/limit-watch.ts';
 import '../task/ending/look-at-sockets.ts';
+import '../task/ending/release-from-fuse.ts';
 import '../task/exec/exec-in-task.ts';
 import '../task/exec/read-execs.ts';
 import '../task/explain-unreachable.ts';

@@ -69,8 +69,11 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     if (failure !== undefined) throw failure.error;
     return { ...end, givenUp, output: kept.text };
   } finally {
-    await endRest();
-    ends?.close();
+    try {
+      await endRest();
+    } finally {
+      ends?.close();
+    }
   }
 }
 

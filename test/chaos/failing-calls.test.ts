@@ -13,7 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimWorker } from '../../src/archive/claim-worker.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import { mountedLayersDir } from '../../src/core/layout.ts';
 import {
@@ -25,6 +27,7 @@ import {
   type TaskResult,
 } from '../../src/index.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
+import { runProgram } from '../../src/sys/run-program.ts';
 import { createUserNamespace } from '../../src/sys/user-namespace.ts';
 import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
 import { verifyStore } from '../../src/upkeep/verify-store.ts';
@@ -38,13 +41,13 @@ import {
   failSystem,
 } from '../support/host/failing-system.ts';
 import { snapshotHost } from '../support/host/host-snapshot.ts';
-import { expectNoLeaks } from '../support/host/leak-check.ts';
+import { expectNoLeaksSince } from '../support/host/leak-check.ts';
+import { expectOpenFiles, openFiles } from '../support/host/open-files.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { writePolicy } from '../support/installation/write-policy.ts';
 import { isFullRun } from '../support/timing/full-run.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { NEIGHBOUR, startNeighbour } from './support/neighbour-task.ts';
-import { openFiles } from './support/open-files.ts';
 import { type Random, seedRandom } from './support/seeded-random.ts';
 import { MARKS, type TaskVariant, variantsIn } from './support/task-variants.ts';
 import { within } from './support/within.ts';
@@ -182,11 +185,11 @@ async function endure(variant: TaskVariant, fault: Fault | null): Promise<CallCo
   if (outcome.result?.removed !== false) {
     // The tenant's cgroup is not the task's: if its removal failed, the next task or this call removes it.
     const allow = [/\/tenants\/|\/tenant-[^/]+$/];
-    expectNoLeaks(before, snapshotHost(roots), { roots, allow });
+    await expectNoLeaksSince(before, { roots, allow });
   }
   await restore();
-  expectNoLeaks(before, snapshotHost(roots), { roots });
-  if (fault !== null) await expect.poll(openFiles, { timeout: scaled(5000) }).toEqual(files);
+  await expectNoLeaksSince(before, { roots });
+  if (fault !== null) await expectOpenFiles(files);
   return outcome.counts;
 }
 
@@ -228,12 +231,33 @@ it('a slot whose user namespace cannot be pinned is free for the next task', asy
   await system.during(fault, async () => {
     await expect(claim()).rejects.toMatchObject({ code: 'ENOSPC' });
   });
-  expect(openFiles()).toEqual(files);
+  await expectOpenFiles(files);
   const slot = await claim();
   expect(slot.index).toBe(0);
   slot.release();
   expect(linuxSystem.detachMount(join(slots, '0.userns'))).toBe(true);
-  expect(openFiles()).toEqual(files);
+  await expectOpenFiles(files);
+});
+
+it('a program that cannot be started leaves nothing open, and its id is free for the next', async () => {
+  const workers = { system: linuxSystem, layout: { slots: join(folder, 'slots') } };
+  const fault = { method: 'openPidfd', call: 0, answer: 'EMFILE', lasting: true } as const;
+  const cat = { path: '/bin/cat', args: [], env: {} };
+  await runProgram(cat);
+  const files = openFiles();
+  const { id, end } = await claimWorker(workers);
+  await system.during(fault, async () => {
+    const run = runProgram({ ...cat, input: Readable.from([Buffer.from('text')]), onExit: end });
+    await expect(run).rejects.toMatchObject({ cause: { code: 'EMFILE' } });
+    await expectOpenFiles(files);
+    // Whether processes of the id's last holder are left cannot be found out either.
+    await expect(claimWorker(workers)).rejects.toMatchObject({ cause: { code: 'EMFILE' } });
+    await expectOpenFiles(files);
+  });
+  const next = await claimWorker(workers);
+  expect(next.id).toBe(id);
+  await next.end();
+  await expectOpenFiles(files);
 });
 
 describe('with each system call failing in turn', () => {

@@ -10,6 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countReport } from '../../scripts/steps/count-report.mjs';
+import { formatFailures } from '../../scripts/steps/counts.mjs';
+import { type LaneReport, REPORT_VARIABLE } from '../../scripts/steps/lane-reporter.mjs';
 import { fetchStackFiles } from '../../scripts/steps/stack-files.mjs';
 import { scaled } from '../support/timing/time-scale.ts';
 
@@ -37,18 +40,7 @@ const MORE_SUITES = [
   'task-output-end',
 ];
 
-interface Report {
-  readonly numPassedTests: number;
-  readonly numPendingTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly assertionResults: readonly {
-      readonly status: string;
-      readonly fullName: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
-}
+const MOST_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 let folder: string;
 beforeAll(async () => {
@@ -69,32 +61,29 @@ describe.each([
     await fetchStackFiles(locked);
     const { stdout } = await promisify(execFile)(node, ['--version']);
     expect(stdout.startsWith(`v${version}.`)).toBe(true);
-    const { numPassedTests, numPendingTests, testResults } = await runSuites(node, suites, version);
-    const failed = testResults.flatMap(({ assertionResults }) =>
-      assertionResults
-        .filter(({ status }) => status === 'failed')
-        .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join('\n')}`),
-    );
-    expect(failed).toEqual([]);
+    const { testResults, unhandled } = await runSuites(node, suites, version);
+    const { passed, skipped, failures } = countReport({ testResults }, 'integration');
+    expect(`${unhandled}${formatFailures(failures)}`).toBe('');
     expect(testResults.map(({ assertionResults }) => assertionResults.length)).not.toContain(0);
     expect(testResults).toHaveLength(suites.length);
-    expect(numPendingTests).toBe(0);
-    expect(numPassedTests).toBeGreaterThan(50);
+    expect(skipped).toBe(0);
+    expect(passed).toBeGreaterThan(50);
   });
 });
 
-/** Vitest's report, whether the suites pass or fail. */
+/** The report, whether the suites pass or fail. */
 async function runSuites(
   node: string,
   suites: readonly string[],
   version: string,
-): Promise<Report> {
+): Promise<LaneReport> {
   const report = join(folder, `${version}.json`);
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const files = suites.map((name) => `test/integration/${name}.test.ts`);
-  const args = [vitest, 'run', '--reporter=json', `--outputFile=${report}`, ...files];
+  const env = { ...outerEnv(), [REPORT_VARIABLE]: report };
   // Vitest exits non-zero if a test fails; the report names it.
-  await promisify(execFile)(node, args, { cwd: root, env: outerEnv() }).catch(() => undefined);
+  const options = { cwd: root, env, maxBuffer: MOST_OUTPUT_BYTES };
+  await promisify(execFile)(node, [vitest, 'run', ...files], options).catch(() => undefined);
   return JSON.parse(readFileSync(report, 'utf8'));
 }
 

@@ -1,7 +1,7 @@
 /** Programs started by posix_spawn: what they find, how they end, and what they cost their caller. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { afterAll, describe, expect, it, vi } from 'vitest';
@@ -11,6 +11,7 @@ import { runProgram } from '../../src/sys/run-program.ts';
 import { openNullDevice, startProgram } from '../../src/sys/start-program.ts';
 import { SystemError } from '../../src/sys/system.ts';
 import { failSystem } from '../support/host/failing-system.ts';
+import { expectOpenFiles, openFiles } from '../support/host/open-files.ts';
 import { runFixture } from '../support/programs/bun-fixture.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { describeProgram } from './support/describe-program.ts';
@@ -203,7 +204,7 @@ describe('killAll', () => {
 it('a program whose pipes cannot be opened leaves no descriptor', async () => {
   const system = failSystem();
   const fault = { method: 'createPipe', answer: 'EMFILE', call: 1, lasting: false } as const;
-  const before = readdirSync('/proc/self/fd').length;
+  const before = openFiles();
   try {
     await system.during(fault, async () => {
       const input = Readable.from([Buffer.from('text')]);
@@ -213,5 +214,5 @@ it('a program whose pipes cannot be opened leaves no descriptor', async () => {
   } finally {
     system.restore();
   }
-  await expect.poll(() => readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before);
+  await expectOpenFiles(before, { mayClose: true });
 });

@@ -2,7 +2,7 @@
  * A task that its own filesystem holds up in the kernel: it can neither be asked nor killed alone. Its timeout still ends it, and programs
  * that list, kill or reap tasks do not wait for it. Requires: root, gcc, FUSE.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -10,6 +10,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -19,14 +20,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseTaskId } from '../../src/core/ids.ts';
 import { taskDir } from '../../src/core/layout.ts';
 import { runTask } from '../../src/door/open-stackshim.ts';
-import { slotOfUser } from '../../src/sys/handled-process.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
-import { abortFuseConnections } from '../../src/task/ending/kill-processes.ts';
 import { runCli, startCli } from '../support/cli/run-cli.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { makeProbeImage } from '../support/programs/probe-image.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
+import { releaseTraps } from './support/held-up.ts';
 
 const { env, layout, options } = useInstallation();
 const folder = mkdtempSync('/var/tmp/stackshim-stuck-');
@@ -41,8 +41,10 @@ beforeAll(async () => {
   writeFileSync(layout.policyFile, JSON.stringify(policy), { mode: 0o644 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-// After a failed test nothing else would end it.
-afterEach(() => abortFuseConnections(linuxSystem, (uid) => slotOfUser(uid) !== undefined));
+afterEach(({ task }) => {
+  // Nothing else would end the tasks.
+  if (task.result?.state === 'fail') releaseTraps('anybody');
+});
 
 const hang = ['/task/probe', 'fuse-hang', 'exec'];
 let count = 0;
@@ -80,6 +82,36 @@ describe.each(['exec', 'exit', 'close', 'unmap'])('held up in %s', (place) => {
     // Not a speed limit: a program that waits for the task would wait until it is killed, longer than its timeout.
     expect(longest).toBeLessThan(1_500);
   });
+});
+
+describe('in the user namespace of the host', () => {
+  const served = `${folder}/served`;
+  const file = `${served}/file`;
+  const volumes = [`${served}:/served`];
+  beforeAll(() => mkdirSync(served));
+
+  /** As its last process may be the one that keeps its filesystem alive, the kernel does not end the task. */
+  it.each(['exec', 'unmap'])(
+    'a task that is held up in %s ends at its timeout, and a filesystem of the host goes on',
+    async (place) => {
+      const server = execFileSync(`${code}/probe`, ['fuse-serve', served]).toString().trim();
+      try {
+        const command = ['/task/probe', 'fuse-hang', place];
+        const result = await runTask(
+          {
+            ...{ stack: 'busybox', bundle: 'fuse', userns: 'host', code, volumes, command },
+            ...{ timeout: '1s', stopTimeout: '500ms' },
+          },
+          options,
+        );
+        expect(result).toMatchObject({ verdict: 'timed_out', removed: true, leftovers: [] });
+        expect(readFileSync(file)).toEqual(Buffer.alloc(4096));
+      } finally {
+        linuxSystem.detachMount(served);
+      }
+      await waitUntil(() => !existsSync(`/proc/${server}`));
+    },
+  );
 });
 
 it('the executable ends with its task', async () => {

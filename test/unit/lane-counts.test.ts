@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { countReport } from '../../scripts/steps/count-report.mjs';
 import { addFailure, formatFailures } from '../../scripts/steps/counts.mjs';
+import { describeErrors } from '../../scripts/steps/describe-errors.mjs';
 import { chooseLanes, readLanes } from '../../scripts/steps/lanes.mjs';
 import { projectRoot } from '../../scripts/steps/paths.mjs';
 
@@ -12,7 +13,7 @@ const file = (status: string, ...tests: string[]) => ({
   assertionResults: tests.map((test, index) => ({
     fullName: `things > do ${index}`,
     status: test,
-    failureMessages: test === 'failed' ? ['\u001b[31mexpected 1 to be 2\u001b[39m\n at line'] : [],
+    said: test === 'failed' ? '\u001b[31mexpected 1 to be 2\u001b[39m\n at line' : '',
   })),
 });
 
@@ -49,7 +50,7 @@ describe('countReport', () => {
 
 it('the failures are named at the end, with the first lines of each message', () => {
   const counts = countReport({ testResults: [file('failed', 'passed', 'failed')] }, 'unit');
-  addFailure(counts, 'power cut 1 of 1', `${'line\n'.repeat(50)}last`);
+  addFailure(counts, 'power cut 1 of 1', `${'line\n'.repeat(500)}last`);
   const lines = formatFailures(counts.failures).split('\n');
   expect(lines.slice(0, 6)).toEqual([
     '',
@@ -59,8 +60,29 @@ it('the failures are named at the end, with the first lines of each message', ()
     '     at line',
     '  power cut 1 of 1',
   ]);
-  expect(lines.length).toBeLessThan(20);
+  expect(lines.length).toBeLessThan(150);
   expect(lines).not.toContain('    last');
+  expect(lines.at(-1)).toBe('    … 381 more lines');
+});
+
+it('what failed tests say is complete: the limit of a timeout, each difference, the cause', () => {
+  const stacks = [
+    { file: '/x/node_modules/vitest/index.js', line: 1 },
+    { file: `${projectRoot}/test/unit/some.test.ts`, line: 7 },
+  ];
+  const left = Array.from({ length: 30 }, (_, index) => `  mount ${index}`).join('\n');
+  const said = describeErrors([
+    { name: 'Error', message: 'Test timed out in 60000ms.', stacks },
+    { name: 'AssertionError', message: `left behind:\n${left}` },
+    { message: 'EMFILE', diff: '- one\n+ two', cause: { name: 'Error', message: 'why' } },
+  ]);
+  expect(said.split('\n')).toEqual([
+    'Error: Test timed out in 60000ms.',
+    'at test/unit/some.test.ts:7',
+    'AssertionError: left behind:',
+    ...left.split('\n'),
+    ...['EMFILE', '- one', '+ two', 'caused by Error: why'],
+  ]);
 });
 
 describe('a test with a tag of the lane', () => {

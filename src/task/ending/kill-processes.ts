@@ -1,5 +1,5 @@
 /** Kills the remaining processes of a task, and removes its cgroup. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { listTreeProcesses } from '../../cgroup/cgroup-files.ts';
@@ -7,10 +7,9 @@ import { unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { isRunning, nsPidOf, slotOfUser, userOf } from '../../sys/handled-process.ts';
-import { fdPath } from '../../sys/paths.ts';
+import { isRunning, nsPidOf } from '../../sys/handled-process.ts';
 import { signalProcess } from '../../sys/processes.ts';
-import { type Fd, type System, SystemError } from '../../sys/system.ts';
+import type { System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
@@ -80,7 +79,7 @@ export class Killing {
 
   /** Signals every running process of the cgroup; resolves to their pids. */
   async again(): Promise<readonly number[]> {
-    const { cgroups, system } = this.#context;
+    const { cgroups } = this.#context;
     const left = cgroups.listProcesses(this.#cgroupsPath).filter(isRunning);
     if (left.length === 0) return left;
     const sinceMs = performance.now() - this.#begunAt;
@@ -90,7 +89,10 @@ export class Killing {
       // On v1, killed processes of a paused task die when they run again.
       cgroups.thaw(this.#cgroupsPath);
     }
-    if (sinceMs > STUCK_AFTER_MS) releaseFromFuse(system, left);
+    if (sinceMs > STUCK_AFTER_MS) {
+      const { releaseFromFuse } = await import('./release-from-fuse.ts');
+      await releaseFromFuse(this.#context, this.#cgroupsPath, left);
+    }
     // Freezing takes longer, but stops processes that fork faster than they can be listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
       await cgroups.killProcesses(this.#cgroupsPath);
@@ -106,15 +108,6 @@ const signalEach = (pids: readonly number[]) => {
 /** Sends KILL to every process that the cgroup lists now. The remover of the task handles those that this misses. */
 export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
   signalEach(cgroups.listProcesses(cgroupsPath));
-
-/** A killed process that does not end may wait for a FUSE filesystem of its own task. The filesystems of its slot's ids belong to that task. */
-function releaseFromFuse(system: System, stuck: readonly number[]): void {
-  const slots = new Set(stuck.map((pid) => slotOfUser(userOf(pid) ?? 0)));
-  abortFuseConnections(system, (uid) => {
-    const slot = slotOfUser(uid);
-    return slot !== undefined && slots.has(slot);
-  });
-}
 
 /**
  * Removes a task's cgroup from every hierarchy. A killed runtime may have put a process into some of them only: kills the processes that
@@ -132,45 +125,5 @@ export async function removeCgroup(
     if (performance.now() > endsAt)
       throw new Error(`remove cgroup ${left.join(', ')}: still in use`);
     await pause(POLL_MS);
-  }
-}
-
-/**
- * Aborts the connections of FUSE filesystems that the matching users mounted: every process that waits for such a filesystem gets an error.
- * A process that waits for a FUSE server that does not answer cannot be killed, and may itself be the one that keeps the connection open:
- * only this call ends it.
- *
- * Reads the connections from its own detached mount of the kernel's control filesystem (Documentation/filesystems/fuse/fuse.rst). Does
- * nothing on a kernel without FUSE.
- */
-export function abortFuseConnections(system: System, isUser: (uid: number) => boolean): void {
-  const control = openControl(system);
-  if (control === undefined) return;
-  try {
-    const root = fdPath(control);
-    for (const name of readdirSync(root)) {
-      const connection = `${root}/${name}`;
-      unlessMissing(() => isUser(statSync(connection).uid) && abort(connection));
-    }
-  } finally {
-    system.close(control);
-  }
-}
-
-const abort = (connection: string) => writeFileSync(`${connection}/abort`, '1', { flag: 'r+' });
-
-function openControl(system: System): Fd | undefined {
-  let context: Fd;
-  try {
-    context = system.fsOpen('fusectl');
-  } catch (error) {
-    if (error instanceof SystemError && error.code === 'ENODEV') return undefined;
-    throw error;
-  }
-  try {
-    system.fsConfigCreate(context);
-    return system.fsMount(context, 0);
-  } finally {
-    system.close(context);
   }
 }
