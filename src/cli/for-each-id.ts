@@ -1,9 +1,10 @@
 /** Does the same to several tasks, for commands that take ids: a failure is reported, and the other tasks are still acted on. */
 import { toStackshimError } from '../core/errors.ts';
 import { parseTaskId, type TaskId } from '../core/ids.ts';
-import { openDoor, requireRoot } from '../door/open-stackshim.ts';
+import { openDoor } from '../door/open-stackshim.ts';
 import type { Stackshim } from '../door/stackshim.ts';
 import type { Removal } from '../task/ending/remove-task.ts';
+import { requireRoot } from '../task/installation.ts';
 import { statusOfError } from './exit-status.ts';
 import { print } from './print/print.ts';
 import { reportError, reportLeftovers } from './print/printable.ts';

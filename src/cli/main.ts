@@ -1,7 +1,6 @@
 /** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
-import { ReaderGone, toStackshimError } from '../core/errors.ts';
+import { type ErrorJson, ReaderGone, toStackshimError } from '../core/errors.ts';
 import type { RunAction } from './define/define-run.ts';
-import { nameOptions, readRunLine } from './define/run-options.ts';
 import {
   READER_GONE,
   SHIM_FAILED,
@@ -35,14 +34,18 @@ try {
   await returnToCallerDirectory();
   // Not a command for people: `run -d` calls it.
   if (args[0] === 'keep-task') await keepTask();
-  const plain = isRun ? readRunLine(args.slice(1)) : undefined;
+  const plain = isRun
+    ? (await import('./define/run-options.ts')).readRunLine(args.slice(1))
+    : undefined;
   if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
   else if (!(isExec && (await executeExec())) && !(await readByCommander()))
     process.exitCode = passesStatusOn ? SHIM_FAILED : USAGE_ERROR;
   // Everything is written: waiting until the engine finds nothing left to do takes longer.
   if (passesStatusOn) process.exit();
 } catch (error) {
-  process.exitCode = statusOf(error);
+  // Only then: the options of tasks need not be loaded for a command in a running task.
+  const namesOptions = isRun || isExec ? await import('./define/run-options.ts') : undefined;
+  process.exitCode = statusOf(error, namesOptions?.nameOptions);
 }
 
 /** Everything before the command. */
@@ -87,9 +90,9 @@ async function readByCommander(): Promise<boolean> {
   return await carryOut(defineCommands(executeRun), args);
 }
 
-function statusOf(error: unknown): number {
+function statusOf(error: unknown, toShown = (json: ErrorJson) => json): number {
   if (error instanceof ReaderGone) return READER_GONE;
   const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', args[0] ?? 'start');
-  reportError(isRun || isExec ? nameOptions(known.toJSON()) : known.toJSON());
+  reportError(toShown(known.toJSON()));
   return passesStatusOn ? statusOfSetupFailure(known) : statusOfError(known);
 }

@@ -83,6 +83,12 @@ export interface DevicesMount {
   readonly nodes: readonly Omit<TaskDevice, 'path' | 'access'>[];
 }
 
+/** The `/dev` of a task in a user namespace of its own: the usual nodes and links, and mount points for what is mounted below. */
+export interface DevMount {
+  readonly type: 'dev';
+  readonly target: string;
+}
+
 /** A small filesystem in memory with one empty file; every user of the task may write to both. */
 export interface MemoryMount {
   readonly type: 'memory';
@@ -91,4 +97,4 @@ export interface MemoryMount {
   readonly file: string;
 }
 
-export type Mount = OverlayMount | BindMount | DevicesMount | MemoryMount;
+export type Mount = OverlayMount | BindMount | DevicesMount | DevMount | MemoryMount;

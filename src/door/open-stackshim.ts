@@ -2,15 +2,13 @@
  * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
  * only the code that runs a task; the code of other members is loaded when they are called.
  */
-import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { StackshimError } from '../core/errors.ts';
-import { parseTaskId } from '../core/ids.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { CallerOptions, EndedTask, OwnTaskOptions } from '../task/caller-options.ts';
 import type { ExecResult, OwnExecOptions } from '../task/exec/exec-in-task.ts';
-import { type Installation, openInstallation } from '../task/installation.ts';
+import { type Installation, openInstallation, requireRoot } from '../task/installation.ts';
 import type { TaskResult } from '../task/result.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
 import type { Code } from './code.ts';
@@ -177,11 +175,8 @@ export function openDoor(options: LayoutOptions = {}): Door {
       return result;
     },
     async exec(id, command, options = {}) {
-      requireRoot('execute in task');
-      // Fire and forget: speeds up the runtime's later cgroup move.
-      void hastenAttach();
-      const { execInTask } = await import('../task/exec/exec-in-task.ts');
-      return await execInTask(open(), parseTaskId(id), { ...options, command });
+      const { execCommand } = await import('./exec-command.ts');
+      return await execCommand(open, id, { ...options, command });
     },
     async start(input, options = {}) {
       refuseUnknown(options, TASK_OPTIONS);
@@ -231,12 +226,6 @@ function loadedWhenCalled<T extends object>(
     };
   };
   return Object.fromEntries(Object.keys(names).map((name) => [name, memberOf(name)])) as T;
-}
-
-/** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, unless this user is root. */
-export function requireRoot(operation: string): void {
-  if (process.geteuid?.() === 0) return;
-  throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
 }
 
 /** A misspelt `policy` or `origin` would silently give a task more than it may have. */

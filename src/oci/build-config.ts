@@ -41,6 +41,8 @@ export interface ContainerInput {
   readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of a static init program. Required with `spec.init`. */
   readonly initBinary?: string | undefined;
+  /** Host path of a prepared `/dev`. Default: the template's, which the runtime fills. */
+  readonly dev?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it, for a task with a user namespace on the host's network. */
   readonly sysfs?: string | undefined;
   readonly host: {
@@ -63,7 +65,7 @@ export interface ContainerConfig extends Omit<OciContainerConfig, 'mounts'> {
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): ContainerConfig {
-  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, sysfs } = input;
+  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, dev, sysfs } = input;
   const { devices, throttles = [], cgroupVersion, locksBinds, netSysctl } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
@@ -78,6 +80,7 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
       hasUserNamespace: ids !== null,
       locksBinds,
       ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
+      dev,
       sysfs,
     }),
     linux: {

@@ -38,6 +38,8 @@ export interface MountsInput extends BindRules {
   readonly binds: readonly PreparedBind[];
   /** Host path of a static init program, with `--init`. */
   readonly initBinary?: string;
+  /** Host path of a prepared `/dev`. Default: the template's, which the runtime fills. */
+  readonly dev?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
   readonly sysfs?: string | undefined;
 }
@@ -57,7 +59,7 @@ export function buildMounts(template: readonly OciMount[], input: MountsInput): 
       ? []
       : buildBinds([{ source: initBinary, target: INIT_FILE, readOnly: true }], input);
   return {
-    base: [...template.map((mount) => adaptSysfs(mount, input)), ...init],
+    base: [...template.map((mount) => adaptDev(adaptSysfs(mount, input), input)), ...init],
     asked: shallowFirst([...spec.tmpfs.map(toTmpfsMount), ...buildBinds(binds, input)]),
   };
 }
@@ -82,6 +84,13 @@ function adaptSysfs(mount: OciMount, input: MountsInput): OciMount {
     source: sysfs,
     options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
   };
+}
+
+/** No flag is set: those of the prepared mount are locked in the task's user namespace. */
+function adaptDev(mount: OciMount, { dev }: MountsInput): OciMount {
+  const { destination } = mount;
+  if (dev === undefined || destination !== '/dev') return mount;
+  return { destination, type: 'bind', source: dev, options: ['bind', 'private'] };
 }
 
 function toTmpfsMount({ target, sizeBytes, mode = '1777', exec }: TmpfsRequest): OciMount {

@@ -4,13 +4,17 @@ import {
   chownSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
+  lchownSync,
   lstatSync,
+  mkdirSync,
   openSync,
   type Stats,
+  symlinkSync,
 } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { BindMount, DevicesMount, MemoryMount } from '../core/mount.ts';
+import type { BindMount, DevicesMount, DevMount, MemoryMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
@@ -41,6 +45,7 @@ export async function mountRootfs(
     for (const mount of plan.mounts) {
       if (mount.type === 'bind') await mountBind(system, mount, options);
       else if (mount.type === 'overlay') closing.push(mountOverlay(system, mount, options));
+      else if (mount.type === 'dev') mountDev(system, mount, options.owner);
       else if (mount.type === 'devices') mountDevices(system, mount, options.owner);
       else mountMemory(system, mount, options.owner);
     }
@@ -140,11 +145,63 @@ function mountDevices(
     attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC,
   });
   try {
-    for (const [index, node] of nodes.entries()) {
-      const path = `${target}/${index}`;
-      system.makeDeviceNode(path, node);
-      // Set the mode after mknod, whose mode the umask would restrict.
-      chmodSync(path, 0o666);
+    for (const [index, node] of nodes.entries()) makeNode(system, `${target}/${index}`, node);
+  } catch (error) {
+    system.detachMount(target);
+    throw error;
+  }
+}
+
+function makeNode(system: System, path: string, node: DevicesMount['nodes'][number]): void {
+  system.makeDeviceNode(path, node);
+  // Set the mode after mknod, whose mode the umask would restrict.
+  chmodSync(path, 0o666);
+}
+
+/** As in the bundle templates, from which the other tasks get their `/dev`. */
+const DEV_OPTIONS = { mode: '0755', size: '64k' } as const;
+const DEV_NODES = {
+  null: [1, 3],
+  zero: [1, 5],
+  full: [1, 7],
+  random: [1, 8],
+  urandom: [1, 9],
+  tty: [5, 0],
+} as const;
+const DEV_LINKS = {
+  fd: '/proc/self/fd',
+  stdin: '/proc/self/fd/0',
+  stdout: '/proc/self/fd/1',
+  stderr: '/proc/self/fd/2',
+  ptmx: 'pts/ptmx',
+} as const;
+/** What the templates mount below `/dev`. */
+const DEV_FOLDERS = ['pts', 'shm', 'mqueue'] as const;
+
+/**
+ * Mounts a task's `/dev` at its target (created if missing). The nodes belong to the host's root, everything else to the task's. On failure
+ * nothing stays attached.
+ */
+function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | null): void {
+  ensureDirectorySync(target, 0o700);
+  const id = owner?.ids.base ?? 0;
+  attachTmpfs(system, target, {
+    options: { source: 'tmpfs', ...DEV_OPTIONS, uid: `${id}`, gid: `${id}` },
+    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.STRICTATIME,
+  });
+  try {
+    for (const [name, [major, minor]] of Object.entries(DEV_NODES)) {
+      makeNode(system, `${target}/${name}`, { type: 'c', major, minor });
+    }
+    // As runtimes do: not every kernel has it.
+    const core = existsSync('/proc/kcore') ? { core: '/proc/kcore' } : {};
+    for (const [name, to] of Object.entries({ ...DEV_LINKS, ...core })) {
+      symlinkSync(to, `${target}/${name}`);
+      lchownSync(`${target}/${name}`, id, id);
+    }
+    for (const name of DEV_FOLDERS) {
+      mkdirSync(`${target}/${name}`, 0o755);
+      chownSync(`${target}/${name}`, id, id);
     }
   } catch (error) {
     system.detachMount(target);

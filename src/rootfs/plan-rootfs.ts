@@ -18,6 +18,8 @@ export interface RootfsRequest extends RootfsPlaces {
   readonly devices?: readonly Omit<TaskDevice, 'access'>[];
   /** Whether setuid files of the image take effect; those of the code never do. Default: no. */
   readonly setuid?: boolean;
+  /** Whether to prepare `/dev` for the runtime to bind; only for a task in a user namespace of its own. */
+  readonly dev?: boolean;
   /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
   readonly sysfs?: boolean;
 }
@@ -49,6 +51,8 @@ export interface AddedPlan extends MountPlan {
 export interface RootfsPlan extends MountPlan {
   /** The root filesystem, once mounted. */
   readonly rootfs: string;
+  /** The task's `/dev`, once mounted. Undefined: the runtime makes it. */
+  readonly dev: string | undefined;
   /**
    * The host's sysfs, read-only, without what is mounted below it: a program that finds two trees of cgroups takes its limits
    * from the wrong one, as Java 17 does.
@@ -60,13 +64,14 @@ export interface RootfsPlan extends MountPlan {
 export const rootfsTarget = (places: Pick<RootfsPlaces, 'taskDir'>) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
 const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
+const devTarget = (places: RootfsPlaces) => `${places.taskDir}/dev`;
 const sysfsTarget = (places: RootfsPlaces) => `${places.taskDir}/sys`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 
 /** Every path of the host where a task may have a mount, whatever its options: removal looks at all of them. */
 export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
   const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
-  const others = [sysfsTarget, devicesTarget, codeTarget, rootfsTarget];
+  const others = [sysfsTarget, devTarget, devicesTarget, codeTarget, rootfsTarget];
   return [...binds.reverse(), ...others.map((target) => target(places))];
 }
 
@@ -96,12 +101,15 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
       binds.push({ source, target: path, readOnly: false, isDevice: true });
     }
   }
+  const dev = request.dev ? devTarget(request) : undefined;
+  if (dev !== undefined) mounts.push({ type: 'dev', target: dev });
   const sysfs = request.sysfs ? sysfsTarget(request) : undefined;
   if (sysfs !== undefined) {
     mounts.push({ type: 'bind', source: '/sys', target: sysfs, readOnly: true, alone: true });
   }
   const asked = planBinds(request, 0);
-  return { mounts: [...mounts, ...asked.mounts], binds: [...binds, ...asked.binds], rootfs, sysfs };
+  const made = { mounts: [...mounts, ...asked.mounts], binds: [...binds, ...asked.binds] };
+  return { ...made, rootfs, dev, sysfs };
 }
 
 /** Which mounts are made beside the root filesystem, for the command alone. */

@@ -193,5 +193,6 @@ export const MOUNT_ATTR = {
   NOSUID: 0x2,
   NODEV: 0x4,
   NOEXEC: 0x8,
+  STRICTATIME: 0x20,
   IDMAP: 0x10_0000,
 } as const;

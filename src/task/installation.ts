@@ -36,6 +36,12 @@ export function openInstallation(named: Layout): Installation {
   }
 }
 
+/** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, unless this user is root. */
+export function requireRoot(operation: string): void {
+  if (process.geteuid?.() === 0) return;
+  throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
+}
+
 function openTrusted(layout: Layout): Installation {
   const key = JSON.stringify(layout);
   const known = opened.get(key);

@@ -175,6 +175,7 @@ function planContainerRootfs(
     binds: bindsOf(plan),
     devices,
     setuid: !spec.noNewPrivileges,
+    dev: idsOf(plan, slot) !== null && driverOf(plan.runtime).gainsFromDev,
     sysfs: idsOf(plan, slot) !== null && spec.network === 'host',
   });
 }
@@ -190,7 +191,7 @@ const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
 
 function configureContainer(
   plan: ContainerPlan,
-  { rootfs, binds, sysfs }: RootfsPlan,
+  { rootfs, binds, dev, sysfs }: RootfsPlan,
   { installation, slot }: ContainerParts,
 ): ContainerConfig {
   const ids = idsOf(plan, slot);
@@ -202,6 +203,7 @@ function configureContainer(
     cgroupsPath: places.cgroupsPath,
     locksBinds: driverOf(runtime).locksBinds,
     netSysctl: driverOf(runtime).usesHostSockets ? netSysctl(host) : {},
+    dev,
     sysfs,
     ...(needsCgroupVersion(spec) ? { cgroupVersion: installation.cgroups.version } : {}),
     seccompProfile,

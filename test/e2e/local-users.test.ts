@@ -25,6 +25,7 @@ const STRANGER = AS_STRANGER.join(' ');
 const PLACES = [
   ...['.', 'record.json', 'bundle', 'bundle/config.json', 'log.json', 'pid', 'tty'],
   ...['rootfs', 'rootfs/bin/busybox', 'code', 'code/program', 'binds', 'binds/0', 'devices/0'],
+  ...['dev', 'dev/null'],
 ];
 
 /** A runtime that lets a stranger try each path when everything of a task is mounted. */
@@ -90,7 +91,8 @@ describe.each(runtimes)('with $name', ({ name, path: real }) => {
     expect(options.length).toBeGreaterThanOrEqual(5);
     for (const [target, set] of options) {
       expect(set?.split(',')).toContain('nosuid');
-      if (!target?.endsWith('/devices')) expect(set?.split(',')).toContain('nodev');
+      const hasNodes = /\/(?:dev|devices)$/.test(target ?? '');
+      expect(set?.split(',')).toContain(hasNodes ? 'noexec' : 'nodev');
     }
   });
 });

@@ -2,20 +2,32 @@
 import { expect, it } from 'vitest';
 import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
-it('a plain run loads no command parser but readRunLine, and the error printer', () => {
+it('the executable loads only the error printer before it knows the command', () => {
   const loaded = [...loadedBy('cli/main.ts', 'bun')];
-  expect(loaded).toContain('cli/define/run-options.ts');
-  const others = loaded.filter((name) => !/^(cli|core)\/|^node:(fs|os)$/.test(name));
+  expect(loaded).toContain('cli/print/printable.ts');
+  const others = loaded.filter((name) => !/^core\/|^node:(fs|os)$/.test(name));
+  expect(others.sort()).toEqual(['cli/exit-status.ts', 'cli/main.ts', 'cli/print/printable.ts']);
+});
+
+it('a plain run loads no command parser but readRunLine', () => {
+  const loaded = [...loadedBy('cli/define/run-options.ts', 'bun')];
   // The table of task options and its readers, which every task needs.
-  expect(others).toContain('spec/options/task-options.ts');
+  expect(loaded).toContain('spec/options/task-options.ts');
   const ofTasks = loadedBy('cli/run/execute-run.ts', 'bun');
-  expect(others.filter((name) => !/^spec\/|^node:path$/.test(name) || !ofTasks.has(name))).toEqual(
-    [],
-  );
-  const implementations = loaded.filter((name) =>
-    /^cli\/(command-line|commands\/|define\/define-|progress\/|run\/)/.test(name),
+  expect(loaded.filter((name) => !ofTasks.has(name))).toEqual([]);
+  const implementations = [...ofTasks].filter((name) =>
+    /^cli\/(command-line|commands\/|define\/define-|progress\/)/.test(name),
   );
   expect(implementations).toEqual([]);
+});
+
+it('a command in a running task loads no code that runs tasks', () => {
+  const loaded = loadedBy('cli/commands/exec.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
+  loadedBy('cli/define/exec-options.ts', 'bun', loaded);
+  expect(loaded).toContain('task/exec/exec-in-task.ts');
+  const others = ['door/open-stackshim.ts', 'task/run-task.ts', 'task/plan-task.ts'];
+  expect(others.filter((name) => loaded.has(name))).toEqual([]);
+  expect([...loaded].filter(isModule).length).toBeLessThan(130);
 });
 
 it('a plain run loads no module that is slow to load', () => {

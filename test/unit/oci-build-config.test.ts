@@ -216,6 +216,12 @@ describe('options', () => {
     ]);
   });
 
+  test('a prepared /dev is bound in the place of the template’s', () => {
+    const { mounts } = build({}, { dev: '/task/dev' });
+    const made = { type: 'bind', source: '/task/dev', options: ['bind', 'private'] };
+    expect(mounts[1]).toEqual({ destination: '/dev', ...made });
+  });
+
   test('capabilities are combined as in docker', () => {
     const bounding = (task: object) => build(task).process.capabilities.bounding;
     expect(bounding({ capAdd: ['NET_RAW'], capDrop: ['KILL'] })).toContain('CAP_NET_RAW');

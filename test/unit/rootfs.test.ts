@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadTemplate } from '../../src/oci/load-template.ts';
 import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
 import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
@@ -75,11 +76,20 @@ describe('planRootfs', () => {
     expect(planRootfs({ ...places, layers, binds: [] }).sysfs).toBeUndefined();
   });
 
+  it('prepares /dev on request', () => {
+    const target = `${places.taskDir}/dev`;
+    const plan = planRootfs({ ...places, layers, binds: [], dev: true });
+    expect(plan.dev).toBe(target);
+    expect(plan.mounts[1]).toEqual({ type: 'dev', target });
+    expect(planRootfs({ ...places, layers, binds: [] }).dev).toBeUndefined();
+  });
+
   it('uses only paths that removal checks', () => {
     const bind = { type: 'bind', source: '/data', target: '/data', readOnly: false } as const;
     const code = { kind: 'file', path: '/code' } as const;
     const devices = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 } as const];
-    const plan = planRootfs({ ...places, layers, binds: [bind, bind], devices, sysfs: true });
+    const all = { ...places, layers, binds: [bind, bind], devices, dev: true, sysfs: true };
+    const plan = planRootfs(all);
     const added = planAdded({ ...places, code: [code], binds: [bind], bindsBefore: 2 });
     const looked = new Set(mountTargetsOf(places, 3));
     expect([...plan.mounts, ...added.mounts].filter(({ target }) => !looked.has(target))).toEqual(
@@ -191,6 +201,35 @@ describe('mountRootfs', () => {
       `detachMount ${places.taskDir}/rootfs`,
       `detachMount ${places.taskDir}/rootfs`,
     ]);
+    expect(open.size).toBe(0);
+  });
+
+  it('makes /dev as the bundle templates do, and leaves none if a node cannot be made', async () => {
+    const { system, calls, open, failOn } = recordSystem();
+    failOn('makeDeviceNode', '/dev/null', new SystemError('mknodat', 1, 'EPERM'));
+    const plan = planRootfs({ ...places, layers, binds: [], dev: true });
+    const made = { mounts: plan.mounts.slice(1) };
+    await expect(mountRootfs(system, made, options)).rejects.toMatchObject({ code: 'EPERM' });
+    const { mounts } = loadTemplate('default').config;
+    const dev = mounts.find(({ destination }) => destination === '/dev');
+    expect(dev?.options).toEqual(['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k']);
+    const { NOSUID, NOEXEC, STRICTATIME } = MOUNT_ATTR;
+    const target = `${places.taskDir}/dev`;
+    expect(calls.slice(0, -2)).toEqual([
+      'fsOpen tmpfs = 10',
+      `fsConfigString 10 source ${dev?.source}`,
+      'fsConfigString 10 mode 0755',
+      'fsConfigString 10 size 64k',
+      'fsConfigString 10 uid 0',
+      'fsConfigString 10 gid 0',
+      'fsConfigCreate 10',
+      `fsMount 10 ${NOSUID | NOEXEC | STRICTATIME} = 11`,
+      `attachMount 11 ${target}`,
+      'close 11',
+      'close 10',
+      `makeDeviceNode ${target}/null {"type":"c","major":1,"minor":3} !`,
+    ]);
+    expect(calls.slice(-2)).toEqual(Array(2).fill(`detachMount ${target}`));
     expect(open.size).toBe(0);
   });
 

@@ -1,8 +1,9 @@
 /** `stackshim cp`: copies files between this machine and a task. */
 import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
-import { openDoor, requireRoot } from '../../door/open-stackshim.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
 import type { CopyReport } from '../../task/copying/copy-order.ts';
+import { requireRoot } from '../../task/installation.ts';
 import { READER_GONE } from '../exit-status.ts';
 import { LEFT_OUT_REASONS } from '../print/left-out-reasons.ts';
 import { writeMessage } from '../print/printable.ts';

@@ -1,5 +1,7 @@
 /** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
-import { openDoor } from '../../door/open-stackshim.ts';
+import { layoutFrom } from '../../core/layout.ts';
+import { execCommand } from '../../door/exec-command.ts';
+import { openInstallation } from '../../task/installation.ts';
 import type { ExecLineOptions } from '../define/exec-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
 import { reportError, writeMessage } from '../print/printable.ts';
@@ -21,7 +23,9 @@ export async function exec(
   const forwarder = forwardSignals();
   const terminal = tty ? await openTerminal(id, interactive) : undefined;
   try {
-    const result = await openDoor().exec(id, command, {
+    const open = () => openInstallation(layoutFrom({}, process.env));
+    const result = await execCommand(open, id, {
+      command,
       ...stops.signals,
       ...sinks.streams,
       ...{ env, tty },

@@ -1,7 +1,8 @@
 /** `stackshim logs`: the kept output of a task, each stream where the task wrote it. */
 import { StackshimError } from '../../core/errors.ts';
-import { openDoor, requireRoot } from '../../door/open-stackshim.ts';
+import { openDoor } from '../../door/open-stackshim.ts';
 import { DURATION, parseDuration } from '../../spec/quantities.ts';
+import { requireRoot } from '../../task/installation.ts';
 import type { LogPiece } from '../../task/reports/read-log.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';

@@ -54,7 +54,7 @@ export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined):
     });
   const nullInput = () =>
     orCloseAll(() => {
-      const fd = openNullDevice('input');
+      const fd = openNullDevice('both');
       open.set(fd, closeSync);
       return fd;
     });

@@ -104,7 +104,7 @@ export const runtimeProbes: readonly Probe[] = [
     group: 'the runtime',
     tries:
       'brings an image whose `/dev/null` and `/dev/console` are links, and reads what should be masked (CVE-2025-31133)',
-    stoppedBy: '`/dev` is a tmpfs of the runtime’s; a patched runtime',
+    stoppedBy: '`/dev` is a tmpfs of the task’s own, not of its image; a patched runtime',
     program: '',
     judge: showsMasked,
   },

@@ -1,0 +1,16 @@
+/** `exec` of the door, apart from it: a program that only executes a command in a task loads no code that runs tasks. */
+import { hastenAttach } from '../cgroup/hasten-attach.ts';
+import { parseTaskId } from '../core/ids.ts';
+import { type ExecResult, execInTask, type OwnExecOptions } from '../task/exec/exec-in-task.ts';
+import { type Installation, requireRoot } from '../task/installation.ts';
+
+export async function execCommand(
+  open: () => Installation,
+  id: string,
+  { command, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+): Promise<ExecResult> {
+  requireRoot('execute in task');
+  // Fire and forget: speeds up the runtime's later cgroup move.
+  void hastenAttach();
+  return await execInTask(open(), parseTaskId(id), { ...options, command });
+}
