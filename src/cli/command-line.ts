@@ -10,19 +10,22 @@ import { defineExchangeCommands } from './define/define-exchange-commands.ts';
 import { defineExec } from './define/define-exec.ts';
 import { defineLiveCommands } from './define/define-live-commands.ts';
 import { defineManual } from './define/define-manual.ts';
-import { defineQueueCommands } from './define/define-queue-commands.ts';
 import { defineReportCommands } from './define/define-report-commands.ts';
 import { defineRun, type RunAction } from './define/define-run.ts';
 import { defineStackCommands } from './define/define-stack-commands.ts';
 import { defineStorageCommands } from './define/define-storage-commands.ts';
 import { defineTaskCommands } from './define/define-task-commands.ts';
-import { defineWorker } from './define/define-worker.ts';
 import { toLostOutput } from './run/descriptor-sink.ts';
 import { toUsageError } from './usage-error.ts';
 
 const STDOUT = 1;
 
-export function defineCommands(executeRun: RunAction): Command {
+/**
+ * The commands of queues have options of their own, whose tables take a few milliseconds: they are left out if another command is called.
+ *
+ * @param called The first word of the command line. Absent: all commands are defined.
+ */
+export async function defineCommands(executeRun: RunAction, called?: string): Promise<Command> {
   const program = new Command('stackshim')
     .description('run short tasks in language stacks: isolated, limited, in milliseconds')
     .version(PROGRAM_VERSION)
@@ -39,8 +42,14 @@ export function defineCommands(executeRun: RunAction): Command {
   defineCopyCommands(program);
   defineReportCommands(program);
   defineStorageCommands(program);
-  defineWorker(program);
-  defineQueueCommands(program);
+  if (!program.commands.some((command) => command.name() === called)) {
+    const [{ defineWorker }, { defineQueueCommands }] = await Promise.all([
+      import('./define/define-worker.ts'),
+      import('./define/define-queue-commands.ts'),
+    ]);
+    defineWorker(program);
+    defineQueueCommands(program);
+  }
   defineCompletion(program);
   defineManual(program);
   return program;

@@ -87,7 +87,7 @@ async function readByCommander(): Promise<boolean> {
   // The executable is built to compile late, for the sake of tasks. Builds, imports and watches run long enough to gain from compiling.
   if (!isRun && !isExec) Bun.unsafe.setJITPolicy(1);
   const { carryOut, defineCommands } = await import('./command-line.ts');
-  return await carryOut(defineCommands(executeRun), args);
+  return await carryOut(await defineCommands(executeRun, args[0]), args);
 }
 
 function statusOf(error: unknown, toShown = (json: ErrorJson) => json): number {

@@ -50,6 +50,8 @@ export const SPEC_BOUNDS = {
   optionChars: 8192,
   /** Payload and config of a job of a queue, each. */
   jobInputBytes: 1_048_576,
+  /** A job's data as JSON: what a client adds. Workers read a little more. */
+  jobDataBytes: 8_388_608,
   jobRetries: 10,
   jobDelayMsMax: 30 * 24 * 3_600_000,
 } as const;

@@ -13,6 +13,7 @@ import {
   readSync,
   statfsSync,
   statSync,
+  writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { unlessMissing } from '../core/errors.ts';
@@ -133,3 +134,10 @@ function readUpTo(fd: Fd, maxBytes: number): string {
 const MIN_BUFFER_BYTES = 4096;
 
 const toTooLarge = (maxBytes: number) => new Error(`larger than ${maxBytes} bytes`);
+
+/** Writes all bytes, synchronously. Throws a system error if it cannot; a part may be written then. */
+export function writeNow(fd: Fd, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}

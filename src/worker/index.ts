@@ -27,6 +27,7 @@ export type {
   JobState,
   JobStatus,
   LiveState,
+  WaitState,
 } from './job/job-result.ts';
 export type { WorkerRegistry } from './supply/registry-places.ts';
 export type { WorkerEvent, WorkerStatus } from './worker-events.ts';

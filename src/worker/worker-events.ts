@@ -27,8 +27,14 @@ export type WorkerEvent =
       readonly task: string | null;
       readonly verdict: string | null;
       readonly exitCode: number | null;
+      /** How long the command ran; null if it did not. */
+      readonly wallMs: number | null;
+      /** Whether the platform, not the task, was at fault. */
+      readonly retryable: boolean;
       /** The code of the shim's error; null without one. */
       readonly error: string | null;
+      /** One sentence, which begins with the state: one line, without control characters, at most 300 characters. */
+      readonly reason: string;
       /** From the take to the end. */
       readonly durationMs: number;
     }

@@ -39,7 +39,7 @@ export interface WorkerOptions extends LayoutOptions {
   readonly logBytes?: number | undefined;
   /** The folder for artefacts. Default: none, and jobs with outputs are refused. */
   readonly artefacts?: string | undefined;
-  /** How long a job waits for a worker that has its stack and its code. Default: 10 minutes. */
+  /** How long a job waits for a worker that has its stack and its code, and a machine that is large enough. Default: 10 minutes. */
   readonly missingMs?: number | undefined;
   /** Where stacks and code packages are pulled from that a job needs and this machine lacks. Default: nowhere; such jobs are left to other workers. */
   readonly registry?: WorkerRegistry | undefined;

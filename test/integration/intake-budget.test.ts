@@ -1,4 +1,5 @@
 /** The budget that the workers of one machine share: a folder of locked files. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -148,6 +149,27 @@ describe('a budget', () => {
     hasTasks = false;
     await waitUntil(() => budget.reserve({ needs: twice }));
     await waitUntil(() => !existsSync(`${folder}/${file}`));
+  });
+
+  it('gives nothing away on the strength of a share that was cut off', async () => {
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'stackshim-test', folder]);
+    try {
+      const [one, other] = [open({ jobs: 1_000 }), open({ jobs: 1_000 })];
+      const reservations: unknown[] = [];
+      const tenantOf = (n: number) => `${'t'.repeat(60)}${n}` as TenantName;
+      for (let n = 0; n < 200; n += 1) {
+        reservations.push(one.reserve({ needs: SMALL, tenant: tenantOf(n) }));
+      }
+      const granted = reservations.filter((reservation) => reservation !== undefined).length;
+      expect(granted).toBeGreaterThan(10);
+      expect(granted).toBeLessThan(200);
+      expect(one.reserved().memoryBytes).toBe(granted * GIB);
+      await waitUntil(() => other.room().memoryBytes === (1_000 - granted) * GIB);
+    } finally {
+      for (const budget of budgets) budget.close();
+      execFileSync('umount', [folder]);
+    }
   });
 
   it('ignores files of an earlier boot, and files that it cannot read', async () => {

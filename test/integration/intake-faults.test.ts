@@ -3,7 +3,7 @@ import type { IQueueBackend } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/sys/clocks.ts';
 import type { Intake } from '../../src/worker/intake/intake-options.ts';
-import { type Lane, laneName } from '../../src/worker/job/lane.ts';
+import type { Lane } from '../../src/worker/job/lane.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore, StoreListeners } from '../../src/worker/queue-store/queue-store.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
@@ -16,7 +16,6 @@ import {
   type TestIntakeOptions,
 } from '../support/queues/start-test-intake.ts';
 import { STORE_KINDS, type StoreServer } from '../support/queues/store-kinds.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const LOCK_MS = 1_000;
@@ -235,85 +234,5 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
     expect(new Set(needs.map((one) => JSON.stringify(one)))).toEqual(
       new Set([JSON.stringify({ memoryBytes: 2 * GIB, diskBytes: 1, cpus: 0.5 })]),
     );
-  });
-});
-
-describe('entries that a hostile producer wrote', () => {
-  let server: RedisServer;
-  let store: QueueStore;
-  const lane = laneOf('q', 'a');
-  const keyOf = (id: string) => `stackshim:${laneName(lane)}:${id}`;
-
-  beforeAll(async () => {
-    server = await startRedis();
-    store = await openStore(server.url, options);
-  });
-
-  afterAll(async () => {
-    await store?.close();
-    await server?.remove();
-  });
-
-  it('end or are passed on, and hold up no other job', async () => {
-    await addJobs(store, lane, [
-      ...['data', 'options', 'nulls', 'parent', 'starts', 'string', 'gone'].map((jobId) => ({
-        jobId,
-      })),
-      ...manyJobs('good', 5),
-    ]);
-    await server.command('HSET', keyOf('data'), 'data', '{"stack":');
-    await server.command('HSET', keyOf('options'), 'opts', '{');
-    await server.command('HSET', keyOf('nulls'), 'opts', 'null');
-    await server.command('HSET', keyOf('parent'), 'parent', '{', 'parentKey', 'x', 'atm', 'many');
-    await server.command('HSET', keyOf('starts'), 'ats', 'many');
-    await server.command('SET', keyOf('string'), 'text');
-    await server.command('DEL', keyOf('gone'));
-    const errors: unknown[] = [];
-    const seen = new Map<string, unknown>();
-    const intake = await startTestIntake({
-      ...{ store, ...options },
-      onError: (error) => errors.push(error),
-      async handle(taken) {
-        await complete(taken);
-        seen.set(taken.id, taken.job.data);
-      },
-    });
-    await waitUntil(() => seen.size >= 7);
-    await waitUntil(async () => (await store.peek(lane, 1)).names.length === 0);
-    expect([...seen.keys()].toSorted()).toEqual([
-      ...['data', 'gone', 'good-0', 'good-1', 'good-2', 'good-3', 'good-4'],
-    ]);
-    expect(seen.get('data')).toBeUndefined();
-    for (const id of ['options', 'nulls', 'parent', 'starts']) {
-      const reason = await waitUntil(() => server.command('HGET', keyOf(id), 'failedReason'));
-      expect(reason).toMatch(/^error: .*damaged/);
-      expect(await server.command('ZSCORE', keyOf('failed'), id)).not.toBeNull();
-    }
-    expect(errors.length).toBeGreaterThan(0);
-    await endIntake(intake);
-  });
-
-  it('hold up no worker by a schedule without a day', async () => {
-    const at = laneOf('q', 'cron');
-    await addJobs(store, at, manyJobs('job', 3));
-    const repeat = { pattern: '0 0 31 4,6,9,11 *', count: 1 };
-    for (const id of ['job-0', 'job-1', 'job-2']) {
-      const key = `stackshim:${laneName(at)}:${id}`;
-      await server.command('HSET', key, 'rjk', 'never', 'opts', JSON.stringify({ repeat }));
-    }
-    await server.command('HSET', `stackshim:${laneName(at)}:repeat:never`, 'ic', '1');
-    const errors: unknown[] = [];
-    const ended: string[] = [];
-    const intake = await startTestIntake({
-      ...{ store, ...options },
-      onError: (error) => errors.push(error),
-      async handle(taken) {
-        await complete(taken);
-        ended.push(taken.id);
-      },
-    });
-    await waitUntil(() => ended.length === 3);
-    expect(errors.map(String)).toEqual(Array(3).fill(expect.stringMatching(/pattern.*no day/)));
-    await endIntake(intake);
   });
 });

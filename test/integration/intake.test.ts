@@ -310,6 +310,28 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
     budget.close();
   });
 
+  it('is not held up by a job that this machine can never hold, and leaves one alone that holds up none', async () => {
+    const budget = openTestBudget({ jobs: 4 });
+    const huge = `v1 ${99 * GIB} 0 1`;
+    await addJobs(store, laneOf(queue, 'alone'), [{ jobId: 'alone', name: huge }]);
+    const taken: string[] = [];
+    await start({
+      budget,
+      pace: { tooLargeAfterMs: 1e9, tooLargeHoldMs: 0 },
+      async handle({ id, backend, token, job }) {
+        taken.push(id);
+        const options = { skipAttempt: true };
+        if (id === 'huge') await backend.moveToDelayed(id, Date.now(), 60_000, token, options);
+        else await backend.moveToCompleted(job, 'done', false, token, false);
+      },
+    });
+    const small = manyJobs('small', 5);
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: huge }, ...small]);
+    await waitUntil(() => taken.length === 6);
+    expect(taken.toSorted()).toEqual(['huge', ...small.map(({ jobId }) => jobId)]);
+    budget.close();
+  });
+
   it('takes a job that this machine can never hold after a time, for its handler to refuse', async () => {
     const budget = openTestBudget({ jobs: 4 });
     await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: `v1 ${99 * GIB} 0 1` }]);

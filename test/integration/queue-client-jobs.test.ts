@@ -106,11 +106,13 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       await (await bed.take(job)).end('cancelled');
       expect(await bed.queues.retry(job)).toMatchObject({
         state: 'queued',
-        // PostgreSQL forgets them.
-        attempts: kind === 'redis' ? [{ state: 'cancelled' }] : [],
+        attempts: [{ state: 'cancelled' }],
       });
       await (await bed.take(job)).end('complete');
-      expect(await bed.queues.status(job)).toMatchObject({ state: 'complete' });
+      expect(await bed.queues.status(job)).toMatchObject({
+        state: 'complete',
+        attempts: [{ state: 'cancelled' }],
+      });
       expect(await bed.queues.retry(job)).toMatchObject({ state: 'queued', result: null });
       await (await bed.take(job)).end('complete');
     });

@@ -116,9 +116,27 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     expect([...bytes]).toEqual([0, 0xed, 0xa0, 0x80, 0xff]);
   });
 
-  it('a row of 30 MB is refused', async () => {
+  it('40 MB of data are never brought to a worker, and their job ends', async () => {
     const lab = openLab(store);
-    const job = await lab.runToEnd({ ...TRUE, payload: 'x'.repeat(30_000_000) });
+    const id = await lab.add({ ...TRUE, retries: 3 });
+    await server.setData(lab.lane, id, 40_000_000);
+    const taken = await lab.take();
+    if (taken === undefined) throw new Error('nothing taken');
+    expect(JSON.stringify(taken.job.data).length).toBeLessThan(100);
+    // A look at the marks of running jobs.
+    expect((await lab.backend.getJobData(id))?.data.length).toBeLessThan(100);
+    await lab.runner.handle(taken);
+    const { result, failedReason } = await lab.read(id);
+    expect(result?.error?.code).toBe('ERR_STACKSHIM_JOB_REFUSED');
+    expect(failedReason).toMatch(
+      /^error: run job: its entry in the store has 40\d{6} bytes, more than 16m$/,
+    );
+    expect((await lab.runToEnd(TRUE)).result?.state).toBe('complete');
+  });
+
+  it('a job near the bound is read whole', async () => {
+    const lab = openLab(store);
+    const job = await lab.runToEnd({ ...TRUE, payload: 'x'.repeat(10_000_000) });
     expect(job.result?.error?.code).toBe('ERR_STACKSHIM_SPEC_INVALID');
   });
 });

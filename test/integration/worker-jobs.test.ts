@@ -201,13 +201,14 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     });
 
     it('a job that this machine is too small for is left to others for a while', async () => {
-      const lab = openLab();
+      const lab = openLab({ context: { missingMs: 10_000 } });
       lab.refuseRoom = () =>
         Promise.reject(new StackshimError('ERR_STACKSHIM_HOST_EXHAUSTED', 'start job: too large'));
       const id = await lab.add(sh('true'));
-      for (let i = 0; i < 5; i++) {
+      for (let i = 0; i < 2; i++) {
         await lab.runNext();
         expect(await lab.backend.getState(id)).toBe('delayed');
+        expect(await lab.waitOf(id)).toMatchObject({ code: 'ERR_STACKSHIM_HOST_EXHAUSTED' });
         await lab.backend.promote(id);
       }
       await lab.runNext();
@@ -216,6 +217,25 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
         attempt: 0,
         error: { code: 'ERR_STACKSHIM_HOST_EXHAUSTED' },
       });
+    });
+
+    it('a job whose stack is missing tells so while it waits', async () => {
+      const lab = openLab({ context: { missingMs: 10_000 } });
+      const id = await lab.add({ ...sh('true'), stack: 'nope' });
+      await lab.runNext();
+      const first = await lab.waitOf(id);
+      expect(first).toMatchObject({ code: 'ERR_STACKSHIM_STACK_NOT_FOUND', worker: 'test/1' });
+      expect(first?.reason).toContain('nope');
+      const since = Date.parse(first?.since ?? '');
+      expect(Date.parse(first?.nextTryAt ?? '') - since).toBe(5_000);
+      expect(Date.parse(first?.triedUntil ?? '') - since).toBe(15_000);
+      await lab.backend.promote(id);
+      await lab.runNext();
+      expect((await lab.waitOf(id))?.since).toBe(first?.since);
+      await lab.backend.promote(id);
+      await lab.runNext();
+      expect((await lab.read(id)).result?.error?.code).toBe('ERR_STACKSHIM_STACK_NOT_FOUND');
+      expect(await lab.waitOf(id)).toBeNull();
     });
 
     it('a job whose workers died again and again is given up', async () => {

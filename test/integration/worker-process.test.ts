@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { JobJson } from 'bullmq';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toTaskId } from '../../src/core/ids.ts';
 import { tasksDir } from '../../src/core/layout.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
@@ -13,25 +13,18 @@ import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { WorkerProcess } from '../support/queues/worker-process.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
+import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
-const { options, layout } = useInstallation([/^file \S+\/workers\//]);
+/** A server begins processes of its own as it needs them. */
+const { options, layout } = useInstallation([/^file \S+\/workers\//, /^process \d+ postgres /]);
 const LOCK_MS = scaled(1_000);
-let server: RedisServer;
+let server: JobStore;
 let store: QueueStore;
 let queue: string;
 let workers: WorkerProcess[] = [];
 
-beforeAll(async () => {
-  server = await startRedis({ log: 'no' });
-  store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-});
-afterAll(async () => {
-  await store.close();
-  await server.remove();
-});
 beforeEach(() => {
   queue = `q${randomBytes(6).toString('hex')}`;
 });
@@ -86,7 +79,7 @@ async function statusOf(id: string) {
 
 const hasEnded = (id: string) => async () => (await statusOf(id)).result ?? undefined;
 const isRunning = (id: string) => async () => (await statusOf(id)).state === 'running';
-const lockOf = (id: string) => server.command('EXISTS', `stackshim:${queue}~~:${id}:lock`);
+const isLocked = (id: string) => server.isLocked(lane(), id);
 
 /** The pid of the only task. */
 async function taskPid(): Promise<number> {
@@ -107,64 +100,79 @@ function isDead(pid: number): boolean {
 
 const FOREVER = 'while :; do sleep 0.05; done';
 
-it('a worker takes jobs, runs them, and ends when it is told to', async () => {
-  const worker = await startWorker();
-  const ids = await Promise.all([add(sh('true')), add(sh('exit 4')), add(sh('echo hello'))]);
-  const results = await Promise.all(ids.map((id) => waitUntil(hasEnded(id))));
-  expect(results).toMatchObject([{ state: 'complete' }, { state: 'error' }, { state: 'complete' }]);
-  await worker.end('SIGTERM');
-  expect(worker.child.exitCode).toBe(0);
-  expect(worker.events.at(-1)).toEqual({ type: 'closed' });
-});
+describe.each(STORE_KINDS)('on %s', (kind) => {
+  beforeAll(async () => {
+    server = await startJobStore(kind);
+    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
+  });
+  afterAll(async () => {
+    await store.close();
+    await server.remove();
+  });
 
-it('a worker that drains hands its jobs back, and another one runs them', async () => {
-  const worker = await startWorker();
-  const id = await add(sh(FOREVER, { timeout: '1h' }));
-  await waitUntil(isRunning(id));
-  await worker.end('SIGTERM');
-  expect(worker.child.exitCode).toBe(0);
-  expect(await statusOf(id)).toMatchObject({ state: 'queued', attempts: [] });
-  const other = await startWorker();
-  await waitUntil(isRunning(id));
-  await other.end('SIGTERM');
-});
+  it('a worker takes jobs, runs them, and ends when it is told to', async () => {
+    const worker = await startWorker();
+    const ids = await Promise.all([add(sh('true')), add(sh('exit 4')), add(sh('echo hello'))]);
+    const results = await Promise.all(ids.map((id) => waitUntil(hasEnded(id))));
+    expect(results).toMatchObject([
+      { state: 'complete' },
+      { state: 'error' },
+      { state: 'complete' },
+    ]);
+    await worker.end('SIGTERM');
+    expect(worker.child.exitCode).toBe(0);
+    expect(worker.events.at(-1)).toEqual({ type: 'closed' });
+  });
 
-it('the tasks of a killed worker are gone before their locks are, and its jobs run again', async () => {
-  const worker = await startWorker();
-  const script = '[ -e $PAYLOAD_FILE ] && cat $PAYLOAD_FILE; sleep 600';
-  const id = await add(sh(script, { payload: 'x' }));
-  await waitUntil(isRunning(id));
-  const pid = await taskPid();
-  await worker.end('SIGKILL');
-  await waitUntil(() => isDead(pid));
-  expect(await lockOf(id)).toBe(1);
-  const other = await startWorker();
-  await other.saw('job_taken');
-  await waitUntil(isRunning(id));
-});
+  it('a worker that drains hands its jobs back, and another one runs them', async () => {
+    const worker = await startWorker();
+    const id = await add(sh(FOREVER, { timeout: '1h' }));
+    await waitUntil(isRunning(id));
+    await worker.end('SIGTERM');
+    expect(worker.child.exitCode).toBe(0);
+    expect(await statusOf(id)).toMatchObject({ state: 'queued', attempts: [] });
+    const other = await startWorker();
+    await waitUntil(isRunning(id));
+    await other.end('SIGTERM');
+  });
 
-it('the tasks of a stopped worker are dead before their locks are gone', async () => {
-  const worker = await startWorker();
-  const id = await add(sh(`trap : TERM; ${FOREVER}`));
-  await waitUntil(isRunning(id));
-  const pid = await taskPid();
-  worker.child.kill('SIGSTOP');
-  await waitUntil(() => isDead(pid));
-  expect(await lockOf(id)).toBe(1);
-  worker.child.kill('SIGCONT');
-  // What it says about the task that the guard has killed counts no more.
-  await worker.saw('lock_lost');
-  expect((await statusOf(id)).attempts).toEqual([]);
-});
+  it('the tasks of a killed worker are gone before their locks are, and its jobs run again', async () => {
+    const worker = await startWorker();
+    const script = '[ -e $PAYLOAD_FILE ] && cat $PAYLOAD_FILE; sleep 600';
+    const id = await add(sh(script, { payload: 'x' }));
+    await waitUntil(isRunning(id));
+    const pid = await taskPid();
+    await worker.end('SIGKILL');
+    await waitUntil(() => isDead(pid));
+    expect(await isLocked(id)).toBe(true);
+    const other = await startWorker();
+    await other.saw('job_taken');
+    await waitUntil(isRunning(id));
+  });
 
-it('a worker whose guard is killed gets another one', async () => {
-  const worker = await startWorker();
-  process.kill(worker.guardPid(), 'SIGKILL');
-  await worker.saw('guard_restarted');
-  const id = await add(sh(FOREVER));
-  await waitUntil(isRunning(id));
-  const pid = await taskPid();
-  worker.child.kill('SIGSTOP');
-  await waitUntil(() => isDead(pid));
-  expect(await lockOf(id)).toBe(1);
+  it('the tasks of a stopped worker are dead before their locks are gone', async () => {
+    const worker = await startWorker();
+    const id = await add(sh(`trap : TERM; ${FOREVER}`));
+    await waitUntil(isRunning(id));
+    const pid = await taskPid();
+    worker.child.kill('SIGSTOP');
+    await waitUntil(() => isDead(pid));
+    expect(await isLocked(id)).toBe(true);
+    worker.child.kill('SIGCONT');
+    // What it says about the task that the guard has killed counts no more.
+    await worker.saw('lock_lost');
+    expect((await statusOf(id)).attempts).toEqual([]);
+  });
+
+  it('a worker whose guard is killed gets another one', async () => {
+    const worker = await startWorker();
+    process.kill(worker.guardPid(), 'SIGKILL');
+    await worker.saw('guard_restarted');
+    const id = await add(sh(FOREVER));
+    await waitUntil(isRunning(id));
+    const pid = await taskPid();
+    worker.child.kill('SIGSTOP');
+    await waitUntil(() => isDead(pid));
+    expect(await isLocked(id)).toBe(true);
+  });
 });

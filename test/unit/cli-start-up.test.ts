@@ -1,5 +1,6 @@
 /** What the executable loads before it knows the command: each module costs every task time. */
 import { expect, it } from 'vitest';
+import { defineCommands } from '../../src/cli/command-line.ts';
 import { isModule, loadedBy } from '../support/loaded-modules.ts';
 
 it('the executable loads only the error printer before it knows the command', () => {
@@ -28,6 +29,27 @@ it('a command in a running task loads no code that runs tasks', () => {
   const others = ['door/open-stackshim.ts', 'task/run-task.ts', 'task/plan-task.ts'];
   expect(others.filter((name) => loaded.has(name))).toEqual([]);
   expect([...loaded].filter(isModule).length).toBeLessThan(130);
+});
+
+it('other commands do not define those of queues', async () => {
+  const loaded = [...loadedBy('cli/command-line.ts', 'bun')];
+  expect(loaded).toContain('cli/define/define-task-commands.ts');
+  expect(loaded.filter((name) => /define.*(queue|worker)/.test(name))).toEqual([]);
+  const namesOf = async (called?: string) =>
+    (await defineCommands(() => Promise.resolve(), called)).commands.map((one) => one.name());
+  const all = await namesOf();
+  expect(await namesOf('ps')).toEqual(all.filter((name) => name !== 'queue' && name !== 'worker'));
+  for (const called of [
+    'queue',
+    'worker',
+    'help',
+    '--help',
+    'completion',
+    'complete',
+    'nonsense',
+  ]) {
+    expect(await namesOf(called), called).toEqual(all);
+  }
 });
 
 it('a plain run loads no module that is slow to load', () => {

@@ -7,7 +7,7 @@ import { definedCommandsOf } from '../../src/cli/completion/find-place.ts';
 import { listPages } from '../../src/cli/manual/list-pages.ts';
 import { toArgument, toParagraph, toText } from '../../src/cli/manual/mdoc.ts';
 
-const program = defineCommands(() => Promise.resolve());
+const program = await defineCommands(() => Promise.resolve());
 
 interface Described {
   readonly where: string;

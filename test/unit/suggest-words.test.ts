@@ -6,7 +6,7 @@ import { suggestWords } from '../../src/cli/completion/suggest-words.ts';
 import { RUN_OPTIONS } from '../../src/cli/define/run-options.ts';
 import type { KnownNames } from '../../src/door/known-names.ts';
 
-const program = defineCommands(() => Promise.resolve());
+const program = await defineCommands(() => Promise.resolve());
 const toKnown = (...words: readonly string[]) =>
   words.map((name) => ({ name, about: `about ${name}` }));
 const names: KnownNames = {

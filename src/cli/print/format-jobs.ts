@@ -2,7 +2,7 @@
 
 import { showDuration } from '../../spec/quantities.ts';
 import type { LaneSummary, Schedule } from '../../worker/client/queues.ts';
-import type { JobResult, JobStatus } from '../../worker/job/job-result.ts';
+import type { JobResult, JobStatus, WaitState } from '../../worker/job/job-result.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
@@ -19,7 +19,7 @@ export function formatJobs(jobs: readonly JobStatus[], { now, whole }: TableShap
     String(attemptOf(status)),
     formatAge(now - Date.parse(status.queuedAt)),
     runTime(status, now),
-    detailOf(status),
+    detailOf(status, now),
   ]);
   const header = ['JOB', 'STATE', 'ATTEMPT', 'AGE', 'TIME', 'DETAIL'];
   return formatTable(header, rows, { whole, cut: ['DETAIL'] });
@@ -35,11 +35,18 @@ function runTime({ result, live }: JobStatus, now: number): string {
   return Number.isNaN(from) || to < from ? '' : showDuration(Math.round((to - from) / 10) * 10);
 }
 
-function detailOf(status: JobStatus): string {
-  const { result, live, runAt } = status;
+function detailOf(status: JobStatus, now: number): string {
+  const { result, live, runAt, waiting } = status;
   if (result !== null) return endOf(result);
   if (live?.progress) return live.progress;
+  if (waiting !== null) return whyItWaits(waiting, now);
   return runAt === null ? '' : `starts at ${runAt}`;
+}
+
+function whyItWaits({ since, reason, nextTryAt, triedUntil }: WaitState, now: number): string {
+  const waited = formatAge(now - Date.parse(since));
+  const end = triedUntil === null ? '' : `, at last at ${triedUntil}`;
+  return `waiting for ${waited}: ${reason}; next try at ${nextTryAt}${end}`;
 }
 
 /** Why a job ended as it did, without its state. */

@@ -5,6 +5,7 @@ import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.t
 import { parseEntryPath } from '../../archive/entry-path.ts';
 import type { ByteString, TarEntry } from '../../archive/tar-entry.ts';
 import { createTarParser } from '../../archive/tar-parser.ts';
+import { writeNow } from '../../sys/files.ts';
 import { O_PATH } from '../../sys/paths.ts';
 import { closeFd, openBeneath } from '../../sys/tree-calls.ts';
 import type { Budget } from '../outputs/budget.ts';
@@ -13,7 +14,6 @@ import {
   type FolderTarget,
   type NewFile,
   type TargetFolder,
-  writeNow,
 } from '../outputs/folder-target.ts';
 import { LeftOut } from '../outputs/left-out.ts';
 import type { OutputReport } from '../outputs/output-report.ts';

@@ -15,11 +15,10 @@ import {
   symlinkSync,
   unlinkSync,
   write,
-  writeSync,
 } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
-import { randomName } from '../../sys/files.ts';
+import { randomName, writeNow } from '../../sys/files.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
   chownFd,
@@ -241,13 +240,6 @@ function giveLink(parent: Fd, name: ByteString, owner: FileOwner): void {
     if (fstatSync(link).isSymbolicLink()) chownFd(link, owner);
   } finally {
     closeFd(link);
-  }
-}
-
-/** Writes all bytes, synchronously. */
-export function writeNow(fd: Fd, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
   }
 }
 

@@ -1,8 +1,9 @@
 /** A program's description of a job → what the store keeps. Pure. */
 
 import { withoutUndefined } from '../../core/read-fields.ts';
+import { invalidField } from '../../spec/field-errors.ts';
 import type { JobTerms } from '../../spec/policy.ts';
-import { parseBytes, parseCpus } from '../../spec/quantities.ts';
+import { parseBytes, parseCpus, showBytes } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { JOB_VERSION, type JobData } from '../job/job-data.ts';
 import { parseJobData } from '../job/parse-job.ts';
@@ -11,7 +12,7 @@ import type { JobRequest } from './queues.ts';
 /** Checks the job completely. Throws like {@link parseJobData}. */
 export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: string): JobData {
   const { payload, config, ...rest } = request;
-  return parseJobData(
+  const job = parseJobData(
     {
       version: JOB_VERSION,
       ...rest,
@@ -21,6 +22,10 @@ export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: str
     },
     terms,
   );
+  const bytes = Buffer.byteLength(JSON.stringify(job));
+  if (bytes <= SPEC_BOUNDS.jobDataBytes) return job;
+  const most = showBytes(SPEC_BOUNDS.jobDataBytes);
+  throw invalidField('job', `${bytes} bytes as JSON, more than ${most}`);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -63,6 +63,8 @@ export interface IntakePace {
   readonly keepRoomAfterMs: number;
   /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
   readonly tooLargeAfterMs: number;
+  /** The same if other jobs of the lane wait behind it. */
+  readonly tooLargeHoldMs: number;
 }
 
 export const USUAL_PACE: IntakePace = {
@@ -70,6 +72,7 @@ export const USUAL_PACE: IntakePace = {
   wholeLookMs: 600_000,
   keepRoomAfterMs: 10_000,
   tooLargeAfterMs: 60_000,
+  tooLargeHoldMs: 5_000,
 };
 
 export interface Intake {

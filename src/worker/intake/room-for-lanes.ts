@@ -120,7 +120,11 @@ export class RoomForLanes {
     return held + this.#budget.tasksOfOthers(name as TenantName) < maxTasks;
   }
 
-  #isDue({ tooLargeSinceMs }: LaneState, now: number): boolean {
-    return tooLargeSinceMs !== undefined && now - tooLargeSinceMs >= this.#pace.tooLargeAfterMs;
+  /** Whether a larger machine has had its time to take the lane's next job. Less time, if the job holds up others of its lane. */
+  #isDue({ tooLargeSinceMs, heads }: LaneState, now: number): boolean {
+    if (tooLargeSinceMs === undefined) return false;
+    const { tooLargeAfterMs, tooLargeHoldMs } = this.#pace;
+    const isAlone = (heads?.needs.length ?? 0) <= 1;
+    return now - tooLargeSinceMs >= (isAlone ? tooLargeAfterMs : tooLargeHoldMs);
   }
 }

@@ -200,8 +200,10 @@ export class TakeLoop {
     const { clock, lockMs } = this.#options;
     if (reply.job === undefined) {
       reservation.release();
-      const { dueMs, limitedForMs } = reply;
-      this.#endRequest(state, this.#afterNothing(state, { bells, dueMs, limitedForMs }));
+      const { dueMs, limitedForMs, strange } = reply;
+      if (strange !== undefined) this.#options.onError?.(strange, state.lane);
+      const next = this.#afterNothing(state, { bells, dueMs, limitedForMs });
+      this.#endRequest(state, strange === undefined ? next : 'ready');
       return;
     }
     const { job, scheduleError } = reply;

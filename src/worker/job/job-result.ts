@@ -49,6 +49,22 @@ export interface LiveState {
   readonly progress: string | null;
 }
 
+/** Why a worker did not run a job that it had taken, and when the job is tried again. */
+export interface WaitState {
+  /** The error that the job gets if no worker can run it; null: the fault is the worker's own. */
+  readonly code: string | null;
+  /** One sentence: what the worker lacked. */
+  readonly reason: string;
+  /** When a worker first lacked it. ISO 8601, UTC, by the workers' clocks, like the other times. */
+  readonly since: string;
+  /** No worker tries the job earlier. */
+  readonly nextTryAt: string;
+  /** A worker that still lacks it then ends the job as `error`; null: the job is tried until it runs. */
+  readonly triedUntil: string | null;
+  /** `host/pid` of the worker that tried last. */
+  readonly worker: string;
+}
+
 /** A job as a client sees it. */
 export interface JobStatus {
   /** The job's name: `queue~tenant~code~id`. */
@@ -61,6 +77,8 @@ export interface JobStatus {
   /** When it may start, for a delayed or scheduled job; else null. */
   readonly runAt: string | null;
   readonly live: LiveState | null;
+  /** Null unless a worker had the job and could not run it: its stack or code was not on the machine, or the machine was too small. */
+  readonly waiting: WaitState | null;
   /** The earlier attempts, oldest first. */
   readonly attempts: readonly JobResult[];
   /** Null until the job has ended. */

@@ -11,6 +11,7 @@ import type {
   LiveState,
 } from './job-result.ts';
 import { type JobPlace, jobName } from './lane.ts';
+import { readWaitNote } from './wait-note.ts';
 
 /** What the store says about a job: its record, and the list in which the job is: `waiting`, `active`, `completed`, … */
 export interface StoredJob {
@@ -24,6 +25,7 @@ export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatu
   const attempts = readAttempts(json.stacktrace);
   const result = readEnd({ json, list }, attempts);
   const live = list === 'active' && result === null ? readLive(json.progress) : null;
+  const waiting = list === 'active' || result !== null ? null : readWaitNote(json);
   return {
     job: jobName(place),
     state: result?.state ?? toState(list, live, data['cancelled'] !== undefined),
@@ -31,8 +33,9 @@ export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatu
     code: textOrNull(data['code']),
     labels: readLabels(data['labels']),
     queuedAt: toDate(json.timestamp),
-    runAt: list === 'delayed' ? readRunAt(json, attempts) : null,
+    runAt: list === 'delayed' ? (waiting?.nextTryAt ?? readRunAt(json, attempts)) : null,
     live,
+    waiting,
     // The last attempt of a job that failed is its result.
     attempts: result !== null && attempts.at(-1) === result ? attempts.slice(0, -1) : attempts,
     result,

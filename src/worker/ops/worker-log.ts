@@ -97,8 +97,8 @@ function sentenceOf(event: WorkerEvent): string {
 
 type JobEnded = Extract<WorkerEvent, { readonly type: 'job_ended' }>;
 
-function sentenceOfEnd({ job, state, verdict, error, durationMs, willRetry }: JobEnded): string {
-  const reason = state === 'complete' ? null : (error ?? verdict);
-  const why = reason === null ? '' : ` (${reason})`;
-  return `${job}: ${state}${why} after ${Math.round(durationMs)} ms${willRetry ? ', will be retried' : ''}`;
+function sentenceOfEnd({ job, state, reason, error, durationMs, willRetry }: JobEnded): string {
+  const code = error === null ? '' : ` [${error}]`;
+  const how = state === 'complete' ? state : `${reason}${code}`;
+  return `${job}: ${how} after ${Math.round(durationMs)} ms${willRetry ? ', will be retried' : ''}`;
 }

@@ -16,7 +16,7 @@ const STATES: Readonly<Record<FinalState, true>> = {
 };
 
 /** Names in the details of the error of a job that was given up; a later retry by a client begins to count anew. */
-export const GIVEN_UP = 'givenUp';
+const GIVEN_UP = 'givenUp';
 export const DEAD_WORKERS = 'deadWorkers';
 
 /** Oldest first. Leaves out what is no result. */
@@ -85,4 +85,11 @@ const isCount = (value: unknown): value is number =>
 function detailOf({ error }: JobResult, name: string): unknown {
   const details: unknown = error?.details;
   return isObject(details) && Object.hasOwn(details, name) ? Reflect.get(details, name) : undefined;
+}
+
+/** The last attempt of a job that is given up. */
+export function toGivenUp(result: JobResult): JobResult {
+  const { error } = result;
+  if (error === null) return result;
+  return { ...result, error: { ...error, details: { ...error.details, [GIVEN_UP]: true } } };
 }

@@ -3,9 +3,11 @@ import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { isObject } from '../../core/read-fields.ts';
 import type { JobTerms } from '../../spec/policy.ts';
+import { showBytes } from '../../spec/quantities.ts';
 import type { CancelMark, JobData } from '../job/job-data.ts';
 import { jobName, parseJobName } from '../job/lane.ts';
 import { parseJobData } from '../job/parse-job.ts';
+import { ENTRY_BYTES, oversizeOf } from '../queue-store/oversize.ts';
 import type { TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
 import { DEAD_WORKERS_BUDGET } from './choose-next-step.ts';
@@ -26,6 +28,14 @@ export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms
   } catch {
     // Only whoever writes to the store by hand can name a job like this.
     return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(taken.id)}`);
+  }
+  const bytes = oversizeOf(job.data);
+  if (bytes !== undefined) {
+    const most = showBytes(ENTRY_BYTES);
+    return refuse(
+      'ERR_STACKSHIM_JOB_REFUSED',
+      `its entry in the store has ${bytes} bytes, more than ${most}`,
+    );
   }
   const mark = findCancelMark(job.data);
   if (mark !== undefined) return toCancelled(mark);
@@ -60,7 +70,7 @@ function usesMoreOfBullmq({ parent, parentKey, deduplicationId }: Job): boolean 
   return hasParent || (parentKey ?? '') !== '' || (deduplicationId ?? '') !== '';
 }
 
-/** Since the job was last given up for that reason: a retry by a client forgets starts, or keeps the earlier attempts, depending on the store. */
+/** Since the job was last given up for that reason: a retry by a client forgets starts, and keeps the earlier attempts. */
 function countDeaths({ stalledCounter, attemptsStarted }: Job, counts: AttemptCounts): number {
   return Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
 }

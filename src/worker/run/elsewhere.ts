@@ -1,50 +1,82 @@
 /** Jobs that this machine cannot run now and another one may: how long they wait, and when no machine is believed to. Pure. */
+import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
+import { type NotedJob, toWaitNote, type WaitNote, waitsSince } from '../job/wait-note.ts';
 import { isMissingHere } from '../supply/fetch-missing.ts';
-import type { Outcome } from './job-outcome.ts';
+import { type Outcome, REASON_CHARS } from './job-outcome.ts';
+import { toStorableText } from './to-storable.ts';
 
 /** The job goes back, and no worker takes it for this time. */
 export interface Elsewhere {
   readonly kind: 'elsewhere';
   readonly reason: string;
+  /** The error that the job ends with if it is given up; null: it is not. */
+  readonly code: ErrorCode | null;
   readonly delayMs: number;
+  /** All pauses together from now on, until the job is given up; null: it is not. */
+  readonly leftMs: number | null;
 }
 
 const USUAL_DELAY_MS = 10_000;
-/** How many starts are enough to believe that no machine is large enough. */
-const TOO_LARGE_STARTS = 6;
-/** A stack or code may be missing for some time; the pauses double. */
+/** What is missing may be missing for some time; the pauses double. */
 const MISSING_DELAY_MS = 5_000;
 const LONGEST_MISSING_DELAY_MS = 60_000;
 
 export const NO_GUARD: Elsewhere = {
   kind: 'elsewhere',
   reason: 'the worker has no guard',
+  code: null,
   delayMs: USUAL_DELAY_MS,
+  leftMs: null,
 };
 
-/** Undefined: give the job up. */
-export function leaveTooLarge(startsInARow: number): Elsewhere | undefined {
-  if (startsInARow >= TOO_LARGE_STARTS) return undefined;
-  return { kind: 'elsewhere', reason: 'the machine is too small', delayMs: USUAL_DELAY_MS };
+/** Undefined: give the job up, because its pauses so far were as long as `missingMs`. */
+export function leaveTooLarge(
+  error: StackshimError,
+  startsInARow: number,
+  missingMs: number,
+): Elsewhere | undefined {
+  const left = leaveMissing(error, startsInARow, missingMs);
+  return left && { ...left, reason: `the machine is too small: ${left.reason}` };
 }
 
-/**
- * Undefined: give the job up, because its pauses so far were as long as `missingMs`.
- */
+/** The same for a stack or code that is not on the machine. */
 export function leaveMissing(
-  { message }: StackshimError,
+  { code, message }: StackshimError,
   startsInARow: number,
   missingMs: number,
 ): Elsewhere | undefined {
   let waitedMs = 0;
   for (let start = 1; start < startsInARow; start += 1) waitedMs += missingDelayMs(start);
   if (waitedMs >= missingMs) return undefined;
-  return { kind: 'elsewhere', reason: message, delayMs: missingDelayMs(startsInARow) };
+  let leftMs = 0;
+  for (let start = startsInARow; waitedMs + leftMs < missingMs; start += 1) {
+    leftMs += missingDelayMs(start);
+  }
+  const delayMs = missingDelayMs(startsInARow);
+  return { kind: 'elsewhere', code, reason: message, delayMs, leftMs };
 }
 
 const missingDelayMs = (start: number): number =>
   Math.min(MISSING_DELAY_MS * 2 ** (start - 1), LONGEST_MISSING_DELAY_MS);
+
+/** What status tells of the job meanwhile. */
+export function noteOf(
+  { reason, code, delayMs, leftMs }: Elsewhere,
+  job: NotedJob & { readonly attemptsStarted: number },
+  { worker, nowMs }: { readonly worker: string; readonly nowMs: number },
+): WaitNote {
+  const at = (ms: number) => new Date(nowMs + ms).toISOString();
+  const wait = {
+    code,
+    reason: toStorableText(reason, REASON_CHARS),
+    since: waitsSince(job, code) ?? at(0),
+    nextTryAt: at(delayMs),
+    triedUntil: leftMs === null ? null : at(leftMs),
+    worker,
+  };
+  return toWaitNote(wait, job.attemptsStarted);
+}
 
 /** The error of a task whose stack or code is not on this machine; undefined for every other end. */
 export function missingIn(outcome: Outcome): StackshimError | undefined {

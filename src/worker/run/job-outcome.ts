@@ -103,7 +103,8 @@ function withShortLists(task: TaskResult): TaskResult {
   return { ...task, outputs };
 }
 
-const REASON_CHARS = 1_000;
+/** A sentence for people. */
+export const REASON_CHARS = 1_000;
 
 /** One sentence for people, which begins with the state. */
 export function toReason({ state, error, task }: JobResult): string {

@@ -11,10 +11,18 @@ import { jobName } from '../job/lane.ts';
 import { parseRetryDelay, requirePackageTerms } from '../job/parse-job.ts';
 import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
-import { type AttemptCounts, countAttempts, GIVEN_UP, parseHistory } from './attempt-history.ts';
+import { type AttemptCounts, countAttempts, parseHistory, toGivenUp } from './attempt-history.ts';
 import { checkJob, toCancelError, toCancelled } from './check-job.ts';
 import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
-import { type Elsewhere, leaveMissing, leaveTooLarge, missingIn, NO_GUARD } from './elsewhere.ts';
+import {
+  type Elsewhere,
+  leaveMissing,
+  leaveTooLarge,
+  missingIn,
+  NO_GUARD,
+  noteOf,
+} from './elsewhere.ts';
+import { toEndedEvent } from './ended-event.ts';
 import { failedBefore, type Outcome, toJobResult, toReason } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
@@ -155,7 +163,9 @@ export class JobRun {
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
       const tooLarge = await this.#takeRoom(needs);
       if (tooLarge !== undefined) {
-        return leaveTooLarge(this.#startsInARow) ?? this.#refused(toFinal(tooLarge));
+        const { missingMs } = this.#context;
+        const elsewhere = leaveTooLarge(tooLarge, this.#startsInARow, missingMs);
+        return elsewhere ?? this.#refused(toFinal(tooLarge));
       }
       return await this.#runTask(planned);
     } catch (error) {
@@ -273,9 +283,21 @@ export class JobRun {
       await this.#end(attempted, keep);
     } else if (attempted.kind === 'elsewhere') {
       const { reason, delayMs } = attempted;
+      await this.#note(attempted);
       await this.#handBack(reason, () => handBackLater(job, delayMs, keep));
     } else {
       await this.#handBack('the worker is draining', () => handBack(job, keep));
+    }
+  }
+
+  /** For whoever asks about the job while it waits. A store that does not take the note keeps no job from going back. */
+  async #note(elsewhere: Elsewhere): Promise<void> {
+    const { job, backend, id } = this.#taken;
+    const { worker, warn } = this.#context;
+    try {
+      await backend.updateProgress(id, noteOf(elsewhere, job, { worker, nowMs: Date.now() }));
+    } catch (error) {
+      warn(error, `note why job ${this.name} waits`);
     }
   }
 
@@ -287,7 +309,7 @@ export class JobRun {
   }
 
   async #end(attempted: Extract<Attempted, { kind: 'ended' }>, keep: Keep): Promise<void> {
-    const { outcome, planned, attempt } = attempted;
+    const { planned, attempt } = attempted;
     const result = this.#toResult(attempted);
     const step = this.#chooseStep(result, planned);
     const ended: EndedAttempt = {
@@ -298,15 +320,10 @@ export class JobRun {
     };
     const settled = await this.#tell(step, ended, keep);
     if (settled === 'late' && !(await hasStored(this.lock.job, ended))) return this.#emitLost();
-    const task = outcome.kind === 'task' ? outcome.task : null;
-    this.#context.emit({
-      ...{ type: 'job_ended', job: this.name, attempt, state: result.state },
-      ...{ willRetry: step.kind === 'again', task: task?.id ?? null },
-      ...{ verdict: task?.verdict ?? null, exitCode: task?.exitCode ?? null },
-      error: result.error?.code ?? null,
-      durationMs: Math.round(performance.now() - this.#takenAt),
-    });
-    if (step.kind === 'again') this.#ring();
+    const willRetry = step.kind === 'again';
+    const durationMs = Math.round(performance.now() - this.#takenAt);
+    this.#context.emit(toEndedEvent(result, { job: this.name, attempt, willRetry, durationMs }));
+    if (willRetry) this.#ring();
   }
 
   #toResult(attempted: Extract<Attempted, { kind: 'ended' }>): JobResult {
@@ -376,10 +393,4 @@ function toTerms(planned: PlannedJob | undefined): RetryTerms {
     backoff,
     hasMemoryRetry: memoryRetry !== undefined,
   };
-}
-
-function toGivenUp(result: JobResult): JobResult {
-  const { error } = result;
-  if (error === null) return result;
-  return { ...result, error: { ...error, details: { ...error.details, [GIVEN_UP]: true } } };
 }

@@ -4,8 +4,9 @@ import { Job, type JobJson, JobScheduler } from 'bullmq';
 import { toTaskId } from '../../../src/core/ids.ts';
 import { openDoor } from '../../../src/door/open-stackshim.ts';
 import { monotonicMs } from '../../../src/sys/clocks.ts';
-import type { JobResult } from '../../../src/worker/job/job-result.ts';
+import type { JobResult, JobStatus } from '../../../src/worker/job/job-result.ts';
 import { type Lane, laneName } from '../../../src/worker/job/lane.ts';
+import { readStatus } from '../../../src/worker/job/read-status.ts';
 import type { QueueStore } from '../../../src/worker/queue-store/queue-store.ts';
 import { JobRunner } from '../../../src/worker/run/job-runner.ts';
 import type { RunnerContext } from '../../../src/worker/run/runner-context.ts';
@@ -147,6 +148,13 @@ export class JobLab {
     const attempts = (stacktrace as readonly string[]).map((text): JobResult => JSON.parse(text));
     const returned: JobResult | null = JSON.parse(String(json.returnvalue ?? 'null'));
     return { ...json, id, attempts, result: returned ?? attempts.at(-1) };
+  }
+
+  /** What a client is told of a job that waits. */
+  async waitOf(id: string): Promise<JobStatus['waiting']> {
+    const json = await this.read(id);
+    const list = await this.backend.getState(id);
+    return readStatus({ lane: this.lane, id }, { json, list }).waiting;
   }
 
   async logOf(id: string): Promise<readonly Record<string, unknown>[]> {

@@ -14,6 +14,8 @@ export interface JobStore {
   bringBack(lane: Lane, id: string): Promise<void>;
   /** So many workers have died while they ran the job. */
   setDeaths(lane: Lane, id: string, count: number): Promise<void>;
+  /** The job's data becomes one field with so many characters. */
+  setData(lane: Lane, id: string, chars: number): Promise<void>;
   /** Whether the lock of the job has not expired. */
   isLocked(lane: Lane, id: string): Promise<boolean>;
   /** Forgets all jobs. */
@@ -45,6 +47,10 @@ async function startOnRedis(): Promise<JobStore> {
     async setDeaths(lane, id, count) {
       await server.command('HSET', key(lane, id), 'stc', count, 'ats', count);
     },
+    async setData(lane, id, chars) {
+      const data = JSON.stringify({ payload: 'x'.repeat(chars) });
+      await server.command('HSET', key(lane, id), 'data', data);
+    },
     isLocked: async (lane, id) => (await server.command('EXISTS', key(lane, `${id}:lock`))) === 1,
     async clear() {
       await server.command('FLUSHDB');
@@ -69,6 +75,8 @@ async function startOnPostgres(): Promise<JobStore> {
       update(lane, id, "state = 'waiting', lock_token = NULL, locked_until_ms = NULL"),
     setDeaths: (lane, id, count) =>
       update(lane, id, `stalled_count = ${count}, attempts_started = ${count}`),
+    setData: (lane, id, chars) =>
+      update(lane, id, `data = jsonb_build_object('payload', repeat('x', ${chars}))`),
     async isLocked(lane, id) {
       const where = `queue = '${laneName(lane)}' AND id = '${id}'`;
       const now = '(extract(epoch from clock_timestamp()) * 1000)';

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JobResult } from '../../../src/worker/job/job-result.ts';
 import { readStatus } from '../../../src/worker/job/read-status.ts';
+import { toWaitNote, waitsSince } from '../../../src/worker/job/wait-note.ts';
 
 const place = { lane: { queue: 'mail', tenant: undefined, code: undefined }, id: 'abc' };
 
@@ -58,8 +59,52 @@ describe('the status of a job', () => {
       queuedAt: '2026-01-31T11:00:00.000Z',
       runAt: null,
       live: null,
+      waiting: null,
       attempts: [],
       result: null,
+    });
+  });
+
+  describe('that waits for a worker which can run it', () => {
+    const wait = {
+      code: 'ERR_STACKSHIM_STACK_NOT_FOUND',
+      reason: 'resolve stack nope: no such stack',
+      since: '2026-01-31T12:00:00.000Z',
+      nextTryAt: '2026-01-31T12:00:05.000Z',
+      triedUntil: '2026-01-31T12:10:00.000Z',
+      worker: 'host/1',
+    };
+    const noted = (more: Partial<JobJson> = {}) =>
+      json({ attemptsStarted: 2, progress: toWaitNote(wait, 2), delay: 5000, ...more });
+
+    it('tells the reason, since when, and until when it is tried', () => {
+      expect(readStatus(place, { json: noted(), list: 'delayed' })).toMatchObject({
+        state: 'queued',
+        runAt: wait.nextTryAt,
+        waiting: wait,
+      });
+      expect(readStatus(place, { json: noted(), list: 'waiting' })).toMatchObject({
+        state: 'queued',
+        runAt: null,
+        waiting: wait,
+      });
+    });
+
+    it.each([
+      ['while it runs', {}, 'active'],
+      ['once it was taken again', { attemptsStarted: 3 }, 'delayed'],
+      ['once it was queued again', { attemptsStarted: 0 }, 'waiting'],
+      ['once it has ended', { stacktrace: traces(result('error', 0)) }, 'failed'],
+      ['by a note without a time', { progress: { ...toWaitNote(wait, 2), since: 1 } }, 'delayed'],
+    ] as const)('and nothing %s', (_, more, list) => {
+      expect(readStatus(place, { json: noted(more), list }).waiting).toBeNull();
+    });
+
+    it('keeps when it began to wait, as long as the reason is the same', () => {
+      const job = { progress: toWaitNote(wait, 2), attemptsStarted: 3 };
+      expect(waitsSince(job, wait.code)).toBe(wait.since);
+      expect(waitsSince(job, 'ERR_STACKSHIM_PACKAGE_NOT_FOUND')).toBeUndefined();
+      expect(waitsSince({ ...job, attemptsStarted: 4 }, wait.code)).toBeUndefined();
     });
   });
 

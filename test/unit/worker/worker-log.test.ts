@@ -24,7 +24,10 @@ const ended: WorkerEvent = {
   task: 't1',
   verdict: 'oom_killed',
   exitCode: 137,
+  wallMs: 9,
+  retryable: false,
   error: null,
+  reason: 'killed: oom_killed: the task ran out of memory',
   durationMs: 12.6,
 };
 
@@ -38,16 +41,23 @@ const all: readonly (readonly [event: WorkerEvent, level: LogLevel, sentence: st
   [{ type: 'draining', running: 3, drainMs: 9 }, 'info', 'takes no more jobs; 3 still run'],
   [{ type: 'drained', handedBack: 1 }, 'info', 'ended; jobs handed back: 1'],
   [{ type: 'job_taken', job: 'q~~~1', attempt: 1 }, 'debug', 'took q~~~1'],
-  [ended, 'info', 'mail~acme~~k3: killed (oom_killed) after 13 ms, will be retried'],
+  [
+    ended,
+    'info',
+    'mail~acme~~k3: killed: oom_killed: the task ran out of memory after 13 ms, will be retried',
+  ],
   [
     { ...ended, state: 'complete', willRetry: false, verdict: 'succeeded' },
     'info',
     'mail~acme~~k3: complete after 13 ms',
   ],
   [
-    { ...ended, state: 'error', willRetry: false, error: 'ERR_STACKSHIM_STACK_NOT_FOUND' },
+    {
+      ...{ ...ended, state: 'error', willRetry: false },
+      ...{ error: 'ERR_STACKSHIM_STACK_NOT_FOUND', reason: 'error: no such stack' },
+    },
     'warn',
-    'mail~acme~~k3: error (ERR_STACKSHIM_STACK_NOT_FOUND) after 13 ms',
+    'mail~acme~~k3: error: no such stack [ERR_STACKSHIM_STACK_NOT_FOUND] after 13 ms',
   ],
   [
     { type: 'job_handed_back', job: 'q~~~1', attempt: 1, reason: 'the worker ends' },

@@ -5,7 +5,7 @@
  * Nobody waits for a lock, because its holder may be frozen. A worker writes its larger share first and reads those of others afterwards: of
  * two workers that reserve at the same moment, at least one sees the other, and gives back.
  */
-import { fstatSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { fstatSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { unlessMissing } from '../../../core/errors.ts';
 import {
@@ -17,7 +17,7 @@ import {
   type Reader,
   text,
 } from '../../../core/read-fields.ts';
-import { ensureDirectorySync, namesIn, randomName } from '../../../sys/files.ts';
+import { ensureDirectorySync, namesIn, randomName, writeNow } from '../../../sys/files.ts';
 import { type FileLock, takeFileLock } from '../../../sys/lock.ts';
 import { bootId } from '../../../sys/processes.ts';
 import type { System } from '../../../sys/system.ts';
@@ -63,7 +63,8 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
   let seen = new Map<string, StoredShare>();
   return {
     write(share) {
-      writeSync(lock.fd, toText(share), 0);
+      // A full disk may take a part.
+      writeNow(lock.fd, Buffer.from(toText(share)), 0);
     },
     readOthers() {
       const found = new Map<string, StoredShare>();

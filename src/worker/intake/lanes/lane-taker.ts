@@ -3,11 +3,13 @@
  * next job of a schedule is added when one of its jobs is taken.
  */
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
-import { messageOf } from '../../../core/errors.ts';
+import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { invalidField } from '../../../spec/field-errors.ts';
 import { HARMLESS_FIELDS } from '../../job/harmless-fields.ts';
 import { type Lane, laneName } from '../../job/lane.ts';
+import { strangeKindOf } from '../../queue-store/oversize.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
+import { toStorableText } from '../../run/to-storable.ts';
 import { hasDay } from './cron-days.ts';
 
 export interface LaneTaker {
@@ -23,6 +25,8 @@ export type TakeReply =
     }
   | {
       readonly job: undefined;
+      /** Why what was taken is no job: it has left the lane, and there may be others. */
+      readonly strange: StackshimError | undefined;
       /** The lane is rate limited for this time. */
       readonly limitedForMs: number | undefined;
       /** When its first delayed job is due, by the clock of the backend. */
@@ -42,9 +46,14 @@ export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): La
       const [data, id, limitedForMs, dueMs] = await moveToActive(backend, token, worker);
       if (!data) {
         const positive = (ms: number) => (ms > 0 ? ms : undefined);
-        return { job: undefined, limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) };
+        return {
+          ...{ job: undefined, strange: undefined },
+          ...{ limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) },
+        };
       }
       const job = toJob(queue, data, id);
+      const kind = strangeKindOf(job.data);
+      if (kind !== undefined) return strangeReply(id, kind);
       job.token = token;
       return { job, scheduleError: await addNextOfSchedule(queue, job) };
     },
@@ -81,6 +90,7 @@ const isOfJob = (error: unknown): boolean =>
 
 /** How many of the lane's active jobs may be the one that has the token. */
 const MOST_ACTIVE = 1_000;
+const QUOTED_CHARS = 200;
 const UNREADABLE = 'error: the entry of the job in the store is damaged: it cannot be read';
 
 /** Only the job that was taken with the token can be failed with it. */
@@ -98,6 +108,15 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
   }
 }
 
+function strangeReply(id: string, kind: string): TakeReply {
+  const shown = JSON.stringify(toStorableText(id, QUOTED_CHARS));
+  const strange = new StackshimError(
+    'ERR_STACKSHIM_JOB_REFUSED',
+    `take job ${shown}: the store has a ${kind} in place of the job's entry; it was taken out of its lane`,
+  );
+  return { job: undefined, strange, limitedForMs: undefined, dueMs: undefined };
+}
+
 /** Data that is not JSON becomes undefined, which is no valid job: whoever handles the job says so. */
 function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
   try {
@@ -108,8 +127,6 @@ function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
     return job;
   }
 }
-
-const QUOTED_CHARS = 200;
 
 /** As BullMQ stores them. */
 type ScheduledJobOptions = Job['opts'] & {

@@ -19,6 +19,8 @@ export type Query = <R extends QueryResultRow>(
 
 export interface OpenPool {
   readonly query: Query;
+  /** What `act` does is done whole, or not at all. */
+  transaction<T>(act: (query: Query) => Promise<T>): Promise<T>;
   /** Ends all connections without waiting for answers. */
   cutAll(): void;
   /** Ends the connections, in order for a second, then at once. */
@@ -38,12 +40,28 @@ export function openPool(address: PostgresAddress): OpenPool {
   };
   return {
     query: (text, values = []) => pool.query(text, [...values]),
+    transaction: (act) => inTransaction(pool, act),
     cutAll,
     async end() {
       await within(pool.end(), END_MS);
       cutAll();
     },
   };
+}
+
+async function inTransaction<T>(pool: Pool, act: (query: Query) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    const done = await act((text, values = []) => client.query(text, [...values]));
+    await client.query('COMMIT');
+    client.release();
+    return done;
+  } catch (error) {
+    // The server rolls back when the connection ends.
+    client.release(true);
+    throw error;
+  }
 }
 
 /** Does not connect yet. An error event without a listener would end the process: the caller adds one. */

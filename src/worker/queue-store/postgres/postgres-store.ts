@@ -1,5 +1,6 @@
 /** The port on PostgreSQL: one pool of connections for all lanes, and one connection for messages. */
 import { PostgresConnection, PostgresQueueBackend } from 'bullmq';
+import type { QueryResult, QueryResultRow } from 'pg';
 import { jobName, type Lane, laneName, parseLaneName, SEPARATOR } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { laneOptions } from '../lane-settings.ts';
@@ -16,6 +17,7 @@ import { type Reachability, watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { waitOutOf } from '../wait-out.ts';
+import { withBoundedRows } from './bounded-rows.ts';
 import { isPostgresOutage, isReadOnly, openPool, type Query } from './pg-pool.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL, createPostgresListener } from './postgres-listener.ts';
 import { withServerTime } from './server-time.ts';
@@ -91,7 +93,12 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
     onAnswer: () => reachability.note(true),
   });
   const query: Query = (text, values) => waitOut(() => pool.query(text, values));
-  const root = createRoot(query, options);
+  const requeue: Query = (text, values) =>
+    waitOut(() => pool.transaction((send) => keepAttempts(send, text, values)));
+  const root = createRoot(
+    (text, values) => (statements.isRequeue(text) ? requeue : query)(text, values),
+    options,
+  );
   return {
     query,
     line,
@@ -107,10 +114,25 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
   };
 }
 
-/** Gives BullMQ a pool that waits for the server and tells the server's time. */
+/** A job that is queued again keeps its earlier attempts, as on Redis. Workers are notified at the end of the transaction. */
+async function keepAttempts<R extends QueryResultRow>(
+  send: Query,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<QueryResult<R>> {
+  const place = values.slice(0, 2);
+  const { rows } = await send<{ attempts: string | null }>(statements.READ_ATTEMPTS, place);
+  const done = await send<R>(text, values);
+  const attempts = rows[0]?.attempts ?? null;
+  if (attempts !== null) await send(statements.PUT_ATTEMPTS, [...place, attempts]);
+  return done;
+}
+
+/** Gives BullMQ a pool that waits for the server, tells the server's time, and gives no more of a job than a worker reads. */
 function createRoot(query: Query, options: QueueStoreOptions): PostgresQueueBackend {
   const pool = {
-    query: (text: string, values?: readonly unknown[]) => query(withServerTime(text), values),
+    query: (text: string, values?: readonly unknown[]) =>
+      query(withServerTime(withBoundedRows(text)), values),
     connect: () => Promise.resolve({ query, release: () => undefined }),
     end: () => Promise.resolve(),
     on: () => pool,

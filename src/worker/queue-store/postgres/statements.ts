@@ -31,6 +31,13 @@ export async function readServer(
 export const ENTER_LANE = `INSERT INTO meta (queue, field, value) VALUES ($1, 'opts.maxLenEvents', '${KEPT_EVENTS}')
 ON CONFLICT DO NOTHING`;
 
+/** BullMQ queues a job again by this function, which forgets the job's attempts. */
+export const isRequeue = (text: string): boolean => text.includes('SELECT reprocess_job($1, $2');
+/** $1: lane, $2: id. Locks the row. */
+export const READ_ATTEMPTS = `SELECT stacktrace::text AS attempts FROM job WHERE queue = $1 AND id = $2 FOR UPDATE`;
+/** $1: lane, $2: id, $3: the attempts. */
+export const PUT_ATTEMPTS = 'UPDATE job SET stacktrace = $3::jsonb WHERE queue = $1 AND id = $2';
+
 export const NOTIFY = 'SELECT pg_notify($1, $2)';
 
 /**

@@ -6,6 +6,7 @@ import { measureSkew, refusalOfSkew } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
 import { openConnection, readTimeMs } from './connect-redis.ts';
+import { guardScripts } from './guard-scripts.ts';
 import { createRedisStore } from './redis-store.ts';
 
 export async function openRedis(
@@ -18,6 +19,7 @@ export async function openRedis(
     if (refusal !== undefined) throw refusal;
     const skewed = refusalOfSkew(await measureSkew(() => readTimeMs(connected)), address.shown);
     if (skewed !== undefined) throw skewed;
+    guardScripts(connected);
     const root = createRedisBackend('root', laneOptions(connected, options));
     // Without a listener an error of the connection would end the process.
     root.on('error', () => undefined);

@@ -1,0 +1,58 @@
+/** What a worker leaves with a job that it could not run: the store's progress of the job, until the job is taken again. Pure. */
+import { isObject } from '../../core/read-fields.ts';
+import type { WaitState } from './job-result.ts';
+
+/** What the store has of a job. Whoever writes to the store may have written it. */
+export interface NotedJob {
+  readonly progress: unknown;
+  /** How often the job was taken; counts anew after a retry by a client. */
+  readonly attemptsStarted: unknown;
+}
+
+export interface WaitNote extends WaitState {
+  readonly state: 'waiting';
+  /** The take that the note is about: a later one makes it void. */
+  readonly start: number;
+}
+
+export const toWaitNote = (wait: WaitState, start: number): WaitNote => ({
+  ...{ state: 'waiting', start },
+  ...wait,
+});
+
+/** Null if there is no note, or if the job was taken, or queued again, since. */
+export function readWaitNote({ progress, attemptsStarted }: NotedJob): WaitState | null {
+  const note = readNote(progress);
+  return note?.start === attemptsStarted ? (note?.wait ?? null) : null;
+}
+
+/** Since when the job waits for the same reason without an interruption; undefined: it did not, before this take. */
+export function waitsSince(
+  { progress, attemptsStarted }: NotedJob,
+  code: string | null,
+): string | undefined {
+  const note = readNote(progress);
+  const isOfTakeBefore = note !== undefined && note.start + 1 === attemptsStarted;
+  return isOfTakeBefore && note.wait.code === code ? note.wait.since : undefined;
+}
+
+function readNote(progress: unknown): { wait: WaitState; start: number } | undefined {
+  if (!isObject(progress)) return undefined;
+  const { state, start, code, reason, since, nextTryAt, triedUntil, worker }: Fields = progress;
+  if (state !== 'waiting' || !Number.isSafeInteger(start) || typeof reason !== 'string') return;
+  if (!isTime(since) || !isTime(nextTryAt)) return undefined;
+  const wait = {
+    code: typeof code === 'string' ? code : null,
+    reason,
+    ...{ since, nextTryAt },
+    triedUntil: isTime(triedUntil) ? triedUntil : null,
+    worker: typeof worker === 'string' ? worker : '',
+  };
+  return { wait, start: Number(start) };
+}
+
+type Fields = Readonly<Partial<Record<keyof WaitNote, unknown>>>;
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+const isTime = (value: unknown): value is string => typeof value === 'string' && TIME.test(value);

@@ -1,0 +1,41 @@
+/** What a worker's log tells of the end of an attempt. Pure. Nothing of it is a payload, output of a task, or a value that the job gave. */
+import type { JobResult } from '../job/job-result.ts';
+import type { WorkerEvent } from '../worker-events.ts';
+import { toReason } from './job-outcome.ts';
+
+type JobEnded = Extract<WorkerEvent, { readonly type: 'job_ended' }>;
+
+export type EndOfAttempt = Pick<JobEnded, 'job' | 'attempt' | 'willRetry' | 'durationMs'>;
+
+export function toEndedEvent(result: JobResult, end: EndOfAttempt): JobEnded {
+  const { state, retryable, error, task } = result;
+  return {
+    ...{ type: 'job_ended', ...end },
+    ...{ state, retryable },
+    task: task?.id ?? null,
+    verdict: task?.verdict ?? null,
+    exitCode: task?.exitCode ?? null,
+    wallMs: task?.usage?.wallMs ?? null,
+    error: error?.code ?? null,
+    reason: toLine(withoutValue(result, toReason(result))),
+  };
+}
+
+const LINE_CHARS = 300;
+/** Control and format characters, separators of lines and paragraphs, and unassigned characters. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** One line, of bounded length, that cannot control a terminal. */
+function toLine(text: string): string {
+  const line = text.replaceAll(
+    UNPRINTABLE,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+  return line.length <= LINE_CHARS ? line : `${line.slice(0, LINE_CHARS - 1)}…`;
+}
+
+/** The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment. */
+function withoutValue({ error }: JobResult, text: string): string {
+  const value = error?.details?.['value'];
+  return typeof value === 'string' ? text.replaceAll(JSON.stringify(value), '"…"') : text;
+}
