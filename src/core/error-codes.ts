@@ -366,6 +366,11 @@ export const errorCodes = {
     meaning: "the clocks of this machine and of the queues' store differ by too much",
     hint: 'synchronise both clocks (NTP)',
   },
+  ERR_STACKSHIM_STORE_FULL: {
+    kind: 'exhausted',
+    meaning: "the memory of the queues' store is full: it refuses what needs more",
+    hint: 'give the server more memory (maxmemory), or keep ended jobs for a shorter time; then try again',
+  },
   ERR_STACKSHIM_STORE_CLOSED: {
     kind: 'aborted',
     meaning: "the connection to the queues' store was closed while a call waited for an answer",

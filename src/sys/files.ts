@@ -53,6 +53,12 @@ export function freeBytesAt(path: string): number {
   return bavail * bsize;
 }
 
+/** The size of the filesystem at the path. */
+export function sizeOfDiskAt(path: string): number {
+  const { blocks, bsize } = statfsSync(path);
+  return blocks * bsize;
+}
+
 /** 16 random hex digits. */
 export function randomName(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');

@@ -5,7 +5,7 @@ import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
 import { type Door, openDoor } from '../door/open-stackshim.ts';
 import { monotonicMs } from '../sys/clocks.ts';
-import { freeBytesAt } from '../sys/files.ts';
+import { freeBytesAt, sizeOfDiskAt } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
 import type { Budget } from './intake/budget/budget.ts';
@@ -200,7 +200,11 @@ class RunningWorker implements QueueWorker {
         return tasks.some(({ ownerPid }) => ownerPid === pid);
       },
       policy: policy.last,
-      machine: { memoryBytes, cpus, freeDiskBytes: () => freeBytesAt(root) },
+      machine: {
+        ...{ memoryBytes, cpus },
+        freeDiskBytes: () => freeBytesAt(root),
+        diskBytes: () => sizeOfDiskAt(root),
+      },
       monotonicMs,
     });
   }

@@ -224,6 +224,27 @@ describe('an unreliable registry', () => {
     await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_REGISTRY_FAILED' });
   });
 
+  it.each(['manifest', 'layer'])('fails the import if its %s never comes', async (what) => {
+    const before = lab.state();
+    const layer = (response: ServerResponse) => response.write(LAYER.subarray(0, 100_000));
+    const silent = await startLiar((request, response) => {
+      response.on('error', () => undefined);
+      const url = request.url ?? '';
+      const isSilent = what === 'manifest' && url.includes('/manifests/');
+      if (!isSilent) answer({ code: '', layer }, url, response);
+    });
+    try {
+      const importing = lab.import('busybox', `docker://${silent.host}/thing:1`, {
+        ...HTTP,
+        silenceMs: 2_000,
+      });
+      await expect(importing).rejects.toMatchObject({ code: 'ERR_STACKSHIM_REGISTRY_FAILED' });
+    } finally {
+      await silent.close();
+    }
+    expect(lab.state()).toEqual(before);
+  });
+
   it('gets no more requests after the caller cancels', async () => {
     const before = lab.state();
     const stop = new AbortController();

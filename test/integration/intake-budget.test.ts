@@ -116,7 +116,6 @@ describe('a budget', () => {
       code: 'ERR_STACKSHIM_HOST_EXHAUSTED',
       details: { resource: 'memory', asked: 5 * GIB, most: 4 * GIB },
     });
-    expect(room.needs).toEqual(SMALL);
     // More processors than there are: all of them.
     await room.resize({ ...SMALL, cpus: 64 }, never);
     expect(room.needs.cpus).toBe(4);
@@ -126,6 +125,22 @@ describe('a budget', () => {
     giveUp.abort(new Error('given up'));
     await expect(waiting).rejects.toThrow('given up');
     expect(budget.reserve({ needs: SMALL })).toBeDefined();
+  });
+
+  it('tells a full disk from one that is too small', async () => {
+    const budget = open({ freeDiskBytes: () => 2 * GIB });
+    const reservation = budget.reserve({ needs: SMALL });
+    if (reservation === undefined) throw new Error('no room');
+    const room = toRoom(budget, reservation, clock);
+    for (const [diskBytes, isForNow] of [
+      [30 * GIB, true],
+      [50 * GIB, false],
+    ] as const) {
+      await expect(room.resize({ ...SMALL, diskBytes }, never)).rejects.toMatchObject({
+        code: 'ERR_STACKSHIM_HOST_EXHAUSTED',
+        details: { resource: 'disk', isForNow },
+      });
+    }
   });
 
   it("counts a dead worker's share until its tasks are gone", async () => {

@@ -332,6 +332,27 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
     budget.close();
   });
 
+  it('leaves a job waiting that lacks room because the disk is full', async () => {
+    let free = GIB;
+    const budget = openTestBudget({ jobs: 4, freeDiskBytes: () => free });
+    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'wide', name: `v1 ${GIB} ${4 * GIB} 1` }]);
+    const narrow = `v1 ${GIB} 0 1`;
+    await addJobs(store, laneOf(queue, 'b'), manyJobs('narrow', 3, { name: narrow }));
+    const order: string[] = [];
+    await start({
+      budget,
+      pace: { tooLargeAfterMs: 0, keepRoomAfterMs: 0 },
+      async handle(taken) {
+        order.push(taken.id);
+        await complete(taken);
+        if (order.length === 3) free = 8 * GIB;
+      },
+    });
+    await waitUntil(() => order.length === 4);
+    expect(order.at(-1)).toBe('wide');
+    budget.close();
+  });
+
   it('takes a job that this machine can never hold after a time, for its handler to refuse', async () => {
     const budget = openTestBudget({ jobs: 4 });
     await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: `v1 ${99 * GIB} 0 1` }]);

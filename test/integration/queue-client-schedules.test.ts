@@ -1,4 +1,5 @@
 /** Schedules and whole queues, by the client, on a real store; jobs are taken by hand. */
+import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import {
   digest,
@@ -174,4 +175,27 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       await (await bed.take(first.job)).end('complete');
     });
   });
+});
+
+describe('on redis', () => {
+  const bed = useClientBed('redis');
+
+  it.each([
+    ['a time that none is', ['ZADD', 'repeat', '9000000000000000', 'mine'], 2],
+    ['data that are not JSON', ['HSET', 'repeat:mine', 'data', 'x'], 1],
+    ['a key of another kind', ['SET', 'repeat', 'x'], 1],
+  ] as const)(
+    'one tenant hides no schedule of another by %s',
+    async (_, [name, key, ...args], count) => {
+      const redis = new Redis(bed.server.url);
+      await bed.queues.schedule('hide', 'mine', { job: stacked, every: '1h', tenant: 'evil' });
+      await bed.queues.schedule('hide', 'theirs', { job: stacked, every: '1h', tenant: 'acme' });
+      await redis.call(name, `stackshim:hide~evil~:${key}`, ...args);
+      const shown = await bed.queues.schedules('hide');
+      expect(shown).toContainEqual(expect.objectContaining({ id: 'theirs', tenant: 'acme' }));
+      expect(shown).toHaveLength(count);
+      await redis.del('stackshim:hide~evil~:repeat', 'stackshim:hide~evil~:repeat:mine');
+      await redis.quit();
+    },
+  );
 });

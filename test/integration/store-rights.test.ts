@@ -139,6 +139,8 @@ it('on PostgreSQL a role without ownership does all that workers and producers d
       'CREATE SCHEMA mine',
       'DROP TABLE stackshim.catalogue',
       'ALTER TABLE bullmq.job ADD COLUMN mine int',
+      'DELETE FROM bullmq.migration',
+      'UPDATE stackshim.migration SET oldest_reader = 99',
     ]) {
       await expect(client.query(statement)).rejects.toMatchObject({ code: '42501' });
     }
@@ -148,14 +150,52 @@ it('on PostgreSQL a role without ownership does all that workers and producers d
   }
 });
 
-it.each([['SCAN', '0'], ['RANDOMKEY'], ['DBSIZE'], ['EVAL', "return redis.call('SCAN', 0)", '0']])(
-  'a producer does not see which tenants have jobs: %s',
-  async (command, ...args) => {
-    const client = new Redis(urlOf('acme'));
-    await expect(client.call(command, ...args)).rejects.toEqual(refused);
-    await client.quit();
-  },
-);
+it.each([
+  ['SCAN', '0'],
+  ['RANDOMKEY'],
+  ['DBSIZE'],
+  ['EVAL', "return redis.call('SCAN', 0)", '0'],
+  // Tells the names of all keys that change.
+  ['CLIENT', 'TRACKING', 'ON', 'BCAST'],
+  ['SUBSCRIBE', 'stackshim:bell'],
+])('a producer does not see which tenants have jobs: %s', async (command, ...args) => {
+  const client = new Redis(urlOf('acme'));
+  await expect(client.call(command, ...args)).rejects.toEqual(refused);
+  await client.quit();
+});
+
+it.each([
+  ['SCRIPT', 'FLUSH'],
+  ['SCRIPT', 'KILL'],
+  ['FUNCTION', 'FLUSH'],
+  ['FUNCTION', 'LIST'],
+])('a producer does not touch the scripts of others: %s %s', async (...command) => {
+  const client = new Redis(urlOf('acme'));
+  const [name = '', ...args] = command;
+  await expect(client.call(name, ...args)).rejects.toEqual(refused);
+  await client.quit();
+});
+
+it('a producer hides no lane by what it enters in the index, and makes no worker read it', async () => {
+  const client = new Redis(urlOf('acme'));
+  const victim = laneOf('victim');
+  await add(worker, victim, 'one');
+  const huge = 'x'.repeat(1_000_000);
+  await client.zadd('stackshim:lanes:mail', 1, `mail~${huge}~`, 1, huge);
+  for (let from = 0; from < 210_000; from += 10_000) {
+    const names = Array.from({ length: 10_000 }, (_, n) => [1, `no lane ${from + n}`]);
+    await client.zadd('stackshim:lanes:mail', ...names.flat().map(String));
+  }
+  const sent = async () =>
+    Number(/total_net_output_bytes:(\d+)/.exec(await admin.info('stats'))?.[1]);
+  const before = await sent();
+  const lanes = await worker.listLanes('mail');
+  expect(lanes).toContainEqual(victim);
+  expect((await sent()) - before).toBeLessThan(200_000);
+  await client.zadd('stackshim:lanes:mail', '-inf', laneName(victim));
+  expect(await worker.listLanes('mail')).toContainEqual(victim);
+  await client.quit();
+});
 
 it.each(['worker', 'acme'])(
   '%s neither administers the server nor reads other keys',

@@ -1,9 +1,10 @@
 /** The code of jobs, and what a running task tells: its log and its progress, on a real store. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantName } from '../../src/core/ids.ts';
 import { openDoor } from '../../src/door/open-stackshim.ts';
+import { fileLog } from '../../src/worker/run/job-log.ts';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { cancel, sh, useJobLabs } from './support/job-labs.ts';
@@ -118,6 +119,10 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       expect(await lab.logOf(job.id)).toEqual([]);
       const file = `${logFolder}/${lab.lane.queue}~~/${job.id}.ndjson`;
       const rows = readFileSync(file, 'utf8').trimEnd().split('\n');
+      // The disk was full.
+      appendFileSync(file, '{"a":2,"t":1,"s":"out","d":"the beginn');
+      await fileLog(file).write(['{}']);
+      expect(readFileSync(file, 'utf8')).toMatch(/the beginn\n\{\}\n$/);
       expect(rows.map((row) => JSON.parse(row))).toMatchObject([
         { a: 1, s: 'out', d: 'one\n' },
         { a: 2, s: 'out', d: 'one\n' },

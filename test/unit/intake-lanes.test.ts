@@ -288,3 +288,24 @@ describe("a job's needs", () => {
     });
   });
 });
+
+it('a lane whose only job is due later is not asked before, unless its bell rings', () => {
+  const { book, timers } = newBook();
+  book.expect(lane('a'), 5_000);
+  book.expect(lane('b'), 6_000);
+  expect(book.readyCount).toBe(0);
+  timers.get(5_000)?.();
+  book.wake(lane('b'));
+  expect(book.readyCount).toBe(2);
+  expect([...timers.keys()]).toEqual([]);
+});
+
+it('any number of lanes with jobs that are due later keep no lane out', () => {
+  const { book } = newBook();
+  for (let count = 0; count < 60_000; count += 1) {
+    book.expect(lane('hostile', 'q', `c${count}`), 1_000_000 + count);
+  }
+  book.wake(lane('victim'));
+  expect(choose(book).tenant.name).toBe('victim');
+  expect(book.size).toBeLessThanOrEqual(50_000);
+});

@@ -34,7 +34,7 @@ function startLoop(take: Take) {
   } as unknown as QueueStore;
   const reservation: Reservation = { needs: LITTLE, resize: () => true, release: () => undefined };
   const budget = {
-    ...{ total: () => MUCH, room: () => MUCH, reserve: () => reservation },
+    ...{ total: () => MUCH, possible: () => MUCH, room: () => MUCH, reserve: () => reservation },
     ...{ expectRoom: () => undefined, tasksOfOthers: () => 0 },
   } as unknown as Budget;
   const clock = { monotonicMs: () => performance.now(), epochMs: () => 1_000_000 };

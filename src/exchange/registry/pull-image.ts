@@ -20,6 +20,7 @@ import {
   registryFlags,
   runSkopeo,
   type SkopeoRun,
+  USUAL_SILENCE_MS,
 } from './run-skopeo.ts';
 
 export const PULLED_TAG = 'image';
@@ -61,6 +62,7 @@ export async function pullImage(
   const bound = {
     folder: run.work,
     maxBytes: totalBytes + SLACK_BYTES,
+    silenceMs: registry.silenceMs ?? USUAL_SILENCE_MS,
     operation: `fetch ${reference}`,
     signal: run.signal,
   };

@@ -18,7 +18,11 @@ export interface RegistryOptions {
   readonly tlsVerify?: boolean;
   /** A credentials file in the format of `docker login` and `skopeo login`. Default: the place where these write it. */
   readonly authFile?: string | undefined;
+  /** For how long nothing may come of a pull: then the registry counts as gone. Default: one minute. */
+  readonly silenceMs?: number | undefined;
 }
+
+export const USUAL_SILENCE_MS = 60_000;
 
 export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
   /** The folder for temporary files. */
@@ -91,6 +95,7 @@ export async function inspectRaw(
       ],
       env: toEnv(work),
       maxBytes: MAX_MANIFEST_BYTES,
+      timeoutMs: registry.silenceMs ?? USUAL_SILENCE_MS,
       signal,
     });
   } catch (error) {

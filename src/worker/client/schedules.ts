@@ -85,9 +85,22 @@ export async function listSchedules(
   tenant: string | undefined,
 ): Promise<readonly Schedule[]> {
   const lanes = await findLanes(store, queue, tenant);
-  const found = await Promise.all(lanes.map((lane) => schedulesOf(store, lane)));
+  const found = await Promise.all(
+    lanes.map((lane) =>
+      schedulesOf(store, lane).catch((error: unknown) => {
+        if (isOfEntry(error)) return [];
+        throw error;
+      }),
+    ),
+  );
   return found.flat().sort(inOrder(({ tenant, id }) => [tenant ?? '', id]));
 }
+
+/** Whether entries of the lane cannot be read, which its producers may have written: the schedules of the others are shown. */
+const isOfEntry = (error: unknown): boolean =>
+  error instanceof SyntaxError ||
+  error instanceof TypeError ||
+  /^WRONGTYPE /.test(messageOf(error));
 
 /** @param tenant Undefined: of jobs without a tenant. */
 export async function removeSchedule(
@@ -113,6 +126,10 @@ async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Sche
   return found.map((one) => toSchedule(lane, one));
 }
 
+const LAST_MS = 8.64e15;
+
+const isTime = (ms: unknown): ms is number => typeof ms === 'number' && ms > 0 && ms <= LAST_MS;
+
 function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
   const { key, pattern, tz, every, next, template } = json;
   const data: unknown = template?.data;
@@ -128,7 +145,7 @@ function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
     pattern: pattern ?? null,
     tz: pattern === undefined ? null : (tz ?? 'UTC'),
     everyMs: every === undefined ? null : Number(every),
-    nextAt: typeof next === 'number' && next > 0 ? new Date(next).toISOString() : null,
+    nextAt: isTime(next) ? new Date(next).toISOString() : null,
     stack: textOf('stack'),
     code: textOf('code'),
   };

@@ -13,8 +13,8 @@ export interface LookOptions {
   readonly clock: IntakeClock;
   /** What the worker knows of a lane: `ready` to be taken from, `parked` until a time or until one of its jobs ends, or nothing. */
   readonly stateOf: (lane: Lane) => 'ready' | 'parked' | undefined;
-  /** The lane has a job, or a delayed job. */
-  readonly onFound: (lane: Lane) => void;
+  /** The lane has a job that may be taken, now or, if it has only delayed ones, after this time. */
+  readonly onFound: (lane: Lane, afterMs: number) => void;
   readonly onError: (error: unknown, lane: Lane | undefined) => void;
 }
 
@@ -101,7 +101,8 @@ export class Looks {
     try {
       const { names, dueMs } = await store.peek(lane, 1);
       if (names.length === 0 && dueMs === undefined) return true;
-      onFound(lane);
+      const isDelayed = names.length === 0 && dueMs !== undefined;
+      onFound(lane, isDelayed ? Math.max(0, dueMs - this.storeNowMs()) : 0);
     } catch (error) {
       onError(error, lane);
     }

@@ -34,14 +34,15 @@ export class RoomForLanes {
   fits(): (state: LaneState) => boolean {
     this.#dropKept();
     const now = this.#options.clock.monotonicMs();
-    const total = this.#budget.total();
+    const possible = this.#budget.possible();
     const room = this.#budget.room();
     return (state) => {
       if (!this.#hasSeat(state)) return false;
       const [next] = state.heads?.needs ?? [];
       if (next === undefined) return true;
-      const needs = lowerCpus(next, total);
-      if (fitsIn(needs, total) ? fitsIn(needs, this.#roomOf(state, room)) : this.#isDue(state, now))
+      const needs = lowerCpus(next, possible);
+      const isPossible = fitsIn(needs, possible);
+      if (isPossible ? fitsIn(needs, this.#roomOf(state, room)) : this.#isDue(state, now))
         return true;
       if (now - (state.heads?.seenAtMs ?? 0) < HEADS_AGE_MS) return false;
       state.heads = undefined;
@@ -58,13 +59,13 @@ export class RoomForLanes {
 
   /** Reserves for the lane's next job. Undefined if another worker was faster. */
   reserve(state: LaneState): Reservation | undefined {
-    const total = this.#budget.total();
+    const possible = this.#budget.possible();
     const next = state.heads?.needs.shift() ?? this.#most ?? this.#options.usualNeeds;
-    const needs = lowerCpus(next, total);
+    const needs = lowerCpus(next, possible);
     const { name, maxTasks } = state.tenant;
     const reservation = this.#budget.reserve({
       // A job that this machine can never hold gets no room: its handler says so when it asks for it.
-      needs: fitsIn(needs, total) ? needs : NO_NEEDS,
+      needs: fitsIn(needs, possible) ? needs : NO_NEEDS,
       tenant: name === '' ? undefined : (name as TenantName),
       maxTasks: Number.isFinite(maxTasks) ? maxTasks : undefined,
       sinceMs: state.waitsSinceMs,
@@ -76,10 +77,10 @@ export class RoomForLanes {
   /** Notes what a look has found. */
   seen(state: LaneState, needs: Needs[]): void {
     const now = this.#options.clock.monotonicMs();
-    const total = this.#budget.total();
+    const possible = this.#budget.possible();
     const [next] = needs;
     state.heads = { needs, seenAtMs: now };
-    const isTooLarge = next !== undefined && !fitsIn(lowerCpus(next, total), total);
+    const isTooLarge = next !== undefined && !fitsIn(lowerCpus(next, possible), possible);
     state.tooLargeSinceMs = isTooLarge ? (state.tooLargeSinceMs ?? now) : undefined;
   }
 
@@ -88,7 +89,7 @@ export class RoomForLanes {
     const now = this.#options.clock.monotonicMs();
     const [next] = state.heads?.needs ?? [];
     const total = this.#budget.total();
-    // Without a seat, or with a job that is too large, room would not help.
+    // Without a seat, or with a job that is too large, also for the free disk, room would not help.
     if (next === undefined || !this.#hasSeat(state) || !fitsIn(lowerCpus(next, total), total))
       return;
     state.waitsSinceMs ??= now;

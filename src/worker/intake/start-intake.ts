@@ -75,7 +75,10 @@ function joinParts(options: IntakeOptions): Parts {
       const state = book.find(lane);
       return state === undefined ? undefined : state.isReady ? 'ready' : 'parked';
     },
-    onFound: (lane) => book.wake(lane),
+    onFound(lane, afterMs) {
+      if (afterMs > 0) book.expect(lane, afterMs);
+      else book.wake(lane);
+    },
   });
   const rooms = new RoomForLanes(options, pace);
   const caps = laneCaps(store, clock);

@@ -14,5 +14,8 @@ export const unsuitable = (shown: string, reason: string, hint: string): Stacksh
     hint,
   });
 
+export const full = (shown: string): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_STORE_FULL', `use the store ${shown}: its memory is full`);
+
 export const closed = (shown: string): StackshimError =>
   new StackshimError('ERR_STACKSHIM_STORE_CLOSED', `use the store ${shown}: it was closed`);

@@ -4,6 +4,8 @@ import { pause } from '../../core/pause.ts';
 export interface Outages {
   /** Whether the error says that the server is gone or cannot answer now, not that it refuses the call. */
   isOutage(error: unknown): boolean;
+  /** What the caller gets for an error that is no outage. Default: the error. */
+  explain?(error: unknown): unknown;
   /** Undefined until the store was closed: then no server comes back, and a waiting call fails with this error. */
   whyClosed(): Error | undefined;
   /** Called for each failed attempt. */
@@ -39,8 +41,9 @@ export function waitOutOf(outages: Outages): WaitOut {
 }
 
 /** Throws what the caller is to get, unless the call is to be made again. */
-function endOrNote(error: unknown, { isOutage, whyClosed, onFailure }: Outages): void {
-  if (!isOutage(error)) throw error;
+function endOrNote(error: unknown, outages: Outages): void {
+  const { isOutage, whyClosed, onFailure, explain } = outages;
+  if (!isOutage(error)) throw explain === undefined ? error : explain(error);
   const end = whyClosed();
   if (end !== undefined) throw end;
   onFailure(error);

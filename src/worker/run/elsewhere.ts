@@ -30,12 +30,20 @@ export const NO_GUARD: Elsewhere = {
   leftMs: null,
 };
 
-/** Undefined: give the job up, because its pauses so far were as long as `missingMs`. */
+/**
+ * Undefined: give the job up, because its pauses so far were as long as `missingMs`. A job that lacks room only because the disk is so full is
+ * never given up.
+ */
 export function leaveTooLarge(
   error: StackshimError,
   startsInARow: number,
   missingMs: number,
 ): Elsewhere | undefined {
+  const { details, message: reason } = error;
+  if (details?.['isForNow'] === true) {
+    const delayMs = LONGEST_MISSING_DELAY_MS;
+    return { kind: 'elsewhere', reason, code: null, delayMs, leftMs: null };
+  }
   const left = leaveMissing(error, startsInARow, missingMs);
   return left && { ...left, reason: `the machine is too small: ${left.reason}` };
 }
@@ -47,7 +55,10 @@ export function leaveMissing(
   missingMs: number,
 ): Elsewhere | undefined {
   let waitedMs = 0;
-  for (let start = 1; start < startsInARow; start += 1) waitedMs += missingDelayMs(start);
+  // The number of starts is the store's, and may be anything.
+  for (let start = 1; start < startsInARow && waitedMs < missingMs; start += 1) {
+    waitedMs += missingDelayMs(start);
+  }
   if (waitedMs >= missingMs) return undefined;
   let leftMs = 0;
   for (let start = startsInARow; waitedMs + leftMs < missingMs; start += 1) {

@@ -1,14 +1,14 @@
 /** Streams the output of a running task into its job's log: in batches, in order, and up to a bound. */
 
 import { constants } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
 import { LogRows, type LogStream, ROW_BYTES } from './log-rows.ts';
 
 /** Where the rows go. */
 export interface LogSink {
-  /** May reject; then nothing more is written. */
+  /** May reject, and have written a part: those rows count as dropped, and later ones follow. */
   write(rows: readonly string[]): Promise<void>;
 }
 
@@ -24,25 +24,39 @@ export const storeLog = (backend: IQueueBackend, id: string): LogSink => ({
 export const LOG_SUFFIX = '.ndjson';
 
 /** A file of the worker's folder of logs. */
-export const fileLog = (path: string): LogSink => ({
-  async write(rows) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
-    const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
-    try {
-      await file.writeFile(rows.map((row) => `${row}\n`).join(''));
-    } finally {
-      await file.close();
-    }
-  },
-});
+export function fileLog(path: string): LogSink {
+  // The last row may lack its end: a disk was full, maybe in an earlier attempt.
+  let mayBeTorn = true;
+  return {
+    async write(rows) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+      const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+      try {
+        const end = mayBeTorn && (await isTorn(file)) ? '\n' : '';
+        mayBeTorn = true;
+        await file.writeFile(end + rows.map((row) => `${row}\n`).join(''));
+        mayBeTorn = false;
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+async function isTorn(file: FileHandle): Promise<boolean> {
+  const { size } = await file.stat();
+  if (size === 0) return false;
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer.toString() !== '\n';
+}
 
 export interface JobLogOptions {
   readonly sink: LogSink;
   readonly attempt: number;
   /** Output beyond it is counted and dropped. */
   readonly mostBytes: number;
-  /** Called once if the rows cannot be written. */
+  /** Called for the first rows that cannot be written. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -59,6 +73,7 @@ export class JobLog {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #hasFailed = false;
 
   constructor(options: JobLogOptions) {
     this.#options = options;
@@ -82,11 +97,13 @@ export class JobLog {
 
   /** Resolves once everything is written, or cannot be. Never rejects. */
   async end(): Promise<void> {
+    this.#flush(true);
+    await this.#writing;
     if (this.#droppedBytes > 0) {
       const note = `\n[stackshim: ${this.#droppedBytes} further bytes of output were not kept]\n`;
       this.#rows.add('err', Buffer.from(note), Date.now());
+      this.#flush(true);
     }
-    this.#flush(true);
     this.#isClosed = true;
     await this.#writing;
   }
@@ -101,19 +118,19 @@ export class JobLog {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#isClosed) return;
+    const { bytes } = this.#rows;
     const rows = this.#rows.take(isLast);
     if (rows.length === 0) return;
     const { sink, onFailure } = this.#options;
     this.#writing = this.#writing.then(async () => {
-      if (this.#isFailed) return;
       try {
         await sink.write(rows);
       } catch (error) {
-        this.#isFailed = true;
-        onFailure(error);
+        // There may be room again for what follows.
+        this.#droppedBytes += bytes;
+        if (!this.#hasFailed) onFailure(error);
+        this.#hasFailed = true;
       }
     });
   }
-
-  #isFailed = false;
 }

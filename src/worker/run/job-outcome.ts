@@ -26,7 +26,11 @@ const LIMITS: Readonly<Partial<Record<Verdict, string>>> = {
   disk_full: "the task's disk space was full",
 };
 
-const stateOf = (verdict: Verdict): FinalState => STATES[verdict];
+/** A command that succeeded does not make a job complete whose artefacts could not be kept. */
+function stateOf({ verdict, error }: TaskResult): FinalState {
+  const state = STATES[verdict];
+  return state === 'complete' && error !== null ? 'error' : state;
+}
 
 /** What an attempt came to: the result of a task, or why there was no task. */
 export type Outcome =
@@ -77,7 +81,7 @@ export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
   const { startedAt, finishedAt, ...rest } = facts;
   const isTask = outcome.kind === 'task';
   return toStorable({
-    state: isTask ? stateOf(outcome.task.verdict) : outcome.state,
+    state: isTask ? stateOf(outcome.task) : outcome.state,
     error: isTask ? outcome.task.error : outcome.error,
     retryable: isTask ? outcome.task.retryable : outcome.retryable,
     ...rest,

@@ -97,8 +97,7 @@ export class JobRun {
   }
 
   get #countedAttempts(): number {
-    const { attemptsMade } = this.#taken.job;
-    return Number.isSafeInteger(attemptsMade) ? Math.max(0, attemptsMade) : 0;
+    return toCount(this.#taken.job.attemptsMade);
   }
 
   /** Until when the guard lets the task run, a little longer than this worker does; undefined while there is no task. */
@@ -212,8 +211,8 @@ export class JobRun {
 
   /** How often the job was taken since an attempt of it counted, this time included. */
   get #startsInARow(): number {
-    const { attemptsStarted, attemptsMade } = this.#taken.job;
-    return Math.max(1, attemptsStarted - attemptsMade);
+    const { attemptsStarted } = this.#taken.job;
+    return Math.max(1, toCount(attemptsStarted) - this.#countedAttempts);
   }
 
   async #runTask(planned: PlannedJob): Promise<Attempted> {
@@ -375,6 +374,10 @@ export class JobRun {
     store.ring(this.#taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
   }
 }
+
+/** Whoever writes to the store may have written anything there. */
+const toCount = (stored: number): number =>
+  Number.isSafeInteger(stored) ? Math.max(0, stored) : 0;
 
 const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
 

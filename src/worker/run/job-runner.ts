@@ -18,6 +18,8 @@ export class JobRunner {
   readonly #runs = new Map<Lock, JobRun>();
   /** The last run of each job. */
   readonly #latest = new Map<string, JobRun>();
+  /** Looks under way, and whether another one must follow: messages may come in any number, and the job's entry may be large. */
+  readonly #looking = new Map<JobRun, 'once' | 'again'>();
   #looks: NodeJS.Timeout | undefined;
   #handedBack = 0;
   #isDraining = false;
@@ -80,12 +82,12 @@ export class JobRunner {
   /** Looks whether the job was cancelled, if it runs here. */
   onCancel(place: JobPlace): void {
     const run = this.#latest.get(jobName(place));
-    if (run !== undefined) void this.#lookForMark(run);
+    if (run !== undefined) this.#lookSoon(run);
   }
 
   /** Looks whether any running job was cancelled. */
   lookForMarks(): void {
-    for (const run of this.#runs.values()) void this.#lookForMark(run);
+    for (const run of this.#runs.values()) this.#lookSoon(run);
   }
 
   /** All tasks get their stop signal; jobs whose tasks have not ended by themselves are handed back. */
@@ -107,6 +109,20 @@ export class JobRunner {
   #permit(locks: readonly Lock[]): void {
     const permits = locks.map((lock) => this.#runs.get(lock)?.permit);
     this.#context.guard.permit(new Map(permits.filter((permit) => permit !== undefined)));
+  }
+
+  /** One look at a time. A mark that is set before the call is seen. */
+  #lookSoon(run: JobRun): void {
+    if (this.#looking.has(run)) this.#looking.set(run, 'again');
+    else void this.#lookOnAndOn(run);
+  }
+
+  async #lookOnAndOn(run: JobRun): Promise<void> {
+    do {
+      this.#looking.set(run, 'once');
+      await this.#lookForMark(run);
+    } while (this.#looking.get(run) === 'again' && this.#runs.get(run.lock) === run);
+    this.#looking.delete(run);
   }
 
   async #lookForMark(run: JobRun): Promise<void> {

@@ -2,7 +2,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { TaskEvent } from '../../task/events.ts';
 import type { TaskResult } from '../../task/result.ts';
@@ -174,9 +174,16 @@ class JobTaskRun {
       return { outcome: { kind: 'task', task: withFolder(outcome.task, own, kept) }, artefacts };
     } catch (error) {
       warn(error, 'keep artefacts of job');
-      return none;
+      return { ...none, outcome: withFault(outcome, error) };
     }
   }
+}
+
+/** The platform lost the artefacts: the job runs once more. */
+function withFault(outcome: Outcome, error: unknown): Outcome {
+  if (outcome.kind === 'none' || outcome.task.error !== null) return outcome;
+  const fault = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'keep artefacts of job');
+  return { kind: 'task', task: { ...outcome.task, error: fault.toJSON(), retryable: true } };
 }
 
 const writtenBy = ({ task }: JobResult, most: number): number => {

@@ -21,22 +21,23 @@ export class NamePublisher {
   }
 
   /**
-   * Publishes what has changed on this machine since the last call. An entry of another machine with a newer revision stays; a name that is no
-   * longer here is taken out if its entry is this worker's.
+   * Publishes what has changed on this machine since the last call, and what the store has lost. An entry of another machine with a newer
+   * revision stays; a name that is no longer here is taken out if its entry is this worker's.
    *
    * What became current only because a job named its digest, maybe an old one, takes the place of no other entry.
    */
   async publish(): Promise<void> {
     const { catalogue } = this.#options;
     const current = await this.#read();
-    const changed = [...current].filter(
-      ([key, { entry }]) => this.#published.get(key) !== JSON.stringify(entry),
-    );
     const gone = [...this.#published.keys()].filter((key) => !current.has(key));
-    const keys = [...changed.map(([key]) => key), ...gone];
+    const keys = [...current.keys(), ...gone];
     if (keys.length === 0) return;
     const stored = await catalogue.get(keys);
     const others = new Map(keys.map((key, at) => [key, stored[at]]));
+    const changed = [...current].filter(
+      ([key, { entry }]) =>
+        others.get(key) === undefined || this.#published.get(key) !== JSON.stringify(entry),
+    );
     const puts = new Map<string, CatalogueEntry | null>();
     const isOwn = (key: string, other: CatalogueEntry) =>
       JSON.stringify(other) === this.#published.get(key);
@@ -49,7 +50,7 @@ export class NamePublisher {
       const other = others.get(key);
       if (other !== undefined && isOwn(key, other)) puts.set(key, null);
     }
-    await catalogue.put(puts);
+    if (puts.size > 0) await catalogue.put(puts);
     for (const [key, { entry }] of changed) this.#published.set(key, JSON.stringify(entry));
     for (const key of gone) this.#published.delete(key);
   }

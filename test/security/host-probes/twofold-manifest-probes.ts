@@ -144,7 +144,7 @@ async function flood(folder: string, signal: AbortSignal): Promise<void> {
 async function fillWatched(scene: HostProbeScene): Promise<ProbeVerdict> {
   const folder = `${scene.folder}/fetched`;
   mkdirSync(folder);
-  const bound = { folder, maxBytes: BOUND_BYTES, operation: 'fetch' };
+  const bound = { folder, maxBytes: BOUND_BYTES, silenceMs: 60_000, operation: 'fetch' };
   await withinBytes(bound, (signal) => flood(folder, signal)).catch(() => undefined);
   return toVerdict((await measureTree(folder)).bytes >= FLOOD_BYTES);
 }

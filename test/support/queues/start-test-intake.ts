@@ -19,10 +19,13 @@ export interface TestBudgetOptions {
   /** Room for as many jobs of {@link SMALL}. Default: 1,000. */
   readonly jobs?: number;
   readonly hasTasks?: (pid: number) => Promise<boolean>;
+  /** Default: plenty. */
+  readonly freeDiskBytes?: () => number;
 }
 
 export function openTestBudget(options: TestBudgetOptions = {}): Budget {
   const { jobs = 1_000, hasTasks = async () => false } = options;
+  const diskBytes = 10 * jobs * SMALL.diskBytes;
   const folder = options.folder ?? mkdtempSync('/var/tmp/stackshim-budget-');
   const budget = openBudget({
     folder,
@@ -36,7 +39,8 @@ export function openTestBudget(options: TestBudgetOptions = {}): Budget {
     machine: {
       memoryBytes: jobs * SMALL.memoryBytes,
       cpus: jobs * SMALL.cpus,
-      freeDiskBytes: () => 10 * jobs * SMALL.diskBytes,
+      freeDiskBytes: options.freeDiskBytes ?? (() => diskBytes),
+      diskBytes: () => diskBytes,
     },
   });
   if (options.folder !== undefined) return budget;

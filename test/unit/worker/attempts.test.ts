@@ -1,5 +1,6 @@
 /** Which attempt follows which, and what is counted. */
 import { describe, expect, it } from 'vitest';
+import { StackshimError } from '../../../src/core/errors.ts';
 import type { JobResult } from '../../../src/worker/job/job-result.ts';
 import {
   countAttempts,
@@ -7,6 +8,7 @@ import {
   toStoredHistory,
 } from '../../../src/worker/run/attempt-history.ts';
 import { type Before, chooseNextStep } from '../../../src/worker/run/choose-next-step.ts';
+import { leaveMissing } from '../../../src/worker/run/elsewhere.ts';
 
 const FAILED = {
   state: 'error',
@@ -22,6 +24,19 @@ const BEFORE: Before = {
   countedAttempts: 0,
 };
 const TERMS = { retries: 2, delayMs: 1_000, backoff: 'fixed', hasMemoryRetry: false } as const;
+
+describe('a job whose stack is missing', () => {
+  const missing = new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', 'no such stack');
+
+  it('waits longer each time, and as long as the worker says', () => {
+    const delays = [1, 2, 5, 6].map((starts) => leaveMissing(missing, starts, 130_000)?.delayMs);
+    expect(delays).toEqual([5_000, 10_000, 60_000, undefined]);
+  });
+
+  it('is given up at once, however often the store says that it was started', () => {
+    expect(leaveMissing(missing, Number.MAX_SAFE_INTEGER, 600_000)).toBeUndefined();
+  });
+});
 
 describe('the next step', () => {
   it('is the end for a job that is complete or cancelled', () => {

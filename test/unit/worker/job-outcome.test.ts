@@ -44,6 +44,14 @@ describe('a result', () => {
     expect(toReason(result)).toBe(reason);
   });
 
+  it('is an error if the command succeeded, but its artefacts could not be kept', () => {
+    const error = new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', 'take /out: no space left');
+    const fault = { exitCode: 0, error: error.toJSON(), retryable: true };
+    const result = resultOf('succeeded', fault);
+    expect(result).toMatchObject({ state: 'error', retryable: true });
+    expect(toReason(result)).toBe('error: take /out: no space left');
+  });
+
   it('can be stored whatever its task was called, and names few of many outputs', () => {
     const entries = Array.from({ length: 1_000 }, (_, i) => ({ path: `\0${i}`, kind: 'file' }));
     const outputs = [{ source: '/x', taken: entries, leftOut: entries, leftOutCount: 1_000 }];

@@ -81,6 +81,34 @@ describe('a log', () => {
   });
 });
 
+it('a log goes on after rows that could not be written, and says how much is missing', async () => {
+  const written: string[] = [];
+  const failures: unknown[] = [];
+  let refusals = 2;
+  const log = new JobLog({
+    sink: {
+      write(rows) {
+        refusals -= 1;
+        if (refusals >= 0) return Promise.reject(new Error('no space left'));
+        written.push(...rows);
+        return Promise.resolve();
+      },
+    },
+    attempt: 1,
+    mostBytes: 1_000_000,
+    onFailure: (error) => failures.push(error),
+  });
+  log.add('out', Buffer.alloc(20_000, 'a'));
+  log.add('out', Buffer.alloc(20_000, 'b'));
+  log.add('out', Buffer.from('last\n'));
+  await log.end();
+  expect(failures).toHaveLength(1);
+  expect(read(written).map(({ d }) => d)).toEqual([
+    'last\n',
+    '\n[stackshim: 40000 further bytes of output were not kept]\n',
+  ]);
+});
+
 describe('texts that are stored', () => {
   it('have no NUL and no half of a pair, and a bounded length', () => {
     expect(toStorableText('a\0b\ud800c\u{1f600}')).toBe('a\ufffdb\ufffdc\u{1f600}');

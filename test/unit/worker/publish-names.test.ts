@@ -86,3 +86,14 @@ it('a worker takes back what it published: the operator went back to an older re
   await publisher.publish();
   expect(published()).toEqual([OLD, OLD]);
 });
+
+it('what the store has lost is published again; what another machine published later stays', async () => {
+  const publisher = publisherOf(() => made);
+  await publisher.publish();
+  entries.clear();
+  await publisher.publish();
+  expect(published()).toEqual([NEW, NEW]);
+  entries.set('stack/python', { digest: OLD, since: '2026-01-01T00:00:00.000Z' });
+  await publisher.publish();
+  expect(published()).toEqual([OLD, NEW]);
+});

@@ -5,6 +5,8 @@ import type { Needs } from '../../taken-job.ts';
 export interface Budget {
   /** How much there is, reserved or not. The disk's part follows the free space. */
   total(): Needs;
+  /** The most that there can ever be: with an empty disk. */
+  possible(): Needs;
   /** What this worker has reserved. */
   reserved(): Needs;
   /** What is left for somebody who waits since `sinceMs` (default: comes now). An estimate: another worker may be faster. */

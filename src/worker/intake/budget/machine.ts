@@ -7,6 +7,8 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly cpus: number;
   freeDiskBytes(): number;
+  /** Of the filesystem, free or not. */
+  diskBytes(): number;
 }
 
 const MEMORY_RESERVE = 0.05;

@@ -67,10 +67,15 @@ class MachineBudget implements Budget {
     const now = monotonicMs();
     if (this.#disk === undefined || now - this.#disk.atMs > DISK_AGE_MS) {
       const reserved = this.#shares().reduce((sum, share) => sum + share.reserved.diskBytes, 0);
-      const free = freeDiskOf(machine);
+      const free = orNothing(machine.freeDiskBytes);
       this.#disk = { atMs: now, bytes: estimateDisk(free, reserved, this.#disk?.bytes ?? free) };
     }
     return withDisk(this.#capacity, this.#disk.bytes, policy);
+  }
+
+  possible(): Needs {
+    const { policy, machine } = this.#options;
+    return withDisk(this.#capacity, orNothing(machine.diskBytes), policy);
   }
 
   reserved(): Needs {
@@ -268,9 +273,9 @@ interface Change {
 }
 
 /** Nothing, if that cannot be found out: the folder may be away for a while. */
-function freeDiskOf(machine: Machine): number {
+function orNothing(ask: () => number): number {
   try {
-    return machine.freeDiskBytes();
+    return ask();
   } catch {
     return 0;
   }

@@ -8,7 +8,8 @@ import { fitsIn, lowerCpus, NO_NEEDS } from './needs.ts';
  * The room over a reservation. While `resize` waits, the job holds nothing, because no task of it runs: jobs that wait for each other would
  * wait for ever. Room is kept free for the job that waits longest.
  *
- * `resize` rejects with ERR_STACKSHIM_HOST_EXHAUSTED for needs that this machine can never meet, and with the signal's reason.
+ * `resize` rejects with ERR_STACKSHIM_HOST_EXHAUSTED for needs that this machine cannot meet, even if all jobs of it had ended
+ * (`details.isForNow`: but could, were its disk not so full), and with the signal's reason.
  */
 export function toRoom(
   budget: Budget,
@@ -23,7 +24,7 @@ export function toRoom(
       signal.throwIfAborted();
       const needs = lowerCpus(asked, budget.total());
       if (reservation.resize(needs)) return;
-      requirePossible(needs, budget.total());
+      requirePossible(needs, budget.total(), budget.possible());
       reservation.resize(NO_NEEDS);
       await waitForRoom(budget, { reservation, needs, signal, sinceMs: monotonicMs() });
     },
@@ -61,7 +62,7 @@ async function waitForRoom(
   }
 }
 
-function requirePossible(needs: Needs, total: Needs): void {
+function requirePossible(needs: Needs, total: Needs, possible: Needs): void {
   if (fitsIn(needs, total)) return;
   const [what, asked, most] =
     needs.memoryBytes > total.memoryBytes
@@ -70,6 +71,6 @@ function requirePossible(needs: Needs, total: Needs): void {
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_EXHAUSTED',
     `start job: it may use ${asked} bytes of ${what}, but all jobs of this machine together may use ${most}`,
-    { details: { resource: what, asked, most } },
+    { details: { resource: what, asked, most, isForNow: fitsIn(needs, possible) } },
   );
 }

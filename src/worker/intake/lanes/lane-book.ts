@@ -36,6 +36,8 @@ export class LaneBook {
   readonly #lanes = new Map<string, LaneState>();
   readonly #tenants = new Map<string, TenantState>();
   readonly #ready = new Set<LaneState>();
+  /** Lanes that wait for a time, the one that has waited longest first. */
+  readonly #expected = new Set<LaneState>();
   /** The virtual time of the last job: a tenant that comes back starts here, and has no claim on what it did not use. */
   #now = 0;
 
@@ -75,6 +77,13 @@ export class LaneBook {
     if (state.heads !== undefined) state.heads = { ...state.heads, seenAtMs: NEVER };
     if (state.isReady) state.eagerness = Math.min(state.eagerness + 1, MOST_EAGER);
     else this.#makeReady(state);
+  }
+
+  /** The lane has only a job that is due later. Does nothing for a lane that is known, and is ready at the latest then. */
+  expect(lane: Lane, afterMs: number): void {
+    if (this.find(lane) !== undefined) return;
+    const state = this.#add(lane);
+    if (state !== undefined) this.#park(state, afterMs);
   }
 
   /** Counts a job that is about to be taken from the lane. */
@@ -129,6 +138,7 @@ export class LaneBook {
     this.#lanes.clear();
     this.#tenants.clear();
     this.#ready.clear();
+    this.#expected.clear();
   }
 
   #park(state: LaneState, forMs: number | undefined): void {
@@ -137,19 +147,20 @@ export class LaneBook {
     state.waitsSinceMs = undefined;
     state.tooLargeSinceMs = undefined;
     this.#ready.delete(state);
+    this.#endWait(state);
+    if (forMs === undefined) return;
+    this.#expected.add(state);
+    state.cancelWake = this.#terms.startTimer(forMs, () => this.#makeReady(state));
+  }
+
+  #endWait(state: LaneState): void {
     state.cancelWake?.();
-    state.cancelWake =
-      forMs === undefined
-        ? undefined
-        : this.#terms.startTimer(forMs, () => {
-            state.cancelWake = undefined;
-            this.#makeReady(state);
-          });
+    state.cancelWake = undefined;
+    this.#expected.delete(state);
   }
 
   #makeReady(state: LaneState): void {
-    state.cancelWake?.();
-    state.cancelWake = undefined;
+    this.#endWait(state);
     state.isReady = true;
     state.eagerness = 1;
     this.#ready.add(state);
@@ -173,7 +184,7 @@ export class LaneBook {
 
   #add(lane: Lane): LaneState | undefined {
     const queueWeight = this.#terms.weightOfQueue(lane.queue);
-    if (queueWeight === undefined || this.#lanes.size >= MOST_LANES) return undefined;
+    if (queueWeight === undefined || !this.#makePlace()) return undefined;
     const tenant = this.#tenantOf(lane.tenant);
     tenant.lanes += 1;
     const state: LaneState = {
@@ -197,6 +208,17 @@ export class LaneBook {
     };
     this.#lanes.set(state.name, state);
     return state;
+  }
+
+  /** Lanes that wait for a time give way, or thousands of them would keep all others out for that time. A later look finds them again. */
+  #makePlace(): boolean {
+    for (const state of this.#expected) {
+      if (this.#lanes.size < MOST_LANES) break;
+      if (heldBy(state) > 0) continue;
+      this.#endWait(state);
+      this.#forgetIfIdle(state);
+    }
+    return this.#lanes.size < MOST_LANES;
   }
 
   #tenantOf(tenant: Lane['tenant']): TenantState {

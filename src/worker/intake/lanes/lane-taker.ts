@@ -86,6 +86,8 @@ async function moveToActive(
 const isOfJob = (error: unknown): boolean =>
   error instanceof SyntaxError ||
   error instanceof TypeError ||
+  // Values that are nested too deep for the driver.
+  error instanceof RangeError ||
   /hash value is not an integer/.test(messageOf(error));
 
 /** How many of the lane's active jobs may be the one that has the token. */

@@ -8,6 +8,8 @@ const CONNECT_MS = 8000;
 const IDLE_MS = 60_000;
 const END_MS = 1000;
 const KEEP_ALIVE_MS = 10_000;
+/** A row that somebody keeps locked must not keep a connection of the pool, or a dozen of them would end all other work. */
+const LOCK_WAIT_MS = 1000;
 
 /** The schema of BullMQ's tables and functions. */
 export const QUEUE_SCHEMA = 'bullmq';
@@ -29,7 +31,13 @@ export interface OpenPool {
 
 /** Connects when it is used. */
 export function openPool(address: PostgresAddress): OpenPool {
-  const pool = build(() => new Pool({ ...optionsOf(address), idleTimeoutMillis: IDLE_MS }));
+  const pool = build(
+    () =>
+      new Pool({
+        ...optionsOf(address, [`lock_timeout=${LOCK_WAIT_MS}`]),
+        idleTimeoutMillis: IDLE_MS,
+      }),
+  );
   const clients = new Set<PoolClient>();
   // An idle connection that the server ends: the next call makes a new one.
   pool.on('error', () => undefined);
@@ -86,10 +94,11 @@ function build<T>(make: () => T): T {
   }
 }
 
-function optionsOf({ url }: PostgresAddress) {
+function optionsOf({ url }: PostgresAddress, settings: readonly string[] = []) {
   const given = new URL(url);
   const options = given.searchParams.get('options') ?? '';
-  given.searchParams.set('options', `${options} -c search_path=${QUEUE_SCHEMA}`.trim());
+  const own = [`search_path=${QUEUE_SCHEMA}`, ...settings].map((setting) => `-c ${setting}`);
+  given.searchParams.set('options', [options, ...own].join(' ').trim());
   // Without it the driver gives sslmode a meaning of its own, and prints a warning.
   if (given.searchParams.has('sslmode')) given.searchParams.set('uselibpqcompat', 'true');
   return {
@@ -112,7 +121,7 @@ const OUTAGE_ERRNOS: ReadonlySet<string> = new Set([
 ]);
 /** The driver has no codes for these. */
 const OUTAGE_MESSAGE =
-  /^(?:Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed|Connection ended|Cannot use a pool after calling end)/;
+  /^(?:too many notifications in the NOTIFY queue|Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed|Connection ended|Cannot use a pool after calling end)/;
 
 export function isPostgresOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
@@ -122,6 +131,10 @@ export function isPostgresOutage(error: unknown): boolean {
   if (code !== undefined && (OUTAGE_STATES.test(code) || OUTAGE_ERRNOS.has(code))) return true;
   return OUTAGE_MESSAGE.test(error.message);
 }
+
+/** Two transactions want the same rows, or one keeps them for long. The server itself answers. */
+export const isContention = (error: unknown): boolean =>
+  error instanceof Error && /^(?:40001|40P01|55P03)$/.test(codeOf(error) ?? '');
 
 /** The connection leads to a server that only reads: the next one may lead to the new primary. */
 export const isReadOnly = (error: unknown): boolean =>

@@ -18,7 +18,7 @@ import { closed } from '../store-errors.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { waitOutOf } from '../wait-out.ts';
 import { withBoundedRows } from './bounded-rows.ts';
-import { isPostgresOutage, isReadOnly, openPool, type Query } from './pg-pool.ts';
+import { isContention, isPostgresOutage, isReadOnly, openPool, type Query } from './pg-pool.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL, createPostgresListener } from './postgres-listener.ts';
 import { withServerTime } from './server-time.ts';
 import * as statements from './statements.ts';
@@ -86,6 +86,7 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
     isOutage: isPostgresOutage,
     whyClosed: () => end,
     onFailure(error) {
+      if (isContention(error)) return;
       // The address may lead to the new primary by now.
       if (isReadOnly(error)) pool.cutAll();
       reachability.note(false);

@@ -40,13 +40,19 @@ export const PUT_ATTEMPTS = 'UPDATE job SET stacktrace = $3::jsonb WHERE queue =
 
 export const NOTIFY = 'SELECT pg_notify($1, $2)';
 
+/** Bounds what a hostile producer makes a worker read. */
+const MAX_LANES = 200_000;
+const MAX_LANE_BYTES = 200;
+
 /**
  * The lanes that have jobs in one of the states, found by as many steps in an index as there are lanes: a plain GROUP BY would read every
- * waiting job. $1: what the lanes' names begin with, an array.
+ * waiting job. $1: what the lanes' names begin with, an array. A producer may have named a queue anything: what cannot be a lane is not sent.
  */
 export const lanesIn = (states: readonly string[]): string =>
   `SELECT DISTINCT queue FROM (${states.map(stepsThrough).join(' UNION ALL ')}) AS found
- WHERE EXISTS (SELECT 1 FROM unnest($1::text[]) AS start WHERE starts_with(found.queue, start))`;
+ WHERE octet_length(queue) <= ${MAX_LANE_BYTES}
+   AND EXISTS (SELECT 1 FROM unnest($1::text[]) AS start WHERE starts_with(found.queue, start))
+ LIMIT ${MAX_LANES}`;
 
 const stepsThrough = (state: string) => `(WITH RECURSIVE lane AS (
   (SELECT queue FROM job WHERE state = '${state}' ORDER BY queue LIMIT 1)
@@ -74,6 +80,8 @@ export const PUT_ENTRIES = `INSERT INTO stackshim.catalogue (key, entry)
 SELECT * FROM unnest($1::text[], $2::text[])
 ON CONFLICT (key) DO UPDATE SET entry = EXCLUDED.entry`;
 export const REMOVE_ENTRIES = 'DELETE FROM stackshim.catalogue WHERE key = ANY($1::text[])';
-export const LIST_ENTRIES =
-  'SELECT key, entry FROM stackshim.catalogue WHERE starts_with(key, $1) LIMIT 10000';
-export const GET_ENTRIES = 'SELECT key, entry FROM stackshim.catalogue WHERE key = ANY($1::text[])';
+/** What is longer is no entry. */
+const IS_ENTRY = 'octet_length(key) <= 1000 AND octet_length(entry) <= 20000';
+export const LIST_ENTRIES = `SELECT key, entry FROM stackshim.catalogue
+ WHERE starts_with(key, $1) AND ${IS_ENTRY} LIMIT 10000`;
+export const GET_ENTRIES = `SELECT key, entry FROM stackshim.catalogue WHERE key = ANY($1::text[]) AND ${IS_ENTRY}`;

@@ -83,12 +83,21 @@ function readPem(path: string): Buffer {
 }
 
 /** Older servers put the reason behind a description of the script. */
-const isReadOnly = (error: Error) => /(?:^|[ -])READONLY /.test(error.message);
+const CODE = '(?:^|[ -])';
+const READ_ONLY = new RegExp(`${CODE}READONLY `);
+const FULL = new RegExp(`${CODE}OOM command not allowed`);
+
+const isReadOnly = (error: Error) => READ_ONLY.test(error.message);
 
 /** What a server answers that cannot serve now, and what the client says for calls that a closed connection left without an answer. */
-const OUTAGE =
-  /^(?:LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|NOAUTH|WRONGPASS|Ready check failed|Connection is closed|Command aborted|Stream isn't writeable)/;
+const OUTAGE = new RegExp(
+  `${CODE}(?:LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|READONLY) |` +
+    "^(?:NOAUTH|WRONGPASS|Ready check failed|Connection is closed|Command aborted|Stream isn't writeable)",
+);
 
-export function isRedisOutage(error: unknown): boolean {
-  return error instanceof Error && (OUTAGE.test(error.message) || isReadOnly(error));
-}
+export const isRedisOutage = (error: unknown): boolean =>
+  error instanceof Error && OUTAGE.test(error.message);
+
+/** The server refuses what needs memory. It still ends jobs. */
+export const isRedisFull = (error: unknown): boolean =>
+  error instanceof Error && FULL.test(error.message);

@@ -13,6 +13,8 @@ export const lanesKey = (queue: string): string => `${PREFIX}:lanes:${queue}`;
 const laneKey = (name: string, part: string): string => `${PREFIX}:${name}:${part}`;
 
 const MAX_NAME_CHARS = 200;
+/** Holds up the server for about a millisecond. */
+const LISTED_AT_ONCE = 2000;
 /** A worker notes its active lanes at least every 20 s. */
 const ACTIVE_FOR_MS = 60_000;
 
@@ -82,12 +84,34 @@ local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 local due = first[2] and string.format('%d', math.floor(tonumber(first[2]) / 0x1000)) or false
 return {names, due}`;
 
+/** A producer may have entered anything: only what may be the name of a lane is sent. */
+const LIST = `local scanned = redis.call('ZSCAN', KEYS[1], ARGV[1], 'MATCH', ARGV[2] .. '~*', 'COUNT', ${LISTED_AT_ONCE})
+local names = {}
+for at = 1, #scanned[2], 2 do
+  local name, score = scanned[2][at], scanned[2][at + 1]
+  local is_late = ARGV[3] == '' or (tonumber(score) or 0) >= tonumber(ARGV[3])
+  if is_late and #name <= ${MAX_NAME_CHARS} then names[#names + 1] = name end
+end
+return {scanned[1], names}`;
+
 const NOTE = `${NOW_MS}return redis.call('ZADD', KEYS[1], now, ARGV[1])`;
 
 const FORGET = `${NOW_MS}local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score or tonumber(score) > now - ${ACTIVE_FOR_MS} then return 0 end
 if redis.call('LLEN', KEYS[2]) > 0 then return 0 end
 return redis.call('ZREM', KEYS[1], ARGV[1])`;
+
+/** As BullMQ renews locks, but without a command that a server refuses whose memory is full. Returns the ids of lost locks. */
+const RENEW = `local lost = {}
+for at = 3, #ARGV, 2 do
+  local lock = ARGV[1] .. ARGV[at] .. ':lock'
+  if redis.call('GET', lock) == ARGV[at + 1] and redis.call('PEXPIRE', lock, ARGV[2]) == 1 then
+    redis.call('SREM', KEYS[1], ARGV[at])
+  else
+    lost[#lost + 1] = ARGV[at]
+  end
+end
+return lost`;
 
 export interface RedisScripts {
   enter(queue: string, lane: string): Promise<unknown>;
@@ -98,8 +122,21 @@ export interface RedisScripts {
   sweep(queue: string, lane: string, mark: string): Promise<unknown>;
   /** Resolves to the names, and when the first delayed job is due or null. */
   peek(lane: string, count: number): Promise<unknown>;
+  /**
+   * Resolves to the next cursor, which is `0` at the end, and to names of lanes, some of them twice.
+   *
+   * @param leastScore Empty: any, also that of a mark.
+   */
+  list(queue: string, cursor: string, leastScore: string): Promise<unknown>;
   note(lane: string): Promise<unknown>;
   forget(lane: string): Promise<unknown>;
+  /** Resolves to the ids whose locks are lost. */
+  renew(lane: string, locks: readonly LockToRenew[], lockMs: number): Promise<unknown>;
+}
+
+interface LockToRenew {
+  readonly id: string;
+  readonly token: string;
 }
 
 export function defineScripts(client: Redis): RedisScripts {
@@ -109,8 +146,10 @@ export function defineScripts(client: Redis): RedisScripts {
   const mark = define(client, 'Mark', { keys: 1 + UNFINISHED.length, lua: MARK });
   const sweep = define(client, 'Sweep', { keys: 1 + UNFINISHED.length, lua: SWEEP });
   const peek = define(client, 'Peek', { keys: PEEKED.length, lua: PEEK });
+  const list = define(client, 'List', { keys: 1, lua: LIST });
   const note = define(client, 'Note', { keys: 1, lua: NOTE });
   const forget = define(client, 'Forget', { keys: 2, lua: FORGET });
+  const renew = define(client, 'Renew', { keys: 1, lua: RENEW });
   return {
     enter: (queue, lane) => enter(lanesKey(queue), laneKey(lane, 'meta'), lane),
     ring: (queue, lane) => ring(lanesKey(queue), lane, BELL_CHANNEL),
@@ -118,8 +157,13 @@ export function defineScripts(client: Redis): RedisScripts {
     sweep: (queue, lane, given) => sweep(lanesKey(queue), ...unfinished(lane), lane, given),
     peek: (lane, count) =>
       peek(...PEEKED.map((part) => laneKey(lane, part)), laneKey(lane, ''), String(count)),
+    list: (queue, cursor, leastScore) => list(lanesKey(queue), cursor, queue, leastScore),
     note: (lane) => note(ACTIVE_KEY, lane),
     forget: (lane) => forget(ACTIVE_KEY, laneKey(lane, 'active'), lane),
+    renew(lane, locks, lockMs) {
+      const pairs = locks.flatMap(({ id, token }) => [id, token]);
+      return renew(laneKey(lane, 'stalled'), laneKey(lane, ''), String(lockMs), ...pairs);
+    },
   };
 }
 

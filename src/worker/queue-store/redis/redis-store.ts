@@ -15,13 +15,13 @@ import type {
   StoreLoss,
 } from '../queue-store.ts';
 import { type Reachability, watchReachability } from '../reachability.ts';
-import { closed } from '../store-errors.ts';
+import { closed, full } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { type WaitOut, waitOutOf } from '../wait-out.ts';
 import { waitingBackend } from '../waiting-backend.ts';
 import { parseInfo } from './check-redis.ts';
 import { readTimeMs } from './connect-redis.ts';
-import { endNow, isRedisOutage, newRedisClient } from './redis-client.ts';
+import { endNow, isRedisFull, isRedisOutage, newRedisClient } from './redis-client.ts';
 import { createRedisListener } from './redis-listener.ts';
 import {
   ACTIVE_KEY,
@@ -31,6 +31,7 @@ import {
   lanesKey,
   type RedisScripts,
 } from './redis-scripts.ts';
+import { type RenewLocks, renewingBackend } from './renewing-backend.ts';
 
 export interface OpenRedis {
   readonly address: RedisAddress;
@@ -124,6 +125,7 @@ function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | unde
   });
   const waitOut = waitOutOf({
     isOutage: isRedisOutage,
+    explain: (error) => (isRedisFull(error) ? full(address.shown) : error),
     whyClosed,
     onFailure: () => reachability.note(false),
     onAnswer: () => reachability.note(true),
@@ -136,7 +138,12 @@ function laneCalls({ root, waitOut, scripts }: Parts) {
     await waitOut(() => scripts.ring(queue, laneName({ queue, ...rest })));
   };
   return {
-    backend: (lane: Lane) => waitingBackend(root.forQueue(laneName(lane)), waitOut),
+    backend(lane: Lane): IQueueBackend {
+      const name = laneName(lane);
+      const renew: RenewLocks = (locks, lockMs) =>
+        waitOut(() => scripts.renew(name, locks, lockMs)) as Promise<string[]>;
+      return renewingBackend(waitingBackend(root.forQueue(name), waitOut), renew);
+    },
     async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
       await waitOut(() => scripts.enter(lane.queue, laneName(lane)));
       const added = await waitOut(add);
@@ -172,11 +179,16 @@ function indexCalls(parts: Parts) {
       return [...queues].filter(isQueueName).slice(0, MAX_QUEUES);
     },
     async listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]> {
-      const least = sinceMs === undefined ? '-inf' : sinceMs - SLACK_MS;
-      const names = await waitOut(() =>
-        client.zrangebyscore(lanesKey(queue), least, '+inf', 'LIMIT', 0, MAX_LANES),
-      );
-      return toLanes(names).filter((lane) => lane.queue === queue);
+      const least = sinceMs === undefined ? '' : String(sinceMs - SLACK_MS);
+      const names = new Set<string>();
+      let cursor = '0';
+      do {
+        const asked = cursor;
+        const [next, found] = (await waitOut(() => scripts.list(queue, asked, least))) as ListReply;
+        for (const name of found) if (parseLaneName(name)?.queue === queue) names.add(name);
+        cursor = next;
+      } while (cursor !== '0' && names.size < MAX_LANES);
+      return toLanes([...names]);
     },
     async pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]> {
       const marks = await Promise.all(lanes.map((lane) => markLane(parts, lane)));
@@ -203,6 +215,8 @@ function indexCalls(parts: Parts) {
     },
   };
 }
+
+type ListReply = readonly [cursor: string, names: readonly string[]];
 
 /** The mark; undefined if the lane has jobs, or keys of a kind that BullMQ does not make: then it stays, and the others are pruned. */
 async function markLane({ waitOut, scripts }: Parts, lane: Lane): Promise<string | undefined> {
