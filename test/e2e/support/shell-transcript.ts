@@ -27,8 +27,9 @@ function splitAt(text: string, end: string): readonly [string, string] {
 const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/sha256:[0-9a-f]+/g, 'sha256:[0-9a-f]+'],
   [/\b\d+ (B|KiB|MiB)\b/g, '[\\d.]+ \\w+'],
-  [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '\\d{4}-[\\dT:.-]+Z'],
+  [/\d{4}-\d\d-\d\dT[\d:.\\]+Z/g, '\\d{4}-[\\dT:.-]+Z'],
   [/Linux \S+ on \w+/g, 'Linux \\S+ on \\w+'],
+  [/\b\d+ms\b/g, '[\\d.]+m?s'],
   [/\b\d+[smh]\b/g, '\\d+[smh]'],
   [/\b[a-z0-9]{20}\b/g, '[a-z0-9]{20}'],
   [/\d{4,}/g, '\\d+'],
