@@ -1,13 +1,20 @@
 /** `exec` of the door, apart from it: a program that only executes a command in a task loads no code that runs tasks. */
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { parseTaskId } from '../core/ids.ts';
+import { layoutFrom } from '../core/layout.ts';
 import { type ExecResult, execInTask, type OwnExecOptions } from '../task/exec/exec-in-task.ts';
-import { type Installation, requireRoot } from '../task/installation.ts';
+import { type Installation, openInstallation, requireRoot } from '../task/installation.ts';
+
+type Command = OwnExecOptions & { readonly command: readonly string[] };
+
+/** In the installation that the environment names. */
+export const execAlone = (id: string, command: Command): Promise<ExecResult> =>
+  execCommand(() => openInstallation(layoutFrom({}, process.env)), id, command);
 
 export async function execCommand(
   open: () => Installation,
   id: string,
-  { command, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+  { command, ...options }: Command,
 ): Promise<ExecResult> {
   requireRoot('execute in task');
   // Fire and forget: speeds up the runtime's later cgroup move.

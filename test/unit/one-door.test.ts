@@ -54,11 +54,13 @@ it('the check finds such calls: each function of the door takes one', () => {
 it('the folders of an installation are named and resolved in one place', () => {
   const callers = (call: string) =>
     files.filter(({ text }) => text.includes(call)).map(({ name }) => name);
-  expect(callers(' layoutFrom(').filter((name) => name !== 'core/layout.ts')).toEqual([
+  expect(callers('layoutFrom(').filter((name) => name !== 'core/layout.ts')).toEqual([
+    'door/exec-command.ts',
     'door/open-stackshim.ts',
   ]);
   // The guard and the copying process are programs that get the folders from the process that starts them.
   expect(callers('openInstallation(').filter((name) => name !== 'task/installation.ts')).toEqual([
+    'door/exec-command.ts',
     'door/open-stackshim.ts',
     'task/abandoned/serve-guard.ts',
     'task/copying/serve-copy.ts',

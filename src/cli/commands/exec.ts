@@ -1,7 +1,5 @@
 /** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
-import { layoutFrom } from '../../core/layout.ts';
-import { execCommand } from '../../door/exec-command.ts';
-import { openInstallation } from '../../task/installation.ts';
+import { execAlone } from '../../door/exec-command.ts';
 import type { ExecLineOptions } from '../define/exec-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
 import { reportError, writeMessage } from '../print/printable.ts';
@@ -23,8 +21,7 @@ export async function exec(
   const forwarder = forwardSignals();
   const terminal = tty ? await openTerminal(id, interactive) : undefined;
   try {
-    const open = () => openInstallation(layoutFrom({}, process.env));
-    const result = await execCommand(open, id, {
+    const result = await execAlone(id, {
       command,
       ...stops.signals,
       ...sinks.streams,
