@@ -312,6 +312,7 @@ describe('other queue commands', () => {
     const kept = join(folder, 'kept', laneName(lane), id, '1');
     await mkdir(kept, { recursive: true });
     await writeFile(join(kept, 'report'), 'r');
+    await writeFile(join(kept, 'two\nlines'), '');
     await taken.log('out', 'one\ntwo\n');
     const following = startCli(['queue', 'logs', '-f', job], { env });
     await following.printed('two\n');
@@ -321,7 +322,8 @@ describe('other queue commands', () => {
     expect(await said('logs', '-n', '1', job)).toBe('three\n');
     expect(await said('logs', '-t', job)).toMatch(/^(\d{4}-\S+Z (one|two|three)\n){3}$/);
     const to = join(folder, 'to');
-    expect(await said('outputs', job, to, '--artefacts', join(folder, 'kept'))).toBe('report\n');
+    const outputs = await said('outputs', job, to, '--artefacts', join(folder, 'kept'));
+    expect(outputs.split('\n').toSorted()).toEqual(['', 'report', 'two\\nlines']);
     expect(await readFile(join(to, 'report'), 'utf8')).toBe('r');
     expect(await queue('outputs', job, to)).toMatchObject({ status: 2 });
     expect(await queue('logs', '-n', 'x', job)).toMatchObject({ status: 2 });

@@ -1,5 +1,6 @@
 /** `stackshim queue outputs`: copies the artefacts of a job. */
 import { print, printJson } from '../print/print.ts';
+import { toPrintable } from '../print/printable.ts';
 import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export async function queueOutputs(
@@ -9,5 +10,6 @@ export async function queueOutputs(
 ): Promise<void> {
   const taken = await withQueues(options, (queues) => queues.outputs(job, folder));
   if (options.json) await printJson(taken);
-  else await print(taken.map(({ path }) => `${path}\n`).join(''));
+  // A task has chosen the names: a line break must not look like another file.
+  else await print(taken.map(({ path }) => `${toPrintable(path)}\n`).join(''));
 }

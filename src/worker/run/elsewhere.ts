@@ -39,10 +39,9 @@ export function leaveTooLarge(
   startsInARow: number,
   missingMs: number,
 ): Elsewhere | undefined {
-  const { details, message: reason } = error;
-  if (details?.['isForNow'] === true) {
-    const delayMs = LONGEST_MISSING_DELAY_MS;
-    return { kind: 'elsewhere', reason, code: null, delayMs, leftMs: null };
+  if (error.details?.['isForNow'] === true) {
+    const { code, message: reason } = error;
+    return { kind: 'elsewhere', code, reason, delayMs: LONGEST_MISSING_DELAY_MS, leftMs: null };
   }
   const left = leaveMissing(error, startsInARow, missingMs);
   return left && { ...left, reason: `the machine is too small: ${left.reason}` };
