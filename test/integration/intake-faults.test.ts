@@ -1,21 +1,14 @@
 /** The intake beside dead workers, late replies, lost messages, a store with faults, and entries that a hostile producer wrote. */
 import type { IQueueBackend } from 'bullmq';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/sys/clocks.ts';
-import type { Intake } from '../../src/worker/intake/intake-options.ts';
 import type { Lane } from '../../src/worker/job/lane.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore, StoreListeners } from '../../src/worker/queue-store/queue-store.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
+import { useIntakeBed } from '../support/queues/intake-bed.ts';
 import { addJobs, laneOf, manyJobs, queueOf } from '../support/queues/lanes.ts';
-import {
-  complete,
-  endIntake,
-  GIB,
-  startTestIntake,
-  type TestIntakeOptions,
-} from '../support/queues/start-test-intake.ts';
-import { STORE_KINDS, type StoreServer } from '../support/queues/store-kinds.ts';
+import { complete, endIntake, GIB } from '../support/queues/start-test-intake.ts';
+import { STORE_KINDS } from '../support/queues/store-kinds.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 const LOCK_MS = 1_000;
@@ -49,62 +42,26 @@ const withTake = (
 });
 
 describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
-  let server: StoreServer;
-  let store: QueueStore;
-  let queue: string;
-  let queues = 0;
-  let intakes: Intake[] = [];
-  let errors: unknown[] = [];
-
-  beforeAll(async () => {
-    server = await startServer();
-    store = await openStore(server.url, options);
-  });
-
-  afterAll(async () => {
-    await store?.close();
-    await server?.remove();
-  });
-
-  beforeEach(() => {
-    queues += 1;
-    queue = `q${queues}`;
-    errors = [];
-  });
-
-  afterEach(async () => {
-    for (const intake of intakes) await endIntake(intake);
-    intakes = [];
-  });
-
-  async function start(given: Partial<TestIntakeOptions> & Pick<TestIntakeOptions, 'handle'>) {
-    const intake = await startTestIntake({
-      ...{ store, ...options, queues: [{ name: queue, weight: 1 }] },
-      onError: (error) => errors.push(error),
-      ...given,
-    });
-    intakes.push(intake);
-    return intake;
-  }
+  const bed = useIntakeBed(startServer, options);
 
   it('takes the jobs of a worker that died, once their locks have expired', async () => {
-    const lane = laneOf(queue, 'a');
-    await addJobs(store, lane, manyJobs('job', 3));
-    await store.noteActive(lane);
-    for (const token of ['one', 'two']) await store.backend(lane).moveToActive(token);
+    const lane = laneOf(bed.queue, 'a');
+    await addJobs(bed.store, lane, manyJobs('job', 3));
+    await bed.store.noteActive(lane);
+    for (const token of ['one', 'two']) await bed.store.backend(lane).moveToActive(token);
     const { handle, ids, jobs } = completing();
-    await start({ handle });
+    await bed.start({ handle });
     await waitUntil(() => jobs.length === 3);
     expect(ids()).toEqual(['job-0', 'job-1', 'job-2']);
     expect(jobs.map(({ job }) => job.stalledCounter).toSorted()).toEqual([0, 1, 1]);
-    expect(errors).toEqual([]);
+    expect(bed.errors).toEqual([]);
   });
 
   it('hands back a job that came with a late reply, and takes it again', async () => {
-    const lane = laneOf(queue, 'a');
-    await addJobs(store, lane, [{ jobId: 'late' }]);
+    const lane = laneOf(bed.queue, 'a');
+    await addJobs(bed.store, lane, [{ jobId: 'late' }]);
     let [lateMs, takes] = [0, 0];
-    const slow = withTake(store, async (_, real) => {
+    const slow = withTake(bed.store, async (_, real) => {
       const reply = await real();
       takes += 1;
       if (takes === 1) lateMs = LOCK_MS / 2 + 1;
@@ -112,7 +69,7 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
     });
     const clock = { monotonicMs: () => monotonicMs() + lateMs, epochMs: Date.now };
     const { handle, jobs } = completing();
-    await start({ store: slow, clock, handle });
+    await bed.start({ store: slow, clock, handle });
     await waitUntil(() => jobs.length === 1);
     const [taken] = jobs;
     expect([taken?.id, taken?.job.attemptsStarted, taken?.job.attemptsMade]).toEqual([
@@ -120,75 +77,75 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
       2,
       0,
     ]);
-    const counts = await queueOf(store, lane).getJobCounts('active', 'wait', 'completed');
+    const counts = await queueOf(bed.store, lane).getJobCounts('active', 'wait', 'completed');
     expect(counts).toEqual({ active: 0, completed: 1, wait: 0 });
-    expect(errors).toEqual([]);
+    expect(bed.errors).toEqual([]);
   });
 
   it('finds jobs whose bells were lost: by its looks, and after a gap', async () => {
     let listeners: StoreListeners | undefined;
     const deaf: QueueStore = {
-      ...store,
+      ...bed.store,
       async listen(names, given) {
         listeners = given;
-        return await store.listen(names, { ...given, onBell: () => undefined });
+        return await bed.store.listen(names, { ...given, onBell: () => undefined });
       },
     };
     const { handle, jobs, ids } = completing();
-    await start({ store: deaf, handle, pace: { recentLookMs: 50 } });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'recent' }]);
+    const first = await bed.start({ store: deaf, handle, pace: { recentLookMs: 50 } });
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'recent' }]);
     await waitUntil(() => jobs.length === 1);
-    for (const intake of intakes) await endIntake(intake);
-    await start({ store: deaf, handle });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'gap' }]);
+    await endIntake(first);
+    await bed.start({ store: deaf, handle });
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'gap' }]);
     listeners?.onGap();
     await waitUntil(() => jobs.length === 2);
     expect(ids()).toEqual(['gap', 'recent']);
-    expect(errors).toEqual([]);
+    expect(bed.errors).toEqual([]);
   });
 
   it('removes idle lanes from the index, and no others', async () => {
-    for (const tenant of ['a', 'b', 'c']) await store.ring(laneOf(queue, tenant));
-    await addJobs(store, laneOf(queue, 'd'), [{ jobId: 'later', delay: 3_600_000 }]);
+    for (const tenant of ['a', 'b', 'c']) await bed.store.ring(laneOf(bed.queue, tenant));
+    await addJobs(bed.store, laneOf(bed.queue, 'd'), [{ jobId: 'later', delay: 3_600_000 }]);
     const { handle } = completing();
-    await start({ handle });
-    await waitUntil(async () => (await store.listLanes(queue)).length === 1);
-    expect(await store.listLanes(queue)).toEqual([laneOf(queue, 'd')]);
-    expect(errors).toEqual([]);
+    await bed.start({ handle });
+    await waitUntil(async () => (await bed.store.listLanes(bed.queue)).length === 1);
+    expect(await bed.store.listLanes(bed.queue)).toEqual([laneOf(bed.queue, 'd')]);
+    expect(bed.errors).toEqual([]);
   });
 
   it('serves other lanes while takes from one fail, and that lane once they succeed', async () => {
-    const [bad, good] = [laneOf(queue, 'bad'), laneOf(queue, 'good')];
-    await addJobs(store, bad, [{ jobId: 'bad' }]);
-    await addJobs(store, good, manyJobs('good', 20));
+    const [bad, good] = [laneOf(bed.queue, 'bad'), laneOf(bed.queue, 'good')];
+    await addJobs(bed.store, bad, [{ jobId: 'bad' }]);
+    await addJobs(bed.store, good, manyJobs('good', 20));
     let isBroken = true;
-    const broken = withTake(store, async (lane, real) => {
+    const broken = withTake(bed.store, async (lane, real) => {
       if (isBroken && lane.tenant === 'bad') throw new Error('ERR out of order');
       return await real();
     });
     const { handle, jobs, ids } = completing();
-    await start({ store: broken, handle });
-    await waitUntil(() => jobs.length === 20 && errors.length > 0);
+    await bed.start({ store: broken, handle });
+    await waitUntil(() => jobs.length === 20 && bed.errors.length > 0);
     expect(ids().filter((id) => id === 'bad')).toEqual([]);
     isBroken = false;
     await waitUntil(() => jobs.length === 21);
-    expect(new Set(errors.map(String))).toEqual(new Set(['Error: ERR out of order']));
+    expect(new Set(bed.errors.map(String))).toEqual(new Set(['Error: ERR out of order']));
   });
 
   it('takes nothing while the store cannot be reached, or its caller says so', async () => {
     let listeners: StoreListeners | undefined;
     const observed: QueueStore = {
-      ...store,
+      ...bed.store,
       async listen(names, given) {
         listeners = given;
-        return await store.listen(names, given);
+        return await bed.store.listen(names, given);
       },
     };
     let isAllowed = false;
     let asked = 0;
     const { handle, jobs } = completing();
     const reachable: boolean[] = [];
-    const intake = await start({
+    const intake = await bed.start({
       store: observed,
       handle,
       onReachable: (isReachable) => reachable.push(isReachable),
@@ -197,13 +154,15 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
         return isAllowed;
       },
     });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'one' }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'one' }]);
     await waitUntil(() => asked > 0 && intake.lanes() === 1);
     expect([jobs.length, intake.running()]).toEqual([0, 0]);
     listeners?.onReachable?.(false);
     isAllowed = true;
     intake.look();
-    await waitUntil(async () => (await store.peek(laneOf(queue, 'a'), 1)).names.length === 1);
+    await waitUntil(
+      async () => (await bed.store.peek(laneOf(bed.queue, 'a'), 1)).names.length === 1,
+    );
     expect(jobs).toHaveLength(0);
     listeners?.onReachable?.(true);
     await waitUntil(() => jobs.length === 1);
@@ -213,15 +172,19 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
   it('takes without a look while any job of the policy would fit', async () => {
     let peeks = 0;
     const counted: QueueStore = {
-      ...store,
+      ...bed.store,
       async peek(lane, count) {
         if (count > 1) peeks += 1;
-        return await store.peek(lane, count);
+        return await bed.store.peek(lane, count);
       },
     };
-    await addJobs(store, laneOf(queue, 'a'), manyJobs('job', 30, { name: `v1 ${2 * GIB} 1 0.5` }));
+    await addJobs(
+      bed.store,
+      laneOf(bed.queue, 'a'),
+      manyJobs('job', 30, { name: `v1 ${2 * GIB} 1 0.5` }),
+    );
     const needs: unknown[] = [];
-    await start({
+    await bed.start({
       store: counted,
       mostNeeds: { memoryBytes: 8 * GIB, diskBytes: 8 * GIB, cpus: 2 },
       async handle(taken) {

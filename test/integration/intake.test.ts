@@ -1,74 +1,31 @@
 /** Which jobs the intake takes, and when, on real stores. The handlers of the tests wait for conditions, never for a time. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/sys/clocks.ts';
 import type { Intake } from '../../src/worker/intake/intake-options.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
+import { useIntakeBed } from '../support/queues/intake-bed.ts';
 import { addJobs, laneOf, manyJobs, queueOf } from '../support/queues/lanes.ts';
-import {
-  complete,
-  endIntake,
-  GIB,
-  openTestBudget,
-  startTestIntake,
-  type TestIntakeOptions,
-} from '../support/queues/start-test-intake.ts';
-import { STORE_KINDS, type StoreServer } from '../support/queues/store-kinds.ts';
+import { complete, GIB, openTestBudget } from '../support/queues/start-test-intake.ts';
+import { STORE_KINDS } from '../support/queues/store-kinds.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
 describe.each(STORE_KINDS)('on %s', (_, startServer) => {
-  let server: StoreServer;
-  let store: QueueStore;
-  let queue: string;
-  let queues = 0;
-  let intakes: Intake[] = [];
-  let errors: unknown[] = [];
+  const bed = useIntakeBed(startServer, { lockMs: 30_000, stalledLookMs: 200 });
 
-  beforeAll(async () => {
-    server = await startServer();
-    store = await openStore(server.url, { lockMs: 30_000, stalledLookMs: 200 });
-  });
-
-  afterAll(async () => {
-    await store?.close();
-    await server?.remove();
-  });
-
-  beforeEach(() => {
-    queues += 1;
-    queue = `q${queues}`;
-    errors = [];
-  });
-
-  afterEach(async () => {
-    for (const intake of intakes) await endIntake(intake);
-    intakes = [];
-    expect(errors).toEqual([]);
-  });
-
-  async function start(options: Omit<TestIntakeOptions, 'store'>): Promise<Intake> {
-    const intake = await startTestIntake({
-      store,
-      queues: [{ name: queue, weight: 1 }],
-      onError: (error) => errors.push(error),
-      ...options,
-    });
-    intakes.push(intake);
-    return intake;
-  }
+  afterEach(() => expect(bed.errors).toEqual([]));
 
   it('serves tenants with few jobs beside a tenant with many, among idle lanes', async () => {
-    for (let idle = 0; idle < 300; idle += 1) await store.ring(laneOf(queue, `idle-${idle}`));
-    const [big, middle, small] = ['big', 'middle', 'small'].map((name) => laneOf(queue, name));
+    for (let idle = 0; idle < 300; idle += 1)
+      await bed.store.ring(laneOf(bed.queue, `idle-${idle}`));
+    const [big, middle, small] = ['big', 'middle', 'small'].map((name) => laneOf(bed.queue, name));
     if (!big || !middle || !small) throw new Error('no lanes');
-    await addJobs(store, big, manyJobs('big', 1_500));
-    await addJobs(store, middle, manyJobs('middle', 100));
-    await addJobs(store, small, manyJobs('small', 10));
+    await addJobs(bed.store, big, manyJobs('big', 1_500));
+    await addJobs(bed.store, middle, manyJobs('middle', 100));
+    await addJobs(bed.store, small, manyJobs('small', 10));
     const done: Record<string, number> = { big: 0, middle: 0, small: 0 };
     const bigWhen: Record<string, number> = {};
     let areFound = false;
-    const intake: Intake = await start({
+    const intake: Intake = await bed.start({
       async handle(taken) {
         // The lanes are found one after another.
         if (!areFound) await waitUntil(() => intake.lanes() === 3);
@@ -87,10 +44,10 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   });
 
   it('leaves half of the places to short jobs while long jobs of another tenant wait', async () => {
-    const [short, long] = [laneOf(queue, 'short'), laneOf(queue, 'long')];
+    const [short, long] = [laneOf(bed.queue, 'short'), laneOf(bed.queue, 'long')];
     const ended = { short: 0, long: 0 };
-    await addJobs(store, short, manyJobs('short', 200));
-    await start({
+    await addJobs(bed.store, short, manyJobs('short', 200));
+    await bed.start({
       async handle(taken) {
         const isLong = taken.lane.tenant === 'long';
         if (isLong) await waitUntil(() => ended.short === 200);
@@ -100,19 +57,19 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
       },
     });
     let isAdded = false;
-    await addJobs(store, long, manyJobs('long', 20));
+    await addJobs(bed.store, long, manyJobs('long', 20));
     isAdded = true;
     await waitUntil(() => ended.long === 20);
     expect(ended.short).toBe(200);
   });
 
   it('never exceeds the concurrency, nor the maximum of a tenant', async () => {
-    const lanes = ['a', 'b', 'c'].map((name) => laneOf(queue, name));
-    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 30));
+    const lanes = ['a', 'b', 'c'].map((name) => laneOf(bed.queue, name));
+    for (const lane of lanes) await addJobs(bed.store, lane, manyJobs('job', 30));
     const now = { all: 0, a: 0 };
     const most = { all: 0, a: 0 };
     let ended = 0;
-    await start({
+    await bed.start({
       concurrency: 5,
       policyOf: (tenant) => ({ weight: 100, ...(tenant === 'a' ? { maxTasks: 1 } : {}) }),
       async handle(taken) {
@@ -132,16 +89,16 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   });
 
   it('gives places in proportion to the weights of tenants and queues', async () => {
-    const other = `${queue}-other`;
-    const lanes = [laneOf(queue, 'light'), laneOf(queue, 'heavy'), laneOf(other, 'third')];
-    for (const lane of lanes) await addJobs(store, lane, manyJobs('job', 80));
+    const other = `${bed.queue}-other`;
+    const lanes = [laneOf(bed.queue, 'light'), laneOf(bed.queue, 'heavy'), laneOf(other, 'third')];
+    for (const lane of lanes) await addJobs(bed.store, lane, manyJobs('job', 80));
     const held: Record<string, number> = {};
     let foundAtMs = Number.POSITIVE_INFINITY;
     let isOver = false;
-    const intake: Intake = await start({
+    const intake: Intake = await bed.start({
       concurrency: 24,
       queues: [
-        { name: queue, weight: 1 },
+        { name: bed.queue, weight: 1 },
         { name: other, weight: 3 },
       ],
       policyOf: (tenant) => ({ weight: tenant === 'heavy' ? 200 : 100 }),
@@ -173,15 +130,15 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   });
 
   it('takes jobs of a lane by priority, and delayed jobs when they are due', async () => {
-    const lane = laneOf(queue, 'a');
-    await addJobs(store, lane, [
+    const lane = laneOf(bed.queue, 'a');
+    await addJobs(bed.store, lane, [
       { jobId: 'late', delay: 300 },
       { jobId: 'low', priority: 5 },
       { jobId: 'high', priority: 1 },
       { jobId: 'none' },
     ]);
     const order: string[] = [];
-    await start({
+    await bed.start({
       concurrency: 1,
       async handle(taken) {
         order.push(taken.id);
@@ -194,24 +151,24 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
 
   it('finds jobs by the bell, also of lanes that were empty before', async () => {
     const seen: string[] = [];
-    const intake = await start({
+    const intake = await bed.start({
       async handle(taken) {
         seen.push(`${taken.lane.tenant}/${taken.id}`);
         await complete(taken);
       },
     });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'one' }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'one' }]);
     await waitUntil(() => seen.length === 1 && intake.lanes() === 0);
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'two' }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'two' }]);
     await waitUntil(() => seen.length === 2);
     expect(seen).toEqual(['a/one', 'a/two']);
   });
 
   it('takes a job again that its handler handed back, and one that it delayed', async () => {
     const starts: string[] = [];
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'again' }]);
-    await addJobs(store, laneOf(queue, 'b'), [{ jobId: 'later' }]);
-    await start({
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'again' }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'b'), [{ jobId: 'later' }]);
+    await bed.start({
       async handle(taken) {
         const { id, backend, token } = taken;
         starts.push(id);
@@ -226,28 +183,32 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   });
 
   it('adds the next job of a schedule when one is taken', async () => {
-    const lane = laneOf(queue, 'a');
-    await store.announce(lane, () =>
-      queueOf(store, lane).upsertJobScheduler('often', { every: 100 }, { name: 'v1', data: {} }),
+    const lane = laneOf(bed.queue, 'a');
+    await bed.store.announce(lane, () =>
+      queueOf(bed.store, lane).upsertJobScheduler(
+        'often',
+        { every: 100 },
+        { name: 'v1', data: {} },
+      ),
     );
     const ids = new Set<string>();
-    await start({
+    await bed.start({
       async handle(taken) {
         ids.add(taken.id);
         await complete(taken);
       },
     });
     await waitUntil(() => ids.size >= 3);
-    await queueOf(store, lane).removeJobScheduler('often');
+    await queueOf(bed.store, lane).removeJobScheduler('often');
   });
 
   it('keeps the cap of a package over two workers', async () => {
-    const lane = laneOf(queue, 'a', 'code');
+    const lane = laneOf(bed.queue, 'a', 'code');
     const digest = `sha256:${'0'.repeat(64)}`;
-    await store.catalogue.put(
+    await bed.store.catalogue.put(
       new Map([['code/a/code', { digest, since: '2026-01-01T00:00:00.000Z', maxConcurrency: 2 }]]),
     );
-    await addJobs(store, lane, manyJobs('job', 30));
+    await addJobs(bed.store, lane, manyJobs('job', 30));
     let [now, most, ended] = [0, 0, 0];
     const handle = async (taken: TakenJob) => {
       now += 1;
@@ -257,19 +218,19 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
       await complete(taken);
       ended += 1;
     };
-    await start({ handle });
-    await start({ handle });
+    await bed.start({ handle });
+    await bed.start({ handle });
     await waitUntil(() => ended === 30);
     expect(most).toBeLessThanOrEqual(2);
-    expect(await queueOf(store, lane).getGlobalConcurrency()).toBe(2);
+    expect(await queueOf(bed.store, lane).getGlobalConcurrency()).toBe(2);
   });
 
   it('hands back what the store gives after the end of taking, without a trace', async () => {
-    const lane = laneOf(queue, 'a');
-    await addJobs(store, lane, manyJobs('job', 50));
+    const lane = laneOf(bed.queue, 'a');
+    await addJobs(bed.store, lane, manyJobs('job', 50));
     let isStopped = false;
     const taken: string[] = [];
-    const intake = await start({
+    const intake = await bed.start({
       async handle(job) {
         expect(isStopped).toBe(false);
         taken.push(job.id);
@@ -280,17 +241,17 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
     await intake.stopTaking();
     isStopped = true;
     await intake.idle();
-    const counts = await queueOf(store, lane).getJobCounts('wait', 'active', 'completed');
+    const counts = await queueOf(bed.store, lane).getJobCounts('wait', 'active', 'completed');
     expect(counts).toEqual({ active: 0, completed: taken.length, wait: 50 - taken.length });
   });
 
   it('takes only jobs that fit, and keeps room free for a large job', async () => {
     const budget = openTestBudget({ jobs: 4 });
     const large = `v1 ${4 * GIB} ${GIB} 1`;
-    await addJobs(store, laneOf(queue, 'small'), manyJobs('small', 60));
+    await addJobs(bed.store, laneOf(bed.queue, 'small'), manyJobs('small', 60));
     const order: string[] = [];
     let used = 0;
-    await start({
+    await bed.start({
       budget,
       pace: { keepRoomAfterMs: 0 },
       async handle(taken) {
@@ -303,7 +264,7 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
       },
     });
     let isAdded = false;
-    await addJobs(store, laneOf(queue, 'large'), [{ jobId: 'large', name: large }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'large'), [{ jobId: 'large', name: large }]);
     isAdded = true;
     await waitUntil(() => order.length === 61);
     expect(order.indexOf('large')).toBeLessThan(60);
@@ -313,9 +274,9 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   it('is not held up by a job that this machine can never hold, and leaves one alone that holds up none', async () => {
     const budget = openTestBudget({ jobs: 4 });
     const huge = `v1 ${99 * GIB} 0 1`;
-    await addJobs(store, laneOf(queue, 'alone'), [{ jobId: 'alone', name: huge }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'alone'), [{ jobId: 'alone', name: huge }]);
     const taken: string[] = [];
-    await start({
+    await bed.start({
       budget,
       pace: { tooLargeAfterMs: 1e9, tooLargeHoldMs: 0 },
       async handle({ id, backend, token, job }) {
@@ -326,7 +287,7 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
       },
     });
     const small = manyJobs('small', 5);
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: huge }, ...small]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'huge', name: huge }, ...small]);
     await waitUntil(() => taken.length === 6);
     expect(taken.toSorted()).toEqual(['huge', ...small.map(({ jobId }) => jobId)]);
     budget.close();
@@ -335,11 +296,13 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
   it('leaves a job waiting that lacks room because the disk is full', async () => {
     let free = GIB;
     const budget = openTestBudget({ jobs: 4, freeDiskBytes: () => free });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'wide', name: `v1 ${GIB} ${4 * GIB} 1` }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [
+      { jobId: 'wide', name: `v1 ${GIB} ${4 * GIB} 1` },
+    ]);
     const narrow = `v1 ${GIB} 0 1`;
-    await addJobs(store, laneOf(queue, 'b'), manyJobs('narrow', 3, { name: narrow }));
+    await addJobs(bed.store, laneOf(bed.queue, 'b'), manyJobs('narrow', 3, { name: narrow }));
     const order: string[] = [];
-    await start({
+    await bed.start({
       budget,
       pace: { tooLargeAfterMs: 0, keepRoomAfterMs: 0 },
       async handle(taken) {
@@ -355,9 +318,11 @@ describe.each(STORE_KINDS)('on %s', (_, startServer) => {
 
   it('takes a job that this machine can never hold after a time, for its handler to refuse', async () => {
     const budget = openTestBudget({ jobs: 4 });
-    await addJobs(store, laneOf(queue, 'a'), [{ jobId: 'huge', name: `v1 ${99 * GIB} 0 1` }]);
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [
+      { jobId: 'huge', name: `v1 ${99 * GIB} 0 1` },
+    ]);
     let refused: unknown;
-    await start({
+    await bed.start({
       budget,
       pace: { tooLargeAfterMs: 0 },
       async handle(taken) {
