@@ -29,6 +29,7 @@ import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { syncDirectory } from '../sys/write-file.ts';
+import { unpinIdleSlots } from '../task/admission/unpin-slots.ts';
 import { listIdleVolumes, removeIdleVolume } from '../task/disk/idle-volumes.ts';
 import { type Installation, readPolicy } from '../task/installation.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
@@ -87,7 +88,8 @@ export interface Collection {
 /**
  * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
  * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
- * layers; unfinished files of dead processes; idle scratch volumes; and the builder's copies of bases that are no longer current. A second
+ * layers; unfinished files of dead processes; idle scratch volumes; the builder's copies of bases that are no longer current; and the pinned
+ * user namespaces of idle slots with high numbers. A second
  * call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
  * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
@@ -125,6 +127,7 @@ export async function collectGarbage(
       await removeTree(folder);
       report({ kind: 'bases', done: index + 1, total: movedCopies.length });
     }
+    unpinIdleSlots(system, layout);
     clearStaleVersions(runtimeVersionsDir(layout));
     clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }

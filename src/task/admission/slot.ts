@@ -99,7 +99,8 @@ async function openUserNamespace(system: System, layout: Layout, index: number):
   return openPinnedUserNamespace(pin) ?? (await createUserNamespace(system, ids, pin));
 }
 
-const pinFile = (layout: Layout, index: number) => `${layout.slots}/${index}.userns`;
+export const pinFile = (layout: Pick<Layout, 'slots'>, index: number) =>
+  `${layout.slots}/${index}.userns`;
 
 async function openSlot(system: System, layout: Layout, held: HeldNumber): Promise<Slot> {
   const index = held.number;
@@ -207,7 +208,7 @@ export const isHeldByTask = (system: System, file: string): boolean =>
   isHeld(system, file, isTaken);
 
 /** Whether the named task still exists although its lock is free: its processes may still run. */
-function isTaken(holder: string): boolean {
+export function isTaken(holder: string): boolean {
   const [boot, task, run] = holder.split('\n');
   if (boot !== bootId() || task === undefined || run === undefined) return false;
   return isTaskId(task) && existsSync(taskDir({ run }, task));

@@ -1,0 +1,40 @@
+/** Ends pinned user namespaces that a machine had use for when it ran many tasks at once. */
+import { closeSync, rmSync } from 'node:fs';
+import type { Layout } from '../../core/layout.ts';
+import { namesIn } from '../../sys/files.ts';
+import { claimThisNumber } from '../../sys/numbered-locks.ts';
+import type { System } from '../../sys/system.ts';
+import { isOwnFolder } from '../../sys/trusted-path.ts';
+import { openPinnedUserNamespace } from '../../sys/user-namespace.ts';
+import { isTaken, pinFile } from './slot.ts';
+
+/** The slots below this number are used again first. */
+const KEPT_PINS = 16;
+
+/**
+ * Unpins the user namespaces of slots that no task holds, from number 16 on: each pin makes every start slower, and a later task in the slot
+ * pins it again. A task never finds its slot half unpinned, because this claims the slot meanwhile.
+ */
+export function unpinIdleSlots(system: System, { slots }: Pick<Layout, 'slots'>): void {
+  if (!isOwnFolder(slots)) return;
+  for (const name of namesIn(slots)) {
+    const index = Number(/^(\d+)\.userns$/.exec(name)?.[1] ?? -1);
+    if (index < KEPT_PINS) continue;
+    const held = claimThisNumber(system, index, { folder: slots, holder: '', isTaken });
+    if (held === undefined) continue;
+    try {
+      unpin(system, pinFile({ slots }, index));
+    } finally {
+      held.release();
+    }
+  }
+}
+
+function unpin(system: System, pin: string): void {
+  const namespace = openPinnedUserNamespace(pin);
+  if (namespace !== undefined) {
+    closeSync(namespace);
+    system.detachMount(pin);
+  }
+  rmSync(pin, { force: true });
+}
