@@ -106,6 +106,27 @@ describe('entries that a hostile producer wrote', () => {
     },
   );
 
+  it('that only say that they are no jobs are handled as jobs', async () => {
+    const at = laneOf('q', 'forged');
+    await addJobs(store, at, [{ jobId: 'forged' }, { jobId: 'bare' }]);
+    const key = (id: string) => `stackshim:${laneName(at)}:${id}`;
+    const data = '{"stackshim:kind":"string"}';
+    await server.command('HSET', key('forged'), 'data', data);
+    await server.command('DEL', key('bare'));
+    await server.command('HSET', key('bare'), 'data', data);
+    const seen: string[] = [];
+    const intake = await startTestIntake({
+      ...{ store, ...options },
+      async handle(taken) {
+        await complete(taken);
+        seen.push(taken.id);
+      },
+    });
+    await waitUntil(() => seen.length === 2);
+    expect(seen.toSorted()).toEqual(['bare', 'forged']);
+    await endIntake(intake);
+  });
+
   it('hold up no worker by a schedule without a day', async () => {
     const at = laneOf('q', 'cron');
     await addJobs(store, at, manyJobs('job', 3));

@@ -52,7 +52,8 @@ export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): La
         };
       }
       const job = toJob(queue, data, id);
-      const kind = strangeKindOf(job.data);
+      // A job's entry says when it was taken, whoever wrote its data.
+      const kind = data.processedOn === undefined ? strangeKindOf(job.data) : undefined;
       if (kind !== undefined) return strangeReply(id, kind);
       job.token = token;
       return { job, scheduleError: await addNextOfSchedule(queue, job) };
