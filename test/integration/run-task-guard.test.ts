@@ -40,7 +40,7 @@ afterEach(async () => {
 function startProgram(count: number, what: string, more: Readonly<Record<string, string>> = {}) {
   const owner = spawn(process.execPath, [script, String(count), what], {
     env: { ...process.env, ...env, ...more },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   running.push(owner);
   const lines = createInterface({ input: owner.stdout })[Symbol.asyncIterator]();
@@ -57,6 +57,7 @@ async function startGuarded(
   const pid = Number(/^guard (\d+)$/.exec(await line())?.[1]);
   const guard = readProcess(pid);
   if (guard === undefined) throw new Error(`no guard ${pid}`);
+  owner.stdin.end();
   return { owner, guard, line };
 }
 
@@ -90,6 +91,7 @@ it('the guard removes the tasks of a process that exits while they run', async (
 it('the guard leaves the tasks of other processes alone', async () => {
   const other = startProgram(1, 'close');
   await other.line();
+  other.owner.stdin.end();
   expect(await other.line()).toBe('all are running');
   const [id] = taskFolders();
   const guarded = await startGuarded(2);
