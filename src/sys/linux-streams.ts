@@ -11,6 +11,7 @@ const SOCK_CLOEXEC = 0x8_0000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const POLLIN = 1;
 const POLLOUT = 4;
 const FIONREAD = 0x541b;
 const FIONBIO = 0x5421;
@@ -95,11 +96,16 @@ export const isTerminalMaster = (fd: number): boolean =>
   /^tty-index:/m.test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
 
 /** Whether a write would return at once: false for a full pipe. */
-export function takesBytes(fd: number): boolean {
+export const takesBytes = (fd: number): boolean => isReadyFor(fd, POLLOUT);
+
+/** Whether a read would return at once: with bytes, at the end, or because of an error. For a terminal, the kernel first passes on what is on its way. */
+export const givesBytes = (fd: number): boolean => isReadyFor(fd, POLLIN);
+
+function isReadyFor(fd: number, events: number): boolean {
   // struct pollfd: fd, events, revents.
   const polled = Buffer.alloc(8);
   polled.writeInt32LE(fd, 0);
-  polled.writeInt16LE(POLLOUT, 4);
+  polled.writeInt16LE(events, 4);
   return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
 }
 

@@ -126,6 +126,7 @@ it.each([{}, { userns: 'host' }, { readOnly: true }] as const)(
 
 it('nothing can be executed in a container that waits for its command', async () => {
   const [container = ''] = await prepare(KIND);
+  expect((await stackshim.list()).tasks).toMatchObject([{ id: container, state: 'starting' }]);
   await expect(stackshim.exec(container, ['true'])).rejects.toMatchObject({
     code: 'ERR_STACKSHIM_TASK_CONFLICT',
     details: { state: 'prepared' },

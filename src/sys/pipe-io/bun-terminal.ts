@@ -1,5 +1,6 @@
 /** The master of a terminal in the executable. Its engine has no stream that polls a terminal, so a thread of the pool waits in each read. */
 import { createWriteStream, read } from 'node:fs';
+import { givesBytes } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
 import { BunDrain } from './bun-drain.ts';
 import type { TerminalMaster } from './contract.ts';
@@ -17,7 +18,8 @@ export function openTerminal(fd: Fd): TerminalMaster {
           // A read that waits for a terminal that other processes hold open ends with this process.
           read: () => readSome(fd),
           countLast: () => TERMINAL_LAST_BYTES,
-          hasMore: () => false,
+          // The thread of the read may be late.
+          hasMore: () => givesBytes(fd),
           lastMs: TERMINAL_LAST_MS,
           isEnd: isHangUp,
           close: () => undefined,

@@ -9,7 +9,7 @@ import { listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
 import { recordedPlaces, type TaskPlaces } from './task-places.ts';
 
-/** The state of a task. `paused`: its processes are stopped until `unpause`. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
+/** The state of a task. `starting`: its command has not begun. `paused`: its processes are stopped until `unpause`. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'paused' | 'removing' | 'kept' | 'orphaned';
 
 /** One task, described by its record and its processes. */
@@ -86,11 +86,13 @@ interface Found {
   readonly places: TaskPlaces;
 }
 
+const isThere = (file: string) => statSync(file, { throwIfNoEntry: false }) !== undefined;
+
 function stateOf({ cgroups }: Installation, record: TaskRecord, { pid, places }: Found): TaskState {
   if (record.kept) return 'kept';
   if (isOrphaned(record)) return 'orphaned';
-  if (pid !== null) return cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
-  return statSync(places.pidFile, { throwIfNoEntry: false }) === undefined
-    ? 'starting'
-    : 'removing';
+  if (pid === null) return isThere(places.pidFile) ? 'removing' : 'starting';
+  // The container is made, and its command has not begun.
+  if (!isThere(places.limitFile)) return 'starting';
+  return cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
 }
