@@ -8,9 +8,16 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { runTask } from 'stackshim';
 import { type Installed, imageLayers } from './installed.ts';
 
+interface Mount {
+  destination: string;
+  type: string;
+  source: string;
+  options: string[];
+}
+
 interface Config {
   root: { path: string };
-  mounts: { type: string; source: string; options: string[] }[];
+  mounts: Mount[];
   linux: { cgroupsPath: string; uidMappings: { hostID: number; size: number }[] };
 }
 
@@ -33,6 +40,7 @@ export async function prepareBareRunc(
   const mounts = mountRootfs(installed, config, folder);
   config.root.path = `${folder}/rootfs`;
   keepBinds(config, folder);
+  leaveDevToRunc(config);
   config.linux.cgroupsPath = `${config.linux.cgroupsPath}-bare`;
   writeFileSync(`${folder}/config.json`, JSON.stringify(config));
   let count = 0;
@@ -91,6 +99,14 @@ function keepBinds(config: Config, folder: string): void {
     throw new Error('expected one bind, of the hosts file');
   hosts.source = `${folder}/hosts`;
   writeFileSync(hosts.source, '127.0.0.1 localhost\n');
+}
+
+/** The task's `/dev` is removed with it: runc makes its own, as for any container. */
+function leaveDevToRunc(config: Config): void {
+  const dev = config.mounts.find(({ destination }) => destination === '/dev');
+  if (dev?.type !== 'bind') throw new Error('expected a prepared /dev');
+  const options = ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k'];
+  Object.assign(dev, { type: 'tmpfs', source: 'tmpfs', options });
 }
 
 /** The same layers, mapped to the same ids, below a writable layer of their own. */

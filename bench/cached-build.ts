@@ -27,7 +27,8 @@ export async function measureCachedBuild(
     writeFileSync(`${code}/lib/${index}.txt`, String(index).padEnd(FILE_BYTES, '.'));
   }
   const plain = { stack, code, command: ['/bin/true'] };
-  const built = { ...plain, build: ['/bin/sh', '-c', 'cp -r lib made'] };
+  // The cache may have builds of earlier runs: the name of the folder makes this one another.
+  const built = { ...plain, build: ['/bin/sh', '-c', 'cp -r lib made', code] };
   const time = async (task: TaskInput, isCached = true) => {
     const startedAt = performance.now();
     const result = await runTask(task, options);

@@ -23,6 +23,8 @@ export async function measureExecTimes(installed: Installed, rounds: number): Pr
   const file = `${run}/bench-exec.json`;
   try {
     writeProcess(`${run}/tasks/${id}/bundle/config.json`, file);
+    // runc executes commands from the root filesystem's folder, which the first command makes again.
+    await timeLibrary(handle);
     const bare = ['--root', `${run}/runtime`, 'exec', '--process', file, id];
     return await interleave(
       {
