@@ -199,6 +199,7 @@ class RunningWorker implements QueueWorker {
         const { tasks } = await this.#door.list();
         return tasks.some(({ ownerPid }) => ownerPid === pid);
       },
+      onFailure: (error) => this.#warn(error, 'share the machine with its other workers'),
       policy: policy.last,
       machine: {
         ...{ memoryBytes, cpus },

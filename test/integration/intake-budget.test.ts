@@ -170,7 +170,9 @@ describe('a budget', () => {
     mkdirSync(folder);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'stackshim-test', folder]);
     try {
-      const [one, other] = [open({ jobs: 1_000 }), open({ jobs: 1_000 })];
+      const failures: unknown[] = [];
+      const onFailure = (error: unknown) => failures.push(error);
+      const [one, other] = [open({ jobs: 1_000, onFailure }), open({ jobs: 1_000 })];
       const reservations: unknown[] = [];
       const tenantOf = (n: number) => `${'t'.repeat(60)}${n}` as TenantName;
       for (let n = 0; n < 200; n += 1) {
@@ -179,6 +181,7 @@ describe('a budget', () => {
       const granted = reservations.filter((reservation) => reservation !== undefined).length;
       expect(granted).toBeGreaterThan(10);
       expect(granted).toBeLessThan(200);
+      expect(failures).toEqual([expect.objectContaining({ code: 'ENOSPC' })]);
       expect(one.reserved().memoryBytes).toBe(granted * GIB);
       await waitUntil(() => other.room().memoryBytes === (1_000 - granted) * GIB);
     } finally {

@@ -19,6 +19,7 @@ export interface TestBudgetOptions {
   /** Room for as many jobs of {@link SMALL}. Default: 1,000. */
   readonly jobs?: number;
   readonly hasTasks?: (pid: number) => Promise<boolean>;
+  readonly onFailure?: (error: unknown) => void;
   /** Default: plenty. */
   readonly freeDiskBytes?: () => number;
 }
@@ -32,6 +33,7 @@ export function openTestBudget(options: TestBudgetOptions = {}): Budget {
     system: linuxSystem,
     hasTasks,
     monotonicMs,
+    onFailure: (error) => options.onFailure?.(error),
     policy: {
       worker: { memory: 1, cpus: 1, disk: 1 },
       reserves: { ...DEFAULT_POLICY.reserves, memoryBytes: 0 },

@@ -13,6 +13,8 @@ export interface BudgetOptions extends ShareFolderOptions {
   readonly machine: Machine;
   /** The clock that all processes of the host share. */
   readonly monotonicMs: () => number;
+  /** The shares of this machine's workers cannot be read or written: meanwhile there is no room. Called at most once a minute. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** What others reserve is read at most this often for estimates; a reservation reads it each time. */
@@ -25,6 +27,7 @@ const RETRY_MS = 1_000;
 const LOOK_MS = 100;
 const LOOK_ALONE_MS = 1_000;
 const SWEEP_MS = 1_000;
+const TOLD_AGAIN_MS = 60_000;
 
 interface Held {
   needs: Needs;
@@ -51,6 +54,7 @@ class MachineBudget implements Budget {
   #disk: { readonly atMs: number; readonly bytes: number } | undefined;
   #telling: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(options: BudgetOptions, folder: ShareFolder) {
@@ -217,7 +221,8 @@ class MachineBudget implements Budget {
     if (now - this.#othersAtMs <= ageMs && ageMs > 0) return true;
     try {
       this.#others = this.#folder.readOthers();
-    } catch {
+    } catch (error) {
+      this.#report(error);
       return false;
     }
     this.#othersAtMs = now;
@@ -232,7 +237,8 @@ class MachineBudget implements Budget {
     try {
       this.#folder.write(this.#share());
       return true;
-    } catch {
+    } catch (error) {
+      this.#report(error);
       this.#telling = setTimeout(() => this.#tell(), RETRY_MS).unref();
       return false;
     }
@@ -260,9 +266,17 @@ class MachineBudget implements Budget {
     if (this.#isClosed) return;
     try {
       await this.#folder.sweep();
-    } catch {
+    } catch (error) {
       // The next sweep tries again; until then the share of the dead worker counts.
+      this.#report(error);
     }
+  }
+
+  #report(error: unknown): void {
+    const now = this.#options.monotonicMs();
+    if (now - this.#failedAtMs < TOLD_AGAIN_MS) return;
+    this.#failedAtMs = now;
+    this.#options.onFailure?.(error);
   }
 }
 
