@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import { ensureDirectorySync } from '../../sys/files.ts';
 import { requireTrustedPath } from '../../sys/trusted-path.ts';
 import type { WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
@@ -14,6 +15,8 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
+type UnixAddress = Extract<HealthAddress, { kind: 'unix' }>;
+
 const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 4096;
 const REQUEST_MS = 5_000;
@@ -21,8 +24,9 @@ const REQUEST_MS = 5_000;
 /**
  * @param status Undefined while the worker starts.
  *
- * Answers until it is closed; does not keep the process alive. A socket that a dead worker left is replaced. Rejects with
- * ERR_STACKSHIM_PATH_UNTRUSTED for a socket in a folder of another user, and with ERR_STACKSHIM_SYSTEM if the address is in use.
+ * Answers until it is closed; does not keep the process alive. A missing folder of the socket is made. A socket that a dead worker left is
+ * replaced. Rejects with ERR_STACKSHIM_PATH_UNTRUSTED for a socket in a folder of another user, and with ERR_STACKSHIM_SYSTEM if the address
+ * is in use.
  */
 export async function serveHealth(
   address: HealthAddress,
@@ -40,7 +44,7 @@ export async function serveHealth(
   server.timeout = REQUEST_MS;
   server.maxConnections = MAX_CONNECTIONS;
   if (address.kind === 'unix') {
-    requireTrustedPath(dirname(address.path), 'the socket of the health endpoint');
+    makeOwnFolder(address);
     await removeStaleSocket(address.path);
   }
   await listen(server, address);
@@ -119,6 +123,16 @@ async function listen(server: Server, address: HealthAddress): Promise<void> {
         resolve();
       });
     });
+  } catch (error) {
+    throw failedToOpen(address, messageOf(error), error);
+  }
+}
+
+/** /run is empty after each boot, so the folder of a socket is often missing. */
+function makeOwnFolder(address: UnixAddress): void {
+  const folder = requireTrustedPath(dirname(address.path), 'the socket of the health endpoint');
+  try {
+    ensureDirectorySync(folder, 0o700);
   } catch (error) {
     throw failedToOpen(address, messageOf(error), error);
   }

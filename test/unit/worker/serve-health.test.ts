@@ -98,6 +98,27 @@ describe('on a socket', () => {
     });
   });
 
+  it('makes its folder, which nobody else can enter', async () => {
+    const address = { kind: 'unix', path: `${folder}/worker/mail/health` } as const;
+    server = await serveHealth(address, () => status);
+    for (const made of [`${folder}/worker`, `${folder}/worker/mail`])
+      expect(statSync(made).mode & 0o777).toBe(0o700);
+    expect(await ask(address, '/healthz')).toMatchObject({ code: 200 });
+  });
+
+  it('is not opened below a file, nor in a folder that others could have made', async () => {
+    writeFileSync(`${folder}/worker`, '');
+    const address = { kind: 'unix', path: `${folder}/worker/health` } as const;
+    await expect(serveHealth(address, () => status)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_SYSTEM',
+      message: expect.stringContaining(address.path),
+    });
+    const shared = { kind: 'unix', path: `${tmpdir()}/stackshim-${process.pid}/health` } as const;
+    await expect(serveHealth(shared, () => status)).rejects.toMatchObject({
+      code: 'ERR_STACKSHIM_PATH_UNTRUSTED',
+    });
+  });
+
   it('is not opened where others may write', async () => {
     chmodSync(folder, 0o777);
     await expect(serveHealth(socket(), () => status)).rejects.toMatchObject({
