@@ -3,6 +3,7 @@ import type { IQueueBackend } from 'bullmq';
 import { describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/sys/clocks.ts';
 import type { Lane } from '../../src/worker/job/lane.ts';
+import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore, StoreListeners } from '../../src/worker/queue-store/queue-store.ts';
 import type { TakenJob } from '../../src/worker/taken-job.ts';
 import { useIntakeBed } from '../support/queues/intake-bed.ts';
@@ -54,6 +55,26 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
     await waitUntil(() => jobs.length === 3);
     expect(ids()).toEqual(['job-0', 'job-1', 'job-2']);
     expect(jobs.map(({ job }) => job.stalledCounter).toSorted()).toEqual([0, 1, 1]);
+    expect(bed.errors).toEqual([]);
+  });
+
+  it('says nothing of a look that its own end cut short', async () => {
+    const store = await openStore(bed.server.url, options);
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    let cut: Promise<number> | undefined;
+    const serverTimeMs = () => {
+      cut ??= ended.then(store.serverTimeMs);
+      return cut;
+    };
+    const intake = await bed.start({ store: { ...store, serverTimeMs }, handle: complete });
+    await endIntake(intake);
+    await store.close();
+    end();
+    await expect(cut).rejects.toMatchObject({ code: 'ERR_STACKSHIM_STORE_CLOSED' });
+    await new Promise(setImmediate);
     expect(bed.errors).toEqual([]);
   });
 

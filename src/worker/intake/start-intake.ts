@@ -1,4 +1,5 @@
 /** The intake: which jobs this worker takes, and when. It is fair among tenants, takes no job that it cannot run, and polls no idle lane. */
+import { hasCode } from '../../core/errors.ts';
 import { startTimer } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
 import type { Subscription } from '../queue-store/queue-store.ts';
@@ -16,8 +17,14 @@ import { TakeLoop } from './take-loop.ts';
 const NOTE_MS = 10_000;
 
 /** Resolves once bells are heard; the first jobs may have been taken by then. Rejects like `QueueStore.listen`. */
-export async function startIntake(options: IntakeOptions): Promise<Intake> {
-  const { onError } = options;
+export async function startIntake(given: IntakeOptions): Promise<Intake> {
+  let isClosed = false;
+  const onError = (error: unknown, lane?: Lane): void => {
+    // A look may outlive the intake, and then the store that it asks.
+    if (isClosed && hasCode(error, 'ERR_STACKSHIM_STORE_CLOSED')) return;
+    given.onError?.(error, lane);
+  };
+  const options = { ...given, onError };
   const parts = joinParts(options);
   const { book, loop, rooms, trust } = parts;
   const subscription = await listen(options, parts);
@@ -38,13 +45,14 @@ export async function startIntake(options: IntakeOptions): Promise<Intake> {
     running: () => loop.running,
     lanes: () => book.size,
     async close() {
+      isClosed = true;
       await stopTaking();
       clearInterval(noting);
       book.close();
       try {
         await subscription.close();
       } catch (error) {
-        onError?.(error, undefined);
+        onError(error);
       }
     },
   };
