@@ -47,7 +47,11 @@ export const testNeeds = [
   { program: 'skopeo', package: 'skopeo' },
   { program: 'zstd', package: 'zstd' },
   { program: 'xz', package: 'xz-utils' },
-  { program: 'docker-registry', package: 'docker-registry' },
+  {
+    program: 'docker-registry',
+    package: 'docker-registry',
+    services: ['docker-registry.service'],
+  },
   ...producerNeeds,
   { program: 'vagrant', package: 'vagrant' },
   { program: 'systemd-analyze', package: 'systemd' },
@@ -62,7 +66,11 @@ export const testNeeds = [
 
 /** @type {readonly Need[]} what `npm run test:all` takes on top of that: who else must be able to read what is exported; 107 MB */
 export const fullTestNeeds = [
-  { program: 'dockerd', package: 'docker.io' },
+  {
+    program: 'dockerd',
+    package: 'docker.io',
+    services: ['docker.service', 'docker.socket', 'containerd.service'],
+  },
   { program: 'docker', package: 'docker-cli' },
   { program: 'podman', package: 'podman' },
 ];

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -21,7 +22,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { useLeakCheck } from '../support/host/leak-check.ts';
 
-const scripts = join(import.meta.dirname, '../../scripts');
+const project = join(import.meta.dirname, '../..');
 const asNobody = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups';
 /** Hides a program from everything that runs in the namespace. */
 const hide = (program: string) => `mount --bind /dev/null ${program}`;
@@ -37,6 +38,9 @@ beforeEach(() => {
   root = join(folder, 'root');
   temporary = join(folder, 'tmp');
   mkdirSync(temporary);
+  // The checkout may lie where other users cannot go, for example below /root.
+  chmodSync(folder, 0o755);
+  mkdirSync(join(folder, 'checkout'));
 });
 
 afterEach(() => {
@@ -67,8 +71,9 @@ function runSetup({
   start = 'exec',
   script = 'setup',
 }: SetupOptions = {}) {
-  const command = `${start} ${process.execPath} ${scripts}/${script}.mjs`;
-  const shell = ['set -e', withoutRetries(), ...arrange, command].join('\n');
+  const command = `${start} ${process.execPath} ${folder}/checkout/scripts/${script}.mjs`;
+  const place = `mount --bind ${project} ${folder}/checkout`;
+  const shell = ['set -e', place, withoutRetries(), ...arrange, command].join('\n');
   const namespaces = ['--mount', '--propagation', 'private', ...(isOffline ? ['--net'] : [])];
   const { status, stderr } = spawnSync('unshare', [...namespaces, 'sh', '-c', shell], {
     encoding: 'utf8',
@@ -147,7 +152,7 @@ describe('npm run setup', () => {
 describe('npm run setup that is stopped by a signal', () => {
   it('ends apt, removes its downloads and exits with 128 + the signal', async () => {
     const watcher = watch(temporary);
-    const child = spawn(process.execPath, [`${scripts}/setup.mjs`], {
+    const child = spawn(process.execPath, [join(project, 'scripts/setup.mjs')], {
       env: setupEnvironment(),
       stdio: 'ignore',
     });
