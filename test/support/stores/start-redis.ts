@@ -72,7 +72,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     },
     async remove() {
       await end('SIGKILL');
-      await rm(folder, { recursive: true, force: true });
+      // A child that the server forked, for example for a replica, may still write its file.
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }
