@@ -12,6 +12,8 @@ import { LockJobs } from './lock-jobs.ts';
 import { type Taken, WorkerPair } from './worker-pair.ts';
 
 const LOCK_MS = scaled(5_000);
+/** A job that lost its worker waits until its lock is over, then it runs long. */
+const FRESH_MS = scaled(60_000);
 
 export interface SceneOptions {
   readonly installation: TestInstallation;
@@ -63,11 +65,20 @@ export class FaultScene {
     for (let at = 1; at <= count; at += 1) await this.#soon(() => this.jobs.done() >= before + at);
   }
 
-  /** Adds a job that takes longer than its lock; resolves when a worker has taken it. No running job has been hit so often that it would be given up. */
+  /** Adds a job that takes longer than its lock; resolves once a worker has taken it, while each job survives two more faults. */
   async long(): Promise<Taken> {
-    await this.#soon(() => this.pair.worn().length === 0);
-    const name = await this.jobs.addLong();
-    return await this.#soon(() => this.pair.held().find(({ job }) => job === name));
+    for (;;) {
+      await this.#soon(() => this.#areFresh(), FRESH_MS);
+      const name = await this.jobs.addLong();
+      const taken = await this.#soon(() => this.pair.held().find(({ job }) => job === name));
+      if (this.#areFresh()) return taken;
+    }
+  }
+
+  /** Whether no job has lost its worker so often that it would be given up soon. */
+  #areFresh(): boolean {
+    const held = new Set(this.pair.held().map(({ job }) => job));
+    return this.pair.worn().every((job) => this.jobs.hasSaid('end', job) && !held.has(job));
   }
 
   async killWorker(): Promise<void> {
@@ -103,7 +114,7 @@ export class FaultScene {
 
   /** The store calls jobs waiting that workers run. */
   async loseTakes(store: LossyStore): Promise<void> {
-    await this.#soon(() => this.pair.worn().length === 0);
+    await this.#soon(() => this.#areFresh(), FRESH_MS);
     for (const { child } of this.pair.both) child.kill('SIGSTOP');
     const names = await Promise.all([1, 2, 3].map(() => this.jobs.addLong()));
     await store.lose(async () => {
@@ -111,7 +122,7 @@ export class FaultScene {
       await this.#soon(() =>
         names.every((name) => this.pair.held().some(({ job }) => job === name)),
       );
-      await this.#soon(() => names.every((name) => this.jobs.hasBegun(name)));
+      await this.#soon(() => names.every((name) => this.jobs.hasSaid('begin', name)));
     });
   }
 
@@ -120,14 +131,25 @@ export class FaultScene {
     await this.#soon(() => readdirSync(tasksDir(this.#layout)).length === 0);
   }
 
-  async #soon<T>(look: () => T | undefined | false | null): Promise<T> {
+  async #soon<T>(look: () => T | undefined | false | null, giveUpMs?: number): Promise<T> {
     try {
-      return await waitUntil(look);
+      return await waitUntil(look, giveUpMs);
     } catch (error) {
-      const tasks = readdirSync(tasksDir(this.#layout));
-      const story = `${this.jobs.done()} jobs done, tasks: ${tasks.join(' ')}`;
-      throw new Error(`${story}\n${this.pair.lastWords()}`, { cause: error });
+      const story = [
+        `${this.jobs.done()} jobs done`,
+        `tasks: ${this.#tasks().join(' ')}`,
+        `held: ${this.pair.held().map(({ job, place }) => `${job} by ${place}`)}`,
+        `worn: ${this.pair.worn()}`,
+        this.pair.lastWords(),
+      ];
+      throw new Error(story.join('\n'), { cause: error });
     }
+  }
+
+  /** Each with the files of its record. */
+  #tasks(): readonly string[] {
+    const folder = tasksDir(this.#layout);
+    return readdirSync(folder).map((id) => `${id} (${readdirSync(`${folder}/${id}`).join(' ')})`);
   }
 
   /** All jobs, each with its result. */

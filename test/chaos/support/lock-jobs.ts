@@ -97,8 +97,9 @@ export class LockJobs {
     return job;
   }
 
-  hasBegun(job: string): boolean {
-    return this.numbersOf('begin').some((number) => this.#names.get(Number(number)) === job);
+  /** Whether a task of this job has written this word. */
+  hasSaid(word: Word, job: string): boolean {
+    return this.numbersOf(word).some((number) => this.#names.get(Number(number)) === job);
   }
 
   /** How many jobs have a run that came to its end. */

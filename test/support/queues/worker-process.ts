@@ -24,6 +24,14 @@ const LAST_WORDS = 12;
 
 type Seen = WorkerEvent | { readonly type: 'closed' };
 
+/** Digests in names of jobs would fill the message of a test. */
+const shortOf = (event: Seen): string =>
+  Object.entries(event)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => (name === 'type' ? value : `${name}=${JSON.stringify(value)}`))
+    .join(' ')
+    .replaceAll(/[0-9a-f]{56}(?=\b)/g, '');
+
 export class WorkerProcess {
   readonly child: ChildProcess;
   readonly events: Seen[] = [];
@@ -78,7 +86,7 @@ export class WorkerProcess {
     const how = this.hasEnded ? `ended by ${signalCode ?? exitCode}` : 'lives';
     const lines = this.events.slice(-LAST_WORDS).map((event, at) => {
       const time = this.#times.at(at - Math.min(LAST_WORDS, this.events.length)) ?? 0;
-      return `${new Date(time).toISOString()} ${JSON.stringify(event)}`;
+      return `${new Date(time).toISOString().slice(11)} ${shortOf(event)}`;
     });
     return [`worker ${pid} ${how}:`, ...lines].join('\n');
   }
