@@ -29,6 +29,7 @@ import '../task/ending/kill-task.ts';
 import '../task/ending/limit-watch.ts';
 import '../task/ending/look-at-sockets.ts';
 import '../task/ending/release-from-fuse.ts';
+import '../task/exec/find-exec-users.ts';
 import '../task/exec/read-execs.ts';
 import '../task/explain-unreachable.ts';
 import '../task/inspect-command.ts';

@@ -175,32 +175,6 @@ export function joinConfig(container: ContainerConfig, command: CommandConfig): 
   };
 }
 
-/** RLIM_INFINITY, which a JavaScript number cannot represent exactly. */
-const UNLIMITED = '18446744073709551615';
-// No argument, variable or path can contain a NUL, so no other string of a configuration equals this one.
-const MARK = '\0unlimited';
-
-/** Serialises a configuration; Infinity in a resource limit of the process becomes RLIM_INFINITY. */
-export const toConfigJson = (config: OciConfig): string =>
-  unmark(JSON.stringify({ ...config, process: marked(config.process) }));
-
-/** Serialises a process alone, in the same way. */
-export const toProcessJson = (process: OciProcess): string =>
-  unmark(JSON.stringify(marked(process)));
-
-/** Marks infinite limits. To look at every value of a configuration takes several times as long as to serialise it. */
-function marked(process: OciProcess): object {
-  const mark = (limit: number) => (limit === Infinity ? MARK : limit);
-  const rlimits = process.rlimits.map(({ type, soft, hard }) => ({
-    type,
-    soft: mark(soft),
-    hard: mark(hard),
-  }));
-  return { ...process, rlimits };
-}
-
-const unmark = (json: string) => json.replaceAll(JSON.stringify(MARK), UNLIMITED);
-
 const CPU_PERIOD_US = 100_000;
 /** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;

@@ -1,4 +1,4 @@
-/** Builds the process of an OCI configuration: its command, environment, user and rights. */
+/** Builds the process of an OCI configuration: its command, environment, user and rights. Serialises configurations, whose process is special. */
 import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -21,7 +21,7 @@ import {
   TASK_DIR,
 } from './build-mounts.ts';
 import type { BundleTemplate } from './bundle-template.ts';
-import type { OciCapabilities, OciProcess, OciRlimit } from './oci-config.ts';
+import type { OciCapabilities, OciConfig, OciProcess, OciRlimit } from './oci-config.ts';
 
 /**
  * The entrypoint followed by the command; each comes from the task, else from the image. The image's command belongs to the image's
@@ -233,3 +233,29 @@ export function buildCapabilities(bounding: readonly string[], uid: number): Oci
   const held = uid === 0 ? bounding : [];
   return { bounding, permitted: held, effective: held };
 }
+
+/** RLIM_INFINITY, which a JavaScript number cannot represent exactly. */
+const UNLIMITED = '18446744073709551615';
+// No argument, variable or path can contain a NUL, so no other string of a configuration equals this one.
+const MARK = '\0unlimited';
+
+/** Serialises a configuration; Infinity in a resource limit of the process becomes RLIM_INFINITY. */
+export const toConfigJson = (config: OciConfig): string =>
+  unmark(JSON.stringify({ ...config, process: marked(config.process) }));
+
+/** Serialises a process alone, in the same way. */
+export const toProcessJson = (process: OciProcess): string =>
+  unmark(JSON.stringify(marked(process)));
+
+/** Marks infinite limits. To look at every value of a configuration takes several times as long as to serialise it. */
+function marked(process: OciProcess): object {
+  const mark = (limit: number) => (limit === Infinity ? MARK : limit);
+  const rlimits = process.rlimits.map(({ type, soft, hard }) => ({
+    type,
+    soft: mark(soft),
+    hard: mark(hard),
+  }));
+  return { ...process, rlimits };
+}
+
+const unmark = (json: string) => json.replaceAll(JSON.stringify(MARK), UNLIMITED);

@@ -1,5 +1,7 @@
 /** `name|uid[:group|gid]` -> numbers, by the image's own passwd and group files. */
-import { StackshimError } from '../core/errors.ts';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
+import type { System } from '../sys/system.ts';
 import type { TaskUser } from './build-process.ts';
 
 /** Runtimes accept no larger ids. */
@@ -105,4 +107,35 @@ function invalidUser(problem: string, user?: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {
     details: { field: 'user', value },
   });
+}
+
+/** The user database of a task's image is small; docker also stops reading at a limit. */
+const MAX_DATABASE_BYTES = 1024 * 1024;
+
+/**
+ * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
+ *
+ * @param user `name|uid[:group|gid]`; empty: root.
+ * @param rootfs The mounted root filesystem of a task that does not run yet, or of an image.
+ */
+export function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
+  const root = openSync(rootfs, 'r');
+  try {
+    const read = (path: string) => readBeneath(system, root, path);
+    return resolveUser(user, read('etc/passwd'), read('etc/group'));
+  } finally {
+    closeSync(root);
+  }
+}
+
+/** Empty if the image has no such file. */
+function readBeneath(system: System, root: number, path: string): string {
+  const fd = unlessMissing(() => system.openInRoot(root, path));
+  if (fd === undefined) return '';
+  try {
+    const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
+    return text.toString('utf8', 0, readSync(fd, text));
+  } finally {
+    system.close(fd);
+  }
 }

@@ -140,16 +140,11 @@ function mountDevices(
   ensureDirectorySync(target, 0o700);
   // On the host only root and the slot's group pass through it.
   const access = owner === null ? { mode: '0700' } : { mode: '0710', gid: `${owner.ids.base}` };
-  attachTmpfs(system, target, {
-    options: { ...access, size: '4k' },
-    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC,
-  });
-  try {
+  const options = { ...access, size: '4k' };
+  const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC;
+  attachTmpfs(system, target, { options, attributes }, () => {
     for (const [index, node] of nodes.entries()) makeNode(system, `${target}/${index}`, node);
-  } catch (error) {
-    system.detachMount(target);
-    throw error;
-  }
+  });
 }
 
 function makeNode(system: System, path: string, node: DevicesMount['nodes'][number]): void {
@@ -185,11 +180,9 @@ const DEV_FOLDERS = ['pts', 'shm', 'mqueue'] as const;
 function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | null): void {
   ensureDirectorySync(target, 0o700);
   const id = owner?.ids.base ?? 0;
-  attachTmpfs(system, target, {
-    options: { source: 'tmpfs', ...DEV_OPTIONS, uid: `${id}`, gid: `${id}` },
-    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.STRICTATIME,
-  });
-  try {
+  const options = { source: 'tmpfs', ...DEV_OPTIONS, uid: `${id}`, gid: `${id}` };
+  const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.STRICTATIME;
+  attachTmpfs(system, target, { options, attributes }, () => {
     for (const [name, [major, minor]] of Object.entries(DEV_NODES)) {
       makeNode(system, `${target}/${name}`, { type: 'c', major, minor });
     }
@@ -203,10 +196,7 @@ function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | nul
       mkdirSync(`${target}/${name}`, 0o755);
       chownSync(`${target}/${name}`, id, id);
     }
-  } catch (error) {
-    system.detachMount(target);
-    throw error;
-  }
+  });
 }
 
 /** Room for the file, a second one to rename over it, and a few more; what is written is charged to the writer's memory. */
@@ -220,20 +210,15 @@ function mountMemory(
 ): void {
   ensureDirectorySync(target, 0o700);
   const id = owner?.ids.base ?? 0;
-  attachTmpfs(system, target, {
-    options: { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` },
-    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC,
-  });
-  try {
+  const options = { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` };
+  const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
+  attachTmpfs(system, target, { options, attributes }, () => {
     const path = `${target}/${file}`;
     closeSync(openSync(path, 'wx', 0o600));
     // Set the mode afterwards, because the umask would restrict it.
     chmodSync(path, 0o666);
     chownSync(path, id, id);
-  } catch (error) {
-    system.detachMount(target);
-    throw error;
-  }
+  });
 }
 
 interface TmpfsSettings {
@@ -242,7 +227,13 @@ interface TmpfsSettings {
   readonly attributes: number;
 }
 
-function attachTmpfs(system: System, target: string, { options, attributes }: TmpfsSettings): void {
+/** `fill` makes what is in it; if that fails, nothing stays attached. */
+function attachTmpfs(
+  system: System,
+  target: string,
+  { options, attributes }: TmpfsSettings,
+  fill: () => void,
+): void {
   const context = system.fsOpen('tmpfs');
   try {
     for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);
@@ -250,6 +241,10 @@ function attachTmpfs(system: System, target: string, { options, attributes }: Tm
     const made = system.fsMount(context, attributes);
     try {
       system.attachMount(made, target);
+      fill();
+    } catch (error) {
+      system.detachMount(target);
+      throw error;
     } finally {
       system.close(made);
     }

@@ -167,3 +167,10 @@ export type ProcessFile = 'stat' | 'status' | 'cmdline' | 'syscall';
 function readProcFile(folder: number | string, name: ProcessFile): string | undefined {
   return unlessMissing(() => readFileSync(`/proc/${folder}/${name}`, 'utf8'), ['ENOENT', 'ESRCH']);
 }
+
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** `SIGKILL` for 9; `SIG34` for a signal without a name. */
+export const signalName = (signal: number) => signalNames.get(signal) ?? `SIG${signal}`;

@@ -1,20 +1,19 @@
 /** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { unlessMissing } from '../core/errors.ts';
-import type { IdRange, LayerSource } from '../core/mount.ts';
-import { joinConfig, toConfigJson } from '../oci/build-config.ts';
+import { toHostUser } from '../core/host-ids.ts';
+import type { LayerSource } from '../core/mount.ts';
+import { joinConfig } from '../oci/build-config.ts';
 import { buildBinds, PROGRESS_DIR, PROGRESS_NAME } from '../oci/build-mounts.ts';
 import {
   buildProcess,
   buildTaskEnv,
   requireMappedUser,
   resolveWorkdir,
+  toConfigJson,
 } from '../oci/build-process.ts';
-import { type ResolvedUser, resolveUser } from '../oci/resolve-user.ts';
+import { type ResolvedUser, resolveTaskUser } from '../oci/resolve-user.ts';
 import { mountRootfs } from '../rootfs/mount-rootfs.ts';
 import { type MountPlan, planAdded } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
-import type { System } from '../sys/system.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { CommandPlace } from './inspect-command.ts';
 import type { Installation } from './installation.ts';
@@ -131,11 +130,6 @@ async function codeOf(place: Place): Promise<readonly LayerSource[]> {
 
 const ROOT = { uid: 0, gid: 0 };
 
-export function toHostUser({ uid, gid }: StreamOwner, ids: IdRange | null): StreamOwner {
-  const base = ids?.base ?? 0;
-  return { uid: base + uid, gid: base + gid };
-}
-
 /** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
 export function configureCommand(
   { plan, container, installation, code }: Place,
@@ -179,35 +173,4 @@ export function configureCommand(
     owner: toHostUser(user, ids),
     command: { command, env, cwd },
   };
-}
-
-/** The user database of a task's image is small; docker also stops reading at a limit. */
-const MAX_DATABASE_BYTES = 1024 * 1024;
-
-/**
- * The user that the command runs as. Names are looked up in the image's own files, each path resolved beneath its root.
- *
- * @param user `name|uid[:group|gid]`; empty: root.
- * @param rootfs The mounted root filesystem of a task that does not run yet, or of an image.
- */
-export function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
-  const root = openSync(rootfs, 'r');
-  try {
-    const read = (path: string) => readBeneath(system, root, path);
-    return resolveUser(user, read('etc/passwd'), read('etc/group'));
-  } finally {
-    closeSync(root);
-  }
-}
-
-/** Empty if the image has no such file. */
-function readBeneath(system: System, root: number, path: string): string {
-  const fd = unlessMissing(() => system.openInRoot(root, path));
-  if (fd === undefined) return '';
-  try {
-    const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
-    return text.toString('utf8', 0, readSync(fd, text));
-  } finally {
-    system.close(fd);
-  }
 }

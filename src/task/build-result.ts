@@ -1,7 +1,7 @@
 /** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
-import { constants } from 'node:os';
 import { hasCode, type StackshimError } from '../core/errors.ts';
 import type { PinnedPackage } from '../store/packages/package.ts';
+import { signalName } from '../sys/processes.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
@@ -78,13 +78,6 @@ function isRetryable(error: StackshimError | null): boolean {
   if (error === null) return false;
   return ['exhausted', 'unavailable', 'internal', 'aborted'].includes(error.kind);
 }
-
-const signalNames = new Map<number, string>(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
-);
-
-/** `SIGKILL` for 9; `SIG34` for a signal without a name. */
-export const signalName = (signal: number) => signalNames.get(signal) ?? `SIG${signal}`;
 
 /** The usage of a task that never had a cgroup. */
 const NO_USAGE = {

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { openCgroupDriver } from '../../src/cgroup/open-cgroup-driver.ts';
-import { toConfigJson } from '../../src/oci/build-config.ts';
 import { INIT_CANDIDATES } from '../../src/oci/build-mounts.ts';
+import { toConfigJson } from '../../src/oci/build-process.ts';
 import { useLeakCheck } from '../support/host/leak-check.ts';
 import { makeFolder, runtimesUnderTest } from '../support/runtimes/runtime-lab.ts';
 import { buildConfig, type ConfigInput } from '../support/tasks/build-config.ts';

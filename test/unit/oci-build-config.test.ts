@@ -1,7 +1,7 @@
 /** The OCI configuration for each option of a task. */
 import { describe, expect, test } from 'vitest';
-import { buildContainerConfig, toConfigJson } from '../../src/oci/build-config.ts';
-import { buildRlimits } from '../../src/oci/build-process.ts';
+import { buildContainerConfig } from '../../src/oci/build-config.ts';
+import { buildRlimits, toConfigJson } from '../../src/oci/build-process.ts';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { buildConfig } from '../support/tasks/build-config.ts';
 import { testIds, toConfigInput } from '../support/tasks/oci-config-input.ts';

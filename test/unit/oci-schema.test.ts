@@ -1,7 +1,7 @@
 /** Every combination of options gives a configuration that the OCI runtime specification allows. */
 import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
-import { toConfigJson } from '../../src/oci/build-config.ts';
+import { toConfigJson } from '../../src/oci/build-process.ts';
 import { ociConfigSchema } from '../fixtures/oci-runtime-spec.schema.ts';
 import { buildConfig } from '../support/tasks/build-config.ts';
 import { toConfigInput } from '../support/tasks/oci-config-input.ts';

@@ -1,7 +1,8 @@
 /** One table defines the options of a task: docs, schema and command line match it. With UPDATE_DOCS=1 they are written again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { fieldOf, keyOf, RUN_OPTIONS } from '../../src/cli/define/run-options.ts';
+import { keyOf } from '../../src/cli/define/plain-line.ts';
+import { fieldOf, RUN_OPTIONS } from '../../src/cli/define/run-options.ts';
 import { OPTION_ROWS } from '../../src/spec/options/task-options.ts';
 import {
   replaceBetween,

@@ -6,7 +6,7 @@ import type { CodeAddOptions } from '../commands/code-add.ts';
 import type { CodeDiffOptions } from '../commands/code-diff.ts';
 import type { CodeLsOptions } from '../commands/code-ls.ts';
 import type { CodeExchangeOptions } from '../commands/code-push.ts';
-import type { OptionTable } from './run-options.ts';
+import type { OptionTable } from './plain-line.ts';
 import {
   AUTH_FLAG,
   addOptions,

@@ -6,8 +6,8 @@ import type { QueueLogsOptions } from '../commands/queue-logs.ts';
 import type { QueueScheduleOptions } from '../commands/queue-schedule.ts';
 import { STORE_OPTIONS } from '../queues/store-address.ts';
 import type { QueueOptions } from '../queues/with-queues.ts';
+import type { OptionTable } from './plain-line.ts';
 import { JOB_OPTIONS } from './queue-job-options.ts';
-import type { OptionTable } from './run-options.ts';
 import { addOptions, JSON_FLAG, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
 
 const QUEUE = ['<queue>', 'name of a queue'] as const;

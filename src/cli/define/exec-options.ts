@@ -1,6 +1,6 @@
 /** The options of `exec`: those of `run` that describe a command. Reads plain lines without commander. */
 import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
-import { type OptionTable, readPlainLine } from './run-options.ts';
+import { type OptionTable, readPlainLine } from './plain-line.ts';
 
 const { interactive, tty, user, workdir, env } = COMMAND_OPTIONS;
 

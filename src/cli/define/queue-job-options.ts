@@ -2,7 +2,8 @@
 import { StackshimError } from '../../core/errors.ts';
 import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
 import type { JobRequest } from '../../worker/client/queues.ts';
-import { fieldOf, keyOf, type OptionTable, type RunOptions } from './run-options.ts';
+import { keyOf, type OptionTable } from './plain-line.ts';
+import { fieldOf, type RunOptions } from './run-options.ts';
 
 /** Given in another form than to `run`. */
 const OTHERS: ReadonlySet<TaskField> = new Set(['stack', 'code', 'payload', 'command']);

@@ -1,5 +1,5 @@
-/** The options of `run`: those in the table of a task's options, and the command line's own. Reads plain lines without commander. */
-
+/** The options of `run`: those in the table of a task's options, and the command line's own; and the task input that they make. */
+import { resolve } from 'node:path';
 import type { ErrorJson } from '../../core/errors.ts';
 import {
   OPTION_ROWS,
@@ -7,6 +7,9 @@ import {
   type TASK_OPTIONS,
   type TaskField,
 } from '../../spec/options/task-options.ts';
+import type { TaskInput } from '../../spec/task-input.ts';
+import { toAbsolute } from '../../sys/paths.ts';
+import { keyOf, type OptionTable, readPlainLine } from './plain-line.ts';
 
 type Rows = typeof TASK_OPTIONS;
 
@@ -49,12 +52,6 @@ export const RUN_OPTIONS: OptionTable = [
   ...Object.values(OWN),
 ];
 
-/** The name that commander uses: `cpuShares`. */
-export const keyOf = (flags: string): string =>
-  (/--([a-z-]+)/.exec(flags)?.[1] ?? '').replace(/-(.)/g, (_, letter: string) =>
-    letter.toUpperCase(),
-  );
-
 /** The field of a task that an option sets; undefined for the command line's own options. */
 export function fieldOf(key: string): TaskField | undefined {
   if (Object.hasOwn(OWN, key)) return undefined;
@@ -71,18 +68,7 @@ export interface RunLine {
   readonly options: RunOptions;
 }
 
-interface OptionForm {
-  /** `cpuShares` */
-  readonly key: string;
-  readonly takesValue: boolean;
-  readonly isRepeatable: boolean;
-}
-
-/**
- * Reads what follows `run` without commander, which takes 2 ms to load and to read a line. Both use the same table and give the same
- * result. Undefined for any unusual line: a call for help, a mistake, a short option joined with its value or with others, `--` before the
- * stack. commander reads those lines, or reports what is wrong.
- */
+/** Reads what follows `run`, if it is a plain line. */
 export function readRunLine(args: readonly string[]): RunLine | undefined {
   const line = readPlainLine(args, RUN_OPTIONS);
   if (line === undefined) return undefined;
@@ -90,58 +76,50 @@ export function readRunLine(args: readonly string[]): RunLine | undefined {
   return { stack, rest, options };
 }
 
-/** [flags, description] of the options of a command. */
-export type OptionTable = readonly (readonly [flags: string, description: string])[];
-
-interface PlainLine {
-  /** The first word that is not an option. */
-  readonly first: string;
-  readonly rest: readonly string[];
-  readonly options: Readonly<Record<string, true | string | readonly string[]>>;
-}
-
-/** Like {@link readRunLine}, for a command with other options. */
-export function readPlainLine(args: readonly string[], table: OptionTable): PlainLine | undefined {
-  const options: Record<string, true | string | string[]> = {};
-  for (let index = 0; index < args.length; index += 1) {
-    const arg = args[index] ?? '';
-    if (!arg.startsWith('-') || arg === '-') {
-      return { first: arg, rest: args.slice(index + 1), options };
-    }
-    const isAssigned = arg.startsWith('--') && arg.includes('=');
-    const name = isAssigned ? arg.slice(0, arg.indexOf('=')) : arg;
-    const form = findForm(name, table);
-    if (form === undefined || (isAssigned && !form.takesValue)) return undefined;
-    const { key, takesValue, isRepeatable } = form;
-    if (!takesValue) {
-      options[key] = true;
-      continue;
-    }
-    if (!isAssigned) index += 1;
-    const value = isAssigned ? arg.slice(name.length + 1) : args[index];
-    if (value === undefined) return undefined;
-    const before = options[key];
-    if (!isRepeatable) options[key] = value;
-    else options[key] = Array.isArray(before) ? [...before, value] : [value];
+/** Reads the env files; passes everything else on unchanged, for the one parser to check. */
+export async function toTaskInput(
+  stack: string | undefined,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<TaskInput> {
+  const given: Record<string, unknown> = { stack, command };
+  for (const [key, value] of Object.entries(options)) {
+    const field = fieldOf(key);
+    if (field !== undefined) given[field] = value;
   }
-  return undefined;
+  return {
+    ...(given as unknown as TaskInput),
+    ...toMounts(options),
+    ...(await toEntries(options)),
+  };
 }
 
-/** A line has few options, so this search is cheaper than parsing the whole table first. */
-function findForm(name: string, table: OptionTable): OptionForm | undefined {
-  for (const [flags] of table) {
-    if (!flags.includes(name)) continue;
-    const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
-    if (names.includes(name)) return toForm(flags);
-  }
-  return undefined;
-}
-
-const toForm = (flags: string): OptionForm => ({
-  key: keyOf(flags),
-  takesValue: flags.endsWith('>'),
-  isRepeatable: flags.endsWith('…>'),
+/** The values of `--mount` and `--volume`, with relative sources resolved. */
+export const toMounts = ({ mount, volume }: RunOptions) => ({
+  mounts: mount?.map(fromHere),
+  volumes: volume?.map((entry) => resolveHere(entry)),
 });
+
+/** A relative source begins with a dot, as in docker: without the dot it would name a volume. */
+const RELATIVE = /^\.{1,2}(?=[/:]|$)[^:]*/;
+
+const resolveHere = (source: string) =>
+  source.replace(RELATIVE, (path) => resolve(toAbsolute(path)));
+
+const fromHere = (mount: string) =>
+  mount
+    .split(',')
+    .map((part) =>
+      part.replace(/^(source|src)=(.*)$/s, (_, key, path) => `${key}=${resolveHere(path)}`),
+    )
+    .join(',');
+
+async function toEntries(options: RunOptions): Promise<Pick<TaskInput, 'env' | 'labels'>> {
+  const { env, envFile, label } = options;
+  if (env === undefined && envFile === undefined && label === undefined) return { env: {} };
+  const { readEntries } = await import('../read-entries.ts');
+  return readEntries(options);
+}
 
 const FIELD_ERROR_CODES = new Set([
   'ERR_STACKSHIM_SPEC_INVALID',

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { StackshimError } from '../../core/errors.ts';
 import type { RegistryOptions } from '../../exchange/registry/run-skopeo.ts';
-import type { OptionTable } from './run-options.ts';
+import type { OptionTable } from './plain-line.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 

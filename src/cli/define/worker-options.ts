@@ -1,7 +1,7 @@
 /** The options of `stackshim worker`. */
 import { LOG_LEVELS } from '../../worker/ops/log-levels.ts';
 import { STORE_OPTIONS, type StoreOptions } from '../queues/store-address.ts';
-import type { OptionTable } from './run-options.ts';
+import type { OptionTable } from './plain-line.ts';
 
 export const WORKER_OPTIONS: OptionTable = [
   ...STORE_OPTIONS,

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
-import type { OptionTable } from '../define/run-options.ts';
+import type { OptionTable } from '../define/plain-line.ts';
 
 export const STORE_OPTIONS: OptionTable = [
   [

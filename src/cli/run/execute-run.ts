@@ -1,13 +1,12 @@
 /** Runs one task with its output on this terminal; its end becomes this process's exit status. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
-import type { RunOptions } from '../define/run-options.ts';
+import { type RunOptions, toTaskInput } from '../define/run-options.ts';
 import { SHIM_FAILED, statusOfResult } from '../exit-status.ts';
 import { reportError, writeMessage } from '../print/printable.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
 import type { Reported } from './report-task.ts';
 import { openRunSinks } from './run-sinks.ts';
-import { toTaskInput } from './to-task-input.ts';
 
 const ENDED_BY_ITSELF: readonly Verdict[] = ['succeeded', 'failed', 'signaled'];
 

@@ -14,8 +14,7 @@ import {
 } from '../../sys/output/output-place.ts';
 import { sourceAbove } from '../../sys/output/seen-below.ts';
 import { fdPath } from '../../sys/paths.ts';
-import type { RunOptions } from '../define/run-options.ts';
-import { toMounts } from './to-task-input.ts';
+import { type RunOptions, toMounts } from '../define/run-options.ts';
 
 export interface ResultOutput {
   write(json: string): void;

@@ -2,33 +2,36 @@
 import { buildCapabilities, requireMappedUser } from '../../oci/build-process.ts';
 import type { OciProcess } from '../../oci/oci-config.ts';
 import type { ResolvedUser } from '../../oci/resolve-user.ts';
-import { openImageViews } from '../../store/diff/image-view.ts';
-import { readImage } from '../../store/images/image.ts';
 import type { WindowSize } from '../../sys/system.ts';
-import { resolveTaskUser } from '../add-command.ts';
 import type { Installation } from '../installation.ts';
 import type { ExecRequest } from './exec-options.ts';
 import type { ExecTarget } from './find-exec-target.ts';
+import type { FoundUsers } from './find-exec-users.ts';
 import { readStoredConfig, type StoredConfig } from './read-stored-config.ts';
 
 /** What the runtime is given: the process to start, and what it must know about the container. */
 export type ExecPlan = StoredConfig;
 
 /**
- * Throws ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if
+ * Rejects with ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if
  * the task's configuration cannot be read. Reads nothing that the task can change.
  *
  * @param size The first size of the command's terminal.
  */
-export function planExec(
+export async function planExec(
   installation: Installation,
   target: ExecTarget,
   { request, size }: { readonly request: ExecRequest; readonly size: WindowSize | undefined },
-): ExecPlan {
+): Promise<ExecPlan> {
   const stored = readStoredConfig(target.places);
   const { process, ids } = stored;
   const { command, env, workdir, user, tty } = request;
-  const found = user === undefined ? undefined : findUsers(installation, target, { user, process });
+  // Most commands have the user of the task's own: the code that looks into images is not loaded for them.
+  const find = async (named: string) => {
+    const { findExecUsers } = await import('./find-exec-users.ts');
+    return findExecUsers(installation, target, { user: named, process });
+  };
+  const found = user === undefined ? undefined : await find(user);
   if (found !== undefined && ids !== null) requireMappedUser(found.user, ids);
   const { consoleSize: _, ...kept } = process;
   return {
@@ -53,12 +56,6 @@ const asUser = (
   capabilities: buildCapabilities(capabilities.bounding, uid),
 });
 
-interface FoundUsers {
-  readonly user: ResolvedUser;
-  /** The user of the task's own command. */
-  readonly before: ResolvedUser;
-}
-
 interface EnvChanges {
   readonly env: Readonly<Record<string, string>>;
   readonly tty: boolean;
@@ -78,20 +75,4 @@ function joinEnv(entries: readonly string[], { env, tty, homes }: EnvChanges): r
   }
   for (const [name, value] of Object.entries(env)) joined.set(name, value);
   return Array.from(joined, ([name, value]) => `${name}=${value}`);
-}
-
-/** Looks the users up in the image, which no task can change. */
-function findUsers(
-  { layout, system }: Installation,
-  { record }: ExecTarget,
-  { user, process }: { readonly user: string; readonly process: OciProcess },
-): FoundUsers {
-  const views = openImageViews(system, layout);
-  try {
-    const root = views.image(readImage(layout, record.image));
-    const find = (name: string) => resolveTaskUser(system, name, root);
-    return { user: find(user), before: find(String(process.user.uid)) };
-  } finally {
-    views.close();
-  }
 }

@@ -1,16 +1,16 @@
 /** Starts a planned command in a running task, and follows the command to its end. */
 
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
-import { toProcessJson } from '../../oci/build-config.ts';
+import { toHostUser } from '../../core/host-ids.ts';
+import { toProcessJson } from '../../oci/build-process.ts';
 import {
   type BegunExec,
   beginExec,
   type ExecutedCommand,
   type ExecutedEnd,
 } from '../../runtime/exec-in-container.ts';
+import { signalName } from '../../sys/processes.ts';
 import type { WindowSize } from '../../sys/system.ts';
-import { toHostUser } from '../add-command.ts';
-import { signalName } from '../build-result.ts';
 import type { Installation } from '../installation.ts';
 import { toTaskConflict } from '../records/task-errors.ts';
 import type { TaskOutput } from '../result.ts';
@@ -137,7 +137,7 @@ async function start(
   const { request, size } = exec;
   try {
     await requireReady(installation, exec);
-    const { process, ids } = planExec(installation, exec, { request, size });
+    const { process, ids } = await planExec(installation, exec, { request, size });
     const { uid, gid } = process.user;
     folder.begin({
       command: toToldCommand(request.command),
