@@ -1,15 +1,17 @@
 /** A guard removes the tasks of a library process that dies, in whatever way, and nothing while the process lives. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
+import { parseTaskId } from '../../src/core/ids.ts';
 import { tasksDir } from '../../src/core/layout.ts';
 import { isAlive, type ProcessIdentity, readProcess } from '../../src/sys/processes.ts';
 import { SYSTEM_PATH } from '../../src/sys/start-program.ts';
 import { reapTasks } from '../../src/task/abandoned/reap.ts';
 import { openInstallation } from '../../src/task/installation.ts';
+import { taskPlaces } from '../../src/task/records/task-places.ts';
 import { useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 
@@ -85,6 +87,29 @@ it('the guard removes the tasks of a process that exits while they run', async (
   const guarded = await startGuarded(2, 'exit');
   await once(guarded.owner, 'exit');
   expect(guarded.owner.exitCode).toBe(7);
+  await expectAllGone(guarded);
+});
+
+it('the guard tries again to remove what was in use', async () => {
+  const guarded = await startGuarded(1);
+  expect(await guarded.line()).toBe('all are running');
+  const [id = ''] = taskFolders();
+  const { system, cgroups } = openInstallation(layout);
+  const places = taskPlaces(layout, parseTaskId(id));
+  const held = `${places.scratchDir}/held`;
+  mkdirSync(places.scratchDir, { recursive: true });
+  writeFileSync(held, '');
+  execFileSync('chattr', ['+i', held]);
+  const lock = openSync(places.taskDir, 'r');
+  try {
+    guarded.owner.kill('SIGKILL');
+    await waitUntil(() => cgroups.existing(places.cgroupsPath).length === 0);
+    await waitUntil(() => system.lockFile(lock, { wait: false }));
+  } finally {
+    closeSync(lock);
+    execFileSync('chattr', ['-i', held]);
+  }
+  expect(taskFolders()).toEqual([id]);
   await expectAllGone(guarded);
 });
 

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { toStackshimError } from '../../core/errors.ts';
+import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { type Installation, openInstallation } from '../installation.ts';
@@ -20,6 +21,8 @@ const SOON_MS = 1_000;
 const POLL_SOON_MS = 5;
 /** The pipe also closes when only the thread that started the guard has ended and its process runs on. */
 const POLL_LATER_MS = 200;
+/** Pauses before further attempts: what was in use, or hung in the kernel, may be free a little later, and nobody else may look at it for long. */
+const TRY_AGAIN_MS = [100, 1_000, 10_000] as const;
 /** Time between looks for tasks of threads that have ended. */
 const LOOK_INTERVAL_MS = 1_000;
 
@@ -51,8 +54,22 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   clearInterval(limitLooks);
   permits.close();
   if (isDismissed) return;
-  const { reaped, corrupt } = await reapTasksOf(installation, owner);
-  process.exitCode = corrupt.length === 0 && reaped.every(({ removed }) => removed) ? 0 : 1;
+  process.exitCode = (await removeTasksOf(installation, owner)) ? 0 : 1;
+}
+
+/** Resolves to whether nothing of the owner's tasks is left, and no record was damaged. */
+async function removeTasksOf(installation: Installation, owner: Owner): Promise<boolean> {
+  const left = new Set<TaskId>();
+  for (const pauseMs of [...TRY_AGAIN_MS, undefined]) {
+    const { reaped, corrupt } = await reapTasksOf(installation, owner);
+    for (const { id, removed } of reaped) {
+      if (removed) left.delete(id);
+      else left.add(id);
+    }
+    if (left.size === 0) return corrupt.length === 0;
+    if (pauseMs !== undefined) await pause(pauseMs);
+  }
+  return false;
 }
 
 /** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */

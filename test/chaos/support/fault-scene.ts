@@ -14,6 +14,8 @@ import { type Taken, WorkerPair } from './worker-pair.ts';
 const LOCK_MS = scaled(5_000);
 /** A job that lost its worker waits until its lock is over, then it runs long. */
 const FRESH_MS = scaled(60_000);
+/** A removal waits 20 s for processes that do not end at once. */
+const IDLE_MS = scaled(60_000);
 
 export interface SceneOptions {
   readonly installation: TestInstallation;
@@ -128,7 +130,7 @@ export class FaultScene {
 
   /** Resolves when no task is left on the host. */
   async idle(): Promise<void> {
-    await this.#soon(() => readdirSync(tasksDir(this.#layout)).length === 0);
+    await this.#soon(() => readdirSync(tasksDir(this.#layout)).length === 0, IDLE_MS);
   }
 
   async #soon<T>(look: () => T | undefined | false | null, giveUpMs?: number): Promise<T> {
