@@ -70,23 +70,27 @@ export async function detachRootfs(system: System, plan: Pick<MountPlan, 'mounts
  */
 export async function detachTarget(system: System, target: string): Promise<void> {
   while (system.detachMount(target));
-  await removeTarget(target);
+  await removeTarget(system, target);
 }
 
 /** The same for a target that most likely has a mount: detaches on a thread of the pool if the engine has one. */
 export async function detachTargetAside(system: System, target: string): Promise<void> {
   if (await system.detachMountAside(target)) while (system.detachMount(target));
-  await removeTarget(target);
+  await removeTarget(system, target);
 }
 
-async function removeTarget(target: string): Promise<void> {
+async function removeTarget(system: System, target: string): Promise<void> {
   // Removal asks for the same targets again: looking first is cheaper than a failed call on the pool.
   const found = lstatSync(target, { throwIfNoEntry: false });
   if (found === undefined) return;
+  const remove = () => (found.isDirectory() ? rmdirAside(target) : unlinkAside(target));
   try {
-    await (found.isDirectory() ? rmdirAside(target) : unlinkAside(target));
+    await remove();
   } catch (error) {
-    if (!staysOrIsGone(error)) throw error;
+    if (staysOrIsGone(error)) return;
+    const { detachCopies, isBusy } = await import('../sys/detach-copies.ts');
+    if (!isBusy(error) || !detachCopies(system, target)) throw error;
+    await remove();
   }
 }
 

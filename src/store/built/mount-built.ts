@@ -3,6 +3,7 @@ import { lstatSync, readFileSync, rmdirSync, statfsSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
 import { builtFile, type Layout, mountedBuiltDir } from '../../core/layout.ts';
+import { removeMountPoint } from '../../sys/detach-copies.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { takeFileLock } from '../../sys/lock.ts';
 import type { System } from '../../sys/system.ts';
@@ -46,7 +47,7 @@ export function detachBuilt({ system, layout, key }: BuiltPlace): void {
   for (const part of PARTS) {
     const target = `${mountedBuiltDir(layout, key)}/${part}`;
     while (system.detachMount(target));
-    unlessMissing(() => rmdirSync(target));
+    unlessMissing(() => removeMountPoint(system, target, () => rmdirSync(target)));
   }
 }
 

@@ -12,6 +12,7 @@ import {
   layersDir,
   mountedLayerDir,
 } from '../../core/layout.ts';
+import { removeMountPoint } from '../../sys/detach-copies.ts';
 import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
 import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
@@ -61,7 +62,7 @@ export function detachUnneededLayers(
     if (isNeeded(id)) continue;
     const target = mountedLayerDir(layout, id);
     while (system.detachMount(target));
-    unlessMissing(() => rmdirSync(target));
+    unlessMissing(() => removeMountPoint(system, target, () => rmdirSync(target)));
     unlessMissing(() => unlinkSync(`${target}.lock`));
   }
 }

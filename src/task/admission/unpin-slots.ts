@@ -1,6 +1,7 @@
 /** Ends pinned user namespaces that a machine had use for when it ran many tasks at once. */
 import { closeSync, rmSync } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
+import { removeMountPoint } from '../../sys/detach-copies.ts';
 import { namesIn } from '../../sys/files.ts';
 import { claimThisNumber } from '../../sys/numbered-locks.ts';
 import type { System } from '../../sys/system.ts';
@@ -36,5 +37,5 @@ function unpin(system: System, pin: string): void {
     closeSync(namespace);
     system.detachMount(pin);
   }
-  rmSync(pin, { force: true });
+  removeMountPoint(system, pin, () => rmSync(pin, { force: true }));
 }

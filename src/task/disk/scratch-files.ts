@@ -14,6 +14,7 @@ import {
 import { dirname } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
+import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
@@ -27,7 +28,7 @@ export async function removeScratch(
   loops: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { scratchDir, volumeFile, idleVolumeDir } = places;
-  while (system.detachMount(scratchDir));
+  await detachTarget(system, scratchDir);
   // A volume without its file is not the task's any more, but idle.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
   const fd = openVolumeFile(volumeFile);

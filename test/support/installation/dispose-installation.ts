@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { cgroupParent } from '../../../src/cgroup/cgroup-names.ts';
 import { errnoCodeOf } from '../../../src/core/errors.ts';
 import type { Layout } from '../../../src/core/layout.ts';
+import { detachCopies } from '../../../src/sys/detach-copies.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { readMounts } from '../../../src/sys/mountinfo.ts';
 
@@ -20,10 +21,12 @@ export function disposeInstallation(layout: Pick<Layout, 'root' | 'run'>): void 
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Mounts below a folder, without mounts on it. */
+/** Mounts below a folder, without mounts on it; also their copies elsewhere: a task of another suite may bind a folder above. */
 export function unmountBelow(folder: string): void {
   for (const { mountPoint } of readMounts().toReversed()) {
-    if (mountPoint.startsWith(`${folder}/`)) linuxSystem.detachMount(mountPoint);
+    if (!mountPoint.startsWith(`${folder}/`)) continue;
+    linuxSystem.detachMount(mountPoint);
+    detachCopies(linuxSystem, mountPoint);
   }
 }
 
