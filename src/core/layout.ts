@@ -104,6 +104,7 @@ export const idleVolumeFile = (
 export const mountedLayersDir = (layout: Layout) => `${layout.run}/layers`;
 export const mountedLayerDir = (layout: Layout, id: LayerId) => `${layout.run}/layers/${id}`;
 export const mountedVolumesDir = (layout: Layout) => `${layout.run}/volumes`;
+export const mountedBuiltsDir = (layout: Layout) => `${layout.run}/built`;
 export const mountedBuiltDir = (layout: Layout, key: BuildKey) => `${layout.run}/built/${key}`;
 export const tasksDir = (layout: Layout) => `${layout.run}/tasks`;
 export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.run}/tasks/${id}`;

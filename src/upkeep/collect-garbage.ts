@@ -15,6 +15,7 @@ import { findObstacles, sweepImages } from '../exchange/sweep-images.ts';
 import { clearStaleCopies } from '../runtime/copy-runtime.ts';
 import { clearStaleVersions } from '../runtime/learn-version.ts';
 import { collectBuilt, type StoredBuilt } from '../store/built/collect-built.ts';
+import { clearStaleStamps } from '../store/built/mount-built.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
 import { unlinkPackageRevisions } from '../store/packages/change-packages.ts';
@@ -129,6 +130,7 @@ export async function collectGarbage(
     }
     unpinIdleSlots(system, layout);
     clearStaleVersions(runtimeVersionsDir(layout));
+    clearStaleStamps(layout);
     clearStaleCopies(runtimeCopiesDir(layout), runtimeVersionsDir(layout));
   }
   const sized = [...swept.layers, ...builds, ...volumes];

@@ -2,8 +2,10 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { BuildKey } from '../../src/core/ids.ts';
-import { builtDir, builtFile } from '../../src/core/layout.ts';
+import { builtDir, builtFile, mountedBuiltDir } from '../../src/core/layout.ts';
 import { collectBuilt, MOST_BUILDS } from '../../src/store/built/collect-built.ts';
+import { namesIn, toOwnedName } from '../../src/sys/files.ts';
+import { collectGarbage } from '../../src/upkeep/collect-garbage.ts';
 import { useStorageLab } from '../support/stacks/storage-lab.ts';
 
 const lab = useStorageLab();
@@ -24,4 +26,15 @@ it('the least recently used builds go when there are too many', () => {
   expect(gone.map(({ key }) => key)).toEqual([toKey(0), toKey(2)]);
   expect(existsSync(builtFile(layout, toKey(0), 'json'))).toBe(false);
   expect(collectBuilt(installation, { bounds, inUse: new Set() })).toEqual([]);
+});
+
+it('gc removes the stamp that a dead process was writing, and no other', async () => {
+  const folder = mountedBuiltDir(lab.layout, toKey(1));
+  mkdirSync(folder, { recursive: true });
+  const written = `stamp.${toOwnedName()}.tmp`;
+  for (const name of ['stamp', written, 'stamp.4000000-1-0123456789abcdef.tmp']) {
+    writeFileSync(`${folder}/${name}`, '');
+  }
+  await collectGarbage(lab.installation);
+  expect(namesIn(folder).toSorted()).toEqual(['stamp', written].toSorted());
 });

@@ -1,10 +1,10 @@
 /** Mounts a cached build once per boot, for all tasks together, after comparing its files with their digests. */
-import { lstatSync, readFileSync, rmdirSync, statfsSync } from 'node:fs';
+import { lstatSync, readFileSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
-import type { BuildKey } from '../../core/ids.ts';
-import { builtFile, type Layout, mountedBuiltDir } from '../../core/layout.ts';
+import { type BuildKey, isBuildKey } from '../../core/ids.ts';
+import { builtFile, type Layout, mountedBuiltDir, mountedBuiltsDir } from '../../core/layout.ts';
 import { removeMountPoint } from '../../sys/detach-copies.ts';
-import { ensureDirectorySync } from '../../sys/files.ts';
+import { ensureDirectorySync, isStaleName, namesIn } from '../../sys/files.ts';
 import { takeFileLock } from '../../sys/lock.ts';
 import type { System } from '../../sys/system.ts';
 import { writeFileAtomic } from '../../sys/write-file.ts';
@@ -101,6 +101,16 @@ function isReady({ layout, key }: BuiltPlace, parts: BuiltParts): boolean {
   const noted = unlessMissing(() => readFileSync(stampFile(layout, key), 'utf8'));
   if (noted === undefined || noted !== stampOf(layout, key, parts)) return false;
   return PARTS.every((part) => isMounted(`${mountedBuiltDir(layout, key)}/${part}`));
+}
+
+/** Removes stamps that processes were writing when they died. */
+export function clearStaleStamps(layout: Layout): void {
+  for (const key of namesIn(mountedBuiltsDir(layout)).filter(isBuildKey)) {
+    const folder = mountedBuiltDir(layout, key);
+    for (const name of namesIn(folder).filter(isStaleName)) {
+      rmSync(`${folder}/${name}`, { force: true });
+    }
+  }
 }
 
 const isMounted = (target: string): boolean =>
