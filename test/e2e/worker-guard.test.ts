@@ -1,12 +1,13 @@
 /** The guard of `stackshim worker`: tasks of a worker that is stopped or killed are dead before the locks of their jobs are gone. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { tasksDir } from '../../src/core/layout.ts';
 import { openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { type JobStore, STORE_KINDS, startJobStore } from '../integration/support/job-stores.ts';
 import { startCli } from '../support/cli/run-cli.ts';
 import { useTaskRunner } from '../support/cli/task-runner.ts';
+import { expectDeadInTime } from '../support/queues/expect-dead-in-time.ts';
 import { addJobs, laneOf } from '../support/queues/lanes.ts';
 import { scaled } from '../support/timing/time-scale.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
@@ -14,14 +15,6 @@ import { waitUntil } from '../support/timing/wait-until.ts';
 const { installation } = useTaskRunner([/^file \S+\/workers\//, /^process \d+ postgres /]);
 const { layout, env } = installation;
 const LOCK_S = scaled(5);
-
-function isDead(pid: number): boolean {
-  try {
-    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return true;
-  }
-}
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
   let server: JobStore;
@@ -53,8 +46,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
           : undefined;
       });
       worker.child.kill(signal);
-      await waitUntil(() => isDead(pid));
-      expect(await server.isLocked(laneOf(queue), 'endless')).toBe(true);
+      await expectDeadInTime(pid, () => server.lockEndMs(laneOf(queue), 'endless'));
     } finally {
       worker.child.kill('SIGKILL');
       await worker.ended;

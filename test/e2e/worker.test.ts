@@ -232,7 +232,7 @@ describe('a worker', () => {
     expect(await askHealth('/healthz')).toMatchObject({ code: 200 });
     await own.start();
     await worker.printed('"event":"store_reachable"');
-    expect(await askHealth('/readyz')).toMatchObject({ code: 200 });
+    await waitUntil(async () => (await askHealth('/readyz')).code === 200);
     expect(await end(worker)).toMatchObject({ status: 0 });
     await own.remove();
   });

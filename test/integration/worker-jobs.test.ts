@@ -20,6 +20,12 @@ const EATER = 'dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null';
 const isRunning = (lab: JobLab, id: string) => async () =>
   typeof (await lab.read(id)).progress === 'object';
 
+/** Whether the running task has told this as its progress. */
+const hasTold = (lab: JobLab, id: string, text: string) => async () => {
+  const { progress } = await lab.read(id);
+  return typeof progress === 'object' && Reflect.get(progress, 'progress') === text;
+};
+
 /** As a client retries a job. */
 const RESET = { resetAttemptsMade: true, resetAttemptsStarted: true };
 
@@ -270,11 +276,14 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
 
     it('a running job is stopped, keeps its record, and does not run again', async () => {
       const lab = openLab();
-      const id = await lab.add(
-        sh('trap "echo bye; exit 9" TERM; while :; do sleep 0.05; done', { retries: 3 }),
-      );
+      const script = [
+        'trap "echo bye; exit 9" TERM',
+        'printf ready > $TASK_PROGRESS_FILE',
+        'while :; do sleep 0.05; done',
+      ].join('; ');
+      const id = await lab.add(sh(script, { payload: 'x', retries: 3 }));
       const running = lab.runNext();
-      await waitUntil(isRunning(lab, id));
+      await waitUntil(hasTold(lab, id, 'ready'));
       await cancel(lab, id, 'Ann');
       await running;
       const job = await lab.read(id);

@@ -12,7 +12,10 @@ import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.
 
 /** A server begins processes of its own as it needs them. */
 const { options } = useInstallation([/^process \d+ postgres /]);
-const LOCK_MS = scaled(1_000);
+/** A busy machine must have time to renew it. */
+const LOCK_MS = scaled(3_000);
+/** Too long for a renewal within a test. */
+const LONG_LOCK_MS = 60_000;
 let server: JobStore;
 let store: QueueStore;
 let labs: JobLab[] = [];
@@ -23,7 +26,7 @@ afterEach(() => {
 });
 
 /** @param seen Gets the events of the lab's tasks. */
-function openLab(seen: TaskEvent[] = []): JobLab {
+function openLab(seen: TaskEvent[] = [], lockMs: number = LOCK_MS): JobLab {
   const door = openDoor(options);
   const run: typeof door.run = (input, given) =>
     door.run(input, {
@@ -34,7 +37,7 @@ function openLab(seen: TaskEvent[] = []): JobLab {
       },
     });
   const context = { door: { ...door, run } };
-  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
+  const lab = new JobLab({ installation: options, store, lockMs, context });
   labs.push(lab);
   return lab;
 }
@@ -64,7 +67,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
   it('a task that takes longer than its lock completes its job', async () => {
     const lab = openLab();
-    const id = await lab.add(sh(`sleep ${(LOCK_MS * 2) / 1_000}`));
+    const id = await lab.add(sh(`sleep ${(LOCK_MS * 1.5) / 1_000}`));
     let hasEnded = false;
     const running = lab.runNext().then(() => {
       hasEnded = true;
@@ -115,7 +118,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
 
   it('a result that comes late changes nothing', async () => {
     const seen: TaskEvent[] = [];
-    const lab = openLab(seen);
+    const lab = openLab(seen, LONG_LOCK_MS);
     const id = await lab.add(sh('true'));
     const taken = await lab.take();
     if (taken === undefined) throw new Error('nothing taken');
@@ -127,7 +130,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('a job that is gone is let go', async () => {
-    const lab = openLab();
+    const lab = openLab([], LONG_LOCK_MS);
     await lab.add(sh('true'));
     const taken = await lab.take();
     if (taken === undefined) throw new Error('nothing taken');

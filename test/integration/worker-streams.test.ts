@@ -1,6 +1,13 @@
 /** The code of jobs, and what a running task tells: its log and its progress, on a real store. */
 
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantName } from '../../src/core/ids.ts';
 import { openDoor } from '../../src/door/open-stackshim.ts';
@@ -91,10 +98,20 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     });
 
     it('the output is in the log, in order, with the bytes that are no text', async () => {
-      const lab = openLab();
-      const script = "printf 'a\\n'; printf 'b\\n' >&2; sleep 0.4; printf '\\377'";
-      const job = await lab.runToEnd(sh(script));
-      expect(await lab.logOf(job.id)).toMatchObject([
+      const gate = mkdtempSync('/var/tmp/stackshim-gate-');
+      chmodSync(gate, 0o755);
+      const fields = () => ({ mounts: [`type=bind,source=${gate},target=/gate,readonly`] });
+      const lab = openLab({ context: { fields } });
+      const script =
+        "printf 'a\\n'; printf 'b\\n' >&2; while [ ! -e /gate/on ]; do sleep 0.02; done; printf '\\377'";
+      const id = await lab.add(sh(script));
+      const running = lab.runNext();
+      // The bytes that follow go into a row of their own.
+      await waitUntil(async () => (await lab.logOf(id)).length === 2);
+      writeFileSync(`${gate}/on`, '');
+      await running;
+      rmSync(gate, { recursive: true });
+      expect(await lab.logOf(id)).toMatchObject([
         { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
         { a: 1, s: expect.stringMatching(/^(out|err)$/), d: expect.stringMatching(/^[ab]\n$/) },
         { a: 1, s: 'out', b: '/w==' },

@@ -16,8 +16,8 @@ export interface JobStore {
   setDeaths(lane: Lane, id: string, count: number): Promise<void>;
   /** The job's data becomes one field with so many characters. */
   setData(lane: Lane, id: string, chars: number): Promise<void>;
-  /** Whether the lock of the job has not expired. */
-  isLocked(lane: Lane, id: string): Promise<boolean>;
+  /** When the job's lock expires, in milliseconds since 1970; 0 if it has expired. */
+  lockEndMs(lane: Lane, id: string): Promise<number>;
   /** Forgets all jobs. */
   clear(): Promise<void>;
   remove(): Promise<void>;
@@ -51,7 +51,10 @@ async function startOnRedis(): Promise<JobStore> {
       const data = JSON.stringify({ payload: 'x'.repeat(chars) });
       await server.command('HSET', key(lane, id), 'data', data);
     },
-    isLocked: async (lane, id) => (await server.command('EXISTS', key(lane, `${id}:lock`))) === 1,
+    async lockEndMs(lane, id) {
+      const end = Number(await server.command('PEXPIRETIME', key(lane, `${id}:lock`)));
+      return Math.max(0, end);
+    },
     async clear() {
       await server.command('FLUSHDB');
     },
@@ -77,13 +80,11 @@ async function startOnPostgres(): Promise<JobStore> {
       update(lane, id, `stalled_count = ${count}, attempts_started = ${count}`),
     setData: (lane, id, chars) =>
       update(lane, id, `data = jsonb_build_object('payload', repeat('x', ${chars}))`),
-    async isLocked(lane, id) {
+    async lockEndMs(lane, id) {
       const where = `queue = '${laneName(lane)}' AND id = '${id}'`;
-      const now = '(extract(epoch from clock_timestamp()) * 1000)';
-      const rows = await server.query(
-        `SELECT 1 FROM bullmq.job WHERE ${where} AND locked_until_ms > ${now}`,
-      );
-      return rows.length === 1;
+      const rows = await server.query(`SELECT locked_until_ms FROM bullmq.job WHERE ${where}`);
+      const [row] = rows as readonly { readonly locked_until_ms: string | null }[];
+      return Number(row?.locked_until_ms ?? 0);
     },
     async clear() {
       await server.query('TRUNCATE bullmq.job CASCADE');
