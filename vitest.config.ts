@@ -99,7 +99,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     environment: 'node',
-    expect: { poll: { timeout: scaled(1000) } },
+    expect: { poll: { timeout: scaled(5000) } },
     teardownTimeout: scaled(10_000),
     pool: 'forks',
     ...(isInVm ? inVm : onHost),
