@@ -126,6 +126,52 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
     expect(bed.errors).toEqual([]);
   });
 
+  it('begins with all lanes, although the bell of one is heard before its first look has ended', async () => {
+    const [early, found] = [laneOf(bed.queue, 'early'), laneOf(bed.queue, 'found')];
+    await addJobs(bed.store, found, manyJobs('found', 20));
+    let goOn: () => void = () => undefined;
+    const isAdded = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const slow: QueueStore = {
+      ...bed.store,
+      async listLanes(...asked) {
+        const lanes = await bed.store.listLanes(...asked);
+        await isAdded;
+        return lanes;
+      },
+    };
+    const tenants: unknown[] = [];
+    let isOver = false;
+    const intake = await bed.start({
+      store: slow,
+      concurrency: 8,
+      pace: { firstLookMs: 60_000 },
+      async handle(taken) {
+        tenants.push(taken.lane.tenant);
+        await waitUntil(() => isOver);
+        await complete(taken);
+      },
+    });
+    await addJobs(bed.store, early, manyJobs('early', 20));
+    await waitUntil(() => intake.lanes() === 1);
+    goOn();
+    await waitUntil(() => tenants.length === 8);
+    isOver = true;
+    await intake.stopTaking();
+    expect(tenants.slice(0, 8).filter((tenant) => tenant === 'found')).toHaveLength(4);
+    expect(bed.errors).toEqual([]);
+  });
+
+  it('takes jobs although its first look does not end', async () => {
+    const never: QueueStore = { ...bed.store, listLanes: () => new Promise(() => undefined) };
+    const { handle, jobs } = completing();
+    await bed.start({ store: never, handle, pace: { firstLookMs: 50 } });
+    await addJobs(bed.store, laneOf(bed.queue, 'a'), [{ jobId: 'one' }]);
+    await waitUntil(() => jobs.length === 1);
+    expect(bed.errors).toEqual([]);
+  });
+
   it('removes idle lanes from the index, and no others', async () => {
     for (const tenant of ['a', 'b', 'c']) await bed.store.ring(laneOf(bed.queue, tenant));
     await addJobs(bed.store, laneOf(bed.queue, 'd'), [{ jobId: 'later', delay: 3_600_000 }]);

@@ -56,6 +56,7 @@ function startLoop(take: Take) {
     rooms: new RoomForLanes(options, USUAL_PACE),
     trust: { mayTake: true },
   });
+  loop.begin();
   return { book, loop, errors };
 }
 

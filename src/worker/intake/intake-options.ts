@@ -55,6 +55,11 @@ export interface IntakeClock {
 }
 
 export interface IntakePace {
+  /**
+   * How long the first takes wait for the first look, which finds the lanes with jobs: the lane whose bell is heard first would get all places.
+   * Very many lanes must not hold up the start for longer.
+   */
+  readonly firstLookMs: number;
   /** How often to list the lanes that were announced lately. */
   readonly recentLookMs: number;
   /** How often to list all lanes, and to remove idle ones from the index. */
@@ -68,6 +73,7 @@ export interface IntakePace {
 }
 
 export const USUAL_PACE: IntakePace = {
+  firstLookMs: 1_000,
   recentLookMs: 30_000,
   wholeLookMs: 600_000,
   keepRoomAfterMs: 10_000,

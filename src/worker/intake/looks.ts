@@ -15,6 +15,8 @@ export interface LookOptions {
   readonly stateOf: (lane: Lane) => 'ready' | 'parked' | undefined;
   /** The lane has a job that may be taken, now or, if it has only delayed ones, after this time. */
   readonly onFound: (lane: Lane, afterMs: number) => void;
+  /** A look has asked all its lanes, or failed. */
+  readonly onLooked: () => void;
   readonly onError: (error: unknown, lane: Lane | undefined) => void;
 }
 
@@ -63,6 +65,7 @@ export class Looks {
         await this.#lookOnce(isWhole);
       } catch (error) {
         this.#options.onError(error, undefined);
+        this.#options.onLooked();
       }
     }
     this.#current = undefined;
@@ -86,6 +89,7 @@ export class Looks {
       ),
     );
     this.#sinceMs = startedAt;
+    this.#options.onLooked();
     if (isWhole) await this.#prune(empty);
   }
 

@@ -79,6 +79,7 @@ function joinParts(options: IntakeOptions): Parts {
   });
   const looks = new Looks({
     ...{ store, clock, onError, queues: [...weights.keys()] },
+    onLooked: () => loop.begin(),
     stateOf(lane) {
       const state = book.find(lane);
       return state === undefined ? undefined : state.isReady ? 'ready' : 'parked';
@@ -124,7 +125,7 @@ async function listen(
 }
 
 /** Returns what ends the looks. */
-function startLooks(options: IntakeOptions, { pace, book, looks }: Parts): () => void {
+function startLooks(options: IntakeOptions, { pace, book, looks, loop }: Parts): () => void {
   const { store, stalledLookMs, onError = () => undefined } = options;
   const queues = options.queues.map(({ name }) => name);
   const isHeld = (lane: Lane) => {
@@ -137,9 +138,11 @@ function startLooks(options: IntakeOptions, { pace, book, looks }: Parts): () =>
     repeat(pace.wholeLookMs, () => looks.look('whole')),
     repeat(stalledLookMs, stalled),
   ];
+  const first = setTimeout(() => loop.begin(), pace.firstLookMs);
   void looks.look('whole');
   void stalled();
   return () => {
+    clearTimeout(first);
     for (const timer of timers) clearInterval(timer);
     looks.close();
   };

@@ -44,6 +44,7 @@ export class TakeLoop {
   readonly #idle = new Set<() => void>();
   #taking = 0;
   #running = 0;
+  #hasBegun = false;
   #isStopping = false;
   #isReachable = true;
   /** Tenants with a lane that failed since a request last succeeded: one who damages his own lanes must not stop the others. */
@@ -58,6 +59,13 @@ export class TakeLoop {
 
   get running(): number {
     return this.#running;
+  }
+
+  /** Jobs may be taken from now on: the lanes that have some are known. A second call does nothing. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.look();
   }
 
   /** Looks for jobs to take, in a later turn of the event loop. */
@@ -106,7 +114,8 @@ export class TakeLoop {
   }
 
   #mayTake(): boolean {
-    if (this.#isStopping || !this.#isReachable || this.#resting !== undefined) return false;
+    if (!this.#hasBegun || this.#isStopping) return false;
+    if (!this.#isReachable || this.#resting !== undefined) return false;
     if (!this.#parts.trust.mayTake || this.#options.mayTake?.() === false) return false;
     if (this.#taking >= MOST_TAKES) return false;
     if (this.#taking + this.#running >= this.#options.concurrency) return false;
