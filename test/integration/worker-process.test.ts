@@ -115,6 +115,8 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     ]);
     await worker.end('SIGTERM');
     expect(worker.child.exitCode).toBe(0);
+    // Its last words may be read after its end.
+    await worker.saw('closed');
     expect(worker.events.at(-1)).toEqual({ type: 'closed' });
   });
 
