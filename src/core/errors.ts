@@ -1,4 +1,4 @@
-/** The one error type of stackshim. Callers match on `code` and `kind`, never on the message. */
+/** The one error type of stackshim, and how text in messages is made safe to show. Callers match on `code` and `kind`, never on the message. */
 import { type ErrorCode, type ErrorKind, errorCodes } from './error-codes.ts';
 
 export interface ErrorOptions {
@@ -56,6 +56,18 @@ function cut(message: string): string {
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
+export const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** Text that others may have written, such as a message with names, as one line that cannot control a terminal. */
+export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
+
+function toEscape(character: string): string {
+  if (character === '\n') return '\\n';
+  if (character === '\t') return '\\t';
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
 /** Why a file could not be opened or read: the system's words without Node's additions, for a message that names the file itself. */

@@ -4,12 +4,13 @@ import { describe, expect, it, test, vi } from 'vitest';
 import { glyphsFor } from '../../src/cli/print/draw-bars.ts';
 import { formatAge, formatBytes } from '../../src/cli/print/format-quantities.ts';
 import { formatTable } from '../../src/cli/print/format-table.ts';
-import { toJsonText, toPrintable, toPrintableLines } from '../../src/cli/print/printable.ts';
+import { toJsonText, toPrintableLines } from '../../src/cli/print/printable.ts';
 import { isUtf8, type ProgressStream } from '../../src/cli/print/terminal.ts';
 import { shorten, widthOf, wrapText } from '../../src/cli/print/text-width.ts';
 import { openBuildProgress } from '../../src/cli/progress/build-progress-view.ts';
 import { createRateMeter, toBarLine } from '../../src/cli/progress/progress-bar.ts';
 import { reportPhases } from '../../src/cli/run/report-phases.ts';
+import { toPrintable } from '../../src/core/errors.ts';
 import { parseTaskId } from '../../src/core/ids.ts';
 import type { BuildProgress } from '../../src/exchange/progress.ts';
 

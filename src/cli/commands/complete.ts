@@ -1,9 +1,9 @@
 /** `stackshim complete`: answers the scripts of `completion`, as completion/scripts.ts describes. */
 import type { Command } from 'commander';
+import { toPrintable } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { suggestWords } from '../completion/suggest-words.ts';
 import { print } from '../print/print.ts';
-import { toPrintable } from '../print/printable.ts';
 import { shorten } from '../print/text-width.ts';
 
 const MOST_CELLS = 100;

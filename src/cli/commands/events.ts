@@ -1,9 +1,10 @@
 /** `stackshim events`: what happens to tasks, as it happens. */
+
+import { toPrintable } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { InstallationEvent } from '../../task/live/watch-events.ts';
 import { type FormatOption, wantsJson } from '../define/shared-options.ts';
 import { openPrinter } from '../print/print.ts';
-import { toPrintable } from '../print/printable.ts';
 import { parseFilters } from '../task-filters.ts';
 
 export interface EventsCommandOptions extends FormatOption {

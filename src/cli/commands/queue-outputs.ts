@@ -1,6 +1,7 @@
 /** `stackshim queue outputs`: copies the artefacts of a job. */
+
+import { toPrintable } from '../../core/errors.ts';
 import { print, printJson } from '../print/print.ts';
-import { toPrintable } from '../print/printable.ts';
 import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
 export async function queueOutputs(

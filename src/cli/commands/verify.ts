@@ -1,11 +1,12 @@
 /** `stackshim verify`: damage and the affected stacks go to stdout, progress to stderr. */
+
+import { toPrintable } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { AffectedRevision, Damage } from '../../store/survey-store.ts';
 import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts';
 import type { JsonOption } from '../define/shared-options.ts';
 import { formatBytes, formatCount } from '../print/format-quantities.ts';
 import { print, printJson } from '../print/print.ts';
-import { toPrintable } from '../print/printable.ts';
 import { openStderr } from '../print/terminal.ts';
 import { openCountProgress } from '../progress/count-progress-view.ts';
 import { createRateMeter, type RateMeter } from '../progress/progress-bar.ts';

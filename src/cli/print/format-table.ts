@@ -1,5 +1,5 @@
 /** Formats tables for people: a header and aligned columns, without characters that could control a terminal. */
-import { toPrintable } from './printable.ts';
+import { toPrintable } from '../../core/errors.ts';
 import { STDOUT, terminalSize } from './terminal.ts';
 import { padTo, shorten, widthOf, wrapText } from './text-width.ts';
 

@@ -1,7 +1,7 @@
 /** Prints drawings on standard output, coloured where it is a terminal. Nothing in their text can control the terminal. */
 import picocolors from 'picocolors';
+import { toPrintable } from '../../core/errors.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
-import { toPrintable } from './printable.ts';
 import { STDOUT, takesColor } from './terminal.ts';
 
 export type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'red' | 'yellow';

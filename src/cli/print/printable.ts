@@ -1,21 +1,12 @@
-/** Makes text safe for a terminal, and writes errors and messages there. */
+/** Makes lines and JSON safe for a terminal, and writes errors and messages there. */
 import { writeSync } from 'node:fs';
-import type { ErrorJson } from '../../core/errors.ts';
+import { type ErrorJson, toPrintable, UNPRINTABLE } from '../../core/errors.ts';
 
-/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
-const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const PLAIN = /^[\n\x20-\x7e]*$/;
 
-/** For one line: line breaks become visible escapes, too. */
-export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
-
-/** Keeps line breaks and tabs. */
+/** Like {@link toPrintable}, but keeps line breaks and tabs. */
 export const toPrintableLines = (text: string): string =>
-  PLAIN.test(text)
-    ? text
-    : text.replaceAll(UNPRINTABLE, (character) =>
-        character === '\n' || character === '\t' ? character : toEscape(character),
-      );
+  PLAIN.test(text) ? text : text.replace(/[^\n\t]+/g, (part) => toPrintable(part));
 
 /** JSON that is safe on a terminal: characters that JSON allows are escaped where necessary, which does not change the value. */
 export function toJsonText(value: unknown, indent?: number): string {
@@ -24,12 +15,6 @@ export function toJsonText(value: unknown, indent?: number): string {
   return text.replaceAll(UNPRINTABLE, (character) =>
     character === '\n' ? character : toJsonEscape(character),
   );
-}
-
-function toEscape(character: string): string {
-  if (character === '\n') return '\\n';
-  if (character === '\t') return '\\t';
-  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
 /** A character beyond the first plane consists of two code units. */

@@ -1,8 +1,9 @@
 /** Shows the progress of builds and exchanges on stderr: lines in a log; bars that are drawn again on a terminal. */
+
+import { toPrintable } from '../../core/errors.ts';
 import type { BuildProgress } from '../../exchange/progress.ts';
 import { type Glyphs, glyphsFor } from '../print/draw-bars.ts';
 import { formatBytes } from '../print/format-quantities.ts';
-import { toPrintable } from '../print/printable.ts';
 import { isUtf8, type ProgressStream } from '../print/terminal.ts';
 import { shorten } from '../print/text-width.ts';
 import { createRateMeter, type RateMeter, toBarLine } from './progress-bar.ts';

@@ -1,8 +1,8 @@
 /** Where the log of `stackshim worker` goes: standard output, as lines of JSON, or of text if a person reads them on a terminal. */
 import { isatty } from 'node:tty';
+import { toPrintable } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
-import { toPrintable } from '../print/printable.ts';
 import { STDOUT } from '../print/terminal.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 

@@ -1,4 +1,5 @@
 /** What a worker's log tells of the end of an attempt. Pure. Nothing of it is a payload, output of a task, or a value that the job gave. */
+import { toPrintable } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
 import type { WorkerEvent } from '../worker-events.ts';
 import { toReason } from './job-outcome.ts';
@@ -22,15 +23,10 @@ export function toEndedEvent(result: JobResult, end: EndOfAttempt): JobEnded {
 }
 
 const LINE_CHARS = 300;
-/** Control and format characters, separators of lines and paragraphs, and unassigned characters. */
-const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** One line, of bounded length, that cannot control a terminal. */
 function toLine(text: string): string {
-  const line = text.replaceAll(
-    UNPRINTABLE,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
+  const line = toPrintable(text);
   return line.length <= LINE_CHARS ? line : `${line.slice(0, LINE_CHARS - 1)}…`;
 }
 
