@@ -1,6 +1,5 @@
 /** Joins a store, the intake and the runner of jobs into a worker. */
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
 import { type Door, openDoor } from '../door/open-stackshim.ts';
@@ -12,6 +11,7 @@ import type { Budget } from './intake/budget/budget.ts';
 import { openBudget } from './intake/budget/open-budget.ts';
 import type { Intake } from './intake/intake-options.ts';
 import { startIntake } from './intake/start-intake.ts';
+import { laneName } from './job/lane.ts';
 import { describeLoss } from './queue-store/check-store.ts';
 import { openStore } from './queue-store/open-store.ts';
 import type { QueueStore } from './queue-store/queue-store.ts';
@@ -22,7 +22,7 @@ import { sweepKept } from './run/sweep-kept.ts';
 import { WorkerGuard } from './run/worker-guard.ts';
 import { createSupply, type Supply } from './supply/fetch-missing.ts';
 import { startSupplyTicks } from './supply/supply-ticks.ts';
-import type { WorkerEvent, WorkerStatus } from './worker-events.ts';
+import { ownName, type WorkerEvent, type WorkerStatus } from './worker-events.ts';
 import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './worker-options.ts';
 
 /** A worker that takes jobs until it is drained. */
@@ -244,7 +244,8 @@ class RunningWorker implements QueueWorker {
       worker: ownName(),
       clock: { monotonicMs, epochMs: Date.now },
       newToken: () => randomBytes(16).toString('hex'),
-      onError: (error) => this.#warn(error, 'take jobs'),
+      onError: (error, lane) =>
+        this.#warn(error, lane === undefined ? 'take jobs' : `take jobs of ${laneName(lane)}`),
       onCancel: (lane, id) => runner.onCancel({ lane, id }),
       onGap: () => runner.lookForMarks(),
       onReachable: (isReachable) => this.#noteReachable(isReachable),
@@ -316,6 +317,3 @@ interface Joined {
 
 const describeHold = (holdMs: number): string =>
   `its server was replaced and may lack what was written last: no job is taken for ${Math.ceil(holdMs / 1_000)} s`;
-
-/** As results, live states and the store name this worker. */
-const ownName = () => `${hostname()}/${process.pid}`;

@@ -1,4 +1,5 @@
 /** What happens in a worker: the events that its log is made of. None contains a payload, output of a task or a password. */
+import { hostname } from 'node:os';
 import type { FinalState } from './job/job-result.ts';
 import type { Needs } from './taken-job.ts';
 
@@ -54,6 +55,9 @@ export type WorkerEvent =
   | { readonly type: 'store_reachable'; readonly downMs: number }
   | { readonly type: 'guard_restarted' };
 
+/** `host/pid`: names this worker in results, live states, the store and the log. */
+export const ownName = (): string => `${hostname()}/${process.pid}`;
+
 export interface WorkerStatus {
   readonly store: string;
   readonly queues: readonly string[];
@@ -67,6 +71,6 @@ export interface WorkerStatus {
   readonly isGuardAlive: boolean;
   /** What the running jobs reserve of the machine, and how much there is. */
   readonly budget: { readonly reserved: Needs; readonly total: Needs };
-  /** When a lock was last renewed or the store last answered, ISO 8601, UTC; null: not yet. */
+  /** When the store last confirmed a renewal of locks, ISO 8601, UTC; null: not yet. */
   readonly lastRenewalAt: string | null;
 }

@@ -9,7 +9,7 @@ import type { WorkerEvent } from './worker-events.ts';
 
 /** A job that is about to run. */
 export interface RunningJob {
-  /** As the client named it: `QUEUE~TENANT~~ID`. */
+  /** The job's name: `queue~tenant~code~id`. */
   readonly job: string;
   readonly tenant: string | undefined;
 }
@@ -75,7 +75,7 @@ interface Bounds {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const BOUNDS = {
+export const WORKER_BOUNDS = {
   concurrency: { min: 1, max: 4_096 },
   drainMs: { min: 0, max: DAY_MS },
   lockMs: { min: 1_000, max: HOUR_MS },
@@ -85,7 +85,8 @@ const BOUNDS = {
   weight: { min: 1, max: 100 },
 } as const satisfies Readonly<Record<string, Bounds>>;
 
-const USUAL = {
+/** What an option is that is not given. */
+export const WORKER_DEFAULTS = {
   drainMs: 30_000,
   lockMs: 30_000,
   keepResultsMs: 7 * DAY_MS,
@@ -96,7 +97,7 @@ const USUAL = {
 /** @param cpus Of this machine. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`. */
 export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSettings {
   const { logs = 'job', artefacts, registry } = options;
-  const numbers = { concurrency: Math.max(1, Math.floor(cpus)), ...USUAL };
+  const numbers = { concurrency: Math.max(1, Math.floor(cpus)), ...WORKER_DEFAULTS };
   const read = (field: keyof typeof numbers): number =>
     requireWithin(field, options[field] ?? numbers[field]);
   return {
@@ -118,8 +119,8 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
   };
 }
 
-function requireWithin(field: keyof typeof BOUNDS, value: number): number {
-  const { min, max } = BOUNDS[field];
+function requireWithin(field: keyof typeof WORKER_BOUNDS, value: number): number {
+  const { min, max } = WORKER_BOUNDS[field];
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidField(field, `not a whole number from ${min} to ${max}`, value);
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { afterAll, expect, it } from 'vitest';
 import { parseJobName } from '../../src/worker/job/lane.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { takeByHand } from '../support/stores/hand-worker.ts';
 import { startPostgres } from '../support/stores/start-postgres.ts';
@@ -22,8 +22,8 @@ it('queue commands act on PostgreSQL as on Redis', async () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     return stdout.trim();
   };
-  const locks = { lockMs: 60_000, stalledLookMs: 60_000 };
-  const sql = await openStore(database.url, { ...locks, migrate: true });
+  await migrateStore(database.url);
+  const sql = await openStore(database.url, { lockMs: 60_000, stalledLookMs: 60_000 });
   try {
     const args = ['add', 'sql', '--stack', 'ruby-3.3', '--unbound', '--tenant', 'acme'];
     const job = await at(...args, '--payload', 'p');

@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseJobData } from '../../src/worker/job/parse-job.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { runCli } from '../support/cli/run-cli.ts';
 import { laneOf } from '../support/stores/client-bed.ts';
@@ -148,11 +148,8 @@ describe('the programs add a job that workers are told of and accept', () => {
 
   it('SQL', async () => {
     const server = await startPostgres();
-    const sql = await openStore(server.url, {
-      lockMs: 60_000,
-      stalledLookMs: 60_000,
-      migrate: true,
-    });
+    await migrateStore(server.url);
+    const sql = await openStore(server.url, { lockMs: 60_000, stalledLookMs: 60_000 });
     try {
       const rung: unknown[] = [];
       await sql.listen(['mail'], {

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { unlessAborted } from '../../src/core/unless-aborted.ts';
 import { type Lane, laneName } from '../../src/worker/job/lane.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
 import { createPostgresListener } from '../../src/worker/queue-store/postgres/postgres-listener.ts';
 import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { type PostgresServer, startPostgres } from '../support/stores/start-postgres.ts';
@@ -234,11 +234,8 @@ async function ownRedis(options: RedisOptions = {}): Promise<RedisServer> {
 }
 
 async function begin<S extends Server>(server: S) {
-  const store = await openStore(server.url, {
-    lockMs: 30_000,
-    stalledLookMs: 1000,
-    migrate: true,
-  });
+  await migrateStore(server.url);
+  const store = await openStore(server.url, { lockMs: 30_000, stalledLookMs: 1000 });
   ends.push(() => store.close());
   return { server, store };
 }

@@ -258,7 +258,8 @@ describe('PostgreSQL', () => {
       message: expect.stringContaining('older version'),
     });
     await server.query(`DROP SCHEMA bullmq, stackshim CASCADE`);
-    const made = await openStore(server.url, { ...OPTIONS, migrate: true });
+    await migrateStore(server.url);
+    const made = await openStore(server.url, OPTIONS);
     await made.close();
   });
 

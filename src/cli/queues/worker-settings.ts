@@ -8,6 +8,10 @@ import { parseQueueName } from '../../worker/job/lane.ts';
 import { type HealthAddress, parseHealthAddress } from '../../worker/ops/health-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../../worker/ops/log-levels.ts';
 import { parseRegistryPrefix, type WorkerRegistry } from '../../worker/supply/registry-places.ts';
+import {
+  WORKER_BOUNDS as BOUNDS,
+  WORKER_DEFAULTS as DEFAULTS,
+} from '../../worker/worker-options.ts';
 import { toRegistryOptions } from '../define/shared-options.ts';
 import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { readStoreAddress } from './store-address.ts';
@@ -32,16 +36,10 @@ export interface WorkerSettings {
   readonly warnings: readonly string[];
 }
 
-const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;
-const MAX_CONCURRENCY = 4096;
 const MAX_QUEUES = 1000;
-const WEIGHT = { min: 1, max: 100 };
-const DRAIN = { min: 0, max: DAY_HOURS * HOUR_MS };
 /** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
-const LOCK = { min: 5_000, max: HOUR_MS };
-const MISSING = { min: 0, max: DAY_HOURS * HOUR_MS };
-const KEEP = { min: 1_000, max: 3650 * DAY_HOURS * HOUR_MS };
+const LOCK = { ...BOUNDS.lockMs, min: 5_000 };
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
 export function toWorkerSettings(
@@ -50,6 +48,7 @@ export function toWorkerSettings(
   env: Readonly<Record<string, string | undefined>>,
 ): WorkerSettings {
   const { concurrency, drain, lock, logs = 'job', artefacts, health } = options;
+  const { missing, keepResults } = options;
   const { url, warning } = readStoreAddress(options, env);
   return {
     queues: parseQueues(queues),
@@ -57,14 +56,18 @@ export function toWorkerSettings(
     concurrency:
       concurrency === undefined
         ? undefined
-        : parseCount(concurrency, 'concurrency', { min: 1, max: MAX_CONCURRENCY }),
-    drainMs: parseDuration(drain ?? '30s', 'drain', DRAIN),
-    lockMs: parseDuration(lock ?? '30s', 'lock', LOCK),
+        : parseCount(concurrency, 'concurrency', BOUNDS.concurrency),
+    drainMs: parseDuration(drain ?? DEFAULTS.drainMs, 'drain', BOUNDS.drainMs),
+    lockMs: parseDuration(lock ?? DEFAULTS.lockMs, 'lock', LOCK),
     logs: logs === 'job' ? logs : toFolder(logs, 'logs'),
     artefacts: artefacts === undefined ? undefined : toFolder(artefacts, 'artefacts'),
     registry: toRegistry(options),
-    missingMs: parseDuration(options.missing ?? '10m', 'missing', MISSING),
-    keepResultsMs: parseDuration(inHours(options.keepResults ?? '7d'), 'keepResults', KEEP),
+    missingMs: parseDuration(missing ?? DEFAULTS.missingMs, 'missing', BOUNDS.missingMs),
+    keepResultsMs: parseDuration(
+      keepResults === undefined ? DEFAULTS.keepResultsMs : inHours(keepResults),
+      'keepResults',
+      BOUNDS.keepResultsMs,
+    ),
     health:
       health === undefined
         ? undefined
@@ -104,7 +107,7 @@ function parseQueue(text: string): QueueShare {
   if (rest.length > 0) throw invalidField('queues', 'not a name, or NAME=WEIGHT', text);
   return {
     name: parseQueueName(name),
-    weight: weight === undefined ? 1 : parseCount(weight, 'queues', WEIGHT),
+    weight: weight === undefined ? 1 : parseCount(weight, 'queues', BOUNDS.weight),
   };
 }
 

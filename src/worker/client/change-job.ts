@@ -2,6 +2,7 @@
 import { isObject, readWith, textUpTo } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import type { CancelMark } from '../job/job-data.ts';
+import { BY_CHARS } from '../job/job-fields.ts';
 import type { JobStatus } from '../job/job-result.ts';
 import type { JobPlace } from '../job/lane.ts';
 import { readJobFields, readStatus, type StoredJob } from '../job/read-status.ts';
@@ -9,8 +10,6 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 import { conflict, handleOf, requireJob } from './lane-queue.ts';
 import type { CancelOptions } from './queues.ts';
 import { isOver } from './wait-for-job.ts';
-
-const BY_CHARS = 200;
 
 /** Marks the job, then tells the workers. */
 export async function cancelJob(

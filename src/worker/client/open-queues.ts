@@ -4,6 +4,7 @@ import { StackshimError } from '../../core/errors.ts';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
+import { logFile } from '../job/kept-files.ts';
 import { jobName, type Lane, parseJobName, parseQueueName } from '../job/lane.ts';
 import { readStatus } from '../job/read-status.ts';
 import { openStore } from '../queue-store/open-store.ts';
@@ -17,7 +18,7 @@ import { listLanes } from './list-lanes.ts';
 import { catalogueNames, installationNames } from './name-sources.ts';
 import { setPaused } from './pause-queue.ts';
 import type { EnqueueOptions, JobRequest, Queues, QueuesOptions } from './queues.ts';
-import { logFile, readJobLog, rowsOfFile, storedRows } from './read-job-log.ts';
+import { readJobLog, rowsOfFile, storedRows } from './read-job-log.ts';
 import {
   addSchedule,
   listSchedules,

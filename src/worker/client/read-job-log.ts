@@ -1,9 +1,9 @@
 /** The output of a job: rows of its log in the store or in a folder, whoever wrote them → pieces. */
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { unlessMissing } from '../../core/errors.ts';
 import { isObject, parseJson } from '../../core/read-fields.ts';
-import { type JobPlace, jobName, laneName } from '../job/lane.ts';
+import { type JobPlace, jobName } from '../job/lane.ts';
+import { toIsoTime } from '../job/stored-values.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { JobLogOptions, JobLogPiece } from './queues.ts';
 import { openPace, watchEnd } from './wait-for-job.ts';
@@ -29,10 +29,6 @@ export function storedRows(store: QueueStore, { lane, id }: JobPlace): RowSource
 }
 
 const BYTES_AT_ONCE = 262_144;
-
-/** `<folder>/<lane>/<id>.ndjson`: the names of lanes and jobs have no slash. */
-export const logFile = (folder: string, { lane, id }: JobPlace): string =>
-  join(folder, laneName(lane), `${id}.ndjson`);
 
 export function rowsOfFile(path: string): RowSource {
   let at = 0;
@@ -78,13 +74,9 @@ export function readRow(row: string): JobLogPiece | undefined {
   const value = parseJson(row);
   if (!isObject(value)) return undefined;
   const { a, t, s, d, b }: Record<string, unknown> = { ...value };
-  const isRow =
-    Number.isSafeInteger(a) &&
-    typeof t === 'number' &&
-    t >= 0 &&
-    t <= LAST_MS &&
-    (s === 'out' || s === 'err');
-  if (!isRow) return undefined;
+  const at = toIsoTime(t);
+  if (!Number.isSafeInteger(a) || at === undefined || (s !== 'out' && s !== 'err'))
+    return undefined;
   const bytes =
     typeof d === 'string'
       ? Buffer.from(d)
@@ -94,13 +86,11 @@ export function readRow(row: string): JobLogPiece | undefined {
   if (bytes === undefined) return undefined;
   return {
     attempt: Number(a),
-    at: new Date(t).toISOString(),
+    at,
     stream: s === 'out' ? 'stdout' : 'stderr',
     bytes,
   };
 }
-
-const LAST_MS = 8.64e15;
 
 /** Yields what there is; with `follow`, goes on until the job has ended. */
 export async function* readJobLog(

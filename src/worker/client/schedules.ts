@@ -8,6 +8,7 @@ import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import type { JobData } from '../job/job-data.ts';
 import { SCHEDULE_ID } from '../job/job-fields.ts';
 import type { Lane } from '../job/lane.ts';
+import { textOrNull, toIsoTime } from '../job/stored-values.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import { laneQueue } from './lane-queue.ts';
 import { inOrder } from './list-lanes.ts';
@@ -126,18 +127,10 @@ async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Sche
   return found.map((one) => toSchedule(lane, one));
 }
 
-const LAST_MS = 8.64e15;
-
-const isTime = (ms: unknown): ms is number => typeof ms === 'number' && ms > 0 && ms <= LAST_MS;
-
 function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
   const { key, pattern, tz, every, next, template } = json;
   const data: unknown = template?.data;
   const fields: object = isObject(data) ? data : {};
-  const textOf = (name: string): string | null => {
-    const value: unknown = Reflect.get(fields, name);
-    return typeof value === 'string' ? value : null;
-  };
   return {
     queue,
     id: key,
@@ -145,8 +138,8 @@ function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
     pattern: pattern ?? null,
     tz: pattern === undefined ? null : (tz ?? 'UTC'),
     everyMs: every === undefined ? null : Number(every),
-    nextAt: isTime(next) ? new Date(next).toISOString() : null,
-    stack: textOf('stack'),
-    code: textOf('code'),
+    nextAt: toIsoTime(next || undefined) ?? null,
+    stack: textOrNull(Reflect.get(fields, 'stack')),
+    code: textOrNull(Reflect.get(fields, 'code')),
   };
 }

@@ -4,12 +4,9 @@ import { copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/
 import { join } from 'node:path';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
-import { type JobPlace, jobName, laneName } from '../job/lane.ts';
+import { artefactsOf } from '../job/kept-files.ts';
+import { type JobPlace, jobName } from '../job/lane.ts';
 import type { TakenArtefact } from './queues.ts';
-
-/** The folder of all attempts of a job. */
-const artefactFolder = (folder: string, { lane, id }: JobPlace): string =>
-  join(folder, laneName(lane), id);
 
 /**
  * Copies files, folders and links, and follows no link: a task made them. Throws ERR_STACKSHIM_OUTPUT_FAILED if something exists already or
@@ -22,7 +19,7 @@ export async function takeArtefacts(
 ): Promise<readonly TakenArtefact[]> {
   await mkdir(to, { recursive: true });
   if (artefacts.length === 0) return [];
-  const source = join(artefactFolder(from, place), String(attempt));
+  const source = join(artefactsOf(from, place), String(attempt));
   const found = await lstat(source).catch(() => undefined);
   if (found?.isDirectory() !== true) {
     throw new StackshimError(
@@ -73,5 +70,5 @@ async function copyFolder(
 
 /** Removes what workers kept of the job. Nothing happens if there is nothing. */
 export async function removeArtefacts(folder: string, place: JobPlace): Promise<void> {
-  await rm(artefactFolder(folder, place), { recursive: true, force: true });
+  await rm(artefactsOf(folder, place), { recursive: true, force: true });
 }

@@ -7,6 +7,7 @@ import { parseBytes, parseCpus, showBytes } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { JOB_VERSION, type JobData } from '../job/job-data.ts';
 import { parseJobData } from '../job/parse-job.ts';
+import { decodeStorable } from '../job/storable.ts';
 import type { JobRequest } from './queues.ts';
 
 /** Checks the job completely. Throws like {@link parseJobData}. */
@@ -28,24 +29,13 @@ export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: str
   throw invalidField('job', `${bytes} bytes as JSON, more than ${most}`);
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /** As text where every store takes it, else in base64. */
 function toStored(field: string, value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value === 'string' && value.includes('\0')) return toStored(field, Buffer.from(value));
   if (!(value instanceof Uint8Array)) return value === undefined ? {} : { [field]: value };
-  const text = value.includes(0) ? undefined : decode(value);
+  const text = decodeStorable(value);
   if (text !== undefined) return { [field]: text };
   return { [`${field}Base64`]: Buffer.from(value).toString('base64') };
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    // Not UTF-8.
-    return undefined;
-  }
 }
 
 type Needs = Pick<JobData, 'memory' | 'disk' | 'cpus'>;

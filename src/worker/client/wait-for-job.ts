@@ -1,6 +1,6 @@
 /** Waits for the end of a job by looking at it: often at first, then at a pace that thousands of waiting clients may keep. */
 import { StackshimError } from '../../core/errors.ts';
-import type { JobState, JobStatus } from '../job/job-result.ts';
+import { isFinalState, type JobStatus } from '../job/job-result.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
 import { readStatus } from '../job/read-status.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
@@ -26,10 +26,8 @@ export function openPace(signal: AbortSignal | undefined, operation: string): Pa
   };
 }
 
-const UNDER_WAY: ReadonlySet<JobState> = new Set(['queued', 'preparing', 'running']);
-
 /** A job that is cancelled before a worker took it is over, although it has no result yet. */
-export const isOver = ({ state }: JobStatus): boolean => !UNDER_WAY.has(state);
+export const isOver = ({ state }: JobStatus): boolean => isFinalState(state);
 
 /** Between two looks at the whole record, which may be large: a job that waits for a worker may have been cancelled. */
 const LOOK_EVERY_MS = 2000;

@@ -21,8 +21,6 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly policyOf: (tenant: TenantName | undefined) => Pick<TenantTerms, 'weight' | 'maxTasks'>;
   /** Runs a job up to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */
   readonly handle: (taken: TakenJob) => Promise<void>;
-  /** False while no job may be taken, for example because nobody would end its task if this worker died. `look` tells of a change. Default: true. */
-  readonly mayTake?: (() => boolean) | undefined;
   /** Kept with each job in the store, for people who look. */
   readonly worker: string;
   readonly clock: IntakeClock;
@@ -82,8 +80,6 @@ export const USUAL_PACE: IntakePace = {
 };
 
 export interface Intake {
-  /** Jobs may be taken again: see `mayTake`. */
-  look(): void;
   /**
    * Takes no further job: `handle` is not called any more once it resolves. Requests that the store answers later are handed back. A second
    * call does the same.
@@ -91,8 +87,6 @@ export interface Intake {
   stopTaking(): Promise<void>;
   /** Resolves once no job is held: those that were taken have ended, and none is being taken. Call `stopTaking` first. */
   idle(): Promise<void>;
-  /** Number of jobs that are held. */
-  running(): number;
   /** Number of lanes that may have jobs. */
   lanes(): number;
   /** Ends everything except the jobs that are being handled. Rejects never. */

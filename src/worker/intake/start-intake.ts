@@ -40,9 +40,7 @@ export async function startIntake(given: IntakeOptions): Promise<Intake> {
   };
   return {
     stopTaking,
-    look: () => loop.look(),
     idle: () => loop.idle(),
-    running: () => loop.running,
     lanes: () => book.size,
     async close() {
       isClosed = true;

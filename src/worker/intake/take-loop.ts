@@ -57,10 +57,6 @@ export class TakeLoop {
     this.#parts = parts;
   }
 
-  get running(): number {
-    return this.#running;
-  }
-
   /** Jobs may be taken from now on: the lanes that have some are known. A second call does nothing. */
   begin(): void {
     if (this.#hasBegun) return;
@@ -116,8 +112,7 @@ export class TakeLoop {
   #mayTake(): boolean {
     if (!this.#hasBegun || this.#isStopping) return false;
     if (!this.#isReachable || this.#resting !== undefined) return false;
-    if (!this.#parts.trust.mayTake || this.#options.mayTake?.() === false) return false;
-    if (this.#taking >= MOST_TAKES) return false;
+    if (!this.#parts.trust.mayTake || this.#taking >= MOST_TAKES) return false;
     if (this.#taking + this.#running >= this.#options.concurrency) return false;
     const [oldest] = this.#sent.values();
     return oldest === undefined || this.#options.clock.monotonicMs() - oldest < SLOW_MS;

@@ -48,7 +48,8 @@ const STACK =
   /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
 /** A schedule's id is part of the ids of its jobs. */
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const BY_CHARS = 200;
+/** The longest name of who cancels a job. */
+export const BY_CHARS = 200;
 
 const matching = (pattern: RegExp, problem: string): Reader<string | undefined> =>
   optional((value, field) => {
@@ -181,19 +182,3 @@ export const readOwnFields: Reader<OwnJobData> = objectOf<OwnJobData>(
     Object.entries(JOB_FIELDS).map(([name, { read }]) => [name, read]),
   ) as unknown as FieldReaders<OwnJobData>,
 );
-
-/** Where a text of a value cannot be stored by every store; undefined if all can. The value must be bounded. */
-export function findUnstorable(value: unknown, field = ''): string | undefined {
-  if (typeof value === 'string') return isStorable(value) ? undefined : field;
-  if (typeof value !== 'object' || value === null) return undefined;
-  for (const [name, one] of Object.entries(value)) {
-    const place = Array.isArray(value) ? `${field}[${name}]` : field === '' ? name : field;
-    if (!isStorable(name)) return place;
-    const found = findUnstorable(one, place);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** With the flag `u`, the pattern matches only half of a pair. */
-const isStorable = (value: string) => !value.includes('\0') && !/\p{Surrogate}/u.test(value);

@@ -2,9 +2,14 @@
 import type { ErrorJson } from '../../core/errors.ts';
 import type { TaskResult } from '../../task/result.ts';
 
+const FINAL_STATES = ['complete', 'error', 'timeout', 'killed', 'cancelled'] as const;
+
 /** `killed`: a limit ended the task; the verdict says which. */
-export type FinalState = 'complete' | 'error' | 'timeout' | 'killed' | 'cancelled';
+export type FinalState = (typeof FINAL_STATES)[number];
 export type JobState = 'queued' | 'preparing' | 'running' | FinalState;
+
+export const isFinalState = (state: unknown): state is FinalState =>
+  FINAL_STATES.some((one) => one === state);
 
 /** The outcome of one attempt, and of the job if it is the last one. JSON-safe; contains no NUL and no lone surrogate. */
 export interface JobResult {

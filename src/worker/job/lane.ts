@@ -28,6 +28,7 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,199}$/;
 
 export const isQueueName = (text: string): boolean => NAME.test(text);
+export const isJobId = (text: string): boolean => ID.test(text);
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `queue`. */
 export function parseQueueName(text: string): string {
@@ -49,7 +50,7 @@ interface LaneParts {
   readonly code?: string | undefined;
 }
 
-/** Undefined for a name that is none: whoever writes to the store may have made it. */
+/** Undefined for a text that is not the name of a lane: whoever writes to the store may have made it. */
 export function parseLaneName(name: string): Lane | undefined {
   const parts = name.split(SEPARATOR);
   const [queue = '', tenant = '', code = ''] = parts;
@@ -62,12 +63,18 @@ export function parseLaneName(name: string): Lane | undefined {
 /** The name of a job that clients use: `queue~tenant~code~id`. */
 export const jobName = ({ lane, id }: JobPlace): string => `${laneName(lane)}${SEPARATOR}${id}`;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `job`. */
-export function parseJobName(name: string): JobPlace {
+/** Undefined for a text that is not the name of a job. */
+export function findJobPlace(name: string): JobPlace | undefined {
   const at = name.lastIndexOf(SEPARATOR);
   const lane = at < 0 ? undefined : parseLaneName(name.slice(0, at));
   const id = name.slice(at + 1);
-  if (lane !== undefined && ID.test(id)) return { lane, id };
+  return lane !== undefined && isJobId(id) ? { lane, id } : undefined;
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `job`. */
+export function parseJobName(name: string): JobPlace {
+  const place = findJobPlace(name);
+  if (place !== undefined) return place;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `job ${JSON.stringify(name.slice(0, 200))}: not the name of a job`,

@@ -10,7 +10,8 @@ import { parseBytes, parseDuration, showBytes, showDuration } from '../../spec/q
 import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
 import type { JobInput } from '../../spec/task-input.ts';
 import { JOB_VERSION, type JobData } from './job-data.ts';
-import { findUnstorable, isOwnJobField, type OwnJobData, readOwnFields } from './job-fields.ts';
+import { isOwnJobField, type OwnJobData, readOwnFields } from './job-fields.ts';
+import { findUnstorable } from './storable.ts';
 
 /** Takes the place of the stack while the fields of the task are checked. */
 const NO_STACK = 'unnamed';

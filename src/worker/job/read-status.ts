@@ -1,16 +1,17 @@
 /** The store's record of a job → JobStatus. Pure. Whoever may write to the store may have written the record, so nothing in it is trusted. */
 import type { JobJson } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
-import { isObject, parseJson } from '../../core/read-fields.ts';
-import type {
-  Artefact,
-  FinalState,
-  JobResult,
-  JobState,
-  JobStatus,
-  LiveState,
+import { isObject } from '../../core/read-fields.ts';
+import {
+  type Artefact,
+  isFinalState,
+  type JobResult,
+  type JobState,
+  type JobStatus,
+  type LiveState,
 } from './job-result.ts';
 import { type JobPlace, jobName } from './lane.ts';
+import { parseStored, textOrNull, toCount, toIsoTime } from './stored-values.ts';
 import { readWaitNote } from './wait-note.ts';
 
 /** What the store says about a job: its record, and the list in which the job is: `waiting`, `active`, `completed`, … */
@@ -49,7 +50,7 @@ function toState(list: string, live: LiveState | null, isCancelled: boolean): Jo
 
 /** Null for a job that has not ended. */
 function readEnd({ json, list }: StoredJob, attempts: readonly JobResult[]): JobResult | null {
-  if (list === 'completed') return readResult(parseText(json.returnvalue)) ?? unknownResult(json);
+  if (list === 'completed') return readResult(parseStored(json.returnvalue)) ?? unknownResult(json);
   if (list === 'failed') return attempts.at(-1) ?? unknownResult(json);
   return null;
 }
@@ -63,7 +64,7 @@ function unknownResult(json: JobJson): JobResult {
   );
   return {
     state: 'error',
-    attempt: countOr(json.attemptsMade, 0),
+    attempt: toCount(json.attemptsMade),
     error: error.toJSON(),
     retryable: false,
     startedAt: null,
@@ -78,27 +79,19 @@ function unknownResult(json: JobJson): JobResult {
 
 /** The results of the attempts that failed; entries that no worker of stackshim wrote are left out. */
 function readAttempts(stacktrace: unknown): readonly JobResult[] {
-  const rows = parseText(stacktrace);
+  const rows = parseStored(stacktrace);
   if (!Array.isArray(rows)) return [];
-  return rows.flatMap((row: unknown) => readResult(parseText(row)) ?? []);
+  return rows.flatMap((row: unknown) => readResult(parseStored(row)) ?? []);
 }
-
-const FINAL_STATES: ReadonlySet<unknown> = new Set<FinalState>([
-  'complete',
-  'error',
-  'timeout',
-  'killed',
-  'cancelled',
-]);
 
 /** Undefined if the value is not the result of a job. */
 function readResult(value: unknown): JobResult | undefined {
   const read = readObject(value);
-  if (!FINAL_STATES.has(read['state'])) return undefined;
-  const { error, task, artefacts } = read;
+  const { state, error, task, artefacts } = read;
+  if (!isFinalState(state)) return undefined;
   return {
-    state: read['state'] as FinalState,
-    attempt: countOr(read['attempt'], 0),
+    state,
+    attempt: toCount(read['attempt']),
     error: hasTexts(error, 'code', 'kind', 'message', 'hint') ? withDetails(error) : null,
     retryable: read['retryable'] === true,
     startedAt: textOrNull(read['startedAt']),
@@ -120,7 +113,7 @@ const withDetails = (error: object) =>
 function readArtefact(value: unknown): readonly Artefact[] {
   const { path, sizeBytes } = readObject(value);
   if (typeof path !== 'string') return [];
-  return [{ path, sizeBytes: countOr(sizeBytes, 0) }];
+  return [{ path, sizeBytes: toCount(sizeBytes) }];
 }
 
 /** Null for anything but the state that a worker of stackshim writes. */
@@ -130,7 +123,7 @@ function readLive(progress: unknown): LiveState | null {
   if (state !== 'preparing' && state !== 'running') return null;
   return {
     state,
-    attempt: countOr(read['attempt'], 0),
+    attempt: toCount(read['attempt']),
     worker: textOrNull(read['worker']) ?? '',
     task: textOrNull(read['task']) ?? '',
     startedAt: textOrNull(read['startedAt']),
@@ -141,7 +134,7 @@ function readLive(progress: unknown): LiveState | null {
 /** A further attempt is delayed from the end of the last one. */
 function readRunAt(json: JobJson, attempts: readonly JobResult[]): string {
   const from = Date.parse(attempts.at(-1)?.finishedAt ?? '') || json.timestamp;
-  return toDate(from + countOr(json.delay, 0));
+  return toDate(from + toCount(json.delay));
 }
 
 /** The record's fields in the store's text; an empty object for anything but an object. */
@@ -150,13 +143,9 @@ export function readJobFields(json: JobJson): Readonly<Record<string, unknown>> 
 }
 
 function readObject(value: unknown): Readonly<Record<string, unknown>> {
-  const parsed = parseText(value);
+  const parsed = parseStored(value);
   return isObject(parsed) ? (parsed as Readonly<Record<string, unknown>>) : {};
 }
-
-/** The value itself unless it is text. Undefined for text that is not JSON. */
-const parseText = (value: unknown): unknown =>
-  typeof value === 'string' ? parseJson(value) : value;
 
 function readLabels(value: unknown): Readonly<Record<string, string>> {
   const labels = Object.entries(readObject(value));
@@ -165,17 +154,8 @@ function readLabels(value: unknown): Readonly<Record<string, string>> {
   );
 }
 
-const textOrNull = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-
-const countOr = (value: unknown, otherwise: number): number =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
-
 const hasTexts = (value: unknown, ...names: readonly string[]): value is object =>
   isObject(value) && names.every((name) => typeof Reflect.get(value, name) === 'string');
 
-const LAST_MS = 8.64e15;
-
-function toDate(ms: unknown): string {
-  const isTime = typeof ms === 'number' && ms >= 0 && ms <= LAST_MS;
-  return new Date(isTime ? ms : 0).toISOString();
-}
+/** The beginning of 1970 for anything but a time. */
+const toDate = (ms: unknown): string => toIsoTime(ms) ?? new Date(0).toISOString();

@@ -1,21 +1,12 @@
 /** A worker as a service: its log, its health endpoint, what the service manager hears of it, its end. */
-import { hostname } from 'node:os';
-import type { WorkerEvent, WorkerStatus } from '../worker-events.ts';
+import type { QueueWorker } from '../create-worker.ts';
+import { ownName, type WorkerEvent, type WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
 import type { LogLevel } from './log-levels.ts';
 import { serveHealth } from './serve-health.ts';
 import { openServiceNotice, type ServiceNotice } from './service-notice.ts';
 import { watchPulse } from './watch-pulse.ts';
 import { openWorkerLog } from './worker-log.ts';
-
-/** What the service needs of a worker. */
-export interface ServedWorker {
-  status(): WorkerStatus;
-  /** Takes no more jobs, and resolves when the worker has ended. */
-  drain(): Promise<void>;
-  /** Shortens a drain: the running tasks get their stop signal now, and KILL at the second call. */
-  hasten(): void;
-}
 
 export interface ServiceOptions {
   readonly lockMs: number;
@@ -28,7 +19,7 @@ export interface ServiceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Problems that are known before the start: they become lines of the log. */
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
-  start(onEvent: (event: WorkerEvent) => void): Promise<ServedWorker>;
+  start(onEvent: (event: WorkerEvent) => void): Promise<QueueWorker>;
 }
 
 export interface Service {
@@ -45,14 +36,17 @@ const STOP_NOTICE_EVERY_MS = 5_000;
 
 /** Resolves once the worker takes jobs. Rejects like `start`, and with what the health endpoint met. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const worker = `${hostname()}/${process.pid}`;
-  const log = openWorkerLog({ level: options.logLevel, write: options.writeLog, worker });
+  const log = openWorkerLog({
+    level: options.logLevel,
+    write: options.writeLog,
+    worker: ownName(),
+  });
   const notice = openServiceNotice(options.env);
   for (const { code, message } of options.warnings) log.warn(message, code);
-  let served: ServedWorker | undefined;
+  let served: QueueWorker | undefined;
   const health = options.health && (await serveHealth(options.health, () => served?.status()));
   if (health !== undefined) log.listening(health.shown);
-  let started: ServedWorker;
+  let started: QueueWorker;
   try {
     started = await options.start(log.onEvent);
   } catch (error) {
@@ -75,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
 }
 
-async function drain(worker: ServedWorker, notice: ServiceNotice): Promise<void> {
+async function drain(worker: QueueWorker, notice: ServiceNotice): Promise<void> {
   notice.stopping('draining');
   notice.needsTime(STOP_NOTICE_MS);
   const timer = setInterval(() => notice.needsTime(STOP_NOTICE_MS), STOP_NOTICE_EVERY_MS);
@@ -87,7 +81,7 @@ async function drain(worker: ServedWorker, notice: ServiceNotice): Promise<void>
 }
 
 /** Returns what ends the notices. */
-function keepNotices(worker: ServedWorker, notice: ServiceNotice, lockMs: number): () => void {
+function keepNotices(worker: QueueWorker, notice: ServiceNotice, lockMs: number): () => void {
   const isWell = watchPulse(lockMs, Date.now);
   const status = setInterval(() => notice.status(describe(worker.status())), STATUS_EVERY_MS);
   const { watchdogMs } = notice;

@@ -1,4 +1,4 @@
-/** How BullMQ keeps the lanes, on both stores. */
+/** How BullMQ keeps lanes and their jobs, on both stores. */
 import type { QueueOptions, WorkerOptions } from 'bullmq';
 import type { QueueStoreOptions } from './queue-store.ts';
 
@@ -20,3 +20,9 @@ export const laneOptions = <C>(connection: C, { lockMs, stalledLookMs }: QueueSt
     stalledInterval: stalledLookMs,
     maxStalledCount: NEVER,
   }) satisfies QueueOptions<C> & WorkerOptions<C>;
+
+/**
+ * Takes the place of fields with which BullMQ's scripts would fail half-way when a job ends: a hostile producer may have written them. What a
+ * job of ours has there is the same.
+ */
+export const HARMLESS_FIELDS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };

@@ -1,5 +1,5 @@
 /** Hands messages of the store to those who listen. Anyone who may write to the store can send one: what is not the name of a lane or job is ignored. */
-import { type JobPlace, parseJobName, parseLaneName } from '../job/lane.ts';
+import { findJobPlace, parseLaneName } from '../job/lane.ts';
 import type { StoreListeners, Subscription } from './queue-store.ts';
 
 export interface Listeners {
@@ -42,7 +42,7 @@ export function createListeners(): Listeners {
       if (lane !== undefined) tell(lane.queue, (listeners) => listeners.onBell(lane));
     },
     cancel(text) {
-      const place = placeOf(text);
+      const place = text.length > MAX_MESSAGE_CHARS ? undefined : findJobPlace(text);
       if (place === undefined) return;
       tell(place.lane.queue, (listeners) => listeners.onCancel(place.lane, place.id));
     },
@@ -50,13 +50,4 @@ export function createListeners(): Listeners {
       for (const { listeners } of entries) listeners.onGap();
     },
   };
-}
-
-function placeOf(text: string): JobPlace | undefined {
-  if (text.length > MAX_MESSAGE_CHARS) return undefined;
-  try {
-    return parseJobName(text);
-  } catch {
-    return undefined;
-  }
 }

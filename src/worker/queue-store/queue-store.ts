@@ -10,8 +10,6 @@ import type { Lane } from '../job/lane.ts';
 export interface QueueStoreOptions {
   readonly lockMs: number;
   readonly stalledLookMs: number;
-  /** On PostgreSQL: makes or updates the tables of the queues at start. Default: a store without them is refused. */
-  readonly migrate?: boolean;
 }
 
 /** What a server may lose of what it acknowledged, and what its operator should change. */

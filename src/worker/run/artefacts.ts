@@ -3,15 +3,11 @@ import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toStackshimError } from '../../core/errors.ts';
 import type { Artefact } from '../job/job-result.ts';
-import { type JobPlace, laneName } from '../job/lane.ts';
 
 /** How many files a result names, and how long their names may be together: a result that is too long is no result when it is read again. */
 const LISTED = 1_000;
 const LISTED_CHARS = 262_144;
 const DEEPEST = 120;
-
-export const jobFolder = (root: string, { lane, id }: JobPlace): string =>
-  join(root, laneName(lane), id);
 
 /** Makes the folders for an attempt's outputs; only root may enter. Throws ERR_STACKSHIM_SYSTEM. */
 export async function makeArtefactFolders(folders: readonly string[]): Promise<void> {

@@ -1,19 +1,12 @@
 /** The earlier attempts of a job, as the store keeps them: who writes to the store may have changed them. Pure. */
-import { isObject } from '../../core/read-fields.ts';
-import type { FinalState, JobResult } from '../job/job-result.ts';
+import { isObject, parseJson } from '../../core/read-fields.ts';
+import { isFinalState, type JobResult } from '../job/job-result.ts';
+import { isCount } from '../job/stored-values.ts';
 
 /** How many attempts stay with the job. */
 const KEPT = 20;
 /** A longer one is none of ours. */
 const MAX_CHARS = 4_194_304;
-
-const STATES: Readonly<Record<FinalState, true>> = {
-  complete: true,
-  error: true,
-  timeout: true,
-  killed: true,
-  cancelled: true,
-};
 
 /** Names in the details of the error of a job that was given up; a later retry by a client begins to count anew. */
 const GIVEN_UP = 'givenUp';
@@ -30,18 +23,11 @@ export function parseHistory(stored: unknown): readonly JobResult[] {
 
 function parseResult(text: unknown): JobResult | undefined {
   if (typeof text !== 'string' || text.length > MAX_CHARS) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Not written by a worker.
-    return undefined;
-  }
+  const value = parseJson(text);
   if (!isObject(value)) return undefined;
   const { state, attempt, retryable, error, task }: Record<string, unknown> = { ...value };
   const isResult =
-    typeof state === 'string' &&
-    Object.hasOwn(STATES, state) &&
+    isFinalState(state) &&
     Number.isSafeInteger(attempt) &&
     typeof retryable === 'boolean' &&
     (error === null || isObject(error)) &&
@@ -78,9 +64,6 @@ export function countAttempts(history: readonly JobResult[]): AttemptCounts {
     deadWorkers: dead.at(-1) ?? 0,
   };
 }
-
-const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
 function detailOf({ error }: JobResult, name: string): unknown {
   const details: unknown = error?.details;

@@ -1,18 +1,18 @@
 /** What a worker finds out about a job before it spends anything on it. Pure; the job is hostile. */
 import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
-import { isObject } from '../../core/read-fields.ts';
+import { isObject, parseJson } from '../../core/read-fields.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import { showBytes } from '../../spec/quantities.ts';
 import type { CancelMark, JobData } from '../job/job-data.ts';
-import { jobName, parseJobName } from '../job/lane.ts';
+import { isJobId } from '../job/lane.ts';
 import { parseJobData } from '../job/parse-job.ts';
+import { toStorableText } from '../job/storable.ts';
 import { ENTRY_BYTES, oversizeOf } from '../queue-store/oversize.ts';
 import type { TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
 import { DEAD_WORKERS_BUDGET } from './choose-next-step.ts';
 import type { Outcome } from './job-outcome.ts';
-import { toStorableText } from './to-storable.ts';
 
 export type Checked =
   | { readonly kind: 'job'; readonly data: JobData }
@@ -23,10 +23,8 @@ const QUOTED_CHARS = 300;
 /** A final outcome for a job that must not run: cancelled, malformed, or a danger to its workers. */
 export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms): Checked {
   const { job } = taken;
-  try {
-    parseJobName(jobName(taken));
-  } catch {
-    // Only whoever writes to the store by hand can name a job like this.
+  // Only whoever writes to the store by hand can name a job like this.
+  if (!isJobId(taken.id)) {
     return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(taken.id)}`);
   }
   const bytes = oversizeOf(job.data);
@@ -98,15 +96,9 @@ function findCancelMark(data: unknown): CancelMark | undefined {
   };
 }
 
-/** The same of data as the store keeps it. */
-export function findStoredMark(json: string): CancelMark | undefined {
-  try {
-    return findCancelMark(JSON.parse(json));
-  } catch {
-    // The job is refused when it is taken.
-    return undefined;
-  }
-}
+/** The same of data as the store keeps it. Data that is not JSON has no mark: the job is refused when it is taken. */
+export const findStoredMark = (json: string): CancelMark | undefined =>
+  findCancelMark(parseJson(json));
 
 export function toCancelled(mark: CancelMark): Extract<Outcome, { kind: 'none' }> {
   return { kind: 'none', state: 'cancelled', error: toCancelError(mark), retryable: false };

@@ -1,10 +1,10 @@
 /** Jobs that this machine cannot run now and another one may: how long they wait, and when no machine is believed to. Pure. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
+import { toStorableText } from '../job/storable.ts';
 import { type NotedJob, toWaitNote, type WaitNote, waitsSince } from '../job/wait-note.ts';
 import { isMissingHere } from '../supply/fetch-missing.ts';
 import { type Outcome, REASON_CHARS } from './job-outcome.ts';
-import { toStorableText } from './to-storable.ts';
 
 /** The job goes back, and no worker takes it for this time. */
 export interface Elsewhere {

@@ -20,9 +20,6 @@ export const storeLog = (backend: IQueueBackend, id: string): LogSink => ({
   },
 });
 
-/** What the names of log files end in. */
-export const LOG_SUFFIX = '.ndjson';
-
 /** A file of the worker's folder of logs. */
 export function fileLog(path: string): LogSink {
   // The last row may lack its end: a disk was full, maybe in an earlier attempt.

@@ -3,7 +3,7 @@ import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { type ErrorJson, type StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
 import type { Artefact, FinalState, JobResult } from '../job/job-result.ts';
-import { toStorable, toStorableText } from './to-storable.ts';
+import { toStorable, toStorableText } from '../job/storable.ts';
 
 const STATES: Readonly<Record<Verdict, FinalState>> = {
   succeeded: 'complete',
@@ -107,7 +107,7 @@ function withShortLists(task: TaskResult): TaskResult {
   return { ...task, outputs };
 }
 
-/** A sentence for people. */
+/** The longest sentence for people that the store keeps. */
 export const REASON_CHARS = 1_000;
 
 /** One sentence for people, which begins with the state. */

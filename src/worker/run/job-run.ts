@@ -9,6 +9,7 @@ import type { JobData } from '../job/job-data.ts';
 import type { JobResult } from '../job/job-result.ts';
 import { jobName } from '../job/lane.ts';
 import { parseRetryDelay, requirePackageTerms } from '../job/parse-job.ts';
+import { toCount } from '../job/stored-values.ts';
 import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, parseHistory, toGivenUp } from './attempt-history.ts';
@@ -374,10 +375,6 @@ export class JobRun {
     store.ring(this.#taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
   }
 }
-
-/** Whoever writes to the store may have written anything there. */
-const toCount = (stored: number): number =>
-  Number.isSafeInteger(stored) ? Math.max(0, stored) : 0;
 
 const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
 

@@ -1,4 +1,5 @@
 /** The output of a task as rows of its job's log. Pure but for the state of the pieces. */
+import { decodeStorable } from '../job/storable.ts';
 
 export type LogStream = 'out' | 'err';
 
@@ -86,22 +87,9 @@ export class LogRows {
   }
 
   #row(stream: LogStream, bytes: Uint8Array, atMs: number): LogRow {
-    const text = toText(bytes);
+    const text = decodeStorable(bytes);
     const content = text === undefined ? { b: Buffer.from(bytes).toString('base64') } : { d: text };
     return { a: this.#attempt, t: atMs, s: stream, ...content };
-  }
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Undefined for bytes that are not UTF-8, or that contain NUL, which not every store takes. */
-function toText(bytes: Uint8Array): string | undefined {
-  if (bytes.includes(0)) return undefined;
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    // Not UTF-8.
-    return undefined;
   }
 }
 

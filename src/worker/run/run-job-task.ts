@@ -7,14 +7,15 @@ import type { TaskId } from '../../core/ids.ts';
 import type { TaskEvent } from '../../task/events.ts';
 import type { TaskResult } from '../../task/result.ts';
 import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
-import { type JobPlace, jobName, laneName } from '../job/lane.ts';
-import { jobFolder, listArtefacts, makeArtefactFolders } from './artefacts.ts';
-import { fileLog, JobLog, LOG_SUFFIX, storeLog } from './job-log.ts';
+import { artefactsOf, logFile } from '../job/kept-files.ts';
+import { type JobPlace, jobName } from '../job/lane.ts';
+import { toStorableText } from '../job/storable.ts';
+import { listArtefacts, makeArtefactFolders } from './artefacts.ts';
+import { fileLog, JobLog, storeLog } from './job-log.ts';
 import { failedBefore, type Outcome } from './job-outcome.ts';
 import { LiveReport } from './live-report.ts';
 import type { RunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
-import { toStorableText } from './to-storable.ts';
 import { outputFolders, outputsOf, type PlannedJob, toTaskRequest } from './to-task-request.ts';
 
 export interface JobTask {
@@ -127,13 +128,10 @@ class JobTaskRun {
   #openLog(): JobLog {
     const { logFolder, logBytes, warn } = this.#context;
     const { place, backend, attempt, history } = this.#task;
-    const lane = laneName(place.lane);
     const written = history.reduce((sum, result) => sum + writtenBy(result, logBytes), 0);
     return new JobLog({
       sink:
-        logFolder === undefined
-          ? storeLog(backend, place.id)
-          : fileLog(join(logFolder, lane, `${place.id}${LOG_SUFFIX}`)),
+        logFolder === undefined ? storeLog(backend, place.id) : fileLog(logFile(logFolder, place)),
       attempt,
       mostBytes: Math.max(LEAST_LOG_BYTES, logBytes - written),
       onFailure: (error) => warn(error, 'write log of job'),
@@ -152,7 +150,7 @@ class JobTaskRun {
         { hint: 'start the worker with a folder for artefacts, or leave out outputs' },
       );
     }
-    return join(jobFolder(artefactFolder, place), `.${id}`);
+    return join(artefactsOf(artefactFolder, place), `.${id}`);
   }
 
   async #keepArtefacts(outcome: Outcome): Promise<Pick<JobTaskEnd, 'outcome' | 'artefacts'>> {
@@ -160,7 +158,7 @@ class JobTaskRun {
     const { place, id, attempt, stop, planned } = this.#task;
     const none = { outcome, artefacts: [] };
     if (outputsOf(planned).length === 0 || artefactFolder === undefined) return none;
-    const job = jobFolder(artefactFolder, place);
+    const job = artefactsOf(artefactFolder, place);
     const [own, kept] = [join(job, `.${id}`), join(job, String(attempt))];
     try {
       if (outcome.kind === 'none' || stop.reason === 'lost' || stop.reason === 'drained') {

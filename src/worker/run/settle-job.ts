@@ -3,8 +3,9 @@ import type { MinimalJob } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { isObject } from '../../core/read-fields.ts';
-import { HARMLESS_FIELDS } from '../job/harmless-fields.ts';
 import type { JobResult } from '../job/job-result.ts';
+import { parseStored } from '../job/stored-values.ts';
+import { HARMLESS_FIELDS } from '../queue-store/lane-settings.ts';
 import { parseHistory, toStoredHistory } from './attempt-history.ts';
 import type { LockedJob } from './lock-keeper.ts';
 
@@ -97,23 +98,14 @@ export async function hasStored(
 ): Promise<boolean> {
   const stored = await backend.getJobData(id);
   if (stored === undefined) return false;
-  const last = parseHistory(parseJson(stored.stacktrace)).at(-1);
-  return [parseJson(stored.returnvalue), last].some((value) => isSame(value, result));
+  const last = parseHistory(parseStored(stored.stacktrace)).at(-1);
+  return [parseStored(stored.returnvalue), last].some((value) => isSame(value, result));
 }
 
 const isSame = (stored: unknown, { worker, finishedAt }: JobResult): boolean =>
   isObject(stored) &&
   Reflect.get(stored, 'worker') === worker &&
   Reflect.get(stored, 'finishedAt') === finishedAt;
-
-function parseJson(stored: unknown): unknown {
-  try {
-    return typeof stored === 'string' ? JSON.parse(stored) : undefined;
-  } catch {
-    // Not written by a worker.
-    return undefined;
-  }
-}
 
 const toKeep = ({ keepResultsMs }: Keep) => ({ age: Math.ceil(keepResultsMs / 1_000) });
 

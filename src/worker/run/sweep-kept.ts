@@ -1,9 +1,9 @@
 /** Removes logs and artefacts of jobs that the store does not know any more, or no longer keeps. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Lane, laneName, parseJobName, parseLaneName } from '../job/lane.ts';
+import { LOG_SUFFIX } from '../job/kept-files.ts';
+import { isJobId, type Lane, parseLaneName } from '../job/lane.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
-import { LOG_SUFFIX } from './job-log.ts';
 
 export interface SweepOptions {
   readonly store: Pick<QueueStore, 'backend'>;
@@ -28,22 +28,13 @@ async function sweepLane(folder: string, lane: Lane, options: SweepOptions): Pro
   for (const name of await namesIn(folder)) {
     if (options.signal.aborted) return;
     const id = name.endsWith(LOG_SUFFIX) ? name.slice(0, -LOG_SUFFIX.length) : name;
-    if (!isJobId(lane, id)) continue;
+    if (!isJobId(id)) continue;
     const path = join(folder, name);
     const state = await backend.getState(id);
     const hasEnded = state === 'completed' || state === 'failed';
     if (state === 'unknown' || (hasEnded && (await isOlder(path, options.keepResultsMs)))) {
       await rm(path, { recursive: true, force: true });
     }
-  }
-}
-
-function isJobId(lane: Lane, id: string): boolean {
-  try {
-    parseJobName(`${laneName(lane)}~${id}`);
-    return true;
-  } catch {
-    return false;
   }
 }
 

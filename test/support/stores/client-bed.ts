@@ -4,7 +4,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { openQueues } from '../../../src/worker/client/open-queues.ts';
 import type { Queues, QueuesOptions } from '../../../src/worker/client/queues.ts';
 import { type Lane, laneName, parseJobName } from '../../../src/worker/job/lane.ts';
-import { openStore } from '../../../src/worker/queue-store/open-store.ts';
+import { migrateStore, openStore } from '../../../src/worker/queue-store/open-store.ts';
 import type { QueueStore } from '../../../src/worker/queue-store/queue-store.ts';
 import { type HandTaken, takeByHand } from './hand-worker.ts';
 import { startPostgres } from './start-postgres.ts';
@@ -51,8 +51,8 @@ export function useClientBed(kind: StoreKind): ClientBed {
   };
   beforeAll(async () => {
     Object.assign(bed, kind === 'redis' ? await onRedis() : await onPostgres());
-    const locks = { lockMs: 30_000, stalledLookMs: 30_000 };
-    bed.store = await openStore(bed.server.url, { ...locks, migrate: true });
+    await migrateStore(bed.server.url);
+    bed.store = await openStore(bed.server.url, { lockMs: 30_000, stalledLookMs: 30_000 });
     await bed.store.catalogue.put(CATALOGUE);
     bed.folder = await mkdtemp('/var/tmp/stackshim-client-');
     bed.queues = await bed.open();

@@ -1,9 +1,9 @@
 /** The output of a task as rows of a log. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { toStorable, toStorableText } from '../../../src/worker/job/storable.ts';
 import { JobLog } from '../../../src/worker/run/job-log.ts';
 import { LogRows, ROW_BYTES } from '../../../src/worker/run/log-rows.ts';
-import { toStorable, toStorableText } from '../../../src/worker/run/to-storable.ts';
 
 const read = (rows: readonly string[]) => rows.map((row) => JSON.parse(row));
 const bytesOf = ({ d, b }: { readonly d?: string; readonly b?: string }) =>

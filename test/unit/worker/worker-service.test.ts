@@ -3,11 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { queueLines, toTextLine } from '../../../src/cli/queues/worker-log-output.ts';
-import {
-  type ServedWorker,
-  type ServiceOptions,
-  startService,
-} from '../../../src/worker/ops/run-service.ts';
+import type { QueueWorker } from '../../../src/worker/create-worker.ts';
+import { type ServiceOptions, startService } from '../../../src/worker/ops/run-service.ts';
 import { watchPulse } from '../../../src/worker/ops/watch-pulse.ts';
 import type { WorkerStatus } from '../../../src/worker/worker-events.ts';
 import { type NotifySocket, openNotifySocket } from '../../support/host/notify-socket.ts';
@@ -42,7 +39,7 @@ function stubWorker(now: () => WorkerStatus = () => status) {
     end = resolve;
   });
   const calls: string[] = [];
-  const worker: ServedWorker = {
+  const worker: QueueWorker = {
     status: now,
     drain() {
       calls.push('drain');

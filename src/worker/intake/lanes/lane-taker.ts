@@ -5,11 +5,11 @@
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { invalidField } from '../../../spec/field-errors.ts';
-import { HARMLESS_FIELDS } from '../../job/harmless-fields.ts';
 import { type Lane, laneName } from '../../job/lane.ts';
+import { toStorableText } from '../../job/storable.ts';
+import { HARMLESS_FIELDS } from '../../queue-store/lane-settings.ts';
 import { strangeKindOf } from '../../queue-store/oversize.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
-import { toStorableText } from '../../run/to-storable.ts';
 import { hasDay } from './cron-days.ts';
 
 export interface LaneTaker {

@@ -21,7 +21,6 @@ export async function openPostgres(
 ): Promise<QueueStore> {
   const loss = await withClient(address, async (client) => {
     const facts = await readSuitable(client, address);
-    if (options.migrate === true) await migrate(client);
     await checkTables(client, address.shown);
     const skewed = refusalOfSkew(
       await measureSkew(() => readTimeMs((text) => client.query(text))),
