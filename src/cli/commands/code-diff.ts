@@ -1,15 +1,13 @@
 /** `stackshim code diff`: what differs between two revisions of a code package. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDiff } from '../../store/packages/diff-package.ts';
-import type { TenantOption } from '../define/shared-options.ts';
-import { toPositive } from '../define/shared-options.ts';
+import { type TenantOption, toPositive } from '../define/shared-options.ts';
 import {
   formatFiles,
   formatSettings,
-  grownBy,
   MOST_FILES,
-  toSigned,
-  toWords,
+  summariseFiles,
+  summariseSettings,
 } from '../print/format-changes.ts';
 import { print, printJson } from '../print/print.ts';
 
@@ -40,19 +38,10 @@ function formatDiff(diff: PackageDiff, { settings, files }: CodeDiffOptions): st
 function formatHead({ name, from, to, settings, totals }: PackageDiff): string {
   const count = (change: 'added' | 'removed' | 'changed') =>
     settings.filter((one) => one.change === change).length;
-  const ofSettings = toWords('setting', {
-    added: count('added'),
-    removed: count('removed'),
-    changed: count('changed'),
-  });
-  const ofFiles = toWords('file', {
-    added: totals.added.files,
-    removed: totals.removed.files,
-    changed: totals.changed.files,
-  });
+  const changes = { added: count('added'), removed: count('removed'), changed: count('changed') };
   return [
     `${name}: rev:${from} -> rev:${to}\n`,
-    `${ofSettings ?? 'the same settings'}\n`,
-    ofFiles === undefined ? 'the same files\n' : `${ofFiles} (${toSigned(grownBy(totals))})\n`,
+    summariseSettings(changes),
+    summariseFiles({ totals }),
   ].join('');
 }

@@ -2,11 +2,9 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageSource } from '../../store/packages/package.ts';
 import type { TenantOption, TruncOption } from '../define/shared-options.ts';
-import { formatAge } from '../print/format-quantities.ts';
+import { formatAge, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
-
-const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function codeHistory(
   name: string,
@@ -19,7 +17,7 @@ export async function codeHistory(
   const rows = entries.map(({ revision, isCurrent, image, createdAt, currentSince, source }) => [
     String(revision),
     isCurrent ? 'current' : '',
-    whole ? image : image.slice(0, SHORT_DIGEST),
+    formatDigest(image, whole),
     formatAge(now - Date.parse(createdAt)),
     currentSince ?? '-',
     toSourceText(source),

@@ -2,7 +2,7 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageSummary } from '../../store/packages/list-packages.ts';
 import type { TenantOption, TruncOption } from '../define/shared-options.ts';
-import { formatAge, formatBytes } from '../print/format-quantities.ts';
+import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
 import { collectDamage } from '../print/report-damage.ts';
@@ -10,8 +10,6 @@ import { collectDamage } from '../print/report-damage.ts';
 export interface CodeLsOptions extends TenantOption, TruncOption {
   readonly all?: boolean;
 }
-
-const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function codeLs({ tenant, all, json, trunc }: CodeLsOptions): Promise<void> {
   const damage = collectDamage('code package');
@@ -29,7 +27,7 @@ function formatPackages(packages: readonly PackageSummary[], whole: boolean): st
     name,
     tenant ?? '-',
     String(revision),
-    whole ? image : image.slice(0, SHORT_DIGEST),
+    formatDigest(image, whole),
     stack ?? '-',
     formatAge(now - Date.parse(createdAt)),
     formatBytes(sizeBytes),

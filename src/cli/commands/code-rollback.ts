@@ -1,7 +1,6 @@
 /** `stackshim code rollback`: makes an earlier revision of a code package current again. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { TenantOption } from '../define/shared-options.ts';
-import { toPositive } from '../define/shared-options.ts';
+import { type TenantOption, toPositive } from '../define/shared-options.ts';
 import { print, printJson } from '../print/print.ts';
 
 export async function codeRollback(

@@ -5,6 +5,7 @@ import { DURATION, parseDuration } from '../../spec/quantities.ts';
 import { requireRoot } from '../../task/installation.ts';
 import type { LogPiece } from '../../task/reports/read-log.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
+import { parseTail } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
 export interface LogsCommandOptions {
@@ -14,7 +15,6 @@ export interface LogsCommandOptions {
   readonly timestamps?: boolean;
 }
 
-const MAX_LINES = 1_000_000_000;
 const FLUSH_BYTES = 65_536;
 
 /** A reader that has gone, as `head` does, is not an error. */
@@ -88,13 +88,6 @@ class PieceWriter {
   }
 }
 
-function parseTail(text: string): number | undefined {
-  if (text === 'all') return undefined;
-  const count = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (count <= MAX_LINES) return count;
-  throw invalid('tail', text, 'neither all nor a whole number of lines');
-}
-
 const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 const SECONDS = /^\d{1,11}(?:\.\d{1,9})?$/;
 /** The largest time that a `Date` can have. */
@@ -108,12 +101,9 @@ function parseSince(text: string, now: number): number {
   }
   const ms = ISO.test(text) ? Date.parse(text) : Number.NaN;
   if (ms >= 0) return ms;
-  throw invalid('since', text, 'not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600');
-}
-
-const invalid = (field: string, text: string, problem: string) =>
-  new StackshimError(
+  throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
-    `read --${field} ${JSON.stringify(text.slice(0, 200))}: ${problem}`,
-    { details: { field } },
+    `read --since ${JSON.stringify(text.slice(0, 200))}: not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600`,
+    { details: { field: 'since' } },
   );
+}

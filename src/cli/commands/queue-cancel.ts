@@ -1,11 +1,10 @@
 /** `stackshim queue cancel`: ends jobs. */
-import { forEachJob, printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
+import { forEachJob, printName, type QueueOptions } from '../queues/with-queues.ts';
 
 /** Resolves to the exit status. */
 export const queueCancel = (jobs: readonly string[], options: QueueOptions): Promise<number> =>
-  withQueues(options, (queues) =>
-    forEachJob(jobs, 'cancel job', async (job) => {
-      await queues.cancel(job);
-      await printName(job);
-    }),
-  );
+  forEachJob(jobs, options, {
+    operation: 'cancel job',
+    act: (queues, job) => queues.cancel(job),
+    print: printName,
+  });

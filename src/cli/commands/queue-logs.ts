@@ -1,5 +1,5 @@
 /** `stackshim queue logs`: prints the output of a job, each stream where the task wrote it. */
-import { StackshimError } from '../../core/errors.ts';
+import { parseTail } from '../define/shared-options.ts';
 import { writeJobLog } from '../queues/job-log-output.ts';
 import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
@@ -22,14 +22,4 @@ export async function queueLogs(job: string, options: QueueLogsOptions): Promise
       if (!gone.signal.aborted) throw error;
     }
   });
-}
-
-function parseTail(text: string): number | undefined {
-  if (text === 'all') return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read --tail ${JSON.stringify(text.slice(0, 200))}: neither all nor a whole number of lines`,
-    { details: { field: 'tail' } },
-  );
 }

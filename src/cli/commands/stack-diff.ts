@@ -8,9 +8,10 @@ import { toPositive } from '../define/shared-options.ts';
 import {
   formatFiles,
   formatSettings,
-  grownBy,
   MARKS,
   MOST_FILES,
+  summariseFiles,
+  summariseSettings,
   toSigned,
   toWords,
 } from '../print/format-changes.ts';
@@ -71,17 +72,11 @@ function formatHead({ before, after, summary, totals }: StackDiff): string {
     : `${before.stack}@rev:${before.revision} -> ${after.stack}@rev:${after.revision}\n`;
   const { updated, downgraded, added, removed, bytes } = summary.packages;
   const packages = toWords('package', { updated, downgraded, added, removed });
-  const settings = toWords('setting', summary.settings);
-  const files = toWords('file', {
-    added: totals.added.files,
-    removed: totals.removed.files,
-    changed: totals.changed.files,
-  });
   return [
     head,
     packages === undefined ? 'the same packages\n' : `${packages} (${toSigned(bytes)})\n`,
-    settings === undefined ? 'the same settings\n' : `${settings}\n`,
-    files === undefined ? 'the same files\n' : `${files} (${toSigned(grownBy(totals))})\n`,
+    summariseSettings(summary.settings),
+    summariseFiles({ totals }),
     `layers on disk: ${formatBytes(before.bytes)} -> ${formatBytes(after.bytes)} (${toSigned(after.bytes - before.bytes)})\n`,
   ].join('');
 }

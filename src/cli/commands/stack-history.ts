@@ -2,11 +2,9 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
 import type { JsonOption, TruncOption } from '../define/shared-options.ts';
-import { formatAge } from '../print/format-quantities.ts';
+import { formatAge, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
-
-const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function stackHistory(name: string, options: JsonOption & TruncOption): Promise<void> {
   const entries = await openDoor().stacks.history(name);
@@ -16,7 +14,7 @@ export async function stackHistory(name: string, options: JsonOption & TruncOpti
   const rows = entries.map((entry) => [
     String(entry.revision),
     entry.state,
-    whole ? entry.image : entry.image.slice(0, SHORT_DIGEST),
+    formatDigest(entry.image, whole),
     formatAge(now - Date.parse(entry.createdAt)),
     entry.currentSince ?? '-',
     toSource(entry),

@@ -2,12 +2,10 @@
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { StackSummary } from '../../store/stacks/list-stacks.ts';
 import type { JsonOption, TruncOption } from '../define/shared-options.ts';
-import { formatAge, formatBytes } from '../print/format-quantities.ts';
+import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
 import { collectDamage } from '../print/report-damage.ts';
-
-const SHORT_DIGEST = 'sha256:'.length + 12;
 
 export async function stackLs(options: JsonOption & TruncOption): Promise<void> {
   const damage = collectDamage('stack');
@@ -21,7 +19,7 @@ function formatStacks(stacks: readonly StackSummary[], whole: boolean): string {
   const rows = stacks.map((stack) => [
     stack.name,
     String(stack.revision),
-    whole ? stack.image : stack.image.slice(0, SHORT_DIGEST),
+    formatDigest(stack.image, whole),
     formatAge(now - Date.parse(stack.createdAt)),
     formatBytes(stack.ownBytes),
     formatBytes(stack.sharedBytes),

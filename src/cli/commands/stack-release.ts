@@ -7,6 +7,7 @@ import { parseDuration, showDuration } from '../../spec/quantities.ts';
 import type { ReleaseResult } from '../../store/stacks/release.ts';
 import { readBoundedFile } from '../../sys/files.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
+import { formatCount } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson, printNote } from '../print/print.ts';
 import { namingOptions } from '../queues/naming-options.ts';
@@ -50,14 +51,11 @@ function toLeadMs({ announce = false, lead }: ReleaseApplyOptions): number {
   return parseDuration(lead ?? DEFAULT_LEAD, 'lead', LEAD);
 }
 
-async function printResult(
-  result: ReleaseResult,
-  options: { readonly json?: boolean },
-): Promise<void> {
+async function printResult(result: ReleaseResult, options: JsonOption): Promise<void> {
   if (options.json) return await printJson(result);
-  const count = result.moves.length;
+  const count = formatCount(result.moves.length, 'stack');
   await print(
-    `${result.moves.map(formatMove).join('')}generation ${result.generation}: ${count} stack${count === 1 ? '' : 's'} moved\n`,
+    `${result.moves.map(formatMove).join('')}generation ${result.generation}: ${count} moved\n`,
   );
 }
 

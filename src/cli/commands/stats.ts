@@ -10,6 +10,7 @@ import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { openPrinter, print, printJsonLine } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
+import { STDOUT } from '../print/terminal.ts';
 
 export interface StatsCommandOptions extends FormatOption {
   /** False: `--no-stream`. */
@@ -17,7 +18,6 @@ export interface StatsCommandOptions extends FormatOption {
 }
 
 const EVERY_MS = 1_000;
-const STDOUT = 1;
 const HEADER = [
   'ID',
   'STACK',

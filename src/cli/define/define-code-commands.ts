@@ -4,17 +4,14 @@ import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
 import { LIMIT_OPTIONS } from '../../spec/options/limit-options.ts';
 import type { CodeAddOptions } from '../commands/code-add.ts';
 import type { CodeDiffOptions } from '../commands/code-diff.ts';
-import type { CodeLsOptions } from '../commands/code-ls.ts';
-import type { CodeExchangeOptions } from '../commands/code-push.ts';
 import type { OptionTable } from './plain-line.ts';
 import {
   AUTH_FLAG,
   addOptions,
   JSON_FLAG,
   NO_TRUNC_FLAG,
-  type TenantOption,
   TLS_FLAG,
-  type TruncOption,
+  whenCalled,
 } from './shared-options.ts';
 
 const TENANT_FLAG = [
@@ -77,20 +74,14 @@ function defineLooks(code: Command): void {
     .option('-a, --all', 'of every tenant')
     .option(...NO_TRUNC_FLAG)
     .option(...JSON_FLAG)
-    .action(async (options: CodeLsOptions) => {
-      const { codeLs } = await import('../commands/code-ls.ts');
-      await codeLs(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-ls.ts')).codeLs));
   code
     .command('show')
     .description('show everything about a code package')
     .argument(...REFERENCE)
     .option(...TENANT_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, options: TenantOption) => {
-      const { codeShow } = await import('../commands/code-show.ts');
-      await codeShow(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-show.ts')).codeShow));
   code
     .command('history')
     .description('list the revisions of a code package, newest first')
@@ -98,10 +89,7 @@ function defineLooks(code: Command): void {
     .option(...TENANT_FLAG)
     .option(...NO_TRUNC_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, options: TenantOption & TruncOption) => {
-      const { codeHistory } = await import('../commands/code-history.ts');
-      await codeHistory(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-history.ts')).codeHistory));
 }
 
 function defineDiff(code: Command): void {
@@ -131,10 +119,7 @@ function defineExchange(code: Command): void {
     .option(...TLS_FLAG, 'true')
     .option(...AUTH_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, reference: string, options: CodeExchangeOptions) => {
-      const { codePush } = await import('../commands/code-push.ts');
-      await codePush(name, reference, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-push.ts')).codePush));
   code
     .command('pull')
     .description('make an image of a registry the current revision of a code package')
@@ -144,10 +129,7 @@ function defineExchange(code: Command): void {
     .option(...TLS_FLAG, 'true')
     .option(...AUTH_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, reference: string, options: CodeExchangeOptions) => {
-      const { codePull } = await import('../commands/code-pull.ts');
-      await codePull(name, reference, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-pull.ts')).codePull));
 }
 
 function defineChanges(code: Command): void {
@@ -158,18 +140,12 @@ function defineChanges(code: Command): void {
     .option('--to <revision>', 'revision (default: the one before the current one)')
     .option(...TENANT_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, options: TenantOption & { readonly to?: string }) => {
-      const { codeRollback } = await import('../commands/code-rollback.ts');
-      await codeRollback(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-rollback.ts')).codeRollback));
   code
     .command('rm')
     .description('remove code packages with all revisions; running tasks keep theirs')
     .argument('<package...>', 'names of code packages')
     .option(...TENANT_FLAG)
     .option(...JSON_FLAG)
-    .action(async (names: readonly string[], options: TenantOption) => {
-      const { codeRm } = await import('../commands/code-rm.ts');
-      await codeRm(names, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/code-rm.ts')).codeRm));
 }

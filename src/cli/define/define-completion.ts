@@ -1,6 +1,6 @@
 /** Defines `completion`, for users, and `complete`, which its scripts call at each completion. Their code is loaded when they are called. */
 import { Argument, type Command } from 'commander';
-import type { Shell } from '../completion/scripts.ts';
+import { whenCalled } from './shared-options.ts';
 
 const MORE = `
 bash: write in ~/.bashrc                       source <(stackshim completion bash)
@@ -13,10 +13,7 @@ export function defineCompletion(program: Command): void {
     .description('print a script that completes command lines in a shell')
     .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', MORE)
-    .action(async (shell: Shell) => {
-      const { completion } = await import('../commands/completion.ts');
-      await completion(shell);
-    });
+    .action(whenCalled(async () => (await import('../commands/completion.ts')).completion));
   program
     .command('complete', { hidden: true })
     .description('suggest the next word, for the scripts of completion')

@@ -1,5 +1,6 @@
 /** Defines `cp`, and the hidden command that the executable runs as the copying process of `cp`. */
 import type { Command } from 'commander';
+import { whenCalled } from './shared-options.ts';
 
 const MORE = `
 One of the two is ID:PATH, a path in a running or kept task; the other is a path of this machine, or - for a tar.
@@ -12,10 +13,7 @@ export function defineCopyCommands(program: Command): void {
     .argument('<src>', 'ID:PATH, or a path, or - for a tar from standard input')
     .argument('<dst>', 'a path, or - for a tar to standard output, or ID:PATH')
     .addHelpText('after', MORE)
-    .action(async (source: string, destination: string) => {
-      const { cp } = await import('../commands/cp.ts');
-      process.exitCode = await cp(source, destination);
-    });
+    .action(whenCalled(async () => (await import('../commands/cp.ts')).cp));
   program
     .command('copy-process', { hidden: true })
     .description('copy files of a task, for `cp`')

@@ -1,16 +1,6 @@
 /** Defines the commands that move stacks between machines. Their code is loaded when they are called. */
 import type { Command } from 'commander';
-import type { LoadCommandOptions } from '../commands/load.ts';
-import type { SaveCommandOptions } from '../commands/save.ts';
-import type { CommitCommandOptions } from '../commands/stack-commit.ts';
-import type { ImportCommandOptions } from '../commands/stack-import.ts';
-import {
-  AUTH_FLAG,
-  type ExchangeCommandOptions,
-  JSON_FLAG,
-  type RegistryCommandOptions,
-  TLS_FLAG,
-} from './shared-options.ts';
+import { AUTH_FLAG, JSON_FLAG, TLS_FLAG, whenCalled } from './shared-options.ts';
 
 const SMOKE_FLAG = [
   '--smoke <command>',
@@ -43,20 +33,14 @@ export function defineStackExchange(stack: Command): void {
     .option(...AUTH_FLAG)
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, reference: string, options: ImportCommandOptions) => {
-      const { stackImport } = await import('../commands/stack-import.ts');
-      await stackImport(name, reference, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-import.ts')).stackImport));
   stack
     .command('export')
     .description('write a stack as one archive for podman, docker and skopeo')
     .argument('<stack>', 'name, name@rev:N or name@sha256:…')
     .argument('<file>', 'the archive; - for standard output')
     .option(...JSON_FLAG)
-    .action(async (name: string, file: string, options: ExchangeCommandOptions) => {
-      const { stackExport } = await import('../commands/stack-export.ts');
-      await stackExport(name, file, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-export.ts')).stackExport));
   stack
     .command('push')
     .description('copy a stack to a registry')
@@ -65,10 +49,7 @@ export function defineStackExchange(stack: Command): void {
     .option(...TLS_FLAG, 'true')
     .option(...AUTH_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, reference: string, options: RegistryCommandOptions) => {
-      const { stackPush } = await import('../commands/stack-push.ts');
-      await stackPush(name, reference, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-push.ts')).stackPush));
   stack
     .command('commit')
     .description('store the files of a kept task as the current revision of a stack')
@@ -77,10 +58,7 @@ export function defineStackExchange(stack: Command): void {
     .option('--code', 'store what is in /task, too')
     .option(...SMOKE_FLAG)
     .option(...JSON_FLAG)
-    .action(async (task: string, name: string, options: CommitCommandOptions) => {
-      const { stackCommit } = await import('../commands/stack-commit.ts');
-      await stackCommit(task, name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-commit.ts')).stackCommit));
 }
 
 export function defineExchangeCommands(program: Command): void {
@@ -92,10 +70,7 @@ export function defineExchangeCommands(program: Command): void {
     .requiredOption('--key <file>', 'Ed25519 private key (PEM) to sign with')
     .option('--have <file>', 'ids of layers that the other machine has, from its load --list')
     .option(...JSON_FLAG)
-    .action(async (file: string, stacks: readonly string[], options: SaveCommandOptions) => {
-      const { save } = await import('../commands/save.ts');
-      await save(file, stacks, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/save.ts')).save));
   program
     .command('load')
     .description('load stacks from a file written by `save`, signed by a trusted key')
@@ -106,8 +81,5 @@ export function defineExchangeCommands(program: Command): void {
       'also load a save that is older than the stored stacks, or dated in the future',
     )
     .option(...JSON_FLAG)
-    .action(async (file: string | undefined, options: LoadCommandOptions) => {
-      const { load } = await import('../commands/load.ts');
-      await load(file, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/load.ts')).load));
 }

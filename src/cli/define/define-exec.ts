@@ -1,7 +1,7 @@
 /** Defines `stackshim exec`. */
 import type { Command } from 'commander';
-import { EXEC_OPTIONS, type ExecLineOptions } from './exec-options.ts';
-import { addOptions } from './shared-options.ts';
+import { EXEC_OPTIONS } from './exec-options.ts';
+import { addOptions, whenCalled } from './shared-options.ts';
 
 const MORE = `
 The exit status is the command's own, or: 125 stackshim failed, 126 not executable, 127 not found, 128+N ended by signal N.
@@ -15,9 +15,6 @@ export function defineExec(program: Command): void {
     .argument('<command...>', 'the command')
     .passThroughOptions()
     .addHelpText('after', MORE)
-    .action(async (id: string, rest: readonly string[], options: ExecLineOptions) => {
-      const { exec } = await import('../commands/exec.ts');
-      process.exitCode = await exec(id, rest, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/exec.ts')).exec));
   addOptions(command, EXEC_OPTIONS);
 }

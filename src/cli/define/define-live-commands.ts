@@ -1,10 +1,14 @@
 /** Defines the commands that look at running tasks and change them. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
 import { LIMIT_OPTIONS } from '../../spec/options/limit-options.ts';
-import type { EventsCommandOptions } from '../commands/events.ts';
-import type { StatsCommandOptions } from '../commands/stats.ts';
 import type { UpdateCommandOptions } from '../commands/update.ts';
-import { collectValues, type FormatOption, formatOption, JSON_FLAG } from './shared-options.ts';
+import {
+  collectValues,
+  type FormatOption,
+  formatOption,
+  JSON_FLAG,
+  whenCalled,
+} from './shared-options.ts';
 
 /** Commands that ask processes of a task end at once: the engine would wait for an answer that may never come. */
 export function defineLiveCommands(program: Command): void {
@@ -49,10 +53,7 @@ function defineLooks(program: Command): void {
     .option('--no-stream', 'look once')
     .addOption(formatOption())
     .option('--json', 'print a line of JSON once a second')
-    .action(async (ids: readonly string[], options: StatsCommandOptions) => {
-      const { stats } = await import('../commands/stats.ts');
-      process.exitCode = await stats(ids, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stats.ts')).stats));
   program
     .command('top')
     .description('list the processes of a task')
@@ -75,8 +76,5 @@ function defineLooks(program: Command): void {
     )
     .addOption(formatOption())
     .option('--json', 'print each event as a line of JSON')
-    .action(async (options: EventsCommandOptions) => {
-      const { events } = await import('../commands/events.ts');
-      await events(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/events.ts')).events));
 }

@@ -1,14 +1,11 @@
 /** Defines the `queue` commands. Their code is loaded when they are called. */
 import type { Command } from 'commander';
 import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
-import type { QueueAddOptions } from '../commands/queue-add.ts';
-import type { QueueLogsOptions } from '../commands/queue-logs.ts';
 import type { QueueScheduleOptions } from '../commands/queue-schedule.ts';
 import { STORE_OPTIONS } from '../queues/store-address.ts';
-import type { QueueOptions } from '../queues/with-queues.ts';
 import type { OptionTable } from './plain-line.ts';
 import { JOB_OPTIONS } from './queue-job-options.ts';
-import { addOptions, JSON_FLAG, NO_TRUNC_FLAG, type TruncOption } from './shared-options.ts';
+import { addOptions, JSON_FLAG, NO_TRUNC_FLAG, whenCalled } from './shared-options.ts';
 
 const QUEUE = ['<queue>', 'name of a queue'] as const;
 const JOB = ['<job>', 'name of a job, as queue add prints it'] as const;
@@ -50,10 +47,7 @@ function defineAdd(queue: Command): void {
     .argument(...QUEUE)
     .argument('[command...]', COMMAND_OPTIONS.command.help)
     .addHelpText('after', ADD_HELP)
-    .action(async (name: string, command: readonly string[], options: QueueAddOptions) => {
-      const { queueAdd } = await import('../commands/queue-add.ts');
-      process.exitCode = await queueAdd(name, command, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-add.ts')).queueAdd));
   addOptions(add, [
     ...STORE_OPTIONS,
     ...TENANT,
@@ -72,10 +66,7 @@ function defineJobCommands(queue: Command): void {
     .command('status')
     .description('show the states of jobs')
     .argument(...JOBS)
-    .action(async (jobs: readonly string[], options: QueueOptions & TruncOption) => {
-      const { queueStatus } = await import('../commands/queue-status.ts');
-      process.exitCode = await queueStatus(jobs, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-status.ts')).queueStatus));
   addOptions(status, [...STORE_OPTIONS, NO_TRUNC_FLAG, JSON_FLAG]);
   const logs = queue
     .command('logs')
@@ -84,47 +75,32 @@ function defineJobCommands(queue: Command): void {
     .option('-f, --follow', 'go on until the job has ended')
     .option('-n, --tail <lines>', 'print only so many of the last lines', 'all')
     .option('-t, --timestamps', 'print the time of each line')
-    .action(async (job: string, options: QueueLogsOptions) => {
-      const { queueLogs } = await import('../commands/queue-logs.ts');
-      await queueLogs(job, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-logs.ts')).queueLogs));
   addOptions(logs, [...STORE_OPTIONS, ...LOGS]);
   const outputs = queue
     .command('outputs')
     .description('copy the artefacts of an ended job into a folder')
     .argument(...JOB)
     .argument('<dir>', 'the folder, which is made')
-    .action(async (job: string, folder: string, options: QueueOptions) => {
-      const { queueOutputs } = await import('../commands/queue-outputs.ts');
-      await queueOutputs(job, folder, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-outputs.ts')).queueOutputs));
   addOptions(outputs, [...STORE_OPTIONS, ...ARTEFACTS, JSON_FLAG]);
   const cancel = queue
     .command('cancel')
     .description('end jobs, whether they run or not; their records stay')
     .argument(...JOBS)
-    .action(async (jobs: readonly string[], options: QueueOptions) => {
-      const { queueCancel } = await import('../commands/queue-cancel.ts');
-      process.exitCode = await queueCancel(jobs, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-cancel.ts')).queueCancel));
   addOptions(cancel, STORE_OPTIONS);
   const retry = queue
     .command('retry')
     .description('queue jobs that have ended once more')
     .argument(...JOBS)
-    .action(async (jobs: readonly string[], options: QueueOptions) => {
-      const { queueRetry } = await import('../commands/queue-retry.ts');
-      process.exitCode = await queueRetry(jobs, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-retry.ts')).queueRetry));
   addOptions(retry, STORE_OPTIONS);
   const remove = queue
     .command('rm')
     .description('remove jobs that do not run, with their output')
     .argument(...JOBS)
-    .action(async (jobs: readonly string[], options: QueueOptions) => {
-      const { queueRm } = await import('../commands/queue-rm.ts');
-      process.exitCode = await queueRm(jobs, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-rm.ts')).queueRm));
   addOptions(remove, [...STORE_OPTIONS, ...ARTEFACTS, ...LOGS]);
 }
 
@@ -164,20 +140,18 @@ function defineSchedules(queue: Command): void {
     .command('schedules')
     .description('list the schedules of a queue')
     .argument(...QUEUE)
-    .action(async (name: string, options: QueueOptions & TruncOption) => {
-      const { queueSchedules } = await import('../commands/queue-schedules.ts');
-      await queueSchedules(name, options);
-    });
+    .action(
+      whenCalled(async () => (await import('../commands/queue-schedules.ts')).queueSchedules),
+    );
   addOptions(schedules, [...STORE_OPTIONS, ...TENANT_OF_QUEUE, NO_TRUNC_FLAG, JSON_FLAG]);
   const unschedule = queue
     .command('unschedule')
     .description('remove a schedule and its next job')
     .argument(...QUEUE)
     .argument(...SCHEDULE)
-    .action(async (name: string, id: string, options: QueueOptions) => {
-      const { queueUnschedule } = await import('../commands/queue-unschedule.ts');
-      await queueUnschedule(name, id, options);
-    });
+    .action(
+      whenCalled(async () => (await import('../commands/queue-unschedule.ts')).queueUnschedule),
+    );
   addOptions(unschedule, [...STORE_OPTIONS, ...TENANT]);
 }
 
@@ -186,34 +160,22 @@ function defineWholeQueue(queue: Command): void {
     .command('ls')
     .description('show how many jobs are in which state, by queue and tenant')
     .argument('[queue]', 'name of a queue (default: all of the store)')
-    .action(async (name: string | undefined, options: QueueOptions & TruncOption) => {
-      const { queueLs } = await import('../commands/queue-ls.ts');
-      await queueLs(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-ls.ts')).queueLs));
   addOptions(list, [...STORE_OPTIONS, ...TENANT_OF_QUEUE, NO_TRUNC_FLAG, JSON_FLAG]);
   const pause = queue
     .command('pause')
     .description('let no further job of a queue start; running jobs go on')
     .argument(...QUEUE)
-    .action(async (name: string, options: QueueOptions) => {
-      const { queuePause } = await import('../commands/queue-pause.ts');
-      await queuePause(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-pause.ts')).queuePause));
   addOptions(pause, [...STORE_OPTIONS, ...TENANT_OF_QUEUE]);
   const resume = queue
     .command('resume')
     .description('let the jobs of a paused queue start')
     .argument(...QUEUE)
-    .action(async (name: string, options: QueueOptions) => {
-      const { queueResume } = await import('../commands/queue-resume.ts');
-      await queueResume(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-resume.ts')).queueResume));
   addOptions(resume, [...STORE_OPTIONS, ...TENANT_OF_QUEUE]);
   queue
     .command('script')
     .description('print the Lua script by which programs in any language add jobs to Redis')
-    .action(async () => {
-      const { queueScript } = await import('../commands/queue-script.ts');
-      await queueScript();
-    });
+    .action(whenCalled(async () => (await import('../commands/queue-script.ts')).queueScript));
 }

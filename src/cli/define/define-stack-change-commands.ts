@@ -1,18 +1,7 @@
 /** Defines the `stack` commands that show and change a stack's revisions. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
-import type { DiffCommandOptions } from '../commands/stack-diff.ts';
-import type { GraphCommandOptions } from '../commands/stack-graph.ts';
-import type { ReleaseApplyOptions } from '../commands/stack-release.ts';
-import type { UpdateCommandOptions } from '../commands/stack-update.ts';
 import { STORE_OPTIONS } from '../queues/store-address.ts';
-import {
-  addOptions,
-  JOBS_FLAG,
-  JSON_FLAG,
-  type JsonOption,
-  NO_TRUNC_FLAG,
-  type TruncOption,
-} from './shared-options.ts';
+import { addOptions, JOBS_FLAG, JSON_FLAG, NO_TRUNC_FLAG, whenCalled } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
 
@@ -30,10 +19,7 @@ function defineLooks(stack: Command): void {
     .argument(...NAME)
     .option(...NO_TRUNC_FLAG)
     .option(...JSON_FLAG)
-    .action(async (name: string, options: JsonOption & TruncOption) => {
-      const { stackHistory } = await import('../commands/stack-history.ts');
-      await stackHistory(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-history.ts')).stackHistory));
   stack
     .command('diff')
     .description('show what differs between two revisions of a stack, or between two stacks')
@@ -46,10 +32,7 @@ function defineLooks(stack: Command): void {
     .option('--packages', 'show the summary and all packages that differ')
     .option('--files', 'show the summary and all files that differ')
     .option(...JSON_FLAG)
-    .action(async (name: string, other: readonly string[], options: DiffCommandOptions) => {
-      const { stackDiff } = await import('../commands/stack-diff.ts');
-      await stackDiff(name, other, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-diff.ts')).stackDiff));
   stack
     .command('graph')
     .description('draw the tree of bases and stacks, with what each stack adds')
@@ -58,10 +41,7 @@ function defineLooks(stack: Command): void {
         .choices(['tree', 'dot', 'svg', 'json'])
         .default('tree'),
     )
-    .action(async (options: GraphCommandOptions) => {
-      const { stackGraph } = await import('../commands/stack-graph.ts');
-      await stackGraph(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-graph.ts')).stackGraph));
 }
 
 function defineMoves(stack: Command): void {
@@ -71,10 +51,7 @@ function defineMoves(stack: Command): void {
     .argument(...NAME)
     .option('--to <revision>', 'revision (default: the one that was current before)')
     .option(...JSON_FLAG)
-    .action(async (name: string, options: JsonOption & { readonly to?: string }) => {
-      const { stackRollback } = await import('../commands/stack-rollback.ts');
-      await stackRollback(name, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-rollback.ts')).stackRollback));
   stack
     .command('update')
     .description('rebuild stacks from their folders')
@@ -85,19 +62,13 @@ function defineMoves(stack: Command): void {
     .option('--keep <k>', 'remove all but the newest K revisions of each')
     .option(...JOBS_FLAG)
     .option(...JSON_FLAG)
-    .action(async (names: readonly string[], options: UpdateCommandOptions) => {
-      const { stackUpdate } = await import('../commands/stack-update.ts');
-      await stackUpdate(names, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-update.ts')).stackUpdate));
   stack
     .command('rm')
     .description('remove stacks with all revisions; refuses stacks that tasks or other stacks use')
     .argument('<name...>', 'names of stacks')
     .option(...JSON_FLAG)
-    .action(async (names: readonly string[], options: JsonOption) => {
-      const { stackRm } = await import('../commands/stack-rm.ts');
-      await stackRm(names, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-rm.ts')).stackRm));
 }
 
 function defineReleases(stack: Command): void {
@@ -108,10 +79,9 @@ function defineReleases(stack: Command): void {
     .command('apply')
     .description('switch every stack that the file names: {"stacks": {"ruby-3.3": 4}}')
     .argument('<file>', 'JSON with a revision or image digest for each stack')
-    .action(async (file: string, options: ReleaseApplyOptions) => {
-      const { stackReleaseApply } = await import('../commands/stack-release.ts');
-      await stackReleaseApply(file, options);
-    });
+    .action(
+      whenCalled(async () => (await import('../commands/stack-release.ts')).stackReleaseApply),
+    );
   addOptions(apply, [
     ['--announce', 'first let workers with a registry pull the stacks, by digest'],
     ['--lead <duration>', 'with --announce, time for that: 0 to 24h (default: 30s)'],
@@ -123,17 +93,13 @@ function defineReleases(stack: Command): void {
     .description('return all stacks to their revisions before the last change')
     .option('--to <generation>', 'the revisions of this generation')
     .option(...JSON_FLAG)
-    .action(async (options: JsonOption & { readonly to?: string }) => {
-      const { stackReleaseRollback } = await import('../commands/stack-release.ts');
-      await stackReleaseRollback(options);
-    });
+    .action(
+      whenCalled(async () => (await import('../commands/stack-release.ts')).stackReleaseRollback),
+    );
   release
     .command('ls')
     .description('list generations, newest first')
     .option('--limit <n>', 'how many', '20')
     .option(...JSON_FLAG)
-    .action(async (options: JsonOption & { readonly limit: string }) => {
-      const { stackReleaseLs } = await import('../commands/stack-release.ts');
-      await stackReleaseLs(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/stack-release.ts')).stackReleaseLs));
 }

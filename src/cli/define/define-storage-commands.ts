@@ -1,8 +1,6 @@
 /** Defines `verify`, `migrate`, `gc` and `df`. Their code is loaded when they are called. */
 import type { Command } from 'commander';
-import type { CollectCommandOptions } from '../commands/gc.ts';
-import type { MigrateCommandOptions } from '../commands/migrate.ts';
-import { JSON_FLAG, type JsonOption } from './shared-options.ts';
+import { JSON_FLAG, whenCalled } from './shared-options.ts';
 
 export function defineStorageCommands(program: Command): void {
   program
@@ -10,19 +8,13 @@ export function defineStorageCommands(program: Command): void {
     .description('check everything that is stored, and name what is damaged')
     .argument('[name...]', 'check only what these stacks need')
     .option(...JSON_FLAG)
-    .action(async (names: readonly string[], options: JsonOption) => {
-      const { verify } = await import('../commands/verify.ts');
-      process.exitCode = await verify(names, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/verify.ts')).verify));
   program
     .command('migrate')
     .description('bring what earlier versions stored up to this version')
     .option('--dry-run', 'show what would be done, and change nothing')
     .option(...JSON_FLAG)
-    .action(async (options: MigrateCommandOptions) => {
-      const { migrate } = await import('../commands/migrate.ts');
-      process.exitCode = await migrate(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/migrate.ts')).migrate));
   program
     .command('gc')
     .description('remove what no revision, task or build needs')
@@ -32,16 +24,10 @@ export function defineStorageCommands(program: Command): void {
     )
     .option('--dry-run', 'show what would be removed, and remove nothing')
     .option(...JSON_FLAG)
-    .action(async (options: CollectCommandOptions) => {
-      const { gc } = await import('../commands/gc.ts');
-      process.exitCode = await gc(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/gc.ts')).gc));
   program
     .command('df')
     .description('show the disk space of stacks, builds and tasks')
     .option(...JSON_FLAG)
-    .action(async (options: JsonOption) => {
-      const { df } = await import('../commands/df.ts');
-      await df(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/df.ts')).df));
 }

@@ -1,16 +1,13 @@
 /** Defines `ps`, `kill`, `reap` and `doctor`, and the hidden command that the executable runs as a guard. Their code is loaded when they are called. */
 import { type Command, Option } from 'commander';
-import type { KillCommandOptions } from '../commands/kill.ts';
-import type { PsCommandOptions } from '../commands/ps.ts';
-import type { ReapCommandOptions } from '../commands/reap.ts';
-import { STORE_OPTIONS, type StoreOptions } from '../queues/store-address.ts';
+import { STORE_OPTIONS } from '../queues/store-address.ts';
 import {
   addOptions,
   collectValues,
   formatOption,
   JSON_FLAG,
-  type JsonOption,
   NO_TRUNC_FLAG,
+  whenCalled,
 } from './shared-options.ts';
 
 export function defineTaskCommands(program: Command): void {
@@ -29,19 +26,13 @@ export function defineTaskCommands(program: Command): void {
     .option(...NO_TRUNC_FLAG)
     .addOption(formatOption())
     .option(...JSON_FLAG)
-    .action(async (options: PsCommandOptions) => {
-      const { ps } = await import('../commands/ps.ts');
-      process.exitCode = await ps(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/ps.ts')).ps));
   program
     .command('kill')
     .description('end tasks and remove them')
     .argument('<id...>', 'ids of tasks')
     .option('--stop-timeout <duration>', 'time between the stop signal and KILL', '10s')
-    .action(async (ids: readonly string[], options: KillCommandOptions) => {
-      const { kill } = await import('../commands/kill.ts');
-      process.exitCode = await kill(ids, options);
-    });
+    .action(whenCalled(async () => (await import('../commands/kill.ts')).kill));
   program
     .command('reap')
     .description('end and remove tasks whose owner has died')
@@ -52,19 +43,13 @@ export function defineTaskCommands(program: Command): void {
       ),
     )
     .option('--wait <task>', 'first wait up to 30 s for the owner of this task to end')
-    .action(async (options: ReapCommandOptions) => {
-      const { reap } = await import('../commands/reap.ts');
-      process.exitCode = await reap(options);
-    });
+    .action(whenCalled(async () => (await import('../commands/reap.ts')).reap));
   const doctorCommand = program
     .command('doctor')
     .description('check what this host supports, and the store of the queues')
     .option(...JSON_FLAG);
   addOptions(doctorCommand, STORE_OPTIONS);
-  doctorCommand.action(async (options: JsonOption & StoreOptions) => {
-    const { doctor } = await import('../commands/doctor.ts');
-    process.exitCode = await doctor(options);
-  });
+  doctorCommand.action(whenCalled(async () => (await import('../commands/doctor.ts')).doctor));
   program
     .command('guard-process', { hidden: true })
     .description('remove the tasks of a process when it has died, for that process')

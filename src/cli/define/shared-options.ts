@@ -47,6 +47,15 @@ export interface FormatOption extends JsonOption {
 export const wantsJson = ({ json, format }: FormatOption): boolean =>
   json === true || format === 'json';
 
+/** The action of a command whose code is loaded when the command is called. If it resolves to a number, that is the exit status. */
+export const whenCalled =
+  <A extends readonly unknown[]>(load: () => Promise<(...args: A) => Promise<unknown>>) =>
+  async (...args: A): Promise<void> => {
+    const act = await load();
+    const status = await act(...args);
+    if (typeof status === 'number') process.exitCode = status;
+  };
+
 /** For options that may be repeated: collects the values in the order of the command line. */
 export const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
@@ -80,6 +89,17 @@ export function toPositive(field: string, text: string | undefined): number | un
     'ERR_STACKSHIM_SPEC_INVALID',
     `${field} ${JSON.stringify(text)}: not a whole number from 1`,
     { details: { field } },
+  );
+}
+
+/** The number of lines of `--tail`; undefined for `all`. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseTail(text: string): number | undefined {
+  if (text === 'all') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read --tail ${JSON.stringify(text.slice(0, 200))}: neither all nor a whole number of lines`,
+    { details: { field: 'tail' } },
   );
 }
 

@@ -34,3 +34,13 @@ export function cellsFor(amount: number, most: number, cells: number): number {
   if (amount <= 0 || most <= 0) return 0;
   return Math.min(cells, Math.max(1, Math.round((cells * amount) / most)));
 }
+
+/** A bar is not drawn in fewer cells, nor in more. */
+const LEAST_BAR = 8;
+const MOST_BAR = 40;
+
+/** The cells of the longest bar behind so many cells of text; 0: there is no room, or the width is not known. */
+export function roomForBar(width: number | undefined, textCells: number): number {
+  const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - textCells);
+  return room < LEAST_BAR ? 0 : room;
+}

@@ -1,12 +1,10 @@
 /** Draws disk usage: a bar for each stack and for each total. Pure. */
 import type { DiskUsage } from '../../upkeep/disk-usage.ts';
-import { cellsFor, type DrawOptions } from './draw-bars.ts';
+import { cellsFor, type DrawOptions, roomForBar } from './draw-bars.ts';
 import { formatBytes, formatCount } from './format-quantities.ts';
 import type { PaintedLine, Piece, Style } from './print-painted.ts';
 import { padTo, widthOf } from './text-width.ts';
 
-const LEAST_BAR = 8;
-const MOST_BAR = 40;
 const GAP = '   ';
 
 interface Part {
@@ -74,7 +72,7 @@ function drawColumns({ header, rows }: Columns, options: DrawOptions): PaintedLi
     Math.max(widthOf(name), ...rows.map(({ cells }) => widthOf(cells[column] ?? ''))),
   );
   const before = widths.reduce((sum, cells) => sum + cells + GAP.length, 0);
-  const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - before);
+  const room = roomForBar(width, before);
   const totalOf = (parts: readonly Part[]) => parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const most = Math.max(0, ...rows.map(({ parts }) => totalOf(parts)));
   const lineUp = (cells: readonly string[]) =>
@@ -83,7 +81,7 @@ function drawColumns({ header, rows }: Columns, options: DrawOptions): PaintedLi
     text: (isOld ? glyphs.half : glyphs.full).repeat(cellsFor(bytes, most, room)),
     style,
   });
-  const bars = (parts: readonly Part[]) => (room < LEAST_BAR ? [] : [GAP, ...parts.map(toBar)]);
+  const bars = (parts: readonly Part[]) => (room === 0 ? [] : [GAP, ...parts.map(toBar)]);
   return [
     [{ text: lineUp(header).trimEnd(), style: 'bold' }],
     ...rows.map(({ cells, parts }): PaintedLine => [lineUp(cells), ...bars(parts)]),

@@ -1,13 +1,10 @@
 /** Draws the tree of bases and stacks as text, with a bar for what each stack adds. Pure. */
 import { type GraphNode, toRows } from '../../store/stacks/stack-graph.ts';
-import { cellsFor, type DrawOptions, type Glyphs } from './draw-bars.ts';
+import { cellsFor, type DrawOptions, type Glyphs, roomForBar } from './draw-bars.ts';
 import { formatBytes } from './format-quantities.ts';
 import type { PaintedLine, Piece } from './print-painted.ts';
 import { padTo, widthOf } from './text-width.ts';
 
-/** A bar is not drawn in fewer cells, nor in more. */
-const LEAST_BAR = 8;
-const MOST_BAR = 40;
 const GAP = '  ';
 
 interface Branch {
@@ -29,7 +26,7 @@ export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): Pa
     number,
   ];
   const before = names + notes + amounts + 3 * GAP.length;
-  const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - before);
+  const room = roomForBar(width, before);
   const most = Math.max(0, ...nodes.map(({ addedBytes }) => addedBytes));
   return branches.map(({ prefix, node }, index): PaintedLine => {
     const line: Piece[] = [
@@ -41,7 +38,7 @@ export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): Pa
       GAP,
       (sizes[index] ?? '').padStart(amounts),
     ];
-    if (room < LEAST_BAR) return line;
+    if (room === 0) return line;
     const bar = glyphs.full.repeat(cellsFor(node.addedBytes, most, room));
     return [...line, GAP, { text: bar, style: node.behind ? 'yellow' : 'cyan' }];
   });

@@ -21,8 +21,21 @@ export function toWords(
     .join(', ');
 }
 
-export const grownBy = ({ added, removed, changed }: Record<FileChange['change'], FileTotals>) =>
+const grownBy = ({ added, removed, changed }: Record<FileChange['change'], FileTotals>) =>
   added.bytes - removed.bytes + changed.bytes;
+
+/** `2 settings added\n` */
+export function summariseSettings(counts: Readonly<Record<string, number>>): string {
+  return `${toWords('setting', counts) ?? 'the same settings'}\n`;
+}
+
+/** `3 files added (+4.0 KiB)\n` */
+export function summariseFiles({ totals }: Pick<FileDiff, 'totals'>): string {
+  const { added, removed, changed } = totals;
+  const counts = { added: added.files, removed: removed.files, changed: changed.files };
+  const words = toWords('file', counts);
+  return words === undefined ? 'the same files\n' : `${words} (${toSigned(grownBy(totals))})\n`;
+}
 
 export function formatSettings(settings: readonly SettingChange[]): string {
   if (settings.length === 0) return '';

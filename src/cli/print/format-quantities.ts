@@ -1,4 +1,4 @@
-/** Formats counts, sizes and times for people. Pure. */
+/** Formats counts, sizes, times and digests for people. Pure. */
 
 /** `1 layer`, `2 layers`. */
 export const formatCount = (count: number, noun: string): string =>
@@ -37,3 +37,9 @@ export function formatAge(ageMs: number): string {
   const [unit, lengthMs] = AGE_UNITS.find(([, length]) => ageMs >= length) ?? ['s', 1000];
   return `${Math.max(0, Math.floor(ageMs / lengthMs))}${unit}`;
 }
+
+const SHORT_DIGEST = 'sha256:'.length + 12;
+
+/** @param whole Shorten nothing. */
+export const formatDigest = (digest: string, whole: boolean): string =>
+  whole ? digest : digest.slice(0, SHORT_DIGEST);

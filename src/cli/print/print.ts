@@ -1,9 +1,7 @@
 /** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
 import { descriptorSink } from '../run/descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
-import { openStderr } from './terminal.ts';
-
-const STDOUT = 1;
+import { openStderr, STDOUT } from './terminal.ts';
 
 /**
  * Resolves when standard output has taken everything. A reader that has gone, as `head` does, is not an error. Output that cannot be written

@@ -35,26 +35,35 @@ export async function withQueues<T>(
   }
 }
 
+export interface EachJob<T> {
+  /** `cancel job`: the beginning of messages. */
+  readonly operation: string;
+  act(queues: Queues, job: string): Promise<T>;
+  /** Called in the order of the jobs. */
+  print(job: string, done: T): Promise<void>;
+}
+
 /**
  * Does the same to several jobs, in the given order: a failure is reported, and the other jobs are still acted on. Resolves to the exit
  * status: that of the first job that failed, or 0.
  */
-export async function forEachJob(
+export const forEachJob = <T>(
   jobs: readonly string[],
-  operation: string,
-  act: (job: string) => Promise<void>,
-): Promise<number> {
-  let status = 0;
-  for (const job of new Set(jobs)) {
-    try {
-      await act(job);
-    } catch (thrown) {
-      const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `${operation} ${job}`);
-      reportError(error.toJSON());
-      if (status === 0) status = statusOfError(error);
+  options: QueueOptions,
+  { operation, act, print: printDone }: EachJob<T>,
+): Promise<number> =>
+  withQueues(options, async (queues) => {
+    let status = 0;
+    for (const job of new Set(jobs)) {
+      try {
+        await printDone(job, await act(queues, job));
+      } catch (thrown) {
+        const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `${operation} ${job}`);
+        reportError(error.toJSON());
+        if (status === 0) status = statusOfError(error);
+      }
     }
-  }
-  return status;
-}
+    return status;
+  });
 
 export const printName = async (name: string): Promise<void> => await print(`${name}\n`);
