@@ -3,22 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrateStore, openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { useInstallation } from '../support/installation/installation.ts';
-import { type PostgresServer, startPostgres } from '../support/stores/start-postgres.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
+import { startPostgres } from '../support/stores/start-postgres.ts';
+import { startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { JobLab, type JobLabOptions } from './support/job-lab.ts';
-import { cancel, sh } from './support/job-labs.ts';
+import type { JobLab } from './support/job-lab.ts';
+import { cancel, LOCK_MS, sh, useJobLabs } from './support/job-labs.ts';
 
 const { options } = useInstallation([/^process \d+ postgres /]);
-const LOCK_MS = 30_000;
-const STORE_OPTIONS = { lockMs: LOCK_MS, stalledLookMs: LOCK_MS };
 const FULL = { code: 'ERR_STACKSHIM_STORE_FULL', kind: 'exhausted' };
-
-const openLab = (store: QueueStore, context: JobLabOptions['context'] = {}) =>
-  new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
 
 async function takeFrom(lab: JobLab) {
   const taken = await lab.take();
@@ -27,35 +20,25 @@ async function takeFrom(lab: JobLab) {
 }
 
 describe('a Redis whose memory is full', () => {
-  let server: RedisServer;
-  let store: QueueStore;
-  const limit = (bytes: number) => server.command('CONFIG', 'SET', 'maxmemory', bytes);
-  beforeAll(async () => {
-    server = await startRedis();
-    store = await openStore(server.url, STORE_OPTIONS);
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const bed = useJobLabs(() => startRedis(), options);
+  const limit = (bytes: number) => bed.server.command('CONFIG', 'SET', 'maxmemory', bytes);
 
   it('renews the locks of running jobs, and of no others', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const [one, other] = [await lab.add(sh('true')), await lab.add(sh('true'))];
     const taken = [await takeFrom(lab), await takeFrom(lab)];
     const lock = (id: string) => `stackshim:${lab.lane.queue}~~:${id}:lock`;
-    for (const id of [one, other]) await server.command('PEXPIRE', lock(id), 20_000);
+    for (const id of [one, other]) await bed.server.command('PEXPIRE', lock(id), 20_000);
     await limit(1);
     const tokens = [taken[0]?.token ?? '', 'of another worker'];
     expect(await lab.backend.extendLocks([one, other], tokens, 600_000)).toEqual([other]);
-    expect(Number(await server.command('PTTL', lock(one)))).toBeGreaterThan(500_000);
-    expect(Number(await server.command('PTTL', lock(other)))).toBeLessThan(20_001);
+    expect(Number(await bed.server.command('PTTL', lock(one)))).toBeGreaterThan(500_000);
+    expect(Number(await bed.server.command('PTTL', lock(other)))).toBeLessThan(20_001);
     await limit(0);
-    lab.close();
   });
 
   it('ends jobs, takes and adds none, and says why; then goes on', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const [first] = [await lab.add(sh('echo out; exit 1')), await lab.add(sh('true'))];
     const taken = await takeFrom(lab);
     await limit(1);
@@ -64,33 +47,27 @@ describe('a Redis whose memory is full', () => {
     expect(lab.warnings).toMatchObject([FULL]);
     await expect(lab.take()).rejects.toMatchObject(FULL);
     await expect(lab.add(sh('true'))).rejects.toMatchObject(FULL);
-    await expect(store.announce(lab.lane, () => Promise.resolve())).rejects.toMatchObject(FULL);
+    await expect(bed.store.announce(lab.lane, () => Promise.resolve())).rejects.toMatchObject(FULL);
     await limit(0);
     await lab.runNext();
     expect(lab.events.at(-1)).toMatchObject({ type: 'job_ended', state: 'complete' });
-    lab.close();
   });
 });
 
 describe('folders without room', () => {
   let folder: string;
-  let server: RedisServer;
-  let store: QueueStore;
-  beforeAll(async () => {
+  const bed = useJobLabs(() => startRedis(), options);
+  beforeAll(() => {
     folder = mkdtempSync('/var/tmp/stackshim-small-');
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300k,mode=700', 'none', folder]);
-    server = await startRedis();
-    store = await openStore(server.url, STORE_OPTIONS);
   });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
+  afterAll(() => {
     execFileSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true });
   });
 
   it('a job whose artefacts do not fit runs again when there is room', async () => {
-    const lab = openLab(store, { artefactFolder: folder });
+    const lab = bed.openLab({ context: { artefactFolder: folder } });
     writeFileSync(`${folder}/filler`, Buffer.alloc(200_000));
     const id = await lab.add(sh('head -c 150000 /dev/zero > /out', { outputs: ['/out'] }));
     await lab.runNext();
@@ -104,24 +81,14 @@ describe('folders without room', () => {
       ...{ state: 'complete', attempt: 2 },
       artefacts: [{ path: '2/out', sizeBytes: 150_000 }],
     });
-    lab.close();
   });
 });
 
 describe('a flood of messages', () => {
-  let server: RedisServer;
-  let store: QueueStore;
-  beforeAll(async () => {
-    server = await startRedis();
-    store = await openStore(server.url, STORE_OPTIONS);
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const bed = useJobLabs(() => startRedis(), options);
 
   it('about a job that runs makes its worker read the job once at a time, and the last one counts', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const id = await lab.add(sh('echo $$ > $TASK_PROGRESS_FILE; exec sleep 1000'));
     const taken = await takeFrom(lab);
     let [underWay, most, reads] = [0, 0, 0];
@@ -147,45 +114,32 @@ describe('a flood of messages', () => {
     expect((await lab.read(id)).result?.state).toBe('cancelled');
     expect(most).toBe(1);
     expect(reads).toBeLessThan(20);
-    lab.close();
   });
 });
 
 describe('a PostgreSQL whose rows are kept locked', () => {
-  let server: PostgresServer;
-  let store: QueueStore;
-  beforeAll(async () => {
-    server = await startPostgres();
-    await migrateStore(server.url);
-    store = await openStore(server.url, STORE_OPTIONS);
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const bed = useJobLabs(() => startPostgres(), options);
 
   it('answers all other calls, and those when the rows are free', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const locks: { id: string; token: string }[] = [];
     for (let count = 0; count < 12; count += 1) {
       await lab.add(sh('true'));
       locks.push(await takeFrom(lab));
     }
-    const holder = new Client(server.url);
+    const holder = new Client(bed.server.url);
     await holder.connect();
     await holder.query('BEGIN');
     await holder.query('UPDATE bullmq.job SET priority = priority');
     // As many calls as there are connections, and more.
     const waiting = locks.map(({ id, token }) => lab.backend.extendLocks([id], [token], LOCK_MS));
     const waits = () =>
-      server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+      bed.server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
     await waitUntil(async () => (await waits()).length >= 5);
-    const other = openLab(store);
+    const other = bed.openLab();
     expect((await other.runToEnd(sh('true'))).result?.state).toBe('complete');
     await holder.query('ROLLBACK');
     await holder.end();
     expect((await Promise.all(waiting)).flat()).toEqual([]);
-    lab.close();
-    other.close();
   });
 });

@@ -11,38 +11,25 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createWorker } from '../../src/worker/create-worker.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
 import { sweepKept } from '../../src/worker/run/sweep-kept.ts';
 import { useInstallation } from '../support/installation/installation.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
+import { startRedis } from '../support/stores/start-redis.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
-import { JobLab } from './support/job-lab.ts';
+import type { JobLab } from './support/job-lab.ts';
+import { useJobLabs } from './support/job-labs.ts';
 
 const { options } = useInstallation();
-const LOCK_MS = 30_000;
-let server: RedisServer;
-let store: QueueStore;
+const bed = useJobLabs(() => startRedis(), options);
 let folder: string;
 let lab: JobLab;
 
-beforeAll(async () => {
-  server = await startRedis();
-  store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-});
-afterAll(async () => {
-  await store.close();
-  await server.remove();
-});
 beforeEach(() => {
   folder = mkdtempSync('/var/tmp/stackshim-artefacts-');
-  const context = { artefactFolder: folder };
-  lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
+  lab = bed.openLab({ context: { artefactFolder: folder } });
 });
 afterEach(() => {
-  lab.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -118,7 +105,12 @@ it('a sweep removes what belongs to no job, or to one that has ended long ago', 
   writeFileSync(`${lane}/.hidden`, '');
   utimesSync(`${lane}/${old.id}`, 0, 0);
   const { signal } = new AbortController();
-  await sweepKept({ store, folders: [folder, `${folder}/none`], keepResultsMs: 60_000, signal });
+  await sweepKept({
+    store: bed.store,
+    folders: [folder, `${folder}/none`],
+    keepResultsMs: 60_000,
+    signal,
+  });
   expect(readdirSync(lane).sort()).toEqual(['.hidden', kept.id].sort());
   expect(existsSync(`${folder}/not a lane`)).toBe(true);
 });

@@ -1,45 +1,20 @@
 /** Jobs that nobody meant well, or that only a producer with the store's password can write: each ends, and the next one runs. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { openDoor } from '../../src/door/open-stackshim.ts';
 import { openStackshim } from '../../src/index.ts';
 import { DEFAULT_POLICY } from '../../src/spec/policy.ts';
-import { openStore } from '../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../src/worker/queue-store/queue-store.ts';
-import type { RunnerContext } from '../../src/worker/run/runner-context.ts';
 import { useInstallation } from '../support/installation/installation.ts';
-import { type RedisServer, startRedis } from '../support/stores/start-redis.ts';
-import { JobLab } from './support/job-lab.ts';
-import { type JobStore, STORE_KINDS, startJobStore } from './support/job-stores.ts';
+import { startRedis } from '../support/stores/start-redis.ts';
+import { useJobLabs } from './support/job-labs.ts';
+import { STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
 const { options } = useInstallation([/^process \d+ postgres /]);
-const LOCK_MS = 30_000;
-let labs: JobLab[] = [];
-
-afterEach(() => {
-  for (const lab of labs) lab.close();
-  labs = [];
-});
-
-function openLab(store: QueueStore, context: Partial<RunnerContext> = {}): JobLab {
-  const lab = new JobLab({ installation: options, store, lockMs: LOCK_MS, context });
-  labs.push(lab);
-  return lab;
-}
 
 const TRUE = { version: 1, stack: 'busybox', command: ['true'] };
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
-  let server: JobStore;
-  let store: QueueStore;
-  beforeAll(async () => {
-    server = await startJobStore(kind);
-    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
-  });
+  const bed = useJobLabs(() => startJobStore(kind), options);
 
   it.each([
     ['nothing', null, 'ERR_STACKSHIM_SPEC_INVALID'],
@@ -66,7 +41,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       'ERR_STACKSHIM_JOB_REFUSED',
     ],
   ])('a job with %s is refused', async (_, data, code) => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const job = await lab.runToEnd(data);
     expect(job.result).toMatchObject({
       state: 'error',
@@ -80,14 +55,14 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('a value that is nested deep is refused', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`;
     const id = await lab.addText(`{"version":1,"stack":"busybox","env":${deep}}`);
     expect((await lab.endOf(id)).result?.error?.code).toBe('ERR_STACKSHIM_SPEC_INVALID');
   });
 
   it('a job that must fail by what the store says fails', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     await lab.add(TRUE);
     const taken = await lab.take();
     if (taken === undefined) throw new Error('nothing taken');
@@ -97,7 +72,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('attempts that no worker wrote are ignored', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     await lab.add({ ...TRUE, command: ['false'], retries: 1 });
     const taken = await lab.take();
     if (taken === undefined) throw new Error('nothing taken');
@@ -107,7 +82,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('names and outputs of a task with any bytes can be stored', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const script = 'printf "\\0\\355\\240\\200\\377" | tee $TASK_PROGRESS_FILE; exit 1';
     const job = await lab.runToEnd({ ...TRUE, command: ['sh', '-c', script], payload: 'x' });
     expect(job.result).toMatchObject({ state: 'error', task: { exitCode: 1 } });
@@ -117,9 +92,9 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('40 MB of data are never brought to a worker, and their job ends', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const id = await lab.add({ ...TRUE, retries: 3 });
-    await server.setData(lab.lane, id, 40_000_000);
+    await bed.server.setData(lab.lane, id, 40_000_000);
     const taken = await lab.take();
     if (taken === undefined) throw new Error('nothing taken');
     expect(JSON.stringify(taken.job.data).length).toBeLessThan(100);
@@ -135,7 +110,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
   });
 
   it('a job near the bound is read whole', async () => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const job = await lab.runToEnd({ ...TRUE, payload: 'x'.repeat(10_000_000) });
     expect(job.result?.error?.code).toBe('ERR_STACKSHIM_SPEC_INVALID');
   });
@@ -145,8 +120,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
 const FAR = { retries: { retries: 9 }, timeout: { timeout: '2h' } } as const;
 
 describe('what only Redis can hold', () => {
-  let server: RedisServer;
-  let store: QueueStore;
+  const bed = useJobLabs(() => startRedis(), options);
   beforeAll(async () => {
     const code = mkdtempSync('/var/tmp/stackshim-code-');
     writeFileSync(`${code}/main`, 'x');
@@ -155,12 +129,6 @@ describe('what only Redis can hold', () => {
       await packages.add(`far-${field}`, code, { stack: 'busybox', ...settings });
     }
     rmSync(code, { recursive: true });
-    server = await startRedis();
-    store = await openStore(server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-  });
-  afterAll(async () => {
-    await store.close();
-    await server.remove();
   });
 
   it.each([
@@ -173,9 +141,9 @@ describe('what only Redis can hold', () => {
     ['stacktrace', '{"a":1}'],
     ['priority', 'high'],
   ])('a job whose field %s is %s ends', async (field, value) => {
-    const lab = openLab(store);
+    const lab = bed.openLab();
     const id = await lab.add({ ...TRUE, retries: 1, command: ['false'] });
-    await server.command('HSET', `stackshim:${lab.lane.queue}~~:${id}`, field, value);
+    await bed.server.command('HSET', `stackshim:${lab.lane.queue}~~:${id}`, field, value);
     for (let i = 0; i < 3 && !(await lab.hasEnded(id)); i++) await lab.runNext();
     expect(await lab.backend.getState(id)).toBe('failed');
   });
@@ -184,7 +152,7 @@ describe('what only Redis can hold', () => {
     const name = `far-${field}`;
     const policy = { ...DEFAULT_POLICY, jobs: { ...DEFAULT_POLICY.jobs, retries: 3 } };
     const door = { run: openDoor(options).run, policy: () => Promise.resolve(policy) };
-    const lab = openLab(store, { door });
+    const lab = bed.openLab({ context: { door } });
     const job = await lab.runToEnd({ version: 1, code: name, command: ['false'] });
     expect(job.result?.error).toMatchObject({
       code: 'ERR_STACKSHIM_SPEC_DENIED',
@@ -195,8 +163,8 @@ describe('what only Redis can hold', () => {
   });
 
   it('an id without a job ends as one that is malformed', async () => {
-    const lab = openLab(store);
-    await server.command('LPUSH', `stackshim:${lab.lane.queue}~~:wait`, '../../etc/passwd');
+    const lab = bed.openLab();
+    await bed.server.command('LPUSH', `stackshim:${lab.lane.queue}~~:wait`, '../../etc/passwd');
     await lab.runNext();
     expect((await lab.read('../../etc/passwd')).result?.error?.code).toBe(
       'ERR_STACKSHIM_JOB_REFUSED',

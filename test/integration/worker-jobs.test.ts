@@ -9,7 +9,7 @@ import { STORED, useInstallation } from '../support/installation/installation.ts
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { type JobLab, NO_NEEDS } from './support/job-lab.ts';
 import { cancel, mark, sh, useJobLabs } from './support/job-labs.ts';
-import { STORE_KINDS } from './support/job-stores.ts';
+import { STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
 /** A server begins processes of its own as it needs them. */
 const { options } = useInstallation([/^process \d+ postgres /, STORED, /^file \S+\/packages\//]);
@@ -30,7 +30,7 @@ const hasTold = (lab: JobLab, id: string, text: string) => async () => {
 const RESET = { resetAttemptsMade: true, resetAttemptsStarted: true };
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
-  const labs = useJobLabs(kind, options);
+  const labs = useJobLabs(() => startJobStore(kind), options);
   const { openLab } = labs;
 
   describe('states', () => {

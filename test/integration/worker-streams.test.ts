@@ -15,13 +15,13 @@ import { fileLog } from '../../src/worker/run/job-log.ts';
 import { STORED, useInstallation } from '../support/installation/installation.ts';
 import { waitUntil } from '../support/timing/wait-until.ts';
 import { cancel, sh, useJobLabs } from './support/job-labs.ts';
-import { STORE_KINDS } from './support/job-stores.ts';
+import { STORE_KINDS, startJobStore } from './support/job-stores.ts';
 
 /** A server begins processes of its own as it needs them. */
 const { options } = useInstallation([/^process \d+ postgres /, STORED, /^file \S+\/packages\//]);
 
 describe.each(STORE_KINDS)('on %s', (kind) => {
-  const { openLab } = useJobLabs(kind, options);
+  const { openLab } = useJobLabs(() => startJobStore(kind), options);
 
   describe('code packages', () => {
     const lane = { tenant: 'acme' as TenantName };

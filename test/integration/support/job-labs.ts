@@ -1,39 +1,30 @@
 /** A store with labs on it, for the tests of one file, and what these tests do to jobs. */
-import { afterAll, afterEach, beforeAll } from 'vitest';
-import { openStore } from '../../../src/worker/queue-store/open-store.ts';
-import type { QueueStore } from '../../../src/worker/queue-store/queue-store.ts';
+import { afterEach } from 'vitest';
 import type { RunOptions } from '../../support/installation/test-layout.ts';
+import { type StoreBed, type StoreServer, useStore } from '../../support/stores/store-server.ts';
 import { JobLab, type JobLabOptions } from './job-lab.ts';
-import { type JobStore, type STORE_KINDS, startJobStore } from './job-stores.ts';
 
-const LOCK_MS = 30_000;
+export const LOCK_MS = 30_000;
 
-export interface JobLabs {
-  /** Is there while tests run. */
-  readonly server: JobStore;
+export interface JobLabs<S> extends StoreBed<S> {
   /** The lab is closed after the test. */
   openLab(more?: Partial<JobLabOptions>): JobLab;
 }
 
-export function useJobLabs(kind: (typeof STORE_KINDS)[number], installation: RunOptions): JobLabs {
-  const made = {} as { server: JobStore };
-  let store: QueueStore;
+/** Registers the hooks of a describe. */
+export function useJobLabs<S extends Pick<StoreServer, 'url' | 'remove'>>(
+  startServer: () => Promise<S>,
+  installation: RunOptions,
+): JobLabs<S> {
+  const bed = useStore(startServer, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
   let labs: JobLab[] = [];
-  beforeAll(async () => {
-    made.server = await startJobStore(kind);
-    store = await openStore(made.server.url, { lockMs: LOCK_MS, stalledLookMs: LOCK_MS });
-  });
   afterEach(() => {
     for (const lab of labs) lab.close();
     labs = [];
   });
-  afterAll(async () => {
-    await store.close();
-    await made.server.remove();
-  });
-  return Object.assign(made, {
+  return Object.assign(bed, {
     openLab(more: Partial<JobLabOptions> = {}): JobLab {
-      const lab = new JobLab({ installation, store, lockMs: LOCK_MS, ...more });
+      const lab = new JobLab({ installation, store: bed.store, lockMs: LOCK_MS, ...more });
       labs.push(lab);
       return lab;
     },

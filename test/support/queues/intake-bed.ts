@@ -1,14 +1,11 @@
 /** A store for the tests of a file, with a queue of its own for each test, and intakes that end with it. */
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterEach, beforeEach } from 'vitest';
 import type { Intake } from '../../../src/worker/intake/intake-options.ts';
-import { openStore } from '../../../src/worker/queue-store/open-store.ts';
-import type { QueueStore, QueueStoreOptions } from '../../../src/worker/queue-store/queue-store.ts';
+import type { QueueStoreOptions } from '../../../src/worker/queue-store/queue-store.ts';
+import { type StoreBed, type StoreServer, useStore } from '../stores/store-server.ts';
 import { endIntake, startTestIntake, type TestIntakeOptions } from './start-test-intake.ts';
-import type { StoreServer } from './store-kinds.ts';
 
-export interface IntakeBed {
-  readonly server: StoreServer;
-  readonly store: QueueStore;
+export interface IntakeBed extends StoreBed<StoreServer> {
   /** The name of the test's queue. */
   readonly queue: string;
   /** What the test's intakes have reported. */
@@ -22,19 +19,10 @@ export function useIntakeBed(
   startServer: () => Promise<StoreServer>,
   options: QueueStoreOptions,
 ): IntakeBed {
-  let server: StoreServer | undefined;
-  let store: QueueStore | undefined;
+  const bed = useStore(startServer, options);
   let queues = 0;
   let intakes: Intake[] = [];
   let errors: unknown[] = [];
-  beforeAll(async () => {
-    server = await startServer();
-    store = await openStore(server.url, options);
-  });
-  afterAll(async () => {
-    await store?.close();
-    await server?.remove();
-  });
   beforeEach(() => {
     queues += 1;
     errors = [];
@@ -43,16 +31,12 @@ export function useIntakeBed(
     for (const intake of intakes) await endIntake(intake);
     intakes = [];
   });
-  const begun = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error('the tests have not begun');
-    return value;
-  };
   return {
     get server() {
-      return begun(server);
+      return bed.server;
     },
     get store() {
-      return begun(store);
+      return bed.store;
     },
     get queue() {
       return `q${queues}`;
@@ -62,7 +46,7 @@ export function useIntakeBed(
     },
     async start(given) {
       const intake = await startTestIntake({
-        ...{ store: begun(store), ...options },
+        ...{ store: bed.store, ...options },
         queues: [{ name: `q${queues}`, weight: 1 }],
         onError: (error) => errors.push(error),
         ...given,

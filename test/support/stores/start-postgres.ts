@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { waitUntil } from '../timing/wait-until.ts';
 import { freezeProcesses, signalAll } from './freeze-processes.ts';
 import { findFreePort, type TlsFiles } from './start-redis.ts';
+import type { StoreServer } from './store-server.ts';
 
 export interface PostgresOptions {
   /** Of the superuser `postgres`. Absent: everyone on this machine is let in. */
@@ -18,22 +19,10 @@ export interface PostgresOptions {
   readonly settings?: readonly string[];
 }
 
-export interface PostgresServer {
-  readonly port: number;
-  /** Of the superuser and the database `postgres`. */
-  readonly url: string;
+/** Its URL is that of the superuser and the database `postgres`. */
+export interface PostgresServer extends StoreServer {
   readonly folder: string;
-  pid(): number;
   query(sql: string): Promise<readonly unknown[]>;
-  /** Ends the server as an operator does, and all its connections. */
-  stop(): Promise<void>;
-  kill(): Promise<void>;
-  freeze(): Promise<void>;
-  thaw(): void;
-  /** Starts the server again, on the same port and data, unless it runs. */
-  start(): Promise<void>;
-  /** Ends the server and removes its data. */
-  remove(): Promise<void>;
 }
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {

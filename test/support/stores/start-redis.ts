@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { Redis } from 'ioredis';
 import { freezeProcesses } from './freeze-processes.ts';
+import type { StoreServer } from './store-server.ts';
 
 /** `valkey-server` takes the same arguments: set the variable to test that store. */
 const PROGRAM = process.env['STACKSHIM_TEST_REDIS_SERVER'] ?? 'redis-server';
@@ -26,22 +27,9 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-export interface RedisServer {
-  readonly port: number;
-  readonly url: string;
-  /** Of the process that runs, or ran last. */
-  pid(): number;
+export interface RedisServer extends StoreServer {
   /** Sends one command over a connection of its own. */
   command(name: string, ...args: readonly (string | number)[]): Promise<unknown>;
-  /** Ends the server as an operator does: it writes what it keeps. */
-  stop(): Promise<void>;
-  kill(): Promise<void>;
-  freeze(): Promise<void>;
-  thaw(): void;
-  /** Starts the server again, on the same port and data, unless it runs. */
-  start(): Promise<void>;
-  /** Ends the server and removes its data. */
-  remove(): Promise<void>;
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
