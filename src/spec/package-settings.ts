@@ -60,7 +60,6 @@ export const SETTINGS_BOUNDS = {
   /** All settings together, as JSON: a label of an image. */
   chars: 60_000,
   buildFiles: 64,
-  retries: 10,
   maxConcurrency: 100_000,
   priority: 2_097_151,
 } as const;
@@ -84,7 +83,7 @@ export const settingReaders: FieldReaders<Omit<PackageSettings, 'limits'>> = {
   outputs: optional(listOf(text, SPEC_BOUNDS.outputs)),
   build: optional(lineOrWords),
   buildFiles: optional(listOf(text, SETTINGS_BOUNDS.buildFiles, 1)),
-  retries: optional(integer(0, SETTINGS_BOUNDS.retries)),
+  retries: optional(integer(0, SPEC_BOUNDS.jobRetries)),
   maxConcurrency: optional(integer(1, SETTINGS_BOUNDS.maxConcurrency)),
   priority: optional(integer(0, SETTINGS_BOUNDS.priority)),
 };

@@ -6,6 +6,10 @@ import { parsePath } from './parse-path.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { CodeSource, PackageReference, StackReference } from './task-spec.ts';
 
+/** No text of another form names a stack. */
+export const STACK_REFERENCE =
+  /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
+
 /** `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseStackReference(text: string, field: string): StackReference {
   const at = text.indexOf('@');

@@ -1,9 +1,19 @@
-/** `removed.json` beside the revisions of a stack or a code package: the numbers of removed revisions, so that none is used twice. */
+/**
+ * The folder of the revisions of a stack or a code package: `<n>.json` for each, and `removed.json`, which keeps the numbers of removed revisions
+ * from being used again.
+ */
+import { link, rm, unlink } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
+import { type Layout, tmpDir } from '../core/layout.ts';
 import { objectOf } from '../core/read-fields.ts';
+import { guardDisk } from '../sys/guard-disk.ts';
+import { ensureDirectory, syncDirectory } from '../sys/write-file.ts';
+import { temporaryPath } from './stale-files.ts';
 import {
   FORMAT_VERSION,
+  nextNumber,
   number,
+  readNumbers,
   readStoredJson,
   type StoredVersion,
   version,
@@ -13,9 +23,10 @@ import { writeStoredJson } from './write-stored-json.ts';
 const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });
 
 export interface NumberedFolder {
-  /** Holds the revisions. */
   readonly folder: string;
-  /** The code of the error if the file is damaged. */
+  /** Whose revisions, for messages: `code package mailer`. */
+  readonly owner: string;
+  /** The code of the error if `removed.json` is damaged. */
   readonly code: ErrorCode;
 }
 
@@ -27,8 +38,42 @@ export function readLastRemoved({ folder, code }: NumberedFolder): number {
   return readStoredJson(fileIn(folder), { reader, code, what })?.last ?? 0;
 }
 
-/** Stores durably that numbers up to `last` are used up. Precondition: the caller holds the stacks lock. */
-export async function writeLastRemoved(of: NumberedFolder, last: number): Promise<void> {
-  if (readLastRemoved(of) >= last) return;
-  await writeStoredJson(fileIn(of.folder), { version: FORMAT_VERSION, last });
+/** A number that no revision in the folder has or had. */
+export const unusedNumber = (of: NumberedFolder): number =>
+  Math.max(nextNumber(readNumbers(of.folder)), readLastRemoved(of) + 1);
+
+/** Stores a revision durably. Precondition: the caller holds the stacks lock. */
+export async function writeNumbered(
+  layout: Layout,
+  { folder }: NumberedFolder,
+  entry: { readonly revision: number },
+): Promise<void> {
+  await ensureDirectory(folder, 0o700);
+  await ensureDirectory(tmpDir(layout), 0o700);
+  const temporary = temporaryPath(layout, '.revision');
+  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
+  try {
+    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
+    await link(temporary, `${folder}/${entry.revision}.json`);
+  } finally {
+    await unlink(temporary);
+  }
+  await syncDirectory(folder);
+}
+
+/** Removes revisions. Precondition: the caller holds the stacks lock. Throws ERR_STACKSHIM_DISK_FULL if there is no room to record their numbers. */
+export async function removeNumbered(
+  of: NumberedFolder,
+  numbers: readonly number[],
+): Promise<void> {
+  if (numbers.length === 0) return;
+  const last = Math.max(...numbers);
+  await guardDisk(`remove revisions of ${of.owner}`, async () => {
+    // Write this first: if the process dies in between, no number is used again.
+    if (readLastRemoved(of) < last) {
+      await writeStoredJson(fileIn(of.folder), { version: FORMAT_VERSION, last });
+    }
+    for (const number of numbers) await rm(`${of.folder}/${number}.json`, { force: true });
+    await syncDirectory(of.folder);
+  });
 }

@@ -18,11 +18,10 @@ import { collectBuilt, type StoredBuilt } from '../store/built/collect-built.ts'
 import { clearStaleStamps } from '../store/built/mount-built.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
-import { unlinkPackageRevisions } from '../store/packages/change-packages.ts';
-import type { PackageOwner, PackageRevision } from '../store/packages/package.ts';
+import { type NumberedFolder, removeNumbered } from '../store/numbered-folder.ts';
+import { type PackageOwner, packageNumbers } from '../store/packages/package.ts';
 import { generationFile } from '../store/stacks/generations.ts';
-import { unlinkRevisions } from '../store/stacks/remove-revisions.ts';
-import type { Revision } from '../store/stacks/revisions.ts';
+import { type Revision, stackNumbers } from '../store/stacks/revisions.ts';
 import { withStacksLock } from '../store/stacks-lock.ts';
 import { clearStaleTmp, findStaleFiles } from '../store/stale-files.ts';
 import { whileNothingIsPinned } from '../store/store-lease.ts';
@@ -90,8 +89,7 @@ export interface Collection {
  * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
  * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
  * layers; unfinished files of dead processes; idle scratch volumes; the builder's copies of bases that are no longer current; and the pinned
- * user namespaces of idle slots with high numbers. A second
- * call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
+ * user namespaces of idle slots with high numbers. A second call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
  * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
 export async function collectGarbage(
@@ -176,9 +174,14 @@ async function sweep(
     async () => {
       const found = surveyStore(layout);
       const choice = { keep: keepRevisions, isInUse };
-      const removed = await removeRevisions(layout, chooseRevisions(found, choice), dryRun);
-      const old = choosePackageRevisions(found, choice);
-      const ofPackages = await removePackageRevisions(layout, old, dryRun);
+      const removed = await removeRevisions(chooseRevisions(found, choice), {
+        dryRun,
+        folderOf: ({ stack }) => stackNumbers(layout, stack),
+      });
+      const ofPackages = await removeRevisions(choosePackageRevisions(found, choice), {
+        dryRun,
+        folderOf: (of) => packageNumbers(layout, of),
+      });
       const unreachable = findUnreachable(found, removed.gone);
       if (!dryRun) await removeGenerations(layout, unreachable);
       const refused = [...removed.refusals, ...ofPackages.refusals];
@@ -224,42 +227,28 @@ interface RemovedOf<T> {
   readonly refusals: readonly StackshimError[];
 }
 
-/** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
-async function removeRevisions(
-  layout: Layout,
-  chosen: readonly Revision[],
-  dryRun: boolean,
-): Promise<RemovedOf<Revision>> {
-  if (dryRun) return { gone: chosen, refusals: [] };
-  const gone: Revision[] = [];
-  const refusals: StackshimError[] = [];
-  for (const stack of new Set(chosen.map((one) => one.stack))) {
-    const revisionsOfStack = chosen.filter((one) => one.stack === stack);
-    const numbers = revisionsOfStack.map(({ revision }) => revision).sort((a, b) => a - b);
-    try {
-      await unlinkRevisions(layout, stack, numbers);
-      gone.push(...revisionsOfStack);
-    } catch (error) {
-      if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
-      refusals.push(error);
-    }
-  }
-  return { gone, refusals };
+interface RemoveOptions<T> {
+  readonly dryRun: boolean;
+  readonly folderOf: (one: T) => NumberedFolder;
 }
 
-/** As {@link removeRevisions}, for code packages. */
-async function removePackageRevisions(
-  layout: Layout,
-  chosen: readonly PackageRevision[],
-  dryRun: boolean,
-): Promise<RemovedOf<PackageRevision>> {
+/** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
+async function removeRevisions<T extends { readonly revision: number }>(
+  chosen: readonly T[],
+  { dryRun, folderOf }: RemoveOptions<T>,
+): Promise<RemovedOf<T>> {
   if (dryRun) return { gone: chosen, refusals: [] };
-  const gone: PackageRevision[] = [];
+  const gone: T[] = [];
   const refusals: StackshimError[] = [];
-  for (const entry of chosen) {
+  const folders = new Map(chosen.map(folderOf).map((of) => [of.folder, of]));
+  for (const of of folders.values()) {
+    const inFolder = chosen.filter((one) => folderOf(one).folder === of.folder);
     try {
-      await unlinkPackageRevisions(layout, entry, [entry.revision]);
-      gone.push(entry);
+      await removeNumbered(
+        of,
+        inFolder.map(({ revision }) => revision),
+      );
+      gone.push(...inFolder);
     } catch (error) {
       if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
       refusals.push(error);

@@ -11,6 +11,7 @@ import {
   parseEntrypoint,
   parseStackReference,
   parseUser,
+  STACK_REFERENCE,
   USER,
 } from '../parse-command.ts';
 import { parseAbsolutePath } from '../parse-path.ts';
@@ -42,11 +43,7 @@ export const COMMAND_OPTIONS = {
   stack: {
     name: 'STACK',
     help: "name, name@rev:N or name@sha256:…; defaults to the code package's",
-    value: textOf(
-      parseStackReference,
-      /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/
-        .source,
-    ),
+    value: textOf(parseStackReference, STACK_REFERENCE.source),
     jobs: true,
     doc: {
       takes: '`name`, `name@rev:N` or `name@sha256:…`',

@@ -1,22 +1,18 @@
 /** Adds a revision to a code package's history, and makes revisions current. */
-import { link, unlink } from 'node:fs/promises';
-import { type Layout, packageDir, tenantPackagesDir, tmpDir } from '../../core/layout.ts';
+import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
 import { readImage } from '../images/image.ts';
-import { readLastRemoved } from '../removed-numbers.ts';
+import { unusedNumber, writeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
-import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
-import { FORMAT_VERSION, nextNumber } from '../stored-json.ts';
+import { FORMAT_VERSION } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import {
   type PackageOwner,
   type PackageRevision,
   packageCurrentFile,
   packageNumbers,
-  packageRevisionFile,
   readCurrentPackage,
   readPackageNumbers,
   readPackageRevision,
@@ -56,10 +52,11 @@ export async function addPackageRevision(
       const entry = readPackageRevision(layout, of, each);
       if (entry?.image === image) return { entry, isNew: false };
     }
-    const revision = Math.max(nextNumber(numbers), readLastRemoved(packageNumbers(layout, of)) + 1);
+    const folder = packageNumbers(layout, of);
+    const revision = unusedNumber(folder);
     const entry = { name, tenant, revision, image, createdAt: now.toISOString(), source };
     await guardDisk(`write revision ${revision} of code package ${name}`, () =>
-      writeNewRevision(layout, entry),
+      writeNumbered(layout, folder, entry),
     );
     if (makeCurrent === 'first' && current !== undefined) return { entry, isNew: false };
     await writeCurrentPackage(layout, of, { revision, now });
@@ -79,19 +76,3 @@ export const writeCurrentPackage = (
     revision,
     since: now.toISOString(),
   });
-
-async function writeNewRevision(layout: Layout, entry: PackageRevision): Promise<void> {
-  const directory = packageDir(layout, entry.tenant, entry.name);
-  await ensureDirectory(tenantPackagesDir(layout, entry.tenant), 0o700);
-  await ensureDirectory(directory, 0o700);
-  await ensureDirectory(tmpDir(layout), 0o700);
-  const temporary = temporaryPath(layout, '.revision');
-  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
-  try {
-    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
-    await link(temporary, packageRevisionFile(layout, entry, entry.revision));
-  } finally {
-    await unlink(temporary);
-  }
-  await syncDirectory(directory);
-}

@@ -1,23 +1,20 @@
 /** Moves code packages to other revisions, and removes them. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { StackshimError } from '../../core/errors.ts';
-import { type Layout, packageDir } from '../../core/layout.ts';
+import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { syncDirectory } from '../../sys/write-file.ts';
-import { writeLastRemoved } from '../removed-numbers.ts';
+import { removeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { writeCurrentPackage } from './add-package-revision.ts';
 import {
   type PackageOwner,
   packageCurrentFile,
   packageNumbers,
-  packageRevisionFile,
   readCurrentPackage,
   readPackageNumbers,
 } from './package.ts';
-import { toNotFound } from './resolve-package.ts';
+import { toNoRevision, toNotFound } from './resolve-package.ts';
 
 /** From which revision a package was moved to which. */
 export interface PackageMove extends PackageOwner {
@@ -39,7 +36,8 @@ export async function rollbackPackage(
     if (current === undefined) throw toNotFound(layout, of);
     const from = current.revision;
     const target = to === undefined ? findEarlierRevision(layout, of, from) : to;
-    if (!readPackageNumbers(layout, of).includes(target)) throw toNothing(of, `no revision ${to}`);
+    if (!readPackageNumbers(layout, of).includes(target))
+      throw toNoRevision(of, `no revision ${to}`);
     await writeCurrentPackage(layout, of, { revision: target, now });
     return { ...of, from, to: target };
   };
@@ -51,18 +49,7 @@ export function findEarlierRevision(layout: Layout, of: PackageOwner, from: numb
   const earlier = readPackageNumbers(layout, of).filter((number) => number < from);
   const found = earlier.at(-1);
   if (found !== undefined) return found;
-  throw toNothing(of, `no revision from before ${from} is stored`);
-}
-
-function toNothing({ name, tenant }: PackageOwner, reason: string) {
-  return new StackshimError(
-    'ERR_STACKSHIM_PACKAGE_NOT_FOUND',
-    `find code package ${name}: ${reason}`,
-    {
-      hint: `run stackshim code history ${name} to list the revisions`,
-      details: { package: name, tenant },
-    },
-  );
+  throw toNoRevision(of, `no revision from before ${from} is stored`);
 }
 
 /** A package that is gone. */
@@ -84,7 +71,7 @@ export async function removePackage(
     const revisions = readPackageNumbers(layout, of);
     await guardDisk(`remove code package ${of.name}`, async () => {
       await rm(packageCurrentFile(layout, of), { force: true });
-      await unlinkPackageRevisions(layout, of, revisions);
+      await removeNumbered(packageNumbers(layout, of), revisions);
     });
     return { ...of, revisions };
   };
@@ -95,18 +82,4 @@ export async function removePackage(
 export function requirePackage(layout: Layout, of: PackageOwner): void {
   if (existsSync(packageCurrentFile(layout, of))) return;
   if (readPackageNumbers(layout, of).length === 0) throw toNotFound(layout, of);
-}
-
-/** Removes these revisions; numbers ascending. Precondition: the caller holds the stacks lock. */
-export async function unlinkPackageRevisions(
-  layout: Layout,
-  of: PackageOwner,
-  numbers: readonly number[],
-): Promise<void> {
-  const last = numbers.at(-1);
-  if (last === undefined) return;
-  // Write this first: if the process dies in between, no number is used again.
-  await writeLastRemoved(packageNumbers(layout, of), last);
-  for (const number of numbers) await rm(packageRevisionFile(layout, of, number), { force: true });
-  await syncDirectory(packageDir(layout, of.tenant, of.name));
 }

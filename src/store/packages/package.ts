@@ -25,7 +25,7 @@ import {
 } from '../../core/read-fields.ts';
 import type { PackageSettings } from '../../spec/package-settings.ts';
 import type { Image } from '../images/image.ts';
-import type { NumberedFolder } from '../removed-numbers.ts';
+import type { NumberedFolder } from '../numbered-folder.ts';
 import {
   imageDigest,
   line,
@@ -175,9 +175,10 @@ export function requirePackageRevision(
   throw toCorrupt(packageRevisionFile(layout, of, revision), 'missing', OF_REVISION);
 }
 
-/** Where the numbers of removed revisions are kept. */
+/** The folder of the revisions. */
 export const packageNumbers = (layout: Layout, of: PackageOwner): NumberedFolder => ({
   folder: folderOf(layout, of),
+  owner: `code package ${of.name}`,
   code: OF_REVISION.code,
 });
 

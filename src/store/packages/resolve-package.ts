@@ -117,7 +117,8 @@ export function toNotFound(layout: Layout, { name, tenant }: PackageOwner): Stac
   );
 }
 
-const toNoRevision = ({ name, tenant }: PackageOwner, reason: string) =>
+/** @param reason `no revision 3` */
+export const toNoRevision = ({ name, tenant }: PackageOwner, reason: string) =>
   new StackshimError('ERR_STACKSHIM_PACKAGE_NOT_FOUND', `find code package ${name}: ${reason}`, {
     hint: `run stackshim code history ${name} to list the revisions`,
     details: { package: name, tenant },

@@ -1,27 +1,18 @@
 /** Adds revisions to a stack's history, and removes those that never became current. */
 
-import { link, rm, rmdir, unlink } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isStackName, type StackName } from '../../core/ids.ts';
-import { type Layout, stackDir, tmpDir } from '../../core/layout.ts';
+import { type Layout, stackDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
+import { syncDirectory } from '../../sys/write-file.ts';
 import { readImage } from '../images/image.ts';
-import { readLastRemoved } from '../removed-numbers.ts';
+import { unusedNumber, writeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
-import { temporaryPath } from '../stale-files.ts';
 import { pinInStore } from '../store-lease.ts';
-import { FORMAT_VERSION, nextNumber } from '../stored-json.ts';
-import { writeStoredJson } from '../write-stored-json.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import {
-  type Revision,
-  type RevisionSource,
-  readRevisionNumbers,
-  revisionFile,
-  stackNumbers,
-} from './revisions.ts';
+import { type Revision, type RevisionSource, revisionFile, stackNumbers } from './revisions.ts';
 
 export interface AddRevisionOptions {
   readonly stack: StackName;
@@ -53,32 +44,15 @@ export async function addRevision(
   await pinInStore(layout, image);
   readImage(layout, image);
   const add = async (): Promise<Revision> => {
-    const revision = Math.max(
-      nextNumber(readRevisionNumbers(layout, stack)),
-      readLastRemoved(stackNumbers(layout, stack)) + 1,
-    );
+    const folder = stackNumbers(layout, stack);
+    const revision = unusedNumber(folder);
     const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
     await guardDisk(`write revision ${revision} of ${stack}`, () =>
-      writeNewRevision(layout, entry),
+      writeNumbered(layout, folder, entry),
     );
     return entry;
   };
   return await withStacksLock(layout, add, { system });
-}
-
-async function writeNewRevision(layout: Layout, entry: Revision): Promise<void> {
-  const directory = stackDir(layout, entry.stack);
-  await ensureDirectory(directory, 0o700);
-  await ensureDirectory(tmpDir(layout), 0o700);
-  const temporary = temporaryPath(layout, '.revision');
-  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
-  try {
-    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
-    await link(temporary, revisionFile(layout, entry.stack, entry.revision));
-  } finally {
-    await unlink(temporary);
-  }
-  await syncDirectory(directory);
 }
 
 /** Removes a revision that is not current; its image stays until collection. Returns false, and leaves the revision, if it is current. */

@@ -1,15 +1,11 @@
 /** Removes revisions from a stack's history: old ones, or all of a removed stack. */
-import { rm } from 'node:fs/promises';
-
 import type { StackName } from '../../core/ids.ts';
-import { type Layout, stackDir } from '../../core/layout.ts';
-import { guardDisk } from '../../sys/guard-disk.ts';
+import type { Layout } from '../../core/layout.ts';
 import type { System } from '../../sys/system.ts';
-import { syncDirectory } from '../../sys/write-file.ts';
-import { writeLastRemoved } from '../removed-numbers.ts';
+import { removeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { readRevisionNumbers, revisionFile, stackNumbers } from './revisions.ts';
+import { readRevisionNumbers, stackNumbers } from './revisions.ts';
 
 export interface KeepOptions {
   readonly stack: StackName;
@@ -33,7 +29,7 @@ export async function removeOldRevisions(
     const current = revisionIn(readCurrentGeneration(layout), stack) ?? 0;
     const kept = new Set(keep === 0 ? [] : numbers.slice(-keep));
     const old = numbers.filter((number) => number < current && !kept.has(number));
-    await unlinkRevisions(layout, stack, old);
+    await removeNumbered(stackNumbers(layout, stack), old);
     return old;
   };
   return await withStacksLock(layout, remove, { system });
@@ -48,26 +44,8 @@ export async function removeAllRevisions(
   const remove = async (): Promise<readonly number[]> => {
     if (revisionIn(readCurrentGeneration(layout), stack) !== undefined) return [];
     const numbers = readRevisionNumbers(layout, stack);
-    await unlinkRevisions(layout, stack, numbers);
+    await removeNumbered(stackNumbers(layout, stack), numbers);
     return numbers;
   };
   return await withStacksLock(layout, remove, { system });
-}
-
-/** Removes these revisions; numbers ascending. Precondition: the caller holds the stacks lock. */
-export async function unlinkRevisions(
-  layout: Layout,
-  stack: StackName,
-  numbers: readonly number[],
-): Promise<void> {
-  const last = numbers.at(-1);
-  if (last === undefined) return;
-  await guardDisk(`remove revisions of ${stack}`, async () => {
-    // Write this first: if the process dies in between, no number is used again.
-    await writeLastRemoved(stackNumbers(layout, stack), last);
-    for (const number of numbers) {
-      await rm(revisionFile(layout, stack, number), { force: true });
-    }
-    await syncDirectory(stackDir(layout, stack));
-  });
 }

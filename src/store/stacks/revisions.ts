@@ -12,7 +12,7 @@ import {
   type Reader,
   textThat,
 } from '../../core/read-fields.ts';
-import type { NumberedFolder } from '../removed-numbers.ts';
+import type { NumberedFolder } from '../numbered-folder.ts';
 import {
   imageDigest,
   line,
@@ -125,9 +125,10 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
   );
 }
 
-/** Where the numbers of removed revisions are kept. */
+/** The folder of the revisions. */
 export const stackNumbers = (layout: Layout, name: StackName): NumberedFolder => ({
   folder: stackDir(layout, name),
+  owner: name,
   code: kind.code,
 });
 

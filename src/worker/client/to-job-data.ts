@@ -2,6 +2,7 @@
 
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
+import { SETTINGS_BOUNDS } from '../../spec/package-settings.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import { parseBytes, parseCpus, showBytes } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
@@ -55,5 +56,5 @@ export function toStoredName(job: JobData, ofPackage: Needs = {}): string {
 /** The policy's default. */
 const UNSAID = '-';
 
-export const MAX_PRIORITY = 2_097_151;
+export const MAX_PRIORITY = SETTINGS_BOUNDS.priority;
 export const DELAYS = { min: 0, max: SPEC_BOUNDS.jobDelayMsMax };

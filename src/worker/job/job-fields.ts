@@ -13,7 +13,7 @@ import {
   textUpTo,
 } from '../../core/read-fields.ts';
 import type { JsonSchema } from '../../spec/options/option-row.ts';
-import { PACKAGE_REFERENCE } from '../../spec/parse-command.ts';
+import { PACKAGE_REFERENCE, STACK_REFERENCE } from '../../spec/parse-command.ts';
 import { BYTES, DURATION } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
 import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
@@ -44,8 +44,6 @@ interface JobFieldRow<F extends OwnJobField> {
   readonly takes: string;
 }
 
-const STACK =
-  /^[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,14}|sha256:[0-9a-f]{64}))?$/;
 /** A schedule's id is part of the ids of its jobs. */
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 /** The longest name of who cancels a job. */
@@ -90,8 +88,8 @@ export const JOB_FIELDS: { readonly [F in OwnJobField]: JobFieldRow<F> } = {
     takes: 'the version of this format: 1',
   },
   stack: {
-    read: matching(STACK, 'not NAME, NAME@rev:N or NAME@sha256:…'),
-    schema: { type: 'string', pattern: STACK.source },
+    read: matching(STACK_REFERENCE, 'not NAME, NAME@rev:N or NAME@sha256:…'),
+    schema: { type: 'string', pattern: STACK_REFERENCE.source },
     takes:
       '`name`, `name@rev:N` or `name@sha256:…`; needed unless `code` names a package that has a stack',
   },

@@ -18,7 +18,7 @@ import { holdBuilt } from '../../../src/store/built/hold-built.ts';
 import { imageFile, readImage } from '../../../src/store/images/image.ts';
 import { imageNamesFile, readImageNames } from '../../../src/store/images/image-names.ts';
 import { readLayerRecord } from '../../../src/store/layers/layer-record.ts';
-import { readLastRemoved } from '../../../src/store/removed-numbers.ts';
+import { readLastRemoved } from '../../../src/store/numbered-folder.ts';
 import {
   generationFile,
   readGeneration,
