@@ -10,6 +10,12 @@ import { useCodeRunner } from './support/code-runner.ts';
 
 const { folder, run, count, code, packageName, cli, json, add } = useCodeRunner();
 
+/** Resolves whether the command succeeds or not. */
+const tryToAdd = (build: string, ...options: readonly string[]) => {
+  const settings = ['--stack', 'busybox', '--build', build, ...options];
+  return cli('code', 'add', packageName(), code(), ...settings);
+};
+
 describe('a build from files of the code', () => {
   const BUILD = [
     '--stack',
@@ -63,18 +69,7 @@ describe('a build from files of the code', () => {
       ['/etc', 'buildFrom[0]'],
       ['.', 'buildFrom[0]'],
     ] as const) {
-      const ran = await cli(
-        'code',
-        'add',
-        packageName(),
-        code(),
-        '--stack',
-        'busybox',
-        '--build',
-        'true',
-        '--build-from',
-        file,
-      );
+      const ran = await tryToAdd('true', '--build-from', file);
       expect(ran.status).toBe(2);
       expect(ran.stderr).toContain(field);
     }
@@ -84,16 +79,7 @@ describe('a build from files of the code', () => {
 
 describe('a build that fails', () => {
   it('adds nothing and shows its log', async () => {
-    const ran = await cli(
-      'code',
-      'add',
-      packageName(),
-      code(),
-      '--stack',
-      'busybox',
-      '--build',
-      'echo of the log; exit 3',
-    );
+    const ran = await tryToAdd('echo of the log; exit 3');
     expect(ran.status).toBe(2);
     expect(ran.stderr).toContain('[ERR_STACKSHIM_TASK_BUILD_FAILED]');
     expect(ran.stderr).toContain('of the log\n');

@@ -56,6 +56,14 @@ function choose(book: LaneBook, fits: (state: LaneState) => boolean = () => true
   return chosen;
 }
 
+/** The lane of tenant `a` after so many bells, with as many requests under way. */
+function beginA(book: LaneBook, count = 1): LaneState {
+  for (let bell = 0; bell < count; bell += 1) book.wake(lane('a'));
+  const state = choose(book);
+  for (let request = 0; request < count; request += 1) book.begin(state);
+  return state;
+}
+
 /** Takes `count` jobs, which run, and returns how many came from each lane. */
 function take(book: LaneBook, count: number): Readonly<Record<string, number>> {
   const taken: Record<string, number> = {};
@@ -155,9 +163,7 @@ describe('the book of lanes', () => {
 
   it('asks a lane for one job first, and for more with each that is found', () => {
     const { book } = newBook();
-    book.wake(lane('a'));
-    const state = choose(book);
-    book.begin(state);
+    const state = beginA(book);
     expect(chooseLane(book.ready, () => true)).toEqual(NONE);
     book.found(state);
     for (let taking = 0; taking < 2; taking += 1) book.begin(choose(book));
@@ -170,9 +176,7 @@ describe('the book of lanes', () => {
 
   it('forgets an empty lane, until its bell', () => {
     const { book } = newBook();
-    book.wake(lane('a'));
-    const state = choose(book);
-    book.begin(state);
+    const state = beginA(book);
     book.foundNothing(state, 'parked');
     expect(book.size).toBe(0);
     book.wake(lane('a'));
@@ -194,9 +198,7 @@ describe('the book of lanes', () => {
   it('parks a lane for a time, and keeps it meanwhile', () => {
     const fixture = newBook();
     const { book, timers } = fixture;
-    book.wake(lane('a'));
-    const state = choose(book);
-    book.begin(state);
+    const state = beginA(book);
     book.foundNothing(state, { parkedForMs: 500 });
     expect([state.isReady, book.size]).toEqual([false, 1]);
     const calls = fixture.readyCalls;
@@ -221,11 +223,7 @@ describe('the book of lanes', () => {
 
   it('keeps a parked lane while another request for it is under way', () => {
     const { book } = newBook();
-    book.wake(lane('a'));
-    book.wake(lane('a'));
-    const state = choose(book);
-    book.begin(state);
-    book.begin(state);
+    const state = beginA(book, 2);
     book.foundNothing(state, 'parked');
     expect(book.size).toBe(1);
     book.found(state);
@@ -235,11 +233,7 @@ describe('the book of lanes', () => {
   it('makes a lane ready again that another reply parked meanwhile', () => {
     for (const next of ['seen', 'ready'] as const) {
       const { book } = newBook();
-      book.wake(lane('a'));
-      book.wake(lane('a'));
-      const state = choose(book);
-      book.begin(state);
-      book.begin(state);
+      const state = beginA(book, 2);
       book.foundNothing(state, 'parked');
       book.foundNothing(state, next);
       expect([state.isReady, book.find(lane('a')) === state]).toEqual([true, true]);
@@ -254,9 +248,7 @@ describe('the book of lanes', () => {
 
   it('charges nothing for a request that found nothing', () => {
     const { book } = newBook();
-    book.wake(lane('a'));
-    const state = choose(book);
-    book.begin(state);
+    const state = beginA(book);
     book.foundNothing(state, 'ready');
     expect([state.served, state.tenant.served, state.tenant.load]).toEqual([0, 0, 0]);
   });
