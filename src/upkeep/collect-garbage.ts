@@ -19,9 +19,9 @@ import { clearStaleStamps } from '../store/built/mount-built.ts';
 import { removeStrayNames, restoreImages } from '../store/images/collect-images.ts';
 import type { StoredLayer } from '../store/layers/collect-layers.ts';
 import { type NumberedFolder, removeNumbered } from '../store/numbered-folder.ts';
-import { type PackageOwner, packageNumbers } from '../store/packages/package.ts';
+import { type PackageOwner, packageFolder } from '../store/packages/package.ts';
 import { generationFile } from '../store/stacks/generations.ts';
-import { type Revision, stackNumbers } from '../store/stacks/revisions.ts';
+import { type Revision, stackFolder } from '../store/stacks/revisions.ts';
 import { withStacksLock } from '../store/stacks-lock.ts';
 import { clearStaleTmp, findStaleFiles } from '../store/stale-files.ts';
 import { whileNothingIsPinned } from '../store/store-lease.ts';
@@ -176,11 +176,11 @@ async function sweep(
       const choice = { keep: keepRevisions, isInUse };
       const removed = await removeRevisions(chooseRevisions(found, choice), {
         dryRun,
-        folderOf: ({ stack }) => stackNumbers(layout, stack),
+        folderOf: ({ stack }) => stackFolder(layout, stack),
       });
       const ofPackages = await removeRevisions(choosePackageRevisions(found, choice), {
         dryRun,
-        folderOf: (of) => packageNumbers(layout, of),
+        folderOf: (of) => packageFolder(layout, of),
       });
       const unreachable = findUnreachable(found, removed.gone);
       if (!dryRun) await removeGenerations(layout, unreachable);

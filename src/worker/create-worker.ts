@@ -27,7 +27,7 @@ import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './wor
 
 /** A worker that takes jobs until it is drained. */
 export interface QueueWorker {
-  /** How the worker is; from memory. */
+  /** The state of the worker. Asks neither the store nor the host. */
   status(): WorkerStatus;
   /**
    * Takes no further job, waits `drainMs` (default: that of the worker) for running tasks, ends the others and hands their jobs back. Resolves

@@ -1,4 +1,4 @@
-/** What a worker is told at its start. */
+/** The options of a worker: checked, and with their defaults. */
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -14,7 +14,7 @@ export interface RunningJob {
   readonly tenant: string | undefined;
 }
 
-/** What a worker says about the task of a job. The rest is the job's, or the worker's: the room for the job depends on its limits. */
+/** Fields that the operator's program may set on the task of a job. The others are set by the job or the worker: the room for a job depends on its limits. */
 export type FieldsOfWorker = Omit<
   TaskInput,
   'id' | 'tenant' | 'stack' | 'code' | 'outputs' | 'scheduleId' | 'memory' | 'disk' | 'cpus'
@@ -29,7 +29,7 @@ export interface WorkerOptions extends LayoutOptions {
   readonly concurrency?: number | undefined;
   /** How long a drain waits for running tasks. Default: 30 seconds. */
   readonly drainMs?: number | undefined;
-  /** How long a job stays this worker's when it is not heard of. Default: 30 seconds. */
+  /** How long a job stays with this worker after the last renewal of its lock. Default: 30 seconds. */
   readonly lockMs?: number | undefined;
   /** How long the store keeps jobs that have ended. Default: 7 days. */
   readonly keepResultsMs?: number | undefined;

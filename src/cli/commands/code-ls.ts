@@ -7,7 +7,7 @@ import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
 import { collectDamage } from '../print/report-damage.ts';
 
-export interface CodeLsOptions extends TenantOption, TruncOption {
+interface CodeLsOptions extends TenantOption, TruncOption {
   readonly all?: boolean;
 }
 

@@ -7,7 +7,7 @@ import { type FormatOption, wantsJson } from '../define/shared-options.ts';
 import { openPrinter } from '../print/print.ts';
 import { parseFilters } from '../task-filters.ts';
 
-export interface EventsCommandOptions extends FormatOption {
+interface EventsCommandOptions extends FormatOption {
   readonly filter?: readonly string[];
 }
 

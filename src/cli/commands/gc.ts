@@ -9,7 +9,7 @@ import { openStderr } from '../print/terminal.ts';
 import { openCountProgress } from '../progress/count-progress-view.ts';
 import type { Bar } from '../progress/progress-bar.ts';
 
-export interface CollectCommandOptions {
+interface CollectCommandOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
   readonly keepRevisions?: string;

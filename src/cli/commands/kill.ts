@@ -3,7 +3,7 @@ import { parseDuration } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { forEachId, printRemoval } from '../for-each-id.ts';
 
-export interface KillCommandOptions {
+interface KillCommandOptions {
   readonly stopTimeout: string;
 }
 

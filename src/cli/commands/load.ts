@@ -7,7 +7,7 @@ import { formatCount } from '../print/format-quantities.ts';
 import { print, printJson } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 
-export interface LoadCommandOptions {
+interface LoadCommandOptions {
   readonly list?: boolean;
   readonly anyDate?: boolean;
   readonly json?: boolean;

@@ -8,7 +8,7 @@ import type { OutputSink } from '../../task/streams/output-sink.ts';
 import { parseTail } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
-export interface LogsCommandOptions {
+interface LogsCommandOptions {
   readonly follow?: boolean;
   readonly tail: string;
   readonly since?: string;

@@ -6,7 +6,7 @@ import { openStderr } from '../print/terminal.ts';
 import { openCountProgress } from '../progress/count-progress-view.ts';
 import { listenForStops } from '../run/caller-signals.ts';
 
-export interface MigrateCommandOptions {
+interface MigrateCommandOptions {
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }

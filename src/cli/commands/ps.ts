@@ -14,7 +14,7 @@ import { parseFilters } from '../task-filters.ts';
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
 const COMMAND_LENGTH = 40;
 
-export interface PsCommandOptions extends FormatOption, TruncOption {
+interface PsCommandOptions extends FormatOption, TruncOption {
   readonly all?: boolean;
   readonly quiet?: boolean;
   readonly filter?: readonly string[];

@@ -12,7 +12,7 @@ import { namingOptions } from '../queues/naming-options.ts';
 import { printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 import { listenForStops } from '../run/caller-signals.ts';
 
-export interface QueueAddOptions extends QueueOptions, JobLineOptions {
+interface QueueAddOptions extends QueueOptions, JobLineOptions {
   readonly delay?: string;
   readonly key?: string;
   readonly unbound?: boolean;

@@ -3,7 +3,7 @@ import { parseTail } from '../define/shared-options.ts';
 import { writeJobLog } from '../queues/job-log-output.ts';
 import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
-export interface QueueLogsOptions extends QueueOptions {
+interface QueueLogsOptions extends QueueOptions {
   readonly follow?: boolean;
   readonly tail: string;
   readonly timestamps?: boolean;

@@ -13,7 +13,7 @@ export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
   readonly unbound?: boolean;
 }
 
-export interface ScheduleLine {
+interface ScheduleLine {
   readonly queue: string;
   readonly id: string;
   readonly command: readonly string[];

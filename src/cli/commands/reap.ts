@@ -4,7 +4,7 @@ import type { ReapReport } from '../../task/abandoned/reap.ts';
 import { print, printJson, printJsonLine } from '../print/print.ts';
 import { reportError, reportLeftovers } from '../print/printable.ts';
 
-export interface ReapCommandOptions {
+interface ReapCommandOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
   /** Id of a task whose owner must end first. */

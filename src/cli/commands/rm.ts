@@ -1,7 +1,7 @@
 /** `stackshim rm`: removes what ended tasks have left. */
 import { forEachId, printRemoval } from '../for-each-id.ts';
 
-export interface RmCommandOptions {
+interface RmCommandOptions {
   readonly force?: boolean;
 }
 

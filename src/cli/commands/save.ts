@@ -9,7 +9,7 @@ import { print, printJson } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readInput } from './load.ts';
 
-export interface SaveCommandOptions {
+interface SaveCommandOptions {
   readonly key: string;
   readonly have?: string;
   readonly json?: boolean;

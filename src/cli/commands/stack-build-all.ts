@@ -10,7 +10,7 @@ import { openStderr } from '../print/terminal.ts';
 import { openBuildProgress } from '../progress/build-progress-view.ts';
 import { listenForStops } from '../run/caller-signals.ts';
 
-export interface BuildAllOptions {
+interface BuildAllOptions {
   readonly ifChanged?: boolean;
   readonly jobs: number | undefined;
   readonly plan?: boolean;

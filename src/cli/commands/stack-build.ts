@@ -4,7 +4,7 @@ import { toPositive } from '../define/shared-options.ts';
 import { print, printJson } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 
-export interface BuildCommandOptions {
+interface BuildCommandOptions {
   readonly ifChanged?: boolean;
   readonly jobs?: string;
   readonly plan?: boolean;

@@ -4,7 +4,7 @@ import type { ExchangeCommandOptions } from '../define/shared-options.ts';
 import { print, printJson } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 
-export interface CommitCommandOptions extends ExchangeCommandOptions {
+interface CommitCommandOptions extends ExchangeCommandOptions {
   readonly code?: boolean;
 }
 

@@ -19,7 +19,7 @@ import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { print, printJson } from '../print/print.ts';
 
-export interface DiffCommandOptions {
+interface DiffCommandOptions {
   readonly json?: boolean;
   readonly settings?: boolean;
   readonly packages?: boolean;

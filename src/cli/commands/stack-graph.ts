@@ -8,7 +8,7 @@ import { printPainted } from '../print/print-painted.ts';
 import { collectDamage } from '../print/report-damage.ts';
 import { isUtf8, STDOUT, terminalSize } from '../print/terminal.ts';
 
-export interface GraphCommandOptions {
+interface GraphCommandOptions {
   readonly format: 'tree' | 'dot' | 'svg' | 'json';
 }
 

@@ -8,7 +8,7 @@ import { withProgress } from '../progress/with-progress.ts';
 import { readVariables } from '../read-entries.ts';
 import { requirePipe } from '../run/require-pipe.ts';
 
-export interface ImportCommandOptions extends RegistryCommandOptions {
+interface ImportCommandOptions extends RegistryCommandOptions {
   readonly env?: readonly string[];
   readonly label?: readonly string[];
   readonly workdir?: string;

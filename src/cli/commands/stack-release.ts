@@ -20,7 +20,7 @@ const MAX_RELEASE_BYTES = 1024 * 1024;
 const DEFAULT_LEAD = '30s';
 const LEAD = { min: 0, max: 24 * 3_600_000 };
 
-export interface ReleaseApplyOptions extends StoreOptions, JsonOption {
+interface ReleaseApplyOptions extends StoreOptions, JsonOption {
   readonly announce?: boolean;
   readonly lead?: string;
 }

@@ -12,7 +12,7 @@ import { openPrinter, print, printJsonLine } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
 import { STDOUT } from '../print/terminal.ts';
 
-export interface StatsCommandOptions extends FormatOption {
+interface StatsCommandOptions extends FormatOption {
   /** False: `--no-stream`. */
   readonly stream: boolean;
 }

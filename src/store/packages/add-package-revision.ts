@@ -12,7 +12,7 @@ import {
   type PackageOwner,
   type PackageRevision,
   packageCurrentFile,
-  packageNumbers,
+  packageFolder,
   readCurrentPackage,
   readPackageNumbers,
   readPackageRevision,
@@ -52,7 +52,7 @@ export async function addPackageRevision(
       const entry = readPackageRevision(layout, of, each);
       if (entry?.image === image) return { entry, isNew: false };
     }
-    const folder = packageNumbers(layout, of);
+    const folder = packageFolder(layout, of);
     const revision = unusedNumber(folder);
     const entry = { name, tenant, revision, image, createdAt: now.toISOString(), source };
     await guardDisk(`write revision ${revision} of code package ${name}`, () =>

@@ -10,7 +10,7 @@ import { writeCurrentPackage } from './add-package-revision.ts';
 import {
   type PackageOwner,
   packageCurrentFile,
-  packageNumbers,
+  packageFolder,
   readCurrentPackage,
   readPackageNumbers,
 } from './package.ts';
@@ -71,7 +71,7 @@ export async function removePackage(
     const revisions = readPackageNumbers(layout, of);
     await guardDisk(`remove code package ${of.name}`, async () => {
       await rm(packageCurrentFile(layout, of), { force: true });
-      await removeNumbered(packageNumbers(layout, of), revisions);
+      await removeNumbered(packageFolder(layout, of), revisions);
     });
     return { ...of, revisions };
   };

@@ -176,7 +176,7 @@ export function requirePackageRevision(
 }
 
 /** The folder of the revisions. */
-export const packageNumbers = (layout: Layout, of: PackageOwner): NumberedFolder => ({
+export const packageFolder = (layout: Layout, of: PackageOwner): NumberedFolder => ({
   folder: folderOf(layout, of),
   owner: `code package ${of.name}`,
   code: OF_REVISION.code,

@@ -12,7 +12,7 @@ import { unusedNumber, writeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { pinInStore } from '../store-lease.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { type Revision, type RevisionSource, revisionFile, stackNumbers } from './revisions.ts';
+import { type Revision, type RevisionSource, revisionFile, stackFolder } from './revisions.ts';
 
 export interface AddRevisionOptions {
   readonly stack: StackName;
@@ -44,7 +44,7 @@ export async function addRevision(
   await pinInStore(layout, image);
   readImage(layout, image);
   const add = async (): Promise<Revision> => {
-    const folder = stackNumbers(layout, stack);
+    const folder = stackFolder(layout, stack);
     const revision = unusedNumber(folder);
     const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
     await guardDisk(`write revision ${revision} of ${stack}`, () =>

@@ -5,7 +5,7 @@ import type { System } from '../../sys/system.ts';
 import { removeNumbered } from '../numbered-folder.ts';
 import { withStacksLock } from '../stacks-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { readRevisionNumbers, stackNumbers } from './revisions.ts';
+import { readRevisionNumbers, stackFolder } from './revisions.ts';
 
 export interface KeepOptions {
   readonly stack: StackName;
@@ -29,7 +29,7 @@ export async function removeOldRevisions(
     const current = revisionIn(readCurrentGeneration(layout), stack) ?? 0;
     const kept = new Set(keep === 0 ? [] : numbers.slice(-keep));
     const old = numbers.filter((number) => number < current && !kept.has(number));
-    await removeNumbered(stackNumbers(layout, stack), old);
+    await removeNumbered(stackFolder(layout, stack), old);
     return old;
   };
   return await withStacksLock(layout, remove, { system });
@@ -44,7 +44,7 @@ export async function removeAllRevisions(
   const remove = async (): Promise<readonly number[]> => {
     if (revisionIn(readCurrentGeneration(layout), stack) !== undefined) return [];
     const numbers = readRevisionNumbers(layout, stack);
-    await removeNumbered(stackNumbers(layout, stack), numbers);
+    await removeNumbered(stackFolder(layout, stack), numbers);
     return numbers;
   };
   return await withStacksLock(layout, remove, { system });

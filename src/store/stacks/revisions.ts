@@ -126,7 +126,7 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
 }
 
 /** The folder of the revisions. */
-export const stackNumbers = (layout: Layout, name: StackName): NumberedFolder => ({
+export const stackFolder = (layout: Layout, name: StackName): NumberedFolder => ({
   folder: stackDir(layout, name),
   owner: name,
   code: kind.code,

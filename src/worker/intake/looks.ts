@@ -1,5 +1,5 @@
 /**
- * Looks at the index of lanes, for what bells did not tell: at the start, after messages may have been lost, and from time to time. Removes
+ * Looks at the index of lanes for jobs whose bells were not heard: at the start, after messages may have been lost, and from time to time. Removes
  * lanes from the index that have no job.
  */
 import { atMost } from '../../core/pause.ts';

@@ -122,7 +122,7 @@ async function listen(
   });
 }
 
-/** Returns what ends the looks. */
+/** Returns a function that ends the looks. */
 function startLooks(options: IntakeOptions, { pace, book, looks, loop }: Parts): () => void {
   const { store, stalledLookMs, onError = () => undefined } = options;
   const queues = options.queues.map(({ name }) => name);

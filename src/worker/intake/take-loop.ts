@@ -47,7 +47,7 @@ export class TakeLoop {
   #hasBegun = false;
   #isStopping = false;
   #isReachable = true;
-  /** Tenants with a lane that failed since a request last succeeded: one who damages his own lanes must not stop the others. */
+  /** Tenants with a lane that failed since a request last succeeded: a tenant that damages its own lanes must not stop the others. */
   readonly #failing = new Set<string>();
   #resting: NodeJS.Timeout | undefined;
   #isScheduled = false;

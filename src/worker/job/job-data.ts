@@ -37,6 +37,6 @@ export interface JobData extends Omit<JobInput, 'stack' | 'payload'> {
 export interface CancelMark {
   /** ISO 8601, UTC. */
   readonly at: string;
-  /** Who asked for it, in the asker's words. */
+  /** Who asked for it, in their own words. */
   readonly by?: string | undefined;
 }

@@ -1,4 +1,4 @@
-/** What a job came to: states in the words of hosted job services, and the result that stays with it. */
+/** What became of a job: states in the words of hosted job services, and the result that stays with the job. */
 import type { ErrorJson } from '../../core/errors.ts';
 import type { TaskResult } from '../../task/result.ts';
 

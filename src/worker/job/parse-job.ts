@@ -17,7 +17,7 @@ import { findUnstorable } from './storable.ts';
 const NO_STACK = 'unnamed';
 
 /**
- * Checks a job completely; fields that nobody knows are refused. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first
+ * Checks a job completely; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first
  * invalid field, ERR_STACKSHIM_SPEC_DENIED for a field that jobs may not set and for a value above `terms`, which are the policy's.
  */
 export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.jobs): JobData {
@@ -51,7 +51,7 @@ interface Divided {
   readonly task: Readonly<Record<string, unknown>>;
 }
 
-/** Reads each field once, and stops at the first that nobody knows: a hostile object may have millions. */
+/** Reads each field once, and stops at the first unknown one: a hostile object may have millions. */
 const divide: Reader<Divided> = (data) => {
   if (!isObject(data)) throw new FieldFault('', 'not an object');
   const own: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-/** A worker as a service: its log, its health endpoint, what the service manager hears of it, its end. */
+/** Runs a worker as a service: with a log, a health endpoint, notices to the service manager, and a drain at the end. */
 import type { QueueWorker } from '../create-worker.ts';
 import { ownName, type WorkerEvent, type WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
@@ -30,11 +30,11 @@ export interface Service {
 }
 
 const STATUS_EVERY_MS = 10_000;
-/** The manager's time for the stop is extended by this, several times before it is over. */
+/** Each notice extends the manager's time for the stop by this; several come within that time. */
 const STOP_NOTICE_MS = 30_000;
 const STOP_NOTICE_EVERY_MS = 5_000;
 
-/** Resolves once the worker takes jobs. Rejects like `start`, and with what the health endpoint met. */
+/** Resolves once the worker takes jobs. Rejects as `start` does, and if the health endpoint cannot be opened. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const log = openWorkerLog({
     level: options.logLevel,
@@ -80,7 +80,7 @@ async function drain(worker: QueueWorker, notice: ServiceNotice): Promise<void> 
   }
 }
 
-/** Returns what ends the notices. */
+/** Returns a function that ends the notices. */
 function keepNotices(worker: QueueWorker, notice: ServiceNotice, lockMs: number): () => void {
   const isWell = watchPulse(lockMs, Date.now);
   const status = setInterval(() => notice.status(describe(worker.status())), STATUS_EVERY_MS);

@@ -1,4 +1,4 @@
-/** Tells the service manager how the worker is: sd_notify(3), sd_watchdog_enabled(3). Without a manager that listens, does nothing. */
+/** Tells the service manager the state of the worker: sd_notify(3), sd_watchdog_enabled(3). Without a manager that listens, does nothing. */
 import { sendDatagram } from '../../sys/send-datagram.ts';
 
 export interface ServiceNotice {
@@ -7,10 +7,9 @@ export interface ServiceNotice {
   /** @param status One line for `systemctl status`. */
   ready(status: string): void;
   stopping(status: string): void;
-  /** Shows how the worker is. */
   status(status: string): void;
   alive(): void;
-  /** A stop that goes on asks for more time, so that the unit need not know how long a drain takes. */
+  /** Asks for more time for a stop, so that the unit need not know how long a drain takes. */
   needsTime(ms: number): void;
 }
 

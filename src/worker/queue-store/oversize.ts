@@ -1,4 +1,4 @@
-/** What a store gives in place of a job's data that no worker should read. Whoever may write to the store can write the same: it is refused all the same. */
+/** Marks that replace the data of a job which no worker should read. A job in which a producer wrote such a mark is refused, too. */
 import { isObject } from '../../core/read-fields.ts';
 
 /** How much of a job a worker reads: its data, its options, and what earlier attempts left. More would hold up its other jobs. */
@@ -9,7 +9,7 @@ export const SMALL_BYTES = 65_536;
 
 /** Data of a job whose entry has more bytes: their number. */
 export const OVERSIZE = 'stackshim:bytes';
-/** Data of what was taken as a job and is none: the kind of what the store has there. */
+/** Data of an entry that was taken as a job and is not one: the kind of the entry. */
 export const NO_ENTRY = 'stackshim:kind';
 
 /** The size of an entry that was not read. */
@@ -18,7 +18,7 @@ export function oversizeOf(data: unknown): number | undefined {
   return typeof bytes === 'number' ? bytes : undefined;
 }
 
-/** The kind of an entry that is no job's. */
+/** The kind of an entry that is not a job's. */
 export function strangeKindOf(data: unknown): string | undefined {
   const kind = fieldOf(data, NO_ENTRY);
   return typeof kind === 'string' ? kind : undefined;

@@ -4,7 +4,7 @@ import { pause } from '../../core/pause.ts';
 export interface Outages {
   /** Whether the error says that the server is gone or cannot answer now, not that it refuses the call. */
   isOutage(error: unknown): boolean;
-  /** What the caller gets for an error that is no outage. Default: the error. */
+  /** The error for the caller in place of one that is not an outage. Default: that one. */
   explain?(error: unknown): unknown;
   /** Undefined until the store was closed: then no server comes back, and a waiting call fails with this error. */
   whyClosed(): Error | undefined;
@@ -40,7 +40,7 @@ export function waitOutOf(outages: Outages): WaitOut {
   };
 }
 
-/** Throws what the caller is to get, unless the call is to be made again. */
+/** Throws the error for the caller, unless the call must be repeated. */
 function endOrNote(error: unknown, outages: Outages): void {
   const { isOutage, whyClosed, onFailure, explain } = outages;
   if (!isOutage(error)) throw explain === undefined ? error : explain(error);

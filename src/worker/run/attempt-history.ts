@@ -1,18 +1,18 @@
-/** The earlier attempts of a job, as the store keeps them: who writes to the store may have changed them. Pure. */
+/** The earlier attempts of a job, as the store keeps them: anybody who writes to the store may have changed them. Pure. */
 import { isObject, parseJson } from '../../core/read-fields.ts';
 import { isFinalState, type JobResult } from '../job/job-result.ts';
 import { isCount } from '../job/stored-values.ts';
 
 /** How many attempts stay with the job. */
 const KEPT = 20;
-/** A longer one is none of ours. */
+/** No worker stores a longer one. */
 const MAX_CHARS = 4_194_304;
 
 /** Names in the details of the error of a job that was given up; a later retry by a client begins to count anew. */
 const GIVEN_UP = 'givenUp';
 export const DEAD_WORKERS = 'deadWorkers';
 
-/** Oldest first. Leaves out what is no result. */
+/** Oldest first. Leaves out everything that is not a result. */
 export function parseHistory(stored: unknown): readonly JobResult[] {
   if (!Array.isArray(stored)) return [];
   return stored.slice(-KEPT).flatMap((text) => {

@@ -1,4 +1,4 @@
-/** What a worker finds out about a job before it spends anything on it. Pure; the job is hostile. */
+/** Checks a job that was taken before anything is spent on it. Pure; the job is hostile. */
 import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { isObject, parseJson } from '../../core/read-fields.ts';
@@ -25,7 +25,7 @@ export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms
   const { job } = taken;
   // Only whoever writes to the store by hand can name a job like this.
   if (!isJobId(taken.id)) {
-    return refuse('ERR_STACKSHIM_JOB_REFUSED', `the job's id is none: ${quote(taken.id)}`);
+    return refuse('ERR_STACKSHIM_JOB_REFUSED', `its id is not valid: ${quote(taken.id)}`);
   }
   const bytes = oversizeOf(job.data);
   if (bytes !== undefined) {
@@ -62,7 +62,7 @@ export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms
   }
 }
 
-/** What a worker itself leaves there, when it queues a further attempt, is empty. */
+/** A worker that queues a further attempt leaves these fields empty. */
 function usesMoreOfBullmq({ parent, parentKey, deduplicationId }: Job): boolean {
   const hasParent = parent !== undefined && parent.id !== '';
   return hasParent || (parentKey ?? '') !== '' || (deduplicationId ?? '') !== '';

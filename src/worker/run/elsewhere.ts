@@ -1,4 +1,4 @@
-/** Jobs that this machine cannot run now and another one may: how long they wait, and when no machine is believed to. Pure. */
+/** Jobs that this machine cannot run now, but another one may: how long they wait, and when they are given up. Pure. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { toStorableText } from '../job/storable.ts';
@@ -70,7 +70,7 @@ export function leaveMissing(
 const missingDelayMs = (start: number): number =>
   Math.min(MISSING_DELAY_MS * 2 ** (start - 1), LONGEST_MISSING_DELAY_MS);
 
-/** What status tells of the job meanwhile. */
+/** What a client learns about the job while it waits. */
 export function noteOf(
   { reason, code, delayMs, leftMs }: Elsewhere,
   job: NotedJob & { readonly attemptsStarted: number },

@@ -54,9 +54,9 @@ type Attempted =
       readonly attempt: number;
     } & JobTaskEnd);
 
-/** A guard that was killed is replaced in less time. */
+/** Long enough to replace a guard that was killed. */
 const GUARDED_WITHIN_MS = 10_000;
-/** A part of the lock's time. */
+/** How much later than this worker its guard ends a task, as a part of the lock's time. */
 const GUARD_LATER = 0.05;
 
 interface Held {
@@ -95,10 +95,6 @@ export class JobRun {
     const lose = () => this.stop.lose();
     lock.lost.addEventListener('abort', lose, { once: true });
     if (lock.lost.aborted) lose();
-  }
-
-  get #countedAttempts(): number {
-    return toCount(this.#taken.job.attemptsMade);
   }
 
   /** Until when the guard lets the task run, a little longer than this worker does; undefined while there is no task. */
@@ -210,6 +206,10 @@ export class JobRun {
     return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(toFinal(error));
   }
 
+  get #countedAttempts(): number {
+    return toCount(this.#taken.job.attemptsMade);
+  }
+
   /** How often the job was taken since an attempt of it counted, this time included. */
   get #startsInARow(): number {
     const { attemptsStarted } = this.#taken.job;
@@ -290,7 +290,7 @@ export class JobRun {
     }
   }
 
-  /** For whoever asks about the job while it waits. A store that does not take the note keeps no job from going back. */
+  /** For clients that ask about the job while it waits. The job goes back even if the store does not take the note. */
   async #note(elsewhere: Elsewhere): Promise<void> {
     const { job, backend, id } = this.#taken;
     const { worker, warn } = this.#context;
@@ -364,7 +364,7 @@ export class JobRun {
     }
   }
 
-  /** Another worker has the job, or will have it: what this one knows of it changes nothing. */
+  /** Another worker has the job, or will have it: nothing that this one does may change it. */
   #emitLost(): void {
     const { attempt, name: job } = this;
     this.#context.emit({ type: 'lock_lost', job, attempt, task: this.#task });

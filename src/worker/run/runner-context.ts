@@ -23,7 +23,7 @@ export interface RunnerContext {
   readonly artefactFolder: string | undefined;
   /** How long a job waits for a worker that has its stack and its code. */
   readonly missingMs: number;
-  /** What the worker says about the task of a job. */
+  /** Fields that the worker sets on the task of a job. */
   readonly fields: WorkerSettings['fields'];
   /** `host/pid`. */
   readonly worker: string;

@@ -1,4 +1,4 @@
-/** The task of a job: its input, and what the worker itself says about it. Pure. */
+/** The task of a job: its input, and the fields that the worker sets. Pure. */
 import { posix } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -35,7 +35,7 @@ export interface RequestContext {
   readonly lackedMemory: boolean;
   /** The folder of the attempt's artefacts; undefined for a job without outputs. */
   readonly artefactFolder: string | undefined;
-  /** What the worker says about the task. */
+  /** Fields that the worker sets on the task. */
   readonly fields: FieldsOfWorker;
 }
 

@@ -22,7 +22,7 @@ export interface Supply {
     tenant: TenantName | undefined,
     signal: AbortSignal,
   ): Promise<PinnedPackage>;
-  /** Pulls the image of a stack, for a task that did not find it. False: it is not to be had. */
+  /** Pulls the image of a stack, for a task that did not find it. False: there is no registry, or the reference has no digest. */
   fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -63,7 +63,7 @@ function toBound(
   return digest.startsWith('sha256:') ? { name, digest } : undefined;
 }
 
-/** The codes of errors that another machine may not have: the stack or the package is not on this one, or the registry does not give it. */
+/** Errors that another machine may not meet: the stack or the package is not on this one, or the registry does not give it. */
 const MISSING = [
   'ERR_STACKSHIM_STACK_NOT_FOUND',
   'ERR_STACKSHIM_PACKAGE_NOT_FOUND',

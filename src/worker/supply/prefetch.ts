@@ -4,7 +4,7 @@ import { NEXT_PREFIX, nextKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
 import type { Supply } from './fetch-missing.ts';
 
-/** An older announcement counts for nothing. */
+/** Older announcements are ignored. */
 const ANNOUNCED_MS = 24 * 3_600_000;
 
 export interface PrefetchOptions {

@@ -25,7 +25,7 @@ import {
   readGenerationAt,
 } from '../../../src/store/stacks/generations.ts';
 import { parseRelease } from '../../../src/store/stacks/release.ts';
-import { readRevision, revisionFile, stackNumbers } from '../../../src/store/stacks/revisions.ts';
+import { readRevision, revisionFile, stackFolder } from '../../../src/store/stacks/revisions.ts';
 import { ownerOfName } from '../../../src/sys/files.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
 import { readRecord } from '../../../src/task/records/read-record.ts';
@@ -333,7 +333,7 @@ export function storedTargets(files: FuzzFiles): readonly FuzzTarget[] {
       samples: [{ version: 1, last: 4 }],
       run(bytes) {
         put(`${layout.root}/stacks/${stack}/removed.json`, bytes);
-        return readLastRemoved(stackNumbers(layout, stack));
+        return readLastRemoved(stackFolder(layout, stack));
       },
     },
     {

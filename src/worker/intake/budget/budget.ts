@@ -9,17 +9,17 @@ export interface Budget {
   possible(): Needs;
   /** What this worker has reserved. */
   reserved(): Needs;
-  /** What is left for somebody who waits since `sinceMs` (default: comes now). An estimate: another worker may be faster. */
+  /** What is left for a job that has waited since `sinceMs` (default: since now). An estimate: another worker may be faster. */
   room(sinceMs?: number): Needs;
   /** Jobs of a tenant that other workers of this machine run. An estimate. */
   tasksOfOthers(tenant: TenantName): number;
   /** Undefined when there is no room now, or when the tenant has its maximum of tasks on this machine. */
   reserve(request: RoomRequest): Reservation | undefined;
-  /** Keeps room free for somebody who waits. Requests that came later do not get it. */
+  /** Keeps room free for a job that waits. Requests that came later do not get it. */
   claim(claim: { readonly needs: Needs; readonly sinceMs: number }): { drop(): void };
-  /** Calls the listener whenever there may be more room. Returns what ends that. */
+  /** Calls the listener whenever there may be more room. Returns a function that ends the calls. */
   watch(listener: () => void): () => void;
-  /** Somebody waits for room: from now on, until the next call of the listeners, the budget looks for what other processes give back. */
+  /** A job waits for room: until the next call of the listeners, the budget looks for room that other processes give back. */
   expectRoom(): void;
   /** Gives everything back. */
   close(): void;

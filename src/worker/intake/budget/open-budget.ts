@@ -20,7 +20,7 @@ export interface BudgetOptions extends ShareFolderOptions {
 /** What others reserve is read at most this often for estimates; a reservation reads it each time. */
 const OTHERS_AGE_MS = 50;
 const DISK_AGE_MS = 1_000;
-/** What was given back is told to workers that may begin meanwhile soon, to those that are there at once. */
+/** The other workers learn at once what this one gives back. While none is known, the file follows after this time: one may just be starting. */
 const TELL_MS = 20;
 const RETRY_MS = 1_000;
 /** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
@@ -71,7 +71,7 @@ class MachineBudget implements Budget {
     const now = monotonicMs();
     if (this.#disk === undefined || now - this.#disk.atMs > DISK_AGE_MS) {
       const reserved = this.#shares().reduce((sum, share) => sum + share.reserved.diskBytes, 0);
-      const free = orNothing(machine.freeDiskBytes);
+      const free = orZero(machine.freeDiskBytes);
       this.#disk = { atMs: now, bytes: estimateDisk(free, reserved, this.#disk?.bytes ?? free) };
     }
     return withDisk(this.#capacity, this.#disk.bytes, policy);
@@ -79,7 +79,7 @@ class MachineBudget implements Budget {
 
   possible(): Needs {
     const { policy, machine } = this.#options;
-    return withDisk(this.#capacity, orNothing(machine.diskBytes), policy);
+    return withDisk(this.#capacity, orZero(machine.diskBytes), policy);
   }
 
   reserved(): Needs {
@@ -286,8 +286,8 @@ interface Change {
   readonly isAllowed?: () => boolean;
 }
 
-/** Nothing, if that cannot be found out: the folder may be away for a while. */
-function orNothing(ask: () => number): number {
+/** Zero if the size cannot be read: the folder may be away for a while. */
+function orZero(ask: () => number): number {
   try {
     return ask();
   } catch {

@@ -2,7 +2,7 @@
 import type { Needs } from '../../taken-job.ts';
 import { addNeeds, NO_NEEDS, subtractNeeds } from './needs.ts';
 
-/** Room that is kept free for somebody who waits for it. */
+/** Room that is kept free for a job that waits for it. */
 export interface Claim {
   readonly needs: Needs;
   /** Since when it is waited for, by the clock that all processes share. The older claim comes first. */
@@ -17,7 +17,7 @@ export interface Share {
   readonly tenants: Readonly<Record<string, number>>;
 }
 
-/** What is left of `total` for somebody who waits since `sinceMs`: claims that are younger do not count. */
+/** What is left of `total` for a job that has waited since `sinceMs`: younger claims do not count. */
 export function roomIn(total: Needs, shares: readonly Share[], sinceMs: number): Needs {
   const taken = shares.flatMap(({ reserved, claims }) => [
     reserved,

@@ -7,13 +7,13 @@ const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const MOST_CHARS = 200;
 
-/** False for a day that none of its months has, and for a pattern longer than 200 characters. What is no pattern at all may be either. */
+/** False for a day that none of its months has, and for a pattern longer than 200 characters. For text that is not a pattern, the answer has no meaning. */
 export function hasDay(pattern: string): boolean {
   if (pattern.length > MOST_CHARS) return false;
   const [days = '*', months = '*', weekdays = '*'] = pattern.trim().split(/\s+/).slice(-3);
   // With days of the week, either of the two is enough.
   if (!isAny(weekdays) || isAny(days)) return true;
-  // Letters beside the names of months: the last day, a weekday, or one that is drawn by lot.
+  // Letters have meanings of their own: the last day, a weekday, or (h) a day that is drawn by lot.
   if (/[a-z]/i.test(days)) return !/h/i.test(days);
   const first = Math.min(...days.split(',').map((part) => Number.parseInt(part, 10) || 1));
   return monthsOf(months).some((month) => (DAYS[month - 1] ?? 0) >= first);

@@ -25,7 +25,7 @@ export type TakeReply =
     }
   | {
       readonly job: undefined;
-      /** Why what was taken is no job: it has left the lane, and there may be others. */
+      /** Why what was taken is not a job: it has left the lane, and there may be others. */
       readonly strange: StackshimError | undefined;
       /** The lane is rate limited for this time. */
       readonly limitedForMs: number | undefined;

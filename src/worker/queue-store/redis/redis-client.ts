@@ -89,7 +89,7 @@ const FULL = new RegExp(`${CODE}OOM command not allowed`);
 
 const isReadOnly = (error: Error) => READ_ONLY.test(error.message);
 
-/** What a server answers that cannot serve now, and what the client says for calls that a closed connection left without an answer. */
+/** Answers of a server that cannot serve now, and the client's errors for calls that a closed connection left without an answer. */
 const OUTAGE = new RegExp(
   `${CODE}(?:LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|READONLY) |` +
     "^(?:NOAUTH|WRONGPASS|Ready check failed|Connection is closed|Command aborted|Stream isn't writeable)",
@@ -98,6 +98,6 @@ const OUTAGE = new RegExp(
 export const isRedisOutage = (error: unknown): boolean =>
   error instanceof Error && OUTAGE.test(error.message);
 
-/** The server refuses what needs memory. It still ends jobs. */
+/** The server refuses commands that need memory. It still ends jobs. */
 export const isRedisFull = (error: unknown): boolean =>
   error instanceof Error && FULL.test(error.message);
