@@ -1,5 +1,5 @@
 /** Reads `--filter KEY=VALUE` of commands that list tasks or events, with the meaning that docker's filters have. Pure. */
-import { StackshimError } from '../core/errors.ts';
+import { invalidOption } from './define/shared-options.ts';
 
 /** What a filter looks at; a key that is undefined matches no filter. */
 export interface Filterable {
@@ -15,7 +15,7 @@ export type FilterKey = Exclude<keyof Filterable, 'labels'> | 'label';
 
 /**
  * Whether something passes all filters. Of several filters with the same key one must match; of several labels, all. A label without a
- * value matches whatever its value is. Throws ERR_STACKSHIM_SPEC_INVALID for text that is no filter, or a key that is not one of `keys`.
+ * value matches whatever its value is. Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a filter, or a key that is not one of `keys`.
  */
 export function parseFilters(
   texts: readonly string[],
@@ -34,11 +34,10 @@ function parseFilter(text: string, keys: readonly FilterKey[]): readonly [Filter
   const key = keys.find((known) => known === text.slice(0, Math.max(0, equals)));
   const value = text.slice(equals + 1);
   if (key !== undefined && value !== '') return [key, value];
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read --filter ${JSON.stringify(text.slice(0, 200))}: not KEY=VALUE with a key that this command has`,
-    { hint: `the keys are ${keys.join(', ')}`, details: { field: 'filter' } },
-  );
+  throw invalidOption('--filter', text, {
+    problem: 'not KEY=VALUE with a key that this command has',
+    hint: `the keys are ${keys.join(', ')}`,
+  });
 }
 
 function matches(found: Filterable, key: FilterKey, values: readonly string[]): boolean {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { type Door, openDoor } from '../door/open-stackshim.ts';
 import { monotonicMs } from '../sys/clocks.ts';
 import { freeBytesAt, sizeOfDiskAt } from '../sys/files.ts';
@@ -16,6 +17,7 @@ import { describeLoss } from './queue-store/check-store.ts';
 import { openStore } from './queue-store/open-store.ts';
 import type { QueueStore } from './queue-store/queue-store.ts';
 import { describeSkew } from './queue-store/skew.ts';
+import { repeatWork } from './repeat-work.ts';
 import { JobRunner } from './run/job-runner.ts';
 import { PolicyView } from './run/policy-view.ts';
 import { sweepKept } from './run/sweep-kept.ts';
@@ -92,10 +94,14 @@ class RunningWorker implements QueueWorker {
   #budget: Budget | undefined;
   #intake: Intake | undefined;
   #runner: JobRunner | undefined;
-  #sweeper: NodeJS.Timeout | undefined;
-  #endSupplyTicks: (() => void) | undefined;
   #draining: Promise<void> | undefined;
   #downSince: number | undefined;
+
+  readonly #warn = (error: unknown, operation: string): void => {
+    const { code, message } = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
+    const text = error instanceof StackshimError ? `${operation}: ${message}` : message;
+    this.#emit({ type: 'warning', code, message: text });
+  };
 
   constructor(door: Door, settings: WorkerSettings, onEvent: WorkerOptions['onEvent']) {
     this.#door = door;
@@ -118,9 +124,8 @@ class RunningWorker implements QueueWorker {
     this.#budget = this.#openBudget(site, policy);
     this.#runner = this.#openRunner(store, policy);
     this.#intake = await this.#startIntake({ store, policy, runner: this.#runner });
-    this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP_FIRST_MS);
-    this.#sweeper.unref();
-    this.#endSupplyTicks = this.#startSupplyTicks(store);
+    this.#startSweeps(store);
+    this.#startSupplyTicks(store);
     const names = queues.map(({ name }) => name);
     this.#emit({ type: 'started', store: store.shown, queues: names, concurrency });
     if (store.loss !== undefined) this.#warnOfStore('store_loses', describeLoss(store.loss));
@@ -157,8 +162,6 @@ class RunningWorker implements QueueWorker {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#sweeper);
-    this.#endSupplyTicks?.();
     this.#giveUp.abort();
     await this.#intake?.close();
     await this.#store?.close();
@@ -219,7 +222,7 @@ class RunningWorker implements QueueWorker {
       guard: this.#guard,
       worker: ownName(),
       emit: (event) => this.#emit(event),
-      warn: (error, operation) => this.#warn(error, operation),
+      warn: this.#warn,
       giveUp: this.#giveUp.signal,
       ...{ store, lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder, fields },
     });
@@ -234,11 +237,7 @@ class RunningWorker implements QueueWorker {
       ...{ store, queues, concurrency, lockMs, stalledLookMs: Math.ceil(lockMs / 2) },
       budget: this.#budget,
       usualNeeds: defaults,
-      mostNeeds: {
-        ...(memoryBytes === undefined ? {} : { memoryBytes }),
-        ...(diskBytes === undefined ? {} : { diskBytes }),
-        ...(cpus === undefined ? {} : { cpus }),
-      },
+      mostNeeds: withoutUndefined({ memoryBytes, diskBytes, cpus }),
       policyOf: (tenant) => policy.termsOf(tenant),
       handle: (taken) => runner.handle(taken),
       worker: ownName(),
@@ -254,12 +253,23 @@ class RunningWorker implements QueueWorker {
     });
   }
 
-  #startSupplyTicks({ catalogue }: QueueStore): () => void {
-    return startSupplyTicks({
+  #startSweeps(store: QueueStore): void {
+    const { logFolder, artefactFolder, keepResultsMs } = this.#settings;
+    const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
+    if (folders.length === 0) return;
+    const { signal } = this.#giveUp;
+    repeatWork({
+      ...{ operation: 'remove logs and artefacts of old jobs', signal, warn: this.#warn },
+      ...{ firstAfterMs: SWEEP_FIRST_MS, everyMs: SWEEP_MS },
+      work: () => sweepKept({ store, folders, keepResultsMs, signal }),
+    });
+  }
+
+  #startSupplyTicks({ catalogue }: QueueStore): void {
+    startSupplyTicks({
       ...{ door: this.#door, catalogue, supply: this.#supply },
       hasRegistry: this.#settings.registry !== undefined,
-      signal: this.#giveUp.signal,
-      warn: (error, operation) => this.#warn(error, operation),
+      ...{ signal: this.#giveUp.signal, warn: this.#warn },
     });
   }
 
@@ -277,27 +287,6 @@ class RunningWorker implements QueueWorker {
       this.#downSince = undefined;
       this.#emit({ type: 'store_reachable', downMs });
     }
-  }
-
-  async #sweep(): Promise<void> {
-    const { logFolder, artefactFolder, keepResultsMs } = this.#settings;
-    const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
-    if (this.#store === undefined || folders.length === 0) return;
-    try {
-      const { signal } = this.#giveUp;
-      await sweepKept({ store: this.#store, folders, keepResultsMs, signal });
-    } catch (error) {
-      if (!this.#giveUp.signal.aborted) this.#warn(error, 'remove logs and artefacts of old jobs');
-    }
-    if (this.#giveUp.signal.aborted) return;
-    this.#sweeper = setTimeout(() => void this.#sweep(), SWEEP_MS);
-    this.#sweeper.unref();
-  }
-
-  #warn(error: unknown, operation: string): void {
-    const { code, message } = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
-    const text = error instanceof StackshimError ? `${operation}: ${message}` : message;
-    this.#emit({ type: 'warning', code, message: text });
   }
 
   #emit(event: WorkerEvent): void {

@@ -1,4 +1,5 @@
 /** `stackshim exec`: a further command in a running task, with its streams here; its end becomes this process's exit status. */
+import { withoutUndefined } from '../../core/read-fields.ts';
 import { execAlone } from '../../door/exec-command.ts';
 import type { ExecLineOptions } from '../define/exec-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
@@ -27,8 +28,7 @@ export async function exec(
       ...sinks.streams,
       ...{ env, tty },
       onProcess: forwarder.follow,
-      ...(user === undefined ? {} : { user }),
-      ...(workdir === undefined ? {} : { workdir }),
+      ...withoutUndefined({ user, workdir }),
       ...(interactive ? { stdin: process.stdin } : {}),
       ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });

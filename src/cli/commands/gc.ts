@@ -1,7 +1,7 @@
 /** `stackshim gc`: frees what nothing needs, and prints what was removed. */
-import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { Collection, CollectProgress } from '../../upkeep/collect-garbage.ts';
+import { invalidOption } from '../define/shared-options.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { print, printJson } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
@@ -43,14 +43,10 @@ function describe({ kind, done, total }: CollectProgress): [Bar, string | undefi
 function parseKept(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read --keep-revisions ${JSON.stringify(text)}: not a whole number`,
-    {
-      hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
-      details: { field: 'keepRevisions' },
-    },
-  );
+  throw invalidOption('--keep-revisions', text, {
+    problem: 'not a whole number',
+    hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
+  });
 }
 
 const toPackageText = ({ name, tenant, revision }: Collection['packages'][number]) =>

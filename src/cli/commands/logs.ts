@@ -1,11 +1,11 @@
 /** `stackshim logs`: the kept output of a task, each stream where the task wrote it. */
-import { StackshimError } from '../../core/errors.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { DURATION, parseDuration } from '../../spec/quantities.ts';
 import { requireRoot } from '../../task/installation.ts';
 import type { LogPiece } from '../../task/reports/read-log.ts';
 import type { OutputSink } from '../../task/streams/output-sink.ts';
-import { parseTail } from '../define/shared-options.ts';
+import { invalidOption, parseTail } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
 interface LogsCommandOptions {
@@ -26,8 +26,7 @@ export async function logs(given: string, options: LogsCommandOptions): Promise<
   const pieces = await openDoor().logs(given, {
     follow: options.follow === true,
     signal: gone.signal,
-    ...(tail === undefined ? {} : { tail }),
-    ...(since === undefined ? {} : { since }),
+    ...withoutUndefined({ tail, since }),
   });
   const writer = new PieceWriter(options.timestamps === true, () => gone.abort());
   await writeAll(pieces, writer);
@@ -101,9 +100,6 @@ function parseSince(text: string, now: number): number {
   }
   const ms = ISO.test(text) ? Date.parse(text) : Number.NaN;
   if (ms >= 0) return ms;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read --since ${JSON.stringify(text.slice(0, 200))}: not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600`,
-    { details: { field: 'since' } },
-  );
+  const problem = 'not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600';
+  throw invalidOption('--since', text, { problem });
 }

@@ -73,7 +73,7 @@ function defineJobCommands(queue: Command): void {
     .description('print the output of a job')
     .argument(...JOB)
     .option('-f, --follow', 'go on until the job has ended')
-    .option('-n, --tail <lines>', 'print only so many of the last lines', 'all')
+    .option('-n, --tail <lines>', 'print only the last N lines', 'all')
     .option('-t, --timestamps', 'print the time of each line')
     .action(whenCalled(async () => (await import('../commands/queue-logs.ts')).queueLogs));
   addOptions(logs, [...STORE_OPTIONS, ...LOGS]);

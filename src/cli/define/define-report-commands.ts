@@ -10,7 +10,7 @@ export function defineReportCommands(program: Command): void {
     .description('print the output of a task that was started with -d or --log')
     .argument('<id>', 'id of a task, also of an ended one')
     .option('-f, --follow', 'go on until the task has ended')
-    .option('-n, --tail <lines>', 'print only so many of the last lines', 'all')
+    .option('-n, --tail <lines>', 'print only the last N lines', 'all')
     .option('--since <time>', 'print only newer output: 10m, 2026-01-31T12:00:00Z')
     .option('-t, --timestamps', 'print the time of each line')
     .action(whenCalled(async () => (await import('../commands/logs.ts')).logs));

@@ -107,7 +107,7 @@ async function readInputs(
   };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for text that is no whole number; undefined for undefined. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for text that is not a whole number; undefined for undefined. */
 export function toNumber(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);

@@ -92,15 +92,25 @@ export function toPositive(field: string, text: string | undefined): number | un
   );
 }
 
+/** The error for an option whose value cannot be read. */
+export function invalidOption(
+  flag: `--${string}`,
+  value: string,
+  { problem, hint }: { readonly problem: string; readonly hint?: string },
+): StackshimError {
+  const field = flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `read ${flag} ${JSON.stringify(value.slice(0, 200))}: ${problem}`,
+    { hint, details: { field } },
+  );
+}
+
 /** The number of lines of `--tail`; undefined for `all`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseTail(text: string): number | undefined {
   if (text === 'all') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read --tail ${JSON.stringify(text.slice(0, 200))}: neither all nor a whole number of lines`,
-    { details: { field: 'tail' } },
-  );
+  throw invalidOption('--tail', text, { problem: 'neither all nor a whole number of lines' });
 }
 
 export interface ExchangeCommandOptions {
@@ -118,11 +128,7 @@ export function toRegistryOptions({
   authfile,
 }: RegistryCommandOptions): RegistryOptions {
   if (tlsVerify !== 'true' && tlsVerify !== 'false') {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `read --tls-verify ${JSON.stringify(tlsVerify)}: neither true nor false`,
-      { details: { field: 'tlsVerify' } },
-    );
+    throw invalidOption('--tls-verify', tlsVerify, { problem: 'neither true nor false' });
   }
   return { tlsVerify: tlsVerify === 'true', authFile: authfile };
 }

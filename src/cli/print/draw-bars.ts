@@ -39,7 +39,7 @@ export function cellsFor(amount: number, most: number, cells: number): number {
 const LEAST_BAR = 8;
 const MOST_BAR = 40;
 
-/** The cells of the longest bar behind so many cells of text; 0: there is no room, or the width is not known. */
+/** The cells of the longest bar that fits beside this many cells of text; 0: none fits, or the width is not known. */
 export function roomForBar(width: number | undefined, textCells: number): number {
   const room = width === undefined ? 0 : Math.min(MOST_BAR, width - 1 - textCells);
   return room < LEAST_BAR ? 0 : room;

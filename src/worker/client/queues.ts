@@ -67,7 +67,7 @@ export interface WaitForJobOptions {
 export interface JobLogOptions extends WaitForJobOptions {
   /** Go on until the job has ended. */
   readonly follow?: boolean | undefined;
-  /** Only so many of the last lines that exist now. Default: all. */
+  /** How many of the last lines that exist now. Default: all. */
   readonly tail?: number | undefined;
 }
 

@@ -55,7 +55,7 @@ const matching = (pattern: RegExp, problem: string): Reader<string | undefined> 
     throw new FieldFault(field, problem, typeof value === 'string' ? value : undefined);
   });
 
-/** Base64 of at most so many bytes. */
+/** The longest base64 of this many bytes. */
 const charsOfBase64 = (bytes: number) => Math.ceil(bytes / 3) * 4;
 const readBase64: Reader<string> = (value, field) => {
   const read = textUpTo(charsOfBase64(BOUNDS.jobInputBytes))(value, field);

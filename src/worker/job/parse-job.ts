@@ -1,5 +1,11 @@
 /** unknown → JobData: what a worker takes from the store, and what the client puts there. Pure; what it reads is hostile. */
-import { FieldFault, isObject, type Reader, readWith } from '../../core/read-fields.ts';
+import {
+  FieldFault,
+  isObject,
+  type Reader,
+  readWith,
+  withoutUndefined,
+} from '../../core/read-fields.ts';
 import { deniedField, invalidField } from '../../spec/field-errors.ts';
 import { optionOf } from '../../spec/options/task-options.ts';
 import type { PackageSettings } from '../../spec/package-settings.ts';
@@ -161,12 +167,10 @@ export interface JobBytes {
 export function jobBytes(
   job: Pick<JobData, 'payload' | 'payloadBase64' | 'config' | 'configBase64'>,
 ): JobBytes {
-  const payload = toBytes(job.payload, job.payloadBase64);
-  const config = toBytes(job.config, job.configBase64);
-  return {
-    ...(payload === undefined ? {} : { payload }),
-    ...(config === undefined ? {} : { config }),
-  };
+  return withoutUndefined({
+    payload: toBytes(job.payload, job.payloadBase64),
+    config: toBytes(job.config, job.configBase64),
+  });
 }
 
 function toBytes(text: string | undefined, base64: string | undefined): Uint8Array | undefined {

@@ -143,7 +143,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   const stats = unlessMissing(() => lstatSync(path));
   if (stats === undefined) return;
   const address = { kind: 'unix', path } as const;
-  if (!stats.isSocket()) throw failedToOpen(address, 'a file that is no socket is in the way');
+  if (!stats.isSocket()) throw failedToOpen(address, 'a file that is not a socket is in the way');
   if (await isAnswered(path)) throw failedToOpen(address, 'another process listens there');
   unlessMissing(() => unlinkSync(path));
 }

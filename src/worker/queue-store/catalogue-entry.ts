@@ -24,7 +24,7 @@ const readEntry: Reader<CatalogueEntry> = objectOf<CatalogueEntry>({
   priority: optional(integer(0)),
 });
 
-/** Undefined for text that is no entry. Fields that a newer worker added are ignored. */
+/** Undefined for text that is not an entry. Fields that a newer worker added are ignored. */
 export function parseCatalogueEntry(text: string): CatalogueEntry | undefined {
   const value = text.length <= MAX_ENTRY_CHARS ? parseJson(text) : undefined;
   if (!isObject(value)) return undefined;

@@ -109,7 +109,7 @@ export interface StoreListeners {
   onGap(): void;
   /** The store does not answer, or answers again. Called at each change. */
   onReachable?(isReachable: boolean): void;
-  /** The server's clock came to be more than 30 s ahead of this machine's, or behind it: a negative number. */
+  /** The server's clock is now more than 30 s ahead of this machine's, or (a negative number) behind it. */
   onSkew?(skewMs: number): void;
 }
 

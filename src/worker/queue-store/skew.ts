@@ -15,10 +15,14 @@ export async function measureSkew(askTimeMs: () => Promise<number>): Promise<num
   return Math.max(0, timeMs - Date.now());
 }
 
-/** Why the store is refused; undefined if the clocks agree well enough. */
-export function refusalOfSkew(skewMs: number, shown: string): StackshimError | undefined {
-  if (Math.abs(skewMs) <= MOST_SKEW_MS) return undefined;
-  return new StackshimError(
+/** Throws ERR_STACKSHIM_STORE_SKEWED if the server's clock is too far off. */
+export async function requireSameTime(
+  askTimeMs: () => Promise<number>,
+  shown: string,
+): Promise<void> {
+  const skewMs = await measureSkew(askTimeMs);
+  if (Math.abs(skewMs) <= MOST_SKEW_MS) return;
+  throw new StackshimError(
     'ERR_STACKSHIM_STORE_SKEWED',
     `open the store ${shown}: ${describeSkew(skewMs)}, more than ${MOST_SKEW_MS / 1000} s`,
     { details: { skewMs } },

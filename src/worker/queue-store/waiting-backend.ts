@@ -2,7 +2,7 @@
 import type { IQueueBackend } from 'bullmq';
 import type { WaitOut } from './wait-out.ts';
 
-/** Operations that return no promise, and everything that is no function, are the backend's own. */
+/** Operations that do not return a promise, and everything that is not a function, pass unchanged. */
 export function waitingBackend(backend: IQueueBackend, waitOut: WaitOut): IQueueBackend {
   return new Proxy(backend, {
     get(target, name) {

@@ -1,4 +1,4 @@
-/** What a worker's log tells of the end of an attempt. Pure. Nothing of it is a payload, output of a task, or a value that the job gave. */
+/** The log event for the end of an attempt. Pure. Contains no payload, no output of a task, and no value that the job gave. */
 import { toPrintable } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
 import type { WorkerEvent } from '../worker-events.ts';

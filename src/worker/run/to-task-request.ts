@@ -1,6 +1,7 @@
 /** The task of a job: its input, and the fields that the worker sets. Pure. */
 import { posix } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import type { OutputInput } from '../../spec/parse-outputs.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
@@ -75,8 +76,7 @@ function toInput({ data: job, packaged }: PlannedJob, lackedMemory: boolean): Ta
   const stack = job.stack ?? packaged?.settings.stack;
   return {
     ...Object.fromEntries(own),
-    ...(memory === undefined ? {} : { memory }),
-    ...(stack === undefined ? {} : { stack }),
+    ...withoutUndefined({ memory, stack }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Brings what a job needs to this machine: the image of its stack or of its code package, from the registry, by its digest. */
 import { hasCode, StackshimError } from '../../core/errors.ts';
 import type { TenantName } from '../../core/ids.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 import type { PinnedPackage } from '../../store/packages/package.ts';
 import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
@@ -27,10 +28,8 @@ export interface Supply {
 }
 
 export function createSupply({ door, registry }: FetchMissingOptions): Supply {
-  const access = {
-    ...(registry?.tlsVerify === undefined ? {} : { tlsVerify: registry.tlsVerify }),
-    ...(registry?.authFile === undefined ? {} : { authFile: registry.authFile }),
-  };
+  const { tlsVerify, authFile } = registry ?? {};
+  const access = withoutUndefined({ tlsVerify, authFile });
   return {
     async findCode(reference, tenant, signal) {
       try {

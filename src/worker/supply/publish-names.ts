@@ -58,7 +58,7 @@ export class NamePublisher {
   async #read(): Promise<ReadonlyMap<string, Current>> {
     const { stacks, code } = this.#options.door;
     const entries = new Map<string, Current>();
-    // What cannot be read is not published; `verify` and `doctor` tell of it.
+    // What cannot be read is not published; `verify` and `doctor` report it.
     const onDamage = () => undefined;
     for (const { name, image, content, createdAt, revision } of await stacks.list(onDamage)) {
       const isFirstPull = revision === 1 && isPinned((await stacks.show(name)).source);

@@ -29,7 +29,15 @@ interface FactsRow {
   readonly synchronous: boolean;
 }
 
-export async function readPostgresFacts(client: ClientBase): Promise<PostgresFacts> {
+/** Throws ERR_STACKSHIM_STORE_UNSUITABLE for a server that cannot be the store. */
+export async function readSuitable(client: ClientBase, shown: string): Promise<PostgresFacts> {
+  const facts = await readFacts(client);
+  const refusal = refusalOf(facts, shown);
+  if (refusal !== undefined) throw refusal;
+  return facts;
+}
+
+async function readFacts(client: ClientBase): Promise<PostgresFacts> {
   const { rows } = await client.query<FactsRow>(
     `SELECT current_setting('server_version_num')::int AS number,
             current_setting('server_version') AS version,
@@ -53,7 +61,7 @@ export async function readPostgresFacts(client: ClientBase): Promise<PostgresFac
 }
 
 /** Why the server cannot be the store; undefined if it can. */
-export function refusalOf(facts: PostgresFacts, shown: string): StackshimError | undefined {
+function refusalOf(facts: PostgresFacts, shown: string): StackshimError | undefined {
   if (facts.major < OLDEST_MAJOR) {
     return unsuitable(
       shown,

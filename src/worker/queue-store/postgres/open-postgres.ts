@@ -1,15 +1,8 @@
 /** Opens a store on PostgreSQL: connects, checks the server and its tables, and fails within the time limit with the reason. */
-import type { Client } from 'pg';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
-import { measureSkew, refusalOfSkew } from '../skew.ts';
+import { requireSameTime } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
-import {
-  checkTables,
-  lossOf,
-  type PostgresFacts,
-  readPostgresFacts,
-  refusalOf,
-} from './check-postgres.ts';
+import { checkTables, lossOf, readSuitable } from './check-postgres.ts';
 import { withClient } from './connect-postgres.ts';
 import { migrate } from './migrate-postgres.ts';
 import { createPostgresStore } from './postgres-store.ts';
@@ -20,13 +13,9 @@ export async function openPostgres(
   options: QueueStoreOptions,
 ): Promise<QueueStore> {
   const loss = await withClient(address, async (client) => {
-    const facts = await readSuitable(client, address);
+    const facts = await readSuitable(client, address.shown);
     await checkTables(client, address.shown);
-    const skewed = refusalOfSkew(
-      await measureSkew(() => readTimeMs((text) => client.query(text))),
-      address.shown,
-    );
-    if (skewed !== undefined) throw skewed;
+    await requireSameTime(() => readTimeMs((text) => client.query(text)), address.shown);
     return lossOf(facts);
   });
   return createPostgresStore({ address, options, loss });
@@ -35,14 +24,7 @@ export async function openPostgres(
 /** Makes or updates the tables of the queues. Fails as {@link openPostgres} does. */
 export async function migratePostgres(address: PostgresAddress): Promise<void> {
   await withClient(address, async (client) => {
-    await readSuitable(client, address);
+    await readSuitable(client, address.shown);
     await migrate(client);
   });
-}
-
-async function readSuitable(client: Client, { shown }: PostgresAddress): Promise<PostgresFacts> {
-  const facts = await readPostgresFacts(client);
-  const refusal = refusalOf(facts, shown);
-  if (refusal !== undefined) throw refusal;
-  return facts;
 }

@@ -6,7 +6,7 @@ import type { MessageLine } from '../message-line.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { cut, newClient } from './pg-pool.ts';
 
-/** BullMQ's own channel: the name of a lane for each job that comes to wait. */
+/** BullMQ's own channel: the name of a lane for each job that begins to wait. */
 const JOBS_CHANNEL = 'bullmq_jobs';
 export const BELL_CHANNEL = 'stackshim_bell';
 export const CANCEL_CHANNEL = 'stackshim_cancel';

@@ -80,7 +80,7 @@ export const PUT_ENTRIES = `INSERT INTO stackshim.catalogue (key, entry)
 SELECT * FROM unnest($1::text[], $2::text[])
 ON CONFLICT (key) DO UPDATE SET entry = EXCLUDED.entry`;
 export const REMOVE_ENTRIES = 'DELETE FROM stackshim.catalogue WHERE key = ANY($1::text[])';
-/** What is longer is no entry. */
+/** Nothing longer is an entry. */
 const IS_ENTRY = 'octet_length(key) <= 1000 AND octet_length(entry) <= 20000';
 export const LIST_ENTRIES = `SELECT key, entry FROM stackshim.catalogue
  WHERE starts_with(key, $1) AND ${IS_ENTRY} LIMIT 10000`;

@@ -22,8 +22,15 @@ const LOADING_PAUSE_MS = 100;
 /** BullMQ recommends it; older servers lack commands that a take needs. */
 const OLDEST_REDIS: readonly [number, number] = [6, 2];
 
-/** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask. */
-export async function readRedisFacts(client: Redis, shown: string): Promise<RedisFacts> {
+/** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask, and _UNSUITABLE for a server that cannot be the store. */
+export async function readSuitable(client: Redis, shown: string): Promise<RedisFacts> {
+  const facts = await readFacts(client, shown);
+  const refusal = refusalOf(facts, shown);
+  if (refusal !== undefined) throw refusal;
+  return facts;
+}
+
+async function readFacts(client: Redis, shown: string): Promise<RedisFacts> {
   const info = await readLoadedInfo(client, shown);
   const valkey = info.get('valkey_version');
   return {
@@ -69,7 +76,7 @@ export function parseInfo(text: string): ReadonlyMap<string, string> {
 }
 
 /** Why the server cannot be the store; undefined if it can. */
-export function refusalOf(facts: RedisFacts, shown: string): StackshimError | undefined {
+function refusalOf(facts: RedisFacts, shown: string): StackshimError | undefined {
   const { product, version, mode, role, evictionPolicy } = facts;
   if (product === 'Redis' && isOlder(version)) {
     return unsuitable(

@@ -1,7 +1,7 @@
 /**
  * Bounds what a hostile producer makes BullMQ's scripts do. The scripts stay as they are: a prefix gives them another `redis`, in whose `call`
  * - an entry that is larger than a worker reads comes as its small fields, with {@link OVERSIZE} as its data;
- * - a job key that is no hash is read as an empty one. Without that, a script would fail half-way each time. When such a job is taken, it leaves
+ * - a job key that is not a hash is read as an empty one. Without that, a script would fail half-way each time. When such a job is taken, it leaves
  *   its lane, and {@link NO_ENTRY} is its data.
  */
 import type { Redis } from 'ioredis';

@@ -2,15 +2,13 @@
 import type { Inspection } from '../queue-store.ts';
 import { measureSkew } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
+import { lossOf, readSuitable } from './check-redis.ts';
 import { readTimeMs, withRedis } from './connect-redis.ts';
 
 /** Fails as the opening of the store does. */
 export const inspectRedis = (address: RedisAddress): Promise<Inspection> =>
   withRedis(address, async (client) => {
-    const facts = await readRedisFacts(client, address.shown);
-    const refusal = refusalOf(facts, address.shown);
-    if (refusal !== undefined) throw refusal;
+    const facts = await readSuitable(client, address.shown);
     return {
       product: `${facts.product} ${facts.version}`,
       loss: lossOf(facts),

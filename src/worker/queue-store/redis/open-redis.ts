@@ -2,9 +2,9 @@
 import { createRedisBackend } from 'bullmq';
 import { laneOptions } from '../lane-settings.ts';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
-import { measureSkew, refusalOfSkew } from '../skew.ts';
+import { requireSameTime } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { lossOf, readRedisFacts, refusalOf } from './check-redis.ts';
+import { lossOf, readSuitable } from './check-redis.ts';
 import { openConnection, readTimeMs } from './connect-redis.ts';
 import { guardScripts } from './guard-scripts.ts';
 import { createRedisStore } from './redis-store.ts';
@@ -14,11 +14,8 @@ export async function openRedis(
   options: QueueStoreOptions,
 ): Promise<QueueStore> {
   const { client, result, keep } = await openConnection(address, async (connected) => {
-    const facts = await readRedisFacts(connected, address.shown);
-    const refusal = refusalOf(facts, address.shown);
-    if (refusal !== undefined) throw refusal;
-    const skewed = refusalOfSkew(await measureSkew(() => readTimeMs(connected)), address.shown);
-    if (skewed !== undefined) throw skewed;
+    const facts = await readSuitable(connected, address.shown);
+    await requireSameTime(() => readTimeMs(connected), address.shown);
     guardScripts(connected);
     const root = createRedisBackend('root', laneOptions(connected, options));
     // Without a listener an error of the connection would end the process.
