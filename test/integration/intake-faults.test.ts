@@ -133,8 +133,17 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
     const isAdded = new Promise<void>((resolve) => {
       goOn = resolve;
     });
+    const rung = new Set<unknown>();
     const slow: QueueStore = {
       ...bed.store,
+      listen: (names, given) =>
+        bed.store.listen(names, {
+          ...given,
+          onBell(lane) {
+            given.onBell(lane);
+            rung.add(lane.tenant);
+          },
+        }),
       async listLanes(...asked) {
         const lanes = await bed.store.listLanes(...asked);
         await isAdded;
@@ -154,7 +163,7 @@ describe.each(STORE_KINDS)('on %s', (_kind, startServer) => {
       },
     });
     await addJobs(bed.store, early, manyJobs('early', 20));
-    await waitUntil(() => intake.lanes() === 1);
+    await waitUntil(() => rung.has('early'));
     goOn();
     await waitUntil(() => tenants.length === 8);
     isOver = true;
