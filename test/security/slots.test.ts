@@ -5,8 +5,10 @@
 import {
   chmodSync,
   chownSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -20,7 +22,7 @@ import { parseTaskId } from '../../src/core/ids.ts';
 import type { Layout } from '../../src/core/layout.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';
 import { bootId } from '../../src/sys/processes.ts';
-import { claimSlot, slotIds } from '../../src/task/admission/slot.ts';
+import { adoptSlot, claimSlot, slotIds } from '../../src/task/admission/slot.ts';
 
 let folder: string;
 let layout: Layout;
@@ -67,6 +69,24 @@ describe('a slot', () => {
     const free = await claim();
     expect(free.index).toBe(0);
     free.release();
+  });
+
+  it('is adopted although somebody who looks for a free one has its lock for a moment', async () => {
+    (await claim()).close();
+    const looking = openSync(`${layout.slots}/0`, 'r+');
+    expect(linuxSystem.lockFile(looking, { wait: false })).toBe(true);
+    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('one'), index: 0 });
+    closeSync(looking);
+    const slot = await adopting;
+    expect(slot.index).toBe(0);
+    slot.release();
+  });
+
+  it('is not adopted for a task that does not hold it', async () => {
+    const other = await claim();
+    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('two'), index: 0 });
+    await expect(adopting).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM' });
+    other.release();
   });
 
   it('above the first 256 leaves no mount on the host', async () => {

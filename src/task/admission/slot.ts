@@ -8,6 +8,7 @@ import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts'
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
+import { pause } from '../../core/pause.ts';
 import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
 import { bootId } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
@@ -19,6 +20,10 @@ import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-nam
  * mount makes every later start of a container slower (measured: 12 µs each). Machines rarely run that many tasks at once.
  */
 const PINNED_SLOTS = 256;
+
+/** Whoever looks for a free slot holds the lock of each for some microseconds. */
+const ADOPT_TRIES = 20;
+const ADOPT_PAUSE_MS = 5;
 
 export interface Slot {
   readonly index: number;
@@ -77,7 +82,12 @@ export async function adoptSlot(
   { task, index }: { readonly task: TaskId; readonly index: number },
 ): Promise<Slot> {
   const { slots: folder, olderSlots: older, run } = layout;
-  const held = adoptInBoth(system, index, { folder, older, run, task });
+  const adopt = () => adoptInBoth(system, index, { folder, older, run, task });
+  let held = adopt();
+  for (let tries = 0; held === undefined && tries < ADOPT_TRIES; tries += 1) {
+    await pause(ADOPT_PAUSE_MS);
+    held = adopt();
+  }
   if (held === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_SYSTEM',
