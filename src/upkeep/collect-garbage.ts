@@ -89,7 +89,8 @@ export interface Collection {
  * Removes everything that is not needed: old revisions (with `keepRevisions`) and those that never became current; generations that no
  * rollback can reach; images that no revision, task record or lease names; layers that only those images used, and the mounts of these
  * layers; unfinished files of dead processes; idle scratch volumes; the builder's copies of bases that are no longer current; and the pinned
- * user namespaces of idle slots with high numbers. A second call finds nothing to do; if a call is killed, the next one continues. Tasks never wait for it; imports and builds wait while it unlinks.
+ * user namespaces of idle slots with high numbers. A second call finds nothing to do; if a call is killed, the next one continues. Tasks never
+ * wait for it; imports and builds wait while it unlinks.
  * If damage hides what is needed, everything that may be needed stays. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM.
  */
 export async function collectGarbage(
@@ -240,15 +241,20 @@ async function removeRevisions<T extends { readonly revision: number }>(
   if (dryRun) return { gone: chosen, refusals: [] };
   const gone: T[] = [];
   const refusals: StackshimError[] = [];
-  const folders = new Map(chosen.map(folderOf).map((of) => [of.folder, of]));
-  for (const of of folders.values()) {
-    const inFolder = chosen.filter((one) => folderOf(one).folder === of.folder);
+  const folders = new Map<string, { readonly of: NumberedFolder; readonly there: T[] }>();
+  for (const one of chosen) {
+    const of = folderOf(one);
+    const found = folders.get(of.folder);
+    if (found === undefined) folders.set(of.folder, { of, there: [one] });
+    else found.there.push(one);
+  }
+  for (const { of, there } of folders.values()) {
     try {
       await removeNumbered(
         of,
-        inFolder.map(({ revision }) => revision),
+        there.map(({ revision }) => revision),
       );
-      gone.push(...inFolder);
+      gone.push(...there);
     } catch (error) {
       if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;
       refusals.push(error);
