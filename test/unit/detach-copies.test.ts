@@ -19,15 +19,14 @@ const LAYER: Row = [2, 1, '0:9', '/', '/run/layers/a'];
 
 it('finds the mount at the path, and copies below a bind of any directory above', () => {
   const table = toTable(
-    ...[ROOT, LAYER],
-    ...([
-      [3, 1, '8:1', '/', '/host'],
-      [4, 3, '0:9', '/', '/host/run/layers/a'],
-      [5, 1, '8:1', '/run', '/mnt'],
-      [6, 5, '0:9', '/', '/mnt/layers/a'],
-      [7, 1, '8:1', '/run/layers', '/own'],
-      [8, 7, '0:9', '/', '/own/a'],
-    ] satisfies Row[]),
+    ROOT,
+    LAYER,
+    [3, 1, '8:1', '/', '/host'],
+    [4, 3, '0:9', '/', '/host/run/layers/a'],
+    [5, 1, '8:1', '/run', '/mnt'],
+    [6, 5, '0:9', '/', '/mnt/layers/a'],
+    [7, 1, '8:1', '/run/layers', '/own'],
+    [8, 7, '0:9', '/', '/own/a'],
   );
   const all = ['/run/layers/a', '/host/run/layers/a', '/mnt/layers/a', '/own/a'];
   expect(findMountsOn('/run/layers/a', table)).toEqual(all);
@@ -35,14 +34,13 @@ it('finds the mount at the path, and copies below a bind of any directory above'
 
 it('finds no mount of another directory, filesystem or root', () => {
   const table = toTable(
-    ...[ROOT, LAYER],
-    ...([
-      [3, 1, '0:9', '/', '/run/layers/ab'],
-      [4, 1, '8:2', '/', '/other'],
-      [5, 4, '0:9', '/', '/other/run/layers/a'],
-      [6, 1, '8:1', '/run/layers/a', '/bound'],
-      [7, 6, '0:9', '/', '/bound/below'],
-    ] satisfies Row[]),
+    ROOT,
+    LAYER,
+    [3, 1, '0:9', '/', '/run/layers/ab'],
+    [4, 1, '8:2', '/', '/other'],
+    [5, 4, '0:9', '/', '/other/run/layers/a'],
+    [6, 1, '8:1', '/run/layers/a', '/bound'],
+    [7, 6, '0:9', '/', '/bound/below'],
   );
   expect(findMountsOn('/run/layers/a', table)).toEqual(['/run/layers/a']);
   expect(findMountsOn('/run/layers/c', table)).toEqual([]);

@@ -6,7 +6,7 @@ import type { WindowSize } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ExecRequest } from './exec-options.ts';
 import type { ExecTarget } from './find-exec-target.ts';
-import type { FoundUsers } from './find-exec-users.ts';
+import type { FoundUsers, findExecUsers } from './find-exec-users.ts';
 import { readStoredConfig, type StoredConfig } from './read-stored-config.ts';
 
 /** What the runtime is given: the process to start, and what it must know about the container. */
@@ -26,12 +26,8 @@ export async function planExec(
   const stored = readStoredConfig(target.places);
   const { process, ids } = stored;
   const { command, env, workdir, user, tty } = request;
-  // Most commands have the user of the task's own: the code that looks into images is not loaded for them.
-  const find = async (named: string) => {
-    const { findExecUsers } = await import('./find-exec-users.ts');
-    return findExecUsers(installation, target, { user: named, process });
-  };
-  const found = user === undefined ? undefined : await find(user);
+  const found =
+    user === undefined ? undefined : await findUsers(installation, target, { user, process });
   if (found !== undefined && ids !== null) requireMappedUser(found.user, ids);
   const { consoleSize: _, ...kept } = process;
   return {
@@ -55,6 +51,12 @@ const asUser = (
   user: { uid, gid, additionalGids },
   capabilities: buildCapabilities(capabilities.bounding, uid),
 });
+
+/** Most commands have the user of the task's own: the code that looks into images is not loaded for them. */
+async function findUsers(...asked: Parameters<typeof findExecUsers>): Promise<FoundUsers> {
+  const { findExecUsers } = await import('./find-exec-users.ts');
+  return findExecUsers(...asked);
+}
 
 interface EnvChanges {
   readonly env: Readonly<Record<string, string>>;
