@@ -1,5 +1,5 @@
 /** Checks everything that is stored: layers by their sha256, other files by their form and their references. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
@@ -122,7 +122,10 @@ async function readLayers(
   return { broken, bytes };
 }
 
-/** Checks a second time what seemed damaged, because the store may have changed meanwhile. */
+/** A layer that is removed and stored again each time it is looked at is left to the next check. */
+const LOOKS = 5;
+
+/** Checks again what seemed damaged, because the store may have changed meanwhile. */
 async function confirm(
   layout: Layout,
   before: StoreSurvey,
@@ -131,15 +134,46 @@ async function confirm(
   const now = surveyStore(layout);
   const seen = new Set(before.damage.map(({ path }) => path));
   const damage = now.damage.filter(({ path }) => seen.has(path));
-  const stored = new Set(listStoredLayers(layout));
-  for (const id of broken) {
-    if (!stored.has(id) && !now.layerUsers.has(id)) continue;
-    const error = await findLayerDamage(layout, id);
-    if (error === undefined) continue;
-    const path = String(error.details['path'] ?? layerFile(layout, id));
-    damage.push({ kind: 'layer', path, error, hits: now.layerUsers.get(id) ?? [] });
+  let left = broken;
+  for (let look = 0; look < LOOKS && left.length > 0; look += 1) {
+    const looked = await lookAgain(layout, left);
+    damage.push(...looked.damage);
+    left = looked.changed;
   }
   return damage;
+}
+
+interface SecondLook {
+  readonly damage: readonly Damage[];
+  /** Layers whose record has changed meanwhile. */
+  readonly changed: readonly LayerId[];
+}
+
+/** Only a record that stays the same from before the look at the layer until after the look at its users proves damage. */
+async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<SecondLook> {
+  const found: { id: LayerId; record: string | undefined; error: StackshimError }[] = [];
+  for (const id of layers) {
+    const record = identifyRecord(layout, id);
+    const error = await findLayerDamage(layout, id);
+    if (error !== undefined) found.push({ id, record, error });
+  }
+  const { layerUsers } = surveyStore(layout);
+  const changed = new Set(
+    found.filter(({ id, record }) => identifyRecord(layout, id) !== record).map(({ id }) => id),
+  );
+  const damage = found.flatMap(({ id, record, error }): Damage | [] => {
+    const isAbsent = record === undefined && !layerUsers.has(id);
+    if (isAbsent || changed.has(id)) return [];
+    const path = String(error.details['path'] ?? layerFile(layout, id));
+    return { kind: 'layer', path, error, hits: layerUsers.get(id) ?? [] };
+  });
+  return { damage, changed: [...changed] };
+}
+
+/** Differs after the layer was stored again; undefined if it has no record. */
+function identifyRecord(layout: Layout, id: LayerId): string | undefined {
+  const stats = statSync(layerRecordFile(layout, id), { throwIfNoEntry: false, bigint: true });
+  return stats && `${stats.ino} ${stats.ctimeNs}`;
 }
 
 function requireStacks(survey: StoreSurvey, names: ReadonlySet<StackName>): void {

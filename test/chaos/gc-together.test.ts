@@ -165,15 +165,18 @@ it('gc clears away what a build leaves that is killed in any step', {
   await whileCollecting(async () => {
     // The copies of bases are removed meanwhile as well.
     const importing = runFixture(importer, [root, run, 'one', tar, String(IMPORTS)]);
-    for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
-      const building = startFixture(builder, [...places(), built, '1000']);
-      await waitForLine(building, `step ${step}`);
-      await delay(randomInt(0, 120));
-      building.kill('SIGKILL');
-      await once(building, 'close');
-      expect((await verifyStore(lab.layout)).damage).toEqual([]);
+    try {
+      for (const step of BUILD_STEPS.flatMap((name) => Array(KILLS_A_STEP).fill(name))) {
+        const building = startFixture(builder, [...places(), built, '1000']);
+        await waitForLine(building, `step ${step}`);
+        await delay(randomInt(0, 120));
+        building.kill('SIGKILL');
+        await once(building, 'close');
+        expect((await verifyStore(lab.layout)).damage).toEqual([]);
+      }
+    } finally {
+      await importing;
     }
-    await importing;
   });
   // Smoke commands whose owner died keep their images.
   expect(await reapTasks(lab.installation)).toMatchObject({ corrupt: [] });

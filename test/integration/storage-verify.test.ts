@@ -1,6 +1,7 @@
 /** `verifyStore` names everything that is damaged and the revisions that need it, and nothing else. */
 import {
   closeSync,
+  existsSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -227,6 +228,35 @@ it('verify ignores what an interrupted import or collection left', async () => {
   writeFileSync(`${lab.layout.root}/layers/${id}.erofs`, 'half a layer');
   writeFileSync(`${lab.layout.root}/images/${id}.json.collected`, '{}');
   expect(await verifyStore(lab.layout)).toMatchObject({ layers: 4, images: 3, damage: [] });
+});
+
+describe('verify beside a collection', () => {
+  /** Verifies while something happens to the stored layers, once the first of them is being read. */
+  async function verifyWhile(act: () => void) {
+    let isDone = false;
+    return await verifyStore(lab.layout, {
+      onProgress() {
+        if (!isDone) act();
+        isDone = true;
+      },
+    });
+  }
+
+  it('ignores a layer that is being removed: its record goes first', async () => {
+    const { layers, digest } = await lab.import('unused');
+    rmSync(imageFile(lab.layout, digest));
+    const { damage } = await verifyWhile(() => {
+      for (const id of layers) rmSync(layerRecordFile(lab.layout, id));
+    });
+    expect(damage).toEqual([]);
+    for (const id of layers) expect(existsSync(layerFile(lab.layout, id))).toBe(true);
+  });
+
+  it('reports a layer without its record if a revision needs it', async () => {
+    const { own } = await makeStacks();
+    const { damage } = await verifyWhile(() => rmSync(layerRecordFile(lab.layout, own)));
+    expect(damage.map(spell)).toEqual([OWN]);
+  });
 });
 
 describe('verify of named stacks', () => {
