@@ -1,4 +1,5 @@
 /** The `stackshim` command: runs what it was called for, and turns errors into a message and an exit status. */
+import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { type ErrorJson, ReaderGone, toStackshimError } from '../core/errors.ts';
 import type { RunAction } from './define/define-run.ts';
 import {
@@ -18,6 +19,9 @@ const isExec = args[0] === 'exec';
 const isWaitedFor = args[0] === 'queue' && args[1] === 'add' && optionsOf(args).includes('--wait');
 /** Whether the exit status is that of a command in a task. */
 const passesStatusOn = isRun || isExec || isWaitedFor;
+
+// The kernel works on this while everything else is loaded.
+if (isRun || isExec) void hastenAttach();
 
 // Files that this process creates are only for their owner; a stricter umask of the caller stays.
 process.umask(process.umask() & 0o077);

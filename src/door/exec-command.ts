@@ -1,5 +1,4 @@
 /** `exec` of the door, apart from it: a program that only executes a command in a task loads no code that runs tasks. */
-import { hastenAttach } from '../cgroup/hasten-attach.ts';
 import { parseTaskId } from '../core/ids.ts';
 import { layoutFrom } from '../core/layout.ts';
 import { type ExecResult, execInTask, type OwnExecOptions } from '../task/exec/exec-in-task.ts';
@@ -17,7 +16,5 @@ export async function execCommand(
   { command, ...options }: Command,
 ): Promise<ExecResult> {
   requireRoot('execute in task');
-  // Fire and forget: speeds up the runtime's later cgroup move.
-  void hastenAttach();
   return await execInTask(open(), parseTaskId(id), { ...options, command });
 }
