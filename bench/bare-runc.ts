@@ -39,7 +39,7 @@ export async function prepareBareRunc(
   const config = await captureConfig(installed, command, `${folder}/config.json`);
   const mounts = mountRootfs(installed, config, folder);
   config.root.path = `${folder}/rootfs`;
-  keepBinds(config, folder);
+  requireNoBinds(config);
   leaveDevToRunc(config);
   config.linux.cgroupsPath = `${config.linux.cgroupsPath}-bare`;
   writeFileSync(`${folder}/config.json`, JSON.stringify(config));
@@ -91,14 +91,11 @@ async function captureConfig(
   return JSON.parse(readFileSync(target, 'utf8'));
 }
 
-/** The files of that task are removed with it: its one bind, the hosts file, is replaced. */
-function keepBinds(config: Config, folder: string): void {
-  const binds = config.mounts.filter(({ options }) => options.includes('rbind'));
-  const [hosts] = binds;
-  if (hosts === undefined || binds.length > 1)
-    throw new Error('expected one bind, of the hosts file');
-  hosts.source = `${folder}/hosts`;
-  writeFileSync(hosts.source, '127.0.0.1 localhost\n');
+/** The files of that task are removed with it: the baseline uses the image's hosts file. */
+function requireNoBinds(config: Config): void {
+  if (config.mounts.some(({ options }) => options.includes('rbind'))) {
+    throw new Error('expected no bind: the image has a hosts file');
+  }
 }
 
 /** The task's `/dev` is removed with it: runc makes its own, as for any container. */

@@ -63,6 +63,15 @@ export interface BindMount {
   readonly alone?: boolean;
   /** Maps the source's owner to the user of the task's command. Default: no mapping. */
   readonly ownerMapped?: boolean;
+  /** A file of a root filesystem that was mounted before: if it is one, the source is mounted over it, and `target` is not made. */
+  readonly over?: FileOfRootfs;
+}
+
+export interface FileOfRootfs {
+  /** Where the root filesystem is mounted. */
+  readonly rootfs: string;
+  /** Relative to it. */
+  readonly file: string;
 }
 
 /** A device of the host that a task may open, through its own node with mode 0666: a new inode, not the host's. */

@@ -14,7 +14,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import type { BindMount, DevicesMount, DevMount, MemoryMount } from '../core/mount.ts';
+import type { BindMount, DevicesMount, DevMount, MemoryMount, Mount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
@@ -57,6 +57,21 @@ export async function mountRootfs(
   const closed = Promise.all(closing).then(() => undefined);
   closed.catch(() => undefined);
   return { closed };
+}
+
+/**
+ * The plan without the binds that {@link mountRootfs} has mounted over files of the root filesystem: the runtime need not bind them, and they
+ * are detached with it.
+ */
+export function withoutOver<P extends MountPlan>(plan: P): P {
+  const isOver = (mount: Mount) =>
+    mount.type === 'bind' && mount.over !== undefined && !existsSync(mount.target);
+  const over = new Set(plan.mounts.filter(isOver).map(({ target }) => target));
+  return {
+    ...plan,
+    mounts: plan.mounts.filter(({ target }) => !over.has(target)),
+    binds: plan.binds.filter(({ source }) => !over.has(source)),
+  };
 }
 
 /** Detaches every mount of the plan from the host's mount namespace, last first; a second call does nothing. */
@@ -113,6 +128,7 @@ async function mountBind(
     // Look at the opened descriptor: the path may lead elsewhere by now.
     const source = fstatSync(clone);
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
+    if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
     makeTarget(mount.target, source.isDirectory());
     system.attachMount(clone, mount.target);
   } finally {

@@ -1,5 +1,5 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
-import { readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
 import { MOUNT_ATTR, type System, SystemError } from './system.ts';
 
@@ -18,11 +18,14 @@ const AT_RECURSIVE = 0x8000;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE_CLOEXEC = 0x8_0001;
 const O_PATH_CLOEXEC = 0x28_0000;
+const RESOLVE_NO_XDEV = 0x1;
 const RESOLVE_NO_SYMLINKS = 0x4;
+const RESOLVE_BENEATH = 0x8;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const FSCONFIG = { flag: 0, string: 1, fd: 5, create: 6 } as const;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const MS_BIND = 0x1000;
 const MS_PRIVATE = 0x4_0000;
 const MNT_DETACH = 2;
@@ -43,6 +46,7 @@ type MountCalls = Pick<
   | 'fsContextLog'
   | 'fsMount'
   | 'attachMount'
+  | 'attachMountOver'
   | 'bindMount'
   | 'mountByString'
   | 'detachMount'
@@ -58,16 +62,21 @@ function mountAttributes(set: number, propagation: number, userNamespaceFd: numb
   return attributes;
 }
 
+/** struct open_how: flags, mode, resolve. */
+function openHow(resolve: number): Buffer {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(O_PATH_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return how;
+}
+
 export const linuxMounts: MountCalls = {
   openTreeClone(path) {
     const as = { name: 'open_tree', subject: path };
     return invoke(as, 'syscall', SYS.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE_CLOEXEC);
   },
   openRealTreeClone(path) {
-    // struct open_how: flags, mode, resolve.
-    const how = Buffer.alloc(24);
-    how.writeBigUInt64LE(BigInt(O_PATH_CLOEXEC), 0);
-    how.writeBigUInt64LE(BigInt(RESOLVE_NO_SYMLINKS), 16);
+    const how = openHow(RESOLVE_NO_SYMLINKS);
     const opened = { name: 'openat2', subject: path };
     const fd = invoke(opened, 'syscall', SYS.openat2, AT_FDCWD, path, how, how.length);
     try {
@@ -192,6 +201,37 @@ export const linuxMounts: MountCalls = {
       target,
       MOVE_MOUNT_F_EMPTY_PATH,
     );
+  },
+  attachMountOver(mountFd, root, file) {
+    const rootFd = openSync(root, constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      const how = openHow(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+      const as = { name: 'openat2', subject: `${root}/${file}` };
+      const nothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'];
+      const found = invokeUnless(
+        nothing,
+        as,
+        'syscall',
+        SYS.openat2,
+        rootFd,
+        file,
+        how,
+        how.length,
+      );
+      if (found === undefined) return false;
+      try {
+        if (!fstatSync(found).isFile()) return false;
+        linuxMounts.restrictMount(rootFd, 0, { recursive: false });
+        const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+        const moved = { ...as, name: 'move_mount' };
+        invoke(moved, 'syscall', SYS.move_mount, mountFd, '', found, '', flags);
+        return true;
+      } finally {
+        closeSync(found);
+      }
+    } finally {
+      closeSync(rootFd);
+    }
   },
   bindMount(source, target) {
     invoke(

@@ -33,6 +33,11 @@ export interface System {
   fsContextLog(contextFd: Fd): string;
   fsMount(contextFd: Fd, attributes: number): Fd;
   attachMount(mountFd: Fd, target: string): void;
+  /**
+   * Attaches a mount over `file`, a relative path below the mount point `root`, which becomes private: the new mount appears in no other mount
+   * namespace. Returns false, and changes nothing, if that is no regular file, a link is on its way, or something is mounted there.
+   */
+  attachMountOver(mountFd: Fd, root: string, file: string): boolean;
   bindMount(source: string, target: string): void;
   /** Mounts a filesystem through mount(2) with MS_* flags. The options are one string of at most a page. */
   mountByString(

@@ -6,9 +6,10 @@ import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
 import { buildContainerConfig, type ContainerConfig, netSysctl } from '../oci/build-config.ts';
-import { detachRootfs, mountRootfs } from '../rootfs/mount-rootfs.ts';
-import { planRootfs, type RootfsPlan } from '../rootfs/plan-rootfs.ts';
+import { detachRootfs, mountRootfs, withoutOver } from '../rootfs/mount-rootfs.ts';
+import { planRootfs, type RootfsPlan, rootfsTarget } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
+import { isAtOrBelow } from '../spec/parse-path.ts';
 import type { BindRequest, ContainerSpec } from '../spec/task-spec.ts';
 import { isLayerMounted } from '../store/layers/mounted-layers.ts';
 import { adoptSlot, claimSlot, type Slot } from './admission/slot.ts';
@@ -19,7 +20,7 @@ import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { ContainerPlan } from './plan-container.ts';
 import { admitToTaskDir, type OwnRecord, type TaskHoldings } from './records/record.ts';
-import { toFileBind, writeInputs } from './task-inputs.ts';
+import { type TaskFile, toFileBind, writeInputs } from './task-inputs.ts';
 
 /** A container without processes. Its mounts stay attached until a command is created in it. */
 export interface PreparedContainer {
@@ -100,8 +101,9 @@ export async function prepareContainer(
   clock.enter('configure');
   try {
     await nextTurn();
-    const config = configureContainer(plan, rootfs, { installation, slot });
-    return { slot, disk, rootfs, config, closed };
+    const made = withoutOver(rootfs);
+    const config = configureContainer(plan, made, { installation, slot });
+    return { slot, disk, rootfs: made, config, closed };
   } catch (error) {
     await detachRootfs(system, rootfs);
     throw error;
@@ -130,7 +132,7 @@ export async function adoptContainer(
   const slot = holdings.add('slot', await adoptSlot(system, layout, { task: places.id, index }));
   const space = { ...plan.disk, places, slot, userns: spec.userns };
   const disk = holdings.add('disk', await adoptTaskDisk(installation, space, handed));
-  const rootfs = planContainerRootfs(plan, slot, installation);
+  const rootfs = withoutOver(planContainerRootfs(plan, slot, installation));
   const config = configureContainer(plan, rootfs, { installation, slot });
   return { slot, disk, rootfs, config, closed: Promise.resolve() };
 }
@@ -151,10 +153,19 @@ export const needsOwner = ({ userns }: ContainerSpec, { readOnly }: BindRequest)
 export const toBind = (mount: BindRequest): BindMount => ({ type: 'bind', ...mount });
 
 /** The binds that do not depend on the command. */
-const bindsOf = ({ spec, files, places }: ContainerPlan): readonly BindMount[] => [
-  ...spec.mounts.filter((mount) => !needsOwner(spec, mount)).map(toBind),
-  ...files.map((file) => toFileBind(file, places)),
+const bindsOf = (plan: ContainerPlan): readonly BindMount[] => [
+  ...plan.spec.mounts.filter((mount) => !needsOwner(plan.spec, mount)).map(toBind),
+  ...plan.files.map((file) => toHostFileBind(file, plan)),
 ];
+
+/** Mounted over the image's file, if the task sees that: each bind that the runtime makes takes it a quarter of a millisecond. */
+function toHostFileBind(file: TaskFile, { spec, template, places }: ContainerPlan): BindMount {
+  const bind = toFileBind(file, places);
+  const made = template.config.mounts.map(({ destination }) => destination);
+  const asked = [...spec.mounts, ...spec.tmpfs].map(({ target }) => target);
+  if ([...made, ...asked].some((target) => isAtOrBelow(file.target, target))) return bind;
+  return { ...bind, over: { rootfs: rootfsTarget(places), file: file.target.slice(1) } };
+}
 
 /** The number of bind targets that the container uses. */
 export const countBinds = (plan: ContainerPlan): number => bindsOf(plan).length;

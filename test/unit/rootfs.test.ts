@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
-import { detachRootfs, mountRootfs } from '../../src/rootfs/mount-rootfs.ts';
+import { detachRootfs, mountRootfs, withoutOver } from '../../src/rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
 import { MOUNT_ATTR, SystemError } from '../../src/sys/system.ts';
-import { recordSystem } from './support/recording-system.ts';
+import { MISSING_FILE, recordSystem } from './support/recording-system.ts';
 
 let folder: string;
 let places: { taskDir: string; scratchDir: string };
@@ -201,6 +201,29 @@ describe('mountRootfs', () => {
       `detachMount ${places.taskDir}/rootfs`,
       `detachMount ${places.taskDir}/rootfs`,
     ]);
+    expect(open.size).toBe(0);
+  });
+
+  it('mounts a bind over a file of the root filesystem if there is one, which the runtime then need not bind', async () => {
+    const { system, calls, open } = recordSystem();
+    const rootfs = `${places.taskDir}/rootfs`;
+    const toBind = (file: string) => ({
+      type: 'bind' as const,
+      source: folder,
+      target: `/${file}`,
+      readOnly: true,
+      over: { rootfs, file },
+    });
+    const binds = ['etc/hosts', MISSING_FILE].map(toBind);
+    const plan = planRootfs({ ...places, layers, binds });
+    await mountRootfs(system, plan, options);
+    expect(calls.filter((line) => line.startsWith('attachMountOver'))).toHaveLength(2);
+    expect(calls.some((line) => line.endsWith('/binds/0'))).toBe(false);
+    const made = withoutOver(plan);
+    expect(made.binds).toEqual([
+      { source: `${places.taskDir}/binds/1`, target: `/${MISSING_FILE}`, readOnly: true },
+    ]);
+    expect(made.mounts.map(({ target }) => target)).toEqual([rootfs, `${places.taskDir}/binds/1`]);
     expect(open.size).toBe(0);
   });
 

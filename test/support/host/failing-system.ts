@@ -24,6 +24,7 @@ export const ANSWERS: Readonly<Record<FailingMethod, readonly Errno[]>> = {
   fsMount: ['EMFILE', 'ENOMEM'],
   // Also the error for the limit fs.mount-max.
   attachMount: ['ENOSPC', 'ENOMEM'],
+  attachMountOver: ['ENOSPC', 'ENOMEM', 'EMFILE'],
   bindMount: ['ENOSPC', 'ENOMEM'],
   mountByString: ['ENOSPC', 'EIO'],
   detachMount: ['ENOMEM', 'EIO'],

@@ -12,6 +12,8 @@ export interface RecordingSystem {
 }
 
 const FIRST_FD = 10;
+/** Every root filesystem has every other file. */
+export const MISSING_FILE = 'etc/missing';
 const returnsFd: ReadonlySet<string> = new Set([
   'openTreeClone',
   'openRealTreeClone',
@@ -40,6 +42,7 @@ export function recordSystem(): RecordingSystem {
     if (!returnsFd.has(method)) {
       calls.push(line);
       if (method === 'attachMount') attached.add(args[1]);
+      if (method === 'attachMountOver') return args[2] !== MISSING_FILE;
       if (method === 'detachMount') return attached.delete(args[0]);
       return method === 'fsContextLog' ? '' : undefined;
     }
