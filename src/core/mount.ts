@@ -63,10 +63,11 @@ export interface BindMount {
   readonly alone?: boolean;
   /** Maps the source's owner to the user of the task's command. Default: no mapping. */
   readonly ownerMapped?: boolean;
-  /** A file of a root filesystem that was mounted before: if it is one, the source is mounted over it, and `target` is not made. */
+  /** If this is a regular file, the source is mounted over it, and nothing at `target`. */
   readonly over?: FileOfRootfs;
 }
 
+/** A path in a root filesystem that was mounted before. */
 export interface FileOfRootfs {
   /** Where the root filesystem is mounted. */
   readonly rootfs: string;

@@ -60,17 +60,17 @@ export async function mountRootfs(
 }
 
 /**
- * The plan without the binds that {@link mountRootfs} has mounted over files of the root filesystem: the runtime need not bind them, and they
- * are detached with it.
+ * The plan, once it is mounted, without the binds that are mounted over files of the root filesystem: the runtime need not bind them, and they
+ * are detached with it. Such a bind has no target of its own. Another process sees that, too.
  */
-export function withoutOver<P extends MountPlan>(plan: P): P {
-  const isOver = (mount: Mount) =>
+export function withoutBindsInRootfs<P extends MountPlan>(plan: P): P {
+  const isInRootfs = (mount: Mount) =>
     mount.type === 'bind' && mount.over !== undefined && !existsSync(mount.target);
-  const over = new Set(plan.mounts.filter(isOver).map(({ target }) => target));
+  const targets = new Set(plan.mounts.filter(isInRootfs).map(({ target }) => target));
   return {
     ...plan,
-    mounts: plan.mounts.filter(({ target }) => !over.has(target)),
-    binds: plan.binds.filter(({ source }) => !over.has(source)),
+    mounts: plan.mounts.filter(({ target }) => !targets.has(target)),
+    binds: plan.binds.filter(({ source }) => !targets.has(source)),
   };
 }
 
@@ -128,6 +128,7 @@ async function mountBind(
     // Look at the opened descriptor: the path may lead elsewhere by now.
     const source = fstatSync(clone);
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
+    // Then the target is not made: see `withoutBindsInRootfs`.
     if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
     makeTarget(mount.target, source.isDirectory());
     system.attachMount(clone, mount.target);

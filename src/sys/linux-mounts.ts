@@ -221,6 +221,7 @@ export const linuxMounts: MountCalls = {
       if (found === undefined) return false;
       try {
         if (!fstatSync(found).isFile()) return false;
+        // Makes the root private: a shared mount would pass the new one on to other mount namespaces.
         linuxMounts.restrictMount(rootFd, 0, { recursive: false });
         const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
         const moved = { ...as, name: 'move_mount' };

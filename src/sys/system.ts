@@ -34,8 +34,9 @@ export interface System {
   fsMount(contextFd: Fd, attributes: number): Fd;
   attachMount(mountFd: Fd, target: string): void;
   /**
-   * Attaches a mount over `file`, a relative path below the mount point `root`, which becomes private: the new mount appears in no other mount
-   * namespace. Returns false, and changes nothing, if that is no regular file, a link is on its way, or something is mounted there.
+   * Attaches a mount over `file`, a relative path below the mount point `root`. The mount at `root` becomes private, so the new one appears in no
+   * other mount namespace. Returns false, and changes nothing, if `file` is missing or no regular file, or its path contains a link or another
+   * mount.
    */
   attachMountOver(mountFd: Fd, root: string, file: string): boolean;
   bindMount(source: string, target: string): void;

@@ -39,6 +39,8 @@ export interface ContainerPlan {
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: DiskPlan;
+  /** Whether the task may mount in its own mount namespace. */
+  readonly mayMount: boolean;
   /** The owner of files that the task writes into a bind whose source belongs to root. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
@@ -78,6 +80,7 @@ export async function planContainer(
     devices: await planDevices(spec, { template, policy, runtime }),
     throttles: await planThrottles(installation, spec),
     disk: planDisk(spec, policy),
+    mayMount: mayMount({ spec, template }),
     bindOwner: policy.binds.owner,
     places,
   };
@@ -130,9 +133,20 @@ function findInitBinary(): string {
   );
 }
 
-export interface HeldBindsInput {
-  readonly spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>;
+interface CapabilitiesInput {
+  readonly spec: Pick<ContainerSpec, 'capAdd' | 'capDrop'>;
   readonly template: BundleTemplate;
+}
+
+/** Whether the task may mount in a mount namespace of its own user namespace. */
+function mayMount({ spec, template }: CapabilitiesInput): boolean {
+  const changes = { add: spec.capAdd, drop: spec.capDrop };
+  const { bounding } = template.config.process.capabilities;
+  return resolveCapabilities(bounding, changes).includes('CAP_SYS_ADMIN');
+}
+
+export interface HeldBindsInput extends CapabilitiesInput {
+  readonly spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>;
   readonly runtime: Pick<Runtime, 'kind'>;
 }
 
@@ -140,10 +154,7 @@ export interface HeldBindsInput {
 export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);
-  if (bind === undefined) return;
-  const changes = { add: spec.capAdd, drop: spec.capDrop };
-  const held = resolveCapabilities(template.config.process.capabilities.bounding, changes);
-  if (!held.includes('CAP_SYS_ADMIN')) return;
+  if (bind === undefined || !mayMount({ spec, template })) return;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${bind.source} writable`,

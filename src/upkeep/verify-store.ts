@@ -122,8 +122,7 @@ async function readLayers(
   return { broken, bytes };
 }
 
-/** A layer that is removed and stored again each time it is looked at is left to the next check. */
-const LOOKS = 5;
+const MAX_LOOKS = 5;
 
 /** Checks again what seemed damaged, because the store may have changed meanwhile. */
 async function confirm(
@@ -135,22 +134,24 @@ async function confirm(
   const seen = new Set(before.damage.map(({ path }) => path));
   const damage = now.damage.filter(({ path }) => seen.has(path));
   let left = broken;
-  for (let look = 0; look < LOOKS && left.length > 0; look += 1) {
+  for (let look = 1; look <= MAX_LOOKS && left.length > 0; look += 1) {
     const looked = await lookAgain(layout, left);
     damage.push(...looked.damage);
-    left = looked.changed;
+    left = looked.changed.map(({ id }) => id);
+    // A layer whose record changes again and again, but which was damaged at each look.
+    if (look === MAX_LOOKS) damage.push(...looked.changed.map(({ damage: found }) => found));
   }
   return damage;
 }
 
-interface SecondLook {
+interface NextLook {
   readonly damage: readonly Damage[];
   /** Layers whose record has changed meanwhile. */
-  readonly changed: readonly LayerId[];
+  readonly changed: readonly { readonly id: LayerId; readonly damage: Damage }[];
 }
 
 /** Only a record that stays the same from before the look at the layer until after the look at its users proves damage. */
-async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<SecondLook> {
+async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<NextLook> {
   const found: { id: LayerId; record: string | undefined; error: StackshimError }[] = [];
   for (const id of layers) {
     const record = identifyRecord(layout, id);
@@ -158,22 +159,23 @@ async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<Se
     if (error !== undefined) found.push({ id, record, error });
   }
   const { layerUsers } = surveyStore(layout);
-  const changed = new Set(
-    found.filter(({ id, record }) => identifyRecord(layout, id) !== record).map(({ id }) => id),
-  );
-  const damage = found.flatMap(({ id, record, error }): Damage | [] => {
-    const isAbsent = record === undefined && !layerUsers.has(id);
-    if (isAbsent || changed.has(id)) return [];
+  const damage: Damage[] = [];
+  const changed: { id: LayerId; damage: Damage }[] = [];
+  for (const { id, record, error } of found) {
+    const now = identifyRecord(layout, id);
+    if (now === undefined && !layerUsers.has(id)) continue;
     const path = String(error.details['path'] ?? layerFile(layout, id));
-    return { kind: 'layer', path, error, hits: layerUsers.get(id) ?? [] };
-  });
-  return { damage, changed: [...changed] };
+    const one: Damage = { kind: 'layer', path, error, hits: layerUsers.get(id) ?? [] };
+    if (now === record) damage.push(one);
+    else changed.push({ id, damage: one });
+  }
+  return { damage, changed };
 }
 
 /** Differs after the layer was stored again; undefined if it has no record. */
 function identifyRecord(layout: Layout, id: LayerId): string | undefined {
   const stats = statSync(layerRecordFile(layout, id), { throwIfNoEntry: false, bigint: true });
-  return stats && `${stats.ino} ${stats.ctimeNs}`;
+  return stats && `${stats.ino} ${stats.mtimeNs}`;
 }
 
 function requireStacks(survey: StoreSurvey, names: ReadonlySet<StackName>): void {

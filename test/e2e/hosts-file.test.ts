@@ -14,7 +14,8 @@ import { makeBusyboxTar } from '../support/stacks/busybox-stack.ts';
 const { layout, env } = useInstallation([STORED]);
 const folder = mkdtempSync('/var/tmp/stackshim-hosts-');
 afterAll(() => rmSync(folder, { recursive: true }));
-const runtimes = runtimesUnderTest(folder);
+const onHost = runtimesUnderTest(folder);
+const runtimes = [...onHost, { name: 'gVisor', path: 'runsc' }];
 
 /** What each image has at /etc/hosts. */
 const IMAGES: Readonly<Record<string, readonly SmallTarEntry[]>> = {
@@ -23,6 +24,10 @@ const IMAGES: Readonly<Record<string, readonly SmallTarEntry[]>> = {
   link: [
     { path: 'etc/hosts', kind: 'symlink', linkTarget: '../var/hosts' },
     { path: 'var/hosts', content: 'of the image\n' },
+  ],
+  alias: [
+    { path: 'etc/hosts', content: 'of the image\n' },
+    { path: 'alias', kind: 'symlink', linkTarget: 'etc' },
   ],
 };
 
@@ -55,24 +60,23 @@ describe.each(runtimes)('with $name', ({ path }) => {
   });
 
   it('cannot be written or removed', async () => {
-    const change =
-      'echo 1.2.3.4 bank >> /etc/hosts; rm -f /etc/hosts; umount /etc/hosts; cat /etc/hosts';
-    const { stdout } = await run(
-      '--runtime',
-      path,
-      '--cap-add',
-      'SYS_ADMIN',
-      'file',
-      'sh',
-      '-c',
-      change,
-    );
+    const change = 'echo 1.2.3.4 bank >> /etc/hosts; rm -f /etc/hosts; cat /etc/hosts';
+    const { stdout } = await run('--runtime', path, 'file', 'sh', '-c', change);
     expect(stdout).toBe(SHOWN.stdout);
   });
 });
 
-it('is seen in a folder of the task’s own at /etc', async () => {
-  expect(await run('--tmpfs', '/etc', 'file', 'cat', '/etc/hosts')).toEqual(SHOWN);
+it.each(onHost)(
+  'with $name a task that may mount can bind the folder of its hosts file',
+  async ({ path }) => {
+    const bind = 'mkdir /m; mount --bind /etc /m && grep root /m/group && cat /etc/hosts';
+    const args = ['--runtime', path, '--cap-add', 'SYS_ADMIN', 'file', 'sh', '-c', bind];
+    expect(await run(...args)).toMatchObject({ status: 0, stdout: `root:x:0:\n${SHOWN.stdout}` });
+  },
+);
+
+it.each(['/etc', '/alias'])('is seen in a folder of the task’s own at %s', async (target) => {
+  expect(await run('--tmpfs', target, 'alias', 'cat', '/etc/hosts')).toEqual(SHOWN);
 });
 
 it('is the task’s own bind there', async () => {

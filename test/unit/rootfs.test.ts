@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadTemplate } from '../../src/oci/load-template.ts';
 import { mountOverlay } from '../../src/rootfs/mount-overlay.ts';
-import { detachRootfs, mountRootfs, withoutOver } from '../../src/rootfs/mount-rootfs.ts';
+import { detachRootfs, mountRootfs, withoutBindsInRootfs } from '../../src/rootfs/mount-rootfs.ts';
 import { mountTargetsOf, planAdded, planRootfs } from '../../src/rootfs/plan-rootfs.ts';
 import { MOUNT_ATTR, SystemError } from '../../src/sys/system.ts';
 import { MISSING_FILE, recordSystem } from './support/recording-system.ts';
@@ -219,7 +219,7 @@ describe('mountRootfs', () => {
     await mountRootfs(system, plan, options);
     expect(calls.filter((line) => line.startsWith('attachMountOver'))).toHaveLength(2);
     expect(calls.some((line) => line.endsWith('/binds/0'))).toBe(false);
-    const made = withoutOver(plan);
+    const made = withoutBindsInRootfs(plan);
     expect(made.binds).toEqual([
       { source: `${places.taskDir}/binds/1`, target: `/${MISSING_FILE}`, readOnly: true },
     ]);

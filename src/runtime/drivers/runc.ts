@@ -39,6 +39,7 @@ export const other: RuntimeDriver = {
   readsConfigOnce: false,
   gainsFromHugePages: false,
   gainsFromDev: false,
+  keepsMountsOfRootfs: false,
   findsCommandAtStart: false,
   isOwnInit: (pid, listed) => listed().includes(pid),
   hasState: hasStateDirectory,
@@ -67,6 +68,7 @@ export const crun: RuntimeDriver = {
   // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
+  keepsMountsOfRootfs: true,
   exec: execDetached,
   removeState: removeStateDirectory,
 };
@@ -89,6 +91,7 @@ export const runc: RuntimeDriver = {
   readsConfigOnce: true,
   gainsFromHugePages: true,
   gainsFromDev: true,
+  keepsMountsOfRootfs: true,
   releaseInit,
   exec: execDetached,
   removeState: removeStateDirectory,

@@ -64,6 +64,8 @@ export interface RuntimeDriver {
   readonly gainsFromHugePages: boolean;
   /** Whether a prepared `/dev` saves a runtime in a user namespace the work of binding each device node there. */
   readonly gainsFromDev: boolean;
+  /** Whether what is mounted below the root filesystem stays mounted in the container, whatever the task does. */
+  readonly keepsMountsOfRootfs: boolean;
   /** Whether the runtime looks up the command when it starts the container, not when it creates it. */
   readonly findsCommandAtStart: boolean;
   /** Whether a process that the runtime reports is the container's init; `listed` lists the processes of its cgroup. */
