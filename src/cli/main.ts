@@ -78,8 +78,8 @@ async function executeRun(...line: Parameters<RunAction>): Promise<void> {
 
 /** Carries out a plain line of `exec`. Resolves to false for a line that commander must read. */
 async function executeExec(): Promise<boolean> {
-  const { readExecLine } = await import('./define/exec-options.ts');
-  const plain = readExecLine(args.slice(1));
+  const { readExecLine } = await import('./define/exec-line.ts');
+  const plain = await readExecLine(args.slice(1));
   if (plain === undefined) return false;
   const { exec } = await import('./commands/exec.ts');
   process.exitCode = await exec(plain.id, plain.rest, plain.options);

@@ -30,6 +30,7 @@ import '../task/ending/limit-watch.ts';
 import '../task/ending/look-at-sockets.ts';
 import '../task/ending/release-from-fuse.ts';
 import '../task/exec/find-exec-users.ts';
+import '../task/exec/follow-exec.ts';
 import '../task/exec/read-execs.ts';
 import '../task/explain-unreachable.ts';
 import '../task/inspect-command.ts';

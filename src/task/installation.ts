@@ -50,8 +50,10 @@ function openTrusted(layout: Layout): Installation {
   const made: Installation = {
     layout,
     system: linuxSystem,
-    host: readHostFacts(),
-    // Opened at first use: by then the runtime is at work, so it costs no time.
+    // Both are read at first use: a command in a running task needs no facts, and the runtime of a task is at work by the time of the other.
+    get host() {
+      return readHostFacts();
+    },
     get cgroups() {
       return openCgroupDriver();
     },

@@ -27,12 +27,12 @@ it('a plain run loads no command parser but readRunLine', () => {
 
 it('a command in a running task loads no code that runs tasks', () => {
   const loaded = loadedBy('cli/commands/exec.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
-  loadedBy('cli/define/exec-options.ts', 'bun', loaded);
+  loadedBy('cli/define/exec-line.ts', 'bun', loaded);
   expect(loaded).toContain('task/exec/exec-in-task.ts');
   const others = ['door/open-stackshim.ts', 'task/run-task.ts', 'task/plan-task.ts'];
   expect(others.filter((name) => loaded.has(name))).toEqual([]);
   expect([...loaded].filter((name) => /^rootfs\/mount|^oci\/build-config/.test(name))).toEqual([]);
-  expect([...loaded].filter(isModule).length).toBeLessThan(105);
+  expect([...loaded].filter(isModule).length).toBeLessThan(95);
 });
 
 it('other commands do not define those of queues', async () => {

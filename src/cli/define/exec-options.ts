@@ -1,6 +1,6 @@
-/** The options of `exec`: those of `run` that describe a command. Reads plain lines without commander. */
+/** The options of `exec`: those of `run` that describe a command. */
 import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
-import { type OptionTable, readPlainLine } from './plain-line.ts';
+import type { OptionTable } from './plain-line.ts';
 
 const { interactive, tty, user, workdir, env } = COMMAND_OPTIONS;
 
@@ -22,18 +22,3 @@ export const EXEC_OPTIONS: OptionTable = [
   [env.flags, env.help],
   ['--env-file <file…>', 'read environment variables from a file'],
 ];
-
-export interface ExecLine {
-  readonly id: string;
-  /** Everything after the id. */
-  readonly rest: readonly string[];
-  readonly options: ExecLineOptions;
-}
-
-/** Like `readRunLine`: undefined for a line that commander must read. */
-export function readExecLine(args: readonly string[]): ExecLine | undefined {
-  const line = readPlainLine(args, EXEC_OPTIONS);
-  return line === undefined
-    ? undefined
-    : { id: line.first, rest: line.rest, options: line.options };
-}

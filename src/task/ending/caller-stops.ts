@@ -62,5 +62,6 @@ export function armStops(
   };
 }
 
-const signalOf = (reason: unknown): number | undefined =>
+/** The signal that the reason of an aborted signal names, if it names one. */
+export const signalOf = (reason: unknown): number | undefined =>
   typeof reason === 'string' ? toSignalNumber(reason) : undefined;

@@ -4,13 +4,12 @@ import { hastenAttach } from '../../cgroup/hasten-attach.ts';
 import type { ErrorJson } from '../../core/errors.ts';
 import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
-import type { WindowSize } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskExit } from '../records/record.ts';
 import type { TaskOutput } from '../result.ts';
 import { holdErrors, isEmitter } from '../streams/caller-streams.ts';
 import { ExecFolder } from './exec-folder.ts';
-import { type ExecOptions, parseExec } from './exec-options.ts';
+import type { ExecOptions } from './exec-options.ts';
 import { findExecTarget } from './find-exec-target.ts';
 import { runExec } from './run-exec.ts';
 
@@ -33,8 +32,8 @@ export interface OwnExecOptions extends ExecOptions {
 }
 
 /**
- * Resolves when the command has ended and its output was passed on. Rejects with ERR_STACKSHIM_SPEC_INVALID, like `findExecTarget`, `planExec`
- * and `runExec`. The task notices nothing of it, and does not wait.
+ * Resolves when the command has ended and its output was passed on. Rejects like `findExecTarget` and `runExec`. The task notices nothing of it,
+ * and does not wait.
  */
 export async function execInTask(
   installation: Installation,
@@ -62,13 +61,12 @@ async function execute(
   id: TaskId,
   { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
 ): Promise<ExecResult> {
-  const request = parseExec(command, options);
   const target = findExecTarget(installation, id);
-  const folder = new ExecFolder(target.places, request);
+  const folder = new ExecFolder(target.places, { tty: options.tty === true });
   const startedAt = new Date().toISOString();
   try {
-    const exec = { ...target, request, size: request.tty ? await firstSize(options) : undefined };
-    const ended = await runExec(installation, exec, { folder, options, onProcess, startedAt });
+    const context = { command, options, folder, onProcess, startedAt };
+    const ended = await runExec(installation, target, context);
     const finishedAt = new Date().toISOString();
     const { exitCode, signal, error, output } = ended;
     return { id, exitCode, signal, error, startedAt, finishedAt, output };
@@ -79,9 +77,4 @@ async function execute(
   } finally {
     folder.close();
   }
-}
-
-async function firstSize({ terminal }: ExecOptions): Promise<WindowSize> {
-  const { firstSizeOf } = await import('../streams/terminal-streams.ts');
-  return firstSizeOf(terminal);
 }

@@ -66,16 +66,16 @@ const PREPARED: TaskProblem = {
 /** The state of the task according to its record, if nothing can be executed in it. */
 function problemOfRecord(places: TaskPlaces, record: TaskRecord): TaskProblem | undefined {
   if (record.kept || record.exit !== undefined) return ENDED;
-  if (isWaiting(places, record)) return PREPARED;
-  return isOrphaned(record) ? ORPHANED : undefined;
+  return isWaiting(places, record) ? PREPARED : undefined;
 }
 
-/** The same according to its processes. */
+/** The same according to its owner and its own processes. */
 function problemOfTask(
   { cgroups }: Installation,
   places: TaskPlaces,
   record: TaskRecord,
 ): TaskProblem | undefined {
+  if (isOrphaned(record)) return ORPHANED;
   if (!existsSync(places.limitFile)) return STARTING;
   if (findInit(cgroups, places, record.runtime) === undefined) return ENDED;
   return cgroups.isFrozen(places.cgroupsPath) ? toPaused(record.id) : undefined;

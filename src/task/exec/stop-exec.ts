@@ -1,9 +1,5 @@
 /** Ends a further command: by a signal to its process group and KILL after a grace time, or by KILL at once. */
-import { constants } from 'node:os';
-import type { ExecutedCommand } from '../../runtime/exec-in-container.ts';
-import { toSignalNumber } from '../../spec/parse-command.ts';
 
-const { SIGTERM, SIGKILL } = constants.signals;
 /** From the first signal to KILL. */
 const GRACE_MS = 10_000;
 /** A killed command that has not ended after this time is stuck in the kernel. */
@@ -14,11 +10,17 @@ export interface StopExecOptions {
   readonly killSignal?: AbortSignal;
 }
 
+export interface StoppableCommand {
+  /** Asks the command to end, by the signal that the caller's reason names. */
+  stop(reason: unknown): void;
+  kill(): void;
+}
+
 export class ExecStopper {
   readonly #options: StopExecOptions;
   readonly #stopped = new AbortController();
-  #command: Pick<ExecutedCommand, 'signal'> | undefined;
-  #asked: number | undefined;
+  #command: StoppableCommand | undefined;
+  #asked: 'stop' | 'kill' | undefined;
   #timer: NodeJS.Timeout | undefined;
   #giveUp: () => void = () => undefined;
   /** Resolves when a killed command has not ended in time. */
@@ -41,9 +43,9 @@ export class ExecStopper {
   }
 
   /** Sets the command to end, and ends it if that was asked before. */
-  attach(command: Pick<ExecutedCommand, 'signal'>): void {
+  attach(command: StoppableCommand): void {
     this.#command = command;
-    if (this.#asked !== undefined) this.#carryOut(this.#asked);
+    this.#carryOut();
   }
 
   /** Signals nothing from now on: the command has ended. */
@@ -54,26 +56,25 @@ export class ExecStopper {
     this.#options.killSignal?.removeEventListener('abort', this.#onKill);
   }
 
-  readonly #onStop = () => {
-    const { reason } = this.#options.signal ?? {};
-    this.#ask((typeof reason === 'string' ? toSignalNumber(reason) : undefined) ?? SIGTERM);
-  };
+  readonly #onStop = () => this.#ask('stop');
+  readonly #onKill = () => this.#ask('kill');
 
-  readonly #onKill = () => this.#ask(SIGKILL);
-
-  #ask(signal: number): void {
-    this.#asked = signal;
+  #ask(how: 'stop' | 'kill'): void {
+    this.#asked = how;
     this.#stopped.abort();
-    this.#carryOut(signal);
+    this.#carryOut();
   }
 
-  #carryOut(signal: number): void {
-    if (this.#command === undefined) return;
+  #carryOut(): void {
+    const command = this.#command;
+    if (command === undefined || this.#asked === undefined) return;
     clearTimeout(this.#timer);
-    this.#timer =
-      signal === SIGKILL
-        ? setTimeout(() => this.#giveUp(), GONE_WITHIN_MS)
-        : setTimeout(() => this.#ask(SIGKILL), GRACE_MS);
-    this.#command.signal(signal);
+    if (this.#asked === 'kill') {
+      this.#timer = setTimeout(() => this.#giveUp(), GONE_WITHIN_MS);
+      command.kill();
+    } else {
+      this.#timer = setTimeout(this.#onKill, GRACE_MS);
+      command.stop(this.#options.signal?.reason);
+    }
   }
 }

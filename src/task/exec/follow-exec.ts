@@ -1,0 +1,161 @@
+/** Checks and plans a command in a running task while its runtime loads, and follows the command to its end. */
+import { constants } from 'node:os';
+import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { toHostUser } from '../../core/host-ids.ts';
+import { toProcessJson } from '../../oci/build-process.ts';
+import type { BegunExec, ExecutedCommand, ExecutedEnd } from '../../runtime/exec-in-container.ts';
+import { signalName } from '../../sys/processes.ts';
+import type { WindowSize } from '../../sys/system.ts';
+import { signalOf } from '../ending/caller-stops.ts';
+import type { Installation } from '../installation.ts';
+import type { TaskOutput } from '../result.ts';
+import { StreamCapture } from '../streams/capture.ts';
+import { OutputMeter } from '../streams/task-output.ts';
+import type { TaskStreams } from '../streams/task-streams.ts';
+import { thisCaller, toToldCommand } from './exec-folder.ts';
+import { type ExecOptions, type ExecRequest, parseExec } from './exec-options.ts';
+import { type ExecTarget, requireReady } from './find-exec-target.ts';
+import { planExec } from './plan-exec.ts';
+import type { ExecContext } from './run-exec.ts';
+import type { ExecStopper } from './stop-exec.ts';
+
+const { SIGTERM, SIGKILL } = constants.signals;
+
+export interface EndedExec {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly error: ErrorJson | null;
+  readonly output: TaskOutput;
+}
+
+interface BegunContext extends ExecContext {
+  /** The runtime, which waits for the process that it is to start. */
+  readonly begun: BegunExec;
+  readonly stopper: ExecStopper;
+  readonly streams: TaskStreams;
+}
+
+/** Resolves when the command has ended and its output was passed on. Rejects like `runExec`. */
+export async function followExec(
+  installation: Installation,
+  target: ExecTarget,
+  context: BegunContext,
+): Promise<EndedExec> {
+  const { command, options, stopper } = context;
+  const request = parseExec(command, options);
+  const output = openOutput(request, options);
+  try {
+    const exit = await follow(installation, target, { ...context, request, output });
+    if (stopper.signal.aborted) output.hurry();
+    const error = await output.ended().then(
+      () => null,
+      (thrown: unknown) => toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', 'pass on output'),
+    );
+    return { ...exit, error: error?.toJSON() ?? null, output: output.summary() };
+  } finally {
+    output.close();
+  }
+}
+
+interface FollowContext extends BegunContext {
+  readonly request: ExecRequest;
+  readonly output: OutputMeter;
+}
+
+/** Starts the command and waits for its end, which it tells. The command has ended, or was killed, when this settles. */
+async function follow(
+  installation: Installation,
+  target: ExecTarget,
+  context: FollowContext,
+): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
+  const { options, onProcess, stopper, output, streams } = context;
+  const command = await start(installation, target, context);
+  let end: ExecutedEnd | undefined;
+  try {
+    streams.handOver();
+    streams.connect(output, options.stdin);
+    output.release();
+    stopper.attach({
+      stop: (reason) => command.signal(signalOf(reason) ?? SIGTERM),
+      kill: () => command.signal(SIGKILL),
+    });
+    if (command.isOnHost) onProcess?.(command.pid);
+    end = await Promise.race([command.ended, stopper.stuck]);
+    onProcess?.(undefined);
+  } finally {
+    stopper.end();
+    output.finish();
+    command.close();
+  }
+  if (end === undefined) throw toLost(target);
+  return await conclude(target, { ...context, ...end });
+}
+
+/** Checks whether the command may be started, tells of it and starts it. */
+async function start(
+  installation: Installation,
+  target: ExecTarget,
+  { begun, request, options, folder, streams, startedAt }: FollowContext,
+): Promise<ExecutedCommand> {
+  await requireReady(installation, target);
+  const size = request.tty ? await firstSize(options) : undefined;
+  const { process, ids } = await planExec(installation, target, { request, size });
+  const { uid, gid } = process.user;
+  folder.begin({
+    command: toToldCommand(request.command),
+    user: `${uid}:${gid}`,
+    by: thisCaller(),
+    startedAt,
+    exit: null,
+    error: null,
+  });
+  streams.give(toHostUser(process.user, ids));
+  return await begun.finish(toProcessJson(process));
+}
+
+async function firstSize({ terminal }: ExecOptions): Promise<WindowSize> {
+  const { firstSizeOf } = await import('../streams/terminal-streams.ts');
+  return firstSizeOf(terminal);
+}
+
+/** Tells the end of a command. Throws if the command never began. */
+async function conclude(
+  { runtime }: ExecTarget,
+  { exit, executed, output, folder, stopper }: FollowContext & ExecutedEnd,
+): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
+  const { exitCode, signal } = exit;
+  if (!executed && exitCode !== 0 && !stopper.signal.aborted) {
+    const { toStartFailure } = await import('../../runtime/runtime-failure.ts');
+    throw toStartFailure(runtime, { exitCode, stderr: output.stderrHead });
+  }
+  const told = { exitCode, signal: signal === null ? null : signalName(signal) };
+  folder.tell({ exit: { ...told, at: new Date().toISOString() } });
+  return told;
+}
+
+function openOutput(
+  { captureBytes }: ExecRequest,
+  { stdout, stderr, capture }: ExecOptions,
+): OutputMeter {
+  const isCaptured = capture ?? (stdout === undefined && stderr === undefined);
+  const nothing = () => undefined;
+  return new OutputMeter({
+    limitBytes: Number.POSITIVE_INFINITY,
+    captures: isCaptured
+      ? { stdout: new StreamCapture(captureBytes), stderr: new StreamCapture(captureBytes) }
+      : undefined,
+    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    log: undefined,
+    onChunk: nothing,
+    onLimit: nothing,
+  });
+}
+
+const toLost = ({ places }: ExecTarget) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SYSTEM',
+    `execute in task ${places.id}: the end of the command cannot be learnt`,
+    {
+      hint: 'it does not end although it was killed, or its guard was killed; it ends with the task',
+    },
+  );
