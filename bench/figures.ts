@@ -120,25 +120,21 @@ export function toFigures({
 const told = (name: string, value: string): Figure => ({ name, value, target: '', met: null });
 
 function toExecFigures({ bare, library, executable }: ExecTimes): readonly Figure[] {
-  const ratio = library.median / bare.median;
-  const more = executable.median - bare.median;
-  return [
-    {
-      name: 'runc exec: /bin/true in a running task',
-      value: ms(bare.median),
-      target: '',
-      met: null,
-    },
-    {
-      name: '  exec() of the library, over that',
-      value: `${ms(library.median)}, x ${ratio.toFixed(2)}`,
+  const over = (name: string, { median }: Summary): Figure => {
+    const ratio = median / bare.median;
+    const more = median - bare.median;
+    const sign = more < 0 ? '-' : '+';
+    return {
+      name: `  ${name}, over that`,
+      value: `x ${ratio.toFixed(2)}, ${sign} ${Math.abs(more).toFixed(1)} ms`,
       target: '<= x 1.20',
       met: ratio <= 1.2,
-    },
-    told(
-      '  stackshim exec, over that',
-      `${ms(executable.median)}, x ${(executable.median / bare.median).toFixed(2)}, + ${more.toFixed(1)} ms`,
-    ),
+    };
+  };
+  return [
+    told('runc exec: /bin/true in a running task', ms(bare.median)),
+    over('exec() of the library', library),
+    over('stackshim exec', executable),
   ];
 }
 

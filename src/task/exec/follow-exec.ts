@@ -1,6 +1,6 @@
 /** Checks and plans a command in a running task while its runtime loads, and follows the command to its end. */
 import { constants } from 'node:os';
-import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import { toHostUser } from '../../core/host-ids.ts';
 import { toProcessJson } from '../../oci/build-process.ts';
 import type { BegunExec, ExecutedCommand, ExecutedEnd } from '../../runtime/exec-in-container.ts';
@@ -8,7 +8,6 @@ import { signalName } from '../../sys/processes.ts';
 import type { WindowSize } from '../../sys/system.ts';
 import { signalOf } from '../ending/caller-stops.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskOutput } from '../result.ts';
 import { StreamCapture } from '../streams/capture.ts';
 import { OutputMeter } from '../streams/task-output.ts';
 import type { TaskStreams } from '../streams/task-streams.ts';
@@ -16,17 +15,10 @@ import { thisCaller, toToldCommand } from './exec-folder.ts';
 import { type ExecOptions, type ExecRequest, parseExec } from './exec-options.ts';
 import { type ExecTarget, requireReady } from './find-exec-target.ts';
 import { planExec } from './plan-exec.ts';
-import type { ExecContext } from './run-exec.ts';
+import type { EndedExec, ExecContext } from './run-exec.ts';
 import type { ExecStopper } from './stop-exec.ts';
 
 const { SIGTERM, SIGKILL } = constants.signals;
-
-export interface EndedExec {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  readonly error: ErrorJson | null;
-  readonly output: TaskOutput;
-}
 
 interface BegunContext extends ExecContext {
   /** The runtime, which waits for the process that it is to start. */

@@ -2,15 +2,15 @@
  * Begins to start a command in a running task. What that needs is loaded and done first; everything else (`follow-exec.ts`) is loaded, checked
  * and planned while the runtime loads.
  */
-import { StackshimError } from '../../core/errors.ts';
+import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { beginExec } from '../../runtime/exec-in-container.ts';
 import type { Installation } from '../installation.ts';
 import { toTaskConflict } from '../records/task-errors.ts';
+import type { TaskOutput } from '../result.ts';
 import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
 import type { ExecFolder } from './exec-folder.ts';
 import type { ExecOptions } from './exec-options.ts';
 import { EXECUTE, type ExecTarget, findProblem } from './find-exec-target.ts';
-import type { EndedExec } from './follow-exec.ts';
 import { ExecStopper } from './stop-exec.ts';
 
 export interface ExecContext {
@@ -21,6 +21,13 @@ export interface ExecContext {
   readonly onProcess: ((pid: number | undefined) => void) | undefined;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
+}
+
+export interface EndedExec {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly error: ErrorJson | null;
+  readonly output: TaskOutput;
 }
 
 /** How long the start of a command may take: the task can hold it up. */
