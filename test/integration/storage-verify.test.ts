@@ -1,10 +1,12 @@
 /** `verifyStore` names everything that is damaged and the revisions that need it, and nothing else. */
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   openSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -12,6 +14,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { LayerId } from '../../src/core/ids.ts';
 import { currentLink, generationsDir, layerFile, layerRecordFile } from '../../src/core/layout.ts';
@@ -257,6 +260,24 @@ describe('verify beside a collection', () => {
     const { damage } = await verifyWhile(() => rmSync(layerRecordFile(lab.layout, own)));
     expect(damage.map(spell)).toEqual([OWN]);
   });
+});
+
+it('verify reports damage of a layer whose record is replaced again and again', async () => {
+  const { own } = await makeStacks();
+  spoil(layerFile(lab.layout, own));
+  const record = layerRecordFile(lab.layout, own);
+  const verifying = verifyStore(lab.layout);
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+  };
+  verifying.then(end, end);
+  while (!isOver) {
+    copyFileSync(record, `${record}.new`);
+    renameSync(`${record}.new`, record);
+    await nextTurn();
+  }
+  expect((await verifying).damage.map(spell)).toEqual([OWN]);
 });
 
 describe('verify of named stacks', () => {
