@@ -39,7 +39,7 @@ export async function prepareBareRunc(
   const config = await captureConfig(installed, command, `${folder}/config.json`);
   const mounts = mountRootfs(installed, config, folder);
   config.root.path = `${folder}/rootfs`;
-  requireNoBinds(config);
+  leaveOutHosts(config);
   leaveDevToRunc(config);
   config.linux.cgroupsPath = `${config.linux.cgroupsPath}-bare`;
   writeFileSync(`${folder}/config.json`, JSON.stringify(config));
@@ -91,11 +91,9 @@ async function captureConfig(
   return JSON.parse(readFileSync(target, 'utf8'));
 }
 
-/** The files of that task are removed with it: the baseline uses the image's hosts file. */
-function requireNoBinds(config: Config): void {
-  if (config.mounts.some(({ options }) => options.includes('rbind'))) {
-    throw new Error('expected no bind: the image has a hosts file');
-  }
+/** That task's hosts file is removed with it; most images have one, so that it is no bind of the runtime. */
+function leaveOutHosts(config: Config): void {
+  config.mounts = config.mounts.filter(({ destination }) => destination !== '/etc/hosts');
 }
 
 /** The task's `/dev` is removed with it: runc makes its own, as for any container. */
