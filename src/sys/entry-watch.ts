@@ -2,6 +2,7 @@
 import { readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
 import { invoke, invokeUnless } from './invoke.ts';
+import { countWaiting } from './linux-streams.ts';
 import type { Fd } from './system.ts';
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
@@ -11,8 +12,6 @@ const [IN_Q_OVERFLOW, IN_IGNORED] = [0x4000, 0x8000];
 const IN_ONLYDIR_DONT_FOLLOW = 0x100_0000 | 0x200_0000;
 const WATCHED = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR_DONT_FOLLOW;
 const INOTIFY_RM_WATCH = process.arch === 'arm64' ? 28 : 255;
-
-const FIONREAD = 0x541b;
 
 /** Identifies a watched folder. */
 export type WatchId = number;
@@ -33,7 +32,6 @@ const HEADER_BYTES = 16;
 export class EntryWatch {
   readonly #fd: Fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
   readonly #buffer = Buffer.alloc(READ_BYTES);
-  readonly #waiting = Buffer.alloc(4);
 
   /** Undefined if there is no such folder. Throws a `SystemError` if the kernel refuses, as with too many watches. */
   add(folder: string): WatchId | undefined {
@@ -50,7 +48,8 @@ export class EntryWatch {
 
   /** What has happened since the last call, as far as it fits into one read; empty: nothing. Does not wait. */
   read(): readonly EntryEvent[] {
-    const length = this.#readNow();
+    // Asks first: an error for each of many looks would cost more than the looks.
+    const length = countWaiting(this.#fd) === 0 ? 0 : readSync(this.#fd, this.#buffer);
     const events: EntryEvent[] = [];
     for (let at = 0; at < length; ) {
       // struct inotify_event: wd, mask, cookie, length of the name; then the name, padded with NUL.
@@ -66,12 +65,6 @@ export class EntryWatch {
 
   close(): void {
     invoke({ name: 'close' }, 'close', this.#fd);
-  }
-
-  /** Returns 0 if nothing can be read now. Asks first: an error for each of many looks would cost more than the looks. */
-  #readNow(): number {
-    invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', this.#fd, FIONREAD, this.#waiting);
-    return this.#waiting.readInt32LE(0) === 0 ? 0 : readSync(this.#fd, this.#buffer);
   }
 }
 

@@ -28,7 +28,7 @@ export interface Invocation {
   /** The call's name in messages: `open_tree`, not `syscall`. */
   readonly name: string;
   /** The object of the call, usually a path. */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
 }
 
 /** Calls `fn`. Throws a {@link SystemError} if it fails. */
@@ -57,16 +57,13 @@ export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }
 
-function codeOf(errno: number): string {
-  errnoNames ??= nameErrnos();
-  return errnoNames.get(errno) ?? `E${errno}`;
-}
-
 const numberOf = (code: string): number | undefined =>
   constants.errno[code as keyof typeof constants.errno] ?? MORE_ERRNOS[code];
 
-const toSystemError = (as: Invocation, errno: number): SystemError =>
-  new SystemError(as.name, errno, codeOf(errno), as.subject);
+function toSystemError({ name, subject }: Invocation, errno: number): SystemError {
+  errnoNames ??= nameErrnos();
+  return new SystemError(name, errno, errnoNames.get(errno) ?? `E${errno}`, subject);
+}
 
 /** The pool has four threads by default; other calls need some of them. */
 const onPool = atMost(2);

@@ -37,28 +37,11 @@ const QIF_LIMITS = 5;
 const QSTAT = { bytes: 128, flags: 2 } as const;
 const FS_QUOTA_PDQ_ENFD = 0x20;
 
-type DiskCalls = Pick<
-  System,
-  | 'attachLoopDevice'
-  | 'attachLoopDeviceAside'
-  | 'shutDownFilesystem'
-  | 'enforcesProjectQuota'
-  | 'setProject'
-  | 'limitProject'
-  | 'readProjectUsage'
->;
-
-export const linuxDisks: DiskCalls = {
+export const linuxDisks = {
   attachLoopDevice(fileFd) {
-    const control = openSync('/dev/loop-control', constants.O_RDWR);
-    try {
-      for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-        const device = openFreeLoop(control);
-        if (configureLoop(device.fd, fileFd)) return device;
-        closeSync(device.fd);
-      }
-    } finally {
-      closeSync(control);
+    for (const device of freeLoops()) {
+      if (configureLoop(device.fd, fileFd)) return device;
+      closeSync(device.fd);
     }
     throw noFreeLoop();
   },
@@ -103,32 +86,34 @@ export const linuxDisks: DiskCalls = {
     const read = (offset: number) => Number(quota.readBigUInt64LE(offset));
     return { bytes: read(DQBLK.usedBytes), inodes: read(DQBLK.inodes) };
   },
-};
+} satisfies Partial<System>;
 
 /** One at a time: until a free device is configured, the kernel offers the same device to everybody. */
 const attaching = atMost(1);
 
 async function attachAside(fileFd: Fd): Promise<LoopDevice> {
-  const control = openSync('/dev/loop-control', constants.O_RDWR);
-  try {
-    for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
-      const device = openFreeLoop(control);
-      const { fd } = device;
-      const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-      // A call on the pool loses its errno: the second, synchronous call throws the reason.
-      if (result === 0 || configureLoop(fd, fileFd)) return device;
-      closeSync(fd);
-    }
-  } finally {
-    closeSync(control);
+  for (const device of freeLoops()) {
+    const { fd } = device;
+    const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
+    // A call on the pool loses its errno: the second, synchronous call throws the reason.
+    if (result === 0 || configureLoop(fd, fileFd)) return device;
+    closeSync(fd);
   }
   throw noFreeLoop();
 }
 
-function openFreeLoop(control: Fd): LoopDevice {
-  const name = 'ioctl LOOP_CTL_GET_FREE';
-  const path = `/dev/loop${invoke({ name }, 'ioctl', control, LOOP_CTL_GET_FREE, 0)}`;
-  return { fd: openSync(path, constants.O_RDWR), path };
+/** Opens free devices for as long as the caller asks for another one: other processes may have taken each meanwhile. */
+function* freeLoops(): Generator<LoopDevice> {
+  const control = openSync('/dev/loop-control', constants.O_RDWR);
+  try {
+    for (let tries = LOOP_TRIES; tries > 0; tries -= 1) {
+      const name = 'ioctl LOOP_CTL_GET_FREE';
+      const path = `/dev/loop${invoke({ name }, 'ioctl', control, LOOP_CTL_GET_FREE, 0)}`;
+      yield { fd: openSync(path, constants.O_RDWR), path };
+    }
+  } finally {
+    closeSync(control);
+  }
 }
 
 const noFreeLoop = () =>
@@ -147,15 +132,8 @@ function loopConfig(fileFd: Fd): Buffer {
 function configureLoop(deviceFd: Fd, fileFd: Fd): boolean {
   const as = { name: 'ioctl LOOP_CONFIGURE' };
   try {
-    const configured = invokeUnless(
-      ['EBUSY'],
-      as,
-      'ioctl',
-      deviceFd,
-      LOOP_CONFIGURE,
-      loopConfig(fileFd),
-    );
-    return configured !== undefined;
+    const config = loopConfig(fileFd);
+    return invokeUnless(['EBUSY'], as, 'ioctl', deviceFd, LOOP_CONFIGURE, config) !== undefined;
   } catch (error) {
     closeSync(deviceFd);
     throw error;

@@ -8,15 +8,17 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-const SYS_OPENAT2 = 437;
+export const SYS_OPENAT2 = 437;
 const O_CLOEXEC = 0x8_0000;
 const O_NONBLOCK = 0x800;
-const RESOLVE_NO_XDEV = 0x1;
-const RESOLVE_NO_MAGICLINKS = 0x2;
-const RESOLVE_NO_SYMLINKS = 0x4;
-const RESOLVE_BENEATH = 0x8;
-const RESOLVE_IN_ROOT = 0x10;
-const RESOLVE_CACHED = 0x20;
+export const RESOLVE = {
+  NO_XDEV: 0x1,
+  NO_MAGICLINKS: 0x2,
+  NO_SYMLINKS: 0x4,
+  BENEATH: 0x8,
+  IN_ROOT: 0x10,
+  CACHED: 0x20,
+} as const;
 /** The answers for what is no file, and for what cannot be opened without waiting: the folder is changing, or the file has a lease. */
 const NOT_NOW = ['ENOENT', 'EAGAIN', 'ELOOP', 'EXDEV', 'ENXIO', 'EACCES'];
 
@@ -33,40 +35,30 @@ const IN_NONBLOCK_CLOEXEC = 0x8_0800;
  */
 const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
-type FileCalls = Pick<
-  System,
-  | 'lockFile'
-  | 'openInRoot'
-  | 'openCached'
-  | 'close'
-  | 'closeAside'
-  | 'changeDirectory'
-  | 'makeDeviceNode'
-  | 'watchFolder'
->;
-
-/** struct open_how: flags, mode, resolve. The tree may contain a named pipe: opening the pipe must not wait for a writer. */
-function toOpenHow(resolve: number): Buffer {
+/** The last two arguments of openat2(2): struct open_how (flags, mode, resolve) and its size. The descriptor is closed on exec. */
+export function openHow(flags: number, resolve: number, mode = 0): readonly [Buffer, number] {
   const how = Buffer.alloc(24);
-  how.writeBigUInt64LE(BigInt(O_CLOEXEC | O_NONBLOCK), 0);
-  how.writeBigUInt64LE(BigInt(resolve), 16);
-  return how;
+  how.writeUInt32LE(flags | O_CLOEXEC, 0);
+  how.writeUInt32LE(mode, 8);
+  how.writeUInt32LE(resolve, 16);
+  return [how, how.length];
 }
 
-export const linuxFiles: FileCalls = {
+export const linuxFiles = {
   lockFile(fd, { wait, shared = false }) {
     const operation = (shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
     return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
   },
   openInRoot(rootFd, path) {
-    const how = toOpenHow(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-    const as = { name: 'openat2', subject: path };
-    return invoke(as, 'syscall', SYS_OPENAT2, rootFd, path, how, how.length);
+    // The tree may contain a named pipe: opening the pipe must not wait for a writer.
+    const how = openHow(O_NONBLOCK, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS);
+    return invoke({ name: 'openat2', subject: path }, 'syscall', SYS_OPENAT2, rootFd, path, ...how);
   },
   openCached(folderFd, name) {
-    const how = toOpenHow(RESOLVE_CACHED | RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+    const resolve = RESOLVE.CACHED | RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV;
+    const how = openHow(O_NONBLOCK, resolve);
     const as = { name: 'openat2', subject: name };
-    return invokeUnless(NOT_NOW, as, 'syscall', SYS_OPENAT2, folderFd, name, how, how.length);
+    return invokeUnless(NOT_NOW, as, 'syscall', SYS_OPENAT2, folderFd, name, ...how);
   },
   close(fd) {
     // These report data that was lost earlier: the descriptor is closed nevertheless.
@@ -95,20 +87,15 @@ export const linuxFiles: FileCalls = {
   watchFolder(path) {
     const fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
     try {
-      invoke(
-        { name: 'inotify_add_watch', subject: path },
-        'inotify_add_watch',
-        fd,
-        path,
-        WATCHED_EVENTS,
-      );
+      const as = { name: 'inotify_add_watch', subject: path };
+      invoke(as, 'inotify_add_watch', fd, path, WATCHED_EVENTS);
       return fd;
     } catch (error) {
       invoke({ name: 'close' }, 'close', fd);
       throw error;
     }
   },
-};
+} satisfies Partial<System>;
 
 /** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
 const toDeviceNumber = (major: number, minor: number) =>

@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
+import { givesBytes } from './linux-streams.ts';
 import type { Fd, ProcessExit, System } from './system.ts';
 
 const SYS = { pidfd_send_signal: 424, pidfd_open: 434 } as const;
@@ -21,25 +22,8 @@ const EPOLL_CLOEXEC = 0x8_0000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
-const POLLIN = 1;
 /** struct epoll_event is packed only on x86-64. */
 const epollEvent = process.arch === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };
-
-type ProcessCalls = Pick<
-  System,
-  | 'becomeSubreaper'
-  | 'openPidfd'
-  | 'signalPidfd'
-  | 'hasEnded'
-  | 'waitPidfd'
-  | 'waitChild'
-  | 'isWaitable'
-  | 'createEpoll'
-  | 'addToEpoll'
-  | 'removeFromEpoll'
-  | 'pollEpoll'
-  | 'waitEpoll'
->;
 
 function descriptorsIn(events: Buffer, count: number): Fd[] {
   return Array.from({ length: count }, (_, index) =>
@@ -59,31 +43,20 @@ function waitFor(kind: number, id: number): ProcessExit | undefined {
     : { exitCode: null, signal: status };
 }
 
-export const linuxProcesses: ProcessCalls = {
+export const linuxProcesses = {
   becomeSubreaper() {
-    invoke(
-      { name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' },
-      'prctl',
-      PR_SET_CHILD_SUBREAPER,
-      1,
-    );
+    const as = { name: 'prctl', subject: 'PR_SET_CHILD_SUBREAPER' };
+    invoke(as, 'prctl', PR_SET_CHILD_SUBREAPER, 1);
   },
   openPidfd: (pid) =>
     invoke({ name: 'pidfd_open', subject: String(pid) }, 'syscall', SYS.pidfd_open, pid, 0),
   signalPidfd(pidfd, signal) {
     const as = { name: 'pidfd_send_signal', subject: String(signal) };
-    return (
-      invokeUnless(['ESRCH'], as, 'syscall', SYS.pidfd_send_signal, pidfd, signal, 0, 0) !==
-      undefined
-    );
+    const { pidfd_send_signal } = SYS;
+    const sent = invokeUnless(['ESRCH'], as, 'syscall', pidfd_send_signal, pidfd, signal, 0, 0);
+    return sent !== undefined;
   },
-  hasEnded(pidfd) {
-    // struct pollfd: fd, events, revents.
-    const polled = Buffer.alloc(8);
-    polled.writeInt32LE(pidfd, 0);
-    polled.writeInt16LE(POLLIN, 4);
-    return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
-  },
+  hasEnded: givesBytes,
   waitPidfd: (pidfd) => waitFor(P_PIDFD, pidfd),
   waitChild: (pid) => waitFor(P_PID, pid),
   isWaitable(pid) {
@@ -104,15 +77,8 @@ export const linuxProcesses: ProcessCalls = {
   },
   pollEpoll(epollFd, limit) {
     const events = Buffer.alloc(epollEvent.size * limit);
-    const ready = invokeUnless(
-      ['EINTR'],
-      { name: 'epoll_wait' },
-      'epoll_wait',
-      epollFd,
-      events,
-      limit,
-      0,
-    );
+    const as = { name: 'epoll_wait' };
+    const ready = invokeUnless(['EINTR'], as, 'epoll_wait', epollFd, events, limit, 0);
     return descriptorsIn(events, ready ?? 0);
   },
   waitEpoll:
@@ -123,7 +89,7 @@ export const linuxProcesses: ProcessCalls = {
           const ready = await callOnPool('epoll_wait', epollFd, events, limit, timeoutMs);
           return descriptorsIn(events, Math.max(0, ready));
         },
-};
+} satisfies Partial<System>;
 
 const CLONE_NEWNET = 0x4000_0000;
 const AF_NETLINK = 16;
@@ -136,7 +102,7 @@ const TRIES_HOME = 1000;
  * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
  * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
  */
-export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFile'> = {
+export const linuxNetNamespaces = {
   openSocketDiagnosis(namespace) {
     const as = { name: 'socket', subject: 'NETLINK_SOCK_DIAG' };
     return openIn(namespace, () =>
@@ -145,7 +111,7 @@ export const linuxNetNamespaces: Pick<System, 'openSocketDiagnosis' | 'openNetFi
   },
   openNetFile: (namespace, name) =>
     openIn(namespace, () => openSync(`/proc/thread-self/net/${name}`, 'r')),
-};
+} satisfies Partial<System>;
 
 /**
  * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
@@ -174,13 +140,12 @@ function enter(namespace: Fd): void {
 
 /** Returns the thread to its own namespace: it must not stay in the other one. */
 function goBack(home: Fd): void {
-  for (let left = TRIES_HOME; left > 1; left -= 1) {
+  for (let left = TRIES_HOME; ; left -= 1) {
     try {
       enter(home);
       return;
-    } catch {
-      // The call after the loop throws.
+    } catch (error) {
+      if (left === 1) throw error;
     }
   }
-  enter(home);
 }

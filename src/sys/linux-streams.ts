@@ -21,12 +21,7 @@ const TIOCSWINSZ = 0x5414;
 /** sun_path holds 108 bytes, including the NUL. */
 const MAX_SOCKET_PATH = 107;
 
-type StreamCalls = Pick<
-  System,
-  'createPipe' | 'listenUnix' | 'receiveFd' | 'windowSize' | 'setWindowSize'
->;
-
-export const linuxStreams: StreamCalls = {
+export const linuxStreams = {
   createPipe() {
     const ends = Buffer.alloc(8);
     invoke({ name: 'pipe2' }, 'pipe2', ends, O_CLOEXEC);
@@ -67,7 +62,7 @@ export const linuxStreams: StreamCalls = {
     size.writeUInt16LE(columns, 2);
     invoke({ name: 'ioctl', subject: 'TIOCSWINSZ' }, 'ioctl', ttyFd, TIOCSWINSZ, size);
   },
-};
+} satisfies Partial<System>;
 
 /** Sets O_NONBLOCK on an open file. The flag also applies to every other descriptor of that open file, in other processes too. */
 export function setNonBlocking(fd: number): void {

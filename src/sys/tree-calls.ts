@@ -4,17 +4,10 @@
  */
 import { constants } from 'node:fs';
 import { invoke, invokeUnless } from './invoke.ts';
+import { linuxFiles, openHow, RESOLVE, SYS_OPENAT2 } from './linux-files.ts';
+import { entryOf, O_PATH } from './paths.ts';
 import type { Fd } from './system.ts';
 
-const SYS_OPENAT2 = 437;
-const O_CLOEXEC = 0x8_0000;
-const RESOLVE_NO_XDEV = 0x1;
-const RESOLVE_NO_MAGICLINKS = 0x2;
-const RESOLVE_NO_SYMLINKS = 0x4;
-const RESOLVE_BENEATH = 0x8;
-const RESOLVE_IN_ROOT = 0x10;
-
-const O_PATH = 0x20_0000;
 const AT_EMPTY_PATH = 0x1000;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 
@@ -25,39 +18,26 @@ export const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXC
 
 const toCName = (name: string) => Buffer.from(`${name}\0`, 'latin1');
 
-function openAt(folder: Fd, name: string, how: readonly [number, number, number]): Fd {
-  // struct open_how: flags, mode, resolve.
-  const [flags, mode, resolve] = how;
-  const open = Buffer.alloc(24);
-  open.writeUInt32LE(flags, 0);
-  open.writeUInt32LE(mode, 8);
-  open.writeUInt32LE(resolve, 16);
-  return invoke({ name: 'openat2' }, 'syscall', SYS_OPENAT2, folder, toCName(name), open, 24);
-}
+const openAt = (folder: Fd, name: string, how: ReturnType<typeof openHow>): Fd =>
+  invoke({ name: 'openat2' }, 'syscall', SYS_OPENAT2, folder, toCName(name), ...how);
 
 /**
  * Opens a path beneath an open folder: openat2(2). Refuses links, `..` above the folder, and what is mounted below it (EXDEV). Close the
  * descriptor with {@link closeFd}.
  */
-export const openBeneath = (folder: Fd, name: string, flags: number, mode = 0): Fd =>
-  openAt(folder, name, [
-    flags | O_NOFOLLOW | O_CLOEXEC,
-    mode,
-    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
-  ]);
+export function openBeneath(folder: Fd, name: string, flags: number, mode = 0): Fd {
+  const links = RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
+  const resolve = RESOLVE.BENEATH | RESOLVE.NO_XDEV | links;
+  return openAt(folder, name, openHow(flags | O_NOFOLLOW, resolve, mode));
+}
 
 /** Opens a folder with every link resolved beneath `root`, on the same mount. The descriptor serves to open entries, not to list them. */
-export const openFolderInRoot = (root: Fd, path: string): Fd =>
-  openAt(root, path, [
-    O_PATH | O_DIRECTORY | O_CLOEXEC,
-    0,
-    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
-  ]);
-
-export function closeFd(fd: Fd): void {
-  // These report data that was lost earlier: the descriptor is closed nevertheless.
-  invokeUnless(['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'], { name: 'close' }, 'close', fd);
+export function openFolderInRoot(root: Fd, path: string): Fd {
+  const resolve = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV;
+  return openAt(root, path, openHow(O_PATH | O_DIRECTORY, resolve));
 }
+
+export const closeFd = linuxFiles.close;
 
 /** Opens what an entry itself is, also if it is a link. The descriptor serves to look at the entry and to change its owner. */
 export const openEntry = (folder: Fd, name: string): Fd => openBeneath(folder, name, O_PATH);
@@ -127,4 +107,4 @@ export function linkFd(fd: Fd, folder: Fd, name: string): void {
 
 /** The path of an entry of an open folder, for calls of `node:fs` that do not follow a link in the last place. */
 export const entryBytes = (folder: Fd, name: string): Buffer =>
-  Buffer.from(`/proc/self/fd/${folder}/${name}`, 'latin1');
+  Buffer.from(entryOf(folder, name), 'latin1');
