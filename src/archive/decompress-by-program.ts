@@ -3,14 +3,9 @@ import { toStackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { feedProgram } from '../sys/run-program.ts';
 import { type StartedTool, startTool } from '../sys/start-tool.ts';
-import { type ArchivePolicy, toInvalidArchive } from './archive-policy.ts';
-import {
-  claimWorker,
-  toLimited,
-  toUnprivileged,
-  type Worker,
-  type WorkerHost,
-} from './claim-worker.ts';
+import { toInvalidArchive } from './archive-policy.ts';
+import { claimWorker, toLimited, toUnprivileged, type Worker } from './claim-worker.ts';
+import type { ReadArchiveOptions } from './read-archive.ts';
 
 /** The most memory that a stream may ask for: `zstd --ultra` and `xz -9` stay below it. */
 const MEMORY_LIMIT = '128MiB';
@@ -36,16 +31,6 @@ const PROGRAMS = {
   },
 } as const;
 
-type ProgramName = keyof typeof PROGRAMS;
-
-export interface DecompressOptions {
-  readonly program: ProgramName;
-  readonly policy: ArchivePolicy;
-  readonly workers: WorkerHost;
-  /** An abort ends the program, even if it neither reads nor writes. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * The decompressed bytes. The program runs unprivileged with bounded memory. It has ended when the generator has ended,
  * for whatever reason. Errors of reading `input` are passed on; a damaged stream gets the policy's code.
@@ -53,7 +38,8 @@ export interface DecompressOptions {
  */
 export async function* decompressByProgram(
   input: AsyncIterable<Buffer>,
-  { program, policy, workers, signal }: DecompressOptions,
+  program: keyof typeof PROGRAMS,
+  { policy, workers, signal }: Pick<ReadArchiveOptions, 'policy' | 'workers' | 'signal'>,
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
   const tool = await start(program, worker, signal);
@@ -61,7 +47,8 @@ export async function* decompressByProgram(
   const ended = tool.exited.finally(() => worker.end());
   // Asked for below, later than it may come.
   ended.catch(() => undefined);
-  const feeding = feed(input, tool);
+  // Without the rest of its input, the program is ended: no more of its output is needed.
+  const feeding = feedProgram(input, tool.stdin, tool.killAll);
   try {
     for await (const chunk of tool.stdout) yield chunk as Buffer;
     const inputFailure = await feeding;
@@ -78,35 +65,20 @@ export async function* decompressByProgram(
 }
 
 async function start(
-  program: ProgramName,
+  program: keyof typeof PROGRAMS,
   worker: Worker,
   signal: AbortSignal | undefined,
 ): Promise<StartedTool> {
   try {
-    return await startTool({ command: toCommand(program, worker), signal });
+    const limits = toLimited(`--as=${ADDRESS_SPACE_BYTES}`, '--core=0');
+    const { args, ...from } = PROGRAMS[program];
+    const path = findProgram(program, from);
+    return await startTool({
+      command: [...limits, ...toUnprivileged(worker), path, ...args],
+      signal,
+    });
   } catch (error) {
     await worker.end();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `run ${program}`);
-  }
-}
-
-function toCommand(program: ProgramName, worker: Worker): readonly string[] {
-  const limits = toLimited(`--as=${ADDRESS_SPACE_BYTES}`, '--core=0');
-  const { args, ...from } = PROGRAMS[program];
-  return [...limits, ...toUnprivileged(worker), findProgram(program, from), ...args];
-}
-
-/** Resolves to what `input` threw; a program that stops reading is not a failure of the input. */
-async function feed(
-  input: AsyncIterable<Buffer>,
-  { stdin, killAll }: StartedTool,
-): Promise<{ readonly error: unknown } | undefined> {
-  try {
-    await feedProgram(input, stdin);
-    return undefined;
-  } catch (error) {
-    // Also ends the reader of its output: no more of this stream is needed.
-    killAll();
-    return { error };
   }
 }

@@ -84,16 +84,11 @@ export function readArchive(
 
 async function* decompress(
   input: AsyncGenerator<Buffer>,
-  { policy, compression, workers, signal }: ReadArchiveOptions,
+  options: ReadArchiveOptions,
 ): AsyncGenerator<Buffer> {
-  if (compression === 'none') {
-    yield* input;
-    return;
-  }
-  if (compression !== 'gzip') {
-    yield* decompressByProgram(input, { program: compression, policy, workers, signal });
-    return;
-  }
+  const { policy, compression } = options;
+  if (compression === 'none') return yield* input;
+  if (compression !== 'gzip') return yield* decompressByProgram(input, compression, options);
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
   let fedBytes = 0;
   let inputFailure: { readonly error: unknown } | undefined;

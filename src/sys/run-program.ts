@@ -23,8 +23,8 @@ import {
 } from './start-program.ts';
 import type { Fd, ProcessExit } from './system.ts';
 
-/** The most output that is kept; it becomes a detail of an error. */
-const KEPT_BYTES = 16_384;
+/** The most output that is kept of the beginning, and of the end; it becomes a detail of an error. */
+const HALF_BYTES = 8_192;
 
 export interface ProgramRun extends Omit<SpawnRequest, 'stdio'>, RunBounds {
   /** The stream that is kept; the other one is dropped. Default: standard error. */
@@ -46,7 +46,7 @@ export interface EndedProgram extends ProcessExit {
 
 /** Runs a program to its end. Rejects if the program could not be started, and with what reading `input` throws; the program has ended by then. */
 export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
-  const kept = new KeptOutput(KEPT_BYTES);
+  const kept = new KeptOutput();
   let isOver = false;
   const endRest = async () => {
     if (isOver) return;
@@ -58,10 +58,14 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     ends = openEnds(run, kept);
     const program = startProgram({ ...run, stdio: ends.stdio });
     await program.running.finally(ends.handOver);
-    const feeding = feed(run, ends.sink, () => program.killAll());
+    const { sink } = ends;
+    const feeding =
+      run.input === undefined || sink === undefined
+        ? undefined
+        : feedProgram(run.input, sink, program.killAll);
     const { end, givenUp } = await endWithin(program, run);
     await endRest();
-    ends.sink?.destroy();
+    sink?.destroy();
     const failure = await feeding;
     // Processes that the program started may keep the pipe open.
     ends.drain.finish();
@@ -131,40 +135,18 @@ function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput): ProgramEnds {
 const openPrivateNull = (): Fd =>
   process.geteuid?.() === 0 ? openNullDevice('both') : openSync('/dev/null', 'r+');
 
-/** Feeds the program's input. Resolves to the error if the input could not be read, to undefined otherwise. */
-async function feed(
-  { input }: ProgramRun,
-  sink: Writable | undefined,
-  kill: () => void,
-): Promise<{ readonly error: unknown } | undefined> {
-  if (input === undefined || sink === undefined) return undefined;
-  try {
-    await feedProgram(input, sink);
-    return undefined;
-  } catch (error) {
-    kill();
-    return { error };
-  }
-}
-
 /** Keeps the beginning and the end of a program's output, in bounded memory. */
 export class KeptOutput {
-  readonly #half: number;
   #first = Buffer.alloc(0);
   #last = Buffer.alloc(0);
   #isWhole = true;
 
-  /** @param bytes The most that is kept: half for the beginning, half for the end. */
-  constructor(bytes: number) {
-    this.#half = bytes / 2;
-  }
-
   push(chunk: Uint8Array): void {
-    const free = this.#half - this.#first.length;
+    const free = HALF_BYTES - this.#first.length;
     if (free > 0) this.#first = Buffer.concat([this.#first, chunk.subarray(0, free)]);
     const rest = Buffer.concat([this.#last, chunk.subarray(free)]);
-    if (rest.length > this.#half) this.#isWhole = false;
-    this.#last = rest.subarray(-this.#half);
+    if (rest.length > HALF_BYTES) this.#isWhole = false;
+    this.#last = rest.subarray(-HALF_BYTES);
   }
 
   get text(): string {
@@ -175,17 +157,24 @@ export class KeptOutput {
 
 /**
  * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
- * its exit tells why. Rejects with what reading `input` throws.
+ * its exit tells why. If `input` cannot be read, calls `kill` and resolves to the error.
  */
 export async function feedProgram(
   input: AsyncIterable<Uint8Array>,
   stdin: Writable,
-): Promise<void> {
-  for await (const chunk of input) {
-    if (stdin.destroyed) return;
-    if (!stdin.write(chunk)) await untilWritable(stdin);
+  kill: () => void,
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    for await (const chunk of input) {
+      if (stdin.destroyed) return undefined;
+      if (!stdin.write(chunk)) await untilWritable(stdin);
+    }
+    stdin.end();
+    return undefined;
+  } catch (error) {
+    kill();
+    return { error };
   }
-  stdin.end();
 }
 
 /** Resolves when `stdin` can be written again, or is closed. */

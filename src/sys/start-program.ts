@@ -56,24 +56,16 @@ const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM'
 
 async function waitFor(pid: number): Promise<ProcessExit> {
   try {
-    return await watch(pid);
+    const pidfd = linuxSystem.openPidfd(pid);
+    try {
+      return await exits.wait(pidfd);
+    } finally {
+      linuxSystem.close(pidfd);
+    }
   } catch (error) {
     if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
-    return await lookForExit(pid);
   }
-}
-
-async function watch(pid: number): Promise<ProcessExit> {
-  const pidfd = linuxSystem.openPidfd(pid);
-  try {
-    return await exits.wait(pidfd);
-  } finally {
-    linuxSystem.close(pidfd);
-  }
-}
-
-/** Waits for an exit that cannot be watched. Needs no descriptor: the program remains a child until it is waited for. */
-async function lookForExit(pid: number): Promise<ProcessExit> {
+  // Looking for an exit that cannot be watched needs no descriptor: the program remains a child until it is waited for.
   for (;;) {
     const exit = linuxSystem.waitChild(pid);
     if (exit !== undefined) return exit;
@@ -194,13 +186,12 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
 
 /** Called once per thread: releasing the mount takes the kernel longer than everything else here. */
 function mountPlace(): Fd {
-  const system = linuxSystem;
-  const context = system.fsOpen('tmpfs');
+  const context = linuxSystem.fsOpen('tmpfs');
   try {
-    system.fsConfigString(context, 'size', '4k');
-    system.fsConfigCreate(context);
-    return system.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+    linuxSystem.fsConfigString(context, 'size', '4k');
+    linuxSystem.fsConfigCreate(context);
+    return linuxSystem.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
   } finally {
-    system.close(context);
+    linuxSystem.close(context);
   }
 }

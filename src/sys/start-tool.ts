@@ -41,7 +41,6 @@ export interface StartedTool {
   keepAlive(isWanted: boolean): void;
 }
 
-const KEPT_BYTES = 16_384;
 /** How long to wait for the rest of its output, which a process that has left the group may hold open. */
 const STDERR_WITHIN_MS = 1_000;
 
@@ -68,7 +67,7 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   // Otherwise execa, or the engine at the tool's exit, would drop output that nobody has begun to read.
   const stdout = new PassThrough();
   pipeline(child.stdout, stdout, () => undefined);
-  const kept = new KeptOutput(KEPT_BYTES);
+  const kept = new KeptOutput();
   stderr.on('data', (chunk: Uint8Array) => kept.push(chunk));
   const closed = once(stderr, 'close');
   let hasEnded = false;
@@ -81,11 +80,16 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
     await within(closed, STDERR_WITHIN_MS).catch(() => undefined);
     return { exitCode, signal } as Pick<EndedTool, 'exitCode' | 'signal'>;
   });
-  const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) =>
-    toEnded({ ...end, givenUp, stderr: kept.text.trim() }),
-  );
+  const exited = endWithin({ exited: ended, killAll }, request).then(({ end, givenUp }) => {
+    const all = { ...end, givenUp, stderr: kept.text.trim() };
+    return { ...all, failure: failureOf(all) };
+  });
   const keepAlive = (isWanted: boolean) => {
-    for (const each of [child, stdin, child.stdout, stderr]) setAlive(each, isWanted);
+    // Streams of child processes are sockets, although their type does not say so.
+    for (const handle of [child, stdin, child.stdout, stderr]) {
+      const method: unknown = Reflect.get(handle, isWanted ? 'ref' : 'unref');
+      if (typeof method === 'function') Reflect.apply(method, handle, []);
+    }
   };
   return { pid, stdin, stdout, exited, killAll, keepAlive };
 }
@@ -113,20 +117,12 @@ export async function askTool(
   const end = await tool.exited;
   const stdout = Buffer.concat(pieces).subarray(0, request.maxBytes);
   const isOver = left < 0 && end.givenUp === undefined;
-  return { ...end, stdout, ...(isOver ? { failure: 'it printed too much' } : {}) };
+  return { ...end, stdout, failure: isOver ? 'it printed too much' : end.failure };
 }
 
-function toEnded(end: Omit<EndedTool, 'failure'>): EndedTool {
-  const { exitCode, signal, stderr, givenUp } = end;
-  if (givenUp === 'timeout') return { ...end, failure: 'it did not finish in time' };
-  if (givenUp === 'aborted') return { ...end, failure: 'aborted' };
-  if (exitCode === 0) return { ...end, failure: undefined };
-  const last = stderr.split('\n').at(-1)?.trim();
-  return { ...end, failure: last || `ended by ${signal ?? `exit ${exitCode}`}` };
-}
-
-/** Streams of child processes are sockets, although their type does not say so. */
-function setAlive(handle: object, isWanted: boolean): void {
-  const method: unknown = Reflect.get(handle, isWanted ? 'ref' : 'unref');
-  if (typeof method === 'function') Reflect.apply(method, handle, []);
+function failureOf({ exitCode, signal, stderr, givenUp }: Omit<EndedTool, 'failure'>) {
+  if (givenUp === 'timeout') return 'it did not finish in time';
+  if (givenUp === 'aborted') return 'aborted';
+  if (exitCode === 0) return undefined;
+  return stderr.split('\n').at(-1)?.trim() || `ended by ${signal ?? `exit ${exitCode}`}`;
 }
