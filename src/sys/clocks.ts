@@ -41,7 +41,10 @@ export function watchLoop(): () => void {
   users += 1;
   if (users === 1) {
     lastBeatAt = performance.now();
-    timer = setInterval(beat, BEAT_MS);
+    timer = setInterval(() => {
+      note();
+      lastBeatAt = performance.now();
+    }, BEAT_MS);
     timer.unref();
   }
   let isWatching = true;
@@ -57,11 +60,6 @@ export function watchLoop(): () => void {
 export function wasDelayed(): boolean {
   note();
   return performance.now() - delayedAt < AFTERMATH_MS;
-}
-
-function beat(): void {
-  note();
-  lastBeatAt = performance.now();
 }
 
 function note(): void {
@@ -116,14 +114,10 @@ function onProcessor<T>(processor: number, look: () => T): T {
     invoke({ name: 'sched_yield' }, 'syscall', SCHED_YIELD);
     return look();
   } finally {
-    restore(before);
+    // If only its cpuset restricted this thread before, the thread must follow changes of that cpuset again.
+    setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
+    if (!affinity().equals(before)) setAffinity(before);
   }
-}
-
-/** If only its cpuset restricted this thread before, the thread must follow changes of that cpuset again. */
-function restore(before: Buffer): void {
-  setAffinity(Buffer.alloc(CPU_SET_BYTES, 0xff));
-  if (!affinity().equals(before)) setAffinity(before);
 }
 
 function affinity(): Buffer {

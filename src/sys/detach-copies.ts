@@ -5,7 +5,7 @@
 import { closeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
-import { type MountEntry, readMounts } from './mountinfo.ts';
+import { innermostOf, type MountEntry, readMounts } from './mountinfo.ts';
 import { entryOf, openPlain } from './paths.ts';
 import type { System } from './system.ts';
 
@@ -50,12 +50,7 @@ export function detachUnlinked(system: System, mountPoint: string): boolean {
 export function findMountsOn(target: string, mounts: readonly MountEntry[]): readonly string[] {
   const byId = new Map(mounts.map((mount) => [mount.id, mount]));
   const below = mounts.filter(({ mountPoint }) => isBelow(target, mountPoint));
-  // The innermost mount, and of several at one place the last.
-  const around = below.reduce<MountEntry | undefined>(
-    (inner, mount) =>
-      inner !== undefined && inner.mountPoint.length > mount.mountPoint.length ? inner : mount,
-    undefined,
-  );
+  const around = innermostOf(below);
   if (around === undefined) return [];
   const place = placeIn(around, target);
   return mounts.flatMap(({ parentId, mountPoint }) => {

@@ -154,16 +154,12 @@ export class ExitWatcher {
       this.#forget(pidfd);
       waiter.resolve(exit);
     } catch (error) {
+      waiter.failingSince ??= performance.now();
       const isNoChild = error instanceof SystemError && error.code === 'ECHILD';
-      if (isNoChild) this.#giveUp(pidfd, waiter, error);
-      else this.#failed(pidfd, waiter, error);
+      const isLost = isNoChild || performance.now() - waiter.failingSince > LOST_AFTER_MS;
+      // Otherwise the next sweeps try again.
+      if (isLost) this.#giveUp(pidfd, waiter, error);
     }
-  }
-
-  /** Leaves it to the next sweeps to try again, for at most {@link LOST_AFTER_MS}. */
-  #failed(pidfd: Fd, waiter: Waiter, error: unknown): void {
-    waiter.failingSince ??= performance.now();
-    if (performance.now() - waiter.failingSince > LOST_AFTER_MS) this.#giveUp(pidfd, waiter, error);
   }
 
   #giveUpAll(error: unknown): void {

@@ -12,4 +12,4 @@ import type { Fd } from './system.ts';
 export type FeedPipe = (fd: Fd, source: Readable, onError: (error: unknown) => void) => Feed;
 
 export const feedPipe: FeedPipe = (fd, source, onError) =>
-  feedSink(openSink(fd), source, { maxBytes: sinkWriteBytes, onError });
+  feedSink(openSink(fd), source, sinkWriteBytes, onError);

@@ -71,8 +71,7 @@ export const namesIn = (folder: string): readonly string[] =>
 /** `<pid>-<start time>-<16 random hex digits>`, different each time. Other processes can remove the files of dead owners. */
 export function toOwnedName(): string {
   const { pid, startTime } = ownIdentity();
-  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
-  return `${pid}-${startTime}-${random}`;
+  return `${pid}-${startTime}-${randomName()}`;
 }
 
 const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;

@@ -30,21 +30,17 @@ export const lockExistingFile = (
 ): FileLock | undefined => lockOpen(system, openSync(path, O_RDONLY | O_NOFOLLOW), options);
 
 function lockOpen(system: System, fd: Fd, options: LockOptions): FileLock | undefined {
+  let isOpen = true;
+  const release = () => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
   try {
-    if (system.lockFile(fd, options)) return holdLock(fd);
+    if (system.lockFile(fd, options)) return { fd, release };
   } catch (error) {
-    closeSync(fd);
+    release();
     throw error;
   }
-  closeSync(fd);
+  release();
   return undefined;
-}
-
-function holdLock(fd: Fd): FileLock {
-  let isHeld = true;
-  const release = () => {
-    if (isHeld) closeSync(fd);
-    isHeld = false;
-  };
-  return { fd, release };
 }

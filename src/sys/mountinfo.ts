@@ -22,11 +22,8 @@ export interface MountEntry {
 
 /** The mounts in a mountinfo text, in its order (a later mount hides an earlier one at the same place). Throws ERR_STACKSHIM_SYSTEM on a malformed line. */
 export function parseMountinfo(text: string): readonly MountEntry[] {
-  const entries: MountEntry[] = [];
-  for (const line of text.split('\n')) {
-    if (line !== '') entries.push(parseLine(line));
-  }
-  return entries;
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map(parseLine);
 }
 
 /** The current mounts of this process's namespace. Blocks; the cost grows with their number. */
@@ -83,6 +80,10 @@ function unescapeOctal(field: string): string {
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
 }
+
+/** The innermost of mounts that are all around one path; of several at one place the last, which is the visible one. */
+export const innermostOf = (mounts: readonly MountEntry[]): MountEntry | undefined =>
+  mounts.toSorted((a, b) => a.mountPoint.length - b.mountPoint.length).at(-1);
 
 let own: string | undefined;
 

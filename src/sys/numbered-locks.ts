@@ -62,7 +62,8 @@ export function claimThisNumber(
   const lock = tryLock(system, `${folder}/${number}`, isTaken);
   if (lock === undefined) return undefined;
   try {
-    writeHolder(lock.fd, holder);
+    ftruncateSync(lock.fd, 0);
+    writeSync(lock.fd, holder, 0);
   } catch (error) {
     closeSync(lock.fd);
     throw error;
@@ -76,9 +77,8 @@ export function claimThisNumber(
 /** Whether the number of this file is held, by a living process or by a dead holder that `isTaken` still accepts. */
 export function isHeld(system: System, file: string, isTaken: NumberRequest['isTaken']): boolean {
   const lock = tryLock(system, file, isTaken);
-  if (lock === undefined) return true;
-  closeSync(lock.fd);
-  return false;
+  if (lock !== undefined) closeSync(lock.fd);
+  return lock === undefined;
 }
 
 /** Yields every number below `count` that is not among `skipped`, some of them more than once. */
@@ -100,16 +100,8 @@ function* candidates(count: number, skipped: ReadonlySet<number>): Generator<num
   for (; next < count; next += 1) if (!skipped.has(next)) yield next;
 }
 
-interface NumberLock {
-  readonly fd: Fd;
-  readonly previous: string;
-}
-
-function tryLock(
-  system: System,
-  file: string,
-  isTaken: NumberRequest['isTaken'],
-): NumberLock | undefined {
+/** Undefined if a living process holds the lock, or if `isTaken` accepts the holder that the file names. */
+function tryLock(system: System, file: string, isTaken: NumberRequest['isTaken']) {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
     if (system.lockFile(fd, { wait: false })) {
@@ -124,12 +116,7 @@ function tryLock(
   return undefined;
 }
 
-function writeHolder(fd: Fd, holder: string): void {
-  ftruncateSync(fd, 0);
-  writeSync(fd, holder, 0);
-}
-
-function endings(folder: string, number: number, lock: Fd): Pick<HeldNumber, 'release' | 'close'> {
+function endings(folder: string, number: number, lock: Fd) {
   let isOurs = true;
   const close = () => {
     if (!isOurs) return;

@@ -23,20 +23,17 @@ const hasPool = ffi.callOnPool !== undefined;
 type Removal = (path: PathLike, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
 /** Does not use `node:fs/promises`, because loading it takes the executable 0.3 ms in every task. */
-const onPool = (remove: Removal, path: PathLike): Promise<void> =>
-  new Promise((resolve, reject) => {
-    remove(path, (error) => (error ? reject(error) : resolve()));
-  });
+const aside =
+  (onPool: Removal, atOnce: (path: PathLike) => void) =>
+  async (path: PathLike): Promise<void> => {
+    if (!hasPool) return atOnce(path);
+    await new Promise<void>((resolve, reject) => {
+      onPool(path, (error) => (error ? reject(error) : resolve()));
+    });
+  };
 
-export async function rmdirAside(path: string | Buffer): Promise<void> {
-  if (hasPool) await onPool(rmdir, path);
-  else rmdirSync(path);
-}
-
-export async function unlinkAside(path: string | Buffer): Promise<void> {
-  if (hasPool) await onPool(unlink, path);
-  else unlinkSync(path);
-}
+export const rmdirAside = aside(rmdir, rmdirSync);
+export const unlinkAside = aside(unlink, unlinkSync);
 
 /** Removing this many entries takes less time than starting a program that removes them. */
 const FEW_ENTRIES = 64;

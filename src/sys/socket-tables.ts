@@ -13,17 +13,6 @@ export interface SocketTable {
   readonly sending: number;
 }
 
-export type TableName =
-  | 'netlink'
-  | 'packet'
-  | 'udp'
-  | 'udp6'
-  | 'raw'
-  | 'raw6'
-  | 'icmp'
-  | 'icmp6'
-  | 'unix';
-
 type Queues = readonly [receive: number, send: number];
 
 /** The kernel fills at most a page per read. */
@@ -40,7 +29,7 @@ function internetQueues(fields: readonly string[]): Queues {
   return [Number.parseInt(receive, 16), Number.parseInt(send, 16)];
 }
 
-const QUEUES: Readonly<Record<TableName, (fields: readonly string[]) => Queues>> = {
+const QUEUES = {
   netlink: (fields) => [Number(fields[4]), Number(fields[5])],
   packet: (fields) => [Number(fields[6]), 0],
   udp: internetQueues,
@@ -50,7 +39,9 @@ const QUEUES: Readonly<Record<TableName, (fields: readonly string[]) => Queues>>
   icmp: internetQueues,
   icmp6: internetQueues,
   unix: () => NOTHING,
-};
+} as const satisfies Readonly<Record<string, (fields: readonly string[]) => Queues>>;
+
+export type TableName = keyof typeof QUEUES;
 
 /** Opens a file of the network namespace: see `System.openNetFile`. */
 export type OpenNetFile = (name: string) => Fd;

@@ -67,17 +67,16 @@ function readAnswer(answer: Buffer, each: (socket: TcpSocket) => void): boolean 
     const length = answer.readUInt32LE(at);
     const type = answer.readUInt16LE(at + 4);
     if (type === NLMSG_DONE) return true;
-    if (type === NLMSG_ERROR) return refusal(-answer.readInt32LE(at + HEADER));
+    if (type === NLMSG_ERROR) {
+      const errno = -answer.readInt32LE(at + HEADER);
+      if (errno === ENOENT) return false;
+      throw new Error(`inet_diag: errno ${errno}`);
+    }
     if (length < HEADER + MESSAGE) throw new Error(`inet_diag: a message of ${length} bytes`);
     each(toSocket(answer.subarray(at + HEADER, at + length)));
     at += align(length);
   }
   return undefined;
-}
-
-function refusal(errno: number): false {
-  if (errno !== ENOENT) throw new Error(`inet_diag: errno ${errno}`);
-  return false;
 }
 
 function toSocket(message: Buffer): TcpSocket {

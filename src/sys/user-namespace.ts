@@ -5,7 +5,7 @@ import { unlessMissing } from '../core/errors.ts';
 import type { IdMap, IdMaps, IdRange } from '../core/mount.ts';
 import { fdPath } from './paths.ts';
 import { drainPipe } from './pipes.ts';
-import { openNullDevice, type StartedProgram, startProgram } from './start-program.ts';
+import { openNullDevice, startProgram } from './start-program.ts';
 import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
@@ -47,40 +47,30 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
 
-interface Holder {
-  readonly holder: StartedProgram;
-  /** Closing it ends the process, which happens at the latest when this process dies. */
-  readonly keeper: Fd;
-  /** The process writes here once it has its namespace. */
-  readonly output: Fd;
-}
-
-async function startHolder(system: System): Promise<Holder> {
+/** Closing `keeper` ends the process, which happens at the latest when this process dies. It writes to `output` once it has its namespace. */
+async function startHolder(system: System) {
   const [input, keeper] = system.createPipe();
-  const toClose = [input];
+  const theirs = [input];
+  const ours = [keeper];
   let nullDevice: Fd | undefined;
   try {
     const [output, writeEnd] = system.createPipe();
-    toClose.push(writeEnd);
-    try {
-      nullDevice = openNullDevice('both');
-      const holder = startProgram({
-        path: '/usr/bin/unshare',
-        args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
-        env: {},
-        stdio: [input, writeEnd, nullDevice],
-      });
-      await holder.running;
-      return { holder, keeper, output };
-    } catch (error) {
-      toClose.push(output);
-      throw error;
-    }
+    theirs.push(writeEnd);
+    ours.push(output);
+    nullDevice = openNullDevice('both');
+    const holder = startProgram({
+      path: '/usr/bin/unshare',
+      args: ['--user', '--', '/bin/sh', '-c', 'echo ready; read -r _'],
+      env: {},
+      stdio: [input, writeEnd, nullDevice],
+    });
+    await holder.running;
+    return { holder, keeper, output };
   } catch (error) {
-    toClose.push(keeper);
+    for (const fd of ours) system.close(fd);
     throw error;
   } finally {
-    for (const fd of toClose) system.close(fd);
+    for (const fd of theirs) system.close(fd);
     if (nullDevice !== undefined) closeSync(nullDevice);
   }
 }
@@ -117,9 +107,15 @@ export async function createUserNamespace(
 ): Promise<Fd> {
   const held = await holdUserNamespace(system);
   try {
-    const namespace = held.map(toIdMaps(range));
+    const map = [{ from: 0, to: range.base, size: range.size }];
+    const namespace = held.map({ uids: map, gids: map });
     try {
-      if (pin !== undefined) pinNamespace(system, fdPath(namespace), pin);
+      if (pin !== undefined) {
+        closeSync(
+          openSync(pin, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600),
+        );
+        system.bindMount(fdPath(namespace), pin);
+      }
     } catch (error) {
       closeSync(namespace);
       throw error;
@@ -128,15 +124,4 @@ export async function createUserNamespace(
   } finally {
     await held.release();
   }
-}
-
-/** Shows the ids 0…size-1 of a layer as the ids of a range. */
-function toIdMaps({ base, size }: IdRange): IdMaps {
-  const map = [{ from: 0, to: base, size }];
-  return { uids: map, gids: map };
-}
-
-function pinNamespace(system: System, namespace: string, path: string): void {
-  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
-  system.bindMount(namespace, path);
 }

@@ -39,12 +39,7 @@ export async function writeFileAtomic(
 }
 
 /** Makes a file's content survive a power cut. */
-export const syncFile = (path: string): Promise<void> => sync(path);
-
-/** Makes the entries of a folder survive a power cut. */
-export const syncDirectory = (path: string): Promise<void> => sync(path);
-
-async function sync(path: string): Promise<void> {
+export async function syncFile(path: string): Promise<void> {
   const opened = await open(path, 'r');
   try {
     await opened.sync();
@@ -52,6 +47,9 @@ async function sync(path: string): Promise<void> {
     await opened.close();
   }
 }
+
+/** Makes the entries of a folder survive a power cut. */
+export const syncDirectory = (path: string): Promise<void> => syncFile(path);
 
 /** Like `ensureDirectorySync`, on threads of the pool. */
 export async function ensureDirectory(path: string, mode: number): Promise<void> {

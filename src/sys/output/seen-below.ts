@@ -1,6 +1,6 @@
 /** Finds out which folders contain which, wherever their filesystem is mounted on the host. */
 import { realpathSync } from 'node:fs';
-import { type MountEntry, readMounts } from '../mountinfo.ts';
+import { innermostOf, type MountEntry, readMounts } from '../mountinfo.ts';
 
 /**
  * The first of `sources` that is one of the folders, or contains one of them. A filesystem may be mounted in several places, so folders are
@@ -26,12 +26,7 @@ interface InnerPath {
 }
 
 function toInnerPath(path: string, mounts: readonly MountEntry[]): InnerPath | undefined {
-  let best: MountEntry | undefined;
-  for (const mount of mounts) {
-    // Of two mounts in one place, the later one is visible.
-    const isNearer = best === undefined || mount.mountPoint.length >= best.mountPoint.length;
-    if (isNearer && startsWithFolder(path, mount.mountPoint)) best = mount;
-  }
+  const best = innermostOf(mounts.filter(({ mountPoint }) => startsWithFolder(path, mountPoint)));
   if (best === undefined) return undefined;
   const rest = best.mountPoint === '/' ? path : path.slice(best.mountPoint.length);
   const joined = `${best.root === '/' ? '' : best.root}${rest === '/' ? '' : rest}`;

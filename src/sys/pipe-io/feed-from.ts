@@ -14,13 +14,6 @@ export interface FeedTarget {
   isEnd(error: Error): boolean;
 }
 
-/** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
-function feedFrom(source: Readable, target: FeedTarget, onError: (error: unknown) => void): Feed {
-  const feed = new SourceFeed(source, target, onError);
-  feed.start();
-  return feed;
-}
-
 /** A chunk of the source, and the rest of it that the target has not taken. */
 interface Held {
   readonly chunk: unknown;
@@ -28,6 +21,7 @@ interface Held {
   rest: Uint8Array;
 }
 
+/** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
 class SourceFeed implements Feed {
   readonly #source: Readable;
   readonly #target: FeedTarget;
@@ -44,10 +38,6 @@ class SourceFeed implements Feed {
     this.#source = source;
     this.#target = target;
     this.#onError = onError;
-  }
-
-  start(): void {
-    const source = this.#source;
     if (source.readable === false) {
       // The source failed after `requireStreams` had accepted it.
       if (source.errored) this.#onError(source.errored);
@@ -152,30 +142,23 @@ function toBytes(chunk: unknown): Uint8Array {
   throw new TypeError(`the input stream gave a value of type ${typeof chunk}, not text or bytes`);
 }
 
-export interface SinkFeedOptions {
-  /** The most bytes of one write. */
-  readonly maxBytes: number;
-  readonly onError: (error: unknown) => void;
-}
-
 /** @param sink The pipe's write end, which is closed at the end of `source` and when the feed is stopped. */
 export function feedSink(
   sink: Writable,
   source: Readable,
-  { maxBytes, onError }: SinkFeedOptions,
+  maxBytes: number,
+  onError: (error: unknown) => void,
 ): Feed {
   // Ignored here: the callback of each write gets the same error.
   sink.on('error', () => undefined);
-  const feed = feedFrom(
-    source,
-    {
-      maxBytes,
-      write: (bytes, done) => void sink.write(bytes, done),
-      end: () => void sink.end(),
-      isEnd: isClosedPipe,
-    },
-    onError,
-  );
+  const target: FeedTarget = {
+    maxBytes,
+    write: (bytes, done) => void sink.write(bytes, done),
+    end: () => void sink.end(),
+    // EPIPE only means that the pipe has no reader any more.
+    isEnd: (error) => errnoCodeOf(error) === 'EPIPE',
+  };
+  const feed = new SourceFeed(source, target, onError);
   return {
     stop() {
       feed.stop();
@@ -183,9 +166,6 @@ export function feedSink(
     },
   };
 }
-
-/** EPIPE only means that the pipe has no reader any more. */
-const isClosedPipe = (error: Error): boolean => errnoCodeOf(error) === 'EPIPE';
 
 /** The end-of-file character of a new terminal (VEOF, termios(3)): Ctrl-D. */
 const END_OF_FILE = '\u0004';
@@ -213,7 +193,7 @@ export function typeInto(
     end: () => void sink.write(atLineStart ? END_OF_FILE : END_OF_FILE.repeat(2)),
     isEnd: isHangUp,
   };
-  return feedFrom(source, target, onError);
+  return new SourceFeed(source, target, onError);
 }
 
 /** Whether an error only means that the last process that had the terminal open has closed it. */
