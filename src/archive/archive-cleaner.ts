@@ -1,7 +1,6 @@
 /** Passes on what a policy allows, as a clean tar for `mkfs.erofs`; refuses or leaves out the rest. */
-import type { ArchiveLimits } from './archive-limits.ts';
-import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
-import { checkEntry } from './check-entry.ts';
+import { toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
+import { checkEntry, type EntryContext } from './check-entry.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
 import {
   parseEntryPath,
@@ -10,9 +9,9 @@ import {
   toWhiteoutPath,
   type WhiteoutMeaning,
 } from './entry-path.ts';
-import { createEntryTree, type EntryTree } from './entry-tree.ts';
+import { EntryTree } from './entry-tree.ts';
 import { paddingOf } from './parse-tar-header.ts';
-import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+import { type ByteString, EMPTY_FILE, type EntrySink, type TarEntry } from './tar-entry.ts';
 
 /** Counts of what was passed on. */
 export interface CleanedArchive {
@@ -35,67 +34,45 @@ export interface ArchiveCleaner extends EntrySink {
   report(): CleanedArchive;
 }
 
-export interface CleanerOptions {
-  readonly policy: ArchivePolicy;
-  readonly limits: ArchiveLimits;
-  /** Seconds since 1970: later times of files are set to this one. */
-  readonly mtimeCeiling?: number | undefined;
+export type CleanerOptions = Omit<EntryContext, 'tree'>;
+
+type Cleaning = ReturnType<typeof startCleaning>;
+
+function startCleaning(options: CleanerOptions) {
+  const ready: Buffer[] = [];
+  return {
+    ...options,
+    tree: new EntryTree(),
+    /** Whiteouts and opaque folders in order: their meaning depends on later entries. */
+    deletions: new Map<ByteString, 'whiteout' | 'opaque'>(),
+    ready,
+    readyBytes: 0,
+    /** Remaining content of the latest entry, and whether it is passed on. */
+    contentLeft: 0,
+    contentKept: false,
+    contentPadding: 0,
+    seen: 0,
+    counts: { entries: 0, bytes: 0, droppedDevices: 0, opaqueRoot: false },
+  };
 }
 
-interface Cleaning extends CleanerOptions {
-  readonly tree: EntryTree;
-  /** Whiteouts and opaque folders in order: their meaning depends on later entries. */
-  readonly deletions: Map<ByteString, 'whiteout' | 'opaque'>;
-  readonly ready: Buffer[];
-  readyBytes: number;
-  /** Remaining content of the latest entry, and whether it is passed on. */
-  contentLeft: number;
-  contentKept: boolean;
-  contentPadding: number;
-  seen: number;
-  entries: number;
-  bytes: number;
-  droppedDevices: number;
-  opaqueRoot: boolean;
-}
-
-const FOLDER: TarEntry = {
-  kind: 'directory',
-  path: '',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  size: 0,
-  linkTarget: '',
-  xattrs: NO_XATTRS,
-};
+const FOLDER: TarEntry = { ...EMPTY_FILE, kind: 'directory', mode: 0o755 };
 
 /**
  * The order of entries is kept; only whiteouts move to the end.
  * Folders that entries imply are written with mode 0755 and owner 0:0, so that `mkfs.erofs` need not guess.
  */
 export function createArchiveCleaner(options: CleanerOptions): ArchiveCleaner {
-  const cleaning: Cleaning = {
-    ...options,
-    tree: createEntryTree(),
-    deletions: new Map(),
-    ready: [],
-    readyBytes: 0,
-    contentLeft: 0,
-    contentKept: false,
-    contentPadding: 0,
-    seen: 0,
-    entries: 0,
-    bytes: 0,
-    droppedDevices: 0,
-    opaqueRoot: false,
-  };
+  const cleaning = startCleaning(options);
   encode(cleaning, FOLDER);
   return {
     entry: (entry) => takeEntry(cleaning, entry),
     data: (chunk) => takeData(cleaning, chunk),
-    end: () => endArchive(cleaning),
+    end() {
+      if (cleaning.contentLeft > 0) throw new Error('the archive ended before its last content');
+      for (const [path, deletion] of cleaning.deletions) writeDeletion(cleaning, path, deletion);
+      push(cleaning, TAR_TRAILER);
+    },
     take: () => {
       if (cleaning.ready.length === 0) return undefined;
       const bytes = Buffer.concat(cleaning.ready);
@@ -104,12 +81,7 @@ export function createArchiveCleaner(options: CleanerOptions): ArchiveCleaner {
       return bytes;
     },
     readyBytes: () => cleaning.readyBytes,
-    report: () => ({
-      entries: cleaning.entries,
-      bytes: cleaning.bytes,
-      droppedDevices: cleaning.droppedDevices,
-      opaqueRoot: cleaning.opaqueRoot,
-    }),
+    report: () => ({ ...cleaning.counts }),
   };
 }
 
@@ -117,10 +89,10 @@ function takeEntry(cleaning: Cleaning, entry: TarEntry): void {
   const { policy, limits } = cleaning;
   if (cleaning.contentLeft > 0) throw new Error('an entry came before the content of the last');
   countEntry(cleaning);
-  if (entry.size > limits.bytes - cleaning.bytes) {
+  if (entry.size > limits.bytes - cleaning.counts.bytes) {
     throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
   }
-  cleaning.bytes += entry.size;
+  cleaning.counts.bytes += entry.size;
   cleaning.contentLeft = entry.size;
   cleaning.contentKept = false;
   cleaning.contentPadding = paddingOf(entry.size);
@@ -147,7 +119,7 @@ function takePlain(cleaning: Cleaning, entry: TarEntry): void {
   const isDevice = entry.kind === 'device' && policy.devices === 'drop';
   const isLeftover =
     entry.kind === 'file' && entry.size === 0 && policy.leaveOutEmptyFiles.has(entry.path);
-  if (isDevice) cleaning.droppedDevices += 1;
+  if (isDevice) cleaning.counts.droppedDevices += 1;
   const checked = isDevice || isLeftover ? undefined : checkEntry(entry, cleaning);
   if (checked === undefined) dropEntry(cleaning, entry.path);
   else writeEntry(cleaning, checked);
@@ -162,7 +134,7 @@ function takeWhiteout(cleaning: Cleaning, entry: TarEntry, meaning: WhiteoutMean
   if (entry.kind !== 'file' || entry.size > 0) {
     throw toInvalidArchive(policy, 'whiteout is not an empty file', entry.path);
   }
-  if (meaning.path === '') cleaning.opaqueRoot = true;
+  if (meaning.path === '') cleaning.counts.opaqueRoot = true;
   else if (cleaning.deletions.get(meaning.path) !== 'opaque') {
     cleaning.deletions.set(meaning.path, meaning.kind);
   }
@@ -192,13 +164,13 @@ function writeEntry(cleaning: Cleaning, entry: TarEntry): void {
   if (entry.kind === 'directory' && entry.xattrs.size > 0) {
     cleaning.tree.markAttributed(entry.path);
   }
-  cleaning.entries += 1;
+  cleaning.counts.entries += 1;
   cleaning.contentKept = true;
   encode(cleaning, entry);
 }
 
 function checkLookups({ tree, policy, limits }: Cleaning): void {
-  if (tree.lookupSteps() <= limits.lookupSteps) return;
+  if (tree.lookupSteps <= limits.lookupSteps) return;
   throw toArchiveTooLarge(policy, 'steps to look its names up', limits.lookupSteps);
 }
 
@@ -229,12 +201,6 @@ function takeData(cleaning: Cleaning, chunk: Buffer): void {
   }
 }
 
-function endArchive(cleaning: Cleaning): void {
-  if (cleaning.contentLeft > 0) throw new Error('the archive ended before its last content');
-  for (const [path, deletion] of cleaning.deletions) writeDeletion(cleaning, path, deletion);
-  push(cleaning, TAR_TRAILER);
-}
-
 /**
  * A whiteout concerns the layers below, never its own layer: a file of the same layer hides what is below without a whiteout,
  * and a folder must be opaque for that.
@@ -260,6 +226,6 @@ function writeDeletion(
   writeParents(cleaning, isOpaque ? marker : path);
   if (!isOpaque) tree.add(path, 'dropped');
   checkLookups(cleaning);
-  cleaning.entries += 1;
+  cleaning.counts.entries += 1;
   encode(cleaning, { ...FOLDER, kind: 'file', path: marker, mode: 0 });
 }

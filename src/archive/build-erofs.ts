@@ -8,14 +8,8 @@ import { codeOfComplaint, guardDisk } from '../sys/guard-disk.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { type AdoptedFile, adoptFile } from './adopt-file.ts';
 import type { ArchivePolicy } from './archive-policy.ts';
-import {
-  claimWorker,
-  toLimited,
-  toUnprivileged,
-  type Worker,
-  type WorkerHost,
-} from './claim-worker.ts';
-import { runMkfs } from './run-mkfs.ts';
+import { claimWorker, toLimited, toUnprivileged, type WorkerHost } from './claim-worker.ts';
+import { type MkfsRun, runMkfs } from './run-mkfs.ts';
 
 export interface BuildErofsOptions {
   readonly policy: ArchivePolicy;
@@ -57,11 +51,10 @@ export async function buildErofs(
     // Look first, so that the caller gets the error of a missing mkfs.erofs.
     const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
-    const run = { folder, worker, invalidCode: options.policy.invalidCode, signal: options.signal };
+    const build = { ...options, program, folder, worker };
     let adopted: AdoptedFile;
     try {
-      const command = await prepare(folder, { ...options, program, worker });
-      const tarBytes = await runMkfs(tar, { ...run, command });
+      const tarBytes = await runMkfs(tar, await prepare(build), build);
       const maxBytes = Math.max(MIN_LIMIT_BYTES, tarBytes * MAX_GROWTH);
       adopted = await adoptFile(join(folder, IMAGE_NAME), destination, maxBytes);
     } catch (error) {
@@ -69,28 +62,22 @@ export async function buildErofs(
       await removeTree(folder).catch(() => undefined);
       throw error;
     }
-    await removeWork(folder);
+    await removeTree(folder).catch((error: unknown) => {
+      const code = codeOfComplaint(messageOf(error)) ?? 'ERR_STACKSHIM_SYSTEM';
+      throw toStackshimError(error, code, `remove ${folder}`);
+    });
     return adopted;
   });
 }
 
-async function removeWork(folder: string): Promise<void> {
-  try {
-    await removeTree(folder);
-  } catch (error) {
-    const code = codeOfComplaint(messageOf(error)) ?? 'ERR_STACKSHIM_SYSTEM';
-    throw toStackshimError(error, code, `remove ${folder}`);
-  }
-}
-
-interface Build extends BuildErofsOptions {
+interface Build extends BuildErofsOptions, MkfsRun {
   /** Path of mkfs.erofs. */
   readonly program: string;
-  readonly worker: Worker;
 }
 
-async function prepare(folder: string, build: Build): Promise<readonly string[]> {
-  const { worker } = build;
+/** Makes the folder. Resolves to the command that works there. */
+async function prepare(build: Build): Promise<readonly string[]> {
+  const { worker, folder } = build;
   try {
     const command = toCommand(build);
     await mkdir(folder, { mode: 0o700 });

@@ -13,7 +13,7 @@ export interface EntryContext {
   readonly limits: ArchiveLimits;
   /** The entries before it. */
   readonly tree: EntryTree;
-  /** Seconds since 1970. */
+  /** Seconds since 1970: later times of files are set to this one. */
   readonly mtimeCeiling?: number | undefined;
 }
 

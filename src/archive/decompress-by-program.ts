@@ -12,22 +12,12 @@ const MEMORY_LIMIT = '128MiB';
 /** For other memory of the program, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
-/** The arguments of each program, which is in the Debian package of the second name. */
+/** The options of each program that bound what it uses, and its Debian package. */
 const PROGRAMS = {
-  zstd: {
-    package: 'zstd',
-    args: ['--decompress', '--stdout', '--quiet', `--memory=${MEMORY_LIMIT}`, '-'],
-  },
+  zstd: { package: 'zstd', bounds: [`--memory=${MEMORY_LIMIT}`] },
   xz: {
     package: 'xz-utils',
-    args: [
-      '--decompress',
-      '--stdout',
-      '--quiet',
-      `--memlimit-decompress=${MEMORY_LIMIT}`,
-      '--threads=1',
-      '-',
-    ],
+    bounds: [`--memlimit-decompress=${MEMORY_LIMIT}`, '--threads=1'],
   },
 } as const;
 
@@ -71,8 +61,9 @@ async function start(
 ): Promise<StartedTool> {
   try {
     const limits = toLimited(`--as=${ADDRESS_SPACE_BYTES}`, '--core=0');
-    const { args, ...from } = PROGRAMS[program];
+    const { bounds, ...from } = PROGRAMS[program];
     const path = findProgram(program, from);
+    const args = ['--decompress', '--stdout', '--quiet', ...bounds, '-'];
     return await startTool({
       command: [...limits, ...toUnprivileged(worker), path, ...args],
       signal,

@@ -1,7 +1,7 @@
 /** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for what those cannot hold. */
 import { MAX_PAX_BYTES } from './archive-limits.ts';
 import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
-import { type ByteString, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+import { type ByteString, EMPTY_FILE, type TarEntry } from './tar-entry.ts';
 
 const TYPEFLAGS: Readonly<Record<Exclude<TarEntry['kind'], 'device'>, string>> = {
   file: '0',
@@ -25,38 +25,17 @@ export function encodeTarEntry(entry: TarEntry, more: readonly Buffer[] = []): r
   if (entry.kind === 'device') throw new Error('a device cannot be encoded');
   const path = entry.kind === 'directory' ? `${entry.path === '' ? '.' : entry.path}/` : entry.path;
   const records = [...paxRecordsOf(entry, path), ...more];
-  const header = encodeHeader(TYPEFLAGS[entry.kind], {
-    path: path.slice(0, 100),
-    linkTarget: entry.linkTarget.slice(0, 100),
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    size: entry.size,
-    seconds: entry.mtime.seconds,
-  });
+  const header = encodeHeader(TYPEFLAGS[entry.kind], { ...entry, path });
   if (records.length === 0) return [header];
   const body = Buffer.concat(records);
   if (body.length > MAX_PAX_BYTES) throw new Error('a PAX header became too long');
-  const paxHeader = encodeHeader('x', {
-    path: 'pax',
-    linkTarget: '',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    size: body.length,
-    seconds: 0,
-  });
+  const paxHeader = encodeHeader('x', { ...EMPTY_FILE, path: 'pax', size: body.length });
   return [paxHeader, body, Buffer.alloc(paddingOf(body.length)), header];
 }
 
 /** The header of a regular file that belongs to root. */
 export const encodeFileHeader = (path: string, size: number, mode: number): Buffer =>
-  Buffer.concat(
-    encodeTarEntry({
-      ...{ kind: 'file', path, mode, size, uid: 0, gid: 0, linkTarget: '', xattrs: NO_XATTRS },
-      mtime: { seconds: 0, nanoseconds: 0 },
-    }),
-  );
+  Buffer.concat(encodeTarEntry({ ...EMPTY_FILE, path, mode, size }));
 
 function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
   const records: Buffer[] = [];
@@ -89,33 +68,23 @@ export function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Bu
   return Buffer.concat([Buffer.from(String(length)), content]);
 }
 
-interface HeaderFields
-  extends Pick<TarEntry, 'path' | 'linkTarget' | 'mode' | 'uid' | 'gid' | 'size'> {
-  readonly seconds: number;
-}
-
-function encodeHeader(typeflag: string, fields: HeaderFields): Buffer {
+function encodeHeader(typeflag: string, entry: TarEntry): Buffer {
   const block = Buffer.alloc(BLOCK_BYTES);
-  block.write(fields.path, 0, 'latin1');
-  writeOctal(block, { at: 100, length: 8, value: fields.mode });
-  writeOctal(block, { at: 108, length: 8, value: Math.min(fields.uid, MAX_OCTAL_8) });
-  writeOctal(block, { at: 116, length: 8, value: Math.min(fields.gid, MAX_OCTAL_8) });
-  writeOctal(block, { at: 124, length: 12, value: Math.min(fields.size, MAX_OCTAL_12) });
-  writeOctal(block, { at: 136, length: 12, value: Math.min(fields.seconds, MAX_OCTAL_12) });
+  const writeOctal = (at: number, length: number, value: number) => {
+    block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1');
+  };
+  block.write(entry.path.slice(0, 100), 0, 'latin1');
+  writeOctal(100, 8, entry.mode);
+  writeOctal(108, 8, Math.min(entry.uid, MAX_OCTAL_8));
+  writeOctal(116, 8, Math.min(entry.gid, MAX_OCTAL_8));
+  writeOctal(124, 12, Math.min(entry.size, MAX_OCTAL_12));
+  writeOctal(136, 12, Math.min(entry.mtime.seconds, MAX_OCTAL_12));
   block.write('        ', 148, 'latin1');
   block.write(typeflag, 156, 'latin1');
-  block.write(fields.linkTarget, 157, 'latin1');
+  block.write(entry.linkTarget.slice(0, 100), 157, 'latin1');
   block.write('ustar\x0000', 257, 'latin1');
   let sum = 0;
   for (const byte of block) sum += byte;
-  writeOctal(block, { at: 148, length: 8, value: sum });
+  writeOctal(148, 8, sum);
   return block;
-}
-
-function writeOctal(
-  block: Buffer,
-  field: { readonly at: number; readonly length: number; readonly value: number },
-): void {
-  const digits = field.value.toString(8).padStart(field.length - 1, '0');
-  block.write(`${digits}\0`, field.at, 'latin1');
 }

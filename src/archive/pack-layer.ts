@@ -1,4 +1,5 @@
 /** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
+import { INVALID_ID } from '../core/host-ids.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
 import {
   type ArchivePolicy,
@@ -12,7 +13,13 @@ import { paddingOf } from './parse-tar-header.ts';
 import { isPosixAcl, shiftPosixAcl } from './posix-acl.ts';
 import { shiftCapability } from './shift-capability.ts';
 import { requirePacked, startTar } from './start-tar.ts';
-import { type ByteString, type EntrySink, NO_XATTRS, type TarEntry } from './tar-entry.ts';
+import {
+  type ByteString,
+  EMPTY_FILE,
+  type EntrySink,
+  NO_XATTRS,
+  type TarEntry,
+} from './tar-entry.ts';
 import { createTarParser } from './tar-parser.ts';
 
 export interface PackLayerOptions {
@@ -28,23 +35,10 @@ export interface PackLayerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const ALL_IDS = 0xffff_ffff;
 const OVERLAY_XATTR = 'trusted.overlay.';
 const WHITEOUT_PREFIX = '.wh.';
 /** Extended attributes by which an overlay says that a file's content or name is somewhere else. */
 const INCOMPLETE = ['metacopy', 'redirect'];
-
-const MARKER: TarEntry = {
-  kind: 'file',
-  path: '',
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  size: 0,
-  linkTarget: '',
-  xattrs: NO_XATTRS,
-};
 
 /**
  * The tar's bytes; equal folders give equal tars, in every version of the `tar` program. Names are in byte order;
@@ -55,48 +49,38 @@ export async function* packLayer(
   folder: string,
   options: PackLayerOptions = {},
 ): AsyncGenerator<Buffer> {
-  const tar = await startTar(folder, options.signal);
-  const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
-  const packing = createPacking(options);
-  const parser = createTarParser(policy, limits, packing.sink);
+  const { policy = LAYER_POLICY, limits = LAYER_LIMITS, signal } = options;
+  const tar = await startTar(folder, signal);
+  const ready: Buffer[] = [];
+  const take = () => Buffer.concat(ready.splice(0));
+  const parser = createTarParser(policy, limits, packInto(ready, options));
   try {
     for await (const chunk of tar.stdout) {
       parser.push(chunk as Buffer);
-      const ready = packing.take();
-      if (ready.length > 0) yield ready;
+      if (ready.length > 0) yield take();
     }
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     requirePacked(await tar.exited, folder);
     parser.end();
-    yield Buffer.concat([packing.take(), TAR_TRAILER]);
+    yield Buffer.concat([take(), TAR_TRAILER]);
   } finally {
     tar.killAll();
   }
 }
 
-interface Packing {
-  readonly sink: EntrySink;
-  /** The bytes that are ready, as one buffer. */
-  take(): Buffer;
-}
-
-function createPacking(options: PackLayerOptions): Packing {
+function packInto(ready: Buffer[], options: PackLayerOptions): EntrySink {
   const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
-  let ready: Buffer[] = [];
   let contentLeft = 0;
   let padding = 0;
   let bytes = 0;
-  const push = (entry: TarEntry) => {
-    ready.push(...encodeTarEntry(entry));
-  };
-  const sink: EntrySink = {
+  return {
     entry(entry) {
       // A sparse file costs its writer nothing: refuse it by its announced size, before its zeros are read.
       bytes += entry.size;
       if (bytes > limits.bytes) throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
       contentLeft = entry.size;
       padding = paddingOf(entry.size);
-      for (const one of toLayerEntries(entry, options)) push(one);
+      for (const one of toLayerEntries(entry, options)) ready.push(...encodeTarEntry(one));
     },
     data(chunk) {
       ready.push(chunk);
@@ -104,12 +88,6 @@ function createPacking(options: PackLayerOptions): Packing {
       if (contentLeft === 0 && padding > 0) ready.push(Buffer.alloc(padding));
     },
   };
-  const take = () => {
-    const taken = Buffer.concat(ready);
-    ready = [];
-    return taken;
-  };
-  return { sink, take };
 }
 
 /** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
@@ -121,11 +99,11 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
   if (path.slice(path.lastIndexOf('/') + 1).startsWith(WHITEOUT_PREFIX)) {
     throw toInvalidArchive(policy, 'its name would delete another file in a layer', path);
   }
-  if (entry.isZeroDevice) return [{ ...MARKER, path: toWhiteoutPath(path) }];
+  if (entry.isZeroDevice) return [{ ...EMPTY_FILE, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
   const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
   return hasOpaqueMark(entry) || path === options.at
-    ? [owned, { ...MARKER, path: toOpaquePath(path) }]
+    ? [owned, { ...EMPTY_FILE, path: toOpaquePath(path) }]
     : [owned];
 }
 
@@ -134,7 +112,7 @@ const joinPath = (folder: ByteString, path: ByteString) =>
 
 function withOwner(
   entry: TarEntry,
-  { idBase = 0, idCount = ALL_IDS, policy = LAYER_POLICY }: PackLayerOptions,
+  { idBase = 0, idCount = INVALID_ID, policy = LAYER_POLICY }: PackLayerOptions,
 ): TarEntry {
   const uid = entry.uid - idBase;
   const gid = entry.gid - idBase;
@@ -151,7 +129,7 @@ const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
 
 function keepXattrs(
   { path, xattrs }: TarEntry,
-  { idBase = 0, idCount = ALL_IDS, policy = LAYER_POLICY }: PackLayerOptions,
+  { idBase = 0, idCount = INVALID_ID, policy = LAYER_POLICY }: PackLayerOptions,
 ): ReadonlyMap<ByteString, Buffer> {
   if (xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<ByteString, Buffer>();
@@ -161,7 +139,7 @@ function keepXattrs(
     }
     if (name.startsWith(OVERLAY_XATTR)) continue;
     if (isPosixAcl(name)) {
-      const acl = shiftPosixAcl(value, { idBase, idCount });
+      const acl = shiftPosixAcl(value, idBase, idCount);
       if (typeof acl === 'string') throw toInvalidArchive(policy, acl, path);
       kept.set(name, acl);
     } else if (name === 'security.capability') kept.set(name, shiftCapability(value, idBase));

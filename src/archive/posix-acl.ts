@@ -1,13 +1,13 @@
 /** Reads POSIX access control lists in extended attributes (acl(5), linux/posix_acl_xattr.h), and moves their ids to another range. */
 
+import { INVALID_ID } from '../core/host-ids.ts';
+
 const NAMES: ReadonlySet<string> = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
 const VERSION = 2;
 const HEADER_BYTES = 4;
 const ENTRY_BYTES = 8;
 const TAG = { userOwner: 1, user: 2, groupOwner: 4, group: 8, mask: 0x10, other: 0x20 } as const;
 const TAGS: ReadonlySet<number> = new Set(Object.values(TAG));
-/** The highest id; the next number means "nobody in particular". */
-const MAX_ID = 0xffff_fffe;
 const ALL_PERMISSIONS = 7;
 
 export interface AclEntry {
@@ -31,7 +31,7 @@ export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
     const permissions = value.readUInt16LE(at + 2);
     const id = value.readUInt32LE(at + 4);
     const isNamed = tag === TAG.user || tag === TAG.group;
-    if (!TAGS.has(tag) || permissions > ALL_PERMISSIONS || (isNamed && id > MAX_ID)) {
+    if (!TAGS.has(tag) || permissions > ALL_PERMISSIONS || (isNamed && id >= INVALID_ID)) {
       return 'its access control list is malformed';
     }
     entries.push({ tag, permissions, id: isNamed ? id : undefined, at: at + 4 });
@@ -48,15 +48,8 @@ function isInOrder(entries: readonly AclEntry[]): boolean {
   return isSorted && once && count(TAG.mask) <= 1 && (!isNamed || count(TAG.mask) === 1);
 }
 
-export interface IdShift {
-  /** Subtracted from each id. */
-  readonly idBase: number;
-  /** Number of ids from `idBase` on. */
-  readonly idCount: number;
-}
-
-/** The same list with its ids moved, or the reason why that is impossible. */
-export function shiftPosixAcl(value: Buffer, { idBase, idCount }: IdShift): Buffer | string {
+/** The same list with `idBase` subtracted from its ids, or the reason why that is impossible: not all of them are among the `idCount` ids from there on. */
+export function shiftPosixAcl(value: Buffer, idBase: number, idCount: number): Buffer | string {
   const entries = parsePosixAcl(value);
   if (typeof entries === 'string') return entries;
   const shifted = Buffer.from(value);

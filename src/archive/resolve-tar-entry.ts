@@ -1,4 +1,5 @@
 /** Combines a header with the extension headers before it into one entry. */
+import { INVALID_ID } from '../core/host-ids.ts';
 import { MAX_XATTR_BYTES } from './archive-limits.ts';
 import type { TarHeader } from './parse-tar-header.ts';
 import type { ByteString, EntryKind, TarEntry, Timestamp } from './tar-entry.ts';
@@ -30,8 +31,6 @@ const TEXT_ACLS = [
 ] as const;
 /** Upper bound of what a record with an attribute has in addition to name and value. */
 const XATTR_RECORD_BYTES = 32;
-/** The highest id; the next number means "no change" to chown(2). */
-const MAX_ID = 0xffff_fffe;
 /** EROFS and all its readers store seconds in 64 bits; this is the last second that JavaScript represents exactly. */
 const MAX_SECONDS = Number.MAX_SAFE_INTEGER;
 
@@ -50,8 +49,8 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
       : `unknown type ${JSON.stringify(header.typeflag)}`;
   }
   const size = idOf(pax, 'size', Number.MAX_SAFE_INTEGER) ?? header.size;
-  const uid = idOf(pax, 'uid', MAX_ID) ?? header.uid;
-  const gid = idOf(pax, 'gid', MAX_ID) ?? header.gid;
+  const uid = idOf(pax, 'uid', INVALID_ID - 1) ?? header.uid;
+  const gid = idOf(pax, 'gid', INVALID_ID - 1) ?? header.gid;
   if (Number.isNaN(size)) return 'size is not a number of bytes';
   if (!isId(uid) || !isId(gid)) return 'owner is not a user and group id';
   // Programs differ on whether bytes follow: with either choice, other programs would see other entries.
@@ -82,7 +81,7 @@ function kindOf(typeflag: string, path: ByteString): EntryKind | undefined {
   return kind === 'file' && path.endsWith('/') ? 'directory' : kind;
 }
 
-const isId = (id: number): boolean => id >= 0 && id <= MAX_ID;
+const isId = (id: number): boolean => id >= 0 && id < INVALID_ID;
 
 function textOf(pax: ReadonlyMap<ByteString, Buffer>, key: string): ByteString | undefined {
   const value = pax.get(key)?.toString('latin1');

@@ -7,17 +7,16 @@ import { freeBytesAt } from '../sys/files.ts';
 import { codeOfComplaint, lastLine } from '../sys/guard-disk.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
+import type { ArchivePolicy } from './archive-policy.ts';
 import type { Worker } from './claim-worker.ts';
 
 export interface MkfsRun {
-  /** Program and arguments. */
-  readonly command: readonly string[];
   /** Its working directory, which also holds its temporary files. */
   readonly folder: string;
   /** The worker under whose id it runs; ended here. */
   readonly worker: Worker;
-  /** The code of the error for an exit status other than 0. */
-  readonly invalidCode: ErrorCode;
+  /** Has the code of the error for an exit status other than 0. */
+  readonly policy: ArchivePolicy;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,12 +24,15 @@ export interface MkfsRun {
 const DISK_SLACK_BYTES = 1024 * 1024;
 
 /**
- * Settles when the process, and every process that it started, has ended; resolves to the bytes of the tar.
+ * Runs a command with its arguments. Settles when the process, and every process that it started, has ended; resolves to the bytes of the tar.
  * The first cause wins: abort, then the tar's own failure, then the process's.
  */
-export async function runMkfs(tar: AsyncIterable<Buffer>, run: MkfsRun): Promise<number> {
-  const { command, folder, worker, signal } = run;
-  const [path = '', ...args] = command;
+export async function runMkfs(
+  tar: AsyncIterable<Buffer>,
+  [path = '', ...args]: readonly string[],
+  run: MkfsRun,
+): Promise<number> {
+  const { folder, worker, signal } = run;
   let bytes = 0;
   const feeding: { failure?: { readonly error: unknown } } = {};
   async function* counted() {
@@ -71,29 +73,22 @@ function toAborted(signal: AbortSignal): StackshimError {
 
 /** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */
 async function toMkfsError(
-  end: EndedProgram,
-  run: MkfsRun,
+  { exitCode, signal, output: stderr }: EndedProgram,
+  { folder, policy }: MkfsRun,
   fedBytes: number,
 ): Promise<StackshimError> {
-  const { exitCode, signal, output: stderr } = end;
-  const details = { exitCode, signal, stderr };
-  if (freeBytesAt(run.folder) <= fedBytes + DISK_SLACK_BYTES) {
-    const { folder } = run;
-    return new StackshimError('ERR_STACKSHIM_DISK_FULL', `${OPERATION}: no space left`, {
-      details: { ...details, folder },
+  const toError = (code: ErrorCode, reason: string, more?: { readonly folder: string }) =>
+    new StackshimError(code, `${OPERATION}: ${reason}`, {
+      details: { exitCode, signal, stderr, ...more },
     });
+  if (freeBytesAt(folder) <= fedBytes + DISK_SLACK_BYTES) {
+    return toError('ERR_STACKSHIM_DISK_FULL', 'no space left', { folder });
   }
-  const failure = await failureOfDisk(run.folder);
+  const failure = await failureOfDisk(folder);
   if (failure !== undefined) return failure;
-  if (exitCode === null) {
-    return new StackshimError('ERR_STACKSHIM_SYSTEM', `${OPERATION}: ended by signal ${signal}`, {
-      details,
-    });
-  }
+  if (exitCode === null) return toError('ERR_STACKSHIM_SYSTEM', `ended by signal ${signal}`);
   const reason = `exit status ${exitCode}: ${lastLine(stderr)}`;
-  return new StackshimError(codeOfComplaint(stderr) ?? run.invalidCode, `${OPERATION}: ${reason}`, {
-    details,
-  });
+  return toError(codeOfComplaint(stderr) ?? policy.invalidCode, reason);
 }
 
 /** On a failing disk the program crashes, or complains of something else: writing a small file shows it. Undefined when the disk accepts the file. */

@@ -38,6 +38,13 @@ export interface EntrySink {
 
 export const NO_XATTRS: ReadonlyMap<ByteString, Buffer> = new Map();
 
+/** An empty file of root, from 1970: what is added to an archive differs from it in a few fields. */
+export const EMPTY_FILE: TarEntry = {
+  ...{ kind: 'file', path: '', mode: 0o644, uid: 0, gid: 0, size: 0, linkTarget: '' },
+  mtime: { seconds: 0, nanoseconds: 0 },
+  xattrs: NO_XATTRS,
+};
+
 /** The text's UTF-8 bytes. */
 export const toByteString = (text: string): ByteString =>
   Buffer.from(text, 'utf8').toString('latin1');

@@ -1,4 +1,5 @@
 /** Parses a tar as its bytes arrive: passes entries and their contents to a sink, and throws for anything that is not a tar. */
+import type { StackshimError } from '../core/errors.ts';
 import type { ArchiveLimits } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { parsePaxRecords } from './parse-pax-records.ts';
@@ -35,141 +36,152 @@ type State =
   | { readonly at: 'padding'; left: number }
   | { readonly at: 'trailer' };
 
-interface Parsing {
-  readonly policy: ArchivePolicy;
-  readonly limits: ArchiveLimits;
-  readonly sink: HeaderSink;
-  readonly block: Buffer;
-  blockFilled: number;
-  extensions: Extensions;
-  state: State;
-  totalBytes: number;
-}
-
 const NO_EXTENSIONS: Extensions = { pax: undefined, longPath: undefined, longLink: undefined };
 const EXTENSION_TYPES = new Set(['x', 'g', 'L', 'K']);
 
 /** A parser that enforces `limits` and the format; the sink decides which entries are allowed. */
-export function createTarParser(
+export const createTarParser = (
   policy: ArchivePolicy,
   limits: ArchiveLimits,
   sink: HeaderSink,
-): TarParser {
-  const parsing: Parsing = {
-    policy,
-    limits,
-    sink,
-    block: Buffer.alloc(BLOCK_BYTES),
-    blockFilled: 0,
-    extensions: { ...NO_EXTENSIONS },
-    state: { at: 'header' },
-    totalBytes: 0,
-  };
-  return {
-    push: (chunk) => {
-      parsing.totalBytes += chunk.length;
-      if (parsing.totalBytes > limits.bytes) throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
-      let rest = chunk;
-      while (rest.length > 0) rest = rest.subarray(consume(parsing, rest));
-    },
-    skipContent: () => {
-      const { state } = parsing;
-      if (state.at !== 'content') return 0;
-      parsing.state = { at: 'header' };
-      return state.left + state.padding;
-    },
-    isComplete: () => parsing.state.at === 'trailer',
-    end: () => {
-      if (parsing.state.at === 'trailer') return;
-      throw toInvalidArchive(policy, 'tar ends before its end marker');
-    },
-  };
-}
+): TarParser => new Parser(policy, limits, sink);
 
-/** Handles the start of `bytes` according to the state; returns how many it took. */
-function consume(parsing: Parsing, bytes: Buffer): number {
-  const { state } = parsing;
-  switch (state.at) {
-    case 'header':
-      return consumeHeader(parsing, bytes);
-    case 'extension': {
-      const taken = bytes.copy(state.body, state.filled);
-      state.filled += taken;
-      if (state.filled === state.body.length) endExtension(parsing, state.typeflag, state.body);
-      return taken;
-    }
-    case 'content': {
-      const taken = Math.min(state.left, bytes.length);
-      state.left -= taken;
-      if (state.left === 0) parsing.state = toPadding(state.padding);
-      parsing.sink.data(bytes.subarray(0, taken));
-      return taken;
-    }
-    case 'padding': {
-      const taken = Math.min(state.left, bytes.length);
-      state.left -= taken;
-      if (state.left === 0) parsing.state = { at: 'header' };
-      return taken;
-    }
-    case 'trailer':
-      if (isZeros(bytes)) return bytes.length;
-      throw toInvalidArchive(parsing.policy, 'more bytes follow the end of the tar');
+class Parser implements TarParser {
+  readonly #policy: ArchivePolicy;
+  readonly #limits: ArchiveLimits;
+  readonly #sink: HeaderSink;
+  readonly #block = Buffer.alloc(BLOCK_BYTES);
+  #blockFilled = 0;
+  #extensions: Extensions = { ...NO_EXTENSIONS };
+  #state: State = { at: 'header' };
+  #totalBytes = 0;
+
+  constructor(policy: ArchivePolicy, limits: ArchiveLimits, sink: HeaderSink) {
+    this.#policy = policy;
+    this.#limits = limits;
+    this.#sink = sink;
   }
-}
 
-function consumeHeader(parsing: Parsing, bytes: Buffer): number {
-  const taken = bytes.copy(parsing.block, parsing.blockFilled);
-  parsing.blockFilled += taken;
-  if (parsing.blockFilled < BLOCK_BYTES) return taken;
-  parsing.blockFilled = 0;
-  const header = parseTarHeader(parsing.block);
-  if (typeof header === 'string') throw toInvalidArchive(parsing.policy, header);
-  if (header === undefined) beginTrailer(parsing);
-  else if (EXTENSION_TYPES.has(header.typeflag)) beginExtension(parsing, header);
-  else beginEntry(parsing, header);
-  return taken;
-}
-
-function beginTrailer(parsing: Parsing): void {
-  const { pax, longPath, longLink } = parsing.extensions;
-  if (pax !== undefined || longPath !== undefined || longLink !== undefined) {
-    throw toInvalidArchive(parsing.policy, 'extension header without an entry');
+  push(chunk: Buffer): void {
+    const { bytes } = this.#limits;
+    this.#totalBytes += chunk.length;
+    if (this.#totalBytes > bytes) throw toArchiveTooLarge(this.#policy, 'bytes', bytes);
+    let rest = chunk;
+    while (rest.length > 0) rest = rest.subarray(this.#consume(rest));
   }
-  parsing.state = { at: 'trailer' };
-}
 
-function beginExtension(parsing: Parsing, header: TarHeader): void {
-  const { limits, policy } = parsing;
-  if (header.size > limits.headerBytes) {
-    throw toArchiveTooLarge(policy, 'bytes in an extension header', limits.headerBytes);
+  skipContent(): number {
+    const state = this.#state;
+    if (state.at !== 'content') return 0;
+    this.#state = { at: 'header' };
+    return state.left + state.padding;
   }
-  if (header.size === 0) throw toInvalidArchive(policy, 'extension header is empty');
-  const body = Buffer.alloc(header.size);
-  parsing.state = { at: 'extension', typeflag: header.typeflag, body, filled: 0 };
-}
 
-function endExtension(parsing: Parsing, typeflag: string, body: Buffer): void {
-  const { extensions, policy } = parsing;
-  parsing.state = toPadding(paddingOf(body.length));
-  if (typeflag === 'L' || typeflag === 'K') {
-    const field = typeflag === 'L' ? 'longPath' : 'longLink';
-    if (extensions[field] !== undefined) throw toInvalidArchive(policy, 'two long names in a row');
-    extensions[field] = parseLongName(policy, body);
-    return;
+  isComplete(): boolean {
+    return this.#state.at === 'trailer';
   }
-  const records = parsePaxRecords(body);
-  if (typeof records === 'string') throw toInvalidArchive(policy, records);
-  if (typeflag === 'g') {
-    // `git archive` writes a comment; every tar program reads a global path or size differently.
-    for (const key of records.keys()) {
-      if (key !== 'comment') {
-        throw toInvalidArchive(policy, `global PAX record ${JSON.stringify(key.slice(0, 80))}`);
+
+  end(): void {
+    if (!this.isComplete()) throw this.#toInvalid('tar ends before its end marker');
+  }
+
+  /** Handles the start of `bytes` according to the state; returns how many it took. */
+  #consume(bytes: Buffer): number {
+    const state = this.#state;
+    switch (state.at) {
+      case 'header':
+        return this.#consumeHeader(bytes);
+      case 'extension': {
+        const taken = bytes.copy(state.body, state.filled);
+        state.filled += taken;
+        if (state.filled === state.body.length) this.#endExtension(state.typeflag, state.body);
+        return taken;
       }
+      case 'content': {
+        const taken = Math.min(state.left, bytes.length);
+        state.left -= taken;
+        if (state.left === 0) this.#state = toPadding(state.padding);
+        this.#sink.data(bytes.subarray(0, taken));
+        return taken;
+      }
+      case 'padding': {
+        const taken = Math.min(state.left, bytes.length);
+        state.left -= taken;
+        if (state.left === 0) this.#state = { at: 'header' };
+        return taken;
+      }
+      case 'trailer':
+        if (isZeros(bytes)) return bytes.length;
+        throw this.#toInvalid('more bytes follow the end of the tar');
     }
-    return;
   }
-  if (extensions.pax !== undefined) throw toInvalidArchive(policy, 'two PAX headers in a row');
-  extensions.pax = records;
+
+  #consumeHeader(bytes: Buffer): number {
+    const taken = bytes.copy(this.#block, this.#blockFilled);
+    this.#blockFilled += taken;
+    if (this.#blockFilled < BLOCK_BYTES) return taken;
+    this.#blockFilled = 0;
+    const header = parseTarHeader(this.#block);
+    if (typeof header === 'string') throw this.#toInvalid(header);
+    if (header === undefined) this.#beginTrailer();
+    else if (EXTENSION_TYPES.has(header.typeflag)) this.#beginExtension(header);
+    else this.#beginEntry(header);
+    return taken;
+  }
+
+  #beginTrailer(): void {
+    if (Object.values(this.#extensions).some((extension) => extension !== undefined)) {
+      throw this.#toInvalid('extension header without an entry');
+    }
+    this.#state = { at: 'trailer' };
+  }
+
+  #beginExtension({ size, typeflag }: TarHeader): void {
+    const { headerBytes } = this.#limits;
+    if (size > headerBytes) {
+      throw toArchiveTooLarge(this.#policy, 'bytes in an extension header', headerBytes);
+    }
+    if (size === 0) throw this.#toInvalid('extension header is empty');
+    this.#state = { at: 'extension', typeflag, body: Buffer.alloc(size), filled: 0 };
+  }
+
+  #endExtension(typeflag: string, body: Buffer): void {
+    const extensions = this.#extensions;
+    this.#state = toPadding(paddingOf(body.length));
+    if (typeflag === 'L' || typeflag === 'K') {
+      const field = typeflag === 'L' ? 'longPath' : 'longLink';
+      if (extensions[field] !== undefined) throw this.#toInvalid('two long names in a row');
+      extensions[field] = parseLongName(this.#policy, body);
+      return;
+    }
+    const records = parsePaxRecords(body);
+    if (typeof records === 'string') throw this.#toInvalid(records);
+    if (typeflag === 'g') {
+      // `git archive` writes a comment; every tar program reads a global path or size differently.
+      const other = [...records.keys()].find((key) => key !== 'comment');
+      if (other === undefined) return;
+      throw this.#toInvalid(`global PAX record ${JSON.stringify(other.slice(0, 80))}`);
+    }
+    if (extensions.pax !== undefined) throw this.#toInvalid('two PAX headers in a row');
+    extensions.pax = records;
+  }
+
+  #beginEntry(header: TarHeader): void {
+    const entry = resolveTarEntry(header, this.#extensions);
+    if (typeof entry === 'string') {
+      throw this.#toInvalid(entry, this.#extensions.longPath ?? header.path);
+    }
+    this.#extensions = { ...NO_EXTENSIONS };
+    this.#state =
+      entry.size === 0
+        ? { at: 'header' }
+        : { at: 'content', left: entry.size, padding: paddingOf(entry.size) };
+    this.#sink.entry(entry, header.size);
+  }
+
+  #toInvalid(reason: string, path?: ByteString): StackshimError {
+    return toInvalidArchive(this.#policy, reason, path);
+  }
 }
 
 function parseLongName(policy: ArchivePolicy, body: Buffer): ByteString {
@@ -180,19 +192,6 @@ function parseLongName(policy: ArchivePolicy, body: Buffer): ByteString {
     throw toInvalidArchive(policy, 'long name holds a NUL');
   }
   return name.toString('latin1');
-}
-
-function beginEntry(parsing: Parsing, header: TarHeader): void {
-  const entry = resolveTarEntry(header, parsing.extensions);
-  if (typeof entry === 'string') {
-    throw toInvalidArchive(parsing.policy, entry, parsing.extensions.longPath ?? header.path);
-  }
-  parsing.extensions = { ...NO_EXTENSIONS };
-  parsing.state =
-    entry.size === 0
-      ? { at: 'header' }
-      : { at: 'content', left: entry.size, padding: paddingOf(entry.size) };
-  parsing.sink.entry(entry, header.size);
 }
 
 const toPadding = (left: number): State =>

@@ -26,21 +26,20 @@ const named = (user: number, group: number): readonly Entry[] => [
 ];
 
 it('ids of users and groups are moved, and nothing else', () => {
-  const shift = { idBase: 1000, idCount: 100 };
-  expect(shiftPosixAcl(toAcl(named(1000, 1099)), shift)).toEqual(toAcl(named(0, 99)));
+  expect(shiftPosixAcl(toAcl(named(1000, 1099)), 1000, 100)).toEqual(toAcl(named(0, 99)));
   const plain: readonly Entry[] = [
     [1, 7],
     [4, 5],
     [0x20, 0],
   ];
-  expect(shiftPosixAcl(toAcl(plain), shift)).toEqual(toAcl(plain));
+  expect(shiftPosixAcl(toAcl(plain), 1000, 100)).toEqual(toAcl(plain));
 });
 
 it.each([
   [named(999, 1000), 'user 999'],
   [named(1000, 1100), 'group 1100'],
 ])('an id outside the range is named', (entries, who) => {
-  expect(shiftPosixAcl(toAcl(entries), { idBase: 1000, idCount: 100 })).toBe(
+  expect(shiftPosixAcl(toAcl(entries), 1000, 100)).toBe(
     `its access control list names ${who}, which is not an id of the task`,
   );
 });
