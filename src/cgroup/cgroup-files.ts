@@ -24,12 +24,11 @@ export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask,
 
 /** Writes a file of a cgroup. False when there is no such file: the cgroup is gone, or the kernel does not offer the file. */
 export function writeIfThere(file: string, text: string): boolean {
-  return (
-    unlessGone(() => {
-      writeFileSync(file, text, { flag: 'r+' });
-      return true;
-    }) ?? false
-  );
+  const written = unlessGone(() => {
+    writeFileSync(file, text, { flag: 'r+' });
+    return true;
+  });
+  return written ?? false;
 }
 
 /** `FROZEN`, `FREEZING` or `THAWED`: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst of the kernel. */
@@ -96,15 +95,17 @@ export function sumV1Devices(text: string | null, operation: string): number | n
 /** The sum of `key=N` over the lines `MAJOR:MINOR key=N …` of io.stat. */
 export function sumV2Devices(text: string | null, key: string): number | null {
   if (text === null) return null;
-  let sum = 0;
-  for (const word of text.split(/\s+/)) {
-    if (word.startsWith(`${key}=`)) sum += parseCount(word.slice(key.length + 1)) ?? 0;
-  }
-  return sum;
+  const counts = text.split(/\s+/).filter((word) => word.startsWith(`${key}=`));
+  return counts.reduce((sum, word) => sum + (parseCount(word.slice(key.length + 1)) ?? 0), 0);
 }
 
 /** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
+
+export type V1Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids' | 'blkio' | 'freezer';
+
+/** A cgroup's directory in the hierarchy of a controller of v1; undefined if the host has no such hierarchy. */
+export type DirectoryOf = (controller: V1Controller) => string | undefined;
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
@@ -139,28 +140,17 @@ const removing = atMost(2);
 /** Removes cgroups; with `descend`, those below them first. Resolves to the cgroups that could not be removed, or whose children could not. */
 export async function removeTrees(
   directories: readonly string[],
-  options: { readonly descend: boolean },
+  { descend }: { readonly descend: boolean },
 ): Promise<readonly string[]> {
-  const removals = directories.map((directory) => removing(() => removeTree(directory, options)));
-  const gone = await Promise.all(removals);
+  const removeTree = async (directory: string): Promise<boolean> => {
+    // Usually a task's cgroup has no children: then one call is enough.
+    const isGone = await rmdirAside(directory).then(() => true, hasGone);
+    if (isGone || !descend) return isGone;
+    visitCgroupsBelow(directory, { leave: tryRemove });
+    return tryRemove(Buffer.from(directory));
+  };
+  const gone = await Promise.all(directories.map((each) => removing(() => removeTree(each))));
   return directories.filter((_, index) => !gone[index]);
-}
-
-async function removeTree(directory: string, options: { readonly descend: boolean }) {
-  // Usually a task's cgroup has no children: then one call is enough.
-  if (await tryRemoveAside(directory)) return true;
-  if (!options.descend) return false;
-  visitCgroupsBelow(directory, { leave: tryRemove });
-  return tryRemove(Buffer.from(directory));
-}
-
-async function tryRemoveAside(directory: string): Promise<boolean> {
-  try {
-    await rmdirAside(directory);
-    return true;
-  } catch (error) {
-    return hasGone(error);
-  }
 }
 
 function tryRemove(directory: Buffer): boolean {
@@ -180,9 +170,9 @@ function hasGone(error: unknown): boolean {
   throw error;
 }
 
-/** Names of the cgroups directly below one. Empty when it does not exist. */
-export function childNames(directory: string): readonly string[] {
-  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true }));
+/** Names of the cgroups directly below one, in no order; with `latin1`, their bytes. Empty when it does not exist. */
+export function childNames(directory: string, encoding: 'utf8' | 'latin1' = 'utf8'): string[] {
+  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true, encoding }));
   return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
@@ -201,7 +191,7 @@ interface CgroupVisitor {
  * folder to folder by descriptor, of which it holds two at a time. Cgroups that disappear meanwhile are skipped.
  */
 function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): void {
-  const children = namesIn(directory);
+  const children = childNames(directory, 'latin1');
   // Usually there are none: then one descriptor is enough.
   if (children.length === 0) return;
   const fd = unlessGone(() => openSync(directory, DIRECTORY));
@@ -242,7 +232,7 @@ class Folder {
   }
 
   childNames(): string[] {
-    return namesIn(fdPath(this.#fd));
+    return childNames(fdPath(this.#fd), 'latin1');
   }
 
   /** False when the folder has disappeared. */
@@ -257,10 +247,4 @@ class Folder {
   close(): void {
     closeSync(this.#fd);
   }
-}
-
-/** Names of the cgroups in a folder, in no order, as bytes (`latin1`). */
-function namesIn(path: string): string[] {
-  const entries = unlessGone(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' }));
-  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

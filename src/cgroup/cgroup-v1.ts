@@ -1,10 +1,9 @@
 /** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
-import { writeFileSync } from 'node:fs';
-import { unlessMissing } from '../core/errors.ts';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   childNames,
+  type DirectoryOf,
   existingDirectories,
   FREEZER_FILE,
   listTreeProcesses,
@@ -14,10 +13,10 @@ import {
   SOCKET_LIMIT_FILE,
   scaleCount,
   sumV1Devices,
+  type V1Controller,
   writeIfThere,
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
-import type { V1Controller, V1Directory } from './live-v1.ts';
 
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {
@@ -26,66 +25,52 @@ export interface CgroupHierarchy {
   readonly controllers: readonly string[];
 }
 
-export interface CgroupV1Options {
-  readonly hierarchies: readonly CgroupHierarchy[];
-}
-
 /** The unit of cpuacct.stat: USER_HZ, which is 100 on every supported architecture. */
 const TICKS_PER_MS = 0.1;
 
 /** A driver of cgroup v1, hybrid hosts included. */
-export function cgroupV1(options: CgroupV1Options): CgroupDriver {
-  const { hierarchies } = options;
+export function cgroupV1(hierarchies: readonly CgroupHierarchy[]): CgroupDriver {
   const reader = new CounterReader();
   const directoriesOf = (cgroupsPath: string) =>
     hierarchies.map(({ mountPoint }) => cgroupDirectory(mountPoint, cgroupsPath));
-  const rootOf = (controller: string) =>
+  const rootOf = (controller: V1Controller) =>
     hierarchies.find(({ controllers }) => controllers.includes(controller))?.mountPoint;
-  const roots: Readonly<Record<V1Controller, string | undefined>> = {
-    memory: rootOf('memory'),
-    cpu: rootOf('cpu'),
-    cpuacct: rootOf('cpuacct'),
-    pids: rootOf('pids'),
-    blkio: rootOf('blkio'),
-    freezer: rootOf('freezer'),
-  };
   // Every runtime puts a task's processes into each of these hierarchies.
-  const processRoot = roots.pids ?? roots.memory ?? roots.freezer ?? hierarchies[0]?.mountPoint;
-  const at: V1Directory = (controller, cgroupsPath) => {
-    const root = roots[controller];
-    return root === undefined ? undefined : cgroupDirectory(root, cgroupsPath);
-  };
+  const processRoot =
+    rootOf('pids') ?? rootOf('memory') ?? rootOf('freezer') ?? hierarchies[0]?.mountPoint;
+  const at =
+    (cgroupsPath: string): DirectoryOf =>
+    (controller) => {
+      const root = rootOf(controller);
+      return root === undefined ? undefined : cgroupDirectory(root, cgroupsPath);
+    };
   return {
     version: 1,
     controllers: hierarchies.flatMap(({ controllers }) => controllers),
-    readUsage: (cgroupsPath) =>
-      readUsage(reader, {
-        memory: at('memory', cgroupsPath),
-        cpu: at('cpu', cgroupsPath),
-        cpuacct: at('cpuacct', cgroupsPath),
-        pids: at('pids', cgroupsPath),
-        blkio: at('blkio', cgroupsPath),
-      }),
-    limitSockets: (cgroupsPath, bytes) => limitSockets(at('memory', cgroupsPath), bytes),
+    readUsage: (cgroupsPath) => readUsage(reader, at(cgroupsPath)),
+    limitSockets(cgroupsPath, bytes) {
+      const memory = at(cgroupsPath)('memory');
+      if (memory !== undefined) writeIfThere(`${memory}/${SOCKET_LIMIT_FILE}`, String(bytes));
+    },
     readSocketBytes: (cgroupsPath) =>
-      reader.readNumber(at('memory', cgroupsPath), 'memory.kmem.tcp.usage_in_bytes'),
+      reader.readNumber(at(cgroupsPath)('memory'), 'memory.kmem.tcp.usage_in_bytes'),
     readCpuMs: (cgroupsPath) =>
-      scaleCount(reader.readNumber(at('cpuacct', cgroupsPath), 'cpuacct.usage'), NS_PER_MS),
-    readOomKills: (cgroupsPath) => readOomKills(reader, at('memory', cgroupsPath)),
+      scaleCount(reader.readNumber(at(cgroupsPath)('cpuacct'), 'cpuacct.usage'), NS_PER_MS),
+    readOomKills: (cgroupsPath) => readOomKills(reader, at(cgroupsPath)('memory')),
     listProcesses: (cgroupsPath) =>
       processRoot === undefined ? [] : listTreeProcesses(cgroupDirectory(processRoot, cgroupsPath)),
     async killProcesses(cgroupsPath) {
       if (processRoot === undefined) return;
       const { killFrozen } = await import('./kill-group.ts');
       const directory = cgroupDirectory(processRoot, cgroupsPath);
-      await killFrozen(at('freezer', cgroupsPath), directory);
+      await killFrozen(at(cgroupsPath)('freezer'), directory);
     },
     isFrozen(cgroupsPath) {
-      const state = reader.read(at('freezer', cgroupsPath), FREEZER_FILE)?.trim();
+      const state = reader.read(at(cgroupsPath)('freezer'), FREEZER_FILE)?.trim();
       return state === 'FROZEN' || state === 'FREEZING';
     },
     thaw(cgroupsPath) {
-      const freezer = at('freezer', cgroupsPath);
+      const freezer = at(cgroupsPath)('freezer');
       if (freezer !== undefined) writeIfThere(`${freezer}/${FREEZER_FILE}`, 'THAWED');
     },
     async openLive() {
@@ -94,36 +79,32 @@ export function cgroupV1(options: CgroupV1Options): CgroupDriver {
     },
     async shareGroup(cgroupsPath, share) {
       const { shareV1 } = await import('./share-group.ts');
-      const [cpu, memory, blkio] = (['cpu', 'memory', 'blkio'] as const).map((controller) =>
-        at(controller, cgroupsPath),
-      );
-      await shareV1({ cpu, memory, blkio }, share);
+      await shareV1(at(cgroupsPath), share);
     },
-    children: (cgroupsPath) => [...new Set(directoriesOf(cgroupsPath).flatMap(childNames))],
+    children: (cgroupsPath) => [
+      ...new Set(directoriesOf(cgroupsPath).flatMap((directory) => childNames(directory))),
+    ],
     existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),
     remove: (cgroupsPath) =>
       removeTrees(directoriesOf(cgroupsPath), { descend: !isSharedParent(cgroupsPath) }),
   };
 }
 
-type UsageDirectories = Readonly<
-  Record<'memory' | 'cpu' | 'cpuacct' | 'pids' | 'blkio', string | undefined>
->;
-
-function readUsage(reader: CounterReader, directories: UsageDirectories): CgroupUsage {
+function readUsage(reader: CounterReader, of: DirectoryOf): CgroupUsage {
+  const memory = of('memory');
   const io =
-    reader.read(directories.blkio, 'blkio.throttle.io_service_bytes_recursive') ??
-    reader.read(directories.blkio, 'blkio.throttle.io_service_bytes');
+    reader.read(of('blkio'), 'blkio.throttle.io_service_bytes_recursive') ??
+    reader.read(of('blkio'), 'blkio.throttle.io_service_bytes');
   return {
-    ...readCpu(reader, directories.cpuacct),
+    ...readCpu(reader, of('cpuacct')),
     cpuThrottledMs: scaleCount(
-      parseKeyed(reader.read(directories.cpu, 'cpu.stat'), 'throttled_time'),
+      parseKeyed(reader.read(of('cpu'), 'cpu.stat'), 'throttled_time'),
       NS_PER_MS,
     ),
-    memoryPeakBytes: reader.readNumber(directories.memory, 'memory.max_usage_in_bytes'),
-    socketPeakBytes: reader.readNumber(directories.memory, 'memory.kmem.tcp.max_usage_in_bytes'),
-    pidsPeak: reader.readNumber(directories.pids, 'pids.peak'),
-    oomKills: readOomKills(reader, directories.memory),
+    memoryPeakBytes: reader.readNumber(memory, 'memory.max_usage_in_bytes'),
+    socketPeakBytes: reader.readNumber(memory, 'memory.kmem.tcp.max_usage_in_bytes'),
+    pidsPeak: reader.readNumber(of('pids'), 'pids.peak'),
+    oomKills: readOomKills(reader, memory),
     oomGroupKills: null,
     ioReadBytes: sumV1Devices(io, 'Read'),
     ioWriteBytes: sumV1Devices(io, 'Write'),
@@ -151,14 +132,4 @@ function readCpu(
     cpuUserMs: scaleCount(parseKeyed(stat, 'user'), TICKS_PER_MS),
     cpuSystemMs: scaleCount(parseKeyed(stat, 'system'), TICKS_PER_MS),
   };
-}
-
-/**
- * Limits the buffers of sockets on cgroup v1, which does not count them as memory. `directory` is in the memory hierarchy; undefined if
- * there is none.
- */
-function limitSockets(directory: string | undefined, bytes: number): void {
-  if (directory === undefined) return;
-  const file = `${directory}/${SOCKET_LIMIT_FILE}`;
-  unlessMissing(() => writeFileSync(file, String(bytes), { flag: 'r+' }));
 }

@@ -17,18 +17,12 @@ import {
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 
-export interface CgroupV2Options {
-  /** Where cgroup2 is mounted: `/sys/fs/cgroup`. */
-  readonly root: string;
-}
-
 /** Controllers for a tenant's share and for the limits of its tasks. */
 const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 
-/** A driver for cgroup v2. Reads the list of controllers at once. */
-export function cgroupV2(options: CgroupV2Options): CgroupDriver {
+/** A driver for cgroup v2, which is mounted at `root`. Reads the list of controllers at once. */
+export function cgroupV2(root: string): CgroupDriver {
   const reader = new CounterReader();
-  const { root } = options;
   const listed = reader.read(root, 'cgroup.controllers')?.trim() ?? '';
   const controllers = listed === '' ? [] : listed.split(' ');
   return {
@@ -64,10 +58,8 @@ export function cgroupV2(options: CgroupV2Options): CgroupDriver {
     async shareGroup(cgroupsPath, share) {
       const { shareV2 } = await import('./share-group.ts');
       const directory = cgroupDirectory(root, cgroupsPath);
-      await shareV2(directory, share, {
-        parents: [root, dirname(directory)],
-        controllers: controllers.filter((name) => HANDED_ON.includes(name)),
-      });
+      const handedOn = controllers.filter((name) => HANDED_ON.includes(name));
+      await shareV2(directory, share, [root, dirname(directory)], handedOn);
     },
     children: (cgroupsPath) => childNames(cgroupDirectory(root, cgroupsPath)),
     existing: (cgroupsPath) => existingDirectories([cgroupDirectory(root, cgroupsPath)]),

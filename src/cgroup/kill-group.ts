@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { pause } from '../core/pause.ts';
 import { signalProcess } from '../sys/processes.ts';
-import { listTreeProcesses, unlessGone, writeIfThere } from './cgroup-files.ts';
+import { FREEZER_FILE, listTreeProcesses, unlessGone, writeIfThere } from './cgroup-files.ts';
 
 const { SIGKILL } = constants.signals;
 /** A process that hangs in the kernel does not freeze: after this time it is signalled nevertheless. */
@@ -12,8 +12,7 @@ const POLL_MS = 1;
 
 /** `cgroup.kill` of v2 (kernel 5.14) kills everything below at once. Without the file each process is signalled. */
 export function killUnified(directory: string): void {
-  if (writeIfThere(`${directory}/cgroup.kill`, '1')) return;
-  signalAll(directory);
+  if (!writeIfThere(`${directory}/cgroup.kill`, '1')) signalAll(directory);
 }
 
 /**
@@ -21,14 +20,12 @@ export function killUnified(directory: string): void {
  * frozen dies, too.
  */
 export async function killFrozen(freezer: string | undefined, directory: string): Promise<void> {
-  const state = freezer === undefined ? undefined : `${freezer}/freezer.state`;
-  if (freezer === undefined || state === undefined || !writeIfThere(state, 'FROZEN')) {
-    signalAll(directory);
-    return;
-  }
+  const state = `${freezer}/${FREEZER_FILE}`;
+  if (freezer === undefined || !writeIfThere(state, 'FROZEN')) return signalAll(directory);
+  const isFreezing = () => unlessGone(() => readFileSync(state, 'utf8'))?.trim() === 'FREEZING';
   try {
     const endsAt = performance.now() + FROZEN_WITHIN_MS;
-    while (readState(state) === 'FREEZING' && performance.now() < endsAt) await pause(POLL_MS);
+    while (isFreezing() && performance.now() < endsAt) await pause(POLL_MS);
     signalAll(freezer);
     signalAll(directory);
   } finally {
@@ -38,8 +35,4 @@ export async function killFrozen(freezer: string | undefined, directory: string)
 
 function signalAll(directory: string): void {
   for (const pid of listTreeProcesses(directory)) signalProcess(pid, SIGKILL);
-}
-
-function readState(file: string): string | undefined {
-  return unlessGone(() => readFileSync(file, 'utf8'))?.trim();
 }

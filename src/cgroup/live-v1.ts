@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { LiveCgroups, LiveLimits, LiveUsage } from './cgroup-driver.ts';
 import {
+  type DirectoryOf,
   FREEZER_FILE,
   NS_PER_MS,
   parseKeyed,
@@ -13,20 +14,14 @@ import { freezeGroup } from './freeze-group.ts';
 import { readCount, readCounterFile, readLimit, withoutCache } from './live-files.ts';
 import { CPU_PERIOD_US, limitMemoryV1, quotaOf } from './share-group.ts';
 
-export type V1Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids' | 'blkio' | 'freezer';
-
-/** A cgroup's directory in the hierarchy of a controller; undefined if the host has no such hierarchy. */
-export type V1Directory = (controller: V1Controller, cgroupsPath: string) => string | undefined;
-
 /** Without a limit, the file holds the largest number of pages. */
 const NO_MEMORY_LIMIT = 2 ** 62;
 
-export const liveV1 = (at: V1Directory): LiveCgroups => ({
-  readUsage: (cgroupsPath) => readUsage((controller) => at(controller, cgroupsPath)),
-  setLimits: (cgroupsPath, limits) =>
-    setLimits((controller) => at(controller, cgroupsPath), limits),
+export const liveV1 = (at: (cgroupsPath: string) => DirectoryOf): LiveCgroups => ({
+  readUsage: (cgroupsPath) => readUsage(at(cgroupsPath)),
+  setLimits: (cgroupsPath, limits) => setLimits(at(cgroupsPath), limits),
   async freeze(cgroupsPath) {
-    const freezer = at('freezer', cgroupsPath);
+    const freezer = at(cgroupsPath)('freezer');
     if (freezer === undefined) return 'gone';
     const state = `${freezer}/${FREEZER_FILE}`;
     return await freezeGroup({
@@ -36,8 +31,6 @@ export const liveV1 = (at: V1Directory): LiveCgroups => ({
     });
   },
 });
-
-type DirectoryOf = (controller: Parameters<V1Directory>[0]) => string | undefined;
 
 function readUsage(of: DirectoryOf): LiveUsage {
   const memory = of('memory');

@@ -26,11 +26,9 @@ export function openCgroupDriver(mounts?: readonly MountEntry[]): CgroupDriver {
 
 function pickDriver(mounts: readonly MountEntry[]): CgroupDriver {
   const top = mounts.findLast(({ mountPoint }) => mountPoint === CGROUP_ROOT);
-  if (top?.filesystem === 'cgroup2') return cgroupV2({ root: CGROUP_ROOT });
+  if (top?.filesystem === 'cgroup2') return cgroupV2(CGROUP_ROOT);
   const hierarchies = hierarchiesOf(mounts);
-  if (hierarchies.some(({ controllers }) => controllers.length > 0)) {
-    return cgroupV1({ hierarchies });
-  }
+  if (hierarchies.some(({ controllers }) => controllers.length > 0)) return cgroupV1(hierarchies);
   throw new StackshimError(
     'ERR_STACKSHIM_HOST_UNSUPPORTED',
     `open cgroups: no cgroup filesystem is mounted at ${CGROUP_ROOT}`,

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { CgroupShare } from './cgroup-driver.ts';
-import { SOCKET_LIMIT_FILE } from './cgroup-files.ts';
+import { type DirectoryOf, SOCKET_LIMIT_FILE } from './cgroup-files.ts';
 
 export const CPU_PERIOD_US = 100_000;
 /** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
@@ -22,18 +22,9 @@ const BFQ_WEIGHT_MAX = 1000;
 export const quotaOf = (cpus: number) =>
   Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
 
-/** The tenant's folders in the hierarchies of v1; undefined if the host has no such controller. */
-export interface ShareDirectories {
-  readonly cpu: string | undefined;
-  readonly memory: string | undefined;
-  readonly blkio: string | undefined;
-}
-
-export async function shareV1(
-  { cpu, memory, blkio }: ShareDirectories,
-  share: CgroupShare,
-): Promise<void> {
+export async function shareV1(of: DirectoryOf, share: CgroupShare): Promise<void> {
   const { weight, cpus, memoryBytes } = share;
+  const [cpu, memory, blkio] = [of('cpu'), of('memory'), of('blkio')];
   for (const directory of [cpu, memory, blkio]) {
     if (directory !== undefined) await mkdir(directory, { recursive: true });
   }
@@ -70,7 +61,8 @@ async function writeEach(files: readonly string[], bytes: number): Promise<void>
 export async function shareV2(
   directory: string,
   share: CgroupShare,
-  { parents, controllers }: ControllersHandedOn,
+  parents: readonly string[],
+  controllers: readonly string[],
 ): Promise<void> {
   const { weight, cpus, memoryBytes } = share;
   await mkdir(directory, { recursive: true });
@@ -91,11 +83,6 @@ export async function shareV2(
   if (controllers.includes('io')) await weighIo(directory, 'io.weight', 'io.bfq.weight', weight);
 }
 
-export interface ControllersHandedOn {
-  readonly parents: readonly string[];
-  readonly controllers: readonly string[];
-}
-
 /** Writes whichever of the two files the kernel has; without both, disks are shared without weights. */
 async function weighIo(
   directory: string,
@@ -103,8 +90,8 @@ async function weighIo(
   bfq: string,
   weight: number,
 ): Promise<void> {
-  const [file, most] = existsSync(`${directory}/${plain}`)
-    ? [`${directory}/${plain}`, Number.POSITIVE_INFINITY]
-    : [`${directory}/${bfq}`, BFQ_WEIGHT_MAX];
-  if (existsSync(file)) await writeFile(file, String(Math.min(weight, most)));
+  const [file, value] = existsSync(`${directory}/${plain}`)
+    ? [`${directory}/${plain}`, weight]
+    : [`${directory}/${bfq}`, Math.min(weight, BFQ_WEIGHT_MAX)];
+  if (existsSync(file)) await writeFile(file, String(value));
 }

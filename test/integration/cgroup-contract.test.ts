@@ -22,12 +22,12 @@ const candidates = [
   {
     name: 'v1',
     roots: hierarchies.map(({ mountPoint }) => mountPoint),
-    make: () => cgroupV1({ hierarchies }),
+    make: () => cgroupV1(hierarchies),
   },
   {
     name: 'v2',
     roots: cgroup2 === undefined ? [] : [cgroup2],
-    make: () => cgroupV2({ root: cgroup2 ?? '' }),
+    make: () => cgroupV2(cgroup2 ?? ''),
   },
 ].filter(({ roots }) => roots.length > 0);
 
@@ -311,7 +311,7 @@ describe.each(memoryHierarchies)('cgroup v1 memory at $mountPoint', ({ mountPoin
   test('counts an OOM kill and the peak', async () => {
     const path = `/stackshim-test-${randomBytes(4).toString('hex')}/task`;
     const directory = mountPoint + path;
-    const driver = cgroupV1({ hierarchies });
+    const driver = cgroupV1(hierarchies);
     mkdirSync(directory, { recursive: true });
     writeFileSync(`${directory}/memory.limit_in_bytes`, '8M');
     writeFileSync(`${directory}/memory.memsw.limit_in_bytes`, '8M');

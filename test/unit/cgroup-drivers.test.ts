@@ -39,7 +39,7 @@ describe('cgroup v2', () => {
       'cgroup.events': 'populated 1\nfrozen 1\n',
       'cpu.max': 'max 100000\n',
     });
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     const live = await driver.openLive();
     expect(live.readUsage(path)).toEqual({
       cpuMs: 28.5,
@@ -86,7 +86,7 @@ describe('cgroup v2', () => {
       'io.stat':
         '8:0 rbytes=4096 wbytes=10 rios=1 wios=1 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2\n',
     });
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     expect(driver.version).toBe(2);
     expect(driver.controllers).toEqual(['cpu', 'io', 'memory', 'pids']);
     expect(driver.readUsage(path)).toEqual({
@@ -111,7 +111,7 @@ describe('cgroup v2', () => {
   test('reports a counter without a file as null, never as 0', () => {
     writeFiles(root + path, { 'cpu.stat': 'usage_usec 5\n', 'memory.peak': 'max\n' });
     const none = { cpuUserMs: null, cpuSystemMs: null, memoryPeakBytes: null, pidsPeak: null };
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     expect(driver.controllers).toEqual([]);
     expect(driver.readUsage(path)).toEqual({
       ...none,
@@ -132,7 +132,7 @@ describe('cgroup v2', () => {
 
   test('reads the counters of the next cgroup if one was removed', () => {
     writeFiles(`${root}/stackshim-test/next`, { 'memory.peak': '1\n' });
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     expect(driver.readUsage('/stackshim-test/gone').memoryPeakBytes).toBeNull();
     expect(driver.readUsage('/stackshim-test/next').memoryPeakBytes).toBe(1);
   });
@@ -140,24 +140,24 @@ describe('cgroup v2', () => {
   test('lists processes of nested cgroups', () => {
     writeFiles(root + path, { 'cgroup.procs': '11\n12\n' });
     writeFiles(`${root}${path}/child`, { 'cgroup.procs': '13\n' });
-    expect(cgroupV2({ root }).listProcesses(path)).toEqual([11, 12, 13]);
-    expect(cgroupV2({ root }).listProcesses('/stackshim-test/absent')).toEqual([]);
+    expect(cgroupV2(root).listProcesses(path)).toEqual([11, 12, 13]);
+    expect(cgroupV2(root).listProcesses('/stackshim-test/absent')).toEqual([]);
   });
 
   test('leaves out pids of other pid namespaces', () => {
     writeFiles(root + path, { 'cgroup.procs': '0\n11\n-1\nx\n 12\n99999999999999999999\n' });
-    expect(cgroupV2({ root }).listProcesses(path)).toEqual([11]);
+    expect(cgroupV2(root).listProcesses(path)).toEqual([11]);
   });
 });
 
 describe('cgroup v1', () => {
   const driverOf = (controllers: readonly string[]) =>
-    cgroupV1({
-      hierarchies: controllers.map((controller) => ({
+    cgroupV1(
+      controllers.map((controller) => ({
         mountPoint: `${root}/${controller}`,
         controllers: [controller],
       })),
-    });
+    );
 
   test('reads every counter', () => {
     writeFiles(`${root}/memory${path}`, {
@@ -247,12 +247,12 @@ describe("a tenant's cgroup", () => {
   const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8');
 
   test('on v1 sets shares, quota, memory and swap, and the weight of disks', async () => {
-    const driver = cgroupV1({
-      hierarchies: ['cpu', 'memory', 'blkio'].map((name) => ({
+    const driver = cgroupV1(
+      ['cpu', 'memory', 'blkio'].map((name) => ({
         mountPoint: `${root}/${name}`,
         controllers: [name],
       })),
-    });
+    );
     writeFiles(`${root}/memory${group}`, {
       'memory.limit_in_bytes': '',
       'memory.memsw.limit_in_bytes': '',
@@ -275,7 +275,7 @@ describe("a tenant's cgroup", () => {
   test('on v2 enables the controllers for its children and sets the same limits', async () => {
     writeFiles(root, { 'cgroup.controllers': 'cpuset cpu io memory pids\n' });
     writeFiles(root + group, { 'io.weight': '', 'memory.swap.max': '' });
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     await driver.shareGroup(group, share);
     for (const parent of ['.', 'stackshim-test']) {
       expect(read(`${parent}/cgroup.subtree_control`)).toBe('+pids');
@@ -295,7 +295,7 @@ describe("a tenant's cgroup", () => {
 
 test('v2 kills a cgroup through cgroup.kill', async () => {
   writeFiles(root + path, { 'cgroup.kill': '' });
-  await cgroupV2({ root }).killProcesses(path);
+  await cgroupV2(root).killProcesses(path);
   expect(readFileSync(`${root}${path}/cgroup.kill`, 'utf8')).toBe('1');
 });
 
@@ -322,7 +322,7 @@ describe('a cgroup path', () => {
     '/stackshim-a\n',
     '/x/stackshim-a/b',
   ])('is refused in every call: %j', (bad) => {
-    const driver = cgroupV2({ root });
+    const driver = cgroupV2(root);
     const refused = expect.objectContaining({ code: 'ERR_STACKSHIM_INTERNAL' });
     const calls = [
       'readUsage',

@@ -150,8 +150,7 @@ const kernelTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
     form: 'text',
     samples: [v2Sample],
     words: ['oom_kill ', 'user_usec ', 'rbytes=', 'max', '\n', SEPARATOR, ' '],
-    run: (text) =>
-      readCgroup(files, v2Files, text, () => cgroupV2({ root: `${files.folder}/cgroup` })),
+    run: (text) => readCgroup(files, v2Files, text, () => cgroupV2(`${files.folder}/cgroup`)),
   },
   {
     name: 'files of cgroup v1',
@@ -161,9 +160,7 @@ const kernelTargets = (files: FuzzFiles): readonly FuzzTarget[] => [
     run(text) {
       const mountPoint = `${files.folder}/cgroup`;
       const controllers = ['memory', 'cpuacct', 'pids', 'blkio'];
-      readCgroup(files, v1Files, text, () =>
-        cgroupV1({ hierarchies: [{ mountPoint, controllers }] }),
-      );
+      readCgroup(files, v1Files, text, () => cgroupV1([{ mountPoint, controllers }]));
     },
   },
   {
