@@ -48,9 +48,8 @@ export class StackshimError extends Error {
 }
 
 function cut(message: string): string {
-  return message.length <= MAX_MESSAGE_CHARS
-    ? message
-    : `${message.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
+  if (message.length <= MAX_MESSAGE_CHARS) return message;
+  return `${message.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
 }
 
 /** The message of anything that was thrown. */
@@ -73,16 +72,13 @@ function toEscape(character: string): string {
 /** Why a file could not be opened or read: the system's words without Node's additions, for a message that names the file itself. */
 export function reasonOf(thrown: unknown): string {
   const message = messageOf(thrown);
-  const [, reason] = /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message) ?? [];
-  return reason ?? message;
+  return /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message)?.[1] ?? message;
 }
 
 /** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
 export function errnoCodeOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
-  return typeof thrown.code === 'string' && /^E[A-Z0-9]+$/.test(thrown.code)
-    ? thrown.code
-    : undefined;
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
 /** Whether `thrown` is a {@link StackshimError} with that code. */
@@ -126,14 +122,14 @@ export function toStackshimError(
   operation: string,
 ): StackshimError {
   if (thrown instanceof StackshimError) return thrown;
+  const errno = errnoCodeOf(thrown);
   const isVague = code === 'ERR_STACKSHIM_INTERNAL' || code === 'ERR_STACKSHIM_SYSTEM';
-  const known = isVague ? (codeOfErrno(errnoCodeOf(thrown)) ?? code) : code;
-  const hint = errnoCodeOf(thrown) === 'EROFS' ? READ_ONLY_HINT : undefined;
+  const known = isVague && errno !== undefined ? codeOfErrno(errno) : code;
+  const hint = errno === 'EROFS' ? READ_ONLY_HINT : undefined;
   return new StackshimError(known, `${operation}: ${messageOf(thrown)}`, { cause: thrown, hint });
 }
 
-function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
-  if (errno === undefined) return undefined;
+function codeOfErrno(errno: string): ErrorCode {
   if (OF_FAILING_DISK.has(errno)) return 'ERR_STACKSHIM_DISK_FAILED';
   return USED_UP.has(errno) ? 'ERR_STACKSHIM_PROCESS_EXHAUSTED' : 'ERR_STACKSHIM_SYSTEM';
 }

@@ -34,27 +34,24 @@ export const isBuildKey = (text: string): text is BuildKey => HEX_256.test(text)
 export const isImageDigest = (text: string): text is ImageDigest =>
   text.startsWith('sha256:') && HEX_256.test(text.slice(7));
 
-const quote = (text: string) => JSON.stringify(text.slice(0, 200));
-
 /** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `id`. */
 export function parseTaskId(text: string): TaskId {
   if (isTaskId(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `task id ${quote(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
-    { details: { field: 'id' } },
-  );
+  throw toInvalidName('task id', text, 'id');
 }
 
 /** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `tenant`. */
 export function parseTenantName(text: string): TenantName {
   if (isTenantName(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `tenant ${quote(text)}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
-    { details: { field: 'tenant' } },
-  );
+  throw toInvalidName('tenant', text, 'tenant');
 }
+
+const toInvalidName = (what: string, text: string, field: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `${what} ${JSON.stringify(text.slice(0, 200))}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
+    { details: { field } },
+  );
 
 /** A random task id of 20 base-32 characters from 13 random bytes. */
 export function toTaskId(randomBytes: Uint8Array): TaskId {

@@ -48,7 +48,7 @@ function readAreas(): readonly Area[] {
   for (const line of readFileSync(REGISTRY, 'utf8').split('\n')) {
     const title = /^ {2}\/\/ (.+)$/.exec(line)?.[1];
     if (title !== undefined) areas.push({ title, codes: [] });
-    const code = /^ {2}(ERR_STACKSHIM_\w+): \{$/.exec(line)?.[1];
+    const code = /^ {2}(ERR_STACKSHIM_\w+): \w+\(/.exec(line)?.[1];
     if (code !== undefined) areas.at(-1)?.codes.push(code as ErrorCode);
   }
   return areas;
