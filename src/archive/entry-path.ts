@@ -8,10 +8,7 @@ const OPAQUE = '.wh..wh..opq';
 /** How a name with a leading slash is treated: as one below the archive's root, or refused. */
 export type AbsoluteNames = 'beneath' | 'refuse';
 
-/**
- * The path without `.`, empty components and trailing slashes; empty for the root itself.
- * For a refused path, returns the reason.
- */
+/** The path without `.`, empty components and trailing slashes; empty for the root itself. For a refused path, returns the reason. */
 export function parseEntryPath(
   path: ByteString,
   limits: ArchiveLimits,

@@ -12,7 +12,6 @@ const ALL_PERMISSIONS = 7;
 
 export interface AclEntry {
   readonly tag: number;
-  readonly permissions: number;
   /** Id of a named user or group; undefined for other entries. */
   readonly id: number | undefined;
   /** Offset of the id in the value. */
@@ -34,7 +33,7 @@ export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
     if (!TAGS.has(tag) || permissions > ALL_PERMISSIONS || (isNamed && id >= INVALID_ID)) {
       return 'its access control list is malformed';
     }
-    entries.push({ tag, permissions, id: isNamed ? id : undefined, at: at + 4 });
+    entries.push({ tag, id: isNamed ? id : undefined, at: at + 4 });
   }
   return isInOrder(entries) ? entries : 'its access control list is malformed';
 }

@@ -1,7 +1,4 @@
-/**
- * Every error code: its kind, then its meaning and a hint.
- * `docs/errors.md` is generated from this table.
- */
+/** Every error code: its kind, then its meaning and a hint. `docs/errors.md` is generated from this table. */
 
 /** The sort of failure, which is enough for most callers to decide what to do. A closed list; docs/library.md says which kinds are worth a retry. */
 export type ErrorKind =

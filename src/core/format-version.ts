@@ -15,9 +15,7 @@ export function versionOf(value: unknown): number | undefined {
   return Number.isSafeInteger(version) ? (version as number) : undefined;
 }
 
-/**
- * Throws ERR_STACKSHIM_FORMAT_NEWER for a value of a version above `newest`. Whatever else is wrong with a value is for its reader to say.
- */
+/** Throws ERR_STACKSHIM_FORMAT_NEWER for a value of a version above `newest`. Whatever else is wrong with a value is for its reader to say. */
 export function refuseNewer(path: string, value: unknown, { what, newest }: StoredFormat): void {
   const version = versionOf(value);
   if (version === undefined || version <= newest) return;

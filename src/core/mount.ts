@@ -64,15 +64,12 @@ export interface BindMount {
   /** Maps the source's owner to the user of the task's command. Default: no mapping. */
   readonly ownerMapped?: boolean;
   /** If this is a regular file, the source is mounted over it, and nothing at `target`. */
-  readonly over?: FileOfRootfs;
-}
-
-/** A path in a root filesystem that was mounted before. */
-export interface FileOfRootfs {
-  /** Where the root filesystem is mounted. */
-  readonly rootfs: string;
-  /** Relative to it. */
-  readonly file: string;
+  readonly over?: {
+    /** Where the root filesystem is mounted, before this mount. */
+    readonly rootfs: string;
+    /** Relative to it. */
+    readonly file: string;
+  };
 }
 
 /** A device of the host that a task may open, through its own node with mode 0666: a new inode, not the host's. */

@@ -47,15 +47,16 @@ export function readWith<T>(
   }
 }
 
-export const flag: Reader<boolean> = (value, field) => {
-  if (typeof value === 'boolean') return value;
-  throw new FieldFault(field, 'not a boolean');
-};
+const readerOf =
+  <T>(is: (value: unknown) => value is T, problem: string): Reader<T> =>
+  (value, field) => {
+    if (is(value)) return value;
+    throw new FieldFault(field, problem);
+  };
 
-export const text: Reader<string> = (value, field) => {
-  if (typeof value === 'string') return value;
-  throw new FieldFault(field, 'not a string');
-};
+export const flag = readerOf((value) => typeof value === 'boolean', 'not a boolean');
+
+export const text = readerOf((value) => typeof value === 'string', 'not a string');
 
 export const textUpTo =
   (chars: number): Reader<string> =>
@@ -66,12 +67,10 @@ export const textUpTo =
   };
 
 /** @param problem `not a stack name` */
-export const textThat =
-  <T extends string = string>(is: (value: string) => boolean, problem: string): Reader<T> =>
-  (value, field) => {
-    if (typeof value === 'string' && is(value)) return value as T;
-    throw new FieldFault(field, problem);
-  };
+export const textThat = <T extends string = string>(
+  is: (value: string) => boolean,
+  problem: string,
+): Reader<T> => readerOf((value): value is T => typeof value === 'string' && is(value), problem);
 
 const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 
@@ -91,10 +90,10 @@ export const integer =
     throw new FieldFault(field, `not a whole number from ${bounds}`);
   };
 
-export const positive: Reader<number> = (value, field) => {
-  if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
-  throw new FieldFault(field, 'not a positive number');
-};
+export const positive = readerOf(
+  (value): value is number => typeof value === 'number' && Number.isFinite(value) && value > 0,
+  'not a positive number',
+);
 
 /** A number, or text that `ofText` reads. */
 export const numberOr =

@@ -25,13 +25,10 @@ export async function askProcesses(pids: readonly number[]): Promise<readonly Pr
   // A process is more likely to hold up the second question.
   const stats = await askEach(pids, endsAt, (pid) => ask(pid, 'stat'));
   const args = await askEach(pids, endsAt, (pid) => ask(pid, 'cmdline', readArguments));
-  return pids.map((pid, index) => {
-    const text = args[index];
-    return {
-      stat: toStat(pid, stats[index]),
-      args: text === undefined ? undefined : splitArguments(text),
-    };
-  });
+  return pids.map((pid, index) => ({
+    stat: toStat(pid, stats[index]),
+    args: splitArguments(args[index]),
+  }));
 }
 
 async function askEach(
@@ -55,9 +52,9 @@ function toStat(pid: number, text: string | undefined): ProcessAnswers['stat'] {
 }
 
 /** Programs that change their name may leave NULs at the end. */
-function splitArguments(text: string): readonly string[] {
-  const ended = text.replace(/\0+$/, '');
-  return ended === '' ? [] : ended.split('\0');
+function splitArguments(text: string | undefined): readonly string[] | undefined {
+  const ended = text?.replace(/\0+$/, '');
+  return ended === '' ? [] : ended?.split('\0');
 }
 
 /** Waits for the lock of the memory map at most, until this process is killed: of memory that is a file, the kernel tells nothing here. */

@@ -30,9 +30,7 @@ const NODE_MODE = 0o600;
 const ENOSYS = 38;
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/**
- * MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link.
- */
+/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link. */
 const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
 /** The last two arguments of openat2(2): struct open_how (flags, mode, resolve) and its size. The descriptor is closed on exec. */

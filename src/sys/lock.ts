@@ -30,17 +30,16 @@ export const lockExistingFile = (
 ): FileLock | undefined => lockOpen(system, openSync(path, O_RDONLY | O_NOFOLLOW), options);
 
 function lockOpen(system: System, fd: Fd, options: LockOptions): FileLock | undefined {
-  let isOpen = true;
-  const release = () => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
-  };
+  let isHeld = false;
   try {
-    if (system.lockFile(fd, options)) return { fd, release };
-  } catch (error) {
-    release();
-    throw error;
+    isHeld = system.lockFile(fd, options);
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
-  release();
-  return undefined;
+  if (!isHeld) return undefined;
+  const release = () => {
+    if (isHeld) closeSync(fd);
+    isHeld = false;
+  };
+  return { fd, release };
 }

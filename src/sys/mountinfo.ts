@@ -12,8 +12,6 @@ export interface MountEntry {
   readonly root: string;
   readonly mountPoint: string;
   readonly options: readonly string[];
-  /** Propagation tags: `shared:N`, `master:N`, …; empty for a private mount. */
-  readonly propagation: readonly string[];
   readonly filesystem: string;
   readonly source: string;
   /** Options of the filesystem itself; on cgroup v1, its controllers. */
@@ -66,7 +64,6 @@ function parseLine(line: string): MountEntry {
     root: unescapeOctal(root),
     mountPoint: unescapeOctal(mountPoint),
     options: options.split(','),
-    propagation: fields.slice(6, hyphen),
     filesystem: unescapeOctal(filesystem),
     source: unescapeOctal(source),
     superOptions: unescapeOctal(superOptions).split(','),

@@ -103,17 +103,15 @@ function* candidates(count: number, skipped: ReadonlySet<number>): Generator<num
 /** Undefined if a living process holds the lock, or if `isTaken` accepts the holder that the file names. */
 function tryLock(system: System, file: string, isTaken: NumberRequest['isTaken']) {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  let isFree = false;
   try {
-    if (system.lockFile(fd, { wait: false })) {
-      const previous = readFileSync(fd, 'utf8');
-      if (!isTaken(previous)) return { fd, previous };
-    }
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    if (!system.lockFile(fd, { wait: false })) return undefined;
+    const previous = readFileSync(fd, 'utf8');
+    isFree = !isTaken(previous);
+    return isFree ? { fd, previous } : undefined;
+  } finally {
+    if (!isFree) closeSync(fd);
   }
-  closeSync(fd);
-  return undefined;
 }
 
 function endings(folder: string, number: number, lock: Fd) {

@@ -93,29 +93,25 @@ interface ProgramEnds {
 
 function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput): ProgramEnds {
   const nullDevice = openPrivateNull();
-  const childEnds: Fd[] = [];
-  let isHandedOver = false;
+  // In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end: by then the number may
+  // belong to another thread.
+  const childEnds = [() => closeSync(nullDevice)];
   const handOver = () => {
-    if (isHandedOver) return;
-    isHandedOver = true;
-    // In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end: by then the number may
-    // belong to another thread.
-    closeSync(nullDevice);
-    for (const fd of childEnds) linuxSystem.close(fd);
+    for (const close of childEnds.splice(0)) close();
   };
   let sink: Writable | undefined;
   try {
     let stdin = nullDevice;
     if (input !== undefined) {
       const [readEnd, writeEnd] = linuxSystem.createPipe();
-      childEnds.push(readEnd);
+      childEnds.push(() => linuxSystem.close(readEnd));
       stdin = readEnd;
       sink = openSink(writeEnd);
       // A program that ends breaks the pipe; its exit tells more than this error.
       sink.on('error', () => undefined);
     }
     const [read, output] = linuxSystem.createPipe();
-    childEnds.push(output);
+    childEnds.push(() => linuxSystem.close(output));
     const drain = drainPipe(read, (chunk) => kept.push(chunk));
     const close = () => {
       handOver();

@@ -55,10 +55,8 @@ export function walkTrusted(path: string): WalkedPath {
     }
     if (stats.isSymbolicLink()) {
       links += 1;
-      fault =
-        links > MAX_LINKS
-          ? toFault(at, 'is reached through too many links')
-          : faultOfOwner(at, stats);
+      fault = faultOfOwner(at, stats);
+      if (links > MAX_LINKS) fault = toFault(at, 'is reached through too many links');
       const target = readlinkSync(at);
       names.unshift(...target.split('/'));
       at = isAbsolute(target) ? '/' : parent;
@@ -82,14 +80,11 @@ export function requireTrustedPath(path: string, use: string): string {
   }
   const { path: real, fault } = walked;
   if (fault === undefined) return real;
-  throw new StackshimError(
-    'ERR_STACKSHIM_PATH_UNTRUSTED',
-    `${use} ${path}: ${fault.path} ${fault.problem}`,
-    {
-      details: { path, fault: fault.path },
-      hint: fault.hint,
-    },
-  );
+  const message = `${use} ${path}: ${fault.path} ${fault.problem}`;
+  throw new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', message, {
+    details: { path, fault: fault.path },
+    hint: fault.hint,
+  });
 }
 
 /** The fault of a folder on the way: in a sticky folder of root, nobody else can remove or rename root's entries. */
@@ -109,11 +104,8 @@ function faultOfOwner(path: string, stats: Owned): PathFault | undefined {
 
 function faultOfMode(path: string, stats: Owned): PathFault | undefined {
   if (!isWritableByOthers(stats)) return undefined;
-  return toFault(
-    path,
-    'is writable by group or others',
-    `check its content, then run chmod go-w ${path}`,
-  );
+  const hint = `check its content, then run chmod go-w ${path}`;
+  return toFault(path, 'is writable by group or others', hint);
 }
 
 /** The fault of a missing entry: any user who can write to `folder` could create it. */
@@ -122,11 +114,7 @@ function faultOfPlace(folder: string, missing: string): PathFault | undefined {
   return toFault(folder, `lets other users create ${missing}`, `create ${missing} as root first`);
 }
 
-const toFault = (path: string, problem: string, hint?: string): PathFault => ({
-  path,
-  problem,
-  hint,
-});
+const toFault = (path: string, problem: string, hint?: string) => ({ path, problem, hint });
 
 /** The required fields of `Stats`. */
 export type Owned = Pick<Stats, 'uid' | 'mode'>;

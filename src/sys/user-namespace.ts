@@ -14,14 +14,13 @@ const NSFS_MAGIC = 0x6e73_6673;
 export function openPinnedUserNamespace(path: string): Fd | undefined {
   const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   if (fd === undefined) return undefined;
+  let isPinned = false;
   try {
-    if (statfsSync(path).type === NSFS_MAGIC) return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    isPinned = statfsSync(path).type === NSFS_MAGIC;
+    return isPinned ? fd : undefined;
+  } finally {
+    if (!isPinned) closeSync(fd);
   }
-  closeSync(fd);
-  return undefined;
 }
 
 /** A user namespace without a mapping, kept by a process. */

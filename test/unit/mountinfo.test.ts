@@ -39,7 +39,6 @@ describe('parseMountinfo', () => {
         root: '/mnt1',
         mountPoint: '/mnt2',
         options: ['rw', 'noatime'],
-        propagation: ['shared:1', 'master:2'],
         filesystem: 'ext4',
         source: '/dev/root',
         superOptions: ['rw', 'errors=continue'],
@@ -49,7 +48,7 @@ describe('parseMountinfo', () => {
 
   test('reads a line without optional fields and decodes octal escapes', () => {
     const [entry] = parseMountinfo('1 0 0:1 / /a\\040b\\134c\\012d rw - tmpfs no\\043ne rw');
-    expect(entry).toMatchObject({ mountPoint: '/a b\\c\nd', propagation: [], source: 'no#ne' });
+    expect(entry).toMatchObject({ mountPoint: '/a b\\c\nd', source: 'no#ne' });
   });
 
   test('distinguishes a mount point named “-” from the separator', () => {

@@ -38,10 +38,7 @@ export interface PipeIo {
   drainPipe(fd: Fd, onChunk: ChunkListener): Drain;
   /** Returns a writer into the pipe; a full pipe delays the writer, not the event loop. Takes ownership of the descriptor. */
   openSink(fd: Fd): Writable;
-  /**
-   * The most bytes of one write into such a pipe that the pipe takes completely or not at all; infinity: each write waits until it is
-   * taken.
-   */
+  /** The most bytes of one write into such a pipe that the pipe takes completely or not at all; infinity: each write waits until it is taken. */
   readonly sinkWriteBytes: number;
   /** Loads what only tasks with a terminal need. The resulting function takes over a master's descriptor and closes it. */
   loadTerminal(): Promise<(fd: Fd) => TerminalMaster>;
