@@ -20,12 +20,8 @@ export interface EntryContext {
 /** The entry to write, whose path is already plain; undefined to leave it out. */
 export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | undefined {
   const { policy } = context;
-  checkPlace(entry, context);
-  if (entry.kind === 'device') throw toInvalidArchive(policy, 'is a device', entry.path);
-  if (entry.kind === 'fifo' && !policy.fifos) {
-    throw toInvalidArchive(policy, 'is a named pipe', entry.path);
-  }
-  if (entry.kind === 'symlink') checkSymlink(entry, policy);
+  const fault = faultOfPlace(entry, context) ?? faultOfKind(entry, policy);
+  if (fault !== undefined) throw toInvalidArchive(policy, fault, entry.path);
   const linkTarget = entry.kind === 'hardlink' ? resolveHardLink(entry, context) : entry.linkTarget;
   if (linkTarget === undefined) return undefined;
   if (policy.ownership !== 'root') checkOwner(entry, policy);
@@ -46,20 +42,16 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
 }
 
 /** No other entry may have the same path: readers differ on what a second entry of the same name means. */
-function checkPlace(entry: TarEntry, { tree, policy }: EntryContext): void {
-  const { path, kind } = entry;
-  if (path === '' && kind !== 'directory') {
-    throw toInvalidArchive(policy, 'the root is not a folder', entry.path);
-  }
+function faultOfPlace({ path, kind }: TarEntry, { tree }: EntryContext): string | undefined {
+  if (path === '' && kind !== 'directory') return 'the root is not a folder';
   const blocker = tree.blockerOf(path);
   if (blocker !== undefined) {
-    const what = tree.kindAt(blocker);
-    throw toInvalidArchive(policy, `lies below "${toDisplayPath(blocker)}", a ${what}`, path);
+    return `lies below "${toDisplayPath(blocker)}", a ${tree.kindAt(blocker)}`;
   }
   const taken = tree.kindAt(path);
-  if (taken === undefined || taken === 'dropped') return;
-  if (taken === 'directory' && kind === 'directory') return;
-  throw toInvalidArchive(policy, `exists already as a ${taken}`, path);
+  if (taken === undefined || taken === 'dropped') return undefined;
+  if (taken === 'directory' && kind === 'directory') return undefined;
+  return `exists already as a ${taken}`;
 }
 
 /** A task has no such id: in the task the file would belong to nobody, without any message. */
@@ -71,19 +63,17 @@ function checkOwner({ path, uid, gid }: TarEntry, policy: ArchivePolicy): void {
   throw toInvalidArchive(policy, reason, path);
 }
 
-function checkSymlink(entry: TarEntry, policy: ArchivePolicy): void {
-  const { path, linkTarget } = entry;
-  if (linkTarget === '') throw toInvalidArchive(policy, 'symbolic link to nothing', path);
-  if (linkTarget.includes('\0')) {
-    throw toInvalidArchive(policy, 'symbolic link with a NUL', path);
-  }
-  if (linkTarget.length > MAX_LINK_BYTES) {
-    throw toInvalidArchive(policy, `symbolic link of more than ${MAX_LINK_BYTES} bytes`, path);
-  }
-  if (!policy.outwardLinks && leadsOutside(path, linkTarget)) {
-    const target = toDisplayPath(linkTarget);
-    throw toInvalidArchive(policy, `symbolic link to "${target}" leads outside`, path);
-  }
+function faultOfKind(entry: TarEntry, policy: ArchivePolicy): string | undefined {
+  const { path, kind, linkTarget } = entry;
+  if (kind === 'device') return 'is a device';
+  if (kind === 'fifo' && !policy.fifos) return 'is a named pipe';
+  if (kind !== 'symlink') return undefined;
+  if (linkTarget === '') return 'symbolic link to nothing';
+  if (linkTarget.includes('\0')) return 'symbolic link with a NUL';
+  if (linkTarget.length > MAX_LINK_BYTES)
+    return `symbolic link of more than ${MAX_LINK_BYTES} bytes`;
+  if (policy.outwardLinks || !leadsOutside(path, linkTarget)) return undefined;
+  return `symbolic link to "${toDisplayPath(linkTarget)}" leads outside`;
 }
 
 /**

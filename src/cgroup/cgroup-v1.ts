@@ -118,10 +118,7 @@ function readOomKills(reader: CounterReader, directory: string | undefined): num
   return parseKeyed(reader.read(directory, 'memory.oom_control'), 'oom_kill');
 }
 
-function readCpu(
-  reader: CounterReader,
-  directory: string | undefined,
-): Pick<CgroupUsage, 'cpuUserMs' | 'cpuSystemMs'> {
+function readCpu(reader: CounterReader, directory: string | undefined) {
   const user = reader.readNumber(directory, 'cpuacct.usage_user');
   const system = reader.readNumber(directory, 'cpuacct.usage_sys');
   if (user !== null && system !== null) {

@@ -23,48 +23,44 @@ const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 /** A driver for cgroup v2, which is mounted at `root`. Reads the list of controllers at once. */
 export function cgroupV2(root: string): CgroupDriver {
   const reader = new CounterReader();
+  const at = (cgroupsPath: string) => cgroupDirectory(root, cgroupsPath);
   const listed = reader.read(root, 'cgroup.controllers')?.trim() ?? '';
   const controllers = listed === '' ? [] : listed.split(' ');
   return {
     version: 2,
     controllers,
-    readUsage: (cgroupsPath) => readUsage(reader, cgroupDirectory(root, cgroupsPath)),
+    readUsage: (cgroupsPath) => readUsage(reader, at(cgroupsPath)),
     // cgroup v2 charges socket buffers as memory.
     limitSockets: () => undefined,
     readSocketBytes: (cgroupsPath) =>
-      parseKeyed(reader.read(cgroupDirectory(root, cgroupsPath), 'memory.stat'), 'sock'),
-    readCpuMs(cgroupsPath) {
-      const stat = reader.read(cgroupDirectory(root, cgroupsPath), 'cpu.stat');
-      return scaleCount(parseKeyed(stat, 'usage_usec'), US_PER_MS);
-    },
-    readOomKills(cgroupsPath) {
-      const events = reader.read(cgroupDirectory(root, cgroupsPath), 'memory.events');
-      return parseKeyed(events, 'oom_kill');
-    },
-    listProcesses: (cgroupsPath) => listTreeProcesses(cgroupDirectory(root, cgroupsPath)),
+      parseKeyed(reader.read(at(cgroupsPath), 'memory.stat'), 'sock'),
+    readCpuMs: (cgroupsPath) =>
+      scaleCount(parseKeyed(reader.read(at(cgroupsPath), 'cpu.stat'), 'usage_usec'), US_PER_MS),
+    readOomKills: (cgroupsPath) =>
+      parseKeyed(reader.read(at(cgroupsPath), 'memory.events'), 'oom_kill'),
+    listProcesses: (cgroupsPath) => listTreeProcesses(at(cgroupsPath)),
     async killProcesses(cgroupsPath) {
       const { killUnified } = await import('./kill-group.ts');
-      killUnified(cgroupDirectory(root, cgroupsPath));
+      killUnified(at(cgroupsPath));
     },
-    isFrozen: (cgroupsPath) =>
-      reader.read(cgroupDirectory(root, cgroupsPath), FREEZE_FILE)?.trim() === '1',
+    isFrozen: (cgroupsPath) => reader.read(at(cgroupsPath), FREEZE_FILE)?.trim() === '1',
     thaw(cgroupsPath) {
-      writeIfThere(`${cgroupDirectory(root, cgroupsPath)}/${FREEZE_FILE}`, '0');
+      writeIfThere(`${at(cgroupsPath)}/${FREEZE_FILE}`, '0');
     },
     async openLive() {
       const { liveV2 } = await import('./live-v2.ts');
-      return liveV2((cgroupsPath) => cgroupDirectory(root, cgroupsPath));
+      return liveV2(at);
     },
     async shareGroup(cgroupsPath, share) {
       const { shareV2 } = await import('./share-group.ts');
-      const directory = cgroupDirectory(root, cgroupsPath);
+      const directory = at(cgroupsPath);
       const handedOn = controllers.filter((name) => HANDED_ON.includes(name));
       await shareV2(directory, share, [root, dirname(directory)], handedOn);
     },
-    children: (cgroupsPath) => childNames(cgroupDirectory(root, cgroupsPath)),
-    existing: (cgroupsPath) => existingDirectories([cgroupDirectory(root, cgroupsPath)]),
+    children: (cgroupsPath) => childNames(at(cgroupsPath)),
+    existing: (cgroupsPath) => existingDirectories([at(cgroupsPath)]),
     remove: (cgroupsPath) =>
-      removeTrees([cgroupDirectory(root, cgroupsPath)], { descend: !isSharedParent(cgroupsPath) }),
+      removeTrees([at(cgroupsPath)], { descend: !isSharedParent(cgroupsPath) }),
   };
 }
 

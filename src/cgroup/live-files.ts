@@ -1,5 +1,7 @@
-/** Reads the files of running tasks' cgroups, many times a second: into one buffer, with three system calls for each file. */
+/** Files of running tasks' cgroups, which are read many times a second: into one buffer, with three system calls for each file; and the freezer. */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { pause } from '../core/pause.ts';
+import type { FreezeOutcome } from './cgroup-driver.ts';
 import { parseCount, unlessGone } from './cgroup-files.ts';
 
 /** The kernel gives such a file in one read; `io.stat` of a host with hundreds of disks is the longest. */
@@ -41,3 +43,35 @@ export const withoutCache = (used: number | null, cached: number | null): number
 /** The error of a limit of memory that is below what the kernel cannot free. */
 export const toBusy = (directory: string): Error =>
   Object.assign(new Error(`limit memory of ${directory}: EBUSY`), { code: 'EBUSY' });
+
+/** A process that waits for a disk freezes once the disk has answered. */
+const FROZEN_WITHIN_MS = 5_000;
+const POLL_MS = 2;
+const LONGEST_PAUSE_MS = 50;
+
+export interface Freezing {
+  /**
+   * Tells the cgroup to freeze; false if it does not exist. Called again while it is not frozen: on v1, processes that were forked
+   * meanwhile must be told again.
+   */
+  readonly order: () => boolean;
+  readonly isFrozen: () => boolean;
+  readonly thaw: () => void;
+}
+
+/** Thaws the cgroup if it is not frozen in time. */
+export async function freezeGroup({ order, isFrozen, thaw }: Freezing): Promise<FreezeOutcome> {
+  const endsAt = performance.now() + FROZEN_WITHIN_MS;
+  let isDone = false;
+  try {
+    for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      if (!order()) return 'gone';
+      isDone = isFrozen();
+      if (isDone) return 'frozen';
+      if (performance.now() > endsAt) return 'stuck';
+      await pause(pauseMs);
+    }
+  } finally {
+    if (!isDone) thaw();
+  }
+}

@@ -10,8 +10,7 @@ import {
   sumV1Devices,
   writeIfThere,
 } from './cgroup-files.ts';
-import { freezeGroup } from './freeze-group.ts';
-import { readCount, readCounterFile, readLimit, withoutCache } from './live-files.ts';
+import { freezeGroup, readCount, readCounterFile, readLimit, withoutCache } from './live-files.ts';
 import { CPU_PERIOD_US, limitMemoryV1, quotaOf } from './share-group.ts';
 
 /** Without a limit, the file holds the largest number of pages. */

@@ -10,8 +10,14 @@ import {
   US_PER_MS,
   writeIfThere,
 } from './cgroup-files.ts';
-import { freezeGroup } from './freeze-group.ts';
-import { readCount, readCounterFile, readLimit, toBusy, withoutCache } from './live-files.ts';
+import {
+  freezeGroup,
+  readCount,
+  readCounterFile,
+  readLimit,
+  toBusy,
+  withoutCache,
+} from './live-files.ts';
 import { CPU_PERIOD_US, quotaOf } from './share-group.ts';
 
 export const liveV2 = (at: (cgroupsPath: string) => string): LiveCgroups => ({

@@ -84,12 +84,7 @@ export async function shareV2(
 }
 
 /** Writes whichever of the two files the kernel has; without both, disks are shared without weights. */
-async function weighIo(
-  directory: string,
-  plain: string,
-  bfq: string,
-  weight: number,
-): Promise<void> {
+async function weighIo(directory: string, plain: string, bfq: string, weight: number) {
   const [file, value] = existsSync(`${directory}/${plain}`)
     ? [`${directory}/${plain}`, weight]
     : [`${directory}/${bfq}`, Math.min(weight, BFQ_WEIGHT_MAX)];

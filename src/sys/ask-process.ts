@@ -3,7 +3,7 @@
  * the caller waits a second at most: a process that does not answer in time counts as unknown.
  */
 import { readFile } from 'node:fs';
-import { atMost } from '../core/pause.ts';
+import { atMost, within } from '../core/pause.ts';
 import { type ProcessFile, parseStat, statusField } from './processes.ts';
 
 /** A task may delay each read until its process is killed; the pool has four threads by default. */
@@ -47,24 +47,19 @@ const readings = atMost(READS_AT_ONCE);
  *
  * @param readIt Reads the file with this path on threads of the pool; undefined: it cannot be read.
  */
-export function ask(
+export async function ask(
   pid: number,
   name: ProcessFile,
   readIt: (path: string) => Promise<string | undefined> = readWhole,
 ): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let isLate = false;
-    const giveUp = () => {
-      isLate = true;
-      resolve(undefined);
-    };
-    const timer = setTimeout(giveUp, ANSWERS_WITHIN_MS);
-    const path = `/proc/${pid}/${name}`;
-    void readings(() => (isLate ? Promise.resolve(undefined) : readIt(path))).then((text) => {
-      clearTimeout(timer);
-      resolve(text);
-    });
-  });
+  let isLate = false;
+  const path = `/proc/${pid}/${name}`;
+  const text = readings(() => (isLate ? Promise.resolve(undefined) : readIt(path)));
+  try {
+    return await within(text, ANSWERS_WITHIN_MS);
+  } finally {
+    isLate = true;
+  }
 }
 
 function readWhole(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /** Asks many processes of a task about themselves, each of which may hold up its answer: see `ask-process.ts`. */
 import { close, open, read } from 'node:fs';
 import { ask } from './ask-process.ts';
-import { type ProcessInfo, parseStat } from './processes.ts';
+import { type ProcessInfo, parseStat, statFields } from './processes.ts';
 
 /** What a process tells about itself. Each is undefined when the process is gone or does not answer in time. */
 export interface ProcessAnswers {
@@ -46,7 +46,7 @@ async function askEach(
 
 function toStat(pid: number, text: string | undefined): ProcessAnswers['stat'] {
   if (text === undefined) return undefined;
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const fields = statFields(text);
   const ticks = Number(fields[11]) + Number(fields[12]);
   return { ...parseStat(pid, text), cpuMs: ticks * MS_PER_TICK };
 }

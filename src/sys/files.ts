@@ -53,7 +53,6 @@ export function freeBytesAt(path: string): number {
   return bavail * bsize;
 }
 
-/** The size of the filesystem at the path. */
 export function sizeOfDiskAt(path: string): number {
   const { blocks, bsize } = statfsSync(path);
   return blocks * bsize;

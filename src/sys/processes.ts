@@ -50,12 +50,16 @@ function readStat(pid: number, folder: string): ProcessInfo | undefined {
   return text === undefined ? undefined : parseStat(pid, text);
 }
 
+/** The fields after the name in the text of /proc/PID/stat: the first one is the third of proc_pid_stat(5). */
+export const statFields = (text: string): readonly string[] =>
+  text.slice(text.lastIndexOf(')') + 2).split(' ');
+
 /** Parses the text of /proc/PID/stat of a process or a thread. */
 export function parseStat(pid: number, text: string): ProcessInfo {
   // The name is in parentheses and may itself contain parentheses, spaces and newlines.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
-  const fields = text.slice(close + 2).split(' ');
+  const fields = statFields(text);
   const state = fields[0];
   const ppid = Number(fields[1]);
   const flags = Number(fields[6]);

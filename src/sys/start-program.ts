@@ -105,7 +105,6 @@ export const PROXY_VARIABLES = [
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
 ] as const;
 
-/** The named variables that are set in `env`. */
 export function pickVariables(
   names: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -121,11 +120,9 @@ export function pickVariables(
 export interface RunBounds {
   /** When it is exceeded, the program is killed. Default: no limit. */
   readonly timeoutMs?: number | undefined;
-  /** Kills the program when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Why a program was killed. */
 export type GivenUp = 'timeout' | 'aborted';
 
 export interface BoundedEnd<End> {

@@ -116,7 +116,6 @@ function faultOfPlace(folder: string, missing: string): PathFault | undefined {
 
 const toFault = (path: string, problem: string, hint?: string) => ({ path, problem, hint });
 
-/** The required fields of `Stats`. */
 export type Owned = Pick<Stats, 'uid' | 'mode'>;
 
 /** Covers access control lists, too: the group bits are the most that a list grants, acl(5). */
@@ -135,7 +134,6 @@ const isWritableByOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
 export const isOpenToOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & ANY_BY_OTHERS) !== 0;
 
-/** The mode without any right of other users. */
 export const withoutOthers = (mode: number): number => mode & 0o7777 & ~ANY_BY_OTHERS;
 
 /** Whether no other user can change the file, or create anything in the folder. */

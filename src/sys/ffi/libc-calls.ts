@@ -73,7 +73,6 @@ export interface Ffi {
     | undefined;
 }
 
-/** A libc function that takes and returns integers. */
 export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
 
 export interface Engine<Bound extends BoundFunction> {

@@ -36,7 +36,6 @@ export interface OpenFolder {
   readonly name: string;
   /** Every folder on the way, including those that links lead through, by the kernel's names. */
   readonly passed: readonly string[];
-  /** Whether the last component was a link. */
   readonly isLinked: boolean;
 }
 
