@@ -28,23 +28,17 @@ export interface ArchiveDigests {
   readonly packedBytes: number;
 }
 
-export interface ArchiveReading {
-  /** The tar's bytes. Reading them drives the whole pipeline. */
-  readonly tar: AsyncIterable<Buffer>;
-  /** Valid once `tar` was read to its end. */
-  digests(): ArchiveDigests;
-}
-
 const CHUNK_BYTES = 256 * 1024;
 
 /**
+ * The bytes of the tar, which drive the whole pipeline when they are read, and the digests, which are valid after that.
  * Throws (from `tar`) the policy's code for a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
  * ERR_STACKSHIM_TOOL_MISSING for zstd or xz without its program.
  */
 export function readArchive(
   input: AsyncIterable<Uint8Array>,
   options: ReadArchiveOptions,
-): ArchiveReading {
+): { readonly tar: AsyncIterable<Buffer>; digests(): ArchiveDigests } {
   const packed = createHash('sha256');
   const unpacked = createHash('sha256');
   let packedBytes = 0;

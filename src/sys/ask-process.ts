@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs';
 import { atMost, within } from '../core/pause.ts';
-import { type ProcessFile, parseStat, statusField } from './processes.ts';
+import { type ProcessFile, parseStat, statusBits } from './processes.ts';
 
 /** A task may delay each read until its process is killed; the pool has four threads by default. */
 const READS_AT_ONCE = 2;
@@ -33,7 +33,7 @@ export async function signalDisposition(
   const bit = 1n << BigInt(signal - 1);
   const status = await ask(pid, 'status');
   if (status === undefined) return undefined;
-  const has = (name: string) => (BigInt(`0x${statusField(status, name) ?? '0'}`) & bit) !== 0n;
+  const has = (name: string) => (statusBits(status, name) & bit) !== 0n;
   if (has('SigCgt')) return 'handled';
   // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
   if ((await ask(pid, 'syscall'))?.split(' ', 1)[0] === SIGWAIT) return 'handled';

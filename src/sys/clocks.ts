@@ -1,6 +1,7 @@
 /** Times that the engine does not report: the clock that all processes share, delays of the event loop, the exit of a process. */
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
+import { statFields } from './processes.ts';
 
 const CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
 const CLOCK_MONOTONIC = 1;
@@ -84,7 +85,8 @@ const PROCESSOR = 36;
 export function msSinceExit(pid: number): number | undefined {
   try {
     const endedAt = lastRunMs(String(pid));
-    const sinceMs = onProcessor(processorOf(pid), () => lastRunMs('thread-self')) - endedAt;
+    const processor = Number(statFields(readFileSync(`/proc/${pid}/stat`, 'utf8'))[PROCESSOR]);
+    const sinceMs = onProcessor(processor, () => lastRunMs('thread-self')) - endedAt;
     return sinceMs >= 0 ? sinceMs : undefined;
   } catch {
     // Any error means that the time is unknown; callers handle that.
@@ -97,11 +99,6 @@ function lastRunMs(folder: string): number {
   const found = /^se\.exec_start\s*:\s*(\d+\.\d+)$/m.exec(text)?.[1];
   if (found === undefined) throw new Error(`/proc/${folder}/sched has no se.exec_start`);
   return Number(found);
-}
-
-function processorOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[PROCESSOR]);
 }
 
 /** Calls `look` on a processor, right after the scheduler has updated this thread's entry. */

@@ -10,8 +10,9 @@ import { requireTrustedPath } from './trusted-path.ts';
  */
 export function findProgram(
   name: string,
-  { package: debianPackage, folders = SYSTEM_FOLDERS }: FindProgramOptions,
+  options: { readonly package: string; readonly folders?: readonly string[] },
 ): string {
+  const { package: debianPackage, folders = SYSTEM_FOLDERS } = options;
   for (const folder of folders) {
     const candidate = `${folder}/${name}`;
     if (!isExecutable(candidate)) continue;
@@ -26,12 +27,6 @@ export function findProgram(
       details: { program: name, package: debianPackage },
     },
   );
-}
-
-export interface FindProgramOptions {
-  readonly package: string;
-  /** Default: the system's folders. */
-  readonly folders?: readonly string[];
 }
 
 const isExecutable = (path: string): boolean =>

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
-import { bootId } from './processes.ts';
+import { bootId, statusBits } from './processes.ts';
 
 export interface HostFacts {
   /** The name that OCI images use: `amd64`, `arm64`, … */
@@ -49,21 +49,23 @@ const limitNames: Readonly<Record<string, string>> = {
 /** Width of the first column of /proc/PID/limits. */
 const LABEL_WIDTH = 25;
 
-const CAP_SYS_RESOURCE = 24n;
+const CAP_SYS_RESOURCE = 1n << 24n;
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 
 let known: HostFacts | undefined;
 
 /** The facts of this host, read at the first call. */
 export function readHostFacts(): HostFacts {
-  known ??= {
+  if (known !== undefined) return known;
+  const status = readFileSync('/proc/self/status', 'utf8');
+  known = {
     architecture: architectures[process.arch] ?? process.arch,
     kernelRelease: release(),
     kernelVersion: parseKernelVersion(release()),
     memoryBytes: totalmem(),
     cpus: availableParallelism(),
     hardLimits: parseLimits(readFileSync('/proc/self/limits', 'utf8')),
-    canRaiseLimits: hasCapability(readFileSync('/proc/self/status', 'utf8'), CAP_SYS_RESOURCE),
+    canRaiseLimits: (statusBits(status, 'CapEff') & CAP_SYS_RESOURCE) !== 0n,
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
     isRoot: process.geteuid?.() === 0,
     bootId: bootId(),
@@ -121,9 +123,4 @@ export function parseLimits(text: string): HostFacts['hardLimits'] {
     else if (/^\d+$/.test(hard)) limits[name] = Number(hard);
   }
   return limits;
-}
-
-function hasCapability(status: string, capability: bigint): boolean {
-  const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(status)?.[1];
-  return effective !== undefined && ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
 }

@@ -90,7 +90,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
 /** The given signals without those that this process ignores. A process ignores what its parent ignored when it started, until it changes that. */
 export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
   const status = readProcFile(process.pid, 'status') ?? '';
-  const ignored = BigInt(`0x${statusField(status, 'SigIgn') ?? '0'}`);
+  const ignored = statusBits(status, 'SigIgn');
   return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);
 }
 
@@ -157,12 +157,10 @@ export function findProcesses(isLike: (args: readonly string[]) => boolean): rea
   );
 }
 
-/** The value of a field in the text of /proc/PID/status. */
-export function statusField(status: string, name: string): string | undefined {
-  const start = status.indexOf(`\n${name}:\t`);
-  if (start < 0) return undefined;
-  const from = start + name.length + 3;
-  return status.slice(from, status.indexOf('\n', from));
+/** The bits of a hexadecimal field in the text of /proc/PID/status. */
+export function statusBits(status: string, name: string): bigint {
+  const digits = new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1];
+  return BigInt(`0x${digits ?? '0'}`);
 }
 
 /** Entries of /proc/PID that stackshim reads. */

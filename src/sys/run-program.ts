@@ -12,7 +12,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { linuxSystem } from './linux-system.ts';
-import { type Drain, drainPipe, openSink } from './pipes.ts';
+import { drainPipe, openSink } from './pipes.ts';
 import type { SpawnRequest } from './posix-spawn.ts';
 import {
   endWithin,
@@ -53,7 +53,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     isOver = true;
     await run.onExit?.();
   };
-  let ends: ProgramEnds | undefined;
+  let ends: ReturnType<typeof openEnds> | undefined;
   try {
     ends = openEnds(run, kept);
     const program = startProgram({ ...run, stdio: ends.stdio });
@@ -81,20 +81,10 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
   }
 }
 
-interface ProgramEnds {
-  readonly stdio: readonly Fd[];
-  readonly drain: Drain;
-  readonly sink: Writable | undefined;
-  /** Closes the descriptors that the program has copies of. */
-  handOver(): void;
-  /** Closes everything else. */
-  close(): void;
-}
-
-function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput): ProgramEnds {
+function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
   const nullDevice = openPrivateNull();
-  // In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end: by then the number may
-  // belong to another thread.
+  // What the program has copies of. In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end:
+  // by then the number may belong to another thread.
   const childEnds = [() => closeSync(nullDevice)];
   const handOver = () => {
     for (const close of childEnds.splice(0)) close();

@@ -6,16 +6,14 @@ import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { madeFolders, toOwnedName } from './files.ts';
 
-export interface AtomicWriteOptions {
-  /** Syncs the file and its folder, so that the file survives a power cut once the promise resolves. Use it only under the root folder. */
-  readonly durable: boolean;
-}
-
-/** Replaces `path` with `data` in one step, readable only by its owner. On failure the old file stays and no temporary file is left. */
+/**
+ * Replaces `path` with `data` in one step, readable only by its owner. On failure the old file stays and no temporary file is left.
+ * `durable` syncs the file and its folder, so that the file survives a power cut once the promise resolves: only for the root folder.
+ */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
-  options: AtomicWriteOptions,
+  { durable }: { readonly durable: boolean },
 ): Promise<void> {
   // The temporary name names its owner: if this process dies, others can remove the file.
   const temporary = `${path}.${toOwnedName()}.tmp`;
@@ -23,7 +21,7 @@ export async function writeFileAtomic(
     const file = await open(temporary, 'wx', 0o600);
     try {
       await file.writeFile(data);
-      if (options.durable) await file.sync();
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }
@@ -35,7 +33,7 @@ export async function writeFileAtomic(
     });
     throw error;
   }
-  if (options.durable) await syncDirectory(dirname(path));
+  if (durable) await syncDirectory(dirname(path));
 }
 
 /** Makes a file's content survive a power cut. */
