@@ -92,7 +92,12 @@ function packInto(ready: Buffer[], options: PackLayerOptions): EntrySink {
 
 /** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
 function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
-  const { policy = LAYER_POLICY, limits = LAYER_LIMITS } = options;
+  const {
+    policy = LAYER_POLICY,
+    limits = LAYER_LIMITS,
+    idBase = 0,
+    idCount = INVALID_ID,
+  } = options;
   const parsed = parseEntryPath(entry.path, limits);
   if (typeof parsed === 'string') throw toInvalidArchive(policy, parsed, entry.path);
   const path = options.at === undefined ? parsed.path : joinPath(options.at, parsed.path);
@@ -101,7 +106,13 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
   }
   if (entry.isZeroDevice) return [{ ...EMPTY_FILE, path: toWhiteoutPath(path) }];
   if (entry.kind === 'device') return [];
-  const owned = withOwner({ ...entry, path, xattrs: keepXattrs(entry, options) }, options);
+  const xattrs = keepXattrs(entry, options);
+  const [uid, gid] = [entry.uid - idBase, entry.gid - idBase];
+  if (Math.min(uid, gid) < 0 || Math.max(uid, gid) >= idCount) {
+    const reason = `belongs to ${entry.uid}:${entry.gid}, which is not an id of the task`;
+    throw toInvalidArchive(policy, reason, path);
+  }
+  const owned = { ...entry, path, uid, gid, xattrs };
   return hasOpaqueMark(entry) || path === options.at
     ? [owned, { ...EMPTY_FILE, path: toOpaquePath(path) }]
     : [owned];
@@ -109,20 +120,6 @@ function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly Ta
 
 const joinPath = (folder: ByteString, path: ByteString) =>
   path === '' ? folder : `${folder}/${path}`;
-
-function withOwner(
-  entry: TarEntry,
-  { idBase = 0, idCount = INVALID_ID, policy = LAYER_POLICY }: PackLayerOptions,
-): TarEntry {
-  const uid = entry.uid - idBase;
-  const gid = entry.gid - idBase;
-  if (uid >= 0 && uid < idCount && gid >= 0 && gid < idCount) return { ...entry, uid, gid };
-  throw toInvalidArchive(
-    policy,
-    `belongs to ${entry.uid}:${entry.gid}, which is not an id of the task`,
-    entry.path,
-  );
-}
 
 const hasOpaqueMark = ({ kind, xattrs }: TarEntry) =>
   kind === 'directory' && xattrs.get(`${OVERLAY_XATTR}opaque`)?.toString('latin1') === 'y';

@@ -14,7 +14,6 @@ import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
-import type { Fd } from '../sys/system.ts';
 
 /** ENODEV: the cgroup was removed between the open and the call. */
 const GONE = ['ENOENT', 'ENODEV'] as const;
@@ -194,57 +193,36 @@ function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): 
   const children = childNames(directory, 'latin1');
   // Usually there are none: then one descriptor is enough.
   if (children.length === 0) return;
-  const fd = unlessGone(() => openSync(directory, DIRECTORY));
-  if (fd === undefined) return;
-  const place = new Folder(fd);
+  const top = unlessGone(() => openSync(directory, DIRECTORY));
+  if (top === undefined) return;
+  let place = top;
+  const pathOf = (name: string) => entryPath(Buffer.from(fdPath(place)), name);
+  /** False when the folder has disappeared. */
+  const moveTo = (name: string): boolean => {
+    const next = unlessGone(() => openSync(pathOf(name), DIRECTORY));
+    if (next === undefined) return false;
+    closeSync(place);
+    place = next;
+    return true;
+  };
   const names: string[] = [];
   const unvisited = [children];
   try {
     for (;;) {
       const name = unvisited.at(-1)?.pop();
       if (name !== undefined) {
-        enter?.(place.pathOf(name));
-        if (!place.moveTo(name)) continue;
+        enter?.(pathOf(name));
+        if (!moveTo(name)) continue;
         names.push(name);
-        unvisited.push(place.childNames());
+        unvisited.push(childNames(fdPath(place), 'latin1'));
         continue;
       }
       const left = names.pop();
-      if (left === undefined || !place.moveTo('..')) return;
+      if (left === undefined || !moveTo('..')) return;
       unvisited.pop();
-      leave?.(place.pathOf(left));
+      leave?.(pathOf(left));
     }
   } finally {
-    place.close();
-  }
-}
-
-/** The position of the visit. */
-class Folder {
-  #fd: Fd;
-
-  constructor(fd: Fd) {
-    this.#fd = fd;
-  }
-
-  pathOf(name: string): Buffer {
-    return entryPath(Buffer.from(fdPath(this.#fd)), name);
-  }
-
-  childNames(): string[] {
-    return childNames(fdPath(this.#fd), 'latin1');
-  }
-
-  /** False when the folder has disappeared. */
-  moveTo(name: string): boolean {
-    const fd = unlessGone(() => openSync(this.pathOf(name), DIRECTORY));
-    if (fd === undefined) return false;
-    closeSync(this.#fd);
-    this.#fd = fd;
-    return true;
-  }
-
-  close(): void {
-    closeSync(this.#fd);
+    closeSync(place);
   }
 }

@@ -53,10 +53,7 @@ function isKey(text: string, after: number): boolean {
   return text[at] === ':';
 }
 
-/**
- * Throws {@link AmbiguousJson} if a key of `object` differs from one of `known` only in case: readers that ignore case, such as Go's, take
- * it for the same key.
- */
+/** Throws {@link AmbiguousJson} if a key of `object` differs from one of `known` only in case: readers such as Go's take it for the same key. */
 export function refuseOtherCase(object: object, known: readonly string[]): void {
   const spelt = new Map(known.map((key) => [fold(key), key]));
   for (const key of Object.keys(object)) {

@@ -1,7 +1,4 @@
-/**
- * Files and folders on the path of a task. Reads small files completely, but never more than an allowed size; makes temporary names, which
- * name their owners.
- */
+/** Files and folders on the path of a task. Small files are read whole, but never beyond an allowed size; temporary names name their owners. */
 import {
   chmodSync,
   closeSync,

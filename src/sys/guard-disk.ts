@@ -13,10 +13,7 @@ export async function guardDisk<T>(operation: string, write: () => Promise<T>): 
   }
 }
 
-/**
- * The code for a program whose `stderr` says that a disk kept it from writing its file, in the texts of strerror(3) in the C locale;
- * undefined for other reasons.
- */
+/** The code for a program whose `stderr` says that a disk kept it from writing (strerror(3), C locale); undefined for other reasons. */
 export function codeOfComplaint(stderr: string): ErrorCode | undefined {
   if (/No space left on device|Disk quota exceeded/.test(stderr)) return 'ERR_STACKSHIM_DISK_FULL';
   const isFailing = /Input\/output error|Read-only file system|Bad message/.test(stderr);

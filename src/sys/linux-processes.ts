@@ -1,7 +1,4 @@
-/**
- * Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2); and the network namespace of a process:
- * setns(2).
- */
+/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2); network namespaces: setns(2). */
 import { closeSync, openSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';

@@ -83,10 +83,7 @@ export function countWaiting(fd: number): number {
   return count.readInt32LE(0);
 }
 
-/**
- * Whether a descriptor is the master of a terminal. Asks the kernel only: to ask anything else of a file of an unknown filesystem could wait
- * for that filesystem.
- */
+/** Whether a descriptor is the master of a terminal. Asks the kernel only: any other question could wait for the filesystem of the file. */
 export const isTerminalMaster = (fd: number): boolean =>
   /^tty-index:/m.test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
 

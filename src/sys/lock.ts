@@ -11,10 +11,7 @@ export interface FileLock {
   release(): void;
 }
 
-/**
- * Takes the lock on `path` and creates the file if it is missing. Undefined if another process holds the lock and `wait` is false; waiting
- * blocks the thread.
- */
+/** Locks `path`, a file that is created if missing. Undefined if another process has the lock and `wait` is false; waiting blocks the thread. */
 export const takeFileLock = (
   system: System,
   path: string,

@@ -96,10 +96,7 @@ function reap(system: System, pid: number, name: string): void {
   }
 }
 
-/**
- * Children of the main thread, which also gets the orphans; children of other threads were started by them. Empty on a kernel without
- * CONFIG_PROC_CHILDREN.
- */
+/** Children of the main thread, which also gets the orphans; other threads started theirs. Empty on a kernel without CONFIG_PROC_CHILDREN. */
 function ownChildren(): readonly number[] {
   const text = readOptional(`/proc/self/task/${process.pid}/children`);
   return text.split(' ').filter(Boolean).map(Number);

@@ -7,10 +7,7 @@ const MSG_NOSIGNAL = 0x4000;
 /** sun_path holds 108 bytes. */
 const MAX_ADDRESS = 107;
 
-/**
- * @param address A path, or `@name` for a socket of the abstract namespace. Throws a SystemError if nobody receives there, and EAGAIN if the
- * receiver's queue is full.
- */
+/** @param address A path, or `@name` for an abstract socket. Throws a SystemError: EAGAIN if the queue is full, others if nobody receives there. */
 export function sendDatagram(address: string, text: string): void {
   const name = Buffer.from(address.replace(/^@/, '\0'));
   if (!/^[/@]./.test(address) || name.length > MAX_ADDRESS) {

@@ -30,7 +30,7 @@ export interface WalkedPath {
 }
 
 /** Linux follows at most this many links in one path: path_resolution(7). */
-const MAX_LINKS = 40;
+export const MAX_LINKS = 40;
 
 /**
  * Follows a path from `/`, link by link. Every folder and link on the way and the end of the path must belong to root or to the user of this
@@ -67,10 +67,7 @@ export function walkTrusted(path: string): WalkedPath {
   return { path: at, stats, fault: fault ?? faultOfEnd(at, stats) };
 }
 
-/**
- * The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED; its message begins with `use` (for example `use root folder`) and names the
- * entry at fault.
- */
+/** The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED; its message begins with `use` (`use root folder`) and names the entry at fault. */
 export function requireTrustedPath(path: string, use: string): string {
   let walked: WalkedPath;
   try {

@@ -17,10 +17,8 @@ import {
 import { isAbsolute } from 'node:path';
 import { entryOf, fdPath, toAbsolute } from '../paths.ts';
 import type { Fd } from '../system.ts';
-import { isOurs, isOursAlone, isSticky } from '../trusted-path.ts';
+import { isOurs, isOursAlone, isSticky, MAX_LINKS } from '../trusted-path.ts';
 
-/** The limit of Linux itself. */
-const MAX_LINKS = 40;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Why a path is refused, worded as the end of a message. */
