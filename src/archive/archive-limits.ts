@@ -36,10 +36,7 @@ export const LAYER_LIMITS: ArchiveLimits = {
 export const MAX_NAME_BYTES = 255;
 /** A symbolic link's target is shorter than PATH_MAX. */
 export const MAX_LINK_BYTES = 4095;
-/**
- * How much `mkfs.erofs` 1.8.6 reads of a PAX header. It assembles a longer header wrongly, so that the bytes of a value could
- * become records of their own.
- */
+/** How much `mkfs.erofs` 1.8.6 reads of a PAX header. It assembles a longer one wrongly: bytes of a value could become records of their own. */
 export const MAX_PAX_BYTES = 32 * 1024;
 /** All extended attributes of one entry, as PAX records, with room left for two long paths. */
 export const MAX_XATTR_BYTES = 16 * 1024;

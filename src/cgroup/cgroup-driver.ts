@@ -62,10 +62,7 @@ export interface LiveCgroups {
    * smaller limit: if too few pages can be freed, rejects with EBUSY.
    */
   setLimits(cgroupsPath: string, limits: LiveLimits): Promise<void>;
-  /**
-   * Stops every process of the cgroup and below it until {@link CgroupDriver.thaw}. If one of them does not stop within some seconds, lets
-   * all of them run again.
-   */
+  /** Stops every process of the cgroup and below it until {@link CgroupDriver.thaw}; lets them run again if one does not stop in some seconds. */
   freeze(cgroupsPath: string): Promise<FreezeOutcome>;
 }
 

@@ -15,10 +15,7 @@ export function killUnified(directory: string): void {
   if (!writeIfThere(`${directory}/cgroup.kill`, '1')) signalAll(directory);
 }
 
-/**
- * v1: a frozen process cannot fork, and killed processes die when they are thawed. Always thaws, so that a group that a dead caller left
- * frozen dies, too.
- */
+/** v1: a frozen process cannot fork; killed ones die when thawed. Always thaws, so that a group that a dead caller left frozen dies, too. */
 export async function killFrozen(freezer: string | undefined, directory: string): Promise<void> {
   const state = `${freezer}/${FREEZER_FILE}`;
   if (freezer === undefined || !writeIfThere(state, 'FROZEN')) return signalAll(directory);

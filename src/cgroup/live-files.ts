@@ -50,10 +50,7 @@ const POLL_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
 export interface Freezing {
-  /**
-   * Tells the cgroup to freeze; false if it does not exist. Called again while it is not frozen: on v1, processes that were forked
-   * meanwhile must be told again.
-   */
+  /** Tells the cgroup to freeze; false if it is gone. Called until it is frozen: on v1, processes that were forked meanwhile must be told again. */
   readonly order: () => boolean;
   readonly isFrozen: () => boolean;
   readonly thaw: () => void;

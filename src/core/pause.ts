@@ -54,10 +54,7 @@ export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T>
 
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/**
- * Calls `expired` once, after `delayMs`, which may be longer than the 24.8 days after which Node's own timers overflow. Returns a function
- * that cancels the timer.
- */
+/** Calls `expired` once, after `delayMs`, even beyond the 24.8 days at which Node's timers overflow. Returns a function that cancels the timer. */
 export function startTimer(delayMs: number, expired: () => void): () => void {
   const endsAt = performance.now() + delayMs;
   let timer: NodeJS.Timeout;
