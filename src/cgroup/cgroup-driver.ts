@@ -22,7 +22,8 @@ export interface CgroupUsage {
 }
 
 /** What a running task uses now, and its peaks. Null: this cgroup version or kernel does not report it. */
-export interface LiveUsage {
+export interface LiveUsage
+  extends Pick<CgroupUsage, 'pidsPeak' | 'ioReadBytes' | 'ioWriteBytes' | 'oomKills'> {
   /** Processor time so far, of all processors together. */
   readonly cpuMs: number | null;
   /** As docker counts it: without the cached pages of files that were not used lately. */
@@ -35,10 +36,6 @@ export interface LiveUsage {
   readonly pids: number | null;
   /** Infinity: no limit. */
   readonly pidsLimit: number | null;
-  readonly pidsPeak: number | null;
-  readonly ioReadBytes: number | null;
-  readonly ioWriteBytes: number | null;
-  readonly oomKills: number | null;
   readonly isFrozen: boolean;
 }
 

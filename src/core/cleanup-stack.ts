@@ -33,18 +33,14 @@ export class CleanupStack {
     const endsAt = performance.now() + options.deadlineMs;
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
-        const pending = step.undo();
-        if (pending !== undefined) await undone(pending, endsAt - performance.now());
+        const done = step.undo()?.then(() => true);
+        if (done === undefined) continue;
+        if (await within(done, Math.max(0, endsAt - performance.now()))) continue;
+        throw new Error('the clean-up deadline passed');
       } catch (error) {
         failures.push({ name: step.name, error });
       }
     }
     return failures;
   }
-}
-
-async function undone(pending: Promise<void>, remainingMs: number): Promise<void> {
-  const done = pending.then(() => true);
-  if (await within(done, Math.max(0, remainingMs))) return;
-  throw new Error('the clean-up deadline passed');
 }

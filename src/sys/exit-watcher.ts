@@ -10,13 +10,13 @@ import { type Fd, type ProcessExit, type System, SystemError } from './system.ts
 interface Waiter {
   readonly beforeReap: (noticedAt: number) => void;
   /** When the exit was seen, on the clock of `performance`. It may be reported later, because exits are reported one by one. */
-  noticedAt: number | undefined;
+  noticedAt?: number;
   /** How often its exit was read; only the last reading succeeds. */
   tries: number;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
   /** When the current run of failed readings began. */
-  failingSince: number | undefined;
+  failingSince?: number | undefined;
 }
 
 /** The most exits that one look sees. The next look sees the rest. */
@@ -58,8 +58,7 @@ export class ExitWatcher {
     this.#epoll = epoll;
     this.#system.addToEpoll(epoll, pidfd);
     return new Promise((resolve, reject) => {
-      const unknown = { noticedAt: undefined, failingSince: undefined, tries: 0 };
-      this.#waiters.set(pidfd, { beforeReap, resolve, reject, ...unknown });
+      this.#waiters.set(pidfd, { beforeReap, resolve, reject, tries: 0 });
       if (this.#waiters.size === 1) this.#listen(epoll);
       // The process may have ended before it was watched.
       this.#sweepSoon();

@@ -49,11 +49,7 @@ const AT_ONCE_MS = 1;
  * Rejects if an entry cannot be removed.
  */
 export async function removeTree(path: string): Promise<void> {
-  const budget = {
-    left: FEW_ENTRIES,
-    device: undefined,
-    atOnceUntil: performance.now() + AT_ONCE_MS,
-  };
+  const budget: Budget = { left: FEW_ENTRIES, atOnceUntil: performance.now() + AT_ONCE_MS };
   try {
     if (await removeSmallTree(Buffer.from(path), budget)) return;
   } catch {
@@ -67,7 +63,7 @@ interface Budget {
   /** How many more entries may be removed. */
   left: number;
   /** The device of the top folder. */
-  device: number | undefined;
+  device?: number;
   /** Until then, entries are removed synchronously; later, on the pool where there is one. */
   readonly atOnceUntil: number;
 }

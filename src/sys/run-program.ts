@@ -21,7 +21,7 @@ import {
   type RunBounds,
   startProgram,
 } from './start-program.ts';
-import type { Fd, ProcessExit } from './system.ts';
+import type { ProcessExit } from './system.ts';
 
 /** The most output that is kept of the beginning, and of the end; it becomes a detail of an error. */
 const HALF_BYTES = 8_192;
@@ -82,7 +82,9 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
 }
 
 function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
-  const nullDevice = openPrivateNull();
+  // Only root can make a private null device.
+  const isRoot = process.geteuid?.() === 0;
+  const nullDevice = isRoot ? openNullDevice('both') : openSync('/dev/null', 'r+');
   // What the program has copies of. In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end:
   // by then the number may belong to another thread.
   const childEnds = [() => closeSync(nullDevice)];
@@ -116,10 +118,6 @@ function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
     throw error;
   }
 }
-
-/** Only root can make a private null device. */
-const openPrivateNull = (): Fd =>
-  process.geteuid?.() === 0 ? openNullDevice('both') : openSync('/dev/null', 'r+');
 
 /** Keeps the beginning and the end of a program's output, in bounded memory. */
 export class KeptOutput {

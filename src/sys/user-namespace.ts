@@ -41,7 +41,12 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   };
   const isReady = await hasWritten(output);
   const pid = await holder.running;
-  if (isReady) return { map: (maps) => mapNamespace(pid, maps), release };
+  const map = ({ uids, gids }: IdMaps): Fd => {
+    writeFileSync(`/proc/${pid}/uid_map`, toMapText(uids));
+    writeFileSync(`/proc/${pid}/gid_map`, toMapText(gids));
+    return openSync(`/proc/${pid}/ns/user`, constants.O_RDONLY);
+  };
+  if (isReady) return { map, release };
   await release();
   throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
@@ -83,12 +88,6 @@ function hasWritten(output: Fd): Promise<boolean> {
     });
     drain.ended.then(() => resolve(false), reject);
   });
-}
-
-function mapNamespace(pid: number, { uids, gids }: IdMaps): Fd {
-  writeFileSync(`/proc/${pid}/uid_map`, toMapText(uids));
-  writeFileSync(`/proc/${pid}/gid_map`, toMapText(gids));
-  return openSync(`/proc/${pid}/ns/user`, constants.O_RDONLY);
 }
 
 const toMapText = (maps: readonly IdMap[]) =>
