@@ -6,7 +6,6 @@ import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName, TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
-import { addImageNames, writeImage } from '../store/images/store-image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
 import type { StoreLease } from '../store/store-lease.ts';
@@ -17,10 +16,9 @@ import type { TaskRecord } from '../task/records/record.ts';
 import { toTaskNotFound } from '../task/records/task-errors.ts';
 import { abortable } from './abortable.ts';
 import { holdStoreFor } from './hold-store-for.ts';
-import type { PublishedStack } from './import-stack.ts';
-import { findContent, toNames, withContent } from './oci-image/name-content.ts';
+import { storeMadeImage } from './oci-image/name-content.ts';
 import { type ProgressListener, toReporter } from './progress.ts';
-import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { type PublishedStack, type PublishOptions, publishImage } from './publish-image.ts';
 import { parseSmokeOption } from './smoke.ts';
 
 export interface CommitTaskOptions extends PublishOptions {
@@ -49,23 +47,19 @@ export async function commitTask(
   layout: Layout,
   options: CommitTaskOptions,
 ): Promise<PublishedStack> {
-  const { system, task, stack, signal } = options;
+  const { system, task, stack, code = false, signal, clock = () => new Date() } = options;
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
-  return await abortable(`commit task ${task}`, signal, async () => {
+  return await abortable(`commit task ${task}`, signal, () => {
     const record = requireKept(layout, task);
-    const work = async (lease: StoreLease) => {
+    return holdStoreFor(layout, system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
-      const now = options.clock?.() ?? new Date();
-      const { code = false } = options;
-      const image = await storeImage(layout, lease, { system, record, report, signal, now, code });
+      const committing = { system, record, report, signal, now: clock(), code };
+      const image = await storeImage(layout, lease, committing);
       const source = { kind: 'import', reference: `task:${task}` } as const;
-      const publication = { stack, image, source, smoke };
-      const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
-      const [revision] = await publishImages(layout, [publication], publishing);
-      return { stack, revision: revision?.revision ?? 0, image: image.digest };
-    };
-    return await holdStoreFor(layout, system, { work });
+      const publishing = { ...options, report, reason: `commit ${stack}` };
+      return await publishImage(layout, { stack, image, source, smoke }, publishing);
+    });
   });
 }
 
@@ -100,15 +94,7 @@ async function storeImage(
   for (const id of base.layers) await lease.pin(id);
   const layers = [await storeUpper(layout, committing)];
   if (committing.code && record.hasCode) layers.push(await storeCode(layout, committing));
-  for (const { id } of layers) await lease.pin(id);
-  const { system, signal } = committing;
-  const made = toImage(base, layers, now);
-  const content = await findContent(layout, made, { system, signal });
-  const image = withContent(made, content);
-  await lease.pin(image.digest);
-  await writeImage(layout, image);
-  await addImageNames(layout, image.digest, { system, ...toNames(content) });
-  return image;
+  return await storeMadeImage(layout, toImage(base, layers, now), committing);
 }
 
 async function storeUpper(
@@ -160,12 +146,7 @@ async function storeLayer(
   tar: AsyncIterable<Buffer>,
   { system, report, signal }: Pick<Committing, 'system' | 'report' | 'signal'>,
 ): Promise<LayerRecord> {
-  const imported = await importLayer(tar, {
-    layout,
-    system,
-    compression: 'none',
-    signal,
-  });
+  const imported = await importLayer(tar, { layout, system, compression: 'none', signal });
   const { sizeBytes } = imported.record;
   const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
   report({ kind: 'layer', layer: 1, layers: 1, ...size, reused: imported.existed });
@@ -187,15 +168,13 @@ async function ownerOf(upper: string, id: TaskId): Promise<number> {
 }
 
 function toImage(base: Image, added: readonly LayerRecord[], now: Date): Image {
-  const labels =
-    base.config.labels[STACK_LABELS.epoch] === undefined
-      ? base.config.labels
-      : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
-  const diffIds = [...base.diffIds, ...added.map(({ diffId }) => diffId)];
+  const { labels } = base.config;
+  const epoch = { [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
+  const hasEpoch = labels[STACK_LABELS.epoch] !== undefined;
   return {
     ...base,
     layers: [...base.layers, ...added.map(({ id }) => id)],
-    diffIds,
-    config: { ...base.config, labels },
+    diffIds: [...base.diffIds, ...added.map(({ diffId }) => diffId)],
+    config: { ...base.config, labels: hasEpoch ? { ...labels, ...epoch } : labels },
   };
 }

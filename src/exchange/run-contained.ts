@@ -127,8 +127,6 @@ function toFailed(
   return new StackshimError(
     code,
     `run ${program}: ${exitCode === null ? 'killed' : `exit ${exitCode}`}: ${reason}`,
-    {
-      details,
-    },
+    { details },
   );
 }

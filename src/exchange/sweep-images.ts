@@ -3,14 +3,13 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { collectImages } from '../store/images/collect-images.ts';
-import { imageFile } from '../store/images/image.ts';
+import { imageFile, listStoredImages } from '../store/images/image.ts';
 import {
   detachUnneededLayers,
   findUnneededLayers,
   removeLayers,
   type StoredLayer,
 } from '../store/layers/collect-layers.ts';
-import { listStoredImages } from '../store/list-stored.ts';
 import type { Damage, StoreSurvey } from '../store/survey-store.ts';
 import type { System } from '../sys/system.ts';
 import { findRunFolders } from '../task/records/run-folders.ts';

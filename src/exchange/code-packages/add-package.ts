@@ -21,7 +21,7 @@ import {
 import { requireAllowedInput } from '../../spec/policy.ts';
 import { type Image, readImage } from '../../store/images/image.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
-import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
+import { addPackageRevision } from '../../store/packages/change-packages.ts';
 import {
   type PackageOwner,
   type PackageRevision,
@@ -174,14 +174,13 @@ async function add(adding: Adding): Promise<AddedPackage> {
     return { ...of, revision: entry.revision, image: image.digest, isNew };
   };
   if (known !== undefined) {
-    const added = await holdStoreFor(layout, system, { work: () => store(known.image) });
+    const added = await holdStoreFor(layout, system, () => store(known.image));
     return { ...added, ...ofBuild(true) };
   }
   if (build === undefined) {
-    return await holdStoreFor(layout, system, {
-      work: async () =>
-        store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
-    });
+    return await holdStoreFor(layout, system, async () =>
+      store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
+    );
   }
   const building = withCodeBuild(installation, build, {
     signal,
@@ -189,11 +188,11 @@ async function add(adding: Adding): Promise<AddedPackage> {
       if (type === 'building') report({ kind: 'step', step: 'build', text: 'run the build step' });
     },
     use: async ({ folder, cached }) => {
-      const work = async () => {
+      const added = await holdStoreFor(layout, system, async () => {
         const code = await storeCodeLayer(installation, adding, survey.digest);
         return await store(toLayers([code, await storeUpperLayer(installation, folder, signal)]));
-      };
-      return { ...(await holdStoreFor(layout, system, { work })), ...ofBuild(cached) };
+      });
+      return { ...added, ...ofBuild(cached) };
     },
   });
   return await building.catch((error) => {

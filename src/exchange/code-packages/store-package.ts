@@ -16,7 +16,7 @@ import {
 } from '../../store/layers/layer-record.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { Installation } from '../../task/installation.ts';
-import { storeMadeImage } from '../oci-image/store-made-image.ts';
+import { storeMadeImage } from '../oci-image/name-content.ts';
 
 export interface CodeToStore {
   /** Of the host, without links. */

@@ -3,12 +3,13 @@ import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
 import type { ImageNames } from '../../store/images/image-names.ts';
-import { addImageNames } from '../../store/images/store-image.ts';
+import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import {
   findPackedLayer,
   isPackingKnown,
   type PackedLayer,
 } from '../../store/layers/packed-layer.ts';
+import { pinInStore } from '../../store/store-lease.ts';
 import type { System } from '../../sys/system.ts';
 import { toDigest, toOciConfig, toOciManifest } from './oci-documents.ts';
 
@@ -27,7 +28,7 @@ export interface ContentOptions {
 }
 
 /** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
-export async function findContent(
+async function findContent(
   layout: Layout,
   image: Image,
   options: ContentOptions,
@@ -37,25 +38,31 @@ export async function findContent(
   const diffIds = layers.map(({ digest }) => digest);
   const config = toOciConfig(image, diffIds);
   const described = { digest: toDigest(config), size: Buffer.byteLength(config) };
-  return {
-    digest: toDigest(toOciManifest(described, layers)),
-    config: described.digest,
-    diffIds,
-  };
+  return { digest: toDigest(toOciManifest(described, layers)), config: described.digest, diffIds };
 }
 
-/** The image with the digests of its content. Pure. */
-export const withContent = (image: Image, { digest, diffIds }: ImageContent): Image => ({
-  ...image,
-  digest,
-  diffIds,
-});
-
 /** The names of an image with this content. Pure. */
-export const toNames = ({ digest, config }: ImageContent): ImageNames => ({
+const toNames = ({ digest, config }: ImageContent): ImageNames => ({
   content: digest,
   others: [config],
 });
+
+/**
+ * Stores an image that was made on this machine, and whose layers are stored already. Resolves to the image with the digest of its content, the
+ * same on every machine. `made.digest` counts for nothing.
+ */
+export async function storeMadeImage(
+  layout: Layout,
+  made: Image,
+  { system, signal }: ContentOptions,
+): Promise<Image> {
+  const content = await findContent(layout, made, { system, signal });
+  const image = { ...made, digest: content.digest, diffIds: content.diffIds };
+  await pinInStore(layout, image.digest);
+  await writeImage(layout, image);
+  await addImageNames(layout, image.digest, { system, ...toNames(content) });
+  return image;
+}
 
 /**
  * Names a newly stored image by its content if each of its layers was packed before. Packing a new layer takes half as long as storing it,

@@ -60,8 +60,9 @@ export async function nameStoredImages(
       await lease.pin(digest);
       // The image has been collected meanwhile.
       if (!isImageStored(layout, digest)) continue;
-      const work = () => nameUnlessNamed(digest);
-      const isNamed = await withLock(layout, 'content', { system, waitMs: WAIT_MS, signal, work });
+      const isNamed = await withLock(layout, 'content', { system, waitMs: WAIT_MS, signal }, () =>
+        nameUnlessNamed(digest),
+      );
       (isNamed ? images : damaged).push(digest);
       if (isNamed && goesOn?.(digest) === false) return;
     }

@@ -4,26 +4,25 @@ import * as z from 'zod/mini';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
-import { parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
+import { openLayoutRoot, parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
 import {
   indexSchema,
   LAYER_COMPRESSION,
   MEDIA_TYPES,
   manifestSchema,
 } from '../oci-image/oci-schemas.ts';
-import { pickPlatform } from '../oci-image/read-oci-layout.ts';
+import { type OciImage, pickPlatform, readOciLayout } from '../oci-image/read-oci-layout.ts';
 import { withinBytes } from './bound-folder.ts';
 import { repositoryOf } from './image-reference.ts';
 import {
   inspectRaw,
-  type RegistryOptions,
   registryFlags,
   runSkopeo,
   type SkopeoRun,
   USUAL_SILENCE_MS,
 } from './run-skopeo.ts';
 
-export const PULLED_TAG = 'image';
+const PULLED_TAG = 'image';
 /** Bound for all compressed layers of one image. */
 const MAX_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
@@ -47,33 +46,34 @@ export interface PulledImage {
  * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID,
  * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
-export async function pullImage(
-  name: string,
-  registry: RegistryOptions,
-  run: SkopeoRun,
-): Promise<PulledImage> {
-  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(
-    name,
-    registry,
-    run,
-  );
+export async function pullImage(name: string, run: SkopeoRun): Promise<PulledImage> {
+  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(name, run);
   const directory = `${run.work}/layout`;
-  const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
+  const copy = ['copy', ...registryFlags(run, 'src-'), reference];
   const bound = {
     folder: run.work,
     maxBytes: totalBytes + SLACK_BYTES,
-    silenceMs: registry.silenceMs ?? USUAL_SILENCE_MS,
+    silenceMs: run.silenceMs ?? USUAL_SILENCE_MS,
     operation: `fetch ${reference}`,
     signal: run.signal,
   };
   await withinBytes(bound, (signal) =>
-    runSkopeo([...copy, `oci:${directory}:${PULLED_TAG}`], {
+    runSkopeo('fetch', [...copy, `oci:${directory}:${PULLED_TAG}`], {
       ...run,
       signal,
       fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES),
     }),
   );
   return { directory, digests };
+}
+
+/**
+ * Reads the pulled layout. Skopeo writes an OCI manifest, whatever type the registry has, so the registry's digests are digests of the image
+ * as well.
+ */
+export async function readPulled({ directory, digests }: PulledImage): Promise<OciImage> {
+  const read = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
+  return { ...read, otherDigests: [...read.otherDigests, ...digests] };
 }
 
 interface ResolvedManifest {
@@ -85,13 +85,9 @@ interface ResolvedManifest {
   readonly totalBytes: number;
 }
 
-async function resolveManifest(
-  name: string,
-  registry: RegistryOptions,
-  run: SkopeoRun,
-): Promise<ResolvedManifest> {
+async function resolveManifest(name: string, run: SkopeoRun): Promise<ResolvedManifest> {
   const repository = repositoryOf(name);
-  let bytes = await inspectRaw(`docker://${name}`, registry, run);
+  let bytes = await inspectRaw(`docker://${name}`, run);
   let digest = digestOf(bytes);
   const asked = digest;
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
@@ -101,7 +97,7 @@ async function resolveManifest(
   if (isIndex(top)) {
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
-    bytes = await inspectRaw(`docker://${repository}@${digest}`, registry, run);
+    bytes = await inspectRaw(`docker://${repository}@${digest}`, run);
     if (digestOf(bytes) !== digest) {
       throw toInvalid(`read manifest of ${name}: its digest is ${digestOf(bytes)}, not ${digest}`);
     }

@@ -10,7 +10,7 @@ import { importLayer, type LayerImport } from '../../store/layers/import-layer.t
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { parseEpoch } from '../oci-image/import-oci-layout.ts';
-import { storeMadeImage } from '../oci-image/store-made-image.ts';
+import { storeMadeImage } from '../oci-image/name-content.ts';
 import type { ProgressListener } from '../progress.ts';
 import { type RootfsSource, readTar, requireRootfs, type SourcePlace } from './recognise-source.ts';
 import { ROOTFS_POLICY } from './rootfs-policy.ts';

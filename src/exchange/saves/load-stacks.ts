@@ -5,7 +5,8 @@ import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
 import { readImage } from '../../store/images/image.ts';
 import { writeImage } from '../../store/images/store-image.ts';
-import { listLayerIds, readSoundRecord } from '../../store/layers/layer-record.ts';
+import { readSoundRecord } from '../../store/layers/layer-record.ts';
+import { listRecordedLayers } from '../../store/layers/list-layers.ts';
 import { remountLayer } from '../../store/layers/mount-layer.ts';
 import { receiveLayer } from '../../store/layers/receive-layer.ts';
 import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
@@ -14,11 +15,14 @@ import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { abortable } from '../abortable.ts';
-import type { PublishedStack } from '../import-stack.ts';
 import { type ProgressListener, toReporter } from '../progress.ts';
-import { type Publication, type PublishOptions, publishImages } from '../publish-image.ts';
-import { rememberSave } from './loaded-saves.ts';
-import { requireNewer } from './require-newer.ts';
+import {
+  type Publication,
+  type PublishedStack,
+  type PublishOptions,
+  publishImages,
+} from '../publish-image.ts';
+import { rememberSave, requireNewer } from './require-newer.ts';
 import {
   INDEX_PATH,
   MAX_INDEX_BYTES,
@@ -85,7 +89,7 @@ export async function loadStacks(
 
 /** Ids of the stored layers, which a machine that saves for this one may leave out. */
 export const listHeldLayers = (layout: Layout): readonly LayerId[] =>
-  listLayerIds(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
+  listRecordedLayers(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
 
 async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
   const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {

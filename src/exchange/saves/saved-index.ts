@@ -5,7 +5,7 @@ import { parseStrictJson } from '../../core/strict-json.ts';
 import { type StoredImage, storedImage } from '../../store/images/image.ts';
 import { type LayerRecord, layerRecord } from '../../store/layers/layer-record.ts';
 import { imageDigest, number, stackName } from '../../store/stored-json.ts';
-import type { PublishedStack } from '../import-stack.ts';
+import type { PublishedStack } from '../publish-image.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';

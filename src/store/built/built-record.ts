@@ -71,6 +71,8 @@ export interface BuiltRecord {
 }
 
 const MAX_REASON_CHARS = 16 * 1024;
+/** Of the file of a record. */
+export const MAX_BUILT_BYTES = 8 * 1024 * 1024;
 
 const part = objectOf<BuiltPart>({
   sha256: textThat(isBuildKey, 'not a sha256'),

@@ -4,11 +4,9 @@ import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
 import { builtFile, type Layout } from '../../core/layout.ts';
 import { readBoundedFile } from '../../sys/files.ts';
-import { type BuiltRecord, parseBuiltRecord } from './built-record.ts';
+import { type BuiltRecord, MAX_BUILT_BYTES, parseBuiltRecord } from './built-record.ts';
 import { listBuilt } from './collect-built.ts';
-import { requireSoundParts } from './mount-built.ts';
-
-const MAX_RECORD_BYTES = 8 * 1024 * 1024;
+import { requireSoundParts, toCorruptBuilt } from './mount-built.ts';
 
 export interface VerifiedBuilt {
   /** Builds with a record. */
@@ -55,14 +53,10 @@ async function findDamage(
 function readRecord(layout: Layout, key: BuildKey): BuiltRecord {
   const path = builtFile(layout, key, 'json');
   try {
-    const record = parseBuiltRecord(readBoundedFile(path, { maxBytes: MAX_RECORD_BYTES }));
+    const record = parseBuiltRecord(readBoundedFile(path, { maxBytes: MAX_BUILT_BYTES }));
     if (record.key !== key) throw new Error(`describes build ${record.key}`);
     return record;
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_BUILT_CORRUPT',
-      `read cached build ${path}: ${messageOf(error)}`,
-      { details: { path }, cause: error },
-    );
+    throw toCorruptBuilt(path, messageOf(error), error);
   }
 }

@@ -20,11 +20,7 @@ function parse(text: string): Version {
   const [, epoch, rest = ''] = /^(?:(\d+):)?(.*)$/s.exec(text) ?? [];
   const dash = rest.lastIndexOf('-');
   const upstream = dash === -1 ? rest : rest.slice(0, dash);
-  return {
-    epoch: Number(epoch ?? 0),
-    upstream,
-    revision: dash === -1 ? '' : rest.slice(dash + 1),
-  };
+  return { epoch: Number(epoch ?? 0), upstream, revision: dash === -1 ? '' : rest.slice(dash + 1) };
 }
 
 /** Compares by turns a part without digits and a number. */

@@ -22,6 +22,7 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
+import { namesIn } from '../../sys/files.ts';
 import {
   imageDigest,
   line,
@@ -152,8 +153,17 @@ export const storedImage: Reader<StoredImage> = (value, field) => {
   throw new FieldFault(field, 'layers and diffIds differ in number');
 };
 
+const IMAGE_FILE = /^([0-9a-f]{64})\.json$/;
+
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
+
+/** Digests of the stored images, whether or not anything refers to them, sorted. */
+export const listStoredImages = (layout: Layout): readonly ImageDigest[] =>
+  namesIn(imagesDir(layout))
+    .map((name) => `sha256:${IMAGE_FILE.exec(name)?.[1] ?? ''}`)
+    .filter(isImageDigest)
+    .sort();
 
 /** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
 export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>

@@ -1,9 +1,8 @@
 /** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
-
 import { statSync } from 'node:fs';
 import { type StackshimError, unlessMissing } from '../../core/errors.ts';
 import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
-import { type Layout, layerFile, layerRecordFile, layersDir } from '../../core/layout.ts';
+import { type Layout, layerFile, layerRecordFile } from '../../core/layout.ts';
 import {
   flag,
   integer,
@@ -13,9 +12,9 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
-import { namesIn } from '../../sys/files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
+import { listRecordedLayers } from './list-layers.ts';
 
 export interface LayerRecord {
   /** Version of this format and of the cleaning rules. */
@@ -78,7 +77,7 @@ export function findLayerByDiffId(
   diffId: string,
   mtimeCeiling?: number,
 ): LayerRecord | undefined {
-  for (const id of listLayerIds(layout)) {
+  for (const id of listRecordedLayers(layout)) {
     const record = readSoundRecord(layout, id);
     if (record?.diffId === diffId && record.mtimeCeiling === (mtimeCeiling ?? null)) return record;
   }
@@ -105,11 +104,3 @@ export function checkLayerFile(path: string, record: LayerRecord): void {
 /** The error for a damaged stored layer. */
 export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
   toCorrupt(path, reason, { ...kind, cause });
-
-/** Ids of all layers that have a record, ascending, without checking that they are valid. */
-export const listLayerIds = (layout: Layout): readonly LayerId[] =>
-  namesIn(layersDir(layout))
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => name.slice(0, -'.json'.length))
-    .filter(isLayerId)
-    .sort();

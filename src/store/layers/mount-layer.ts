@@ -15,9 +15,8 @@ import { openLayerFile } from './open-layer-file.ts';
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
  */
 export function mountLayer(system: System, layout: Layout, id: LayerId): string {
-  const target = mountedLayerDir(layout, id);
   if (!isLayerMounted(layout, id)) mountFirst(system, layout, id);
-  return target;
+  return mountedLayerDir(layout, id);
 }
 
 /**

@@ -34,10 +34,8 @@ export function openLayerFile(system: System, path: string): OpenedLayer {
 function openOnLoopDevice(system: System, path: string): Fd {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const device = attachLoop(system, file, {
-      operation: `open ${path}`,
-      otherwise: 'boot Linux 6.12 or later',
-    });
+    const why = { operation: `open ${path}`, otherwise: 'boot Linux 6.12 or later' };
+    const device = attachLoop(system, file, why);
     try {
       return openErofs(system, device.path, path);
     } finally {
@@ -54,10 +52,9 @@ function openErofs(system: System, source: string, path: string): Fd {
   try {
     context = system.fsOpen('erofs');
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENODEV') {
-      throw toStackshimError(error, 'ERR_STACKSHIM_HOST_UNSUPPORTED', 'open an EROFS file');
-    }
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open an EROFS file');
+    const isUnknown = errnoCodeOf(error) === 'ENODEV';
+    const code = isUnknown ? 'ERR_STACKSHIM_HOST_UNSUPPORTED' : 'ERR_STACKSHIM_SYSTEM';
+    throw toStackshimError(error, code, 'open an EROFS file');
   }
   try {
     system.fsConfigString(context, 'source', source);

@@ -1,9 +1,9 @@
 /** The current revisions of all stacks with their images, and which stack is built on which. */
-import { StackshimError } from '../../core/errors.ts';
+import type { StackshimError } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import type { Image } from '../images/image.ts';
-import { readImage } from '../images/image.ts';
+import { type Image, readImage } from '../images/image.ts';
+import { unlessDamaged } from '../stored-json.ts';
 import { readCurrentGeneration } from './generations.ts';
 import { type Revision, requireRevision } from './revisions.ts';
 
@@ -24,14 +24,13 @@ export function readSoundStacks(
   layout: Layout,
   onDamage: DamageListener = () => undefined,
 ): CurrentStack[] {
-  return currentNumbers(layout).flatMap(([name, number]) => {
-    try {
-      return [readEntry(layout, name, number)];
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      onDamage(error, name);
-      return [];
-    }
+  const { stacks = {} } = readCurrentGeneration(layout) ?? {};
+  return (Object.entries(stacks) as [StackName, number][]).flatMap(([name, number]) => {
+    const read = () => {
+      const revision = requireRevision(layout, name, number);
+      return { revision, image: readImage(layout, revision.image) };
+    };
+    return unlessDamaged(read, (error) => onDamage(error, name)) ?? [];
   });
 }
 
@@ -79,16 +78,4 @@ export function findBehind(stack: CurrentStack, others: readonly CurrentStack[])
   // A stack that adds nothing has exactly the layers of its base.
   if (base === undefined || beginsWith(stack.image.layers, base.image.layers)) return null;
   return base.revision.stack;
-}
-
-function currentNumbers(layout: Layout): (readonly [StackName, number])[] {
-  const generation = readCurrentGeneration(layout);
-  return Object.entries(generation?.stacks ?? {}).map(
-    ([name, number]) => [name as StackName, number] as const,
-  );
-}
-
-function readEntry(layout: Layout, name: StackName, number: number): CurrentStack {
-  const revision = requireRevision(layout, name, number);
-  return { revision, image: readImage(layout, revision.image) };
 }

@@ -7,9 +7,9 @@ import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/lay
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
-import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
-import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-json.ts';
+import { nextNumber, readNumbers } from '../stored-json.ts';
+import { withStacksLock } from '../with-lock.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
@@ -40,8 +40,8 @@ export async function flipStacks(
   system: System,
   options: FlipOptions,
 ): Promise<Generation> {
-  const lockOptions = { system, waitMs: options.lockWaitMs };
-  return await withStacksLock(layout, () => flipLocked(layout, options), lockOptions);
+  const flip = () => flipLocked(layout, options);
+  return await withStacksLock(layout, system, flip, options.lockWaitMs);
 }
 
 async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generation> {
@@ -60,13 +60,12 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     number: nextNumber(readNumbers(generationsDir(layout))),
     createdAt: options.now.toISOString(),
     reason: options.reason,
-    ...(previous === undefined ? {} : { previous }),
+    previous,
     stacks,
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o700);
-    const stored = { version: FORMAT_VERSION, ...generation };
-    await writeStoredJson(generationFile(layout, generation.number), stored);
+    await writeStoredJson(generationFile(layout, generation.number), generation);
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;
@@ -85,13 +84,10 @@ function applyChanges(
   for (const [name, revision] of changes) {
     if (revision !== null) stacks.set(name, revision);
     else if (!stacks.delete(name)) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_STACK_NOT_FOUND',
-        `remove stack ${name}: no such stack`,
-        {
-          details: { stack: name },
-        },
-      );
+      const message = `remove stack ${name}: no such stack`;
+      throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+        details: { stack: name },
+      });
     }
   }
   return Object.fromEntries([...stacks].sort(([a], [b]) => (a < b ? -1 : 1)));
