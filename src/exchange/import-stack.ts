@@ -23,8 +23,11 @@ import { pullImage, readPulled } from './registry/pull-image.ts';
 import { type RegistryOptions, takeAuthFile } from './registry/run-skopeo.ts';
 import { type ImageSettings, parseImageSettings } from './root-filesystem/image-settings.ts';
 import { importRootfs } from './root-filesystem/import-rootfs.ts';
-import { recogniseSource, type SourcePlace } from './root-filesystem/recognise-source.ts';
-import { ROOTFS_POLICY } from './root-filesystem/rootfs-policy.ts';
+import {
+  ROOTFS_POLICY,
+  recogniseSource,
+  type SourcePlace,
+} from './root-filesystem/recognise-source.ts';
 import { parseSmokeOption } from './smoke.ts';
 
 /** In place of a path. */

@@ -2,8 +2,7 @@
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import type { Image } from '../../store/images/image.ts';
-import { readImage } from '../../store/images/image.ts';
+import { type Image, readImage } from '../../store/images/image.ts';
 import { writeImage } from '../../store/images/store-image.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
 import { listRecordedLayers } from '../../store/layers/list-layers.ts';
@@ -15,13 +14,8 @@ import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { abortable } from '../abortable.ts';
-import { type ProgressListener, toReporter } from '../progress.ts';
-import {
-  type Publication,
-  type PublishedStack,
-  type PublishOptions,
-  publishImages,
-} from '../publish-image.ts';
+import { metered, type ProgressListener, toReporter } from '../progress.ts';
+import { type PublishedStack, type PublishOptions, publishImages } from '../publish-image.ts';
 import { rememberSave, requireNewer } from './require-newer.ts';
 import {
   INDEX_PATH,
@@ -66,17 +60,17 @@ export async function loadStacks(
   layout: Layout,
   options: LoadStacksOptions,
 ): Promise<LoadedStacks> {
-  return await abortable(`load ${options.name}`, options.signal, async () => {
+  const { system, signal } = options;
+  return await abortable(`load ${options.name}`, signal, async () => {
     const reader = createSavedReader(options.input);
     const index = await readIndex(layout, reader);
     const { clock = () => new Date() } = options;
     if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
-    return await withHeldStore(layout, options.system, async (lease) => {
+    return await withHeldStore(layout, system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
-      const held = await findHeld(layout, lease, { index, signal: options.signal });
+      const held = await findHeld(layout, lease, index, signal);
       const images = chooseImages(layout, index, held);
-      const { system, signal } = options;
       const loading = { reader, index, images, held, system, report, signal };
       const received = await receiveLayers(layout, loading);
       requireLayers(images, new Set([...held, ...received]));
@@ -112,7 +106,8 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
 async function findHeld(
   layout: Layout,
   lease: StoreLease,
-  { index, signal }: { readonly index: SavedIndex; readonly signal: AbortSignal | undefined },
+  index: SavedIndex,
+  signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<LayerId>> {
   const ids = new Set<LayerId>();
   for (const image of index.images) {
@@ -182,45 +177,25 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
       report({ kind: 'layer', ...place, doneBytes: size, reused: true });
       continue;
     }
-    await receiveLayer(
-      layout,
-      record,
-      tellBytes(reader.content(), signal, (doneBytes) =>
-        report({ kind: 'layer', ...place, doneBytes, reused: false }),
-      ),
+    const content = metered(reader.content(), signal, (doneBytes) =>
+      report({ kind: 'layer', ...place, doneBytes, reused: false }),
     );
+    await receiveLayer(layout, record, content);
     remountLayer(system, layout, record.id);
     received.push(record.id);
   }
   return received;
 }
 
-async function* tellBytes(
-  content: AsyncIterable<Buffer>,
-  signal: AbortSignal | undefined,
-  tell: (doneBytes: number) => void,
-): AsyncGenerator<Buffer> {
-  let doneBytes = 0;
-  for await (const chunk of content) {
-    signal?.throwIfAborted();
-    yield chunk;
-    doneBytes += chunk.length;
-    tell(doneBytes);
-  }
-}
-
 function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): void {
   const ids = new Set(images.flatMap(({ layers }) => layers));
   const missing = [...ids].filter((id) => !here.has(id));
   if (missing.length === 0) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SAVE_INVALID',
-    `load stacks: ${missing.length} layers are neither stored here nor in the file`,
-    {
-      hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
-      details: { missing: missing.slice(0, 50) },
-    },
-  );
+  const message = `load stacks: ${missing.length} layers are neither stored here nor in the file`;
+  throw new StackshimError('ERR_STACKSHIM_SAVE_INVALID', message, {
+    hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
+    details: { missing: missing.slice(0, 50) },
+  });
 }
 
 async function publishAll(
@@ -232,13 +207,10 @@ async function publishAll(
   const { system, clock = () => new Date() } = options;
   // A date in the future that was accepted must not make later saves look old.
   const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
-  const publications = changed.map(({ stack, revision, image }): Publication => {
+  const publications = changed.map(({ stack, revision, image }) => {
     const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
-    return {
-      stack,
-      image: readImage(layout, image),
-      source: { kind: 'import', reference, savedAt },
-    };
+    const source = { kind: 'import', reference, savedAt } as const;
+    return { stack, image: readImage(layout, image), source };
   });
   const reason = `load ${changed.map(({ stack }) => stack).join(' ')}`.slice(0, 4096);
   const added =
@@ -248,14 +220,9 @@ async function publishAll(
   for (const { stack } of index.stacks) await rememberSave(layout, system, { stack, savedAt });
   return index.stacks.map(({ stack, image }) => {
     const revision = added.find((one) => one.stack === stack)?.revision;
-    return revision === undefined
-      ? {
-          stack,
-          image,
-          revision: resolveStack(layout, { name: stack }).revision,
-          status: 'unchanged',
-        }
-      : { stack, image, revision, status: 'loaded' };
+    if (revision !== undefined) return { stack, image, revision, status: 'loaded' };
+    const current = resolveStack(layout, { name: stack });
+    return { stack, image, revision: current.revision, status: 'unchanged' };
   });
 }
 
