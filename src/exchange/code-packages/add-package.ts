@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { hasCode, reasonOf, StackshimError } from '../../core/errors.ts';
 import { isPackageName, type PackageName, parseTenantName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
 import { surveyCode } from '../../packages/pack-code.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import {
@@ -20,6 +21,7 @@ import {
 } from '../../spec/package-settings.ts';
 import { requireAllowedInput } from '../../spec/policy.ts';
 import { type Image, readImage } from '../../store/images/image.ts';
+import { toLayerLists } from '../../store/images/store-image.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
 import { addPackageRevision } from '../../store/packages/change-packages.ts';
 import {
@@ -148,8 +150,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
   const beside = survey.file === undefined ? undefined : parsePackageFile(survey.file);
   const settings = joinSettings(given, beside);
   const build = await planBuild(adding, settings, survey.digest);
-  const content = { digest: survey.digest, build: build?.key };
-  const known = findCurrent(adding, content);
+  const known = findCurrent(layout, of, survey.digest, build?.key);
   const label = toSettingsLabel(settings);
   const ofBuild = (cached: boolean) =>
     build === undefined ? {} : { build: { key: build.key, cached } };
@@ -159,17 +160,10 @@ async function add(adding: Adding): Promise<AddedPackage> {
   }
   const store = async (layers: Pick<Image, 'layers' | 'diffIds'>) => {
     const image = await storePackageImage(installation, { layers, label, signal });
-    const source = {
-      kind: 'add',
-      path: path.slice(0, MAX_PATH_CHARS),
-      content: survey.digest,
-    } as const;
+    const shown = path.slice(0, MAX_PATH_CHARS);
     const { entry, isNew } = await addPackageRevision(layout, system, {
-      ...of,
-      image: image.digest,
-      source: { ...source, ...(build === undefined ? {} : { build: build.key }) },
-      now: new Date(),
-      makeCurrent: 'always',
+      ...{ ...of, image: image.digest, now: new Date(), makeCurrent: 'always' },
+      source: { kind: 'add', path: shown, content: survey.digest, build: build?.key },
     });
     return { ...of, revision: entry.revision, image: image.digest, isNew };
   };
@@ -179,7 +173,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
   }
   if (build === undefined) {
     return await holdStoreFor(layout, system, async () =>
-      store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
+      store(toLayerLists([await storeCodeLayer(installation, adding, survey.digest)])),
     );
   }
   const building = withCodeBuild(installation, build, {
@@ -190,35 +184,25 @@ async function add(adding: Adding): Promise<AddedPackage> {
     use: async ({ folder, cached }) => {
       const added = await holdStoreFor(layout, system, async () => {
         const code = await storeCodeLayer(installation, adding, survey.digest);
-        return await store(toLayers([code, await storeUpperLayer(installation, folder, signal)]));
+        const upper = await storeUpperLayer(installation, folder, signal);
+        return await store(toLayerLists([code, upper]));
       });
       return { ...added, ...ofBuild(cached) };
     },
   });
   return await building.catch((error) => {
-    for (const text of logOf(error)) report({ kind: 'line', step: 'build', text });
+    if (hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) {
+      // The last lines of the log.
+      const { output } = error.details;
+      for (const text of Array.isArray(output) ? output.map(String) : []) {
+        report({ kind: 'line', step: 'build', text });
+      }
+    }
     throw error;
   });
 }
 
-/** The last lines of the log of a build that failed. */
-function logOf(error: unknown): readonly string[] {
-  if (!hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) return [];
-  const { output } = error.details;
-  return Array.isArray(output) ? output.map(String) : [];
-}
-
 const MAX_PATH_CHARS = 4000;
-
-/** A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
-function toLayers(
-  records: readonly { readonly id: Image['layers'][number]; readonly diffId: string }[],
-): Pick<Image, 'layers' | 'diffIds'> {
-  const needed = records.filter(
-    ({ id }, at) => !records.slice(at + 1).some((above) => above.id === id),
-  );
-  return { layers: needed.map(({ id }) => id), diffIds: needed.map(({ diffId }) => diffId) };
-}
 
 async function planBuild(
   { installation, of, path, given, signal }: Adding,
@@ -240,16 +224,13 @@ async function planBuild(
   });
 }
 
-interface KnownCode {
-  readonly entry: PackageRevision;
-  readonly image: Image;
-}
-
 /** The current revision, if it was made of the same code by the same build and is whole. */
 function findCurrent(
-  { installation: { layout }, of }: Adding,
-  { digest, build }: { readonly digest: string; readonly build: string | undefined },
-): KnownCode | undefined {
+  layout: Layout,
+  of: PackageOwner,
+  digest: string,
+  build: string | undefined,
+): { readonly entry: PackageRevision; readonly image: Image } | undefined {
   const current = readCurrentPackage(layout, of);
   if (current === undefined) return undefined;
   const entry = requirePackageRevision(layout, of, current.revision);

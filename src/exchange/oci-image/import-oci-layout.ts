@@ -2,7 +2,7 @@
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
-import { addImageNames, writeImage } from '../../store/images/store-image.ts';
+import { addImageNames, toLayerLists, writeImage } from '../../store/images/store-image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
 import { findLayerByDiffId, type LayerRecord } from '../../store/layers/layer-record.ts';
 import { proveBlob, rememberBlob } from '../../store/layers/prove-blob.ts';
@@ -15,7 +15,7 @@ import { storeMadeImage } from './name-content.ts';
 import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
-export interface ImportImageOptions {
+interface ImportImageOptions {
   readonly system: System;
   /** An image that this one is based on: its layers are used as they are stored. */
   readonly base?: Image | undefined;
@@ -74,17 +74,8 @@ function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
     // Not the record's DiffID: another tar may have given the same layer.
     diffId: source.layers[index]?.diffId ?? record.diffId,
   }));
-  // A repeated layer only counts at its highest position, and no overlay takes a layer twice.
-  const needed = layers.filter(
-    ({ id }, index) => index >= opaque && !layers.slice(index + 1).some((above) => above.id === id),
-  );
-  return {
-    digest: source.digest,
-    layers: needed.map(({ id }) => id),
-    diffIds: needed.map(({ diffId }) => diffId),
-    config: source.config,
-    architecture: source.architecture,
-  };
+  const { digest, config, architecture } = source;
+  return { digest, ...toLayerLists(layers.slice(Math.max(0, opaque))), config, architecture };
 }
 
 async function importLayers(
@@ -174,7 +165,6 @@ async function importOne(
 export function parseEpoch(label: string | undefined): number | undefined {
   if (label === undefined) return undefined;
   if (/^[0-9]{1,11}$/.test(label)) return Number(label);
-  throw toInvalid(
-    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label.slice(0, 200))} is not seconds since 1970`,
-  );
+  const shown = JSON.stringify(label.slice(0, 200));
+  throw toInvalid(`read label ${STACK_LABELS.epoch}: ${shown} is not seconds since 1970`);
 }

@@ -97,9 +97,8 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   const { architecture } = readHostFacts();
   const foreign = index.images.find((image) => image.architecture !== architecture);
   if (foreign === undefined) return index;
-  throw toInvalidSave(
-    `image ${foreign.digest} is for ${foreign.architecture}, not for ${architecture}`,
-  );
+  const { digest, architecture: other } = foreign;
+  throw toInvalidSave(`image ${digest} is for ${other}, not for ${architecture}`);
 }
 
 /** Pins all layers of the index and of its images as stored here, then returns those that are stored and intact. */

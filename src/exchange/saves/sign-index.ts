@@ -1,5 +1,4 @@
 /** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
-
 import {
   createHash,
   createPrivateKey,
@@ -23,17 +22,11 @@ import { toInvalidSave } from './saved-index.ts';
 const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
 const MAX_KEY_BYTES = 16 * 1024;
 
-interface IndexSignature {
-  readonly version: 1;
-  /** `sha256:<hex>` of the public key as DER. */
-  readonly key: string;
-  /** Base64. */
-  readonly signature: string;
-}
-
-const readSignature = objectOf<IndexSignature>({
+const readSignature = objectOf({
   version: oneOf(1),
+  /** `sha256:<hex>` of the public key as DER. */
   key: textThat(isImageDigest, 'not the id of a key'),
+  /** Base64. */
   signature: textThat((text) => /^[A-Za-z0-9+/]{86}==$/.test(text), 'not a signature'),
 });
 
@@ -43,15 +36,12 @@ export function readSigningKey(path: string): KeyObject {
   try {
     return requireEd25519(createPrivateKey(pem));
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `read key ${path}: not an Ed25519 private key in PEM`,
-      {
-        hint: 'make a key: openssl genpkey -algorithm ed25519 -out FILE',
-        details: { field: 'key', path },
-        cause: error,
-      },
-    );
+    const message = `read key ${path}: not an Ed25519 private key in PEM`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+      hint: 'make a key: openssl genpkey -algorithm ed25519 -out FILE',
+      details: { field: 'key', path },
+      cause: error,
+    });
   }
 }
 
@@ -71,16 +61,15 @@ export async function verifyIndex(
   const key = (await readTrustedKeys(layout)).get(keyId);
   if (key === undefined) throw toUntrusted(layout, `signed by ${keyId}, which is not trusted here`);
   if (verify(null, Buffer.concat([CONTEXT, index]), key, Buffer.from(signature, 'base64'))) return;
-  throw toUntrusted(layout, `the signature of ${keyId} does not match the index`, {
-    hint: 'get the file again: it was changed after it was signed',
-  });
+  const hint = 'get the file again: it was changed after it was signed';
+  throw toUntrusted(layout, `the signature of ${keyId} does not match the index`, hint);
 }
 
-function parseSignature(document: Uint8Array): IndexSignature {
+function parseSignature(document: Uint8Array) {
   try {
     return readSignature(parseStrictJson(new TextDecoder().decode(document)), 'signature');
   } catch (error) {
-    throw toInvalidSave('its signature cannot be read', { cause: error });
+    throw toInvalidSave('its signature cannot be read', error);
   }
 }
 
@@ -92,19 +81,26 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
     const path = `${folder}/${name}`;
     await requireOurs(layout, path);
     try {
-      const key = requireEd25519(readPublicKey(readKeyFile(path)));
+      const key = requireEd25519(readPublicKey(path));
       keys.set(toKeyId(key), key);
     } catch (error) {
-      throw toUntrusted(layout, `${path} is not an Ed25519 public key: ${messageOf(error)}`, {
-        hint: 'remove it from the folder, or write it again: openssl pkey -in save.pem -pubout',
-      });
+      const reason = `${path} is not an Ed25519 public key: ${messageOf(error)}`;
+      const hint =
+        'remove it from the folder, or write it again: openssl pkey -in save.pem -pubout';
+      throw toUntrusted(layout, reason, hint);
     }
   }
   return keys;
 }
 
 /** Refuses a private key, which would be accepted for its public half: the secret does not belong here. */
-function readPublicKey(pem: string): KeyObject {
+function readPublicKey(path: string): KeyObject {
+  let pem: string;
+  try {
+    pem = readBoundedFile(path, { maxBytes: MAX_KEY_BYTES, followLink: true });
+  } catch (error) {
+    throw new Error(`read key ${path}: ${reasonOf(error)}`);
+  }
   if (pem.includes('PRIVATE KEY')) throw new TypeError('it is a private key');
   return createPublicKey(pem);
 }
@@ -122,24 +118,8 @@ async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
 
 async function requireOurs(layout: Layout, path: string): Promise<void> {
   if (isOursAlone(await lstat(path))) return;
-  throw toUntrusted(layout, `users other than root can write to ${path}`, {
-    hint: `take it from other users: chown root ${path} && chmod go-w ${path}`,
-  });
-}
-
-function readKeyFile(path: string): string {
-  try {
-    return readBoundedFile(path, { maxBytes: MAX_KEY_BYTES, followLink: true });
-  } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read key ${path}: ${reasonOf(error)}`,
-      {
-        details: { field: 'key', path },
-        cause: error,
-      },
-    );
-  }
+  const hint = `take it from other users: chown root ${path} && chmod go-w ${path}`;
+  throw toUntrusted(layout, `users other than root can write to ${path}`, hint);
 }
 
 function requireEd25519(key: KeyObject): KeyObject {
@@ -152,11 +132,7 @@ const toKeyId = (key: KeyObject) =>
     .update(key.export({ type: 'spki', format: 'der' }))
     .digest('hex')}`;
 
-function toUntrusted(
-  layout: Layout,
-  reason: string,
-  { hint }: { readonly hint?: string } = {},
-): StackshimError {
+function toUntrusted(layout: Layout, reason: string, hint?: string): StackshimError {
   const folder = trustedKeysDir(layout);
   return new StackshimError('ERR_STACKSHIM_SAVE_UNTRUSTED', `read saved stacks: ${reason}`, {
     hint: hint ?? `put the saving operator's public key into ${folder}/NAME.pem, if you trust it`,

@@ -19,10 +19,8 @@ export interface FileDiff {
 
 const MAX_LISTED = 100_000;
 
-type Layers = Pick<Image, 'layers'>;
-
 /** The layers above those that both images begin with. */
-export function notShared({ layers: one }: Layers, { layers: other }: Layers): Image['layers'] {
+export function notShared({ layers: one }: Image, { layers: other }: Image): Image['layers'] {
   const differs = one.findIndex((id, index) => id !== other[index]);
   const first = differs === -1 ? one.length : differs;
   return [...new Set([...one.slice(first), ...other.slice(first)])];

@@ -41,16 +41,14 @@ function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
   ];
   return new Map([
     ...settings.filter(([, value]) => value !== ''),
-    ...env.map(toVariable),
+    ...env.map((entry) => {
+      const [name = ''] = entry.split('=', 1);
+      return [`env ${name}`, entry.slice(name.length + 1)] as const;
+    }),
     // The build writes this label with a different value each time.
     ...Object.entries(labels)
       .filter(([key]) => key !== STACK_LABELS.epoch)
       .map(([key, value]) => [`label ${key}`, value] as const),
     ...Object.entries(other).map(([key, value]) => [key, JSON.stringify(value)] as const),
   ]);
-}
-
-function toVariable(entry: string): readonly [string, string] {
-  const [name = ''] = entry.split('=', 1);
-  return [`env ${name}`, entry.slice(name.length + 1)];
 }

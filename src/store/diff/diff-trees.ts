@@ -11,14 +11,12 @@ import {
 } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 
-export type FileKind = 'file' | 'directory' | 'link' | 'other';
-
 export interface FileChange {
   /** Absolute, in the image. */
   readonly path: string;
   readonly change: 'added' | 'removed' | 'changed';
   /** The kind of the entry; of a removed entry, its former kind. */
-  readonly kind: FileKind;
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
   /** Bytes of a file's content; 0 for an entry that is not a file; null if the entry is absent. */
   readonly beforeBytes: number | null;
   readonly afterBytes: number | null;
@@ -42,7 +40,10 @@ export function diffTrees(trees: TreesToDiff, onChange: (change: FileChange) => 
   for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
     for (const entry of compareFolder(folder)) {
       entries += 1;
-      if (entries > MAX_ENTRIES) throw toTooLarge();
+      if (entries > MAX_ENTRIES) {
+        const message = `compare images: more than ${MAX_ENTRIES} entries differ`;
+        throw new StackshimError('ERR_STACKSHIM_LAYER_TOO_LARGE', message);
+      }
       const change = toChange(folder, entry);
       if (change !== undefined) onChange(change);
       const below = descend(folder, entry);
@@ -100,27 +101,24 @@ function toChange(folder: Folder, { path, before, after }: Entry): FileChange | 
   if (present === undefined) return undefined;
   if (before !== undefined && after !== undefined) {
     const places = [folder.before, folder.after].map((root) => toBytes(`${root}${path}`));
-    if (isSame({ before, after }, places as [Buffer, Buffer])) return undefined;
+    if (isSame(before, after, places as [Buffer, Buffer])) return undefined;
   }
-  const alone = before === undefined ? 'added' : 'removed';
+  const gone = after === undefined ? 'removed' : 'changed';
   return {
-    path: Buffer.from(path, 'latin1').toString('utf8'),
-    change: before !== undefined && after !== undefined ? 'changed' : alone,
+    path: toBytes(path).toString('utf8'),
+    change: before === undefined ? 'added' : gone,
     kind: kindOf(present),
     beforeBytes: before === undefined ? null : bytesOf(before),
     afterBytes: after === undefined ? null : bytesOf(after),
   };
 }
 
-function isSame(
-  { before, after }: { readonly before: Stats; readonly after: Stats },
-  places: readonly [Buffer, Buffer],
-): boolean {
+function isSame(before: Stats, after: Stats, places: readonly [Buffer, Buffer]): boolean {
   const describe = ({ mode, uid, gid, rdev }: Stats) => `${mode} ${uid} ${gid} ${rdev}`;
   if (describe(before) !== describe(after)) return false;
   if (before.isSymbolicLink()) {
-    const [one, other] = places.map((place) => readlinkSync(place, { encoding: 'buffer' }));
-    return one !== undefined && other !== undefined && one.equals(other);
+    const [one, other] = places.map((place) => readlinkSync(place, 'latin1'));
+    return one === other;
   }
   if (!before.isFile()) return true;
   return before.size === after.size && hasSameContent(...places);
@@ -156,7 +154,7 @@ function readFull(file: number, chunk: Buffer | undefined): number {
   return done;
 }
 
-function kindOf(stats: Stats): FileKind {
+function kindOf(stats: Stats): FileChange['kind'] {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'directory';
   return stats.isSymbolicLink() ? 'link' : 'other';
@@ -165,15 +163,4 @@ function kindOf(stats: Stats): FileKind {
 const bytesOf = (stats: Stats) => (stats.isFile() ? stats.size : 0);
 const toBytes = (path: string) => Buffer.from(path, 'latin1');
 
-function listNames(folder: string): string[] {
-  return readdirSync(toBytes(folder), { encoding: 'buffer' }).map((name) =>
-    name.toString('latin1'),
-  );
-}
-
-function toTooLarge(): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_LAYER_TOO_LARGE',
-    `compare images: more than ${MAX_ENTRIES} entries differ`,
-  );
-}
+const listNames = (folder: string): string[] => readdirSync(toBytes(folder), 'latin1');

@@ -1,5 +1,5 @@
 /** Stores images, and the digests by which they are known. */
-import type { ImageDigest } from '../../core/ids.ts';
+import type { ImageDigest, LayerId } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
@@ -15,6 +15,16 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
     await ensureDirectory(imagesDir(layout), 0o700);
     await writeStoredJson(imageFile(layout, image.digest), image);
   });
+}
+
+/** The lists of an image, lowest layer first. A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
+export function toLayerLists(
+  layers: readonly { readonly id: LayerId; readonly diffId: string }[],
+): Pick<Image, 'layers' | 'diffIds'> {
+  const needed = layers.filter(
+    ({ id }, index) => !layers.slice(index + 1).some((above) => above.id === id),
+  );
+  return { layers: needed.map(({ id }) => id), diffIds: needed.map(({ diffId }) => diffId) };
 }
 
 /** Stores further digests of a stored image durably. */

@@ -51,7 +51,9 @@ export function findBase(
   if (source.kind === 'build' && source.base !== undefined) return source.base.stack;
   let best: CurrentStack | undefined;
   for (const other of others) {
-    if (other.revision.stack === name || !isBuiltOn(stack.image, other.image)) continue;
+    const [own, below] = [stack.image.layers, other.image.layers];
+    const isBelow = own.length > below.length && beginsWith(own, below);
+    if (other.revision.stack === name || !isBelow) continue;
     if (best === undefined || isNearer(other, best)) best = other;
   }
   return best?.revision.stack;
@@ -61,11 +63,6 @@ function isNearer(one: CurrentStack, other: CurrentStack): boolean {
   const more = one.image.layers.length - other.image.layers.length;
   const isBuilt = ({ revision }: CurrentStack) => revision.source.kind === 'build';
   return more > 0 || (more === 0 && isBuilt(one) && !isBuilt(other));
-}
-
-/** Whether an image has all layers of the other one and more above them. Pure. */
-function isBuiltOn(image: Image, base: Image): boolean {
-  return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
 }
 
 const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>

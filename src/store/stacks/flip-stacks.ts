@@ -1,6 +1,6 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
-
 import { rename, rm, symlink } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/layout.ts';
@@ -15,9 +15,9 @@ import { type Generation, generationFile, readCurrentGeneration } from './genera
 import { requireRevision } from './revisions.ts';
 
 /** The new revision of each stack; null removes the stack. */
-export type StackChanges = ReadonlyMap<StackName, number | null>;
+type StackChanges = ReadonlyMap<StackName, number | null>;
 
-export interface FlipOptions {
+interface FlipOptions {
   /** A function is called with the current generation, which cannot change before the flip is done. */
   readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
   readonly now: Date;
@@ -52,8 +52,9 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     if (revision !== null) requireRevision(layout, name, revision);
   }
   const stacks = applyChanges(current, changes);
-  if (options.onlyChanges && current !== undefined && isSame(stacks, current.stacks))
+  if (options.onlyChanges && current !== undefined && isDeepStrictEqual(stacks, current.stacks)) {
     return current;
+  }
   const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
     // Skips numbers of generations that never became current, so that a number always means the same map.
@@ -69,11 +70,6 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;
-}
-
-function isSame(one: Generation['stacks'], other: Generation['stacks']): boolean {
-  const [names, others] = [Object.keys(one), Object.keys(other)] as [StackName[], StackName[]];
-  return names.length === others.length && names.every((name) => one[name] === other[name]);
 }
 
 function applyChanges(

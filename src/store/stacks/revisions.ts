@@ -114,15 +114,12 @@ export const toMissing = (layout: Layout, name: StackName, revision: number): St
 export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
-  const kept = readRevisionNumbers(layout, name);
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `find stack ${name}: no revision ${revision}`,
-    {
-      hint: `run stackshim stack history ${name} to list the revisions`,
-      details: { stack: name, revision, revisions: kept.slice(-20) },
-    },
-  );
+  const revisions = readRevisionNumbers(layout, name).slice(-20);
+  const message = `find stack ${name}: no revision ${revision}`;
+  throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+    hint: `run stackshim stack history ${name} to list the revisions`,
+    details: { stack: name, revision, revisions },
+  });
 }
 
 /** The folder of the revisions. */
