@@ -67,11 +67,8 @@ function requireKept(layout: Layout, task: TaskId): TaskRecord {
   const record = readRecord(layout, task);
   if (record === undefined) throw toTaskNotFound('commit task', task);
   if (record.kept) return record;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_NOT_KEPT',
-    `commit task ${task}: its writable layer was not kept`,
-    { details: { id: task } },
-  );
+  const message = `commit task ${task}: its writable layer was not kept`;
+  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', message, { details: { id: task } });
 }
 
 interface Committing {

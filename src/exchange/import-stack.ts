@@ -175,12 +175,9 @@ async function* readable(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 function requireNoSettings({ settings = {}, reference }: Importing): void {
   const [given] = Object.keys(withoutUndefined(settings));
   if (given === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`,
-    {
-      hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
-      details: { field: given },
-    },
-  );
+  const message = `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
+    details: { field: given },
+  });
 }

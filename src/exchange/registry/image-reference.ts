@@ -63,14 +63,11 @@ export const repositoryOf = (name: string): string =>
 /** The tag by which `push` tells the digest of an image's content: the registry's own digest is another one. */
 export const toContentTag = (content: ImageDigest): string => content.replace(':', '-');
 
-export interface PinnedName {
-  /** `HOST[:PORT]/NAME`. */
+/** `HOST[:PORT]/NAME` and the digest of `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
+export function parsePinnedName(text: string): {
   readonly repository: string;
   readonly digest: ImageDigest;
-}
-
-/** `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
-export function parsePinnedName(text: string): PinnedName {
+} {
   const form = 'docker://HOST[:PORT]/NAME@sha256:DIGEST';
   const name = parseRegistryName(text, form);
   const digest = name.slice(name.indexOf('@') + 1);
@@ -93,12 +90,9 @@ function parseRegistryName(text: string, form: string): string {
 
 function toInvalidReference(text: string, reason: string): StackshimError {
   const shown = JSON.stringify(text.slice(0, 200));
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read image reference ${shown}: ${reason}`,
-    {
-      hint: 'name a folder or tar of a root filesystem, or use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
-      details: { field: 'reference' },
-    },
-  );
+  const message = `read image reference ${shown}: ${reason}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'name a folder or tar of a root filesystem, or use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
+    details: { field: 'reference' },
+  });
 }

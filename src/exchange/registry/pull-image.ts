@@ -50,13 +50,10 @@ export async function pullImage(name: string, run: SkopeoRun): Promise<PulledIma
   const { reference, digests, largestBytes, totalBytes } = await resolveManifest(name, run);
   const directory = `${run.work}/layout`;
   const copy = ['copy', ...registryFlags(run, 'src-'), reference];
-  const bound = {
-    folder: run.work,
-    maxBytes: totalBytes + SLACK_BYTES,
-    silenceMs: run.silenceMs ?? USUAL_SILENCE_MS,
-    operation: `fetch ${reference}`,
-    signal: run.signal,
-  };
+  const { work, silenceMs = USUAL_SILENCE_MS, signal: given } = run;
+  const maxBytes = totalBytes + SLACK_BYTES;
+  const operation = `fetch ${reference}`;
+  const bound = { folder: work, maxBytes, silenceMs, operation, signal: given };
   await withinBytes(bound, (signal) =>
     runSkopeo('fetch', [...copy, `oci:${directory}:${PULLED_TAG}`], {
       ...run,
@@ -98,31 +95,29 @@ async function resolveManifest(name: string, run: SkopeoRun): Promise<ResolvedMa
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
     bytes = await inspectRaw(`docker://${repository}@${digest}`, run);
-    if (digestOf(bytes) !== digest) {
-      throw toInvalid(`read manifest of ${name}: its digest is ${digestOf(bytes)}, not ${digest}`);
+    const found = digestOf(bytes);
+    if (found !== digest) {
+      throw toInvalid(`read manifest of ${name}: its digest is ${found}, not ${digest}`);
     }
   }
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
-  const unsupported = manifest.layers.find(
-    ({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType),
-  );
+  const isKnown = (type: string) => Object.hasOwn(LAYER_COMPRESSION, type);
+  const unsupported = manifest.layers.find(({ mediaType }) => !isKnown(mediaType));
   if (unsupported !== undefined) {
     const type = JSON.stringify(unsupported.mediaType.slice(0, 200));
     throw toInvalid(`read layer ${unsupported.digest} of ${name}: unknown media type ${type}`);
   }
   const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
   const largestBytes = Math.max(...sizes);
-  if (largestBytes > LAYER_LIMITS.bytes || total > MAX_BYTES) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_LAYER_TOO_LARGE',
-      `read manifest of ${name}: its layers are too large: ${total} bytes in all, the largest ${largestBytes}`,
-      { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
-    );
+  if (largestBytes > LAYER_LIMITS.bytes || totalBytes > MAX_BYTES) {
+    const message = `read manifest of ${name}: its layers are too large: ${totalBytes} bytes in all, the largest ${largestBytes}`;
+    const details = { totalBytes, largestBytes, maximum: LAYER_LIMITS.bytes };
+    throw new StackshimError('ERR_STACKSHIM_LAYER_TOO_LARGE', message, { details });
   }
   const digests = [...new Set([asked, digest, manifest.config.digest])].filter(isImageDigest);
   const reference = `docker://${repository}@${digest}`;
-  return { reference, digests, largestBytes, totalBytes: total };
+  return { reference, digests, largestBytes, totalBytes };
 }
 
 const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>

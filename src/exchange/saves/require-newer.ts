@@ -28,14 +28,11 @@ export function requireNewer(
 ): void {
   const savedAt = Date.parse(createdAt);
   if (savedAt > now.getTime() + CLOCK_TOLERANCE_MS) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SAVE_OUTDATED',
-      `load stacks: the save is dated in the future, ${createdAt}`,
-      {
-        hint: 'compare the clocks of the two machines, or use --any-date to load it anyway',
-        details: { savedAt: createdAt, now: now.toISOString() },
-      },
-    );
+    const message = `load stacks: the save is dated in the future, ${createdAt}`;
+    throw new StackshimError('ERR_STACKSHIM_SAVE_OUTDATED', message, {
+      hint: 'compare the clocks of the two machines, or use --any-date to load it anyway',
+      details: { savedAt: createdAt, now: now.toISOString() },
+    });
   }
   for (const { stack } of stacks) {
     const newest = readNewestDate(layout, stack);
