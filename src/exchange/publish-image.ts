@@ -71,8 +71,9 @@ export async function publishImages(
   const added: Revision[] = [];
   try {
     for (const publication of publications) {
-      const command = toSmokeCommand(publication);
       const { stack, image, source } = publication;
+      const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
+      const command = publication.smoke ?? (hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE);
       const entry = { stack, image: image.digest, source, now: clock() };
       const revision = await addRevision(layout, system, entry);
       added.push(revision);
@@ -107,10 +108,4 @@ export async function publishImage(
   const { stack, image } = publication;
   const [added] = await publishImages(layout, [publication], options);
   return { stack, revision: added?.revision ?? 0, image: image.digest };
-}
-
-function toSmokeCommand({ image, smoke }: Publication): readonly string[] {
-  if (smoke !== undefined) return smoke;
-  const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
-  return hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE;
 }

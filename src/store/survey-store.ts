@@ -1,9 +1,10 @@
 /** Reads every small file of the store, and finds which revisions and images exist, what they need, and what cannot be read. */
-import type { StackshimError } from '../core/errors.ts';
+import { hasCode, type StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type LayerId, type StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, stacksDir } from '../core/layout.ts';
 import { namesIn } from '../sys/files.ts';
 import { type Image, listStoredImages, readImage } from './images/image.ts';
+import { lacksContentDigest } from './images/image-names.ts';
 import type { PackageOwner } from './packages/package.ts';
 import { type PackageSurvey, surveyPackages } from './packages/survey-packages.ts';
 import {
@@ -162,3 +163,28 @@ function append<K, V>(map: Map<K, V[]>, key: K, values: readonly V[]): void {
   if (known === undefined) map.set(key, [...values]);
   else known.push(...values);
 }
+
+export interface FormatSurvey {
+  /** Images whose content digest is not known yet. */
+  readonly unnamed: readonly ImageDigest[];
+  /** ERR_STACKSHIM_FORMAT_NEWER, one for each file. */
+  readonly newer: readonly StackshimError[];
+}
+
+/** Finds files with an older format than this program writes, or a newer one than it reads. One more file read for each image than {@link surveyStore}. Does not throw for damage. */
+export function surveyFormats(layout: Layout): FormatSurvey {
+  const { images, damage } = surveyStore(layout);
+  const newer = damage.map(({ error }) => error).filter(isNewer);
+  const unnamed: ImageDigest[] = [];
+  for (const image of images.keys()) {
+    try {
+      if (lacksContentDigest(layout, image)) unnamed.push(image);
+    } catch (error) {
+      if (!isNewer(error)) throw error;
+      newer.push(error);
+    }
+  }
+  return { unnamed, newer };
+}
+
+const isNewer = (error: unknown) => hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');

@@ -158,8 +158,9 @@ async function add(adding: Adding): Promise<AddedPackage> {
     const { revision, image } = known.entry;
     return { ...of, revision, image, isNew: false, ...ofBuild(true) };
   }
+  const storeCode = () => storeCodeLayer(installation, path, survey.digest, signal);
   const store = async (layers: Pick<Image, 'layers' | 'diffIds'>) => {
-    const image = await storePackageImage(installation, { layers, label, signal });
+    const image = await storePackageImage(installation, layers, label, signal);
     const shown = path.slice(0, MAX_PATH_CHARS);
     const { entry, isNew } = await addPackageRevision(layout, system, {
       ...{ ...of, image: image.digest, now: new Date(), makeCurrent: 'always' },
@@ -172,9 +173,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
     return { ...added, ...ofBuild(true) };
   }
   if (build === undefined) {
-    return await holdStoreFor(layout, system, async () =>
-      store(toLayerLists([await storeCodeLayer(installation, adding, survey.digest)])),
-    );
+    return await holdStoreFor(layout, system, async () => store(toLayerLists([await storeCode()])));
   }
   const building = withCodeBuild(installation, build, {
     signal,
@@ -183,7 +182,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
     },
     use: async ({ folder, cached }) => {
       const added = await holdStoreFor(layout, system, async () => {
-        const code = await storeCodeLayer(installation, adding, survey.digest);
+        const code = await storeCode();
         const upper = await storeUpperLayer(installation, folder, signal);
         return await store(toLayerLists([code, upper]));
       });

@@ -30,7 +30,7 @@ export interface ContentOptions {
 /** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
 async function findContent(
   layout: Layout,
-  image: Image,
+  image: Omit<Image, 'digest'>,
   options: ContentOptions,
 ): Promise<ImageContent> {
   const layers: PackedLayer[] = [];
@@ -49,11 +49,11 @@ const toNames = ({ digest, config }: ImageContent): ImageNames => ({
 
 /**
  * Stores an image that was made on this machine, and whose layers are stored already. Resolves to the image with the digest of its content, the
- * same on every machine. `made.digest` counts for nothing.
+ * same on every machine.
  */
 export async function storeMadeImage(
   layout: Layout,
-  made: Image,
+  made: Omit<Image, 'digest'>,
   { system, signal }: ContentOptions,
 ): Promise<Image> {
   const content = await findContent(layout, made, { system, signal });

@@ -10,10 +10,7 @@ import { type ContentOptions, nameContent } from './name-content.ts';
 
 /** Another process may pack a large image meanwhile. */
 const WAIT_MS = 600_000;
-const DAMAGE: ReadonlySet<string> = new Set([
-  'ERR_STACKSHIM_IMAGE_CORRUPT',
-  'ERR_STACKSHIM_LAYER_CORRUPT',
-]);
+const DAMAGE: readonly string[] = ['ERR_STACKSHIM_IMAGE_CORRUPT', 'ERR_STACKSHIM_LAYER_CORRUPT'];
 
 export interface NameStoredOptions extends ContentOptions {
   /** Called before each image; `index` counts from 0. */
@@ -50,7 +47,7 @@ export async function nameStoredImages(
         await nameContent(layout, image, { system, signal });
         return true;
       } catch (error) {
-        if (error instanceof StackshimError && DAMAGE.has(error.code)) return false;
+        if (error instanceof StackshimError && DAMAGE.includes(error.code)) return false;
         throw error;
       }
     };

@@ -2,7 +2,6 @@
 import { startTar } from '../../archive/start-tar.ts';
 import type { TarEntry } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from '../../store/images/image.ts';
@@ -30,8 +29,6 @@ interface ImportRootfsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Not a digest of anything; replaced by that of the content before the image is stored. */
-const NO_DIGEST = `sha256:${'0'.repeat(64)}` as ImageDigest;
 const OTHERS_MAY_ENTER = 0o001;
 const MODE_OF_LINKS = 0o777;
 
@@ -47,7 +44,7 @@ export async function importRootfs(
   const { id, diffId } = await storeLayer(layout, source, options);
   const { config } = options;
   const { architecture } = readHostFacts();
-  const made = { digest: NO_DIGEST, layers: [id], diffIds: [diffId], config, architecture };
+  const made = { layers: [id], diffIds: [diffId], config, architecture };
   return await storeMadeImage(layout, made, options);
 }
 

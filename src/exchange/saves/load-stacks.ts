@@ -70,10 +70,15 @@ export async function loadStacks(
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
       const held = await findHeld(layout, lease, index, signal);
-      const images = chooseImages(layout, index, held);
-      const loading = { reader, index, images, held, system, report, signal };
-      const received = await receiveLayers(layout, loading);
-      requireLayers(images, new Set([...held, ...received]));
+      // An intact stored image stays as it is, because this machine may have made different layers for it.
+      const images = index.images
+        .map(({ version: _, ...image }) => image)
+        .filter((image) => !readImageOrNothing(layout, image)?.layers.every((id) => held.has(id)));
+      const ids = images.flatMap(({ layers }) => layers);
+      const wanted = new Set(ids.filter((id) => !held.has(id)));
+      const loading = { system, wanted, report, signal };
+      const received = await receiveLayers(layout, reader, index, loading);
+      requireReceived(wanted, new Set(received));
       for (const image of images) await writeImage(layout, image);
       const stacks = await publishAll(layout, index, { ...options, report });
       return { stacks, layers: received };
@@ -122,20 +127,6 @@ async function findHeld(
   return held;
 }
 
-/** The images to store. An intact stored image stays as it is, because this machine may have made different layers for it. */
-function chooseImages(
-  layout: Layout,
-  index: SavedIndex,
-  held: ReadonlySet<LayerId>,
-): readonly Image[] {
-  return index.images
-    .map(({ version: _, ...image }) => image)
-    .filter((image) => {
-      const stored = readImageOrNothing(layout, image);
-      return stored?.layers.every((id) => held.has(id)) !== true;
-    });
-}
-
 const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
   unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
@@ -144,19 +135,18 @@ const SMOKE_HINT =
   'every stack stays as it was; see whether it passes where it was saved, then save it again';
 
 interface Receiving {
-  readonly reader: SavedReader;
-  readonly index: SavedIndex;
-  readonly images: readonly Image[];
-  /** The layers that are stored already. */
-  readonly held: ReadonlySet<LayerId>;
   readonly system: System;
+  readonly wanted: ReadonlySet<LayerId>;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
 }
 
-async function receiveLayers(layout: Layout, receiving: Receiving): Promise<readonly LayerId[]> {
-  const { reader, index, images, held, system, report, signal } = receiving;
-  const needed = new Set(images.flatMap(({ layers }) => layers));
+async function receiveLayers(
+  layout: Layout,
+  reader: SavedReader,
+  index: SavedIndex,
+  { system, wanted, report, signal }: Receiving,
+): Promise<readonly LayerId[]> {
   const received: LayerId[] = [];
   let last = -1;
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
@@ -172,7 +162,7 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
       throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
     }
     const place = { layer: at + 1, layers: index.layers.length, totalBytes: size };
-    if (!needed.has(record.id) || held.has(record.id)) {
+    if (!wanted.has(record.id)) {
       report({ kind: 'layer', ...place, doneBytes: size, reused: true });
       continue;
     }
@@ -186,9 +176,8 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
   return received;
 }
 
-function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): void {
-  const ids = new Set(images.flatMap(({ layers }) => layers));
-  const missing = [...ids].filter((id) => !here.has(id));
+function requireReceived(wanted: ReadonlySet<LayerId>, received: ReadonlySet<LayerId>): void {
+  const missing = [...wanted].filter((id) => !received.has(id));
   if (missing.length === 0) return;
   const message = `load stacks: ${missing.length} layers are neither stored here nor in the file`;
   throw new StackshimError('ERR_STACKSHIM_SAVE_INVALID', message, {

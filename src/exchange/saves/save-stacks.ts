@@ -1,5 +1,4 @@
 /** Saves stacks as their EROFS files and records, signed: the fast way between an operator's own machines. */
-import type { KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { paddingOf } from '../../archive/parse-tar-header.ts';
@@ -71,7 +70,10 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
       const written = records.filter(({ id }) => !have.has(id));
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'export', text: `save ${stacks.join(' ')}` });
-      await options.write(toChunks(layout, { index, key, written, report, signal }));
+      const indexBytes = Buffer.from(JSON.stringify(index));
+      const signature = Buffer.from(signIndex(indexBytes, key));
+      const head = [toEntry(INDEX_PATH, indexBytes), toEntry(SIGNATURE_PATH, signature)];
+      await options.write(toChunks(layout, head, written, { report, signal }));
       const leftOut = records.map(({ id }) => id).filter((id) => have.has(id));
       return { stacks: index.stacks, layers: written.map(({ id }) => id), leftOut };
     });
@@ -118,19 +120,16 @@ function toIndex(
   };
 }
 
-interface Saving {
-  readonly index: SavedIndex;
-  readonly key: KeyObject;
-  readonly written: readonly LayerRecord[];
-  readonly report: ProgressListener;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function* toChunks(layout: Layout, saving: Saving): AsyncGenerator<Buffer> {
-  const { key, written, report, signal } = saving;
-  const index = Buffer.from(JSON.stringify(saving.index));
-  yield toEntry(INDEX_PATH, index);
-  yield toEntry(SIGNATURE_PATH, Buffer.from(signIndex(index, key)));
+async function* toChunks(
+  layout: Layout,
+  head: readonly Buffer[],
+  written: readonly LayerRecord[],
+  {
+    report,
+    signal,
+  }: { readonly report: ProgressListener; readonly signal?: AbortSignal | undefined },
+): AsyncGenerator<Buffer> {
+  yield* head;
   for (const [position, { id, sizeBytes }] of written.entries()) {
     yield encodeFileHeader(toLayerPath(id), sizeBytes, MODE);
     const file = await open(layerFile(layout, id), 'r');

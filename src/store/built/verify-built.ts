@@ -27,28 +27,18 @@ export async function verifyBuilt(layout: Layout, signal?: AbortSignal): Promise
     if (before === undefined) continue;
     count += 1;
     bytes += sizeBytes;
-    const error = await findDamage(layout, key, signal);
-    if (error !== undefined && inodeOf(path) === before) damage.push(error);
+    try {
+      const { parts } = readRecord(layout, key);
+      if (parts !== null) await requireSoundParts(layout, key, { parts, signal });
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      if (inodeOf(path) === before) damage.push(error);
+    }
   }
   return { count, bytes, damage };
 }
 
 const inodeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.ino;
-
-async function findDamage(
-  layout: Layout,
-  key: BuildKey,
-  signal: AbortSignal | undefined,
-): Promise<StackshimError | undefined> {
-  try {
-    const { parts } = readRecord(layout, key);
-    if (parts !== null) await requireSoundParts(layout, key, { parts, signal });
-    return undefined;
-  } catch (error) {
-    if (error instanceof StackshimError) return error;
-    throw error;
-  }
-}
 
 function readRecord(layout: Layout, key: BuildKey): BuiltRecord {
   const path = builtFile(layout, key, 'json');

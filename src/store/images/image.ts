@@ -86,18 +86,14 @@ export type OtherSettings = Readonly<Record<string, unknown>>;
 /** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
 const DEEPEST = 16;
 const MAX_CHARS = 256 * 1024;
+const EMPTY: ReadonlySet<unknown> = new Set([undefined, null, false, '']);
 
 /** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
 export function toOtherSettings(
   settings: Readonly<Record<string, unknown>>,
 ): OtherSettings | undefined {
   const kept = Object.entries(settings).filter(
-    ([name, value]) =>
-      name !== '__proto__' &&
-      value !== undefined &&
-      value !== null &&
-      value !== false &&
-      value !== '',
+    ([name, value]) => name !== '__proto__' && !EMPTY.has(value),
   );
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
