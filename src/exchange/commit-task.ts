@@ -5,6 +5,7 @@ import { packLayer } from '../archive/pack-layer.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName, TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
@@ -32,7 +33,6 @@ export interface CommitTaskOptions extends PublishOptions {
   readonly code?: boolean | undefined;
 }
 
-/** The number of ids in a slot. */
 const IDS_PER_TASK = 65_536;
 
 /**
@@ -50,7 +50,9 @@ export async function commitTask(
   const { system, task, stack, code = false, signal, clock = () => new Date() } = options;
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
   return await abortable(`commit task ${task}`, signal, () => {
-    const record = requireKept(layout, task);
+    const record = readRecord(layout, task);
+    if (record === undefined) throw toTaskNotFound('commit task', task);
+    if (!record.kept) throw toNotKept(task, 'its writable layer was not kept');
     return holdStoreFor(layout, system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
@@ -63,13 +65,10 @@ export async function commitTask(
   });
 }
 
-function requireKept(layout: Layout, task: TaskId): TaskRecord {
-  const record = readRecord(layout, task);
-  if (record === undefined) throw toTaskNotFound('commit task', task);
-  if (record.kept) return record;
-  const message = `commit task ${task}: its writable layer was not kept`;
-  throw new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', message, { details: { id: task } });
-}
+const toNotKept = (id: TaskId, reason: string, path?: string) =>
+  new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', `commit task ${id}: ${reason}`, {
+    details: withoutUndefined({ id, path }),
+  });
 
 interface Committing {
   readonly system: System;
@@ -151,17 +150,11 @@ async function storeLayer(
 }
 
 async function ownerOf(upper: string, id: TaskId): Promise<number> {
-  try {
-    const found = await lstat(upper);
-    if (found.isDirectory()) return found.uid;
-  } catch (error) {
+  const found = await lstat(upper).catch((error) => {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_NOT_KEPT',
-    `commit task ${id}: it has no writable layer`,
-    { details: { id, path: upper } },
-  );
+  });
+  if (found?.isDirectory()) return found.uid;
+  throw toNotKept(id, 'it has no writable layer', upper);
 }
 
 function toImage(base: Image, added: readonly LayerRecord[], now: Date): Image {

@@ -28,7 +28,6 @@ export interface Output {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The name of standard output. */
 const STANDARD_OUTPUT = '-';
 const STDOUT = 1;
 /** An image contains files that only root may read. */

@@ -39,7 +39,7 @@ export async function pushStack(layout: Layout, options: PushStackOptions): Prom
       const file = `${work}/image.tar`;
       const exported = await exportStack(layout, { ...options, file });
       const { stack, revision } = exported;
-      const digest = await copyToRegistry({ file, name, content: exported.digest }, run);
+      const digest = await copyToRegistry(file, name, exported.digest, run);
       const { image } = resolveStack(layout, { name: stack, revision });
       await addImageNames(layout, image.digest, { system: options.system, others: [digest] });
       return { stack, revision, reference: options.reference, content: exported.digest, digest };

@@ -103,7 +103,6 @@ export const FORMAT_VERSION = 1;
 const MAX_LINE_CHARS = 4096;
 const MAX_NUMBER = 999_999_999;
 
-/** The version field of every stored file. */
 export interface StoredVersion {
   readonly version: typeof FORMAT_VERSION;
 }

@@ -10,7 +10,7 @@ import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
 import { openNameless, readPieces, readSpan } from '../file-pieces.ts';
 import { type OciLayoutRoot, toInvalid } from '../oci-image/oci-blobs.ts';
-import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive } from './index-archive.ts';
+import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive, toCutOff } from './index-archive.ts';
 
 export interface OpenArchive extends OciLayoutRoot {
   close(): Promise<void>;
@@ -116,7 +116,6 @@ function toArchive(
   file: FileHandle,
   spans: ReadonlyMap<string, ArchiveSpan>,
 ): OpenArchive {
-  const toCutOff = () => toInvalid('read archive: it is cut off');
   return {
     name,
     openFile: (path) => {

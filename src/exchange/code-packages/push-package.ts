@@ -58,9 +58,8 @@ export async function pushPackage(
             await archive.close();
           }
         });
-        const copied = { file, name: target, content: image.digest };
         const run = { ...takeAuthFile(options, work), work, report };
-        const digest = await copyToRegistry(copied, run);
+        const digest = await copyToRegistry(file, target, image.digest, run);
         await addImageNames(layout, image.digest, { system, others: [digest] });
         const pushed = { image: image.digest, reference: options.reference, digest };
         return { name, tenant, revision, ...pushed };

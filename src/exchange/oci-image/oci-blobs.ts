@@ -22,7 +22,6 @@ export interface OpenedFile {
   close(): Promise<void>;
 }
 
-/** The files of a layout. */
 export interface OciLayoutRoot {
   /** The name for messages. */
   readonly name: string;

@@ -5,21 +5,15 @@ import { toInvalid } from '../oci-image/oci-blobs.ts';
 import { repositoryOf, toContentTag } from './image-reference.ts';
 import { registryFlags, runSkopeo, type SkopeoRun } from './run-skopeo.ts';
 
-interface ArchiveToCopy {
-  /** Of an OCI archive. */
-  readonly file: string;
-  /** As {@link parsePushName} returns it. */
-  readonly name: string;
-  /** Digest of the image's content. */
-  readonly content: ImageDigest;
-}
-
 /**
- * Copies the image to its name, and gives it one more tag in the same repository that tells its content (`toContentTag`): the registry's own digest
- * is another one, because its layers are compressed. Returns the registry's digest. Throws ERR_STACKSHIM_REGISTRY_FAILED.
+ * Copies the image in an OCI archive to its name, as `parsePushName` returns it, and gives it one more tag in the same repository that tells the
+ * digest of its content (`toContentTag`): the registry's own digest is another one, because its layers are compressed. Returns the registry's
+ * digest. Throws ERR_STACKSHIM_REGISTRY_FAILED.
  */
 export async function copyToRegistry(
-  { file, name, content }: ArchiveToCopy,
+  file: string,
+  name: string,
+  content: ImageDigest,
   run: SkopeoRun,
 ): Promise<ImageDigest> {
   run.report({ kind: 'step', step: 'push', text: `push docker://${name}` });

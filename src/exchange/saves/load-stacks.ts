@@ -130,7 +130,6 @@ async function findHeld(
 const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
   unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
-/** The hint for a failed smoke command. */
 const SMOKE_HINT =
   'every stack stays as it was; see whether it passes where it was saved, then save it again';
 

@@ -47,7 +47,6 @@ export interface SavedStacks {
   readonly leftOut: readonly LayerId[];
 }
 
-/** The mode of the files in the save. */
 const MODE = 0o444;
 
 /**

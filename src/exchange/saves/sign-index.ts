@@ -45,7 +45,6 @@ export function readSigningKey(path: string): KeyObject {
   }
 }
 
-/** The signature document of an index. */
 export function signIndex(index: Uint8Array, key: KeyObject): string {
   const signature = sign(null, Buffer.concat([CONTEXT, index]), key).toString('base64');
   return JSON.stringify({ version: 1, key: toKeyId(createPublicKey(key)), signature });

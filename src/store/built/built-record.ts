@@ -34,7 +34,6 @@ export const PARTS = ['code', 'task'] as const;
 export type PartName = (typeof PARTS)[number];
 export type BuiltParts = Readonly<Record<PartName, BuiltPart>>;
 
-/** How a build step failed. */
 export interface BuildFailure {
   /** A verdict of a task. */
   readonly verdict: string;
@@ -59,7 +58,6 @@ export interface BuiltRecord {
   readonly stack: StackName;
   readonly image: ImageDigest;
   readonly command: readonly string[];
-  /** The task that ran the command. */
   readonly task: TaskId;
   readonly bounds: BuildBounds;
   /** ISO 8601, UTC. */

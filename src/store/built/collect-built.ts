@@ -9,13 +9,6 @@ import type { System } from '../../sys/system.ts';
 import { lockBuild } from './hold-built.ts';
 import { detachBuilt } from './mount-built.ts';
 
-/** What the cache may hold. */
-export interface BuiltBounds {
-  readonly cacheBytes: number;
-  /** Since the last use. */
-  readonly cacheAgeMs: number;
-}
-
 /** One outcome of a build step on disk. */
 export interface StoredBuilt {
   readonly key: BuildKey;
@@ -47,8 +40,9 @@ export function listBuilt(layout: Layout): (StoredBuilt & { readonly usedAt: num
   return all.sort((a, b) => a.usedAt - b.usedAt);
 }
 
-export interface CollectBuiltOptions {
-  readonly bounds: BuiltBounds;
+interface CollectBuiltOptions {
+  /** What the cache may hold, and for how long after the last use. */
+  readonly bounds: { readonly cacheBytes: number; readonly cacheAgeMs: number };
   /** The builds of kept tasks and of tasks whose owners have died, which hold no locks. */
   readonly inUse: ReadonlySet<BuildKey>;
   readonly dryRun?: boolean;

@@ -67,7 +67,6 @@ export async function requireSoundParts(
   }
 }
 
-/** The error for a damaged cached build. */
 export const toCorruptBuilt = (path: string, reason: string, cause?: unknown) =>
   new StackshimError('ERR_STACKSHIM_BUILT_CORRUPT', `read cached build ${path}: ${reason}`, {
     details: { path },

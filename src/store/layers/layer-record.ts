@@ -101,6 +101,5 @@ export function checkLayerFile(path: string, record: LayerRecord): void {
   }
 }
 
-/** The error for a damaged stored layer. */
 export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
   toCorrupt(path, reason, { ...kind, cause });

@@ -20,27 +20,22 @@ import {
 } from './package.ts';
 import { toNoRevision, toNotFound } from './resolve-package.ts';
 
-export interface AddPackageRevision extends Omit<PackageRevision, 'revision' | 'createdAt'> {
+interface AddPackageRevision extends Omit<PackageRevision, 'revision' | 'createdAt'> {
   readonly now: Date;
   /** `always`; or `first`: only if the package has no current revision. */
   readonly makeCurrent: 'always' | 'first';
 }
 
-export interface AddedRevision {
-  readonly entry: PackageRevision;
-  /** Whether the current revision is another one than before. */
-  readonly isNew: boolean;
-}
-
 /**
- * Adds a revision, unless the current one (with `first`: any one) has the same image. The image must be stored. Durable when the promise resolves. Throws
- * ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_IMAGE_CORRUPT.
+ * Adds a revision, unless the current one (with `first`: any one) has the same image. The image must be stored. Durable when the promise resolves.
+ * `isNew` tells whether the current revision is another one than before. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export async function addPackageRevision(
   layout: Layout,
   system: System,
   { name, tenant, image, source, now, makeCurrent }: AddPackageRevision,
-): Promise<AddedRevision> {
+): Promise<{ readonly entry: PackageRevision; readonly isNew: boolean }> {
   const of = { name, tenant };
   await pinInStore(layout, image);
   readImage(layout, image);

@@ -73,7 +73,6 @@ export interface PackageRevision extends PackageOwner {
   readonly source: PackageSource;
 }
 
-/** Which revision is current. */
 export interface CurrentPackage {
   readonly revision: number;
   /** Since when, ISO 8601, UTC. */
@@ -160,7 +159,6 @@ export function requirePackageRevision(
   throw toCorrupt(packageRevisionFile(layout, of, revision), 'missing', OF_REVISION);
 }
 
-/** The folder of the revisions. */
 export const packageFolder = (layout: Layout, of: PackageOwner): NumberedFolder => ({
   folder: folderOf(layout, of),
   owner: `code package ${of.name}`,

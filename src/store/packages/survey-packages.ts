@@ -13,7 +13,6 @@ import {
   requirePackageRevision,
 } from './package.ts';
 
-/** A file of a package that cannot be used. */
 interface PackageDamage extends PackageOwner {
   readonly path: string;
   readonly error: StackshimError;

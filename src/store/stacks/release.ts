@@ -58,21 +58,18 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
   });
 }
 
-interface ApplyReleaseOptions {
-  readonly release: Release;
-  /** For people: the file's name. */
-  readonly label: string;
-  readonly now: Date;
-}
-
 /**
- * Moves every stack of the release, or none. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
+ * Moves every stack of the release, or none. `label` is for people: the file's name. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
  * revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function applyRelease(
   layout: Layout,
   system: System,
-  { release, label, now }: ApplyReleaseOptions,
+  {
+    release,
+    label,
+    now,
+  }: { readonly release: Release; readonly label: string; readonly now: Date },
 ): Promise<ReleaseResult> {
   const changes = new Map<StackName, number>();
   for (const [name, asked] of release) {
@@ -95,21 +92,15 @@ export async function applyRelease(
   return { generation: generation.number, moves: toMoves(before, changes) };
 }
 
-interface RollbackReleaseOptions {
-  /** The generation to return to. Default: the one before the last change. */
-  readonly to?: number | undefined;
-  readonly now: Date;
-}
-
 /**
- * Moves all stacks to their revisions in an earlier generation, in one new generation. Stacks that were added later stay as they are; stacks
+ * Moves all stacks to their revisions in the earlier generation `to` (default: the one before the last change), in one new generation. Stacks that were added later stay as they are; stacks
  * that were removed later stay removed. A second call without `to` goes back further. Throws ERR_STACKSHIM_STACK_NOT_FOUND if the generation
  * or one of its revisions is not stored any more; then nothing moves.
  */
 export async function rollbackRelease(
   layout: Layout,
   system: System,
-  { to, now }: RollbackReleaseOptions,
+  { to, now }: { readonly to?: number | undefined; readonly now: Date },
 ): Promise<ReleaseResult> {
   const seen = readCurrentGeneration(layout);
   const target = findTarget(layout, to ?? seen?.previous);

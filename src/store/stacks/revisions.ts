@@ -122,7 +122,6 @@ export function requireRevision(layout: Layout, name: StackName, revision: numbe
   });
 }
 
-/** The folder of the revisions. */
 export const stackFolder = (layout: Layout, name: StackName): NumberedFolder => ({
   folder: stackDir(layout, name),
   owner: name,
