@@ -1,18 +1,13 @@
 /** Stores what a code package consists of: its layers, and the image that joins them with its settings. */
 import { packLayer } from '../../archive/pack-layer.ts';
 import { StackshimError } from '../../core/errors.ts';
-import { layerFile } from '../../core/layout.ts';
 import { CODE_LIMITS, CODE_POLICY } from '../../packages/code-policy.ts';
 import { readDigestedCode } from '../../packages/pack-code.ts';
 import { CODE_LABEL } from '../../spec/package-settings.ts';
 import { BUILT_POLICY } from '../../store/built/built-policy.ts';
 import type { Image } from '../../store/images/image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
-import {
-  checkLayerFile,
-  type LayerRecord,
-  readLayerRecord,
-} from '../../store/layers/layer-record.ts';
+import { type LayerRecord, requireLayer } from '../../store/layers/layer-record.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { Installation } from '../../task/installation.ts';
 import { storeMadeImage } from '../oci-image/name-content.ts';
@@ -63,7 +58,7 @@ export async function storePackageImage(
 ): Promise<Image> {
   for (const id of layers) {
     await pinInStore(layout, id);
-    checkLayerFile(layerFile(layout, id), readLayerRecord(layout, id));
+    requireLayer(layout, id);
   }
   const settings = { env: [], entrypoint: [], cmd: [], workingDir: '', user: '' };
   const config = { ...settings, labels: { [CODE_LABEL]: label } };

@@ -3,22 +3,18 @@ import { open } from 'node:fs/promises';
 import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { paddingOf } from '../../archive/parse-tar-header.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
+import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { parseStackReference } from '../../spec/parse-command.ts';
 import type { PinnedImage } from '../../store/images/image.ts';
-import {
-  checkLayerFile,
-  type LayerRecord,
-  readLayerRecord,
-} from '../../store/layers/layer-record.ts';
+import { type LayerRecord, requireLayer } from '../../store/layers/layer-record.ts';
 import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { FORMAT_VERSION } from '../../store/stored-json.ts';
 import { abortable } from '../abortable.ts';
 import { readSpan } from '../file-pieces.ts';
 import { resolveByContent } from '../oci-image/seek-content.ts';
 import { metered, type ProgressListener, toReporter } from '../progress.ts';
-import type { ExchangeOptions } from '../publish-image.ts';
+import type { ExchangeOptions, PublishedStack } from '../publish-image.ts';
 import { INDEX_PATH, type SavedIndex, SIGNATURE_PATH, toLayerPath } from './saved-index.ts';
 import { readSigningKey, signIndex } from './sign-index.ts';
 
@@ -36,11 +32,7 @@ export interface SaveStacksOptions extends ExchangeOptions {
 }
 
 export interface SavedStacks {
-  readonly stacks: readonly {
-    readonly stack: StackName;
-    readonly revision: number;
-    readonly image: ImageDigest;
-  }[];
+  readonly stacks: readonly PublishedStack[];
   /** The layers whose files were written. */
   readonly layers: readonly LayerId[];
   /** The layers that the other machine has. */
@@ -97,9 +89,7 @@ async function pinLayers(
   const records: LayerRecord[] = [];
   for (const id of new Set(pinned.flatMap(({ image }) => image.layers))) {
     await lease.pin(id);
-    const record = readLayerRecord(layout, id);
-    checkLayerFile(layerFile(layout, id), record);
-    records.push(record);
+    records.push(requireLayer(layout, id));
   }
   return records;
 }

@@ -9,7 +9,7 @@ import { type Layout, layerFile } from '../../core/layout.ts';
 import { fdPath } from '../../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
-import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
+import { requireLayer } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 
@@ -33,9 +33,8 @@ export function openImageViews(system: System, layout: Layout): ImageViews {
   const layer = (id: LayerId): string => {
     const known = paths.get(id);
     if (known !== undefined) return known;
-    const file = layerFile(layout, id);
-    checkLayerFile(file, readLayerRecord(layout, id));
-    const path = keep(openLayerFile(system, file).fd);
+    requireLayer(layout, id);
+    const path = keep(openLayerFile(system, layerFile(layout, id)).fd);
     paths.set(id, path);
     return path;
   };

@@ -53,7 +53,7 @@ export const layerRecord = objectOf<LayerRecord>({
 const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
 
 /**
- * Reads the record of a stored layer; {@link checkLayerFile} compares the layer's file with it. Blocks: the file is small.
+ * Reads the record of a stored layer; {@link requireLayer} compares the layer's file with it. Blocks: the file is small.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
@@ -86,19 +86,16 @@ export function findLayerByDiffId(
 
 /** The layer's record if it and the layer's file are valid; undefined otherwise. */
 export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
-  unlessMissing(() => {
-    const record = readLayerRecord(layout, id);
-    checkLayerFile(layerFile(layout, id), record);
-    return record;
-  }, ['ERR_STACKSHIM_LAYER_CORRUPT']);
+  unlessMissing(() => requireLayer(layout, id), ['ERR_STACKSHIM_LAYER_CORRUPT']);
 
-/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file exists with the size in its record. */
-export function checkLayerFile(path: string, record: LayerRecord): void {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw toCorruptLayer(path, 'missing');
-  if (stat.size !== record.sizeBytes) {
-    throw toCorruptLayer(path, `${stat.size} bytes instead of ${record.sizeBytes}`);
-  }
+/** The layer's record. Throws ERR_STACKSHIM_LAYER_CORRUPT unless the layer's file exists with the size in it. */
+export function requireLayer(layout: Layout, id: LayerId): LayerRecord {
+  const record = readLayerRecord(layout, id);
+  const path = layerFile(layout, id);
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw toCorruptLayer(path, 'missing');
+  if (size === record.sizeBytes) return record;
+  throw toCorruptLayer(path, `${size} bytes instead of ${record.sizeBytes}`);
 }
 
 export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
