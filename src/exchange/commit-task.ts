@@ -10,7 +10,7 @@ import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
 import type { StoreLease } from '../store/store-lease.ts';
-import type { Fd, System } from '../sys/system.ts';
+import type { System } from '../sys/system.ts';
 import { lockRecord } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskRecord } from '../task/records/record.ts';
@@ -98,27 +98,25 @@ async function storeUpper(
   { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
   const upper = `${record.names.scratchDir}/rootfs/upper`;
-  const lock = lockTask(layout, system, record);
+  const { id, createdAt } = record;
+  // Keeps removal away: the layer would lack what was removed already.
+  const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
+  const locked = lockRecord({ layout, system }, id, isSame);
+  if (locked === undefined) {
+    const message = `commit task ${id}: another process is working on it, or has removed it`;
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
+      hint: 'run stackshim ps to see its state',
+      details: { id },
+    });
+  }
   try {
     // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
-    const idBase = await ownerOf(upper, record.id);
+    const idBase = await ownerOf(upper, id);
     const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
     return await storeLayer(layout, tar, { system, report, signal });
   } finally {
-    closeSync(lock);
+    closeSync(locked.lock);
   }
-}
-
-/** Keeps removal away: the layer would lack what was removed already. */
-function lockTask(layout: Layout, system: System, { id, createdAt }: TaskRecord): Fd {
-  const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
-  const locked = lockRecord({ layout, system }, id, isSame);
-  if (locked !== undefined) return locked.lock;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_CONFLICT',
-    `commit task ${id}: another process is working on it, or has removed it`,
-    { hint: 'run stackshim ps to see its state', details: { id } },
-  );
 }
 
 /** What the task saw at `/task`: its code with all changes, in place of what the image has there. */

@@ -37,7 +37,7 @@ export async function readDockerArchive(archive: OpenArchive, tag?: string): Pro
   const bytes = await readWhole(await archive.openFile('manifest.json'), 'manifest.json');
   const images = parseDocument(bytes, manifestSchema, 'manifest.json');
   const tagsOf = ({ RepoTags }: (typeof images)[number]) => RepoTags ?? [];
-  const entry = pickTagged({ images, tagsOf, operation: 'read manifest.json' }, tag);
+  const entry = pickTagged(images, tagsOf, tag, { name: 'manifest.json' });
   const configBytes = await readWhole(await archive.openFile(toPlain(entry.Config)), entry.Config);
   const config = parseDocument(configBytes, configSchema, entry.Config);
   const digest = digestOf(configBytes, entry.Config);

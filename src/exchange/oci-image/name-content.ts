@@ -6,8 +6,8 @@ import type { ImageNames } from '../../store/images/image-names.ts';
 import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import {
   findPackedLayer,
-  isPackingKnown,
   type PackedLayer,
+  sizeOfPacking,
 } from '../../store/layers/packed-layer.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { System } from '../../sys/system.ts';
@@ -73,8 +73,8 @@ export async function nameKnownContent(
   image: Image,
   options: ContentOptions,
 ): Promise<void> {
-  if (!image.layers.every((id) => isPackingKnown(layout, id))) return;
-  await nameContent(layout, image, options);
+  const isKnown = image.layers.every((id) => sizeOfPacking(layout, id) !== undefined);
+  if (isKnown) await nameContent(layout, image, options);
 }
 
 /** Finds the digests of a stored image's content, and stores them as names of the image. Resolves to the manifest's digest. */

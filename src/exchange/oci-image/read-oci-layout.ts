@@ -59,15 +59,9 @@ const MAX_SHOWN_CHARS = 200;
 export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
   const index = await readLayoutFile(root, 'index.json', indexSchema);
-  const tagged = pickTagged(
-    {
-      images: index.manifests,
-      tagsOf: ({ annotations }) => [annotations?.[REF_NAME] ?? null],
-      operation: `read OCI layout ${root.name}`,
-      details: { directory: root.name },
-    },
-    tag,
-  );
+  const tagsOf = ({ annotations }: Descriptor) => [annotations?.[REF_NAME] ?? null];
+  const source = { name: `OCI layout ${root.name}`, details: { directory: root.name } };
+  const tagged = pickTagged(index.manifests, tagsOf, tag, source);
   const way = await descend(root, tagged);
   const descriptor = way.at(-1) ?? tagged;
   const { digest } = descriptor;
@@ -100,19 +94,16 @@ export function requireArchitecture(config: OciImageConfig, digest: string): voi
   );
 }
 
-export interface TaggedImages<T> {
-  readonly images: readonly T[];
-  /** Null: an image without a tag. */
-  readonly tagsOf: (image: T) => readonly (string | null)[];
-  /** For the message: `read manifest.json`. */
-  readonly operation: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
-/** The image called `tag`; without a tag, the only image. Throws ERR_STACKSHIM_IMAGE_INVALID, with the tags that there are. */
+/**
+ * The image called `tag`; without a tag, the only image. `tagsOf` gives null for an image without one. Throws ERR_STACKSHIM_IMAGE_INVALID, with
+ * the tags that there are.
+ * @param source `manifest.json`
+ */
 export function pickTagged<T>(
-  { images, tagsOf, operation, details }: TaggedImages<T>,
+  images: readonly T[],
+  tagsOf: (image: T) => readonly (string | null)[],
   tag: string | undefined,
+  source: { readonly name: string; readonly details?: Readonly<Record<string, unknown>> },
 ): T {
   const matching =
     tag === undefined ? images : images.filter((image) => tagsOf(image).includes(tag));
@@ -124,8 +115,8 @@ export function pickTagged<T>(
     .slice(0, MAX_SHOWN)
     .map((one) => one?.slice(0, MAX_SHOWN_CHARS) ?? null);
   const given = tags.filter((one) => one !== null).join(', ');
-  throw toInvalid(`${operation}: ${matching.length} ${named}, not 1`, {
-    details: { ...details, tags },
+  throw toInvalid(`read ${source.name}: ${matching.length} ${named}, not 1`, {
+    details: { ...source.details, tags },
     hint: given === '' ? 'no image in it has a tag' : `its tags: ${given}`,
   });
 }

@@ -37,11 +37,9 @@ export function requireNewer(
   for (const { stack } of stacks) {
     const newest = readNewestDate(layout, stack);
     if (newest === undefined || savedAt > Date.parse(newest)) continue;
-    throw new StackshimError(
-      'ERR_STACKSHIM_SAVE_OUTDATED',
-      `load stacks: the save of ${createdAt} is not newer than the stored ${stack} of ${newest}`,
-      { details: { stack, savedAt: createdAt, newest } },
-    );
+    const message = `load stacks: the save of ${createdAt} is not newer than the stored ${stack} of ${newest}`;
+    const details = { stack, savedAt: createdAt, newest };
+    throw new StackshimError('ERR_STACKSHIM_SAVE_OUTDATED', message, { details });
   }
 }
 

@@ -31,7 +31,7 @@ export function holdBuilt(
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const fd = unlessMissing(() => openSync(path, flags), ['ENOENT', 'ELOOP']);
   if (fd === undefined) return undefined;
-  let isHeld = true;
+  let isHeld = false;
   const release = () => {
     if (isHeld) closeSync(fd);
     isHeld = false;
@@ -40,16 +40,15 @@ export function holdBuilt(
     if (system.lockFile(fd, { wait: false, shared: true }) && isAt(fd, path)) {
       const record = readRecord(fd);
       if (record?.key === key && record.tenant === (tenant ?? null)) {
+        isHeld = true;
         const noteUse = () => futimesSync(fd, new Date(), new Date());
         return { record, release, noteUse };
       }
     }
-  } catch (error) {
-    release();
-    throw error;
+    return undefined;
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
-  release();
-  return undefined;
 }
 
 /** Takes the lock under which a build step runs and its outcome is stored. Undefined: another process holds it. */

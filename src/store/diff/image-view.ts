@@ -3,11 +3,11 @@
  * kernel can, detached.
  */
 import { closeSync, constants, openSync } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { fdPath } from '../../sys/paths.ts';
-import { type Fd, MOUNT_ATTR, type System, SystemError } from '../../sys/system.ts';
+import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
 import { requireLayer } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
@@ -58,22 +58,15 @@ function openOverlay(
   layers: readonly LayerId[],
   layer: (id: LayerId) => string,
 ): Fd {
-  try {
-    return joinLayers(system, layers.map(layer));
-  } catch (error) {
-    if (!isRefused(error)) throw error;
-  }
+  const joined = unlessMissing(() => joinLayers(system, layers.map(layer)), REFUSED);
+  if (joined !== undefined) return joined;
   // Before about Linux 6.15, overlayfs only takes attached mounts.
   const attached = layers.map((id) => mountLayer(system, layout, id));
-  try {
-    return joinLayers(system, attached);
-  } catch (error) {
-    if (!isRefused(error)) throw error;
-  }
-  return joinInOneOption(system, attached);
+  const joinedLater = unlessMissing(() => joinLayers(system, attached), REFUSED);
+  return joinedLater ?? joinInOneOption(system, attached);
 }
 
-const isRefused = (error: unknown) => error instanceof SystemError && error.code === 'EINVAL';
+const REFUSED = ['EINVAL'];
 
 function joinLayers(system: System, paths: readonly string[]): Fd {
   return openReadOnly(system, (context) => {

@@ -24,10 +24,6 @@ const reader = storedFields<PackedLayer>({
   size: integer(1),
 });
 
-/** Whether {@link findPackedLayer} finds it without packing the layer. */
-export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
-  readPacked(layout, id) !== undefined;
-
 /** Bytes of the tar that the layer packs into; undefined if only packing tells. */
 export const sizeOfPacking = (layout: Layout, id: LayerId): number | undefined =>
   readPacked(layout, id)?.size;
@@ -61,7 +57,7 @@ export async function rememberPackedLayer(
   id: LayerId,
   { digest, size }: PackedLayer,
 ): Promise<void> {
-  if (isPackingKnown(layout, id)) return;
+  if (readPacked(layout, id) !== undefined) return;
   await writeStoredJson(layerPackedFile(layout, id), { digest, size });
 }
 

@@ -13,6 +13,7 @@ import type { PackageReference } from '../../spec/task-spec.ts';
 import { namesIn } from '../../sys/files.ts';
 import { readImage } from '../images/image.ts';
 import { sizeOfLayer } from '../layers/list-layers.ts';
+import { throwDamage } from '../stacks/current-stacks.ts';
 import { unlessDamaged } from '../stored-json.ts';
 import {
   type PackageOwner,
@@ -94,9 +95,7 @@ export function listPackageOwners(
 export function listPackages(
   layout: Layout,
   tenant?: TenantName | null | undefined,
-  onDamage: PackageDamageListener = (error) => {
-    throw error;
-  },
+  onDamage: PackageDamageListener = throwDamage,
 ): readonly PackageSummary[] {
   return listPackageOwners(layout, tenant).flatMap((of) => {
     const read = () => {

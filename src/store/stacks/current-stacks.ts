@@ -35,7 +35,7 @@ export function readSoundStacks(
 }
 
 /** A listener that throws at the first damage. */
-export const throwDamage: DamageListener = (error) => {
+export const throwDamage = (error: StackshimError): never => {
   throw error;
 };
 
