@@ -137,9 +137,8 @@ async function importPath(
 async function importPlace(layout: Layout, place: SourcePlace, options: Importing): Promise<Image> {
   const { system, signal, report, config } = options;
   const found = await recogniseSource({ system, layout, signal }, place);
-  if (found.kind !== 'rootfs') {
-    return await importReference(layout, { kind: found.kind, path: place.path }, options);
-  }
+  const { kind } = found;
+  if (kind !== 'rootfs') return await importReference(layout, { kind, path: place.path }, options);
   const { source } = found;
   try {
     report({ kind: 'step', step: 'import', text: `import ${place.name}` });

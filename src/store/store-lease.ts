@@ -111,9 +111,8 @@ export async function whileNothingIsPinned<T>(
   system: System,
   collect: (pinned: ReadonlySet<string>) => Promise<T>,
 ): Promise<T> {
-  return await withLock(layout, 'store', { system, waitMs: WAIT_MS }, () =>
-    collect(readPins(layout, system)),
-  );
+  const work = () => collect(readPins(layout, system));
+  return await withLock(layout, 'store', { system, waitMs: WAIT_MS }, work);
 }
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
-import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
+import type { ImageDigest } from '../../core/ids.ts';
 import { parseDocument, readWhole, toInvalid } from '../oci-image/oci-blobs.ts';
+import { toDigest } from '../oci-image/oci-documents.ts';
 import { configSchema } from '../oci-image/oci-schemas.ts';
 import {
   diffIdsOf,
@@ -62,15 +63,11 @@ const toPlain = (text: string) => text.replace(/^(?:\.\/)+/, '');
 
 /** The digest of a config; if its name is a digest, the content must match it. */
 function digestOf(bytes: Uint8Array, name: string): ImageDigest {
-  const hex = createHash('sha256').update(bytes).digest('hex');
+  const digest = toDigest(bytes);
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
-  if (named !== undefined && named !== hex) {
-    const details = { name, actual: hex };
-    throw toInvalid(`read ${name}: its content is sha256:${hex}`, { details });
-  }
-  const digest = `sha256:${hex}`;
-  if (!isImageDigest(digest)) throw new Error('sha256 gave no digest');
-  return digest;
+  if (named === undefined || digest === `sha256:${named}`) return digest;
+  const details = { name, actual: digest.slice('sha256:'.length) };
+  throw toInvalid(`read ${name}: its content is ${digest}`, { details });
 }
 
 /** Docker writes plain tars and accepts compressed ones. Only the DiffID tells what a layer must contain. */

@@ -1,7 +1,7 @@
 /** Adds a directory or an archive as the current revision of a code package: read, built, stored as layers, made current. */
 import { closeSync } from 'node:fs';
 import { hasCode, reasonOf, StackshimError } from '../../core/errors.ts';
-import { isPackageName, type PackageName, parseTenantName } from '../../core/ids.ts';
+import { isPackageName, parseTenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { surveyCode } from '../../packages/pack-code.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -82,7 +82,8 @@ export async function addPackage(
 ): Promise<AddedPackage> {
   const given = parsePackageInput(options);
   const tenant = given.tenant === undefined ? null : parseTenantName(given.tenant);
-  const of = { name: toPackageName(name), tenant };
+  if (!isPackageName(name)) throw invalidField('name', NOT_A_NAME, name);
+  const of = { name, tenant };
   const report = toReporter(onProgress);
   return await abortable(`add code package ${name}`, signal, async () => {
     const { allow } = await readPolicy(installation.layout);
@@ -92,13 +93,8 @@ export async function addPackage(
   });
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. */
-function toPackageName(name: string): PackageName {
-  if (isPackageName(name)) return name;
-  const problem =
-    'not a name of lower-case letters, digits, ".", "_" and "-" that does not end like an archive';
-  throw invalidField('name', problem, name);
-}
+const NOT_A_NAME =
+  'not a name of lower-case letters, digits, ".", "_" and "-" that does not end like an archive';
 
 type Allow = Awaited<ReturnType<typeof readPolicy>>['allow'];
 

@@ -1,5 +1,4 @@
 /** Reads files of an OCI layout, in a folder or in an archive. Blobs are found only by digest, and checked against digest and size. */
-import { createHash } from 'node:crypto';
 import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../../core/check-safely.ts';
@@ -9,6 +8,7 @@ import { AmbiguousJson, parseStrictJson, refuseOtherCase } from '../../core/stri
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { readPieces } from '../file-pieces.ts';
+import { toDigest } from './oci-documents.ts';
 import type { Descriptor } from './oci-schemas.ts';
 
 /** The largest manifest, index or config; registries have the same limit. */
@@ -57,13 +57,10 @@ export async function readDocument<T>(
   const subject = `blob ${descriptor.digest}`;
   if (descriptor.size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, descriptor.size);
   const bytes = await readWhole(await openBlob(root, descriptor), subject);
-  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  if (actual !== descriptor.digest) {
-    throw toInvalid(`read ${subject}: its content has the digest ${actual}`, {
-      details: { digest: descriptor.digest, actual },
-    });
-  }
-  return parseDocument(bytes, schema, subject);
+  const actual = toDigest(bytes);
+  if (actual === descriptor.digest) return parseDocument(bytes, schema, subject);
+  const details = { digest: descriptor.digest, actual };
+  throw toInvalid(`read ${subject}: its content has the digest ${actual}`, { details });
 }
 
 /** Reads and checks a JSON file of the layout that no digest names. */
@@ -85,9 +82,9 @@ export async function openBlob(
   const { size } = file;
   if (size === descriptor.size) return file;
   await file.close();
-  throw toInvalid(`read blob ${descriptor.digest}: ${size} bytes, not ${descriptor.size}`, {
-    details: { digest: descriptor.digest, expectedBytes: descriptor.size, actualBytes: size },
-  });
+  const { digest, size: expectedBytes } = descriptor;
+  const details = { digest, expectedBytes, actualBytes: size };
+  throw toInvalid(`read blob ${digest}: ${size} bytes, not ${expectedBytes}`, { details });
 }
 
 async function openBeneath(directory: string, name: string): Promise<OpenedFile> {

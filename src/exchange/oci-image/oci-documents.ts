@@ -59,5 +59,5 @@ export function toOciManifest(config: Blob, layers: readonly Blob[]): string {
 }
 
 /** `sha256:<hex>` of a document. */
-export const toDigest = (document: string): ImageDigest =>
+export const toDigest = (document: string | Uint8Array): ImageDigest =>
   `sha256:${createHash('sha256').update(document).digest('hex')}` as ImageDigest;

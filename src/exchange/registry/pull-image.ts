@@ -1,10 +1,10 @@
 /** Copies an image from a registry into an OCI layout. The manifest is read and its sizes are checked before a layer is fetched. */
-import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { openLayoutRoot, parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
+import { toDigest } from '../oci-image/oci-documents.ts';
 import {
   indexSchema,
   LAYER_COMPRESSION,
@@ -85,7 +85,7 @@ interface ResolvedManifest {
 async function resolveManifest(name: string, run: SkopeoRun): Promise<ResolvedManifest> {
   const repository = repositoryOf(name);
   let bytes = await inspectRaw(`docker://${name}`, run);
-  let digest = digestOf(bytes);
+  let digest: string = toDigest(bytes);
   const asked = digest;
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
   if (top.manifests !== undefined && top.layers !== undefined) {
@@ -95,7 +95,7 @@ async function resolveManifest(name: string, run: SkopeoRun): Promise<ResolvedMa
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
     bytes = await inspectRaw(`docker://${repository}@${digest}`, run);
-    const found = digestOf(bytes);
+    const found = toDigest(bytes);
     if (found !== digest) {
       throw toInvalid(`read manifest of ${name}: its digest is ${found}, not ${digest}`);
     }
@@ -124,5 +124,3 @@ const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>
   mediaType === undefined
     ? manifests !== undefined
     : MEDIA_TYPES.index.some((type) => type === mediaType);
-
-const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

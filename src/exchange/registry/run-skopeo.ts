@@ -88,11 +88,11 @@ export async function inspectRaw(reference: string, run: SkopeoRun): Promise<Buf
     timeoutMs: silenceMs,
     signal,
   }).catch((error) => {
-    throw toFailed(reference, { failure: messageOf(error), stderr: '' });
+    throw toFailed(reference, messageOf(error), '');
   });
   if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);
   const { failure, stderr, stdout } = answer;
-  if (failure !== undefined) throw toFailed(reference, { failure, stderr });
+  if (failure !== undefined) throw toFailed(reference, failure, stderr);
   return stdout;
 }
 
@@ -146,13 +146,8 @@ function toEnv(work: string): Record<string, string> {
   };
 }
 
-function toFailed(
-  reference: string,
-  { failure, stderr }: { readonly failure: string; readonly stderr: string },
-): StackshimError {
-  const output = stderr.split('\n').slice(-20);
+function toFailed(reference: string, failure: string, stderr: string): StackshimError {
+  const details = { reference, output: stderr.split('\n').slice(-20) };
   const message = `inspect ${reference}: ${toPlain(failure).slice(0, 1000)}`;
-  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, {
-    details: { reference, output },
-  });
+  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, { details });
 }

@@ -113,11 +113,9 @@ async function* toChunks(
   layout: Layout,
   head: readonly Buffer[],
   written: readonly LayerRecord[],
-  {
-    report,
-    signal,
-  }: { readonly report: ProgressListener; readonly signal?: AbortSignal | undefined },
+  progress: { readonly report: ProgressListener; readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<Buffer> {
+  const { report, signal } = progress;
   yield* head;
   for (const [position, { id, sizeBytes }] of written.entries()) {
     yield encodeFileHeader(toLayerPath(id), sizeBytes, MODE);

@@ -1,12 +1,5 @@
 /** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  sign,
-  verify,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { isImageDigest } from '../../core/ids.ts';
@@ -16,6 +9,7 @@ import { parseStrictJson } from '../../core/strict-json.ts';
 import { readBoundedFile } from '../../sys/files.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { isOursAlone } from '../../sys/trusted-path.ts';
+import { toDigest } from '../oci-image/oci-documents.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 /** Prefixed to the signed bytes, so that a signature for another purpose cannot be used here. */
@@ -126,10 +120,7 @@ function requireEd25519(key: KeyObject): KeyObject {
   throw new TypeError(`it is a key for ${key.asymmetricKeyType}`);
 }
 
-const toKeyId = (key: KeyObject) =>
-  `sha256:${createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('hex')}`;
+const toKeyId = (key: KeyObject) => toDigest(key.export({ type: 'spki', format: 'der' }));
 
 function toUntrusted(layout: Layout, reason: string, hint?: string): StackshimError {
   const folder = trustedKeysDir(layout);

@@ -13,6 +13,8 @@ import { withStacksLock } from '../with-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
 import { type Revision, readRevisionNumbers, revisionFile, stackFolder } from './revisions.ts';
 
+type NewRevision = Omit<Revision, 'revision' | 'createdAt'> & { readonly now: Date };
+
 /**
  * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; if
  * interrupted, it leaves at most a revision that nothing refers to.
@@ -20,12 +22,7 @@ import { type Revision, readRevisionNumbers, revisionFile, stackFolder } from '.
 export async function addRevision(
   layout: Layout,
   system: System,
-  {
-    stack,
-    image,
-    source,
-    now,
-  }: Pick<Revision, 'stack' | 'image' | 'source'> & { readonly now: Date },
+  { stack, image, source, now }: NewRevision,
 ): Promise<Revision> {
   if (!isStackName(stack)) {
     const message = `add stack ${JSON.stringify(stack)}: not a stack name`;

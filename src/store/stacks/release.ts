@@ -65,12 +65,9 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
 export async function applyRelease(
   layout: Layout,
   system: System,
-  {
-    release,
-    label,
-    now,
-  }: { readonly release: Release; readonly label: string; readonly now: Date },
+  options: { readonly release: Release; readonly label: string; readonly now: Date },
 ): Promise<ReleaseResult> {
+  const { release, label, now } = options;
   const changes = new Map<StackName, number>();
   for (const [name, asked] of release) {
     const reference = typeof asked === 'number' ? { revision: asked } : { image: asked };
