@@ -2,7 +2,6 @@
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
-import type { ImageNames } from '../../store/images/image-names.ts';
 import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import {
   findPackedLayer,
@@ -41,12 +40,6 @@ async function findContent(
   return { digest: toDigest(toOciManifest(described, layers)), config: described.digest, diffIds };
 }
 
-/** The names of an image with this content. Pure. */
-const toNames = ({ digest, config }: ImageContent): ImageNames => ({
-  content: digest,
-  others: [config],
-});
-
 /**
  * Stores an image that was made on this machine, and whose layers are stored already. Resolves to the image with the digest of its content, the
  * same on every machine.
@@ -56,11 +49,11 @@ export async function storeMadeImage(
   made: Omit<Image, 'digest'>,
   { system, signal }: ContentOptions,
 ): Promise<Image> {
-  const content = await findContent(layout, made, { system, signal });
-  const image = { ...made, digest: content.digest, diffIds: content.diffIds };
-  await pinInStore(layout, image.digest);
+  const { digest, diffIds, config } = await findContent(layout, made, { system, signal });
+  const image = { ...made, digest, diffIds };
+  await pinInStore(layout, digest);
   await writeImage(layout, image);
-  await addImageNames(layout, image.digest, { system, ...toNames(content) });
+  await addImageNames(layout, digest, { system, content: digest, others: [config] });
   return image;
 }
 
@@ -83,7 +76,8 @@ export async function nameContent(
   image: Image,
   options: ContentOptions,
 ): Promise<ImageDigest> {
-  const content = await findContent(layout, image, options);
-  await addImageNames(layout, image.digest, { system: options.system, ...toNames(content) });
-  return content.digest;
+  const { digest, config } = await findContent(layout, image, options);
+  const { system } = options;
+  await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
+  return digest;
 }

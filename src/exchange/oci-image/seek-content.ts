@@ -5,11 +5,7 @@ import type { Layout } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
 import { isImageStored, type PinnedImage, readImage } from '../../store/images/image.ts';
 import { isNamed, lacksContentDigest } from '../../store/images/image-names.ts';
-import {
-  resolveStack,
-  type UnknownDigest,
-  unknownDigestOf,
-} from '../../store/stacks/resolve-stack.ts';
+import { resolveStack, unknownDigestOf } from '../../store/stacks/resolve-stack.ts';
 import { readRevision, readRevisionNumbers } from '../../store/stacks/revisions.ts';
 import { withHeldStore } from '../../store/store-lease.ts';
 import { withLock } from '../../store/with-lock.ts';
@@ -106,7 +102,7 @@ export const resolveByContent = (
 /** Throws `error` unless an image of the stack turns out to have the digest, or `signal` has aborted. */
 async function findUnknown(
   layout: Layout,
-  { stack, digest }: UnknownDigest,
+  { stack, digest }: NonNullable<ReturnType<typeof unknownDigestOf>>,
   { error, ...options }: ContentOptions & { readonly error: StackshimError },
 ): Promise<void> {
   const images = readRevisionNumbers(layout, stack)

@@ -10,12 +10,7 @@ export interface SettingChange {
   readonly after: string | null;
 }
 
-/** Changes sorted by name, which keeps settings of one kind together. */
-export function diffSettings(before: ImageConfig, after: ImageConfig): readonly SettingChange[] {
-  return compareSettings(settingsOf(before), settingsOf(after));
-}
-
-/** Changes between two sets of settings as text, sorted by name. */
+/** Changes between two sets of settings as text, sorted by name, which keeps settings of one kind together. */
 export function compareSettings(
   one: ReadonlyMap<string, string>,
   other: ReadonlyMap<string, string>,
@@ -29,7 +24,8 @@ export function compareSettings(
   });
 }
 
-function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
+/** The settings of an image as text, by name. */
+export function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
   const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other = {} } = config;
   const words = (list: readonly string[]) => (list.length === 0 ? '' : JSON.stringify(list));
   const settings: (readonly [string, string])[] = [

@@ -10,7 +10,7 @@ import { readLayerRecord } from '../layers/layer-record.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
 import { collectFiles, type FileDiff, notShared } from './diff-files.ts';
-import { diffSettings, type SettingChange } from './diff-settings.ts';
+import { compareSettings, type SettingChange, settingsOf } from './diff-settings.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
 import { openImageViews } from './image-view.ts';
 import { type DiffSummary, summariseDiff } from './summarise-diff.ts';
@@ -61,7 +61,8 @@ export function diffStack(layout: Layout, system: System, options: DiffStackOpti
     const layers = notShared(before.image, after.image).map(views.layer);
     const files = collectFiles({ before: one, after: other, layers });
     const packages = diffPackages(readPackages(one), readPackages(other));
-    const settings = diffSettings(before.image.config, after.image.config);
+    const [was, is] = [settingsOf(before.image.config), settingsOf(after.image.config)];
+    const settings = compareSettings(was, is);
     const sides = { before: toSide(layout, before), after: toSide(layout, after) };
     const summary = summariseDiff(packages, settings);
     return { stack, from: before.revision, to, ...sides, summary, settings, packages, ...files };

@@ -66,13 +66,10 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
   });
 }
 
-export interface UnknownDigest {
-  readonly stack: StackName;
-  readonly digest: ImageDigest;
-}
-
 /** The unknown digest, if that is why {@link resolveStack} threw `error`; otherwise undefined. Pure. */
-export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
+export function unknownDigestOf(
+  error: unknown,
+): { readonly stack: StackName; readonly digest: ImageDigest } | undefined {
   if (!hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND')) return undefined;
   const { stack, asked } = error.details;
   if (typeof stack !== 'string' || typeof asked !== 'string') return undefined;

@@ -42,14 +42,11 @@ export function readStackGraph(
   });
 }
 
-interface Row {
-  readonly node: GraphNode;
-  readonly depth: number;
-}
-
 /** Each base, followed by the stacks built on it, one level deeper. Stacks whose bases form a cycle are listed at the left. */
-export function toRows(nodes: readonly GraphNode[]): Row[] {
-  const rows: Row[] = [];
+export function toRows(
+  nodes: readonly GraphNode[],
+): { readonly node: GraphNode; readonly depth: number }[] {
+  const rows: ReturnType<typeof toRows> = [];
   const placed = new Set<StackName>();
   const place = (node: GraphNode, depth: number) => {
     if (placed.has(node.stack)) return;
