@@ -6,9 +6,8 @@ import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
 import { holdStoreFor } from '../exchange/hold-store-for.ts';
-import type { PublishedStack } from '../exchange/import-stack.ts';
 import { toReporter } from '../exchange/progress.ts';
-import type { PublishOptions } from '../exchange/publish-image.ts';
+import type { PublishedStack, PublishOptions } from '../exchange/publish-image.ts';
 import { parseSmokeLabel, runSmoke } from '../exchange/smoke.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
@@ -120,10 +119,8 @@ async function buildInHome(
     };
     const place = toStepPlace(held, home, { ...claimed, runtime: runtime.path });
     const build = { source, place, inputHash, options };
-    return await holdStoreFor(layout, system, {
-      work: () => buildHeld(layout, builder, build),
-      isUnneeded: ({ status }) => status === 'unchanged',
-    });
+    const work = () => buildHeld(layout, builder, build);
+    return await holdStoreFor(layout, system, work, ({ status }) => status === 'unchanged');
   } finally {
     claimed.lock.release();
   }

@@ -18,5 +18,5 @@ export async function withBuildLock<T>(
       `build ${stack}: another build of this stack is running`,
       { details: { stack, path: `${locksDir(layout)}/${name}` } },
     );
-  return await withLock(layout, name, { system, waitMs: 0, toBusy, work });
+  return await withLock(layout, name, { system, waitMs: 0, toBusy }, work);
 }

@@ -1,7 +1,7 @@
 /** Checks whether everything stored has this version, an earlier one, or one that this program does not know. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
-import { type FormatSurvey, surveyFormats } from '../store/survey-formats.ts';
+import { type FormatSurvey, surveyFormats } from '../store/survey-store.ts';
 import { type Check, failed, passed, required, warned } from './check.ts';
 
 const subject = required('stored formats');

@@ -7,7 +7,8 @@ import type { UpdateReport, UpdateStacksOptions } from '../build/update-stacks.t
 import type { LayerId } from '../core/ids.ts';
 import type { CommitTaskOptions } from '../exchange/commit-task.ts';
 import type { ExportedStack, ExportStackOptions } from '../exchange/export-stack.ts';
-import type { ImportStackOptions, PublishedStack } from '../exchange/import-stack.ts';
+import type { ImportStackOptions } from '../exchange/import-stack.ts';
+import type { PublishedStack } from '../exchange/publish-image.ts';
 import type { PullStackOptions } from '../exchange/pull-stack.ts';
 import type { PushedStack, PushStackOptions } from '../exchange/push-stack.ts';
 import type { LoadedStacks, LoadStacksOptions } from '../exchange/saves/load-stacks.ts';

@@ -5,22 +5,21 @@ import { packLayer } from '../archive/pack-layer.ts';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import type { StackName, TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
-import { addImageNames, writeImage } from '../store/images/store-image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
 import type { StoreLease } from '../store/store-lease.ts';
-import type { Fd, System } from '../sys/system.ts';
+import type { System } from '../sys/system.ts';
 import { lockRecord } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
 import type { TaskRecord } from '../task/records/record.ts';
 import { toTaskNotFound } from '../task/records/task-errors.ts';
 import { abortable } from './abortable.ts';
 import { holdStoreFor } from './hold-store-for.ts';
-import type { PublishedStack } from './import-stack.ts';
-import { findContent, toNames, withContent } from './oci-image/name-content.ts';
+import { storeMadeImage } from './oci-image/name-content.ts';
 import { type ProgressListener, toReporter } from './progress.ts';
-import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { type PublishedStack, type PublishOptions, publishImage } from './publish-image.ts';
 import { parseSmokeOption } from './smoke.ts';
 
 export interface CommitTaskOptions extends PublishOptions {
@@ -34,7 +33,6 @@ export interface CommitTaskOptions extends PublishOptions {
   readonly code?: boolean | undefined;
 }
 
-/** The number of ids in a slot. */
 const IDS_PER_TASK = 65_536;
 
 /**
@@ -49,36 +47,28 @@ export async function commitTask(
   layout: Layout,
   options: CommitTaskOptions,
 ): Promise<PublishedStack> {
-  const { system, task, stack, signal } = options;
+  const { system, task, stack, code = false, signal, clock = () => new Date() } = options;
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
-  return await abortable(`commit task ${task}`, signal, async () => {
-    const record = requireKept(layout, task);
-    const work = async (lease: StoreLease) => {
+  return await abortable(`commit task ${task}`, signal, () => {
+    const record = readRecord(layout, task);
+    if (record === undefined) throw toTaskNotFound('commit task', task);
+    if (!record.kept) throw toNotKept(task, 'its writable layer was not kept');
+    return holdStoreFor(layout, system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `commit task ${task}` });
-      const now = options.clock?.() ?? new Date();
-      const { code = false } = options;
-      const image = await storeImage(layout, lease, { system, record, report, signal, now, code });
+      const committing = { system, record, report, signal, now: clock(), code };
+      const image = await storeImage(layout, lease, committing);
       const source = { kind: 'import', reference: `task:${task}` } as const;
-      const publication = { stack, image, source, smoke };
-      const publishing = { ...options, report, reason: `commit ${stack}`, hint: SMOKE_HINT };
-      const [revision] = await publishImages(layout, [publication], publishing);
-      return { stack, revision: revision?.revision ?? 0, image: image.digest };
-    };
-    return await holdStoreFor(layout, system, { work });
+      const publishing = { ...options, report, reason: `commit ${stack}` };
+      return await publishImage(layout, { stack, image, source, smoke }, publishing);
+    });
   });
 }
 
-function requireKept(layout: Layout, task: TaskId): TaskRecord {
-  const record = readRecord(layout, task);
-  if (record === undefined) throw toTaskNotFound('commit task', task);
-  if (record.kept) return record;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_NOT_KEPT',
-    `commit task ${task}: its writable layer was not kept`,
-    { details: { id: task } },
-  );
-}
+const toNotKept = (id: TaskId, reason: string, path?: string) =>
+  new StackshimError('ERR_STACKSHIM_TASK_NOT_KEPT', `commit task ${id}: ${reason}`, {
+    details: withoutUndefined({ id, path }),
+  });
 
 interface Committing {
   readonly system: System;
@@ -100,15 +90,7 @@ async function storeImage(
   for (const id of base.layers) await lease.pin(id);
   const layers = [await storeUpper(layout, committing)];
   if (committing.code && record.hasCode) layers.push(await storeCode(layout, committing));
-  for (const { id } of layers) await lease.pin(id);
-  const { system, signal } = committing;
-  const made = toImage(base, layers, now);
-  const content = await findContent(layout, made, { system, signal });
-  const image = withContent(made, content);
-  await lease.pin(image.digest);
-  await writeImage(layout, image);
-  await addImageNames(layout, image.digest, { system, ...toNames(content) });
-  return image;
+  return await storeMadeImage(layout, toImage(base, layers, now), committing);
 }
 
 async function storeUpper(
@@ -116,27 +98,25 @@ async function storeUpper(
   { system, record, report, signal }: Committing,
 ): Promise<LayerRecord> {
   const upper = `${record.names.scratchDir}/rootfs/upper`;
-  const lock = lockTask(layout, system, record);
+  const { id, createdAt } = record;
+  // Keeps removal away: the layer would lack what was removed already.
+  const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
+  const locked = lockRecord({ layout, system }, id, isSame);
+  if (locked === undefined) {
+    const message = `commit task ${id}: another process is working on it, or has removed it`;
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
+      hint: 'run stackshim ps to see its state',
+      details: { id },
+    });
+  }
   try {
     // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
-    const idBase = await ownerOf(upper, record.id);
+    const idBase = await ownerOf(upper, id);
     const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
     return await storeLayer(layout, tar, { system, report, signal });
   } finally {
-    closeSync(lock);
+    closeSync(locked.lock);
   }
-}
-
-/** Keeps removal away: the layer would lack what was removed already. */
-function lockTask(layout: Layout, system: System, { id, createdAt }: TaskRecord): Fd {
-  const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
-  const locked = lockRecord({ layout, system }, id, isSame);
-  if (locked !== undefined) return locked.lock;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_CONFLICT',
-    `commit task ${id}: another process is working on it, or has removed it`,
-    { hint: 'run stackshim ps to see its state', details: { id } },
-  );
 }
 
 /** What the task saw at `/task`: its code with all changes, in place of what the image has there. */
@@ -160,12 +140,7 @@ async function storeLayer(
   tar: AsyncIterable<Buffer>,
   { system, report, signal }: Pick<Committing, 'system' | 'report' | 'signal'>,
 ): Promise<LayerRecord> {
-  const imported = await importLayer(tar, {
-    layout,
-    system,
-    compression: 'none',
-    signal,
-  });
+  const imported = await importLayer(tar, { layout, system, compression: 'none', signal });
   const { sizeBytes } = imported.record;
   const size = { doneBytes: sizeBytes, totalBytes: sizeBytes };
   report({ kind: 'layer', layer: 1, layers: 1, ...size, reused: imported.existed });
@@ -173,29 +148,21 @@ async function storeLayer(
 }
 
 async function ownerOf(upper: string, id: TaskId): Promise<number> {
-  try {
-    const found = await lstat(upper);
-    if (found.isDirectory()) return found.uid;
-  } catch (error) {
+  const found = await lstat(upper).catch((error) => {
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  }
-  throw new StackshimError(
-    'ERR_STACKSHIM_TASK_NOT_KEPT',
-    `commit task ${id}: it has no writable layer`,
-    { details: { id, path: upper } },
-  );
+  });
+  if (found?.isDirectory()) return found.uid;
+  throw toNotKept(id, 'it has no writable layer', upper);
 }
 
 function toImage(base: Image, added: readonly LayerRecord[], now: Date): Image {
-  const labels =
-    base.config.labels[STACK_LABELS.epoch] === undefined
-      ? base.config.labels
-      : { ...base.config.labels, [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
-  const diffIds = [...base.diffIds, ...added.map(({ diffId }) => diffId)];
+  const { labels } = base.config;
+  const epoch = { [STACK_LABELS.epoch]: String(Math.ceil(now.getTime() / 1000)) };
+  const hasEpoch = labels[STACK_LABELS.epoch] !== undefined;
   return {
     ...base,
     layers: [...base.layers, ...added.map(({ id }) => id)],
-    diffIds,
-    config: { ...base.config, labels },
+    diffIds: [...base.diffIds, ...added.map(({ diffId }) => diffId)],
+    config: { ...base.config, labels: hasEpoch ? { ...labels, ...epoch } : labels },
   };
 }

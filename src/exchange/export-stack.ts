@@ -8,7 +8,7 @@ import { guardDisk } from '../sys/guard-disk.ts';
 import { abortable } from './abortable.ts';
 import { writeImageArchive } from './archives/write-image-archive.ts';
 import { resolveByContent } from './oci-image/seek-content.ts';
-import { type Output, withOutput, writeArchive } from './output-file.ts';
+import { withOutput, writeArchive } from './output-file.ts';
 import { toReporter } from './progress.ts';
 import type { ExchangeOptions } from './publish-image.ts';
 
@@ -37,33 +37,24 @@ export async function exportStack(
   layout: Layout,
   options: ExportStackOptions,
 ): Promise<ExportedStack> {
-  const { signal } = options;
-  return await abortable(`export ${options.stack}`, signal, () =>
-    withOutput(options.file, signal, (output) => writeStack(layout, options, output)),
-  );
-}
-
-async function writeStack(
-  layout: Layout,
-  options: ExportStackOptions,
-  output: Output,
-): Promise<ExportedStack> {
   const { system, signal } = options;
-  return await withHeldStore(layout, system, async (lease) => {
-    const reference = parseStackReference(options.stack, 'stack');
-    const { stack, revision, image } = await resolveByContent(layout, reference, {
-      system,
-      signal,
-    });
-    for (const id of image.layers) await lease.pin(id);
-    const report = toReporter(options.onProgress);
-    report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
-    const name = `localhost/${stack}:rev-${revision}`;
-    const content = { image, reference: name, system, report, signal };
-    const { digest, config } = await guardDisk(`write ${output.name}`, () =>
-      writeArchive(output, layout, (archive) => writeImageArchive(layout, archive, content)),
-    );
-    await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
-    return { stack, revision, reference: name, digest };
-  });
+  return await abortable(`export ${options.stack}`, signal, () =>
+    withOutput(options.file, signal, (output) =>
+      withHeldStore(layout, system, async (lease) => {
+        const asked = parseStackReference(options.stack, 'stack');
+        const found = await resolveByContent(layout, asked, { system, signal });
+        const { stack, revision, image } = found;
+        for (const id of image.layers) await lease.pin(id);
+        const report = toReporter(options.onProgress);
+        report({ kind: 'step', step: 'export', text: `export ${stack} revision ${revision}` });
+        const reference = `localhost/${stack}:rev-${revision}`;
+        const content = { image, reference, system, report, signal };
+        const { digest, config } = await guardDisk(`write ${output.name}`, () =>
+          writeArchive(output, layout, (archive) => writeImageArchive(layout, archive, content)),
+        );
+        await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
+        return { stack, revision, reference, digest };
+      }),
+    ),
+  );
 }

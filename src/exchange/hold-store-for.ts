@@ -1,5 +1,4 @@
 /** Holds a lease for work that stores something new, and removes what was stored if the work fails. */
-
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -16,13 +15,8 @@ import { findObstacles, sweepImages } from './sweep-images.ts';
 export async function holdStoreFor<T>(
   layout: Layout,
   system: System,
-  {
-    work,
-    isUnneeded = () => false,
-  }: {
-    readonly work: (lease: StoreLease) => Promise<T>;
-    readonly isUnneeded?: (result: T) => boolean;
-  },
+  work: (lease: StoreLease) => Promise<T>,
+  isUnneeded: (result: T) => boolean = () => false,
 ): Promise<T> {
   const lease = await holdStore(layout, system);
   let shouldDiscard = true;

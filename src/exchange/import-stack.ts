@@ -3,8 +3,9 @@ import { rm } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../archive/archive-limits.ts';
 import { toArchiveTooLarge } from '../archive/archive-policy.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import type { ImageDigest, StackName } from '../core/ids.ts';
+import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import type { Image, ImageConfig } from '../store/images/image.ts';
 import { receiveFile } from '../store/receive-file.ts';
 import { abortable } from './abortable.ts';
@@ -16,14 +17,17 @@ import { importImage } from './oci-image/import-oci-layout.ts';
 import { openLayoutRoot } from './oci-image/oci-blobs.ts';
 import { type OciImage, readOciLayout } from './oci-image/read-oci-layout.ts';
 import { type ProgressListener, toReporter } from './progress.ts';
-import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { type PublishedStack, type PublishOptions, publishImage } from './publish-image.ts';
 import { type ImageReference, parseImageReference } from './registry/image-reference.ts';
-import { PULLED_TAG, pullImage } from './registry/pull-image.ts';
+import { pullImage, readPulled } from './registry/pull-image.ts';
 import { type RegistryOptions, takeAuthFile } from './registry/run-skopeo.ts';
 import { type ImageSettings, parseImageSettings } from './root-filesystem/image-settings.ts';
 import { importRootfs } from './root-filesystem/import-rootfs.ts';
-import { recogniseSource, type SourcePlace } from './root-filesystem/recognise-source.ts';
-import { ROOTFS_POLICY } from './root-filesystem/rootfs-policy.ts';
+import {
+  ROOTFS_POLICY,
+  recogniseSource,
+  type SourcePlace,
+} from './root-filesystem/recognise-source.ts';
 import { parseSmokeOption } from './smoke.ts';
 
 /** In place of a path. */
@@ -44,14 +48,6 @@ export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly smoke?: string | undefined;
 }
 
-/** The outcome of the commands that add a revision. */
-export interface PublishedStack {
-  readonly stack: StackName;
-  /** The current revision after the command. */
-  readonly revision: number;
-  readonly image: ImageDigest;
-}
-
 /**
  * Imports the image and makes it the current revision of `stack`. Nothing that exists changes before the last step, and layers that are
  * stored already are not made again. A failed import leaves nothing.
@@ -63,27 +59,22 @@ export async function importStack(
   layout: Layout,
   options: ImportStackOptions,
 ): Promise<PublishedStack> {
-  const { stack, signal } = options;
+  const { stack, system, signal } = options;
   const reference = parseImageReference(options.reference);
   const config = parseImageSettings(options.settings ?? {});
   const smoke = options.smoke === undefined ? undefined : parseSmokeOption(options.smoke);
   const report = toReporter(options.onProgress);
-  return await abortable(`import ${options.reference}`, signal, async () => {
-    const work = async () => {
+  return await abortable(`import ${options.reference}`, signal, () =>
+    holdStoreFor(layout, system, async () => {
       const image = await importReference(layout, reference, { ...options, report, config });
-      const source = { kind: 'import', reference: toSourceName(reference, options) } as const;
-      const publication = { stack, image, source, smoke };
-      const publishing = { ...options, report, reason: `import ${stack}`, hint: SMOKE_HINT };
-      const [revision] = await publishImages(layout, [publication], publishing);
-      return { stack, revision: revision?.revision ?? 0, image: image.digest };
-    };
-    return await holdStoreFor(layout, options.system, { work });
-  });
+      const isInput = reference.kind === 'path' && reference.path === STANDARD_INPUT;
+      const name = isInput ? 'standard input' : options.reference;
+      const source = { kind: 'import', reference: name } as const;
+      const publishing = { ...options, report, reason: `import ${stack}` };
+      return await publishImage(layout, { stack, image, source, smoke }, publishing);
+    }),
+  );
 }
-
-/** For the stack's history. */
-const toSourceName = (reference: ImageReference, { reference: given }: ImportStackOptions) =>
-  reference.kind === 'path' && reference.path === STANDARD_INPUT ? 'standard input' : given;
 
 type Importing = ImportStackOptions & {
   readonly report: ProgressListener;
@@ -96,15 +87,11 @@ async function importReference(
   reference: ImageReference,
   options: Importing,
 ): Promise<Image> {
+  const { system, report, signal } = options;
   if (reference.kind !== 'path') requireNoSettings(options);
   const take = (source: OciImage) => {
-    options.report({ kind: 'step', step: 'import', text: `import ${options.reference}` });
-    const { system, report, signal } = options;
-    return importImage(layout, source, {
-      system,
-      onProgress: report,
-      signal,
-    });
+    report({ kind: 'step', step: 'import', text: `import ${options.reference}` });
+    return importImage(layout, source, { system, onProgress: report, signal });
   };
   switch (reference.kind) {
     case 'path':
@@ -113,7 +100,6 @@ async function importReference(
       return await take(await readOciLayout(await openLayoutRoot(reference.path), reference.tag));
     case 'oci-archive':
     case 'docker-archive': {
-      const { system, signal } = options;
       const archive = await openArchive({ system, layout, signal }, reference.path);
       try {
         const read = reference.kind === 'oci-archive' ? readOciLayout : readDockerArchive;
@@ -124,26 +110,17 @@ async function importReference(
     }
     case 'docker':
       return await inWorkFolder(layout, async (work) => {
-        options.report({ kind: 'step', step: 'fetch', text: `fetch ${options.reference}` });
-        const registry = takeAuthFile(options, work);
-        const { directory, digests } = await pullImage(reference.name, registry, {
-          ...options,
-          work,
-          step: 'fetch',
-        });
-        const pulled = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
-        // Skopeo writes an OCI manifest, whatever type the registry has, so remember the registry's digests as well.
-        return await take({ ...pulled, otherDigests: [...pulled.otherDigests, ...digests] });
+        report({ kind: 'step', step: 'fetch', text: `fetch ${options.reference}` });
+        const run = { ...takeAuthFile(options, work), work };
+        return await take(await readPulled(await pullImage(reference.name, run)));
       });
   }
 }
 
-type PathReference = Extract<ImageReference, { readonly kind: 'path' }>;
-
 /** Standard input is received first: what it is shows only when all of its names are known. */
 async function importPath(
   layout: Layout,
-  { path, isRootfs }: PathReference,
+  { path, isRootfs }: Omit<SourcePlace, 'name'>,
   options: Importing,
 ): Promise<Image> {
   if (path !== STANDARD_INPUT)
@@ -160,9 +137,8 @@ async function importPath(
 async function importPlace(layout: Layout, place: SourcePlace, options: Importing): Promise<Image> {
   const { system, signal, report, config } = options;
   const found = await recogniseSource({ system, layout, signal }, place);
-  if (found.kind !== 'rootfs') {
-    return await importReference(layout, { kind: found.kind, path: place.path }, options);
-  }
+  const { kind } = found;
+  if (kind !== 'rootfs') return await importReference(layout, { kind, path: place.path }, options);
   const { source } = found;
   try {
     report({ kind: 'step', step: 'import', text: `import ${place.name}` });
@@ -180,8 +156,7 @@ async function receiveInput(layout: Layout, { input, signal, report }: Importing
     });
   }
   report({ kind: 'step', step: 'fetch', text: 'read standard input' });
-  const chunks = readable(input);
-  return await receiveFile(layout, chunks, {
+  return await receiveFile(layout, readable(input), {
     maxBytes: LAYER_LIMITS.bytes,
     toTooLarge: () => toArchiveTooLarge(ROOTFS_POLICY, 'bytes', LAYER_LIMITS.bytes),
     signals: signal === undefined ? [] : [signal],
@@ -197,16 +172,11 @@ async function* readable(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 function requireNoSettings({ settings = {}, reference }: Importing): void {
-  const [given] = Object.entries(settings).flatMap(([name, value]) =>
-    value === undefined ? [] : [name],
-  );
+  const [given] = Object.keys(withoutUndefined(settings));
   if (given === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`,
-    {
-      hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
-      details: { field: given },
-    },
-  );
+  const message = `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
+    details: { field: given },
+  });
 }

@@ -1,11 +1,10 @@
 /** The target of `stack export` and `save`: a new file, an existing device or FIFO, or standard output. */
 import { closeSync, constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { errnoCodeOf, ReaderGone, reasonOf, StackshimError } from '../core/errors.ts';
-import { type Layout, tmpDir } from '../core/layout.ts';
+import type { Layout } from '../core/layout.ts';
 import { pause } from '../core/pause.ts';
-import { temporaryPath } from '../store/stale-files.ts';
 import { PathRefusal } from '../sys/output/open-folder.ts';
 import {
   closeOutputPlace,
@@ -20,7 +19,7 @@ import {
 } from '../sys/output/output-place.ts';
 import { fdPath } from '../sys/paths.ts';
 import { writeFully } from '../sys/pipes.ts';
-import { ensureDirectory } from '../sys/write-file.ts';
+import { openNameless, readPieces } from './file-pieces.ts';
 
 export interface Output {
   /** The caller's name for it. */
@@ -29,12 +28,10 @@ export interface Output {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The name of standard output. */
 const STANDARD_OUTPUT = '-';
 const STDOUT = 1;
 /** An image contains files that only root may read. */
 const FILE_MODE = 0o600;
-const CHUNK_BYTES = 1024 * 1024;
 const READER_PAUSE_MS = 20;
 
 /** Whether printed text would end up in the archive. */
@@ -50,12 +47,15 @@ export async function withOutput<T>(
   signal: AbortSignal | undefined,
   work: (output: Output) => Promise<T>,
 ): Promise<T> {
-  const output = { name, place: toPlace(name), signal };
+  const place: OutputPlace =
+    name === STANDARD_OUTPUT
+      ? { kind: 'descriptor', fd: STDOUT }
+      : reachable(name, () => openOutputPlace(name));
   try {
-    if (output.place.kind === 'descriptor') refuseTerminal(name, output.place.fd);
-    return await work(output);
+    if (place.kind === 'descriptor') refuseTerminal(name, place.fd);
+    return await work({ name, place, signal });
   } finally {
-    closeOutputPlace(output.place);
+    closeOutputPlace(place);
   }
 }
 
@@ -69,7 +69,7 @@ export async function writeArchive<T>(
   const file = await openNameless(layout);
   try {
     const result = await fill(file);
-    await writeStream(output, readAll(file));
+    await writeStream(output, readPieces(file));
     return result;
   } finally {
     await file.close();
@@ -83,11 +83,6 @@ export async function writeChunks(output: Output, chunks: AsyncIterable<Buffer>)
   await writeFile(output, place, async (file) => {
     for await (const chunk of chunks) await file.writeFile(chunk);
   });
-}
-
-function toPlace(name: string): OutputPlace {
-  if (name === STANDARD_OUTPUT) return { kind: 'descriptor', fd: STDOUT };
-  return reachable(name, () => openOutputPlace(name));
 }
 
 async function writeFile<T>(
@@ -120,9 +115,7 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
   const fd = place.kind === 'descriptor' ? place.fd : await openNode(output, place);
   try {
     refuseTerminal(name, fd);
-    for await (const chunk of chunks) {
-      await writeFully(fd, chunk, signal);
-    }
+    for await (const chunk of chunks) await writeFully(fd, chunk, signal);
   } catch (error) {
     throw errnoCodeOf(error) === 'EPIPE' ? new ReaderGone(name, error) : error;
   } finally {
@@ -143,28 +136,6 @@ async function openNode({ name, signal }: Output, place: NodePlace): Promise<num
   }
 }
 
-async function openNameless(layout: Layout): Promise<FileHandle> {
-  await ensureDirectory(tmpDir(layout), 0o700);
-  const temporary = temporaryPath(layout, '.tar');
-  const file = await open(temporary, 'wx+', FILE_MODE);
-  await unlink(temporary);
-  return file;
-}
-
-async function* readAll(file: FileHandle): AsyncGenerator<Buffer> {
-  for (let at = 0; ; ) {
-    const { buffer, bytesRead } = await file.read(
-      Buffer.allocUnsafe(CHUNK_BYTES),
-      0,
-      CHUNK_BYTES,
-      at,
-    );
-    if (bytesRead === 0) return;
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
 function refuseTerminal(name: string, fd: number): void {
   if (!isatty(fd)) return;
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `write ${name}: it is a terminal`, {
@@ -174,9 +145,9 @@ function refuseTerminal(name: string, fd: number): void {
 }
 
 /** Errors that mean that the caller named a place that cannot be written to. */
-const NO_PLACE = new Set([
-  ...['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG', 'ELOOP', 'EBADF', 'ENXIO'],
-]);
+const NO_PLACE = new Set(
+  'ENOENT ENOTDIR EACCES EPERM EROFS ENAMETOOLONG ELOOP EBADF ENXIO'.split(' '),
+);
 
 function reachable<T>(name: string, open: () => T): T {
   try {

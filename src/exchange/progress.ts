@@ -33,6 +33,21 @@ export type BuildProgress =
 /** Receives progress. A listener that throws does not affect the build. */
 export type ProgressListener = (progress: BuildProgress) => void;
 
+/** Passes the chunks on, and calls `tell` after each with the number of bytes so far. Throws the reason of an aborted `signal`. */
+export async function* metered<T extends Uint8Array>(
+  chunks: AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+  tell: (doneBytes: number) => void,
+): AsyncGenerator<T> {
+  let doneBytes = 0;
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    yield chunk;
+    doneBytes += chunk.length;
+    tell(doneBytes);
+  }
+}
+
 /** Passes progress to a listener; errors of the listener are dropped. */
 export function toReporter<T = BuildProgress>(
   listener: ((progress: T) => void) | undefined,

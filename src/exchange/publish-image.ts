@@ -1,5 +1,5 @@
 /** Makes stored images revisions, and makes all of them current at once when each has passed its smoke command. */
-import type { StackName } from '../core/ids.ts';
+import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
 import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
@@ -26,6 +26,14 @@ export interface PublishOptions extends ExchangeOptions {
   readonly clock?: () => Date;
 }
 
+/** The outcome of the commands that add a revision. */
+export interface PublishedStack {
+  readonly stack: StackName;
+  /** The current revision after the command. */
+  readonly revision: number;
+  readonly image: ImageDigest;
+}
+
 export interface Publication {
   readonly stack: StackName;
   readonly image: Image;
@@ -38,12 +46,11 @@ export interface Publishing {
   /** The reason in the generation: `import tools`. */
   readonly reason: string;
   readonly report: ProgressListener;
-  /** What to do if a smoke command fails. */
-  readonly hint: string;
+  /** What to do if a smoke command fails. Default: advice for one image. */
+  readonly hint?: string;
 }
 
-/** The hint for a failed smoke command. */
-export const SMOKE_HINT =
+const SMOKE_HINT =
   'the stack stays as it was; correct the image, or name a command that fits it with --smoke';
 
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
@@ -60,29 +67,25 @@ export async function publishImages(
   publications: readonly Publication[],
   options: PublishOptions & Publishing,
 ): Promise<readonly Revision[]> {
-  const { system, report, reason, clock = () => new Date() } = options;
+  const { system, report, reason, signal, clock = () => new Date() } = options;
   const added: Revision[] = [];
   try {
     for (const publication of publications) {
-      const command = toSmokeCommand(publication);
       const { stack, image, source } = publication;
-      const now = clock();
-      const revision = await addRevision(layout, system, {
-        stack,
-        image: image.digest,
-        source,
-        now,
-      });
+      const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
+      const command = publication.smoke ?? (hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE);
+      const entry = { stack, image: image.digest, source, now: clock() };
+      const revision = await addRevision(layout, system, entry);
       added.push(revision);
       report({ kind: 'step', step: 'smoke', text: `smoke-test ${stack}` });
       await runSmoke(revision, command, {
         run: options.runSmoke,
         timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
-        hint: options.hint,
-        signal: options.signal,
+        hint: options.hint ?? SMOKE_HINT,
+        signal,
       });
-      options.signal?.throwIfAborted();
-      await nameKnownContent(layout, image, { system, signal: options.signal });
+      signal?.throwIfAborted();
+      await nameKnownContent(layout, image, { system, signal });
     }
     for (const { stack, revision } of added) {
       report({ kind: 'step', step: 'flip', text: `make revision ${revision} of ${stack} current` });
@@ -96,8 +99,13 @@ export async function publishImages(
   }
 }
 
-function toSmokeCommand({ image, smoke }: Publication): readonly string[] {
-  if (smoke !== undefined) return smoke;
-  const hasLabel = image.config.labels[STACK_LABELS.smoke] !== undefined;
-  return hasLabel ? parseSmokeLabel(image) : DEFAULT_SMOKE;
+/** Like {@link publishImages}, for one image. */
+export async function publishImage(
+  layout: Layout,
+  publication: Publication,
+  options: PublishOptions & Publishing,
+): Promise<PublishedStack> {
+  const { stack, image } = publication;
+  const [added] = await publishImages(layout, [publication], options);
+  return { stack, revision: added?.revision ?? 0, image: image.digest };
 }

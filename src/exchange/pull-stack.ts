@@ -7,9 +7,8 @@ import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.t
 import { readRevision, readRevisionNumbers } from '../store/stacks/revisions.ts';
 import { abortable } from './abortable.ts';
 import { holdStoreFor } from './hold-store-for.ts';
-import type { PublishedStack } from './import-stack.ts';
 import { toReporter } from './progress.ts';
-import { type PublishOptions, publishImages, SMOKE_HINT } from './publish-image.ts';
+import { type PublishedStack, type PublishOptions, publishImage } from './publish-image.ts';
 import { parsePinnedName } from './registry/image-reference.ts';
 import { pullByDigest } from './registry/pull-by-digest.ts';
 import type { RegistryOptions } from './registry/run-skopeo.ts';
@@ -31,25 +30,23 @@ export async function pullStack(
 ): Promise<PublishedStack> {
   const { stack, reference, system, signal, clock = () => new Date() } = options;
   const pinned = parsePinnedName(reference);
-  return await abortable(`pull stack ${stack}`, signal, () => {
-    const work = async () => {
+  return await abortable(`pull stack ${stack}`, signal, () =>
+    holdStoreFor(layout, system, async () => {
       const isOwn = ({ digest }: Image) => findRevision(layout, stack, digest) !== undefined;
       const image = await pullByDigest(layout, { ...options, ...pinned, isOwn });
-      const toPulled = (revision: number) => ({ stack, revision, image: image.digest });
       const known = findRevision(layout, stack, image.digest);
-      if (known !== undefined) return toPulled(known);
+      if (known !== undefined) return { stack, revision: known, image: image.digest };
       const source = { kind: 'import', reference } as const;
       if (revisionIn(readCurrentGeneration(layout), stack) !== undefined) {
         const entry = { stack, image: image.digest, source, now: clock() };
-        return toPulled((await addRevision(layout, system, entry)).revision);
+        const { revision } = await addRevision(layout, system, entry);
+        return { stack, revision, image: image.digest };
       }
       const report = toReporter(options.onProgress);
-      const publishing = { ...options, report, reason: `pull ${stack}`, hint: SMOKE_HINT };
-      const [added] = await publishImages(layout, [{ stack, image, source }], publishing);
-      return toPulled(added?.revision ?? 0);
-    };
-    return holdStoreFor(layout, system, { work });
-  });
+      const publishing = { ...options, report, reason: `pull ${stack}` };
+      return await publishImage(layout, { stack, image, source }, publishing);
+    }),
+  );
 }
 
 const findRevision = (layout: Layout, stack: StackName, image: ImageDigest) =>

@@ -35,14 +35,11 @@ export async function pushStack(layout: Layout, options: PushStackOptions): Prom
   const report = toReporter(options.onProgress);
   return await abortable(`push ${options.stack}`, options.signal, () =>
     inWorkFolder(layout, async (work) => {
-      const registry = takeAuthFile(options, work);
+      const run = { ...takeAuthFile(options, work), work, report };
       const file = `${work}/image.tar`;
       const exported = await exportStack(layout, { ...options, file });
-      report({ kind: 'step', step: 'push', text: `push ${options.reference}` });
-      const copied = { file, name, content: exported.digest };
-      const run = { ...options, work, step: 'push', report } as const;
-      const digest = await copyToRegistry(copied, registry, run);
       const { stack, revision } = exported;
+      const digest = await copyToRegistry(file, name, exported.digest, run);
       const { image } = resolveStack(layout, { name: stack, revision });
       await addImageNames(layout, image.digest, { system: options.system, others: [digest] });
       return { stack, revision, reference: options.reference, content: exported.digest, digest };

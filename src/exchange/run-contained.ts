@@ -57,7 +57,7 @@ export async function runContained(
       : [findProgram('prlimit', { package: 'util-linux' }), `--fsize=${fileBytesLimit}`, '--'];
   const found = findProgram(program, { package: program });
   const [path, ...contained] = toContained([...limits, ...within, found, ...args]);
-  const lines = new LineTail(options.onLine);
+  const lines = createLineTail(options.onLine);
   // Use a pipe: a script could not open a socket as /dev/stderr.
   const [readEnd, writeEnd] = system.createPipe();
   const drain = drainPipe(readEnd, (chunk) => lines.push(chunk));
@@ -82,34 +82,28 @@ export async function runContained(
   if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);
 }
 
-class LineTail {
-  readonly tail: string[] = [];
-  readonly #decoder = new TextDecoder();
-  readonly #onLine: ((line: string) => void) | undefined;
-  #partial = '';
-
-  constructor(onLine: ((line: string) => void) | undefined) {
-    this.#onLine = onLine;
-  }
-
-  push(chunk: Uint8Array): void {
-    const pieces = (this.#partial + this.#decoder.decode(chunk, { stream: true })).split('\n');
-    this.#partial = (pieces.pop() ?? '').slice(0, MAX_LINE_CHARS);
-    for (const piece of pieces) this.#emit(piece);
-  }
-
-  end(): void {
-    if (this.#partial !== '') this.#emit(this.#partial);
-  }
-
-  #emit(raw: string): void {
+/** Splits output into lines, and keeps the last ones. */
+function createLineTail(onLine: RunContainedOptions['onLine']) {
+  const tail: string[] = [];
+  const decoder = new TextDecoder();
+  let partial = '';
+  const emit = (raw: string) => {
     // Of a line that a program overwrites with carriage returns, only the last state counts.
     const line = (raw.replace(/\r+$/, '').split('\r').at(-1) ?? '').slice(0, MAX_LINE_CHARS);
     if (line.trim() === '') return;
-    this.tail.push(line);
-    if (this.tail.length > LAST_LINES) this.tail.shift();
-    this.#onLine?.(line);
-  }
+    tail.push(line);
+    if (tail.length > LAST_LINES) tail.shift();
+    onLine?.(line);
+  };
+  return {
+    tail,
+    push(chunk: Uint8Array): void {
+      const pieces = (partial + decoder.decode(chunk, { stream: true })).split('\n');
+      partial = (pieces.pop() ?? '').slice(0, MAX_LINE_CHARS);
+      for (const piece of pieces) emit(piece);
+    },
+    end: (): void => emit(partial),
+  };
 }
 
 function toFailed(
@@ -117,18 +111,13 @@ function toFailed(
   exitCode: number | null,
   output: readonly string[],
 ): StackshimError {
-  const details = { program, exitCode, output };
   // The builders report errors as text only; these are the words of the C library in the C locale.
   const printed = (words: string) => output.some((line) => line.toLowerCase().includes(words));
   const full = printed('no space left on device') || printed('disk quota exceeded');
   const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';
   // apt's message names the package; the lines after it only say that a step failed.
   const reason = output.find((line) => line.startsWith('E: ')) ?? output.at(-1) ?? 'no output';
-  return new StackshimError(
-    code,
-    `run ${program}: ${exitCode === null ? 'killed' : `exit ${exitCode}`}: ${reason}`,
-    {
-      details,
-    },
-  );
+  const end = exitCode === null ? 'killed' : `exit ${exitCode}`;
+  const details = { program, exitCode, output };
+  return new StackshimError(code, `run ${program}: ${end}: ${reason}`, { details });
 }

@@ -28,9 +28,7 @@ export const parseSmokeLabel = (image: Image): readonly string[] =>
 export const parseSmokeOption = (text: string): readonly string[] =>
   parseCommand(text, toBadOption);
 
-type ToError = (reason: string, cause?: unknown) => StackshimError;
-
-function parseCommand(text: string, toError: ToError): readonly string[] {
+function parseCommand(text: string, toError: typeof toBadOption): readonly string[] {
   const line = text.trim();
   if (line === '') throw toError('missing');
   if (!line.startsWith('[')) return ['/bin/sh', '-c', line];
@@ -58,25 +56,19 @@ export async function runSmoke(
 ): Promise<TaskResult> {
   const { run, hint, ...limits } = options;
   const result = await run(revision, command, limits);
-  if (result.verdict === 'succeeded') return result;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SMOKE_FAILED',
-    `smoke-test ${revision.stack} revision ${revision.revision}: ${result.verdict}${toReason(result, limits)}`,
-    {
-      hint,
-      details: {
-        stack: revision.stack,
-        revision: revision.revision,
-        command,
-        verdict: result.verdict,
-        exitCode: result.exitCode,
-        signal: result.signal,
-        error: result.error,
-        stdout: (result.output.stdout ?? '').slice(-KEPT_OUTPUT_CHARS),
-        stderr: (result.output.stderr ?? '').slice(-KEPT_OUTPUT_CHARS),
-      },
+  const { verdict, exitCode, signal, error, output } = result;
+  if (verdict === 'succeeded') return result;
+  const { stack, revision: number } = revision;
+  const reason = `${verdict}${toReason(result, limits)}`;
+  const message = `smoke-test ${stack} revision ${number}: ${reason}`;
+  throw new StackshimError('ERR_STACKSHIM_SMOKE_FAILED', message, {
+    hint,
+    details: {
+      ...{ stack, revision: number, command, verdict, exitCode, signal, error },
+      stdout: (output.stdout ?? '').slice(-KEPT_OUTPUT_CHARS),
+      stderr: (output.stderr ?? '').slice(-KEPT_OUTPUT_CHARS),
     },
-  );
+  });
 }
 
 function toReason(result: TaskResult, { timeoutMs }: SmokeOptions): string {
@@ -94,12 +86,9 @@ function toBadOption(reason: string, cause?: unknown): StackshimError {
 }
 
 function toBadLabel(reason: string, cause?: unknown): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_BUILD_FAILED',
-    `read label ${STACK_LABELS.smoke}: ${reason}`,
-    {
-      hint: `add a line to the Dockerfile such as LABEL ${STACK_LABELS.smoke}='["python3","-c","import ssl"]'`,
-      cause,
-    },
-  );
+  const label = STACK_LABELS.smoke;
+  return new StackshimError('ERR_STACKSHIM_BUILD_FAILED', `read label ${label}: ${reason}`, {
+    hint: `add a line to the Dockerfile such as LABEL ${label}='["python3","-c","import ssl"]'`,
+    cause,
+  });
 }

@@ -3,20 +3,19 @@ import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { collectImages } from '../store/images/collect-images.ts';
-import { imageFile } from '../store/images/image.ts';
+import { imageFile, listStoredImages } from '../store/images/image.ts';
 import {
   detachUnneededLayers,
   findUnneededLayers,
   removeLayers,
   type StoredLayer,
 } from '../store/layers/collect-layers.ts';
-import { listStoredImages } from '../store/list-stored.ts';
 import type { Damage, StoreSurvey } from '../store/survey-store.ts';
 import type { System } from '../sys/system.ts';
 import { findRunFolders } from '../task/records/run-folders.ts';
 import { readTaskImages } from '../task/records/task-images.ts';
 
-export interface ImageSweep {
+interface ImageSweep {
   readonly survey: StoreSurvey;
   readonly isNeeded: (image: ImageDigest) => boolean;
   readonly pinned: ReadonlySet<string>;
@@ -27,24 +26,21 @@ export interface ImageSweep {
   readonly onLayer?: (done: number, total: number) => void;
 }
 
-export interface SweptImages {
-  readonly images: readonly ImageDigest[];
-  readonly layers: readonly StoredLayer[];
-}
-
 /** Precondition: nothing can be pinned meanwhile, and there are no {@link findObstacles obstacles}. */
 export async function sweepImages(
   layout: Layout,
   system: System,
   { survey, isNeeded, pinned, only, dryRun, onLayer }: ImageSweep,
-): Promise<SweptImages> {
+): Promise<{ readonly images: readonly ImageDigest[]; readonly layers: readonly StoredLayer[] }> {
   const mayGo = (name: string) => only === undefined || only.has(name);
   const unneeded = listStoredImages(layout).filter((image) => mayGo(image) && !isNeeded(image));
   const images = dryRun
     ? unneeded
     : await collectImages(layout, unneeded, () => isNamedByTask(layout));
-  const isLayerNeeded = toNeededLayers(survey, images, pinned);
-  const stays = (id: LayerId) => !mayGo(id) || isLayerNeeded(id);
+  const gone = new Set(images);
+  const kept = [...survey.images.values()].filter(({ digest }) => !gone.has(digest));
+  const needed = new Set(kept.flatMap((image) => image.layers));
+  const stays = (id: LayerId) => !mayGo(id) || needed.has(id) || pinned.has(id);
   const layers = findUnneededLayers(layout, stays);
   if (dryRun) return { images, layers };
   const folders = findRunFolders(layout);
@@ -57,17 +53,6 @@ export async function sweepImages(
 function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
   const { images, errors } = readTaskImages(layout);
   return (image) => errors.length > 0 || images.has(image);
-}
-
-function toNeededLayers(
-  survey: StoreSurvey,
-  gone: readonly ImageDigest[],
-  pinned: ReadonlySet<string>,
-): (id: LayerId) => boolean {
-  const collected = new Set(gone);
-  const kept = [...survey.images.values()].filter(({ digest }) => !collected.has(digest));
-  const needed = new Set(kept.flatMap(({ layers }) => layers));
-  return (id) => needed.has(id) || pinned.has(id);
 }
 
 const HIDING: ReadonlySet<Damage['kind']> = new Set(['current', 'revision', 'package']);
@@ -84,20 +69,18 @@ export function findObstacles(
   for (const image of ofTasks) {
     // An image that a revision needs, too, is already part of the damage.
     if (survey.images.has(image) || survey.imageUsers.has(image)) continue;
-    errors.push(toUnreadable(layout, image));
+    const path = imageFile(layout, image);
+    const message = `read image file ${path}: a task uses this image`;
+    errors.push(
+      new StackshimError('ERR_STACKSHIM_IMAGE_CORRUPT', message, {
+        details: { path },
+        hint: 'end that task; run stackshim ps to list the tasks',
+      }),
+    );
   }
   if (survey.generation === undefined && survey.generations > 0 && errors.length === 0) {
     const message = 'collect garbage: no generation is current, although some are stored';
     errors.push(new StackshimError('ERR_STACKSHIM_STACK_CORRUPT', message));
   }
   return errors;
-}
-
-function toUnreadable(layout: Layout, image: ImageDigest): StackshimError {
-  const path = imageFile(layout, image);
-  return new StackshimError(
-    'ERR_STACKSHIM_IMAGE_CORRUPT',
-    `read image file ${path}: a task uses this image`,
-    { details: { path }, hint: 'end that task; run stackshim ps to list the tasks' },
-  );
 }

@@ -32,18 +32,14 @@ export function narrowStore(layout: Layout): void {
 
 /** A folder that {@link narrowStore} has yet to restrict, or cannot, because its disk refuses writes. Undefined if there is none. */
 export const findOpenStore = (layout: Layout): string | undefined =>
-  [...STORES, ...PLACES].map((place) => place(layout)).find(isOpenFolder);
-
-function isOpenFolder(folder: string): boolean {
-  try {
-    const stat = statSync(folder, { throwIfNoEntry: false });
-    return stat?.isDirectory() === true && isOpenToOthers(stat);
-  } catch (error) {
-    // This user is not root and may not look there.
-    if (errnoCodeOf(error) === 'EACCES') return false;
-    throw error;
-  }
-}
+  [...STORES, ...PLACES]
+    .map((place) => place(layout))
+    .find((folder) => {
+      // EACCES: this user is not root and may not look there.
+      const look = () => statSync(folder, { throwIfNoEntry: false });
+      const stat = unlessMissing(look, ['EACCES']);
+      return stat?.isDirectory() === true && isOpenToOthers(stat);
+    });
 
 function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
   try {

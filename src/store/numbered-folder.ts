@@ -5,22 +5,13 @@
 import { link, rm, unlink } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { type Layout, tmpDir } from '../core/layout.ts';
-import { objectOf } from '../core/read-fields.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { ensureDirectory, syncDirectory } from '../sys/write-file.ts';
 import { temporaryPath } from './stale-files.ts';
-import {
-  FORMAT_VERSION,
-  nextNumber,
-  number,
-  readNumbers,
-  readStoredJson,
-  type StoredVersion,
-  version,
-} from './stored-json.ts';
+import { nextNumber, number, readNumbers, readStoredJson, storedFields } from './stored-json.ts';
 import { writeStoredJson } from './write-stored-json.ts';
 
-const reader = objectOf<{ readonly last: number } & StoredVersion>({ version, last: number });
+const reader = storedFields<{ readonly last: number }>({ last: number });
 
 export interface NumberedFolder {
   readonly folder: string;
@@ -45,20 +36,22 @@ export const unusedNumber = (of: NumberedFolder): number =>
 /** Stores a revision durably. Precondition: the caller holds the stacks lock. */
 export async function writeNumbered(
   layout: Layout,
-  { folder }: NumberedFolder,
+  { folder, owner }: NumberedFolder,
   entry: { readonly revision: number },
 ): Promise<void> {
-  await ensureDirectory(folder, 0o700);
-  await ensureDirectory(tmpDir(layout), 0o700);
-  const temporary = temporaryPath(layout, '.revision');
-  await writeStoredJson(temporary, { version: FORMAT_VERSION, ...entry });
-  try {
-    // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
-    await link(temporary, `${folder}/${entry.revision}.json`);
-  } finally {
-    await unlink(temporary);
-  }
-  await syncDirectory(folder);
+  await guardDisk(`write revision ${entry.revision} of ${owner}`, async () => {
+    await ensureDirectory(folder, 0o700);
+    await ensureDirectory(tmpDir(layout), 0o700);
+    const temporary = temporaryPath(layout, '.revision');
+    await writeStoredJson(temporary, entry);
+    try {
+      // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
+      await link(temporary, `${folder}/${entry.revision}.json`);
+    } finally {
+      await unlink(temporary);
+    }
+    await syncDirectory(folder);
+  });
 }
 
 /** Removes revisions. Precondition: the caller holds the stacks lock. Throws ERR_STACKSHIM_DISK_FULL if there is no room to record their numbers. */
@@ -70,9 +63,7 @@ export async function removeNumbered(
   const last = Math.max(...numbers);
   await guardDisk(`remove revisions of ${of.owner}`, async () => {
     // Write this first: if the process dies in between, no number is used again.
-    if (readLastRemoved(of) < last) {
-      await writeStoredJson(fileIn(of.folder), { version: FORMAT_VERSION, last });
-    }
+    if (readLastRemoved(of) < last) await writeStoredJson(fileIn(of.folder), { last });
     for (const number of numbers) await rm(`${of.folder}/${number}.json`, { force: true });
     await syncDirectory(of.folder);
   });

@@ -1,5 +1,6 @@
 /** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import {
   buildDir,
@@ -24,23 +25,18 @@ export const temporaryPath = (layout: Layout, suffix = ''): string =>
 
 /** Paths of files and folders whose makers are dead. */
 export function findStaleFiles(layout: Layout): readonly string[] {
-  const inTmp = namesIn(tmpDir(layout)).map((name) => ({
-    name,
-    path: `${tmpDir(layout)}/${name}`,
-  }));
-  const stale = inTmp.filter(({ name, path }) => isStaleName(name) || isForgotten(name, path));
+  const inTmp = below(tmpDir(layout)).filter((path) => isStale(path) || isForgotten(path));
   const folders = [layersDir, imagesDir, generationsDir, buildDir, builtDir].map((of) =>
     of(layout),
   );
-  const below = (folder: string) => namesIn(folder).map((name) => `${folder}/${name}`);
-  const packages = below(packagesDir(layout)).flatMap(below);
-  const beside = [...folders, ...below(stacksDir(layout)), ...packages].flatMap((folder) =>
-    namesIn(folder)
-      .filter((name) => name.endsWith('.tmp') && isStaleName(name))
-      .map((name) => `${folder}/${name}`),
-  );
-  return [...stale.map(({ path }) => path), ...beside];
+  const ofPackages = below(packagesDir(layout)).flatMap(below);
+  const beside = [...folders, ...below(stacksDir(layout)), ...ofPackages]
+    .flatMap(below)
+    .filter((path) => path.endsWith('.tmp') && isStale(path));
+  return [...inTmp, ...beside];
 }
+
+const isStale = (path: string) => isStaleName(basename(path));
 
 /** Removes what {@link findStaleFiles} finds. Any number of processes may do so at once. */
 export async function clearStaleTmp(layout: Layout): Promise<void> {
@@ -55,12 +51,14 @@ export async function clearStaleTmp(layout: Layout): Promise<void> {
   }
 }
 
-function isForgotten(name: string, path: string): boolean {
-  if (ownerOfName(name) !== undefined) return false;
+function isForgotten(path: string): boolean {
+  if (ownerOfName(basename(path)) !== undefined) return false;
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
 }
 
-/** `stacks/` may have files as well. */
-const namesIn = (folder: string): readonly string[] =>
-  unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? [];
+/** The paths in a folder. `stacks/` may have files as well. */
+const below = (folder: string): readonly string[] =>
+  (unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? []).map(
+    (name) => `${folder}/${name}`,
+  );

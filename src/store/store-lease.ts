@@ -15,7 +15,7 @@
  * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
  */
 import { appendFileSync, closeSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
 import { namesIn, randomName } from '../sys/files.ts';
@@ -111,10 +111,8 @@ export async function whileNothingIsPinned<T>(
   system: System,
   collect: (pinned: ReadonlySet<string>) => Promise<T>,
 ): Promise<T> {
-  return await withLock(layout, 'store', {
-    ...{ system, waitMs: WAIT_MS },
-    work: () => collect(readPins(layout, system)),
-  });
+  const work = () => collect(readPins(layout, system));
+  return await withLock(layout, 'store', { system, waitMs: WAIT_MS }, work);
 }
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
@@ -123,25 +121,19 @@ const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
 function openLease(system: System, path: string): FileLock {
   const lock = takeFileLock(system, path, { wait: false });
   if (lock !== undefined) return lock;
-  throw new StackshimError(
-    'ERR_STACKSHIM_INTERNAL',
-    `lock ${path}: another process holds a new file`,
-  );
+  const message = `lock ${path}: another process holds a new file`;
+  throw new StackshimError('ERR_STACKSHIM_INTERNAL', message);
 }
 
 const whileNotCollecting = <T>(layout: Layout, system: System, act: () => T): Promise<T> =>
-  withLock(layout, 'store', {
-    ...{ system, shared: true, waitMs: WAIT_MS },
-    work: () => guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act()),
-  });
+  withLock(layout, 'store', { system, shared: true, waitMs: WAIT_MS }, () =>
+    guardDisk(`write a lease below ${leasesDir(layout)}`, async () => act()),
+  );
 
-function readPins(layout: Layout, system: System): ReadonlySet<string> {
-  const pinned = new Set<string>();
-  for (const name of namesIn(leasesDir(layout))) {
-    for (const pin of readLease(system, `${leasesDir(layout)}/${name}`)) pinned.add(pin);
-  }
-  return pinned;
-}
+const readPins = (layout: Layout, system: System): ReadonlySet<string> =>
+  new Set(
+    namesIn(leasesDir(layout)).flatMap((name) => readLease(system, `${leasesDir(layout)}/${name}`)),
+  );
 
 /** The pins of a lease, if it is held; otherwise removes the lease. */
 function readLease(system: System, path: string): readonly string[] {
@@ -150,11 +142,8 @@ function readLease(system: System, path: string): readonly string[] {
   if (fd === undefined) return [];
   try {
     if (!system.lockFile(fd, { wait: false })) return readFileSync(fd, 'utf8').split('\n');
-    unlinkSync(path);
+    unlessMissing(() => unlinkSync(path));
     return [];
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
   } finally {
     closeSync(fd);
   }

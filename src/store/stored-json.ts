@@ -13,7 +13,18 @@ import {
 } from '../core/errors.ts';
 import { refuseNewer } from '../core/format-version.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../core/ids.ts';
-import { integer, oneOf, type Reader, readWith, textThat, textUpTo } from '../core/read-fields.ts';
+import {
+  FieldFault,
+  type FieldReaders,
+  integer,
+  isObject,
+  objectOf,
+  oneOf,
+  type Reader,
+  readWith,
+  textThat,
+  textUpTo,
+} from '../core/read-fields.ts';
 import { readBoundedFile } from '../sys/files.ts';
 
 export interface StoredJsonOptions<T> {
@@ -73,17 +84,42 @@ export function toCorrupt(
   });
 }
 
+/** The result of `read`; undefined if it throws a {@link StackshimError}, which `onDamage` gets. Passes on other errors, and those of `onDamage`. */
+export function unlessDamaged<T>(
+  read: () => T,
+  onDamage: (error: StackshimError) => void,
+): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof StackshimError)) throw error;
+    onDamage(error);
+    return undefined;
+  }
+}
+
 export const FORMAT_VERSION = 1;
 
 const MAX_LINE_CHARS = 4096;
 const MAX_NUMBER = 999_999_999;
 
-/** The version field of every stored file. */
 export interface StoredVersion {
   readonly version: typeof FORMAT_VERSION;
 }
 
 export const version = oneOf(FORMAT_VERSION);
+
+/** Reads a stored file: its version, which the result leaves out, and these fields. */
+export function storedFields<T extends object>(fields: FieldReaders<T>): Reader<T> {
+  const reader = objectOf(fields);
+  return (value, field) => {
+    if (!isObject(value)) throw new FieldFault(field, 'not an object');
+    const { version: found, ...others }: { readonly version?: unknown } = value;
+    version(found, 'version');
+    return reader(others, field);
+  };
+}
+
 /** The number of a revision or a generation. */
 export const number = integer(1, MAX_NUMBER);
 export const line = textUpTo(MAX_LINE_CHARS);

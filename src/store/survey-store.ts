@@ -1,10 +1,10 @@
 /** Reads every small file of the store, and finds which revisions and images exist, what they need, and what cannot be read. */
-import { StackshimError } from '../core/errors.ts';
-import type { ImageDigest, LayerId, StackName } from '../core/ids.ts';
-import { currentLink, generationsDir, type Layout } from '../core/layout.ts';
-import type { Image } from './images/image.ts';
-import { readImage } from './images/image.ts';
-import { listStoredImages, listStoredStacks } from './list-stored.ts';
+import { hasCode, type StackshimError } from '../core/errors.ts';
+import { type ImageDigest, isStackName, type LayerId, type StackName } from '../core/ids.ts';
+import { currentLink, generationsDir, type Layout, stacksDir } from '../core/layout.ts';
+import { namesIn } from '../sys/files.ts';
+import { type Image, listStoredImages, readImage } from './images/image.ts';
+import { lacksContentDigest } from './images/image-names.ts';
 import type { PackageOwner } from './packages/package.ts';
 import { type PackageSurvey, surveyPackages } from './packages/survey-packages.ts';
 import {
@@ -18,8 +18,9 @@ import {
   readRevision,
   readRevisionNumbers,
   revisionFile,
+  toMissing,
 } from './stacks/revisions.ts';
-import { readNumbers, toCorrupt } from './stored-json.ts';
+import { readNumbers, toCorrupt, unlessDamaged } from './stored-json.ts';
 
 /** A revision of a stack or of a code package, and whether it is the current one. */
 export interface AffectedRevision {
@@ -62,13 +63,14 @@ export interface StoreSurvey {
 /** Blocks for as many file reads as there are revisions, images and generations. Does not throw for damage. */
 export function surveyStore(layout: Layout): StoreSurvey {
   const damage: Damage[] = [];
-  const note = (kind: Damage['kind'], path: string, hits: readonly AffectedRevision[] = []) => {
-    return (error: StackshimError): undefined => {
-      damage.push({ kind, path: pathOf(error) ?? path, error, hits });
+  const note: Note = (kind, path, hits = []) => {
+    return (error) => {
+      const { path: named } = error.details;
+      damage.push({ kind, path: typeof named === 'string' ? named : path, error, hits });
     };
   };
   const link = currentLink(layout);
-  const generation = attempt(() => readCurrentGeneration(layout), note('current', link));
+  const generation = unlessDamaged(() => readCurrentGeneration(layout), note('current', link));
   const numbers = readNumbers(generationsDir(layout));
   const history = numbers.flatMap((number) => {
     if (number === generation?.number) return generation;
@@ -76,18 +78,19 @@ export function surveyStore(layout: Layout): StoreSurvey {
     // The target of the broken link was already noted with the link.
     if (damage.some((one) => one.path === path)) return [];
     // A generation that has gone meanwhile was collected.
-    return attempt(() => readGeneration(layout, number), note('generation', path)) ?? [];
+    return unlessDamaged(() => readGeneration(layout, number), note('generation', path)) ?? [];
   });
   // Before the first flip has created the link, there is one generation and no current one.
   if (generation === undefined && numbers.length > 1 && damage.length === 0) {
-    note(
-      'current',
-      link,
-    )(toCorrupt(link, 'missing', { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' }));
+    const missing = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' } as const;
+    note('current', link)(toCorrupt(link, 'missing', missing));
   }
-  const newestNamed = findNewestNamed(
-    generation === undefined ? history : [...history, generation],
-  );
+  const newestNamed = new Map<StackName, number>();
+  for (const { stacks } of generation === undefined ? history : [...history, generation]) {
+    for (const [name, number] of Object.entries(stacks) as [StackName, number][]) {
+      newestNamed.set(name, Math.max(number, newestNamed.get(name) ?? 0));
+    }
+  }
   const revisions = surveyRevisions(layout, generation, note);
   const imageUsers = new Map<ImageDigest, AffectedRevision[]>();
   for (const { image, stack, revision } of revisions) {
@@ -106,7 +109,7 @@ export function surveyStore(layout: Layout): StoreSurvey {
   const layerUsers = new Map<LayerId, AffectedRevision[]>();
   for (const digest of new Set([...listStoredImages(layout), ...imageUsers.keys()])) {
     const users = imageUsers.get(digest) ?? [];
-    const image = attempt(() => readImage(layout, digest), note('image', digest, users));
+    const image = unlessDamaged(() => readImage(layout, digest), note('image', digest, users));
     if (image === undefined) continue;
     images.set(digest, image);
     for (const id of new Set(image.layers)) append(layerUsers, id, users);
@@ -122,20 +125,11 @@ const toAffected = ({ name, tenant, revision, current }: PackageEntry): Affected
   ...{ stack: null, code: { name, tenant }, revision, current },
 });
 
-function findNewestNamed(history: readonly Generation[]): ReadonlyMap<StackName, number> {
-  const newest = new Map<StackName, number>();
-  for (const [name, number] of history.flatMap(({ stacks }) => Object.entries(stacks))) {
-    const stack = name as StackName;
-    newest.set(stack, Math.max(number, newest.get(stack) ?? 0));
-  }
-  return newest;
-}
-
 type Note = (
   kind: Damage['kind'],
   path: string,
   hits?: readonly AffectedRevision[],
-) => (error: StackshimError) => undefined;
+) => (error: StackshimError) => void;
 
 function surveyRevisions(
   layout: Layout,
@@ -143,39 +137,25 @@ function surveyRevisions(
   note: Note,
 ): Revision[] {
   const revisions: Revision[] = [];
-  const names = new Set([
-    ...listStoredStacks(layout),
-    ...(Object.keys(generation?.stacks ?? {}) as StackName[]),
-  ]);
+  const stored = namesIn(stacksDir(layout)).filter(isStackName).sort();
+  const names = new Set([...stored, ...(Object.keys(generation?.stacks ?? {}) as StackName[])]);
   for (const stack of names) {
     const now = revisionIn(generation, stack);
     const numbers = readRevisionNumbers(layout, stack);
     for (const revision of numbers) {
       const hits = [{ stack, revision, current: now === revision }];
       const path = revisionFile(layout, stack, revision);
-      const found = attempt(
+      const found = unlessDamaged(
         () => readRevision(layout, stack, revision),
         note('revision', path, hits),
       );
       if (found !== undefined) revisions.push(found);
     }
     if (now === undefined || numbers.includes(now)) continue;
-    const path = revisionFile(layout, stack, now);
-    const missing = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as const;
-    note('revision', path, [{ stack, revision: now, current: true }])(
-      toCorrupt(path, 'missing', missing),
-    );
+    const hits = [{ stack, revision: now, current: true }];
+    note('revision', revisionFile(layout, stack, now), hits)(toMissing(layout, stack, now));
   }
   return revisions;
-}
-
-function attempt<T>(read: () => T, fail: (error: StackshimError) => undefined): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof StackshimError) return fail(error);
-    throw error;
-  }
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, values: readonly V[]): void {
@@ -184,7 +164,27 @@ function append<K, V>(map: Map<K, V[]>, key: K, values: readonly V[]): void {
   else known.push(...values);
 }
 
-function pathOf(error: StackshimError): string | undefined {
-  const { path } = error.details;
-  return typeof path === 'string' ? path : undefined;
+export interface FormatSurvey {
+  /** Images whose content digest is not known yet. */
+  readonly unnamed: readonly ImageDigest[];
+  /** ERR_STACKSHIM_FORMAT_NEWER, one for each file. */
+  readonly newer: readonly StackshimError[];
 }
+
+/** Finds files with an older format than this program writes, or a newer one than it reads. One more file read for each image than {@link surveyStore}. Does not throw for damage. */
+export function surveyFormats(layout: Layout): FormatSurvey {
+  const { images, damage } = surveyStore(layout);
+  const newer = damage.map(({ error }) => error).filter(isNewer);
+  const unnamed: ImageDigest[] = [];
+  for (const image of images.keys()) {
+    try {
+      if (lacksContentDigest(layout, image)) unnamed.push(image);
+    } catch (error) {
+      if (!isNewer(error)) throw error;
+      newer.push(error);
+    }
+  }
+  return { unnamed, newer };
+}
+
+const isNewer = (error: unknown) => hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');

@@ -3,14 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
-import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import { takeFileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { ensureDirectory } from '../sys/write-file.ts';
 
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
+const STACKS_WAIT_MS = 15_000;
 
-export interface LockWait {
+interface LockWait {
   /** 0: a lock that another process holds is refused at once. */
   readonly waitMs: number;
   /** Makes the error for a lock that does not become free in time. */
@@ -18,8 +19,10 @@ export interface LockWait {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface LockOptions extends Omit<LockWait, 'toBusy'>, Partial<Pick<LockWait, 'toBusy'>> {
+interface LockOptions extends Pick<LockWait, 'waitMs' | 'signal'> {
   readonly system: System;
+  /** Default: ERR_STACKSHIM_STACK_BUSY. */
+  readonly toBusy?: LockWait['toBusy'];
   readonly shared?: boolean;
 }
 
@@ -27,7 +30,8 @@ export interface LockOptions extends Omit<LockWait, 'toBusy'>, Partial<Pick<Lock
 export async function withLock<T>(
   layout: Layout,
   name: string,
-  { work, ...options }: LockOptions & { readonly work: () => Promise<T> },
+  options: LockOptions,
+  work: () => Promise<T>,
 ): Promise<T> {
   const { system, shared = false, waitMs } = options;
   const path = `${locksDir(layout)}/${name}`;
@@ -36,13 +40,24 @@ export async function withLock<T>(
       details: { path, waitMs },
     });
   const take = () => takeFileLock(system, path, { wait: false, shared });
-  const lock: FileLock = await waitForLock(layout, take, { toBusy, ...options });
+  const lock = await waitForLock(layout, take, { toBusy, ...options });
   try {
     return await work();
   } finally {
     lock.release();
   }
 }
+
+/**
+ * Runs `change` while holding the lock `locks/stacks`, which every change of revisions or generations holds for milliseconds. Throws
+ * ERR_STACKSHIM_STACK_BUSY if another process holds it for all of `waitMs`.
+ */
+export const withStacksLock = <T>(
+  layout: Layout,
+  system: System,
+  change: () => Promise<T>,
+  waitMs = STACKS_WAIT_MS,
+): Promise<T> => withLock(layout, 'stacks', { system, waitMs }, change);
 
 /** Calls `take` until it returns a value, and resolves to that. Throws `toBusy()`, and the reason of an aborted `signal`. */
 export async function waitForLock<T>(

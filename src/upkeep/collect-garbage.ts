@@ -22,10 +22,10 @@ import { type NumberedFolder, removeNumbered } from '../store/numbered-folder.ts
 import { type PackageOwner, packageFolder } from '../store/packages/package.ts';
 import { generationFile } from '../store/stacks/generations.ts';
 import { type Revision, stackFolder } from '../store/stacks/revisions.ts';
-import { withStacksLock } from '../store/stacks-lock.ts';
 import { clearStaleTmp, findStaleFiles } from '../store/stale-files.ts';
 import { whileNothingIsPinned } from '../store/store-lease.ts';
 import { type StoreSurvey, surveyStore } from '../store/survey-store.ts';
+import { withStacksLock } from '../store/with-lock.ts';
 import { measureTree } from '../sys/measure-tree.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { syncDirectory } from '../sys/write-file.ts';
@@ -172,6 +172,7 @@ async function sweep(
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
   const { survey, generations, gone, packages, refusals } = await withStacksLock(
     layout,
+    system,
     async () => {
       const found = surveyStore(layout);
       const choice = { keep: keepRevisions, isInUse };
@@ -189,7 +190,6 @@ async function sweep(
       const outcome = { gone: removed.gone, packages: ofPackages.gone, refusals: refused };
       return { survey: found, generations: unreachable, ...outcome };
     },
-    { system },
   );
   const kept = new Set(
     [

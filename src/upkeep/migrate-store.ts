@@ -2,8 +2,8 @@
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
-import { type NamedImages, nameStoredImages } from '../exchange/oci-image/name-stored.ts';
-import { surveyFormats } from '../store/survey-formats.ts';
+import { type NamedImages, nameStoredImages } from '../exchange/oci-image/seek-content.ts';
+import { surveyFormats } from '../store/survey-store.ts';
 import type { System } from '../sys/system.ts';
 
 export interface MigrateOptions {

@@ -2,10 +2,10 @@
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { removeAllRevisions } from '../store/stacks/add-revision.ts';
 import { findBase, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
-import { removeAllRevisions } from '../store/stacks/remove-revisions.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
 import { readRevisionNumbers } from '../store/stacks/revisions.ts';
 import type { System } from '../sys/system.ts';

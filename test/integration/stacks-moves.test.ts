@@ -2,12 +2,15 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StackName } from '../../src/core/ids.ts';
-import { addRevision } from '../../src/store/stacks/add-revision.ts';
+import {
+  addRevision,
+  removeAllRevisions,
+  removeOldRevisions,
+} from '../../src/store/stacks/add-revision.ts';
 import { flipStacks } from '../../src/store/stacks/flip-stacks.ts';
 import { readCurrentGeneration } from '../../src/store/stacks/generations.ts';
 import { showStack } from '../../src/store/stacks/list-stacks.ts';
 import { applyRelease, rollbackRelease } from '../../src/store/stacks/release.ts';
-import { removeAllRevisions, removeOldRevisions } from '../../src/store/stacks/remove-revisions.ts';
 import { rollbackStack } from '../../src/store/stacks/rollback.ts';
 import { readReleases, readStackHistory } from '../../src/store/stacks/stack-history.ts';
 import { linuxSystem } from '../../src/sys/linux-system.ts';

@@ -1,7 +1,6 @@
 /** Texts of the differences between two revisions, of a stack or of a code package. Pure. */
-import type { FileDiff, FileTotals } from '../../store/diff/diff-files.ts';
+import type { FileChange, FileDiff, FileTotals } from '../../store/diff/diff-files.ts';
 import type { SettingChange } from '../../store/diff/diff-settings.ts';
-import type { FileChange } from '../../store/diff/diff-trees.ts';
 import { formatBytes, formatCount } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 

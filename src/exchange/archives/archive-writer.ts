@@ -12,7 +12,7 @@ export interface WrittenBlob {
 
 export interface ArchiveWriter {
   /** Writes a blob to `blobs/sha256/<hex>`; a blob that was written before takes no space. */
-  addBlob(content: AsyncIterable<Uint8Array>): Promise<WrittenBlob>;
+  addBlob(content: AsyncIterable<Uint8Array> | readonly Uint8Array[]): Promise<WrittenBlob>;
   addFile(path: string, content: string): Promise<void>;
   end(): Promise<void>;
 }
@@ -64,7 +64,6 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
 /** Exactly one block: the names are short, the sizes are bounded, and there is room for one header block. */
 function toHeader(path: string, size: number): Buffer {
   const header = encodeFileHeader(path, size, 0o644);
-  if (header.length !== BLOCK_BYTES)
-    throw new Error(`the header of ${path} does not fit one block`);
-  return header;
+  if (header.length === BLOCK_BYTES) return header;
+  throw new Error(`the header of ${path} does not fit one block`);
 }

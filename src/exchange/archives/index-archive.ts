@@ -5,7 +5,8 @@ import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.t
 import { parseEntryPath } from '../../archive/entry-path.ts';
 import { BLOCK_BYTES, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import type { TarEntry } from '../../archive/tar-entry.ts';
-import { createTarParser, type HeaderSink } from '../../archive/tar-parser.ts';
+import { createTarParser } from '../../archive/tar-parser.ts';
+import { readSpan } from '../file-pieces.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 
 /** The position of a regular file in the archive, in bytes. */
@@ -27,13 +28,6 @@ export const ARCHIVE_POLICY: ArchivePolicy = {
 };
 const LIMITS = { ...LAYER_LIMITS, bytes: MAX_HEADER_BYTES, pathBytes: MAX_PATH_BYTES };
 
-interface Indexing {
-  readonly spans: Map<string, ArchiveSpan>;
-  /** `docker save` writes a repeated layer as a link to the first one. */
-  readonly links: Map<string, string>;
-  entries: number;
-}
-
 /**
  * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses
  * any other kind of entry, a name that leads outside, a repeated name, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID,
@@ -43,51 +37,63 @@ export async function indexArchive(
   file: FileHandle,
   sizeBytes: number,
 ): Promise<ReadonlyMap<string, ArchiveSpan>> {
-  const indexing: Indexing = { spans: new Map(), links: new Map(), entries: 0 };
+  const spans = new Map<string, ArchiveSpan>();
+  // `docker save` writes a repeated layer as a link to the first one.
+  const links = new Map<string, string>();
+  let entries = 0;
   let at = 0;
-  const sink: HeaderSink = {
+  const parser = createTarParser(ARCHIVE_POLICY, LIMITS, {
     entry(entry, headerSize) {
       // Readers differ in which of two sizes they use.
       if (entry.size !== headerSize) throw toInvalid('read archive: an entry has two sizes');
-      takeEntry(indexing, entry, at);
+      entries += 1;
+      if (entries > MAX_ENTRIES) throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
+      takeEntry(entry, at, spans, links);
     },
     data: () => undefined,
-  };
-  const parser = createTarParser(ARCHIVE_POLICY, LIMITS, sink);
+  });
   while (!parser.isComplete()) {
-    const block = await readAt(file, { at, sizeBytes });
+    if (at + BLOCK_BYTES > sizeBytes) throw toCutOff();
+    const block = Buffer.alloc(BLOCK_BYTES);
+    let filled = 0;
+    for await (const piece of readSpan(file, { start: at, size: BLOCK_BYTES }, toCutOff)) {
+      filled += piece.copy(block, filled);
+    }
     if (at === 0 && typeof parseTarHeader(block) === 'string') {
       throw toInvalid('it is not a tar archive');
     }
     at += block.length;
     parser.push(block);
     at += parser.skipContent();
-    if (at > sizeBytes) throw toInvalid('read archive: it is cut off');
+    if (at > sizeBytes) throw toCutOff();
   }
-  resolveLinks(indexing);
-  return indexing.spans;
+  resolveLinks(spans, links);
+  return spans;
 }
 
-function takeEntry(indexing: Indexing, entry: TarEntry, start: number): void {
-  const { spans, links } = indexing;
-  indexing.entries += 1;
-  if (indexing.entries > MAX_ENTRIES) {
-    throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
-  }
+export const toCutOff = () => toInvalid('read archive: it is cut off');
+
+function takeEntry(
+  entry: TarEntry,
+  start: number,
+  spans: Map<string, ArchiveSpan>,
+  links: Map<string, string>,
+): void {
   const parsed = parseEntryPath(entry.path, LIMITS);
   const shown = JSON.stringify(entry.path.slice(0, 200));
   if (typeof parsed === 'string') throw toInvalid(`read archive entry ${shown}: ${parsed}`);
   const { path } = parsed;
   if (entry.kind === 'directory') return;
-  if (spans.has(path) || links.has(path))
+  if (spans.has(path) || links.has(path)) {
     throw toInvalid(`read archive entry ${shown}: comes twice`);
+  }
   if (entry.kind === 'file') spans.set(path, { start, size: entry.size });
   else if (entry.kind === 'symlink') links.set(path, entry.linkTarget);
   else throw toInvalid(`read archive entry ${shown}: a ${entry.kind}`);
 }
 
 /** Resolves links by their text alone: nothing is looked up on the disk. */
-function resolveLinks({ spans, links }: Indexing): void {
+function resolveLinks(spans: Map<string, ArchiveSpan>, links: ReadonlyMap<string, string>): void {
   for (const [path, target] of links) {
     const span = spans.get(joinPath(path, target));
     if (span === undefined) {
@@ -108,18 +114,4 @@ function joinPath(path: string, target: string): string {
     if (part !== '..' && part !== '.') parts.push(part);
   }
   return parts.join('/');
-}
-
-async function readAt(
-  file: FileHandle,
-  { at, sizeBytes }: { readonly at: number; readonly sizeBytes: number },
-): Promise<Buffer> {
-  if (at + BLOCK_BYTES > sizeBytes) throw toInvalid('read archive: it is cut off');
-  const block = Buffer.alloc(BLOCK_BYTES);
-  for (let filled = 0; filled < block.length; ) {
-    const { bytesRead } = await file.read(block, filled, block.length - filled, at + filled);
-    if (bytesRead === 0) throw toInvalid('read archive: it is cut off');
-    filled += bytesRead;
-  }
-  return block;
 }

@@ -1,20 +1,18 @@
 /** Opens an image archive, compressed as a whole or not, and gives access to its files. */
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
+import { toArchiveTooLarge } from '../../archive/archive-policy.ts';
 import { type Compression, readArchive } from '../../archive/read-archive.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
-import { type Layout, tmpDir } from '../../core/layout.ts';
-import { temporaryPath } from '../../store/stale-files.ts';
+import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import type { System } from '../../sys/system.ts';
-import { ensureDirectory } from '../../sys/write-file.ts';
-import { type OciLayoutRoot, type OpenedFile, toInvalid } from '../oci-image/oci-blobs.ts';
-import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive } from './index-archive.ts';
+import { openNameless, readPieces, readSpan } from '../file-pieces.ts';
+import { type OciLayoutRoot, toInvalid } from '../oci-image/oci-blobs.ts';
+import { ARCHIVE_POLICY, type ArchiveSpan, indexArchive, toCutOff } from './index-archive.ts';
 
 export interface OpenArchive extends OciLayoutRoot {
-  /** Plain paths of its regular files. */
-  readonly paths: ReadonlySet<string>;
   close(): Promise<void>;
 }
 
@@ -25,8 +23,6 @@ export interface ArchiveHost {
   readonly signal?: AbortSignal | undefined;
 }
 
-const CHUNK_BYTES = 256 * 1024;
-
 /**
  * Opens the tar at `path`. A compressed archive is first decompressed into an unnamed file, with the size limit of a layer. The caller
  * closes the archive, after the files that it opened from it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID,
@@ -35,7 +31,8 @@ const CHUNK_BYTES = 256 * 1024;
 export async function openArchive(host: ArchiveHost, path: string): Promise<OpenArchive> {
   let file = await openInput(path);
   try {
-    const start = await readStart(file);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    const start = buffer.subarray(0, bytesRead);
     requireReadable(path, start);
     const compression = toCompression(start);
     if (compression !== 'none') {
@@ -44,7 +41,11 @@ export async function openArchive(host: ArchiveHost, path: string): Promise<Open
       file = unpacked;
     }
     const { size } = await file.stat();
-    return toArchive(path, file, await indexNamed(path, file, size));
+    const spans = await indexArchive(file, size).catch((error) => {
+      if (!(error instanceof StackshimError)) throw error;
+      throw toInvalid(`open ${path}: ${error.message}`, { cause: error, details: error.details });
+    });
+    return toArchive(path, file, spans);
   } catch (error) {
     await file.close();
     throw error;
@@ -67,24 +68,6 @@ export function requireReadable(path: string, start: Buffer): void {
   });
 }
 
-async function indexNamed(
-  path: string,
-  file: FileHandle,
-  size: number,
-): Promise<ReadonlyMap<string, ArchiveSpan>> {
-  try {
-    return await indexArchive(file, size);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    throw toInvalid(`open ${path}: ${error.message}`, { cause: error, details: error.details });
-  }
-}
-
-export async function readStart(file: FileHandle): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
-  return buffer.subarray(0, bytesRead);
-}
-
 /** Opens a regular file for reading and never waits: a FIFO or a device is refused. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export async function openInput(path: string): Promise<FileHandle> {
   try {
@@ -102,31 +85,21 @@ async function decompress(
   packed: FileHandle,
   compression: Compression,
 ): Promise<FileHandle> {
-  const { tar } = readArchive(
-    packed.createReadStream({ start: 0, autoClose: false, highWaterMark: CHUNK_BYTES }),
-    {
-      policy: ARCHIVE_POLICY,
-      limits: LAYER_LIMITS,
-      compression,
-      workers: { system, layout },
-      signal,
-    },
-  );
+  const { tar } = readArchive(readPieces(packed), {
+    policy: ARCHIVE_POLICY,
+    limits: LAYER_LIMITS,
+    compression,
+    workers: { system, layout },
+    signal,
+  });
   return await guardDisk('decompress an archive', async () => {
-    await ensureDirectory(tmpDir(layout), 0o700);
-    const temporary = temporaryPath(layout, '.tar');
-    const unpacked = await open(temporary, 'wx+', 0o600);
+    const unpacked = await openNameless(layout);
     try {
-      // From here on the kernel frees the file, however this process ends.
-      await unlink(temporary);
       let written = 0;
       for await (const chunk of tar) {
         written += chunk.length;
         if (written > LAYER_LIMITS.bytes) {
-          throw new StackshimError(
-            'ERR_STACKSHIM_LAYER_TOO_LARGE',
-            `read archive: more than ${LAYER_LIMITS.bytes} bytes`,
-          );
+          throw toArchiveTooLarge(ARCHIVE_POLICY, 'bytes', LAYER_LIMITS.bytes);
         }
         await unpacked.writeFile(chunk);
       }
@@ -145,28 +118,14 @@ function toArchive(
 ): OpenArchive {
   return {
     name,
-    paths: new Set(spans.keys()),
     openFile: (path) => {
       const span = spans.get(path);
-      if (span !== undefined) return Promise.resolve(toOpenedFile(file, span));
-      return Promise.reject(toInvalid(`open ${path} of ${name}: not in the archive`));
+      if (span === undefined) {
+        return Promise.reject(toInvalid(`open ${path} of ${name}: not in the archive`));
+      }
+      const chunks = () => readSpan(file, span, toCutOff);
+      return Promise.resolve({ size: span.size, chunks, close: () => Promise.resolve() });
     },
     close: () => file.close(),
   };
-}
-
-const toOpenedFile = (file: FileHandle, { start, size }: ArchiveSpan): OpenedFile => ({
-  size,
-  chunks: () => readSpan(file, start, size),
-  close: () => Promise.resolve(),
-});
-
-async function* readSpan(file: FileHandle, start: number, size: number): AsyncGenerator<Buffer> {
-  for (let done = 0; done < size; ) {
-    const piece = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - done));
-    const { bytesRead } = await file.read(piece, 0, piece.length, start + done);
-    if (bytesRead === 0) throw toInvalid('read archive: it is cut off');
-    done += bytesRead;
-    yield piece.subarray(0, bytesRead);
-  }
 }

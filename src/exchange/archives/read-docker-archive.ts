@@ -2,13 +2,15 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
-import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
+import type { ImageDigest } from '../../core/ids.ts';
 import { parseDocument, readWhole, toInvalid } from '../oci-image/oci-blobs.ts';
+import { toDigest } from '../oci-image/oci-documents.ts';
 import { configSchema } from '../oci-image/oci-schemas.ts';
 import {
-  hintOfTags,
+  diffIdsOf,
   type OciImage,
   type OciLayer,
+  pickTagged,
   requireArchitecture,
   toImageConfig,
 } from '../oci-image/read-oci-layout.ts';
@@ -16,9 +18,6 @@ import { type OpenArchive, toCompression } from './open-archive.ts';
 
 const MAX_IMAGES = 1024;
 const MAX_LAYERS = 256;
-/** Errors quote text from the archive, which may be long. */
-const MAX_SHOWN = 50;
-const MAX_SHOWN_CHARS = 200;
 const path = z.string().check(z.minLength(1), z.maxLength(255));
 
 const manifestSchema = z
@@ -31,24 +30,20 @@ const manifestSchema = z
   )
   .check(z.maxLength(MAX_IMAGES));
 
-type Entry = z.infer<typeof manifestSchema>[number];
-
 /**
  * Reads the image called `tag`; without a tag the archive must contain a single image. The image has no OCI manifest, so its digest is that
  * of its config, which docker calls the image's id and which names every layer's DiffID. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function readDockerArchive(archive: OpenArchive, tag?: string): Promise<OciImage> {
-  const manifestFile = await archive.openFile('manifest.json');
-  const bytes = await readWhole(manifestFile, 'manifest.json');
-  const entry = pickTagged(parseDocument(bytes, manifestSchema, 'manifest.json'), tag);
+  const bytes = await readWhole(await archive.openFile('manifest.json'), 'manifest.json');
+  const images = parseDocument(bytes, manifestSchema, 'manifest.json');
+  const tagsOf = ({ RepoTags }: (typeof images)[number]) => RepoTags ?? [];
+  const entry = pickTagged(images, tagsOf, tag, { name: 'manifest.json' });
   const configBytes = await readWhole(await archive.openFile(toPlain(entry.Config)), entry.Config);
   const config = parseDocument(configBytes, configSchema, entry.Config);
   const digest = digestOf(configBytes, entry.Config);
   requireArchitecture(config, digest);
-  const diffIds = config.rootfs.diff_ids;
-  if (diffIds.length !== entry.Layers.length) {
-    throw toInvalid(`read image: ${entry.Layers.length} layers, but ${diffIds.length} DiffIDs`);
-  }
+  const diffIds = diffIdsOf(config, entry.Layers.length);
   const paths = new Map<OciLayer, string>();
   for (const [index, layerPath] of entry.Layers.entries()) {
     const layer = await readLayer(archive, toPlain(layerPath), diffIds[index] ?? '');
@@ -66,35 +61,13 @@ export async function readDockerArchive(archive: OpenArchive, tag?: string): Pro
 
 const toPlain = (text: string) => text.replace(/^(?:\.\/)+/, '');
 
-function pickTagged(entries: readonly Entry[], tag: string | undefined): Entry {
-  const matching =
-    tag === undefined ? entries : entries.filter(({ RepoTags }) => RepoTags?.includes(tag));
-  const [first, second] = matching;
-  if (first !== undefined && second === undefined) return first;
-  const named =
-    tag === undefined ? 'images' : `images tagged ${JSON.stringify(tag.slice(0, MAX_SHOWN_CHARS))}`;
-  const tags = entries
-    .flatMap(({ RepoTags }) => RepoTags ?? [])
-    .slice(0, MAX_SHOWN)
-    .map((one) => one.slice(0, MAX_SHOWN_CHARS));
-  throw toInvalid(`read manifest.json: ${matching.length} ${named}, not 1`, {
-    details: { tags },
-    hint: hintOfTags(tags),
-  });
-}
-
 /** The digest of a config; if its name is a digest, the content must match it. */
 function digestOf(bytes: Uint8Array, name: string): ImageDigest {
-  const hex = createHash('sha256').update(bytes).digest('hex');
+  const digest = toDigest(bytes);
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
-  if (named !== undefined && named !== hex) {
-    throw toInvalid(`read ${name}: its content is sha256:${hex}`, {
-      details: { name, actual: hex },
-    });
-  }
-  const digest = `sha256:${hex}`;
-  if (!isImageDigest(digest)) throw new Error('sha256 gave no digest');
-  return digest;
+  if (named === undefined || digest === `sha256:${named}`) return digest;
+  const details = { name, actual: digest.slice('sha256:'.length) };
+  throw toInvalid(`read ${name}: its content is ${digest}`, { details });
 }
 
 /** Docker writes plain tars and accepts compressed ones. Only the DiffID tells what a layer must contain. */

@@ -12,10 +12,10 @@ import { requireSoundLayer } from '../../store/layers/verify-layer.ts';
 import type { System } from '../../sys/system.ts';
 import type { ImageContent } from '../oci-image/name-content.ts';
 import { OCI_TYPES, toDigest, toOciConfig, toOciManifest } from '../oci-image/oci-documents.ts';
-import type { ProgressListener } from '../progress.ts';
+import { metered, type ProgressListener } from '../progress.ts';
 import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './archive-writer.ts';
 
-export interface ArchiveContent {
+interface ArchiveContent {
   readonly system: System;
   readonly image: Image;
   /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
@@ -38,10 +38,10 @@ export async function writeImageArchive(
   const layers = await writeLayers(layout, writer, content);
   // The digest of an uncompressed layer is its DiffID.
   const diffIds = layers.map(({ digest }) => digest);
-  const config = await addDocument(writer, toOciConfig(image, diffIds));
+  const config = await writer.addBlob([Buffer.from(toOciConfig(image, diffIds))]);
   const manifestText = toOciManifest(config, layers);
-  const manifest = await addDocument(writer, manifestText);
-  await writeIndexes(writer, { reference, config, layers, manifest });
+  const manifest = await writer.addBlob([Buffer.from(manifestText)]);
+  await writeIndexes(writer, reference, manifest, [config, ...layers]);
   await writer.end();
   return { digest: toDigest(manifestText), config: config.digest as ImageDigest, diffIds };
 }
@@ -60,22 +60,15 @@ async function writeLayers(
     // Its own size is known before packing only if it was packed before.
     const packedBytes = sizeOfPacking(layout, id);
     const totalBytes = packedBytes ?? sizeBytes;
+    const place = { layer: index + 1, layers: image.layers.length };
     const tell = (doneBytes: number) =>
-      report({
-        kind: 'layer',
-        layer: index + 1,
-        layers: image.layers.length,
-        doneBytes,
-        totalBytes,
-        reused: false,
-      });
+      report({ kind: 'layer', ...place, doneBytes, totalBytes, reused: false });
     tell(0);
     const packed = packLayer(folder, { signal });
-    const blob = await writer.addBlob(
-      packedBytes === undefined
-        ? packed
-        : tellBytes(packed, (bytes) => tell(Math.min(bytes, totalBytes - 1))),
-    );
+    const tellSome = (doneBytes: number) => {
+      if (packedBytes !== undefined) tell(Math.min(doneBytes, packedBytes - 1));
+    };
+    const blob = await writer.addBlob(metered(packed, signal, tellSome));
     await rememberPackedLayer(layout, id, blob);
     layers.push(blob);
     tell(totalBytes);
@@ -83,43 +76,20 @@ async function writeLayers(
   return layers;
 }
 
-async function* tellBytes(
-  content: AsyncIterable<Uint8Array>,
-  tell: (doneBytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let doneBytes = 0;
-  for await (const chunk of content) {
-    yield chunk;
-    doneBytes += chunk.length;
-    tell(doneBytes);
-  }
-}
-
-const addDocument = (writer: ArchiveWriter, text: string): Promise<WrittenBlob> =>
-  writer.addBlob(toChunks(Buffer.from(text)));
-
-// biome-ignore lint/suspicious/useAwait: what a blob is read from is asynchronous elsewhere
-async function* toChunks(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
-}
-
-interface ArchiveContents {
-  readonly reference: string;
-  readonly config: WrittenBlob;
-  readonly layers: readonly WrittenBlob[];
-  readonly manifest: WrittenBlob;
-}
-
 /** Podman and skopeo read `index.json`, in which the image's name must be complete; docker reads `manifest.json`. */
-async function writeIndexes(writer: ArchiveWriter, contents: ArchiveContents): Promise<void> {
-  const { reference, config, layers, manifest } = contents;
+async function writeIndexes(
+  writer: ArchiveWriter,
+  reference: string,
+  manifest: WrittenBlob,
+  [config, ...layers]: readonly [WrittenBlob, ...WrittenBlob[]],
+): Promise<void> {
   const annotations = {
     'org.opencontainers.image.ref.name': reference,
     'io.containerd.image.name': reference,
   };
   const manifests = [{ mediaType: OCI_TYPES.manifest, ...manifest, annotations }];
   const index = { schemaVersion: 2, mediaType: OCI_TYPES.index, manifests };
-  const toPath = ({ digest }: WrittenBlob) => digest.replace(':', '/').replace(/^/, 'blobs/');
+  const toPath = ({ digest }: WrittenBlob) => `blobs/${digest.replace(':', '/')}`;
   const docker = [{ Config: toPath(config), RepoTags: [reference], Layers: layers.map(toPath) }];
   await writer.addFile('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
   await writer.addFile('index.json', JSON.stringify(index));

@@ -1,7 +1,8 @@
 /** Adds a directory or an archive as the current revision of a code package: read, built, stored as layers, made current. */
 import { closeSync } from 'node:fs';
 import { hasCode, reasonOf, StackshimError } from '../../core/errors.ts';
-import { isPackageName, type PackageName, parseTenantName } from '../../core/ids.ts';
+import { isPackageName, parseTenantName } from '../../core/ids.ts';
+import type { Layout } from '../../core/layout.ts';
 import { surveyCode } from '../../packages/pack-code.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import {
@@ -20,8 +21,9 @@ import {
 } from '../../spec/package-settings.ts';
 import { requireAllowedInput } from '../../spec/policy.ts';
 import { type Image, readImage } from '../../store/images/image.ts';
+import { toLayerLists } from '../../store/images/store-image.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
-import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
+import { addPackageRevision } from '../../store/packages/change-packages.ts';
 import {
   type PackageOwner,
   type PackageRevision,
@@ -80,7 +82,8 @@ export async function addPackage(
 ): Promise<AddedPackage> {
   const given = parsePackageInput(options);
   const tenant = given.tenant === undefined ? null : parseTenantName(given.tenant);
-  const of = { name: toPackageName(name), tenant };
+  if (!isPackageName(name)) throw invalidField('name', NOT_A_NAME, name);
+  const of = { name, tenant };
   const report = toReporter(onProgress);
   return await abortable(`add code package ${name}`, signal, async () => {
     const { allow } = await readPolicy(installation.layout);
@@ -90,13 +93,8 @@ export async function addPackage(
   });
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. */
-function toPackageName(name: string): PackageName {
-  if (isPackageName(name)) return name;
-  const problem =
-    'not a name of lower-case letters, digits, ".", "_" and "-" that does not end like an archive';
-  throw invalidField('name', problem, name);
-}
+const NOT_A_NAME =
+  'not a name of lower-case letters, digits, ".", "_" and "-" that does not end like an archive';
 
 type Allow = Awaited<ReturnType<typeof readPolicy>>['allow'];
 
@@ -148,8 +146,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
   const beside = survey.file === undefined ? undefined : parsePackageFile(survey.file);
   const settings = joinSettings(given, beside);
   const build = await planBuild(adding, settings, survey.digest);
-  const content = { digest: survey.digest, build: build?.key };
-  const known = findCurrent(adding, content);
+  const known = findCurrent(layout, of, survey.digest, build?.key);
   const label = toSettingsLabel(settings);
   const ofBuild = (cached: boolean) =>
     build === undefined ? {} : { build: { key: build.key, cached } };
@@ -157,31 +154,22 @@ async function add(adding: Adding): Promise<AddedPackage> {
     const { revision, image } = known.entry;
     return { ...of, revision, image, isNew: false, ...ofBuild(true) };
   }
+  const storeCode = () => storeCodeLayer(installation, path, survey.digest, signal);
   const store = async (layers: Pick<Image, 'layers' | 'diffIds'>) => {
-    const image = await storePackageImage(installation, { layers, label, signal });
-    const source = {
-      kind: 'add',
-      path: path.slice(0, MAX_PATH_CHARS),
-      content: survey.digest,
-    } as const;
+    const image = await storePackageImage(installation, layers, label, signal);
+    const shown = path.slice(0, MAX_PATH_CHARS);
     const { entry, isNew } = await addPackageRevision(layout, system, {
-      ...of,
-      image: image.digest,
-      source: { ...source, ...(build === undefined ? {} : { build: build.key }) },
-      now: new Date(),
-      makeCurrent: 'always',
+      ...{ ...of, image: image.digest, now: new Date(), makeCurrent: 'always' },
+      source: { kind: 'add', path: shown, content: survey.digest, build: build?.key },
     });
     return { ...of, revision: entry.revision, image: image.digest, isNew };
   };
   if (known !== undefined) {
-    const added = await holdStoreFor(layout, system, { work: () => store(known.image) });
+    const added = await holdStoreFor(layout, system, () => store(known.image));
     return { ...added, ...ofBuild(true) };
   }
   if (build === undefined) {
-    return await holdStoreFor(layout, system, {
-      work: async () =>
-        store(toLayers([await storeCodeLayer(installation, adding, survey.digest)])),
-    });
+    return await holdStoreFor(layout, system, async () => store(toLayerLists([await storeCode()])));
   }
   const building = withCodeBuild(installation, build, {
     signal,
@@ -189,37 +177,27 @@ async function add(adding: Adding): Promise<AddedPackage> {
       if (type === 'building') report({ kind: 'step', step: 'build', text: 'run the build step' });
     },
     use: async ({ folder, cached }) => {
-      const work = async () => {
-        const code = await storeCodeLayer(installation, adding, survey.digest);
-        return await store(toLayers([code, await storeUpperLayer(installation, folder, signal)]));
-      };
-      return { ...(await holdStoreFor(layout, system, { work })), ...ofBuild(cached) };
+      const added = await holdStoreFor(layout, system, async () => {
+        const code = await storeCode();
+        const upper = await storeUpperLayer(installation, folder, signal);
+        return await store(toLayerLists([code, upper]));
+      });
+      return { ...added, ...ofBuild(cached) };
     },
   });
   return await building.catch((error) => {
-    for (const text of logOf(error)) report({ kind: 'line', step: 'build', text });
+    if (hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) {
+      // The last lines of the log.
+      const { output } = error.details;
+      for (const text of Array.isArray(output) ? output.map(String) : []) {
+        report({ kind: 'line', step: 'build', text });
+      }
+    }
     throw error;
   });
 }
 
-/** The last lines of the log of a build that failed. */
-function logOf(error: unknown): readonly string[] {
-  if (!hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) return [];
-  const { output } = error.details;
-  return Array.isArray(output) ? output.map(String) : [];
-}
-
 const MAX_PATH_CHARS = 4000;
-
-/** A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
-function toLayers(
-  records: readonly { readonly id: Image['layers'][number]; readonly diffId: string }[],
-): Pick<Image, 'layers' | 'diffIds'> {
-  const needed = records.filter(
-    ({ id }, at) => !records.slice(at + 1).some((above) => above.id === id),
-  );
-  return { layers: needed.map(({ id }) => id), diffIds: needed.map(({ diffId }) => diffId) };
-}
 
 async function planBuild(
   { installation, of, path, given, signal }: Adding,
@@ -241,16 +219,13 @@ async function planBuild(
   });
 }
 
-interface KnownCode {
-  readonly entry: PackageRevision;
-  readonly image: Image;
-}
-
 /** The current revision, if it was made of the same code by the same build and is whole. */
 function findCurrent(
-  { installation: { layout }, of }: Adding,
-  { digest, build }: { readonly digest: string; readonly build: string | undefined },
-): KnownCode | undefined {
+  layout: Layout,
+  of: PackageOwner,
+  digest: string,
+  build: string | undefined,
+): { readonly entry: PackageRevision; readonly image: Image } | undefined {
   const current = readCurrentPackage(layout, of);
   if (current === undefined) return undefined;
   const entry = requirePackageRevision(layout, of, current.revision);

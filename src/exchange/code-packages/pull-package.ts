@@ -1,10 +1,9 @@
 /** Pulls one revision of a code package from a registry, by its digest. */
-import type { ImageDigest, PackageName, TenantName } from '../../core/ids.ts';
+import type { PackageName, TenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
-import { addPackageRevision } from '../../store/packages/add-package-revision.ts';
+import { addPackageRevision } from '../../store/packages/change-packages.ts';
 import {
-  type PackageOwner,
   type PackageRevision,
   readPackageNumbers,
   readPackageRevision,
@@ -42,24 +41,22 @@ export async function pullPackage(
   options: PullPackageOptions,
 ): Promise<PulledPackage> {
   const { name, tenant, reference, system, signal, makeCurrent = false } = options;
+  const of = { name, tenant };
   const pinned = parsePinnedName(reference);
-  return await abortable(`pull code package ${name}`, signal, () => {
-    const work = async () => {
-      const isOwn = ({ digest }: Image) => hasRevision(layout, { name, tenant }, digest);
+  return await abortable(`pull code package ${name}`, signal, () =>
+    holdStoreFor(layout, system, async () => {
+      const isOwn = ({ digest }: Image) =>
+        readPackageNumbers(layout, of).some(
+          (number) => readPackageRevision(layout, of, number)?.image === digest,
+        );
       const image = await pullByDigest(layout, { ...options, ...pinned, isOwn });
       readSettings(image);
       const { entry, isNew } = await addPackageRevision(layout, system, {
-        ...{ name, tenant, image: image.digest, now: new Date() },
+        ...{ ...of, image: image.digest, now: new Date() },
         source: { kind: 'pull', reference },
         makeCurrent: makeCurrent ? 'always' : 'first',
       });
-      return { name, tenant, revision: entry.revision, image: image.digest, isNew };
-    };
-    return holdStoreFor(layout, system, { work });
-  });
-}
-
-const hasRevision = (layout: Layout, of: PackageOwner, image: ImageDigest): boolean =>
-  readPackageNumbers(layout, of).some(
-    (number) => readPackageRevision(layout, of, number)?.image === image,
+      return { ...of, revision: entry.revision, image: image.digest, isNew };
+    }),
   );
+}

@@ -58,19 +58,11 @@ export async function pushPackage(
             await archive.close();
           }
         });
-        report({ kind: 'step', step: 'push', text: `push ${options.reference}` });
-        const run = { ...options, work, step: 'push', report } as const;
-        const copied = { file, name: target, content: image.digest };
-        const digest = await copyToRegistry(copied, takeAuthFile(options, work), run);
+        const run = { ...takeAuthFile(options, work), work, report };
+        const digest = await copyToRegistry(file, target, image.digest, run);
         await addImageNames(layout, image.digest, { system, others: [digest] });
-        return {
-          name,
-          tenant,
-          revision,
-          image: image.digest,
-          reference: options.reference,
-          digest,
-        };
+        const pushed = { image: image.digest, reference: options.reference, digest };
+        return { name, tenant, revision, ...pushed };
       }),
     ),
   );

@@ -1,34 +1,23 @@
 /** Stores what a code package consists of: its layers, and the image that joins them with its settings. */
 import { packLayer } from '../../archive/pack-layer.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest } from '../../core/ids.ts';
-import { layerFile } from '../../core/layout.ts';
 import { CODE_LIMITS, CODE_POLICY } from '../../packages/code-policy.ts';
 import { readDigestedCode } from '../../packages/pack-code.ts';
 import { CODE_LABEL } from '../../spec/package-settings.ts';
 import { BUILT_POLICY } from '../../store/built/built-policy.ts';
 import type { Image } from '../../store/images/image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
-import {
-  checkLayerFile,
-  type LayerRecord,
-  readLayerRecord,
-} from '../../store/layers/layer-record.ts';
+import { type LayerRecord, requireLayer } from '../../store/layers/layer-record.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { Installation } from '../../task/installation.ts';
-import { storeMadeImage } from '../oci-image/store-made-image.ts';
+import { storeMadeImage } from '../oci-image/name-content.ts';
 
-export interface CodeToStore {
-  /** Of the host, without links. */
-  readonly path: string;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Stores the code as a layer. Precondition: the caller holds the store. Throws ERR_STACKSHIM_CODE_INVALID if its digest is another one by now. */
+/** Stores the code at a path without links as a layer. Precondition: the caller holds the store. Throws ERR_STACKSHIM_CODE_INVALID if its digest is another one by now. */
 export async function storeCodeLayer(
   { system, layout }: Installation,
-  { path, signal }: CodeToStore,
+  path: string,
   expected: string,
+  signal: AbortSignal | undefined,
 ): Promise<LayerRecord> {
   const reading = { workers: { system, layout }, followLinks: false, signal };
   const { digest, result } = await readDigestedCode(path, reading, (tar) =>
@@ -60,32 +49,19 @@ export async function storeUpperLayer(
   return record;
 }
 
-export interface PackageImage {
-  readonly layers: Pick<Image, 'layers' | 'diffIds'>;
-  /** The value of {@link CODE_LABEL}. */
-  readonly label: string;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Stores the image, under the digest of its content. Precondition: the caller holds the store. Throws ERR_STACKSHIM_LAYER_CORRUPT. */
+/** Stores the image, with `label` as its {@link CODE_LABEL}, under the digest of its content. Precondition: the caller holds the store. Throws ERR_STACKSHIM_LAYER_CORRUPT. */
 export async function storePackageImage(
   { system, layout, host }: Installation,
-  { layers, label, signal }: PackageImage,
+  { layers, diffIds }: Pick<Image, 'layers' | 'diffIds'>,
+  label: string,
+  signal: AbortSignal | undefined,
 ): Promise<Image> {
-  for (const id of layers.layers) {
+  for (const id of layers) {
     await pinInStore(layout, id);
-    checkLayerFile(layerFile(layout, id), readLayerRecord(layout, id));
+    requireLayer(layout, id);
   }
-  const made: Image = {
-    // Decided by its content below.
-    digest: '' as ImageDigest,
-    layers: layers.layers,
-    diffIds: layers.diffIds,
-    config: {
-      ...{ env: [], entrypoint: [], cmd: [], workingDir: '', user: '' },
-      labels: { [CODE_LABEL]: label },
-    },
-    architecture: host.architecture,
-  };
+  const settings = { env: [], entrypoint: [], cmd: [], workingDir: '', user: '' };
+  const config = { ...settings, labels: { [CODE_LABEL]: label } };
+  const made = { layers, diffIds, config, architecture: host.architecture };
   return await storeMadeImage(layout, made, { system, signal });
 }

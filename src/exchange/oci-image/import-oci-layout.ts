@@ -2,21 +2,20 @@
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
-import { addImageNames, writeImage } from '../../store/images/store-image.ts';
+import { addImageNames, toLayerLists, writeImage } from '../../store/images/store-image.ts';
 import { importLayer } from '../../store/layers/import-layer.ts';
 import { findLayerByDiffId, type LayerRecord } from '../../store/layers/layer-record.ts';
-import { proveBlob } from '../../store/layers/prove-blob.ts';
-import { rememberBlob } from '../../store/layers/proven-blobs.ts';
+import { proveBlob, rememberBlob } from '../../store/layers/prove-blob.ts';
 import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import type { System } from '../../sys/system.ts';
 import { abortable } from '../abortable.ts';
-import { type ProgressListener, toReporter } from '../progress.ts';
-import { findContent, toNames, withContent } from './name-content.ts';
+import { metered, type ProgressListener, toReporter } from '../progress.ts';
+import { storeMadeImage } from './name-content.ts';
 import { openLayoutRoot, toInvalid } from './oci-blobs.ts';
 import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.ts';
 
-export interface ImportImageOptions {
+interface ImportImageOptions {
   readonly system: System;
   /** An image that this one is based on: its layers are used as they are stored. */
   readonly base?: Image | undefined;
@@ -57,40 +56,26 @@ export async function importImage(
   source: OciImage,
   options: ImportImageOptions,
 ): Promise<Image> {
-  const read = toImage(source, await importLayers(layout, source, options));
+  const image = toImage(source, await importLayers(layout, source, options));
   const { system, isBuilt } = options;
   // A builder's documents contain the time of the build, so a built image is named by its content, which is the same on every machine.
-  const content = isBuilt ? await findContent(layout, read, options) : undefined;
-  const image = content === undefined ? read : withContent(read, content);
+  if (isBuilt) return await storeMadeImage(layout, image, options);
   await pinInStore(layout, image.digest);
   await writeImage(layout, image);
-  const names = content === undefined ? { others: source.otherDigests } : toNames(content);
-  await addImageNames(layout, image.digest, { system, ...names });
+  await addImageNames(layout, image.digest, { system, others: source.otherDigests });
   return image;
 }
 
 function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
   // An opaque root hides all layers below it. Leaving them out has the same effect, and every overlay can mount the rest.
-  const lowest = Math.max(
-    0,
-    records.findLastIndex((record) => record.opaqueRoot),
-  );
+  const opaque = records.findLastIndex((record) => record.opaqueRoot);
   const layers = records.map((record, index) => ({
     id: record.id,
     // Not the record's DiffID: another tar may have given the same layer.
     diffId: source.layers[index]?.diffId ?? record.diffId,
   }));
-  // A repeated layer only counts at its highest position, and no overlay takes a layer twice.
-  const needed = layers.filter(
-    ({ id }, index) => index >= lowest && !layers.slice(index + 1).some((above) => above.id === id),
-  );
-  return {
-    digest: source.digest,
-    layers: needed.map(({ id }) => id),
-    diffIds: needed.map(({ diffId }) => diffId),
-    config: source.config,
-    architecture: source.architecture,
-  };
+  const { digest, config, architecture } = source;
+  return { digest, ...toLayerLists(layers.slice(Math.max(0, opaque))), config, architecture };
 }
 
 async function importLayers(
@@ -100,7 +85,8 @@ async function importLayers(
 ): Promise<LayerRecord[]> {
   const report = toReporter(options.onProgress);
   const mtimeCeiling = parseEpoch(source.config.labels[STACK_LABELS.epoch]);
-  const known = toKnownLayers(options.base);
+  const { base, system, signal } = options;
+  const known = new Map(base?.layers.map((id, index) => [base.diffIds[index], id] as const));
   const records: LayerRecord[] = [];
   const proven = new Set<string>();
   for (const [index, layer] of source.layers.entries()) {
@@ -108,10 +94,10 @@ async function importLayers(
       const position = { layer: index + 1, layers: source.layers.length };
       report({ kind: 'layer', ...position, doneBytes, totalBytes: layer.size, reused });
     };
-    const id = known.get(layer.diffId);
-    const found = id ?? findLayerByDiffId(layout, layer.diffId, mtimeCeiling)?.id;
-    const stored = found === undefined ? undefined : await pinStored(layout, found, options.signal);
-    const { system, signal } = options;
+    const id = known.get(layer.diffId) ?? findLayerByDiffId(layout, layer.diffId, mtimeCeiling)?.id;
+    if (id !== undefined) await pinInStore(layout, id);
+    // Reading a layer costs less than making it.
+    const stored = id === undefined ? undefined : await readVerifiedRecord(layout, id, { signal });
     const importing = { system, source, layer, mtimeCeiling, signal, tell };
     const key = `${layer.digest} ${layer.diffId} ${layer.size}`;
     if (stored !== undefined && !proven.has(key)) await proveOne(layout, stored.id, importing);
@@ -125,24 +111,6 @@ async function importLayers(
     records.push(record);
   }
   return records;
-}
-
-/** Pins the layer and returns it if it is still stored and intact. Reading it costs less than making it. */
-async function pinStored(
-  layout: Layout,
-  id: LayerId,
-  signal: AbortSignal | undefined,
-): Promise<LayerRecord | undefined> {
-  await pinInStore(layout, id);
-  return await readVerifiedRecord(layout, id, { signal });
-}
-
-function toKnownLayers(base: Image | undefined): ReadonlyMap<string, LayerId> {
-  const pairs = (base?.diffIds ?? []).flatMap((diffId, index) => {
-    const id = base?.layers[index];
-    return id === undefined ? [] : [[diffId, id] as const];
-  });
-  return new Map(pairs);
 }
 
 interface LayerToImport {
@@ -161,14 +129,9 @@ async function proveOne(
   { system, source, layer, signal }: LayerToImport,
 ): Promise<void> {
   const blob = await source.openLayer(layer);
-  async function* abortableChunks(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of blob.chunks()) {
-      signal?.throwIfAborted();
-      yield chunk;
-    }
-  }
+  const chunks = metered(blob.chunks(), signal, () => undefined);
   try {
-    await proveBlob(abortableChunks(), layer, { layout, system, id, signal });
+    await proveBlob(chunks, layer, { layout, system, id, signal });
   } finally {
     await blob.close();
   }
@@ -179,16 +142,9 @@ async function importOne(
   { system, source, layer, mtimeCeiling, signal, tell }: LayerToImport,
 ): Promise<LayerRecord> {
   const blob = await source.openLayer(layer);
-  let readBytes = 0;
-  async function* metered(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of blob.chunks()) {
-      readBytes += chunk.length;
-      yield chunk;
-      tell(readBytes, false);
-    }
-  }
+  const chunks = metered(blob.chunks(), signal, (doneBytes) => tell(doneBytes, false));
   try {
-    const imported = await importLayer(metered(), {
+    const imported = await importLayer(chunks, {
       layout,
       system,
       compression: layer.compression,
@@ -209,7 +165,6 @@ async function importOne(
 export function parseEpoch(label: string | undefined): number | undefined {
   if (label === undefined) return undefined;
   if (/^[0-9]{1,11}$/.test(label)) return Number(label);
-  throw toInvalid(
-    `read label ${STACK_LABELS.epoch}: ${JSON.stringify(label.slice(0, 200))} is not seconds since 1970`,
-  );
+  const shown = JSON.stringify(label.slice(0, 200));
+  throw toInvalid(`read label ${STACK_LABELS.epoch}: ${shown} is not seconds since 1970`);
 }

@@ -2,13 +2,13 @@
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
-import type { ImageNames } from '../../store/images/image-names.ts';
-import { addImageNames } from '../../store/images/store-image.ts';
+import { addImageNames, writeImage } from '../../store/images/store-image.ts';
 import {
   findPackedLayer,
-  isPackingKnown,
   type PackedLayer,
+  sizeOfPacking,
 } from '../../store/layers/packed-layer.ts';
+import { pinInStore } from '../../store/store-lease.ts';
 import type { System } from '../../sys/system.ts';
 import { toDigest, toOciConfig, toOciManifest } from './oci-documents.ts';
 
@@ -27,9 +27,9 @@ export interface ContentOptions {
 }
 
 /** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
-export async function findContent(
+async function findContent(
   layout: Layout,
-  image: Image,
+  image: Omit<Image, 'digest'>,
   options: ContentOptions,
 ): Promise<ImageContent> {
   const layers: PackedLayer[] = [];
@@ -37,25 +37,25 @@ export async function findContent(
   const diffIds = layers.map(({ digest }) => digest);
   const config = toOciConfig(image, diffIds);
   const described = { digest: toDigest(config), size: Buffer.byteLength(config) };
-  return {
-    digest: toDigest(toOciManifest(described, layers)),
-    config: described.digest,
-    diffIds,
-  };
+  return { digest: toDigest(toOciManifest(described, layers)), config: described.digest, diffIds };
 }
 
-/** The image with the digests of its content. Pure. */
-export const withContent = (image: Image, { digest, diffIds }: ImageContent): Image => ({
-  ...image,
-  digest,
-  diffIds,
-});
-
-/** The names of an image with this content. Pure. */
-export const toNames = ({ digest, config }: ImageContent): ImageNames => ({
-  content: digest,
-  others: [config],
-});
+/**
+ * Stores an image that was made on this machine, and whose layers are stored already. Resolves to the image with the digest of its content, the
+ * same on every machine.
+ */
+export async function storeMadeImage(
+  layout: Layout,
+  made: Omit<Image, 'digest'>,
+  { system, signal }: ContentOptions,
+): Promise<Image> {
+  const { digest, diffIds, config } = await findContent(layout, made, { system, signal });
+  const image = { ...made, digest, diffIds };
+  await pinInStore(layout, digest);
+  await writeImage(layout, image);
+  await addImageNames(layout, digest, { system, content: digest, others: [config] });
+  return image;
+}
 
 /**
  * Names a newly stored image by its content if each of its layers was packed before. Packing a new layer takes half as long as storing it,
@@ -66,8 +66,8 @@ export async function nameKnownContent(
   image: Image,
   options: ContentOptions,
 ): Promise<void> {
-  if (!image.layers.every((id) => isPackingKnown(layout, id))) return;
-  await nameContent(layout, image, options);
+  const isKnown = image.layers.every((id) => sizeOfPacking(layout, id) !== undefined);
+  if (isKnown) await nameContent(layout, image, options);
 }
 
 /** Finds the digests of a stored image's content, and stores them as names of the image. Resolves to the manifest's digest. */
@@ -76,7 +76,8 @@ export async function nameContent(
   image: Image,
   options: ContentOptions,
 ): Promise<ImageDigest> {
-  const content = await findContent(layout, image, options);
-  await addImageNames(layout, image.digest, { system: options.system, ...toNames(content) });
-  return content.digest;
+  const { digest, config } = await findContent(layout, image, options);
+  const { system } = options;
+  await addImageNames(layout, image.digest, { system, content: digest, others: [config] });
+  return digest;
 }

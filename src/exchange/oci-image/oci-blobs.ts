@@ -1,15 +1,15 @@
 /** Reads files of an OCI layout, in a folder or in an archive. Blobs are found only by digest, and checked against digest and size. */
-
-import { createHash } from 'node:crypto';
 import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../../core/check-safely.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
-import { AmbiguousJson, parseStrictJson } from '../../core/strict-json.ts';
+import { isObject } from '../../core/read-fields.ts';
+import { AmbiguousJson, parseStrictJson, refuseOtherCase } from '../../core/strict-json.ts';
 import { openRegularFile } from '../../sys/open-regular-file.ts';
 import { toAbsolute } from '../../sys/paths.ts';
+import { readPieces } from '../file-pieces.ts';
+import { toDigest } from './oci-documents.ts';
 import type { Descriptor } from './oci-schemas.ts';
-import { refuseOtherSpellings } from './refuse-other-spellings.ts';
 
 /** The largest manifest, index or config; registries have the same limit. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
@@ -22,7 +22,6 @@ export interface OpenedFile {
   close(): Promise<void>;
 }
 
-/** The files of a layout. */
 export interface OciLayoutRoot {
   /** The name for messages. */
   readonly name: string;
@@ -30,29 +29,23 @@ export interface OciLayoutRoot {
   openFile(path: string): Promise<OpenedFile>;
 }
 
-const CHUNK_BYTES = 256 * 1024;
-
 /** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it does not exist. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
     const real = await realpath(toAbsolute(directory));
-    if (!(await stat(real)).isDirectory()) throw toNoFolder(directory);
+    if (!(await stat(real)).isDirectory()) {
+      throw toInvalid(`open OCI layout ${directory}: it is a file, and oci: names a folder`, {
+        hint: `for an archive write oci-archive:${directory}, or docker-archive:${directory} for what docker save has written`,
+        details: { path: directory },
+      });
+    }
     return { name: directory, openFile: (path) => openBeneath(real, path) };
   } catch (error) {
     if (error instanceof StackshimError) throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `open OCI layout ${directory}: ${reasonOf(error)}`,
-      { cause: error, details: { path: directory } },
-    );
+    const message = `open OCI layout ${directory}: ${reasonOf(error)}`;
+    const details = { path: directory };
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { cause: error, details });
   }
-}
-
-function toNoFolder(path: string): StackshimError {
-  return toInvalid(`open OCI layout ${path}: it is a file, and oci: names a folder`, {
-    hint: `for an archive write oci-archive:${path}, or docker-archive:${path} for what docker save has written`,
-    details: { path },
-  });
 }
 
 /** Reads and checks the JSON document that a descriptor names. */
@@ -64,13 +57,10 @@ export async function readDocument<T>(
   const subject = `blob ${descriptor.digest}`;
   if (descriptor.size > MAX_DOCUMENT_BYTES) throw toTooLarge(subject, descriptor.size);
   const bytes = await readWhole(await openBlob(root, descriptor), subject);
-  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  if (actual !== descriptor.digest) {
-    throw toInvalid(`read ${subject}: its content has the digest ${actual}`, {
-      details: { digest: descriptor.digest, actual },
-    });
-  }
-  return parseDocument(bytes, schema, subject);
+  const actual = toDigest(bytes);
+  if (actual === descriptor.digest) return parseDocument(bytes, schema, subject);
+  const details = { digest: descriptor.digest, actual };
+  throw toInvalid(`read ${subject}: its content has the digest ${actual}`, { details });
 }
 
 /** Reads and checks a JSON file of the layout that no digest names. */
@@ -92,9 +82,9 @@ export async function openBlob(
   const { size } = file;
   if (size === descriptor.size) return file;
   await file.close();
-  throw toInvalid(`read blob ${descriptor.digest}: ${size} bytes, not ${descriptor.size}`, {
-    details: { digest: descriptor.digest, expectedBytes: descriptor.size, actualBytes: size },
-  });
+  const { digest, size: expectedBytes } = descriptor;
+  const details = { digest, expectedBytes, actualBytes: size };
+  throw toInvalid(`read blob ${digest}: ${size} bytes, not ${expectedBytes}`, { details });
 }
 
 async function openBeneath(directory: string, name: string): Promise<OpenedFile> {
@@ -103,22 +93,16 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
   try {
     // A link below the layout could lead to a file that is not part of it.
     if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
-    file = await openRegularFile(path, { followLink: false });
-    return toOpenedFile(file, (await file.stat()).size);
+    const opened = await openRegularFile(path, { followLink: false });
+    file = opened;
+    const { size } = await opened.stat();
+    return { size, chunks: () => readPieces(opened), close: () => opened.close() };
   } catch (error) {
     await file?.close();
-    throw toInvalid(`open ${name} of OCI layout: ${reasonOf(error)}`, {
-      cause: error,
-      details: { path },
-    });
+    const details = { path };
+    throw toInvalid(`open ${name} of OCI layout: ${reasonOf(error)}`, { cause: error, details });
   }
 }
-
-const toOpenedFile = (file: FileHandle, size: number): OpenedFile => ({
-  size,
-  chunks: () => file.createReadStream({ autoClose: false, highWaterMark: CHUNK_BYTES }),
-  close: () => file.close(),
-});
 
 /** Reads a whole document, whose size is bounded, and closes the file. */
 export async function readWhole(file: OpenedFile, subject: string): Promise<Uint8Array> {
@@ -149,16 +133,41 @@ export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, su
     value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     refuseOtherSpellings(schema, value);
   } catch (error) {
-    if (error instanceof AmbiguousJson) {
-      throw toInvalid(`read ${subject}: ${error.message}`, { cause: error });
-    }
-    throw toInvalid(`read ${subject}: not JSON: ${reasonOf(error)}`, { cause: error });
+    const isAmbiguous = error instanceof AmbiguousJson;
+    const reason = isAmbiguous ? error.message : `not JSON: ${reasonOf(error)}`;
+    throw toInvalid(`read ${subject}: ${reason}`, { cause: error });
   }
   const parsed = checkSafely(() => schema.safeParse(value));
   if (parsed?.success) return parsed.data;
   const issue = parsed?.error.issues[0];
   const field = issue?.path.join('.') ?? 'document';
   throw toInvalid(`read ${subject}: ${field}: ${issue?.message ?? 'not valid'}`);
+}
+
+/**
+ * Throws AmbiguousJson for keys that differ from the schema's keys only in case: programs in Go, such as skopeo and docker, take them for the
+ * same keys. Keys that the schema does not name, such as labels, may have any spelling. Values that do not fit the schema are skipped, because
+ * the schema refuses them.
+ */
+function refuseOtherSpellings(schema: z.core.$ZodType, value: unknown): void {
+  const def = (schema as z.core.$ZodTypes)._zod.def;
+  switch (def.type) {
+    case 'optional':
+    case 'nullable':
+      refuseOtherSpellings(def.innerType, value);
+      return;
+    case 'array':
+      if (Array.isArray(value)) for (const one of value) refuseOtherSpellings(def.element, one);
+      return;
+    case 'object':
+      if (!isObject(value)) return;
+      refuseOtherCase(value, Object.keys(def.shape));
+      for (const [key, one] of Object.entries(def.shape)) {
+        refuseOtherSpellings(one, Reflect.get(value, key));
+      }
+      return;
+    default:
+  }
 }
 
 const toTooLarge = (subject: string, size: number) =>

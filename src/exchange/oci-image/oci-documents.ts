@@ -15,14 +15,17 @@ export const OCI_TYPES = {
 } as const;
 
 /** The same image with the same DiffIDs gives the same text. */
-export function toOciConfig(image: Image, diffIds: readonly string[]): string {
-  const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other } = image.config;
+export function toOciConfig(
+  { config, architecture }: Pick<Image, 'config' | 'architecture'>,
+  diffIds: readonly string[],
+): string {
+  const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other } = config;
   const epoch = Number(labels[STACK_LABELS.epoch] ?? 0);
   // The label may have any value.
   const isEpoch = Number.isSafeInteger(epoch) && epoch >= 0 && epoch < MAX_EPOCH;
   return JSON.stringify({
     created: new Date(isEpoch ? epoch * 1000 : 0).toISOString(),
-    architecture: image.architecture,
+    architecture,
     os: 'linux',
     config: {
       ...(user === '' ? {} : { User: user }),
@@ -56,5 +59,5 @@ export function toOciManifest(config: Blob, layers: readonly Blob[]): string {
 }
 
 /** `sha256:<hex>` of a document. */
-export const toDigest = (document: string): ImageDigest =>
+export const toDigest = (document: string | Uint8Array): ImageDigest =>
   `sha256:${createHash('sha256').update(document).digest('hex')}` as ImageDigest;

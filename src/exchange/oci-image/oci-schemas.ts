@@ -1,27 +1,19 @@
 /** The parts of the documents of an OCI image layout that stackshim uses (image-spec: image-layout, manifest, config; docker's schema 2). */
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
+import { OCI_TYPES } from './oci-documents.ts';
 
 export const MEDIA_TYPES = {
-  index: [
-    'application/vnd.oci.image.index.v1+json',
-    'application/vnd.docker.distribution.manifest.list.v2+json',
-  ],
-  manifest: [
-    'application/vnd.oci.image.manifest.v1+json',
-    'application/vnd.docker.distribution.manifest.v2+json',
-  ],
-  config: [
-    'application/vnd.oci.image.config.v1+json',
-    'application/vnd.docker.container.image.v1+json',
-  ],
+  index: [OCI_TYPES.index, 'application/vnd.docker.distribution.manifest.list.v2+json'],
+  manifest: [OCI_TYPES.manifest, 'application/vnd.docker.distribution.manifest.v2+json'],
+  config: [OCI_TYPES.config, 'application/vnd.docker.container.image.v1+json'],
 } as const;
 
 /** The compression of each layer media type. Other types are refused. */
 export const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
-  'application/vnd.oci.image.layer.v1.tar': 'none',
-  'application/vnd.oci.image.layer.v1.tar+gzip': 'gzip',
-  'application/vnd.oci.image.layer.v1.tar+zstd': 'zstd',
+  [OCI_TYPES.layer]: 'none',
+  [`${OCI_TYPES.layer}+gzip`]: 'gzip',
+  [`${OCI_TYPES.layer}+zstd`]: 'zstd',
   'application/vnd.docker.image.rootfs.diff.tar': 'none',
   'application/vnd.docker.image.rootfs.diff.tar.gzip': 'gzip',
   'application/vnd.docker.image.rootfs.diff.tar.zstd': 'zstd',

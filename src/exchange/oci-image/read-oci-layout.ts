@@ -1,10 +1,8 @@
 /** Reads an OCI image layout: manifest, config and layers. Everything is checked except the content of the layers. */
-
 import type { Compression } from '../../archive/read-archive.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { type FieldFault, readWith } from '../../core/read-fields.ts';
-import type { ImageConfig } from '../../store/images/image.ts';
-import { otherSettings, toOtherSettings } from '../../store/images/image.ts';
+import { type ImageConfig, otherSettings, toOtherSettings } from '../../store/images/image.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import {
   type OciLayoutRoot,
@@ -61,22 +59,23 @@ const MAX_SHOWN_CHARS = 200;
 export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
   const index = await readLayoutFile(root, 'index.json', indexSchema);
-  const tagged = pickTagged(index.manifests, tag, root.name);
+  const tagsOf = ({ annotations }: Descriptor) => [annotations?.[REF_NAME] ?? null];
+  const source = { name: `OCI layout ${root.name}`, details: { directory: root.name } };
+  const tagged = pickTagged(index.manifests, tagsOf, tag, source);
   const way = await descend(root, tagged);
   const descriptor = way.at(-1) ?? tagged;
+  const { digest } = descriptor;
   const manifest = await readDocument(root, descriptor, manifestSchema);
   if (!MEDIA_TYPES.config.some((type) => type === manifest.config.mediaType)) {
-    throw toInvalid(
-      `read manifest ${descriptor.digest}: config of unknown media type ${quote(manifest.config.mediaType)}`,
-    );
+    const type = quote(manifest.config.mediaType);
+    throw toInvalid(`read manifest ${digest}: config of unknown media type ${type}`);
   }
   const config = await readDocument(root, manifest.config, configSchema);
-  requireArchitecture(config, descriptor.digest);
-  const digest = descriptor.digest;
+  requireArchitecture(config, digest);
   if (!isImageDigest(digest)) throw toInvalid(`read index.json: ${quote(digest)} is not a digest`);
   return {
     digest,
-    layers: toLayers(manifest.layers, config.rootfs.diff_ids),
+    layers: toLayers(manifest.layers, config),
     config: toImageConfig(config),
     architecture: config.architecture,
     otherDigests: [...way.slice(0, -1), manifest.config]
@@ -95,30 +94,32 @@ export function requireArchitecture(config: OciImageConfig, digest: string): voi
   );
 }
 
-function pickTagged(
-  manifests: readonly Descriptor[],
+/**
+ * The image called `tag`; without a tag, the only image. `tagsOf` gives null for an image without one. Throws ERR_STACKSHIM_IMAGE_INVALID, with
+ * the tags that there are.
+ * @param source `manifest.json`
+ */
+export function pickTagged<T>(
+  images: readonly T[],
+  tagsOf: (image: T) => readonly (string | null)[],
   tag: string | undefined,
-  directory: string,
-): Descriptor {
+  source: { readonly name: string; readonly details?: Readonly<Record<string, unknown>> },
+): T {
   const matching =
-    tag === undefined
-      ? manifests
-      : manifests.filter((descriptor) => descriptor.annotations?.[REF_NAME] === tag);
+    tag === undefined ? images : images.filter((image) => tagsOf(image).includes(tag));
   const [first, second] = matching;
   if (first !== undefined && second === undefined) return first;
   const named = tag === undefined ? 'images' : `images tagged ${quote(tag)}`;
-  const tags = manifests
+  const tags = images
+    .flatMap(tagsOf)
     .slice(0, MAX_SHOWN)
-    .map(({ annotations }) => annotations?.[REF_NAME]?.slice(0, MAX_SHOWN_CHARS) ?? null);
-  throw toInvalid(`read OCI layout ${directory}: ${matching.length} ${named}, not 1`, {
-    details: { directory, tags },
-    hint: hintOfTags(tags.filter((one) => one !== null)),
+    .map((one) => one?.slice(0, MAX_SHOWN_CHARS) ?? null);
+  const given = tags.filter((one) => one !== null).join(', ');
+  throw toInvalid(`read ${source.name}: ${matching.length} ${named}, not 1`, {
+    details: { ...source.details, tags },
+    hint: given === '' ? 'no image in it has a tag' : `its tags: ${given}`,
   });
 }
-
-/** The hint that lists which of several images can be named. */
-export const hintOfTags = (tags: readonly string[]): string =>
-  tags.length === 0 ? 'no image in it has a tag' : `its tags: ${tags.join(', ')}`;
 
 /** Follows indexes down to this platform's manifest, which is the last element of the result. */
 async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly Descriptor[]> {
@@ -145,23 +146,23 @@ export function pickPlatform(
   const fitting = index.manifests.find(
     ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
   );
-  if (fitting === undefined) {
-    throw toInvalid(`read index ${digest}: no image for linux/${architecture}`, {
-      details: {
-        platforms: index.manifests
-          .slice(0, MAX_SHOWN)
-          .map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
-          .map((text) => text.slice(0, MAX_SHOWN_CHARS)),
-      },
-    });
-  }
-  return fitting;
+  if (fitting !== undefined) return fitting;
+  const platforms = index.manifests
+    .slice(0, MAX_SHOWN)
+    .map(({ platform }) => `${platform?.os}/${platform?.architecture}`.slice(0, MAX_SHOWN_CHARS));
+  const message = `read index ${digest}: no image for linux/${architecture}`;
+  throw toInvalid(message, { details: { platforms } });
 }
 
-function toLayers(descriptors: readonly Descriptor[], diffIds: readonly string[]): OciLayer[] {
-  if (descriptors.length !== diffIds.length) {
-    throw toInvalid(`read image: ${descriptors.length} layers, but ${diffIds.length} DiffIDs`);
-  }
+/** The DiffIDs of an image of `count` layers. Throws ERR_STACKSHIM_IMAGE_INVALID if there are more or fewer. */
+export function diffIdsOf({ rootfs }: OciImageConfig, count: number): readonly string[] {
+  const { diff_ids: diffIds } = rootfs;
+  if (diffIds.length === count) return diffIds;
+  throw toInvalid(`read image: ${count} layers, but ${diffIds.length} DiffIDs`);
+}
+
+function toLayers(descriptors: readonly Descriptor[], config: OciImageConfig): OciLayer[] {
+  const diffIds = diffIdsOf(config, descriptors.length);
   return descriptors.map(({ digest, size, mediaType }, index) => {
     const compression = Object.hasOwn(LAYER_COMPRESSION, mediaType)
       ? LAYER_COMPRESSION[mediaType]

@@ -46,19 +46,16 @@ export async function withinBytes(
   } catch (error) {
     await working.catch(() => undefined);
     if (full.signal.aborted) throw toTooLarge(operation, maxBytes, error);
-    if (silent.signal.aborted && signal?.aborted !== true) throw toSilent(operation, silenceMs);
+    if (silent.signal.aborted && signal?.aborted !== true) {
+      const message = `${operation}: nothing came for ${Math.round(silenceMs / 1_000)} s`;
+      throw new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message);
+    }
     throw error;
   }
   // The last look may have been too early.
   const { bytes } = await measureTree(folder);
   if (bytes > maxBytes) throw toTooLarge(operation, maxBytes);
 }
-
-const toSilent = (operation: string, silenceMs: number) =>
-  new StackshimError(
-    'ERR_STACKSHIM_REGISTRY_FAILED',
-    `${operation}: nothing came for ${Math.round(silenceMs / 1_000)} s`,
-  );
 
 const toTooLarge = (operation: string, maximum: number, cause?: unknown) =>
   new StackshimError(

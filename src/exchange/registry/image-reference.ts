@@ -2,13 +2,12 @@
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 
+/** A folder with an OCI layout, a tar of one, and an archive written by `docker save`. */
+const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
+
 export type ImageReference =
-  /** A folder with an OCI layout. */
-  | { readonly kind: 'oci'; readonly path: string; readonly tag?: string }
-  /** A tar of an OCI layout. */
-  | { readonly kind: 'oci-archive'; readonly path: string; readonly tag?: string }
-  /** An archive written by `docker save`; `tag` is one of its repository tags. */
-  | { readonly kind: 'docker-archive'; readonly path: string; readonly tag?: string }
+  /** `tag` of an archive of docker is one of its repository tags. */
+  | { readonly kind: (typeof FILE_KINDS)[number]; readonly path: string; readonly tag?: string }
   /** `name` is everything after `docker://`, without the tag if there is a digest. */
   | { readonly kind: 'docker'; readonly name: string }
   /** A folder or a file: its content tells what it is, or with `isRootfs` the caller has. `-` stands for standard input. */
@@ -18,7 +17,6 @@ const MAX_CHARS = 1024;
 const ROOTFS = 'rootfs:';
 /** Of another program. A path with a colon in its first name can be written with `./` or `rootfs:` before it. */
 const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
-const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
 /** Host with port, path components, tag or digest. Nothing here can be taken for an option or a second argument by a program. */
 const REGISTRY_NAME =
   /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
@@ -26,16 +24,18 @@ const REGISTRY_NAME =
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `reference`. */
 export function parseImageReference(text: string): ImageReference {
   if (text.length > MAX_CHARS || text.includes('\0')) throw toInvalidReference(text, 'too long');
-  if (text.startsWith('docker://')) return { kind: 'docker', name: parsePullName(text) };
+  if (text.startsWith('docker://')) {
+    const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
+    // Skopeo refuses a tag beside a digest.
+    return { kind: 'docker', name: name.replace(/:[^/:@]+(?=@sha256:)/, '') };
+  }
   if (text.startsWith(ROOTFS)) return toPath(text, text.slice(ROOTFS.length), true);
   const kind = FILE_KINDS.find((known) => text.startsWith(`${known}:`));
   if (kind === undefined) {
     const [scheme] = OTHER_SCHEME.exec(text) ?? [];
     if (scheme === undefined) return toPath(text, text, false);
-    throw toInvalidReference(
-      text,
-      `${scheme} is none of oci:, oci-archive:, docker-archive:, docker:// and rootfs:`,
-    );
+    const known = 'oci:, oci-archive:, docker-archive:, docker:// and rootfs:';
+    throw toInvalidReference(text, `${scheme} is none of ${known}`);
   }
   const rest = text.slice(kind.length + 1);
   const colon = rest.indexOf(':');
@@ -50,12 +50,6 @@ function toPath(text: string, path: string, isRootfs: boolean): ImageReference {
   return { kind: 'path', path, isRootfs };
 }
 
-/** Drops the tag if there is a digest, because skopeo refuses both. */
-function parsePullName(text: string): string {
-  const name = parseRegistryName(text, 'docker://HOST[:PORT]/NAME[:TAG][@sha256:DIGEST]');
-  return name.replace(/:[^/:@]+(?=@sha256:)/, '');
-}
-
 /** The name without tag and digest. */
 export const repositoryOf = (name: string): string =>
   name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
@@ -63,14 +57,11 @@ export const repositoryOf = (name: string): string =>
 /** The tag by which `push` tells the digest of an image's content: the registry's own digest is another one. */
 export const toContentTag = (content: ImageDigest): string => content.replace(':', '-');
 
-export interface PinnedName {
-  /** `HOST[:PORT]/NAME`. */
+/** `HOST[:PORT]/NAME` and the digest of `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
+export function parsePinnedName(text: string): {
   readonly repository: string;
   readonly digest: ImageDigest;
-}
-
-/** `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
-export function parsePinnedName(text: string): PinnedName {
+} {
   const form = 'docker://HOST[:PORT]/NAME@sha256:DIGEST';
   const name = parseRegistryName(text, form);
   const digest = name.slice(name.indexOf('@') + 1);
@@ -93,12 +84,9 @@ function parseRegistryName(text: string, form: string): string {
 
 function toInvalidReference(text: string, reason: string): StackshimError {
   const shown = JSON.stringify(text.slice(0, 200));
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read image reference ${shown}: ${reason}`,
-    {
-      hint: 'name a folder or tar of a root filesystem, or use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
-      details: { field: 'reference' },
-    },
-  );
+  const message = `read image reference ${shown}: ${reason}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'name a folder or tar of a root filesystem, or use one of the forms oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG (docs/stacks.md)',
+    details: { field: 'reference' },
+  });
 }

@@ -1,22 +1,25 @@
 /** Pulls an image by its digest from a registry into the store, and makes sure that it is that image. */
-import { StackshimError } from '../../core/errors.ts';
+import { hasCode } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
-import { type Image, isImageStored, readImage } from '../../store/images/image.ts';
+import {
+  type Image,
+  isImageStored,
+  listStoredImages,
+  readImage,
+} from '../../store/images/image.ts';
 import { isNamed } from '../../store/images/image-names.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
-import { listStoredImages } from '../../store/list-stored.ts';
 import { pinInStore } from '../../store/store-lease.ts';
 import { withLock } from '../../store/with-lock.ts';
 import { inWorkFolder } from '../in-work-folder.ts';
 import { importImage } from '../oci-image/import-oci-layout.ts';
-import { openLayoutRoot, toInvalid } from '../oci-image/oci-blobs.ts';
-import { readOciLayout } from '../oci-image/read-oci-layout.ts';
-import { type ProgressListener, toReporter } from '../progress.ts';
+import { toInvalid } from '../oci-image/oci-blobs.ts';
+import { toReporter } from '../progress.ts';
 import type { ExchangeOptions } from '../publish-image.ts';
 import { repositoryOf, toContentTag } from './image-reference.ts';
-import { PULLED_TAG, type PulledImage, pullImage } from './pull-image.ts';
+import { pullImage, readPulled } from './pull-image.ts';
 import { type RegistryOptions, takeAuthFile } from './run-skopeo.ts';
 
 export interface PullByDigestOptions extends ExchangeOptions, RegistryOptions {
@@ -86,65 +89,40 @@ async function findStored(layout: Layout, digest: ImageDigest): Promise<Image | 
 /** One process pulls, the others wait for it. */
 function pullAlone(layout: Layout, options: PullByDigestOptions): Promise<ImageDigest> {
   const { digest, system, signal, isOwn } = options;
-  const work = async (): Promise<ImageDigest> => {
+  const name = `pull-${digest.slice('sha256:'.length)}`;
+  return withLock(layout, name, { system, waitMs: WAIT_MS, signal }, async () => {
     const found = await findStored(layout, digest);
     if (found !== undefined && isOwn(found)) return found.digest;
-    const report = toReporter(options.onProgress);
-    return await inWorkFolder(layout, (folder) => pull(layout, options, { folder, report }));
-  };
-  const name = `pull-${digest.slice('sha256:'.length)}`;
-  return withLock(layout, name, { system, waitMs: WAIT_MS, signal, work });
-}
-
-interface Pulling {
-  readonly folder: string;
-  readonly report: ProgressListener;
+    return await inWorkFolder(layout, (work) => pull(layout, options, work));
+  });
 }
 
 async function pull(
   layout: Layout,
   options: PullByDigestOptions,
-  { folder, report }: Pulling,
+  work: string,
 ): Promise<ImageDigest> {
   const { repository, digest, system, signal } = options;
-  const registry = takeAuthFile(options, folder);
-  const run = { ...options, work: folder, step: 'fetch', report } as const;
+  const report = toReporter(options.onProgress);
+  const run = { ...takeAuthFile(options, work), work, report };
   const base = repositoryOf(repository);
   report({ kind: 'step', step: 'fetch', text: `fetch ${base}@${digest}` });
-  const byTag = await unlessAbsent(() =>
-    pullImage(`${base}:${toContentTag(digest)}`, registry, run),
-  );
-  const pulled = byTag ?? (await pullImage(`${base}@${digest}`, registry, run));
-  const source = await readOciLayout(await openLayoutRoot(pulled.directory), PULLED_TAG);
+  const byTag = await pullImage(`${base}:${toContentTag(digest)}`, run).catch((error) => {
+    // The registry may have the image under its own digest. A registry that cannot be reached refuses twice.
+    if (hasCode(error, 'ERR_STACKSHIM_REGISTRY_FAILED')) return undefined;
+    throw error;
+  });
+  const pulled = byTag ?? (await pullImage(`${base}@${digest}`, run));
+  const source = await readPulled(pulled);
   const isByContent = byTag !== undefined;
-  if (!isByContent) requireAsked(pulled, { base, digest });
+  if (!isByContent && !pulled.digests.includes(digest)) {
+    throw toOther(base, digest, pulled.digests[0]);
+  }
   report({ kind: 'step', step: 'import', text: `import ${base}@${digest}` });
   const importing = { system, onProgress: report, signal, isBuilt: isByContent };
-  const others = { ...source, otherDigests: [...source.otherDigests, ...pulled.digests] };
-  const image = await importImage(layout, others, importing);
+  const image = await importImage(layout, source, importing);
   if (isByContent && image.digest !== digest) throw toOther(base, digest, image.digest);
   return image.digest;
-}
-
-/** Undefined if the registry refused: it may have the image under its own digest. A registry that cannot be reached refuses twice. */
-async function unlessAbsent(work: () => Promise<PulledImage>): Promise<PulledImage | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof StackshimError) || error.code !== 'ERR_STACKSHIM_REGISTRY_FAILED') {
-      throw error;
-    }
-    return undefined;
-  }
-}
-
-interface AskedImage {
-  readonly base: string;
-  readonly digest: ImageDigest;
-}
-
-function requireAsked({ digests }: PulledImage, { base, digest }: AskedImage): void {
-  if (!digests.includes(digest)) throw toOther(base, digest, digests[0]);
 }
 
 const toOther = (base: string, asked: ImageDigest, got: ImageDigest | undefined) =>

@@ -1,29 +1,28 @@
 /** Copies an image from a registry into an OCI layout. The manifest is read and its sizes are checked before a layer is fetched. */
-import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
-import { parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
+import { openLayoutRoot, parseDocument, toInvalid } from '../oci-image/oci-blobs.ts';
+import { toDigest } from '../oci-image/oci-documents.ts';
 import {
   indexSchema,
   LAYER_COMPRESSION,
   MEDIA_TYPES,
   manifestSchema,
 } from '../oci-image/oci-schemas.ts';
-import { pickPlatform } from '../oci-image/read-oci-layout.ts';
+import { type OciImage, pickPlatform, readOciLayout } from '../oci-image/read-oci-layout.ts';
 import { withinBytes } from './bound-folder.ts';
 import { repositoryOf } from './image-reference.ts';
 import {
   inspectRaw,
-  type RegistryOptions,
   registryFlags,
   runSkopeo,
   type SkopeoRun,
   USUAL_SILENCE_MS,
 } from './run-skopeo.ts';
 
-export const PULLED_TAG = 'image';
+const PULLED_TAG = 'image';
 /** Bound for all compressed layers of one image. */
 const MAX_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
@@ -47,33 +46,31 @@ export interface PulledImage {
  * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID,
  * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
  */
-export async function pullImage(
-  name: string,
-  registry: RegistryOptions,
-  run: SkopeoRun,
-): Promise<PulledImage> {
-  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(
-    name,
-    registry,
-    run,
-  );
+export async function pullImage(name: string, run: SkopeoRun): Promise<PulledImage> {
+  const { reference, digests, largestBytes, totalBytes } = await resolveManifest(name, run);
   const directory = `${run.work}/layout`;
-  const copy = ['copy', ...registryFlags(registry, 'src-'), reference];
-  const bound = {
-    folder: run.work,
-    maxBytes: totalBytes + SLACK_BYTES,
-    silenceMs: registry.silenceMs ?? USUAL_SILENCE_MS,
-    operation: `fetch ${reference}`,
-    signal: run.signal,
-  };
+  const copy = ['copy', ...registryFlags(run, 'src-'), reference];
+  const { work, silenceMs = USUAL_SILENCE_MS, signal: given } = run;
+  const maxBytes = totalBytes + SLACK_BYTES;
+  const operation = `fetch ${reference}`;
+  const bound = { folder: work, maxBytes, silenceMs, operation, signal: given };
   await withinBytes(bound, (signal) =>
-    runSkopeo([...copy, `oci:${directory}:${PULLED_TAG}`], {
+    runSkopeo('fetch', [...copy, `oci:${directory}:${PULLED_TAG}`], {
       ...run,
       signal,
       fileBytesLimit: Math.max(largestBytes, DOCUMENT_BYTES),
     }),
   );
   return { directory, digests };
+}
+
+/**
+ * Reads the pulled layout. Skopeo writes an OCI manifest, whatever type the registry has, so the registry's digests are digests of the image
+ * as well.
+ */
+export async function readPulled({ directory, digests }: PulledImage): Promise<OciImage> {
+  const read = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
+  return { ...read, otherDigests: [...read.otherDigests, ...digests] };
 }
 
 interface ResolvedManifest {
@@ -85,14 +82,10 @@ interface ResolvedManifest {
   readonly totalBytes: number;
 }
 
-async function resolveManifest(
-  name: string,
-  registry: RegistryOptions,
-  run: SkopeoRun,
-): Promise<ResolvedManifest> {
+async function resolveManifest(name: string, run: SkopeoRun): Promise<ResolvedManifest> {
   const repository = repositoryOf(name);
-  let bytes = await inspectRaw(`docker://${name}`, registry, run);
-  let digest = digestOf(bytes);
+  let bytes = await inspectRaw(`docker://${name}`, run);
+  let digest: string = toDigest(bytes);
   const asked = digest;
   const top = parseDocument(bytes, typedSchema, `manifest of ${name}`);
   if (top.manifests !== undefined && top.layers !== undefined) {
@@ -101,37 +94,33 @@ async function resolveManifest(
   if (isIndex(top)) {
     const index = parseDocument(bytes, indexSchema, `index of ${name}`);
     digest = pickPlatform(index, digest).digest;
-    bytes = await inspectRaw(`docker://${repository}@${digest}`, registry, run);
-    if (digestOf(bytes) !== digest) {
-      throw toInvalid(`read manifest of ${name}: its digest is ${digestOf(bytes)}, not ${digest}`);
+    bytes = await inspectRaw(`docker://${repository}@${digest}`, run);
+    const found = toDigest(bytes);
+    if (found !== digest) {
+      throw toInvalid(`read manifest of ${name}: its digest is ${found}, not ${digest}`);
     }
   }
   const manifest = parseDocument(bytes, manifestSchema, `manifest of ${name}`);
-  const unsupported = manifest.layers.find(
-    ({ mediaType }) => !Object.hasOwn(LAYER_COMPRESSION, mediaType),
-  );
+  const isKnown = (type: string) => Object.hasOwn(LAYER_COMPRESSION, type);
+  const unsupported = manifest.layers.find(({ mediaType }) => !isKnown(mediaType));
   if (unsupported !== undefined) {
     const type = JSON.stringify(unsupported.mediaType.slice(0, 200));
     throw toInvalid(`read layer ${unsupported.digest} of ${name}: unknown media type ${type}`);
   }
   const sizes = [manifest.config, ...manifest.layers].map(({ size }) => size);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
   const largestBytes = Math.max(...sizes);
-  if (largestBytes > LAYER_LIMITS.bytes || total > MAX_BYTES) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_LAYER_TOO_LARGE',
-      `read manifest of ${name}: its layers are too large: ${total} bytes in all, the largest ${largestBytes}`,
-      { details: { totalBytes: total, largestBytes, maximum: LAYER_LIMITS.bytes } },
-    );
+  if (largestBytes > LAYER_LIMITS.bytes || totalBytes > MAX_BYTES) {
+    const message = `read manifest of ${name}: its layers are too large: ${totalBytes} bytes in all, the largest ${largestBytes}`;
+    const details = { totalBytes, largestBytes, maximum: LAYER_LIMITS.bytes };
+    throw new StackshimError('ERR_STACKSHIM_LAYER_TOO_LARGE', message, { details });
   }
   const digests = [...new Set([asked, digest, manifest.config.digest])].filter(isImageDigest);
   const reference = `docker://${repository}@${digest}`;
-  return { reference, digests, largestBytes, totalBytes: total };
+  return { reference, digests, largestBytes, totalBytes };
 }
 
 const isIndex = ({ mediaType, manifests }: z.infer<typeof typedSchema>) =>
   mediaType === undefined
     ? manifests !== undefined
     : MEDIA_TYPES.index.some((type) => type === mediaType);
-
-const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

@@ -6,7 +6,7 @@ import { findProgram } from '../../sys/find-program.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import { PROXY_VARIABLES, pickVariables, SYSTEM_PATH } from '../../sys/start-program.ts';
-import { askTool, type ToolAnswer } from '../../sys/start-tool.ts';
+import { askTool } from '../../sys/start-tool.ts';
 import { walkTrusted } from '../../sys/trusted-path.ts';
 import { toAborted } from '../abortable.ts';
 import type { BuildStep, ProgressListener } from '../progress.ts';
@@ -24,10 +24,10 @@ export interface RegistryOptions {
 
 export const USUAL_SILENCE_MS = 60_000;
 
-export interface SkopeoRun extends Pick<ExchangeOptions, 'system' | 'signal'> {
+/** What skopeo runs with; its credentials file is one of {@link takeAuthFile}. */
+export interface SkopeoRun extends RegistryOptions, Pick<ExchangeOptions, 'system' | 'signal'> {
   /** The folder for temporary files. */
   readonly work: string;
-  readonly step: BuildStep;
   readonly report: ProgressListener;
   readonly fileBytesLimit?: number;
 }
@@ -40,8 +40,11 @@ const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--'];
 const PASSED_VARIABLES = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
 /** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
-export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promise<void> {
-  const { system, work, step, report, fileBytesLimit, signal } = run;
+export async function runSkopeo(
+  step: BuildStep,
+  args: readonly string[],
+  { system, work, report, fileBytesLimit, signal }: SkopeoRun,
+): Promise<void> {
   try {
     await runContained(['skopeo', ...globalOptions(), ...args], {
       system,
@@ -65,45 +68,31 @@ export async function runSkopeo(args: readonly string[], run: SkopeoRun): Promis
 export function takeAuthFile<T extends RegistryOptions>(options: T, work: string): T {
   const path = options.authFile ?? process.env['REGISTRY_AUTH_FILE'];
   if (path === undefined || path === '') return options;
-  const bytes = readPrivateFile(path, {
-    what: 'passwords of registries',
-    field: 'authfile',
-    maxBytes: MAX_AUTH_BYTES,
-  });
+  const what = 'passwords of registries';
+  const bytes = readPrivateFile(path, { what, field: 'authfile', maxBytes: MAX_AUTH_BYTES });
   const authFile = `${work}/auth.json`;
   writeFileSync(authFile, bytes, { flag: 'wx', mode: 0o600 });
   return { ...options, authFile };
 }
 
 /** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws like {@link runSkopeo}. */
-export async function inspectRaw(
-  reference: string,
-  registry: RegistryOptions,
-  { work, signal }: Pick<SkopeoRun, 'work' | 'signal'>,
-): Promise<Buffer> {
+export async function inspectRaw(reference: string, run: SkopeoRun): Promise<Buffer> {
+  const { work, silenceMs = USUAL_SILENCE_MS, signal } = run;
   const skopeo = findProgram('skopeo', { package: 'skopeo' });
-  const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(registry, '')];
-  let answer: ToolAnswer;
-  try {
-    answer = await askTool({
-      command: [
-        findProgram('setpriv', { package: 'util-linux' }),
-        ...DIE_WITH_PARENT,
-        skopeo,
-        ...args,
-        reference,
-      ],
-      env: toEnv(work),
-      maxBytes: MAX_MANIFEST_BYTES,
-      timeoutMs: registry.silenceMs ?? USUAL_SILENCE_MS,
-      signal,
-    });
-  } catch (error) {
-    throw toFailed(reference, { failure: messageOf(error), stderr: '' });
-  }
+  const setpriv = findProgram('setpriv', { package: 'util-linux' });
+  const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(run, ''), reference];
+  const answer = await askTool({
+    command: [setpriv, ...DIE_WITH_PARENT, skopeo, ...args],
+    env: toEnv(work),
+    maxBytes: MAX_MANIFEST_BYTES,
+    timeoutMs: silenceMs,
+    signal,
+  }).catch((error) => {
+    throw toFailed(reference, messageOf(error), '');
+  });
   if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);
   const { failure, stderr, stdout } = answer;
-  if (failure !== undefined) throw toFailed(reference, { failure, stderr });
+  if (failure !== undefined) throw toFailed(reference, failure, stderr);
   return stdout;
 }
 
@@ -142,35 +131,23 @@ function globalOptions(): readonly string[] {
  */
 function toEnv(work: string): Record<string, string> {
   const { XDG_RUNTIME_DIR = '' } = process.env;
-  const isOwn = XDG_RUNTIME_DIR.startsWith('/') && isTrusted(XDG_RUNTIME_DIR);
+  const walked = XDG_RUNTIME_DIR.startsWith('/') ? walkTrusted(XDG_RUNTIME_DIR) : undefined;
+  const isOwn = walked?.stats !== undefined && walked.fault === undefined;
+  // Not os.userInfo(): in the executable, it returns the caller's HOME.
+  const uid = String(process.geteuid?.() ?? 0);
+  const { home = '/root' } = resolveUser(uid, readFileSync('/etc/passwd', 'utf8'), '');
   return {
     ...pickVariables(PASSED_VARIABLES, process.env),
     ...(isOwn ? { XDG_RUNTIME_DIR } : {}),
-    HOME: homeOfUser(),
+    HOME: home,
     PATH: SYSTEM_PATH,
     LC_ALL: 'C.UTF-8',
     TMPDIR: work,
   };
 }
 
-/** Does not use os.userInfo(): in the executable, it returns the caller's HOME. */
-function homeOfUser(): string {
-  const uid = String(process.geteuid?.() ?? 0);
-  return resolveUser(uid, readFileSync('/etc/passwd', 'utf8'), '').home ?? '/root';
-}
-
-function isTrusted(folder: string): boolean {
-  const { stats, fault } = walkTrusted(folder);
-  return stats !== undefined && fault === undefined;
-}
-
-function toFailed(
-  reference: string,
-  { failure, stderr }: { readonly failure: string; readonly stderr: string },
-): StackshimError {
-  const output = stderr.split('\n').slice(-20);
+function toFailed(reference: string, failure: string, stderr: string): StackshimError {
+  const details = { reference, output: stderr.split('\n').slice(-20) };
   const message = `inspect ${reference}: ${toPlain(failure).slice(0, 1000)}`;
-  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, {
-    details: { reference, output },
-  });
+  return new StackshimError('ERR_STACKSHIM_REGISTRY_FAILED', message, { details });
 }

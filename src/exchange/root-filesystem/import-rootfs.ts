@@ -2,21 +2,26 @@
 import { startTar } from '../../archive/start-tar.ts';
 import type { TarEntry } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { type Image, type ImageConfig, STACK_LABELS } from '../../store/images/image.ts';
-import { importLayer, type LayerImport } from '../../store/layers/import-layer.ts';
+import { importLayer } from '../../store/layers/import-layer.ts';
+import type { LayerRecord } from '../../store/layers/layer-record.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
+import { readPieces } from '../file-pieces.ts';
 import { parseEpoch } from '../oci-image/import-oci-layout.ts';
-import { storeMadeImage } from '../oci-image/store-made-image.ts';
-import type { ProgressListener } from '../progress.ts';
-import { type RootfsSource, readTar, requireRootfs, type SourcePlace } from './recognise-source.ts';
-import { ROOTFS_POLICY } from './rootfs-policy.ts';
+import { storeMadeImage } from '../oci-image/name-content.ts';
+import { metered, type ProgressListener } from '../progress.ts';
+import {
+  ROOTFS_POLICY,
+  type RootfsSource,
+  requireRootfs,
+  type SourcePlace,
+} from './recognise-source.ts';
 import { collectTopNames, type TopNames } from './top-names.ts';
 
-export interface ImportRootfsOptions {
+interface ImportRootfsOptions {
   readonly system: System;
   readonly place: SourcePlace;
   readonly config: ImageConfig;
@@ -24,8 +29,6 @@ export interface ImportRootfsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Not a digest of anything; replaced by that of the content before the image is stored. */
-const NO_DIGEST = `sha256:${'0'.repeat(64)}` as ImageDigest;
 const OTHERS_MAY_ENTER = 0o001;
 const MODE_OF_LINKS = 0o777;
 
@@ -38,54 +41,55 @@ export async function importRootfs(
   source: RootfsSource,
   options: ImportRootfsOptions,
 ): Promise<Image> {
-  const { system, config, signal } = options;
-  const layer = await storeLayer(layout, source, options);
-  const { id, diffId } = layer.record;
+  const { id, diffId } = await storeLayer(layout, source, options);
+  const { config } = options;
   const { architecture } = readHostFacts();
-  const made = { digest: NO_DIGEST, layers: [id], diffIds: [diffId], config, architecture };
-  return await storeMadeImage(layout, made, { system, signal });
+  const made = { layers: [id], diffIds: [diffId], config, architecture };
+  return await storeMadeImage(layout, made, options);
 }
 
 async function storeLayer(
   layout: Layout,
   source: RootfsSource,
   { system, place, config, report, signal }: ImportRootfsOptions,
-): Promise<LayerImport> {
+): Promise<LayerRecord> {
   const names = collectTopNames();
   const warn = (text: string) => report({ kind: 'warning', step: 'import', text });
   const totalBytes = source.tar?.sizeBytes ?? 0;
-  const meter = toMeter(totalBytes, report);
-  const bytes = source.tar === undefined ? packFolder(source, signal) : meter(readTar(source.file));
-  const layer = await importLayer(bytes, {
+  const tell = (doneBytes: number) => {
+    // The last report comes when the layer is stored.
+    if (doneBytes >= totalBytes) return;
+    report({ kind: 'layer', layer: 1, layers: 1, doneBytes, totalBytes, reused: false });
+  };
+  const bytes =
+    source.tar === undefined
+      ? packFolder(source, signal)
+      : metered(readPieces(source.file), signal, tell);
+  const { record, existed } = await importLayer(bytes, {
     layout,
     system,
     policy: ROOTFS_POLICY,
     compression: source.tar?.compression ?? 'none',
     mtimeCeiling: parseEpoch(config.labels[STACK_LABELS.epoch]),
-    adapt: (entry) => adaptEntry(entry, { names, warn }),
+    adapt: (entry) => adaptEntry(entry, names, warn),
     signal,
   });
   requireRootfs(names, place);
-  const { droppedDevices, sizeBytes } = layer.record;
+  const { droppedDevices, sizeBytes } = record;
   if (!names.looksLikeLinux()) {
     warn('it has no /usr, /bin or /etc: is its top folder the root of a filesystem?');
   }
   if (droppedDevices > 0) warn(`device nodes left out, ${droppedDevices} of them`);
   const done = { doneBytes: sizeBytes, totalBytes: sizeBytes };
-  report({ kind: 'layer', layer: 1, layers: 1, ...done, reused: layer.existed });
-  return layer;
-}
-
-interface Adapting {
-  readonly names: TopNames;
-  readonly warn: (text: string) => void;
+  report({ kind: 'layer', layer: 1, layers: 1, ...done, reused: existed });
+  return record;
 }
 
 /**
  * Takes out what says nothing about the tree and would change its digest: the time of the root folder, which is when somebody unpacked the
  * tree, the modes of links, which Linux does not have, and the order of attributes.
  */
-function adaptEntry(entry: TarEntry, { names, warn }: Adapting): TarEntry {
+function adaptEntry(entry: TarEntry, names: TopNames, warn: (text: string) => void): TarEntry {
   names.add(entry.path);
   if (entry.kind === 'symlink') return { ...entry, mode: MODE_OF_LINKS };
   const isRoot = entry.kind === 'directory' && /^[./]*$/.test(entry.path);
@@ -101,20 +105,6 @@ const sortXattrs = (entry: TarEntry): TarEntry =>
   entry.xattrs.size < 2
     ? entry
     : { ...entry, xattrs: new Map([...entry.xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) };
-
-function toMeter(totalBytes: number, report: ProgressListener) {
-  return async function* meter(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let doneBytes = 0;
-    for await (const chunk of chunks) {
-      doneBytes += chunk.length;
-      yield chunk;
-      // The last report comes when the layer is stored.
-      if (doneBytes < totalBytes) {
-        report({ kind: 'layer', layer: 1, layers: 1, doneBytes, totalBytes, reused: false });
-      }
-    }
-  };
-}
 
 /**
  * A program walks the folder, because another user may own it, and could make a walk wait for ever. Not even KILL ends the program while the
@@ -132,14 +122,11 @@ async function* packFolder(
     signal?.throwIfAborted();
     const { failure, stderr } = await tar.exited;
     if (failure === undefined) return;
-    throw new StackshimError(
-      'ERR_STACKSHIM_LAYER_INVALID',
-      `read folder ${name}: tar: ${failure}`,
-      {
-        hint: 'it may have changed while it was read: try again when nothing writes to it',
-        details: { folder: name, stderr },
-      },
-    );
+    const message = `read folder ${name}: tar: ${failure}`;
+    throw new StackshimError('ERR_STACKSHIM_LAYER_INVALID', message, {
+      hint: 'it may have changed while it was read: try again when nothing writes to it',
+      details: { folder: name, stderr },
+    });
   } finally {
     tar.killAll();
     tar.keepAlive(false);

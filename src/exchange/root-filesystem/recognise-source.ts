@@ -2,22 +2,32 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
-import { toArchiveTooLarge } from '../../archive/archive-policy.ts';
+import {
+  type ArchivePolicy,
+  LAYER_POLICY,
+  toArchiveTooLarge,
+} from '../../archive/archive-policy.ts';
 import { BLOCK_BYTES, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import { type Compression, readArchive } from '../../archive/read-archive.ts';
 import { createTarParser, type TarParser } from '../../archive/tar-parser.ts';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { fdPath, O_PATH, toAbsolute } from '../../sys/paths.ts';
-import {
-  type ArchiveHost,
-  readStart,
-  requireReadable,
-  toCompression,
-} from '../archives/open-archive.ts';
+import { type ArchiveHost, requireReadable, toCompression } from '../archives/open-archive.ts';
+import { readPieces } from '../file-pieces.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
-import { ROOTFS_POLICY } from './rootfs-policy.ts';
 import { collectTopNames, type SourceKind, type TopNames } from './top-names.ts';
+
+/**
+ * What a root filesystem from elsewhere may contain: as a layer, but without deletions, because there is nothing below. `.dockerenv` says that
+ * files belong to a container of docker.
+ */
+export const ROOTFS_POLICY: ArchivePolicy = {
+  ...LAYER_POLICY,
+  subject: 'root filesystem',
+  whiteouts: false,
+  leaveOutEmptyFiles: new Set([...LAYER_POLICY.leaveOutEmptyFiles, '.dockerenv']),
+};
 
 /** An open root filesystem; the caller closes it. */
 export interface RootfsSource {
@@ -54,13 +64,11 @@ export async function recogniseSource(
   try {
     return await unlessAborted(looking, signal === undefined ? [] : [signal]);
   } catch (error) {
-    looking.then(closeFound).catch(() => undefined);
+    const close = (found: RecognisedSource) =>
+      found.kind === 'rootfs' ? found.source.file.close() : undefined;
+    looking.then(close).catch(() => undefined);
     throw error;
   }
-}
-
-async function closeFound(found: RecognisedSource): Promise<void> {
-  if (found.kind === 'rootfs') await found.source.file.close();
 }
 
 async function look(host: ArchiveHost, place: SourcePlace): Promise<RecognisedSource> {
@@ -71,11 +79,13 @@ async function look(host: ArchiveHost, place: SourcePlace): Promise<RecognisedSo
     const stats = await file.stat();
     const tar = stats.isDirectory()
       ? undefined
-      : { ...(await lookAtTar(file, place)), sizeBytes: stats.size };
+      : { compression: await readCompression(file, name), sizeBytes: stats.size };
     if (!isRootfs) {
       const kind =
-        tar === undefined ? await readFolderKind(file) : await readTarKind(host, file, tar);
-      const image = toImageKind(kind, { place, isFolder: tar === undefined });
+        tar === undefined
+          ? await readFolderKind(file)
+          : await readTarKind(host, file, tar.compression);
+      const image = toImageKind(kind, place, tar === undefined);
       if (image !== undefined) return { kind: image };
     }
     isKept = true;
@@ -88,7 +98,6 @@ async function look(host: ArchiveHost, place: SourcePlace): Promise<RecognisedSo
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 async function openSource({ path, name }: SourcePlace): Promise<FileHandle> {
-  const details = { path };
   try {
     const found = await open(toAbsolute(path), O_PATH);
     try {
@@ -100,36 +109,28 @@ async function openSource({ path, name }: SourcePlace): Promise<FileHandle> {
   } catch (error) {
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `open ${name}: ${reasonOf(error)}`, {
       hint: 'name a folder, a tar, or an image: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG',
-      details,
+      details: { path },
       cause: error,
     });
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_INPUT_NOT_FOUND',
-    `open ${name}: neither a folder nor a regular file`,
-    {
-      hint: 'to import what another program writes, pipe it to stackshim stack import NAME -',
-      details,
-    },
-  );
-}
-
-async function lookAtTar(
-  file: FileHandle,
-  { name }: SourcePlace,
-): Promise<{ readonly compression: Compression }> {
-  const start = await readStart(file);
-  requireReadable(name, start);
-  const compression = toCompression(start);
-  if (compression !== 'none' || (await startsAsTar(file))) return { compression };
-  throw toInvalid(`open ${name}: neither a folder nor a tar archive`, {
-    hint: 'give a folder, or a tar that is not compressed or compressed with gzip, zstd or xz',
+  const message = `open ${name}: neither a folder nor a regular file`;
+  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
+    hint: 'to import what another program writes, pipe it to stackshim stack import NAME -',
+    details: { path },
   });
 }
 
-async function startsAsTar(file: FileHandle): Promise<boolean> {
+/** Throws ERR_STACKSHIM_IMAGE_INVALID for a file that is no tar that can be read. */
+async function readCompression(file: FileHandle, name: string): Promise<Compression> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
-  return bytesRead === BLOCK_BYTES && typeof parseTarHeader(buffer) !== 'string';
+  const start = buffer.subarray(0, bytesRead);
+  requireReadable(name, start);
+  const compression = toCompression(start);
+  const isTar = bytesRead === BLOCK_BYTES && typeof parseTarHeader(buffer) !== 'string';
+  if (compression !== 'none' || isTar) return compression;
+  throw toInvalid(`open ${name}: neither a folder nor a tar archive`, {
+    hint: 'give a folder, or a tar that is not compressed or compressed with gzip, zstd or xz',
+  });
 }
 
 async function readFolderKind(folder: FileHandle): Promise<SourceKind> {
@@ -144,7 +145,7 @@ async function readFolderKind(folder: FileHandle): Promise<SourceKind> {
 async function readTarKind(
   host: ArchiveHost,
   file: FileHandle,
-  { compression }: NonNullable<RootfsSource['tar']>,
+  compression: Compression,
 ): Promise<SourceKind> {
   const names = collectTopNames();
   let entries = 0;
@@ -160,7 +161,17 @@ async function readTarKind(
   });
   const isDone = () => host.signal?.aborted || names.isSettled() || parser.isComplete();
   if (compression === 'none') await skimHeaders(file, parser, isDone);
-  else await skimCompressed(host, file, { compression, parser, isDone });
+  else {
+    const { system, layout, signal } = host;
+    const reading = readArchive(readPieces(file), {
+      ...{ policy: ROOTFS_POLICY, limits: LAYER_LIMITS, workers: { system, layout } },
+      ...{ compression, signal },
+    });
+    for await (const chunk of reading.tar) {
+      parser.push(chunk);
+      if (isDone()) break;
+    }
+  }
   return names.kind();
 }
 
@@ -177,47 +188,11 @@ async function skimHeaders(
   }
 }
 
-interface Skimming {
-  readonly compression: Compression;
-  readonly parser: TarParser;
-  readonly isDone: () => boolean;
-}
-
-async function skimCompressed(
-  { system, layout, signal }: ArchiveHost,
-  file: FileHandle,
-  { compression, parser, isDone }: Skimming,
-): Promise<void> {
-  const reading = readArchive(readTar(file), {
-    policy: ROOTFS_POLICY,
-    limits: LAYER_LIMITS,
-    workers: { system, layout },
-    compression,
-    signal,
-  });
-  for await (const chunk of reading.tar) {
-    parser.push(chunk);
-    if (isDone()) return;
-  }
-}
-
-const CHUNK_BYTES = 256 * 1024;
-
-/** The bytes of an open tar, from its start. */
-export async function* readTar(file: FileHandle): AsyncGenerator<Buffer> {
-  for (let at = 0; ; ) {
-    const piece = Buffer.allocUnsafe(CHUNK_BYTES);
-    const { buffer, bytesRead } = await file.read(piece, 0, CHUNK_BYTES, at);
-    if (bytesRead === 0) return;
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
 /** Undefined for a root filesystem. Throws ERR_STACKSHIM_IMAGE_INVALID. */
 function toImageKind(
   kind: SourceKind,
-  { place, isFolder }: { readonly place: SourcePlace; readonly isFolder: boolean },
+  place: SourcePlace,
+  isFolder: boolean,
 ): 'oci' | 'oci-archive' | 'docker-archive' | undefined {
   switch (kind) {
     case 'rootfs':

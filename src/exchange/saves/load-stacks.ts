@@ -2,10 +2,10 @@
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import type { Image } from '../../store/images/image.ts';
-import { readImage } from '../../store/images/image.ts';
+import { type Image, readImage } from '../../store/images/image.ts';
 import { writeImage } from '../../store/images/store-image.ts';
-import { listLayerIds, readSoundRecord } from '../../store/layers/layer-record.ts';
+import { readSoundRecord } from '../../store/layers/layer-record.ts';
+import { listRecordedLayers } from '../../store/layers/list-layers.ts';
 import { remountLayer } from '../../store/layers/mount-layer.ts';
 import { receiveLayer } from '../../store/layers/receive-layer.ts';
 import { readVerifiedRecord } from '../../store/layers/verify-layer.ts';
@@ -14,11 +14,9 @@ import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { readHostFacts } from '../../sys/host-facts.ts';
 import type { System } from '../../sys/system.ts';
 import { abortable } from '../abortable.ts';
-import type { PublishedStack } from '../import-stack.ts';
-import { type ProgressListener, toReporter } from '../progress.ts';
-import { type Publication, type PublishOptions, publishImages } from '../publish-image.ts';
-import { rememberSave } from './loaded-saves.ts';
-import { requireNewer } from './require-newer.ts';
+import { metered, type ProgressListener, toReporter } from '../progress.ts';
+import { type PublishedStack, type PublishOptions, publishImages } from '../publish-image.ts';
+import { rememberSave, requireNewer } from './require-newer.ts';
 import {
   INDEX_PATH,
   MAX_INDEX_BYTES,
@@ -62,20 +60,25 @@ export async function loadStacks(
   layout: Layout,
   options: LoadStacksOptions,
 ): Promise<LoadedStacks> {
-  return await abortable(`load ${options.name}`, options.signal, async () => {
+  const { system, signal } = options;
+  return await abortable(`load ${options.name}`, signal, async () => {
     const reader = createSavedReader(options.input);
     const index = await readIndex(layout, reader);
     const { clock = () => new Date() } = options;
     if (options.anyDate !== true) requireNewer(layout, toChanges(layout, index), clock());
-    return await withHeldStore(layout, options.system, async (lease) => {
+    return await withHeldStore(layout, system, async (lease) => {
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
-      const held = await findHeld(layout, lease, { index, signal: options.signal });
-      const images = chooseImages(layout, index, held);
-      const { system, signal } = options;
-      const loading = { reader, index, images, held, system, report, signal };
-      const received = await receiveLayers(layout, loading);
-      requireLayers(images, new Set([...held, ...received]));
+      const held = await findHeld(layout, lease, index, signal);
+      // An intact stored image stays as it is, because this machine may have made different layers for it.
+      const images = index.images
+        .map(({ version: _, ...image }) => image)
+        .filter((image) => !readImageOrNothing(layout, image)?.layers.every((id) => held.has(id)));
+      const ids = images.flatMap(({ layers }) => layers);
+      const wanted = new Set(ids.filter((id) => !held.has(id)));
+      const loading = { system, wanted, report, signal };
+      const received = await receiveLayers(layout, reader, index, loading);
+      requireReceived(wanted, new Set(received));
       for (const image of images) await writeImage(layout, image);
       const stacks = await publishAll(layout, index, { ...options, report });
       return { stacks, layers: received };
@@ -85,7 +88,7 @@ export async function loadStacks(
 
 /** Ids of the stored layers, which a machine that saves for this one may leave out. */
 export const listHeldLayers = (layout: Layout): readonly LayerId[] =>
-  listLayerIds(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
+  listRecordedLayers(layout).filter((id) => readSoundRecord(layout, id) !== undefined);
 
 async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedIndex> {
   const expectEntry = async (path: string, maxBytes: number): Promise<Buffer> => {
@@ -99,16 +102,16 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   const { architecture } = readHostFacts();
   const foreign = index.images.find((image) => image.architecture !== architecture);
   if (foreign === undefined) return index;
-  throw toInvalidSave(
-    `image ${foreign.digest} is for ${foreign.architecture}, not for ${architecture}`,
-  );
+  const { digest, architecture: other } = foreign;
+  throw toInvalidSave(`image ${digest} is for ${other}, not for ${architecture}`);
 }
 
 /** Pins all layers of the index and of its images as stored here, then returns those that are stored and intact. */
 async function findHeld(
   layout: Layout,
   lease: StoreLease,
-  { index, signal }: { readonly index: SavedIndex; readonly signal: AbortSignal | undefined },
+  index: SavedIndex,
+  signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<LayerId>> {
   const ids = new Set<LayerId>();
   for (const image of index.images) {
@@ -124,41 +127,25 @@ async function findHeld(
   return held;
 }
 
-/** The images to store. An intact stored image stays as it is, because this machine may have made different layers for it. */
-function chooseImages(
-  layout: Layout,
-  index: SavedIndex,
-  held: ReadonlySet<LayerId>,
-): readonly Image[] {
-  return index.images
-    .map(({ version: _, ...image }) => image)
-    .filter((image) => {
-      const stored = readImageOrNothing(layout, image);
-      return stored?.layers.every((id) => held.has(id)) !== true;
-    });
-}
-
 const readImageOrNothing = (layout: Layout, { digest }: Image): Image | undefined =>
   unlessMissing(() => readImage(layout, digest), ['ERR_STACKSHIM_IMAGE_CORRUPT']);
 
-/** The hint for a failed smoke command. */
 const SMOKE_HINT =
   'every stack stays as it was; see whether it passes where it was saved, then save it again';
 
 interface Receiving {
-  readonly reader: SavedReader;
-  readonly index: SavedIndex;
-  readonly images: readonly Image[];
-  /** The layers that are stored already. */
-  readonly held: ReadonlySet<LayerId>;
   readonly system: System;
+  readonly wanted: ReadonlySet<LayerId>;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
 }
 
-async function receiveLayers(layout: Layout, receiving: Receiving): Promise<readonly LayerId[]> {
-  const { reader, index, images, held, system, report, signal } = receiving;
-  const needed = new Set(images.flatMap(({ layers }) => layers));
+async function receiveLayers(
+  layout: Layout,
+  reader: SavedReader,
+  index: SavedIndex,
+  { system, wanted, report, signal }: Receiving,
+): Promise<readonly LayerId[]> {
   const received: LayerId[] = [];
   let last = -1;
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
@@ -174,49 +161,28 @@ async function receiveLayers(layout: Layout, receiving: Receiving): Promise<read
       throw toInvalidSave(`layer ${record.id} has ${size} bytes instead of ${record.sizeBytes}`);
     }
     const place = { layer: at + 1, layers: index.layers.length, totalBytes: size };
-    if (!needed.has(record.id) || held.has(record.id)) {
+    if (!wanted.has(record.id)) {
       report({ kind: 'layer', ...place, doneBytes: size, reused: true });
       continue;
     }
-    await receiveLayer(
-      layout,
-      record,
-      tellBytes(reader.content(), signal, (doneBytes) =>
-        report({ kind: 'layer', ...place, doneBytes, reused: false }),
-      ),
+    const content = metered(reader.content(), signal, (doneBytes) =>
+      report({ kind: 'layer', ...place, doneBytes, reused: false }),
     );
+    await receiveLayer(layout, record, content);
     remountLayer(system, layout, record.id);
     received.push(record.id);
   }
   return received;
 }
 
-async function* tellBytes(
-  content: AsyncIterable<Buffer>,
-  signal: AbortSignal | undefined,
-  tell: (doneBytes: number) => void,
-): AsyncGenerator<Buffer> {
-  let doneBytes = 0;
-  for await (const chunk of content) {
-    signal?.throwIfAborted();
-    yield chunk;
-    doneBytes += chunk.length;
-    tell(doneBytes);
-  }
-}
-
-function requireLayers(images: readonly Image[], here: ReadonlySet<LayerId>): void {
-  const ids = new Set(images.flatMap(({ layers }) => layers));
-  const missing = [...ids].filter((id) => !here.has(id));
+function requireReceived(wanted: ReadonlySet<LayerId>, received: ReadonlySet<LayerId>): void {
+  const missing = [...wanted].filter((id) => !received.has(id));
   if (missing.length === 0) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SAVE_INVALID',
-    `load stacks: ${missing.length} layers are neither stored here nor in the file`,
-    {
-      hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
-      details: { missing: missing.slice(0, 50) },
-    },
-  );
+  const message = `load stacks: ${missing.length} layers are neither stored here nor in the file`;
+  throw new StackshimError('ERR_STACKSHIM_SAVE_INVALID', message, {
+    hint: 'save the stacks again without --have, or with the list that load --list prints on this machine',
+    details: { missing: missing.slice(0, 50) },
+  });
 }
 
 async function publishAll(
@@ -228,13 +194,10 @@ async function publishAll(
   const { system, clock = () => new Date() } = options;
   // A date in the future that was accepted must not make later saves look old.
   const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
-  const publications = changed.map(({ stack, revision, image }): Publication => {
+  const publications = changed.map(({ stack, revision, image }) => {
     const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
-    return {
-      stack,
-      image: readImage(layout, image),
-      source: { kind: 'import', reference, savedAt },
-    };
+    const source = { kind: 'import', reference, savedAt } as const;
+    return { stack, image: readImage(layout, image), source };
   });
   const reason = `load ${changed.map(({ stack }) => stack).join(' ')}`.slice(0, 4096);
   const added =
@@ -244,14 +207,9 @@ async function publishAll(
   for (const { stack } of index.stacks) await rememberSave(layout, system, { stack, savedAt });
   return index.stacks.map(({ stack, image }) => {
     const revision = added.find((one) => one.stack === stack)?.revision;
-    return revision === undefined
-      ? {
-          stack,
-          image,
-          revision: resolveStack(layout, { name: stack }).revision,
-          status: 'unchanged',
-        }
-      : { stack, image, revision, status: 'loaded' };
+    if (revision !== undefined) return { stack, image, revision, status: 'loaded' };
+    const current = resolveStack(layout, { name: stack });
+    return { stack, image, revision: current.revision, status: 'unchanged' };
   });
 }
 

@@ -1,25 +1,20 @@
 /** Saves stacks as their EROFS files and records, signed: the fast way between an operator's own machines. */
-import type { KeyObject } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { paddingOf } from '../../archive/parse-tar-header.ts';
 import { StackshimError } from '../../core/errors.ts';
-import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
+import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { parseStackReference } from '../../spec/parse-command.ts';
 import type { PinnedImage } from '../../store/images/image.ts';
-import {
-  checkLayerFile,
-  type LayerRecord,
-  readLayerRecord,
-} from '../../store/layers/layer-record.ts';
+import { type LayerRecord, requireLayer } from '../../store/layers/layer-record.ts';
 import { type StoreLease, withHeldStore } from '../../store/store-lease.ts';
 import { FORMAT_VERSION } from '../../store/stored-json.ts';
 import { abortable } from '../abortable.ts';
-import type { ContentOptions } from '../oci-image/name-content.ts';
+import { readSpan } from '../file-pieces.ts';
 import { resolveByContent } from '../oci-image/seek-content.ts';
-import { type ProgressListener, toReporter } from '../progress.ts';
-import type { ExchangeOptions } from '../publish-image.ts';
+import { metered, type ProgressListener, toReporter } from '../progress.ts';
+import type { ExchangeOptions, PublishedStack } from '../publish-image.ts';
 import { INDEX_PATH, type SavedIndex, SIGNATURE_PATH, toLayerPath } from './saved-index.ts';
 import { readSigningKey, signIndex } from './sign-index.ts';
 
@@ -37,19 +32,13 @@ export interface SaveStacksOptions extends ExchangeOptions {
 }
 
 export interface SavedStacks {
-  readonly stacks: readonly {
-    readonly stack: StackName;
-    readonly revision: number;
-    readonly image: ImageDigest;
-  }[];
+  readonly stacks: readonly PublishedStack[];
   /** The layers whose files were written. */
   readonly layers: readonly LayerId[];
   /** The layers that the other machine has. */
   readonly leftOut: readonly LayerId[];
 }
 
-const CHUNK_BYTES = 1024 * 1024;
-/** The mode of the files in the save. */
 const MODE = 0o444;
 
 /**
@@ -61,35 +50,32 @@ export async function saveStacks(layout: Layout, options: SaveStacksOptions): Pr
   return await abortable(`save ${stacks.join(' ')}`, signal, async () => {
     const key = readSigningKey(options.keyFile);
     return await withHeldStore(layout, system, async (lease) => {
-      const pinned = await resolveAll(layout, stacks, { system, signal });
+      const pinned: PinnedImage[] = [];
+      for (const text of stacks) {
+        const reference = parseStackReference(text, 'stack');
+        pinned.push(await resolveByContent(layout, reference, { system, signal }));
+      }
+      requireOnce(pinned);
       const records = await pinLayers(layout, lease, pinned);
       const index = toIndex(pinned, records, clock());
       const written = records.filter(({ id }) => !have.has(id));
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'export', text: `save ${stacks.join(' ')}` });
-      await options.write(toChunks(layout, { index, key, written, report, signal }));
-      return {
-        stacks: index.stacks,
-        layers: written.map(({ id }) => id),
-        leftOut: records.filter(({ id }) => have.has(id)).map(({ id }) => id),
-      };
+      const indexBytes = Buffer.from(JSON.stringify(index));
+      const signature = Buffer.from(signIndex(indexBytes, key));
+      const head = [toEntry(INDEX_PATH, indexBytes), toEntry(SIGNATURE_PATH, signature)];
+      await options.write(toChunks(layout, head, written, { report, signal }));
+      const leftOut = records.map(({ id }) => id).filter((id) => have.has(id));
+      return { stacks: index.stacks, layers: written.map(({ id }) => id), leftOut };
     });
   });
 }
 
-async function resolveAll(
-  layout: Layout,
-  stacks: readonly string[],
-  options: ContentOptions,
-): Promise<readonly PinnedImage[]> {
-  const pinned: PinnedImage[] = [];
-  for (const text of stacks) {
-    pinned.push(await resolveByContent(layout, parseStackReference(text, 'stack'), options));
-  }
+function requireOnce(pinned: readonly PinnedImage[]): void {
   const duplicate = pinned.find(
     ({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at,
   );
-  if (duplicate === undefined) return pinned;
+  if (duplicate === undefined) return;
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${duplicate.stack}: named twice`, {
     details: { field: 'stack' },
   });
@@ -103,9 +89,7 @@ async function pinLayers(
   const records: LayerRecord[] = [];
   for (const id of new Set(pinned.flatMap(({ image }) => image.layers))) {
     await lease.pin(id);
-    const record = readLayerRecord(layout, id);
-    checkLayerFile(layerFile(layout, id), record);
-    records.push(record);
+    records.push(requireLayer(layout, id));
   }
   return records;
 }
@@ -120,45 +104,28 @@ function toIndex(
     version: 1,
     createdAt: now.toISOString(),
     stacks: pinned.map(({ stack, revision, image }) => ({ stack, revision, image: image.digest })),
-    images: [...images.values()].map((image) => ({
-      version: FORMAT_VERSION,
-      ...image,
-      layers: [...image.layers],
-      diffIds: [...image.diffIds],
-      config: {
-        ...image.config,
-        env: [...image.config.env],
-        entrypoint: [...image.config.entrypoint],
-        cmd: [...image.config.cmd],
-      },
-    })),
-    layers: [...layers],
+    images: [...images.values()].map((image) => ({ version: FORMAT_VERSION, ...image })),
+    layers,
   };
 }
 
-interface Saving {
-  readonly index: SavedIndex;
-  readonly key: KeyObject;
-  readonly written: readonly LayerRecord[];
-  readonly report: ProgressListener;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function* toChunks(layout: Layout, saving: Saving): AsyncGenerator<Buffer> {
-  const { key, written, report, signal } = saving;
-  const index = Buffer.from(JSON.stringify(saving.index));
-  yield toEntry(INDEX_PATH, index);
-  yield toEntry(SIGNATURE_PATH, Buffer.from(signIndex(index, key)));
+async function* toChunks(
+  layout: Layout,
+  head: readonly Buffer[],
+  written: readonly LayerRecord[],
+  progress: { readonly report: ProgressListener; readonly signal: AbortSignal | undefined },
+): AsyncGenerator<Buffer> {
+  const { report, signal } = progress;
+  yield* head;
   for (const [position, { id, sizeBytes }] of written.entries()) {
     yield encodeFileHeader(toLayerPath(id), sizeBytes, MODE);
     const file = await open(layerFile(layout, id), 'r');
     try {
       const place = { layer: position + 1, layers: written.length, totalBytes: sizeBytes };
-      for await (const { chunk, doneBytes } of readFile(file, sizeBytes)) {
-        signal?.throwIfAborted();
-        yield chunk;
-        report({ kind: 'layer', ...place, doneBytes, reused: false });
-      }
+      const pieces = readSpan(file, { start: 0, size: sizeBytes }, toCutOff);
+      yield* metered(pieces, signal, (doneBytes) =>
+        report({ kind: 'layer', ...place, doneBytes, reused: false }),
+      );
     } finally {
       await file.close();
     }
@@ -167,28 +134,14 @@ async function* toChunks(layout: Layout, saving: Saving): AsyncGenerator<Buffer>
   yield TAR_TRAILER;
 }
 
-async function* readFile(
-  file: FileHandle,
-  size: number,
-): AsyncGenerator<{ readonly chunk: Buffer; readonly doneBytes: number }> {
-  for (let doneBytes = 0; doneBytes < size; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - doneBytes));
-    const { bytesRead } = await file.read(chunk, 0, chunk.length, doneBytes);
-    // The header announces `size` bytes: a shorter file would corrupt everything that follows.
-    if (bytesRead === 0) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_LAYER_CORRUPT',
-        'read a layer: its file became shorter while it was read',
-      );
-    }
-    doneBytes += bytesRead;
-    yield { chunk: chunk.subarray(0, bytesRead), doneBytes };
-  }
-}
+/** The header announces the size: a shorter file would corrupt everything that follows. */
+const toCutOff = () =>
+  new StackshimError(
+    'ERR_STACKSHIM_LAYER_CORRUPT',
+    'read a layer: its file became shorter while it was read',
+  );
 
-const toEntry = (path: string, content: Buffer) =>
-  Buffer.concat([
-    encodeFileHeader(path, content.length, MODE),
-    content,
-    Buffer.alloc(paddingOf(content.length)),
-  ]);
+function toEntry(path: string, content: Buffer): Buffer {
+  const header = encodeFileHeader(path, content.length, MODE);
+  return Buffer.concat([header, content, Buffer.alloc(paddingOf(content.length))]);
+}

@@ -5,7 +5,7 @@ import { parseStrictJson } from '../../core/strict-json.ts';
 import { type StoredImage, storedImage } from '../../store/images/image.ts';
 import { type LayerRecord, layerRecord } from '../../store/layers/layer-record.ts';
 import { imageDigest, number, stackName } from '../../store/stored-json.ts';
-import type { PublishedStack } from '../import-stack.ts';
+import type { PublishedStack } from '../publish-image.ts';
 
 export const INDEX_PATH = 'stackshim.json';
 export const SIGNATURE_PATH = 'stackshim.sig';
@@ -48,7 +48,7 @@ export function parseSavedIndex(bytes: Uint8Array): SavedIndex {
   try {
     value = parseStrictJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw toInvalidSave('its index is not JSON', { cause: error });
+    throw toInvalidSave('its index is not JSON', error);
   }
   const index = readWith(savedIndex, value, ({ message }) => toInvalidSave(`index: ${message}`));
   checkReferences(index);
@@ -74,9 +74,5 @@ function checkReferences({ stacks, images, layers }: SavedIndex): void {
 }
 
 /** The error for an invalid file of saved stacks. */
-export function toInvalidSave(
-  reason: string,
-  options: { readonly cause?: unknown; readonly details?: Record<string, unknown> } = {},
-): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_SAVE_INVALID', `read saved stacks: ${reason}`, options);
-}
+export const toInvalidSave = (reason: string, cause?: unknown): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_SAVE_INVALID', `read saved stacks: ${reason}`, { cause });

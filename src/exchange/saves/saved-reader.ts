@@ -2,14 +2,9 @@
 import { BLOCK_BYTES, isZeros, paddingOf, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import { toInvalidSave } from './saved-index.ts';
 
-export interface SavedEntry {
-  readonly path: string;
-  readonly size: number;
-}
-
 export interface SavedReader {
   /** The next entry; undefined at the end of the file. Skips the unread rest of the last entry. */
-  next(): Promise<SavedEntry | undefined>;
+  next(): Promise<{ readonly path: string; readonly size: number } | undefined>;
   /** The content of the entry, in pieces. */
   content(): AsyncIterable<Buffer>;
   /** The content of the entry as a whole. Throws if it is longer than `maxBytes`. */

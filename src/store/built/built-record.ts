@@ -34,7 +34,6 @@ export const PARTS = ['code', 'task'] as const;
 export type PartName = (typeof PARTS)[number];
 export type BuiltParts = Readonly<Record<PartName, BuiltPart>>;
 
-/** How a build step failed. */
 export interface BuildFailure {
   /** A verdict of a task. */
   readonly verdict: string;
@@ -59,7 +58,6 @@ export interface BuiltRecord {
   readonly stack: StackName;
   readonly image: ImageDigest;
   readonly command: readonly string[];
-  /** The task that ran the command. */
   readonly task: TaskId;
   readonly bounds: BuildBounds;
   /** ISO 8601, UTC. */
@@ -71,6 +69,8 @@ export interface BuiltRecord {
 }
 
 const MAX_REASON_CHARS = 16 * 1024;
+/** Of the file of a record. */
+export const MAX_BUILT_BYTES = 8 * 1024 * 1024;
 
 const part = objectOf<BuiltPart>({
   sha256: textThat(isBuildKey, 'not a sha256'),

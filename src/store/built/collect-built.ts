@@ -9,13 +9,6 @@ import type { System } from '../../sys/system.ts';
 import { lockBuild } from './hold-built.ts';
 import { detachBuilt } from './mount-built.ts';
 
-/** What the cache may hold. */
-export interface BuiltBounds {
-  readonly cacheBytes: number;
-  /** Since the last use. */
-  readonly cacheAgeMs: number;
-}
-
 /** One outcome of a build step on disk. */
 export interface StoredBuilt {
   readonly key: BuildKey;
@@ -23,22 +16,16 @@ export interface StoredBuilt {
   readonly sizeBytes: number;
 }
 
-interface FoundBuilt extends StoredBuilt {
-  /** Milliseconds since 1970; 0: it has no record, because storing or removing it was interrupted. */
-  readonly usedAt: number;
-}
-
 /** Failed build steps take few bytes, but each look at the cache takes time for every build. */
 export const MOST_BUILDS = 10_000;
 
 const NAME = /^([0-9a-f]{64})\.[a-z.]+$/;
 
-/** Every build with a file, the least recently used first. */
-export function listBuilt(layout: Layout): readonly StoredBuilt[] {
-  return findAll(layout);
-}
-
-function findAll(layout: Layout): FoundBuilt[] {
+/**
+ * Every build with a file, the least recently used first. `usedAt` is in milliseconds since 1970; 0: it has no record, because storing or
+ * removing it was interrupted.
+ */
+export function listBuilt(layout: Layout): (StoredBuilt & { readonly usedAt: number })[] {
   const found = new Map<BuildKey, { sizeBytes: number; usedAt: number }>();
   for (const name of namesIn(builtDir(layout))) {
     const key = NAME.exec(name)?.[1] ?? '';
@@ -53,8 +40,9 @@ function findAll(layout: Layout): FoundBuilt[] {
   return all.sort((a, b) => a.usedAt - b.usedAt);
 }
 
-export interface CollectBuiltOptions {
-  readonly bounds: BuiltBounds;
+interface CollectBuiltOptions {
+  /** What the cache may hold, and for how long after the last use. */
+  readonly bounds: { readonly cacheBytes: number; readonly cacheAgeMs: number };
   /** The builds of kept tasks and of tasks whose owners have died, which hold no locks. */
   readonly inUse: ReadonlySet<BuildKey>;
   readonly dryRun?: boolean;
@@ -69,7 +57,7 @@ export function collectBuilt(
   place: { readonly system: System; readonly layout: Layout },
   { bounds, inUse, dryRun = false, now = Date.now() }: CollectBuiltOptions,
 ): readonly StoredBuilt[] {
-  const all = findAll(place.layout);
+  const all = listBuilt(place.layout);
   let total = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let count = all.length;
   const gone: StoredBuilt[] = [];
@@ -87,31 +75,26 @@ export function collectBuilt(
 
 /** False: a task uses it, or it is being built. */
 function removeBuilt(
-  { system, layout }: { readonly system: System; readonly layout: Layout },
+  place: { readonly system: System; readonly layout: Layout },
   key: BuildKey,
   dryRun: boolean,
 ): boolean {
-  const build = lockBuild({ system, layout }, key);
+  const build = lockBuild(place, key);
   if (build === undefined) return false;
   let use: FileLock | undefined;
   try {
-    use = lockUse(system, layout, key);
-    if (use === undefined) return false;
-    if (!dryRun) unlinkAll({ system, layout }, key);
+    const path = builtFile(place.layout, key, 'json');
+    // Nobody uses a build without a record.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) {
+      use = takeFileLock(place.system, path, { wait: false });
+      if (use === undefined) return false;
+    }
+    if (!dryRun) unlinkAll(place, key);
     return true;
   } finally {
     use?.release();
     build.release();
   }
-}
-
-const UNUSED: FileLock = { fd: -1, release: () => undefined };
-
-/** Undefined: a task holds the record. Nobody uses a build without a record. */
-function lockUse(system: System, layout: Layout, key: BuildKey): FileLock | undefined {
-  const path = builtFile(layout, key, 'json');
-  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return UNUSED;
-  return takeFileLock(system, path, { wait: false });
 }
 
 /** The record goes first: files without a record count as absent. */

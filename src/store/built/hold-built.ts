@@ -6,7 +6,7 @@ import { builtFile, type Layout } from '../../core/layout.ts';
 import { readBoundedFd } from '../../sys/files.ts';
 import { type FileLock, takeFileLock } from '../../sys/lock.ts';
 import type { Fd, System } from '../../sys/system.ts';
-import { type BuiltRecord, parseBuiltRecord } from './built-record.ts';
+import { type BuiltRecord, MAX_BUILT_BYTES, parseBuiltRecord } from './built-record.ts';
 
 /** A record that no collection removes until it is released. */
 export interface HeldBuilt {
@@ -16,8 +16,6 @@ export interface HeldBuilt {
   /** A second call does nothing. */
   release(): void;
 }
-
-const MAX_RECORD_BYTES = 8 * 1024 * 1024;
 
 /**
  * The record of a build step that has ended, held. Undefined: there is none, it is damaged, or it is being removed. A few system calls.
@@ -29,9 +27,11 @@ export function holdBuilt(
   tenant: TenantName | undefined,
 ): HeldBuilt | undefined {
   const path = builtFile(layout, key, 'json');
-  const fd = openRecord(path);
+  // A link is no record.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const fd = unlessMissing(() => openSync(path, flags), ['ENOENT', 'ELOOP']);
   if (fd === undefined) return undefined;
-  let isHeld = true;
+  let isHeld = false;
   const release = () => {
     if (isHeld) closeSync(fd);
     isHeld = false;
@@ -40,15 +40,15 @@ export function holdBuilt(
     if (system.lockFile(fd, { wait: false, shared: true }) && isAt(fd, path)) {
       const record = readRecord(fd);
       if (record?.key === key && record.tenant === (tenant ?? null)) {
-        return { record, release, noteUse: () => touch(fd) };
+        isHeld = true;
+        const noteUse = () => futimesSync(fd, new Date(), new Date());
+        return { record, release, noteUse };
       }
     }
-  } catch (error) {
-    release();
-    throw error;
+    return undefined;
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
-  release();
-  return undefined;
 }
 
 /** Takes the lock under which a build step runs and its outcome is stored. Undefined: another process holds it. */
@@ -64,18 +64,6 @@ export function lockBuild(
   return undefined;
 }
 
-/** A link is no record. */
-const openRecord = (path: string): Fd | undefined =>
-  unlessMissing(
-    () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
-    ['ENOENT', 'ELOOP'],
-  );
-
-function touch(fd: Fd): void {
-  const now = new Date();
-  futimesSync(fd, now, now);
-}
-
 /** Whether the open file still has its name. */
 function isAt(fd: Fd, path: string): boolean {
   const there = lstatSync(path, { throwIfNoEntry: false });
@@ -85,7 +73,7 @@ function isAt(fd: Fd, path: string): boolean {
 
 function readRecord(fd: Fd): BuiltRecord | undefined {
   try {
-    return parseBuiltRecord(readBoundedFd(fd, MAX_RECORD_BYTES));
+    return parseBuiltRecord(readBoundedFd(fd, MAX_BUILT_BYTES));
   } catch (error) {
     if (isUsedUp(error)) throw error;
     return undefined;

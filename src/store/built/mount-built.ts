@@ -1,5 +1,5 @@
 /** Mounts a cached build once per boot, for all tasks together, after comparing its files with their digests. */
-import { lstatSync, readFileSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { lstatSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { type BuildKey, isBuildKey } from '../../core/ids.ts';
 import { builtFile, type Layout, mountedBuiltDir, mountedBuiltsDir } from '../../core/layout.ts';
@@ -9,6 +9,7 @@ import { takeFileLock } from '../../sys/lock.ts';
 import type { System } from '../../sys/system.ts';
 import { writeFileAtomic } from '../../sys/write-file.ts';
 import { attachLayerFile } from '../layers/mount-layer.ts';
+import { isErofsMounted } from '../layers/mounted-layers.ts';
 import { hashFile } from '../layers/verify-layer.ts';
 import { waitForLock } from '../with-lock.ts';
 import { type BuiltParts, PARTS, type PartName } from './built-record.ts';
@@ -19,8 +20,6 @@ export interface BuiltPlace {
   readonly key: BuildKey;
 }
 
-/** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
-const EROFS_MAGIC = 0xe0f5_e1e2;
 const WAIT_MS = 600_000;
 
 export const partFile = (layout: Layout, key: BuildKey, part: PartName): string =>
@@ -36,10 +35,8 @@ export async function mountBuilt(
   parts: BuiltParts,
   signal?: AbortSignal,
 ): Promise<readonly string[]> {
-  const folder = mountedBuiltDir(place.layout, place.key);
-  const targets = PARTS.map((part) => `${folder}/${part}`);
   if (!isReady(place, parts)) await mountFirst(place, parts, signal);
-  return targets;
+  return PARTS.map((part) => `${mountedBuiltDir(place.layout, place.key)}/${part}`);
 }
 
 /** Detaches what is mounted; running tasks have their own clones. Precondition: the caller holds the build's lock. */
@@ -60,23 +57,17 @@ export async function requireSoundParts(
   for (const part of PARTS) {
     const path = partFile(layout, key, part);
     const { sha256, sizeBytes } = parts[part];
-    const actual = await readPart(path, signal);
+    const actual = await hashFile(path, { signal }).catch((error) => {
+      signal?.throwIfAborted();
+      throw toCorruptBuilt(path, 'cannot be read', error);
+    });
     if (actual.bytes !== sizeBytes)
-      throw toCorrupt(path, `${actual.bytes} bytes instead of ${sizeBytes}`);
-    if (actual.hex !== sha256) throw toCorrupt(path, `its content has sha256 ${actual.hex}`);
+      throw toCorruptBuilt(path, `${actual.bytes} bytes instead of ${sizeBytes}`);
+    if (actual.hex !== sha256) throw toCorruptBuilt(path, `its content has sha256 ${actual.hex}`);
   }
 }
 
-async function readPart(path: string, signal: AbortSignal | undefined) {
-  try {
-    return await hashFile(path, { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw toCorrupt(path, 'cannot be read', error);
-  }
-}
-
-const toCorrupt = (path: string, reason: string, cause?: unknown) =>
+export const toCorruptBuilt = (path: string, reason: string, cause?: unknown) =>
   new StackshimError('ERR_STACKSHIM_BUILT_CORRUPT', `read cached build ${path}: ${reason}`, {
     details: { path },
     cause,
@@ -100,7 +91,7 @@ const stampFile = (layout: Layout, key: BuildKey) => `${mountedBuiltDir(layout, 
 function isReady({ layout, key }: BuiltPlace, parts: BuiltParts): boolean {
   const noted = unlessMissing(() => readFileSync(stampFile(layout, key), 'utf8'));
   if (noted === undefined || noted !== stampOf(layout, key, parts)) return false;
-  return PARTS.every((part) => isMounted(`${mountedBuiltDir(layout, key)}/${part}`));
+  return PARTS.every((part) => isErofsMounted(`${mountedBuiltDir(layout, key)}/${part}`));
 }
 
 /** Removes stamps that processes were writing when they died. */
@@ -112,9 +103,6 @@ export function clearStaleStamps(layout: Layout): void {
     }
   }
 }
-
-const isMounted = (target: string): boolean =>
-  unlessMissing(() => statfsSync(target).type === EROFS_MAGIC) ?? false;
 
 async function mountFirst(
   place: BuiltPlace,
@@ -130,7 +118,7 @@ async function mountFirst(
   const lock = await waitForLock(layout, () => takeFileLock(system, path, { wait: false }), {
     waitMs: WAIT_MS,
     signal,
-    toBusy: () => toCorrupt(path, 'another process goes on reading it'),
+    toBusy: () => toCorruptBuilt(path, 'another process goes on reading it'),
   });
   try {
     if (isReady(place, parts)) return;

@@ -4,11 +4,9 @@ import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
 import { builtFile, type Layout } from '../../core/layout.ts';
 import { readBoundedFile } from '../../sys/files.ts';
-import { type BuiltRecord, parseBuiltRecord } from './built-record.ts';
+import { type BuiltRecord, MAX_BUILT_BYTES, parseBuiltRecord } from './built-record.ts';
 import { listBuilt } from './collect-built.ts';
-import { requireSoundParts } from './mount-built.ts';
-
-const MAX_RECORD_BYTES = 8 * 1024 * 1024;
+import { requireSoundParts, toCorruptBuilt } from './mount-built.ts';
 
 export interface VerifiedBuilt {
   /** Builds with a record. */
@@ -29,40 +27,26 @@ export async function verifyBuilt(layout: Layout, signal?: AbortSignal): Promise
     if (before === undefined) continue;
     count += 1;
     bytes += sizeBytes;
-    const error = await findDamage(layout, key, signal);
-    if (error !== undefined && inodeOf(path) === before) damage.push(error);
+    try {
+      const { parts } = readRecord(layout, key);
+      if (parts !== null) await requireSoundParts(layout, key, { parts, signal });
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      if (inodeOf(path) === before) damage.push(error);
+    }
   }
   return { count, bytes, damage };
 }
 
 const inodeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.ino;
 
-async function findDamage(
-  layout: Layout,
-  key: BuildKey,
-  signal: AbortSignal | undefined,
-): Promise<StackshimError | undefined> {
-  try {
-    const { parts } = readRecord(layout, key);
-    if (parts !== null) await requireSoundParts(layout, key, { parts, signal });
-    return undefined;
-  } catch (error) {
-    if (error instanceof StackshimError) return error;
-    throw error;
-  }
-}
-
 function readRecord(layout: Layout, key: BuildKey): BuiltRecord {
   const path = builtFile(layout, key, 'json');
   try {
-    const record = parseBuiltRecord(readBoundedFile(path, { maxBytes: MAX_RECORD_BYTES }));
+    const record = parseBuiltRecord(readBoundedFile(path, { maxBytes: MAX_BUILT_BYTES }));
     if (record.key !== key) throw new Error(`describes build ${record.key}`);
     return record;
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_BUILT_CORRUPT',
-      `read cached build ${path}: ${messageOf(error)}`,
-      { details: { path }, cause: error },
-    );
+    throw toCorruptBuilt(path, messageOf(error), error);
   }
 }

@@ -10,21 +10,11 @@ export function compareDebianVersions(one: string, other: string): number {
   );
 }
 
-interface Version {
-  readonly epoch: number;
-  readonly upstream: string;
-  readonly revision: string;
-}
-
-function parse(text: string): Version {
-  const [, epoch, rest = ''] = /^(?:(\d+):)?(.*)$/s.exec(text) ?? [];
-  const dash = rest.lastIndexOf('-');
-  const upstream = dash === -1 ? rest : rest.slice(0, dash);
-  return {
-    epoch: Number(epoch ?? 0),
-    upstream,
-    revision: dash === -1 ? '' : rest.slice(dash + 1),
-  };
+/** The revision follows the last hyphen. */
+function parse(text: string) {
+  const [, epoch = '0', upstream = '', revision = ''] =
+    /^(?:(\d+):)?(.*?)(?:-([^-]*))?$/s.exec(text) ?? [];
+  return { epoch: Number(epoch), upstream, revision };
 }
 
 /** Compares by turns a part without digits and a number. */

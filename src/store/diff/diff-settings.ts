@@ -10,12 +10,7 @@ export interface SettingChange {
   readonly after: string | null;
 }
 
-/** Changes sorted by name, which keeps settings of one kind together. */
-export function diffSettings(before: ImageConfig, after: ImageConfig): readonly SettingChange[] {
-  return compareSettings(settingsOf(before), settingsOf(after));
-}
-
-/** Changes between two sets of settings as text, sorted by name. */
+/** Changes between two sets of settings as text, sorted by name, which keeps settings of one kind together. */
 export function compareSettings(
   one: ReadonlyMap<string, string>,
   other: ReadonlyMap<string, string>,
@@ -29,7 +24,8 @@ export function compareSettings(
   });
 }
 
-function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
+/** The settings of an image as text, by name. */
+export function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
   const { env, entrypoint, cmd, workingDir, user, labels, stopSignal, other = {} } = config;
   const words = (list: readonly string[]) => (list.length === 0 ? '' : JSON.stringify(list));
   const settings: (readonly [string, string])[] = [
@@ -41,16 +37,14 @@ function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
   ];
   return new Map([
     ...settings.filter(([, value]) => value !== ''),
-    ...env.map(toVariable),
+    ...env.map((entry) => {
+      const [name = ''] = entry.split('=', 1);
+      return [`env ${name}`, entry.slice(name.length + 1)] as const;
+    }),
     // The build writes this label with a different value each time.
     ...Object.entries(labels)
       .filter(([key]) => key !== STACK_LABELS.epoch)
       .map(([key, value]) => [`label ${key}`, value] as const),
     ...Object.entries(other).map(([key, value]) => [key, JSON.stringify(value)] as const),
   ]);
-}
-
-function toVariable(entry: string): readonly [string, string] {
-  const [name = ''] = entry.split('=', 1);
-  return [`env ${name}`, entry.slice(name.length + 1)];
 }

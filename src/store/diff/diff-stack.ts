@@ -10,7 +10,7 @@ import { readLayerRecord } from '../layers/layer-record.ts';
 import { resolveStack } from '../stacks/resolve-stack.ts';
 import { findEarlierRevision } from '../stacks/rollback.ts';
 import { collectFiles, type FileDiff, notShared } from './diff-files.ts';
-import { diffSettings, type SettingChange } from './diff-settings.ts';
+import { compareSettings, type SettingChange, settingsOf } from './diff-settings.ts';
 import { diffPackages, type PackageChange, parseDpkgStatus } from './dpkg-status.ts';
 import { openImageViews } from './image-view.ts';
 import { type DiffSummary, summariseDiff } from './summarise-diff.ts';
@@ -52,15 +52,17 @@ const MAX_STATUS_BYTES = 64 * 1024 * 1024;
  */
 export function diffStack(layout: Layout, system: System, options: DiffStackOptions): StackDiff {
   const after = resolveStack(layout, options.after);
-  const before = resolveStack(layout, options.before ?? toEarlier(layout, after));
+  const { stack, revision: to } = after;
+  const earlier = () => ({ name: stack, revision: findEarlierRevision(layout, stack, to) });
+  const before = resolveStack(layout, options.before ?? earlier());
   const views = openImageViews(system, layout);
   try {
     const [one, other] = [views.image(before.image), views.image(after.image)];
     const layers = notShared(before.image, after.image).map(views.layer);
     const files = collectFiles({ before: one, after: other, layers });
     const packages = diffPackages(readPackages(one), readPackages(other));
-    const settings = diffSettings(before.image.config, after.image.config);
-    const { stack, revision: to } = after;
+    const [was, is] = [settingsOf(before.image.config), settingsOf(after.image.config)];
+    const settings = compareSettings(was, is);
     const sides = { before: toSide(layout, before), after: toSide(layout, after) };
     const summary = summariseDiff(packages, settings);
     return { stack, from: before.revision, to, ...sides, summary, settings, packages, ...files };
@@ -68,11 +70,6 @@ export function diffStack(layout: Layout, system: System, options: DiffStackOpti
     views.close();
   }
 }
-
-const toEarlier = (layout: Layout, { stack, revision }: PinnedImage): StackReference => ({
-  name: stack,
-  revision: findEarlierRevision(layout, stack, revision),
-});
 
 const toSide = (layout: Layout, { stack, revision, image }: PinnedImage): DiffSide => ({
   stack,

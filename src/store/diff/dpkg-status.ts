@@ -54,11 +54,10 @@ export function diffPackages(
 ): PackageChange[] {
   const names = [...new Set([...before.keys(), ...after.keys()])].sort();
   return names.flatMap((name): PackageChange[] => {
-    const one = before.get(name) ?? null;
-    const other = after.get(name) ?? null;
-    if (one === null) return [{ name, change: 'added', before: one, after: other }];
-    if (other === null) return [{ name, change: 'removed', before: one, after: other }];
-    if (one.version === other.version) return [];
-    return [{ name, change: 'changed', before: one, after: other }];
+    const sides = { before: before.get(name) ?? null, after: after.get(name) ?? null };
+    if (sides.before === null) return [{ name, change: 'added', ...sides }];
+    if (sides.after === null) return [{ name, change: 'removed', ...sides }];
+    if (sides.before.version === sides.after.version) return [];
+    return [{ name, change: 'changed', ...sides }];
   });
 }

@@ -3,17 +3,17 @@
  * kernel can, detached.
  */
 import { closeSync, constants, openSync } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { fdPath } from '../../sys/paths.ts';
-import { type Fd, MOUNT_ATTR, type System, SystemError } from '../../sys/system.ts';
+import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
-import { checkLayerFile, readLayerRecord } from '../layers/layer-record.ts';
+import { requireLayer } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 
-export interface ImageViews {
+interface ImageViews {
   /** Path of one layer's tree; whiteouts in it are character devices 0:0. */
   layer(id: LayerId): string;
   /** Path of the tree that a task with this image sees below its own writable layer. */
@@ -26,14 +26,15 @@ export interface ImageViews {
 export function openImageViews(system: System, layout: Layout): ImageViews {
   const opened: Fd[] = [];
   const paths = new Map<LayerId, string>();
-  const keep = (fd: Fd): Fd => {
+  const keep = (fd: Fd): string => {
     opened.push(fd);
-    return fd;
+    return fdPath(fd);
   };
   const layer = (id: LayerId): string => {
     const known = paths.get(id);
     if (known !== undefined) return known;
-    const path = openLayer(system, layout, { id, keep });
+    requireLayer(layout, id);
+    const path = keep(openLayerFile(system, layerFile(layout, id)).fd);
     paths.set(id, path);
     return path;
   };
@@ -42,7 +43,7 @@ export function openImageViews(system: System, layout: Layout): ImageViews {
     image({ layers }) {
       const [only, ...more] = layers;
       if (only !== undefined && more.length === 0) return layer(only);
-      return fdPath(keep(openOverlay(system, layout, { layers, layer })));
+      return keep(openOverlay(system, layout, layers, layer));
     },
     close() {
       for (const fd of opened.splice(0).reverse()) system.close(fd);
@@ -50,40 +51,22 @@ export function openImageViews(system: System, layout: Layout): ImageViews {
   };
 }
 
-interface LayerToOpen {
-  readonly id: LayerId;
-  readonly keep: (fd: Fd) => Fd;
-}
-
-function openLayer(system: System, layout: Layout, { id, keep }: LayerToOpen): string {
-  const file = layerFile(layout, id);
-  checkLayerFile(file, readLayerRecord(layout, id));
-  return fdPath(keep(openLayerFile(system, file).fd));
-}
-
-interface LayersToJoin {
-  /** Lowest first. */
-  readonly layers: readonly LayerId[];
-  readonly layer: (id: LayerId) => string;
-}
-
-function openOverlay(system: System, layout: Layout, { layers, layer }: LayersToJoin): Fd {
-  try {
-    return joinLayers(system, layers.map(layer));
-  } catch (error) {
-    if (!isRefused(error)) throw error;
-  }
+/** @param layers Lowest first. */
+function openOverlay(
+  system: System,
+  layout: Layout,
+  layers: readonly LayerId[],
+  layer: (id: LayerId) => string,
+): Fd {
+  const joined = unlessMissing(() => joinLayers(system, layers.map(layer)), REFUSED);
+  if (joined !== undefined) return joined;
   // Before about Linux 6.15, overlayfs only takes attached mounts.
   const attached = layers.map((id) => mountLayer(system, layout, id));
-  try {
-    return joinLayers(system, attached);
-  } catch (error) {
-    if (!isRefused(error)) throw error;
-  }
-  return joinInOneOption(system, attached);
+  const joinedLater = unlessMissing(() => joinLayers(system, attached), REFUSED);
+  return joinedLater ?? joinInOneOption(system, attached);
 }
 
-const isRefused = (error: unknown) => error instanceof SystemError && error.code === 'EINVAL';
+const REFUSED = ['EINVAL'];
 
 function joinLayers(system: System, paths: readonly string[]): Fd {
   return openReadOnly(system, (context) => {

@@ -5,8 +5,7 @@ import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { namesIn } from '../../sys/files.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
-import { listStoredImages } from '../list-stored.ts';
-import { imageFile } from './image.ts';
+import { imageFile, listStoredImages } from './image.ts';
 import { imageNamesFile } from './image-names.ts';
 
 const COLLECTED_SUFFIX = '.collected';

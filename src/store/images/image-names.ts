@@ -5,8 +5,8 @@
 import { existsSync } from 'node:fs';
 import type { ImageDigest } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
-import { listOf, objectOf, optional } from '../../core/read-fields.ts';
-import { imageDigest, readStoredCache, type StoredVersion, version } from '../stored-json.ts';
+import { listOf, optional } from '../../core/read-fields.ts';
+import { imageDigest, readStoredCache, storedFields } from '../stored-json.ts';
 
 export interface ImageNames {
   /** Digest of the manifest that `stack export` writes for it. Absent until it is known. */
@@ -18,8 +18,7 @@ export interface ImageNames {
 /** An image usually has few; of an image that is pushed again and again, the latest are kept. */
 export const MAX_OTHERS = 64;
 
-const reader = objectOf<ImageNames & StoredVersion>({
-  version,
+const reader = storedFields<ImageNames>({
   content: optional(imageDigest),
   others: listOf(imageDigest, MAX_OTHERS),
 });
@@ -29,12 +28,8 @@ export const imageNamesFile = (layout: Layout, image: ImageDigest) =>
 
 /** Reads the names. Blocks. Empty if the file is missing or damaged: `migrate` makes it again. Throws ERR_STACKSHIM_FORMAT_NEWER. */
 export function readImageNames(layout: Layout, image: ImageDigest): ImageNames {
-  const stored = readStoredCache(imageNamesFile(layout, image), {
-    reader,
-    code: 'ERR_STACKSHIM_IMAGE_CORRUPT',
-    what: 'names of image',
-  });
-  return { content: stored?.content, others: stored?.others ?? [] };
+  const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'names of image' } as const;
+  return readStoredCache(imageNamesFile(layout, image), { ...kind, reader }) ?? { others: [] };
 }
 
 /** Whether a digest names a stored image: its own digest, that of its content, or another one. */

@@ -22,6 +22,7 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
+import { namesIn } from '../../sys/files.ts';
 import {
   imageDigest,
   line,
@@ -85,18 +86,14 @@ export type OtherSettings = Readonly<Record<string, unknown>>;
 /** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
 const DEEPEST = 16;
 const MAX_CHARS = 256 * 1024;
+const EMPTY: ReadonlySet<unknown> = new Set([undefined, null, false, '']);
 
 /** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
 export function toOtherSettings(
   settings: Readonly<Record<string, unknown>>,
 ): OtherSettings | undefined {
   const kept = Object.entries(settings).filter(
-    ([name, value]) =>
-      name !== '__proto__' &&
-      value !== undefined &&
-      value !== null &&
-      value !== false &&
-      value !== '',
+    ([name, value]) => name !== '__proto__' && !EMPTY.has(value),
   );
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
@@ -152,8 +149,17 @@ export const storedImage: Reader<StoredImage> = (value, field) => {
   throw new FieldFault(field, 'layers and diffIds differ in number');
 };
 
+const IMAGE_FILE = /^([0-9a-f]{64})\.json$/;
+
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
+
+/** Digests of the stored images, whether or not anything refers to them, sorted. */
+export const listStoredImages = (layout: Layout): readonly ImageDigest[] =>
+  namesIn(imagesDir(layout))
+    .map((name) => `sha256:${IMAGE_FILE.exec(name)?.[1] ?? ''}`)
+    .filter(isImageDigest)
+    .sort();
 
 /** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
 export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>

@@ -1,24 +1,30 @@
 /** Stores images, and the digests by which they are known. */
-
-import type { ImageDigest } from '../../core/ids.ts';
+import type { ImageDigest, LayerId } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory } from '../../sys/write-file.ts';
-import { withStacksLock } from '../stacks-lock.ts';
-import { FORMAT_VERSION } from '../stored-json.ts';
+import { withStacksLock } from '../with-lock.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { type Image, imageFile } from './image.ts';
 import { type ImageNames, imageNamesFile, MAX_OTHERS, readImageNames } from './image-names.ts';
 
 /** Stores an image durably. Storing the same image again changes nothing. Precondition: its layers are stored. */
 export async function writeImage(layout: Layout, image: Image): Promise<void> {
-  const path = imageFile(layout, image.digest);
-  const stored = { version: FORMAT_VERSION, ...image };
   await guardDisk(`write image ${image.digest}`, async () => {
     await ensureDirectory(imagesDir(layout), 0o700);
-    await writeStoredJson(path, stored);
+    await writeStoredJson(imageFile(layout, image.digest), image);
   });
+}
+
+/** The lists of an image, lowest layer first. A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
+export function toLayerLists(
+  layers: readonly { readonly id: LayerId; readonly diffId: string }[],
+): Pick<Image, 'layers' | 'diffIds'> {
+  const needed = layers.filter(
+    ({ id }, index) => !layers.slice(index + 1).some((above) => above.id === id),
+  );
+  return { layers: needed.map(({ id }) => id), diffIds: needed.map(({ diffId }) => diffId) };
 }
 
 /** Stores further digests of a stored image durably. */
@@ -27,16 +33,14 @@ export async function addImageNames(
   image: ImageDigest,
   { system, content, others = [] }: Partial<ImageNames> & { readonly system: System },
 ): Promise<void> {
-  const add = async () => {
+  await withStacksLock(layout, system, async () => {
     const known = readImageNames(layout, image);
     const more = others.filter((one) => one !== image && !known.others.includes(one));
     const isKnown = content === undefined || known.content === content;
     if (isKnown && more.length === 0) return;
-    const names = {
+    await writeStoredJson(imageNamesFile(layout, image), {
       content: content ?? known.content,
       others: [...known.others, ...new Set(more)].slice(-MAX_OTHERS),
-    };
-    await writeStoredJson(imageNamesFile(layout, image), { version: FORMAT_VERSION, ...names });
-  };
-  await withStacksLock(layout, add, { system });
+    });
+  });
 }

@@ -40,10 +40,9 @@ export async function removeLayers(
   onRemoved: (done: number) => void = () => undefined,
 ): Promise<void> {
   for (const [index, { id }] of layers.entries()) {
-    await rm(layerRecordFile(layout, id), { force: true });
-    await rm(layerBlobsFile(layout, id), { force: true });
-    await rm(layerPackedFile(layout, id), { force: true });
-    await rm(layerFile(layout, id), { force: true });
+    for (const file of [layerRecordFile, layerBlobsFile, layerPackedFile, layerFile]) {
+      await rm(file(layout, id), { force: true });
+    }
     onRemoved(index + 1);
   }
   if (layers.length > 0) await syncDirectory(layersDir(layout));

@@ -81,7 +81,12 @@ export async function importLayer(
         const record = { ...existing, opaqueRoot: report.opaqueRoot };
         return { record, digest: report.digest, existed: true };
       }
-      const record = await toRecord(id, sizeBytes, { report, options });
+      const { diffId, opaqueRoot, entries, droppedDevices } = report;
+      const record: LayerRecord = {
+        ...{ version: 1, id, sizeBytes, diffId, mtimeCeiling: options.mtimeCeiling ?? null },
+        ...{ opaqueRoot, entries, droppedDevices, compression: 'lz4' },
+        createdBy: await readMkfsVersion(),
+      };
       await rename(built, layerFile(layout, id));
       await syncDirectory(layersDir(layout));
       await writeLayerRecord(layout, record);
@@ -94,32 +99,24 @@ export async function importLayer(
   }
 }
 
-type ImportReport = CleanedArchive & ArchiveDigests;
+interface BuiltLayer {
+  readonly report: CleanedArchive & ArchiveDigests;
+  readonly id: LayerId;
+  readonly sizeBytes: number;
+}
 
 async function buildLayer(
   input: AsyncIterable<Uint8Array>,
   destination: string,
   options: ImportLayerOptions,
-): Promise<{ readonly report: ImportReport; readonly id: LayerId; readonly sizeBytes: number }> {
-  const { compression, mtimeCeiling, limits = LAYER_LIMITS, onProgress, signal } = options;
-  const { policy = LAYER_POLICY, adapt } = options;
-  const workers = { system: options.system, layout: options.layout };
-  const clean = cleanTar(input, {
-    policy,
-    workers,
-    limits,
-    compression,
-    mtimeCeiling,
-    adapt,
-    onProgress,
-    signal,
-  });
-  const { sha256: id, sizeBytes } = await buildErofs(clean.tar, destination, {
-    policy,
-    workers,
-    compression: 'lz4',
-    signal,
-  });
+): Promise<BuiltLayer> {
+  const { system, layout, signal, limits = LAYER_LIMITS, policy = LAYER_POLICY } = options;
+  const { compression, mtimeCeiling, adapt, onProgress } = options;
+  const common = { policy, workers: { system, layout }, signal };
+  const reading = { ...common, limits, compression, mtimeCeiling, adapt, onProgress };
+  const clean = cleanTar(input, reading);
+  const building = { ...common, compression: 'lz4' } as const;
+  const { sha256: id, sizeBytes } = await buildErofs(clean.tar, destination, building);
   const report = clean.report();
   requireExpected('size', options.expectedSize, report.packedBytes);
   requireExpected('digest', options.expectedDigest, report.digest);
@@ -142,35 +139,11 @@ export function requireExpected(
   );
 }
 
-async function toRecord(
-  id: LayerId,
-  sizeBytes: number,
-  made: { readonly report: ImportReport; readonly options: ImportLayerOptions },
-): Promise<LayerRecord> {
-  const { diffId, opaqueRoot, entries, droppedDevices } = made.report;
-  return {
-    version: 1,
-    id,
-    sizeBytes,
-    diffId,
-    mtimeCeiling: made.options.mtimeCeiling ?? null,
-    opaqueRoot,
-    entries,
-    droppedDevices,
-    compression: 'lz4',
-    createdBy: await readMkfsVersion(),
-  };
-}
-
 /** `mkfs.erofs 1.8.6`. */
 async function readMkfsVersion(): Promise<string> {
-  const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
-  const { output } = await runProgram({
-    path: program,
-    args: ['--version'],
-    env: PLAIN_ENVIRONMENT,
-    keeps: 'stdout',
-  });
+  const path = findProgram('mkfs.erofs', { package: 'erofs-utils' });
+  const run = { path, args: ['--version'], env: PLAIN_ENVIRONMENT, keeps: 'stdout' } as const;
+  const { output } = await runProgram(run);
   const match = /^mkfs\.erofs \(erofs-utils\) ([\w.+~-]{1,40})/.exec(output);
   return `mkfs.erofs ${match?.[1] ?? 'unknown'}`;
 }

@@ -1,9 +1,8 @@
 /** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
-
 import { statSync } from 'node:fs';
 import { type StackshimError, unlessMissing } from '../../core/errors.ts';
 import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
-import { type Layout, layerFile, layerRecordFile, layersDir } from '../../core/layout.ts';
+import { type Layout, layerFile, layerRecordFile } from '../../core/layout.ts';
 import {
   flag,
   integer,
@@ -13,9 +12,9 @@ import {
   textThat,
   textUpTo,
 } from '../../core/read-fields.ts';
-import { namesIn } from '../../sys/files.ts';
 import { readStoredJson, toCorrupt } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
+import { listRecordedLayers } from './list-layers.ts';
 
 export interface LayerRecord {
   /** Version of this format and of the cleaning rules. */
@@ -54,7 +53,7 @@ export const layerRecord = objectOf<LayerRecord>({
 const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
 
 /**
- * Reads the record of a stored layer; {@link checkLayerFile} compares the layer's file with it. Blocks: the file is small.
+ * Reads the record of a stored layer; {@link requireLayer} compares the layer's file with it. Blocks: the file is small.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
@@ -78,7 +77,7 @@ export function findLayerByDiffId(
   diffId: string,
   mtimeCeiling?: number,
 ): LayerRecord | undefined {
-  for (const id of listLayerIds(layout)) {
+  for (const id of listRecordedLayers(layout)) {
     const record = readSoundRecord(layout, id);
     if (record?.diffId === diffId && record.mtimeCeiling === (mtimeCeiling ?? null)) return record;
   }
@@ -87,29 +86,17 @@ export function findLayerByDiffId(
 
 /** The layer's record if it and the layer's file are valid; undefined otherwise. */
 export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
-  unlessMissing(() => {
-    const record = readLayerRecord(layout, id);
-    checkLayerFile(layerFile(layout, id), record);
-    return record;
-  }, ['ERR_STACKSHIM_LAYER_CORRUPT']);
+  unlessMissing(() => requireLayer(layout, id), ['ERR_STACKSHIM_LAYER_CORRUPT']);
 
-/** Throws ERR_STACKSHIM_LAYER_CORRUPT unless the file exists with the size in its record. */
-export function checkLayerFile(path: string, record: LayerRecord): void {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw toCorruptLayer(path, 'missing');
-  if (stat.size !== record.sizeBytes) {
-    throw toCorruptLayer(path, `${stat.size} bytes instead of ${record.sizeBytes}`);
-  }
+/** The layer's record. Throws ERR_STACKSHIM_LAYER_CORRUPT unless the layer's file exists with the size in it. */
+export function requireLayer(layout: Layout, id: LayerId): LayerRecord {
+  const record = readLayerRecord(layout, id);
+  const path = layerFile(layout, id);
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw toCorruptLayer(path, 'missing');
+  if (size === record.sizeBytes) return record;
+  throw toCorruptLayer(path, `${size} bytes instead of ${record.sizeBytes}`);
 }
 
-/** The error for a damaged stored layer. */
 export const toCorruptLayer = (path: string, reason: string, cause?: unknown): StackshimError =>
   toCorrupt(path, reason, { ...kind, cause });
-
-/** Ids of all layers that have a record, ascending, without checking that they are valid. */
-export const listLayerIds = (layout: Layout): readonly LayerId[] =>
-  namesIn(layersDir(layout))
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => name.slice(0, -'.json'.length))
-    .filter(isLayerId)
-    .sort();

@@ -1,16 +1,20 @@
 /** Lists the layers on disk, complete or not. */
-
 import { statSync } from 'node:fs';
 import { isLayerId, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, layersDir, mountedLayersDir } from '../../core/layout.ts';
 import { namesIn } from '../../sys/files.ts';
 
+const RECORD = /^([0-9a-f]{64})\.json$/;
 const FILE = /^([0-9a-f]{64})\.(?:erofs|json|blobs|packed)$/;
 const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 
 /** Ids of the layers that have a file, a record, or a file beside those, in order. */
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
+
+/** Ids of the layers that have a record, in order, without checking that they are valid. */
+export const listRecordedLayers = (layout: Layout): readonly LayerId[] =>
+  listIds(layersDir(layout), RECORD);
 
 /** Bytes of the layer's file; undefined if it is missing. */
 export const sizeOfLayer = (layout: Layout, id: LayerId): number | undefined =>

@@ -5,7 +5,7 @@ import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../..
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { takeFileLock } from '../../sys/lock.ts';
 import type { System } from '../../sys/system.ts';
-import { checkLayerFile, readLayerRecord } from './layer-record.ts';
+import { requireLayer } from './layer-record.ts';
 import { isLayerMounted } from './mounted-layers.ts';
 import { openLayerFile } from './open-layer-file.ts';
 
@@ -15,9 +15,8 @@ import { openLayerFile } from './open-layer-file.ts';
  * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
  */
 export function mountLayer(system: System, layout: Layout, id: LayerId): string {
-  const target = mountedLayerDir(layout, id);
   if (!isLayerMounted(layout, id)) mountFirst(system, layout, id);
-  return target;
+  return mountedLayerDir(layout, id);
 }
 
 /**
@@ -46,10 +45,9 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
     if (isLayerMounted(layout, id)) return;
-    const file = layerFile(layout, id);
-    checkLayerFile(file, readLayerRecord(layout, id));
+    requireLayer(layout, id);
     ensureDirectorySync(target, 0o700);
-    attachLayerFile(system, file, target);
+    attachLayerFile(system, layerFile(layout, id), target);
   } finally {
     lock?.release();
   }

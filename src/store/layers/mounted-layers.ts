@@ -8,8 +8,11 @@ import { type Layout, mountedLayerDir } from '../../core/layout.ts';
 const EROFS_MAGIC = 0xe0f5_e1e2;
 
 /** Costs one system call. Throws ERR_STACKSHIM_SYSTEM. */
-export function isLayerMounted(layout: Layout, id: LayerId): boolean {
-  const target = mountedLayerDir(layout, id);
+export const isLayerMounted = (layout: Layout, id: LayerId): boolean =>
+  isErofsMounted(mountedLayerDir(layout, id));
+
+/** Whether an EROFS file is mounted at `target`. Throws ERR_STACKSHIM_SYSTEM. */
+export function isErofsMounted(target: string): boolean {
   try {
     return statfsSync(target).type === EROFS_MAGIC;
   } catch (error) {

@@ -9,20 +9,17 @@ import { toCorruptLayer } from './layer-record.ts';
 /** Errors for a damaged or foreign superblock; EUCLEAN is the kernel's EFSCORRUPTED. */
 const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
 
-export interface OpenedLayer {
-  /** A detached read-only mount; the caller closes it. */
-  readonly fd: Fd;
-  /** Whether the kernel needed a loop device, which disappears with the mount. */
-  readonly onLoopDevice: boolean;
-}
-
 /**
- * Opens the file directly or, before Linux 6.12, through a loop device. Its setuid files have no effect on the host, where any user
+ * Opens the file directly or, before Linux 6.12, through a loop device, which disappears with the detached read-only mount. The caller closes
+ * the mount. Its setuid files have no effect on the host, where any user
  * may find them; in a task the overlay decides.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
  * without the loop devices that it needs.
  */
-export function openLayerFile(system: System, path: string): OpenedLayer {
+export function openLayerFile(
+  system: System,
+  path: string,
+): { readonly fd: Fd; readonly onLoopDevice: boolean } {
   try {
     return { fd: openErofs(system, path, path), onLoopDevice: false };
   } catch (error) {
@@ -34,10 +31,8 @@ export function openLayerFile(system: System, path: string): OpenedLayer {
 function openOnLoopDevice(system: System, path: string): Fd {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const device = attachLoop(system, file, {
-      operation: `open ${path}`,
-      otherwise: 'boot Linux 6.12 or later',
-    });
+    const why = { operation: `open ${path}`, otherwise: 'boot Linux 6.12 or later' };
+    const device = attachLoop(system, file, why);
     try {
       return openErofs(system, device.path, path);
     } finally {
@@ -54,10 +49,9 @@ function openErofs(system: System, source: string, path: string): Fd {
   try {
     context = system.fsOpen('erofs');
   } catch (error) {
-    if (errnoCodeOf(error) === 'ENODEV') {
-      throw toStackshimError(error, 'ERR_STACKSHIM_HOST_UNSUPPORTED', 'open an EROFS file');
-    }
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open an EROFS file');
+    const isUnknown = errnoCodeOf(error) === 'ENODEV';
+    const code = isUnknown ? 'ERR_STACKSHIM_HOST_UNSUPPORTED' : 'ERR_STACKSHIM_SYSTEM';
+    throw toStackshimError(error, code, 'open an EROFS file');
   }
   try {
     system.fsConfigString(context, 'source', source);

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { packLayer } from '../../archive/pack-layer.ts';
 import { isImageDigest, type LayerId } from '../../core/ids.ts';
 import { type Layout, layerPackedFile } from '../../core/layout.ts';
-import { integer, objectOf, oneOf, textThat } from '../../core/read-fields.ts';
+import { integer, textThat } from '../../core/read-fields.ts';
 import type { System } from '../../sys/system.ts';
-import { readStoredCache } from '../stored-json.ts';
+import { readStoredCache, storedFields } from '../stored-json.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { mountLayer } from './mount-layer.ts';
 import { requireSoundLayer } from './verify-layer.ts';
@@ -19,15 +19,10 @@ export interface PackedLayer {
   readonly size: number;
 }
 
-const reader = objectOf<PackedLayer & { readonly version: 1 }>({
-  version: oneOf(1),
+const reader = storedFields<PackedLayer>({
   digest: textThat(isImageDigest, 'not a sha256 digest'),
   size: integer(1),
 });
-
-/** Whether {@link findPackedLayer} finds it without packing the layer. */
-export const isPackingKnown = (layout: Layout, id: LayerId): boolean =>
-  readPacked(layout, id) !== undefined;
 
 /** Bytes of the tar that the layer packs into; undefined if only packing tells. */
 export const sizeOfPacking = (layout: Layout, id: LayerId): number | undefined =>
@@ -62,8 +57,8 @@ export async function rememberPackedLayer(
   id: LayerId,
   { digest, size }: PackedLayer,
 ): Promise<void> {
-  if (isPackingKnown(layout, id)) return;
-  await writeStoredJson(layerPackedFile(layout, id), { version: 1, digest, size });
+  if (readPacked(layout, id) !== undefined) return;
+  await writeStoredJson(layerPackedFile(layout, id), { digest, size });
 }
 
 /** Undefined: there is no file that can be read, and the layer is packed again. */

@@ -1,20 +1,36 @@
-/** Checks the blob of a layer that is already stored: naming a layer must not be enough to get its content. */
-
+/**
+ * Checks the blob of a layer that is already stored: naming a layer must not be enough to get its content.
+ *
+ * The file `layers/<hex>.blobs` says which blobs are known to unpack to a stored layer. An image that brings one of them again need not have it
+ * unpacked again. Losing the file only costs time; docs/on-disk-layout.md describes it.
+ */
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { LAYER_POLICY, toArchiveTooLarge } from '../../archive/archive-policy.ts';
 import { type Compression, readArchive } from '../../archive/read-archive.ts';
-import type { LayerId } from '../../core/ids.ts';
-import type { Layout } from '../../core/layout.ts';
+import { isImageDigest, type LayerId } from '../../core/ids.ts';
+import { type Layout, layerBlobsFile } from '../../core/layout.ts';
+import { listOf, objectOf, textThat } from '../../core/read-fields.ts';
 import type { System } from '../../sys/system.ts';
+import { readStoredCache, storedFields } from '../stored-json.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import { requireExpected } from './import-layer.ts';
-import { isProven, type ProvenBlob, rememberBlob } from './proven-blobs.ts';
 
-export interface BlobToProve extends ProvenBlob {
-  readonly size: number;
-  readonly compression: Compression;
+interface ProvenBlob {
+  /** `sha256:<hex>` of the blob. */
+  readonly digest: string;
+  /** `sha256:<hex>` of the tar in it. */
+  readonly diffId: string;
 }
 
-export interface ProveBlobOptions {
+/** Registries and tools compress a layer in few different ways. */
+const MAX_BLOBS = 32;
+
+const sha256 = textThat(isImageDigest, 'not a sha256 digest');
+const reader = storedFields<{ readonly blobs: readonly ProvenBlob[] }>({
+  blobs: listOf(objectOf<ProvenBlob>({ digest: sha256, diffId: sha256 }), MAX_BLOBS),
+});
+
+interface ProveBlobOptions {
   readonly layout: Layout;
   readonly system: System;
   /** The stored layer that was made from a tar with the blob's DiffID. */
@@ -29,16 +45,13 @@ export interface ProveBlobOptions {
  */
 export async function proveBlob(
   input: AsyncIterable<Uint8Array>,
-  blob: BlobToProve,
+  blob: ProvenBlob & { readonly size: number; readonly compression: Compression },
   { layout, system, id, signal }: ProveBlobOptions,
 ): Promise<void> {
-  const proven = isProven(layout, id, blob);
+  const proven = isKnown(readBlobs(layout, id), blob);
   const reading = readArchive(input, {
-    policy: LAYER_POLICY,
-    limits: LAYER_LIMITS,
+    ...{ policy: LAYER_POLICY, limits: LAYER_LIMITS, workers: { system, layout }, signal },
     compression: proven ? 'none' : blob.compression,
-    workers: { system, layout },
-    signal,
   });
   let bytes = 0;
   for await (const chunk of reading.tar) {
@@ -53,4 +66,25 @@ export async function proveBlob(
   if (proven) return;
   requireExpected('DiffID', blob.diffId, found.diffId);
   await rememberBlob(layout, id, blob);
+}
+
+/** Records that the blob unpacks to the layer. */
+export async function rememberBlob(
+  layout: Layout,
+  id: LayerId,
+  { digest, diffId }: ProvenBlob,
+): Promise<void> {
+  const known = readBlobs(layout, id);
+  if (isKnown(known, { digest, diffId })) return;
+  const blobs = [...known, { digest, diffId }].slice(-MAX_BLOBS);
+  await writeStoredJson(layerBlobsFile(layout, id), { blobs });
+}
+
+const isKnown = (known: readonly ProvenBlob[], { digest, diffId }: ProvenBlob): boolean =>
+  known.some((one) => one.digest === digest && one.diffId === diffId);
+
+/** Latest last. Empty when the file cannot be read: every blob is then unpacked again. */
+function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
+  const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;
+  return readStoredCache(layerBlobsFile(layout, id), options)?.blobs ?? [];
 }

@@ -1,6 +1,6 @@
 /** Stores the EROFS file of a layer from a trusted machine as it is: no tar, nothing is cleaned or converted. */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { type Layout, layerFile, layersDir, tmpDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
@@ -23,12 +23,22 @@ export async function receiveLayer(
     await ensureDirectory(tmpDir(layout), 0o700);
     await ensureDirectory(layersDir(layout), 0o700);
     try {
+      const hash = createHash('sha256');
       const file = await open(received, 'wx', 0o400);
       try {
-        await fill(file, record, content);
+        for await (const chunk of content) {
+          hash.update(chunk);
+          await file.writeFile(chunk);
+        }
         await file.sync();
       } finally {
         await file.close();
+      }
+      const actual = hash.digest('hex');
+      if (actual !== record.id) {
+        const message = `receive layer ${record.id}: its content has the sha256 ${actual}`;
+        const details = { layer: record.id, actual };
+        throw new StackshimError('ERR_STACKSHIM_SAVE_INVALID', message, { details });
       }
       await rename(received, layerFile(layout, record.id));
     } finally {
@@ -37,23 +47,4 @@ export async function receiveLayer(
     await syncDirectory(layersDir(layout));
     await writeLayerRecord(layout, record);
   });
-}
-
-async function fill(
-  file: FileHandle,
-  record: LayerRecord,
-  content: AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const hash = createHash('sha256');
-  for await (const chunk of content) {
-    hash.update(chunk);
-    await file.writeFile(chunk);
-  }
-  const actual = hash.digest('hex');
-  if (actual === record.id) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SAVE_INVALID',
-    `receive layer ${record.id}: its content has the sha256 ${actual}`,
-    { details: { layer: record.id, actual } },
-  );
 }

@@ -13,7 +13,7 @@ import {
 
 const CHUNK_BYTES = 1 << 20;
 
-export interface VerifyLayerOptions {
+interface VerifyLayerOptions {
   /** Called with the number of bytes read since the last call. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -40,11 +40,8 @@ export async function findLayerDamage(
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof StackshimError) return error;
-    return toCorruptLayer(
-      path,
-      errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error),
-      error,
-    );
+    const reason = errnoCodeOf(error) === 'ENOENT' ? 'missing' : messageOf(error);
+    return toCorruptLayer(path, reason, error);
   }
 }
 

@@ -1,20 +1,66 @@
-/** Moves code packages to other revisions, and removes them. */
+/** Adds revisions to code packages, makes revisions current, and removes packages. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
-import { removeNumbered } from '../numbered-folder.ts';
-import { withStacksLock } from '../stacks-lock.ts';
-import { writeCurrentPackage } from './add-package-revision.ts';
+import { readImage } from '../images/image.ts';
+import { removeNumbered, unusedNumber, writeNumbered } from '../numbered-folder.ts';
+import { pinInStore } from '../store-lease.ts';
+import { withStacksLock } from '../with-lock.ts';
+import { writeStoredJson } from '../write-stored-json.ts';
 import {
   type PackageOwner,
+  type PackageRevision,
   packageCurrentFile,
   packageFolder,
   readCurrentPackage,
   readPackageNumbers,
+  readPackageRevision,
 } from './package.ts';
 import { toNoRevision, toNotFound } from './resolve-package.ts';
+
+interface AddPackageRevision extends Omit<PackageRevision, 'revision' | 'createdAt'> {
+  readonly now: Date;
+  /** `always`; or `first`: only if the package has no current revision. */
+  readonly makeCurrent: 'always' | 'first';
+}
+
+/**
+ * Adds a revision, unless the current one (with `first`: any one) has the same image. The image must be stored. Durable when the promise resolves.
+ * `isNew` tells whether the current revision is another one than before. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_IMAGE_CORRUPT.
+ */
+export async function addPackageRevision(
+  layout: Layout,
+  system: System,
+  { name, tenant, image, source, now, makeCurrent }: AddPackageRevision,
+): Promise<{ readonly entry: PackageRevision; readonly isNew: boolean }> {
+  const of = { name, tenant };
+  await pinInStore(layout, image);
+  readImage(layout, image);
+  return await withStacksLock(layout, system, async () => {
+    const current = readCurrentPackage(layout, of);
+    const numbers = readPackageNumbers(layout, of);
+    const known =
+      makeCurrent === 'first' ? numbers : numbers.filter((one) => one === current?.revision);
+    for (const each of known.reverse()) {
+      const entry = readPackageRevision(layout, of, each);
+      if (entry?.image === image) return { entry, isNew: false };
+    }
+    const folder = packageFolder(layout, of);
+    const revision = unusedNumber(folder);
+    const entry = { name, tenant, revision, image, createdAt: now.toISOString(), source };
+    await writeNumbered(layout, folder, entry);
+    if (makeCurrent === 'first' && current !== undefined) return { entry, isNew: false };
+    await writeCurrentPackage(layout, of, revision, now);
+    return { entry, isNew: true };
+  });
+}
+
+/** Precondition: the caller holds the stacks lock. */
+const writeCurrentPackage = (layout: Layout, of: PackageOwner, revision: number, now: Date) =>
+  writeStoredJson(packageCurrentFile(layout, of), { revision, since: now.toISOString() });
 
 /** From which revision a package was moved to which. */
 export interface PackageMove extends PackageOwner {
@@ -31,23 +77,21 @@ export async function rollbackPackage(
   of: PackageOwner,
   { to, now }: { readonly to?: number | undefined; readonly now: Date },
 ): Promise<PackageMove> {
-  const move = async (): Promise<PackageMove> => {
+  return await withStacksLock(layout, system, async () => {
     const current = readCurrentPackage(layout, of);
     if (current === undefined) throw toNotFound(layout, of);
     const from = current.revision;
-    const target = to === undefined ? findEarlierRevision(layout, of, from) : to;
+    const target = to ?? findEarlierRevision(layout, of, from);
     if (!readPackageNumbers(layout, of).includes(target))
       throw toNoRevision(of, `no revision ${to}`);
-    await writeCurrentPackage(layout, of, { revision: target, now });
+    await writeCurrentPackage(layout, of, target, now);
     return { ...of, from, to: target };
-  };
-  return await withStacksLock(layout, move, { system });
+  });
 }
 
 /** The newest stored revision older than `from`. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND. */
 export function findEarlierRevision(layout: Layout, of: PackageOwner, from: number): number {
-  const earlier = readPackageNumbers(layout, of).filter((number) => number < from);
-  const found = earlier.at(-1);
+  const found = readPackageNumbers(layout, of).findLast((number) => number < from);
   if (found !== undefined) return found;
   throw toNoRevision(of, `no revision from before ${from} is stored`);
 }
@@ -66,7 +110,7 @@ export async function removePackage(
   { layout, system }: { readonly layout: Layout; readonly system: System },
   of: PackageOwner,
 ): Promise<RemovedPackage> {
-  const remove = async (): Promise<RemovedPackage> => {
+  return await withStacksLock(layout, system, async () => {
     requirePackage(layout, of);
     const revisions = readPackageNumbers(layout, of);
     await guardDisk(`remove code package ${of.name}`, async () => {
@@ -74,8 +118,7 @@ export async function removePackage(
       await removeNumbered(packageFolder(layout, of), revisions);
     });
     return { ...of, revisions };
-  };
-  return await withStacksLock(layout, remove, { system });
+  });
 }
 
 /** Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND. A package that is damaged, or whose removal was interrupted, is there. */

@@ -20,7 +20,7 @@ export interface PackageDiff extends PackageOwner, FileDiff {
   readonly settings: readonly SettingChange[];
 }
 
-export interface DiffPackageOptions {
+interface DiffPackageOptions {
   readonly tenant: TenantName | null;
   /** Default: the revision before `to`. */
   readonly from?: number | undefined;
@@ -55,9 +55,9 @@ export function diffPackage(
 /** A variable and a limit are a setting each. */
 function toTexts({ env = {}, limits = {}, ...others }: PackageSettings): Map<string, string> {
   const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+  const plain = Object.entries({ ...others, ...limits });
   return new Map([
-    ...Object.entries(others).map(([name, value]) => [name, toText(value)] as const),
+    ...plain.map(([name, value]) => [name, toText(value)] as const),
     ...Object.entries(env).map(([name, value]) => [`env ${name}`, value] as const),
-    ...Object.entries(limits).map(([name, value]) => [name, toText(value)] as const),
   ]);
 }

@@ -1,6 +1,5 @@
 /** Code packages as plain data, for people and programs. */
-
-import { StackshimError } from '../../core/errors.ts';
+import type { StackshimError } from '../../core/errors.ts';
 import {
   type ImageDigest,
   isPackageName,
@@ -14,6 +13,8 @@ import type { PackageReference } from '../../spec/task-spec.ts';
 import { namesIn } from '../../sys/files.ts';
 import { readImage } from '../images/image.ts';
 import { sizeOfLayer } from '../layers/list-layers.ts';
+import { throwDamage } from '../stacks/current-stacks.ts';
+import { unlessDamaged } from '../stored-json.ts';
 import {
   type PackageOwner,
   type PackageSource,
@@ -74,21 +75,17 @@ export function listPackageOwners(
   layout: Layout,
   tenant?: TenantName | null | undefined,
 ): readonly PackageOwner[] {
-  const tenants = tenant === undefined ? listTenants(layout) : [tenant];
-  return tenants.flatMap((each) =>
-    [...namesIn(tenantPackagesDir(layout, each))]
+  const folders = tenant === undefined ? namesIn(packagesDir(layout)).toSorted() : [];
+  const found = folders.flatMap((name) => {
+    if (name === NO_TENANT) return [null];
+    return isTenantName(name) ? [name] : [];
+  });
+  return (tenant === undefined ? found : [tenant]).flatMap((each) =>
+    namesIn(tenantPackagesDir(layout, each))
       .filter(isPackageName)
       .sort()
       .map((name) => ({ name, tenant: each })),
   );
-}
-
-function listTenants(layout: Layout): readonly (TenantName | null)[] {
-  const names = [...namesIn(packagesDir(layout))].sort();
-  return names.flatMap((name) => {
-    if (name === NO_TENANT) return [null];
-    return isTenantName(name) ? [name] : [];
-  });
 }
 
 /**
@@ -98,19 +95,14 @@ function listTenants(layout: Layout): readonly (TenantName | null)[] {
 export function listPackages(
   layout: Layout,
   tenant?: TenantName | null | undefined,
-  onDamage: PackageDamageListener = (error) => {
-    throw error;
-  },
+  onDamage: PackageDamageListener = throwDamage,
 ): readonly PackageSummary[] {
   return listPackageOwners(layout, tenant).flatMap((of) => {
-    try {
+    const read = () => {
       const current = readCurrentPackage(layout, of);
-      return current === undefined ? [] : [summarise(layout, of, current.revision)];
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      onDamage(error, of);
-      return [];
-    }
+      return current === undefined ? [] : summarise(layout, of, current.revision);
+    };
+    return unlessDamaged(read, (error) => onDamage(error, of)) ?? [];
   });
 }
 

@@ -32,9 +32,8 @@ import {
   number,
   readNumbers,
   readStoredJson,
-  type StoredVersion,
+  storedFields,
   toCorrupt,
-  version,
 } from '../stored-json.ts';
 
 /** Whose package: null for packages of tasks without a tenant. Equal names of two tenants are two packages. */
@@ -74,7 +73,6 @@ export interface PackageRevision extends PackageOwner {
   readonly source: PackageSource;
 }
 
-/** Which revision is current. */
 export interface CurrentPackage {
   readonly revision: number;
   /** Since when, ISO 8601, UTC. */
@@ -107,8 +105,7 @@ const source: Reader<PackageSource> = (value, field) => {
   throw new FieldFault(field, 'neither added nor pulled');
 };
 
-const revisionReader = objectOf<PackageRevision & StoredVersion>({
-  version,
+const revisionReader = storedFields<PackageRevision>({
   name: packageName,
   tenant: owner,
   revision: number,
@@ -116,20 +113,11 @@ const revisionReader = objectOf<PackageRevision & StoredVersion>({
   createdAt: date,
   source,
 });
-const currentReader = objectOf<CurrentPackage & StoredVersion>({
-  version,
-  revision: number,
-  since: date,
-});
+const currentReader = storedFields<CurrentPackage>({ revision: number, since: date });
 
-const OF_REVISION = {
-  code: 'ERR_STACKSHIM_PACKAGE_CORRUPT',
-  what: 'revision of code package',
-} as const;
-const OF_CURRENT = {
-  code: 'ERR_STACKSHIM_PACKAGE_CORRUPT',
-  what: 'current revision of code package',
-} as const;
+const code = 'ERR_STACKSHIM_PACKAGE_CORRUPT';
+const OF_REVISION = { code, what: 'revision of code package' } as const;
+const OF_CURRENT = { code, what: 'current revision of code package' } as const;
 
 const folderOf = (layout: Layout, { tenant, name }: PackageOwner) =>
   packageDir(layout, tenant, name);
@@ -147,22 +135,18 @@ export function readPackageRevision(
   revision: number,
 ): PackageRevision | undefined {
   const path = packageRevisionFile(layout, { name, tenant }, revision);
-  const stored = readStoredJson(path, { ...OF_REVISION, reader: revisionReader });
-  if (stored === undefined) return undefined;
-  if (stored.name !== name || stored.tenant !== tenant || stored.revision !== revision) {
-    const found = `${stored.name} revision ${stored.revision} of ${stored.tenant ?? 'no tenant'}`;
+  const entry = readStoredJson(path, { ...OF_REVISION, reader: revisionReader });
+  if (entry === undefined) return undefined;
+  if (entry.name !== name || entry.tenant !== tenant || entry.revision !== revision) {
+    const found = `${entry.name} revision ${entry.revision} of ${entry.tenant ?? 'no tenant'}`;
     throw toCorrupt(path, `contains ${found}`, OF_REVISION);
   }
-  const { version: _, ...entry } = stored;
   return entry;
 }
 
 /** Undefined: the package does not exist. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
-export function readCurrentPackage(layout: Layout, of: PackageOwner): CurrentPackage | undefined {
-  const path = packageCurrentFile(layout, of);
-  const stored = readStoredJson(path, { ...OF_CURRENT, reader: currentReader });
-  return stored === undefined ? undefined : { revision: stored.revision, since: stored.since };
-}
+export const readCurrentPackage = (layout: Layout, of: PackageOwner): CurrentPackage | undefined =>
+  readStoredJson(packageCurrentFile(layout, of), { ...OF_CURRENT, reader: currentReader });
 
 /** The revision that must be there, because `current` names it or a listing has shown it. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
 export function requirePackageRevision(
@@ -175,11 +159,10 @@ export function requirePackageRevision(
   throw toCorrupt(packageRevisionFile(layout, of, revision), 'missing', OF_REVISION);
 }
 
-/** The folder of the revisions. */
 export const packageFolder = (layout: Layout, of: PackageOwner): NumberedFolder => ({
   folder: folderOf(layout, of),
   owner: `code package ${of.name}`,
-  code: OF_REVISION.code,
+  code,
 });
 
 /** Numbers of the stored revisions, ascending. */

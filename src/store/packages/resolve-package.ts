@@ -104,17 +104,13 @@ export function toNotFound(layout: Layout, { name, tenant }: PackageOwner): Stac
   const whose = tenant === null ? 'without a tenant' : `of tenant ${tenant}`;
   const option = tenant === null ? '' : ` --tenant ${tenant}`;
   const ls = `run stackshim code ls${option} to list the packages ${whose}`;
-  return new StackshimError(
-    'ERR_STACKSHIM_PACKAGE_NOT_FOUND',
-    `find code package ${name}: there is none of this name ${whose}`,
-    {
-      hint:
-        near.length === 0
-          ? `${ls}, or give a path: ./${name}`
-          : `did you mean ${near.join(' or ')}? ${ls}`,
-      details: { package: name, tenant, near },
-    },
-  );
+  const hint =
+    near.length === 0
+      ? `${ls}, or give a path: ./${name}`
+      : `did you mean ${near.join(' or ')}? ${ls}`;
+  const message = `find code package ${name}: there is none of this name ${whose}`;
+  const details = { package: name, tenant, near };
+  return new StackshimError('ERR_STACKSHIM_PACKAGE_NOT_FOUND', message, { hint, details });
 }
 
 /** @param reason `no revision 3` */

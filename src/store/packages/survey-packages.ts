@@ -1,6 +1,7 @@
 /** Reads the revisions of every code package, and finds what cannot be read. */
-import { StackshimError } from '../../core/errors.ts';
+import type { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
+import { unlessDamaged } from '../stored-json.ts';
 import { listPackageOwners } from './list-packages.ts';
 import {
   type PackageOwner,
@@ -12,12 +13,7 @@ import {
   requirePackageRevision,
 } from './package.ts';
 
-export interface SurveyedRevision extends PackageRevision {
-  readonly current: boolean;
-}
-
-/** A file of a package that cannot be used. */
-export interface PackageDamage extends PackageOwner {
+interface PackageDamage extends PackageOwner {
   readonly path: string;
   readonly error: StackshimError;
   /** Null: it is not known which revision is current. */
@@ -26,7 +22,7 @@ export interface PackageDamage extends PackageOwner {
 }
 
 export interface PackageSurvey {
-  readonly revisions: readonly SurveyedRevision[];
+  readonly revisions: readonly (PackageRevision & { readonly current: boolean })[];
   /** Packages without a current revision whose revisions can be read: adding or removing them was interrupted, or is going on. */
   readonly unfinished: readonly PackageOwner[];
   readonly damage: readonly PackageDamage[];
@@ -34,40 +30,28 @@ export interface PackageSurvey {
 
 /** Blocks for as many file reads as there are packages and revisions. Does not throw for damage. */
 export function surveyPackages(layout: Layout): PackageSurvey {
-  const revisions: SurveyedRevision[] = [];
+  const revisions: PackageSurvey['revisions'][number][] = [];
   const unfinished: PackageOwner[] = [];
   const damage: PackageDamage[] = [];
   for (const of of listPackageOwners(layout)) {
-    const note = (path: string, revision: number | null, current: boolean) => (error: unknown) => {
-      if (!(error instanceof StackshimError)) throw error;
-      damage.push({ ...of, path, error, revision, current });
+    const note = (revision: number | null, current: boolean, path: string) => {
+      return (error: StackshimError) => damage.push({ ...of, path, error, revision, current });
     };
-    const now = attempt(() => readCurrentPackage(layout, of)?.revision ?? null, {
-      fail: note(packageCurrentFile(layout, of), null, true),
-    });
+    const now = unlessDamaged(
+      () => readCurrentPackage(layout, of)?.revision ?? null,
+      note(null, true, packageCurrentFile(layout, of)),
+    );
     const numbers = readPackageNumbers(layout, of);
     if (now === null && numbers.length > 0) unfinished.push(of);
     const missing = now == null || numbers.includes(now) ? [] : [now];
     for (const number of [...numbers, ...missing]) {
       const current = number === now;
-      const path = packageRevisionFile(layout, of, number);
-      const entry = attempt(() => requirePackageRevision(layout, of, number), {
-        fail: note(path, number, current),
-      });
+      const entry = unlessDamaged(
+        () => requirePackageRevision(layout, of, number),
+        note(number, current, packageRevisionFile(layout, of, number)),
+      );
       if (entry !== undefined) revisions.push({ ...entry, current });
     }
   }
   return { revisions, unfinished, damage };
-}
-
-function attempt<T>(
-  read: () => T,
-  { fail }: { readonly fail: (error: unknown) => void },
-): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    fail(error);
-    return undefined;
-  }
 }

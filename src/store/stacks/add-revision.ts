@@ -1,25 +1,19 @@
-/** Adds revisions to a stack's history, and removes those that never became current. */
-
+/** Adds revisions to a stack's history, and removes revisions: one that never became current, old ones, or all of a removed stack. */
 import { rm, rmdir } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
-import { type ImageDigest, isStackName, type StackName } from '../../core/ids.ts';
+import { isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
 import { readImage } from '../images/image.ts';
-import { unusedNumber, writeNumbered } from '../numbered-folder.ts';
-import { withStacksLock } from '../stacks-lock.ts';
+import { removeNumbered, unusedNumber, writeNumbered } from '../numbered-folder.ts';
 import { pinInStore } from '../store-lease.ts';
+import { withStacksLock } from '../with-lock.ts';
 import { readCurrentGeneration, revisionIn } from './generations.ts';
-import { type Revision, type RevisionSource, revisionFile, stackFolder } from './revisions.ts';
+import { type Revision, readRevisionNumbers, revisionFile, stackFolder } from './revisions.ts';
 
-export interface AddRevisionOptions {
-  readonly stack: StackName;
-  readonly image: ImageDigest;
-  readonly source: RevisionSource;
-  readonly now: Date;
-}
+type NewRevision = Omit<Revision, 'revision' | 'createdAt'> & { readonly now: Date };
 
 /**
  * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; if
@@ -28,50 +22,42 @@ export interface AddRevisionOptions {
 export async function addRevision(
   layout: Layout,
   system: System,
-  options: AddRevisionOptions,
+  { stack, image, source, now }: NewRevision,
 ): Promise<Revision> {
-  const { stack, image, source } = options;
   if (!isStackName(stack)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `add stack ${JSON.stringify(stack)}: not a stack name`,
-      {
-        hint: 'use lower-case letters and digits, with single ".", "_" or "-" between them',
-        details: { field: 'stack' },
-      },
-    );
+    const message = `add stack ${JSON.stringify(stack)}: not a stack name`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+      hint: 'use lower-case letters and digits, with single ".", "_" or "-" between them',
+      details: { field: 'stack' },
+    });
   }
   await pinInStore(layout, image);
   readImage(layout, image);
-  const add = async (): Promise<Revision> => {
+  return await withStacksLock(layout, system, async () => {
     const folder = stackFolder(layout, stack);
     const revision = unusedNumber(folder);
-    const entry = { stack, revision, image, createdAt: options.now.toISOString(), source };
-    await guardDisk(`write revision ${revision} of ${stack}`, () =>
-      writeNumbered(layout, folder, entry),
-    );
+    const entry = { stack, revision, image, createdAt: now.toISOString(), source };
+    await writeNumbered(layout, folder, entry);
     return entry;
-  };
-  return await withStacksLock(layout, add, { system });
+  });
 }
 
 /** Removes a revision that is not current; its image stays until collection. Returns false, and leaves the revision, if it is current. */
 export async function removeRevision(
   layout: Layout,
   system: System,
-  entry: Pick<Revision, 'stack' | 'revision'>,
+  { stack, revision }: Pick<Revision, 'stack' | 'revision'>,
 ): Promise<boolean> {
-  const remove = async (): Promise<boolean> => {
-    if (revisionIn(readCurrentGeneration(layout), entry.stack) === entry.revision) return false;
-    await guardDisk(`remove revision ${entry.revision} of ${entry.stack}`, async () => {
+  return await withStacksLock(layout, system, async () => {
+    if (revisionIn(readCurrentGeneration(layout), stack) === revision) return false;
+    await guardDisk(`remove revision ${revision} of ${stack}`, async () => {
       // Its stack has been removed meanwhile.
-      await rm(revisionFile(layout, entry.stack, entry.revision), { force: true });
-      await syncDirectory(stackDir(layout, entry.stack));
-      await removeEmptyFolder(stackDir(layout, entry.stack));
+      await rm(revisionFile(layout, stack, revision), { force: true });
+      await syncDirectory(stackDir(layout, stack));
+      await removeEmptyFolder(stackDir(layout, stack));
     });
     return true;
-  };
-  return await withStacksLock(layout, remove, { system });
+  });
 }
 
 /** Removes the folder of a stack without other revisions and without numbers to remember. */
@@ -81,4 +67,38 @@ async function removeEmptyFolder(path: string): Promise<void> {
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) throw error;
   }
+}
+
+/**
+ * Removes all but the newest `keep` revisions. The current revision stays whatever its age, and so do newer ones, which may be about to
+ * become current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending.
+ * Throws ERR_STACKSHIM_STACK_BUSY.
+ */
+export async function removeOldRevisions(
+  layout: Layout,
+  system: System,
+  { stack, keep }: { readonly stack: StackName; readonly keep: number },
+): Promise<readonly number[]> {
+  return await withStacksLock(layout, system, async () => {
+    const numbers = readRevisionNumbers(layout, stack);
+    const current = revisionIn(readCurrentGeneration(layout), stack) ?? 0;
+    const kept = new Set(keep === 0 ? [] : numbers.slice(-keep));
+    const old = numbers.filter((number) => number < current && !kept.has(number));
+    await removeNumbered(stackFolder(layout, stack), old);
+    return old;
+  });
+}
+
+/** Removes every revision of a stack that the current generation does not name; does nothing for any other stack. Returns the removed numbers. */
+export async function removeAllRevisions(
+  layout: Layout,
+  system: System,
+  stack: StackName,
+): Promise<readonly number[]> {
+  return await withStacksLock(layout, system, async () => {
+    if (revisionIn(readCurrentGeneration(layout), stack) !== undefined) return [];
+    const numbers = readRevisionNumbers(layout, stack);
+    await removeNumbered(stackFolder(layout, stack), numbers);
+    return numbers;
+  });
 }

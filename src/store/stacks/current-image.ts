@@ -2,11 +2,9 @@
 import { lstatSync } from 'node:fs';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, type Layout } from '../../core/layout.ts';
-import type { PinnedImage } from '../images/image.ts';
-import { readImage } from '../images/image.ts';
-import { toCorrupt } from '../stored-json.ts';
+import { type PinnedImage, readImage } from '../images/image.ts';
 import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
-import { readRevision, revisionFile } from './revisions.ts';
+import { readRevision, toMissing } from './revisions.ts';
 
 /** What was read for one target of `current`. All of it is immutable, so it is valid until the target changes. */
 interface Resolved {
@@ -48,12 +46,7 @@ function pinCurrent(
   const revision = revisionIn(resolved?.generation, name);
   if (resolved === undefined || revision === undefined) return undefined;
   const entry = readRevision(layout, name, revision);
-  if (entry === undefined) {
-    throw toCorrupt(revisionFile(layout, name, revision), 'missing', {
-      code: 'ERR_STACKSHIM_STACK_CORRUPT',
-      what: 'revision file',
-    });
-  }
+  if (entry === undefined) throw toMissing(layout, name, revision);
   const pinned = { stack: name, revision, image: readImage(layout, entry.image) };
   resolved.pinned.set(name, pinned);
   return pinned;

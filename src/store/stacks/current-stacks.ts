@@ -1,9 +1,9 @@
 /** The current revisions of all stacks with their images, and which stack is built on which. */
-import { StackshimError } from '../../core/errors.ts';
+import type { StackshimError } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import type { Image } from '../images/image.ts';
-import { readImage } from '../images/image.ts';
+import { type Image, readImage } from '../images/image.ts';
+import { unlessDamaged } from '../stored-json.ts';
 import { readCurrentGeneration } from './generations.ts';
 import { type Revision, requireRevision } from './revisions.ts';
 
@@ -24,19 +24,18 @@ export function readSoundStacks(
   layout: Layout,
   onDamage: DamageListener = () => undefined,
 ): CurrentStack[] {
-  return currentNumbers(layout).flatMap(([name, number]) => {
-    try {
-      return [readEntry(layout, name, number)];
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      onDamage(error, name);
-      return [];
-    }
+  const { stacks = {} } = readCurrentGeneration(layout) ?? {};
+  return (Object.entries(stacks) as [StackName, number][]).flatMap(([name, number]) => {
+    const read = () => {
+      const revision = requireRevision(layout, name, number);
+      return { revision, image: readImage(layout, revision.image) };
+    };
+    return unlessDamaged(read, (error) => onDamage(error, name)) ?? [];
   });
 }
 
 /** A listener that throws at the first damage. */
-export const throwDamage: DamageListener = (error) => {
+export const throwDamage = (error: StackshimError): never => {
   throw error;
 };
 
@@ -52,7 +51,9 @@ export function findBase(
   if (source.kind === 'build' && source.base !== undefined) return source.base.stack;
   let best: CurrentStack | undefined;
   for (const other of others) {
-    if (other.revision.stack === name || !isBuiltOn(stack.image, other.image)) continue;
+    const [own, below] = [stack.image.layers, other.image.layers];
+    const isBelow = own.length > below.length && beginsWith(own, below);
+    if (other.revision.stack === name || !isBelow) continue;
     if (best === undefined || isNearer(other, best)) best = other;
   }
   return best?.revision.stack;
@@ -62,11 +63,6 @@ function isNearer(one: CurrentStack, other: CurrentStack): boolean {
   const more = one.image.layers.length - other.image.layers.length;
   const isBuilt = ({ revision }: CurrentStack) => revision.source.kind === 'build';
   return more > 0 || (more === 0 && isBuilt(one) && !isBuilt(other));
-}
-
-/** Whether an image has all layers of the other one and more above them. Pure. */
-function isBuiltOn(image: Image, base: Image): boolean {
-  return image.layers.length > base.layers.length && beginsWith(image.layers, base.layers);
 }
 
 const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>
@@ -79,16 +75,4 @@ export function findBehind(stack: CurrentStack, others: readonly CurrentStack[])
   // A stack that adds nothing has exactly the layers of its base.
   if (base === undefined || beginsWith(stack.image.layers, base.image.layers)) return null;
   return base.revision.stack;
-}
-
-function currentNumbers(layout: Layout): (readonly [StackName, number])[] {
-  const generation = readCurrentGeneration(layout);
-  return Object.entries(generation?.stacks ?? {}).map(
-    ([name, number]) => [name as StackName, number] as const,
-  );
-}
-
-function readEntry(layout: Layout, name: StackName, number: number): CurrentStack {
-  const revision = requireRevision(layout, name, number);
-  return { revision, image: readImage(layout, revision.image) };
 }

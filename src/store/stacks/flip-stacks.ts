@@ -1,23 +1,23 @@
 /** Moves stacks to other revisions: one new generation, made current by one rename. */
-
 import { rename, rm, symlink } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout, tmpDir } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { ensureDirectory, syncDirectory } from '../../sys/write-file.ts';
-import { withStacksLock } from '../stacks-lock.ts';
 import { temporaryPath } from '../stale-files.ts';
-import { FORMAT_VERSION, nextNumber, readNumbers } from '../stored-json.ts';
+import { nextNumber, readNumbers } from '../stored-json.ts';
+import { withStacksLock } from '../with-lock.ts';
 import { writeStoredJson } from '../write-stored-json.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
 
 /** The new revision of each stack; null removes the stack. */
-export type StackChanges = ReadonlyMap<StackName, number | null>;
+type StackChanges = ReadonlyMap<StackName, number | null>;
 
-export interface FlipOptions {
+interface FlipOptions {
   /** A function is called with the current generation, which cannot change before the flip is done. */
   readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
   readonly now: Date;
@@ -40,8 +40,8 @@ export async function flipStacks(
   system: System,
   options: FlipOptions,
 ): Promise<Generation> {
-  const lockOptions = { system, waitMs: options.lockWaitMs };
-  return await withStacksLock(layout, () => flipLocked(layout, options), lockOptions);
+  const flip = () => flipLocked(layout, options);
+  return await withStacksLock(layout, system, flip, options.lockWaitMs);
 }
 
 async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generation> {
@@ -52,29 +52,24 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
     if (revision !== null) requireRevision(layout, name, revision);
   }
   const stacks = applyChanges(current, changes);
-  if (options.onlyChanges && current !== undefined && isSame(stacks, current.stacks))
+  if (options.onlyChanges && current !== undefined && isDeepStrictEqual(stacks, current.stacks)) {
     return current;
+  }
   const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
     // Skips numbers of generations that never became current, so that a number always means the same map.
     number: nextNumber(readNumbers(generationsDir(layout))),
     createdAt: options.now.toISOString(),
     reason: options.reason,
-    ...(previous === undefined ? {} : { previous }),
+    previous,
     stacks,
   };
   await guardDisk(`write generation ${generation.number}`, async () => {
     await ensureDirectory(generationsDir(layout), 0o700);
-    const stored = { version: FORMAT_VERSION, ...generation };
-    await writeStoredJson(generationFile(layout, generation.number), stored);
+    await writeStoredJson(generationFile(layout, generation.number), generation);
     await replaceLink(layout, `generations/${generation.number}.json`);
   });
   return generation;
-}
-
-function isSame(one: Generation['stacks'], other: Generation['stacks']): boolean {
-  const [names, others] = [Object.keys(one), Object.keys(other)] as [StackName[], StackName[]];
-  return names.length === others.length && names.every((name) => one[name] === other[name]);
 }
 
 function applyChanges(
@@ -85,13 +80,10 @@ function applyChanges(
   for (const [name, revision] of changes) {
     if (revision !== null) stacks.set(name, revision);
     else if (!stacks.delete(name)) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_STACK_NOT_FOUND',
-        `remove stack ${name}: no such stack`,
-        {
-          details: { stack: name },
-        },
-      );
+      const message = `remove stack ${name}: no such stack`;
+      throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+        details: { stack: name },
+      });
     }
   }
   return Object.fromEntries([...stacks].sort(([a], [b]) => (a < b ? -1 : 1)));

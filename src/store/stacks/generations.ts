@@ -3,16 +3,15 @@ import { readlinkSync } from 'node:fs';
 import { errnoCodeOf, messageOf } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, generationsDir, type Layout } from '../../core/layout.ts';
-import { date, mapOf, objectOf, optional } from '../../core/read-fields.ts';
+import { date, mapOf, optional } from '../../core/read-fields.ts';
 import {
   number as anyNumber,
   line,
   readNumbers,
   readStoredJson,
-  type StoredVersion,
   stackName,
+  storedFields,
   toCorrupt,
-  version,
 } from '../stored-json.ts';
 
 export interface Generation {
@@ -27,8 +26,7 @@ export interface Generation {
   readonly stacks: Readonly<Record<StackName, number>>;
 }
 
-const reader = objectOf<Generation & StoredVersion>({
-  version,
+const reader = storedFields<Generation>({
   number: anyNumber,
   createdAt: date,
   reason: line,
@@ -36,7 +34,8 @@ const reader = objectOf<Generation & StoredVersion>({
   stacks: mapOf(anyNumber, stackName),
 });
 
-const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT' } as const;
+const LINK = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' } as const;
+const FILE = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'generation file' } as const;
 const MAX_SHOWN_CHARS = 200;
 const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
 
@@ -50,7 +49,7 @@ export function readCurrentTarget(layout: Layout): string | undefined {
     return readlinkSync(link);
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
-    throw toCorrupt(link, messageOf(error), { ...kind, what: 'link', cause: error });
+    throw toCorrupt(link, messageOf(error), { ...LINK, cause: error });
   }
 }
 
@@ -59,26 +58,19 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
   const digits = TARGET.exec(target)?.[1];
   if (digits === undefined) {
     const shown = JSON.stringify(target.slice(0, MAX_SHOWN_CHARS));
-    throw toCorrupt(currentLink(layout), `points at ${shown}`, {
-      ...kind,
-      what: 'link',
-    });
+    throw toCorrupt(currentLink(layout), `points at ${shown}`, LINK);
   }
   const generation = readGeneration(layout, Number(digits));
   if (generation !== undefined) return generation;
-  const named = { ...kind, what: 'generation file' };
-  throw toCorrupt(generationFile(layout, Number(digits)), 'missing', named);
+  throw toCorrupt(generationFile(layout, Number(digits)), 'missing', FILE);
 }
 
 /** A stored generation; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT if it is damaged. */
 export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
-  const named = { ...kind, what: 'generation file' };
-  const stored = readStoredJson(path, { ...named, reader });
-  if (stored === undefined) return undefined;
-  if (stored.number !== number) throw toCorrupt(path, `contains number ${stored.number}`, named);
-  const { version: _, ...generation } = stored;
-  return generation;
+  const generation = readStoredJson(path, { ...FILE, reader });
+  if (generation === undefined || generation.number === number) return generation;
+  throw toCorrupt(path, `contains number ${generation.number}`, FILE);
 }
 
 /** The current generation; undefined if there is no stack yet. Not cached. */

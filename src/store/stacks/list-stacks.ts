@@ -16,7 +16,7 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
-export interface StackLayer {
+interface StackLayer {
   readonly id: LayerId;
   readonly diffId: string;
   /** Size of the EROFS file; null if it is missing. */
@@ -67,7 +67,7 @@ export function listStacks(layout: Layout, onDamage: DamageListener = throwDamag
   const uses = countUses(entries);
   const sizes = statLayers(layout, [...uses.keys()]);
   return entries.map((entry) =>
-    toSummary(layout, { entry, layers: toLayers(entry.image, uses, sizes), others: entries }),
+    toSummary(layout, entry, toLayers(entry.image, uses, sizes), entries),
   );
 }
 
@@ -83,7 +83,7 @@ export function showStack(
   const uses = countUses(others);
   const layers = toLayers(entry.image, uses, statLayers(layout, entry.image.layers));
   return {
-    ...toSummary(layout, { entry, layers, others }),
+    ...toSummary(layout, entry, layers, others),
     layers,
     architecture: entry.image.architecture,
     config: entry.image.config,
@@ -117,13 +117,12 @@ function toLayers(
   }));
 }
 
-interface SummaryParts {
-  readonly entry: CurrentStack;
-  readonly layers: readonly StackLayer[];
-  readonly others: readonly CurrentStack[];
-}
-
-function toSummary(layout: Layout, { entry, layers, others }: SummaryParts): StackSummary {
+function toSummary(
+  layout: Layout,
+  entry: CurrentStack,
+  layers: readonly StackLayer[],
+  others: readonly CurrentStack[],
+): StackSummary {
   const { revision, image } = entry;
   const sum = (shared: boolean) =>
     layers

@@ -26,24 +26,16 @@ export interface ReleaseResult {
   readonly moves: readonly StackMove[];
 }
 
-interface ReleaseFile {
-  readonly stacks: Readonly<Record<StackName, number | ImageDigest>>;
-}
-
 const MAX_STACKS = 10_000;
 
-const fields = objectOf<ReleaseFile>({
-  stacks: mapOf<number | ImageDigest, StackName>(
-    (value, field) =>
-      typeof value === 'number' ? number(value, field) : imageDigest(value, field),
-    stackName,
-  ),
-});
+const wanted: Reader<number | ImageDigest> = (value, field) =>
+  typeof value === 'number' ? number(value, field) : imageDigest(value, field);
+const fields = objectOf({ stacks: mapOf(wanted, stackName) });
 
-const reader: Reader<ReleaseFile> = (value, field) => {
-  const release = fields(value, field);
-  const count = Object.keys(release.stacks).length;
-  if (count > 0 && count <= MAX_STACKS) return release;
+const reader: Reader<Release> = (value, field) => {
+  const { stacks } = fields(value, field);
+  const entries = Object.entries(stacks) as [StackName, number | ImageDigest][];
+  if (entries.length > 0 && entries.length <= MAX_STACKS) return new Map(entries);
   throw new FieldFault('stacks', `not 1 to ${MAX_STACKS} stacks`);
 };
 
@@ -55,12 +47,8 @@ export function parseRelease(text: string, file: string): Release {
   } catch (error) {
     throw toInvalid(file, 'not JSON', error);
   }
-  const { stacks } = readWith(reader, value, ({ message }) => toInvalid(file, message));
-  return toRelease(stacks);
+  return readWith(reader, value, ({ message }) => toInvalid(file, message));
 }
-
-const toRelease = (stacks: Readonly<Record<StackName, number | ImageDigest>>): Release =>
-  new Map(Object.entries(stacks) as [StackName, number | ImageDigest][]);
 
 function toInvalid(file: string, reason: string, cause?: unknown): StackshimError {
   return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read release ${file}: ${reason}`, {
@@ -70,33 +58,27 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
   });
 }
 
-export interface ApplyReleaseOptions {
-  readonly release: Release;
-  /** For people: the file's name. */
-  readonly label: string;
-  readonly now: Date;
-}
-
 /**
- * Moves every stack of the release, or none. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
+ * Moves every stack of the release, or none. `label` is for people: the file's name. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
  * revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function applyRelease(
   layout: Layout,
   system: System,
-  options: ApplyReleaseOptions,
+  options: { readonly release: Release; readonly label: string; readonly now: Date },
 ): Promise<ReleaseResult> {
+  const { release, label, now } = options;
   const changes = new Map<StackName, number>();
-  for (const [name, wanted] of options.release) {
-    const reference = typeof wanted === 'number' ? { revision: wanted } : { image: wanted };
+  for (const [name, asked] of release) {
+    const reference = typeof asked === 'number' ? { revision: asked } : { image: asked };
     const { revision } = resolveStack(layout, { name, ...reference });
     requireProven(layout, requireRevision(layout, name, revision));
     changes.set(name, revision);
   }
   let before: Generation | undefined;
   const generation = await flipStacks(layout, system, {
-    now: options.now,
-    reason: `release ${options.label}`,
+    now,
+    reason: `release ${label}`,
     // A generation without changes would make the next rollback do nothing.
     onlyChanges: true,
     changes(current) {
@@ -107,32 +89,27 @@ export async function applyRelease(
   return { generation: generation.number, moves: toMoves(before, changes) };
 }
 
-export interface RollbackReleaseOptions {
-  /** The generation to return to. Default: the one before the last change. */
-  readonly to?: number | undefined;
-  readonly now: Date;
-}
-
 /**
- * Moves all stacks to their revisions in an earlier generation, in one new generation. Stacks that were added later stay as they are; stacks
+ * Moves all stacks to their revisions in the earlier generation `to` (default: the one before the last change), in one new generation. Stacks that were added later stay as they are; stacks
  * that were removed later stay removed. A second call without `to` goes back further. Throws ERR_STACKSHIM_STACK_NOT_FOUND if the generation
  * or one of its revisions is not stored any more; then nothing moves.
  */
 export async function rollbackRelease(
   layout: Layout,
   system: System,
-  options: RollbackReleaseOptions,
+  { to, now }: { readonly to?: number | undefined; readonly now: Date },
 ): Promise<ReleaseResult> {
   const seen = readCurrentGeneration(layout);
-  const target = findTarget(layout, seen, options.to);
+  const target = findTarget(layout, to ?? seen?.previous);
   let moves: readonly StackMove[] = [];
   const generation = await flipStacks(layout, system, {
-    now: options.now,
+    now,
     reason: `release rollback to generation ${target.number}`,
     previous: target.previous,
     changes(current) {
       requireSame(seen, current);
-      const changes = planRollback(current, target);
+      const entries = Object.entries(target.stacks) as [StackName, number][];
+      const changes = new Map(entries.filter(([name]) => revisionIn(current, name) !== undefined));
       moves = toMoves(current, changes);
       requireStored(layout, target, moves);
       return changes;
@@ -141,24 +118,15 @@ export async function rollbackRelease(
   return { generation: generation.number, moves };
 }
 
-function findTarget(
-  layout: Layout,
-  current: Generation | undefined,
-  to: number | undefined,
-): Generation {
-  const number = to ?? current?.previous;
+function findTarget(layout: Layout, number: number | undefined): Generation {
   const target = number === undefined ? undefined : readGeneration(layout, number);
   if (target !== undefined) return target;
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    number === undefined
-      ? 'roll back release: there is no earlier generation'
-      : `roll back release: no generation ${number} is stored`,
-    {
-      hint: 'run stackshim stack release ls to list the generations',
-      details: { generation: number ?? null },
-    },
-  );
+  const reason =
+    number === undefined ? 'there is no earlier generation' : `no generation ${number} is stored`;
+  throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `roll back release: ${reason}`, {
+    hint: 'run stackshim stack release ls to list the generations',
+    details: { generation: number ?? null },
+  });
 }
 
 /** Refuses to undo a generation that the caller has not seen. */
@@ -171,30 +139,16 @@ function requireSame(seen: Generation | undefined, current: Generation | undefin
   );
 }
 
-function planRollback(
-  current: Generation | undefined,
-  target: Generation,
-): ReadonlyMap<StackName, number> {
-  const changes = new Map<StackName, number>();
-  for (const [name, revision] of Object.entries(target.stacks)) {
-    if (revisionIn(current, name) !== undefined) changes.set(name as StackName, revision);
-  }
-  return changes;
-}
-
 function requireStored(layout: Layout, target: Generation, moves: readonly StackMove[]): void {
   const missing = moves
     .filter(({ stack, to }) => readRevision(layout, stack, to) === undefined)
     .map(({ stack, to }) => `${stack}@rev:${to}`);
   if (missing.length === 0) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `roll back to generation ${target.number}: ${missing.join(', ')} is no longer stored`,
-    {
-      hint: 'roll back to a later generation with --to, or roll back single stacks with stackshim stack rollback',
-      details: { generation: target.number, missing },
-    },
-  );
+  const message = `roll back to generation ${target.number}: ${missing.join(', ')} is no longer stored`;
+  throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+    hint: 'roll back to a later generation with --to, or roll back single stacks with stackshim stack rollback',
+    details: { generation: target.number, missing },
+  });
 }
 
 function toMoves(

@@ -6,11 +6,10 @@ import { hasCode, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
-import type { PinnedImage } from '../images/image.ts';
-import { readImage } from '../images/image.ts';
+import { type PinnedImage, readImage } from '../images/image.ts';
 import { isNamed } from '../images/image-names.ts';
 import { cachedGeneration, findCurrentImage } from './current-image.ts';
-import { type Generation, revisionIn } from './generations.ts';
+import { revisionIn } from './generations.ts';
 import { toNearNames } from './near-names.ts';
 import { type Revision, readRevision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
@@ -22,7 +21,11 @@ import { type Revision, readRevision, readRevisionNumbers, requireRevision } fro
  */
 export function resolveStack(layout: Layout, reference: StackReference): PinnedImage {
   const { name, revision, image } = reference;
-  if (revision === undefined && image === undefined) return resolveCurrent(layout, name);
+  if (revision === undefined && image === undefined) {
+    const found = findCurrentImage(layout, name);
+    if (found === undefined) throw toNotFound(layout, name);
+    return found;
+  }
   const entry =
     revision === undefined
       ? findRevisionOfImage(layout, name, image as ImageDigest)
@@ -31,26 +34,16 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
     throw new StackshimError(
       'ERR_STACKSHIM_STACK_NOT_FOUND',
       `find stack ${name}: revision ${entry.revision} does not have the image ${image}`,
-      {
-        details: { stack: name, revision: entry.revision, image: entry.image, asked: image },
-      },
+      { details: { stack: name, revision: entry.revision, image: entry.image, asked: image } },
     );
   }
   return { stack: name, revision: entry.revision, image: readImage(layout, entry.image) };
 }
 
-function resolveCurrent(layout: Layout, name: StackName): PinnedImage {
-  const found = findCurrentImage(layout, name);
-  if (found === undefined) throw toNotFound(name, cachedGeneration(layout));
-  return found;
-}
-
 function findRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
-  if (readRevisionNumbers(layout, name).length === 0) {
-    throw toNotFound(name, cachedGeneration(layout));
-  }
+  if (readRevisionNumbers(layout, name).length === 0) throw toNotFound(layout, name);
   return requireRevision(layout, name, revision);
 }
 
@@ -58,7 +51,7 @@ function findRevision(layout: Layout, name: StackName, revision: number): Revisi
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
   const current = revisionIn(cachedGeneration(layout), name);
   const numbers = readRevisionNumbers(layout, name).reverse();
-  if (numbers.length === 0) throw toNotFound(name, cachedGeneration(layout));
+  if (numbers.length === 0) throw toNotFound(layout, name);
   const entries = (current === undefined ? numbers : [current, ...numbers]).flatMap(
     (number) => readRevision(layout, name, number) ?? [],
   );
@@ -66,32 +59,25 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
     entries.find((entry) => entry.image === image) ??
     entries.find((entry) => isNamed(layout, entry.image, image));
   if (found !== undefined) return found;
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `find stack ${name}: no revision has the image ${image}`,
-    {
-      details: { stack: name, image, path: stackDir(layout, name), asked: image },
-      hint: 'run stackshim stack show to list the digests by which an image is known',
-    },
-  );
-}
-
-export interface UnknownDigest {
-  readonly stack: StackName;
-  readonly digest: ImageDigest;
+  const message = `find stack ${name}: no revision has the image ${image}`;
+  throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+    details: { stack: name, image, path: stackDir(layout, name), asked: image },
+    hint: 'run stackshim stack show to list the digests by which an image is known',
+  });
 }
 
 /** The unknown digest, if that is why {@link resolveStack} threw `error`; otherwise undefined. Pure. */
-export function unknownDigestOf(error: unknown): UnknownDigest | undefined {
+export function unknownDigestOf(
+  error: unknown,
+): { readonly stack: StackName; readonly digest: ImageDigest } | undefined {
   if (!hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND')) return undefined;
   const { stack, asked } = error.details;
   if (typeof stack !== 'string' || typeof asked !== 'string') return undefined;
   return isStackName(stack) && isImageDigest(asked) ? { stack, digest: asked } : undefined;
 }
 
-function toNotFound(name: StackName, generation: Generation | undefined): StackshimError {
-  const names = Object.keys(generation?.stacks ?? {});
-  const near = toNearNames(name, names);
+function toNotFound(layout: Layout, name: StackName): StackshimError {
+  const near = toNearNames(name, Object.keys(cachedGeneration(layout)?.stacks ?? {}));
   const hint =
     near.length > 0
       ? `did you mean ${near.join(' or ')}? run stackshim stack ls to list the stacks`

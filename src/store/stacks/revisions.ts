@@ -19,10 +19,9 @@ import {
   number,
   readNumbers,
   readStoredJson,
-  type StoredVersion,
   stackName,
+  storedFields,
   toCorrupt,
-  version,
 } from '../stored-json.ts';
 
 /** The revision of a base that another stack was built on. */
@@ -80,8 +79,7 @@ export interface Revision {
   readonly source: RevisionSource;
 }
 
-const reader = objectOf<Revision & StoredVersion>({
-  version,
+const reader = storedFields<Revision>({
   stack: stackName,
   revision: number,
   image: imageDigest,
@@ -101,31 +99,29 @@ export function readRevision(
   revision: number,
 ): Revision | undefined {
   const path = revisionFile(layout, name, revision);
-  const stored = readStoredJson(path, { ...kind, reader });
-  if (stored === undefined) return undefined;
-  if (stored.stack !== name || stored.revision !== revision) {
-    throw toCorrupt(path, `contains ${stored.stack} revision ${stored.revision}`, kind);
+  const entry = readStoredJson(path, { ...kind, reader });
+  if (entry !== undefined && (entry.stack !== name || entry.revision !== revision)) {
+    throw toCorrupt(path, `contains ${entry.stack} revision ${entry.revision}`, kind);
   }
-  const { version: _, ...entry } = stored;
   return entry;
 }
+
+/** The error for a revision that must be there, because the current generation names it. */
+export const toMissing = (layout: Layout, name: StackName, revision: number): StackshimError =>
+  toCorrupt(revisionFile(layout, name, revision), 'missing', kind);
 
 /** Like {@link readRevision}, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
-  const kept = readRevisionNumbers(layout, name);
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `find stack ${name}: no revision ${revision}`,
-    {
-      hint: `run stackshim stack history ${name} to list the revisions`,
-      details: { stack: name, revision, revisions: kept.slice(-20) },
-    },
-  );
+  const revisions = readRevisionNumbers(layout, name).slice(-20);
+  const message = `find stack ${name}: no revision ${revision}`;
+  throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
+    hint: `run stackshim stack history ${name} to list the revisions`,
+    details: { stack: name, revision, revisions },
+  });
 }
 
-/** The folder of the revisions. */
 export const stackFolder = (layout: Layout, name: StackName): NumberedFolder => ({
   folder: stackDir(layout, name),
   owner: name,
@@ -133,6 +129,5 @@ export const stackFolder = (layout: Layout, name: StackName): NumberedFolder => 
 });
 
 /** Numbers of the revisions that are stored, ascending. */
-export function readRevisionNumbers(layout: Layout, name: StackName): number[] {
-  return readNumbers(stackDir(layout, name));
-}
+export const readRevisionNumbers = (layout: Layout, name: StackName): number[] =>
+  readNumbers(stackDir(layout, name));

@@ -14,7 +14,7 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevision, requireRevision } from './revisions.ts';
 
-export interface RollbackOptions {
+interface RollbackOptions {
   readonly stack: StackName;
   /** The revision to move to, older or newer. Default: the older revision that was current last. */
   readonly to?: number | undefined;
@@ -47,12 +47,9 @@ export async function rollbackStack(
       return new Map([[stack, move.to]]);
     },
   });
-  if (move === undefined)
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      `roll back stack ${stack}: no revision was chosen`,
-    );
-  return move;
+  if (move !== undefined) return move;
+  const message = `roll back stack ${stack}: no revision was chosen`;
+  throw new StackshimError('ERR_STACKSHIM_INTERNAL', message);
 }
 
 function planRollback(
@@ -66,7 +63,7 @@ function planRollback(
     resolveStack(layout, { name: stack });
     throw toNothing(stack, 'no such stack');
   }
-  if (to === undefined) return { stack, from, to: findEarlierIn(layout, current, { stack, from }) };
+  if (to === undefined) return { stack, from, to: findEarlierIn(layout, current, stack, from) };
   requireProven(layout, requireRevision(layout, stack, to));
   return { stack, from, to };
 }
@@ -74,14 +71,15 @@ function planRollback(
 /** The stored revision older than `from` that was current last. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND if there is none. */
 export function findEarlierRevision(layout: Layout, stack: StackName, from: number): number {
   const current = readCurrentGeneration(layout);
-  if (current !== undefined) return findEarlierIn(layout, current, { stack, from });
+  if (current !== undefined) return findEarlierIn(layout, current, stack, from);
   throw toNothing(stack, 'no such stack');
 }
 
 function findEarlierIn(
   layout: Layout,
   current: Generation,
-  { stack, from }: { readonly stack: StackName; readonly from: number },
+  stack: StackName,
+  from: number,
 ): number {
   for (const number of readGenerationNumbers(layout).reverse()) {
     if (number >= current.number) continue;
@@ -95,26 +93,15 @@ function findEarlierIn(
 /** Refuses a build that no generation ever named, because it was interrupted before its smoke command passed. Throws ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function requireProven(layout: Layout, revision: Revision): void {
   if (revision.source.kind !== 'build') return;
-  const isProven = readGenerationNumbers(layout)
-    .reverse()
-    .some((number) => {
-      const generation = readGeneration(layout, number);
-      return revisionIn(generation, revision.stack) === revision.revision;
-    });
-  if (isProven) return;
-  throw toNothing(
-    revision.stack,
-    `${revision.revision} never became current, because its build did not finish`,
-  );
+  const { stack, revision: number } = revision;
+  const isNamed = (generation: number) =>
+    revisionIn(readGeneration(layout, generation), stack) === number;
+  if (readGenerationNumbers(layout).reverse().some(isNamed)) return;
+  throw toNothing(stack, `${number} never became current, because its build did not finish`);
 }
 
-function toNothing(stack: StackName, reason: string): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `find revision of ${stack}: ${reason}`,
-    {
-      hint: `run stackshim stack history ${stack} to list the revisions`,
-      details: { stack },
-    },
-  );
-}
+const toNothing = (stack: StackName, reason: string): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `find revision of ${stack}: ${reason}`, {
+    hint: `run stackshim stack history ${stack} to list the revisions`,
+    details: { stack },
+  });

@@ -1,9 +1,8 @@
 /** The tree of bases and the stacks built on them, with what each adds, as data, DOT or SVG. Drawing is pure. */
-import type { LayerId, StackName } from '../../core/ids.ts';
+import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { sizeOfLayer } from '../layers/list-layers.ts';
 import {
-  type CurrentStack,
   type DamageListener,
   findBase,
   findBehind,
@@ -30,31 +29,24 @@ export function readStackGraph(
   return stacks.map((entry) => {
     const name = findBase(entry, stacks);
     const base = stacks.find(({ revision }) => revision.stack === name);
-    const sizes = addedLayers(entry, base).map((id) => sizeOfLayer(layout, id) ?? 0);
+    // Layers of the base's current revision do not count as the stack's own. Layers of an earlier revision do, because only this stack needs them.
+    const below = new Set(base?.image.layers);
+    const added = entry.image.layers.filter((id) => !below.has(id));
     return {
       stack: entry.revision.stack,
       revision: entry.revision.revision,
-      addedBytes: sizes.reduce((sum, size) => sum + size, 0),
+      addedBytes: added.reduce((sum, id) => sum + (sizeOfLayer(layout, id) ?? 0), 0),
       base: base?.revision.stack ?? null,
       behind: findBehind(entry, stacks) !== null,
     };
   });
 }
 
-/** Layers of the base's current revision do not count as the stack's own. Layers of an earlier revision do, because only this stack needs them. */
-function addedLayers({ image }: CurrentStack, base: CurrentStack | undefined): LayerId[] {
-  const below = new Set(base?.image.layers ?? []);
-  return image.layers.filter((id) => !below.has(id));
-}
-
-interface Row {
-  readonly node: GraphNode;
-  readonly depth: number;
-}
-
 /** Each base, followed by the stacks built on it, one level deeper. Stacks whose bases form a cycle are listed at the left. */
-export function toRows(nodes: readonly GraphNode[]): Row[] {
-  const rows: Row[] = [];
+export function toRows(
+  nodes: readonly GraphNode[],
+): { readonly node: GraphNode; readonly depth: number }[] {
+  const rows: ReturnType<typeof toRows> = [];
   const placed = new Set<StackName>();
   const place = (node: GraphNode, depth: number) => {
     if (placed.has(node.stack)) return;

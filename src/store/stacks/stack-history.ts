@@ -11,12 +11,10 @@ import {
 import { resolveStack } from './resolve-stack.ts';
 import { type Revision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
-/** `unproven`: no generation names it. Its build was interrupted or is running, or it was only stored. */
-export type RevisionState = 'current' | 'earlier' | 'unproven';
-
 export interface HistoryEntry {
   readonly revision: number;
-  readonly state: RevisionState;
+  /** `unproven`: no generation names it. Its build was interrupted or is running, or it was only stored. */
+  readonly state: 'current' | 'earlier' | 'unproven';
   readonly image: ImageDigest;
   /** ISO 8601. */
   readonly createdAt: string;

@@ -119,10 +119,8 @@ function toDockerArchive(value: unknown): OpenArchive {
     ['config.json', toBytes(parts.config)],
     ['layer.tar', layer],
   ]);
-  const paths = new Set(files.keys());
   return {
     name: 'fuzzed',
-    paths,
     openFile: (path) => openPart(files, path),
     close: () => Promise.resolve(),
   };

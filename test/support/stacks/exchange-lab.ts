@@ -4,12 +4,8 @@ import { afterAll } from 'vitest';
 import { isStackName, type StackName } from '../../../src/core/ids.ts';
 import { runTask } from '../../../src/door/open-stackshim.ts';
 import { type ExportedStack, exportStack } from '../../../src/exchange/export-stack.ts';
-import {
-  type ImportStackOptions,
-  importStack,
-  type PublishedStack,
-} from '../../../src/exchange/import-stack.ts';
-import type { PublishOptions } from '../../../src/exchange/publish-image.ts';
+import { type ImportStackOptions, importStack } from '../../../src/exchange/import-stack.ts';
+import type { PublishedStack, PublishOptions } from '../../../src/exchange/publish-image.ts';
 import type { SmokeRunner } from '../../../src/exchange/smoke.ts';
 import { readCurrentTarget } from '../../../src/store/stacks/generations.ts';
 import { resolveStack } from '../../../src/store/stacks/resolve-stack.ts';
