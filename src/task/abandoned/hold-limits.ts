@@ -46,50 +46,42 @@ export class LimitHolder {
   }
 
   #lookAt(id: TaskId, now: number): void {
-    const limit = this.#limitOf(id);
-    const actAt = limit === undefined ? undefined : limit.endsAtMs + OWNER_ACTS_WITHIN_MS;
-    if (limit !== undefined && actAt !== undefined && now > actAt) {
+    let limit: TimeLimit | undefined;
+    try {
+      limit = readTimeLimit(taskPlaces(this.#installation.layout, id));
+    } catch (error) {
+      warn(error, id);
+    }
+    const actAt = (limit?.endsAtMs ?? Number.POSITIVE_INFINITY) + OWNER_ACTS_WITHIN_MS;
+    if (limit !== undefined && now > actAt) {
       if (this.#stops.get(id) !== null) void this.#stop(id, limit);
       return;
     }
     this.#stops.delete(id);
-    if (actAt !== undefined) this.#readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
-  }
-
-  #limitOf(id: TaskId): TimeLimit | undefined {
-    try {
-      return readTimeLimit(taskPlaces(this.#installation.layout, id));
-    } catch (error) {
-      warn(error, id);
-      return undefined;
-    }
+    if (limit !== undefined) this.#readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
   }
 
   async #stop(id: TaskId, limit: TimeLimit): Promise<void> {
-    const begun = this.#stops.get(id) ?? undefined;
+    const begun = this.#stops.get(id);
     this.#stops.set(id, null);
+    let stop: OutsideStop | undefined;
     try {
-      const stop = await this.#stopOnce(id, { limit, begun });
-      if (stop === undefined) this.#stops.delete(id);
-      else this.#stops.set(id, stop);
+      const { layout, cgroups } = this.#installation;
+      const record = readRecord(layout, id);
+      if (record === undefined || record.kept || record.disowned) return;
+      if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return;
+      const places = recordedPlaces(layout, record);
+      // The task may have ended in time without its owner having noticed.
+      if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return;
+      const current = begun ?? this.#begin(places, limit);
+      await current.again(record);
+      stop = current;
     } catch (error) {
       warn(error, id);
-      this.#stops.delete(id);
+    } finally {
+      if (stop === undefined) this.#stops.delete(id);
+      else this.#stops.set(id, stop);
     }
-  }
-
-  /** Undefined: there is nothing to stop. */
-  async #stopOnce(id: TaskId, { limit, begun }: Overdue): Promise<OutsideStop | undefined> {
-    const { layout, cgroups } = this.#installation;
-    const record = readRecord(layout, id);
-    if (record === undefined || record.kept || record.disowned) return undefined;
-    if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return undefined;
-    const places = recordedPlaces(layout, record);
-    // The task may have ended in time without its owner having noticed.
-    if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return undefined;
-    const stop = begun ?? this.#begin(places, limit);
-    await stop.again(record);
-    return stop;
   }
 
   #begin(places: TaskPlaces, { endsAtMs, graceMs }: TimeLimit): OutsideStop {
@@ -98,11 +90,6 @@ export class LimitHolder {
     const options = { graceMs: Math.max(0, leftMs), isAsked: true };
     return new OutsideStop(this.#installation, places, options);
   }
-}
-
-interface Overdue {
-  readonly limit: TimeLimit;
-  readonly begun: OutsideStop | undefined;
 }
 
 /** The next look retries; the warning tells the operator of this process what failed. */

@@ -1,7 +1,7 @@
 /** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
 
 import { closeSync, existsSync, rmSync } from 'node:fs';
-import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import { type ErrorJson, unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { reportsDir, scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../store/stale-files.ts';
@@ -13,7 +13,7 @@ import { removeScratch } from '../disk/scratch-files.ts';
 import { signalAll } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { isAbandoned, lockRecord } from '../records/claim-record.ts';
-import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
+import { eachRecord, listTaskIds, taskFolderNames, UNREADABLE } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
 import { findRunFolders } from '../records/run-folders.ts';
 import { recordedPlaces, taskPlaces } from '../records/task-places.ts';
@@ -71,26 +71,18 @@ async function reapAmong(
   ids: readonly TaskId[],
   owner?: Owner,
 ): Promise<ReapReport> {
-  const { layout } = installation;
   const abandoned: TaskId[] = [];
-  const corrupt: ErrorJson[] = [];
-  for (const id of ids) {
-    try {
-      const record = readRecord(layout, id);
-      if (record === undefined || !isAbandoned(record)) continue;
-      if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(id);
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      corrupt.push(error.toJSON());
-    }
-  }
+  const errors = eachRecord(installation.layout, ids, (record) => {
+    if (!isAbandoned(record)) return;
+    if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(record.id);
+  });
   // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed.
   for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
   }
-  return { reaped, corrupt };
+  return { reaped, corrupt: errors.map((error) => error.toJSON()) };
 }
 
 const isSameOwner = (one: Owner, other: Owner) =>
@@ -130,16 +122,11 @@ async function reapTogether(
 
 /** Locks the task; undefined if another process is removing it, or if it is not an abandoned task any more. */
 function claim(installation: Installation, id: TaskId): ClaimedTask | undefined {
-  try {
-    const locked = lockRecord(installation, id, isAbandoned);
-    if (locked === undefined) return undefined;
-    const { record, lock } = locked;
-    return { ...record, places: recordedPlaces(installation.layout, record), lock };
-  } catch (error) {
-    // The record was damaged meanwhile: the next reap reports it.
-    if (error instanceof StackshimError) return undefined;
-    throw error;
-  }
+  // The record may have been damaged meanwhile: the next reap reports it.
+  const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
+  if (locked === undefined) return undefined;
+  const { record, lock } = locked;
+  return { ...record, places: recordedPlaces(installation.layout, record), lock };
 }
 
 /** Removes task folders whose creator died before giving them their name, or whose remover died before they were gone. */

@@ -38,8 +38,16 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
   const limits = new LimitHolder(installation, isOwn);
   const permits = new PermitHolder(installation, isOwn);
-  const looks = setInterval(() => void reapThreads(installation, owner), LOOK_INTERVAL_MS);
-  const limitLooks = setInterval(() => holdLimits(installation, limits), LIMIT_LOOK_MS);
+  const looks = [
+    setInterval(
+      () => void warnOf('look for ended threads', () => reapTasksOf(installation, owner)),
+      LOOK_INTERVAL_MS,
+    ),
+    setInterval(
+      () => void warnOf('look for late tasks', () => limits.look(listTaskIds(installation.layout))),
+      LIMIT_LOOK_MS,
+    ),
+  ];
   let isDismissed = false;
   const lines = createInterface({ input: process.stdin, crlfDelay: 0 });
   lines.on('line', (line) => {
@@ -50,8 +58,7 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   process.stdout.write(READY);
   await once(lines, 'close');
   if (!isDismissed) await endOf(owner);
-  clearInterval(looks);
-  clearInterval(limitLooks);
+  looks.forEach(clearInterval);
   permits.close();
   if (isDismissed) return;
   process.exitCode = (await removeTasksOf(installation, owner)) ? 0 : 1;
@@ -73,19 +80,11 @@ async function removeTasksOf(installation: Installation, owner: Owner): Promise<
 }
 
 /** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
-async function reapThreads(installation: Installation, owner: Owner): Promise<void> {
+async function warnOf(operation: string, look: () => unknown): Promise<void> {
   try {
-    await reapTasksOf(installation, owner);
+    await look();
   } catch (error) {
-    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for ended threads'));
-  }
-}
-
-function holdLimits({ layout }: Installation, limits: LimitHolder): void {
-  try {
-    limits.look(listTaskIds(layout));
-  } catch (error) {
-    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for late tasks'));
+    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
   }
 }
 

@@ -3,14 +3,14 @@
  * pidfds report the end of owners.
  */
 import { readSync, statSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { tasksDir } from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import { readRecord, taskFolderNames } from '../records/read-record.ts';
+import { readRecord, taskFolderNames, UNREADABLE } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
 import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
@@ -46,7 +46,6 @@ export async function watchOwners(
 
 interface WatchedOwner {
   readonly owner: Owner;
-  readonly pidfd: Fd;
   /** The owner's tasks at the last look. */
   readonly ids: Set<TaskId>;
 }
@@ -83,7 +82,15 @@ class OwnerWatch {
         signal.addEventListener('abort', () => resolve(), { once: true });
         this.#sweep();
         const every = (act: () => void, intervalMs: number) =>
-          timers.push(setInterval(() => this.#guarded(act), intervalMs));
+          timers.push(
+            setInterval(() => {
+              try {
+                act();
+              } catch (error) {
+                reject(error);
+              }
+            }, intervalMs),
+          );
         every(() => this.#look(), LOOK_INTERVAL_MS);
         every(() => this.#limits.look(this.#byTask.keys()), LIMIT_LOOK_MS);
         every(() => this.#sweep(), SWEEP_INTERVAL_MS);
@@ -102,14 +109,6 @@ class OwnerWatch {
     system.close(this.#epoll);
   }
 
-  #guarded(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
   /** Looks at everything, whether an event reported it or not. */
   #sweep(): void {
     this.#watchFolder();
@@ -122,7 +121,9 @@ class OwnerWatch {
     const { layout, system } = this.#installation;
     const path = tasksDir(layout);
     ensureDirectorySync(path, 0o711);
-    const identity = identityOf(path);
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    // Includes the birth time, because a new folder may get the inode number of the old one.
+    const identity = stat && `${stat.ino}-${stat.birthtimeNs}`;
     if (this.#folder?.identity === identity) return;
     if (this.#folder !== undefined) system.close(this.#folder.fd);
     this.#folder = { fd: system.watchFolder(path), identity };
@@ -167,19 +168,9 @@ class OwnerWatch {
       this.#watchOwner({ ...unfinished, bootId: bootId() });
     }
     if (!isTaskId(name)) return;
-    const owner = this.#ownerOf(name);
-    if (owner !== undefined) this.#watchOwner(owner, name);
-  }
-
-  #ownerOf(id: TaskId): Owner | undefined {
-    try {
-      const record = readRecord(this.#installation.layout, id);
-      return record === undefined || record.kept ? undefined : record.owner;
-    } catch (error) {
-      // A sweep reports it.
-      if (error instanceof StackshimError) return undefined;
-      throw error;
-    }
+    // A sweep reports a record that cannot be read.
+    const record = unlessMissing(() => readRecord(this.#installation.layout, name), UNREADABLE);
+    if (record !== undefined && !record.kept) this.#watchOwner(record.owner, name);
   }
 
   #watchOwner(owner: Owner, id?: TaskId): void {
@@ -196,20 +187,15 @@ class OwnerWatch {
   #open(owner: Owner): WatchedOwner | undefined {
     const { system } = this.#installation;
     if (!isOwnerAlive(owner)) return undefined;
-    let pidfd: Fd;
-    try {
-      pidfd = system.openPidfd(owner.pid);
-    } catch (error) {
-      if (errnoCodeOf(error) === 'ESRCH') return undefined;
-      throw error;
-    }
+    const pidfd = unlessMissing(() => system.openPidfd(owner.pid), ['ESRCH']);
+    if (pidfd === undefined) return undefined;
     // The owner was still alive after its pidfd was opened, so the descriptor belongs to no other process.
     if (!isOwnerAlive(owner)) {
       system.close(pidfd);
       return undefined;
     }
     system.addToEpoll(this.#epoll, pidfd);
-    const opened: WatchedOwner = { owner, pidfd, ids: new Set() };
+    const opened: WatchedOwner = { owner, ids: new Set() };
     this.#owners.set(pidfd, opened);
     this.#byName.set(nameOf(owner), opened);
     return opened;
@@ -243,7 +229,9 @@ class OwnerWatch {
 function changedNames(fd: Fd): ReadonlySet<string> {
   const names = new Set<string>();
   const events = Buffer.alloc(65_536);
-  for (let length = readNow(fd, events); length > 0; length = readNow(fd, events)) {
+  // EAGAIN: nothing can be read now.
+  const read = () => unlessMissing(() => readSync(fd, events), ['EAGAIN']) ?? 0;
+  for (let length = read(); length > 0; length = read()) {
     for (let at = 0; at < length; ) {
       // struct inotify_event: wd, mask, cookie, length of the name; then the name, padded with NUL.
       const end = at + 16 + events.readUInt32LE(at + 12);
@@ -252,22 +240,6 @@ function changedNames(fd: Fd): ReadonlySet<string> {
     }
   }
   return names;
-}
-
-/** Returns 0 if nothing can be read now. */
-function readNow(fd: Fd, into: Buffer): number {
-  try {
-    return readSync(fd, into);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'EAGAIN') return 0;
-    throw error;
-  }
-}
-
-/** Includes the birth time, because a new folder may get the inode number of the old one. */
-function identityOf(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? undefined : `${stat.ino}-${stat.birthtimeNs}`;
 }
 
 const nameOf = ({ pid, startTime, bootId: boot, thread }: Owner) =>

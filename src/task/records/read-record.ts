@@ -1,7 +1,7 @@
 /** Reads records, for code that lists, ends and reaps tasks. */
 import { readFileSync, statSync } from 'node:fs';
 import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
-import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type BuildKey,
@@ -91,7 +91,6 @@ const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   disowned: flag,
 };
 
-/** A field that is true or absent. */
 const onlyTrue: Reader<true> = (value, field) => {
   if (value === true) return true;
   throw new FieldFault(field, 'not true');
@@ -102,7 +101,6 @@ const absolute = textThat(
   'not an absolute path',
 );
 
-/** How a command ended, as it is stored. */
 const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   version: oneOf(1),
   ...fieldsOfVersion1,
@@ -192,6 +190,30 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   }
 }
 
-/** Whether an error means that a task's record cannot be read: it is damaged, or from a newer stackshim. */
+/** The codes of errors for a record that cannot be read: it is damaged, or from a newer stackshim. */
+export const UNREADABLE: readonly string[] = [
+  'ERR_STACKSHIM_RECORD_CORRUPT',
+  'ERR_STACKSHIM_FORMAT_NEWER',
+];
+
 export const isUnreadable = (error: unknown): boolean =>
-  hasCode(error, 'ERR_STACKSHIM_RECORD_CORRUPT') || hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');
+  error instanceof StackshimError && UNREADABLE.includes(error.code);
+
+/** Calls `see` with the record of each of these tasks that exists. Returns the errors for tasks that `see` did not get, or refused. */
+export function eachRecord(
+  layout: Layout,
+  ids: readonly TaskId[],
+  see: (record: TaskRecord) => void,
+): readonly StackshimError[] {
+  const errors: StackshimError[] = [];
+  for (const id of ids) {
+    try {
+      const record = readRecord(layout, id);
+      if (record !== undefined) see(record);
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      errors.push(error);
+    }
+  }
+  return errors;
+}
