@@ -101,7 +101,7 @@ export function claimContainer(
   // Keep the creation time: for processes that wait for the task, it stays the same task.
   const { createdAt: _, ...change } = toRecord(plan, startedAt);
   const mayClaim = (found: TaskRecord) => isWaiting(places, found);
-  const record = claimRecord(installation, places.id, { mayClaim, change });
+  const record = claimRecord(installation, places.id, mayClaim, change);
   if (record === undefined) throw notWaiting(places);
   rmSync(places.waitingFile, { force: true });
   return { plan, record, startedAt, handed };

@@ -63,21 +63,18 @@ export function lockRecord(
   }
 }
 
-export interface Claim {
-  readonly mayClaim: (record: TaskRecord) => boolean;
-  /** Changes in addition to the owner. */
-  readonly change?: Partial<TaskRecord>;
-}
-
 /**
  * Makes this process the owner of a task if `mayClaim` accepts its record. Of several claimers exactly one succeeds. A claimer that is
  * killed at any step leaves the record unchanged, or as its own; then the task is abandoned and can be claimed again. Undefined and errors
  * like `lockRecord`; also throws errors of the disk.
+ *
+ * @param change Changes in addition to the owner.
  */
 export function claimRecord(
   context: ClaimContext,
   id: TaskId,
-  { mayClaim, change = {} }: Claim,
+  mayClaim: (record: TaskRecord) => boolean,
+  change: Partial<TaskRecord>,
 ): OwnRecord | undefined {
   const locked = lockRecord(context, id, mayClaim);
   if (locked === undefined) return undefined;

@@ -125,14 +125,9 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
     rmSync(unfinished, { recursive: true, force: true });
     const code = errnoCodeOf(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_CONFLICT',
-      `create task ${record.id}: a task with this id exists`,
-      {
-        details: { id: record.id },
-        cause: error,
-      },
-    );
+    const message = `create task ${record.id}: a task with this id exists`;
+    const details = { id: record.id };
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { details, cause: error });
   }
 }
 
@@ -244,8 +239,8 @@ export function toStoredTimeLimit({ endsAtMs, begunAtMs, deadlineMs, ...rest }: 
     version: TIME_LIMIT_VERSION,
     endsAtMs: Math.ceil(endsAtMs),
     ...rest,
-    ...(begunAtMs === undefined ? {} : { begunAtMs: Math.ceil(begunAtMs) }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs: Math.ceil(deadlineMs) }),
+    begunAtMs: begunAtMs && Math.ceil(begunAtMs),
+    deadlineMs: deadlineMs && Math.ceil(deadlineMs),
   });
 }
 
@@ -259,13 +254,9 @@ export function writeTimeLimit(
 
 /** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
-  try {
-    closeSync(openSync(overdueFile, 'wx', 0o600));
-    return true;
-  } catch (error) {
-    if (['EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) return false;
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(overdueFile, 'wx', 0o600), ['EEXIST', 'ENOENT']);
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
 }
 
 /** Whether a process has stopped the task because its time was over. */
