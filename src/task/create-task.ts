@@ -160,9 +160,10 @@ function toCreateOptions(
   { childEnds, consoleSocket }: TaskStreams,
   { signal }: PrepareContext,
 ): CreateContainerOptions {
-  const { bundle, logFile, pidFile } = container.places;
+  const { id, stateRoot, bundle, logFile, pidFile } = container.places;
   return {
-    ...containerOf(container),
+    id,
+    stateRoot,
     bundle,
     logFile,
     pidFile,
@@ -200,11 +201,6 @@ function limitSockets({ cgroups }: Installation, { places, spec }: ContainerPlan
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "limit the memory of the task's sockets");
   }
 }
-
-export const containerOf = ({ places }: ContainerPlan) => ({
-  id: places.id,
-  stateRoot: places.stateRoot,
-});
 
 /** Opens the task's streams. Each kind of streams loads only the code that it needs. */
 async function openStreams(

@@ -6,7 +6,7 @@ import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { ExitSource } from '../runtime/exit-source.ts';
 import { type AccountContext, accountTask, cutOffOutput, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
-import { type CreateContext, type CreatedTask, containerOf, createTask } from './create-task.ts';
+import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
@@ -50,7 +50,8 @@ async function runCreated(
 ): Promise<Execution> {
   const { installation, clock, stopper, output, emit } = context;
   const { system, exits } = installation;
-  const { id, cgroupsPath, cancelFile } = plan.container.places;
+  const { places } = plan.container;
+  const { id, cgroupsPath, cancelFile } = places;
   const progress = context.holdings.get('progress');
   const { pid } = created.init;
   const pidfd = system.openPidfd(pid);
@@ -58,12 +59,11 @@ async function runCreated(
   let watched: ExitSource | undefined;
   try {
     const driver = driverOf(plan.container.runtime);
-    const container = containerOf(plan.container);
-    watched = driver.watchExit({ exits, pid, pidfd }, container);
+    watched = driver.watchExit({ exits, pid, pidfd }, places);
     const { exited } = watched;
     created.streams.connect(output, context.stdin);
     const cutOff = cutOffOutput(plan, exited, context);
-    const signalInside = driver.signaller?.(container);
+    const signalInside = driver.signaller?.(places);
     stopper.attach({ pid, pidfd, cgroupsPath, signalInside });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: its time counts, even while this process does something else.

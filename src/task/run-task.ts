@@ -206,7 +206,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   const output = toOutputMeter(context, { emit, onLimit: () => stopper.kill('output_limited') });
   const holdings = new Holdings();
   const deadlineAt = toDeadline(options);
-  const disarm = armStops(options, stopper, { output, deadlineAt });
+  const disarm = armStops(options, stopper, output, deadlineAt);
   const { stdin, terminal, codeLayers, onMounted } = options;
   const { setUp, handed, outputs } = context;
   const step = await takeBuild(context, { stopper, holdings, emit });

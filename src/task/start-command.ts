@@ -4,7 +4,7 @@ import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/drive-container.ts';
 import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import { type CreatedTask, containerOf } from './create-task.ts';
+import type { CreatedTask } from './create-task.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
 import type { SocketWatch } from './ending/socket-watch.ts';
 import { openSocketWatch } from './ending/socket-watch.ts';
@@ -65,7 +65,7 @@ export async function startCommand(
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, installation);
     sockets = openSocketWatch(plan.container, installation, pid);
-    await startContainer(runtime, containerOf(plan.container), {
+    await startContainer(runtime, places, {
       hasEnded: context.hasEnded,
       logFile: places.logFile,
       hostNetwork: spec.network === 'host',
@@ -191,8 +191,8 @@ class RunningTime {
   /** The time may have been put off a moment ago. */
   async #end(): Promise<void> {
     try {
-      const { readLimitNow } = await import('./ending/follow-limits.ts');
-      const limit = this.#isFollowing ? readLimitNow(this.#places) : undefined;
+      const { readTimeLimit } = await import('./records/read-time-limit.ts');
+      const limit = this.#isFollowing ? readTimeLimit(this.#places) : undefined;
       if (limit !== undefined && this.#adoptTime(limit) && this.#endsAt > performance.now()) {
         return this.#arm();
       }

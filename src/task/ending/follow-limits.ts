@@ -26,7 +26,9 @@ let timer: NodeJS.Timeout | undefined;
 export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): () => void {
   const one: Followed = { places, onLimit, version: undefined };
   followed.add(one);
-  timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+  timer ??= setInterval(() => {
+    for (const each of followed) lookAt(each);
+  }, LOOK_EVERY_MS);
   lookAt(one);
   return () => {
     followed.delete(one);
@@ -36,35 +38,18 @@ export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): 
   };
 }
 
-/** The stored limit now; undefined if it cannot be read. */
-export function readLimitNow(places: LimitPlaces): TimeLimit | undefined {
-  try {
-    return readTimeLimit(places);
-  } catch {
-    // The limit that is known holds.
-    return undefined;
-  }
-}
-
-function lookAtAll(): void {
-  for (const one of followed) lookAt(one);
-}
-
 function lookAt(one: Followed): void {
-  const version = versionOf(one.places);
-  if (version === undefined || version === one.version) return;
-  const limit = readLimitNow(one.places);
-  if (limit === undefined) return;
-  one.version = version;
-  one.onLimit(limit);
-}
-
-/** Undefined if the file is gone, or if a look fails because descriptors ran out. */
-function versionOf({ limitFile }: LimitPlaces): string | undefined {
+  let limit: TimeLimit | undefined;
   try {
-    const { ino, mtimeMs } = statSync(limitFile);
-    return `${ino}-${mtimeMs}`;
+    const { ino, mtimeMs } = statSync(one.places.limitFile);
+    const version = `${ino}-${mtimeMs}`;
+    if (version === one.version) return;
+    limit = readTimeLimit(one.places);
+    if (limit === undefined) return;
+    one.version = version;
   } catch {
-    return undefined;
+    // The file is gone, or descriptors ran out: the limit that is known holds.
+    return;
   }
+  one.onLimit(limit);
 }

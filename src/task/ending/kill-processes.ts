@@ -9,7 +9,7 @@ import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { isRunning, nsPidOf } from '../../sys/handled-process.ts';
 import { signalProcess } from '../../sys/processes.ts';
-import type { System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
@@ -32,12 +32,9 @@ export function findInit(
   const pids = cgroups.listProcesses(cgroupsPath);
   const init = driverOf(runtime).initIsPid1 ? pids.find((pid) => nsPidOf(pid) === 1) : undefined;
   if (init !== undefined || pids.length === 0) return init;
-  const made = readPid(pidFile);
+  const made = unlessMissing(() => Number(readFileSync(pidFile, 'utf8')));
   return pids.find((pid) => pid === made);
 }
-
-const readPid = (file: string): number | undefined =>
-  unlessMissing(() => Number(readFileSync(file, 'utf8')));
 
 /**
  * Kills every process in the task's cgroup; pid 1 first, so that it does not notice the end of the others. Resolves when none is left;
@@ -61,10 +58,7 @@ export async function killAll(
   }
 }
 
-export interface KillContext {
-  readonly cgroups: CgroupDriver;
-  readonly system: System;
-}
+export type KillContext = Pick<Installation, 'cgroups' | 'system'>;
 
 /** Kills the processes of a cgroup; each further call tries harder to kill those that are left. */
 export class Killing {
@@ -113,17 +107,15 @@ export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
  * Removes a task's cgroup from every hierarchy. A killed runtime may have put a process into some of them only: kills the processes that
  * keep a folder busy. Rejects if a folder cannot be removed.
  */
-export async function removeCgroup(
-  { cgroups }: { readonly cgroups: CgroupDriver },
-  cgroupsPath: string,
-): Promise<void> {
+export async function removeCgroup(cgroups: CgroupDriver, cgroupsPath: string): Promise<void> {
   const endsAt = performance.now() + GONE_WITHIN_MS;
   for (;;) {
     const left = await cgroups.remove(cgroupsPath);
     if (left.length === 0) return;
     for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
-    if (performance.now() > endsAt)
+    if (performance.now() > endsAt) {
       throw new Error(`remove cgroup ${left.join(', ')}: still in use`);
+    }
     await pause(POLL_MS);
   }
 }

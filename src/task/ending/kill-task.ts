@@ -17,7 +17,7 @@ import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
 import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
-import type { Removal } from './remove-task.ts';
+import { GONE, type Removal } from './remove-task.ts';
 import { OutsideStop } from './stop-from-outside.ts';
 
 const POLL_MS = 10;
@@ -46,7 +46,7 @@ export async function killTask(
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await stopAndRemove(installation, places, options);
+  return await stopAndRemove(installation, places, options.graceMs);
 }
 
 /** Whether another process removes the task at its end. */
@@ -64,13 +64,13 @@ async function removeOwnerless(
   }
   const locked = lockRecord(installation, places.id, (found) => !hasOwner(places, found));
   if (locked === undefined) return undefined;
-  const { record: found } = locked;
+  const { record: found, lock } = locked;
   try {
     // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
   } finally {
-    closeSync(locked.lock);
+    closeSync(lock);
   }
 }
 
@@ -98,7 +98,7 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
 async function stopAndRemove(
   installation: Installation,
   places: TaskPlaces,
-  { graceMs }: KillTaskOptions,
+  graceMs: number,
 ): Promise<Removal> {
   const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
   let stop: OutsideStop | undefined;
@@ -118,11 +118,9 @@ async function stopAndRemove(
   }
 }
 
-const GONE: Removal = { removed: true, leftovers: [] };
-
 /** False if the task has gone meanwhile. */
-const markCancelled = (places: TaskPlaces): boolean =>
-  unlessMissing(() => {
-    closeSync(openSync(places.cancelFile, 'w', 0o600));
-    return true;
-  }) ?? false;
+function markCancelled({ cancelFile }: TaskPlaces): boolean {
+  const fd = unlessMissing(() => openSync(cancelFile, 'w', 0o600));
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
+}

@@ -35,11 +35,6 @@ export class OutsideStop {
     this.#isFutile = isAsked ? false : undefined;
   }
 
-  /** When KILL follows, on the clock of `performance`. */
-  get killAt(): number {
-    return this.#killAt;
-  }
-
   /** Sends the signals that are due. Call it again until the task has ended. */
   async again(record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null): Promise<void> {
     const { cgroups } = this.#installation;
@@ -52,9 +47,9 @@ export class OutsideStop {
       this.#isFutile = !(await terminateTask(cgroups, processes, { stopSignal }));
     }
     // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
-    if (this.#isFutile === undefined || !(this.#isFutile || performance.now() > this.#killAt))
-      return;
-    this.#killing ??= new Killing(this.#installation, cgroupsPath);
-    await this.#killing.again();
+    if (this.#isFutile || (this.#isFutile === false && performance.now() > this.#killAt)) {
+      this.#killing ??= new Killing(this.#installation, cgroupsPath);
+      await this.#killing.again();
+    }
   }
 }

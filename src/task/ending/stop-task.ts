@@ -128,8 +128,12 @@ export class TaskStopper {
 
   async #kill(task: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
-    // Kill pid 1 first: this works even if the cgroup cannot be read.
-    tryKill(installation, task.pidfd);
+    try {
+      // Kill pid 1 first: this works even if the cgroup cannot be read.
+      installation.system.signalPidfd(task.pidfd, SIGKILL);
+    } catch {
+      // Killing by pid, which follows, may still succeed.
+    }
     await killAll(installation, task.cgroupsPath, () => this.#task === task);
   }
 
@@ -160,14 +164,6 @@ export class TaskStopper {
   }
 }
 
-function tryKill({ system }: Installation, pidfd: Fd): void {
-  try {
-    system.signalPidfd(pidfd, SIGKILL);
-  } catch {
-    // Killing by pid, which follows, may still succeed.
-  }
-}
-
 export interface StopSignals {
   /** TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it. */
   readonly stopSignal: number;
@@ -181,35 +177,26 @@ export interface StopSignals {
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
-  processes: Omit<TaskProcesses, 'pidfd'>,
-  signals: StopSignals,
-): Promise<boolean> {
-  try {
-    return await sendStopSignal(cgroups, processes, signals);
-  } finally {
-    cgroups.thaw(processes.cgroupsPath);
-  }
-}
-
-async function sendStopSignal(
-  cgroups: CgroupDriver,
   { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
   { stopSignal, signal }: StopSignals,
 ): Promise<boolean> {
-  if (signalInside !== undefined) {
-    signalInside(signal === SIGINT ? signal : stopSignal);
-    return true;
+  try {
+    if (signalInside !== undefined) {
+      signalInside(signal === SIGINT ? signal : stopSignal);
+      return true;
+    }
+    if (signal !== undefined && (await actsOnSignal(pid, signal))) {
+      for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, signal);
+      return true;
+    }
+    const ends = await actsOnSignal(pid, stopSignal);
+    for (const each of cgroups.listProcesses(cgroupsPath)) {
+      if (stopSignal === SIGTERM || each === pid) signalProcess(each, stopSignal);
+    }
+    return ends;
+  } finally {
+    cgroups.thaw(cgroupsPath);
   }
-  if (signal !== undefined && (await actsOnSignal(pid, signal))) {
-    for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, signal);
-    return true;
-  }
-  const ends = await actsOnSignal(pid, stopSignal);
-  const asked = cgroups.listProcesses(cgroupsPath);
-  for (const each of asked) {
-    if (stopSignal === SIGTERM || each === pid) signalProcess(each, stopSignal);
-  }
-  return ends;
 }
 
 /** Pauses between looks at a process that blocks the signal: five looks in less than a tenth of a second. */
