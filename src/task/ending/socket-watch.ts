@@ -4,10 +4,9 @@
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
-import type { HostFacts } from '../../sys/host-facts.ts';
-import { canRefuseStamps } from '../../sys/host-facts.ts';
+import { canRefuseStamps, type HostFacts } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/linux-processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -45,10 +44,6 @@ const head = Buffer.alloc(64);
 const watched = new Set<SocketWatch>();
 let timer: NodeJS.Timeout | undefined;
 
-function lookAtAll(): void {
-  for (const watch of watched) watch.look();
-}
-
 export class SocketWatch {
   readonly #options: SocketWatchOptions;
   #memoryBytes: number;
@@ -82,7 +77,9 @@ export class SocketWatch {
   start(passed: () => void): void {
     this.#passed = passed;
     watched.add(this);
-    timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+    timer ??= setInterval(() => {
+      for (const watch of watched) watch.look();
+    }, LOOK_EVERY_MS);
   }
 
   /** Ends the watch; a second call does nothing. */
@@ -100,18 +97,15 @@ export class SocketWatch {
   look(): void {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
-      const used = this.#countSockets();
+      this.#stat ??= this.#open('sockstat');
+      const line = head.subarray(0, readSync(this.#stat, head, 0, head.length, 0));
+      const used = parseSocketsUsed(line);
       if (used === 0) return;
       this.#bounds ??= this.#options.bounds();
       if (used * this.#bounds.largestBytes > this.#memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
       // Descriptors ran out: the next look retries.
     }
-  }
-
-  #countSockets(): number {
-    this.#stat ??= this.#open('sockstat');
-    return parseSocketsUsed(head.subarray(0, readSync(this.#stat, head, 0, head.length, 0)));
   }
 
   /** Never rejects. */
@@ -155,11 +149,8 @@ export class SocketWatch {
 
   #openDiagnosis(): Fd | undefined {
     const { system, namespace } = this.#options;
-    try {
-      this.#diagnosis ??= system.openSocketDiagnosis(namespace);
-    } catch (error) {
-      if (errnoCodeOf(error) !== 'EPROTONOSUPPORT') throw error;
-    }
+    const open = () => system.openSocketDiagnosis(namespace);
+    this.#diagnosis ??= unlessMissing(open, ['EPROTONOSUPPORT']);
     return this.#diagnosis;
   }
 
@@ -202,13 +193,17 @@ export function openSocketWatch(
     cgroups,
     cgroupsPath: places.cgroupsPath,
     memoryBytes: spec.limits.memoryBytes,
-    bounds: () => toBounds(canFillErrors(plan, host)),
+    bounds: () => toBounds(plan, host),
   });
 }
 
-/** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
-function toBounds(fillsErrors: boolean): SocketBounds {
+function toBounds({ spec }: ContainerPlan, host: HostFacts): SocketBounds {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
+  // Whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists.
+  const fillsErrors =
+    spec.seccomp !== undefined ||
+    spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
+    !refusesStamps(host);
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
   return {
     largestBytes: queueBytes + UNSENT_PAGES_BYTES + optionBytes,
@@ -216,11 +211,6 @@ function toBounds(fillsErrors: boolean): SocketBounds {
     unsentBytes: UNSENT_PAGES_BYTES,
   };
 }
-
-const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
-  spec.seccomp !== undefined ||
-  spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
-  !refusesStamps(host);
 
 /** Where tasks cannot refuse timestamps for themselves, the host may do so. */
 const refusesStamps = (host: HostFacts): boolean =>
@@ -243,17 +233,14 @@ const MESSAGE_BYTES = 65_536;
 let knownSizes: SocketSizes | undefined;
 
 function socketSizes(): SocketSizes {
-  knownSizes ??= readSizes();
-  return knownSizes;
-}
-
-function readSizes(): SocketSizes {
+  if (knownSizes !== undefined) return knownSizes;
   const largestOf = (name: string) =>
     Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
   const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
   const receiveBytes = receiveMax + MESSAGE_BYTES;
   const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
-  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+  knownSizes = { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+  return knownSizes;
 }
 
 /** The number of all sockets, from the first line of sockstat. */
