@@ -14,8 +14,7 @@ import type { Holdings } from './holdings.ts';
 import type { Installation } from './installation.ts';
 import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
-import type { OwnRecord } from './records/record.ts';
-import { isOverdue } from './records/record.ts';
+import { isOverdue, type OwnRecord } from './records/record.ts';
 import type { StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
@@ -107,14 +106,13 @@ export async function accountTask(
   );
   const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
   if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
-  const execution = await conclude(plan, {
-    ...{ hasStarted: started.hasStarted, startError: started.error, exit, cause },
-    executed: watched.executed(),
+  const execution = await conclude(plan, { started, watched }, output, {
+    exit,
+    cause,
     error: started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error,
     usage: usage.value,
     wallMs: Math.max(0, endedAt - startedAt),
     diskReport: disk.value,
-    stderrHead: output.stderrHead,
   });
   if (execution.exit !== null) {
     emit({ type: 'exited', id, ...named(exit) });
@@ -122,34 +120,30 @@ export async function accountTask(
   return execution;
 }
 
-interface EndFacts extends Omit<Execution, 'exit'> {
-  readonly hasStarted: boolean;
-  readonly startError: StackshimError | null;
-  readonly exit: ProcessExit;
-  /** See {@link ExitSource.executed}. */
-  readonly executed: boolean | undefined;
-  readonly stderrHead: string;
-}
-
 /** Decides whether the command ran at all, and what its exit means. */
-async function conclude({ container }: TaskPlan, facts: EndFacts): Promise<Execution> {
-  const { exit, cause, error, usage, wallMs, diskReport } = facts;
+async function conclude(
+  { container }: TaskPlan,
+  { started, watched }: Pick<RunningCommand, 'started' | 'watched'>,
+  { stderrHead }: OutputMeter,
+  ended: Execution & { readonly exit: ProcessExit },
+): Promise<Execution> {
+  const executed = watched.executed();
+  const { exit, usage, diskReport } = ended;
   // The command may have run although the start failed half-way.
-  if (!facts.hasStarted && (facts.startError === null || facts.executed !== true)) {
-    return { exit: null, cause, error, usage, wallMs: null, diskReport };
+  if (!started.hasStarted && (started.error === null || executed !== true)) {
+    return { ...ended, exit: null, wallMs: null };
   }
-  if (facts.executed === false && exit.exitCode !== 0 && cause === null) {
-    const { exitCode } = exit;
-    const oomKills = usage?.oomKills ?? null;
+  if (executed === false && exit.exitCode !== 0 && ended.cause === null) {
     const { toStartFailure } = await import('../runtime/runtime-failure.ts');
-    const failure = toStartFailure(container.runtime, {
-      exitCode,
-      oomKills,
-      stderr: facts.stderrHead,
-    });
-    return { exit: null, cause, error: failure, usage, wallMs: null, diskReport: null };
+    const facts = {
+      exitCode: exit.exitCode,
+      oomKills: usage?.oomKills ?? null,
+      stderr: stderrHead,
+    };
+    const error = toStartFailure(container.runtime, facts);
+    return { ...ended, exit: null, error, wallMs: null, diskReport: null };
   }
-  return { exit, cause, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
+  return { ...ended, error: ended.error ?? toHostFull(exit, diskReport) };
 }
 
 type Learnt<T> =
@@ -176,17 +170,9 @@ export async function cutOffOutput(
 ): Promise<void> {
   // `accountTask` reports an exit that could not be determined.
   await exited.catch(() => undefined);
-  // Without its own pid namespace, the task's other processes did not end with the first one.
-  if (spec.pid === 'host') await killLeft(installation, places.cgroupsPath);
+  // Without its own pid namespace, the task's other processes did not end with the first one. Removal tries again, and reports what is left.
+  if (spec.pid === 'host') await killAll(installation, places.cgroupsPath).catch(() => undefined);
   output.cutOff();
-}
-
-async function killLeft(installation: Installation, cgroupsPath: string): Promise<void> {
-  try {
-    await killAll(installation, cgroupsPath);
-  } catch {
-    // Removal tries again, and reports what is left.
-  }
 }
 
 /** How often an ended task that waits for a slow reader checks whether another process has requested its end. */
