@@ -81,7 +81,7 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   const ids = idsOf(plan.container, slot);
   const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
   const { files, hasProgress } = plan.command;
-  await writeInputs(files, { places, ids });
+  await writeInputs(files, places, ids);
   const code = await codeOf(place);
   const user = resolveTaskUser(
     system,

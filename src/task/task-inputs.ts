@@ -25,12 +25,6 @@ export interface TaskFile {
   readonly target: string;
 }
 
-export interface InputPlaces {
-  readonly places: TaskPlaces;
-  /** The owner of the files; null: root of the host. */
-  readonly ids: IdRange | null;
-}
-
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
 
@@ -65,10 +59,15 @@ export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): Bind
 
 const toSource = (name: string, { inputsDir }: TaskPlaces) => `${inputsDir}/${name}`;
 
-/** Writes the files below the task's scratch folder. */
+/**
+ * Writes the files below the task's scratch folder.
+ *
+ * @param ids The owner of the files; null: root of the host.
+ */
 export async function writeInputs(
   files: readonly TaskFile[],
-  { places, ids }: InputPlaces,
+  places: TaskPlaces,
+  ids: IdRange | null,
 ): Promise<void> {
   ensureDirectorySync(places.inputsDir, 0o700);
   for (const { input, name } of files) await writeInput(input, toSource(name, places), ids);
