@@ -125,7 +125,7 @@ export async function adoptContainer(
 ): Promise<PreparedContainer> {
   const { system, layout } = installation;
   const { spec, places } = plan;
-  const slot = holdings.add('slot', await adoptSlot(system, layout, { task: places.id, index }));
+  const slot = holdings.add('slot', await adoptSlot(system, layout, places.id, index));
   const space = { ...plan.disk, places, slot, userns: spec.userns };
   const disk = holdings.add('disk', await adoptTaskDisk(installation, space, handed));
   const rootfs = withoutBindsInRootfs(planContainerRootfs(plan, slot, installation));

@@ -6,8 +6,7 @@ import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
 import type { CreatedTask } from './create-task.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
-import type { SocketWatch } from './ending/socket-watch.ts';
-import { openSocketWatch } from './ending/socket-watch.ts';
+import { openSocketWatch, type SocketWatch } from './ending/socket-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
@@ -75,8 +74,9 @@ export async function startCommand(
     sockets?.stop();
     if (stopper.cause !== null) return notStarted(null);
     stopper.killProcesses();
-    const failure = commandIsThere ? await toExecutionFailure(error) : error;
-    return notStarted(toSetupError(failure, places));
+    if (!commandIsThere) return notStarted(toSetupError(error, places));
+    const { toExecutionError } = await import('./inspect-command.ts');
+    return notStarted(toSetupError(toExecutionError(error), places));
   }
   // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
   const begunAt = wasDelayed() ? startedAt : performance.now();
@@ -217,11 +217,6 @@ async function openWatch(
   const { cgroupsPath } = places;
   const { oomGroup } = spec;
   return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
-}
-
-async function toExecutionFailure(error: unknown): Promise<unknown> {
-  const { toExecutionError } = await import('./inspect-command.ts');
-  return toExecutionError(error);
 }
 
 /** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */

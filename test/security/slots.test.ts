@@ -75,7 +75,7 @@ describe('a slot', () => {
     (await claim()).close();
     const looking = openSync(`${layout.slots}/0`, 'r+');
     expect(linuxSystem.lockFile(looking, { wait: false })).toBe(true);
-    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('one'), index: 0 });
+    const adopting = adoptSlot(linuxSystem, layout, parseTaskId('one'), 0);
     closeSync(looking);
     const slot = await adopting;
     expect(slot.index).toBe(0);
@@ -84,7 +84,7 @@ describe('a slot', () => {
 
   it('is not adopted for a task that does not hold it', async () => {
     const other = await claim();
-    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('two'), index: 0 });
+    const adopting = adoptSlot(linuxSystem, layout, parseTaskId('two'), 0);
     await expect(adopting).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM' });
     other.release();
   });

@@ -43,8 +43,6 @@ export interface TenantSeat {
 const REMOVED_WITHIN_MS = 10_000;
 const POLL_MS = 1;
 
-const isNumber = (name: string) => /^\d+$/.test(name);
-
 /**
  * Creates the tenant's cgroup with the policy's current settings, and counts the task. Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED if the
  * tenant has its maximum of tasks, or uses more than a cap that was lowered.
@@ -163,9 +161,8 @@ async function lockTenant(
   }
 }
 
-function isAt(file: string, fd: Fd): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
-}
+const isAt = (file: string, fd: Fd): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 
 /** Removes the cgroup and the folder of a tenant without tasks. Tasks of dead owners count until they are reaped. */
 async function removeIfIdle(
@@ -178,7 +175,7 @@ async function removeIfIdle(
   if (lock === undefined) return;
   try {
     if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
-    const numbers = namesIn(folder).filter(isNumber);
+    const numbers = namesIn(folder).filter((name) => /^\d+$/.test(name));
     if (numbers.some((number) => isHeldByTask(system, `${folder}/${number}`))) return;
     if ((await cgroups.remove(tenantCgroup(layout, tenant))).length > 0) return;
     rmSync(folder, { recursive: true, force: true });

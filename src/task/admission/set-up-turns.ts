@@ -37,7 +37,9 @@ export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<Se
     if (!isRunning) return;
     isRunning = false;
     clearTimeout(timer);
-    passPlaceOn();
+    const [next] = waiting;
+    if (next === undefined) running -= 1;
+    else next();
   };
   const timer = setTimeout(end, LONGEST_MS);
   await nextTurn();
@@ -65,10 +67,4 @@ function waitForPlace(signals: readonly AbortSignal[]): Promise<void> {
     waiting.add(begun);
     for (const signal of signals) signal.addEventListener('abort', giveUp);
   });
-}
-
-function passPlaceOn(): void {
-  const [next] = waiting;
-  if (next === undefined) running -= 1;
-  else next();
 }

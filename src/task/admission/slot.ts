@@ -61,11 +61,9 @@ export async function claimSlot(
   const request = { folder: layout.slots, count, run: layout.run, task };
   const held = claimInBoth(system, request, layout.olderSlots);
   if (held === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SLOTS_EXHAUSTED',
-      `claim slot: all ${count} slots are taken`,
-      { details: { slots: count } },
-    );
+    const message = `claim slot: all ${count} slots are taken`;
+    const details = { slots: count };
+    throw new StackshimError('ERR_STACKSHIM_SLOTS_EXHAUSTED', message, { details });
   }
   try {
     return await openSlot(system, layout, held);
@@ -79,20 +77,17 @@ export async function claimSlot(
 export async function adoptSlot(
   system: System,
   layout: Layout,
-  { task, index }: { readonly task: TaskId; readonly index: number },
+  task: TaskId,
+  index: number,
 ): Promise<Slot> {
-  const { slots: folder, olderSlots: older, run } = layout;
-  const adopt = () => adoptInBoth(system, index, { folder, older, run, task });
-  let held = adopt();
+  let held = adoptInBoth(system, layout, task, index);
   for (let tries = 0; held === undefined && tries < ADOPT_TRIES; tries += 1) {
     await pause(ADOPT_PAUSE_MS);
-    held = adopt();
+    held = adoptInBoth(system, layout, task, index);
   }
   if (held === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SYSTEM',
-      `adopt slot ${index}: task ${task} does not hold it`,
-    );
+    const message = `adopt slot ${index}: task ${task} does not hold it`;
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message);
   }
   try {
     return await openSlot(system, layout, held);
@@ -102,20 +97,15 @@ export async function adoptSlot(
   }
 }
 
-async function openUserNamespace(system: System, layout: Layout, index: number): Promise<Fd> {
-  const ids = slotIds(index);
-  if (index >= PINNED_SLOTS) return await createUserNamespace(system, ids);
-  const pin = pinFile(layout, index);
-  return openPinnedUserNamespace(pin) ?? (await createUserNamespace(system, ids, pin));
-}
-
 export const pinFile = (layout: Pick<Layout, 'slots'>, index: number) =>
   `${layout.slots}/${index}.userns`;
 
 async function openSlot(system: System, layout: Layout, held: HeldNumber): Promise<Slot> {
   const index = held.number;
   const ids = slotIds(index);
-  const userNamespaceFd = await openUserNamespace(system, layout, index);
+  const pin = index < PINNED_SLOTS ? pinFile(layout, index) : undefined;
+  const pinned = pin === undefined ? undefined : openPinnedUserNamespace(pin);
+  const userNamespaceFd = pinned ?? (await createUserNamespace(system, ids, pin));
   let isOpen = true;
   const end = (ending: () => void) => {
     if (isOpen) closeSync(userNamespaceFd);
@@ -123,13 +113,7 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     ending();
   };
   const { release, close } = held;
-  return {
-    index,
-    ids,
-    userNamespaceFd,
-    release: () => end(release),
-    close: () => end(close),
-  };
+  return { index, ids, userNamespaceFd, release: () => end(release), close: () => end(close) };
 }
 
 export interface TaskNumberRequest {
@@ -186,26 +170,23 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
 });
 
 /**
- * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined if
- * the task does not hold the number, or if another process still does.
+ * Claims the number that another process claimed for the task and closed; also in the folder of older versions, if it was claimed there.
+ * Undefined if the task does not hold the number, or if another process still does.
  */
 function adoptInBoth(
   system: System,
+  { slots, olderSlots: older, run }: Layout,
+  task: TaskId,
   number: number,
-  { folder, older, ...of }: AdoptRequest,
 ): HeldNumber | undefined {
-  const { holder } = toClaim(of);
+  const { holder } = toClaim({ task, run });
   const claim = { holder, isTaken: (found: string) => found !== holder };
-  const held = claimThisNumber(system, number, { folder, ...claim });
+  const held = claimThisNumber(system, number, { folder: slots, ...claim });
   if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
   const other = claimThisNumber(system, number, { folder: older, ...claim });
   if (other !== undefined) return joined(held, other);
   held.close();
   return undefined;
-}
-
-interface AdoptRequest extends Omit<TaskNumberRequest, 'count'> {
-  readonly older: string | undefined;
 }
 
 const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
