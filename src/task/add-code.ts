@@ -3,8 +3,8 @@ import type { LayerSource } from '../core/mount.ts';
 import { packCode } from '../packages/pack-code.ts';
 import { openLayerFile } from '../store/layers/open-layer-file.ts';
 import type { Fd, System } from '../sys/system.ts';
-import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
+import { requireStored } from './disk/volume-state.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 

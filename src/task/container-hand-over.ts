@@ -65,12 +65,14 @@ export async function prepareForOthers(
       const message = `prepare container ${places.id}: cancelled by the caller`;
       throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
     }
-    const handed = { slot: slot.index, disk: disk.handOver() };
+    const { mechanism, project } = disk;
+    disk.handOver();
     // Release the holdings before another process can claim the container.
     holdings.close();
-    const waiting = { version: VERSION, plan: describePlan(container), ...handed };
+    const made = { version: VERSION, plan: describePlan(container) };
+    const handed = { slot: slot.index, disk: { mechanism, project } };
     const { waitingFile } = places;
-    writeFileSync(`${waitingFile}.new`, JSON.stringify(waiting), { mode: 0o600 });
+    writeFileSync(`${waitingFile}.new`, JSON.stringify({ ...made, ...handed }), { mode: 0o600 });
     renameSync(`${waitingFile}.new`, waitingFile);
     return places.id;
   } catch (error) {

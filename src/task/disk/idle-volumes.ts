@@ -4,6 +4,7 @@
  * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -20,10 +21,11 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mountinfo.ts';
 import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import {
+  BEING_TAKEN,
   detachIdle,
-  isBeingTaken,
   loopName,
   readLoopDevices,
   unlinkIfThere,
@@ -43,8 +45,6 @@ export interface IdleVolume {
   /** The disk space of its file. */
   readonly sizeBytes: number;
 }
-
-type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
 
 /** All idle volumes, of every mount namespace, except those that are claimed meanwhile. */
 export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
@@ -69,7 +69,8 @@ export interface ClaimedVolume {
 export function claimIdleVolume(
   system: System,
   layout: Layout,
-  { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
+  places: Pick<TaskPlaces, 'volumeFile'>,
+  limitBytes: number,
 ): ClaimedVolume | undefined {
   for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
@@ -83,7 +84,7 @@ export function claimIdleVolume(
     }
     if (!isOurs) continue;
     const detached = detachTargetAside(system, mount).catch((error: unknown) => {
-      if (!isBeingTaken(error)) throw error;
+      if (!BEING_TAKEN.includes(errnoCodeOf(error) ?? '')) throw error;
     });
     detached.catch(() => undefined);
     return { volume, detached };
@@ -96,16 +97,12 @@ export function claimIdleVolume(
  * enough volumes are idle.
  */
 export function keepIdleVolume(
-  system: System,
-  layout: Layout,
-  {
-    places,
-    limitBytes,
-    volume,
-  }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
+  { system, layout }: Pick<Installation, 'system' | 'layout'>,
+  { id, volumeFile, idleVolumeDir }: Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>,
+  limitBytes: number,
+  volume: Fd,
 ): boolean {
   if (listOwnOffers(layout).length >= MAX_IDLE) return false;
-  const { id, volumeFile, idleVolumeDir } = places;
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
   const mountNamespace = ownMountNamespace();
   const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
@@ -172,7 +169,7 @@ function openMounted(system: System, mount: string): Fd | undefined {
   let isUsable = false;
   try {
     // The mount may have gone before the clone was made; then the clone shows the folder underneath.
-    const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
+    const isVolume = statSync(root).dev !== statSync(dirname(mount)).dev;
     // The kernel needs time to release the last task's files.
     isUsable = isVolume && isFreshVolume(root);
   } finally {
@@ -187,13 +184,9 @@ function isForgotten({ file, mount }: IdleVolume): boolean {
   return Date.now() - changedAt > FRESH_WITHIN_MS && !isFreshVolume(mount);
 }
 
-const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
-
 function isMounted(mount: string): boolean {
   const stat = statSync(mount, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
-
-  return stat.dev !== statSync(parentOf(mount)).dev;
+  return stat !== undefined && stat.dev !== statSync(dirname(mount)).dev;
 }
 
 const tryRename = (from: string, to: string): boolean =>

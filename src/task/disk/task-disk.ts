@@ -14,11 +14,7 @@ export interface DiskSample extends DiskAmount {
 }
 
 /** What another process needs to take over a task's disk space, in addition to its places. */
-export interface HandedDisk {
-  readonly mechanism: DiskMechanism;
-  /** Only with a quota. */
-  readonly project?: number;
-}
+export type HandedDisk = Pick<TaskDisk, 'mechanism' | 'project'>;
 
 /** The space exists at the task's scratch folder from the moment it is opened until it is removed. */
 export interface TaskDisk {
@@ -37,8 +33,8 @@ export interface TaskDisk {
   keep(): void;
   /** Drops unwritten data, which nobody needs any more: this process is about to leave removal to another one. */
   close(): void;
-  /** Closes this process's descriptors and returns what another process needs to take over the space. Precondition: it is not detached. */
-  handOver(): HandedDisk;
+  /** Closes this process's descriptors, for another process that takes over the space. Precondition: it is not detached. */
+  handOver(): void;
   /** Removes the files of the ended task, and checks. A second call does nothing. */
   remove(): Promise<void>;
 }
