@@ -19,7 +19,7 @@ function openFakeDisk() {
     },
     keep: nothing,
     close: nothing,
-    handOver: () => ({ mechanism: 'volume' }),
+    handOver: nothing,
     remove: () => Promise.resolve(),
   };
   const onFull = vi.fn();

@@ -4,7 +4,7 @@ import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
 import { isRunning } from '../../sys/handled-process.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
-import { OutsideStop } from '../ending/stop-from-outside.ts';
+import { type OutsideStop, stopFromOutside } from '../ending/stop-from-outside.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import { readTimeLimit } from '../records/read-time-limit.ts';
@@ -20,76 +20,79 @@ const READ_AGAIN_MS = 10_000;
 /** How often to look. */
 export const LIMIT_LOOK_MS = 500;
 
-export class LimitHolder {
-  readonly #installation: Installation;
-  readonly #isMine: (owner: Owner) => boolean;
+/**
+ * Returns a function that looks at tasks once: it stops those that have passed their time; a later look kills them. The next look retries a
+ * failed one.
+ *
+ * @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap.
+ */
+export function holdLimits(
+  installation: Installation,
+  isMine: (owner: Owner) => boolean = () => true,
+): (ids: Iterable<TaskId>) => void {
   /** Tasks that are being stopped; null while a call is stopping the task. */
-  readonly #stops = new Map<TaskId, OutsideStop | null>();
-
+  const stops = new Map<TaskId, OutsideStop | null>();
   /** When the time limit of a task must be read again. */
-  readonly #readAgainAt = new Map<TaskId, number>();
-
-  /** @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap. */
-  constructor(installation: Installation, isMine: (owner: Owner) => boolean = () => true) {
-    this.#installation = installation;
-    this.#isMine = isMine;
-  }
-
-  /** Looks at these tasks once: stops those that have passed their time; a later look kills them. The next look retries a failed one. */
-  look(ids: Iterable<TaskId>): void {
-    const now = monotonicMs();
-    const seen = new Set(ids);
-    for (const kept of [this.#stops, this.#readAgainAt]) {
-      for (const id of kept.keys()) if (!seen.has(id)) kept.delete(id);
-    }
-    for (const id of seen) if (now >= (this.#readAgainAt.get(id) ?? 0)) this.#lookAt(id, now);
-  }
-
-  #lookAt(id: TaskId, now: number): void {
-    let limit: TimeLimit | undefined;
+  const readAgainAt = new Map<TaskId, number>();
+  const stop = async (id: TaskId, limit: TimeLimit) => {
+    const begun = stops.get(id);
+    stops.set(id, null);
+    let stopAgain: OutsideStop | undefined;
     try {
-      limit = readTimeLimit(taskPlaces(this.#installation.layout, id));
-    } catch (error) {
-      warn(error, id);
-    }
-    const actAt = (limit?.endsAtMs ?? Number.POSITIVE_INFINITY) + OWNER_ACTS_WITHIN_MS;
-    if (limit !== undefined && now > actAt) {
-      if (this.#stops.get(id) !== null) void this.#stop(id, limit);
-      return;
-    }
-    this.#stops.delete(id);
-    if (limit !== undefined) this.#readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
-  }
-
-  async #stop(id: TaskId, limit: TimeLimit): Promise<void> {
-    const begun = this.#stops.get(id);
-    this.#stops.set(id, null);
-    let stop: OutsideStop | undefined;
-    try {
-      const { layout, cgroups } = this.#installation;
+      const { layout, cgroups } = installation;
       const record = readRecord(layout, id);
       if (record === undefined || record.kept || record.disowned) return;
-      if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return;
+      if (!isMine(record.owner) || !isOwnerAlive(record.owner)) return;
       const places = recordedPlaces(layout, record);
       // The task may have ended in time without its owner having noticed.
       if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return;
-      const current = begun ?? this.#begin(places, limit);
-      await current.again(record);
-      stop = current;
+      const current = begun ?? beginStop(installation, places, limit);
+      await current(record);
+      stopAgain = current;
     } catch (error) {
       warn(error, id);
     } finally {
-      if (stop === undefined) this.#stops.delete(id);
-      else this.#stops.set(id, stop);
+      if (stopAgain === undefined) stops.delete(id);
+      else stops.set(id, stopAgain);
     }
-  }
+  };
+  const lookAt = (id: TaskId, now: number) => {
+    const limit = limitOf(installation, id);
+    const actAt = (limit?.endsAtMs ?? 0) + OWNER_ACTS_WITHIN_MS;
+    if (limit !== undefined && now > actAt) {
+      if (stops.get(id) !== null) void stop(id, limit);
+      return;
+    }
+    stops.delete(id);
+    if (limit !== undefined) readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
+  };
+  return (ids) => {
+    const now = monotonicMs();
+    const seen = new Set(ids);
+    for (const kept of [stops, readAgainAt]) {
+      for (const id of kept.keys()) if (!seen.has(id)) kept.delete(id);
+    }
+    for (const id of seen) if (now >= (readAgainAt.get(id) ?? 0)) lookAt(id, now);
+  };
+}
 
-  #begin(places: TaskPlaces, { endsAtMs, graceMs }: TimeLimit): OutsideStop {
-    if (claimOverdue(places)) return new OutsideStop(this.#installation, places, { graceMs });
-    const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
-    const options = { graceMs: Math.max(0, leftMs), isAsked: true };
-    return new OutsideStop(this.#installation, places, options);
+function limitOf({ layout }: Installation, id: TaskId): TimeLimit | undefined {
+  try {
+    return readTimeLimit(taskPlaces(layout, id));
+  } catch (error) {
+    warn(error, id);
+    return undefined;
   }
+}
+
+function beginStop(
+  installation: Installation,
+  places: TaskPlaces,
+  { endsAtMs, graceMs }: TimeLimit,
+): OutsideStop {
+  if (claimOverdue(places)) return stopFromOutside(installation, places, { graceMs });
+  const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
+  return stopFromOutside(installation, places, { graceMs: Math.max(0, leftMs), isAsked: true });
 }
 
 /** The next look retries; the warning tells the operator of this process what failed. */

@@ -12,8 +12,8 @@ import { type Installation, openInstallation } from '../installation.ts';
 import { listTaskIds } from '../records/read-record.ts';
 import type { GuardOrder } from './guard.ts';
 import { DISMISSAL, parsePermitLine, READY } from './guard-words.ts';
-import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
-import { PermitHolder } from './hold-permits.ts';
+import { holdLimits, LIMIT_LOOK_MS } from './hold-limits.ts';
+import { holdPermits } from './hold-permits.ts';
 import { reapTasksOf } from './reap.ts';
 
 /** The kernel closes a dying process's pipes moments before the process is gone. */
@@ -36,15 +36,16 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   // The owner may not read any more.
   process.stdout.on('error', () => undefined);
   const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
-  const limits = new LimitHolder(installation, isOwn);
-  const permits = new PermitHolder(installation, isOwn);
+  const lookAtLimits = holdLimits(installation, isOwn);
+  const permits = holdPermits(installation, isOwn);
   const looks = [
     setInterval(
       () => void warnOf('look for ended threads', () => reapTasksOf(installation, owner)),
       LOOK_INTERVAL_MS,
     ),
     setInterval(
-      () => void warnOf('look for late tasks', () => limits.look(listTaskIds(installation.layout))),
+      () =>
+        void warnOf('look for late tasks', () => lookAtLimits(listTaskIds(installation.layout))),
       LIMIT_LOOK_MS,
     ),
   ];

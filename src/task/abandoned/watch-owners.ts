@@ -12,7 +12,7 @@ import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord, taskFolderNames, UNREADABLE } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
-import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
+import { holdLimits, LIMIT_LOOK_MS } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
 
 export interface WatchOwnersOptions {
@@ -54,7 +54,7 @@ class OwnerWatch {
   readonly #installation: Installation;
   readonly #options: WatchOwnersOptions;
   readonly #epoll: Fd;
-  readonly #limits: LimitHolder;
+  readonly #lookAtLimits: (ids: Iterable<TaskId>) => void;
   readonly #owners = new Map<Fd, WatchedOwner>();
   readonly #byTask = new Map<TaskId, WatchedOwner>();
   readonly #byName = new Map<string, WatchedOwner>();
@@ -69,7 +69,7 @@ class OwnerWatch {
     this.#installation = installation;
     this.#options = options;
     this.#epoll = installation.system.createEpoll();
-    this.#limits = new LimitHolder(installation);
+    this.#lookAtLimits = holdLimits(installation);
   }
 
   async run(): Promise<void> {
@@ -92,7 +92,7 @@ class OwnerWatch {
             }, intervalMs),
           );
         every(() => this.#look(), LOOK_INTERVAL_MS);
-        every(() => this.#limits.look(this.#byTask.keys()), LIMIT_LOOK_MS);
+        every(() => this.#lookAtLimits(this.#byTask.keys()), LIMIT_LOOK_MS);
         every(() => this.#sweep(), SWEEP_INTERVAL_MS);
       });
     } finally {

@@ -45,10 +45,10 @@ export async function killAll(
   cgroupsPath: string,
   isWanted: () => boolean = () => true,
 ): Promise<void> {
-  const killing = new Killing(context, cgroupsPath);
+  const killAgain = beginKilling(context, cgroupsPath);
   const endsAt = performance.now() + GONE_WITHIN_MS;
   for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-    const left = await killing.again();
+    const left = await killAgain();
     if (left.length === 0 || !isWanted()) return;
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: pids ${left.join(', ')} did not end`);
@@ -60,39 +60,33 @@ export async function killAll(
 
 export type KillContext = Pick<Installation, 'cgroups' | 'system'>;
 
-/** Kills the processes of a cgroup; each further call tries harder to kill those that are left. */
-export class Killing {
-  readonly #context: KillContext;
-  readonly #cgroupsPath: string;
-  readonly #begunAt = performance.now();
+/** Signals every running process of a cgroup; resolves to their pids. */
+export type KillAgain = () => Promise<readonly number[]>;
 
-  constructor(context: KillContext, cgroupsPath: string) {
-    this.#context = context;
-    this.#cgroupsPath = cgroupsPath;
-  }
-
-  /** Signals every running process of the cgroup; resolves to their pids. */
-  async again(): Promise<readonly number[]> {
-    const { cgroups } = this.#context;
-    const left = cgroups.listProcesses(this.#cgroupsPath).filter(isRunning);
+/** Returns what kills the processes of a cgroup; each further call tries harder to kill those that are left. */
+export function beginKilling(context: KillContext, cgroupsPath: string): KillAgain {
+  const begunAt = performance.now();
+  return async () => {
+    const { cgroups } = context;
+    const left = cgroups.listProcesses(cgroupsPath).filter(isRunning);
     if (left.length === 0) return left;
-    const sinceMs = performance.now() - this.#begunAt;
+    const sinceMs = performance.now() - begunAt;
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
     if (init !== undefined) {
       signalEach([init, ...left]);
       // On v1, killed processes of a paused task die when they run again.
-      cgroups.thaw(this.#cgroupsPath);
+      cgroups.thaw(cgroupsPath);
     }
     if (sinceMs > STUCK_AFTER_MS) {
       const { releaseFromFuse } = await import('./release-from-fuse.ts');
-      await releaseFromFuse(this.#context, this.#cgroupsPath, left);
+      await releaseFromFuse(context, cgroupsPath, left);
     }
     // Freezing takes longer, but stops processes that fork faster than they can be listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
-      await cgroups.killProcesses(this.#cgroupsPath);
+      await cgroups.killProcesses(cgroupsPath);
     }
     return left;
-  }
+  };
 }
 
 const signalEach = (pids: readonly number[]) => {

@@ -18,7 +18,7 @@ import { replaceRecord, type TaskRecord } from '../records/record.ts';
 import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import { GONE, type Removal } from './remove-task.ts';
-import { OutsideStop } from './stop-from-outside.ts';
+import { type OutsideStop, stopFromOutside } from './stop-from-outside.ts';
 
 const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
@@ -107,8 +107,8 @@ async function stopAndRemove(
     if (record === undefined) return GONE;
     if (hasOwner(places, record)) {
       if (stop === undefined && !markCancelled(places)) return GONE;
-      stop ??= new OutsideStop(installation, places, { graceMs });
-      await stop.again(record);
+      stop ??= stopFromOutside(installation, places, { graceMs });
+      await stop(record);
     } else {
       const removal = await removeOwnerless(installation, places, record);
       if (removal !== undefined) return removal;
