@@ -83,7 +83,7 @@ export async function startCommand(
   // A listener of the `started` event must find no mount of the task on the host.
   await detachMounts();
   emit({ type: 'started', id: places.id });
-  const time = new RunningTime(places, begunAt, {
+  const time = keepTime(places, begunAt, {
     timeoutMs: plan.command.spec.limits.timeoutMs,
     // The time limit also applies to the readers of its output.
     onOver: () => (stopper.ended ? output.hurry() : stopper.stop('timed_out')),
@@ -103,7 +103,7 @@ export async function startCommand(
   void context.exited.finally(stopWatches).catch(() => undefined);
   return {
     hasStarted: true,
-    endsAt: () => Math.min(time.endsAt, context.deadlineAt),
+    endsAt: () => Math.min(time.endsAt(), context.deadlineAt),
     error: null,
     watch,
     sockets,
@@ -124,83 +124,57 @@ interface RunningTimeOptions {
   readonly onLimit: (limit: TimeLimit) => void;
 }
 
-/** The time of a running command, on the clock of `performance`: it follows changes that other processes make. */
-class RunningTime {
-  readonly #places: TaskPlaces;
-  readonly #begunAt: number;
-  readonly #options: RunningTimeOptions;
-  readonly #followTimer: NodeJS.Timeout;
-  #endsAt: number;
-  #cancelTimer: () => void = () => undefined;
-  #stopFollowing: (() => void) | undefined;
-  #isFollowing = true;
-
-  constructor(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
-    this.#places = places;
-    this.#begunAt = begunAt;
-    this.#options = options;
-    this.#endsAt = begunAt + options.timeoutMs;
-    this.#followTimer = setTimeout(() => void this.#follow(), FOLLOW_AFTER_MS);
-    this.#arm();
-  }
-
-  get endsAt(): number {
-    return this.#endsAt;
-  }
-
-  stopFollowing(): void {
-    this.#isFollowing = false;
-    clearTimeout(this.#followTimer);
-    this.#stopFollowing?.();
-  }
-
-  cancel(): void {
-    this.stopFollowing();
-    this.#cancelTimer();
-  }
-
-  #arm(): void {
-    this.#cancelTimer();
-    const leftMs = this.#endsAt - performance.now();
-    this.#cancelTimer = startTimer(leftMs, () => void this.#end());
-  }
-
-  async #follow(): Promise<void> {
+/** Keeps the time of a running command, on the clock of `performance`: it follows changes that other processes make. */
+function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
+  let endsAt = begunAt + options.timeoutMs;
+  let isFollowing = true;
+  let endFollowing: (() => void) | undefined;
+  let cancelTimer: (() => void) | undefined;
+  const arm = () => {
+    cancelTimer?.();
+    cancelTimer = startTimer(endsAt - performance.now(), () => void end());
+  };
+  /** Whether the end has changed. */
+  const adopt = ({ timeoutMs }: TimeLimit): boolean => {
+    const before = endsAt;
+    if (timeoutMs !== undefined) endsAt = begunAt + timeoutMs;
+    return endsAt !== before;
+  };
+  const follow = async () => {
     try {
       const { followLimit } = await import('./ending/follow-limits.ts');
-      if (this.#isFollowing) {
-        this.#stopFollowing = followLimit(this.#places, (limit) => this.#adopt(limit));
-      }
+      if (!isFollowing) return;
+      endFollowing = followLimit(places, (limit) => {
+        options.onLimit(limit);
+        if (adopt(limit)) arm();
+      });
     } catch {
       // Without a free descriptor no code is loaded. The known limits hold, and the end of the time is checked once more.
     }
-  }
-
-  #adopt(limit: TimeLimit): void {
-    this.#options.onLimit(limit);
-    if (this.#adoptTime(limit)) this.#arm();
-  }
-
-  /** Whether the end has changed. */
-  #adoptTime({ timeoutMs }: TimeLimit): boolean {
-    const before = this.#endsAt;
-    if (timeoutMs !== undefined) this.#endsAt = this.#begunAt + timeoutMs;
-    return this.#endsAt !== before;
-  }
-
+  };
   /** The time may have been put off a moment ago. */
-  async #end(): Promise<void> {
+  const end = async () => {
     try {
       const { readTimeLimit } = await import('./records/read-time-limit.ts');
-      const limit = this.#isFollowing ? readTimeLimit(this.#places) : undefined;
-      if (limit !== undefined && this.#adoptTime(limit) && this.#endsAt > performance.now()) {
-        return this.#arm();
-      }
+      const limit = isFollowing ? readTimeLimit(places) : undefined;
+      if (limit !== undefined && adopt(limit) && endsAt > performance.now()) return arm();
     } catch {
       // The known limit holds.
     }
-    this.#options.onOver();
-  }
+    options.onOver();
+  };
+  const followTimer = setTimeout(() => void follow(), FOLLOW_AFTER_MS);
+  arm();
+  const stopFollowing = () => {
+    isFollowing = false;
+    clearTimeout(followTimer);
+    endFollowing?.();
+  };
+  const cancel = () => {
+    stopFollowing();
+    cancelTimer?.();
+  };
+  return { endsAt: () => endsAt, stopFollowing, cancel };
 }
 
 /** False if the kernel and timers enforce all limits of the task; then nothing is loaded or read. */

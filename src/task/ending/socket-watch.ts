@@ -3,25 +3,14 @@
  * system call filter cannot block every way to produce it. One timer serves all tasks of the process.
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
-import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
+import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
 import { unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { canRefuseStamps, type HostFacts } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/linux-processes.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
-
-export interface SocketWatchOptions {
-  readonly system: Pick<System, 'openSocketDiagnosis' | 'openNetFile' | 'close'>;
-  readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
-  readonly cgroupsPath: string;
-  /** The task's network namespace; the watch closes it. */
-  readonly namespace: Fd;
-  readonly memoryBytes: number;
-  /** Returns assumptions about a single socket; called when the task has one. */
-  readonly bounds: () => SocketBounds;
-}
 
 export interface SocketBounds {
   /** No socket holds more. */
@@ -45,20 +34,26 @@ const watched = new Set<SocketWatch>();
 let timer: NodeJS.Timeout | undefined;
 
 export class SocketWatch {
-  readonly #options: SocketWatchOptions;
+  readonly #plan: ContainerPlan;
+  readonly #installation: Installation;
+  readonly #namespace: Fd;
   #memoryBytes: number;
   #passed: (() => void) | undefined;
   #stat: Fd | undefined;
   #diagnosis: Fd | undefined;
+  /** Assumptions about a single socket; undefined until the task has one. */
   #bounds: SocketBounds | undefined;
   #isLooking = false;
   #isClosed = false;
   #notBefore = 0;
   #peakBytes: number | null = null;
 
-  constructor(options: SocketWatchOptions) {
-    this.#options = options;
-    this.#memoryBytes = options.memoryBytes;
+  /** @param namespace The task's network namespace; the watch closes it. */
+  constructor(plan: ContainerPlan, installation: Installation, namespace: Fd) {
+    this.#plan = plan;
+    this.#installation = installation;
+    this.#namespace = namespace;
+    this.#memoryBytes = plan.spec.limits.memoryBytes;
   }
 
   /** The task's memory limit has changed. */
@@ -101,7 +96,7 @@ export class SocketWatch {
       const line = head.subarray(0, readSync(this.#stat, head, 0, head.length, 0));
       const used = parseSocketsUsed(line);
       if (used === 0) return;
-      this.#bounds ??= this.#options.bounds();
+      this.#bounds ??= toBounds(this.#plan, this.#installation.host);
       if (used * this.#bounds.largestBytes > this.#memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
       // Descriptors ran out: the next look retries.
@@ -110,7 +105,6 @@ export class SocketWatch {
 
   /** Never rejects. */
   async #lookInside({ unlistedBytes, unsentBytes }: SocketBounds): Promise<void> {
-    const { cgroups, cgroupsPath } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
     let pauseMs = 0;
@@ -119,7 +113,8 @@ export class SocketWatch {
       const bytes = await lookAtSockets({
         open: (name) => this.#open(name),
         diagnosis: () => this.#openDiagnosis(),
-        chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
+        chargedBytes: () =>
+          this.#installation.cgroups.readSocketBytes(this.#plan.places.cgroupsPath),
         resetBytes: socketSizes().receiveBytes,
         unlistedBytes,
         unsentBytes,
@@ -143,13 +138,11 @@ export class SocketWatch {
   }
 
   #open(name: string): Fd {
-    const { system, namespace } = this.#options;
-    return system.openNetFile(namespace, name);
+    return this.#installation.system.openNetFile(this.#namespace, name);
   }
 
   #openDiagnosis(): Fd | undefined {
-    const { system, namespace } = this.#options;
-    const open = () => system.openSocketDiagnosis(namespace);
+    const open = () => this.#installation.system.openSocketDiagnosis(this.#namespace);
     this.#diagnosis ??= unlessMissing(open, ['EPROTONOSUPPORT']);
     return this.#diagnosis;
   }
@@ -157,10 +150,9 @@ export class SocketWatch {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { system, namespace } = this.#options;
     if (this.#stat !== undefined) closeSync(this.#stat);
-    if (this.#diagnosis !== undefined) system.close(this.#diagnosis);
-    closeSync(namespace);
+    if (this.#diagnosis !== undefined) this.#installation.system.close(this.#diagnosis);
+    closeSync(this.#namespace);
   }
 }
 
@@ -179,22 +171,15 @@ const UNSENT_PAGES_BYTES = 17 * 32_768;
  */
 export function openSocketWatch(
   plan: ContainerPlan,
-  { system, cgroups, host }: Installation,
+  installation: Installation,
   pid: number,
 ): SocketWatch | undefined {
-  const { spec, places, runtime } = plan;
+  const { spec, runtime } = plan;
   if (spec.network === 'host' || !driverOf(runtime).usesHostSockets) return undefined;
   // Undefined: the process has ended.
   const namespace = unlessMissing(() => openNetNamespace(pid));
   if (namespace === undefined) return undefined;
-  return new SocketWatch({
-    namespace,
-    system,
-    cgroups,
-    cgroupsPath: places.cgroupsPath,
-    memoryBytes: spec.limits.memoryBytes,
-    bounds: () => toBounds(plan, host),
-  });
+  return new SocketWatch(plan, installation, namespace);
 }
 
 function toBounds({ spec }: ContainerPlan, host: HostFacts): SocketBounds {

@@ -63,12 +63,9 @@ export class TaskStopper {
 
   /** True once there is nothing left to stop, so that a stop has no effect any more. This includes a task whose end nobody has noticed yet. */
   get ended(): boolean {
-    return this.#ended || (this.#task !== undefined && this.#hasEnded(this.#task));
-  }
-
-  #hasEnded({ pidfd }: TaskProcesses): boolean {
+    if (this.#ended || this.#task === undefined) return this.#ended;
     try {
-      return this.#options.installation.system.hasEnded(pidfd);
+      return this.#options.installation.system.hasEnded(this.#task.pidfd);
     } catch {
       // Signalling a process that has ended does no harm.
       return false;
