@@ -119,13 +119,11 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
 }
 
 async function codeOf(place: Place): Promise<readonly LayerSource[]> {
-  const { extras, plan, installation, signal, container } = place;
+  const { extras, plan, container } = place;
   if (place.code !== undefined) return place.code;
   const { code } = plan.command.spec;
   if (code === undefined || extras.code === undefined) return [];
-  const { places } = plan.container;
-  const packing = { installation, signal, places, disk: container.disk };
-  return [await extras.code.addCode(code, packing)];
+  return [await extras.code.addCode(code, plan.container.places, container.disk, place)];
 }
 
 const ROOT = { uid: 0, gid: 0 };

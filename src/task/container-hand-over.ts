@@ -76,7 +76,7 @@ export async function prepareForOthers(
     renameSync(`${waitingFile}.new`, waitingFile);
     return places.id;
   } catch (error) {
-    await removeOwn({ installation, container, keep: false, record, holdings });
+    await removeOwn({ installation, record, holdings }, container, false);
     throw toSetupError(error, places);
   }
 }

@@ -38,15 +38,13 @@ export interface ContainerPlan {
   /** The template's devices and the task's; a device of the task replaces one of the template at the same path. */
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
-  readonly disk: DiskPlan;
+  readonly disk: Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
   /** Whether the task may mount in its own mount namespace. */
   readonly mayMount: boolean;
   /** The owner of files that the task writes into a bind whose source belongs to root. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
 }
-
-export type DiskPlan = Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
 
 export interface ContainerContext {
   readonly installation: Installation;
@@ -79,7 +77,11 @@ export async function planContainer(
     files: planHostFiles(spec, hostname),
     devices: await planDevices(spec, { template, policy, runtime }),
     throttles: await planThrottles(installation, spec),
-    disk: planDisk(spec, policy),
+    disk: {
+      mechanism: policy.disk.mechanism,
+      limit: toDiskLimit(spec.limits.diskBytes),
+      isUsual: spec.limits.diskBytes === policy.defaults.diskBytes,
+    },
     mayMount: mayMount(spec, template),
     bindOwner: policy.binds.owner,
     places,
@@ -114,12 +116,6 @@ async function planSeccomp(
   const { readSeccomp } = await import('./resolve-inputs.ts');
   return readSeccomp(seccomp, policy);
 }
-
-const planDisk = ({ limits }: ContainerSpec, { defaults, disk }: Policy): DiskPlan => ({
-  mechanism: disk.mechanism,
-  limit: toDiskLimit(limits.diskBytes),
-  isUsual: limits.diskBytes === defaults.diskBytes,
-});
 
 function findInitBinary(): string {
   const found = INIT_CANDIDATES.find((path) => existsSync(path));

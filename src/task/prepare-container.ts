@@ -90,8 +90,7 @@ export async function prepareContainer(
   const { system, layout } = installation;
   const { spec, places, files } = plan;
   const { userns, admission } = spec;
-  const claim = { task: places.id, slots: admission.slots };
-  const slot = holdings.add('slot', await claimSlot(system, layout, claim));
+  const slot = holdings.add('slot', await claimSlot(system, layout, places.id, admission.slots));
   if (userns !== 'host') admitToTaskDir(places, slot.ids);
   const space = { ...plan.disk, places, slot, userns };
   const disk = holdings.add('disk', await openTaskDisk(installation, space));

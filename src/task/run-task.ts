@@ -228,7 +228,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   };
   const remove = async () => {
     clock.enter('remove');
-    const own = await removeOwn({ installation, container, keep: spec.keep, record, holdings });
+    const own = await removeOwn({ installation, record, holdings }, container, spec.keep);
     const removal = joinRemovals(own, step.removal);
     emit({ type: 'removed', id, ...removal });
     return removal;

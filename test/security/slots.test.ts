@@ -38,7 +38,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const claim = () => claimSlot(linuxSystem, layout, { task: parseTaskId('one') });
+const claim = () => claimSlot(linuxSystem, layout, parseTaskId('one'));
 
 describe('a slot', () => {
   it('is claimed in a folder that is created if it does not exist', async () => {
@@ -107,15 +107,11 @@ describe('a slot', () => {
   describe('on a host with tasks of an earlier version', () => {
     const claimBeside = () => {
       const beside = { ...layout, olderSlots: `${folder}/older` };
-      return claimSlot(linuxSystem, beside, { task: parseTaskId('one') });
+      return claimSlot(linuxSystem, beside, parseTaskId('one'));
     };
     /** Claims a slot as an earlier version did. */
     const claimThere = () =>
-      claimSlot(
-        linuxSystem,
-        { ...layout, slots: `${folder}/older` },
-        { task: parseTaskId('older') },
-      );
+      claimSlot(linuxSystem, { ...layout, slots: `${folder}/older` }, parseTaskId('older'));
     afterEach(() => {
       const pins = ['older/0', 'older/1', 'slots/1'].map((pin) => `${folder}/${pin}.userns`);
       for (const pin of pins) linuxSystem.detachMount(pin);

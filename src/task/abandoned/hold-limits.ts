@@ -90,9 +90,9 @@ function beginStop(
   places: TaskPlaces,
   { endsAtMs, graceMs }: TimeLimit,
 ): OutsideStop {
-  if (claimOverdue(places)) return stopFromOutside(installation, places, { graceMs });
+  if (claimOverdue(places)) return stopFromOutside(installation, places, graceMs);
   const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
-  return stopFromOutside(installation, places, { graceMs: Math.max(0, leftMs), isAsked: true });
+  return stopFromOutside(installation, places, Math.max(0, leftMs), true);
 }
 
 /** The next look retries; the warning tells the operator of this process what failed. */

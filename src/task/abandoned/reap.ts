@@ -76,11 +76,18 @@ async function reapAmong(
     if (!isAbandoned(record)) return;
     if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(record.id);
   });
-  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed.
-  for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
+  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed. Removal kills any
+  // process that survives this.
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) {
+    await whileClaimed(installation, [id], ([task]) => {
+      if (task !== undefined) signalAll(installation.cgroups, task.places.cgroupsPath);
+    });
+  }
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
-    reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
+    const some = abandoned.slice(from, from + TASKS_AT_ONCE);
+    const remove = (tasks: readonly ClaimedTask[]) => removeAbandoned(installation, tasks);
+    reaped.push(...(await whileClaimed(installation, some, remove)));
   }
   return { reaped, corrupt: errors.map((error) => error.toJSON()) };
 }
@@ -92,29 +99,19 @@ interface ClaimedTask extends AbandonedTask {
   readonly lock: Fd;
 }
 
-/** Kills the task's processes. Removal kills any process that survives this. */
-function killEarly(installation: Installation, id: TaskId): void {
-  const task = claim(installation, id);
-  if (task === undefined) return;
-  try {
-    signalAll(installation.cgroups, task.places.cgroupsPath);
-  } finally {
-    closeSync(task.lock);
-  }
-}
-
-/** Reaps these tasks, except those that another process removes now or has removed. */
-async function reapTogether(
+/** Calls `act` with these tasks, locked, except those that another process removes now or has removed. */
+async function whileClaimed<T>(
   installation: Installation,
   ids: readonly TaskId[],
-): Promise<readonly ReapedTask[]> {
+  act: (tasks: readonly ClaimedTask[]) => T | Promise<T>,
+): Promise<T> {
   const claimed: ClaimedTask[] = [];
   try {
     for (const id of ids) {
       const task = claim(installation, id);
       if (task !== undefined) claimed.push(task);
     }
-    return await removeAbandoned(installation, claimed);
+    return await act(claimed);
   } finally {
     for (const { lock } of claimed) closeSync(lock);
   }

@@ -39,22 +39,21 @@ export interface Slot {
   close(): void;
 }
 
-export interface SlotRequest {
-  readonly task: TaskId;
-  /** How many slots the policy allows on this machine. Default: all. */
-  readonly slots?: number | undefined;
-}
-
 export const slotIds = (index: number): IdRange => ({
   base: FIRST_SLOT_ID + index * IDS_PER_SLOT,
   size: IDS_PER_SLOT,
 });
 
-/** Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+/**
+ * Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED.
+ *
+ * @param slots How many slots the policy allows on this machine.
+ */
 export async function claimSlot(
   system: System,
   layout: Layout,
-  { task, slots = SLOT_COUNT }: SlotRequest,
+  task: TaskId,
+  slots = SLOT_COUNT,
 ): Promise<Slot> {
   ensureOwnFolder(layout.slots);
   const count = Math.min(slots, SLOT_COUNT);

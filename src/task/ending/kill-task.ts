@@ -107,7 +107,7 @@ async function stopAndRemove(
     if (record === undefined) return GONE;
     if (hasOwner(places, record)) {
       if (stop === undefined && !markCancelled(places)) return GONE;
-      stop ??= stopFromOutside(installation, places, { graceMs });
+      stop ??= stopFromOutside(installation, places, graceMs);
       await stop(record);
     } else {
       const removal = await removeOwnerless(installation, places, record);

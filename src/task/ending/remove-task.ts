@@ -13,10 +13,9 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { removeScratch } from '../disk/scratch-files.ts';
 import type { TaskDisk } from '../disk/task-disk.ts';
-import type { Holdings } from '../holdings.ts';
-import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
-import { type OwnRecord, retireTaskDir } from '../records/record.ts';
+import type { PrepareContext } from '../prepare-container.ts';
+import { retireTaskDir } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { type KillContext, killAll, removeCgroup } from './kill-processes.ts';
 
@@ -134,34 +133,27 @@ function findLeftovers(
   ];
 }
 
-export interface OwnTask {
-  readonly installation: Installation;
-  readonly container: ContainerPlan;
-  /** Whether the writable layer and the record stay. */
-  readonly keep: boolean;
-  readonly record: OwnRecord;
-  readonly holdings: Holdings;
-}
-
 /** What exists of an ended task whose removal has not begun. */
 export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
   removed: false,
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
 });
 
-/** Never rejects. */
-export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
+/**
+ * Never rejects.
+ *
+ * @param wantsKeep Whether the writable layer and the record stay.
+ */
+export async function removeOwn(
+  { installation, record, holdings }: Pick<PrepareContext, 'installation' | 'record' | 'holdings'>,
+  { places, runtime }: ContainerPlan,
+  wantsKeep: boolean,
+): Promise<Removal> {
   await nextTurn();
-  const { container, record, holdings } = task;
-  const { places, runtime } = container;
-  const keep = task.keep && record.tryNote({ kept: true });
-  const removal = await removeTask(installation, {
-    places,
-    bindCount: record.value.bindCount,
-    runtime,
-    keep,
-    disk: holdings.get('disk'),
-  });
+  const keep = wantsKeep && record.tryNote({ kept: true });
+  const { bindCount } = record.value;
+  const disk = holdings.get('disk');
+  const removal = await removeTask(installation, { places, bindCount, runtime, keep, disk });
   if (removal.removed || keep) {
     await holdings.release();
   } else {

@@ -9,22 +9,20 @@ import { terminateTask } from './stop-task.ts';
 
 const { SIGTERM } = constants.signals;
 
-export interface OutsideStopOptions {
-  /** Time from now until KILL. */
-  readonly graceMs: number;
-  /** Whether another process has sent the stop signal. Default: false. */
-  readonly isAsked?: boolean;
-}
-
 /** Sends the signals that are due. Call it again until the task has ended. */
 export type OutsideStop = (
   record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null,
 ) => Promise<void>;
 
+/**
+ * @param graceMs Time from now until KILL.
+ * @param isAsked Whether another process has sent the stop signal.
+ */
 export function stopFromOutside(
   installation: Installation,
   places: TaskPlaces,
-  { graceMs, isAsked = false }: OutsideStopOptions,
+  graceMs: number,
+  isAsked = false,
 ): OutsideStop {
   const { cgroupsPath } = places;
   const killAt = performance.now() + graceMs;

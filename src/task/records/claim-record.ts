@@ -5,9 +5,10 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
-import { type Layout, taskDir } from '../../core/layout.ts';
+import { taskDir } from '../../core/layout.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
 import { recordedPlaces, type TaskPlaces } from './task-places.ts';
@@ -29,26 +30,18 @@ export const isWaiting = (
   { command, disowned }: TaskRecord,
 ): boolean => command.length === 0 && !disowned && existsSync(waitingFile);
 
-export interface LockedRecord {
-  readonly record: TaskRecord;
-  /** Closing it releases the task. */
-  readonly lock: Fd;
-}
-
-interface ClaimContext {
-  readonly layout: Layout;
-  readonly system: Pick<System, 'lockFile'>;
-}
+type ClaimContext = Pick<Installation, 'layout' | 'system'>;
 
 /**
  * Takes the lock of a task's folder and reads its record under the lock. The kernel releases the lock when the holder dies. Undefined if
- * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`.
+ * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`. The caller closes
+ * the lock, which releases the task.
  */
 export function lockRecord(
   { layout, system }: ClaimContext,
   id: TaskId,
   isWanted: (record: TaskRecord) => boolean,
-): LockedRecord | undefined {
+): { readonly record: TaskRecord; readonly lock: Fd } | undefined {
   const lock = unlessMissing(() => openSync(taskDir(layout, id), 'r'));
   if (lock === undefined) return undefined;
   let isOurs = false;
