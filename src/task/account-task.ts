@@ -8,14 +8,10 @@ import type { ProcessExit } from '../sys/system.ts';
 import { decideCause, type StopCause } from './build-result.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
-import type { TaskStopper } from './ending/stop-task.ts';
-import type { TaskListener } from './events.ts';
-import type { Holdings } from './holdings.ts';
-import type { Installation } from './installation.ts';
-import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { isOverdue, type OwnRecord } from './records/record.ts';
-import type { StartedCommand } from './start-command.ts';
+import type { PrepareContext } from './prepare-container.ts';
+import { isOverdue } from './records/record.ts';
+import type { StartContext, StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
 /** What is known about a task's run before any part of the task is removed. */
@@ -43,15 +39,9 @@ export interface RunningCommand {
   readonly cutOff: Promise<void>;
 }
 
-export interface AccountContext {
-  readonly installation: Installation;
-  readonly clock: PhaseClock;
-  readonly holdings: Holdings;
-  readonly stopper: TaskStopper;
-  readonly output: OutputMeter;
-  readonly emit: TaskListener;
-  readonly record: OwnRecord;
-}
+export interface AccountContext
+  extends Omit<PrepareContext, 'signal'>,
+    Pick<StartContext, 'stopper' | 'output' | 'emit'> {}
 
 /** The exit of a command that ran, if the exit could not be determined. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };

@@ -94,11 +94,9 @@ export function claimContainer(
   const startedAt = new Date();
   const { plan: made, ...handed } = readWaiting(places);
   if (made !== describePlan(container)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_CONFLICT',
-      `claim container ${places.id}: it was prepared for tasks of another kind`,
-      { details: { id: places.id } },
-    );
+    const message = `claim container ${places.id}: it was prepared for tasks of another kind`;
+    const details = { id: places.id };
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { details });
   }
   // Keep the creation time: for processes that wait for the task, it stays the same task.
   const { createdAt: _, ...change } = toRecord(plan, startedAt);

@@ -179,11 +179,9 @@ function requireOwnInit(
 ): void {
   const listed = () => cgroups.listProcesses(places.cgroupsPath);
   if (driverOf(runtime).isOwnInit(pid, listed)) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`,
-    { details: { runtime: runtime.path, pid } },
-  );
+  const message = `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`;
+  const details = { runtime: runtime.path, pid };
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', message, { details });
 }
 
 /** Called before the command runs, because the kernel starts counting when the limit is set. Runtimes ignore this limit in a configuration. */

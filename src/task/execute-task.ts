@@ -10,13 +10,19 @@ import { type CreateContext, type CreatedTask, createTask } from './create-task.
 import { DiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
-import { type StartedCommand, startCommand, storeTimeLimit } from './start-command.ts';
+import {
+  type StartContext,
+  type StartedCommand,
+  startCommand,
+  storeTimeLimit,
+} from './start-command.ts';
 
-export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
+export interface ExecutionContext
+  extends Omit<CreateContext, 'signal'>,
+    AccountContext,
+    Pick<StartContext, 'deadlineAt'> {
   /** Ended once the container exists. */
   readonly setUp: SetUpTurn;
-  /** The caller's deadline on the clock of `performance`; infinity: no deadline. */
-  readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
 }
 

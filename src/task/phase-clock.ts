@@ -15,16 +15,14 @@ export class PhaseClock {
     this.#onPhase = onPhase;
   }
 
-  /** Ends the current phase and begins another. Returns the total time of the ended phase in milliseconds. */
-  enter(phase: Phase): number {
+  /** Ends the current phase and begins another. */
+  enter(phase: Phase): void {
     const now = performance.now();
     const ended = this.#phase;
-    const total = (this.#times.get(ended) ?? 0) + now - this.#since;
-    this.#times.set(ended, total);
+    this.#times.set(ended, (this.#times.get(ended) ?? 0) + now - this.#since);
     this.#phase = phase;
     this.#since = now;
     if (phase !== ended) this.#onPhase?.(phase);
-    return total;
   }
 
   /** Milliseconds with two decimals; the current phase counts up to now. */

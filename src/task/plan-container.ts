@@ -145,12 +145,10 @@ export function requireHeldBinds(
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);
   if (bind === undefined || !mayMount(spec, template)) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${bind.source} writable`,
-    {
-      details: { field: 'mounts', value: bind.source },
-      hint: 'use runc, or leave out the capability or the read-only bind',
-    },
-  );
+  const { source } = bind;
+  const message = `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${source} writable`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    details: { field: 'mounts', value: source },
+    hint: 'use runc, or leave out the capability or the read-only bind',
+  });
 }

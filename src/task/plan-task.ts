@@ -111,14 +111,11 @@ async function readTask(installation: Installation, input: unknown, options: Pla
 /** Throws ERR_STACKSHIM_SPEC_DENIED unless data from a queue may ask for a build step. */
 function requireJobBuilds({ builds }: Policy): void {
   if (builds.jobs) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_DENIED',
-    "build: data from a queue may not set this field: the policy's builds.jobs is false",
-    {
-      hint: 'set this field in the program that receives the data, or set builds.jobs in the policy',
-      details: { field: 'build' },
-    },
-  );
+  const reason = "data from a queue may not set this field: the policy's builds.jobs is false";
+  throw new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `build: ${reason}`, {
+    hint: 'set this field in the program that receives the data, or set builds.jobs in the policy',
+    details: { field: 'build' },
+  });
 }
 
 async function parseTask(
@@ -196,14 +193,11 @@ function requireFreeSpace(layout: Layout, asked: number): void {
     throw deniedField({ field: 'disk', asked, shown: showBytes(asked), allowed, reason });
   }
   if (asked <= free) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_DISK_FULL',
-    `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`,
-    {
-      hint: 'free disk space (stackshim gc), or ask for less',
-      details: { field: 'disk', asked, free },
-    },
-  );
+  const message = `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`;
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message, {
+    hint: 'free disk space (stackshim gc), or ask for less',
+    details: { field: 'disk', asked, free },
+  });
 }
 
 export interface CommandPlan {

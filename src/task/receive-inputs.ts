@@ -30,7 +30,12 @@ export interface ReceivedInputs {
   readonly configFile?: string;
 }
 
-const FIELDS = { code: 'code', payload: 'payloadFile', config: 'configFile' } as const;
+/** The field of a task that each input stands for, and its most bytes. */
+const INPUTS = {
+  code: { field: 'code', maxBytes: CODE_LIMITS.bytes },
+  payload: { field: 'payloadFile', maxBytes: SPEC_BOUNDS.payloadBytes },
+  config: { field: 'configFile', maxBytes: SPEC_BOUNDS.payloadBytes },
+} as const;
 
 /**
  * Receives everything before the task takes anything, because a caller may send for hours. Then runs the task. The files go once its container
@@ -59,7 +64,7 @@ export async function receiveInputs<T>(
       const bytes = options[name];
       if (bytes === undefined) continue;
       const path = await receiveOne(installation, name, bytes, options);
-      received[FIELDS[name]] = path;
+      received[INPUTS[name].field] = path;
       if (name === 'code') await requireCodeArchive(path, 'what the caller sent');
     }
     return await run({ received, onEvent });
@@ -68,19 +73,13 @@ export async function receiveInputs<T>(
   }
 }
 
-const BOUNDS = {
-  code: CODE_LIMITS.bytes,
-  payload: SPEC_BOUNDS.payloadBytes,
-  config: SPEC_BOUNDS.payloadBytes,
-} as const;
-
 async function receiveOne(
   { layout }: Installation,
-  name: keyof typeof BOUNDS,
+  name: keyof typeof INPUTS,
   bytes: CallerBytes,
   stops: CallerStops,
 ): Promise<string> {
-  const maxBytes = BOUNDS[name];
+  const { maxBytes } = INPUTS[name];
   const { deadline } = stops;
   const signals = [...signalsOf(stops)];
   if (deadline !== undefined) signals.push(AbortSignal.timeout(Math.max(0, deadline - Date.now())));

@@ -1,9 +1,9 @@
 /** Turns the host paths of a task's devices into device numbers. Loaded only for tasks with devices. */
 import type { Stats } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { invalidField } from '../spec/field-errors.ts';
 import { type Policy, requireAllowedDevice } from '../spec/policy.ts';
 import type { DeviceRequest } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/linux-files.ts';
@@ -27,7 +27,7 @@ export function resolveDevices(
   { policy, runtime }: DevicesContext,
 ): readonly TaskDevice[] {
   if (!driverOf(runtime).givesDevices) {
-    throw toInvalid(`${runtime.kind} does not support devices of the host`);
+    throw invalidField(FIELD, `${runtime.kind} does not support devices of the host`);
   }
   return devices.map(({ source, target, access }) => {
     const { path, stats } = readNamed(FIELD, source, () => lookUpPath(source));
@@ -39,10 +39,5 @@ export function resolveDevices(
 function typeOf(path: string, stats: Stats): TaskDevice['type'] {
   if (stats.isCharacterDevice()) return 'c';
   if (stats.isBlockDevice()) return 'b';
-  throw toInvalid(`${path}: not a device`);
+  throw invalidField(FIELD, `${path}: not a device`);
 }
-
-const toInvalid = (problem: string) =>
-  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${FIELD}: ${problem}`, {
-    details: { field: FIELD },
-  });

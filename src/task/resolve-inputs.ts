@@ -46,14 +46,12 @@ function toRealFile(
 ): FileInput {
   if (input.kind === 'text') return input;
   const { path, stats } = findInput(field, input.path, rules);
-  const { limits } = spec;
+  const { diskBytes } = spec.limits;
   if (!stats.isFile()) throw notFile(field, input.path);
-  if (stats.size <= limits.diskBytes) return { kind: 'file', path };
-  throw new StackshimError(
-    'ERR_STACKSHIM_DISK_LIMIT',
-    `read ${input.path}: ${stats.size} bytes, above the disk limit of ${limits.diskBytes}`,
-    { details: { field, path: input.path } },
-  );
+  if (stats.size <= diskBytes) return { kind: 'file', path };
+  const message = `read ${input.path}: ${stats.size} bytes, above the disk limit of ${diskBytes}`;
+  const details = { field, path: input.path };
+  throw new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { details });
 }
 
 /**

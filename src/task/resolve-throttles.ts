@@ -19,10 +19,8 @@ export function resolveThrottles(
 ): readonly DeviceThrottle[] {
   const needed = version === 1 ? 'blkio' : 'io';
   if (!controllers.includes(needed)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_HOST_UNSUPPORTED',
-      `limit disks: this host has no cgroup controller ${needed}`,
-    );
+    const message = `limit disks: this host has no cgroup controller ${needed}`;
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message);
   }
   const found = new Map<string, DeviceThrottle>();
   for (const throttle of throttles) {

@@ -86,7 +86,7 @@ async function reapAmong(
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
     const some = abandoned.slice(from, from + TASKS_AT_ONCE);
-    const remove = (tasks: readonly ClaimedTask[]) => removeAbandoned(installation, tasks);
+    const remove = (tasks: readonly AbandonedTask[]) => removeAbandoned(installation, tasks);
     reaped.push(...(await whileClaimed(installation, some, remove)));
   }
   return { reaped, corrupt: errors.map((error) => error.toJSON()) };
@@ -95,35 +95,25 @@ async function reapAmong(
 const isSameOwner = (one: Owner, other: Owner) =>
   one.pid === other.pid && one.startTime === other.startTime && one.bootId === other.bootId;
 
-interface ClaimedTask extends AbandonedTask {
-  readonly lock: Fd;
-}
-
-/** Calls `act` with these tasks, locked, except those that another process removes now or has removed. */
+/** Calls `act` with those of these tasks that are still abandoned and that no other process removes now, under their locks. */
 async function whileClaimed<T>(
   installation: Installation,
   ids: readonly TaskId[],
-  act: (tasks: readonly ClaimedTask[]) => T | Promise<T>,
+  act: (tasks: readonly AbandonedTask[]) => T | Promise<T>,
 ): Promise<T> {
-  const claimed: ClaimedTask[] = [];
+  const claimed: (AbandonedTask & { readonly lock: Fd })[] = [];
   try {
     for (const id of ids) {
-      const task = claim(installation, id);
-      if (task !== undefined) claimed.push(task);
+      // The record may have been damaged meanwhile: the next reap reports it.
+      const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
+      if (locked === undefined) continue;
+      const { record, lock } = locked;
+      claimed.push({ ...record, places: recordedPlaces(installation.layout, record), lock });
     }
     return await act(claimed);
   } finally {
     for (const { lock } of claimed) closeSync(lock);
   }
-}
-
-/** Locks the task; undefined if another process is removing it, or if it is not an abandoned task any more. */
-function claim(installation: Installation, id: TaskId): ClaimedTask | undefined {
-  // The record may have been damaged meanwhile: the next reap reports it.
-  const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
-  if (locked === undefined) return undefined;
-  const { record, lock } = locked;
-  return { ...record, places: recordedPlaces(installation.layout, record), lock };
 }
 
 /** Removes task folders whose creator died before giving them their name, or whose remover died before they were gone. */

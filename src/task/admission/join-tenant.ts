@@ -103,11 +103,9 @@ function claimSeatNumber(
   const folder = tenantDir(layout, tenant);
   const number = claimTaskNumber(system, { folder, count: maxTasks, run: layout.run, task });
   if (number !== undefined) return number;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TENANT_EXHAUSTED',
-    `start task of ${tenant}: it already runs ${maxTasks} tasks, the maximum of the policy`,
-    { details: { tenant, maxTasks } },
-  );
+  const message = `start task of ${tenant}: it already runs ${maxTasks} tasks, the maximum of the policy`;
+  const details = { tenant, maxTasks };
+  throw new StackshimError('ERR_STACKSHIM_TENANT_EXHAUSTED', message, { details });
 }
 
 /** Sets the share for each task again: the policy may have changed, or a runtime may have created the cgroup. */
@@ -126,11 +124,9 @@ async function setShare(
     const code = errnoCodeOf(error);
     // The errors of v1 for a cap below the current usage (memory), or below the share of a task in the group (cpu).
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_TENANT_EXHAUSTED',
-      `start task of ${tenant}: its running tasks use more than the policy now allows`,
-      { cause: error, details: { tenant } },
-    );
+    const message = `start task of ${tenant}: its running tasks use more than the policy now allows`;
+    const more = { cause: error, details: { tenant } };
+    throw new StackshimError('ERR_STACKSHIM_TENANT_EXHAUSTED', message, more);
   }
 }
 

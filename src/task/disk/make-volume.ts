@@ -61,15 +61,13 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   if (exitCode === 0) return;
   // Ask the disk, because what the program has written is still there.
   if (freeBytesAt(file) < FULL_BELOW_BYTES) {
-    throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
-      details: { file, stderr: output },
-    });
+    const details = { file, stderr: output };
+    const message = `format ${file}: no space left`;
+    throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message, { details });
   }
-  throw new StackshimError(
-    codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM',
-    `format ${file} with mkfs.ext4: ${lastLine(output)}`,
-    { details: { file, code: exitCode, stderr: output } },
-  );
+  const code = codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM';
+  const details = { file, code: exitCode, stderr: output };
+  throw new StackshimError(code, `format ${file} with mkfs.ext4: ${lastLine(output)}`, { details });
 }
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {

@@ -107,9 +107,7 @@ function orNull<T>(look: () => T): T | null {
 }
 
 function unreadable(what: string): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `watch task: its cgroup does not report ${what}`,
-    { hint: 'run the task without this limit, or with another runtime' },
-  );
+  const message = `watch task: its cgroup does not report ${what}`;
+  const hint = 'run the task without this limit, or with another runtime';
+  return new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint });
 }
