@@ -154,12 +154,10 @@ export function configureCommand(
     ...(home === undefined ? {} : { home }),
   });
   const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
-  const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
-  const { tty, ulimits } = own;
   const config = joinConfig(container.config, {
     process: buildProcess({
       ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
-      spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
+      spec: { ...spec, tty: own.tty, ulimits: own.ulimits },
     }),
     mounts: buildBinds(binds, {
       hasUserNamespace: ids !== null,

@@ -37,16 +37,31 @@ export interface KillTaskOptions {
 export async function killTask(
   installation: Installation,
   id: TaskId,
-  options: KillTaskOptions,
+  { graceMs }: KillTaskOptions,
 ): Promise<Removal> {
-  const record = readRecordOrNull(installation, id);
+  let record = readRecordOrNull(installation, id);
   if (record === undefined) throw toTaskNotFound('kill task', id);
   const { cgroups, layout } = installation;
   const places =
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await stopAndRemove(installation, places, options.graceMs);
+  const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
+  let stop: OutsideStop | undefined;
+  for (; record !== undefined; record = readRecordOrNull(installation, id)) {
+    if (hasOwner(places, record)) {
+      if (stop === undefined && !markCancelled(places)) return GONE;
+      stop ??= stopFromOutside(installation, places, graceMs);
+      await stop(record);
+    } else {
+      // The task never had an owner, or its owner keeps it or has died meanwhile.
+      const removal = await removeOwnerless(installation, places, record);
+      if (removal !== undefined) return removal;
+    }
+    if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
+    await pause(POLL_MS);
+  }
+  return GONE;
 }
 
 /** Whether another process removes the task at its end. */
@@ -88,33 +103,6 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
   } catch (error) {
     if (isUnreadable(error)) return null;
     throw error;
-  }
-}
-
-/**
- * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. A task without an
- * owner, or one whose owner keeps it or dies meanwhile, is removed here, unless another process is doing so.
- */
-async function stopAndRemove(
-  installation: Installation,
-  places: TaskPlaces,
-  graceMs: number,
-): Promise<Removal> {
-  const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
-  let stop: OutsideStop | undefined;
-  for (;;) {
-    const record = readRecordOrNull(installation, places.id);
-    if (record === undefined) return GONE;
-    if (hasOwner(places, record)) {
-      if (stop === undefined && !markCancelled(places)) return GONE;
-      stop ??= stopFromOutside(installation, places, graceMs);
-      await stop(record);
-    } else {
-      const removal = await removeOwnerless(installation, places, record);
-      if (removal !== undefined) return removal;
-    }
-    if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    await pause(POLL_MS);
   }
 }
 
