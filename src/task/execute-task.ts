@@ -7,7 +7,7 @@ import type { ExitSource } from '../runtime/exit-source.ts';
 import { type AccountContext, accountTask, cutOffOutput, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
 import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
-import { DiskWatch } from './disk/disk-watch.ts';
+import { openDiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
 import {
@@ -81,7 +81,14 @@ async function runCreated(
     storeTimeLimit(plan, startedAt, context.deadlineAt);
     void created.detachMounts();
     started = await starting;
-    const diskWatch = watchDisk(created, context);
+    const { disk } = created;
+    const diskWatch = openDiskWatch(disk, {
+      hostFolder: scratchDir(installation.layout),
+      onFull() {
+        // Enforces a disk limit that no other mechanism enforces.
+        if (disk.mechanism === 'sampling') stopper.kill('disk_full');
+      },
+    });
     if (started.hasStarted) {
       diskWatch.start();
       progress?.watch((text) => emit({ type: 'progress', id, text }));
@@ -98,14 +105,4 @@ async function runCreated(
     output.finish();
     system.close(pidfd);
   }
-}
-
-/** Enforces a disk limit that no other mechanism enforces. */
-function watchDisk({ disk }: CreatedTask, { installation, stopper }: ExecutionContext): DiskWatch {
-  return new DiskWatch(disk, {
-    hostFolder: scratchDir(installation.layout),
-    onFull() {
-      if (disk.mechanism === 'sampling') stopper.kill('disk_full');
-    },
-  });
 }

@@ -185,12 +185,12 @@ async function openWatch(
   { container: { spec, places }, command }: TaskPlan,
   { cgroups, host }: Installation,
 ): Promise<LimitWatch> {
-  const { LimitWatch } = await import('./ending/limit-watch.ts');
+  const { openLimitWatch } = await import('./ending/limit-watch.ts');
   const { cpus } = spec.limits;
   const { cpuTimeMs } = command.spec.limits;
   const { cgroupsPath } = places;
   const { oomGroup } = spec;
-  return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
+  return openLimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
 }
 
 /** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */

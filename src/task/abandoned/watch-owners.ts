@@ -36,12 +36,7 @@ export async function watchOwners(
   installation: Installation,
   options: WatchOwnersOptions,
 ): Promise<void> {
-  const watching = new OwnerWatch(installation, options);
-  try {
-    await watching.run();
-  } finally {
-    await watching.close();
-  }
+  await new OwnerWatch(installation, options).run();
 }
 
 interface WatchedOwner {
@@ -97,11 +92,12 @@ class OwnerWatch {
       });
     } finally {
       timers.forEach(clearInterval);
+      await this.#close();
     }
   }
 
   /** Waits for the running reaps. */
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     await Promise.all(this.#reaping);
     const { system } = this.#installation;
     if (this.#folder !== undefined) system.close(this.#folder.fd);

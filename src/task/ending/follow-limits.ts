@@ -10,10 +10,8 @@ import type { TaskPlaces } from '../records/task-places.ts';
 /** A changed limit holds after this time at the latest. */
 const LOOK_EVERY_MS = 1_000;
 
-type LimitPlaces = Pick<TaskPlaces, 'limitFile'>;
-
 interface Followed {
-  readonly places: LimitPlaces;
+  readonly places: TaskPlaces;
   readonly onLimit: (limit: TimeLimit) => void;
   /** Of the file that was read last. */
   version: string | undefined;
@@ -23,7 +21,7 @@ const followed = new Set<Followed>();
 let timer: NodeJS.Timeout | undefined;
 
 /** Calls `onLimit` at once with the stored limit, and again after each change. Returns a function that stops it. */
-export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): () => void {
+export function followLimit(places: TaskPlaces, onLimit: Followed['onLimit']): () => void {
   const one: Followed = { places, onLimit, version: undefined };
   followed.add(one);
   timer ??= setInterval(() => {

@@ -5,13 +5,9 @@ import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type BuildKey,
-  type ImageDigest,
   isBuildKey,
-  isImageDigest,
-  isStackName,
   isTaskId,
   isTenantName,
-  type StackName,
   type TaskId,
   type TenantName,
 } from '../../core/ids.ts';
@@ -34,6 +30,7 @@ import {
   textThat,
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
+import { imageDigest, stackName } from '../../store/stored-json.ts';
 import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import {
@@ -73,9 +70,9 @@ type RecordOfVersion1 = Omit<
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
   owner,
-  stack: textThat<StackName>(isStackName, 'not a stack name'),
+  stack: stackName,
   revision: integer(0),
-  image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),
+  image: imageDigest,
   tenant: optional(textThat<TenantName>(isTenantName, 'not a tenant name')),
   runtime: objectOf({
     kind: oneOf(...RUNTIME_KINDS),
@@ -115,7 +112,7 @@ const currentRecord = objectOf<
   ...fieldsOfVersion1,
   origin: optional(oneOf('caller', 'job')),
   hasCode: optional(onlyTrue),
-  codeImage: optional(textThat<ImageDigest>(isImageDigest, 'not an image digest')),
+  codeImage: optional(imageDigest),
   build: optional(textThat<BuildKey>(isBuildKey, 'not the key of a build')),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
