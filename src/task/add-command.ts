@@ -51,7 +51,6 @@ export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | 
 
 export type CommandExtras = Awaited<ReturnType<typeof loadExtras>>;
 
-/** The container that a command is added to. */
 export interface Place {
   readonly plan: TaskPlan;
   readonly container: PreparedContainer;

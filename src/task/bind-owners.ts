@@ -9,7 +9,6 @@ import type { BindMount, IdMap } from '../core/mount.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { type HeldUserNamespace, holdUserNamespace } from '../sys/user-namespace.ts';
 
-/** A user of the host and its group. */
 export interface HostOwner {
   readonly uid: number;
   readonly gid: number;

@@ -6,8 +6,7 @@ import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { OutputsTaken } from './outputs/task-outputs.ts';
-import type { ContainerPlan } from './plan-container.ts';
-import type { CommandPlan } from './plan-task.ts';
+import type { TaskPlan } from './plan-task.ts';
 import type {
   BuildReport,
   CodeReport,
@@ -99,15 +98,9 @@ export interface EndedTaskFacts {
   readonly build?: BuildReport | undefined;
 }
 
-/** The parts of a task's plan that its result names. */
-export interface ResultPlan {
-  readonly container: Pick<ContainerPlan, 'pinned' | 'places'>;
-  readonly command: Pick<CommandPlan, 'packaged'>;
-}
-
-export function buildResult(plan: ResultPlan, facts: EndedTaskFacts): TaskResult {
-  const { pinned, places } = plan.container;
-  const { packaged } = plan.command;
+export function buildResult({ container, command }: TaskPlan, facts: EndedTaskFacts): TaskResult {
+  const { pinned, places } = container;
+  const { packaged } = command;
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
   // If the task was stopped, an error is only a consequence of the stop.
   const error = cause === null ? (facts.execution.error ?? facts.taken?.error ?? null) : null;

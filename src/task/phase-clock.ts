@@ -1,9 +1,8 @@
-/** The clock of a task's phases. */
+/** Measures the phases of a task; each moment belongs to exactly one phase. */
 import type { PhaseTimes } from './result.ts';
 
 export type Phase = keyof PhaseTimes;
 
-/** Measures the phases of a task; each moment belongs to exactly one phase. */
 export class PhaseClock {
   readonly #times = new Map<Phase, number>();
   #phase: Phase = 'resolve';
@@ -15,7 +14,6 @@ export class PhaseClock {
     this.#onPhase = onPhase;
   }
 
-  /** Ends the current phase and begins another. */
   enter(phase: Phase): void {
     const now = performance.now();
     const ended = this.#phase;

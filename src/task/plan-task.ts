@@ -31,7 +31,6 @@ import type { ReceivedInputs } from './receive-inputs.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
-/** One command in one container. */
 export interface TaskPlan {
   readonly container: ContainerPlan;
   readonly command: CommandPlan;

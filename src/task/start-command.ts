@@ -35,7 +35,6 @@ export interface StartedCommand {
   readonly hasStarted: boolean;
   /** By when the task must have ended; infinity if it was not started. Another process may change it while the task runs. */
   endsAt(): number;
-  /** Why the start failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
   readonly sockets?: SocketWatch | undefined;

@@ -41,7 +41,6 @@ export function planHostFiles(spec: ContainerSpec, hostname: string): readonly T
   return files.filter(({ target }) => !mounted.has(target));
 }
 
-/** The command's payload and config. */
 export function planInputFiles({ payload, config }: CommandSpec): readonly TaskFile[] {
   const files: TaskFile[] = [];
   if (payload !== undefined) files.push({ name: 'payload', target: PAYLOAD_FILE, input: payload });
@@ -49,7 +48,6 @@ export function planInputFiles({ payload, config }: CommandSpec): readonly TaskF
   return files;
 }
 
-/** The bind of a written file. */
 export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): BindMount => ({
   type: 'bind',
   source: toSource(name, places),

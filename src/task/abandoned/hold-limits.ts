@@ -17,7 +17,6 @@ const OWNER_ACTS_WITHIN_MS = 500;
 const OTHERS_ACT_WITHIN_MS = 1_500;
 /** How long a time limit that was read is trusted: another task may have got the same name. */
 const READ_AGAIN_MS = 10_000;
-/** How often to look. */
 export const LIMIT_LOOK_MS = 500;
 
 /**

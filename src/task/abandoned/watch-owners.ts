@@ -53,7 +53,6 @@ class OwnerWatch {
   readonly #owners = new Map<Fd, WatchedOwner>();
   readonly #byTask = new Map<TaskId, WatchedOwner>();
   readonly #byName = new Map<string, WatchedOwner>();
-  /** The running reaps. */
   readonly #reaping = new Set<Promise<void>>();
   #folder: { readonly fd: Fd; readonly identity: string | undefined } | undefined;
   /** Names in the tasks folder at the last look. */
@@ -92,17 +91,12 @@ class OwnerWatch {
       });
     } finally {
       timers.forEach(clearInterval);
-      await this.#close();
+      await Promise.all(this.#reaping);
+      const { system } = this.#installation;
+      if (this.#folder !== undefined) system.close(this.#folder.fd);
+      for (const pidfd of this.#owners.keys()) system.close(pidfd);
+      system.close(this.#epoll);
     }
-  }
-
-  /** Waits for the running reaps. */
-  async #close(): Promise<void> {
-    await Promise.all(this.#reaping);
-    const { system } = this.#installation;
-    if (this.#folder !== undefined) system.close(this.#folder.fd);
-    for (const pidfd of this.#owners.keys()) system.close(pidfd);
-    system.close(this.#epoll);
   }
 
   /** Looks at everything, whether an event reported it or not. */

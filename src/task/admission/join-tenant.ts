@@ -27,7 +27,6 @@ export interface JoinRequest {
   readonly signal?: AbortSignal;
 }
 
-/** A task's membership. */
 export interface TenantSeat {
   /**
    * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second

@@ -18,7 +18,6 @@ const LONGEST_MS = 250;
 const waiting = new Set<() => void>();
 let running = 0;
 
-/** A task's set-up that has begun. */
 export interface SetUpTurn {
   /** Call it when the set-up is over, whatever its outcome. A second call does nothing. */
   end(): void;

@@ -2,7 +2,6 @@
 import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
-/** The findings about a task's disk space. */
 export interface DiskReport {
   readonly peakBytes: number;
   readonly peakInodes: number;
@@ -37,7 +36,6 @@ interface Look {
 
 export type DiskWatch = ReturnType<typeof openDiskWatch>;
 
-/** A watch that looks from `start` on. */
 export function openDiskWatch(disk: TaskDisk, { hostFolder, onFull }: DiskWatchOptions) {
   const report = { peakBytes: 0, peakInodes: 0, wasFull: false, wasHostFull: false };
   let last: Look | undefined;

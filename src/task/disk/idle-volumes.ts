@@ -74,11 +74,14 @@ export function claimIdleVolume(
 ): ClaimedVolume | undefined {
   for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
-    const volume = openMounted(system, mount);
+    if (!isMounted(mount)) continue;
+    // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
+    const volume = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
     if (volume === undefined) continue;
     let isOurs = false;
     try {
-      isOurs = tryRename(idleVolumeFile(layout, offer), places.volumeFile);
+      isOurs =
+        isUsable(volume, mount) && tryRename(idleVolumeFile(layout, offer), places.volumeFile);
     } finally {
       if (!isOurs) system.close(volume);
     }
@@ -159,23 +162,12 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   }
 }
 
-/** A detached clone of the volume that is mounted there; undefined if no volume is mounted or it is not fresh. */
-function openMounted(system: System, mount: string): Fd | undefined {
-  if (!isMounted(mount)) return undefined;
-  // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
-  const clone = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
-  if (clone === undefined) return undefined;
+function isUsable(clone: Fd, mount: string): boolean {
   const root = fdPath(clone);
-  let isUsable = false;
-  try {
-    // The mount may have gone before the clone was made; then the clone shows the folder underneath.
-    const isVolume = statSync(root).dev !== statSync(dirname(mount)).dev;
-    // The kernel needs time to release the last task's files.
-    isUsable = isVolume && isFreshVolume(root);
-  } finally {
-    if (!isUsable) system.close(clone);
-  }
-  return isUsable ? clone : undefined;
+  // The mount may have gone before the clone was made; then the clone shows the folder underneath.
+  const isVolume = statSync(root).dev !== statSync(dirname(mount)).dev;
+  // The kernel needs time to release the last task's files.
+  return isVolume && isFreshVolume(root);
 }
 
 /** Whether a process has held a file of the volume open for too long. */

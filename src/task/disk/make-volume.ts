@@ -10,6 +10,7 @@ import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { loopName } from './scratch-files.ts';
+import { FRESH } from './volume-state.ts';
 
 /** Less than mkfs writes to the smallest volume, and more than a full disk may still have free. */
 const FULL_BELOW_BYTES = 256 * 1024;
@@ -128,10 +129,6 @@ const DESCRIPTOR_COPIES = 16;
 /** The kernel reserves one block in fifty, but at most this many. */
 const MAX_RESERVED = 4096;
 const RESERVED_ONE_IN = 49;
-/** Inodes 1 to 10 and `lost+found`. */
-const FRESH_INODES = 11;
-/** The root folder and `lost+found`. */
-const FRESH_BLOCKS = 5;
 
 /** Only the features that a filesystem with a life of minutes needs: no journal, no checksums, no resizing. */
 const FEATURES = [
@@ -151,8 +148,8 @@ const FEATURES = [
 
 /** The size of the file for a limit, and the arguments of `mkfs.ext4`. Pure. */
 function planVolume(limit: DiskAmount) {
-  const inodes = limit.inodes + FRESH_INODES;
-  const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH_BLOCKS;
+  const inodes = limit.inodes + FRESH.inodes;
+  const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH.blocks;
   const inodeBlocks = Math.ceil(inodes / INODES_PER_BLOCK);
   const reserved = Math.min(MAX_RESERVED, Math.ceil((wanted + inodeBlocks) / RESERVED_ONE_IN));
   const blocks = wanted + inodeBlocks + reserved + FIXED_BLOCKS;

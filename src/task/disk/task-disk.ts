@@ -7,7 +7,6 @@ import type { TaskPlaces } from '../records/task-places.ts';
 /** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: measuring only. */
 export type DiskMechanism = 'quota' | 'volume' | 'sampling';
 
-/** A task's disk usage at one moment. */
 export interface DiskSample extends DiskAmount {
   /** Whether nothing more fits, or more than the limit is used. */
   readonly isFull: boolean;

@@ -7,7 +7,7 @@ import type { TaskPlaces } from '../records/task-places.ts';
 import type { DiskSample } from './task-disk.ts';
 
 /** Inodes 1 to 10 and `lost+found`; the blocks of the root folder and of `lost+found`. */
-const FRESH = { inodes: 11, blocks: 5 } as const;
+export const FRESH = { inodes: 11, blocks: 5 } as const;
 /** A volume with fewer free blocks counts as full. */
 const FULL_BELOW_BLOCKS = 16;
 

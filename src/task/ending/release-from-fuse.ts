@@ -52,17 +52,31 @@ export async function releaseFromFuse(
  * The slots of the processes, and the devices of FUSE filesystems that those of them in the user namespace of the host see, and the host does
  * not.
  */
-async function lookAt(context: KillContext, cgroupsPath: string, stuck: readonly number[]) {
+async function lookAt(
+  { system, cgroups }: KillContext,
+  cgroupsPath: string,
+  stuck: readonly number[],
+) {
   const slots = new Set<number>();
   const tables: string[] = [];
   let bytesLeft = MOST_TABLE_BYTES;
   for (const pid of stuck.slice(0, MOST_PROCESSES)) {
-    const ask = async () => slotOf(pid) ?? (await readTable(pid, bytesLeft));
-    const found = await unlessReplaced(context, cgroupsPath, pid, ask);
-    if (typeof found === 'number') slots.add(found);
-    if (typeof found !== 'string') continue;
-    bytesLeft -= found.length;
-    tables.push(found);
+    // EINVAL: the pid is that of a thread by now.
+    const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
+    if (pidfd === undefined) continue;
+    try {
+      if (!cgroups.listProcesses(cgroupsPath).includes(pid)) continue;
+      const found = slotOf(pid) ?? (await readTable(pid, bytesLeft));
+      // Another process may have got the pid.
+      if (system.hasEnded(pidfd)) continue;
+      if (typeof found === 'number') slots.add(found);
+      else {
+        bytesLeft -= found.length;
+        tables.push(found);
+      }
+    } finally {
+      system.close(pidfd);
+    }
   }
   const mounted = fuseDevicesIn(tables);
   if (mounted.size === 0) return { slots, mounted };
@@ -70,25 +84,6 @@ async function lookAt(context: KillContext, cgroupsPath: string, stuck: readonly
     ['self', '1'].map((pid) => readFileSync(`/proc/${pid}/mountinfo`, 'latin1')),
   );
   return { slots, mounted: new Set([...mounted].filter((device) => !ofHost.has(device))) };
-}
-
-/** What `ask` tells about a process; undefined if the process has left the cgroup or ended meanwhile, and another may have got its pid. */
-async function unlessReplaced<T>(
-  { system, cgroups }: KillContext,
-  cgroupsPath: string,
-  pid: number,
-  ask: () => Promise<T>,
-): Promise<T | undefined> {
-  // EINVAL: the pid is that of a thread by now.
-  const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
-  if (pidfd === undefined) return undefined;
-  try {
-    if (!cgroups.listProcesses(cgroupsPath).includes(pid)) return undefined;
-    const answer = await ask();
-    return system.hasEnded(pidfd) ? undefined : answer;
-  } finally {
-    system.close(pidfd);
-  }
 }
 
 const GONE = ['ENOENT', 'ESRCH', 'EINVAL'];

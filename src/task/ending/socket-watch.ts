@@ -56,7 +56,6 @@ export class SocketWatch {
     this.#memoryBytes = plan.spec.limits.memoryBytes;
   }
 
-  /** The task's memory limit has changed. */
   setMemory(bytes: number): void {
     this.#memoryBytes = bytes;
   }

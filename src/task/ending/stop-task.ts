@@ -97,7 +97,6 @@ export class TaskStopper {
     else void this.#terminate(this.#task, signal);
   }
 
-  /** Sends KILL at once. */
   kill(cause: StopCause): void {
     if (this.ended) return;
     this.#note(cause);

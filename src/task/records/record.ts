@@ -39,7 +39,6 @@ export interface TaskNames {
 
 /** What a task was given when it was made; absent before that, and in records of version 1. */
 export interface TaskHoldings {
-  /** Number of its slot. */
   readonly slot?: number;
   /** The mechanism that enforces its disk limit. */
   readonly diskMechanism?: DiskMechanism;

@@ -37,7 +37,6 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName) {
     logFile: `${dir}/log.json`,
     pidFile: `${dir}/pid`,
     consoleSocket: `${dir}/tty`,
-    /** The scratch volume's file. */
     volumeFile: taskVolumeFile(layout, id),
     /** Where the volume is mounted after the task's end, for the next task that needs one like it. */
     idleVolumeDir: `${mountedVolumesDir(layout)}/${id}`,
