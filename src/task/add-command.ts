@@ -36,16 +36,14 @@ const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
  * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
  */
 export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | undefined) {
-  const { runtime } = plan.container;
+  const { findsCommandAtStart } = driverOf(plan.container.runtime);
   const packsCode = code === undefined && plan.command.spec.code !== undefined;
   const opensCode = code?.some(({ kind }) => kind === 'file') === true;
   return {
     code: packsCode || opensCode ? await import('./add-code.ts') : undefined,
     progress: plan.command.hasProgress ? await import('./progress/task-progress.ts') : undefined,
     owners: needsBindOwners(plan) ? await import('./bind-owners.ts') : undefined,
-    inspection: driverOf(runtime).findsCommandAtStart
-      ? await import('./inspect-command.ts')
-      : undefined,
+    inspection: findsCommandAtStart ? await import('./inspect-command.ts') : undefined,
   };
 }
 

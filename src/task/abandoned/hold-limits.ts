@@ -56,7 +56,12 @@ export function holdLimits(
     }
   };
   const lookAt = (id: TaskId, now: number) => {
-    const limit = limitOf(installation, id);
+    let limit: TimeLimit | undefined;
+    try {
+      limit = readTimeLimit(taskPlaces(installation.layout, id));
+    } catch (error) {
+      warn(error, id);
+    }
     const actAt = (limit?.endsAtMs ?? 0) + OWNER_ACTS_WITHIN_MS;
     if (limit !== undefined && now > actAt) {
       if (stops.get(id) !== null) void stop(id, limit);
@@ -73,15 +78,6 @@ export function holdLimits(
     }
     for (const id of seen) if (now >= (readAgainAt.get(id) ?? 0)) lookAt(id, now);
   };
-}
-
-function limitOf({ layout }: Installation, id: TaskId): TimeLimit | undefined {
-  try {
-    return readTimeLimit(taskPlaces(layout, id));
-  } catch (error) {
-    warn(error, id);
-    return undefined;
-  }
 }
 
 function beginStop(

@@ -58,7 +58,10 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   });
   process.stdout.write(READY);
   await once(lines, 'close');
-  if (!isDismissed) await endOf(owner);
+  const soonUntil = performance.now() + SOON_MS;
+  while (!isDismissed && isOwnerAlive(owner)) {
+    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
+  }
   looks.forEach(clearInterval);
   permits.close();
   if (isDismissed) return;
@@ -86,12 +89,5 @@ async function warnOf(operation: string, look: () => unknown): Promise<void> {
     await look();
   } catch (error) {
     process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
-  }
-}
-
-async function endOf(process: Owner): Promise<void> {
-  const soonUntil = performance.now() + SOON_MS;
-  while (isOwnerAlive(process)) {
-    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
   }
 }

@@ -202,16 +202,13 @@ class OwnerWatch {
   }
 
   #reap(act: () => Promise<ReapReport>): void {
-    const reaping = (async () => {
-      try {
-        const report = await act();
+    const reaping = act()
+      .then((report) => {
         if (report.reaped.length + report.corrupt.length > 0) this.#options.onReport(report);
-      } catch (error) {
-        this.#fail(error);
-      }
-    })();
+      })
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#reaping.delete(reaping));
     this.#reaping.add(reaping);
-    void reaping.then(() => this.#reaping.delete(reaping));
   }
 }
 

@@ -37,17 +37,13 @@ const MAX_IDLE = 32;
 /** The kernel releases the last files of an emptied volume within this time. */
 const FRESH_WITHIN_MS = 60_000;
 
-export interface IdleVolume {
-  readonly file: string;
-  readonly mount: string;
-  /** The limit that the volume was made for. */
-  readonly limitBytes: number;
-  /** The disk space of its file. */
-  readonly sizeBytes: number;
-}
+type IdleVolume = ReturnType<typeof listIdleVolumes>[number];
 
-/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. */
-export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
+/**
+ * All idle volumes, of every mount namespace, except those that are claimed meanwhile: the limit that each was made for, and the disk space
+ * of its file.
+ */
+export function listIdleVolumes(layout: Layout) {
   return listOffers(layout).flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
     const stat = statSync(file, { throwIfNoEntry: false });

@@ -52,6 +52,10 @@ function toDisk(
     if (isOpen) closeSync(folder);
     isOpen = false;
   };
+  const free = () => {
+    if (isOpen) system.limitProject(folder, project, NO_LIMIT);
+    close();
+  };
   return {
     mechanism: 'quota',
     limit,
@@ -61,16 +65,11 @@ function toDisk(
       const used = system.readProjectUsage(folder, project);
       return { ...used, isFull: isUsedUp(used.bytes, limit) || used.inodes >= limit.inodes };
     },
-    keep() {
-      if (!isOpen) return;
-      system.limitProject(folder, project, NO_LIMIT);
-      close();
-    },
+    keep: free,
     close,
     handOver: close,
     async remove() {
-      if (isOpen) system.limitProject(folder, project, NO_LIMIT);
-      close();
+      free();
       await removeTree(places.scratchDir);
     },
   };

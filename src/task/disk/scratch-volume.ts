@@ -153,13 +153,12 @@ class ScratchVolume implements TaskDisk {
   async #reuse(): Promise<boolean> {
     const { held, request } = this.#parts;
     const { places, limit, isUsual } = request;
-    if (!isUsual || !this.#isNearlyEmpty()) return false;
+    if (!isUsual || this.measure().inodes > FEW_INODES) return false;
+    if (statSync(places.volumeFile).blocks * STAT_BLOCK_BYTES > FEW_FILE_BYTES) return false;
+    const list = () => readdirSync(this.#root).filter((name) => name !== LOST_AND_FOUND);
     try {
-      for (const name of readdirSync(this.#root)) {
-        if (name !== LOST_AND_FOUND) await removeTree(`${this.#root}/${name}`);
-      }
-      if (readdirSync(this.#root).some((name) => name !== LOST_AND_FOUND)) return false;
-      if (!isSoundVolume(this.#root)) return false;
+      for (const name of list()) await removeTree(`${this.#root}/${name}`);
+      if (list().length > 0 || !isSoundVolume(this.#root)) return false;
       if (!keepIdleVolume(this.#parts, places, limit.bytes, held)) return false;
     } catch {
       // After an error the filesystem is read-only. Whatever the error was, the volume is not reused.
@@ -167,12 +166,6 @@ class ScratchVolume implements TaskDisk {
     }
     this.#release();
     return true;
-  }
-
-  #isNearlyEmpty(): boolean {
-    const { request } = this.#parts;
-    const { blocks } = statSync(request.places.volumeFile);
-    return this.measure().inodes <= FEW_INODES && blocks * STAT_BLOCK_BYTES <= FEW_FILE_BYTES;
   }
 
   /** Unlinks the file first: if a later step fails, what is left has no name any more. */
@@ -187,7 +180,9 @@ class ScratchVolume implements TaskDisk {
       try {
         this.#shutDownIfLarge(folder);
       } finally {
-        await this.#releaseAside();
+        this.#isHeld = false;
+        // The mount is attached nowhere: close it off the event loop.
+        await this.#parts.system.closeAside(this.#parts.held);
         // Waits until everything is written.
         await closeLast(folder);
       }
@@ -204,11 +199,5 @@ class ScratchVolume implements TaskDisk {
   #release(): void {
     this.#isHeld = false;
     this.#parts.system.close(this.#parts.held);
-  }
-
-  /** For a mount that is attached nowhere: closing it off the event loop. */
-  #releaseAside(): Promise<void> {
-    this.#isHeld = false;
-    return this.#parts.system.closeAside(this.#parts.held);
   }
 }

@@ -12,14 +12,7 @@ import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
 
-export interface SocketBounds {
-  /** No socket holds more. */
-  readonly largestBytes: number;
-  /** The most bytes in a socket of the task's programs that the kernel does not list. */
-  readonly unlistedBytes: number;
-  /** The most memory of a message that waits to be sent. */
-  readonly unsentBytes: number;
-}
+type SocketBounds = ReturnType<typeof toBounds>;
 
 const LOOK_EVERY_MS = 100;
 /** A pause after a detailed look: a task's sockets get at most a fifth of a processor. */
@@ -181,7 +174,7 @@ export function openSocketWatch(
   return new SocketWatch(plan, installation, namespace);
 }
 
-function toBounds({ spec }: ContainerPlan, host: HostFacts): SocketBounds {
+function toBounds({ spec }: ContainerPlan, host: HostFacts) {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
   // Whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists.
   const fillsErrors =
@@ -190,8 +183,11 @@ function toBounds({ spec }: ContainerPlan, host: HostFacts): SocketBounds {
     !refusesStamps(host);
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
   return {
+    /** No socket holds more. */
     largestBytes: queueBytes + UNSENT_PAGES_BYTES + optionBytes,
+    /** The most bytes in a socket of the task's programs that the kernel does not list. */
     unlistedBytes: fillsErrors ? receiveBytes : UNSENT_BYTES,
+    /** The most memory of a message that waits to be sent. */
     unsentBytes: UNSENT_PAGES_BYTES,
   };
 }
@@ -201,30 +197,28 @@ const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';
 
-interface SocketSizes {
-  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
-  readonly receiveBytes: number;
-  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
-  readonly grownBytes: number;
-  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
-  readonly optionBytes: number;
-}
-
 /** The longest IP message. */
 const MESSAGE_BYTES = 65_536;
 
 /** The kernel's settings, read once per process. */
-let knownSizes: SocketSizes | undefined;
+let knownSizes: ReturnType<typeof readSizes> | undefined;
 
-function socketSizes(): SocketSizes {
-  if (knownSizes !== undefined) return knownSizes;
+function socketSizes() {
+  knownSizes ??= readSizes();
+  return knownSizes;
+}
+
+function readSizes() {
   const largestOf = (name: string) =>
     Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
   const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
+  // The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it.
   const receiveBytes = receiveMax + MESSAGE_BYTES;
+  // The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads.
   const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
-  knownSizes = { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
-  return knownSizes;
+  // The most memory that the kernel uses for the options of a socket, in addition to its queues.
+  const optionBytes = largestOf('core/optmem_max');
+  return { receiveBytes, grownBytes, optionBytes };
 }
 
 /** The number of all sockets, from the first line of sockstat. */

@@ -52,7 +52,7 @@ export function listTasks(installation: Installation): TaskList {
 /** One task, in the form of {@link listTasks}; undefined if it does not exist. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
 export function findTask(installation: Installation, id: TaskId): ListedTask | undefined {
   const record = readRecord(installation.layout, id);
-  return record === undefined ? undefined : toListed(installation, record);
+  return record && toListed(installation, record);
 }
 
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
