@@ -1,4 +1,5 @@
 /** Starts the command of a created container, and arms its limits. */
+import { writeFileSync } from 'node:fs';
 import type { StackshimError } from '../core/errors.ts';
 import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/drive-container.ts';
@@ -11,7 +12,7 @@ import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { type TimeLimit, writeTimeLimit } from './records/record.ts';
+import { type TimeLimit, toStoredTimeLimit } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 import type { OutputMeter } from './streams/task-output.ts';
@@ -201,12 +202,13 @@ export function storeTimeLimit(
   const { timeoutMs, stopTimeoutMs } = command.spec.limits;
   try {
     const toMonotonic = (at: number) => Math.max(0, monotonicMs() + (at - performance.now()));
-    writeTimeLimit(container.places, {
+    const limit = toStoredTimeLimit({
       endsAtMs: toMonotonic(Math.min(startedAt + timeoutMs, deadlineAt)),
       graceMs: stopTimeoutMs,
       begunAtMs: toMonotonic(startedAt),
       ...(deadlineAt === Number.POSITIVE_INFINITY ? {} : { deadlineMs: toMonotonic(deadlineAt) }),
     });
+    writeFileSync(container.places.limitFile, limit, { mode: 0o600 });
   } catch {
     // The command runs, and its owner enforces the time limit.
   }

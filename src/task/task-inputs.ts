@@ -73,24 +73,23 @@ export async function writeInputs(
 
 /** Copies exactly the file that the policy allowed, by its path without links. */
 async function copyInput(path: string, target: string): Promise<void> {
-  const fd = openInput(path);
+  let fd: Fd | undefined;
+  try {
+    fd = openPlain(path, { followLinks: false });
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}`);
+  }
+  if (fd === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`);
+  }
+  const source = fdPath(fd);
   try {
     await new Promise<void>((resolve, reject) => {
-      copyFile(fdPath(fd), target, (error) => (error ? reject(error) : resolve()));
+      copyFile(source, target, (error) => (error ? reject(error) : resolve()));
     });
   } finally {
     closeSync(fd);
   }
-}
-
-function openInput(path: string): Fd {
-  try {
-    const fd = openPlain(path, { followLinks: false });
-    if (fd !== undefined) return fd;
-  } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}`);
-  }
-  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`);
 }
 
 async function writeInput(input: FileInput, path: string, ids: IdRange | null): Promise<void> {

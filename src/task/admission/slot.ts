@@ -9,7 +9,13 @@ import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
 import { pause } from '../../core/pause.ts';
-import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import {
+  claimNumber,
+  claimThisNumber,
+  type HeldNumber,
+  isHeld,
+  type NumberRequest,
+} from '../../sys/numbered-locks.ts';
 import { bootId } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
@@ -25,18 +31,15 @@ const PINNED_SLOTS = 256;
 const ADOPT_TRIES = 20;
 const ADOPT_PAUSE_MS = 5;
 
-export interface Slot {
+/**
+ * Release it when nothing uses its ids any more: the slot becomes free. While something of the task is left, close it instead: the slot becomes
+ * free when the rest is removed.
+ */
+export interface Slot extends Pick<HeldNumber, 'release' | 'close'> {
   readonly index: number;
   readonly ids: IdRange;
   /** Carries the mapping of `ids`, for idmapped mounts. Open until the slot is released. */
   readonly userNamespaceFd: Fd;
-  /** Call it when nothing uses the slot's ids any more: the slot becomes free. A second call does nothing. */
-  release(): void;
-  /**
-   * Call it instead of `release` while something of the task is left: closes only this process's descriptors. The slot becomes free when the
-   * rest is removed.
-   */
-  close(): void;
 }
 
 export const slotIds = (index: number): IdRange => ({
@@ -115,11 +118,7 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
   return { index, ids, userNamespaceFd, release: () => end(release), close: () => end(close) };
 }
 
-export interface TaskNumberRequest {
-  /** An existing folder that only this user may write to. */
-  readonly folder: string;
-  /** Numbers are 0 to `count` - 1. */
-  readonly count: number;
+export interface TaskNumberRequest extends Pick<NumberRequest, 'folder' | 'count'> {
   readonly run: string;
   readonly task: TaskId;
 }

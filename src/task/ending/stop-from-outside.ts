@@ -36,7 +36,7 @@ export function stopFromOutside(
       const signalInside = driverOf(record?.runtime).signaller?.(places);
       const { stopSignal = SIGTERM } = record ?? {};
       const processes = { pid: init, cgroupsPath, signalInside };
-      isFutile = !(await terminateTask(cgroups, processes, { stopSignal }));
+      isFutile = !(await terminateTask(cgroups, processes, stopSignal));
     }
     // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
     if (isFutile || (isFutile === false && performance.now() > killAt)) {

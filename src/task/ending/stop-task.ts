@@ -137,7 +137,7 @@ export class TaskStopper {
     const { installation, stopSignal } = this.#options;
     let ends = false;
     try {
-      ends = await terminateTask(installation.cgroups, task, { stopSignal, signal });
+      ends = await terminateTask(installation.cgroups, task, stopSignal, signal);
     } catch {
       // A task that could not be signalled is killed below.
     }
@@ -160,21 +160,18 @@ export class TaskStopper {
   }
 }
 
-export interface StopSignals {
-  /** TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it. */
-  readonly stopSignal: number;
-  /** Sent to every process instead, as a terminal does, if pid 1 acts on it. */
-  readonly signal?: number | undefined;
-}
-
 /**
  * Asks a task to end by a signal, and lets a paused task run again so that it can act on the signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
  * sandbox it returns true. Of the signals other than the stop signal, a sandbox only gets INT, which ends most programs.
+ *
+ * @param stopSignal TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it.
+ * @param signal Sent to every process instead, as a terminal does, if pid 1 acts on it.
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
   { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
-  { stopSignal, signal }: StopSignals,
+  stopSignal: number,
+  signal?: number,
 ): Promise<boolean> {
   try {
     if (signalInside !== undefined) {

@@ -243,14 +243,6 @@ export function toStoredTimeLimit({ endsAtMs, begunAtMs, deadlineMs, ...rest }: 
   });
 }
 
-/** Written by the owner, when the command has begun. */
-export function writeTimeLimit(
-  { limitFile }: Pick<TaskPlaces, 'limitFile'>,
-  limit: TimeLimit,
-): void {
-  writeFileSync(limitFile, toStoredTimeLimit(limit), { mode: 0o600 });
-}
-
 /** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
   const fd = unlessMissing(() => openSync(overdueFile, 'wx', 0o600), ['EEXIST', 'ENOENT']);
