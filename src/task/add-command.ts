@@ -32,9 +32,7 @@ import { toFileBind, writeInputs } from './task-inputs.ts';
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
   spec.mounts.some((mount) => needsOwner(spec, mount));
 
-/**
- * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
- */
+/** Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works. */
 export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | undefined) {
   const { findsCommandAtStart } = driverOf(plan.container.runtime);
   const packsCode = code === undefined && plan.command.spec.code !== undefined;

@@ -1,7 +1,4 @@
-/**
- * What a task has acquired for its life, and how each part is released. For a new kind of holding, add one line to {@link Held} and one row
- * to {@link KINDS}.
- */
+/** What a task has acquired for its life, and how each part is released. A new kind of holding is a line in {@link Held} and a row in {@link KINDS}. */
 import type { HeldBuilt } from '../store/built/hold-built.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';

@@ -54,9 +54,7 @@ function toRealFile(
   throw new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { details });
 }
 
-/**
- * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
- */
+/** Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile. */
 export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
   const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const field = 'securityOpt';

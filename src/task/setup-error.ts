@@ -87,10 +87,7 @@ function hasRoom(folder: string, bytes: number): boolean {
   }
 }
 
-/**
- * True if the kernel has refused a new process in this process's cgroup. A runtime that cannot start a thread does not report why it ends;
- * this counter does.
- */
+/** True if the kernel has refused a new process in this process's cgroup: a runtime that cannot start a thread does not report why it ends. */
 function hasReachedProcessLimit(): boolean {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
   return lines.some((line) => {

@@ -1,7 +1,4 @@
-/**
- * Reaps the tasks of each owner as soon as the owner has died, and enforces their time limits until then. inotify(7) reports new tasks,
- * pidfds report the end of owners.
- */
+/** Reaps the tasks of each owner as soon as it has died, and enforces their time limits until then. inotify(7) reports new tasks, pidfds dead owners. */
 import { readSync, statSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';

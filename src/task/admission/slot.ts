@@ -129,10 +129,7 @@ export const claimTaskNumber = (
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
-/**
- * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
- * number must be free in both.
- */
+/** Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. */
 function claimInBoth(
   system: System,
   request: TaskNumberRequest,

@@ -39,10 +39,7 @@ const FRESH_WITHIN_MS = 60_000;
 
 type IdleVolume = ReturnType<typeof listIdleVolumes>[number];
 
-/**
- * All idle volumes, of every mount namespace, except those that are claimed meanwhile: the limit that each was made for, and the disk space
- * of its file.
- */
+/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. The sizes: its limit, and the disk space of its file. */
 export function listIdleVolumes(layout: Layout) {
   return listOffers(layout).flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
@@ -91,10 +88,7 @@ export function claimIdleVolume(
   return undefined;
 }
 
-/**
- * Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes in any case. Returns false if
- * enough volumes are idle.
- */
+/** Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes. False if enough volumes are idle. */
 export function keepIdleVolume(
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   { id, volumeFile, idleVolumeDir }: Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>,

@@ -95,10 +95,7 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
   return devices;
 }
 
-/**
- * The name under which a volume's loop device opens the file: derived from the inode, in the same folder. It exists only for a moment while
- * the volume is made.
- */
+/** The name under which a volume's loop device opens the file: from the inode, in the same folder. It exists only for a moment, while the volume is made. */
 export const loopName = (file: string, { ino }: { readonly ino: number }) =>
   `${dirname(file)}/.loop-${ino}`;
 

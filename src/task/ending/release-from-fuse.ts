@@ -48,10 +48,7 @@ export async function releaseFromFuse(
   }
 }
 
-/**
- * The slots of the processes, and the devices of FUSE filesystems that those of them in the user namespace of the host see, and the host does
- * not.
- */
+/** The slots of the processes, and the devices of FUSE filesystems that those in the host's user namespace see and the host does not. */
 async function lookAt(
   { system, cgroups }: KillContext,
   cgroupsPath: string,

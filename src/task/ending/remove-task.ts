@@ -1,7 +1,4 @@
-/**
- * Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is
- * gone.
- */
+/** Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is gone. */
 import { existsSync, lstatSync } from 'node:fs';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';

@@ -150,10 +150,7 @@ export class SocketWatch {
 
 /** An incomplete UDP message. With the bundle's filter, nothing else can wait in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
-/**
- * The most memory of such a message: the largest number of pieces that the kernel allows, each on its own page, although the kernel may
- * count one byte of it.
- */
+/** The most memory of such a message: as many pieces as the kernel allows, each on its own page, although the kernel may count one byte of it. */
 const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**

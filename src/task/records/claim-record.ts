@@ -1,7 +1,4 @@
-/**
- * Decides who may act on a task that its owner does not answer for: the holder of the lock of the task's folder, who then becomes the owner
- * in its record.
- */
+/** Decides who may act on a task that its owner does not answer for: the holder of the lock of its folder, who then becomes the owner in its record. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
