@@ -10,19 +10,19 @@ import {
   resolveWorkdir,
   toConfigJson,
 } from '../oci/build-process.ts';
-import { type ResolvedUser, resolveTaskUser } from '../oci/resolve-user.ts';
+import { resolveTaskUser } from '../oci/resolve-user.ts';
 import { mountRootfs } from '../rootfs/mount-rootfs.ts';
-import { type MountPlan, planAdded } from '../rootfs/plan-rootfs.ts';
+import { planAdded } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { CommandPlace } from './inspect-command.ts';
-import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
 import {
   countBinds,
   idsOf,
   needsOwner,
   ownerOf,
+  type PrepareContext,
   type PreparedContainer,
   toBind,
 } from './prepare-container.ts';
@@ -47,28 +47,19 @@ export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | 
 
 export type CommandExtras = Awaited<ReturnType<typeof loadExtras>>;
 
-export interface Place {
+export interface Place extends Pick<PrepareContext, 'installation' | 'signal'> {
   readonly plan: TaskPlan;
   readonly container: PreparedContainer;
   readonly binds: BindOwners | undefined;
   readonly extras: CommandExtras;
   /** The layers of the program, if they exist already. */
   readonly code?: readonly LayerSource[] | undefined;
-  readonly installation: Installation;
-  readonly signal: AbortSignal;
 }
 
-export interface AddedMounts extends MountPlan {
-  /** Where the task's code is mounted on the host, if it has any. */
-  readonly code: string | undefined;
-  /** Where the folder of the task's progress is mounted on the host, if it has any. */
-  readonly memory: string | undefined;
-  readonly user: ResolvedUser;
-  readonly closed: Promise<void>;
-}
+export type AddedMounts = Awaited<ReturnType<typeof addMounts>>;
 
 /** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
-export async function addMounts(place: Place): Promise<AddedMounts> {
+export async function addMounts(place: Place) {
   const { plan, container, installation, binds, extras } = place;
   const { system } = installation;
   const { slot, rootfs } = container;
@@ -78,11 +69,8 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   const { files, hasProgress } = plan.command;
   await writeInputs(files, places, ids);
   const code = await codeOf(place);
-  const user = resolveTaskUser(
-    system,
-    plan.command.spec.user ?? pinned.image.config.user,
-    rootfs.rootfs,
-  );
+  const asked = plan.command.spec.user ?? pinned.image.config.user;
+  const user = resolveTaskUser(system, asked, rootfs.rootfs);
   const needsIds = owned.length > 0 || code.length > 0;
   if (ids !== null && needsIds) requireMappedUser(user, ids);
   const added = planAdded({
@@ -97,7 +85,9 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
     ],
     bindsBefore: countBinds(plan.container),
   });
-  const parts = { ...added, user, code: code.length === 0 ? undefined : added.mounts[0]?.target };
+  // Where the task's code is mounted on the host, if it has any.
+  const mountedCode = code.length === 0 ? undefined : added.mounts[0]?.target;
+  const parts = { ...added, user, code: mountedCode };
   if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
   const { closed } = await mountRootfs(system, added, {
     owner: ownerOf(plan.container, slot),

@@ -25,15 +25,13 @@ interface Kind<T> {
   readonly close: (held: T) => void;
 }
 
-const letGo = (built: HeldBuilt) => built.release();
-const closeStreams = (streams: TaskStreams) => streams.close();
-const closeProgress = (progress: TaskProgress) => progress.close();
+const both = <T>(end: (held: T) => void): Kind<T> => ({ release: end, close: end });
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
   seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
-  built: { release: letGo, close: letGo },
-  streams: { release: closeStreams, close: closeStreams },
-  progress: { release: closeProgress, close: closeProgress },
+  built: both((built) => built.release()),
+  streams: both((streams) => streams.close()),
+  progress: both((progress) => progress.close()),
   slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.
   disk: { release: () => undefined, close: (disk) => disk.close() },

@@ -126,13 +126,10 @@ function readTrusted(policyFile: string): string | undefined {
 }
 
 function findDanglingLink(path: string): string | undefined {
+  const look = (at: string) => lstatSync(at, { throwIfNoEntry: false });
   let at = path;
-  let stats = lstatSync(at, { throwIfNoEntry: false });
-  while (stats === undefined && at !== dirname(at)) {
-    at = dirname(at);
-    stats = lstatSync(at, { throwIfNoEntry: false });
-  }
-  return stats?.isSymbolicLink() && !existsSync(at) ? at : undefined;
+  while (look(at) === undefined && at !== dirname(at)) at = dirname(at);
+  return look(at)?.isSymbolicLink() && !existsSync(at) ? at : undefined;
 }
 
 function invalidFile(

@@ -1,10 +1,10 @@
 /** Enforces the time limits of tasks whose owners cannot, because their event loop is busy or their process is stopped. */
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
 import { isRunning } from '../../sys/handled-process.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import { type OutsideStop, stopFromOutside } from '../ending/stop-from-outside.ts';
+import { warnOf } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import { readTimeLimit } from '../records/read-time-limit.ts';
@@ -49,7 +49,8 @@ export function holdLimits(
       await current(record);
       stopAgain = current;
     } catch (error) {
-      warn(error, id);
+      // The next look retries.
+      warnOf(`hold task ${id} to its time`, error);
     } finally {
       if (stopAgain === undefined) stops.delete(id);
       else stops.set(id, stopAgain);
@@ -60,7 +61,7 @@ export function holdLimits(
     try {
       limit = readTimeLimit(taskPlaces(installation.layout, id));
     } catch (error) {
-      warn(error, id);
+      warnOf(`hold task ${id} to its time`, error);
     }
     const actAt = (limit?.endsAtMs ?? 0) + OWNER_ACTS_WITHIN_MS;
     if (limit !== undefined && now > actAt) {
@@ -88,10 +89,4 @@ function beginStop(
   if (claimOverdue(places)) return stopFromOutside(installation, places, graceMs);
   const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
   return stopFromOutside(installation, places, Math.max(0, leftMs), true);
-}
-
-/** The next look retries; the warning tells the operator of this process what failed. */
-function warn(error: unknown, id: TaskId): void {
-  const operation = `hold task ${id} to its time`;
-  process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
 }

@@ -1,9 +1,9 @@
 /** Kills tasks whose permit has run out, for an owner that promised to renew it and is stopped, busy, or cut off from whom it asks. */
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { bootMs } from '../../sys/clocks.ts';
 import type { Owner } from '../../sys/processes.ts';
 import { beginKilling, type KillAgain } from '../ending/kill-processes.ts';
+import { warnOf } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import { recordedPlaces } from '../records/task-places.ts';
@@ -27,9 +27,8 @@ export function holdPermits(installation: Installation, isMine: (owner: Owner) =
       killAgain = begun ?? beginKilling(installation, recordedPlaces(layout, record).cgroupsPath);
       await killAgain();
     } catch (error) {
-      // The next look retries; the warning tells the operator of this process what failed.
-      const operation = `kill task ${id} without a permit`;
-      process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
+      // The next look retries.
+      warnOf(`kill task ${id} without a permit`, error);
     } finally {
       if (killings.get(id) === null) {
         if (killAgain === undefined) killings.delete(id);

@@ -4,10 +4,10 @@
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import { warnOf } from '../events.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { listTaskIds } from '../records/read-record.ts';
 import type { GuardOrder } from './guard.ts';
@@ -38,16 +38,11 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
   const lookAtLimits = holdLimits(installation, isOwn);
   const permits = holdPermits(installation, isOwn);
+  const lookForThreads = () => reapTasksOf(installation, owner);
+  const lookForLate = () => lookAtLimits(listTaskIds(installation.layout));
   const looks = [
-    setInterval(
-      () => void warnOf('look for ended threads', () => reapTasksOf(installation, owner)),
-      LOOK_INTERVAL_MS,
-    ),
-    setInterval(
-      () =>
-        void warnOf('look for late tasks', () => lookAtLimits(listTaskIds(installation.layout))),
-      LIMIT_LOOK_MS,
-    ),
+    setInterval(lookOrWarn, LOOK_INTERVAL_MS, 'look for ended threads', lookForThreads),
+    setInterval(lookOrWarn, LIMIT_LOOK_MS, 'look for late tasks', lookForLate),
   ];
   let isDismissed = false;
   const lines = createInterface({ input: process.stdin, crlfDelay: 0 });
@@ -84,10 +79,10 @@ async function removeTasksOf(installation: Installation, owner: Owner): Promise<
 }
 
 /** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
-async function warnOf(operation: string, look: () => unknown): Promise<void> {
+async function lookOrWarn(operation: string, look: () => unknown): Promise<void> {
   try {
     await look();
   } catch (error) {
-    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
+    warnOf(operation, error);
   }
 }

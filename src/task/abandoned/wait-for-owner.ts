@@ -17,14 +17,12 @@ export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): 
   const endsAt = performance.now() + waitMs;
   while (owner !== undefined && isOwnerAlive(owner)) {
     if (performance.now() > endsAt) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_TASK_CONFLICT',
-        `wait for the owner of task ${id}: process ${owner.pid} still runs after ${waitMs / 1000} s`,
-        {
-          hint: 'wait for the owner, which removes the task, or end it with stackshim kill',
-          details: { id, ownerPid: owner.pid },
-        },
-      );
+      const { pid } = owner;
+      const message = `wait for the owner of task ${id}: process ${pid} still runs after ${waitMs / 1000} s`;
+      throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
+        hint: 'wait for the owner, which removes the task, or end it with stackshim kill',
+        details: { id, ownerPid: pid },
+      });
     }
     await pause(POLL_MS);
   }

@@ -23,10 +23,7 @@ export interface SetUpTurn {
   end(): void;
 }
 
-/**
- * Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if one
- * of `signals` aborts meanwhile.
- */
+/** Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if a signal aborts. */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
   // A set-up that ends passes its place to the next one: `running` does not change.
   if (running >= AT_ONCE) await waitForPlace(signals);

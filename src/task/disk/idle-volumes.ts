@@ -40,8 +40,8 @@ const FRESH_WITHIN_MS = 60_000;
 type IdleVolume = ReturnType<typeof listIdleVolumes>[number];
 
 /** All idle volumes, of every mount namespace, except those that are claimed meanwhile. The sizes: its limit, and the disk space of its file. */
-export function listIdleVolumes(layout: Layout) {
-  return listOffers(layout).flatMap((offer) => {
+export function listIdleVolumes(layout: Layout, offers = listOffers(layout)) {
+  return offers.flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined) return [];
@@ -146,8 +146,7 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
   }
-  const own = new Set(listOwnOffers(layout).map((offer) => idleVolumeFile(layout, offer)));
-  for (const volume of listIdleVolumes(layout).filter(({ file }) => own.has(file))) {
+  for (const volume of listIdleVolumes(layout, listOwnOffers(layout))) {
     if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
   }
 }

@@ -33,14 +33,8 @@ import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
 import { imageDigest, stackName } from '../../store/stored-json.ts';
 import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
-import {
-  RECORD_VERSION,
-  type TaskExit,
-  type TaskHoldings,
-  type TaskNames,
-  type TaskRecord,
-} from './record.ts';
-import { namesOf, taskPlaces } from './task-places.ts';
+import { RECORD_VERSION, type TaskExit, type TaskHoldings, type TaskRecord } from './record.ts';
+import { namesOf, type TaskNames, taskPlaces } from './task-places.ts';
 
 /** A record is small; a larger file is not a record. */
 const MAX_RECORD_BYTES = 1024 * 1024;

@@ -21,21 +21,10 @@ import type { TaskOrigin } from '../../spec/task-input.ts';
 import { ensureDirectorySync, toOwnedName } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskNames, TaskPlaces } from './task-places.ts';
 
 /** The version that this program writes, and the newest one that it reads. */
 export const RECORD_VERSION = 4;
-
-/** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
-export interface TaskNames {
-  /** Relative to the mount point of each cgroup hierarchy. */
-  readonly cgroup: string;
-  readonly scratchDir: string;
-  readonly volumeFile: string;
-  readonly idleVolumeDir: string;
-  /** The runtime's `--root`. */
-  readonly stateRoot: string;
-}
 
 /** What a task was given when it was made; absent before that, and in records of version 1. */
 export interface TaskHoldings {

@@ -9,7 +9,7 @@ import {
   taskScratchDir,
   taskVolumeFile,
 } from '../../core/layout.ts';
-import type { TaskNames, TaskRecord } from './record.ts';
+import type { TaskRecord } from './record.ts';
 
 export type TaskPlaces = Readonly<ReturnType<typeof taskPlaces>>;
 
@@ -47,8 +47,12 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName) {
   };
 }
 
+/** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
+export type TaskNames = Readonly<ReturnType<typeof namesOf>>;
+
 /** The names that are stored in the task's record. */
-export const namesOf = (places: TaskPlaces): TaskNames => ({
+export const namesOf = (places: TaskPlaces) => ({
+  /** Relative to the mount point of each cgroup hierarchy. */
   cgroup: places.cgroupsPath,
   scratchDir: places.scratchDir,
   volumeFile: places.volumeFile,
