@@ -8,15 +8,10 @@ import type { ProcessExit } from '../sys/system.ts';
 import { decideCause, type StopCause } from './build-result.ts';
 import type { DiskReport, DiskWatch } from './disk/disk-watch.ts';
 import { killAll } from './ending/kill-processes.ts';
-import type { TaskStopper } from './ending/stop-task.ts';
-import type { TaskListener } from './events.ts';
-import type { Holdings } from './holdings.ts';
-import type { Installation } from './installation.ts';
-import type { PhaseClock } from './phase-clock.ts';
 import type { TaskPlan } from './plan-task.ts';
-import type { OwnRecord } from './records/record.ts';
+import type { PrepareContext } from './prepare-container.ts';
 import { isOverdue } from './records/record.ts';
-import type { StartedCommand } from './start-command.ts';
+import type { StartContext, StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
 /** What is known about a task's run before any part of the task is removed. */
@@ -44,15 +39,9 @@ export interface RunningCommand {
   readonly cutOff: Promise<void>;
 }
 
-export interface AccountContext {
-  readonly installation: Installation;
-  readonly clock: PhaseClock;
-  readonly holdings: Holdings;
-  readonly stopper: TaskStopper;
-  readonly output: OutputMeter;
-  readonly emit: TaskListener;
-  readonly record: OwnRecord;
-}
+export interface AccountContext
+  extends Omit<PrepareContext, 'signal'>,
+    Pick<StartContext, 'stopper' | 'output' | 'emit'> {}
 
 /** The exit of a command that ran, if the exit could not be determined. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
@@ -107,14 +96,13 @@ export async function accountTask(
   );
   const cause = decideCause({ ...evidence, isOutputPassed: output.isLimitPassed });
   if (stop === null && cause !== null) emit({ type: 'stopping', id, cause });
-  const execution = await conclude(plan, {
-    ...{ hasStarted: started.hasStarted, startError: started.error, exit, cause },
-    executed: watched.executed(),
+  const execution = await conclude(plan, { started, watched }, output, {
+    exit,
+    cause,
     error: started.error ?? ended.error ?? read.error ?? usage.error ?? disk.error,
     usage: usage.value,
     wallMs: Math.max(0, endedAt - startedAt),
     diskReport: disk.value,
-    stderrHead: output.stderrHead,
   });
   if (execution.exit !== null) {
     emit({ type: 'exited', id, ...named(exit) });
@@ -122,34 +110,30 @@ export async function accountTask(
   return execution;
 }
 
-interface EndFacts extends Omit<Execution, 'exit'> {
-  readonly hasStarted: boolean;
-  readonly startError: StackshimError | null;
-  readonly exit: ProcessExit;
-  /** See {@link ExitSource.executed}. */
-  readonly executed: boolean | undefined;
-  readonly stderrHead: string;
-}
-
 /** Decides whether the command ran at all, and what its exit means. */
-async function conclude({ container }: TaskPlan, facts: EndFacts): Promise<Execution> {
-  const { exit, cause, error, usage, wallMs, diskReport } = facts;
+async function conclude(
+  { container }: TaskPlan,
+  { started, watched }: Pick<RunningCommand, 'started' | 'watched'>,
+  { stderrHead }: OutputMeter,
+  ended: Execution & { readonly exit: ProcessExit },
+): Promise<Execution> {
+  const executed = watched.executed();
+  const { exit, usage, diskReport } = ended;
   // The command may have run although the start failed half-way.
-  if (!facts.hasStarted && (facts.startError === null || facts.executed !== true)) {
-    return { exit: null, cause, error, usage, wallMs: null, diskReport };
+  if (!started.hasStarted && (started.error === null || executed !== true)) {
+    return { ...ended, exit: null, wallMs: null };
   }
-  if (facts.executed === false && exit.exitCode !== 0 && cause === null) {
-    const { exitCode } = exit;
-    const oomKills = usage?.oomKills ?? null;
+  if (executed === false && exit.exitCode !== 0 && ended.cause === null) {
     const { toStartFailure } = await import('../runtime/runtime-failure.ts');
-    const failure = toStartFailure(container.runtime, {
-      exitCode,
-      oomKills,
-      stderr: facts.stderrHead,
-    });
-    return { exit: null, cause, error: failure, usage, wallMs: null, diskReport: null };
+    const facts = {
+      exitCode: exit.exitCode,
+      oomKills: usage?.oomKills ?? null,
+      stderr: stderrHead,
+    };
+    const error = toStartFailure(container.runtime, facts);
+    return { ...ended, exit: null, error, wallMs: null, diskReport: null };
   }
-  return { exit, cause, error: error ?? toHostFull(exit, diskReport), usage, wallMs, diskReport };
+  return { ...ended, error: ended.error ?? toHostFull(exit, diskReport) };
 }
 
 type Learnt<T> =
@@ -176,17 +160,9 @@ export async function cutOffOutput(
 ): Promise<void> {
   // `accountTask` reports an exit that could not be determined.
   await exited.catch(() => undefined);
-  // Without its own pid namespace, the task's other processes did not end with the first one.
-  if (spec.pid === 'host') await killLeft(installation, places.cgroupsPath);
+  // Without its own pid namespace, the task's other processes did not end with the first one. Removal tries again, and reports what is left.
+  if (spec.pid === 'host') await killAll(installation, places.cgroupsPath).catch(() => undefined);
   output.cutOff();
-}
-
-async function killLeft(installation: Installation, cgroupsPath: string): Promise<void> {
-  try {
-    await killAll(installation, cgroupsPath);
-  } catch {
-    // Removal tries again, and reports what is left.
-  }
 }
 
 /** How often an ended task that waits for a slow reader checks whether another process has requested its end. */

@@ -3,17 +3,10 @@ import type { LayerSource } from '../core/mount.ts';
 import { packCode } from '../packages/pack-code.ts';
 import { openLayerFile } from '../store/layers/open-layer-file.ts';
 import type { Fd, System } from '../sys/system.ts';
-import { requireStored } from './disk/require-stored.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
-import type { Installation } from './installation.ts';
+import { requireStored } from './disk/volume-state.ts';
+import type { PrepareContext } from './prepare-container.ts';
 import type { TaskPlaces } from './records/task-places.ts';
-
-export interface CodePlace {
-  readonly installation: Installation;
-  readonly places: TaskPlaces;
-  readonly disk: TaskDisk;
-  readonly signal: AbortSignal;
-}
 
 /** Opens packed code as a detached mount. The caller closes it. */
 export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
@@ -21,7 +14,9 @@ export const openCode = (system: System, path: string): Fd => openLayerFile(syst
 /** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */
 export async function addCode(
   code: string,
-  { installation, places, disk, signal }: CodePlace,
+  places: TaskPlaces,
+  disk: TaskDisk,
+  { installation, signal }: Pick<PrepareContext, 'installation' | 'signal'>,
 ): Promise<LayerSource> {
   const { system, layout } = installation;
   await packCode(code, places.codeFile, {

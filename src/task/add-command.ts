@@ -10,19 +10,19 @@ import {
   resolveWorkdir,
   toConfigJson,
 } from '../oci/build-process.ts';
-import { type ResolvedUser, resolveTaskUser } from '../oci/resolve-user.ts';
+import { resolveTaskUser } from '../oci/resolve-user.ts';
 import { mountRootfs } from '../rootfs/mount-rootfs.ts';
-import { type MountPlan, planAdded } from '../rootfs/plan-rootfs.ts';
+import { planAdded } from '../rootfs/plan-rootfs.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { CommandPlace } from './inspect-command.ts';
-import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
 import {
   countBinds,
   idsOf,
   needsOwner,
   ownerOf,
+  type PrepareContext,
   type PreparedContainer,
   toBind,
 } from './prepare-container.ts';
@@ -32,48 +32,34 @@ import { toFileBind, writeInputs } from './task-inputs.ts';
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
   spec.mounts.some((mount) => needsOwner(spec, mount));
 
-/**
- * Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works.
- */
+/** Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works. */
 export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | undefined) {
-  const { runtime } = plan.container;
+  const { findsCommandAtStart } = driverOf(plan.container.runtime);
   const packsCode = code === undefined && plan.command.spec.code !== undefined;
   const opensCode = code?.some(({ kind }) => kind === 'file') === true;
   return {
     code: packsCode || opensCode ? await import('./add-code.ts') : undefined,
     progress: plan.command.hasProgress ? await import('./progress/task-progress.ts') : undefined,
     owners: needsBindOwners(plan) ? await import('./bind-owners.ts') : undefined,
-    inspection: driverOf(runtime).findsCommandAtStart
-      ? await import('./inspect-command.ts')
-      : undefined,
+    inspection: findsCommandAtStart ? await import('./inspect-command.ts') : undefined,
   };
 }
 
 export type CommandExtras = Awaited<ReturnType<typeof loadExtras>>;
 
-/** The container that a command is added to. */
-export interface Place {
+export interface Place extends Pick<PrepareContext, 'installation' | 'signal'> {
   readonly plan: TaskPlan;
   readonly container: PreparedContainer;
   readonly binds: BindOwners | undefined;
   readonly extras: CommandExtras;
   /** The layers of the program, if they exist already. */
   readonly code?: readonly LayerSource[] | undefined;
-  readonly installation: Installation;
-  readonly signal: AbortSignal;
 }
 
-export interface AddedMounts extends MountPlan {
-  /** Where the task's code is mounted on the host, if it has any. */
-  readonly code: string | undefined;
-  /** Where the folder of the task's progress is mounted on the host, if it has any. */
-  readonly memory: string | undefined;
-  readonly user: ResolvedUser;
-  readonly closed: Promise<void>;
-}
+export type AddedMounts = Awaited<ReturnType<typeof addMounts>>;
 
 /** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
-export async function addMounts(place: Place): Promise<AddedMounts> {
+export async function addMounts(place: Place) {
   const { plan, container, installation, binds, extras } = place;
   const { system } = installation;
   const { slot, rootfs } = container;
@@ -81,13 +67,10 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
   const ids = idsOf(plan.container, slot);
   const owned = spec.mounts.filter((mount) => needsOwner(spec, mount));
   const { files, hasProgress } = plan.command;
-  await writeInputs(files, { places, ids });
+  await writeInputs(files, places, ids);
   const code = await codeOf(place);
-  const user = resolveTaskUser(
-    system,
-    plan.command.spec.user ?? pinned.image.config.user,
-    rootfs.rootfs,
-  );
+  const asked = plan.command.spec.user ?? pinned.image.config.user;
+  const user = resolveTaskUser(system, asked, rootfs.rootfs);
   const needsIds = owned.length > 0 || code.length > 0;
   if (ids !== null && needsIds) requireMappedUser(user, ids);
   const added = planAdded({
@@ -102,7 +85,9 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
     ],
     bindsBefore: countBinds(plan.container),
   });
-  const parts = { ...added, user, code: code.length === 0 ? undefined : added.mounts[0]?.target };
+  // Where the task's code is mounted on the host, if it has any.
+  const mountedCode = code.length === 0 ? undefined : added.mounts[0]?.target;
+  const parts = { ...added, user, code: mountedCode };
   if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
   const { closed } = await mountRootfs(system, added, {
     owner: ownerOf(plan.container, slot),
@@ -119,13 +104,11 @@ export async function addMounts(place: Place): Promise<AddedMounts> {
 }
 
 async function codeOf(place: Place): Promise<readonly LayerSource[]> {
-  const { extras, plan, installation, signal, container } = place;
+  const { extras, plan, container } = place;
   if (place.code !== undefined) return place.code;
   const { code } = plan.command.spec;
   if (code === undefined || extras.code === undefined) return [];
-  const { places } = plan.container;
-  const packing = { installation, signal, places, disk: container.disk };
-  return [await extras.code.addCode(code, packing)];
+  return [await extras.code.addCode(code, plan.container.places, container.disk, place)];
 }
 
 const ROOT = { uid: 0, gid: 0 };
@@ -156,12 +139,10 @@ export function configureCommand(
     ...(home === undefined ? {} : { home }),
   });
   const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
-  const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
-  const { tty, ulimits } = own;
   const config = joinConfig(container.config, {
     process: buildProcess({
       ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
-      spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
+      spec: { ...spec, tty: own.tty, ulimits: own.ulimits },
     }),
     mounts: buildBinds(binds, {
       hasUserNamespace: ids !== null,

@@ -5,11 +5,10 @@
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { FILE_SERVER_ID, INVALID_ID, isReservedId, RESERVED_IDS } from '../core/host-ids.ts';
-import type { BindMount, IdMap, IdMaps } from '../core/mount.ts';
+import type { BindMount, IdMap } from '../core/mount.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { type HeldUserNamespace, holdUserNamespace } from '../sys/user-namespace.ts';
 
-/** A user of the host and its group. */
 export interface HostOwner {
   readonly uid: number;
   readonly gid: number;
@@ -31,7 +30,6 @@ const NOT_MAPPABLE = new Set(['EINVAL', 'EPERM', 'EOPNOTSUPP']);
 export class BindOwners {
   readonly #system: System;
   readonly #fallback: number;
-  readonly #open: Fd[] = [];
   readonly #begun = new Set<Promise<HeldUserNamespace>>();
   readonly #known = new Map<string, Fd>();
   #next: Promise<HeldUserNamespace> | undefined;
@@ -62,7 +60,8 @@ export class BindOwners {
   async close(): Promise<void> {
     const held = await Promise.allSettled(this.#begun);
     const releases = held.flatMap((one) => (one.status === 'fulfilled' ? one.value.release() : []));
-    for (const fd of this.#open.splice(0)) closeSync(fd);
+    for (const fd of this.#known.values()) closeSync(fd);
+    this.#known.clear();
     await Promise.all(releases);
   }
 
@@ -74,23 +73,20 @@ export class BindOwners {
     return begun;
   }
 
-  async #namespaceFor(owner: HostOwner, mapping: BindMapping): Promise<Fd> {
+  async #namespaceFor(owner: HostOwner, { user, server = user }: BindMapping): Promise<Fd> {
     const key = `${owner.uid}:${owner.gid}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const begun = this.#next ?? this.#begin();
     this.#next = undefined;
-    const made = (await begun).map(toMaps(owner, mapping));
-    this.#open.push(made);
+    const made = (await begun).map({
+      uids: toOwnerMap(owner.uid, user.uid, server.uid),
+      gids: toOwnerMap(owner.gid, user.gid, server.gid),
+    });
     this.#known.set(key, made);
     return made;
   }
 }
-
-const toMaps = (owner: HostOwner, { user, server = user }: BindMapping): IdMaps => ({
-  uids: toOwnerMap(owner.uid, user.uid, server.uid),
-  gids: toOwnerMap(owner.gid, user.gid, server.gid),
-});
 
 /**
  * The mapping of a bind: `owner` appears as `user`. Every other id of the host stays itself, which is nobody in the task: without a mapping
@@ -118,11 +114,8 @@ export function ownerOfWritten(path: string, source: HostOwner, fallback: number
   if (uid === 0) return { uid: fallback, gid: fallback };
   if (isReservedId(uid) || isReservedId(gid)) {
     const hint = `give the source to another user (chown -R ${fallback}:${fallback}), or bind it read-only (:ro)`;
-    throw refused(
-      path,
-      `the source belongs to ${uid}:${gid}, an id that stackshim gives to tasks`,
-      { hint },
-    );
+    const problem = `the source belongs to ${uid}:${gid}, an id that stackshim gives to tasks`;
+    throw refused(path, problem, { hint });
   }
   return { uid, gid: gid === 0 ? fallback : gid };
 }

@@ -2,13 +2,11 @@
 import { hasCode, type StackshimError } from '../core/errors.ts';
 import type { PinnedPackage } from '../store/packages/package.ts';
 import { signalName } from '../sys/processes.ts';
-import type { ProcessExit } from '../sys/system.ts';
 import type { Execution } from './account-task.ts';
 import type { Removal } from './ending/remove-task.ts';
 import type { TaskExec } from './exec/told-exec.ts';
 import type { OutputsTaken } from './outputs/task-outputs.ts';
-import type { ContainerPlan } from './plan-container.ts';
-import type { CommandPlan } from './plan-task.ts';
+import type { TaskPlan } from './plan-task.ts';
 import type {
   BuildReport,
   CodeReport,
@@ -53,23 +51,13 @@ export function decideCause(evidence: StopEvidence): StopCause | null {
   return evidence.isOutputPassed ? 'output_limited' : null;
 }
 
-export interface Ending {
-  /** Null: the command never ran. */
-  readonly exit: ProcessExit | null;
-  readonly cause: StopCause | null;
-  readonly oomKills: number | null;
-  /** Whether the command never ran because its build step failed. */
-  readonly hasBuildFailed: boolean;
-  /** Whether any look found its disk space full. */
-  readonly diskWasFull: boolean;
-}
-
-function decideVerdict({ exit, cause, oomKills, hasBuildFailed, diskWasFull }: Ending): Verdict {
+function decideVerdict({ exit, cause, usage, diskReport }: Execution, error: unknown): Verdict {
   if (cause !== null) return cause;
+  const hasBuildFailed = hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED');
   if (exit === null) return hasBuildFailed ? 'build_failed' : 'setup_failed';
   if (exit.exitCode === 0) return 'succeeded';
-  if (oomKills !== null && oomKills > 0) return 'oom_killed';
-  if (diskWasFull) return 'disk_full';
+  if ((usage?.oomKills ?? 0) > 0) return 'oom_killed';
+  if (diskReport?.wasFull === true || diskReport?.wasHostFull === true) return 'disk_full';
   return exit.signal === null ? 'failed' : 'signaled';
 }
 
@@ -110,32 +98,19 @@ export interface EndedTaskFacts {
   readonly build?: BuildReport | undefined;
 }
 
-/** The parts of a task's plan that its result names. */
-export interface ResultPlan {
-  readonly container: Pick<ContainerPlan, 'pinned' | 'places'>;
-  readonly command: Pick<CommandPlan, 'packaged'>;
-}
-
-export function buildResult(plan: ResultPlan, facts: EndedTaskFacts): TaskResult {
-  const { pinned, places } = plan.container;
-  const { packaged } = plan.command;
+export function buildResult({ container, command }: TaskPlan, facts: EndedTaskFacts): TaskResult {
+  const { pinned, places } = container;
+  const { packaged } = command;
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
   // If the task was stopped, an error is only a consequence of the stop.
   const error = cause === null ? (facts.execution.error ?? facts.taken?.error ?? null) : null;
-  const ending: Ending = {
-    exit,
-    cause,
-    oomKills: usage?.oomKills ?? null,
-    hasBuildFailed: hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED'),
-    diskWasFull: diskReport !== null && (diskReport.wasFull || diskReport.wasHostFull),
-  };
   return {
     id: places.id,
     stack: pinned.stack,
     revision: pinned.revision,
     image: pinned.image.digest,
     ...(packaged === undefined ? {} : { code: toCodeReport(packaged) }),
-    verdict: decideVerdict(ending),
+    verdict: decideVerdict(facts.execution, error),
     exitCode: exit?.exitCode ?? null,
     signal: exit === null || exit.signal === null ? null : signalName(exit.signal),
     retryable: isRetryable(error),

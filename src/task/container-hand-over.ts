@@ -65,16 +65,18 @@ export async function prepareForOthers(
       const message = `prepare container ${places.id}: cancelled by the caller`;
       throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
     }
-    const handed = { slot: slot.index, disk: disk.handOver() };
+    const { mechanism, project } = disk;
+    disk.handOver();
     // Release the holdings before another process can claim the container.
     holdings.close();
-    const waiting = { version: VERSION, plan: describePlan(container), ...handed };
+    const made = { version: VERSION, plan: describePlan(container) };
+    const handed = { slot: slot.index, disk: { mechanism, project } };
     const { waitingFile } = places;
-    writeFileSync(`${waitingFile}.new`, JSON.stringify(waiting), { mode: 0o600 });
+    writeFileSync(`${waitingFile}.new`, JSON.stringify({ ...made, ...handed }), { mode: 0o600 });
     renameSync(`${waitingFile}.new`, waitingFile);
     return places.id;
   } catch (error) {
-    await removeOwn({ installation, container, keep: false, record, holdings });
+    await removeOwn({ installation, record, holdings }, container, false);
     throw toSetupError(error, places);
   }
 }
@@ -92,16 +94,14 @@ export function claimContainer(
   const startedAt = new Date();
   const { plan: made, ...handed } = readWaiting(places);
   if (made !== describePlan(container)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_CONFLICT',
-      `claim container ${places.id}: it was prepared for tasks of another kind`,
-      { details: { id: places.id } },
-    );
+    const message = `claim container ${places.id}: it was prepared for tasks of another kind`;
+    const details = { id: places.id };
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { details });
   }
   // Keep the creation time: for processes that wait for the task, it stays the same task.
   const { createdAt: _, ...change } = toRecord(plan, startedAt);
   const mayClaim = (found: TaskRecord) => isWaiting(places, found);
-  const record = claimRecord(installation, places.id, { mayClaim, change });
+  const record = claimRecord(installation, places.id, mayClaim, change);
   if (record === undefined) throw notWaiting(places);
   rmSync(places.waitingFile, { force: true });
   return { plan, record, startedAt, handed };

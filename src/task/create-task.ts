@@ -10,6 +10,7 @@ import type { MountPlan } from '../rootfs/plan-rootfs.ts';
 import { beginContainer } from '../runtime/drive-container.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { CreateContainerOptions, CreatedContainer } from '../runtime/runtime.ts';
+import type { System } from '../sys/system.ts';
 import { addMounts, configureCommand, loadExtras } from './add-command.ts';
 import type { BindOwners } from './bind-owners.ts';
 import type { TaskDisk } from './disk/task-disk.ts';
@@ -23,7 +24,6 @@ import {
   type HandedContainer,
   mountLayers,
   type PrepareContext,
-  type PreparedContainer,
   prepareContainer,
 } from './prepare-container.ts';
 import { closeTaskDir } from './records/record.ts';
@@ -73,7 +73,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   const mounted: MountPlan[] = [];
   let detaching: Promise<void> | undefined;
   const detachMounts = () => {
-    detaching ??= detach(installation, { plan, mounted, disk: holdings.get('disk') });
+    detaching ??= detach(system, plan, mounted, holdings.get('disk'));
     return detaching;
   };
   let binds: BindOwners | undefined;
@@ -82,7 +82,10 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     if (extras.owners !== undefined) {
       binds = new extras.owners.BindOwners(system, plan.container.bindOwner);
     }
-    const container = await openContainer(plan.container, context);
+    const { handed } = context;
+    const container = await (handed === undefined
+      ? prepareContainer(plan.container, context)
+      : adoptContainer(plan.container, handed, context));
     mounted.push(container.rootfs);
     clock.enter('assemble');
     const place = { ...context, plan, container, binds, extras, code };
@@ -100,10 +103,10 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const commandIsThere = extras.inspection?.inspectCommand(system, root, command) ?? false;
     streams.give(owner);
     clock.enter('start');
-    // The lookup of cgroups runs while the runtime works, so it costs no time.
+    // The lookup of cgroups runs while the runtime works, so it costs no time. Its failure is handled together with the runtime's.
     const [init] = await Promise.all([
       creation.finish(config),
-      openCgroups(installation),
+      Promise.resolve().then(() => installation.cgroups),
       container.closed,
       added.closed,
       binds?.close(),
@@ -126,18 +129,12 @@ async function mountPackaged({ command }: TaskPlan, installation: Installation) 
   return mountPackage(installation, command.packaged);
 }
 
-const openContainer = (plan: ContainerPlan, context: CreateContext): Promise<PreparedContainer> =>
-  context.handed === undefined
-    ? prepareContainer(plan, context)
-    : adoptContainer(plan, context.handed, context);
-
-interface Attached {
-  readonly plan: TaskPlan;
-  readonly mounted: readonly MountPlan[];
-  readonly disk: TaskDisk | undefined;
-}
-
-async function detach({ system }: Installation, { plan, mounted, disk }: Attached): Promise<void> {
+async function detach(
+  system: System,
+  plan: TaskPlan,
+  mounted: readonly MountPlan[],
+  disk: TaskDisk | undefined,
+): Promise<void> {
   try {
     closeTaskDir(plan.container.places);
     for (const mounts of [...mounted].reverse()) await detachRootfs(system, mounts);
@@ -160,9 +157,10 @@ function toCreateOptions(
   { childEnds, consoleSocket }: TaskStreams,
   { signal }: PrepareContext,
 ): CreateContainerOptions {
-  const { bundle, logFile, pidFile } = container.places;
+  const { id, stateRoot, bundle, logFile, pidFile } = container.places;
   return {
-    ...containerOf(container),
+    id,
+    stateRoot,
     bundle,
     logFile,
     pidFile,
@@ -173,10 +171,6 @@ function toCreateOptions(
   };
 }
 
-/** Asynchronous, so that a failure is handled together with the runtime's. */
-const openCgroups = (installation: Installation) =>
-  Promise.resolve().then(() => installation.cgroups);
-
 /** Checks the pid that a runtime reports as the task's init, because it will be signalled: it must not belong to another task or to the host. */
 function requireOwnInit(
   { cgroups }: Installation,
@@ -185,11 +179,9 @@ function requireOwnInit(
 ): void {
   const listed = () => cgroups.listProcesses(places.cgroupsPath);
   if (driverOf(runtime).isOwnInit(pid, listed)) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`,
-    { details: { runtime: runtime.path, pid } },
-  );
+  const message = `create container ${places.id}: the runtime reported pid ${pid}, which is not in the task's cgroup`;
+  const details = { runtime: runtime.path, pid };
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', message, { details });
 }
 
 /** Called before the command runs, because the kernel starts counting when the limit is set. Runtimes ignore this limit in a configuration. */
@@ -200,11 +192,6 @@ function limitSockets({ cgroups }: Installation, { places, spec }: ContainerPlan
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "limit the memory of the task's sockets");
   }
 }
-
-export const containerOf = ({ places }: ContainerPlan) => ({
-  id: places.id,
-  stateRoot: places.stateRoot,
-});
 
 /** Opens the task's streams. Each kind of streams loads only the code that it needs. */
 async function openStreams(

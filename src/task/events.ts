@@ -1,4 +1,5 @@
 /** The events of a task, in the order in which they happen. */
+import { toStackshimError } from '../core/errors.ts';
 import type { BuildKey, ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './build-result.ts';
 import type { TaskExec } from './exec/told-exec.ts';
@@ -83,6 +84,10 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
 /** Reports an error that cannot be part of a result. */
 export const warn = (error: unknown): void =>
   process.emitWarning(error instanceof Error ? error : String(error));
+
+/** Tells the operator of this process what failed. */
+export const warnOf = (operation: string, error: unknown): void =>
+  warn(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
 
 /** True for promises of any library or realm, which `instanceof Promise` does not recognize. */
 export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>

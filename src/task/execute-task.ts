@@ -6,17 +6,23 @@ import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { ExitSource } from '../runtime/exit-source.ts';
 import { type AccountContext, accountTask, cutOffOutput, type Execution } from './account-task.ts';
 import type { SetUpTurn } from './admission/set-up-turns.ts';
-import { type CreateContext, type CreatedTask, containerOf, createTask } from './create-task.ts';
-import { DiskWatch } from './disk/disk-watch.ts';
+import { type CreateContext, type CreatedTask, createTask } from './create-task.ts';
+import { openDiskWatch } from './disk/disk-watch.ts';
 import type { TaskPlan } from './plan-task.ts';
 import { toSetupError } from './setup-error.ts';
-import { type StartedCommand, startCommand, storeTimeLimit } from './start-command.ts';
+import {
+  type StartContext,
+  type StartedCommand,
+  startCommand,
+  storeTimeLimit,
+} from './start-command.ts';
 
-export interface ExecutionContext extends Omit<CreateContext, 'signal'>, AccountContext {
+export interface ExecutionContext
+  extends Omit<CreateContext, 'signal'>,
+    AccountContext,
+    Pick<StartContext, 'deadlineAt'> {
   /** Ended once the container exists. */
   readonly setUp: SetUpTurn;
-  /** The caller's deadline on the clock of `performance`; infinity: no deadline. */
-  readonly deadlineAt: number;
   readonly stdin: Readable | undefined;
 }
 
@@ -50,7 +56,8 @@ async function runCreated(
 ): Promise<Execution> {
   const { installation, clock, stopper, output, emit } = context;
   const { system, exits } = installation;
-  const { id, cgroupsPath, cancelFile } = plan.container.places;
+  const { places } = plan.container;
+  const { id, cgroupsPath, cancelFile } = places;
   const progress = context.holdings.get('progress');
   const { pid } = created.init;
   const pidfd = system.openPidfd(pid);
@@ -58,12 +65,11 @@ async function runCreated(
   let watched: ExitSource | undefined;
   try {
     const driver = driverOf(plan.container.runtime);
-    const container = containerOf(plan.container);
-    watched = driver.watchExit({ exits, pid, pidfd }, container);
+    watched = driver.watchExit({ exits, pid, pidfd }, places);
     const { exited } = watched;
     created.streams.connect(output, context.stdin);
     const cutOff = cutOffOutput(plan, exited, context);
-    const signalInside = driver.signaller?.(container);
+    const signalInside = driver.signaller?.(places);
     stopper.attach({ pid, pidfd, cgroupsPath, signalInside });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
     // From here on the command may run: its time counts, even while this process does something else.
@@ -75,7 +81,14 @@ async function runCreated(
     storeTimeLimit(plan, startedAt, context.deadlineAt);
     void created.detachMounts();
     started = await starting;
-    const diskWatch = watchDisk(created, context);
+    const { disk } = created;
+    const diskWatch = openDiskWatch(disk, {
+      hostFolder: scratchDir(installation.layout),
+      onFull() {
+        // Enforces a disk limit that no other mechanism enforces.
+        if (disk.mechanism === 'sampling') stopper.kill('disk_full');
+      },
+    });
     if (started.hasStarted) {
       diskWatch.start();
       progress?.watch((text) => emit({ type: 'progress', id, text }));
@@ -92,14 +105,4 @@ async function runCreated(
     output.finish();
     system.close(pidfd);
   }
-}
-
-/** Enforces a disk limit that no other mechanism enforces. */
-function watchDisk({ disk }: CreatedTask, { installation, stopper }: ExecutionContext): DiskWatch {
-  return new DiskWatch(disk, {
-    hostFolder: scratchDir(installation.layout),
-    onFull() {
-      if (disk.mechanism === 'sampling') stopper.kill('disk_full');
-    },
-  });
 }

@@ -1,7 +1,4 @@
-/**
- * What a task has acquired for its life, and how each part is released. For a new kind of holding, add one line to {@link Held} and one row
- * to {@link KINDS}.
- */
+/** What a task has acquired for its life, and how each part is released. A new kind of holding is a line in {@link Held} and a row in {@link KINDS}. */
 import type { HeldBuilt } from '../store/built/hold-built.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';
@@ -28,15 +25,13 @@ interface Kind<T> {
   readonly close: (held: T) => void;
 }
 
-const letGo = (built: HeldBuilt) => built.release();
-const closeStreams = (streams: TaskStreams) => streams.close();
-const closeProgress = (progress: TaskProgress) => progress.close();
+const both = <T>(end: (held: T) => void): Kind<T> => ({ release: end, close: end });
 
 const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
   seat: { release: (seat) => seat.release(), close: (seat) => seat.close() },
-  built: { release: letGo, close: letGo },
-  streams: { release: closeStreams, close: closeStreams },
-  progress: { release: closeProgress, close: closeProgress },
+  built: both((built) => built.release()),
+  streams: both((streams) => streams.close()),
+  progress: both((progress) => progress.close()),
   slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
   // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.
   disk: { release: () => undefined, close: (disk) => disk.close() },

@@ -27,11 +27,9 @@ export function inspectCommand(
 ): boolean {
   const cwd = kindAt(system, rootfs, place.cwd);
   if (cwd === 'file' || cwd === 'blocked') {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `working directory ${place.cwd}: not a directory`,
-      { details: { field: 'workdir', value: place.cwd } },
-    );
+    const message = `working directory ${place.cwd}: not a directory`;
+    const details = { field: 'workdir', value: place.cwd };
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details });
   }
   return candidates(place).some((path) => kindAt(system, rootfs, path) === 'file');
 }

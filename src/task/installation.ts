@@ -3,7 +3,13 @@ import { existsSync, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
-import { isUsedUp, messageOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import {
+  type ErrorOptions,
+  isUsedUp,
+  messageOf,
+  StackshimError,
+  toStackshimError,
+} from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
 import { narrowStore } from '../store/narrow-store.ts';
@@ -30,7 +36,25 @@ const opened = new Map<string, Installation>();
  */
 export function openInstallation(named: Layout): Installation {
   try {
-    return openTrusted(toTrustedLayout(named));
+    const layout = toTrustedLayout(named);
+    const key = JSON.stringify(layout);
+    const known = opened.get(key);
+    if (known !== undefined) return known;
+    narrowStore(layout);
+    const made: Installation = {
+      layout,
+      system: linuxSystem,
+      // Both are read at first use: a command in a running task needs no facts, and the runtime of a task is at work by the time of the other.
+      get host() {
+        return readHostFacts();
+      },
+      get cgroups() {
+        return openCgroupDriver();
+      },
+      exits,
+    };
+    opened.set(key, made);
+    return made;
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'open installation');
   }
@@ -40,27 +64,6 @@ export function openInstallation(named: Layout): Installation {
 export function requireRoot(operation: string): void {
   if (process.geteuid?.() === 0) return;
   throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
-}
-
-function openTrusted(layout: Layout): Installation {
-  const key = JSON.stringify(layout);
-  const known = opened.get(key);
-  if (known !== undefined) return known;
-  narrowStore(layout);
-  const made: Installation = {
-    layout,
-    system: linuxSystem,
-    // Both are read at first use: a command in a running task needs no facts, and the runtime of a task is at work by the time of the other.
-    get host() {
-      return readHostFacts();
-    },
-    get cgroups() {
-      return openCgroupDriver();
-    },
-    exits,
-  };
-  opened.set(key, made);
-  return made;
 }
 
 /**
@@ -75,8 +78,6 @@ export function toTrustedLayout(layout: Layout): Layout {
   };
 }
 
-type PolicyPlace = Pick<Layout, 'policyFile' | 'policyIsOptional'>;
-
 const MAX_BYTES = 1_048_576;
 
 /**
@@ -87,9 +88,9 @@ const MAX_BYTES = 1_048_576;
 export async function readPolicy({
   policyFile,
   policyIsOptional = false,
-}: PolicyPlace): Promise<Policy> {
-  const path = findTrusted(policyFile);
-  if (path === undefined) {
+}: Pick<Layout, 'policyFile' | 'policyIsOptional'>): Promise<Policy> {
+  const text = readTrusted(policyFile);
+  if (text === undefined) {
     if (policyIsOptional) return DEFAULT_POLICY;
     throw invalidFile(policyFile, 'no such file', {
       hint: 'create the file ({} restricts nothing), or leave out STACKSHIM_POLICY and the option policy',
@@ -97,64 +98,48 @@ export async function readPolicy({
   }
   let value: unknown;
   try {
-    value = JSON.parse(readText(policyFile, path));
+    value = JSON.parse(text);
   } catch (error) {
-    if (error instanceof StackshimError) throw error;
     throw invalidFile(policyFile, `not JSON: ${messageOf(error)}`, { cause: error });
   }
   const { parsePolicy } = await import('../spec/parse-policy.ts');
   return parsePolicy(value);
 }
 
-/** The path without links; undefined if the file does not exist. */
-function findTrusted(policyFile: string): string | undefined {
+/** The file's text; undefined if the file does not exist. */
+function readTrusted(policyFile: string): string | undefined {
   try {
     const { path, stats, fault } = walkTrusted(policyFile);
     if (fault !== undefined) {
       throw invalidFile(policyFile, `${fault.path} ${fault.problem}`, { hint: fault.hint });
     }
-    if (stats !== undefined) return path;
+    if (stats !== undefined) return readBoundedFile(path, { maxBytes: MAX_BYTES });
     // A dangling link means that the operator wanted a policy.
     const link = findDanglingLink(policyFile);
     if (link === undefined) return undefined;
     throw invalidFile(policyFile, `${link} is a link that leads nowhere`);
   } catch (error) {
-    throw toUnreadable(policyFile, error);
+    if (isUsedUp(error)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'read policy file');
+    if (error instanceof StackshimError) throw error;
+    throw invalidFile(policyFile, messageOf(error), { cause: error });
   }
 }
 
 function findDanglingLink(path: string): string | undefined {
+  const look = (at: string) => lstatSync(at, { throwIfNoEntry: false });
   let at = path;
-  let stats = lstatSync(at, { throwIfNoEntry: false });
-  while (stats === undefined && at !== dirname(at)) {
-    at = dirname(at);
-    stats = lstatSync(at, { throwIfNoEntry: false });
-  }
-  return stats?.isSymbolicLink() && !existsSync(at) ? at : undefined;
-}
-
-function readText(policyFile: string, path: string): string {
-  try {
-    return readBoundedFile(path, { maxBytes: MAX_BYTES });
-  } catch (error) {
-    throw toUnreadable(policyFile, error);
-  }
-}
-
-function toUnreadable(policyFile: string, error: unknown): StackshimError {
-  if (isUsedUp(error)) return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'read policy file');
-  if (error instanceof StackshimError) return error;
-  return invalidFile(policyFile, messageOf(error), { cause: error });
+  while (look(at) === undefined && at !== dirname(at)) at = dirname(at);
+  return look(at)?.isSymbolicLink() && !existsSync(at) ? at : undefined;
 }
 
 function invalidFile(
   file: string,
   problem: string,
-  { cause, hint }: { readonly cause?: unknown; readonly hint?: string | undefined } = {},
+  more: Pick<ErrorOptions, 'cause' | 'hint'> = {},
 ): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_POLICY_INVALID',
-    `read policy file ${file}: ${problem}`,
-    { cause, details: { file }, ...(hint === undefined ? {} : { hint }) },
-  );
+  const message = `read policy file ${file}: ${problem}`;
+  return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', message, {
+    ...more,
+    details: { file },
+  });
 }

@@ -32,7 +32,7 @@ export function toNamedSpec(spec: CommandSpec, task: NamedTask): NamedInputs {
   const payload = spec.payload ?? (asksForPayload ? NO_PAYLOAD : undefined);
   const replace = (field: string, given: readonly string[]) =>
     parseCommand(
-      given.map((word, index) => replaceNames(word, `${field}[${index}]`, { spec, id })),
+      given.map((word, index) => replaceNames(word, `${field}[${index}]`, spec, id)),
       field,
     );
   return {
@@ -46,12 +46,7 @@ export function toNamedSpec(spec: CommandSpec, task: NamedTask): NamedInputs {
   };
 }
 
-interface Named {
-  readonly spec: CommandSpec;
-  readonly id: TaskId;
-}
-
-function replaceNames(word: string, field: string, { spec, id }: Named): string {
+function replaceNames(word: string, field: string, spec: CommandSpec, id: TaskId): string {
   if (word.includes('{config}') && spec.config === undefined) {
     throw invalidField(field, 'names {config}, and the task has no config');
   }

@@ -32,21 +32,19 @@ export interface ContainerPlan {
   /** Files that replace the host's. */
   readonly files: readonly TaskFile[];
   /** The parsed content of the file that `spec.seccomp` names. */
-  readonly seccompProfile?: SeccompProfile;
+  readonly seccompProfile?: SeccompProfile | undefined;
   /** Host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
   /** The template's devices and the task's; a device of the task replaces one of the template at the same path. */
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
-  readonly disk: DiskPlan;
+  readonly disk: Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
   /** Whether the task may mount in its own mount namespace. */
   readonly mayMount: boolean;
   /** The owner of files that the task writes into a bind whose source belongs to root. */
   readonly bindOwner: number;
   readonly places: TaskPlaces;
 }
-
-export type DiskPlan = Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
 
 export interface ContainerContext {
   readonly installation: Installation;
@@ -67,20 +65,24 @@ export async function planContainer(
   const hostname = spec.hostname ?? places.id;
   const template = loadTemplate(bundle);
   const runtime = await resolveTaskRuntime(spec.runtime, { layout: installation.layout });
-  requireHeldBinds({ spec, template, runtime });
+  requireHeldBinds(spec, template, runtime);
   return {
     spec,
     pinned,
     template,
     runtime,
-    ...(await planSeccomp(spec, policy)),
+    seccompProfile: await planSeccomp(spec, policy),
     ...(spec.init ? { initBinary: findInitBinary() } : {}),
     hostname,
     files: planHostFiles(spec, hostname),
     devices: await planDevices(spec, { template, policy, runtime }),
     throttles: await planThrottles(installation, spec),
-    disk: planDisk(spec, policy),
-    mayMount: mayMount({ spec, template }),
+    disk: {
+      mechanism: policy.disk.mechanism,
+      limit: toDiskLimit(spec.limits.diskBytes),
+      isUsual: spec.limits.diskBytes === policy.defaults.diskBytes,
+    },
+    mayMount: mayMount(spec, template),
     bindOwner: policy.binds.owner,
     places,
   };
@@ -109,58 +111,44 @@ async function planThrottles(
 async function planSeccomp(
   { seccomp }: ContainerSpec,
   policy: Policy,
-): Promise<Pick<ContainerPlan, 'seccompProfile'>> {
-  if (seccomp === undefined || seccomp === 'unconfined') return {};
+): Promise<SeccompProfile | undefined> {
+  if (seccomp === undefined || seccomp === 'unconfined') return undefined;
   const { readSeccomp } = await import('./resolve-inputs.ts');
-  return { seccompProfile: await readSeccomp(seccomp, policy) };
+  return readSeccomp(seccomp, policy);
 }
-
-const planDisk = ({ limits }: ContainerSpec, { defaults, disk }: Policy): DiskPlan => ({
-  mechanism: disk.mechanism,
-  limit: toDiskLimit(limits.diskBytes),
-  isUsual: limits.diskBytes === defaults.diskBytes,
-});
 
 function findInitBinary(): string {
   const found = INIT_CANDIDATES.find((path) => existsSync(path));
   if (found !== undefined) return requireTrustedPath(found, 'use init program');
-  throw new StackshimError(
-    'ERR_STACKSHIM_TOOL_MISSING',
-    'find an init program for --init: none is installed',
-    {
-      hint: 'install the package tini',
-    },
-  );
-}
-
-interface CapabilitiesInput {
-  readonly spec: Pick<ContainerSpec, 'capAdd' | 'capDrop'>;
-  readonly template: BundleTemplate;
+  const message = 'find an init program for --init: none is installed';
+  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', message, {
+    hint: 'install the package tini',
+  });
 }
 
 /** Whether the task may mount in a mount namespace of its own user namespace. */
-function mayMount({ spec, template }: CapabilitiesInput): boolean {
-  const changes = { add: spec.capAdd, drop: spec.capDrop };
+function mayMount(
+  { capAdd, capDrop }: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
+  template: BundleTemplate,
+): boolean {
   const { bounding } = template.config.process.capabilities;
-  return resolveCapabilities(bounding, changes).includes('CAP_SYS_ADMIN');
-}
-
-export interface HeldBindsInput extends CapabilitiesInput {
-  readonly spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>;
-  readonly runtime: Pick<Runtime, 'kind'>;
+  const capabilities = resolveCapabilities(bounding, { add: capAdd, drop: capDrop });
+  return capabilities.includes('CAP_SYS_ADMIN');
 }
 
 /** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export function requireHeldBinds({ spec, template, runtime }: HeldBindsInput): void {
+export function requireHeldBinds(
+  spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>,
+  template: BundleTemplate,
+  runtime: Pick<Runtime, 'kind'>,
+): void {
   if (driverOf(runtime).locksBinds) return;
   const bind = spec.mounts.find(({ readOnly }) => readOnly);
-  if (bind === undefined || !mayMount({ spec, template })) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${bind.source} writable`,
-    {
-      details: { field: 'mounts', value: bind.source },
-      hint: 'use runc, or leave out the capability or the read-only bind',
-    },
-  );
+  if (bind === undefined || !mayMount(spec, template)) return;
+  const { source } = bind;
+  const message = `mounts: with ${runtime.kind} a task with CAP_SYS_ADMIN could make ${source} writable`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    details: { field: 'mounts', value: source },
+    hint: 'use runc, or leave out the capability or the read-only bind',
+  });
 }

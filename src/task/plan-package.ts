@@ -12,22 +12,15 @@ import type { PinnedPackage } from '../store/packages/package.ts';
 import { resolvePackage } from '../store/packages/resolve-package.ts';
 import type { Installation } from './installation.ts';
 
-export interface PackagedTask {
-  readonly packaged: PinnedPackage;
-  readonly given: TaskInput;
-}
-
 /** Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND and the other errors of `resolvePackage`, and ERR_STACKSHIM_SPEC_INVALID. */
 export function joinPackage(
   layout: Layout,
   given: TaskInput,
   reference: PackageReference,
-): PackagedTask {
+): { readonly packaged: PinnedPackage; readonly given: TaskInput } {
   if (given.build !== undefined) {
-    throw invalidField(
-      'build',
-      'given together with a code package, which is built when it is added',
-    );
+    const problem = 'given together with a code package, which is built when it is added';
+    throw invalidField('build', problem);
   }
   const tenant = given.tenant === undefined ? null : parseTenantName(given.tenant);
   const packaged = resolvePackage(layout, reference, tenant);

@@ -20,17 +20,17 @@ import type {
   StackReference,
   TaskSpec,
 } from '../spec/task-spec.ts';
-import type { ImageConfig, PinnedImage } from '../store/images/image.ts';
+import type { PinnedImage } from '../store/images/image.ts';
 import type { PinnedPackage } from '../store/packages/package.ts';
 import { findCurrentImage } from '../store/stacks/current-image.ts';
 import { nearestExisting } from '../sys/files.ts';
 import { type Installation, readPolicy } from './installation.ts';
+import type { NamedInputs, NamedTask } from './name-inputs.ts';
 import { type ContainerContext, type ContainerPlan, planContainer } from './plan-container.ts';
 import type { ReceivedInputs } from './receive-inputs.ts';
 import { taskPlaces } from './records/task-places.ts';
 import { planInputFiles, type TaskFile } from './task-inputs.ts';
 
-/** One command in one container. */
 export interface TaskPlan {
   readonly container: ContainerPlan;
   readonly command: CommandPlan;
@@ -53,15 +53,23 @@ export async function planTask(
   input: unknown,
   options: PlanOptions = {},
 ): Promise<TaskPlan> {
-  const { parts, context } = await readTask(installation, input, options);
+  const { spec, packaged, context } = await readTask(installation, input, options);
+  const parts = splitSpec(spec);
   const container = await planContainer(parts.container, context);
-  const { origin = 'caller' } = options;
-  const { packaged } = parts;
-  const { code, build } = parts.command;
-  const hasCode = (code ?? build ?? packaged) !== undefined;
+  const hasCode = (parts.command.code ?? parts.command.build ?? packaged) !== undefined;
   const named = await nameInputs(parts.command, { id: context.places.id, hasCode });
-  const command = planCommand(named, context.pinned.image.config, hasCode);
-  return { container, command: { ...command, origin, ...(packaged && { packaged }) } };
+  const { stopSignal, payload, config } = named.spec;
+  const image = context.pinned.image.config;
+  const command: CommandPlan = {
+    spec: named.spec,
+    origin: options.origin ?? 'caller',
+    command: [...resolveCommand(image, named.spec), ...named.appended],
+    stopSignal: stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? constants.signals.SIGTERM,
+    files: planInputFiles(named.spec),
+    hasProgress: hasCode || (payload ?? config) !== undefined,
+    ...(packaged && { packaged }),
+  };
+  return { container, command };
 }
 
 /** Describes a container: the fields of a task that do not concern its command. */
@@ -77,15 +85,11 @@ export async function planContainerAlone(
   installation: Installation,
   request: ContainerRequest,
 ): Promise<ContainerPlan> {
-  const { parts, context } = await readTask(installation, request, {});
-  return await planContainer(parts.container, context);
+  const { spec, context } = await readTask(installation, request, {});
+  return await planContainer(splitSpec(spec).container, context);
 }
 
-async function readTask(
-  installation: Installation,
-  input: unknown,
-  options: PlanOptions,
-): Promise<{ readonly parts: TaskParts; readonly context: ContainerContext }> {
+async function readTask(installation: Installation, input: unknown, options: PlanOptions) {
   const { trustsImageBundle = false, origin = 'caller', id: given, received = {} } = options;
   const { layout, host } = installation;
   const { parsed, packaged } = await parseTask(installation, input, options);
@@ -99,38 +103,28 @@ async function readTask(
   const pinned = await resolveImage(layout, spec.stack);
   const id = given ?? spec.id ?? toTaskId(crypto.getRandomValues(new Uint8Array(13)));
   const places = taskPlaces(layout, id, spec.tenant);
-  return {
-    parts: { ...splitSpec(spec), packaged },
-    context: { installation, policy, pinned, places, trustsImageBundle },
-  };
+  const context: ContainerContext = { installation, policy, pinned, places, trustsImageBundle };
+  return { spec, packaged, context };
 }
 
 /** Throws ERR_STACKSHIM_SPEC_DENIED unless data from a queue may ask for a build step. */
 function requireJobBuilds({ builds }: Policy): void {
   if (builds.jobs) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_DENIED',
-    "build: data from a queue may not set this field: the policy's builds.jobs is false",
-    {
-      hint: 'set this field in the program that receives the data, or set builds.jobs in the policy',
-      details: { field: 'build' },
-    },
-  );
-}
-
-interface ParsedTask {
-  readonly parsed: TaskSpec;
-  /** Present if the task's code is a package. */
-  readonly packaged?: PinnedPackage | undefined;
+  const reason = "data from a queue may not set this field: the policy's builds.jobs is false";
+  throw new StackshimError('ERR_STACKSHIM_SPEC_DENIED', `build: ${reason}`, {
+    hint: 'set this field in the program that receives the data, or set builds.jobs in the policy',
+    details: { field: 'build' },
+  });
 }
 
 async function parseTask(
   { layout, host }: Installation,
   input: unknown,
   { origin, fields, received = {} }: PlanOptions,
-): Promise<ParsedTask> {
+): Promise<{ readonly parsed: TaskSpec; readonly packaged?: PinnedPackage }> {
   const own = readTaskInput(input, origin);
-  const asked = addReceived(fields === undefined ? own : addFields(own, fields), received);
+  const joined = fields === undefined ? own : readTaskInput({ ...own, ...fields });
+  const asked = addReceived(joined, received);
   // Without root, planning the task says why it cannot run.
   const isPackaged = asked.code !== undefined && host.isRoot && !isCodePath(asked.code);
   if (!isPackaged) return { parsed: await parseSpec(asked) };
@@ -145,9 +139,6 @@ async function parseSpec(given: TaskInput): Promise<TaskSpec> {
   const { parseAccess } = await import('../spec/parse-access.ts');
   return toTaskSpec(given, parseAccess(given));
 }
-
-const addFields = (given: TaskInput, fields: Partial<TaskInput>): TaskInput =>
-  readTaskInput({ ...given, ...fields });
 
 /** Its origin may not matter here: the caller, not the data, gives what was received. */
 function addReceived(given: TaskInput, received: ReceivedInputs): TaskInput {
@@ -201,14 +192,11 @@ function requireFreeSpace(layout: Layout, asked: number): void {
     throw deniedField({ field: 'disk', asked, shown: showBytes(asked), allowed, reason });
   }
   if (asked <= free) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_DISK_FULL',
-    `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`,
-    {
-      hint: 'free disk space (stackshim gc), or ask for less',
-      details: { field: 'disk', asked, free },
-    },
-  );
+  const message = `disk ${showBytes(asked)}: only ${showBytes(free)} are free for ${folder}`;
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message, {
+    hint: 'free disk space (stackshim gc), or ask for less',
+    details: { field: 'disk', asked, free },
+  });
 }
 
 export interface CommandPlan {
@@ -226,52 +214,18 @@ export interface CommandPlan {
   readonly packaged?: PinnedPackage;
 }
 
-const { SIGTERM } = constants.signals;
-
-interface NamedSpec {
-  readonly spec: CommandSpec;
-  /** Arguments after the command line. */
-  readonly appended: readonly string[];
-}
-
 /** Loads code only for a task whose command gets its inputs as arguments. */
-async function nameInputs(
-  spec: CommandSpec,
-  task: { readonly id: TaskId; readonly hasCode: boolean },
-): Promise<NamedSpec> {
+async function nameInputs(spec: CommandSpec, task: NamedTask): Promise<NamedInputs> {
   if (spec.args === 'none') return { spec, appended: [] };
   const { toNamedSpec } = await import('./name-inputs.ts');
   return toNamedSpec(spec, task);
 }
 
-/**
- * Throws ERR_STACKSHIM_SPEC_INVALID.
- *
- * @param hasCode Whether the task has a program or a build step.
- */
-const planCommand = (
-  { spec, appended }: NamedSpec,
-  image: ImageConfig,
-  hasCode: boolean,
-): Omit<CommandPlan, 'origin'> => ({
-  spec,
-  command: [...resolveCommand(image, spec), ...appended],
-  stopSignal: spec.stopSignal ?? toSignalNumber(image.stopSignal ?? '') ?? SIGTERM,
-  files: planInputFiles(spec),
-  hasProgress: hasCode || (spec.payload ?? spec.config) !== undefined,
-});
-
-interface SplitSpec {
+/** Divides the fields of a spec: each belongs to exactly one part. */
+function splitSpec(spec: AdmittedTaskSpec): {
   readonly container: ContainerSpec;
   readonly command: CommandSpec;
-}
-
-interface TaskParts extends SplitSpec {
-  readonly packaged: PinnedPackage | undefined;
-}
-
-/** Divides the fields of a spec: each belongs to exactly one part. */
-function splitSpec(spec: AdmittedTaskSpec): SplitSpec {
+} {
   const {
     command,
     entrypoint,

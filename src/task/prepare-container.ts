@@ -5,6 +5,7 @@
 import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
 import { nextTurn } from '../core/pause.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import { buildContainerConfig, type ContainerConfig, netSysctl } from '../oci/build-config.ts';
 import { detachRootfs, mountRootfs, withoutBindsInRootfs } from '../rootfs/mount-rootfs.ts';
 import { planRootfs, type RootfsPlan, rootfsTarget } from '../rootfs/plan-rootfs.ts';
@@ -89,20 +90,19 @@ export async function prepareContainer(
   const { system, layout } = installation;
   const { spec, places, files } = plan;
   const { userns, admission } = spec;
-  const claim = { task: places.id, slots: admission.slots };
-  const slot = holdings.add('slot', await claimSlot(system, layout, claim));
+  const slot = holdings.add('slot', await claimSlot(system, layout, places.id, admission.slots));
   if (userns !== 'host') admitToTaskDir(places, slot.ids);
   const space = { ...plan.disk, places, slot, userns };
   const disk = holdings.add('disk', await openTaskDisk(installation, space));
   record.note(toHoldings(slot, disk));
-  await writeInputs(files, { places, ids: idsOf(plan, slot) });
+  await writeInputs(files, places, idsOf(plan, slot));
   const rootfs = planContainerRootfs(plan, slot, installation);
   const { closed } = await mountRootfs(system, rootfs, { owner: ownerOf(plan, slot) });
   clock.enter('configure');
   try {
     await nextTurn();
     const made = withoutBindsInRootfs(rootfs);
-    const config = configureContainer(plan, made, { installation, slot });
+    const config = configureContainer(plan, made, installation, slot);
     return { slot, disk, rootfs: made, config, closed };
   } catch (error) {
     await detachRootfs(system, rootfs);
@@ -112,13 +112,8 @@ export async function prepareContainer(
 
 function toHoldings({ index }: Slot, disk: TaskDisk): TaskHoldings {
   const { mechanism, loopDevice, descriptor, project } = disk;
-  return {
-    slot: index,
-    diskMechanism: mechanism,
-    ...(loopDevice === undefined ? {} : { loopDevice }),
-    ...(descriptor === undefined ? {} : { diskDescriptor: descriptor }),
-    ...(project === undefined ? {} : { diskProject: project }),
-  };
+  const ofDisk = { loopDevice, diskDescriptor: descriptor, diskProject: project };
+  return withoutUndefined({ slot: index, diskMechanism: mechanism, ...ofDisk });
 }
 
 /** Takes over the container that another process prepared from this plan. */
@@ -129,11 +124,11 @@ export async function adoptContainer(
 ): Promise<PreparedContainer> {
   const { system, layout } = installation;
   const { spec, places } = plan;
-  const slot = holdings.add('slot', await adoptSlot(system, layout, { task: places.id, index }));
+  const slot = holdings.add('slot', await adoptSlot(system, layout, places.id, index));
   const space = { ...plan.disk, places, slot, userns: spec.userns };
   const disk = holdings.add('disk', await adoptTaskDisk(installation, space, handed));
   const rootfs = withoutBindsInRootfs(planContainerRootfs(plan, slot, installation));
-  const config = configureContainer(plan, rootfs, { installation, slot });
+  const config = configureContainer(plan, rootfs, installation, slot);
   return { slot, disk, rootfs, config, closed: Promise.resolve() };
 }
 
@@ -197,11 +192,6 @@ function planContainerRootfs(
   });
 }
 
-interface ContainerParts {
-  readonly installation: Installation;
-  readonly slot: Slot;
-}
-
 /** Cgroups are looked up here only if the configuration depends on them; otherwise the lookup runs beside the runtime. */
 const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
   oomGroup || limits.cpuShares !== undefined;
@@ -209,7 +199,8 @@ const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
 function configureContainer(
   plan: ContainerPlan,
   { rootfs, binds, dev, sysfs }: RootfsPlan,
-  { installation, slot }: ContainerParts,
+  installation: Installation,
+  slot: Slot,
 ): ContainerConfig {
   const ids = idsOf(plan, slot);
   const { spec, places, template, runtime, devices, throttles, seccompProfile, initBinary } = plan;

@@ -30,13 +30,12 @@ export interface ReceivedInputs {
   readonly configFile?: string;
 }
 
-const FIELDS = { code: 'code', payload: 'payloadFile', config: 'configFile' } as const;
-
-/** What a task with received files has in place of its caller's options. */
-export interface ReceivedOptions {
-  readonly received: ReceivedInputs;
-  readonly onEvent: TaskListener;
-}
+/** The field of a task that each input stands for, and its most bytes. */
+const INPUTS = {
+  code: { field: 'code', maxBytes: CODE_LIMITS.bytes },
+  payload: { field: 'payloadFile', maxBytes: SPEC_BOUNDS.payloadBytes },
+  config: { field: 'configFile', maxBytes: SPEC_BOUNDS.payloadBytes },
+} as const;
 
 /**
  * Receives everything before the task takes anything, because a caller may send for hours. Then runs the task. The files go once its container
@@ -46,7 +45,7 @@ export interface ReceivedOptions {
 export async function receiveInputs<T>(
   installation: Installation,
   options: CallerInputs & CallerStops & { readonly onEvent?: TaskListener | undefined },
-  run: (options: ReceivedOptions) => Promise<T>,
+  run: (more: { readonly received: ReceivedInputs; readonly onEvent: TaskListener }) => Promise<T>,
 ): Promise<T> {
   if (isAborted(options)) throw abortedEarly();
   const received: { code?: string; payloadFile?: string; configFile?: string } = {};
@@ -64,8 +63,8 @@ export async function receiveInputs<T>(
     for (const name of ['code', 'payload', 'config'] as const) {
       const bytes = options[name];
       if (bytes === undefined) continue;
-      const path = await receiveOne(installation, name, { bytes, stops: options });
-      received[FIELDS[name]] = path;
+      const path = await receiveOne(installation, name, bytes, options);
+      received[INPUTS[name].field] = path;
       if (name === 'code') await requireCodeArchive(path, 'what the caller sent');
     }
     return await run({ received, onEvent });
@@ -74,45 +73,31 @@ export async function receiveInputs<T>(
   }
 }
 
-const BOUNDS = {
-  code: CODE_LIMITS.bytes,
-  payload: SPEC_BOUNDS.payloadBytes,
-  config: SPEC_BOUNDS.payloadBytes,
-} as const;
-
-interface Receiving {
-  readonly bytes: CallerBytes;
-  readonly stops: CallerStops;
-}
-
 async function receiveOne(
   { layout }: Installation,
-  name: keyof typeof BOUNDS,
-  { bytes, stops }: Receiving,
+  name: keyof typeof INPUTS,
+  bytes: CallerBytes,
+  stops: CallerStops,
 ): Promise<string> {
-  const maxBytes = BOUNDS[name];
+  const { maxBytes } = INPUTS[name];
+  const { deadline } = stops;
+  const signals = [...signalsOf(stops)];
+  if (deadline !== undefined) signals.push(AbortSignal.timeout(Math.max(0, deadline - Date.now())));
   try {
     return await receiveFile(layout, toChunks(bytes, name), {
       maxBytes,
       toTooLarge: () => invalidField(name, `more than ${maxBytes} bytes`),
-      signals: toSignals(stops),
+      signals,
     });
   } catch (error) {
     if (isAborted(stops)) throw abortedEarly();
-    if (error instanceof Error && error.name === 'TimeoutError') throw toLate(name);
+    if (error instanceof Error && error.name === 'TimeoutError') {
+      const message = `receive ${name}: the deadline passed first`;
+      throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message);
+    }
     throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `receive ${name}`);
   }
 }
-
-const toSignals = (stops: CallerStops): readonly AbortSignal[] => {
-  const { deadline } = stops;
-  const late =
-    deadline === undefined ? [] : [AbortSignal.timeout(Math.max(0, deadline - Date.now()))];
-  return [...signalsOf(stops), ...late];
-};
-
-const toLate = (name: string) =>
-  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', `receive ${name}: the deadline passed first`);
 
 async function* toChunks(bytes: unknown, name: string): AsyncGenerator<Uint8Array> {
   if (bytes instanceof Uint8Array) {

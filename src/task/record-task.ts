@@ -53,14 +53,11 @@ function writeRecord<P extends RecordedPlan>({ layout }: Installation, plan: P):
 
 const { SIGTERM } = constants.signals;
 
-/** The mount targets that the command takes after those of the container's binds. */
-const countTargets = (command: CommandPlan | undefined): number =>
-  command === undefined ? 0 : command.files.length + (command.hasProgress ? 1 : 0);
-
 /** The record of a task that this process owns. */
 export function toRecord({ container, command }: RecordedPlan, now: Date): TaskRecord {
   const { spec, pinned, places, runtime, files } = container;
   const stopSignal = command?.stopSignal ?? SIGTERM;
+  const ofCommand = (command?.files.length ?? 0) + (command?.hasProgress ? 1 : 0);
   return {
     id: places.id,
     owner: ownIdentity(),
@@ -69,7 +66,7 @@ export function toRecord({ container, command }: RecordedPlan, now: Date): TaskR
     image: pinned.image.digest,
     ...(spec.tenant === undefined ? {} : { tenant: spec.tenant }),
     runtime: withoutCopy(runtime),
-    bindCount: spec.mounts.length + files.length + countTargets(command),
+    bindCount: spec.mounts.length + files.length + ofCommand,
     command: command?.command ?? [],
     ...(command === undefined ? {} : { origin: command.origin }),
     ...((command?.spec.code ?? command?.packaged) === undefined ? {} : { hasCode: true }),

@@ -1,14 +1,14 @@
 /** Turns the host paths of a task's devices into device numbers. Loaded only for tasks with devices. */
 import type { Stats } from 'node:fs';
-import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { TaskDevice } from '../core/mount.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Policy } from '../spec/policy.ts';
-import { requireAllowedDevice } from '../spec/policy.ts';
+import { invalidField } from '../spec/field-errors.ts';
+import { type Policy, requireAllowedDevice } from '../spec/policy.ts';
 import type { DeviceRequest } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/linux-files.ts';
-import { type FoundPath, lookUpPath } from '../sys/paths.ts';
+import { lookUpPath } from '../sys/paths.ts';
+import { readNamed } from './resolve-inputs.ts';
 
 const FIELD = 'devices';
 
@@ -27,34 +27,17 @@ export function resolveDevices(
   { policy, runtime }: DevicesContext,
 ): readonly TaskDevice[] {
   if (!driverOf(runtime).givesDevices) {
-    throw toInvalid(`${runtime.kind} does not support devices of the host`);
+    throw invalidField(FIELD, `${runtime.kind} does not support devices of the host`);
   }
   return devices.map(({ source, target, access }) => {
-    const { path, stats } = lookUp(source);
+    const { path, stats } = readNamed(FIELD, source, () => lookUpPath(source));
     requireAllowedDevice(policy.allow, path);
     return { path: target, type: typeOf(path, stats), ...toDeviceNumbers(stats.rdev), access };
   });
 }
 
-function lookUp(source: string): FoundPath {
-  try {
-    return lookUpPath(source);
-  } catch (error) {
-    const message = `read ${source}: ${reasonOf(error)}`;
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
-      cause: error,
-      details: { field: FIELD, path: source },
-    });
-  }
-}
-
 function typeOf(path: string, stats: Stats): TaskDevice['type'] {
   if (stats.isCharacterDevice()) return 'c';
   if (stats.isBlockDevice()) return 'b';
-  throw toInvalid(`${path}: not a device`);
+  throw invalidField(FIELD, `${path}: not a device`);
 }
-
-const toInvalid = (problem: string) =>
-  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${FIELD}: ${problem}`, {
-    details: { field: FIELD },
-  });

@@ -1,8 +1,8 @@
 /** Resolves the files and directories of the host that a task names: checked by the policy, and used by their paths without links from then on. */
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
-import type { Policy } from '../spec/policy.ts';
-import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
+import { type Policy, requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
@@ -23,23 +23,18 @@ export function withRealInputs(
 ): AdmittedTaskSpec {
   const { mounts, code, payload, config } = spec;
   const rules = { policy, received };
-  return {
+  return withoutUndefined({
     ...spec,
-    ...(mounts.length === 0 ? {} : { mounts: mounts.map((mount) => toRealBind(mount, policy)) }),
-    ...(code?.kind === 'path'
-      ? { code: { kind: 'path', path: findInput('code', code.path, rules).path } }
-      : {}),
-    ...(payload === undefined
-      ? {}
-      : { payload: toRealFile('payloadFile', payload, { spec, ...rules }) }),
-    ...(config === undefined
-      ? {}
-      : { config: toRealFile('configFile', config, { spec, ...rules }) }),
-  };
+    mounts: mounts.map((mount) => toRealBind(mount, policy)),
+    code:
+      code?.kind === 'path' ? { ...code, path: findInput('code', code.path, rules).path } : code,
+    payload: payload && toRealFile('payloadFile', payload, { spec, ...rules }),
+    config: config && toRealFile('configFile', config, { spec, ...rules }),
+  });
 }
 
 function toRealBind<T extends { readonly source: string }>(mount: T, policy: Policy): T {
-  const source = readable('mounts', mount.source, () => realpathSync(mount.source));
+  const source = readNamed('mounts', mount.source, () => realpathSync(mount.source));
   requireAllowedBindSource(policy.allow, source);
   return { ...mount, source };
 }
@@ -51,24 +46,20 @@ function toRealFile(
 ): FileInput {
   if (input.kind === 'text') return input;
   const { path, stats } = findInput(field, input.path, rules);
-  const { limits } = spec;
+  const { diskBytes } = spec.limits;
   if (!stats.isFile()) throw notFile(field, input.path);
-  if (stats.size <= limits.diskBytes) return { kind: 'file', path };
-  throw new StackshimError(
-    'ERR_STACKSHIM_DISK_LIMIT',
-    `read ${input.path}: ${stats.size} bytes, above the disk limit of ${limits.diskBytes}`,
-    { details: { field, path: input.path } },
-  );
+  if (stats.size <= diskBytes) return { kind: 'file', path };
+  const message = `read ${input.path}: ${stats.size} bytes, above the disk limit of ${diskBytes}`;
+  const details = { field, path: input.path };
+  throw new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { details });
 }
 
-/**
- * Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile.
- */
+/** Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile. */
 export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
   const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const field = 'securityOpt';
   const { path } = findInput(field, file, { policy, received: NONE });
-  const text = readable(field, file, () => {
+  const text = readNamed(field, file, () => {
     const fd = openPlain(path, { followLinks: false });
     if (fd === undefined) throw notFile(field, file);
     try {
@@ -77,7 +68,7 @@ export async function readSeccomp(file: string, policy: Policy): Promise<Seccomp
       closeSync(fd);
     }
   });
-  return readable(field, file, () => parseSeccompProfile(JSON.parse(text)));
+  return readNamed(field, file, () => parseSeccompProfile(JSON.parse(text)));
 }
 
 interface InputRules {
@@ -89,7 +80,7 @@ interface InputRules {
 const NONE: ReadonlySet<string> = new Set();
 
 function findInput(field: string, path: string, { policy, received }: InputRules): FoundPath {
-  const found = readable(field, path, () => lookUpPath(path));
+  const found = readNamed(field, path, () => lookUpPath(path));
   if (!received.has(path)) requireAllowedInput(policy.allow, found.path, field);
   return found;
 }
@@ -100,7 +91,7 @@ const notFile = (field: string, path: string) =>
   });
 
 /** Runs `read`; its errors become errors that name the field and the path. */
-function readable<T>(field: string, path: string, read: () => T): T {
+export function readNamed<T>(field: string, path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

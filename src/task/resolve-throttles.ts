@@ -1,11 +1,12 @@
 /** Turns the paths of a task's disk limits into device numbers. Loaded only for tasks with such limits. */
 import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
-import { reasonOf, StackshimError } from '../core/errors.ts';
+import { StackshimError } from '../core/errors.ts';
 import type { DeviceThrottle } from '../oci/build-config.ts';
 import { THROTTLE_FIELDS } from '../spec/limits.ts';
 import type { Throttle } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/linux-files.ts';
+import { readNamed } from './resolve-inputs.ts';
 
 /**
  * Resolves the limits; of several of one kind on one device, the lowest applies, whatever path named the device. Throws
@@ -18,10 +19,8 @@ export function resolveThrottles(
 ): readonly DeviceThrottle[] {
   const needed = version === 1 ? 'blkio' : 'io';
   if (!controllers.includes(needed)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_HOST_UNSUPPORTED',
-      `limit disks: this host has no cgroup controller ${needed}`,
-    );
+    const message = `limit disks: this host has no cgroup controller ${needed}`;
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message);
   }
   const found = new Map<string, DeviceThrottle>();
   for (const throttle of throttles) {
@@ -36,7 +35,7 @@ export function resolveThrottles(
 
 function findDisk({ kind, path }: Throttle): { readonly major: number; readonly minor: number } {
   const field = THROTTLE_FIELDS.find(([known]) => known === kind)?.[1] ?? kind;
-  const stats = statOf(path, field);
+  const stats = readNamed(field, path, () => statSync(path));
   const { major, minor } = toDeviceNumbers(stats.rdev);
   if (stats.isBlockDevice() && !existsSync(`/sys/dev/block/${major}:${minor}/partition`)) {
     return { major, minor };
@@ -45,15 +44,4 @@ function findDisk({ kind, path }: Throttle): { readonly major: number; readonly 
   throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `${field}: ${path}: ${problem}`, {
     details: { field, value: path },
   });
-}
-
-function statOf(path: string, field: string) {
-  try {
-    return statSync(path);
-  } catch (error) {
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
-      cause: error,
-      details: { field, path },
-    });
-  }
 }

@@ -12,8 +12,7 @@ import type { BuildRunOptions, RunBuild } from './build-step/run-build-step.ts';
 import type { BuildStep, TakeBuiltContext } from './build-step/take-built-code.ts';
 import type { CallerOptions, EndedTask, OwnTaskOptions } from './caller-options.ts';
 import { armStops, isAborted, signalsOf, toDeadline } from './ending/caller-stops.ts';
-import type { Removal } from './ending/remove-task.ts';
-import { joinRemovals, notRemovedYet, removeOwn } from './ending/remove-task.ts';
+import { joinRemovals, notRemovedYet, type Removal, removeOwn } from './ending/remove-task.ts';
 import { TaskStopper } from './ending/stop-task.ts';
 import { safeListener, type TaskListener } from './events.ts';
 import type { TaskExec } from './exec/told-exec.ts';
@@ -68,9 +67,7 @@ async function runFromPlan(
   if (deadline !== undefined && Number.isNaN(deadline)) {
     throw invalidField('deadline', 'not a time in milliseconds since 1970', deadline);
   }
-  if (isAborted(options)) {
-    throw abortedEarly();
-  }
+  if (isAborted(options)) throw abortedEarly();
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
   const signals = signalsOf(options);
@@ -82,7 +79,7 @@ async function runFromPlan(
     startOrphanReaper(installation.system);
     const Capture = await loadCapture(options);
     const opened = await openTask(installation, input, options);
-    const report = await openReportOf(installation, opened, { input, options });
+    const report = await openReportOf(installation, opened, input.id, options.keepsReport);
     return await runRecorded({ installation, options, clock, setUp, Capture, report, ...opened });
   } catch (error) {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'run task');
@@ -142,19 +139,15 @@ async function openOutputs(
 interface OpenedTask extends Recorded<TaskPlan> {
   /** Present if another process has prepared the container. */
   readonly handed?: HandedContainer;
-  readonly outputs: TaskOutputs | undefined;
-}
-
-interface Asked {
-  readonly input: TaskInput;
-  readonly options: OwnTaskOptions;
+  readonly outputs?: TaskOutputs | undefined;
 }
 
 /** The task's report, if it asks for one. If that cannot be opened, or another task with the given id has left one, nothing of the task is left. */
 async function openReportOf(
   installation: Installation,
   { plan, record, handed }: OpenedTask,
-  { input: { id }, options: { keepsReport = false } }: Asked,
+  id: string | undefined,
+  keepsReport = false,
 ): Promise<OpenReport | undefined> {
   const { places } = plan.container;
   const asksForReport = plan.command.spec.log || keepsReport;
@@ -181,9 +174,9 @@ interface RunContext extends OpenedTask {
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
   /** Present if output and result are kept beyond the task's end. */
-  readonly report: OpenReport | undefined;
+  readonly report?: OpenReport | undefined;
   /** Undefined if nothing is captured. */
-  readonly Capture: typeof StreamCapture | undefined;
+  readonly Capture?: typeof StreamCapture | undefined;
 }
 
 /** Runs a recorded task. From here on nothing rejects: every failure is part of the result. */
@@ -203,10 +196,10 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
     claimOverdue: () => claimOverdue(places),
     onStop: (cause) => emit({ type: 'stopping', id, cause }),
   });
-  const output = toOutputMeter(context, { emit, onLimit: () => stopper.kill('output_limited') });
+  const output = toOutputMeter(context, emit, () => stopper.kill('output_limited'));
   const holdings = new Holdings();
   const deadlineAt = toDeadline(options);
-  const disarm = armStops(options, stopper, { output, deadlineAt });
+  const disarm = armStops(options, stopper, output, deadlineAt);
   const { stdin, terminal, codeLayers, onMounted } = options;
   const { setUp, handed, outputs } = context;
   const step = await takeBuild(context, { stopper, holdings, emit });
@@ -235,7 +228,7 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   };
   const remove = async () => {
     clock.enter('remove');
-    const own = await removeOwn({ installation, container, keep: spec.keep, record, holdings });
+    const own = await removeOwn({ installation, record, holdings }, container, spec.keep);
     const removal = joinRemovals(own, step.removal);
     emit({ type: 'removed', id, ...removal });
     return removal;
@@ -276,10 +269,11 @@ async function takeOutputs(
   return await outputs.take({ idBase, hasRun });
 }
 
-type BuildParts = Pick<TakeBuiltContext, 'stopper' | 'holdings' | 'emit'>;
-
 /** The outcome of the task's build step; empty for a task without one. */
-async function takeBuild(context: RunContext, parts: BuildParts): Promise<BuildStep> {
+async function takeBuild(
+  context: RunContext,
+  parts: Pick<TakeBuiltContext, 'stopper' | 'holdings' | 'emit'>,
+): Promise<BuildStep> {
   const { installation, plan, clock, setUp } = context;
   if (plan.command.spec.build === undefined) return {};
   clock.enter('build');
@@ -301,16 +295,7 @@ export async function runPlanned(
   try {
     const opened = await recordTask(installation, () => Promise.resolve(plan));
     const clock = new PhaseClock();
-    return await runRecorded({
-      installation,
-      options,
-      clock,
-      setUp,
-      Capture: undefined,
-      outputs: undefined,
-      report: undefined,
-      ...opened,
-    });
+    return await runRecorded({ installation, options, clock, setUp, ...opened });
   } finally {
     setUp.end();
   }
@@ -318,7 +303,8 @@ export async function runPlanned(
 
 function toOutputMeter(
   { plan, options, Capture, report }: RunContext,
-  { emit, onLimit }: { readonly emit: TaskListener; readonly onLimit: () => void },
+  emit: TaskListener,
+  onLimit: () => void,
 ): OutputMeter {
   const { stdout, stderr } = options;
   const { spec } = plan.command;
@@ -329,10 +315,7 @@ function toOutputMeter(
       stdout: new Capture(spec.captureBytes),
       stderr: new Capture(spec.captureBytes),
     },
-    sinks: {
-      ...(stdout && { stdout }),
-      ...(stderr && { stderr }),
-    },
+    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
     log: report?.log,
     onChunk: (stream, chunk) => emit({ type: 'output', id, stream, chunk }),
     onLimit,

@@ -1,6 +1,7 @@
 /** Turns what went wrong before a task's command ran into one error. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { ErrorCode } from '../core/error-codes.ts';
 import {
   errnoCodeOf,
   hasCode,
@@ -19,27 +20,27 @@ const RUNTIME_BYTES = 64 * 1024;
 
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
   const code = errnoCodeOf(thrown);
+  const wrap = (as: ErrorCode, words: string, hint?: string) =>
+    new StackshimError(as, `set up task: ${words}`, { cause: thrown, hint });
   if (code === 'EEXIST') {
-    const left = 'set up task: files of an earlier task with this id exist';
     const hint = 'run stackshim reap to remove what the last boot left, or choose another id';
-    return new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', left, { cause: thrown, hint });
+    const words = 'files of an earlier task with this id exist';
+    return wrap('ERR_STACKSHIM_TASK_CONFLICT', words, hint);
   }
+  const reason = messageOf(thrown);
   const hint = usedUpHint(thrown);
-  if (hint !== undefined) {
-    const message = `set up task: ${messageOf(thrown)}`;
-    return new StackshimError('ERR_STACKSHIM_PROCESS_EXHAUSTED', message, { cause: thrown, hint });
-  }
-  if (isOfRuntime(thrown) && hasReachedProcessLimit()) {
-    const message = `set up task: no more processes (pids.max): ${messageOf(thrown)}`;
-    return new StackshimError('ERR_STACKSHIM_PROCESS_EXHAUSTED', message, { cause: thrown });
-  }
-  if (isOfRuntime(thrown) && !hasRoom(places.taskDir, RUNTIME_BYTES)) {
-    const message = `set up task: the run folder is full: ${messageOf(thrown)}`;
-    return new StackshimError('ERR_STACKSHIM_DISK_FULL', message, { cause: thrown });
+  if (hint !== undefined) return wrap('ERR_STACKSHIM_PROCESS_EXHAUSTED', reason, hint);
+  if (hasCode(thrown, 'ERR_STACKSHIM_RUNTIME_FAILED')) {
+    if (hasReachedProcessLimit()) {
+      const words = `no more processes (pids.max): ${reason}`;
+      return wrap('ERR_STACKSHIM_PROCESS_EXHAUSTED', words);
+    }
+    if (!hasRoom(places.taskDir, RUNTIME_BYTES)) {
+      return wrap('ERR_STACKSHIM_DISK_FULL', `the run folder is full: ${reason}`);
+    }
   }
   if (isFull(thrown) && isBelow(thrown, places.scratchDir) && hasDiskRoom(places)) {
-    const message = `set up task: ${messageOf(thrown)}`;
-    return new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { cause: thrown });
+    return wrap('ERR_STACKSHIM_DISK_LIMIT', reason);
   }
   // A volume whose file finds no room on the host's disk reports an I/O error.
   if (isFull(thrown) || (code === 'EIO' && !hasDiskRoom(places))) {
@@ -64,8 +65,6 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
-const isOfRuntime = (thrown: unknown): boolean => hasCode(thrown, 'ERR_STACKSHIM_RUNTIME_FAILED');
-
 /** Whether the error is about a file in the folder. */
 function isBelow(thrown: unknown, folder: string): boolean {
   if (!(thrown instanceof Error)) return false;
@@ -88,25 +87,19 @@ function hasRoom(folder: string, bytes: number): boolean {
   }
 }
 
-/**
- * True if the kernel has refused a new process in this process's cgroup. A runtime that cannot start a thread does not report why it ends;
- * this counter does.
- */
+/** True if the kernel has refused a new process in this process's cgroup: a runtime that cannot start a thread does not report why it ends. */
 function hasReachedProcessLimit(): boolean {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
   return lines.some((line) => {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers !== '' && !controllers.split(',').includes('pids')) return false;
-    return wasRefused(`/sys/fs/cgroup/${controllers}${path}/pids.events`);
+    try {
+      const events = readFileSync(`/sys/fs/cgroup/${controllers}${path}/pids.events`, 'utf8');
+      // `max N`: the number of refusals.
+      return /^max [1-9]/m.test(events);
+    } catch {
+      // The root cgroup and cgroups without the controller have no such file.
+      return false;
+    }
   });
-}
-
-/** Parses `max N`, the number of refusals. */
-function wasRefused(eventsFile: string): boolean {
-  try {
-    return /^max [1-9]/m.test(readFileSync(eventsFile, 'utf8'));
-  } catch {
-    // The root cgroup and cgroups without the controller have no such file.
-    return false;
-  }
 }

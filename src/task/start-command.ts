@@ -1,18 +1,18 @@
 /** Starts the command of a created container, and arms its limits. */
+import { writeFileSync } from 'node:fs';
 import type { StackshimError } from '../core/errors.ts';
 import { startTimer } from '../core/pause.ts';
 import { startContainer } from '../runtime/drive-container.ts';
 import { monotonicMs, wasDelayed } from '../sys/clocks.ts';
 import type { ProcessExit } from '../sys/system.ts';
-import { type CreatedTask, containerOf } from './create-task.ts';
+import type { CreatedTask } from './create-task.ts';
 import type { LimitWatch } from './ending/limit-watch.ts';
-import type { SocketWatch } from './ending/socket-watch.ts';
-import { openSocketWatch } from './ending/socket-watch.ts';
+import { openSocketWatch, type SocketWatch } from './ending/socket-watch.ts';
 import type { TaskStopper } from './ending/stop-task.ts';
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 import type { TaskPlan } from './plan-task.ts';
-import { type TimeLimit, writeTimeLimit } from './records/record.ts';
+import { type TimeLimit, toStoredTimeLimit } from './records/record.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 import { toSetupError } from './setup-error.ts';
 import type { OutputMeter } from './streams/task-output.ts';
@@ -36,7 +36,6 @@ export interface StartedCommand {
   readonly hasStarted: boolean;
   /** By when the task must have ended; infinity if it was not started. Another process may change it while the task runs. */
   endsAt(): number;
-  /** Why the start failed. */
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
   readonly sockets?: SocketWatch | undefined;
@@ -65,7 +64,7 @@ export async function startCommand(
   try {
     if (needsWatch(plan)) watch = await openWatch(plan, installation);
     sockets = openSocketWatch(plan.container, installation, pid);
-    await startContainer(runtime, containerOf(plan.container), {
+    await startContainer(runtime, places, {
       hasEnded: context.hasEnded,
       logFile: places.logFile,
       hostNetwork: spec.network === 'host',
@@ -75,15 +74,16 @@ export async function startCommand(
     sockets?.stop();
     if (stopper.cause !== null) return notStarted(null);
     stopper.killProcesses();
-    const failure = commandIsThere ? await toExecutionFailure(error) : error;
-    return notStarted(toSetupError(failure, places));
+    if (!commandIsThere) return notStarted(toSetupError(error, places));
+    const { toExecutionError } = await import('./inspect-command.ts');
+    return notStarted(toSetupError(toExecutionError(error), places));
   }
   // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
   const begunAt = wasDelayed() ? startedAt : performance.now();
   // A listener of the `started` event must find no mount of the task on the host.
   await detachMounts();
   emit({ type: 'started', id: places.id });
-  const time = new RunningTime(places, begunAt, {
+  const time = keepTime(places, begunAt, {
     timeoutMs: plan.command.spec.limits.timeoutMs,
     // The time limit also applies to the readers of its output.
     onOver: () => (stopper.ended ? output.hurry() : stopper.stop('timed_out')),
@@ -103,7 +103,7 @@ export async function startCommand(
   void context.exited.finally(stopWatches).catch(() => undefined);
   return {
     hasStarted: true,
-    endsAt: () => Math.min(time.endsAt, context.deadlineAt),
+    endsAt: () => Math.min(time.endsAt(), context.deadlineAt),
     error: null,
     watch,
     sockets,
@@ -124,83 +124,57 @@ interface RunningTimeOptions {
   readonly onLimit: (limit: TimeLimit) => void;
 }
 
-/** The time of a running command, on the clock of `performance`: it follows changes that other processes make. */
-class RunningTime {
-  readonly #places: TaskPlaces;
-  readonly #begunAt: number;
-  readonly #options: RunningTimeOptions;
-  readonly #followTimer: NodeJS.Timeout;
-  #endsAt: number;
-  #cancelTimer: () => void = () => undefined;
-  #stopFollowing: (() => void) | undefined;
-  #isFollowing = true;
-
-  constructor(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
-    this.#places = places;
-    this.#begunAt = begunAt;
-    this.#options = options;
-    this.#endsAt = begunAt + options.timeoutMs;
-    this.#followTimer = setTimeout(() => void this.#follow(), FOLLOW_AFTER_MS);
-    this.#arm();
-  }
-
-  get endsAt(): number {
-    return this.#endsAt;
-  }
-
-  stopFollowing(): void {
-    this.#isFollowing = false;
-    clearTimeout(this.#followTimer);
-    this.#stopFollowing?.();
-  }
-
-  cancel(): void {
-    this.stopFollowing();
-    this.#cancelTimer();
-  }
-
-  #arm(): void {
-    this.#cancelTimer();
-    const leftMs = this.#endsAt - performance.now();
-    this.#cancelTimer = startTimer(leftMs, () => void this.#end());
-  }
-
-  async #follow(): Promise<void> {
+/** Keeps the time of a running command, on the clock of `performance`: it follows changes that other processes make. */
+function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
+  let endsAt = begunAt + options.timeoutMs;
+  let isFollowing = true;
+  let endFollowing: (() => void) | undefined;
+  let cancelTimer: (() => void) | undefined;
+  const arm = () => {
+    cancelTimer?.();
+    cancelTimer = startTimer(endsAt - performance.now(), () => void end());
+  };
+  /** Whether the end has changed. */
+  const adopt = ({ timeoutMs }: TimeLimit): boolean => {
+    const before = endsAt;
+    if (timeoutMs !== undefined) endsAt = begunAt + timeoutMs;
+    return endsAt !== before;
+  };
+  const follow = async () => {
     try {
       const { followLimit } = await import('./ending/follow-limits.ts');
-      if (this.#isFollowing) {
-        this.#stopFollowing = followLimit(this.#places, (limit) => this.#adopt(limit));
-      }
+      if (!isFollowing) return;
+      endFollowing = followLimit(places, (limit) => {
+        options.onLimit(limit);
+        if (adopt(limit)) arm();
+      });
     } catch {
       // Without a free descriptor no code is loaded. The known limits hold, and the end of the time is checked once more.
     }
-  }
-
-  #adopt(limit: TimeLimit): void {
-    this.#options.onLimit(limit);
-    if (this.#adoptTime(limit)) this.#arm();
-  }
-
-  /** Whether the end has changed. */
-  #adoptTime({ timeoutMs }: TimeLimit): boolean {
-    const before = this.#endsAt;
-    if (timeoutMs !== undefined) this.#endsAt = this.#begunAt + timeoutMs;
-    return this.#endsAt !== before;
-  }
-
+  };
   /** The time may have been put off a moment ago. */
-  async #end(): Promise<void> {
+  const end = async () => {
     try {
-      const { readLimitNow } = await import('./ending/follow-limits.ts');
-      const limit = this.#isFollowing ? readLimitNow(this.#places) : undefined;
-      if (limit !== undefined && this.#adoptTime(limit) && this.#endsAt > performance.now()) {
-        return this.#arm();
-      }
+      const { readTimeLimit } = await import('./records/read-time-limit.ts');
+      const limit = isFollowing ? readTimeLimit(places) : undefined;
+      if (limit !== undefined && adopt(limit) && endsAt > performance.now()) return arm();
     } catch {
       // The known limit holds.
     }
-    this.#options.onOver();
-  }
+    options.onOver();
+  };
+  const followTimer = setTimeout(() => void follow(), FOLLOW_AFTER_MS);
+  arm();
+  const stopFollowing = () => {
+    isFollowing = false;
+    clearTimeout(followTimer);
+    endFollowing?.();
+  };
+  const cancel = () => {
+    stopFollowing();
+    cancelTimer?.();
+  };
+  return { endsAt: () => endsAt, stopFollowing, cancel };
 }
 
 /** False if the kernel and timers enforce all limits of the task; then nothing is loaded or read. */
@@ -211,17 +185,12 @@ async function openWatch(
   { container: { spec, places }, command }: TaskPlan,
   { cgroups, host }: Installation,
 ): Promise<LimitWatch> {
-  const { LimitWatch } = await import('./ending/limit-watch.ts');
+  const { openLimitWatch } = await import('./ending/limit-watch.ts');
   const { cpus } = spec.limits;
   const { cpuTimeMs } = command.spec.limits;
   const { cgroupsPath } = places;
   const { oomGroup } = spec;
-  return new LimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
-}
-
-async function toExecutionFailure(error: unknown): Promise<unknown> {
-  const { toExecutionError } = await import('./inspect-command.ts');
-  return toExecutionError(error);
+  return openLimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
 }
 
 /** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */
@@ -233,12 +202,13 @@ export function storeTimeLimit(
   const { timeoutMs, stopTimeoutMs } = command.spec.limits;
   try {
     const toMonotonic = (at: number) => Math.max(0, monotonicMs() + (at - performance.now()));
-    writeTimeLimit(container.places, {
+    const limit = toStoredTimeLimit({
       endsAtMs: toMonotonic(Math.min(startedAt + timeoutMs, deadlineAt)),
       graceMs: stopTimeoutMs,
       begunAtMs: toMonotonic(startedAt),
       ...(deadlineAt === Number.POSITIVE_INFINITY ? {} : { deadlineMs: toMonotonic(deadlineAt) }),
     });
+    writeFileSync(container.places.limitFile, limit, { mode: 0o600 });
   } catch {
     // The command runs, and its owner enforces the time limit.
   }

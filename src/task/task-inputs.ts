@@ -25,12 +25,6 @@ export interface TaskFile {
   readonly target: string;
 }
 
-export interface InputPlaces {
-  readonly places: TaskPlaces;
-  /** The owner of the files; null: root of the host. */
-  readonly ids: IdRange | null;
-}
-
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
 
@@ -47,7 +41,6 @@ export function planHostFiles(spec: ContainerSpec, hostname: string): readonly T
   return files.filter(({ target }) => !mounted.has(target));
 }
 
-/** The command's payload and config. */
 export function planInputFiles({ payload, config }: CommandSpec): readonly TaskFile[] {
   const files: TaskFile[] = [];
   if (payload !== undefined) files.push({ name: 'payload', target: PAYLOAD_FILE, input: payload });
@@ -55,7 +48,6 @@ export function planInputFiles({ payload, config }: CommandSpec): readonly TaskF
   return files;
 }
 
-/** The bind of a written file. */
 export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): BindMount => ({
   type: 'bind',
   source: toSource(name, places),
@@ -65,10 +57,15 @@ export const toFileBind = ({ name, target }: TaskFile, places: TaskPlaces): Bind
 
 const toSource = (name: string, { inputsDir }: TaskPlaces) => `${inputsDir}/${name}`;
 
-/** Writes the files below the task's scratch folder. */
+/**
+ * Writes the files below the task's scratch folder.
+ *
+ * @param ids The owner of the files; null: root of the host.
+ */
 export async function writeInputs(
   files: readonly TaskFile[],
-  { places, ids }: InputPlaces,
+  places: TaskPlaces,
+  ids: IdRange | null,
 ): Promise<void> {
   ensureDirectorySync(places.inputsDir, 0o700);
   for (const { input, name } of files) await writeInput(input, toSource(name, places), ids);
@@ -76,24 +73,23 @@ export async function writeInputs(
 
 /** Copies exactly the file that the policy allowed, by its path without links. */
 async function copyInput(path: string, target: string): Promise<void> {
-  const fd = openInput(path);
+  let fd: Fd | undefined;
+  try {
+    fd = openPlain(path, { followLinks: false });
+  } catch (error) {
+    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}`);
+  }
+  if (fd === undefined) {
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`);
+  }
+  const source = fdPath(fd);
   try {
     await new Promise<void>((resolve, reject) => {
-      copyFile(fdPath(fd), target, (error) => (error ? reject(error) : resolve()));
+      copyFile(source, target, (error) => (error ? reject(error) : resolve()));
     });
   } finally {
     closeSync(fd);
   }
-}
-
-function openInput(path: string): Fd {
-  try {
-    const fd = openPlain(path, { followLinks: false });
-    if (fd !== undefined) return fd;
-  } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}`);
-  }
-  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: not a regular file`);
 }
 
 async function writeInput(input: FileInput, path: string, ids: IdRange | null): Promise<void> {

@@ -223,7 +223,7 @@ function faultsAt(method: FailingMethod, call: number): readonly Fault[] {
 it('a slot whose user namespace cannot be pinned is free for the next task', async () => {
   const slots = join(folder, 'slots');
   const own = { ...layout, slots };
-  const claim = () => claimSlot(linuxSystem, own, { task: parseTaskId('claims'), slots: 1 });
+  const claim = () => claimSlot(linuxSystem, own, parseTaskId('claims'), 1);
   // The first program opens descriptors that stay open for later ones.
   closeSync(await createUserNamespace(linuxSystem, slotIds(0)));
   const files = openFiles();

@@ -163,8 +163,7 @@ describe('an idle volume', () => {
     const [idle] = listIdleVolumes(layout);
     const held = openSync(`${idle?.mount}/file`, 'w');
     unlinkSync(`${idle?.mount}/file`);
-    const claim = () =>
-      claimIdleVolume(linuxSystem, layout, { places: placesOf('next'), limitBytes: LIMIT.bytes });
+    const claim = () => claimIdleVolume(linuxSystem, layout, placesOf('next'), LIMIT.bytes);
     expect(claim()).toBeUndefined();
     expect(existsSync(idle?.file ?? '')).toBe(true);
     closeSync(held);

@@ -38,7 +38,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const claim = () => claimSlot(linuxSystem, layout, { task: parseTaskId('one') });
+const claim = () => claimSlot(linuxSystem, layout, parseTaskId('one'));
 
 describe('a slot', () => {
   it('is claimed in a folder that is created if it does not exist', async () => {
@@ -75,7 +75,7 @@ describe('a slot', () => {
     (await claim()).close();
     const looking = openSync(`${layout.slots}/0`, 'r+');
     expect(linuxSystem.lockFile(looking, { wait: false })).toBe(true);
-    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('one'), index: 0 });
+    const adopting = adoptSlot(linuxSystem, layout, parseTaskId('one'), 0);
     closeSync(looking);
     const slot = await adopting;
     expect(slot.index).toBe(0);
@@ -84,7 +84,7 @@ describe('a slot', () => {
 
   it('is not adopted for a task that does not hold it', async () => {
     const other = await claim();
-    const adopting = adoptSlot(linuxSystem, layout, { task: parseTaskId('two'), index: 0 });
+    const adopting = adoptSlot(linuxSystem, layout, parseTaskId('two'), 0);
     await expect(adopting).rejects.toMatchObject({ code: 'ERR_STACKSHIM_SYSTEM' });
     other.release();
   });
@@ -107,15 +107,11 @@ describe('a slot', () => {
   describe('on a host with tasks of an earlier version', () => {
     const claimBeside = () => {
       const beside = { ...layout, olderSlots: `${folder}/older` };
-      return claimSlot(linuxSystem, beside, { task: parseTaskId('one') });
+      return claimSlot(linuxSystem, beside, parseTaskId('one'));
     };
     /** Claims a slot as an earlier version did. */
     const claimThere = () =>
-      claimSlot(
-        linuxSystem,
-        { ...layout, slots: `${folder}/older` },
-        { task: parseTaskId('older') },
-      );
+      claimSlot(linuxSystem, { ...layout, slots: `${folder}/older` }, parseTaskId('older'));
     afterEach(() => {
       const pins = ['older/0', 'older/1', 'slots/1'].map((pin) => `${folder}/${pin}.userns`);
       for (const pin of pins) linuxSystem.detachMount(pin);

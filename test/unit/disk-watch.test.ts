@@ -1,6 +1,6 @@
 /** When a task's disk space is checked, and what the checks find together. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { DiskWatch } from '../../src/task/disk/disk-watch.ts';
+import { openDiskWatch } from '../../src/task/disk/disk-watch.ts';
 import type { DiskSample, TaskDisk } from '../../src/task/disk/task-disk.ts';
 
 const LIMIT = { bytes: 1_000_000, inodes: 1000 };
@@ -19,11 +19,11 @@ function openFakeDisk() {
     },
     keep: nothing,
     close: nothing,
-    handOver: () => ({ mechanism: 'volume' }),
+    handOver: nothing,
     remove: () => Promise.resolve(),
   };
   const onFull = vi.fn();
-  return { state, onFull, watch: new DiskWatch(disk, { hostFolder: '/', onFull }) };
+  return { state, onFull, watch: openDiskWatch(disk, { hostFolder: '/', onFull }) };
 }
 
 beforeEach(() => {

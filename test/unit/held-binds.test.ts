@@ -10,7 +10,7 @@ const WRITABLE = { mounts: [{ type: 'bind', source: '/data', target: '/data' }] 
 
 const admit = (kind: RuntimeKind, task: object, bundle: 'default' | 'fuse' = 'default') => {
   const { spec } = toConfigInput(task);
-  requireHeldBinds({ spec, template: loadTemplate(bundle), runtime: { kind } });
+  requireHeldBinds(spec, loadTemplate(bundle), { kind });
 };
 
 it.each([

@@ -1,7 +1,7 @@
 /** When a running task's cgroup is checked, and what is found. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CgroupDriver } from '../../src/cgroup/cgroup-driver.ts';
-import { LimitWatch, type WatchedCause } from '../../src/task/ending/limit-watch.ts';
+import { openLimitWatch, type WatchedCause } from '../../src/task/ending/limit-watch.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -36,7 +36,7 @@ function watch(
 ) {
   const causes: { cause: WatchedCause; atMs: number }[] = [];
   const startedAt = Date.now();
-  const watching = new LimitWatch({
+  const watching = openLimitWatch({
     cgroups,
     cgroupsPath: '/stackshim-test/t1',
     cpuTimeMs: limits.cpuTimeMs,

@@ -40,15 +40,23 @@ export interface GuardOrder {
  * rejects with ERR_STACKSHIM_SYSTEM if it cannot be started.
  */
 export async function startGuard(installation: Installation): Promise<Guard> {
-  const guard = await startProcess({ layout: installation.layout, owner: ownProcess() });
+  const order: GuardOrder = { layout: installation.layout, owner: ownProcess() };
+  const program = process.versions['bun'] === undefined ? programFile() : GUARD_WORD;
+  let guard: StartedTool | undefined;
   try {
+    // The order contains everything. The environment of this process, such as NODE_OPTIONS, is not meant for its guard.
+    guard = await startTool({ command: [process.execPath, program, JSON.stringify(order)] });
     const ready = once(guard.stdout, 'data');
     guard.stdout.resume();
     await Promise.race([ready, failWhenEnded(guard)]);
   } catch (error) {
-    guard.killAll();
+    guard?.killAll();
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
   }
+  return toGuard(guard);
+}
+
+function toGuard(guard: StartedTool): Guard {
   guard.keepAlive(false);
   const ended = guard.exited.then(() => undefined);
   return {
@@ -66,20 +74,6 @@ export async function startGuard(installation: Installation): Promise<Guard> {
       await ended;
     },
   };
-}
-
-async function startProcess(order: GuardOrder): Promise<StartedTool> {
-  try {
-    // The order contains everything. The environment of this process, such as NODE_OPTIONS, is not meant for its guard.
-    return await startTool({ command: commandOf(order) });
-  } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start guard');
-  }
-}
-
-function commandOf(order: GuardOrder): readonly string[] {
-  const isExecutable = process.versions['bun'] !== undefined;
-  return [process.execPath, isExecutable ? GUARD_WORD : programFile(), JSON.stringify(order)];
 }
 
 /** Next to this file, in the source as well as in the build. */

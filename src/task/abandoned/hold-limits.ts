@@ -1,10 +1,10 @@
 /** Enforces the time limits of tasks whose owners cannot, because their event loop is busy or their process is stopped. */
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
 import { isRunning } from '../../sys/handled-process.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
-import { OutsideStop } from '../ending/stop-from-outside.ts';
+import { type OutsideStop, stopFromOutside } from '../ending/stop-from-outside.ts';
+import { warnOf } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import { readTimeLimit } from '../records/read-time-limit.ts';
@@ -17,96 +17,76 @@ const OWNER_ACTS_WITHIN_MS = 500;
 const OTHERS_ACT_WITHIN_MS = 1_500;
 /** How long a time limit that was read is trusted: another task may have got the same name. */
 const READ_AGAIN_MS = 10_000;
-/** How often to look. */
 export const LIMIT_LOOK_MS = 500;
 
-export class LimitHolder {
-  readonly #installation: Installation;
-  readonly #isMine: (owner: Owner) => boolean;
+/**
+ * Returns a function that looks at tasks once: it stops those that have passed their time; a later look kills them. The next look retries a
+ * failed one.
+ *
+ * @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap.
+ */
+export function holdLimits(
+  installation: Installation,
+  isMine: (owner: Owner) => boolean = () => true,
+): (ids: Iterable<TaskId>) => void {
   /** Tasks that are being stopped; null while a call is stopping the task. */
-  readonly #stops = new Map<TaskId, OutsideStop | null>();
-
+  const stops = new Map<TaskId, OutsideStop | null>();
   /** When the time limit of a task must be read again. */
-  readonly #readAgainAt = new Map<TaskId, number>();
-
-  /** @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap. */
-  constructor(installation: Installation, isMine: (owner: Owner) => boolean = () => true) {
-    this.#installation = installation;
-    this.#isMine = isMine;
-  }
-
-  /** Looks at these tasks once: stops those that have passed their time; a later look kills them. The next look retries a failed one. */
-  look(ids: Iterable<TaskId>): void {
-    const now = monotonicMs();
-    const seen = new Set(ids);
-    for (const kept of [this.#stops, this.#readAgainAt]) {
-      for (const id of kept.keys()) if (!seen.has(id)) kept.delete(id);
+  const readAgainAt = new Map<TaskId, number>();
+  const stop = async (id: TaskId, limit: TimeLimit) => {
+    const begun = stops.get(id);
+    stops.set(id, null);
+    let stopAgain: OutsideStop | undefined;
+    try {
+      const { layout, cgroups } = installation;
+      const record = readRecord(layout, id);
+      if (record === undefined || record.kept || record.disowned) return;
+      if (!isMine(record.owner) || !isOwnerAlive(record.owner)) return;
+      const places = recordedPlaces(layout, record);
+      // The task may have ended in time without its owner having noticed.
+      if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return;
+      const current = begun ?? beginStop(installation, places, limit);
+      await current(record);
+      stopAgain = current;
+    } catch (error) {
+      // The next look retries.
+      warnOf(`hold task ${id} to its time`, error);
+    } finally {
+      if (stopAgain === undefined) stops.delete(id);
+      else stops.set(id, stopAgain);
     }
-    for (const id of seen) if (now >= (this.#readAgainAt.get(id) ?? 0)) this.#lookAt(id, now);
-  }
-
-  #lookAt(id: TaskId, now: number): void {
-    const limit = this.#limitOf(id);
-    const actAt = limit === undefined ? undefined : limit.endsAtMs + OWNER_ACTS_WITHIN_MS;
-    if (limit !== undefined && actAt !== undefined && now > actAt) {
-      if (this.#stops.get(id) !== null) void this.#stop(id, limit);
+  };
+  const lookAt = (id: TaskId, now: number) => {
+    let limit: TimeLimit | undefined;
+    try {
+      limit = readTimeLimit(taskPlaces(installation.layout, id));
+    } catch (error) {
+      warnOf(`hold task ${id} to its time`, error);
+    }
+    const actAt = (limit?.endsAtMs ?? 0) + OWNER_ACTS_WITHIN_MS;
+    if (limit !== undefined && now > actAt) {
+      if (stops.get(id) !== null) void stop(id, limit);
       return;
     }
-    this.#stops.delete(id);
-    if (actAt !== undefined) this.#readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
-  }
-
-  #limitOf(id: TaskId): TimeLimit | undefined {
-    try {
-      return readTimeLimit(taskPlaces(this.#installation.layout, id));
-    } catch (error) {
-      warn(error, id);
-      return undefined;
+    stops.delete(id);
+    if (limit !== undefined) readAgainAt.set(id, Math.min(actAt, now + READ_AGAIN_MS));
+  };
+  return (ids) => {
+    const now = monotonicMs();
+    const seen = new Set(ids);
+    for (const kept of [stops, readAgainAt]) {
+      for (const id of kept.keys()) if (!seen.has(id)) kept.delete(id);
     }
-  }
-
-  async #stop(id: TaskId, limit: TimeLimit): Promise<void> {
-    const begun = this.#stops.get(id) ?? undefined;
-    this.#stops.set(id, null);
-    try {
-      const stop = await this.#stopOnce(id, { limit, begun });
-      if (stop === undefined) this.#stops.delete(id);
-      else this.#stops.set(id, stop);
-    } catch (error) {
-      warn(error, id);
-      this.#stops.delete(id);
-    }
-  }
-
-  /** Undefined: there is nothing to stop. */
-  async #stopOnce(id: TaskId, { limit, begun }: Overdue): Promise<OutsideStop | undefined> {
-    const { layout, cgroups } = this.#installation;
-    const record = readRecord(layout, id);
-    if (record === undefined || record.kept || record.disowned) return undefined;
-    if (!this.#isMine(record.owner) || !isOwnerAlive(record.owner)) return undefined;
-    const places = recordedPlaces(layout, record);
-    // The task may have ended in time without its owner having noticed.
-    if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return undefined;
-    const stop = begun ?? this.#begin(places, limit);
-    await stop.again(record);
-    return stop;
-  }
-
-  #begin(places: TaskPlaces, { endsAtMs, graceMs }: TimeLimit): OutsideStop {
-    if (claimOverdue(places)) return new OutsideStop(this.#installation, places, { graceMs });
-    const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
-    const options = { graceMs: Math.max(0, leftMs), isAsked: true };
-    return new OutsideStop(this.#installation, places, options);
-  }
+    for (const id of seen) if (now >= (readAgainAt.get(id) ?? 0)) lookAt(id, now);
+  };
 }
 
-interface Overdue {
-  readonly limit: TimeLimit;
-  readonly begun: OutsideStop | undefined;
-}
-
-/** The next look retries; the warning tells the operator of this process what failed. */
-function warn(error: unknown, id: TaskId): void {
-  const operation = `hold task ${id} to its time`;
-  process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
+function beginStop(
+  installation: Installation,
+  places: TaskPlaces,
+  { endsAtMs, graceMs }: TimeLimit,
+): OutsideStop {
+  if (claimOverdue(places)) return stopFromOutside(installation, places, graceMs);
+  const leftMs = endsAtMs + graceMs + OTHERS_ACT_WITHIN_MS - monotonicMs();
+  return stopFromOutside(installation, places, Math.max(0, leftMs), true);
 }

@@ -1,9 +1,9 @@
 /** Kills tasks whose permit has run out, for an owner that promised to renew it and is stopped, busy, or cut off from whom it asks. */
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { bootMs } from '../../sys/clocks.ts';
 import type { Owner } from '../../sys/processes.ts';
-import { Killing } from '../ending/kill-processes.ts';
+import { beginKilling, type KillAgain } from '../ending/kill-processes.ts';
+import { warnOf } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import { readRecord } from '../records/read-record.ts';
 import { recordedPlaces } from '../records/task-places.ts';
@@ -12,59 +12,47 @@ import type { Permit } from './guard-words.ts';
 /** How often to look while there are permits. */
 const PERMIT_LOOK_MS = 100;
 
-export class PermitHolder {
-  readonly #installation: Installation;
-  readonly #isMine: (owner: Owner) => boolean;
-  readonly #until = new Map<TaskId, number>();
-  readonly #killings = new Map<TaskId, Killing | null>();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(installation: Installation, isMine: (owner: Owner) => boolean) {
-    this.#installation = installation;
-    this.#isMine = isMine;
-  }
-
-  note({ id, untilMs }: Permit): void {
-    if (untilMs === null) this.#until.delete(id);
-    else this.#until.set(id, untilMs);
-    this.#killings.delete(id);
-    if (this.#until.size === 0) this.close();
-    else this.#timer ??= setInterval(() => this.#look(), PERMIT_LOOK_MS);
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** A task that its owner still sets up, or sets up when it runs again, is killed by a later look. */
-  #look(): void {
-    const now = bootMs();
-    for (const [id, untilMs] of this.#until) {
-      if (now >= untilMs && this.#killings.get(id) !== null) void this.#kill(id);
-    }
-  }
-
-  async #kill(id: TaskId): Promise<void> {
-    const begun = this.#killings.get(id);
-    this.#killings.set(id, null);
-    let killing: Killing | undefined;
+export function holdPermits(installation: Installation, isMine: (owner: Owner) => boolean) {
+  const until = new Map<TaskId, number>();
+  const killings = new Map<TaskId, KillAgain | null>();
+  let timer: NodeJS.Timeout | undefined;
+  const kill = async (id: TaskId) => {
+    const begun = killings.get(id);
+    killings.set(id, null);
+    let killAgain: KillAgain | undefined;
     try {
-      const { layout } = this.#installation;
+      const { layout } = installation;
       const record = readRecord(layout, id);
-      if (record === undefined || record.kept || !this.#isMine(record.owner)) return;
-      killing =
-        begun ?? new Killing(this.#installation, recordedPlaces(layout, record).cgroupsPath);
-      await killing.again();
+      if (record === undefined || record.kept || !isMine(record.owner)) return;
+      killAgain = begun ?? beginKilling(installation, recordedPlaces(layout, record).cgroupsPath);
+      await killAgain();
     } catch (error) {
-      // The next look retries; the warning tells the operator of this process what failed.
-      const operation = `kill task ${id} without a permit`;
-      process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
+      // The next look retries.
+      warnOf(`kill task ${id} without a permit`, error);
     } finally {
-      if (this.#killings.get(id) === null) {
-        if (killing === undefined) this.#killings.delete(id);
-        else this.#killings.set(id, killing);
+      if (killings.get(id) === null) {
+        if (killAgain === undefined) killings.delete(id);
+        else killings.set(id, killAgain);
       }
     }
-  }
+  };
+  /** A task that its owner still sets up, or sets up when it runs again, is killed by a later look. */
+  const look = () => {
+    const now = bootMs();
+    for (const [id, untilMs] of until) {
+      if (now >= untilMs && killings.get(id) !== null) void kill(id);
+    }
+  };
+  const close = () => {
+    clearInterval(timer);
+    timer = undefined;
+  };
+  const note = ({ id, untilMs }: Permit) => {
+    if (untilMs === null) until.delete(id);
+    else until.set(id, untilMs);
+    killings.delete(id);
+    if (until.size === 0) close();
+    else timer ??= setInterval(look, PERMIT_LOOK_MS);
+  };
+  return { note, close };
 }

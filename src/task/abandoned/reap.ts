@@ -1,7 +1,7 @@
 /** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
 
 import { closeSync, existsSync, rmSync } from 'node:fs';
-import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import { type ErrorJson, unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { reportsDir, scratchDir, tasksDir, VOLUME_PREFIX } from '../../core/layout.ts';
 import { clearStaleTmp } from '../../store/stale-files.ts';
@@ -13,7 +13,7 @@ import { removeScratch } from '../disk/scratch-files.ts';
 import { signalAll } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { isAbandoned, lockRecord } from '../records/claim-record.ts';
-import { listTaskIds, readRecord, taskFolderNames } from '../records/read-record.ts';
+import { eachRecord, listTaskIds, taskFolderNames, UNREADABLE } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
 import { findRunFolders } from '../records/run-folders.ts';
 import { recordedPlaces, taskPlaces } from '../records/task-places.ts';
@@ -71,74 +71,48 @@ async function reapAmong(
   ids: readonly TaskId[],
   owner?: Owner,
 ): Promise<ReapReport> {
-  const { layout } = installation;
   const abandoned: TaskId[] = [];
-  const corrupt: ErrorJson[] = [];
-  for (const id of ids) {
-    try {
-      const record = readRecord(layout, id);
-      if (record === undefined || !isAbandoned(record)) continue;
-      if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(id);
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      corrupt.push(error.toJSON());
-    }
+  const errors = eachRecord(installation.layout, ids, (record) => {
+    if (!isAbandoned(record)) return;
+    if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(record.id);
+  });
+  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed. Removal kills any
+  // process that survives this.
+  for (const id of abandoned.slice(TASKS_AT_ONCE)) {
+    await whileClaimed(installation, [id], ([task]) => {
+      if (task !== undefined) signalAll(installation.cgroups, task.places.cgroupsPath);
+    });
   }
-  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed.
-  for (const id of abandoned.slice(TASKS_AT_ONCE)) killEarly(installation, id);
   const reaped: ReapedTask[] = [];
   for (let from = 0; from < abandoned.length; from += TASKS_AT_ONCE) {
-    reaped.push(...(await reapTogether(installation, abandoned.slice(from, from + TASKS_AT_ONCE))));
+    const some = abandoned.slice(from, from + TASKS_AT_ONCE);
+    const remove = (tasks: readonly AbandonedTask[]) => removeAbandoned(installation, tasks);
+    reaped.push(...(await whileClaimed(installation, some, remove)));
   }
-  return { reaped, corrupt };
+  return { reaped, corrupt: errors.map((error) => error.toJSON()) };
 }
 
 const isSameOwner = (one: Owner, other: Owner) =>
   one.pid === other.pid && one.startTime === other.startTime && one.bootId === other.bootId;
 
-interface ClaimedTask extends AbandonedTask {
-  readonly lock: Fd;
-}
-
-/** Kills the task's processes. Removal kills any process that survives this. */
-function killEarly(installation: Installation, id: TaskId): void {
-  const task = claim(installation, id);
-  if (task === undefined) return;
-  try {
-    signalAll(installation.cgroups, task.places.cgroupsPath);
-  } finally {
-    closeSync(task.lock);
-  }
-}
-
-/** Reaps these tasks, except those that another process removes now or has removed. */
-async function reapTogether(
+/** Calls `act` with those of these tasks that are still abandoned and that no other process removes now, under their locks. */
+async function whileClaimed<T>(
   installation: Installation,
   ids: readonly TaskId[],
-): Promise<readonly ReapedTask[]> {
-  const claimed: ClaimedTask[] = [];
+  act: (tasks: readonly AbandonedTask[]) => T | Promise<T>,
+): Promise<T> {
+  const claimed: (AbandonedTask & { readonly lock: Fd })[] = [];
   try {
     for (const id of ids) {
-      const task = claim(installation, id);
-      if (task !== undefined) claimed.push(task);
+      // The record may have been damaged meanwhile: the next reap reports it.
+      const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
+      if (locked === undefined) continue;
+      const { record, lock } = locked;
+      claimed.push({ ...record, places: recordedPlaces(installation.layout, record), lock });
     }
-    return await removeAbandoned(installation, claimed);
+    return await act(claimed);
   } finally {
     for (const { lock } of claimed) closeSync(lock);
-  }
-}
-
-/** Locks the task; undefined if another process is removing it, or if it is not an abandoned task any more. */
-function claim(installation: Installation, id: TaskId): ClaimedTask | undefined {
-  try {
-    const locked = lockRecord(installation, id, isAbandoned);
-    if (locked === undefined) return undefined;
-    const { record, lock } = locked;
-    return { ...record, places: recordedPlaces(installation.layout, record), lock };
-  } catch (error) {
-    // The record was damaged meanwhile: the next reap reports it.
-    if (error instanceof StackshimError) return undefined;
-    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Removes tasks that have no living owner, many at once. */
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
+import { dirname } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
 import { tenantsDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
@@ -73,13 +74,9 @@ async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
 /** Detaches the mounts below the tasks' folders, last first. */
 function detachMounts({ system }: Installation, tasks: readonly AbandonedTask[]): void {
   const folders = new Set(tasks.flatMap(({ places }) => [places.taskDir, places.scratchDir]));
-  const depths = new Set([...folders].map((folder) => folder.split('/').length));
-  const isBelow = (mountPoint: string) => {
-    const parts = mountPoint.split('/');
-    return [...depths].some(
-      (depth) => parts.length > depth && folders.has(parts.slice(0, depth).join('/')),
-    );
-  };
-  const mounts = readMounts().filter(({ mountPoint }) => isBelow(mountPoint));
-  for (const { mountPoint } of mounts.reverse()) system.detachMount(mountPoint);
+  for (const { mountPoint } of [...readMounts()].reverse()) {
+    let above = dirname(mountPoint);
+    while (above.length > 1 && !folders.has(above)) above = dirname(above);
+    if (folders.has(above)) system.detachMount(mountPoint);
+  }
 }

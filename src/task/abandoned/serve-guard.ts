@@ -4,16 +4,16 @@
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
+import { warnOf } from '../events.ts';
 import { type Installation, openInstallation } from '../installation.ts';
 import { listTaskIds } from '../records/read-record.ts';
 import type { GuardOrder } from './guard.ts';
 import { DISMISSAL, parsePermitLine, READY } from './guard-words.ts';
-import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
-import { PermitHolder } from './hold-permits.ts';
+import { holdLimits, LIMIT_LOOK_MS } from './hold-limits.ts';
+import { holdPermits } from './hold-permits.ts';
 import { reapTasksOf } from './reap.ts';
 
 /** The kernel closes a dying process's pipes moments before the process is gone. */
@@ -36,10 +36,14 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   // The owner may not read any more.
   process.stdout.on('error', () => undefined);
   const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
-  const limits = new LimitHolder(installation, isOwn);
-  const permits = new PermitHolder(installation, isOwn);
-  const looks = setInterval(() => void reapThreads(installation, owner), LOOK_INTERVAL_MS);
-  const limitLooks = setInterval(() => holdLimits(installation, limits), LIMIT_LOOK_MS);
+  const lookAtLimits = holdLimits(installation, isOwn);
+  const permits = holdPermits(installation, isOwn);
+  const lookForThreads = () => reapTasksOf(installation, owner);
+  const lookForLate = () => lookAtLimits(listTaskIds(installation.layout));
+  const looks = [
+    setInterval(lookOrWarn, LOOK_INTERVAL_MS, 'look for ended threads', lookForThreads),
+    setInterval(lookOrWarn, LIMIT_LOOK_MS, 'look for late tasks', lookForLate),
+  ];
   let isDismissed = false;
   const lines = createInterface({ input: process.stdin, crlfDelay: 0 });
   lines.on('line', (line) => {
@@ -49,9 +53,11 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   });
   process.stdout.write(READY);
   await once(lines, 'close');
-  if (!isDismissed) await endOf(owner);
-  clearInterval(looks);
-  clearInterval(limitLooks);
+  const soonUntil = performance.now() + SOON_MS;
+  while (!isDismissed && isOwnerAlive(owner)) {
+    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
+  }
+  looks.forEach(clearInterval);
   permits.close();
   if (isDismissed) return;
   process.exitCode = (await removeTasksOf(installation, owner)) ? 0 : 1;
@@ -73,25 +79,10 @@ async function removeTasksOf(installation: Installation, owner: Owner): Promise<
 }
 
 /** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
-async function reapThreads(installation: Installation, owner: Owner): Promise<void> {
+async function lookOrWarn(operation: string, look: () => unknown): Promise<void> {
   try {
-    await reapTasksOf(installation, owner);
+    await look();
   } catch (error) {
-    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for ended threads'));
-  }
-}
-
-function holdLimits({ layout }: Installation, limits: LimitHolder): void {
-  try {
-    limits.look(listTaskIds(layout));
-  } catch (error) {
-    process.emitWarning(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'look for late tasks'));
-  }
-}
-
-async function endOf(process: Owner): Promise<void> {
-  const soonUntil = performance.now() + SOON_MS;
-  while (isOwnerAlive(process)) {
-    await pause(performance.now() < soonUntil ? POLL_SOON_MS : POLL_LATER_MS);
+    warnOf(operation, error);
   }
 }

@@ -1,9 +1,9 @@
-import { StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
-import { isOwnerAlive, type Owner } from '../../sys/processes.ts';
-import { isUnreadable, readRecord } from '../records/read-record.ts';
+import { isOwnerAlive } from '../../sys/processes.ts';
+import { readRecord, UNREADABLE } from '../records/read-record.ts';
 
 const POLL_MS = 10;
 
@@ -12,32 +12,18 @@ const POLL_MS = 10;
  * names no owner. Throws ERR_STACKSHIM_TASK_CONFLICT if the owner still runs after `waitMs`.
  */
 export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): Promise<void> {
-  const owner = readOwner(layout, id);
-  if (owner === undefined) return;
+  // The reap reports a record that cannot be read.
+  const owner = unlessMissing(() => readRecord(layout, id)?.owner, UNREADABLE);
   const endsAt = performance.now() + waitMs;
-  while (isOwnerAlive(owner)) {
-    if (performance.now() > endsAt) throw toBusy(id, owner, waitMs);
+  while (owner !== undefined && isOwnerAlive(owner)) {
+    if (performance.now() > endsAt) {
+      const { pid } = owner;
+      const message = `wait for the owner of task ${id}: process ${pid} still runs after ${waitMs / 1000} s`;
+      throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
+        hint: 'wait for the owner, which removes the task, or end it with stackshim kill',
+        details: { id, ownerPid: pid },
+      });
+    }
     await pause(POLL_MS);
   }
-}
-
-function readOwner(layout: Layout, id: TaskId): Owner | undefined {
-  try {
-    return readRecord(layout, id)?.owner;
-  } catch (error) {
-    // The reap reports it.
-    if (isUnreadable(error)) return undefined;
-    throw error;
-  }
-}
-
-function toBusy(id: TaskId, { pid }: Owner, waitMs: number): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_TASK_CONFLICT',
-    `wait for the owner of task ${id}: process ${pid} still runs after ${waitMs / 1000} s`,
-    {
-      hint: 'wait for the owner, which removes the task, or end it with stackshim kill',
-      details: { id, ownerPid: pid },
-    },
-  );
 }

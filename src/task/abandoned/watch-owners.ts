@@ -1,18 +1,15 @@
-/**
- * Reaps the tasks of each owner as soon as the owner has died, and enforces their time limits until then. inotify(7) reports new tasks,
- * pidfds report the end of owners.
- */
+/** Reaps the tasks of each owner as soon as it has died, and enforces their time limits until then. inotify(7) reports new tasks, pidfds dead owners. */
 import { readSync, statSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { tasksDir } from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { bootId, isOwnerAlive, type Owner } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
-import { readRecord, taskFolderNames } from '../records/read-record.ts';
+import { readRecord, taskFolderNames, UNREADABLE } from '../records/read-record.ts';
 import { parseUnfinishedName } from '../records/record.ts';
-import { LIMIT_LOOK_MS, LimitHolder } from './hold-limits.ts';
+import { holdLimits, LIMIT_LOOK_MS } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
 
 export interface WatchOwnersOptions {
@@ -36,17 +33,11 @@ export async function watchOwners(
   installation: Installation,
   options: WatchOwnersOptions,
 ): Promise<void> {
-  const watching = new OwnerWatch(installation, options);
-  try {
-    await watching.run();
-  } finally {
-    await watching.close();
-  }
+  await new OwnerWatch(installation, options).run();
 }
 
 interface WatchedOwner {
   readonly owner: Owner;
-  readonly pidfd: Fd;
   /** The owner's tasks at the last look. */
   readonly ids: Set<TaskId>;
 }
@@ -55,11 +46,10 @@ class OwnerWatch {
   readonly #installation: Installation;
   readonly #options: WatchOwnersOptions;
   readonly #epoll: Fd;
-  readonly #limits: LimitHolder;
+  readonly #lookAtLimits: (ids: Iterable<TaskId>) => void;
   readonly #owners = new Map<Fd, WatchedOwner>();
   readonly #byTask = new Map<TaskId, WatchedOwner>();
   readonly #byName = new Map<string, WatchedOwner>();
-  /** The running reaps. */
   readonly #reaping = new Set<Promise<void>>();
   #folder: { readonly fd: Fd; readonly identity: string | undefined } | undefined;
   /** Names in the tasks folder at the last look. */
@@ -70,7 +60,7 @@ class OwnerWatch {
     this.#installation = installation;
     this.#options = options;
     this.#epoll = installation.system.createEpoll();
-    this.#limits = new LimitHolder(installation);
+    this.#lookAtLimits = holdLimits(installation);
   }
 
   async run(): Promise<void> {
@@ -83,30 +73,26 @@ class OwnerWatch {
         signal.addEventListener('abort', () => resolve(), { once: true });
         this.#sweep();
         const every = (act: () => void, intervalMs: number) =>
-          timers.push(setInterval(() => this.#guarded(act), intervalMs));
+          timers.push(
+            setInterval(() => {
+              try {
+                act();
+              } catch (error) {
+                reject(error);
+              }
+            }, intervalMs),
+          );
         every(() => this.#look(), LOOK_INTERVAL_MS);
-        every(() => this.#limits.look(this.#byTask.keys()), LIMIT_LOOK_MS);
+        every(() => this.#lookAtLimits(this.#byTask.keys()), LIMIT_LOOK_MS);
         every(() => this.#sweep(), SWEEP_INTERVAL_MS);
       });
     } finally {
       timers.forEach(clearInterval);
-    }
-  }
-
-  /** Waits for the running reaps. */
-  async close(): Promise<void> {
-    await Promise.all(this.#reaping);
-    const { system } = this.#installation;
-    if (this.#folder !== undefined) system.close(this.#folder.fd);
-    for (const pidfd of this.#owners.keys()) system.close(pidfd);
-    system.close(this.#epoll);
-  }
-
-  #guarded(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.#fail(error);
+      await Promise.all(this.#reaping);
+      const { system } = this.#installation;
+      if (this.#folder !== undefined) system.close(this.#folder.fd);
+      for (const pidfd of this.#owners.keys()) system.close(pidfd);
+      system.close(this.#epoll);
     }
   }
 
@@ -122,7 +108,9 @@ class OwnerWatch {
     const { layout, system } = this.#installation;
     const path = tasksDir(layout);
     ensureDirectorySync(path, 0o711);
-    const identity = identityOf(path);
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    // Includes the birth time, because a new folder may get the inode number of the old one.
+    const identity = stat && `${stat.ino}-${stat.birthtimeNs}`;
     if (this.#folder?.identity === identity) return;
     if (this.#folder !== undefined) system.close(this.#folder.fd);
     this.#folder = { fd: system.watchFolder(path), identity };
@@ -167,19 +155,9 @@ class OwnerWatch {
       this.#watchOwner({ ...unfinished, bootId: bootId() });
     }
     if (!isTaskId(name)) return;
-    const owner = this.#ownerOf(name);
-    if (owner !== undefined) this.#watchOwner(owner, name);
-  }
-
-  #ownerOf(id: TaskId): Owner | undefined {
-    try {
-      const record = readRecord(this.#installation.layout, id);
-      return record === undefined || record.kept ? undefined : record.owner;
-    } catch (error) {
-      // A sweep reports it.
-      if (error instanceof StackshimError) return undefined;
-      throw error;
-    }
+    // A sweep reports a record that cannot be read.
+    const record = unlessMissing(() => readRecord(this.#installation.layout, name), UNREADABLE);
+    if (record !== undefined && !record.kept) this.#watchOwner(record.owner, name);
   }
 
   #watchOwner(owner: Owner, id?: TaskId): void {
@@ -196,20 +174,15 @@ class OwnerWatch {
   #open(owner: Owner): WatchedOwner | undefined {
     const { system } = this.#installation;
     if (!isOwnerAlive(owner)) return undefined;
-    let pidfd: Fd;
-    try {
-      pidfd = system.openPidfd(owner.pid);
-    } catch (error) {
-      if (errnoCodeOf(error) === 'ESRCH') return undefined;
-      throw error;
-    }
+    const pidfd = unlessMissing(() => system.openPidfd(owner.pid), ['ESRCH']);
+    if (pidfd === undefined) return undefined;
     // The owner was still alive after its pidfd was opened, so the descriptor belongs to no other process.
     if (!isOwnerAlive(owner)) {
       system.close(pidfd);
       return undefined;
     }
     system.addToEpoll(this.#epoll, pidfd);
-    const opened: WatchedOwner = { owner, pidfd, ids: new Set() };
+    const opened: WatchedOwner = { owner, ids: new Set() };
     this.#owners.set(pidfd, opened);
     this.#byName.set(nameOf(owner), opened);
     return opened;
@@ -226,16 +199,13 @@ class OwnerWatch {
   }
 
   #reap(act: () => Promise<ReapReport>): void {
-    const reaping = (async () => {
-      try {
-        const report = await act();
+    const reaping = act()
+      .then((report) => {
         if (report.reaped.length + report.corrupt.length > 0) this.#options.onReport(report);
-      } catch (error) {
-        this.#fail(error);
-      }
-    })();
+      })
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#reaping.delete(reaping));
     this.#reaping.add(reaping);
-    void reaping.then(() => this.#reaping.delete(reaping));
   }
 }
 
@@ -243,7 +213,9 @@ class OwnerWatch {
 function changedNames(fd: Fd): ReadonlySet<string> {
   const names = new Set<string>();
   const events = Buffer.alloc(65_536);
-  for (let length = readNow(fd, events); length > 0; length = readNow(fd, events)) {
+  // EAGAIN: nothing can be read now.
+  const read = () => unlessMissing(() => readSync(fd, events), ['EAGAIN']) ?? 0;
+  for (let length = read(); length > 0; length = read()) {
     for (let at = 0; at < length; ) {
       // struct inotify_event: wd, mask, cookie, length of the name; then the name, padded with NUL.
       const end = at + 16 + events.readUInt32LE(at + 12);
@@ -252,22 +224,6 @@ function changedNames(fd: Fd): ReadonlySet<string> {
     }
   }
   return names;
-}
-
-/** Returns 0 if nothing can be read now. */
-function readNow(fd: Fd, into: Buffer): number {
-  try {
-    return readSync(fd, into);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'EAGAIN') return 0;
-    throw error;
-  }
-}
-
-/** Includes the birth time, because a new folder may get the inode number of the old one. */
-function identityOf(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? undefined : `${stat.ino}-${stat.birthtimeNs}`;
 }
 
 const nameOf = ({ pid, startTime, bootId: boot, thread }: Owner) =>

@@ -3,7 +3,7 @@
  * run folder: each task holds the shared lock of `lock` and, if there is a maximum, one number of the folder. Loaded only for tasks with a
  * tenant.
  */
-import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
+import { fstatSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tenantCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
@@ -11,12 +11,11 @@ import { isTenantName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tenantDir, tenantsDir } from '../../core/layout.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
+import { type FileLock, lockExistingFile, takeFileLock } from '../../sys/lock.ts';
 import type { HeldNumber } from '../../sys/numbered-locks.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimTaskNumber, isHeldByTask } from './slot.ts';
-
-const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 
 type TenantHost = Pick<Installation, 'system' | 'layout' | 'cgroups'>;
 
@@ -28,7 +27,6 @@ export interface JoinRequest {
   readonly signal?: AbortSignal;
 }
 
-/** A task's membership. */
 export interface TenantSeat {
   /**
    * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second
@@ -43,22 +41,17 @@ export interface TenantSeat {
 const REMOVED_WITHIN_MS = 10_000;
 const POLL_MS = 1;
 
-const isNumber = (name: string) => /^\d+$/.test(name);
-
 /**
  * Creates the tenant's cgroup with the policy's current settings, and counts the task. Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED if the
  * tenant has its maximum of tasks, or uses more than a cap that was lowered.
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
-  let lock: Fd | undefined;
+  let lock: FileLock | undefined;
   let number: HeldNumber | undefined;
-  const unlock = () => {
-    if (lock !== undefined) closeSync(lock);
-  };
   const release = async () => {
     number?.release();
-    unlock();
+    lock?.release();
     try {
       await removeIfIdle(host, tenant);
     } catch {
@@ -84,7 +77,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
       if (!isIn) return;
       isIn = false;
       number?.close();
-      unlock();
+      lock?.release();
     },
   };
 }
@@ -105,11 +98,9 @@ function claimSeatNumber(
   const folder = tenantDir(layout, tenant);
   const number = claimTaskNumber(system, { folder, count: maxTasks, run: layout.run, task });
   if (number !== undefined) return number;
-  throw new StackshimError(
-    'ERR_STACKSHIM_TENANT_EXHAUSTED',
-    `start task of ${tenant}: it already runs ${maxTasks} tasks, the maximum of the policy`,
-    { details: { tenant, maxTasks } },
-  );
+  const message = `start task of ${tenant}: it already runs ${maxTasks} tasks, the maximum of the policy`;
+  const details = { tenant, maxTasks };
+  throw new StackshimError('ERR_STACKSHIM_TENANT_EXHAUSTED', message, { details });
 }
 
 /** Sets the share for each task again: the policy may have changed, or a runtime may have created the cgroup. */
@@ -128,11 +119,9 @@ async function setShare(
     const code = errnoCodeOf(error);
     // The errors of v1 for a cap below the current usage (memory), or below the share of a task in the group (cpu).
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_TENANT_EXHAUSTED',
-      `start task of ${tenant}: its running tasks use more than the policy now allows`,
-      { cause: error, details: { tenant } },
-    );
+    const message = `start task of ${tenant}: its running tasks use more than the policy now allows`;
+    const more = { cause: error, details: { tenant } };
+    throw new StackshimError('ERR_STACKSHIM_TENANT_EXHAUSTED', message, more);
   }
 }
 
@@ -141,21 +130,20 @@ async function lockTenant(
   { system, layout }: TenantHost,
   tenant: TenantName,
   signal: AbortSignal | undefined,
-): Promise<Fd> {
+): Promise<FileLock> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
   const endsAt = performance.now() + REMOVED_WITHIN_MS;
   for (;;) {
     ensureDirectorySync(folder, 0o700);
-    const fd = unlessMissing(() => openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
-    if (fd === undefined) continue;
+    const lock = unlessMissing(() => takeFileLock(system, file, { wait: false, shared: true }));
     let isOurs = false;
     try {
-      isOurs = system.lockFile(fd, { wait: false, shared: true }) && isAt(file, fd);
+      isOurs = lock !== undefined && isAt(file, lock.fd);
     } finally {
-      if (!isOurs) closeSync(fd);
+      if (!isOurs) lock?.release();
     }
-    if (isOurs) return fd;
+    if (lock !== undefined && isOurs) return lock;
     if (performance.now() > endsAt) {
       throw new StackshimError('ERR_STACKSHIM_SYSTEM', `lock ${file}: held by another process`);
     }
@@ -163,9 +151,8 @@ async function lockTenant(
   }
 }
 
-function isAt(file: string, fd: Fd): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
-}
+const isAt = (file: string, fd: Fd): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 
 /** Removes the cgroup and the folder of a tenant without tasks. Tasks of dead owners count until they are reaped. */
 async function removeIfIdle(
@@ -174,15 +161,15 @@ async function removeIfIdle(
 ): Promise<void> {
   const folder = tenantDir(layout, tenant);
   const file = `${folder}/lock`;
-  const lock = unlessMissing(() => openSync(file, O_RDWR | O_NOFOLLOW));
+  const lock = unlessMissing(() => lockExistingFile(system, file, { wait: false }));
   if (lock === undefined) return;
   try {
-    if (!system.lockFile(lock, { wait: false }) || !isAt(file, lock)) return;
-    const numbers = namesIn(folder).filter(isNumber);
+    if (!isAt(file, lock.fd)) return;
+    const numbers = namesIn(folder).filter((name) => /^\d+$/.test(name));
     if (numbers.some((number) => isHeldByTask(system, `${folder}/${number}`))) return;
     if ((await cgroups.remove(tenantCgroup(layout, tenant))).length > 0) return;
     rmSync(folder, { recursive: true, force: true });
   } finally {
-    closeSync(lock);
+    lock.release();
   }
 }

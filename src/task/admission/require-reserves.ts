@@ -14,7 +14,7 @@ export function requireReserves(root: string, { admission, limits }: ContainerSp
   requireMemoryReserve(memoryBytes, limits.memoryBytes);
   if (diskBytes !== undefined) {
     const free = freeBytesAt(root);
-    if (free < diskBytes) throw exhausted('disk', free, diskBytes);
+    if (free < diskBytes) throw exhausted('start task', 'disk', free, diskBytes);
   }
 }
 
@@ -29,20 +29,17 @@ export function requireMemoryReserve(
   operation = 'start task',
 ): void {
   if (reserve === undefined) return;
-  const free = parseAvailable(readFileSync('/proc/meminfo', 'utf8')) - memoryBytes;
-  if (free < reserve) throw exhausted('memory', free, reserve, operation);
-}
-
-/** MemAvailable in bytes: proc_meminfo(5). 0 if it is missing. */
-function parseAvailable(meminfo: string): number {
-  return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  // proc_meminfo(5)
+  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'));
+  const free = Number(available?.[1] ?? 0) * 1024 - memoryBytes;
+  if (free < reserve) throw exhausted(operation, 'memory', free, reserve);
 }
 
 function exhausted(
+  operation: string,
   what: string,
   free: number,
   reserved: number,
-  operation = 'start task',
 ): StackshimError {
   return new StackshimError(
     'ERR_STACKSHIM_HOST_EXHAUSTED',

@@ -18,16 +18,12 @@ const LONGEST_MS = 250;
 const waiting = new Set<() => void>();
 let running = 0;
 
-/** A task's set-up that has begun. */
 export interface SetUpTurn {
   /** Call it when the set-up is over, whatever its outcome. A second call does nothing. */
   end(): void;
 }
 
-/**
- * Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if one
- * of `signals` aborts meanwhile.
- */
+/** Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if a signal aborts. */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
   // A set-up that ends passes its place to the next one: `running` does not change.
   if (running >= AT_ONCE) await waitForPlace(signals);
@@ -37,7 +33,9 @@ export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<Se
     if (!isRunning) return;
     isRunning = false;
     clearTimeout(timer);
-    passPlaceOn();
+    const [next] = waiting;
+    if (next === undefined) running -= 1;
+    else next();
   };
   const timer = setTimeout(end, LONGEST_MS);
   await nextTurn();
@@ -65,10 +63,4 @@ function waitForPlace(signals: readonly AbortSignal[]): Promise<void> {
     waiting.add(begun);
     for (const signal of signals) signal.addEventListener('abort', giveUp);
   });
-}
-
-function passPlaceOn(): void {
-  const [next] = waiting;
-  if (next === undefined) running -= 1;
-  else next();
 }

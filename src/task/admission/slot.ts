@@ -9,7 +9,13 @@ import { isTaskId, type TaskId } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
 import type { IdRange } from '../../core/mount.ts';
 import { pause } from '../../core/pause.ts';
-import { claimNumber, claimThisNumber, type HeldNumber, isHeld } from '../../sys/numbered-locks.ts';
+import {
+  claimNumber,
+  claimThisNumber,
+  type HeldNumber,
+  isHeld,
+  type NumberRequest,
+} from '../../sys/numbered-locks.ts';
 import { bootId } from '../../sys/processes.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
@@ -25,24 +31,15 @@ const PINNED_SLOTS = 256;
 const ADOPT_TRIES = 20;
 const ADOPT_PAUSE_MS = 5;
 
-export interface Slot {
+/**
+ * Release it when nothing uses its ids any more: the slot becomes free. While something of the task is left, close it instead: the slot becomes
+ * free when the rest is removed.
+ */
+export interface Slot extends Pick<HeldNumber, 'release' | 'close'> {
   readonly index: number;
   readonly ids: IdRange;
   /** Carries the mapping of `ids`, for idmapped mounts. Open until the slot is released. */
   readonly userNamespaceFd: Fd;
-  /** Call it when nothing uses the slot's ids any more: the slot becomes free. A second call does nothing. */
-  release(): void;
-  /**
-   * Call it instead of `release` while something of the task is left: closes only this process's descriptors. The slot becomes free when the
-   * rest is removed.
-   */
-  close(): void;
-}
-
-export interface SlotRequest {
-  readonly task: TaskId;
-  /** How many slots the policy allows on this machine. Default: all. */
-  readonly slots?: number | undefined;
 }
 
 export const slotIds = (index: number): IdRange => ({
@@ -50,22 +47,25 @@ export const slotIds = (index: number): IdRange => ({
   size: IDS_PER_SLOT,
 });
 
-/** Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+/**
+ * Claims a free slot with a low number for a task. Rejects with ERR_STACKSHIM_SLOTS_EXHAUSTED, ERR_STACKSHIM_HOST_UNSUPPORTED.
+ *
+ * @param slots How many slots the policy allows on this machine.
+ */
 export async function claimSlot(
   system: System,
   layout: Layout,
-  { task, slots = SLOT_COUNT }: SlotRequest,
+  task: TaskId,
+  slots = SLOT_COUNT,
 ): Promise<Slot> {
   ensureOwnFolder(layout.slots);
   const count = Math.min(slots, SLOT_COUNT);
   const request = { folder: layout.slots, count, run: layout.run, task };
   const held = claimInBoth(system, request, layout.olderSlots);
   if (held === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SLOTS_EXHAUSTED',
-      `claim slot: all ${count} slots are taken`,
-      { details: { slots: count } },
-    );
+    const message = `claim slot: all ${count} slots are taken`;
+    const details = { slots: count };
+    throw new StackshimError('ERR_STACKSHIM_SLOTS_EXHAUSTED', message, { details });
   }
   try {
     return await openSlot(system, layout, held);
@@ -79,20 +79,17 @@ export async function claimSlot(
 export async function adoptSlot(
   system: System,
   layout: Layout,
-  { task, index }: { readonly task: TaskId; readonly index: number },
+  task: TaskId,
+  index: number,
 ): Promise<Slot> {
-  const { slots: folder, olderSlots: older, run } = layout;
-  const adopt = () => adoptInBoth(system, index, { folder, older, run, task });
-  let held = adopt();
+  let held = adoptInBoth(system, layout, task, index);
   for (let tries = 0; held === undefined && tries < ADOPT_TRIES; tries += 1) {
     await pause(ADOPT_PAUSE_MS);
-    held = adopt();
+    held = adoptInBoth(system, layout, task, index);
   }
   if (held === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SYSTEM',
-      `adopt slot ${index}: task ${task} does not hold it`,
-    );
+    const message = `adopt slot ${index}: task ${task} does not hold it`;
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message);
   }
   try {
     return await openSlot(system, layout, held);
@@ -102,20 +99,15 @@ export async function adoptSlot(
   }
 }
 
-async function openUserNamespace(system: System, layout: Layout, index: number): Promise<Fd> {
-  const ids = slotIds(index);
-  if (index >= PINNED_SLOTS) return await createUserNamespace(system, ids);
-  const pin = pinFile(layout, index);
-  return openPinnedUserNamespace(pin) ?? (await createUserNamespace(system, ids, pin));
-}
-
 export const pinFile = (layout: Pick<Layout, 'slots'>, index: number) =>
   `${layout.slots}/${index}.userns`;
 
 async function openSlot(system: System, layout: Layout, held: HeldNumber): Promise<Slot> {
   const index = held.number;
   const ids = slotIds(index);
-  const userNamespaceFd = await openUserNamespace(system, layout, index);
+  const pin = index < PINNED_SLOTS ? pinFile(layout, index) : undefined;
+  const pinned = pin === undefined ? undefined : openPinnedUserNamespace(pin);
+  const userNamespaceFd = pinned ?? (await createUserNamespace(system, ids, pin));
   let isOpen = true;
   const end = (ending: () => void) => {
     if (isOpen) closeSync(userNamespaceFd);
@@ -123,20 +115,10 @@ async function openSlot(system: System, layout: Layout, held: HeldNumber): Promi
     ending();
   };
   const { release, close } = held;
-  return {
-    index,
-    ids,
-    userNamespaceFd,
-    release: () => end(release),
-    close: () => end(close),
-  };
+  return { index, ids, userNamespaceFd, release: () => end(release), close: () => end(close) };
 }
 
-export interface TaskNumberRequest {
-  /** An existing folder that only this user may write to. */
-  readonly folder: string;
-  /** Numbers are 0 to `count` - 1. */
-  readonly count: number;
+export interface TaskNumberRequest extends Pick<NumberRequest, 'folder' | 'count'> {
   readonly run: string;
   readonly task: TaskId;
 }
@@ -147,10 +129,7 @@ export const claimTaskNumber = (
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
-/**
- * Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. The
- * number must be free in both.
- */
+/** Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. */
 function claimInBoth(
   system: System,
   request: TaskNumberRequest,
@@ -186,26 +165,23 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
 });
 
 /**
- * Claims the number that another process claimed for the task and closed; also in the folder `older`, if it was claimed there. Undefined if
- * the task does not hold the number, or if another process still does.
+ * Claims the number that another process claimed for the task and closed; also in the folder of older versions, if it was claimed there.
+ * Undefined if the task does not hold the number, or if another process still does.
  */
 function adoptInBoth(
   system: System,
+  { slots, olderSlots: older, run }: Layout,
+  task: TaskId,
   number: number,
-  { folder, older, ...of }: AdoptRequest,
 ): HeldNumber | undefined {
-  const { holder } = toClaim(of);
+  const { holder } = toClaim({ task, run });
   const claim = { holder, isTaken: (found: string) => found !== holder };
-  const held = claimThisNumber(system, number, { folder, ...claim });
+  const held = claimThisNumber(system, number, { folder: slots, ...claim });
   if (held === undefined || older === undefined || !isOwnFolder(older)) return held;
   const other = claimThisNumber(system, number, { folder: older, ...claim });
   if (other !== undefined) return joined(held, other);
   held.close();
   return undefined;
-}
-
-interface AdoptRequest extends Omit<TaskNumberRequest, 'count'> {
-  readonly older: string | undefined;
 }
 
 const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({

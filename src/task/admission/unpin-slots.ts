@@ -24,18 +24,15 @@ export function unpinIdleSlots(system: System, { slots }: Pick<Layout, 'slots'>)
     const held = claimThisNumber(system, index, { folder: slots, holder: '', isTaken });
     if (held === undefined) continue;
     try {
-      unpin(system, pinFile({ slots }, index));
+      const pin = pinFile({ slots }, index);
+      const namespace = openPinnedUserNamespace(pin);
+      if (namespace !== undefined) {
+        closeSync(namespace);
+        system.detachMount(pin);
+      }
+      removeMountPoint(system, pin, () => rmSync(pin, { force: true }));
     } finally {
       held.release();
     }
   }
-}
-
-function unpin(system: System, pin: string): void {
-  const namespace = openPinnedUserNamespace(pin);
-  if (namespace !== undefined) {
-    closeSync(namespace);
-    system.detachMount(pin);
-  }
-  removeMountPoint(system, pin, () => rmSync(pin, { force: true }));
 }

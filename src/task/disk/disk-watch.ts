@@ -2,7 +2,6 @@
 import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
-/** The findings about a task's disk space. */
 export interface DiskReport {
   readonly peakBytes: number;
   readonly peakInodes: number;
@@ -35,72 +34,56 @@ interface Look {
   readonly share: number;
 }
 
-export class DiskWatch {
-  readonly #disk: TaskDisk;
-  readonly #options: DiskWatchOptions;
-  readonly #report = { peakBytes: 0, peakInodes: 0, wasFull: false, wasHostFull: false };
-  #last: Look | undefined;
-  #delayMs = FIRST_LOOK_MS;
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #hasEnded = false;
+export type DiskWatch = ReturnType<typeof openDiskWatch>;
 
-  constructor(disk: TaskDisk, options: DiskWatchOptions) {
-    this.#disk = disk;
-    this.#options = options;
-  }
-
-  start(): void {
-    // A look may fail when descriptors run out: the next look retries.
-    this.#looking = this.#look().catch(() => undefined);
-    void this.#looking.then(() => this.#arm());
-  }
-
-  /** Looks a last time; call it before anything is removed. Rejects if that look fails. */
-  async finish(): Promise<DiskReport> {
-    this.#hasEnded = true;
-    clearTimeout(this.#timer);
-    await this.#looking;
-    await this.#look();
-    return this.#report;
-  }
-
-  #arm(): void {
-    if (this.#hasEnded) return;
-    this.#timer = setTimeout(() => this.start(), this.#delayMs);
-  }
-
-  async #look(): Promise<void> {
-    const began = performance.now();
-    const measured = this.#disk.measure();
-    const sample = measured instanceof Promise ? await measured : measured;
-    this.#note(sample);
-    const now = performance.now();
-    this.#plan({ at: now, share: this.#shareOf(sample) }, (now - began) * SHARE);
-  }
-
-  #note({ bytes, inodes, isFull }: DiskSample): void {
-    const report = this.#report;
+export function openDiskWatch(disk: TaskDisk, { hostFolder, onFull }: DiskWatchOptions) {
+  const report = { peakBytes: 0, peakInodes: 0, wasFull: false, wasHostFull: false };
+  let last: Look | undefined;
+  let delayMs = FIRST_LOOK_MS;
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  let hasEnded = false;
+  const note = ({ bytes, inodes, isFull }: DiskSample) => {
     report.peakBytes = Math.max(report.peakBytes, bytes);
     report.peakInodes = Math.max(report.peakInodes, inodes);
-    if (freeBytesAt(this.#options.hostFolder) < FULL_BELOW_BYTES) report.wasHostFull = true;
+    if (freeBytesAt(hostFolder) < FULL_BELOW_BYTES) report.wasHostFull = true;
     if (!isFull || report.wasFull) return;
     report.wasFull = true;
-    this.#options.onFull();
-  }
-
-  #plan(look: Look, leastMs: number): void {
-    const last = this.#last;
-    this.#last = look;
-    if (last === undefined) return;
-    const grown = look.share - last.share;
-    const untilFullMs = ((1 - look.share) / grown) * (look.at - last.at);
-    const wanted = grown > 0 ? untilFullMs / LOOKS_AHEAD : this.#delayMs * 2;
-    this.#delayMs = Math.max(leastMs, Math.min(LATEST_MS, Math.max(SOONEST_MS, wanted)));
-  }
-
-  #shareOf({ bytes, inodes }: DiskSample): number {
-    const { limit } = this.#disk;
-    return Math.max(bytes / limit.bytes, inodes / limit.inodes);
-  }
+    onFull();
+  };
+  const plan = (look: Look, leastMs: number) => {
+    const before = last;
+    last = look;
+    if (before === undefined) return;
+    const grown = look.share - before.share;
+    const untilFullMs = ((1 - look.share) / grown) * (look.at - before.at);
+    const wanted = grown > 0 ? untilFullMs / LOOKS_AHEAD : delayMs * 2;
+    delayMs = Math.max(leastMs, Math.min(LATEST_MS, Math.max(SOONEST_MS, wanted)));
+  };
+  const look = async () => {
+    const began = performance.now();
+    const measured = disk.measure();
+    const sample = measured instanceof Promise ? await measured : measured;
+    note(sample);
+    const now = performance.now();
+    const { limit } = disk;
+    const share = Math.max(sample.bytes / limit.bytes, sample.inodes / limit.inodes);
+    plan({ at: now, share }, (now - began) * SHARE);
+  };
+  const start = () => {
+    // A look may fail when descriptors run out: the next look retries.
+    looking = look().catch(() => undefined);
+    void looking.then(() => {
+      if (!hasEnded) timer = setTimeout(start, delayMs);
+    });
+  };
+  /** Looks a last time; call it before anything is removed. Rejects if that look fails. */
+  const finish = async (): Promise<DiskReport> => {
+    hasEnded = true;
+    clearTimeout(timer);
+    await looking;
+    await look();
+    return report;
+  };
+  return { start, finish };
 }

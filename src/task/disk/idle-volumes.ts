@@ -4,6 +4,7 @@
  * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
@@ -20,10 +21,11 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mountinfo.ts';
 import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import {
+  BEING_TAKEN,
   detachIdle,
-  isBeingTaken,
   loopName,
   readLoopDevices,
   unlinkIfThere,
@@ -35,20 +37,11 @@ const MAX_IDLE = 32;
 /** The kernel releases the last files of an emptied volume within this time. */
 const FRESH_WITHIN_MS = 60_000;
 
-export interface IdleVolume {
-  readonly file: string;
-  readonly mount: string;
-  /** The limit that the volume was made for. */
-  readonly limitBytes: number;
-  /** The disk space of its file. */
-  readonly sizeBytes: number;
-}
+type IdleVolume = ReturnType<typeof listIdleVolumes>[number];
 
-type Places = Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>;
-
-/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. */
-export function listIdleVolumes(layout: Layout): readonly IdleVolume[] {
-  return listOffers(layout).flatMap((offer) => {
+/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. The sizes: its limit, and the disk space of its file. */
+export function listIdleVolumes(layout: Layout, offers = listOffers(layout)) {
+  return offers.flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined) return [];
@@ -69,21 +62,25 @@ export interface ClaimedVolume {
 export function claimIdleVolume(
   system: System,
   layout: Layout,
-  { places, limitBytes }: { readonly places: Places; readonly limitBytes: number },
+  places: Pick<TaskPlaces, 'volumeFile'>,
+  limitBytes: number,
 ): ClaimedVolume | undefined {
   for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
-    const volume = openMounted(system, mount);
+    if (!isMounted(mount)) continue;
+    // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
+    const volume = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
     if (volume === undefined) continue;
     let isOurs = false;
     try {
-      isOurs = tryRename(idleVolumeFile(layout, offer), places.volumeFile);
+      isOurs =
+        isUsable(volume, mount) && tryRename(idleVolumeFile(layout, offer), places.volumeFile);
     } finally {
       if (!isOurs) system.close(volume);
     }
     if (!isOurs) continue;
     const detached = detachTargetAside(system, mount).catch((error: unknown) => {
-      if (!isBeingTaken(error)) throw error;
+      if (!BEING_TAKEN.includes(errnoCodeOf(error) ?? '')) throw error;
     });
     detached.catch(() => undefined);
     return { volume, detached };
@@ -91,21 +88,14 @@ export function claimIdleVolume(
   return undefined;
 }
 
-/**
- * Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes in any case. Returns false if
- * enough volumes are idle.
- */
+/** Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes. False if enough volumes are idle. */
 export function keepIdleVolume(
-  system: System,
-  layout: Layout,
-  {
-    places,
-    limitBytes,
-    volume,
-  }: { readonly places: Places; readonly limitBytes: number; readonly volume: Fd },
+  { system, layout }: Pick<Installation, 'system' | 'layout'>,
+  { id, volumeFile, idleVolumeDir }: Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>,
+  limitBytes: number,
+  volume: Fd,
 ): boolean {
   if (listOwnOffers(layout).length >= MAX_IDLE) return false;
-  const { id, volumeFile, idleVolumeDir } = places;
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
   const mountNamespace = ownMountNamespace();
   const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
@@ -156,29 +146,17 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
   }
-  const own = new Set(listOwnOffers(layout).map((offer) => idleVolumeFile(layout, offer)));
-  for (const volume of listIdleVolumes(layout).filter(({ file }) => own.has(file))) {
+  for (const volume of listIdleVolumes(layout, listOwnOffers(layout))) {
     if (!isMounted(volume.mount) || isForgotten(volume)) removeIdleVolume(system, volume);
   }
 }
 
-/** A detached clone of the volume that is mounted there; undefined if no volume is mounted or it is not fresh. */
-function openMounted(system: System, mount: string): Fd | undefined {
-  if (!isMounted(mount)) return undefined;
-  // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
-  const clone = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
-  if (clone === undefined) return undefined;
+function isUsable(clone: Fd, mount: string): boolean {
   const root = fdPath(clone);
-  let isUsable = false;
-  try {
-    // The mount may have gone before the clone was made; then the clone shows the folder underneath.
-    const isVolume = statSync(root).dev !== statSync(parentOf(mount)).dev;
-    // The kernel needs time to release the last task's files.
-    isUsable = isVolume && isFreshVolume(root);
-  } finally {
-    if (!isUsable) system.close(clone);
-  }
-  return isUsable ? clone : undefined;
+  // The mount may have gone before the clone was made; then the clone shows the folder underneath.
+  const isVolume = statSync(root).dev !== statSync(dirname(mount)).dev;
+  // The kernel needs time to release the last task's files.
+  return isVolume && isFreshVolume(root);
 }
 
 /** Whether a process has held a file of the volume open for too long. */
@@ -187,13 +165,9 @@ function isForgotten({ file, mount }: IdleVolume): boolean {
   return Date.now() - changedAt > FRESH_WITHIN_MS && !isFreshVolume(mount);
 }
 
-const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
-
 function isMounted(mount: string): boolean {
   const stat = statSync(mount, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
-
-  return stat.dev !== statSync(parentOf(mount)).dev;
+  return stat !== undefined && stat.dev !== statSync(dirname(mount)).dev;
 }
 
 const tryRename = (from: string, to: string): boolean =>

@@ -9,8 +9,8 @@ import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
-import { planVolume } from './plan-volume.ts';
 import { loopName } from './scratch-files.ts';
+import { FRESH } from './volume-state.ts';
 
 /** Less than mkfs writes to the smallest volume, and more than a full disk may still have free. */
 const FULL_BELOW_BYTES = 256 * 1024;
@@ -60,20 +60,16 @@ async function format(file: string, args: readonly string[]): Promise<void> {
     env: { ...PLAIN_ENVIRONMENT, MKE2FS_CONFIG: '/dev/null' },
   });
   if (exitCode === 0) return;
-  if (isFull(file)) {
-    throw new StackshimError('ERR_STACKSHIM_DISK_FULL', `format ${file}: no space left`, {
-      details: { file, stderr: output },
-    });
+  // Ask the disk, because what the program has written is still there.
+  if (freeBytesAt(file) < FULL_BELOW_BYTES) {
+    const details = { file, stderr: output };
+    const message = `format ${file}: no space left`;
+    throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message, { details });
   }
-  throw new StackshimError(
-    codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM',
-    `format ${file} with mkfs.ext4: ${lastLine(output)}`,
-    { details: { file, code: exitCode, stderr: output } },
-  );
+  const code = codeOfComplaint(output) ?? 'ERR_STACKSHIM_SYSTEM';
+  const details = { file, code: exitCode, stderr: output };
+  throw new StackshimError(code, `format ${file} with mkfs.ext4: ${lastLine(output)}`, { details });
 }
-
-/** Asks the disk, because what the program has written is still there. */
-const isFull = (file: string): boolean => freeBytesAt(file) < FULL_BELOW_BYTES;
 
 async function mountFile(system: System, fd: Fd): Promise<Fd> {
   const device = await attachLoopAside(system, fd, {
@@ -118,3 +114,53 @@ function openContext(system: System, device: string): Fd {
 
 const mountContext = (system: System, context: Fd) =>
   system.fsMount(context, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
+
+const BLOCK_BYTES = 4096;
+const INODE_BYTES = 256;
+const INODES_PER_BLOCK = BLOCK_BYTES / INODE_BYTES;
+const BLOCKS_PER_GROUP = 32_768;
+/** Two bitmaps, and the rounding of the inode table. */
+const GROUP_BLOCKS = 6;
+/** Superblock, group descriptors, and the loss of a last group that is too small to stand alone. */
+const FIXED_BLOCKS = 64;
+const GROUPS_PER_DESCRIPTOR_BLOCK = 128;
+/** Copies of superblock and descriptors: in group 1 and in the powers of 3, 5 and 7. */
+const DESCRIPTOR_COPIES = 16;
+/** The kernel reserves one block in fifty, but at most this many. */
+const MAX_RESERVED = 4096;
+const RESERVED_ONE_IN = 49;
+
+/** Only the features that a filesystem with a life of minutes needs: no journal, no checksums, no resizing. */
+const FEATURES = [
+  'none',
+  'dir_index',
+  'dir_nlink',
+  'ext_attr',
+  'extent',
+  'extra_isize',
+  'filetype',
+  'flex_bg',
+  'huge_file',
+  'large_file',
+  'sparse_super',
+  'uninit_bg',
+];
+
+/** The size of the file for a limit, and the arguments of `mkfs.ext4`. Pure. */
+function planVolume(limit: DiskAmount) {
+  const inodes = limit.inodes + FRESH.inodes;
+  const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH.blocks;
+  const inodeBlocks = Math.ceil(inodes / INODES_PER_BLOCK);
+  const reserved = Math.min(MAX_RESERVED, Math.ceil((wanted + inodeBlocks) / RESERVED_ONE_IN));
+  const blocks = wanted + inodeBlocks + reserved + FIXED_BLOCKS;
+  const groups = Math.ceil(blocks / BLOCKS_PER_GROUP) + 1;
+  const descriptors = Math.ceil(groups / GROUPS_PER_DESCRIPTOR_BLOCK) * DESCRIPTOR_COPIES;
+  const fileBytes = (blocks + groups * GROUP_BLOCKS + descriptors) * BLOCK_BYTES;
+  const mkfsArgs = [
+    ...['-q', '-F', '-m', '0', '-b', `${BLOCK_BYTES}`, '-I', `${INODE_BYTES}`],
+    ...['-N', `${inodes}`, '-O', FEATURES.join(',')],
+    // A sparse file reads as zeros, so neither mkfs now nor the kernel later needs to write zeros.
+    ...['-E', 'lazy_itable_init=1,assume_storage_prezeroed=1,nodiscard,root_owner=0:0'],
+  ];
+  return { fileBytes, mkfsArgs };
+}

@@ -13,13 +13,9 @@ function findUnused(system: System, folder: Fd, { base, size }: IdRange): number
   for (let project = base; project < base + size; project += 1) {
     if (system.readProjectUsage(folder, project).inodes === 0) return project;
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_DISK_FULL',
-    'limit disk space: all project ids are in use',
-    {
-      hint: 'run stackshim reap, then end kept tasks (stackshim ps lists them)',
-    },
-  );
+  const message = 'limit disk space: all project ids are in use';
+  const hint = 'run stackshim reap, then end kept tasks (stackshim ps lists them)';
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message, { hint });
 }
 
 /** Precondition: the scratch folder exists and is empty. */
@@ -35,7 +31,7 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
     closeSync(folder);
     throw error;
   }
-  return toDisk(system, request, { folder, project });
+  return toDisk(system, request, folder, project);
 }
 
 /** Takes over the space of a project that another process made. */
@@ -43,23 +39,22 @@ export const adoptProjectDisk = (
   system: System,
   request: TaskDiskRequest,
   project: number,
-): TaskDisk =>
-  toDisk(system, request, { folder: openSync(request.places.scratchDir, 'r'), project });
-
-interface OpenProject {
-  readonly folder: Fd;
-  readonly project: number;
-}
+): TaskDisk => toDisk(system, request, openSync(request.places.scratchDir, 'r'), project);
 
 function toDisk(
   system: System,
   { limit, places }: TaskDiskRequest,
-  { folder, project }: OpenProject,
+  folder: Fd,
+  project: number,
 ): TaskDisk {
   let isOpen = true;
   const close = () => {
     if (isOpen) closeSync(folder);
     isOpen = false;
+  };
+  const free = () => {
+    if (isOpen) system.limitProject(folder, project, NO_LIMIT);
+    close();
   };
   return {
     mechanism: 'quota',
@@ -70,19 +65,11 @@ function toDisk(
       const used = system.readProjectUsage(folder, project);
       return { ...used, isFull: isUsedUp(used.bytes, limit) || used.inodes >= limit.inodes };
     },
-    keep() {
-      if (!isOpen) return;
-      system.limitProject(folder, project, NO_LIMIT);
-      close();
-    },
+    keep: free,
     close,
-    handOver() {
-      close();
-      return { mechanism: 'quota', project };
-    },
+    handOver: close,
     async remove() {
-      if (isOpen) system.limitProject(folder, project, NO_LIMIT);
-      close();
+      free();
       await removeTree(places.scratchDir);
     },
   };

@@ -22,7 +22,7 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
     },
     keep: nothing,
     close: nothing,
-    handOver: () => ({ mechanism: 'sampling' }),
+    handOver: nothing,
     remove: () => removeTree(places.scratchDir),
   };
 }

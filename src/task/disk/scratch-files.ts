@@ -31,7 +31,7 @@ export async function removeScratch(
   await detachTarget(system, scratchDir);
   // A volume without its file is not the task's any more, but idle.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
-  const fd = openVolumeFile(volumeFile);
+  const fd = unlessMissing(() => openSync(volumeFile, constants.O_RDWR | constants.O_NOFOLLOW));
   if (fd === undefined) return await removeScratchFiles(places);
   try {
     const name = loopName(volumeFile, fstatSync(fd));
@@ -44,10 +44,6 @@ export async function removeScratch(
     await closeLast(fd);
   }
 }
-
-/** Undefined if the file does not exist. */
-const openVolumeFile = (path: string): Fd | undefined =>
-  unlessMissing(() => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW));
 
 /** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {
@@ -77,16 +73,11 @@ export function unlinkIfThere(file: string): boolean {
 /** Detaches the mount, if there is one, and removes its folder. */
 export function detachIdle(system: System, mount: string): void {
   while (system.detachMount(mount));
-  try {
-    rmdirSync(mount);
-  } catch (error) {
-    if (!isBeingTaken(error)) throw error;
-  }
+  unlessMissing(() => rmdirSync(mount), BEING_TAKEN);
 }
 
 /** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
-export const isBeingTaken = (error: unknown) =>
-  ['ENOENT', 'EBUSY'].includes(errnoCodeOf(error) ?? '');
+export const BEING_TAKEN: readonly string[] = ['ENOENT', 'EBUSY'];
 
 /** A program may look at a new device for a moment, and the kernel needs time to end a container's mounts. */
 const FREE_WITHIN_MS = 200;
@@ -104,10 +95,7 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
   return devices;
 }
 
-/**
- * The name under which a volume's loop device opens the file: derived from the inode, in the same folder. It exists only for a moment while
- * the volume is made.
- */
+/** The name under which a volume's loop device opens the file: from the inode, in the same folder. It exists only for a moment, while the volume is made. */
 export const loopName = (file: string, { ino }: { readonly ino: number }) =>
   `${dirname(file)}/.loop-${ino}`;
 

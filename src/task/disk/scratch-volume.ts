@@ -18,13 +18,7 @@ import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import { claimIdleVolume, keepIdleVolume } from './idle-volumes.ts';
 import { closeLast, freeLoopDevice, loopName, removeScratchFiles } from './scratch-files.ts';
-import {
-  type DiskSample,
-  type HandedDisk,
-  isUsedUp,
-  type TaskDisk,
-  type TaskDiskRequest,
-} from './task-disk.ts';
+import { type DiskSample, isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
 /** A volume with no more files than this, and no more data, is emptied faster than a new one is made. */
@@ -39,8 +33,7 @@ export async function openScratchVolume(
   request: TaskDiskRequest,
 ): Promise<TaskDisk> {
   const { places, limit, isUsual } = request;
-  const claim = { places, limitBytes: limit.bytes };
-  const claimed = isUsual ? claimIdleVolume(system, layout, claim) : undefined;
+  const claimed = isUsual ? claimIdleVolume(system, layout, places, limit.bytes) : undefined;
   const mounted =
     claimed?.volume ??
     (await (await import('./make-volume.ts')).makeVolume(system, places.volumeFile, limit));
@@ -62,16 +55,13 @@ export async function openScratchVolume(
 }
 
 /** Takes over the volume of a task from another process. The volume is mounted at the task's scratch folder. */
-export const adoptScratchVolume = (
+export function adoptScratchVolume(
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   request: TaskDiskRequest,
-): TaskDisk =>
-  new ScratchVolume({
-    system,
-    layout,
-    held: system.openTreeClone(request.places.scratchDir),
-    request,
-  });
+): TaskDisk {
+  const held = system.openTreeClone(request.places.scratchDir);
+  return new ScratchVolume({ system, layout, held, request });
+}
 
 interface VolumeParts {
   readonly system: System;
@@ -138,9 +128,8 @@ class ScratchVolume implements TaskDisk {
     }
   }
 
-  handOver(): HandedDisk {
+  handOver(): void {
     if (this.#isHeld) this.#release();
-    return { mechanism: 'volume' };
   }
 
   async remove(): Promise<void> {
@@ -162,30 +151,21 @@ class ScratchVolume implements TaskDisk {
 
   /** Returns false if the volume was not emptied, or is not needed. */
   async #reuse(): Promise<boolean> {
-    const { system, layout, held, request } = this.#parts;
+    const { held, request } = this.#parts;
     const { places, limit, isUsual } = request;
-    if (!isUsual || !this.#isNearlyEmpty()) return false;
+    if (!isUsual || this.measure().inodes > FEW_INODES) return false;
+    if (statSync(places.volumeFile).blocks * STAT_BLOCK_BYTES > FEW_FILE_BYTES) return false;
+    const list = () => readdirSync(this.#root).filter((name) => name !== LOST_AND_FOUND);
     try {
-      for (const name of readdirSync(this.#root)) {
-        if (name !== LOST_AND_FOUND) await removeTree(`${this.#root}/${name}`);
-      }
-      if (readdirSync(this.#root).some((name) => name !== LOST_AND_FOUND)) return false;
-      if (!isSoundVolume(this.#root)) return false;
-      if (!keepIdleVolume(system, layout, { places, limitBytes: limit.bytes, volume: held })) {
-        return false;
-      }
+      for (const name of list()) await removeTree(`${this.#root}/${name}`);
+      if (list().length > 0 || !isSoundVolume(this.#root)) return false;
+      if (!keepIdleVolume(this.#parts, places, limit.bytes, held)) return false;
     } catch {
       // After an error the filesystem is read-only. Whatever the error was, the volume is not reused.
       return false;
     }
     this.#release();
     return true;
-  }
-
-  #isNearlyEmpty(): boolean {
-    const { request } = this.#parts;
-    const { blocks } = statSync(request.places.volumeFile);
-    return this.measure().inodes <= FEW_INODES && blocks * STAT_BLOCK_BYTES <= FEW_FILE_BYTES;
   }
 
   /** Unlinks the file first: if a later step fails, what is left has no name any more. */
@@ -200,7 +180,9 @@ class ScratchVolume implements TaskDisk {
       try {
         this.#shutDownIfLarge(folder);
       } finally {
-        await this.#releaseAside();
+        this.#isHeld = false;
+        // The mount is attached nowhere: close it off the event loop.
+        await this.#parts.system.closeAside(this.#parts.held);
         // Waits until everything is written.
         await closeLast(folder);
       }
@@ -217,11 +199,5 @@ class ScratchVolume implements TaskDisk {
   #release(): void {
     this.#isHeld = false;
     this.#parts.system.close(this.#parts.held);
-  }
-
-  /** For a mount that is attached nowhere: closing it off the event loop. */
-  #releaseAside(): Promise<void> {
-    this.#isHeld = false;
-    return this.#parts.system.closeAside(this.#parts.held);
   }
 }

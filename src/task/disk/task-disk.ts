@@ -7,18 +7,13 @@ import type { TaskPlaces } from '../records/task-places.ts';
 /** `quota`: a project of the root folder's filesystem. `volume`: a filesystem of its own. `sampling`: measuring only. */
 export type DiskMechanism = 'quota' | 'volume' | 'sampling';
 
-/** A task's disk usage at one moment. */
 export interface DiskSample extends DiskAmount {
   /** Whether nothing more fits, or more than the limit is used. */
   readonly isFull: boolean;
 }
 
 /** What another process needs to take over a task's disk space, in addition to its places. */
-export interface HandedDisk {
-  readonly mechanism: DiskMechanism;
-  /** Only with a quota. */
-  readonly project?: number;
-}
+export type HandedDisk = Pick<TaskDisk, 'mechanism' | 'project'>;
 
 /** The space exists at the task's scratch folder from the moment it is opened until it is removed. */
 export interface TaskDisk {
@@ -37,8 +32,8 @@ export interface TaskDisk {
   keep(): void;
   /** Drops unwritten data, which nobody needs any more: this process is about to leave removal to another one. */
   close(): void;
-  /** Closes this process's descriptors and returns what another process needs to take over the space. Precondition: it is not detached. */
-  handOver(): HandedDisk;
+  /** Closes this process's descriptors, for another process that takes over the space. Precondition: it is not detached. */
+  handOver(): void;
   /** Removes the files of the ended task, and checks. A second call does nothing. */
   remove(): Promise<void>;
 }

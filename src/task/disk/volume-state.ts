@@ -1,9 +1,13 @@
 /** What the kernel reports about a mounted scratch volume. */
 import { readFileSync, statfsSync, statSync } from 'node:fs';
+import { StackshimError } from '../../core/errors.ts';
+import { type Layout, scratchDir } from '../../core/layout.ts';
+import { freeBytesAt } from '../../sys/files.ts';
+import type { TaskPlaces } from '../records/task-places.ts';
 import type { DiskSample } from './task-disk.ts';
 
 /** Inodes 1 to 10 and `lost+found`; the blocks of the root folder and of `lost+found`. */
-const FRESH = { inodes: 11, blocks: 5 } as const;
+export const FRESH = { inodes: 11, blocks: 5 } as const;
 /** A volume with fewer free blocks counts as full. */
 const FULL_BELOW_BLOCKS = 16;
 
@@ -35,4 +39,16 @@ export function isSoundVolume(path: string): boolean {
 export function loopDeviceOf(path: string): string {
   const { dev } = statSync(path);
   return `loop${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
+}
+
+/**
+ * Throws ERR_STACKSHIM_DISK_FULL if a task's volume holds more bytes than the host's disk can store. The volume's file is sparse: data written
+ * to the volume may have no room on that disk, which shows only later.
+ */
+export function requireStored(layout: Layout, { volumeFile }: TaskPlaces, bytes: number): void {
+  const file = statSync(volumeFile, { throwIfNoEntry: false });
+  if (file === undefined) return;
+  if (bytes <= freeBytesAt(scratchDir(layout)) + file.blocks * STAT_BLOCK_BYTES) return;
+  const message = "write the task's inputs: no space left on the host's disk";
+  throw new StackshimError('ERR_STACKSHIM_DISK_FULL', message);
 }

@@ -26,16 +26,12 @@ export const isAborted = (stops: CallerStops): boolean =>
 export const toDeadline = ({ deadline }: CallerStops): number =>
   deadline === undefined ? Number.POSITIVE_INFINITY : performance.now() + (deadline - Date.now());
 
-export interface StopsOptions {
-  readonly output: OutputMeter;
-  readonly deadlineAt: number;
-}
-
 /** Listens to the caller's signals and deadline. Returns a function that stops listening. */
 export function armStops(
   options: CallerStops,
   stopper: TaskStopper,
-  { output, deadlineAt }: StopsOptions,
+  output: OutputMeter,
+  deadlineAt: number,
 ): () => void {
   const { signal, killSignal } = options;
   // Once the task has ended, only the wait for a slow sink can be cut short.

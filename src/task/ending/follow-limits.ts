@@ -10,10 +10,8 @@ import type { TaskPlaces } from '../records/task-places.ts';
 /** A changed limit holds after this time at the latest. */
 const LOOK_EVERY_MS = 1_000;
 
-type LimitPlaces = Pick<TaskPlaces, 'limitFile'>;
-
 interface Followed {
-  readonly places: LimitPlaces;
+  readonly places: TaskPlaces;
   readonly onLimit: (limit: TimeLimit) => void;
   /** Of the file that was read last. */
   version: string | undefined;
@@ -23,10 +21,12 @@ const followed = new Set<Followed>();
 let timer: NodeJS.Timeout | undefined;
 
 /** Calls `onLimit` at once with the stored limit, and again after each change. Returns a function that stops it. */
-export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): () => void {
+export function followLimit(places: TaskPlaces, onLimit: Followed['onLimit']): () => void {
   const one: Followed = { places, onLimit, version: undefined };
   followed.add(one);
-  timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+  timer ??= setInterval(() => {
+    for (const each of followed) lookAt(each);
+  }, LOOK_EVERY_MS);
   lookAt(one);
   return () => {
     followed.delete(one);
@@ -36,35 +36,18 @@ export function followLimit(places: LimitPlaces, onLimit: Followed['onLimit']): 
   };
 }
 
-/** The stored limit now; undefined if it cannot be read. */
-export function readLimitNow(places: LimitPlaces): TimeLimit | undefined {
-  try {
-    return readTimeLimit(places);
-  } catch {
-    // The limit that is known holds.
-    return undefined;
-  }
-}
-
-function lookAtAll(): void {
-  for (const one of followed) lookAt(one);
-}
-
 function lookAt(one: Followed): void {
-  const version = versionOf(one.places);
-  if (version === undefined || version === one.version) return;
-  const limit = readLimitNow(one.places);
-  if (limit === undefined) return;
-  one.version = version;
-  one.onLimit(limit);
-}
-
-/** Undefined if the file is gone, or if a look fails because descriptors ran out. */
-function versionOf({ limitFile }: LimitPlaces): string | undefined {
+  let limit: TimeLimit | undefined;
   try {
-    const { ino, mtimeMs } = statSync(limitFile);
-    return `${ino}-${mtimeMs}`;
+    const { ino, mtimeMs } = statSync(one.places.limitFile);
+    const version = `${ino}-${mtimeMs}`;
+    if (version === one.version) return;
+    limit = readTimeLimit(one.places);
+    if (limit === undefined) return;
+    one.version = version;
   } catch {
-    return undefined;
+    // The file is gone, or descriptors ran out: the limit that is known holds.
+    return;
   }
+  one.onLimit(limit);
 }

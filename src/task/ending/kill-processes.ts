@@ -9,7 +9,7 @@ import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { isRunning, nsPidOf } from '../../sys/handled-process.ts';
 import { signalProcess } from '../../sys/processes.ts';
-import type { System } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
 const { SIGKILL } = constants.signals;
@@ -32,12 +32,9 @@ export function findInit(
   const pids = cgroups.listProcesses(cgroupsPath);
   const init = driverOf(runtime).initIsPid1 ? pids.find((pid) => nsPidOf(pid) === 1) : undefined;
   if (init !== undefined || pids.length === 0) return init;
-  const made = readPid(pidFile);
+  const made = unlessMissing(() => Number(readFileSync(pidFile, 'utf8')));
   return pids.find((pid) => pid === made);
 }
-
-const readPid = (file: string): number | undefined =>
-  unlessMissing(() => Number(readFileSync(file, 'utf8')));
 
 /**
  * Kills every process in the task's cgroup; pid 1 first, so that it does not notice the end of the others. Resolves when none is left;
@@ -48,10 +45,10 @@ export async function killAll(
   cgroupsPath: string,
   isWanted: () => boolean = () => true,
 ): Promise<void> {
-  const killing = new Killing(context, cgroupsPath);
+  const killAgain = beginKilling(context, cgroupsPath);
   const endsAt = performance.now() + GONE_WITHIN_MS;
   for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-    const left = await killing.again();
+    const left = await killAgain();
     if (left.length === 0 || !isWanted()) return;
     if (performance.now() > endsAt) {
       throw new Error(`kill processes of ${cgroupsPath}: pids ${left.join(', ')} did not end`);
@@ -61,44 +58,35 @@ export async function killAll(
   }
 }
 
-export interface KillContext {
-  readonly cgroups: CgroupDriver;
-  readonly system: System;
-}
+export type KillContext = Pick<Installation, 'cgroups' | 'system'>;
 
-/** Kills the processes of a cgroup; each further call tries harder to kill those that are left. */
-export class Killing {
-  readonly #context: KillContext;
-  readonly #cgroupsPath: string;
-  readonly #begunAt = performance.now();
+/** Signals every running process of a cgroup; resolves to their pids. */
+export type KillAgain = () => Promise<readonly number[]>;
 
-  constructor(context: KillContext, cgroupsPath: string) {
-    this.#context = context;
-    this.#cgroupsPath = cgroupsPath;
-  }
-
-  /** Signals every running process of the cgroup; resolves to their pids. */
-  async again(): Promise<readonly number[]> {
-    const { cgroups } = this.#context;
-    const left = cgroups.listProcesses(this.#cgroupsPath).filter(isRunning);
+/** Returns what kills the processes of a cgroup; each further call tries harder to kill those that are left. */
+export function beginKilling(context: KillContext, cgroupsPath: string): KillAgain {
+  const begunAt = performance.now();
+  return async () => {
+    const { cgroups } = context;
+    const left = cgroups.listProcesses(cgroupsPath).filter(isRunning);
     if (left.length === 0) return left;
-    const sinceMs = performance.now() - this.#begunAt;
+    const sinceMs = performance.now() - begunAt;
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
     if (init !== undefined) {
       signalEach([init, ...left]);
       // On v1, killed processes of a paused task die when they run again.
-      cgroups.thaw(this.#cgroupsPath);
+      cgroups.thaw(cgroupsPath);
     }
     if (sinceMs > STUCK_AFTER_MS) {
       const { releaseFromFuse } = await import('./release-from-fuse.ts');
-      await releaseFromFuse(this.#context, this.#cgroupsPath, left);
+      await releaseFromFuse(context, cgroupsPath, left);
     }
     // Freezing takes longer, but stops processes that fork faster than they can be listed.
     if (init === undefined || sinceMs > FREEZE_AFTER_MS) {
-      await cgroups.killProcesses(this.#cgroupsPath);
+      await cgroups.killProcesses(cgroupsPath);
     }
     return left;
-  }
+  };
 }
 
 const signalEach = (pids: readonly number[]) => {
@@ -113,17 +101,15 @@ export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
  * Removes a task's cgroup from every hierarchy. A killed runtime may have put a process into some of them only: kills the processes that
  * keep a folder busy. Rejects if a folder cannot be removed.
  */
-export async function removeCgroup(
-  { cgroups }: { readonly cgroups: CgroupDriver },
-  cgroupsPath: string,
-): Promise<void> {
+export async function removeCgroup(cgroups: CgroupDriver, cgroupsPath: string): Promise<void> {
   const endsAt = performance.now() + GONE_WITHIN_MS;
   for (;;) {
     const left = await cgroups.remove(cgroupsPath);
     if (left.length === 0) return;
     for (const pid of left.flatMap(listTreeProcesses)) signalProcess(pid, SIGKILL);
-    if (performance.now() > endsAt)
+    if (performance.now() > endsAt) {
       throw new Error(`remove cgroup ${left.join(', ')}: still in use`);
+    }
     await pause(POLL_MS);
   }
 }

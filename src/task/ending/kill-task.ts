@@ -17,8 +17,8 @@ import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { replaceRecord, type TaskRecord } from '../records/record.ts';
 import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
-import type { Removal } from './remove-task.ts';
-import { OutsideStop } from './stop-from-outside.ts';
+import { GONE, type Removal } from './remove-task.ts';
+import { type OutsideStop, stopFromOutside } from './stop-from-outside.ts';
 
 const POLL_MS = 10;
 /** After KILL, the owner needs moments to remove the task. */
@@ -37,16 +37,31 @@ export interface KillTaskOptions {
 export async function killTask(
   installation: Installation,
   id: TaskId,
-  options: KillTaskOptions,
+  { graceMs }: KillTaskOptions,
 ): Promise<Removal> {
-  const record = readRecordOrNull(installation, id);
+  let record = readRecordOrNull(installation, id);
   if (record === undefined) throw toTaskNotFound('kill task', id);
   const { cgroups, layout } = installation;
   const places =
     record === null
       ? taskPlaces(layout, id, findTenant(cgroups, layout, id))
       : recordedPlaces(layout, record);
-  return await stopAndRemove(installation, places, options);
+  const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
+  let stop: OutsideStop | undefined;
+  for (; record !== undefined; record = readRecordOrNull(installation, id)) {
+    if (hasOwner(places, record)) {
+      if (stop === undefined && !markCancelled(places)) return GONE;
+      stop ??= stopFromOutside(installation, places, graceMs);
+      await stop(record);
+    } else {
+      // The task never had an owner, or its owner keeps it or has died meanwhile.
+      const removal = await removeOwnerless(installation, places, record);
+      if (removal !== undefined) return removal;
+    }
+    if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
+    await pause(POLL_MS);
+  }
+  return GONE;
 }
 
 /** Whether another process removes the task at its end. */
@@ -64,13 +79,13 @@ async function removeOwnerless(
   }
   const locked = lockRecord(installation, places.id, (found) => !hasOwner(places, found));
   if (locked === undefined) return undefined;
-  const { record: found } = locked;
+  const { record: found, lock } = locked;
   try {
     // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
   } finally {
-    closeSync(locked.lock);
+    closeSync(lock);
   }
 }
 
@@ -91,38 +106,9 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
   }
 }
 
-/**
- * While the task has an owner: marks it as cancelled, signals its processes, and waits until the owner has removed it. A task without an
- * owner, or one whose owner keeps it or dies meanwhile, is removed here, unless another process is doing so.
- */
-async function stopAndRemove(
-  installation: Installation,
-  places: TaskPlaces,
-  { graceMs }: KillTaskOptions,
-): Promise<Removal> {
-  const giveUpAt = performance.now() + graceMs + OWNER_REMOVES_WITHIN_MS;
-  let stop: OutsideStop | undefined;
-  for (;;) {
-    const record = readRecordOrNull(installation, places.id);
-    if (record === undefined) return GONE;
-    if (hasOwner(places, record)) {
-      if (stop === undefined && !markCancelled(places)) return GONE;
-      stop ??= new OutsideStop(installation, places, { graceMs });
-      await stop.again(record);
-    } else {
-      const removal = await removeOwnerless(installation, places, record);
-      if (removal !== undefined) return removal;
-    }
-    if (performance.now() > giveUpAt) return { removed: false, leftovers: [places.taskDir] };
-    await pause(POLL_MS);
-  }
-}
-
-const GONE: Removal = { removed: true, leftovers: [] };
-
 /** False if the task has gone meanwhile. */
-const markCancelled = (places: TaskPlaces): boolean =>
-  unlessMissing(() => {
-    closeSync(openSync(places.cancelFile, 'w', 0o600));
-    return true;
-  }) ?? false;
+function markCancelled({ cancelFile }: TaskPlaces): boolean {
+  const fd = unlessMissing(() => openSync(cancelFile, 'w', 0o600));
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
+}

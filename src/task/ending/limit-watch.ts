@@ -22,79 +22,63 @@ const SOONEST_MS = 5;
 const LATEST_MS = 60_000;
 const OOM_POLL_MS = 20;
 
-export class LimitWatch {
-  readonly #options: LimitWatchOptions;
-  /** The runtime's usage before the command ran, which is not the task's. */
-  readonly #usedBeforeMs: number;
-  #cpus: number;
-  #look: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+export type LimitWatch = ReturnType<typeof openLimitWatch>;
 
-  /**
-   * Reads the usage so far, so create the watch right before the command is released. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the cgroup
-   * does not report the usage: a limit that cannot be enforced is refused.
-   */
-  constructor(options: LimitWatchOptions) {
-    this.#options = options;
-    const { cgroups, cgroupsPath, cpuTimeMs, oomGroup, cpus } = options;
-    this.#cpus = cpus;
-    const used = cpuTimeMs === undefined ? 0 : cgroups.readCpuMs(cgroupsPath);
-    if (used === null) throw unreadable('its processor time');
-    if (oomGroup && cgroups.readOomKills(cgroupsPath) === null) {
-      throw unreadable('its kills for memory');
-    }
-    this.#usedBeforeMs = used;
+/**
+ * Reads the usage so far, so open the watch right before the command is released. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the cgroup does
+ * not report the usage: a limit that cannot be enforced is refused.
+ */
+export function openLimitWatch(options: LimitWatchOptions) {
+  const { cgroups, cgroupsPath, cpuTimeMs, hostCpus, oomGroup } = options;
+  // The runtime's usage before the command ran, which is not the task's.
+  const usedBeforeMs = cpuTimeMs === undefined ? 0 : cgroups.readCpuMs(cgroupsPath);
+  if (usedBeforeMs === null) throw unreadable('its processor time');
+  if (oomGroup && cgroups.readOomKills(cgroupsPath) === null) {
+    throw unreadable('its kills for memory');
   }
-
-  /** Calls `passed` at most once, as soon as a look finds a limit exceeded. */
-  start(passed: (cause: WatchedCause) => void): void {
-    const look = () => {
-      const cause = orNull(() => this.judge());
-      if (cause !== null) {
-        this.#look = undefined;
-        passed(cause);
-      } else this.#timer = setTimeout(look, this.#pauseMs());
-    };
-    this.#look = look;
-    this.#timer = setTimeout(look, this.#pauseMs());
-  }
-
-  /** The task's cpu limit has changed: the time may be used up sooner. */
-  setCpus(cpus: number): void {
-    this.#cpus = cpus;
-    if (this.#look === undefined) return;
-    clearTimeout(this.#timer);
-    this.#look();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#look = undefined;
-  }
-
-  /** The limit that has been exceeded so far; null: none. */
-  judge(): WatchedCause | null {
-    const { cgroups, cgroupsPath, oomGroup } = this.#options;
-    if (this.#leftMs() < 0) return 'cpu_time_exceeded';
-    const killed = oomGroup && (cgroups.readOomKills(cgroupsPath) ?? 0) > 0;
-    return killed ? 'oom_killed' : null;
-  }
-
-  #leftMs(): number {
-    const { cgroups, cgroupsPath, cpuTimeMs } = this.#options;
+  let { cpus } = options;
+  let look: (() => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const leftMs = (): number => {
     if (cpuTimeMs === undefined) return Number.POSITIVE_INFINITY;
-    const used = cgroups.readCpuMs(cgroupsPath) ?? this.#usedBeforeMs;
-    return cpuTimeMs - (used - this.#usedBeforeMs);
-  }
-
+    const used = cgroups.readCpuMs(cgroupsPath) ?? usedBeforeMs;
+    return cpuTimeMs - (used - usedBeforeMs);
+  };
   /** The time until the limit can be reached at the earliest. */
-  #pauseMs(): number {
-    const { hostCpus, oomGroup } = this.#options;
-    const left = orNull(() => this.#leftMs()) ?? 0;
-    const earliest = Math.max(left / hostCpus, left / this.#cpus - CPU_PERIOD_MS);
+  const pauseMs = (): number => {
+    const left = orNull(leftMs) ?? 0;
+    const earliest = Math.max(left / hostCpus, left / cpus - CPU_PERIOD_MS);
     const latest = oomGroup ? OOM_POLL_MS : LATEST_MS;
     return Math.min(latest, Math.max(SOONEST_MS, earliest));
-  }
+  };
+  /** The limit that has been exceeded so far; null: none. */
+  const judge = (): WatchedCause | null => {
+    if (leftMs() < 0) return 'cpu_time_exceeded';
+    return oomGroup && (cgroups.readOomKills(cgroupsPath) ?? 0) > 0 ? 'oom_killed' : null;
+  };
+  const stop = () => {
+    clearTimeout(timer);
+    look = undefined;
+  };
+  /** Calls `passed` at most once, as soon as a look finds a limit exceeded. */
+  const start = (passed: (cause: WatchedCause) => void) => {
+    look = () => {
+      clearTimeout(timer);
+      const cause = orNull(judge);
+      if (cause === null) timer = setTimeout(() => look?.(), pauseMs());
+      else {
+        look = undefined;
+        passed(cause);
+      }
+    };
+    timer = setTimeout(look, pauseMs());
+  };
+  /** The task's cpu limit has changed: the time may be used up sooner. */
+  const setCpus = (changed: number) => {
+    cpus = changed;
+    look?.();
+  };
+  return { start, setCpus, stop, judge };
 }
 
 /** Null if a look fails, for example because descriptors ran out: the next look retries. */
@@ -107,9 +91,7 @@ function orNull<T>(look: () => T): T | null {
 }
 
 function unreadable(what: string): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `watch task: its cgroup does not report ${what}`,
-    { hint: 'run the task without this limit, or with another runtime' },
-  );
+  const message = `watch task: its cgroup does not report ${what}`;
+  const hint = 'run the task without this limit, or with another runtime';
+  return new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint });
 }

@@ -33,13 +33,6 @@ const NETLINK_SOCKET_BYTES = 2048;
 /** How many unlisted or sending sockets are ignored: lists and counts are not taken at the same moment. */
 const FREE_SOCKETS = 64;
 
-interface TcpSum {
-  sockets: number;
-  bytes: number;
-  /** Connections that wait to be accepted but are in no list, because they were reset. */
-  reset: number;
-}
-
 /** Resolves to the number of bytes. */
 export async function lookAtSockets(look: SocketLook): Promise<number> {
   const before = countSockets(look.open);
@@ -55,16 +48,17 @@ export async function lookAtSockets(look: SocketLook): Promise<number> {
   const used = Math.min(before.get('sockets') ?? 0, after.get('sockets') ?? 0);
   const tables = [udp, raw, ping, netlink, packet];
   const listed = tables.reduce((sum, { sockets }) => sum + sockets, tcp.sockets);
-  const unlisted = await withoutUnix(look, used - listed);
+  let unlisted = Math.max(0, used - listed);
+  // Unix sockets count as memory of the task. Their list is as long as their number, so it is read only if it matters.
+  if (beyondFree(unlisted) * look.unlistedBytes > 0) {
+    unlisted = Math.max(0, unlisted - (await readSocketTable(look.open, 'unix')).sockets);
+  }
   const charged = look.chargedBytes() ?? 0;
   return (
     Math.max(0, tcp.bytes + udp.receiveBytes - charged) +
     tables.reduce((sum, { sendBytes }) => sum + sendBytes, 0) +
     beyondFree(udp.sending + raw.sending + ping.sending) * look.unsentBytes +
-    raw.receiveBytes +
-    ping.receiveBytes +
-    netlink.receiveBytes +
-    packet.receiveBytes +
+    [raw, ping, netlink, packet].reduce((sum, { receiveBytes }) => sum + receiveBytes, 0) +
     tcp.sockets * TCP_SOCKET_BYTES +
     netlink.sockets * NETLINK_SOCKET_BYTES +
     beyondFree(tcp.reset) * look.resetBytes +
@@ -95,8 +89,9 @@ function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {
   return parseSocketCounts(read('sockstat') + read('sockstat6'));
 }
 
-async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): Promise<TcpSum> {
-  const tcp: TcpSum = { sockets: 0, bytes: 0, reset: 0 };
+async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>) {
+  // `reset`: connections that wait to be accepted but are in no list, because they were reset.
+  const tcp = { sockets: 0, bytes: 0, reset: 0 };
   const families: readonly [InternetFamily, string][] = [
     ['inet', 'TCP'],
     ['inet6', 'TCP6'],
@@ -119,11 +114,4 @@ async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>): P
   }
   for (const left of waiting.values()) tcp.reset += Math.max(0, left);
   return tcp;
-}
-
-/** Subtracts Unix sockets, which count as memory of the task. Their list is as long as their number, so it is read only if it matters. */
-async function withoutUnix({ open, unlistedBytes }: SocketLook, unlisted: number): Promise<number> {
-  if (beyondFree(unlisted) * unlistedBytes === 0) return Math.max(0, unlisted);
-  const { sockets } = await readSocketTable(open, 'unix');
-  return Math.max(0, unlisted - sockets);
 }

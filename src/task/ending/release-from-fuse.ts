@@ -1,27 +1,17 @@
 /** Ends FUSE filesystems of a task whose killed processes wait for them: such a process cannot end, and may itself keep the filesystem alive. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
 import { slotOfUser } from '../../sys/handled-process.ts';
 import { parseMountinfo } from '../../sys/mountinfo.ts';
 import { fdPath } from '../../sys/paths.ts';
-import { type Fd, type System, SystemError } from '../../sys/system.ts';
+import type { Fd, System } from '../../sys/system.ts';
 import type { KillContext } from './kill-processes.ts';
 
 /** How many processes of a task are looked at in one call: the others of the same task have the same slot, and mostly the same mounts. */
 const MOST_PROCESSES = 32;
 /** How much of their mount tables is read in one call: a task chooses how long they are. */
 const MOST_TABLE_BYTES = 8 * 1024 * 1024;
-
-/** A FUSE filesystem, as the kernel's control filesystem lists it. */
-interface Connection {
-  /** The kernel's number of its device. */
-  readonly device: number;
-  /** The user that mounted it. */
-  readonly uid: number;
-  /** Its folder in the control filesystem. */
-  readonly folder: string;
-}
 
 /**
  * Aborts the FUSE connections of a task: every process that waits for such a filesystem gets an error. Call it again while processes are left.
@@ -41,11 +31,15 @@ export async function releaseFromFuse(
   const control = openControl(context.system);
   if (control === undefined) return;
   try {
-    const connections = listConnections(fdPath(control));
+    // The folder of each connection has the kernel's number of its device as its name, and belongs to the user that mounted it.
+    const connections = readdirSync(fdPath(control)).flatMap((name) => {
+      const folder = `${fdPath(control)}/${name}`;
+      const uid = unlessMissing(() => statSync(folder).uid);
+      return uid === undefined ? [] : [{ device: Number(name), slot: slotOfUser(uid), folder }];
+    });
     if (connections.length === 0) return;
     const { slots, mounted } = await lookAt(context, cgroupsPath, stuck);
-    for (const { device, uid, folder } of connections) {
-      const slot = slotOfUser(uid);
+    for (const { device, slot, folder } of connections) {
       const isOfTask = (slot !== undefined && slots.has(slot)) || mounted.has(device);
       if (isOfTask) unlessMissing(() => writeFileSync(`${folder}/abort`, '1', { flag: 'r+' }));
     }
@@ -54,66 +48,39 @@ export async function releaseFromFuse(
   }
 }
 
-function listConnections(root: string): readonly Connection[] {
-  return readdirSync(root).flatMap((name) => {
-    const folder = `${root}/${name}`;
-    const uid = unlessMissing(() => statSync(folder).uid);
-    return uid === undefined ? [] : [{ device: Number(name), uid, folder }];
-  });
-}
-
-interface Findings {
-  readonly slots: ReadonlySet<number>;
-  /** The devices of FUSE filesystems that processes in the user namespace of the host see, and the host does not. */
-  readonly mounted: ReadonlySet<number>;
-}
-
+/** The slots of the processes, and the devices of FUSE filesystems that those in the host's user namespace see and the host does not. */
 async function lookAt(
-  context: KillContext,
+  { system, cgroups }: KillContext,
   cgroupsPath: string,
   stuck: readonly number[],
-): Promise<Findings> {
+) {
   const slots = new Set<number>();
   const tables: string[] = [];
   let bytesLeft = MOST_TABLE_BYTES;
   for (const pid of stuck.slice(0, MOST_PROCESSES)) {
-    const found = await unlessReplaced(
-      context,
-      { pid, cgroupsPath },
-      async () => slotOf(pid) ?? (await readTable(pid, bytesLeft)),
-    );
-    if (typeof found === 'number') slots.add(found);
-    if (typeof found !== 'string') continue;
-    bytesLeft -= found.length;
-    tables.push(found);
+    // EINVAL: the pid is that of a thread by now.
+    const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
+    if (pidfd === undefined) continue;
+    try {
+      if (!cgroups.listProcesses(cgroupsPath).includes(pid)) continue;
+      const found = slotOf(pid) ?? (await readTable(pid, bytesLeft));
+      // Another process may have got the pid.
+      if (system.hasEnded(pidfd)) continue;
+      if (typeof found === 'number') slots.add(found);
+      else {
+        bytesLeft -= found.length;
+        tables.push(found);
+      }
+    } finally {
+      system.close(pidfd);
+    }
   }
   const mounted = fuseDevicesIn(tables);
   if (mounted.size === 0) return { slots, mounted };
-  const ofHost = fuseDevicesIn(['self', '1'].map(readWholeTable));
+  const ofHost = fuseDevicesIn(
+    ['self', '1'].map((pid) => readFileSync(`/proc/${pid}/mountinfo`, 'latin1')),
+  );
   return { slots, mounted: new Set([...mounted].filter((device) => !ofHost.has(device))) };
-}
-
-interface Place {
-  readonly pid: number;
-  readonly cgroupsPath: string;
-}
-
-/** What `ask` tells about a process; undefined if the process has left the cgroup or ended meanwhile, and another may have got its pid. */
-async function unlessReplaced<T>(
-  { system, cgroups }: KillContext,
-  { pid, cgroupsPath }: Place,
-  ask: () => Promise<T>,
-): Promise<T | undefined> {
-  // EINVAL: the pid is that of a thread by now.
-  const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
-  if (pidfd === undefined) return undefined;
-  try {
-    if (!cgroups.listProcesses(cgroupsPath).includes(pid)) return undefined;
-    const answer = await ask();
-    return system.hasEnded(pidfd) ? undefined : answer;
-  } finally {
-    system.close(pidfd);
-  }
 }
 
 const GONE = ['ENOENT', 'ESRCH', 'EINVAL'];
@@ -129,7 +96,9 @@ function slotOf(pid: number): number | undefined {
 async function readTable(pid: number, mostBytes: number): Promise<string> {
   const pieces: Buffer[] = [];
   let left = mostBytes;
-  const file = await open(`/proc/${pid}/mountinfo`).catch(unlessGone);
+  const file = await open(`/proc/${pid}/mountinfo`).catch((error: unknown) => {
+    if (!GONE.includes(errnoCodeOf(error) ?? '')) throw error;
+  });
   try {
     while (file !== undefined && left > 0) {
       const piece = Buffer.allocUnsafe(Math.min(left, 65_536));
@@ -144,15 +113,6 @@ async function readTable(pid: number, mostBytes: number): Promise<string> {
   return Buffer.concat(pieces).toString('latin1');
 }
 
-function unlessGone(error: unknown): undefined {
-  return unlessMissing((): undefined => {
-    throw error;
-  }, GONE);
-}
-
-const readWholeTable = (process: string): string =>
-  readFileSync(`/proc/${process}/mountinfo`, 'latin1');
-
 function fuseDevicesIn(tables: readonly string[]): ReadonlySet<number> {
   const devices = new Set<number>();
   for (const table of tables) {
@@ -160,26 +120,18 @@ function fuseDevicesIn(tables: readonly string[]): ReadonlySet<number> {
     const lines = table.slice(0, table.lastIndexOf('\n') + 1).split('\n');
     const fuse = lines.filter((line) => line.includes(' - fuse'));
     for (const { device, filesystem } of parseMountinfo(fuse.join('\n'))) {
-      if (/^fuse(blk)?(\.|$)/.test(filesystem)) devices.add(toDeviceNumber(device));
+      if (!/^fuse(blk)?(\.|$)/.test(filesystem)) continue;
+      // As the control filesystem writes it.
+      const [major = 0, minor = 0] = device.split(':').map(Number);
+      devices.add(major * 2 ** 20 + minor);
     }
   }
   return devices;
 }
 
-/** As the control filesystem writes `major:minor`. */
-function toDeviceNumber(device: string): number {
-  const [major = 0, minor = 0] = device.split(':').map(Number);
-  return major * 2 ** 20 + minor;
-}
-
 function openControl(system: System): Fd | undefined {
-  let context: Fd;
-  try {
-    context = system.fsOpen('fusectl');
-  } catch (error) {
-    if (error instanceof SystemError && error.code === 'ENODEV') return undefined;
-    throw error;
-  }
+  const context = unlessMissing(() => system.fsOpen('fusectl'), ['ENODEV']);
+  if (context === undefined) return undefined;
   try {
     system.fsConfigCreate(context);
     return system.fsMount(context, 0);

@@ -1,9 +1,5 @@
-/**
- * Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is
- * gone.
- */
+/** Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is gone. */
 import { existsSync, lstatSync } from 'node:fs';
-import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
 import { nextTurn } from '../../core/pause.ts';
@@ -12,15 +8,13 @@ import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../runtime/drive-container.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
-import type { System } from '../../sys/system.ts';
 import { removeScratch } from '../disk/scratch-files.ts';
 import type { TaskDisk } from '../disk/task-disk.ts';
-import type { Holdings } from '../holdings.ts';
-import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
-import { type OwnRecord, retireTaskDir } from '../records/record.ts';
+import type { PrepareContext } from '../prepare-container.ts';
+import { retireTaskDir } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { killAll, removeCgroup } from './kill-processes.ts';
+import { type KillContext, killAll, removeCgroup } from './kill-processes.ts';
 
 export interface RemovalRequest {
   readonly places: TaskPlaces;
@@ -42,19 +36,13 @@ export interface Removal {
   readonly leftovers: readonly string[];
 }
 
-export interface RemovalContext {
-  readonly system: System;
-  readonly cgroups: CgroupDriver;
-}
+export const GONE: Removal = { removed: true, leftovers: [] };
 
 /** Time for the whole removal, even of a million files; steps that have not ended by then are reported as left over. */
 const REMOVAL_DEADLINE_MS = 600_000;
 
 /** Removes the task. Never rejects; a second call finds nothing to do. While anything is left, the record stays to name it. */
-export async function removeTask(
-  context: RemovalContext,
-  request: RemovalRequest,
-): Promise<Removal> {
+export async function removeTask(context: KillContext, request: RemovalRequest): Promise<Removal> {
   const { places, keep } = request;
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
   await nextTurn();
@@ -68,14 +56,14 @@ export async function removeTask(
   noteWhatIsThere(leftovers, places.taskDir, () =>
     isThere(places.taskDir) ? [places.taskDir] : [],
   );
-  return { removed: leftovers.size === 0, leftovers: [...leftovers].map(formatLeftover) };
+  const named = [...leftovers].map(([name, reason]) =>
+    reason === undefined ? name : `${name}: ${reason}`,
+  );
+  return { removed: leftovers.size === 0, leftovers: named };
 }
 
 /** Reasons by path or name; undefined if the reason is unknown. */
 type Leftovers = Map<string, string | undefined>;
-
-const formatLeftover = ([name, reason]: readonly [string, string | undefined]) =>
-  reason === undefined ? name : `${name}: ${reason}`;
 
 /** Adds what `find` finds; a search that fails counts as a leftover. */
 function noteWhatIsThere(
@@ -106,7 +94,7 @@ async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<voi
   }
 }
 
-function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupStack {
+function undoSteps(context: KillContext, request: RemovalRequest): CleanupStack {
   const { system } = context;
   const { places, runtime, keep, disk, loops = new Map() } = request;
   const undo = new CleanupStack();
@@ -114,9 +102,11 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
     if (keep) return disk?.keep();
     return disk === undefined ? removeScratch(system, places, loops) : disk.remove();
   });
-  undo.defer(`cgroup ${places.cgroupsPath}`, () => removeCgroup(context, places.cgroupsPath));
+  undo.defer(`cgroup ${places.cgroupsPath}`, () =>
+    removeCgroup(context.cgroups, places.cgroupsPath),
+  );
   undo.defer(runtimeState(places), () =>
-    removeRuntimeState(runtime, containerOf(places), { logFile: places.logFile }),
+    removeRuntimeState(runtime, places, { logFile: places.logFile }),
   );
   for (const target of mountTargetsOf(places, request.bindCount)) {
     undo.defer(`mount ${target}`, () => detachTarget(system, target));
@@ -125,29 +115,19 @@ function undoSteps(context: RemovalContext, request: RemovalRequest): CleanupSta
   return undo;
 }
 
-const containerOf = (places: TaskPlaces) => ({ id: places.id, stateRoot: places.stateRoot });
 const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
 
 /** Everything that is left except the task's folder, which the caller handles. */
 function findLeftovers(
-  { cgroups }: RemovalContext,
+  { cgroups }: KillContext,
   { places, runtime, keep }: RemovalRequest,
 ): readonly string[] {
   return [
     ...cgroups.existing(places.cgroupsPath),
-    ...(runtimeStateExists(runtime, containerOf(places)) ? [runtimeState(places)] : []),
+    ...(runtimeStateExists(runtime, places) ? [runtimeState(places)] : []),
     ...(isThere(places.scratchDir) ? [places.scratchDir] : []),
     ...(!keep && isThere(places.volumeFile) ? [places.volumeFile] : []),
   ];
-}
-
-export interface OwnTask {
-  readonly installation: Installation;
-  readonly container: ContainerPlan;
-  /** Whether the writable layer and the record stay. */
-  readonly keep: boolean;
-  readonly record: OwnRecord;
-  readonly holdings: Holdings;
 }
 
 /** What exists of an ended task whose removal has not begun. */
@@ -156,19 +136,21 @@ export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): 
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
 });
 
-/** Never rejects. */
-export async function removeOwn({ installation, ...task }: OwnTask): Promise<Removal> {
+/**
+ * Never rejects.
+ *
+ * @param wantsKeep Whether the writable layer and the record stay.
+ */
+export async function removeOwn(
+  { installation, record, holdings }: Pick<PrepareContext, 'installation' | 'record' | 'holdings'>,
+  { places, runtime }: ContainerPlan,
+  wantsKeep: boolean,
+): Promise<Removal> {
   await nextTurn();
-  const { container, record, holdings } = task;
-  const { places, runtime } = container;
-  const keep = task.keep && record.tryNote({ kept: true });
-  const removal = await removeTask(installation, {
-    places,
-    bindCount: record.value.bindCount,
-    runtime,
-    keep,
-    disk: holdings.get('disk'),
-  });
+  const keep = wantsKeep && record.tryNote({ kept: true });
+  const { bindCount } = record.value;
+  const disk = holdings.get('disk');
+  const removal = await removeTask(installation, { places, bindCount, runtime, keep, disk });
   if (removal.removed || keep) {
     await holdings.release();
   } else {
@@ -180,10 +162,7 @@ export async function removeOwn({ installation, ...task }: OwnTask): Promise<Rem
 }
 
 /** What is left of the build step's task is left of the task that needed it. */
-export const joinRemovals = (own: Removal, build: Removal | undefined): Removal =>
-  build === undefined
-    ? own
-    : {
-        removed: own.removed && build.removed,
-        leftovers: [...own.leftovers, ...build.leftovers],
-      };
+export const joinRemovals = (own: Removal, build: Removal = GONE): Removal => ({
+  removed: own.removed && build.removed,
+  leftovers: [...own.leftovers, ...build.leftovers],
+});

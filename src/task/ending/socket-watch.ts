@@ -3,35 +3,16 @@
  * system call filter cannot block every way to produce it. One timer serves all tasks of the process.
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
-import type { CgroupDriver, CgroupUsage } from '../../cgroup/cgroup-driver.ts';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
-import type { HostFacts } from '../../sys/host-facts.ts';
-import { canRefuseStamps } from '../../sys/host-facts.ts';
+import { canRefuseStamps, type HostFacts } from '../../sys/host-facts.ts';
 import { openNetNamespace } from '../../sys/linux-processes.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ContainerPlan } from '../plan-container.ts';
 
-export interface SocketWatchOptions {
-  readonly system: Pick<System, 'openSocketDiagnosis' | 'openNetFile' | 'close'>;
-  readonly cgroups: Pick<CgroupDriver, 'readSocketBytes'>;
-  readonly cgroupsPath: string;
-  /** The task's network namespace; the watch closes it. */
-  readonly namespace: Fd;
-  readonly memoryBytes: number;
-  /** Returns assumptions about a single socket; called when the task has one. */
-  readonly bounds: () => SocketBounds;
-}
-
-export interface SocketBounds {
-  /** No socket holds more. */
-  readonly largestBytes: number;
-  /** The most bytes in a socket of the task's programs that the kernel does not list. */
-  readonly unlistedBytes: number;
-  /** The most memory of a message that waits to be sent. */
-  readonly unsentBytes: number;
-}
+type SocketBounds = ReturnType<typeof toBounds>;
 
 const LOOK_EVERY_MS = 100;
 /** A pause after a detailed look: a task's sockets get at most a fifth of a processor. */
@@ -45,28 +26,29 @@ const head = Buffer.alloc(64);
 const watched = new Set<SocketWatch>();
 let timer: NodeJS.Timeout | undefined;
 
-function lookAtAll(): void {
-  for (const watch of watched) watch.look();
-}
-
 export class SocketWatch {
-  readonly #options: SocketWatchOptions;
+  readonly #plan: ContainerPlan;
+  readonly #installation: Installation;
+  readonly #namespace: Fd;
   #memoryBytes: number;
   #passed: (() => void) | undefined;
   #stat: Fd | undefined;
   #diagnosis: Fd | undefined;
+  /** Assumptions about a single socket; undefined until the task has one. */
   #bounds: SocketBounds | undefined;
   #isLooking = false;
   #isClosed = false;
   #notBefore = 0;
   #peakBytes: number | null = null;
 
-  constructor(options: SocketWatchOptions) {
-    this.#options = options;
-    this.#memoryBytes = options.memoryBytes;
+  /** @param namespace The task's network namespace; the watch closes it. */
+  constructor(plan: ContainerPlan, installation: Installation, namespace: Fd) {
+    this.#plan = plan;
+    this.#installation = installation;
+    this.#namespace = namespace;
+    this.#memoryBytes = plan.spec.limits.memoryBytes;
   }
 
-  /** The task's memory limit has changed. */
   setMemory(bytes: number): void {
     this.#memoryBytes = bytes;
   }
@@ -82,7 +64,9 @@ export class SocketWatch {
   start(passed: () => void): void {
     this.#passed = passed;
     watched.add(this);
-    timer ??= setInterval(lookAtAll, LOOK_EVERY_MS);
+    timer ??= setInterval(() => {
+      for (const watch of watched) watch.look();
+    }, LOOK_EVERY_MS);
   }
 
   /** Ends the watch; a second call does nothing. */
@@ -100,23 +84,19 @@ export class SocketWatch {
   look(): void {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
-      const used = this.#countSockets();
+      this.#stat ??= this.#open('sockstat');
+      const line = head.subarray(0, readSync(this.#stat, head, 0, head.length, 0));
+      const used = parseSocketsUsed(line);
       if (used === 0) return;
-      this.#bounds ??= this.#options.bounds();
+      this.#bounds ??= toBounds(this.#plan, this.#installation.host);
       if (used * this.#bounds.largestBytes > this.#memoryBytes) void this.#lookInside(this.#bounds);
     } catch {
       // Descriptors ran out: the next look retries.
     }
   }
 
-  #countSockets(): number {
-    this.#stat ??= this.#open('sockstat');
-    return parseSocketsUsed(head.subarray(0, readSync(this.#stat, head, 0, head.length, 0)));
-  }
-
   /** Never rejects. */
   async #lookInside({ unlistedBytes, unsentBytes }: SocketBounds): Promise<void> {
-    const { cgroups, cgroupsPath } = this.#options;
     this.#isLooking = true;
     const from = performance.now();
     let pauseMs = 0;
@@ -125,7 +105,8 @@ export class SocketWatch {
       const bytes = await lookAtSockets({
         open: (name) => this.#open(name),
         diagnosis: () => this.#openDiagnosis(),
-        chargedBytes: () => cgroups.readSocketBytes(cgroupsPath),
+        chargedBytes: () =>
+          this.#installation.cgroups.readSocketBytes(this.#plan.places.cgroupsPath),
         resetBytes: socketSizes().receiveBytes,
         unlistedBytes,
         unsentBytes,
@@ -149,36 +130,27 @@ export class SocketWatch {
   }
 
   #open(name: string): Fd {
-    const { system, namespace } = this.#options;
-    return system.openNetFile(namespace, name);
+    return this.#installation.system.openNetFile(this.#namespace, name);
   }
 
   #openDiagnosis(): Fd | undefined {
-    const { system, namespace } = this.#options;
-    try {
-      this.#diagnosis ??= system.openSocketDiagnosis(namespace);
-    } catch (error) {
-      if (errnoCodeOf(error) !== 'EPROTONOSUPPORT') throw error;
-    }
+    const open = () => this.#installation.system.openSocketDiagnosis(this.#namespace);
+    this.#diagnosis ??= unlessMissing(open, ['EPROTONOSUPPORT']);
     return this.#diagnosis;
   }
 
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { system, namespace } = this.#options;
     if (this.#stat !== undefined) closeSync(this.#stat);
-    if (this.#diagnosis !== undefined) system.close(this.#diagnosis);
-    closeSync(namespace);
+    if (this.#diagnosis !== undefined) this.#installation.system.close(this.#diagnosis);
+    closeSync(this.#namespace);
   }
 }
 
 /** An incomplete UDP message. With the bundle's filter, nothing else can wait in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
-/**
- * The most memory of such a message: the largest number of pieces that the kernel allows, each on its own page, although the kernel may
- * count one byte of it.
- */
+/** The most memory of such a message: as many pieces as the kernel allows, each on its own page, although the kernel may count one byte of it. */
 const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**
@@ -188,72 +160,62 @@ const UNSENT_PAGES_BYTES = 17 * 32_768;
  */
 export function openSocketWatch(
   plan: ContainerPlan,
-  { system, cgroups, host }: Installation,
+  installation: Installation,
   pid: number,
 ): SocketWatch | undefined {
-  const { spec, places, runtime } = plan;
+  const { spec, runtime } = plan;
   if (spec.network === 'host' || !driverOf(runtime).usesHostSockets) return undefined;
   // Undefined: the process has ended.
   const namespace = unlessMissing(() => openNetNamespace(pid));
   if (namespace === undefined) return undefined;
-  return new SocketWatch({
-    namespace,
-    system,
-    cgroups,
-    cgroupsPath: places.cgroupsPath,
-    memoryBytes: spec.limits.memoryBytes,
-    bounds: () => toBounds(canFillErrors(plan, host)),
-  });
+  return new SocketWatch(plan, installation, namespace);
 }
 
-/** `fillsErrors`: whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists. */
-function toBounds(fillsErrors: boolean): SocketBounds {
+function toBounds({ spec }: ContainerPlan, host: HostFacts) {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
+  // Whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists.
+  const fillsErrors =
+    spec.seccomp !== undefined ||
+    spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
+    !refusesStamps(host);
   const queueBytes = fillsErrors ? grownBytes : receiveBytes;
   return {
+    /** No socket holds more. */
     largestBytes: queueBytes + UNSENT_PAGES_BYTES + optionBytes,
+    /** The most bytes in a socket of the task's programs that the kernel does not list. */
     unlistedBytes: fillsErrors ? receiveBytes : UNSENT_BYTES,
+    /** The most memory of a message that waits to be sent. */
     unsentBytes: UNSENT_PAGES_BYTES,
   };
 }
-
-const canFillErrors = ({ spec }: ContainerPlan, host: HostFacts): boolean =>
-  spec.seccomp !== undefined ||
-  spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
-  !refusesStamps(host);
 
 /** Where tasks cannot refuse timestamps for themselves, the host may do so. */
 const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';
 
-interface SocketSizes {
-  /** The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it. */
-  readonly receiveBytes: number;
-  /** The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads. */
-  readonly grownBytes: number;
-  /** The most memory that the kernel uses for the options of a socket, in addition to its queues. */
-  readonly optionBytes: number;
-}
-
 /** The longest IP message. */
 const MESSAGE_BYTES = 65_536;
 
 /** The kernel's settings, read once per process. */
-let knownSizes: SocketSizes | undefined;
+let knownSizes: ReturnType<typeof readSizes> | undefined;
 
-function socketSizes(): SocketSizes {
+function socketSizes() {
   knownSizes ??= readSizes();
   return knownSizes;
 }
 
-function readSizes(): SocketSizes {
+function readSizes() {
   const largestOf = (name: string) =>
     Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
   const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
+  // The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it.
   const receiveBytes = receiveMax + MESSAGE_BYTES;
+  // The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads.
   const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
-  return { receiveBytes, grownBytes, optionBytes: largestOf('core/optmem_max') };
+  // The most memory that the kernel uses for the options of a socket, in addition to its queues.
+  const optionBytes = largestOf('core/optmem_max');
+  return { receiveBytes, grownBytes, optionBytes };
 }
 
 /** The number of all sockets, from the first line of sockstat. */

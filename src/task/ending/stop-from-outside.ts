@@ -4,57 +4,44 @@ import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskRecord } from '../records/record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
-import { findInit, Killing } from './kill-processes.ts';
+import { beginKilling, findInit, type KillAgain } from './kill-processes.ts';
 import { terminateTask } from './stop-task.ts';
 
 const { SIGTERM } = constants.signals;
 
-export interface OutsideStopOptions {
-  /** Time from now until KILL. */
-  readonly graceMs: number;
-  /** Whether another process has sent the stop signal. Default: false. */
-  readonly isAsked?: boolean;
-}
+/** Sends the signals that are due. Call it again until the task has ended. */
+export type OutsideStop = (
+  record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null,
+) => Promise<void>;
 
-export class OutsideStop {
-  readonly #installation: Installation;
-  readonly #places: TaskPlaces;
-  readonly #killAt: number;
+/**
+ * @param graceMs Time from now until KILL.
+ * @param isAsked Whether another process has sent the stop signal.
+ */
+export function stopFromOutside(
+  installation: Installation,
+  places: TaskPlaces,
+  graceMs: number,
+  isAsked = false,
+): OutsideStop {
+  const { cgroupsPath } = places;
+  const killAt = performance.now() + graceMs;
   /** True: the task will not act on its stop signal, so do not wait for it; undefined: the signal was not sent yet. */
-  #isFutile: boolean | undefined;
-  #killing: Killing | undefined;
-
-  constructor(
-    installation: Installation,
-    places: TaskPlaces,
-    { graceMs, isAsked = false }: OutsideStopOptions,
-  ) {
-    this.#installation = installation;
-    this.#places = places;
-    this.#killAt = performance.now() + graceMs;
-    this.#isFutile = isAsked ? false : undefined;
-  }
-
-  /** When KILL follows, on the clock of `performance`. */
-  get killAt(): number {
-    return this.#killAt;
-  }
-
-  /** Sends the signals that are due. Call it again until the task has ended. */
-  async again(record: Pick<TaskRecord, 'runtime' | 'stopSignal'> | null): Promise<void> {
-    const { cgroups } = this.#installation;
-    const { cgroupsPath } = this.#places;
-    const init = findInit(cgroups, this.#places, record?.runtime);
-    if (init !== undefined && this.#isFutile === undefined) {
-      const signalInside = driverOf(record?.runtime).signaller?.(this.#places);
+  let isFutile = isAsked ? false : undefined;
+  let killAgain: KillAgain | undefined;
+  return async (record) => {
+    const { cgroups } = installation;
+    const init = findInit(cgroups, places, record?.runtime);
+    if (init !== undefined && isFutile === undefined) {
+      const signalInside = driverOf(record?.runtime).signaller?.(places);
       const { stopSignal = SIGTERM } = record ?? {};
       const processes = { pid: init, cgroupsPath, signalInside };
-      this.#isFutile = !(await terminateTask(cgroups, processes, { stopSignal }));
+      isFutile = !(await terminateTask(cgroups, processes, stopSignal));
     }
     // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
-    if (this.#isFutile === undefined || !(this.#isFutile || performance.now() > this.#killAt))
-      return;
-    this.#killing ??= new Killing(this.#installation, cgroupsPath);
-    await this.#killing.again();
-  }
+    if (isFutile || (isFutile === false && performance.now() > killAt)) {
+      killAgain ??= beginKilling(installation, cgroupsPath);
+      await killAgain();
+    }
+  };
 }

@@ -63,12 +63,9 @@ export class TaskStopper {
 
   /** True once there is nothing left to stop, so that a stop has no effect any more. This includes a task whose end nobody has noticed yet. */
   get ended(): boolean {
-    return this.#ended || (this.#task !== undefined && this.#hasEnded(this.#task));
-  }
-
-  #hasEnded({ pidfd }: TaskProcesses): boolean {
+    if (this.#ended || this.#task === undefined) return this.#ended;
     try {
-      return this.#options.installation.system.hasEnded(pidfd);
+      return this.#options.installation.system.hasEnded(this.#task.pidfd);
     } catch {
       // Signalling a process that has ended does no harm.
       return false;
@@ -100,7 +97,6 @@ export class TaskStopper {
     else void this.#terminate(this.#task, signal);
   }
 
-  /** Sends KILL at once. */
   kill(cause: StopCause): void {
     if (this.ended) return;
     this.#note(cause);
@@ -128,8 +124,12 @@ export class TaskStopper {
 
   async #kill(task: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
-    // Kill pid 1 first: this works even if the cgroup cannot be read.
-    tryKill(installation, task.pidfd);
+    try {
+      // Kill pid 1 first: this works even if the cgroup cannot be read.
+      installation.system.signalPidfd(task.pidfd, SIGKILL);
+    } catch {
+      // Killing by pid, which follows, may still succeed.
+    }
     await killAll(installation, task.cgroupsPath, () => this.#task === task);
   }
 
@@ -137,7 +137,7 @@ export class TaskStopper {
     const { installation, stopSignal } = this.#options;
     let ends = false;
     try {
-      ends = await terminateTask(installation.cgroups, task, { stopSignal, signal });
+      ends = await terminateTask(installation.cgroups, task, stopSignal, signal);
     } catch {
       // A task that could not be signalled is killed below.
     }
@@ -160,56 +160,36 @@ export class TaskStopper {
   }
 }
 
-function tryKill({ system }: Installation, pidfd: Fd): void {
-  try {
-    system.signalPidfd(pidfd, SIGKILL);
-  } catch {
-    // Killing by pid, which follows, may still succeed.
-  }
-}
-
-export interface StopSignals {
-  /** TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it. */
-  readonly stopSignal: number;
-  /** Sent to every process instead, as a terminal does, if pid 1 acts on it. */
-  readonly signal?: number | undefined;
-}
-
 /**
  * Asks a task to end by a signal, and lets a paused task run again so that it can act on the signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
  * sandbox it returns true. Of the signals other than the stop signal, a sandbox only gets INT, which ends most programs.
+ *
+ * @param stopSignal TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it.
+ * @param signal Sent to every process instead, as a terminal does, if pid 1 acts on it.
  */
 export async function terminateTask(
   cgroups: CgroupDriver,
-  processes: Omit<TaskProcesses, 'pidfd'>,
-  signals: StopSignals,
+  { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
+  stopSignal: number,
+  signal?: number,
 ): Promise<boolean> {
   try {
-    return await sendStopSignal(cgroups, processes, signals);
+    if (signalInside !== undefined) {
+      signalInside(signal === SIGINT ? signal : stopSignal);
+      return true;
+    }
+    if (signal !== undefined && (await actsOnSignal(pid, signal))) {
+      for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, signal);
+      return true;
+    }
+    const ends = await actsOnSignal(pid, stopSignal);
+    for (const each of cgroups.listProcesses(cgroupsPath)) {
+      if (stopSignal === SIGTERM || each === pid) signalProcess(each, stopSignal);
+    }
+    return ends;
   } finally {
-    cgroups.thaw(processes.cgroupsPath);
+    cgroups.thaw(cgroupsPath);
   }
-}
-
-async function sendStopSignal(
-  cgroups: CgroupDriver,
-  { pid, cgroupsPath, signalInside }: Omit<TaskProcesses, 'pidfd'>,
-  { stopSignal, signal }: StopSignals,
-): Promise<boolean> {
-  if (signalInside !== undefined) {
-    signalInside(signal === SIGINT ? signal : stopSignal);
-    return true;
-  }
-  if (signal !== undefined && (await actsOnSignal(pid, signal))) {
-    for (const each of cgroups.listProcesses(cgroupsPath)) signalProcess(each, signal);
-    return true;
-  }
-  const ends = await actsOnSignal(pid, stopSignal);
-  const asked = cgroups.listProcesses(cgroupsPath);
-  for (const each of asked) {
-    if (stopSignal === SIGTERM || each === pid) signalProcess(each, stopSignal);
-  }
-  return ends;
 }
 
 /** Pauses between looks at a process that blocks the signal: five looks in less than a tenth of a second. */

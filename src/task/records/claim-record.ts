@@ -1,13 +1,11 @@
-/**
- * Decides who may act on a task that its owner does not answer for: the holder of the lock of the task's folder, who then becomes the owner
- * in its record.
- */
+/** Decides who may act on a task that its owner does not answer for: the holder of the lock of its folder, who then becomes the owner in its record. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
-import { type Layout, taskDir } from '../../core/layout.ts';
+import { taskDir } from '../../core/layout.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import type { Fd } from '../../sys/system.ts';
+import type { Installation } from '../installation.ts';
 import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
 import { recordedPlaces, type TaskPlaces } from './task-places.ts';
@@ -29,26 +27,18 @@ export const isWaiting = (
   { command, disowned }: TaskRecord,
 ): boolean => command.length === 0 && !disowned && existsSync(waitingFile);
 
-export interface LockedRecord {
-  readonly record: TaskRecord;
-  /** Closing it releases the task. */
-  readonly lock: Fd;
-}
-
-interface ClaimContext {
-  readonly layout: Layout;
-  readonly system: Pick<System, 'lockFile'>;
-}
+type ClaimContext = Pick<Installation, 'layout' | 'system'>;
 
 /**
  * Takes the lock of a task's folder and reads its record under the lock. The kernel releases the lock when the holder dies. Undefined if
- * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`.
+ * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`. The caller closes
+ * the lock, which releases the task.
  */
 export function lockRecord(
   { layout, system }: ClaimContext,
   id: TaskId,
   isWanted: (record: TaskRecord) => boolean,
-): LockedRecord | undefined {
+): { readonly record: TaskRecord; readonly lock: Fd } | undefined {
   const lock = unlessMissing(() => openSync(taskDir(layout, id), 'r'));
   if (lock === undefined) return undefined;
   let isOurs = false;
@@ -63,21 +53,18 @@ export function lockRecord(
   }
 }
 
-export interface Claim {
-  readonly mayClaim: (record: TaskRecord) => boolean;
-  /** Changes in addition to the owner. */
-  readonly change?: Partial<TaskRecord>;
-}
-
 /**
  * Makes this process the owner of a task if `mayClaim` accepts its record. Of several claimers exactly one succeeds. A claimer that is
  * killed at any step leaves the record unchanged, or as its own; then the task is abandoned and can be claimed again. Undefined and errors
  * like `lockRecord`; also throws errors of the disk.
+ *
+ * @param change Changes in addition to the owner.
  */
 export function claimRecord(
   context: ClaimContext,
   id: TaskId,
-  { mayClaim, change = {} }: Claim,
+  mayClaim: (record: TaskRecord) => boolean,
+  change: Partial<TaskRecord>,
 ): OwnRecord | undefined {
   const locked = lockRecord(context, id, mayClaim);
   if (locked === undefined) return undefined;

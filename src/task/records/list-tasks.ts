@@ -1,13 +1,13 @@
 /** Lists the tasks of this installation, from their records. */
 import { statSync } from 'node:fs';
-import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import type { ErrorJson } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned } from './claim-record.ts';
-import { listTaskIds, readRecord } from './read-record.ts';
+import { eachRecord, listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
-import { recordedPlaces, type TaskPlaces } from './task-places.ts';
+import { recordedPlaces } from './task-places.ts';
 
 /** The state of a task. `starting`: its command has not begun. `paused`: its processes are stopped until `unpause`. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
 export type TaskState = 'starting' | 'running' | 'paused' | 'removing' | 'kept' | 'orphaned';
@@ -40,59 +40,38 @@ export interface TaskList {
 
 /** The tasks of the installation, oldest first. Reads each task's record and cgroup, synchronously. Damaged records are listed, not thrown. */
 export function listTasks(installation: Installation): TaskList {
+  const { layout } = installation;
   const tasks: ListedTask[] = [];
-  const corrupt: ErrorJson[] = [];
-  for (const id of listTaskIds(installation.layout)) {
-    try {
-      const record = readRecord(installation.layout, id);
-      if (record !== undefined) tasks.push(toListed(installation, record));
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      corrupt.push(error.toJSON());
-    }
-  }
+  const errors = eachRecord(layout, listTaskIds(layout), (record) => {
+    tasks.push(toListed(installation, record));
+  });
   tasks.sort((one, other) => one.createdAt.localeCompare(other.createdAt));
-  return { tasks, corrupt };
+  return { tasks, corrupt: errors.map((error) => error.toJSON()) };
 }
 
 /** One task, in the form of {@link listTasks}; undefined if it does not exist. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
 export function findTask(installation: Installation, id: TaskId): ListedTask | undefined {
   const record = readRecord(installation.layout, id);
-  return record === undefined ? undefined : toListed(installation, record);
+  return record && toListed(installation, record);
 }
 
 function toListed(installation: Installation, record: TaskRecord): ListedTask {
   const { id, stack, revision, command, labels, createdAt, owner, tenant, exit } = record;
   const places = recordedPlaces(installation.layout, record);
   const pid = findInit(installation.cgroups, places, record.runtime) ?? null;
-  const state = stateOf(installation, record, { pid, places });
+  const stateOf = (): TaskState => {
+    if (record.kept) return 'kept';
+    if (isOrphaned(record)) return 'orphaned';
+    if (pid === null) return isThere(places.pidFile) ? 'removing' : 'starting';
+    // The container is made, and its command has not begun.
+    if (!isThere(places.limitFile)) return 'starting';
+    return installation.cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
+  };
   return {
-    id,
-    stack,
-    revision,
-    state,
-    pid,
-    ownerPid: owner.pid,
-    tenant: tenant ?? null,
-    command,
-    labels,
-    createdAt,
+    ...{ id, stack, revision, state: stateOf(), pid, ownerPid: owner.pid },
+    ...{ tenant: tenant ?? null, command, labels, createdAt },
     ...(exit === undefined ? {} : { exit }),
   };
 }
 
-interface Found {
-  readonly pid: number | null;
-  readonly places: TaskPlaces;
-}
-
 const isThere = (file: string) => statSync(file, { throwIfNoEntry: false }) !== undefined;
-
-function stateOf({ cgroups }: Installation, record: TaskRecord, { pid, places }: Found): TaskState {
-  if (record.kept) return 'kept';
-  if (isOrphaned(record)) return 'orphaned';
-  if (pid === null) return isThere(places.pidFile) ? 'removing' : 'starting';
-  // The container is made, and its command has not begun.
-  if (!isThere(places.limitFile)) return 'starting';
-  return cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
-}

@@ -1,17 +1,13 @@
 /** Reads records, for code that lists, ends and reaps tasks. */
 import { readFileSync, statSync } from 'node:fs';
 import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
-import { errnoCodeOf, hasCode, isUsedUp, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { refuseNewer, versionOf } from '../../core/format-version.ts';
 import {
   type BuildKey,
-  type ImageDigest,
   isBuildKey,
-  isImageDigest,
-  isStackName,
   isTaskId,
   isTenantName,
-  type StackName,
   type TaskId,
   type TenantName,
 } from '../../core/ids.ts';
@@ -34,16 +30,11 @@ import {
   textThat,
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
+import { imageDigest, stackName } from '../../store/stored-json.ts';
 import { namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
-import {
-  RECORD_VERSION,
-  type TaskExit,
-  type TaskHoldings,
-  type TaskNames,
-  type TaskRecord,
-} from './record.ts';
-import { namesOf, taskPlaces } from './task-places.ts';
+import { RECORD_VERSION, type TaskExit, type TaskHoldings, type TaskRecord } from './record.ts';
+import { namesOf, type TaskNames, taskPlaces } from './task-places.ts';
 
 /** A record is small; a larger file is not a record. */
 const MAX_RECORD_BYTES = 1024 * 1024;
@@ -73,9 +64,9 @@ type RecordOfVersion1 = Omit<
 const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   id: textThat<TaskId>(isTaskId, 'not a task id'),
   owner,
-  stack: textThat<StackName>(isStackName, 'not a stack name'),
+  stack: stackName,
   revision: integer(0),
-  image: textThat<ImageDigest>(isImageDigest, 'not an image digest'),
+  image: imageDigest,
   tenant: optional(textThat<TenantName>(isTenantName, 'not a tenant name')),
   runtime: objectOf({
     kind: oneOf(...RUNTIME_KINDS),
@@ -91,7 +82,6 @@ const fieldsOfVersion1: FieldReaders<RecordOfVersion1> = {
   disowned: flag,
 };
 
-/** A field that is true or absent. */
 const onlyTrue: Reader<true> = (value, field) => {
   if (value === true) return true;
   throw new FieldFault(field, 'not true');
@@ -102,7 +92,6 @@ const absolute = textThat(
   'not an absolute path',
 );
 
-/** How a command ended, as it is stored. */
 const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   version: oneOf(1),
   ...fieldsOfVersion1,
@@ -117,7 +106,7 @@ const currentRecord = objectOf<
   ...fieldsOfVersion1,
   origin: optional(oneOf('caller', 'job')),
   hasCode: optional(onlyTrue),
-  codeImage: optional(textThat<ImageDigest>(isImageDigest, 'not an image digest')),
+  codeImage: optional(imageDigest),
   build: optional(textThat<BuildKey>(isBuildKey, 'not the key of a build')),
   names: objectOf<TaskNames>({
     cgroup: textThat(isTaskCgroup, "not a task's cgroup"),
@@ -192,6 +181,30 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   }
 }
 
-/** Whether an error means that a task's record cannot be read: it is damaged, or from a newer stackshim. */
+/** The codes of errors for a record that cannot be read: it is damaged, or from a newer stackshim. */
+export const UNREADABLE: readonly string[] = [
+  'ERR_STACKSHIM_RECORD_CORRUPT',
+  'ERR_STACKSHIM_FORMAT_NEWER',
+];
+
 export const isUnreadable = (error: unknown): boolean =>
-  hasCode(error, 'ERR_STACKSHIM_RECORD_CORRUPT') || hasCode(error, 'ERR_STACKSHIM_FORMAT_NEWER');
+  error instanceof StackshimError && UNREADABLE.includes(error.code);
+
+/** Calls `see` with the record of each of these tasks that exists. Returns the errors for tasks that `see` did not get, or refused. */
+export function eachRecord(
+  layout: Layout,
+  ids: readonly TaskId[],
+  see: (record: TaskRecord) => void,
+): readonly StackshimError[] {
+  const errors: StackshimError[] = [];
+  for (const id of ids) {
+    try {
+      const record = readRecord(layout, id);
+      if (record !== undefined) see(record);
+    } catch (error) {
+      if (!(error instanceof StackshimError)) throw error;
+      errors.push(error);
+    }
+  }
+  return errors;
+}

@@ -27,13 +27,8 @@ export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): Tim
   } catch (error) {
     if (errnoCodeOf(error) === 'ENOENT') return undefined;
     if (isUsedUp(error)) throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_RECORD_CORRUPT',
-      `read ${limitFile}: not a time limit`,
-      {
-        cause: error,
-        details: { path: limitFile },
-      },
-    );
+    const message = `read ${limitFile}: not a time limit`;
+    const details = { path: limitFile };
+    throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', message, { cause: error, details });
   }
 }

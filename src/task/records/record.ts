@@ -21,25 +21,13 @@ import type { TaskOrigin } from '../../spec/task-input.ts';
 import { ensureDirectorySync, toOwnedName } from '../../sys/files.ts';
 import { type Owner, ownIdentity, type ProcessIdentity } from '../../sys/processes.ts';
 import type { DiskMechanism } from '../disk/task-disk.ts';
-import type { TaskPlaces } from './task-places.ts';
+import type { TaskNames, TaskPlaces } from './task-places.ts';
 
 /** The version that this program writes, and the newest one that it reads. */
 export const RECORD_VERSION = 4;
 
-/** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
-export interface TaskNames {
-  /** Relative to the mount point of each cgroup hierarchy. */
-  readonly cgroup: string;
-  readonly scratchDir: string;
-  readonly volumeFile: string;
-  readonly idleVolumeDir: string;
-  /** The runtime's `--root`. */
-  readonly stateRoot: string;
-}
-
 /** What a task was given when it was made; absent before that, and in records of version 1. */
 export interface TaskHoldings {
-  /** Number of its slot. */
   readonly slot?: number;
   /** The mechanism that enforces its disk limit. */
   readonly diskMechanism?: DiskMechanism;
@@ -125,14 +113,9 @@ export function createRecord(layout: Layout, places: TaskPlaces, record: TaskRec
     rmSync(unfinished, { recursive: true, force: true });
     const code = errnoCodeOf(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_TASK_CONFLICT',
-      `create task ${record.id}: a task with this id exists`,
-      {
-        details: { id: record.id },
-        cause: error,
-      },
-    );
+    const message = `create task ${record.id}: a task with this id exists`;
+    const details = { id: record.id };
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { details, cause: error });
   }
 }
 
@@ -244,28 +227,16 @@ export function toStoredTimeLimit({ endsAtMs, begunAtMs, deadlineMs, ...rest }: 
     version: TIME_LIMIT_VERSION,
     endsAtMs: Math.ceil(endsAtMs),
     ...rest,
-    ...(begunAtMs === undefined ? {} : { begunAtMs: Math.ceil(begunAtMs) }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs: Math.ceil(deadlineMs) }),
+    begunAtMs: begunAtMs && Math.ceil(begunAtMs),
+    deadlineMs: deadlineMs && Math.ceil(deadlineMs),
   });
-}
-
-/** Written by the owner, when the command has begun. */
-export function writeTimeLimit(
-  { limitFile }: Pick<TaskPlaces, 'limitFile'>,
-  limit: TimeLimit,
-): void {
-  writeFileSync(limitFile, toStoredTimeLimit(limit), { mode: 0o600 });
 }
 
 /** True for the first caller, which then sends the stop signal. False for later callers, and if the task is gone. */
 export function claimOverdue({ overdueFile }: Pick<TaskPlaces, 'overdueFile'>): boolean {
-  try {
-    closeSync(openSync(overdueFile, 'wx', 0o600));
-    return true;
-  } catch (error) {
-    if (['EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) return false;
-    throw error;
-  }
+  const fd = unlessMissing(() => openSync(overdueFile, 'wx', 0o600), ['EEXIST', 'ENOENT']);
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
 }
 
 /** Whether a process has stopped the task because its time was over. */

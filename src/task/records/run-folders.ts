@@ -16,17 +16,13 @@ export function findRunFolders(layout: Layout): readonly Layout[] {
 }
 
 /** The run folder in which a layer of this root folder is mounted. */
-function toRunFolder(layout: Layout, mount: MountEntry): string | undefined {
-  const [, run, hex] = /^(.+)\/layers\/([^/]+)$/.exec(mount.mountPoint) ?? [];
+function toRunFolder(layout: Layout, { mountPoint, source }: MountEntry): string | undefined {
+  const [, run, hex] = /^(.+)\/layers\/([^/]+)$/.exec(mountPoint) ?? [];
   if (run === undefined || hex === undefined || !isLayerId(hex)) return undefined;
-  if (mount.mountPoint !== mountedLayerDir({ ...layout, run }, hex)) return undefined;
-  return readSource(mount) === layerFile(layout, hex) ? run : undefined;
-}
-
-/** The mounted file, also if it is mounted through a loop device. */
-function readSource({ source }: MountEntry): string | undefined {
+  if (mountPoint !== mountedLayerDir({ ...layout, run }, hex)) return undefined;
   const [, device] = /^\/dev\/(loop\d+)$/.exec(source) ?? [];
-  if (device === undefined) return source;
-  // It was unmounted meanwhile.
-  return unlessMissing(() => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trim());
+  const backing = `/sys/block/${device}/loop/backing_file`;
+  // Undefined: it was unmounted meanwhile.
+  const file = device ? unlessMissing(() => readFileSync(backing, 'utf8').trim()) : source;
+  return file === layerFile(layout, hex) ? run : undefined;
 }

@@ -1,8 +1,8 @@
 /** The images and cached builds that tasks use, according to their records: collection must keep them. */
-import { StackshimError } from '../../core/errors.ts';
+import type { StackshimError } from '../../core/errors.ts';
 import type { BuildKey, ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
-import { listTaskIds, readRecord } from './read-record.ts';
+import { eachRecord, listTaskIds } from './read-record.ts';
 import { findRunFolders } from './run-folders.ts';
 
 export interface TaskImages {
@@ -18,20 +18,12 @@ export interface TaskImages {
 export function readTaskImages(layout: Layout): TaskImages {
   const images = new Set<ImageDigest>();
   const builds = new Set<BuildKey>();
-  const errors: StackshimError[] = [];
-  for (const folder of findRunFolders(layout)) {
-    for (const id of listTaskIds(folder)) {
-      try {
-        const record = readRecord(folder, id);
-        if (record === undefined) continue;
-        images.add(record.image);
-        if (record.codeImage !== undefined) images.add(record.codeImage);
-        if (record.build !== undefined) builds.add(record.build);
-      } catch (error) {
-        if (!(error instanceof StackshimError)) throw error;
-        errors.push(error);
-      }
-    }
-  }
+  const errors = findRunFolders(layout).flatMap((folder) =>
+    eachRecord(folder, listTaskIds(folder), ({ image, codeImage, build }) => {
+      images.add(image);
+      if (codeImage !== undefined) images.add(codeImage);
+      if (build !== undefined) builds.add(build);
+    }),
+  );
   return { images, builds, errors };
 }
