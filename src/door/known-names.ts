@@ -1,6 +1,6 @@
 /** The names of stacks, revisions and tasks on this host with a few words about each, for shell completion. */
 import { existsSync } from 'node:fs';
-import { isStackName, isTaskId, type TaskId } from '../core/ids.ts';
+import { isStackName, isTaskId } from '../core/ids.ts';
 import { type Layout, taskDir } from '../core/layout.ts';
 import { STACK_LABELS } from '../store/images/image.ts';
 import { listPackages } from '../store/packages/list-packages.ts';
@@ -77,21 +77,14 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
   tasks: () =>
     unlessUnreadable(() => listTaskIds(layout)).map((id) => ({
       name: id,
-      about: unlessUnreadable(() => {
-        const record = readRecord(layout, id);
-        return record === undefined ? [] : [describe(record)];
-      }).join(''),
+      about: describe(() => readRecord(layout, id)),
     })),
   ended: () => {
     const ids = unlessUnreadable(() => listReportIds(layout)).filter(
       (id) => !existsSync(taskDir(layout, id)),
     );
-    const about = (id: TaskId) =>
-      unlessUnreadable(() => {
-        const report = readReport(layout, id);
-        return report === undefined ? [] : [describe(report.task)];
-      }).join('');
-    return ids.map((id) => ({ name: id, about: ids.length > MOST_DESCRIBED ? '' : about(id) }));
+    const read = ids.length > MOST_DESCRIBED ? () => undefined : readReport;
+    return ids.map((id) => ({ name: id, about: describe(() => read(layout, id)?.task) }));
   },
   files: (typed) => listPaths(layout, typed),
 });
@@ -105,8 +98,10 @@ async function listPaths(layout: Layout, { task, path }: TaskPath): Promise<read
   return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
 }
 
-const describe = ({ stack, command }: Pick<TaskRecord, 'stack' | 'command'>) =>
-  `${stack}: ${command.join(' ')}`;
+function describe(read: () => Pick<TaskRecord, 'stack' | 'command'> | undefined): string {
+  const [task] = unlessUnreadable(() => [read()]);
+  return task === undefined ? '' : `${task.stack}: ${task.command.join(' ')}`;
+}
 
 /** Completion has nobody to tell errors to: the command that is being typed will report them. */
 function unlessUnreadable<T>(read: () => readonly T[]): readonly T[] {

@@ -17,29 +17,25 @@ const readingMembers = (open: Opener): Pick<Code, Reading> => ({
   async resolve(text, options = {}) {
     const reference = parsePackageReference(text, 'name');
     const tenant = tenantOf(options);
-    const { layout } = open.asRoot('find code package');
     const { resolvePackage } = await import('../store/packages/resolve-package.ts');
-    return resolvePackage(layout, reference, tenant);
+    return resolvePackage(open.asRoot('find code package').layout, reference, tenant);
   },
   async list({ all = false, onDamage, ...choice } = {}) {
     if (all && choice.tenant !== undefined) throw invalidField('all', 'given together with tenant');
     const tenant = all ? undefined : tenantOf(choice);
-    const { layout } = open.asRoot('list code packages');
     const { listPackages } = await import('../store/packages/list-packages.ts');
-    return listPackages(layout, tenant, onDamage);
+    return listPackages(open.asRoot('list code packages').layout, tenant, onDamage);
   },
   async show(text, options = {}) {
     const reference = parsePackageReference(text, 'name');
     const tenant = tenantOf(options);
-    const { layout } = open.asRoot('show code package');
     const { showPackage } = await import('../store/packages/list-packages.ts');
-    return showPackage(layout, reference, tenant);
+    return showPackage(open.asRoot('show code package').layout, reference, tenant);
   },
   async history(name, options = {}) {
     const of = toOwner(name, options);
-    const { layout } = open.asRoot('show history of code package');
     const { readPackageHistory } = await import('../store/packages/list-packages.ts');
-    return readPackageHistory(layout, of);
+    return readPackageHistory(open.asRoot('show history of code package').layout, of);
   },
   async diff(text, { from, to, ...options } = {}) {
     const reference = parsePackageReference(text, 'name');
@@ -58,9 +54,8 @@ type Changing = 'add' | 'push' | 'pull' | 'rollback' | 'remove';
 
 const changingMembers = (open: Opener): Pick<Code, Changing> => ({
   async add(name, path, options = {}) {
-    const installation = open.asRoot('add code package');
     const { addPackage } = await import('../exchange/code-packages/add-package.ts');
-    return await addPackage(installation, { name, path }, options);
+    return await addPackage(open.asRoot('add code package'), { name, path }, options);
   },
   async push(text, reference, { tenant, ...options } = {}) {
     const named = parsePackageReference(text, 'name');
@@ -78,9 +73,9 @@ const changingMembers = (open: Opener): Pick<Code, Changing> => ({
   },
   async rollback(name, { to, ...options } = {}) {
     const of = toOwner(name, options);
-    const installation = open.asRoot('roll back code package');
     const { rollbackPackage } = await import('../store/packages/change-packages.ts');
-    return await rollbackPackage(installation, of, { to, now: new Date() });
+    const now = new Date();
+    return await rollbackPackage(open.asRoot('roll back code package'), of, { to, now });
   },
   async remove(names, options = {}) {
     const all = [...new Set(names)].map((name) => toOwner(name, options));

@@ -2,6 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
 import { parseStackReference } from '../spec/parse-command.ts';
+import type { OwnTaskOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
 import type { Stacks } from './stacks.ts';
 
@@ -22,9 +23,8 @@ type Reading =
 
 const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
   async list(onDamage) {
-    const { layout } = open.asRoot('list stacks');
     const { listStacks } = await import('../store/stacks/list-stacks.ts');
-    return listStacks(layout, onDamage);
+    return listStacks(open.asRoot('list stacks').layout, onDamage);
   },
   async show(name) {
     const { layout, system } = open.asRoot('show stack');
@@ -39,9 +39,8 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     return readStackHistory(layout, toStackName('show history of', name));
   },
   async graph(onDamage) {
-    const { layout } = open.asRoot('draw stacks');
     const { readStackGraph } = await import('../store/stacks/stack-graph.ts');
-    return readStackGraph(layout, onDamage);
+    return readStackGraph(open.asRoot('draw stacks').layout, onDamage);
   },
   async diff(stack, range = {}) {
     const { toDiffSides } = await import('./to-diff-sides.ts');
@@ -52,9 +51,8 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     return await seekingContent(layout, () => diffStack(layout, system, sides), { system });
   },
   async releases(most) {
-    const { layout } = open.asRoot('list releases');
     const { readReleases } = await import('../store/stacks/stack-history.ts');
-    return readReleases(layout, most);
+    return readReleases(open.asRoot('list releases').layout, most);
   },
   async stacksOfRelease(text, label) {
     const { parseRelease } = await import('../store/stacks/release.ts');
@@ -82,9 +80,8 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
     return await buildStack(layout, directory, { ...options, ...own });
   },
   async planBuilds(directories) {
-    const { layout } = open.asRoot('plan builds');
     const { planBuilds } = await import('../build/plan-builds.ts');
-    return planBuilds(layout, directories);
+    return planBuilds(open.asRoot('plan builds').layout, directories);
   },
   async buildAll(directories, options = {}) {
     const { layout, ...own } = await toBuilding(open.asRoot('build stacks'));
@@ -168,19 +165,16 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   },
 });
 
-/** The door's own options for building an image from a stack's directory. */
-async function toBuilding(installation: Installation) {
-  const { builtSmokeTasks } = await import('./smoke-tasks.ts');
-  const { layout, system } = installation;
-  return { layout, system, runSmoke: builtSmokeTasks(installation) };
-}
-
-/** The door's own options for images from elsewhere. */
-async function toPublishing(installation: Installation) {
+/** The door's own options for images from elsewhere. `own`: of the tasks that run smoke commands. */
+async function toPublishing(installation: Installation, own: OwnTaskOptions = {}) {
   const { smokeTasks } = await import('./smoke-tasks.ts');
   const { layout, system } = installation;
-  return { layout, system, runSmoke: smokeTasks(installation) };
+  return { layout, system, runSmoke: smokeTasks(installation, own) };
 }
+
+/** The same for images built here: the operator who builds a stack chose its bundle template and may try it. The policy still decides whether tasks may use it. */
+const toBuilding = (installation: Installation) =>
+  toPublishing(installation, { trustsImageBundle: true });
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid stack name. */
 export function toStackName(operation: string, name: string): StackName {

@@ -4,14 +4,7 @@ import type { OwnTaskOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
 import { runTaskAndLeave } from '../task/run-task.ts';
 
-/** For images from elsewhere. */
-export const smokeTasks = (installation: Installation): SmokeRunner => runnerOf(installation, {});
-
-/** For images built here: the operator who builds a stack chose its bundle template and may try it. The policy still decides whether tasks may use it. */
-export const builtSmokeTasks = (installation: Installation): SmokeRunner =>
-  runnerOf(installation, { trustsImageBundle: true });
-
-const runnerOf =
+export const smokeTasks =
   (installation: Installation, own: OwnTaskOptions): SmokeRunner =>
   async ({ stack, revision }, command, { timeoutMs, signal }: SmokeOptions) => {
     const input = {
@@ -21,7 +14,6 @@ const runnerOf =
       command,
       timeout: timeoutMs,
     };
-    const options = { ...own, signal };
-    const { result } = await runTaskAndLeave(installation, input, options);
+    const { result } = await runTaskAndLeave(installation, input, { ...own, signal });
     return result;
   };

@@ -20,38 +20,25 @@ import {
   MAX_LINE_BYTES,
 } from './keeper-order.ts';
 
-export interface KeeperRequest {
-  readonly input: TaskInput;
-  readonly options: DetachOptions;
-  /** The folders under the names that the caller gave. */
-  readonly named: Layout;
-}
-
-/** Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. */
-export async function startKeeper({ input, options, named }: KeeperRequest): Promise<DetachedTask> {
-  const { origin = 'caller', signal } = options;
-  requireDetachable(input);
-  const order: KeeperOrder = {
-    layout: {
-      root: named.root,
-      run: named.run,
-      policy: named.policyIsOptional === true ? undefined : named.policyFile,
-    },
-    input,
-    origin,
-  };
-  const answer = await ask(order, signal);
+/**
+ * Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. The layout has the names of folders that
+ * the caller gave.
+ */
+export async function startKeeper(
+  { root, run, policyFile, policyIsOptional }: Layout,
+  input: TaskInput,
+  { origin = 'caller', signal }: DetachOptions,
+): Promise<DetachedTask> {
+  // The keeper has no input for the task, and nobody to give captured output to.
+  const problem = 'not with a task that goes on without its caller';
+  if (input.interactive === true) throw invalidField('interactive', problem);
+  if (input.captureBytes !== undefined) throw invalidField('captureBytes', problem);
+  const policy = policyIsOptional === true ? undefined : policyFile;
+  const answer = await ask({ layout: { root, run, policy }, input, origin }, signal);
   if ('begun' in answer) return { id: answer.begun, result: null };
   if ('ended' in answer) return { id: answer.ended.id, result: answer.ended };
   const { code, message, hint, details } = answer.failed;
   throw new StackshimError(code, message, { hint, details });
-}
-
-/** The keeper has no input for the task, and nobody to give captured output to. */
-function requireDetachable({ interactive, captureBytes }: TaskInput): void {
-  const problem = 'not with a task that goes on without its caller';
-  if (interactive === true) throw invalidField('interactive', problem);
-  if (captureBytes !== undefined) throw invalidField('captureBytes', problem);
 }
 
 async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise<KeeperAnswer> {
@@ -81,17 +68,24 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
   try {
     const answered = readLine(answerOut);
     answered.catch(() => undefined);
-    if (!isHungUp) written = writeOrder(orderIn, order);
-    return toAnswer(await answered);
+    // A keeper that has died reads nothing; then there is no answer either.
+    if (!isHungUp) written = writeLine(orderIn, order).catch(() => undefined);
+    const line = await answered;
+    if (line !== undefined) return JSON.parse(line);
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      'start keeper: the keeper ended before the command began',
+      { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
+    );
   } finally {
     signal?.removeEventListener('abort', hangUp);
     hangUp();
   }
 }
 
-/** A keeper that has died reads nothing; then there is no answer either. */
-const writeOrder = (fd: Fd, order: KeeperOrder): Promise<void> =>
-  writeFully(fd, Buffer.from(`${JSON.stringify(order)}\n`)).catch(() => undefined);
+/** Writes a value as one line of JSON. */
+export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<void> =>
+  writeFully(fd, Buffer.from(`${JSON.stringify(value)}\n`));
 
 /** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
@@ -141,13 +135,4 @@ export async function readLine(fd: Fd, onEnd?: () => void): Promise<string | und
       onEnd?.();
     }, reject);
   });
-}
-
-function toAnswer(line: string | undefined): KeeperAnswer {
-  if (line !== undefined) return JSON.parse(line);
-  throw new StackshimError(
-    'ERR_STACKSHIM_INTERNAL',
-    'start keeper: the keeper ended before the command began',
-    { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
-  );
 }

@@ -5,10 +5,11 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { type ErrorOptions, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { within } from '../../core/pause.ts';
+import { parseJson } from '../../core/read-fields.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
@@ -37,13 +38,17 @@ export interface CopyFilesOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @param paths `outside` absent: a tar. Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
+export interface CopyPaths extends Pick<CopyOrder, 'direction' | 'inside'> {
+  /** Absent: a tar. */
+  readonly outside?: string | undefined;
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
 export function toOrder(
   layout: Layout,
   task: TaskId,
-  paths: Pick<CopyOrder, 'direction' | 'inside'> & { readonly outside: string | undefined },
+  { direction, inside, outside }: CopyPaths,
 ): CopyOrder {
-  const { direction, inside, outside } = paths;
   parsePath(inside, 'path in the task');
   if (outside !== undefined) parsePath(outside, 'path');
   return {
@@ -56,40 +61,49 @@ export function toOrder(
 export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Promise<CopyReport> {
   const operation = `copy files of task ${order.task}`;
   const { signal } = options;
-  let tool: StartedTool;
-  try {
-    tool = await startTool({ command: commandOf(order) });
-  } catch (error) {
+  const tool = await startTool({ command: commandOf(order) }).catch((error: unknown) => {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
-  }
-  const watch = new SilenceWatch();
+  });
+  const silence = watchSilence();
   try {
-    const working = Promise.race([work(tool, order, { options, watch }), watch.over]);
-    const { stderr, failure } = await unlessAborted(working, signal === undefined ? [] : [signal]);
-    return readAnswer(stderr, { operation, failure });
+    const working = work(tool, order, { ...options, silence });
+    const signals = signal === undefined ? [] : [signal];
+    const { stderr, failure } = await unlessAborted(working, [silence.signal, ...signals]);
+    // The last line is the answer; a process that was killed gives none.
+    const last = stderr.trimEnd().split('\n').at(-1) ?? '';
+    const answer = parseJson(last) as CopyAnswer | undefined;
+    if (answer === undefined) throw toFailed(`${operation}: ${failure ?? stderr}`);
+    if ('report' in answer) return answer.report;
+    const { code, message, hint, details } = answer.error;
+    throw new StackshimError(code, message, { hint, details });
   } catch (error) {
-    if (error !== SILENT) {
-      if (order.direction !== 'list') await letGo(tool);
-      tool.keepAlive(false);
-      if (signal?.aborted) throw toAborted(operation, error);
-      throw error;
-    }
-    // The kernel may keep the process until the task ends.
+    const isSilent = error === SILENT;
+    if (!isSilent && order.direction !== 'list') await letGo(tool);
+    // The kernel may keep a silent process until the task ends.
     tool.keepAlive(false);
-    throw new StackshimError(
-      'ERR_STACKSHIM_OUTPUT_FAILED',
-      `${operation}: the task's files did not answer within ${ANSWERS_WITHIN_MS / 1000} s`,
-      { hint: 'the task may serve a filesystem itself and hold up readers; kill the task' },
-    );
+    if (isSilent) {
+      const limit = `${ANSWERS_WITHIN_MS / 1000} s`;
+      throw toFailed(`${operation}: the task's files did not answer within ${limit}`, {
+        hint: 'the task may serve a filesystem itself and hold up readers; kill the task',
+      });
+    }
+    throw signal?.aborted ? toFailed(`${operation}: aborted`, { cause: error }) : error;
   } finally {
-    watch.stop();
+    silence.stop();
     tool.killAll();
   }
 }
 
+const toFailed = (message: string, options?: ErrorOptions) =>
+  new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, options);
+
+interface Passing extends CopyFilesOptions {
+  readonly silence: ReturnType<typeof watchSilence>;
+}
+
 async function work(tool: StartedTool, order: CopyOrder, passing: Passing): Promise<EndedTool> {
   // A process that has ended reads no more input, however much there is.
-  const feeding = Promise.race([passInput(tool.stdin, passing.options), tool.exited]);
+  const feeding = Promise.race([passInput(tool.stdin, passing.input), tool.exited]);
   await Promise.all([passOutput(tool, order, passing), feeding]);
   return await tool.exited;
 }
@@ -100,9 +114,6 @@ async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
   stdout.destroy();
   await within(exited, ENDS_WITHIN_MS);
 }
-
-const toAborted = (operation: string, cause: unknown) =>
-  new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: aborted`, { cause });
 
 function commandOf(order: CopyOrder): readonly string[] {
   const json = JSON.stringify(order);
@@ -116,51 +127,34 @@ const programFile = () =>
 
 const SILENT = new Error('silent');
 
-/** Notices that a process has said nothing for too long. */
-class SilenceWatch {
-  /** Rejects then. */
-  readonly over: Promise<never>;
-  #give: (error: Error) => void = () => undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor() {
-    this.over = new Promise((_, reject) => {
-      this.#give = reject;
-    });
-    this.over.catch(() => undefined);
-    this.restart();
-  }
-
-  restart(): void {
-    this.stop();
-    this.#timer = setTimeout(() => this.#give(SILENT), ANSWERS_WITHIN_MS);
-  }
-
-  /** While this process itself does not listen. */
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-interface Passing {
-  readonly options: CopyFilesOptions;
-  readonly watch: SilenceWatch;
+/** Notices that a process has said nothing for too long: `signal` aborts then. */
+function watchSilence() {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const stop = () => clearTimeout(timer);
+  const restart = () => {
+    stop();
+    timer = setTimeout(() => over.abort(SILENT), ANSWERS_WITHIN_MS);
+  };
+  restart();
+  return { signal: over.signal, restart, stop };
 }
 
 async function passOutput(
   tool: StartedTool,
   { direction, outside }: CopyOrder,
-  { options: { output }, watch }: Passing,
+  { output, silence }: Passing,
 ): Promise<void> {
   const isStream = direction !== 'in' && outside === STREAM;
   for await (const chunk of tool.stdout) {
-    watch.stop();
+    // While this process itself does not listen.
+    silence.stop();
     if (isStream) await output?.write(chunk as Buffer);
-    watch.restart();
+    silence.restart();
   }
 }
 
-async function passInput(stdin: Writable, { input }: CopyFilesOptions): Promise<void> {
+async function passInput(stdin: Writable, input: Readable | undefined): Promise<void> {
   if (input === undefined) {
     stdin.end();
     return;
@@ -174,29 +168,3 @@ async function passInput(stdin: Writable, { input }: CopyFilesOptions): Promise<
     stdin.end();
   }
 }
-
-interface Ended {
-  readonly operation: string;
-  readonly failure: string | undefined;
-}
-
-function readAnswer(stderr: string, { operation, failure }: Ended): CopyReport {
-  const answer = parseAnswer(stderr);
-  if (answer === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: ${failure ?? stderr}`);
-  }
-  if ('error' in answer) throw toError(answer.error);
-  return answer.report;
-}
-
-/** The last line that is an answer; a process that was killed gives none. */
-function parseAnswer(stderr: string): CopyAnswer | undefined {
-  try {
-    return JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '');
-  } catch {
-    return undefined;
-  }
-}
-
-const toError = ({ code, message, hint, details }: ErrorJson) =>
-  new StackshimError(code, message, { hint, details });
