@@ -50,16 +50,16 @@ export async function planCodeBuild(
 }
 
 export interface BuiltCode {
-  readonly key: BuildKey;
   /** False: the build step has run just now. */
   readonly cached: boolean;
   /** The folder where the layer is mounted that the build step left. */
   readonly folder: string;
 }
 
-export interface RunCodeBuildOptions {
+export interface RunCodeBuildOptions<T> {
   readonly signal: AbortSignal | undefined;
   readonly onEvent: TaskListener;
+  readonly use: (built: BuiltCode) => Promise<T>;
 }
 
 /**
@@ -69,11 +69,7 @@ export interface RunCodeBuildOptions {
 export async function withCodeBuild<T>(
   installation: Installation,
   { plan, codeDigest }: PlannedCodeBuild,
-  {
-    signal,
-    onEvent,
-    use,
-  }: RunCodeBuildOptions & { readonly use: (built: BuiltCode) => Promise<T> },
+  { signal, onEvent, use }: RunCodeBuildOptions<T>,
 ): Promise<T> {
   installation.system.becomeSubreaper();
   startOrphanReaper(installation.system);
@@ -99,7 +95,7 @@ export async function withCodeBuild<T>(
     if (report === undefined || top?.kind !== 'mounted') {
       throw withLog(execution?.error, report?.logTail);
     }
-    return await use({ key: report.key, cached: report.cached, folder: top.path });
+    return await use({ cached: report.cached, folder: top.path });
   } finally {
     setUp.end();
     signal?.removeEventListener('abort', stop);

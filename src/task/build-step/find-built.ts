@@ -20,30 +20,28 @@ export interface FindBuiltContext {
   readonly holdings: Holdings;
 }
 
-/**
- * The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged.
- */
+/** The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged. */
 export async function useBuilt(
   { installation, plan, stopper, holdings }: FindBuiltContext,
   key: BuildKey,
 ): Promise<readonly LayerSource[] | undefined> {
   const held = holdBuilt(installation, key, plan.container.spec.tenant);
   if (held === undefined) return undefined;
-  const { parts } = held.record;
+  let isUsed = false;
   try {
-    if (parts !== null) {
-      const paths = await mountBuilt({ ...installation, key }, parts, stopper.signal);
-      held.noteUse();
-      holdings.add('built', held);
-      return paths.map((path) => ({ kind: 'mounted', path }));
-    }
+    const { parts } = held.record;
+    if (parts === null) return undefined;
+    const paths = await mountBuilt({ ...installation, key }, parts, stopper.signal);
+    held.noteUse();
+    holdings.add('built', held);
+    isUsed = true;
+    return paths.map((path) => ({ kind: 'mounted', path }));
   } catch (error) {
-    held.release();
     if (hasCode(error, 'ERR_STACKSHIM_BUILT_CORRUPT')) return undefined;
     throw error;
+  } finally {
+    if (!isUsed) held.release();
   }
-  held.release();
-  return undefined;
 }
 
 const MAX_LOG_BYTES = 4 * 1024 * 1024;

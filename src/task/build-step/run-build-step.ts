@@ -46,6 +46,9 @@ export type RunBuild = (
 ) => Promise<{ readonly result: TaskResult; readonly remove: () => Promise<Removal> }>;
 
 export interface BuildStepContext {
+  readonly key: BuildKey;
+  readonly codeDigest: string;
+  readonly command: readonly string[];
   readonly installation: Installation;
   /** Of the task that needs the build. */
   readonly plan: TaskPlan;
@@ -54,12 +57,6 @@ export interface BuildStepContext {
   readonly runBuild: RunBuild;
   /** Gets the outcome of the removal of the build step's task. */
   readonly onRemoved: (removal: Removal) => void;
-}
-
-export interface BuildRequest {
-  readonly key: BuildKey;
-  readonly codeDigest: string;
-  readonly command: readonly string[];
 }
 
 export interface EndedBuild {
@@ -71,10 +68,7 @@ export interface EndedBuild {
  * Runs the build step and stores its outcome and its log. Precondition: the caller holds the build's lock. Rejects if not the build was at
  * fault, or if it was ended together with the task that needs it.
  */
-export async function runBuildStep(
-  context: BuildStepContext,
-  request: BuildRequest,
-): Promise<EndedBuild> {
+export async function runBuildStep(context: BuildStepContext): Promise<EndedBuild> {
   const { installation, plan, signal } = context;
   const { layout, system } = installation;
   await ensureDirectory(tmpDir(layout), 0o700);
@@ -86,13 +80,16 @@ export async function runBuildStep(
     const { code, buildFiles: only } = plan.command.spec;
     const reading = { workers: { system, layout }, followLinks: false, only, signal };
     const packed = await packDigestedCode(code, files.code, { ...reading, compression: 'lz4' });
-    if (packed.digest !== request.codeDigest) throw toChanged(code);
-    const buildPlan = planBuild(installation, plan, request.command);
-    const ran = await runAndPack(context, request, { buildPlan, files });
-    const { sha256, sizeBytes } = packed.file;
-    const parts = ran.built === undefined ? null : { code: { sha256, sizeBytes }, task: ran.built };
+    if (packed.digest !== context.codeDigest) {
+      const message = `read code ${code}: changed while it was read`;
+      throw new StackshimError('ERR_STACKSHIM_CODE_INVALID', message);
+    }
+    const buildPlan = planBuild(installation, plan, context.command);
+    const { built, ...ran } = await runAndPack(context, buildPlan, files);
     const { failure } = ran;
-    const record = toRecord(request, buildPlan, { parts, failure });
+    const { sha256, sizeBytes } = packed.file;
+    const parts = built === undefined ? null : { code: { sha256, sizeBytes }, task: built };
+    const record = toRecord(context, buildPlan, { parts, failure });
     await storeBuilt(layout, record, parts === null ? undefined : files);
     return { failure, logTail: failure === null ? '' : ran.logTail };
   } finally {
@@ -100,26 +97,18 @@ export async function runBuildStep(
   }
 }
 
-const toChanged = (code: string | undefined) =>
-  new StackshimError('ERR_STACKSHIM_CODE_INVALID', `read code ${code}: changed while it was read`);
-
 interface RanBuild extends EndedBuild {
   /** Undefined: it failed. */
   readonly built: BuiltPart | undefined;
 }
 
-interface PlannedBuild {
-  readonly buildPlan: TaskPlan;
-  /** The paths of the parts. */
-  readonly files: Readonly<Record<PartName, string>>;
-}
-
+/** @param files The paths of the parts. */
 async function runAndPack(
   context: BuildStepContext,
-  { key }: BuildRequest,
-  { buildPlan, files }: PlannedBuild,
+  buildPlan: TaskPlan,
+  files: Readonly<Record<PartName, string>>,
 ): Promise<RanBuild> {
-  const { installation, plan, signal, emit } = context;
+  const { key, installation, plan, signal, emit } = context;
   const { places } = buildPlan.container;
   const { id } = plan.container.places;
   const log = new BuildLog();
@@ -177,7 +166,7 @@ async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Prom
 }
 
 function toRecord(
-  { key, command }: BuildRequest,
+  { key, command }: BuildStepContext,
   { container, command: { spec: own } }: TaskPlan,
   outcome: Pick<BuiltRecord, 'parts' | 'failure'>,
 ): BuiltRecord {
