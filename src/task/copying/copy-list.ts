@@ -5,19 +5,17 @@ import { fdPath } from '../../sys/paths.ts';
 import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
 import { parsePath } from '../outputs/find-sources.ts';
 import { OutputReport } from '../outputs/output-report.ts';
+import { toSourcePlace } from '../outputs/place-sources.ts';
 import { writeOut } from './copy-out.ts';
-import type { CopyWork } from './copy-work.ts';
+import type { CopyWork } from './task-tree.ts';
 
 const MOST_NAMES = 1_000;
 
 /** Writes the names of the first entries, each with a NUL after it; names of folders end with a slash. */
 export async function copyList({ order, tree }: CopyWork): Promise<OutputReport> {
   const report = new OutputReport(order.inside, order.outside);
-  const { names } = parsePath(order.inside, '/');
-  const isInCode = tree.code !== undefined && names[0] === 'task';
-  const root = isInCode ? (tree.code ?? tree.root) : tree.root;
-  const below = (isInCode ? names.slice(1) : names).join('/') || '.';
-  const folder = unlessMissing(() => openFolderInRoot(root, below));
+  const { root, pattern } = toSourcePlace(parsePath(order.inside, '/'), tree);
+  const folder = unlessMissing(() => openFolderInRoot(root, pattern.names.join('/') || '.'));
   if (folder === undefined) return report;
   report.found();
   try {

@@ -1,37 +1,34 @@
 /** Copies from a task to a folder of the host, or to a tar. */
 import { write } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
-import { openDestination, ownerOfFolder } from '../outputs/destination.ts';
+import { openDestination } from '../outputs/destination.ts';
 import { parsePath } from '../outputs/find-sources.ts';
-import { FolderTarget, type TargetFolder } from '../outputs/folder-target.ts';
 import { OutputReport } from '../outputs/output-report.ts';
-import { openPlace, placeSources, type SourcePlace } from '../outputs/place-sources.ts';
+import {
+  placeOnHost,
+  placeSources,
+  type SourcePlace,
+  toSourcePlace,
+} from '../outputs/place-sources.ts';
 import { TarTarget } from '../outputs/tar-target.ts';
 import { STREAM } from './copy-order.ts';
-import type { CopyWork } from './copy-work.ts';
+import type { CopyWork } from './task-tree.ts';
 
 const STDOUT = 1;
 
 export async function copyOut(work: CopyWork): Promise<OutputReport> {
-  const { order, tree } = work;
+  const { order, content, budget, pace, tree } = work;
   const report = new OutputReport(order.inside, order.outside);
-  const pattern = parsePath(order.inside, '/');
-  const [first, ...rest] = pattern.names;
-  const source: SourcePlace =
-    tree.code !== undefined && first === 'task'
-      ? { root: tree.code, at: '/task', pattern: { ...pattern, names: rest } }
-      : { root: tree.root, at: '', pattern };
-  if (order.outside === STREAM) await toTar(source, work, report);
-  else await toFolder(source, work, report);
-  return report;
-}
-
-async function toTar(source: SourcePlace, work: CopyWork, report: OutputReport): Promise<void> {
-  const { content, budget, pace, tree } = work;
+  const source = toSourcePlace(parsePath(order.inside, '/'), tree);
+  if (order.outside !== STREAM) {
+    await toFolder(source, work, report);
+    return report;
+  }
   const target = new TarTarget({ content, write: writeOut, idBase: tree.idBase });
   const place = { folder: '', isFolder: true, used: new Set<string>() };
   await placeSources(source, place, { target, report, budget, pace });
   if (report.hasFound) await target.end();
+  return report;
 }
 
 /** Writes to standard output. The pipe blocks until its reader has taken the bytes. */
@@ -57,19 +54,8 @@ async function toFolder(source: SourcePlace, work: CopyWork, report: OutputRepor
         { details: { path: order.outside } },
       );
     }
-    const { folder, name, close } = openPlace(destination);
-    const target = new FolderTarget({
-      content,
-      owner: ownerOfFolder(folder.fd),
-      replaces: 'own',
-    });
-    const place = { folder, name, isFolder: false, used: new Set<string>() };
-    try {
-      await placeSources<TargetFolder>(source, place, { target, report, budget, pace });
-    } finally {
-      target.close();
-      close();
-    }
+    const usedIn = () => new Set<string>();
+    await placeOnHost(source, destination, { content, report, budget, pace, usedIn });
   } finally {
     destination.close();
   }

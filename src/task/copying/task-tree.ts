@@ -24,6 +24,9 @@ import { slotIds } from '../admission/slot.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { findLive } from '../live/require-live.ts';
+import type { Budget } from '../outputs/budget.ts';
+import type { ContentReader } from '../outputs/content.ts';
+import type { Pace } from '../outputs/pace.ts';
 import { lockRecord } from '../records/claim-record.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
@@ -36,6 +39,8 @@ import {
 } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 
+import type { CopyOrder } from './copy-order.ts';
+
 /** The files of a task, without what is mounted in them. */
 export interface TaskTree {
   readonly root: Fd;
@@ -46,6 +51,15 @@ export interface TaskTree {
   /** Whether the task has ended since. Its files stay as long as they are open here, and so does the disk space of a task that is removed. */
   hasEnded(): boolean;
   close(): Promise<void>;
+}
+
+/** What both directions of a copy need. */
+export interface CopyWork {
+  readonly order: CopyOrder;
+  readonly tree: TaskTree;
+  readonly budget: Budget;
+  readonly pace: Pace;
+  readonly content: ContentReader;
 }
 
 const COPY = 'copy files of task';

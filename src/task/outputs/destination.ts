@@ -1,5 +1,5 @@
 /** The place on the host that an output goes to. It is resolved once, before the task starts, and held open. */
-import { closeSync, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs';
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
 import { openFolderAt, openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
@@ -86,11 +86,8 @@ const SLOTS_END = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 const isSlotId = (id: number) => id >= FIRST_SLOT_ID && id < SLOTS_END;
 
 /** Who owns new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
-function ownerIn(folder: Pick<Stats, 'uid' | 'gid'>): FileOwner | undefined {
-  const { uid, gid } = folder;
+export function ownerOfFolder(folder: Fd): FileOwner | undefined {
+  const { uid, gid } = fstatSync(folder);
   if (isSlotId(uid) || isSlotId(gid)) return undefined;
   return uid === process.geteuid?.() && gid === process.getegid?.() ? undefined : { uid, gid };
 }
-
-/** The same for an open folder. */
-export const ownerOfFolder = (folder: Fd): FileOwner | undefined => ownerIn(fstatSync(folder));

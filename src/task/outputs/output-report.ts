@@ -2,7 +2,6 @@
 import type { ByteString } from '../../archive/tar-entry.ts';
 import type { ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { LeftOutReason } from './left-out.ts';
-import type { WalkReport } from './walk-tree.ts';
 
 /**
  * `complete`: everything that the source names was taken. `partial`: some of it was left out. `missing`: the source names nothing. `failed`: the
@@ -63,7 +62,7 @@ export class ListingRoom {
 }
 
 /** Collects the report of one output. */
-export class OutputReport implements WalkReport {
+export class OutputReport {
   readonly #source: string;
   readonly #destination: string;
   readonly #room: ListingRoom;
@@ -78,10 +77,6 @@ export class OutputReport implements WalkReport {
     this.#source = source;
     this.#destination = destination;
     this.#room = room;
-  }
-
-  get error(): StackshimError | undefined {
-    return this.#error;
   }
 
   get hasFound(): boolean {

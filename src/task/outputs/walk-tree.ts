@@ -17,23 +17,18 @@ import {
 } from '../../sys/tree-calls.ts';
 import type { Budget } from './budget.ts';
 import { LeftOut, type LeftOutReason } from './left-out.ts';
+import type { OutputReport } from './output-report.ts';
 import type { Pace } from './pace.ts';
 import type { TreeTarget } from './tree-target.ts';
 
 /** Each level needs two descriptors. */
 const MAX_DEPTH = 100;
 
-/** What a walk tells about the entries that it meets. Paths are absolute. */
-export interface WalkReport {
-  taken(kind: 'file' | 'folder' | 'link'): void;
-  leftOut(path: ByteString, reason: LeftOutReason): void;
-}
-
 export interface WalkOptions<F> {
   readonly target: TreeTarget<F>;
   readonly budget: Budget;
   readonly pace: Pace;
-  readonly report: WalkReport;
+  readonly report: OutputReport;
 }
 
 /** An entry of an open folder, and where it goes. */
@@ -118,8 +113,10 @@ export class TreeWalk<F> {
     }
     if (kind === 'file') await this.#takeFile(entry);
     else if (kind === 'link') await this.#takeLink(entry);
-    else if (kind === 'unknown') return await this.#takeKind(entry, kindOf(entry));
-    else throw new LeftOut(kind);
+    else if (kind === 'unknown') {
+      // The folder does not say what it is.
+      return await this.#takeKind(entry, toKind(lstatSync(entryBytes(entry.folder, entry.name))));
+    } else throw new LeftOut(kind);
     return true;
   }
 
@@ -144,11 +141,6 @@ export class TreeWalk<F> {
     await target.addLink(into, as, { stats, target: link });
     report.taken('link');
   }
-}
-
-/** What an entry is that its folder does not describe. */
-function kindOf({ folder, name }: Pick<WalkedEntry<unknown>, 'folder' | 'name'>): EntryKind {
-  return toKind(lstatSync(entryBytes(folder, name)));
 }
 
 export function toKind(stats: Stats): EntryKind {
