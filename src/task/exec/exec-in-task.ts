@@ -1,8 +1,6 @@
 /** Executes a further command in a running task of any owner, and waits for the command's end. */
-
 import { hastenAttach } from '../../cgroup/hasten-attach.ts';
-import type { ErrorJson } from '../../core/errors.ts';
-import { toStackshimError } from '../../core/errors.ts';
+import { type ErrorJson, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskExit } from '../records/record.ts';
@@ -38,7 +36,7 @@ export interface OwnExecOptions extends ExecOptions {
 export async function execInTask(
   installation: Installation,
   id: TaskId,
-  { command, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+  { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
 ): Promise<ExecResult> {
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
@@ -47,34 +45,26 @@ export async function execInTask(
   const release = [stdin, stdout, stderr].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
+  const operation = `execute in task ${id}`;
   try {
-    return await execute(installation, id, { ...options, command });
+    const target = findExecTarget(installation, id);
+    const folder = new ExecFolder(target.places, { tty: options.tty === true });
+    const startedAt = new Date().toISOString();
+    try {
+      const context = { command, options, folder, onProcess, startedAt };
+      const { exitCode, signal, error, output } = await runExec(installation, target, context);
+      const finishedAt = new Date().toISOString();
+      return { id, exitCode, signal, error, startedAt, finishedAt, output };
+    } catch (thrown) {
+      const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', operation);
+      folder.tell({ error: error.code });
+      throw error;
+    } finally {
+      folder.close();
+    }
   } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   } finally {
     for (const letGo of release) letGo();
-  }
-}
-
-async function execute(
-  installation: Installation,
-  id: TaskId,
-  { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
-): Promise<ExecResult> {
-  const target = findExecTarget(installation, id);
-  const folder = new ExecFolder(target.places, { tty: options.tty === true });
-  const startedAt = new Date().toISOString();
-  try {
-    const context = { command, options, folder, onProcess, startedAt };
-    const ended = await runExec(installation, target, context);
-    const finishedAt = new Date().toISOString();
-    const { exitCode, signal, error, output } = ended;
-    return { id, exitCode, signal, error, startedAt, finishedAt, output };
-  } catch (thrown) {
-    const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
-    folder.tell({ error: error.code });
-    throw error;
-  } finally {
-    folder.close();
   }
 }

@@ -5,7 +5,6 @@ import { toHostUser } from '../../core/host-ids.ts';
 import { toProcessJson } from '../../oci/build-process.ts';
 import type { BegunExec, ExecutedCommand, ExecutedEnd } from '../../runtime/exec-in-container.ts';
 import { signalName } from '../../sys/processes.ts';
-import type { WindowSize } from '../../sys/system.ts';
 import { signalOf } from '../ending/caller-stops.ts';
 import type { Installation } from '../installation.ts';
 import { StreamCapture } from '../streams/capture.ts';
@@ -90,7 +89,9 @@ async function start(
   { begun, request, options, folder, streams, startedAt }: FollowContext,
 ): Promise<ExecutedCommand> {
   await requireReady(installation, target);
-  const size = request.tty ? await firstSize(options) : undefined;
+  const size = request.tty
+    ? (await import('../streams/terminal-streams.ts')).firstSizeOf(options.terminal)
+    : undefined;
   const { process, ids } = await planExec(installation, target, { request, size });
   const { uid, gid } = process.user;
   folder.begin({
@@ -103,11 +104,6 @@ async function start(
   });
   streams.give(toHostUser(process.user, ids));
   return await begun.finish(toProcessJson(process));
-}
-
-async function firstSize({ terminal }: ExecOptions): Promise<WindowSize> {
-  const { firstSizeOf } = await import('../streams/terminal-streams.ts');
-  return firstSizeOf(terminal);
 }
 
 /** Tells the end of a command. Throws if the command never began. */
@@ -136,7 +132,7 @@ function openOutput(
     captures: isCaptured
       ? { stdout: new StreamCapture(captureBytes), stderr: new StreamCapture(captureBytes) }
       : undefined,
-    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    sinks: { stdout, stderr },
     log: undefined,
     onChunk: nothing,
     onLimit: nothing,

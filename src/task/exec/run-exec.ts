@@ -80,8 +80,7 @@ async function openStreams(
   const { consoleSocket } = folder.files;
   if (consoleSocket !== undefined) {
     const { openTerminalStreams } = await import('../streams/terminal-streams.ts');
-    const { terminal } = options;
-    return await openTerminalStreams(system, { socket: consoleSocket, terminal });
+    return await openTerminalStreams(system, consoleSocket, options.terminal);
   }
   const feeding = options.stdin === undefined ? undefined : await import('../../sys/feed-pipe.ts');
   return openPipeStreams(system, feeding?.feedPipe);

@@ -1,14 +1,10 @@
 /** Ends a further command: by a signal to its process group and KILL after a grace time, or by KILL at once. */
+import type { ExecOptions } from './exec-options.ts';
 
 /** From the first signal to KILL. */
 const GRACE_MS = 10_000;
 /** A killed command that has not ended after this time is stuck in the kernel. */
 const GONE_WITHIN_MS = 10_000;
-
-export interface StopExecOptions {
-  readonly signal?: AbortSignal;
-  readonly killSignal?: AbortSignal;
-}
 
 export interface StoppableCommand {
   /** Asks the command to end, by the signal that the caller's reason names. */
@@ -17,7 +13,7 @@ export interface StoppableCommand {
 }
 
 export class ExecStopper {
-  readonly #options: StopExecOptions;
+  readonly #options: Pick<ExecOptions, 'signal' | 'killSignal'>;
   readonly #stopped = new AbortController();
   #command: StoppableCommand | undefined;
   #asked: 'stop' | 'kill' | undefined;
@@ -28,7 +24,7 @@ export class ExecStopper {
     this.#giveUp = () => resolve(undefined);
   });
 
-  constructor(options: StopExecOptions) {
+  constructor(options: Pick<ExecOptions, 'signal' | 'killSignal'>) {
     this.#options = options;
     const { signal, killSignal } = options;
     signal?.addEventListener('abort', this.#onStop, { once: true });
