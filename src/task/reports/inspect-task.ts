@@ -65,20 +65,30 @@ export function inspectTask(installation: Installation, id: TaskId): TaskInspect
   const report = readReport(layout, id);
   const listed = record === undefined ? undefined : findTask(installation, id);
   if (record !== undefined && listed !== undefined) {
-    return inspectLiving(installation, { record, listed, report });
+    return inspectLiving(installation, record, listed, report);
   }
-  if (report !== undefined) return inspectEnded(report);
-  throw toTaskNotFound('inspect task', id);
+  if (report === undefined) throw toTaskNotFound('inspect task', id);
+  const { task, end, state } = report;
+  return {
+    id: task.id,
+    state: state === 'open' ? 'removing' : state,
+    pid: null,
+    record: null,
+    ...toReported(report),
+    config: null,
+    cgroup: null,
+    timeLeftMs: null,
+    result: end?.result ?? null,
+    exit: end?.exit ?? null,
+  };
 }
 
-interface Living {
-  readonly record: TaskRecord;
-  readonly listed: ListedTask;
-  readonly report: TaskReport | undefined;
-}
-
-function inspectLiving(installation: Installation, living: Living): TaskInspection {
-  const { record, listed, report } = living;
+function inspectLiving(
+  installation: Installation,
+  record: TaskRecord,
+  listed: ListedTask,
+  report: TaskReport | undefined,
+): TaskInspection {
   const places = recordedPlaces(installation.layout, record);
   const config = readConfig(places);
   const limit = readTimeLimit(places);
@@ -96,22 +106,6 @@ function inspectLiving(installation: Installation, living: Living): TaskInspecti
     timeLeftMs: isRunning ? Math.max(0, limit.endsAtMs - monotonicMs()) : null,
     result: report?.end?.result ?? null,
     exit: record.exit ?? null,
-  };
-}
-
-function inspectEnded(report: TaskReport): TaskInspection {
-  const { task, end, state } = report;
-  return {
-    id: task.id,
-    state: state === 'open' ? 'removing' : state,
-    pid: null,
-    record: null,
-    ...toReported(report),
-    config: null,
-    cgroup: null,
-    timeLeftMs: null,
-    result: end?.result ?? null,
-    exit: end?.exit ?? null,
   };
 }
 

@@ -1,7 +1,15 @@
 /** Removes reports of ended tasks: the oldest, as soon as there are more than the policy keeps. */
-import { existsSync, lstatSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, reportDir, reportsDir, taskDir } from '../../core/layout.ts';
 import type { ReportTerms } from '../../spec/policy.ts';
@@ -117,12 +125,11 @@ function isNeeded(layout: Layout, id: TaskId): boolean {
 /** Removes a report in one step. False if there is none. */
 export async function removeReport(layout: Layout, id: TaskId): Promise<boolean> {
   const retired = `${reportsDir(layout)}/${unfinishedName(ownIdentity(), id)}`;
-  try {
-    await rename(reportDir(layout, id), retired);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const retire = () => {
+    renameSync(reportDir(layout, id), retired);
+    return true;
+  };
+  if (unlessMissing(retire) === undefined) return false;
   await rm(retired, { recursive: true, force: true });
   return true;
 }

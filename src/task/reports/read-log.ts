@@ -6,10 +6,8 @@ import { type Layout, reportDir as ownReportDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned } from '../records/claim-record.ts';
-
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
-
 import { recordedPlaces } from '../records/task-places.ts';
 import type { StreamName } from '../streams/task-output.ts';
 import { type LogPart, LogReader } from './log-frames.ts';
@@ -46,8 +44,7 @@ export const readLog = (
   installation: Installation,
   id: TaskId,
   options: LogOptions,
-): AsyncIterable<LogPiece> =>
-  readPieces(installation, { id, folder: findLog(installation, id), options });
+): AsyncIterable<LogPiece> => readPieces(installation, id, findLog(installation, id), options);
 
 /** The folder of the task's report: of the root folder that its record names, if it still exists. */
 function findLog({ layout }: Installation, id: TaskId): string {
@@ -64,16 +61,12 @@ function findLog({ layout }: Installation, id: TaskId): string {
   throw toTaskNotFound(READ_LOG, id);
 }
 
-interface Reading {
-  readonly id: TaskId;
-  readonly folder: string;
-  readonly options: LogOptions;
-}
-
 /** Reads in steps, so that other work of the process goes on. */
 async function* readPieces(
   { layout }: Installation,
-  { id, folder, options: { follow = false, tail, since, signal } }: Reading,
+  id: TaskId,
+  folder: string,
+  { follow = false, tail, since, signal }: LogOptions,
 ): AsyncGenerator<LogPiece> {
   const reader = new LogReader(folder);
   const lines = new LineSplitter(since === undefined ? '' : new Date(since).toISOString());
@@ -163,7 +156,9 @@ class LastLines {
       this.#place += 1;
     }
     // Dropping each line by itself would take time quadratic in their number.
-    if (this.#lines.length > 2 * this.#count + KEPT_LINES) this.#drop();
+    if (this.#lines.length > 2 * this.#count + KEPT_LINES) {
+      this.#lines = this.#lines.slice(this.#lines.length - this.#count);
+    }
   }
 
   #begin(stream: StreamName): Line {
@@ -171,10 +166,6 @@ class LastLines {
     this.#lines.push(line);
     this.#open[stream] = line;
     return line;
-  }
-
-  #drop(): void {
-    this.#lines = this.#lines.slice(this.#lines.length - this.#count);
   }
 
   /** In the order of arrival. */

@@ -37,7 +37,9 @@ export async function removeEnded(
   const exists = requireEnded(installation, id, options.force);
   const removal = exists ? await killTask(installation, id, options) : GONE;
   if (!removal.removed) return removal;
-  await untilStored(layout, id);
+  // The owner of a removed task may be storing its end.
+  const giveUpAt = performance.now() + STORED_WITHIN_MS;
+  while (isOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
   await untilUnheld(installation.system, reportDir(layout, id));
   if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
@@ -48,10 +50,9 @@ const GONE: Removal = { removed: true, leftovers: [] };
 /** Whether the task itself still exists, besides its report. */
 function requireEnded(installation: Installation, id: TaskId, force: boolean): boolean {
   if (force) return existsSync(taskDir(installation.layout, id));
-  const task = findTask(installation, id);
-  if (task === undefined) return false;
-  if (task.state === 'kept') return true;
-  const { state } = task;
+  const { state } = findTask(installation, id) ?? {};
+  if (state === undefined) return false;
+  if (state === 'kept') return true;
   throw toTaskConflict(
     REMOVE,
     id,
@@ -59,12 +60,6 @@ function requireEnded(installation: Installation, id: TaskId, force: boolean): b
       ? { ...ORPHANED, hint: 'run stackshim reap first, or end and remove it with --force' }
       : { state, why: `it is ${state}`, hint: 'wait for its end, or end it with --force' },
   );
-}
-
-/** Waits while the owner of a removed task stores its end. */
-async function untilStored(layout: Layout, id: TaskId): Promise<void> {
-  const giveUpAt = performance.now() + STORED_WITHIN_MS;
-  while (isOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
 }
 
 function isOpen(layout: Layout, id: TaskId): boolean {

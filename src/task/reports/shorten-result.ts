@@ -1,5 +1,6 @@
 /** Shortens a result for a disk that has room for little more. Pure. */
 import type { ErrorJson } from '../../core/errors.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import type { TaskResult } from '../result.ts';
 
 /** How many entries of each list are kept; the first number that leaves a small enough result counts. */
@@ -23,20 +24,16 @@ function keepFirst(result: TaskResult, count: number): TaskResult {
     error: shortenError(error),
     output:
       log === undefined ? output : { ...output, log: { ...log, error: shortenError(log.error) } },
-    ...(build === undefined
-      ? {}
-      : { build: { ...build, logTail: build.logTail.slice(-TEXT_CHARS) } }),
-    ...(execs === undefined ? {} : { execs: execs.slice(0, count) }),
-    ...(outputs === undefined
-      ? {}
-      : {
-          outputs: outputs.slice(0, count).map((one) => ({
-            ...one,
-            taken: one.taken.slice(0, count),
-            leftOut: one.leftOut.slice(0, count),
-            error: shortenError(one.error),
-          })),
-        }),
+    ...withoutUndefined({
+      build: build && { ...build, logTail: build.logTail.slice(-TEXT_CHARS) },
+      execs: execs?.slice(0, count),
+      outputs: outputs?.slice(0, count).map((one) => ({
+        ...one,
+        taken: one.taken.slice(0, count),
+        leftOut: one.leftOut.slice(0, count),
+        error: shortenError(one.error),
+      })),
+    }),
     leftovers: leftovers.slice(0, count),
     shortened: true,
   };
