@@ -34,14 +34,12 @@ export class EventQueue implements TaskEvents {
       return;
     }
     this.#heldBytes = bytes;
-    if (event.type === 'progress') this.#dropProgress();
+    if (event.type === 'progress') {
+      // Of texts that nobody has read yet, only the last one matters.
+      const last = this.#held.findLastIndex(({ type }) => type === 'progress');
+      if (last >= 0) this.#held.splice(last, 1);
+    }
     this.#held.push(event);
-  }
-
-  /** Of texts that nobody has read yet, only the last one matters. */
-  #dropProgress(): void {
-    const last = this.#held.findLastIndex(({ type }) => type === 'progress');
-    if (last >= 0) this.#held.splice(last, 1);
   }
 
   /** Call it when no event follows. */

@@ -86,17 +86,15 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
     const read = ids.length > MOST_DESCRIBED ? () => undefined : readReport;
     return ids.map((id) => ({ name: id, about: describe(() => read(layout, id)?.task) }));
   },
-  files: (typed) => listPaths(layout, typed),
+  async files({ task, path }) {
+    if (!isTaskId(task)) return [];
+    const folder = path.slice(0, path.lastIndexOf('/') + 1);
+    const { listFiles } = await import('../task/copying/list-files.ts');
+    // None if the task does not answer, too.
+    const names = await listFiles(layout, task, folder || '/').catch(() => []);
+    return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
+  },
 });
-
-/** None if the task does not answer, too. */
-async function listPaths(layout: Layout, { task, path }: TaskPath): Promise<readonly KnownName[]> {
-  if (!isTaskId(task)) return [];
-  const folder = path.slice(0, path.lastIndexOf('/') + 1);
-  const { listFiles } = await import('../task/copying/list-files.ts');
-  const names = await listFiles(layout, task, folder || '/').catch(() => []);
-  return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
-}
 
 function describe(read: () => Pick<TaskRecord, 'stack' | 'command'> | undefined): string {
   const [task] = unlessUnreadable(() => [read()]);

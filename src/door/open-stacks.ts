@@ -1,10 +1,13 @@
 /** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
 import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
+import type { SmokeRunner } from '../exchange/smoke.ts';
 import { parseStackReference } from '../spec/parse-command.ts';
+import type { DiffStackOptions } from '../store/diff/diff-stack.ts';
 import type { OwnTaskOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
-import type { Stacks } from './stacks.ts';
+import { runTaskAndLeave } from '../task/run-task.ts';
+import type { DiffRange, Stacks } from './stacks.ts';
 
 /** Opens the installation of the door. */
 export interface Opener {
@@ -43,7 +46,6 @@ const readingMembers = (open: Opener): Pick<Stacks, Reading> => ({
     return readStackGraph(open.asRoot('draw stacks').layout, onDamage);
   },
   async diff(stack, range = {}) {
-    const { toDiffSides } = await import('./to-diff-sides.ts');
     const sides = toDiffSides(stack, range);
     const { layout, system } = open.asRoot('compare revisions');
     const { diffStack } = await import('../store/diff/diff-stack.ts');
@@ -75,7 +77,7 @@ type Moving =
 
 const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
   async build(directory, options = {}) {
-    const { layout, ...own } = await toBuilding(open.asRoot('build stack'));
+    const { layout, ...own } = toBuilding(open.asRoot('build stack'));
     const { buildStack } = await import('../build/build-stack.ts');
     return await buildStack(layout, directory, { ...options, ...own });
   },
@@ -84,13 +86,13 @@ const movingMembers = (open: Opener): Pick<Stacks, Moving> => ({
     return planBuilds(open.asRoot('plan builds').layout, directories);
   },
   async buildAll(directories, options = {}) {
-    const { layout, ...own } = await toBuilding(open.asRoot('build stacks'));
+    const { layout, ...own } = toBuilding(open.asRoot('build stacks'));
     const { buildStacks } = await import('../build/build-stacks.ts');
     return await buildStacks(layout, directories, { ...options, ...own });
   },
   async update({ names, ...options } = {}) {
     const stacks = names?.map((name) => toStackName('update', name));
-    const { layout, ...own } = await toBuilding(open.asRoot('update stacks'));
+    const { layout, ...own } = toBuilding(open.asRoot('update stacks'));
     const { updateStacks } = await import('../build/update-stacks.ts');
     const chosen = stacks === undefined ? undefined : [...new Set(stacks)];
     return await updateStacks(layout, { ...options, ...own, names: chosen });
@@ -127,7 +129,7 @@ type Exchange = 'importFrom' | 'exportTo' | 'push' | 'pull' | 'commit' | 'save' 
 const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   async importFrom(name, reference, options = {}) {
     const stack = toStackName('import stack', name);
-    const { layout, ...own } = await toPublishing(open.asRoot('import stack'));
+    const { layout, ...own } = toPublishing(open.asRoot('import stack'));
     const { importStack } = await import('../exchange/import-stack.ts');
     return await importStack(layout, { ...options, ...own, stack, reference });
   },
@@ -143,13 +145,13 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
   },
   async pull(name, reference, options = {}) {
     const stack = toStackName('pull stack', name);
-    const { layout, ...own } = await toPublishing(open.asRoot('pull stack'));
+    const { layout, ...own } = toPublishing(open.asRoot('pull stack'));
     const { pullStack } = await import('../exchange/pull-stack.ts');
     return await pullStack(layout, { ...options, ...own, stack, reference });
   },
   async commit(task, name, options = {}) {
     const [id, stack] = [parseTaskId(task), toStackName('commit task as', name)];
-    const { layout, ...own } = await toPublishing(open.asRoot('commit task'));
+    const { layout, ...own } = toPublishing(open.asRoot('commit task'));
     const { commitTask } = await import('../exchange/commit-task.ts');
     return await commitTask(layout, { ...options, ...own, task: id, stack });
   },
@@ -159,17 +161,31 @@ const exchangeMembers = (open: Opener): Pick<Stacks, Exchange> => ({
     return await saveStacks(layout, { ...options, system, stacks });
   },
   async load(options) {
-    const { layout, ...own } = await toPublishing(open.asRoot('load stacks'));
+    const { layout, ...own } = toPublishing(open.asRoot('load stacks'));
     const { loadStacks } = await import('../exchange/saves/load-stacks.ts');
     return await loadStacks(layout, { ...options, ...own });
   },
 });
 
-/** The door's own options for images from elsewhere. `own`: of the tasks that run smoke commands. */
-async function toPublishing(installation: Installation, own: OwnTaskOptions = {}) {
-  const { smokeTasks } = await import('./smoke-tasks.ts');
+/**
+ * The door's own options for images from elsewhere, whose smoke commands run as real tasks of the same installation.
+ *
+ * @param own Of these tasks.
+ */
+function toPublishing(installation: Installation, own: OwnTaskOptions = {}) {
   const { layout, system } = installation;
-  return { layout, system, runSmoke: smokeTasks(installation, own) };
+  const runSmoke: SmokeRunner = async ({ stack, revision }, command, { timeoutMs, signal }) => {
+    const input = {
+      stack: `${stack}@rev:${revision}`,
+      // A smoke command is complete: an entrypoint of the image would take it as arguments.
+      entrypoint: [],
+      command,
+      timeout: timeoutMs,
+    };
+    const { result } = await runTaskAndLeave(installation, input, { ...own, signal });
+    return result;
+  };
+  return { layout, system, runSmoke };
 }
 
 /** The same for images built here: the operator who builds a stack chose its bundle template and may try it. The policy still decides whether tasks may use it. */
@@ -185,3 +201,31 @@ export function toStackName(operation: string, name: string): StackName {
     { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
   );
 }
+
+/** Finds out which two revisions a caller wants to compare. Throws ERR_STACKSHIM_SPEC_INVALID. */
+function toDiffSides(stack: string, { from, to, other }: DiffRange): DiffStackOptions {
+  const named = parseStackReference(stack, 'name');
+  if (other !== undefined) {
+    if (from !== undefined || to !== undefined) throw toTooMany(stack, 'another stack');
+    return { before: named, after: parseStackReference(other, 'other') };
+  }
+  const isPinned = (named.revision ?? named.image) !== undefined;
+  if (isPinned && (from !== undefined || to !== undefined)) {
+    throw toTooMany(stack, 'a revision after "@"');
+  }
+  const { name } = named;
+  return {
+    before: from === undefined ? undefined : { name, revision: from },
+    after: to === undefined ? named : { name, revision: to },
+  };
+}
+
+const toTooMany = (stack: string, what: string) =>
+  new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `compare ${stack}: revisions are given together with ${what}`,
+    {
+      hint: 'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
+      details: { field: 'name' },
+    },
+  );

@@ -75,14 +75,11 @@ export async function waitForTask(
   }
 }
 
-interface FolderWatch {
-  /** Resolves at the next change in the folder. */
-  next(): Promise<void>;
-  close(): void;
-}
-
-/** The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late. */
-function watchFolder(path: string): FolderWatch {
+/**
+ * The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late: `next` resolves
+ * at the next change in the folder.
+ */
+function watchFolder(path: string) {
   let wake: () => void = () => undefined;
   let watcher: FSWatcher | undefined;
   try {
@@ -93,7 +90,7 @@ function watchFolder(path: string): FolderWatch {
   }
   return {
     next: () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         wake = resolve;
       }),
     close: () => watcher?.close(),

@@ -51,18 +51,14 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
     if (!isHungUp) void written.finally(() => linuxSystem.close(orderIn));
     isHungUp = true;
   };
-  try {
-    try {
-      await spawnKeeper([orderOut, answerIn]);
-    } finally {
-      linuxSystem.close(orderOut);
-      linuxSystem.close(answerIn);
-    }
-  } catch (error) {
+  const spawning = spawnKeeper([orderOut, answerIn]).finally(() => {
+    for (const fd of [orderOut, answerIn]) linuxSystem.close(fd);
+  });
+  await spawning.catch((error: unknown) => {
     hangUp();
     linuxSystem.close(answerOut);
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start keeper');
-  }
+  });
   signal?.addEventListener('abort', hangUp, { once: true });
   if (signal?.aborted) hangUp();
   try {
