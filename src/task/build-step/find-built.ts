@@ -11,7 +11,6 @@ import type { TaskStopper } from '../ending/stop-task.ts';
 import type { Holdings } from '../holdings.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
-import { tailOf } from './build-log.ts';
 
 export interface FindBuiltContext {
   readonly installation: Installation;
@@ -72,3 +71,10 @@ export function findFailure(
   const log = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_LOG_BYTES })) ?? '';
   return { failure, logTail: tailOf(log) };
 }
+
+const TAIL_LINES = 40;
+const TAIL_CHARS = 4096;
+
+/** The last lines of a log, for people who look for the reason of a failure. */
+export const tailOf = (log: string): string =>
+  log.trimEnd().slice(-TAIL_CHARS).split('\n').slice(-TAIL_LINES).join('\n');

@@ -22,11 +22,15 @@ import type { TaskListener } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
 import type { TaskResult } from '../result.ts';
+import { StreamCapture } from '../streams/capture.ts';
 import type { OutputSink } from '../streams/output-sink.ts';
 import { toBuildFailure } from './build-failure.ts';
-import { BuildLog, tailOf } from './build-log.ts';
+import { tailOf } from './find-built.ts';
 import { type OpenedUpper, openUpper, packBuilt } from './pack-built.ts';
 import { planBuild } from './plan-build.ts';
+
+/** A longer log loses its middle. */
+const LOG_BYTES = 1024 * 1024;
 
 /** How the build step's task is run. */
 export interface BuildRunOptions {
@@ -111,7 +115,9 @@ async function runAndPack(
   const { key, installation, plan, signal, emit } = context;
   const { places } = buildPlan.container;
   const { id } = plan.container.places;
-  const log = new BuildLog();
+  // Both streams, in the order in which they were written.
+  const log = new StreamCapture(LOG_BYTES);
+  const sink: OutputSink = { write: (chunk) => log.push(chunk) };
   const opened: OpenedUpper[] = [];
   const close = () => {
     for (const { fd } of opened.splice(0)) closeSync(fd);
@@ -123,8 +129,8 @@ async function runAndPack(
         // From now on the build's task can be found.
         if (type === 'accepted') emit({ type: 'building', id, key, build: places.id });
       },
-      stdout: log,
-      stderr: log,
+      stdout: sink,
+      stderr: sink,
       codeLayers: [{ kind: 'file', path: files.code }],
       onMounted() {
         opened.push(openUpper(places));
