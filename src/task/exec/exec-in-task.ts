@@ -1,26 +1,21 @@
 /** Executes a further command in a running task of any owner, and waits for the command's end. */
 import { hastenAttach } from '../../cgroup/hasten-attach.ts';
-import { type ErrorJson, toStackshimError } from '../../core/errors.ts';
+import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskExit } from '../records/record.ts';
-import type { TaskOutput } from '../result.ts';
 import { holdErrors, isEmitter } from '../streams/caller-streams.ts';
 import { ExecFolder } from './exec-folder.ts';
 import type { ExecOptions } from './exec-options.ts';
 import { findExecTarget } from './find-exec-target.ts';
-import { runExec } from './run-exec.ts';
+import { type EndedExec, runExec } from './run-exec.ts';
 
 /** How a further command in a task ended. */
-export interface ExecResult extends Pick<TaskExit, 'exitCode' | 'signal'> {
+export interface ExecResult extends EndedExec {
   /** The task. */
   readonly id: TaskId;
-  /** Why its input or output could not be passed on completely; null: it was. */
-  readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly output: TaskOutput;
 }
 
 /** Options that users of the library do not have. */

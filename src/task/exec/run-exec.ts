@@ -5,6 +5,7 @@
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { beginExec } from '../../runtime/exec-in-container.ts';
 import type { Installation } from '../installation.ts';
+import type { TaskExit } from '../records/record.ts';
 import { toTaskConflict } from '../records/task-errors.ts';
 import type { TaskOutput } from '../result.ts';
 import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
@@ -23,9 +24,8 @@ export interface ExecContext {
   readonly startedAt: string;
 }
 
-export interface EndedExec {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
+export interface EndedExec extends Pick<TaskExit, 'exitCode' | 'signal'> {
+  /** Why its input or output could not be passed on completely; null: it was. */
   readonly error: ErrorJson | null;
   readonly output: TaskOutput;
 }
