@@ -1,6 +1,8 @@
-/** Copies from a task to a folder of the host, or to a tar. */
-import { write } from 'node:fs';
-import { StackshimError } from '../../core/errors.ts';
+/** Copies from a task to a folder of the host, or to a tar; lists a folder of a task. */
+import { opendirSync, write } from 'node:fs';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { fdPath } from '../../sys/paths.ts';
+import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
 import { openDestination } from '../outputs/destination.ts';
 import { parsePath } from '../outputs/find-sources.ts';
 import { OutputReport } from '../outputs/output-report.ts';
@@ -59,4 +61,36 @@ async function toFolder(source: SourcePlace, work: CopyWork, report: OutputRepor
   } finally {
     destination.close();
   }
+}
+
+const MOST_NAMES = 1_000;
+
+/** For completion: writes the names of the first entries of a folder, each with a NUL after it; names of folders end with a slash. */
+export async function copyList({ order, tree }: CopyWork): Promise<OutputReport> {
+  const report = new OutputReport(order.inside, order.outside);
+  const { root, pattern } = toSourcePlace(parsePath(order.inside, '/'), tree);
+  const folder = unlessMissing(() => openFolderInRoot(root, pattern.names.join('/') || '.'));
+  if (folder === undefined) return report;
+  report.found();
+  try {
+    const words = listEntries(fdPath(folder)).map((name) => `${name}\0`);
+    await writeOut(Buffer.from(words.join('')));
+  } finally {
+    closeFd(folder);
+  }
+  return report;
+}
+
+function listEntries(path: string): readonly string[] {
+  const names: string[] = [];
+  const entries = opendirSync(path);
+  try {
+    for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+      names.push(entry.isDirectory() ? `${entry.name}/` : entry.name);
+      if (names.length === MOST_NAMES) break;
+    }
+  } finally {
+    entries.closeSync();
+  }
+  return names;
 }

@@ -24,9 +24,17 @@ const MOST_ENTRIES = 10_000_000;
 /** Carries out an order. Never rejects; the exit status is 1 if it failed. */
 export async function serveCopy(order: CopyOrder): Promise<void> {
   let isAlone = false;
-  const beats = startBeats(order, () => {
-    isAlone = true;
-  });
+  const isTar = order.direction !== 'in' && order.outside === STREAM;
+  const beat = () => {
+    try {
+      writeSync(STDOUT, '.');
+    } catch {
+      // Nobody waits for the answer any more.
+      isAlone = true;
+    }
+  };
+  // While the event loop turns, a byte now and then says so; a tar says it by itself.
+  const beats = isTar ? undefined : setInterval(beat, BEAT_MS);
   try {
     answer({ report: await copy(order, () => isAlone) });
   } catch (error) {
@@ -35,22 +43,6 @@ export async function serveCopy(order: CopyOrder): Promise<void> {
   } finally {
     clearInterval(beats);
   }
-}
-
-/** While the event loop turns, a byte now and then says so; a tar says it by itself. */
-function startBeats(
-  { direction, outside }: CopyOrder,
-  onAlone: () => void,
-): NodeJS.Timeout | undefined {
-  if (direction !== 'in' && outside === STREAM) return undefined;
-  return setInterval(() => {
-    try {
-      writeSync(STDOUT, '.');
-    } catch {
-      // Nobody waits for the answer any more.
-      onAlone();
-    }
-  }, BEAT_MS);
 }
 
 async function copy(order: CopyOrder, isStopped: () => boolean) {
@@ -81,9 +73,9 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
 }
 
 async function loadWork({ direction }: CopyOrder) {
-  if (direction === 'out') return (await import('./copy-out.ts')).copyOut;
   if (direction === 'in') return (await import('./copy-in.ts')).copyIn;
-  return (await import('./copy-list.ts')).copyList;
+  const { copyOut, copyList } = await import('./copy-out.ts');
+  return direction === 'out' ? copyOut : copyList;
 }
 
 /** Ends this process if the task has ended and the copy does not: nobody may be reading its tar, or writing the tar that is unpacked. */

@@ -109,6 +109,11 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
     opened.push(fd);
     return fd;
   };
+  const close = () => {
+    for (const fd of opened) closeSync(fd);
+    system.close(init);
+    return Promise.resolve();
+  };
   try {
     // The pid may have been given to another process before its descriptor was opened.
     if (findInit(cgroups, places, runtime) !== pid) throw toEnded(id);
@@ -122,15 +127,10 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
       code,
       idBase: idBaseOf(record, statSync(fdPath(root)).uid),
       hasEnded: () => system.hasEnded(init),
-      close() {
-        for (const fd of opened) closeSync(fd);
-        system.close(init);
-        return Promise.resolve();
-      },
+      close,
     };
   } catch (error) {
-    for (const fd of opened) closeSync(fd);
-    system.close(init);
+    void close();
     throw toOpenError(id, error);
   }
 }
@@ -154,9 +154,7 @@ function toOpenError(id: TaskId, error: unknown): unknown {
  */
 function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   const path = fdPath(folder);
-  if (statfsSync(path).type !== OVERLAYFS_MAGIC) {
-    throw toTaskConflict(COPY, id, REPLACED);
-  }
+  if (statfsSync(path).type !== OVERLAYFS_MAGIC) throw toTaskConflict(COPY, id, REPLACED);
   const [own, host] = [statSync(path), statSync('/')];
   if (own.dev === host.dev && own.ino === host.ino) throw toTaskConflict(COPY, id, STARTING);
 }
@@ -252,21 +250,20 @@ async function mountKept(
   }
   const idBase = idBaseOf(record, upper.uid);
   const ids = slot === undefined || idBase === 0 ? undefined : slotIds(slot);
-  const userNamespaceFd = ids === undefined ? undefined : await createUserNamespace(system, ids);
   const owner =
-    ids === undefined || userNamespaceFd === undefined ? null : { ids, userNamespaceFd };
+    ids === undefined ? null : { ids, userNamespaceFd: await createUserNamespace(system, ids) };
   try {
     const { mounts } = planRootfs({
       ...{ taskDir, scratchDir, binds: [] },
       layers: layers.map((layer) => ({ kind: 'mounted', path: mountedLayerDir(layout, layer) })),
     });
     const code = await codeLayersOf({ layout, system }, record, codeFile);
-    const added = planAdded({ ...{ taskDir, scratchDir, code, binds: [], bindsBefore: 0 } });
+    const added = planAdded({ taskDir, scratchDir, code, binds: [], bindsBefore: 0 });
     const plan = { mounts: [...mounts, ...added.mounts] };
     const { closed } = await mountRootfs(system, plan, { owner, openFile: openCode });
     await closed;
   } finally {
-    if (userNamespaceFd !== undefined) closeSync(userNamespaceFd);
+    if (owner !== null) closeSync(owner.userNamespaceFd);
   }
   return idBase;
 }

@@ -25,7 +25,6 @@ import { ListingRoom, OutputReport, type TakenOutput } from './output-report.ts'
 import { Pace } from './pace.ts';
 import {
   type FolderPlacing,
-  type Place,
   placeOnHost,
   placeSources,
   type SourcePlace,
@@ -228,7 +227,7 @@ class Taking {
       : undefined;
     try {
       for (const each of asked) outputs.push(await this.#takeOne(each, stream));
-      if (this.#tar !== undefined && this.#error === undefined) await this.#tar.end();
+      if (this.#error === null) await this.#tar?.end();
     } catch (error) {
       this.#fail('write tar', error);
     } finally {
@@ -240,13 +239,17 @@ class Taking {
   async #takeOne({ request, destination }: Asked, stream: TarStream | undefined) {
     const report = new OutputReport(request.source, destination?.path ?? STREAM, this.#room);
     const before = this.#budget.bytesTaken;
-    const { trees } = this.#parts;
+    const { trees, idBase } = this.#parts;
     try {
       if (trees !== undefined) {
         const source = this.#findTree(request.source, trees);
-        if (destination !== undefined)
-          await placeOnHost(source, destination, this.#options(report));
-        else if (stream !== undefined) await this.#toTar(source, stream, report);
+        const options = this.#options(report);
+        if (destination !== undefined) await placeOnHost(source, destination, options);
+        else if (stream !== undefined) {
+          this.#tar ??= new TarTarget({ content: this.#content, write: stream.write, idBase });
+          const place = { folder: '', isFolder: true, used: this.#usedIn(STREAM) };
+          await placeSources<string>(source, place, { ...options, target: this.#tar });
+        }
       }
     } catch (error) {
       report.failed(this.#fail(`take ${request.source}`, error));
@@ -261,13 +264,6 @@ class Taking {
     const hasCode = trees.code !== undefined;
     const pattern = parseSource(source, resolveWorkdir({ workdir, hasCode, image }));
     return toSourcePlace(pattern, trees);
-  }
-
-  async #toTar(source: SourcePlace, stream: TarStream, report: OutputReport): Promise<void> {
-    const { idBase } = this.#parts;
-    this.#tar ??= new TarTarget({ content: this.#content, write: stream.write, idBase });
-    const place: Place<string> = { folder: '', isFolder: true, used: this.#usedIn(STREAM) };
-    await placeSources(source, place, { ...this.#options(report), target: this.#tar });
   }
 
   #options(report: OutputReport): FolderPlacing {
@@ -326,7 +322,8 @@ function openStream(
       failure = error;
     },
   });
-  const wait = async (pending: Promise<void>) => {
+  const wait = async (pending: void | Promise<void>) => {
+    if (pending === undefined) return;
     const done = pending.then(() => true);
     const endsAt = performance.now() + patienceMs;
     while ((await within(done, STOP_LOOK_MS)) === undefined) {
@@ -336,10 +333,8 @@ function openStream(
   };
   return {
     async write(bytes) {
-      const pending = sink.write(bytes);
-      if (pending !== undefined) await wait(pending);
-      const settling = sink.settled();
-      if (settling !== undefined) await wait(settling);
+      await wait(sink.write(bytes));
+      await wait(sink.settled());
       if (failure !== undefined) throw failure;
     },
     close: () => sink.close(),
