@@ -11,7 +11,7 @@ import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { requireAdmitted } from '../../spec/admit-task-spec.ts';
 import { readInput } from '../../spec/field-errors.ts';
-import { LIMITS } from '../../spec/limits.ts';
+import { toLimits } from '../../spec/limits.ts';
 import { showBytes } from '../../spec/quantities.ts';
 import { waitForLock } from '../../store/with-lock.ts';
 import { toOwnedName } from '../../sys/files.ts';
@@ -66,12 +66,10 @@ export function parseUpdate(input: UpdateInput): Asked {
       details: { field: unknown?.[0] ?? 'memory' },
     });
   }
-  const asked: Record<string, number> = {};
-  for (const { field, limit, value } of LIMITS) {
+  return toLimits(({ field, value }) => {
     const found = Object.hasOwn(input, field) ? Reflect.get(input, field) : undefined;
-    if (found !== undefined) asked[limit] = value.parse(readInput(value.read, found, field), field);
-  }
-  return asked;
+    return found === undefined ? found : value.parse(readInput(value.read, found, field), field);
+  });
 }
 
 /**

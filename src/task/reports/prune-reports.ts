@@ -52,17 +52,16 @@ export async function pruneSometimes(
   const lookedAt = lstatSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const now = Date.now();
   const isRecent = lookedAt <= now && now - lookedAt < LOOK_INTERVAL_MS;
-  if (isRecent && countEnded(layout) <= terms.count) return;
+  if (isRecent) {
+    // Count without a look at each.
+    const existing = new Set<string>(listTaskIds(layout));
+    const ended = listReportIds(layout).filter((id) => !existing.has(id));
+    if (ended.length <= terms.count) return;
+  }
   if (lookedAt === 0) writeFileSync(stamp, '', { mode: 0o600 });
   else utimesSync(stamp, new Date(now), new Date(now));
   const room = isRecent ? Math.floor(terms.count / ROOM_PART) : 0;
   await pruneReports(layout, { ...terms, count: terms.count - room });
-}
-
-/** Without a look at each. */
-function countEnded(layout: Layout): number {
-  const existing = new Set<string>(listTaskIds(layout));
-  return listReportIds(layout).filter((id) => !existing.has(id)).length;
 }
 
 /** Removes every report beyond the terms. Reports of tasks that still exist stay. With `dryRun`, only finds out which. */
