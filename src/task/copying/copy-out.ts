@@ -34,7 +34,7 @@ export async function copyOut(work: CopyWork): Promise<OutputReport> {
 }
 
 /** Writes to standard output. The pipe blocks until its reader has taken the bytes. */
-export async function writeOut(bytes: Uint8Array): Promise<void> {
+async function writeOut(bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += await new Promise<number>((resolve, reject) => {
       write(STDOUT, bytes, done, bytes.length - done, null, (error, count) => {
