@@ -14,12 +14,7 @@ const OWNER_ENDS_WITHIN_MS = 30_000;
 const USUAL_STOP_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_BOUNDS = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
 
-type LiveMember = 'stats' | 'processes' | 'pause' | 'unpause' | 'update' | 'events';
-type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
-type HostMember = 'doctor' | 'knownNames' | 'policy' | 'site';
-
 export type OtherMembers = Omit<Door, 'run' | 'runAndLeave' | 'exec' | 'stacks' | 'code'>;
-type TaskMembers = Omit<OtherMembers, LiveMember | StorageMember | HostMember>;
 
 /** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
@@ -47,7 +42,7 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   },
 });
 
-function taskMembers(open: Opener, named: Layout): TaskMembers {
+function taskMembers(open: Opener, named: Layout) {
   const own = new Map<TaskId, StartedTask>();
   return {
     async start(input, options = {}) {
@@ -105,11 +100,11 @@ function taskMembers(open: Opener, named: Layout): TaskMembers {
       const { startGuard } = await import('../task/abandoned/guard.ts');
       return await startGuard(open.asRoot('start guard'));
     },
-  };
+  } satisfies Partial<Door>;
 }
 
 /** Members that look at running tasks of any process, or change them. */
-function liveMembers(open: Opener): Pick<Door, LiveMember> {
+function liveMembers(open: Opener) {
   let reader: Promise<StatsReader> | undefined;
   return {
     async stats({ ids, skipEnded = false } = {}) {
@@ -145,10 +140,10 @@ function liveMembers(open: Opener): Pick<Door, LiveMember> {
       const { watchEvents } = await import('../task/live/watch-events.ts');
       await watchEvents(open.asRoot('watch events'), options);
     },
-  };
+  } satisfies Partial<Door>;
 }
 
-function copyMembers(open: Opener): Pick<Door, 'copyFrom' | 'copyTo'> {
+function copyMembers(open: Opener) {
   const copy = async (id: string, paths: CopyPaths, options: CopyFilesOptions) => {
     const task = parseTaskId(id);
     const { layout } = open.asRoot('copy files of tasks');
@@ -164,61 +159,61 @@ function copyMembers(open: Opener): Pick<Door, 'copyFrom' | 'copyTo'> {
       const [outside, input] = typeof from === 'string' ? [from] : [undefined, from];
       return await copy(id, { direction: 'in', inside, outside }, { input, signal });
     },
-  };
+  } satisfies Partial<Door>;
 }
 
-type ReportMember = 'logs' | 'inspect' | 'remove' | 'listEnded' | 'detach';
-
 /** What tasks leave beyond their end, and tasks that go on without their caller. */
-const reportMembers = (open: Opener, named: Layout): Pick<Door, ReportMember> => ({
-  async logs(given, options = {}) {
-    const id = parseTaskId(given);
-    const { readLog } = await import('../task/reports/read-log.ts');
-    return readLog(open.asRoot('read logs'), id, options);
-  },
-  async inspect(given) {
-    const id = parseTaskId(given);
-    const { inspectTask } = await import('../task/reports/inspect-task.ts');
-    return inspectTask(open.asRoot('inspect tasks'), id);
-  },
-  async remove(given, { force = false, stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
-    const id = parseTaskId(given);
-    const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
-    const installation = open.asRoot('remove tasks');
-    const { removeEnded } = await import('../task/reports/remove-ended.ts');
-    return await removeEnded(installation, id, { force, graceMs });
-  },
-  async listEnded() {
-    const { listEnded } = await import('../task/reports/list-ended.ts');
-    return listEnded(open.asRoot('list tasks').layout);
-  },
-  async detach(input, options = {}) {
-    open.asRoot('run task');
-    const { startKeeper } = await import('./keeper/start-keeper.ts');
-    return await startKeeper(named, input, options);
-  },
-});
+const reportMembers = (open: Opener, named: Layout) =>
+  ({
+    async logs(given, options = {}) {
+      const id = parseTaskId(given);
+      const { readLog } = await import('../task/reports/read-log.ts');
+      return readLog(open.asRoot('read logs'), id, options);
+    },
+    async inspect(given) {
+      const id = parseTaskId(given);
+      const { inspectTask } = await import('../task/reports/inspect-task.ts');
+      return inspectTask(open.asRoot('inspect tasks'), id);
+    },
+    async remove(given, { force = false, stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
+      const id = parseTaskId(given);
+      const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
+      const installation = open.asRoot('remove tasks');
+      const { removeEnded } = await import('../task/reports/remove-ended.ts');
+      return await removeEnded(installation, id, { force, graceMs });
+    },
+    async listEnded() {
+      const { listEnded } = await import('../task/reports/list-ended.ts');
+      return listEnded(open.asRoot('list tasks').layout);
+    },
+    async detach(input, options = {}) {
+      open.asRoot('run task');
+      const { startKeeper } = await import('./keeper/start-keeper.ts');
+      return await startKeeper(named, input, options);
+    },
+  }) satisfies Partial<Door>;
 
-const storageMembers = (open: Opener): Pick<Door, StorageMember> => ({
-  async migrate(options = {}) {
-    const { layout, system } = open.asRoot('migrate');
-    const { migrateStore } = await import('../upkeep/migrate-store.ts');
-    return await migrateStore(layout, { ...options, system });
-  },
-  async verify({ stacks, ...options } = {}) {
-    const names = stacks?.map((name) => toStackName('verify', name));
-    const { layout } = open.asRoot('verify');
-    const { verifyStore } = await import('../upkeep/verify-store.ts');
-    const { abortable } = await import('../exchange/abortable.ts');
-    const work = () => verifyStore(layout, { ...options, stacks: names });
-    return await abortable('verify', options.signal, work);
-  },
-  async gc(options) {
-    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
-    return await collectGarbage(open.asRoot('collect garbage'), options);
-  },
-  async df() {
-    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
-    return await measureDiskUsage(open.asRoot('measure disk usage'));
-  },
-});
+const storageMembers = (open: Opener) =>
+  ({
+    async migrate(options = {}) {
+      const { layout, system } = open.asRoot('migrate');
+      const { migrateStore } = await import('../upkeep/migrate-store.ts');
+      return await migrateStore(layout, { ...options, system });
+    },
+    async verify({ stacks, ...options } = {}) {
+      const names = stacks?.map((name) => toStackName('verify', name));
+      const { layout } = open.asRoot('verify');
+      const { verifyStore } = await import('../upkeep/verify-store.ts');
+      const { abortable } = await import('../exchange/abortable.ts');
+      const work = () => verifyStore(layout, { ...options, stacks: names });
+      return await abortable('verify', options.signal, work);
+    },
+    async gc(options) {
+      const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
+      return await collectGarbage(open.asRoot('collect garbage'), options);
+    },
+    async df() {
+      const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
+      return await measureDiskUsage(open.asRoot('measure disk usage'));
+    },
+  }) satisfies Partial<Door>;
