@@ -9,7 +9,6 @@ import { packDigestedCode } from '../../packages/pack-code.ts';
 import {
   type BuildFailure,
   type BuiltPart,
-  type BuiltRecord,
   type PartName,
   toBuiltRecord,
 } from '../../store/built/built-record.ts';
@@ -73,7 +72,7 @@ export interface EndedBuild {
  * fault, or if it was ended together with the task that needs it.
  */
 export async function runBuildStep(context: BuildStepContext): Promise<EndedBuild> {
-  const { installation, plan, signal } = context;
+  const { key, command, installation, plan, signal } = context;
   const { layout, system } = installation;
   await ensureDirectory(tmpDir(layout), 0o700);
   const files = {
@@ -88,12 +87,26 @@ export async function runBuildStep(context: BuildStepContext): Promise<EndedBuil
       const message = `read code ${code}: changed while it was read`;
       throw new StackshimError('ERR_STACKSHIM_CODE_INVALID', message);
     }
-    const buildPlan = planBuild(installation, plan, context.command);
+    const buildPlan = planBuild(installation, plan, command);
     const { built, ...ran } = await runAndPack(context, buildPlan, files);
     const { failure } = ran;
     const { sha256, sizeBytes } = packed.file;
     const parts = built === undefined ? null : { code: { sha256, sizeBytes }, task: built };
-    const record = toRecord(context, buildPlan, { parts, failure });
+    const { pinned, spec, places } = buildPlan.container;
+    const { memoryBytes, diskBytes } = spec.limits;
+    const { timeoutMs } = buildPlan.command.spec.limits;
+    const record = toBuiltRecord({
+      key,
+      tenant: spec.tenant ?? null,
+      stack: pinned.stack,
+      image: pinned.image.digest,
+      command,
+      task: places.id,
+      bounds: { timeoutMs, memoryBytes, diskBytes },
+      endedAt: new Date().toISOString(),
+      parts,
+      failure,
+    });
     await storeBuilt(layout, record, parts === null ? undefined : files);
     return { failure, logTail: failure === null ? '' : ran.logTail };
   } finally {
@@ -169,25 +182,4 @@ async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Prom
     const ended = { verdict: 'succeeded', exitCode: 0, signal: null };
     return { failure: { ...ended, reason: messageOf(error) }, logTail, built: undefined };
   }
-}
-
-function toRecord(
-  { key, command }: BuildStepContext,
-  { container, command: { spec: own } }: TaskPlan,
-  outcome: Pick<BuiltRecord, 'parts' | 'failure'>,
-): BuiltRecord {
-  const { pinned, spec, places } = container;
-  const { memoryBytes, diskBytes } = spec.limits;
-  const { timeoutMs } = own.limits;
-  return toBuiltRecord({
-    key,
-    tenant: spec.tenant ?? null,
-    stack: pinned.stack,
-    image: pinned.image.digest,
-    command,
-    task: places.id,
-    bounds: { timeoutMs, memoryBytes, diskBytes },
-    endedAt: new Date().toISOString(),
-    ...outcome,
-  });
 }

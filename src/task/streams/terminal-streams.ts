@@ -31,7 +31,6 @@ export async function openTerminalStreams(
 ): Promise<TaskStreams> {
   const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
-  let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;
   try {
     listener = system.listenUnix(socket);
@@ -44,10 +43,10 @@ export async function openTerminalStreams(
   let stopResize: (() => void) | undefined;
   let typing: Feed | undefined;
   const closeListener = () => {
-    if (listener !== undefined) system.close(listener);
+    if (listener === undefined) return;
+    system.close(listener);
     listener = undefined;
-    if (nullDevice !== undefined) closeSync(nullDevice);
-    nullDevice = undefined;
+    closeSync(ends);
   };
   return {
     childEnds: [ends, ends, ends],
