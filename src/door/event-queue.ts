@@ -9,13 +9,11 @@ const CHUNK_OVERHEAD_BYTES = 256;
 const weightOf = (event: TaskEvent) =>
   event.type === 'output' ? event.chunk.length + CHUNK_OVERHEAD_BYTES : 0;
 
-type Waiter = (result: IteratorResult<TaskEvent>) => void;
-
 export class EventQueue implements TaskEvents {
   #held: TaskEvent[] = [];
   #heldBytes = 0;
   #lostBytes = 0;
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters: ((result: IteratorResult<TaskEvent>) => void)[] = [];
   #hasEnded = false;
 
   get lostBytes(): number {

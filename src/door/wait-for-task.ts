@@ -66,7 +66,12 @@ export async function waitForTask(
         // The owner has yet to store the end of an open report.
         if (report?.state !== 'open') return toEnd(report, state, exit);
       }
-      if (signal?.aborted) throw toAborted(id, signal.reason);
+      if (signal?.aborted) {
+        const message = `wait for task ${id}: cancelled by the caller`;
+        const hint = 'the task goes on; wait for it again';
+        const options = { hint, details: { id }, cause: signal.reason };
+        throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, options);
+      }
       await Promise.race([changes.next(), pause(POLL_MS)]);
     }
   } finally {
@@ -124,10 +129,3 @@ function toEnd(
   const isLost = state === 'removed' && report?.state === 'lost';
   return { state: isLost ? 'lost' : state, result, exit: reported ?? exit };
 }
-
-const toAborted = (id: TaskId, cause: unknown) =>
-  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', `wait for task ${id}: cancelled by the caller`, {
-    hint: 'the task goes on; wait for it again',
-    details: { id },
-    cause,
-  });

@@ -87,10 +87,12 @@ export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<vo
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   const nullDevice = openNullDevice('both');
   try {
-    const [path, ...args] = keeperCommand();
+    // The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build.
+    const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
+    const isExecutable = process.versions['bun'] !== undefined;
     await posixSpawn({
-      path,
-      args,
+      path: process.execPath,
+      args: [isExecutable ? KEEPER_WORD : fileURLToPath(program)],
       env: PLAIN_ENVIRONMENT,
       stdio: [nullDevice, nullDevice, nullDevice, ...pipes],
       // Paths in the order may be relative.
@@ -100,13 +102,6 @@ async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   } finally {
     closeSync(nullDevice);
   }
-}
-
-/** The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build. */
-function keeperCommand(): readonly [string, ...string[]] {
-  if (process.versions['bun'] !== undefined) return [process.execPath, KEEPER_WORD];
-  const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
-  return [process.execPath, fileURLToPath(program)];
 }
 
 /** Resolves to undefined if the pipe closes before a line is complete. */

@@ -93,7 +93,18 @@ export async function withCodeBuild<T>(
     });
     const top = code?.at(-1);
     if (report === undefined || top?.kind !== 'mounted') {
-      throw withLog(execution?.error, report?.logTail);
+      const { error = null } = execution ?? {};
+      if (error === null) {
+        const message = 'build code: neither a build nor an error';
+        throw new StackshimError('ERR_STACKSHIM_INTERNAL', message);
+      }
+      const { message, hint, details, cause } = error;
+      const output = report?.logTail ? report.logTail.split('\n') : [];
+      throw new StackshimError(error.code, message, {
+        hint,
+        details: { ...details, output },
+        cause,
+      });
     }
     return await use({ cached: report.cached, folder: top.path });
   } finally {
@@ -101,13 +112,4 @@ export async function withCodeBuild<T>(
     signal?.removeEventListener('abort', stop);
     await holdings.release();
   }
-}
-
-function withLog(error: StackshimError | null | undefined, logTail = ''): StackshimError {
-  if (error == null) {
-    return new StackshimError('ERR_STACKSHIM_INTERNAL', 'build code: neither a build nor an error');
-  }
-  const { code, message, hint, details, cause } = error;
-  const output = logTail === '' ? [] : logTail.split('\n');
-  return new StackshimError(code, message, { hint, details: { ...details, output }, cause });
 }

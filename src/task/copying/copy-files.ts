@@ -13,7 +13,7 @@ import { parseJson } from '../../core/read-fields.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
-import { type EndedTool, type StartedTool, startTool } from '../../sys/start-tool.ts';
+import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import {
   COPY_WORD,
   type CopyAnswer,
@@ -66,7 +66,10 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   });
   const silence = watchSilence();
   try {
-    const working = work(tool, order, { ...options, silence });
+    // A process that has ended reads no more input, however much there is.
+    const feeding = Promise.race([passInput(tool.stdin, options.input), tool.exited]);
+    const passing = Promise.all([passOutput(tool, order, { ...options, silence }), feeding]);
+    const working = passing.then(() => tool.exited);
     const signals = signal === undefined ? [] : [signal];
     const { stderr, failure } = await unlessAborted(working, [silence.signal, ...signals]);
     // The last line is the answer; a process that was killed gives none.
@@ -101,13 +104,6 @@ interface Passing extends CopyFilesOptions {
   readonly silence: ReturnType<typeof watchSilence>;
 }
 
-async function work(tool: StartedTool, order: CopyOrder, passing: Passing): Promise<EndedTool> {
-  // A process that has ended reads no more input, however much there is.
-  const feeding = Promise.race([passInput(tool.stdin, passing.input), tool.exited]);
-  await Promise.all([passOutput(tool, order, passing), feeding]);
-  return await tool.exited;
-}
-
 /** The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay. */
 async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
   stdin.end();
@@ -115,15 +111,13 @@ async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
   await within(exited, ENDS_WITHIN_MS);
 }
 
+/** The executable calls itself. For the library, the program lies next to this file, in the source as well as in the build. */
 function commandOf(order: CopyOrder): readonly string[] {
-  const json = JSON.stringify(order);
+  const program = import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1');
   const isExecutable = process.versions['bun'] !== undefined;
-  return [process.execPath, isExecutable ? COPY_WORD : programFile(), json];
+  const name = isExecutable ? COPY_WORD : fileURLToPath(program);
+  return [process.execPath, name, JSON.stringify(order)];
 }
-
-/** Next to this file, in the source as well as in the build. */
-const programFile = () =>
-  fileURLToPath(import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1'));
 
 const SILENT = new Error('silent');
 

@@ -131,7 +131,10 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
     };
   } catch (error) {
     void close();
-    throw toOpenError(id, error);
+    const code = errnoCodeOf(error) ?? '';
+    if (['ENOENT', 'ESRCH'].includes(code)) throw toEnded(id, error);
+    if (!['EACCES', 'ENOTCONN', 'EIO'].includes(code)) throw error;
+    throw toTaskConflict(COPY, id, { ...REPLACED, cause: error });
   }
 }
 
@@ -140,13 +143,6 @@ const REPLACED: TaskProblem = {
   why: 'its first process has another filesystem in the place of its own',
   hint: 'take its files with --output, or run it with --keep and copy after its end',
 };
-
-function toOpenError(id: TaskId, error: unknown): unknown {
-  const code = errnoCodeOf(error) ?? '';
-  if (['ENOENT', 'ESRCH'].includes(code)) return toEnded(id, error);
-  if (!['EACCES', 'ENOTCONN', 'EIO'].includes(code)) return error;
-  return toTaskConflict(COPY, id, { ...REPLACED, cause: error });
-}
 
 /**
  * A task may change its root and mount what it likes, within its rights. Only overlays are entered: they are the task's own, or made of what is its

@@ -55,7 +55,12 @@ export async function followExec(
       output.finish();
       started.close();
     }
-    if (end === undefined) throw toLost(target);
+    if (end === undefined) {
+      const message = `execute in task ${target.places.id}: the end of the command cannot be learnt`;
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, {
+        hint: 'it does not end although it was killed, or its guard was killed; it ends with the task',
+      });
+    }
     const exit = await conclude(target, end, output, context);
     if (stopper.signal.aborted) output.hurry();
     const error = await output.ended().then(
@@ -127,12 +132,3 @@ function openOutput(
     onLimit: nothing,
   });
 }
-
-const toLost = ({ places }: ExecTarget) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SYSTEM',
-    `execute in task ${places.id}: the end of the command cannot be learnt`,
-    {
-      hint: 'it does not end although it was killed, or its guard was killed; it ends with the task',
-    },
-  );

@@ -145,13 +145,13 @@ async function takeEach<F>(
     const before = report.takenCount;
     const entry = { folder, name, kind, path: shown, into: await open(), as: target };
     const goesOn = await walk.take(entry);
-    if (report.takenCount > before && isTaken(kind)) report.took(shown, kind);
+    const isTaken = report.takenCount > before;
+    if (isTaken && (kind === 'file' || kind === 'folder' || kind === 'link')) {
+      report.took(shown, kind);
+    }
     if (!goesOn) return;
   }
 }
-
-const isTaken = (kind: string): kind is 'file' | 'folder' | 'link' =>
-  kind === 'file' || kind === 'folder' || kind === 'link';
 
 export interface FolderPlacing extends Omit<WalkOptions<TargetFolder>, 'target'> {
   readonly content: ContentReader;

@@ -108,7 +108,5 @@ function toShownSpec({ container, command }: TaskPlan): ReportedTask['spec'] {
   };
 }
 
-type Input = NonNullable<TaskPlan['command']['spec']['payload']>;
-
-const toShownInput = (input: Input) =>
+const toShownInput = (input: NonNullable<TaskPlan['command']['spec']['payload']>) =>
   input.kind === 'file' ? input : { kind: input.kind, bytes: Buffer.byteLength(input.text) };

@@ -71,7 +71,10 @@ export async function pruneReports(
   { dryRun = false }: { readonly dryRun?: boolean } = {},
 ): Promise<PrunedReports> {
   if (!dryRun) removeUnfinishedReports(layout);
-  const excess = chooseExcess(listStored(layout), terms, Date.now());
+  const stored = listReportIds(layout).flatMap(
+    (id) => unlessMissing(() => measure(layout, id)) ?? [],
+  );
+  const excess = chooseExcess(stored, terms, Date.now());
   if (!dryRun) for (const { id } of excess) await removeReport(layout, id);
   const bytes = excess.reduce((sum, one) => sum + one.bytes, 0);
   return { ids: excess.map(({ id }) => id), bytes };
@@ -95,9 +98,6 @@ function chooseExcess(
     return keptCount > count || keptBytes > bytes || now - report.changedAtMs > ageMs;
   });
 }
-
-const listStored = (layout: Layout): StoredReport[] =>
-  listReportIds(layout).flatMap((id) => unlessMissing(() => measure(layout, id)) ?? []);
 
 function measure(layout: Layout, id: TaskId): StoredReport {
   const dir = reportDir(layout, id);

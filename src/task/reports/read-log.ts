@@ -142,21 +142,18 @@ class LastLines {
 
   push(pieces: readonly LogPiece[]): void {
     for (const piece of pieces) {
-      const line = piece.beginsLine ? this.#begin(piece.stream) : this.#open[piece.stream];
-      line?.push({ piece, place: this.#place });
+      if (piece.beginsLine) {
+        const line: Line = [];
+        this.#lines.push(line);
+        this.#open[piece.stream] = line;
+      }
+      this.#open[piece.stream]?.push({ piece, place: this.#place });
       this.#place += 1;
     }
     // Dropping each line by itself would take time quadratic in their number.
     if (this.#lines.length > 2 * this.#count + KEPT_LINES) {
       this.#lines = this.#lines.slice(this.#lines.length - this.#count);
     }
-  }
-
-  #begin(stream: StreamName): Line {
-    const line: Line = [];
-    this.#lines.push(line);
-    this.#open[stream] = line;
-    return line;
   }
 
   /** In the order of arrival. */
