@@ -89,7 +89,7 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
   async files({ task, path }) {
     if (!isTaskId(task)) return [];
     const folder = path.slice(0, path.lastIndexOf('/') + 1);
-    const { listFiles } = await import('../task/copying/list-files.ts');
+    const { listFiles } = await import('../task/copying/copy-files.ts');
     // None if the task does not answer, too.
     const names = await listFiles(layout, task, folder || '/').catch(() => []);
     return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));

@@ -50,22 +50,13 @@ const MOST_LISTED = 1000;
 const MOST_CHARS = 500_000;
 
 /** How many characters of paths may still be listed, in all outputs of a task together. */
-export class ListingRoom {
-  #left = MOST_CHARS;
-
-  /** False if the text does not fit any more. */
-  take({ length }: string): boolean {
-    if (length > this.#left) return false;
-    this.#left -= length;
-    return true;
-  }
-}
+export const listingRoom = () => ({ chars: MOST_CHARS });
 
 /** Collects the report of one output. */
 export class OutputReport {
   readonly #source: string;
   readonly #destination: string;
-  readonly #room: ListingRoom;
+  readonly #room: { chars: number };
   readonly #counts = { file: 0, folder: 0, link: 0 };
   readonly #taken: TakenEntry[] = [];
   readonly #leftOut: LeftOutEntry[] = [];
@@ -73,7 +64,7 @@ export class OutputReport {
   #error: StackshimError | undefined;
   #hasFound = false;
 
-  constructor(source: string, destination: string, room = new ListingRoom()) {
+  constructor(source: string, destination: string, room = listingRoom()) {
     this.#source = source;
     this.#destination = destination;
     this.#room = room;
@@ -108,7 +99,9 @@ export class OutputReport {
   #list(path: ByteString, list: readonly unknown[]): string | undefined {
     if (list.length >= MOST_LISTED) return undefined;
     const shown = showName(path);
-    return this.#room.take(shown) ? shown : undefined;
+    if (shown.length > this.#room.chars) return undefined;
+    this.#room.chars -= shown.length;
+    return shown;
   }
 
   get takenCount(): number {

@@ -21,7 +21,7 @@ import { ContentReader } from './content.ts';
 import { type Destination, openDestination } from './destination.ts';
 import { parseSource } from './find-sources.ts';
 import { Stopped, toOutputError } from './left-out.ts';
-import { ListingRoom, OutputReport, type TakenOutput } from './output-report.ts';
+import { listingRoom, OutputReport, type TakenOutput } from './output-report.ts';
 import { Pace } from './pace.ts';
 import {
   type FolderPlacing,
@@ -205,7 +205,7 @@ class Taking {
   readonly #content: ContentReader;
   readonly #isStopped: () => boolean;
   readonly #used = new Map<string, Set<string>>();
-  readonly #room = new ListingRoom();
+  readonly #room = listingRoom();
   #tar: TarTarget | undefined;
   #error: StackshimError | null = null;
 

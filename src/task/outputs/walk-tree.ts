@@ -60,7 +60,7 @@ export class TreeWalk<F> {
     }
     if (pace.isDue) await pace.rest();
     try {
-      return await this.#takeKind(entry, entry.kind);
+      return await this.#takeKind(entry);
     } catch (error) {
       report.leftOut(entry.path, toReason(error));
       return true;
@@ -102,9 +102,12 @@ export class TreeWalk<F> {
     }
   }
 
-  async #takeKind(entry: WalkedEntry<F>, kind: EntryKind): Promise<boolean> {
+  async #takeKind(entry: WalkedEntry<F>): Promise<boolean> {
+    const { folder: above, name } = entry;
+    // The folder may not say what an entry is.
+    const kind = entry.kind === 'unknown' ? toKind(lstatSync(entryBytes(above, name))) : entry.kind;
     if (kind === 'folder') {
-      const folder = openBeneath(entry.folder, entry.name, READ_FOLDER);
+      const folder = openBeneath(above, name, READ_FOLDER);
       try {
         return await this.takeFolder(folder, entry);
       } finally {
@@ -113,10 +116,7 @@ export class TreeWalk<F> {
     }
     if (kind === 'file') await this.#takeFile(entry);
     else if (kind === 'link') await this.#takeLink(entry);
-    else if (kind === 'unknown') {
-      // The folder does not say what it is.
-      return await this.#takeKind(entry, toKind(lstatSync(entryBytes(entry.folder, entry.name))));
-    } else throw new LeftOut(kind);
+    else throw new LeftOut(kind);
     return true;
   }
 
@@ -143,7 +143,7 @@ export class TreeWalk<F> {
   }
 }
 
-export function toKind(stats: Stats): EntryKind {
+export function toKind(stats: Stats): Exclude<EntryKind, 'unknown'> {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'folder';
   if (stats.isSymbolicLink()) return 'link';

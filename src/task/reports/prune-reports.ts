@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, reportDir, reportsDir, taskDir } from '../../core/layout.ts';
 import type { ReportTerms } from '../../spec/policy.ts';
@@ -18,7 +18,7 @@ import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds } from '../records/read-record.ts';
 import { parseUnfinishedName, unfinishedName } from '../records/record.ts';
-import { listReportIds, readReport } from './report.ts';
+import { isReportOpen, listReportIds } from './report.ts';
 import { reportPlaces } from './report-places.ts';
 
 export interface PrunedReports {
@@ -113,12 +113,7 @@ function measure(layout: Layout, id: TaskId): StoredReport {
 function isNeeded(layout: Layout, id: TaskId): boolean {
   if (existsSync(taskDir(layout, id))) return true;
   if (!existsSync(reportPlaces(reportDir(layout, id)).draftFile)) return false;
-  try {
-    return readReport(layout, id)?.state === 'open';
-  } catch (error) {
-    if (error instanceof StackshimError) return false;
-    throw error;
-  }
+  return isReportOpen(layout, id);
 }
 
 /** Removes a report in one step. False if there is none. */

@@ -2,17 +2,16 @@
 
 import { existsSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
-import { type Layout, reportDir, taskDir } from '../../core/layout.ts';
+import { reportDir, taskDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { type KillTaskOptions, killTask } from '../ending/kill-task.ts';
 import type { Removal } from '../ending/remove-task.ts';
 import type { Installation } from '../installation.ts';
 import { findTask } from '../records/list-tasks.ts';
-import { isUnreadable } from '../records/read-record.ts';
 import { ORPHANED, toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
 import { untilUnheld } from './hold-report.ts';
 import { removeReport } from './prune-reports.ts';
-import { readReport } from './report.ts';
+import { isReportOpen } from './report.ts';
 
 export interface RemoveEndedOptions extends KillTaskOptions {
   /** End a task that still runs. */
@@ -39,7 +38,7 @@ export async function removeEnded(
   if (!removal.removed) return removal;
   // The owner of a removed task may be storing its end.
   const giveUpAt = performance.now() + STORED_WITHIN_MS;
-  while (isOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
+  while (isReportOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
   await untilUnheld(installation.system, reportDir(layout, id));
   if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
@@ -60,14 +59,4 @@ function requireEnded(installation: Installation, id: TaskId, force: boolean): b
       ? { ...ORPHANED, hint: 'run stackshim reap first, or end and remove it with --force' }
       : { state, why: `it is ${state}`, hint: 'wait for its end, or end it with --force' },
   );
-}
-
-function isOpen(layout: Layout, id: TaskId): boolean {
-  try {
-    return readReport(layout, id)?.state === 'open';
-  } catch (error) {
-    // A damaged report can be removed.
-    if (isUnreadable(error)) return false;
-    throw error;
-  }
 }

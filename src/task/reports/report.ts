@@ -74,7 +74,6 @@ export interface TaskReport {
   /** Null: not stored, or not yet. */
   readonly end: ReportedEnd | null;
   readonly state: ReportState;
-  readonly dir: string;
 }
 
 const jsonObject: Reader<JsonObject> = (value, field) => {
@@ -149,6 +148,12 @@ export const listReportIds = (layout: Layout): readonly TaskId[] =>
 export const readReport = (layout: Layout, id: TaskId): TaskReport | undefined =>
   readReportAt(reportDir(layout, id));
 
+const UNREADABLE = ['ERR_STACKSHIM_RECORD_CORRUPT', 'ERR_STACKSHIM_FORMAT_NEWER'];
+
+/** Whether the owner of a task has yet to store its end. A damaged report says no. */
+export const isReportOpen = (layout: Layout, id: TaskId): boolean =>
+  unlessMissing(() => readReport(layout, id), UNREADABLE)?.state === 'open';
+
 /** Like {@link readReport}, for a report of any root folder. */
 export function readReportAt(dir: string): TaskReport | undefined {
   const places = reportPlaces(dir);
@@ -157,10 +162,10 @@ export function readReportAt(dir: string): TaskReport | undefined {
   const early = readEnd(places);
   // Whether the task's owner will still store the end.
   const isOpen = early === undefined && existsSync(places.draftFile) && isOwnerAlive(task.owner);
-  if (isOpen) return { task, end: null, state: 'open', dir };
+  if (isOpen) return { task, end: null, state: 'open' };
   // The end may have been stored between the two looks.
   const end = early ?? readEnd(places) ?? null;
-  return { task, end, state: (end?.result ?? null) === null ? 'lost' : 'ended', dir };
+  return { task, end, state: (end?.result ?? null) === null ? 'lost' : 'ended' };
 }
 
 /** Throws ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. Exported for its test. */
