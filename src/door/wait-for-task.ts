@@ -64,7 +64,7 @@ export async function waitForTask(
           throw toTaskNotFound('wait for task', id);
         }
         // The owner has yet to store the end of an open report.
-        if (report?.state !== 'open') return toEnd(report, state, exit);
+        if (report?.state !== 'open') return toEnd(report, exit, state);
       }
       if (signal?.aborted) {
         const message = `wait for task ${id}: cancelled by the caller`;
@@ -122,8 +122,8 @@ function findReport(
 
 function toEnd(
   report: TaskReport | undefined,
-  state: TaskEnd['state'] = 'removed',
   exit: TaskExit | null,
+  state: TaskEnd['state'] = 'removed',
 ): Waited {
   const { result = null, exit: reported = null } = report?.end ?? {};
   const isLost = state === 'removed' && report?.state === 'lost';

@@ -68,7 +68,7 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   try {
     // A process that has ended reads no more input, however much there is.
     const feeding = Promise.race([passInput(tool.stdin, options.input), tool.exited]);
-    const passing = Promise.all([passOutput(tool, order, { ...options, silence }), feeding]);
+    const passing = Promise.all([passOutput(tool, order, options.output, silence), feeding]);
     const working = passing.then(() => tool.exited);
     const signals = signal === undefined ? [] : [signal];
     const { stderr, failure } = await unlessAborted(working, [silence.signal, ...signals]);
@@ -99,10 +99,6 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
 
 const toFailed = (message: string, options?: ErrorOptions) =>
   new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, options);
-
-interface Passing extends CopyFilesOptions {
-  readonly silence: ReturnType<typeof watchSilence>;
-}
 
 /** The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay. */
 async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
@@ -137,7 +133,8 @@ function watchSilence() {
 async function passOutput(
   tool: StartedTool,
   { direction, outside }: CopyOrder,
-  { output, silence }: Passing,
+  output: CopyFilesOptions['output'],
+  silence: ReturnType<typeof watchSilence>,
 ): Promise<void> {
   const isStream = direction !== 'in' && outside === STREAM;
   for await (const chunk of tool.stdout) {

@@ -12,7 +12,7 @@ import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
 import type { ExecFolder } from './exec-folder.ts';
 import type { ExecOptions } from './exec-options.ts';
 import { EXECUTE, type ExecTarget, findProblem } from './find-exec-target.ts';
-import { ExecStopper } from './stop-exec.ts';
+import { openExecStopper } from './stop-exec.ts';
 
 export interface ExecContext {
   /** Neither this nor the options have been checked. */
@@ -45,7 +45,7 @@ export async function runExec(
 ): Promise<EndedExec> {
   const { folder, options } = context;
   const { places, runtime } = target;
-  const stopper = new ExecStopper(options);
+  const stopper = openExecStopper(options);
   let streams: TaskStreams | undefined;
   try {
     streams = await openStreams(installation, context);

@@ -218,7 +218,9 @@ class TaskWatch {
       case 'overdue':
         return await this.#tellOnce(task, { type: 'stopping', cause: 'timed_out' });
       case 'execs':
-        return await this.#tellExecs(task);
+        // The folder is made for a command, which may be in it before it is watched.
+        if (!this.#watchExecs(task) || namesIn(task.places.execsDir).length === 0) return;
+        return await this.#tell(task, { type: 'exec' });
     }
   }
 
@@ -234,14 +236,7 @@ class TaskWatch {
     await this.#tellOnce(task, { type: 'exited', exitCode, signal });
   }
 
-  /** Watches the folder of executed commands; tells those that are in it already. */
-  async #tellExecs(task: WatchedTask): Promise<void> {
-    const isNew = this.#watchExecs(task);
-    // The folder is made for a command, which may be in it before it is watched.
-    if (isNew && namesIn(task.places.execsDir).length > 0) await this.#tell(task, { type: 'exec' });
-  }
-
-  /** False: there is no folder, or it is watched already. */
+  /** Watches the folder of executed commands. False: there is no folder, or it is watched already. */
   #watchExecs(task: WatchedTask): boolean {
     const watch = this.#entries.add(task.places.execsDir);
     if (watch === undefined || watch === task.execsWatch) return false;
@@ -261,7 +256,7 @@ class TaskWatch {
     for (const type of this.#stateOf(task)) task.told.add(type);
     if (task.record?.exit !== undefined) task.told.add('exited');
     if (task.record?.kept) task.told.add('kept');
-    task.oomKills = this.#killsOf(task) ?? 0;
+    task.oomKills = this.#killsOf(task);
     this.#watchExecs(task);
   }
 
@@ -278,15 +273,15 @@ class TaskWatch {
   }
 
   async #askForKills(task: WatchedTask): Promise<void> {
-    const kills = this.#killsOf(task) ?? 0;
+    const kills = this.#killsOf(task);
     if (kills <= task.oomKills) return;
     task.oomKills = kills;
     await this.#tell(task, { type: 'oom', kills });
   }
 
-  #killsOf({ record }: WatchedTask): number | null {
-    if (record === undefined || record.kept) return null;
-    return this.#installation.cgroups.readOomKills(record.names.cgroup);
+  #killsOf({ record }: WatchedTask): number {
+    if (record === undefined || record.kept) return 0;
+    return this.#installation.cgroups.readOomKills(record.names.cgroup) ?? 0;
   }
 
   /** Finds by comparison what no event told. */

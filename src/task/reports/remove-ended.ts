@@ -34,7 +34,9 @@ export async function removeEnded(
 ): Promise<Removal> {
   const { layout } = installation;
   const exists = requireEnded(installation, id, options.force);
-  const removal = exists ? await killTask(installation, id, options) : GONE;
+  const removal: Removal = exists
+    ? await killTask(installation, id, options)
+    : { removed: true, leftovers: [] };
   if (!removal.removed) return removal;
   // The owner of a removed task may be storing its end.
   const giveUpAt = performance.now() + STORED_WITHIN_MS;
@@ -43,8 +45,6 @@ export async function removeEnded(
   if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
 }
-
-const GONE: Removal = { removed: true, leftovers: [] };
 
 /** Whether the task itself still exists, besides its report. */
 function requireEnded(installation: Installation, id: TaskId, force: boolean): boolean {

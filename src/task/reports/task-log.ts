@@ -92,18 +92,14 @@ export class TaskLog {
       this.#file.size += frame.length;
       this.#file.outputBytes += chunk.length;
     } catch (error) {
-      this.#lose(chunk.length, error);
-    }
-  }
-
-  #lose(bytes: number, error: unknown): void {
-    this.#lostBytes += bytes;
-    this.#error ??= toDiskError(error, 'write the log').toJSON();
-    try {
-      // A frame must not begin in the middle of another one.
-      ftruncateSync(this.#file.fd, this.#file.size);
-    } catch {
-      // A reader stops at the unfinished frame.
+      this.#lostBytes += chunk.length;
+      this.#error ??= toDiskError(error, 'write the log').toJSON();
+      try {
+        // A frame must not begin in the middle of another one.
+        ftruncateSync(this.#file.fd, this.#file.size);
+      } catch {
+        // A reader stops at the unfinished frame.
+      }
     }
   }
 
