@@ -111,9 +111,10 @@ async function findOrBuild(
   setUp.end();
   await makeBuiltDir(layout);
   const waitsSince = Date.now();
+  const busy = `wait for the build step ${key}: another task goes on running it`;
   const lock = await waitForLock(layout, () => lockBuild(installation, key), {
     waitMs: limits.buildTimeoutMs + STORE_MS,
-    toBusy: () => toBusy(key),
+    toBusy: () => new StackshimError('ERR_STACKSHIM_TASK_BUILD_BUSY', busy, { details: { key } }),
     signal,
   });
   let hasRun = false;
@@ -135,13 +136,6 @@ async function findOrBuild(
     if (hasRun) await boundCache(installation);
   }
 }
-
-const toBusy = (key: BuildKey) =>
-  new StackshimError(
-    'ERR_STACKSHIM_TASK_BUILD_BUSY',
-    `wait for the build step ${key}: another task goes on running it`,
-    { details: { key } },
-  );
 
 /** Removes what is too much after a build step has run. The outcome of the task does not depend on it. */
 async function boundCache(installation: Installation): Promise<void> {

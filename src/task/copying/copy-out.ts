@@ -6,12 +6,7 @@ import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
 import { openDestination } from '../outputs/destination.ts';
 import { parsePath } from '../outputs/find-sources.ts';
 import { OutputReport } from '../outputs/output-report.ts';
-import {
-  placeOnHost,
-  placeSources,
-  type SourcePlace,
-  toSourcePlace,
-} from '../outputs/place-sources.ts';
+import { placeOnHost, placeSources, toSourcePlace } from '../outputs/place-sources.ts';
 import { TarTarget } from '../outputs/tar-target.ts';
 import { STREAM } from './copy-order.ts';
 import type { CopyWork } from './task-tree.ts';
@@ -22,14 +17,25 @@ export async function copyOut(work: CopyWork): Promise<OutputReport> {
   const { order, content, budget, pace, tree } = work;
   const report = new OutputReport(order.inside, order.outside);
   const source = toSourcePlace(parsePath(order.inside, '/'), tree);
-  if (order.outside !== STREAM) {
-    await toFolder(source, work, report);
+  if (order.outside === STREAM) {
+    const target = new TarTarget({ content, write: writeOut, idBase: tree.idBase });
+    const place = { folder: '', isFolder: true, used: new Set<string>() };
+    await placeSources(source, place, { target, report, budget, pace });
+    if (report.hasFound) await target.end();
     return report;
   }
-  const target = new TarTarget({ content, write: writeOut, idBase: tree.idBase });
-  const place = { folder: '', isFolder: true, used: new Set<string>() };
-  await placeSources(source, place, { target, report, budget, pace });
-  if (report.hasFound) await target.end();
+  const destination = openDestination(order.outside);
+  try {
+    if (destination.name !== undefined && destination.isFolder) {
+      const message = `write ${order.outside}: no such folder`;
+      const details = { path: order.outside };
+      throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { details });
+    }
+    const usedIn = () => new Set<string>();
+    await placeOnHost(source, destination, { content, report, budget, pace, usedIn });
+  } finally {
+    destination.close();
+  }
   return report;
 }
 
@@ -42,24 +48,6 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
         else reject(error);
       });
     });
-  }
-}
-
-async function toFolder(source: SourcePlace, work: CopyWork, report: OutputReport): Promise<void> {
-  const { order, content, budget, pace } = work;
-  const destination = openDestination(order.outside);
-  try {
-    if (destination.name !== undefined && destination.isFolder) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_INPUT_NOT_FOUND',
-        `write ${order.outside}: no such folder`,
-        { details: { path: order.outside } },
-      );
-    }
-    const usedIn = () => new Set<string>();
-    await placeOnHost(source, destination, { content, report, budget, pace, usedIn });
-  } finally {
-    destination.close();
   }
 }
 
