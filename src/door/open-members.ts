@@ -113,7 +113,7 @@ function liveMembers(open: Opener) {
       reader ??= import('../task/live/read-stats.ts').then(
         async (live) => new live.StatsReader(installation, await installation.cgroups.openLive()),
       );
-      return await (await reader).look({ ids: wanted, skipEnded });
+      return await (await reader).look(wanted, skipEnded);
     },
     async processes(given) {
       const id = parseTaskId(given);

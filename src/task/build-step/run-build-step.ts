@@ -114,10 +114,8 @@ export async function runBuildStep(context: BuildStepContext): Promise<EndedBuil
   }
 }
 
-interface RanBuild extends EndedBuild {
-  /** Undefined: it failed. */
-  readonly built: BuiltPart | undefined;
-}
+/** Without `built`, it failed. */
+type RanBuild = EndedBuild & { readonly built?: BuiltPart };
 
 /** @param files The paths of the parts. */
 async function runAndPack(
@@ -155,7 +153,7 @@ async function runAndPack(
       const logTail = tailOf(log.text());
       const failure = toBuildFailure(result, plan.command.spec.limits);
       const [upper] = opened;
-      if (failure !== null || upper === undefined) return { failure, logTail, built: undefined };
+      if (failure !== null || upper === undefined) return { failure, logTail };
       // A process that is left could change the folder while it is read.
       await killAll(installation, places.cgroupsPath);
       const { diskBytes } = buildPlan.container.spec.limits;
@@ -180,6 +178,6 @@ async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Prom
   } catch (error) {
     if (!OF_CONTENT.some((code) => hasCode(error, code))) throw error;
     const ended = { verdict: 'succeeded', exitCode: 0, signal: null };
-    return { failure: { ...ended, reason: messageOf(error) }, logTail, built: undefined };
+    return { failure: { ...ended, reason: messageOf(error) }, logTail };
   }
 }

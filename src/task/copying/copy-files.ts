@@ -81,7 +81,12 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
     throw new StackshimError(code, message, { hint, details });
   } catch (error) {
     const isSilent = error === SILENT;
-    if (!isSilent && order.direction !== 'list') await letGo(tool);
+    if (!isSilent && order.direction !== 'list') {
+      // The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay.
+      tool.stdin.end();
+      tool.stdout.destroy();
+      await within(tool.exited, ENDS_WITHIN_MS);
+    }
     // The kernel may keep a silent process until the task ends.
     tool.keepAlive(false);
     if (isSilent) {
@@ -99,13 +104,6 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
 
 const toFailed = (message: string, options?: ErrorOptions) =>
   new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, options);
-
-/** The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay. */
-async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
-  stdin.end();
-  stdout.destroy();
-  await within(exited, ENDS_WITHIN_MS);
-}
 
 /** The executable calls itself. For the library, the program lies next to this file, in the source as well as in the build. */
 function commandOf(order: CopyOrder): readonly string[] {

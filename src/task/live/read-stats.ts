@@ -52,13 +52,6 @@ export interface StatsLook {
   readonly corrupt: readonly ErrorJson[];
 }
 
-export interface StatsQuery {
-  /** Absent: all running tasks of the installation. */
-  readonly ids?: readonly TaskId[] | undefined;
-  /** Whether to leave out tasks of `ids` that do not run, in place of rejecting. */
-  readonly skipEnded: boolean;
-}
-
 interface KnownTask {
   /** Changes whenever the record is replaced. */
   readonly version: string;
@@ -82,8 +75,11 @@ export class StatsReader {
     this.#live = live;
   }
 
-  /** Rejects like `requireLive` for a task of `ids` that does not run, unless it is to be left out. */
-  async look({ ids, skipEnded }: StatsQuery): Promise<StatsLook> {
+  /**
+   * Without `ids`, looks at all running tasks of the installation. Rejects like `requireLive` for a task of `ids` that does not run, unless
+   * `skipEnded` says to leave it out.
+   */
+  async look(ids: readonly TaskId[] | undefined, skipEnded: boolean): Promise<StatsLook> {
     const { layout } = this.#installation;
     if (ids !== undefined && !skipEnded) {
       const options = { operation: 'read usage of task', mayBeOrphaned: true };

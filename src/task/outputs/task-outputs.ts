@@ -121,13 +121,6 @@ interface Trees {
   readonly code: Fd | undefined;
 }
 
-export interface TakeOptions {
-  /** The host's id of the task's root. */
-  readonly idBase: number;
-  /** Whether its command ever ran; otherwise there is nothing to take. */
-  readonly hasRun: boolean;
-}
-
 export class TaskOutputs {
   readonly #system: System;
   readonly #parts: OutputsParts;
@@ -147,8 +140,11 @@ export class TaskOutputs {
     };
   }
 
-  /** Takes the files, and lets go of the task's mounts. Never rejects. Precondition: no process of the task is left. */
-  async take({ idBase, hasRun }: TakeOptions): Promise<OutputsTaken> {
+  /**
+   * Takes the files, and lets go of the task's mounts; there are none of a task that has not run. Never rejects. Precondition: no process of
+   * the task is left.
+   */
+  async take({ idBase, hasRun }: { readonly idBase: number; readonly hasRun: boolean }) {
     try {
       const trees = hasRun ? this.#trees : undefined;
       const { outputs, error } = await new Taking({ ...this.#parts, trees, idBase }).run();
@@ -236,7 +232,7 @@ class Taking {
     return { outputs, error: this.#error };
   }
 
-  async #takeOne({ request, destination }: Asked, stream: TarStream | undefined) {
+  async #takeOne({ request, destination }: Asked, stream: ReturnType<typeof openStream>) {
     const report = new OutputReport(request.source, destination?.path ?? STREAM, this.#room);
     const before = this.#budget.bytesTaken;
     const { trees, idBase } = this.#parts;
@@ -302,16 +298,11 @@ function toStopLook(signals: readonly AbortSignal[], cancelFile: string): () => 
   };
 }
 
-interface TarStream {
-  readonly write: (bytes: Uint8Array) => Promise<void>;
-  close(): void;
-}
-
 /** A caller's stream that fails ends the tar; one that takes nothing can be left by asking for the end. */
 function openStream(
   target: OutputCaller['outputStream'],
   { isStopped, patienceMs }: { readonly isStopped: () => boolean; readonly patienceMs: number },
-): TarStream | undefined {
+) {
   if (target === undefined) return undefined;
   let failure: unknown;
   const sink = openSink(target, {
@@ -332,7 +323,7 @@ function openStream(
     }
   };
   return {
-    async write(bytes) {
+    async write(bytes: Uint8Array) {
       await wait(sink.write(bytes));
       await wait(sink.settled());
       if (failure !== undefined) throw failure;

@@ -13,11 +13,6 @@ import { untilUnheld } from './hold-report.ts';
 import { removeReport } from './prune-reports.ts';
 import { isReportOpen } from './report.ts';
 
-export interface RemoveEndedOptions extends KillTaskOptions {
-  /** End a task that still runs. */
-  readonly force: boolean;
-}
-
 const REMOVE = 'remove task';
 const POLL_MS = 10;
 /** How long an owner may take to store the end of a task that it has removed. */
@@ -30,7 +25,7 @@ const STORED_WITHIN_MS = 10_000;
 export async function removeEnded(
   installation: Installation,
   id: TaskId,
-  options: RemoveEndedOptions,
+  options: KillTaskOptions & { readonly force: boolean },
 ): Promise<Removal> {
   const { layout } = installation;
   const exists = requireEnded(installation, id, options.force);
