@@ -31,7 +31,6 @@ import { planBuild } from './plan-build.ts';
 /** A longer log loses its middle. */
 const LOG_BYTES = 1024 * 1024;
 
-/** How the build step's task is run. */
 export interface BuildRunOptions {
   /** An abort ends it at once. */
   readonly killSignal: AbortSignal;

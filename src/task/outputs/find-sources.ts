@@ -17,7 +17,6 @@ import { isPatternName, toMatcher } from './match-name.ts';
 import type { Pace } from './pace.ts';
 import { toKind } from './walk-tree.ts';
 
-/** What a source asks for. */
 export interface SourcePattern {
   /** From the root of the task; empty for the root itself. */
   readonly names: readonly ByteString[];
@@ -42,7 +41,6 @@ export function parsePath(source: string, workdir: string): SourcePattern {
   return { names, isContent, isPattern: false };
 }
 
-/** An entry that a source names. */
 export interface FoundSource {
   /** Open until the next one is asked for. */
   readonly folder: Fd;

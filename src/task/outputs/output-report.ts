@@ -52,7 +52,6 @@ const MOST_CHARS = 500_000;
 /** How many characters of paths may still be listed, in all outputs of a task together. */
 export const listingRoom = () => ({ chars: MOST_CHARS });
 
-/** Collects the report of one output. */
 export class OutputReport {
   readonly #source: string;
   readonly #destination: string;

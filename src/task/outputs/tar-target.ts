@@ -81,7 +81,6 @@ export class TarTarget implements TreeTarget<TarFolder> {
     await this.#put(encodeTarEntry({ ...entry, linkTarget: target }));
   }
 
-  /** Writes the end of the tar. */
   async end(): Promise<void> {
     await this.#put([TAR_TRAILER]);
     await this.#flush();

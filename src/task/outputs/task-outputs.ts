@@ -44,7 +44,6 @@ export interface OutputCaller {
   readonly signals: readonly AbortSignal[];
 }
 
-/** What became of all outputs of a task. */
 export interface OutputsTaken {
   readonly outputs: readonly TakenOutput[];
   /** The first failure, or with `outputRequired` the first output that is not complete. */
@@ -193,7 +192,6 @@ interface TakingParts extends OutputsParts {
   readonly idBase: number;
 }
 
-/** One taking of all outputs. */
 class Taking {
   readonly #parts: TakingParts;
   readonly #pace: Pace;

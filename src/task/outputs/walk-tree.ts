@@ -67,7 +67,6 @@ export class TreeWalk<F> {
     }
   }
 
-  /** Takes what is in an open folder. */
   async takeContent(folder: Fd, path: ByteString, into: F): Promise<boolean> {
     const { report } = this.#options;
     if (this.#depth >= MAX_DEPTH) {
