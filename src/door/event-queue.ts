@@ -9,13 +9,11 @@ const CHUNK_OVERHEAD_BYTES = 256;
 const weightOf = (event: TaskEvent) =>
   event.type === 'output' ? event.chunk.length + CHUNK_OVERHEAD_BYTES : 0;
 
-type Waiter = (result: IteratorResult<TaskEvent>) => void;
-
 export class EventQueue implements TaskEvents {
   #held: TaskEvent[] = [];
   #heldBytes = 0;
   #lostBytes = 0;
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters: ((result: IteratorResult<TaskEvent>) => void)[] = [];
   #hasEnded = false;
 
   get lostBytes(): number {
@@ -34,14 +32,12 @@ export class EventQueue implements TaskEvents {
       return;
     }
     this.#heldBytes = bytes;
-    if (event.type === 'progress') this.#dropProgress();
+    if (event.type === 'progress') {
+      // Of texts that nobody has read yet, only the last one matters.
+      const last = this.#held.findLastIndex(({ type }) => type === 'progress');
+      if (last >= 0) this.#held.splice(last, 1);
+    }
     this.#held.push(event);
-  }
-
-  /** Of texts that nobody has read yet, only the last one matters. */
-  #dropProgress(): void {
-    const last = this.#held.findLastIndex(({ type }) => type === 'progress');
-    if (last >= 0) this.#held.splice(last, 1);
   }
 
   /** Call it when no event follows. */

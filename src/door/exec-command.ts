@@ -13,8 +13,8 @@ export const execAlone = (id: string, command: Command): Promise<ExecResult> =>
 export async function execCommand(
   open: () => Installation,
   id: string,
-  { command, ...options }: Command,
+  command: Command,
 ): Promise<ExecResult> {
   requireRoot('execute in task');
-  return await execInTask(open(), parseTaskId(id), { ...options, command });
+  return await execInTask(open(), parseTaskId(id), command);
 }

@@ -1,6 +1,6 @@
 /** The names of stacks, revisions and tasks on this host with a few words about each, for shell completion. */
 import { existsSync } from 'node:fs';
-import { isStackName, isTaskId, type TaskId } from '../core/ids.ts';
+import { isStackName, isTaskId } from '../core/ids.ts';
 import { type Layout, taskDir } from '../core/layout.ts';
 import { STACK_LABELS } from '../store/images/image.ts';
 import { listPackages } from '../store/packages/list-packages.ts';
@@ -77,36 +77,29 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
   tasks: () =>
     unlessUnreadable(() => listTaskIds(layout)).map((id) => ({
       name: id,
-      about: unlessUnreadable(() => {
-        const record = readRecord(layout, id);
-        return record === undefined ? [] : [describe(record)];
-      }).join(''),
+      about: describe(() => readRecord(layout, id)),
     })),
   ended: () => {
     const ids = unlessUnreadable(() => listReportIds(layout)).filter(
       (id) => !existsSync(taskDir(layout, id)),
     );
-    const about = (id: TaskId) =>
-      unlessUnreadable(() => {
-        const report = readReport(layout, id);
-        return report === undefined ? [] : [describe(report.task)];
-      }).join('');
-    return ids.map((id) => ({ name: id, about: ids.length > MOST_DESCRIBED ? '' : about(id) }));
+    const read = ids.length > MOST_DESCRIBED ? () => undefined : readReport;
+    return ids.map((id) => ({ name: id, about: describe(() => read(layout, id)?.task) }));
   },
-  files: (typed) => listPaths(layout, typed),
+  async files({ task, path }) {
+    if (!isTaskId(task)) return [];
+    const folder = path.slice(0, path.lastIndexOf('/') + 1);
+    const { listFiles } = await import('../task/copying/copy-files.ts');
+    // None if the task does not answer, too.
+    const names = await listFiles(layout, task, folder || '/').catch(() => []);
+    return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
+  },
 });
 
-/** None if the task does not answer, too. */
-async function listPaths(layout: Layout, { task, path }: TaskPath): Promise<readonly KnownName[]> {
-  if (!isTaskId(task)) return [];
-  const folder = path.slice(0, path.lastIndexOf('/') + 1);
-  const { listFiles } = await import('../task/copying/list-files.ts');
-  const names = await listFiles(layout, task, folder || '/').catch(() => []);
-  return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
+function describe(read: () => Pick<TaskRecord, 'stack' | 'command'> | undefined): string {
+  const [task] = unlessUnreadable(() => [read()]);
+  return task === undefined ? '' : `${task.stack}: ${task.command.join(' ')}`;
 }
-
-const describe = ({ stack, command }: Pick<TaskRecord, 'stack' | 'command'>) =>
-  `${stack}: ${command.join(' ')}`;
 
 /** Completion has nobody to tell errors to: the command that is being typed will report them. */
 function unlessUnreadable<T>(read: () => readonly T[]): readonly T[] {

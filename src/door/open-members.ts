@@ -3,6 +3,7 @@ import { parseTaskId, type TaskId } from '../core/ids.ts';
 import { type Layout, workersDir } from '../core/layout.ts';
 import { parseDuration } from '../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../spec/spec-bounds.ts';
+import type { CopyFilesOptions, CopyPaths } from '../task/copying/copy-files.ts';
 import type { StatsReader } from '../task/live/read-stats.ts';
 import { type Opener, toStackName } from './open-stacks.ts';
 import type { Door } from './open-stackshim.ts';
@@ -13,33 +14,7 @@ const OWNER_ENDS_WITHIN_MS = 30_000;
 const USUAL_STOP_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_BOUNDS = { min: 0, max: SPEC_BOUNDS.stopTimeoutMsMax };
 
-type TaskMember =
-  | 'start'
-  | 'list'
-  | 'get'
-  | 'wait'
-  | 'kill'
-  | 'stats'
-  | 'processes'
-  | 'pause'
-  | 'unpause'
-  | 'update'
-  | 'events'
-  | 'copyFrom'
-  | 'copyTo'
-  | 'logs'
-  | 'inspect'
-  | 'remove'
-  | 'listEnded'
-  | 'detach'
-  | 'reap'
-  | 'watchOwners'
-  | 'startGuard';
-type LiveMember = 'stats' | 'processes' | 'pause' | 'unpause' | 'update' | 'events';
-type StorageMember = 'verify' | 'migrate' | 'gc' | 'df';
-type HostMember = 'doctor' | 'knownNames' | 'policy' | 'site';
-
-export type OtherMembers = Pick<Door, TaskMember | StorageMember | HostMember>;
+export type OtherMembers = Omit<Door, 'run' | 'runAndLeave' | 'exec' | 'stacks' | 'code'>;
 
 /** @param named The folders under the names that the caller gave. */
 export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
@@ -67,7 +42,7 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   },
 });
 
-function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember, LiveMember>> {
+function taskMembers(open: Opener, named: Layout) {
   const own = new Map<TaskId, StartedTask>();
   return {
     async start(input, options = {}) {
@@ -79,14 +54,12 @@ function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember
       return started.handle;
     },
     async list() {
-      const installation = open.asRoot('list tasks');
       const { listTasks } = await import('../task/records/list-tasks.ts');
-      return listTasks(installation);
+      return listTasks(open.asRoot('list tasks'));
     },
     async get(id) {
-      const installation = open.asRoot('find task');
       const { findTask } = await import('../task/records/list-tasks.ts');
-      return findTask(installation, parseTaskId(id));
+      return findTask(open.asRoot('find task'), parseTaskId(id));
     },
     async wait(given, options) {
       const id = parseTaskId(given);
@@ -97,11 +70,8 @@ function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember
         ...options,
         isKnown: started !== undefined,
       });
-      return {
-        id,
-        ...end,
-        ...(started === undefined ? {} : { result: await started.handle.result }),
-      };
+      const result = started === undefined ? end.result : await started.handle.result;
+      return { id, ...end, result };
     },
     async kill(given, { stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
       const id = parseTaskId(given);
@@ -123,46 +93,42 @@ function taskMembers(open: Opener, named: Layout): Pick<Door, Exclude<TaskMember
       return await reapTasks(installation);
     },
     async watchOwners(options) {
-      const installation = open.asRoot('reap tasks');
       const { watchOwners } = await import('../task/abandoned/watch-owners.ts');
-      await watchOwners(installation, options);
+      await watchOwners(open.asRoot('reap tasks'), options);
     },
     async startGuard() {
       const { startGuard } = await import('../task/abandoned/guard.ts');
       return await startGuard(open.asRoot('start guard'));
     },
-  };
+  } satisfies Partial<Door>;
 }
 
 /** Members that look at running tasks of any process, or change them. */
-function liveMembers(open: Opener): Pick<Door, LiveMember> {
+function liveMembers(open: Opener) {
   let reader: Promise<StatsReader> | undefined;
   return {
     async stats({ ids, skipEnded = false } = {}) {
       const wanted = ids?.map(parseTaskId);
       const installation = open.asRoot('read usage of tasks');
-      reader ??= import('../task/live/read-stats.ts').then((live) =>
-        live.StatsReader.open(installation),
+      reader ??= import('../task/live/read-stats.ts').then(
+        async (live) => new live.StatsReader(installation, await installation.cgroups.openLive()),
       );
-      return await (await reader).look({ ids: wanted, skipEnded });
+      return await (await reader).look(wanted, skipEnded);
     },
     async processes(given) {
       const id = parseTaskId(given);
-      const installation = open.asRoot('list processes of task');
       const { listProcesses } = await import('../task/live/list-processes.ts');
-      return await listProcesses(installation, id);
+      return await listProcesses(open.asRoot('list processes of task'), id);
     },
     async pause(given) {
       const id = parseTaskId(given);
-      const installation = open.asRoot('pause task');
       const { pauseTask } = await import('../task/live/pause-task.ts');
-      await pauseTask(installation, id);
+      await pauseTask(open.asRoot('pause task'), id);
     },
     async unpause(given) {
       const id = parseTaskId(given);
-      const installation = open.asRoot('unpause task');
       const { unpauseTask } = await import('../task/live/pause-task.ts');
-      unpauseTask(installation, id);
+      unpauseTask(open.asRoot('unpause task'), id);
     },
     async update(given, limits) {
       const id = parseTaskId(given);
@@ -171,98 +137,83 @@ function liveMembers(open: Opener): Pick<Door, LiveMember> {
       return await updateTask(open.asRoot('update task'), id, asked);
     },
     async events(options) {
-      const installation = open.asRoot('watch events');
       const { watchEvents } = await import('../task/live/watch-events.ts');
-      await watchEvents(installation, options);
+      await watchEvents(open.asRoot('watch events'), options);
     },
-  };
+  } satisfies Partial<Door>;
 }
 
-const copyMembers = (open: Opener): Pick<Door, 'copyFrom' | 'copyTo'> => ({
-  async copyFrom(given, source, to, { signal } = {}) {
-    const task = parseTaskId(given);
+function copyMembers(open: Opener) {
+  const copy = async (id: string, paths: CopyPaths, options: CopyFilesOptions) => {
+    const task = parseTaskId(id);
     const { layout } = open.asRoot('copy files of tasks');
     const { copyFiles, toOrder } = await import('../task/copying/copy-files.ts');
-    const isPath = typeof to === 'string';
-    const order = toOrder(layout, task, {
-      direction: 'out',
-      inside: source,
-      outside: isPath ? to : undefined,
-    });
-    return await copyFiles(order, { output: isPath ? undefined : to, signal });
-  },
-  async copyTo(given, from, destination, { signal } = {}) {
-    const task = parseTaskId(given);
-    const { layout } = open.asRoot('copy files of tasks');
-    const { copyFiles, toOrder } = await import('../task/copying/copy-files.ts');
-    const isPath = typeof from === 'string';
-    const order = toOrder(layout, task, {
-      direction: 'in',
-      inside: destination,
-      outside: isPath ? from : undefined,
-    });
-    return await copyFiles(order, { input: isPath ? undefined : from, signal });
-  },
-});
-
-type ReportMember = 'logs' | 'inspect' | 'remove' | 'listEnded' | 'detach';
+    return await copyFiles(toOrder(layout, task, paths), options);
+  };
+  return {
+    async copyFrom(id, inside, to, { signal } = {}) {
+      const [outside, output] = typeof to === 'string' ? [to] : [undefined, to];
+      return await copy(id, { direction: 'out', inside, outside }, { output, signal });
+    },
+    async copyTo(id, from, inside, { signal } = {}) {
+      const [outside, input] = typeof from === 'string' ? [from] : [undefined, from];
+      return await copy(id, { direction: 'in', inside, outside }, { input, signal });
+    },
+  } satisfies Partial<Door>;
+}
 
 /** What tasks leave beyond their end, and tasks that go on without their caller. */
-const reportMembers = (open: Opener, named: Layout): Pick<Door, ReportMember> => ({
-  async logs(given, options = {}) {
-    const id = parseTaskId(given);
-    const installation = open.asRoot('read logs');
-    const { readLog } = await import('../task/reports/read-log.ts');
-    return readLog(installation, id, options);
-  },
-  async inspect(given) {
-    const id = parseTaskId(given);
-    const installation = open.asRoot('inspect tasks');
-    const { inspectTask } = await import('../task/reports/inspect-task.ts');
-    return inspectTask(installation, id);
-  },
-  async remove(given, { force = false, stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
-    const id = parseTaskId(given);
-    const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
-    const installation = open.asRoot('remove tasks');
-    const { removeEnded } = await import('../task/reports/remove-ended.ts');
-    return await removeEnded(installation, id, { force, graceMs });
-  },
-  async listEnded() {
-    const { layout } = open.asRoot('list tasks');
-    const { listEnded } = await import('../task/reports/list-ended.ts');
-    return listEnded(layout);
-  },
-  async detach(input, options = {}) {
-    open.asRoot('run task');
-    const { startKeeper } = await import('./keeper/start-keeper.ts');
-    return await startKeeper({ input, options, named });
-  },
-});
+const reportMembers = (open: Opener, named: Layout) =>
+  ({
+    async logs(given, options = {}) {
+      const id = parseTaskId(given);
+      const { readLog } = await import('../task/reports/read-log.ts');
+      return readLog(open.asRoot('read logs'), id, options);
+    },
+    async inspect(given) {
+      const id = parseTaskId(given);
+      const { inspectTask } = await import('../task/reports/inspect-task.ts');
+      return inspectTask(open.asRoot('inspect tasks'), id);
+    },
+    async remove(given, { force = false, stopTimeout = USUAL_STOP_TIMEOUT_MS } = {}) {
+      const id = parseTaskId(given);
+      const graceMs = parseDuration(stopTimeout, 'stopTimeout', STOP_TIMEOUT_BOUNDS);
+      const installation = open.asRoot('remove tasks');
+      const { removeEnded } = await import('../task/reports/remove-ended.ts');
+      return await removeEnded(installation, id, { force, graceMs });
+    },
+    async listEnded() {
+      const { listEnded } = await import('../task/reports/list-ended.ts');
+      return listEnded(open.asRoot('list tasks').layout);
+    },
+    async detach(input, options = {}) {
+      open.asRoot('run task');
+      const { startKeeper } = await import('./keeper/start-keeper.ts');
+      return await startKeeper(named, input, options);
+    },
+  }) satisfies Partial<Door>;
 
-const storageMembers = (open: Opener): Pick<Door, StorageMember> => ({
-  async migrate(options = {}) {
-    const { layout, system } = open.asRoot('migrate');
-    const { migrateStore } = await import('../upkeep/migrate-store.ts');
-    return await migrateStore(layout, { ...options, system });
-  },
-  async verify({ stacks, ...options } = {}) {
-    const names = stacks?.map((name) => toStackName('verify', name));
-    const { layout } = open.asRoot('verify');
-    const { verifyStore } = await import('../upkeep/verify-store.ts');
-    const { abortable } = await import('../exchange/abortable.ts');
-    const work = () =>
-      verifyStore(layout, { ...options, ...(names === undefined ? {} : { stacks: names }) });
-    return await abortable('verify', options.signal, work);
-  },
-  async gc(options) {
-    const installation = open.asRoot('collect garbage');
-    const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
-    return await collectGarbage(installation, options);
-  },
-  async df() {
-    const installation = open.asRoot('measure disk usage');
-    const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
-    return await measureDiskUsage(installation);
-  },
-});
+const storageMembers = (open: Opener) =>
+  ({
+    async migrate(options = {}) {
+      const { layout, system } = open.asRoot('migrate');
+      const { migrateStore } = await import('../upkeep/migrate-store.ts');
+      return await migrateStore(layout, { ...options, system });
+    },
+    async verify({ stacks, ...options } = {}) {
+      const names = stacks?.map((name) => toStackName('verify', name));
+      const { layout } = open.asRoot('verify');
+      const { verifyStore } = await import('../upkeep/verify-store.ts');
+      const { abortable } = await import('../exchange/abortable.ts');
+      const work = () => verifyStore(layout, { ...options, stacks: names });
+      return await abortable('verify', options.signal, work);
+    },
+    async gc(options) {
+      const { collectGarbage } = await import('../upkeep/collect-garbage.ts');
+      return await collectGarbage(open.asRoot('collect garbage'), options);
+    },
+    async df() {
+      const { measureDiskUsage } = await import('../upkeep/disk-usage.ts');
+      return await measureDiskUsage(open.asRoot('measure disk usage'));
+    },
+  }) satisfies Partial<Door>;

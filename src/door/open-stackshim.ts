@@ -2,7 +2,7 @@
  * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
  * only the code that runs a task; the code of other members is loaded when they are called.
  */
-import { StackshimError } from '../core/errors.ts';
+import { hasCode, StackshimError } from '../core/errors.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
 import type { Policy } from '../spec/policy.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -160,9 +160,9 @@ export function openDoor(options: LayoutOptions = {}): Door {
     },
   });
   let members: Promise<OtherMembers> | undefined;
-  const others = loadedWhenCalled(OTHER_MEMBERS, () => {
+  const others = loadedWhenCalled(OTHER_MEMBERS, async () => {
     members ??= import('./open-members.ts').then((loaded) => loaded.openMembers(open, named));
-    return members;
+    return await members;
   });
   return {
     ...others,
@@ -182,14 +182,12 @@ export function openDoor(options: LayoutOptions = {}): Door {
       refuseUnknown(options, TASK_OPTIONS);
       return await others.start(input, options);
     },
-    stacks: loadedWhenCalled(STACK_MEMBERS, async () => {
-      const { openStacks } = await import('./open-stacks.ts');
-      return openStacks(open);
-    }),
-    code: loadedWhenCalled(CODE_MEMBERS, async () => {
-      const { openCode } = await import('./open-code.ts');
-      return openCode(open);
-    }),
+    stacks: loadedWhenCalled(STACK_MEMBERS, async () =>
+      (await import('./open-stacks.ts')).openStacks(open),
+    ),
+    code: loadedWhenCalled(CODE_MEMBERS, async () =>
+      (await import('./open-code.ts')).openCode(open),
+    ),
   };
 }
 
@@ -203,10 +201,9 @@ async function runSought(
   try {
     return await run();
   } catch (error) {
-    const isMissing =
-      error instanceof StackshimError && error.code === 'ERR_STACKSHIM_STACK_NOT_FOUND';
     // Only a digest is worth a search: a task with an unknown name must not be planned again.
-    if (!isMissing || error.details['asked'] === undefined) throw error;
+    if (!hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND') || error.details['asked'] === undefined)
+      throw error;
     const { withContentSought } = await import('./with-content-sought.ts');
     return await withContentSought(open, options, run);
   }
@@ -218,25 +215,24 @@ function loadedWhenCalled<T extends object>(
   load: () => Promise<T>,
 ): T {
   type Member = (...args: readonly unknown[]) => unknown;
-  const memberOf = (name: string): Member => {
-    return async (...args) => {
+  const memberOf =
+    (name: string): Member =>
+    async (...args) => {
       const loaded: object = await load();
       const member: Member = Reflect.get(loaded, name);
       return await member(...args);
     };
-  };
   return Object.fromEntries(Object.keys(names).map((name) => [name, memberOf(name)])) as T;
 }
 
 /** A misspelt `policy` or `origin` would silently give a task more than it may have. */
 function refuseUnknown(options: object, known: Readonly<Record<string, true>>): void {
-  const unknown = Object.entries(options).find(
-    ([name, value]) => value !== undefined && !Object.hasOwn(known, name),
-  );
-  if (unknown === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read options: unknown option ${JSON.stringify(unknown[0])}`,
-    { hint: `options are ${Object.keys(known).join(', ')}`, details: { field: unknown[0] } },
-  );
+  for (const [field, value] of Object.entries(options)) {
+    if (value === undefined || Object.hasOwn(known, field)) continue;
+    throw new StackshimError(
+      'ERR_STACKSHIM_SPEC_INVALID',
+      `read options: unknown option ${JSON.stringify(field)}`,
+      { hint: `options are ${Object.keys(known).join(', ')}`, details: { field } },
+    );
+  }
 }

@@ -24,7 +24,10 @@ export async function startTask(
   const kill = new AbortController();
   const leaveSignals = [follow(options.signal, stop), follow(options.killSignal, kill)];
   const events = new EventQueue();
-  const { promise: accepted, resolve: accept } = deferred<TaskId>();
+  let accept: (id: TaskId) => void = () => undefined;
+  const accepted = new Promise<TaskId>((resolve) => {
+    accept = resolve;
+  });
   const ended = runTaskAndLeave(installation, input, {
     ...options,
     signal: stop.signal,
@@ -37,17 +40,17 @@ export async function startTask(
     },
   });
   const result = ended.then((task) => task.result);
-  // `start` rejects with the same error.
   result.catch(() => undefined);
-  const over = settle(async () => {
-    try {
-      const { remove } = await ended;
+  const over = ended
+    .then(async ({ remove }) => {
       if (input.remove === 'async') await remove();
-    } finally {
+    })
+    // `start` rejects with the same error, and so does `result`.
+    .catch(() => undefined)
+    .then(() => {
       for (const leave of leaveSignals) leave();
       events.end();
-    }
-  });
+    });
   const id = await Promise.race([accepted, result.then(({ id }) => id)]);
   const end = (by: AbortController) => () => {
     by.abort();
@@ -74,19 +77,4 @@ function follow(source: AbortSignal | undefined, target: AbortController): () =>
     source.addEventListener('abort', pass, { once: true });
   }
   return () => source.removeEventListener('abort', pass);
-}
-
-/** Resolves when `work` is done, whatever its outcome. */
-const settle = (work: () => Promise<void>): Promise<void> =>
-  work().then(
-    () => undefined,
-    () => undefined,
-  );
-
-function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((take) => {
-    resolve = take;
-  });
-  return { promise, resolve };
 }

@@ -11,7 +11,7 @@ import { readRecord } from '../task/records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../task/records/record.ts';
 import { toTaskNotFound } from '../task/records/task-errors.ts';
 import { holdReport } from '../task/reports/hold-report.ts';
-import { readReport } from '../task/reports/report.ts';
+import { readReport, type TaskReport } from '../task/reports/report.ts';
 import type { TaskResult } from '../task/result.ts';
 
 /** The options of `wait`. */
@@ -50,50 +50,41 @@ export async function waitForTask(
   const first = readRecord(layout, id);
   const held = holdReport(system, reportDir(layout, id));
   const changes = watchFolder(taskDir(layout, id));
+  let exit: TaskExit | null = null;
   try {
-    return await lookUntilEnd(layout, id, { first, changes, signal, isKnown });
+    for (;;) {
+      const now = readRecord(layout, id);
+      // Another task may have the same name by now.
+      const isSame = now !== undefined && now.createdAt === first?.createdAt;
+      if (isSame) exit = now.exit ?? exit;
+      const state = first === undefined ? undefined : stateOf(isSame ? now : undefined);
+      if (first === undefined || state !== undefined) {
+        const report = findReport(layout, id, first);
+        if (report === undefined && first === undefined && !isKnown) {
+          throw toTaskNotFound('wait for task', id);
+        }
+        // The owner has yet to store the end of an open report.
+        if (report?.state !== 'open') return toEnd(report, exit, state);
+      }
+      if (signal?.aborted) {
+        const message = `wait for task ${id}: cancelled by the caller`;
+        const hint = 'the task goes on; wait for it again';
+        const options = { hint, details: { id }, cause: signal.reason };
+        throw new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, options);
+      }
+      await Promise.race([changes.next(), pause(POLL_MS)]);
+    }
   } finally {
     changes.close();
     held?.release();
   }
 }
 
-interface Waiting {
-  readonly first: TaskRecord | undefined;
-  readonly changes: FolderWatch;
-  readonly signal: AbortSignal | undefined;
-  readonly isKnown: boolean;
-}
-
-async function lookUntilEnd(
-  layout: Layout,
-  id: TaskId,
-  { first, changes, signal, isKnown }: Waiting,
-): Promise<Waited> {
-  let exit: TaskExit | null = null;
-  for (;;) {
-    const now = readRecord(layout, id);
-    // Another task may have the same name by now.
-    const isSame = now !== undefined && now.createdAt === first?.createdAt;
-    if (isSame) exit = now.exit ?? exit;
-    const state = first === undefined ? undefined : stateOf(isSame ? now : undefined);
-    if (first === undefined || state !== undefined) {
-      const ended = findEnd(layout, id, { createdAt: first?.createdAt, state, exit, isKnown });
-      if (ended !== undefined) return ended;
-    }
-    if (signal?.aborted) throw toAborted(id, signal.reason);
-    await Promise.race([changes.next(), pause(POLL_MS)]);
-  }
-}
-
-interface FolderWatch {
-  /** Resolves at the next change in the folder. */
-  next(): Promise<void>;
-  close(): void;
-}
-
-/** The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late. */
-function watchFolder(path: string): FolderWatch {
+/**
+ * The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late: `next` resolves
+ * at the next change in the folder.
+ */
+function watchFolder(path: string) {
   let wake: () => void = () => undefined;
   let watcher: FSWatcher | undefined;
   try {
@@ -104,7 +95,7 @@ function watchFolder(path: string): FolderWatch {
   }
   return {
     next: () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         wake = resolve;
       }),
     close: () => watcher?.close(),
@@ -118,37 +109,23 @@ function stateOf(now: TaskRecord | undefined): TaskEnd['state'] | undefined {
   return isOrphaned(now) ? 'orphaned' : undefined;
 }
 
-interface SeenTask {
-  /** Undefined: the task had gone before the first look. */
-  readonly createdAt: string | undefined;
-  readonly state: TaskEnd['state'] | undefined;
-  readonly exit: TaskExit | null;
-  readonly isKnown: boolean;
-}
-
-/** Undefined: the owner has yet to store the end. */
-function findEnd(
+/** Of the task that was there at the first look, if there was one. */
+function findReport(
   layout: Layout,
   id: TaskId,
-  { createdAt, state, exit, isKnown }: SeenTask,
-): Waited | undefined {
-  const found = readReport(layout, id);
-  const report = createdAt === undefined || found?.task.createdAt === createdAt ? found : undefined;
-  if (report === undefined) {
-    if (createdAt !== undefined || isKnown)
-      return { state: state ?? 'removed', result: null, exit };
-    throw toTaskNotFound('wait for task', id);
-  }
-  if (report.state === 'open') return undefined;
-  const result = report.end?.result ?? null;
-  const known = { result, exit: report.end?.exit ?? exit };
-  if (state !== undefined && state !== 'removed') return { ...known, state };
-  return { ...known, state: report.state === 'lost' ? 'lost' : 'removed' };
+  first: TaskRecord | undefined,
+): TaskReport | undefined {
+  const report = readReport(layout, id);
+  const isOther = first !== undefined && report?.task.createdAt !== first.createdAt;
+  return isOther ? undefined : report;
 }
 
-const toAborted = (id: TaskId, cause: unknown) =>
-  new StackshimError('ERR_STACKSHIM_TASK_ABORTED', `wait for task ${id}: cancelled by the caller`, {
-    hint: 'the task goes on; wait for it again',
-    details: { id },
-    cause,
-  });
+function toEnd(
+  report: TaskReport | undefined,
+  exit: TaskExit | null,
+  state: TaskEnd['state'] = 'removed',
+): Waited {
+  const { result = null, exit: reported = null } = report?.end ?? {};
+  const isLost = state === 'removed' && report?.state === 'lost';
+  return { state: isLost ? 'lost' : state, result, exit: reported ?? exit };
+}

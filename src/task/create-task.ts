@@ -92,7 +92,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const added = await addMounts(place);
     mounted.push(added);
     if (added.memory !== undefined && extras.progress !== undefined) {
-      holdings.add('progress', extras.progress.openProgress(system, added.memory));
+      holdings.add('progress', new extras.progress.TaskProgress(system, added.memory));
     }
     context.outputs?.hold(container.rootfs.rootfs, added.code);
     context.onMounted?.();
@@ -202,8 +202,7 @@ async function openStreams(
   const { system } = installation;
   if (tty) {
     const { openTerminalStreams } = await import('./streams/terminal-streams.ts');
-    const { consoleSocket: socket } = container.places;
-    return await openTerminalStreams(system, { socket, terminal });
+    return await openTerminalStreams(system, container.places.consoleSocket, terminal);
   }
   const input = interactive ? await import('../sys/feed-pipe.ts') : undefined;
   return openPipeStreams(system, input?.feedPipe);

@@ -315,7 +315,7 @@ function toOutputMeter(
       stdout: new Capture(spec.captureBytes),
       stderr: new Capture(spec.captureBytes),
     },
-    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    sinks: { stdout, stderr },
     log: report?.log,
     onChunk: (stream, chunk) => emit({ type: 'output', id, stream, chunk }),
     onLimit,

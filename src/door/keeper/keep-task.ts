@@ -2,12 +2,9 @@
 import { closeSync } from 'node:fs';
 import { toStackshimError } from '../../core/errors.ts';
 import { setCloseOnExec } from '../../sys/linux-streams.ts';
-import { writeFully } from '../../sys/pipes.ts';
-import type { Fd } from '../../sys/system.ts';
-import type { TaskResult } from '../../task/result.ts';
 import { openDoor } from '../open-stackshim.ts';
 import { ANSWER_FD, type KeeperAnswer, type KeeperOrder, ORDER_FD } from './keeper-order.ts';
-import { readLine } from './start-keeper.ts';
+import { readLine, writeLine } from './start-keeper.ts';
 
 const STOPS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -19,28 +16,30 @@ export async function keepTask(): Promise<void> {
   // The task then gets its stop signal, and its result says `cancelled`.
   for (const signal of STOPS) process.on(signal, () => stop.abort());
   for (const fd of [ORDER_FD, ANSWER_FD]) setCloseOnExec(fd);
-  const answer = new Answer(ANSWER_FD);
+  let isSent = false;
+  const send = async (answer: KeeperAnswer) => {
+    if (isSent) return;
+    isSent = true;
+    // Perhaps nobody waits for the answer.
+    await writeLine(ANSWER_FD, answer).catch(() => undefined);
+    closeSync(ANSWER_FD);
+  };
   try {
-    const order = await readOrder(() => {
-      if (!answer.isSent) stop.abort();
+    // The pipe closes when nobody waits for the answer any more.
+    const line = await readLine(ORDER_FD, () => {
+      if (!isSent) stop.abort();
     });
-    if (order !== undefined) await runOrder(order, stop.signal, answer);
+    if (line !== undefined) await runOrder(JSON.parse(line), stop.signal, send);
   } catch (error) {
     const failure = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'run task');
-    await answer.send({ failed: failure.toJSON() });
+    await send({ failed: failure.toJSON() });
   }
-}
-
-/** @param onHangUp Called when nobody waits for the answer any more. */
-async function readOrder(onHangUp: () => void): Promise<KeeperOrder | undefined> {
-  const line = await readLine(ORDER_FD, onHangUp);
-  return line === undefined ? undefined : JSON.parse(line);
 }
 
 async function runOrder(
   { layout, input, origin }: KeeperOrder,
   signal: AbortSignal,
-  answer: Answer,
+  send: (answer: KeeperAnswer) => Promise<void>,
 ): Promise<void> {
   const door = openDoor(layout);
   let hasBegun = false;
@@ -54,47 +53,14 @@ async function runOrder(
       if (event.type === 'created') process.chdir('/');
       if (event.type !== 'started') return;
       hasBegun = true;
-      void answer.send({ begun: event.id });
-      rest();
+      void send({ begun: event.id });
+      // From now on the keeper waits: it gives back the memory that the start took.
+      if (typeof Bun !== 'undefined') setImmediate(() => Bun?.gc(true));
     },
   });
   if (input.remove === 'async') await remove();
   if (hasBegun) return;
-  await dropReport(door, result);
-  await answer.send({ ended: result });
-}
-
-/** Nobody was told the id of a task that never ran. */
-async function dropReport(door: ReturnType<typeof openDoor>, { id, removed }: TaskResult) {
-  if (removed) await door.remove(id).catch(() => undefined);
-}
-
-/** From now on the keeper waits: it gives back the memory that the start took. */
-function rest(): void {
-  if (typeof Bun !== 'undefined') setImmediate(() => Bun?.gc(true));
-}
-
-/** Sent once. */
-class Answer {
-  readonly #fd: Fd;
-  #isSent = false;
-
-  constructor(fd: Fd) {
-    this.#fd = fd;
-  }
-
-  get isSent(): boolean {
-    return this.#isSent;
-  }
-
-  async send(answer: KeeperAnswer): Promise<void> {
-    if (this.#isSent) return;
-    this.#isSent = true;
-    try {
-      await writeFully(this.#fd, Buffer.from(`${JSON.stringify(answer)}\n`));
-    } catch {
-      // Nobody waits for the answer.
-    }
-    closeSync(this.#fd);
-  }
+  // Nobody was told the id of a task that never ran.
+  if (result.removed) await door.remove(result.id).catch(() => undefined);
+  await send({ ended: result });
 }

@@ -20,38 +20,25 @@ import {
   MAX_LINE_BYTES,
 } from './keeper-order.ts';
 
-export interface KeeperRequest {
-  readonly input: TaskInput;
-  readonly options: DetachOptions;
-  /** The folders under the names that the caller gave. */
-  readonly named: Layout;
-}
-
-/** Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. */
-export async function startKeeper({ input, options, named }: KeeperRequest): Promise<DetachedTask> {
-  const { origin = 'caller', signal } = options;
-  requireDetachable(input);
-  const order: KeeperOrder = {
-    layout: {
-      root: named.root,
-      run: named.run,
-      policy: named.policyIsOptional === true ? undefined : named.policyFile,
-    },
-    input,
-    origin,
-  };
-  const answer = await ask(order, signal);
+/**
+ * Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. The layout has the names of folders that
+ * the caller gave.
+ */
+export async function startKeeper(
+  { root, run, policyFile, policyIsOptional }: Layout,
+  input: TaskInput,
+  { origin = 'caller', signal }: DetachOptions,
+): Promise<DetachedTask> {
+  // The keeper has no input for the task, and nobody to give captured output to.
+  const problem = 'not with a task that goes on without its caller';
+  if (input.interactive === true) throw invalidField('interactive', problem);
+  if (input.captureBytes !== undefined) throw invalidField('captureBytes', problem);
+  const policy = policyIsOptional === true ? undefined : policyFile;
+  const answer = await ask({ layout: { root, run, policy }, input, origin }, signal);
   if ('begun' in answer) return { id: answer.begun, result: null };
   if ('ended' in answer) return { id: answer.ended.id, result: answer.ended };
   const { code, message, hint, details } = answer.failed;
   throw new StackshimError(code, message, { hint, details });
-}
-
-/** The keeper has no input for the task, and nobody to give captured output to. */
-function requireDetachable({ interactive, captureBytes }: TaskInput): void {
-  const problem = 'not with a task that goes on without its caller';
-  if (interactive === true) throw invalidField('interactive', problem);
-  if (captureBytes !== undefined) throw invalidField('captureBytes', problem);
 }
 
 async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise<KeeperAnswer> {
@@ -64,43 +51,48 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
     if (!isHungUp) void written.finally(() => linuxSystem.close(orderIn));
     isHungUp = true;
   };
-  try {
-    try {
-      await spawnKeeper([orderOut, answerIn]);
-    } finally {
-      linuxSystem.close(orderOut);
-      linuxSystem.close(answerIn);
-    }
-  } catch (error) {
+  const spawning = spawnKeeper([orderOut, answerIn]).finally(() => {
+    for (const fd of [orderOut, answerIn]) linuxSystem.close(fd);
+  });
+  await spawning.catch((error: unknown) => {
     hangUp();
     linuxSystem.close(answerOut);
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'start keeper');
-  }
+  });
   signal?.addEventListener('abort', hangUp, { once: true });
   if (signal?.aborted) hangUp();
   try {
     const answered = readLine(answerOut);
     answered.catch(() => undefined);
-    if (!isHungUp) written = writeOrder(orderIn, order);
-    return toAnswer(await answered);
+    // A keeper that has died reads nothing; then there is no answer either.
+    if (!isHungUp) written = writeLine(orderIn, order).catch(() => undefined);
+    const line = await answered;
+    if (line !== undefined) return JSON.parse(line);
+    throw new StackshimError(
+      'ERR_STACKSHIM_INTERNAL',
+      'start keeper: the keeper ended before the command began',
+      { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
+    );
   } finally {
     signal?.removeEventListener('abort', hangUp);
     hangUp();
   }
 }
 
-/** A keeper that has died reads nothing; then there is no answer either. */
-const writeOrder = (fd: Fd, order: KeeperOrder): Promise<void> =>
-  writeFully(fd, Buffer.from(`${JSON.stringify(order)}\n`)).catch(() => undefined);
+/** Writes a value as one line of JSON. */
+export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<void> =>
+  writeFully(fd, Buffer.from(`${JSON.stringify(value)}\n`));
 
 /** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   const nullDevice = openNullDevice('both');
   try {
-    const [path, ...args] = keeperCommand();
+    // The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build.
+    const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
+    const isExecutable = process.versions['bun'] !== undefined;
     await posixSpawn({
-      path,
-      args,
+      path: process.execPath,
+      args: [isExecutable ? KEEPER_WORD : fileURLToPath(program)],
       env: PLAIN_ENVIRONMENT,
       stdio: [nullDevice, nullDevice, nullDevice, ...pipes],
       // Paths in the order may be relative.
@@ -110,13 +102,6 @@ async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   } finally {
     closeSync(nullDevice);
   }
-}
-
-/** The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build. */
-function keeperCommand(): readonly [string, ...string[]] {
-  if (process.versions['bun'] !== undefined) return [process.execPath, KEEPER_WORD];
-  const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
-  return [process.execPath, fileURLToPath(program)];
 }
 
 /** Resolves to undefined if the pipe closes before a line is complete. */
@@ -141,13 +126,4 @@ export async function readLine(fd: Fd, onEnd?: () => void): Promise<string | und
       onEnd?.();
     }, reject);
   });
-}
-
-function toAnswer(line: string | undefined): KeeperAnswer {
-  if (line !== undefined) return JSON.parse(line);
-  throw new StackshimError(
-    'ERR_STACKSHIM_INTERNAL',
-    'start keeper: the keeper ended before the command began',
-    { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
-  );
 }

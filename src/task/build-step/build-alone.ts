@@ -50,16 +50,16 @@ export async function planCodeBuild(
 }
 
 export interface BuiltCode {
-  readonly key: BuildKey;
   /** False: the build step has run just now. */
   readonly cached: boolean;
   /** The folder where the layer is mounted that the build step left. */
   readonly folder: string;
 }
 
-export interface RunCodeBuildOptions {
+export interface RunCodeBuildOptions<T> {
   readonly signal: AbortSignal | undefined;
   readonly onEvent: TaskListener;
+  readonly use: (built: BuiltCode) => Promise<T>;
 }
 
 /**
@@ -69,11 +69,7 @@ export interface RunCodeBuildOptions {
 export async function withCodeBuild<T>(
   installation: Installation,
   { plan, codeDigest }: PlannedCodeBuild,
-  {
-    signal,
-    onEvent,
-    use,
-  }: RunCodeBuildOptions & { readonly use: (built: BuiltCode) => Promise<T> },
+  { signal, onEvent, use }: RunCodeBuildOptions<T>,
 ): Promise<T> {
   installation.system.becomeSubreaper();
   startOrphanReaper(installation.system);
@@ -97,21 +93,23 @@ export async function withCodeBuild<T>(
     });
     const top = code?.at(-1);
     if (report === undefined || top?.kind !== 'mounted') {
-      throw withLog(execution?.error, report?.logTail);
+      const { error = null } = execution ?? {};
+      if (error === null) {
+        const message = 'build code: neither a build nor an error';
+        throw new StackshimError('ERR_STACKSHIM_INTERNAL', message);
+      }
+      const { message, hint, details, cause } = error;
+      const output = report?.logTail ? report.logTail.split('\n') : [];
+      throw new StackshimError(error.code, message, {
+        hint,
+        details: { ...details, output },
+        cause,
+      });
     }
-    return await use({ key: report.key, cached: report.cached, folder: top.path });
+    return await use({ cached: report.cached, folder: top.path });
   } finally {
     setUp.end();
     signal?.removeEventListener('abort', stop);
     await holdings.release();
   }
-}
-
-function withLog(error: StackshimError | null | undefined, logTail = ''): StackshimError {
-  if (error == null) {
-    return new StackshimError('ERR_STACKSHIM_INTERNAL', 'build code: neither a build nor an error');
-  }
-  const { code, message, hint, details, cause } = error;
-  const output = logTail === '' ? [] : logTail.split('\n');
-  return new StackshimError(code, message, { hint, details: { ...details, output }, cause });
 }

@@ -11,7 +11,6 @@ import type { TaskStopper } from '../ending/stop-task.ts';
 import type { Holdings } from '../holdings.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
-import { tailOf } from './build-log.ts';
 
 export interface FindBuiltContext {
   readonly installation: Installation;
@@ -20,30 +19,28 @@ export interface FindBuiltContext {
   readonly holdings: Holdings;
 }
 
-/**
- * The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged.
- */
+/** The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged. */
 export async function useBuilt(
   { installation, plan, stopper, holdings }: FindBuiltContext,
   key: BuildKey,
 ): Promise<readonly LayerSource[] | undefined> {
   const held = holdBuilt(installation, key, plan.container.spec.tenant);
   if (held === undefined) return undefined;
-  const { parts } = held.record;
+  let isUsed = false;
   try {
-    if (parts !== null) {
-      const paths = await mountBuilt({ ...installation, key }, parts, stopper.signal);
-      held.noteUse();
-      holdings.add('built', held);
-      return paths.map((path) => ({ kind: 'mounted', path }));
-    }
+    const { parts } = held.record;
+    if (parts === null) return undefined;
+    const paths = await mountBuilt({ ...installation, key }, parts, stopper.signal);
+    held.noteUse();
+    holdings.add('built', held);
+    isUsed = true;
+    return paths.map((path) => ({ kind: 'mounted', path }));
   } catch (error) {
-    held.release();
     if (hasCode(error, 'ERR_STACKSHIM_BUILT_CORRUPT')) return undefined;
     throw error;
+  } finally {
+    if (!isUsed) held.release();
   }
-  held.release();
-  return undefined;
 }
 
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
@@ -74,3 +71,10 @@ export function findFailure(
   const log = unlessMissing(() => readBoundedFile(path, { maxBytes: MAX_LOG_BYTES })) ?? '';
   return { failure, logTail: tailOf(log) };
 }
+
+const TAIL_LINES = 40;
+const TAIL_CHARS = 4096;
+
+/** The last lines of a log, for people who look for the reason of a failure. */
+export const tailOf = (log: string): string =>
+  log.trimEnd().slice(-TAIL_CHARS).split('\n').slice(-TAIL_LINES).join('\n');

@@ -9,7 +9,6 @@ import { packDigestedCode } from '../../packages/pack-code.ts';
 import {
   type BuildFailure,
   type BuiltPart,
-  type BuiltRecord,
   type PartName,
   toBuiltRecord,
 } from '../../store/built/built-record.ts';
@@ -22,13 +21,16 @@ import type { TaskListener } from '../events.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
 import type { TaskResult } from '../result.ts';
+import { StreamCapture } from '../streams/capture.ts';
 import type { OutputSink } from '../streams/output-sink.ts';
 import { toBuildFailure } from './build-failure.ts';
-import { BuildLog, tailOf } from './build-log.ts';
+import { tailOf } from './find-built.ts';
 import { type OpenedUpper, openUpper, packBuilt } from './pack-built.ts';
 import { planBuild } from './plan-build.ts';
 
-/** How the build step's task is run. */
+/** A longer log loses its middle. */
+const LOG_BYTES = 1024 * 1024;
+
 export interface BuildRunOptions {
   /** An abort ends it at once. */
   readonly killSignal: AbortSignal;
@@ -46,6 +48,9 @@ export type RunBuild = (
 ) => Promise<{ readonly result: TaskResult; readonly remove: () => Promise<Removal> }>;
 
 export interface BuildStepContext {
+  readonly key: BuildKey;
+  readonly codeDigest: string;
+  readonly command: readonly string[];
   readonly installation: Installation;
   /** Of the task that needs the build. */
   readonly plan: TaskPlan;
@@ -54,12 +59,6 @@ export interface BuildStepContext {
   readonly runBuild: RunBuild;
   /** Gets the outcome of the removal of the build step's task. */
   readonly onRemoved: (removal: Removal) => void;
-}
-
-export interface BuildRequest {
-  readonly key: BuildKey;
-  readonly codeDigest: string;
-  readonly command: readonly string[];
 }
 
 export interface EndedBuild {
@@ -71,11 +70,8 @@ export interface EndedBuild {
  * Runs the build step and stores its outcome and its log. Precondition: the caller holds the build's lock. Rejects if not the build was at
  * fault, or if it was ended together with the task that needs it.
  */
-export async function runBuildStep(
-  context: BuildStepContext,
-  request: BuildRequest,
-): Promise<EndedBuild> {
-  const { installation, plan, signal } = context;
+export async function runBuildStep(context: BuildStepContext): Promise<EndedBuild> {
+  const { key, command, installation, plan, signal } = context;
   const { layout, system } = installation;
   await ensureDirectory(tmpDir(layout), 0o700);
   const files = {
@@ -86,13 +82,30 @@ export async function runBuildStep(
     const { code, buildFiles: only } = plan.command.spec;
     const reading = { workers: { system, layout }, followLinks: false, only, signal };
     const packed = await packDigestedCode(code, files.code, { ...reading, compression: 'lz4' });
-    if (packed.digest !== request.codeDigest) throw toChanged(code);
-    const buildPlan = planBuild(installation, plan, request.command);
-    const ran = await runAndPack(context, request, { buildPlan, files });
-    const { sha256, sizeBytes } = packed.file;
-    const parts = ran.built === undefined ? null : { code: { sha256, sizeBytes }, task: ran.built };
+    if (packed.digest !== context.codeDigest) {
+      const message = `read code ${code}: changed while it was read`;
+      throw new StackshimError('ERR_STACKSHIM_CODE_INVALID', message);
+    }
+    const buildPlan = planBuild(installation, plan, command);
+    const { built, ...ran } = await runAndPack(context, buildPlan, files);
     const { failure } = ran;
-    const record = toRecord(request, buildPlan, { parts, failure });
+    const { sha256, sizeBytes } = packed.file;
+    const parts = built === undefined ? null : { code: { sha256, sizeBytes }, task: built };
+    const { pinned, spec, places } = buildPlan.container;
+    const { memoryBytes, diskBytes } = spec.limits;
+    const { timeoutMs } = buildPlan.command.spec.limits;
+    const record = toBuiltRecord({
+      key,
+      tenant: spec.tenant ?? null,
+      stack: pinned.stack,
+      image: pinned.image.digest,
+      command,
+      task: places.id,
+      bounds: { timeoutMs, memoryBytes, diskBytes },
+      endedAt: new Date().toISOString(),
+      parts,
+      failure,
+    });
     await storeBuilt(layout, record, parts === null ? undefined : files);
     return { failure, logTail: failure === null ? '' : ran.logTail };
   } finally {
@@ -100,29 +113,21 @@ export async function runBuildStep(
   }
 }
 
-const toChanged = (code: string | undefined) =>
-  new StackshimError('ERR_STACKSHIM_CODE_INVALID', `read code ${code}: changed while it was read`);
+/** Without `built`, it failed. */
+type RanBuild = EndedBuild & { readonly built?: BuiltPart };
 
-interface RanBuild extends EndedBuild {
-  /** Undefined: it failed. */
-  readonly built: BuiltPart | undefined;
-}
-
-interface PlannedBuild {
-  readonly buildPlan: TaskPlan;
-  /** The paths of the parts. */
-  readonly files: Readonly<Record<PartName, string>>;
-}
-
+/** @param files The paths of the parts. */
 async function runAndPack(
   context: BuildStepContext,
-  { key }: BuildRequest,
-  { buildPlan, files }: PlannedBuild,
+  buildPlan: TaskPlan,
+  files: Readonly<Record<PartName, string>>,
 ): Promise<RanBuild> {
-  const { installation, plan, signal, emit } = context;
+  const { key, installation, plan, signal, emit } = context;
   const { places } = buildPlan.container;
   const { id } = plan.container.places;
-  const log = new BuildLog();
+  // Both streams, in the order in which they were written.
+  const log = new StreamCapture(LOG_BYTES);
+  const sink: OutputSink = { write: (chunk) => log.push(chunk) };
   const opened: OpenedUpper[] = [];
   const close = () => {
     for (const { fd } of opened.splice(0)) closeSync(fd);
@@ -134,8 +139,8 @@ async function runAndPack(
         // From now on the build's task can be found.
         if (type === 'accepted') emit({ type: 'building', id, key, build: places.id });
       },
-      stdout: log,
-      stderr: log,
+      stdout: sink,
+      stderr: sink,
       codeLayers: [{ kind: 'file', path: files.code }],
       onMounted() {
         opened.push(openUpper(places));
@@ -147,7 +152,7 @@ async function runAndPack(
       const logTail = tailOf(log.text());
       const failure = toBuildFailure(result, plan.command.spec.limits);
       const [upper] = opened;
-      if (failure !== null || upper === undefined) return { failure, logTail, built: undefined };
+      if (failure !== null || upper === undefined) return { failure, logTail };
       // A process that is left could change the folder while it is read.
       await killAll(installation, places.cgroupsPath);
       const { diskBytes } = buildPlan.container.spec.limits;
@@ -172,27 +177,6 @@ async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Prom
   } catch (error) {
     if (!OF_CONTENT.some((code) => hasCode(error, code))) throw error;
     const ended = { verdict: 'succeeded', exitCode: 0, signal: null };
-    return { failure: { ...ended, reason: messageOf(error) }, logTail, built: undefined };
+    return { failure: { ...ended, reason: messageOf(error) }, logTail };
   }
-}
-
-function toRecord(
-  { key, command }: BuildRequest,
-  { container, command: { spec: own } }: TaskPlan,
-  outcome: Pick<BuiltRecord, 'parts' | 'failure'>,
-): BuiltRecord {
-  const { pinned, spec, places } = container;
-  const { memoryBytes, diskBytes } = spec.limits;
-  const { timeoutMs } = own.limits;
-  return toBuiltRecord({
-    key,
-    tenant: spec.tenant ?? null,
-    stack: pinned.stack,
-    image: pinned.image.digest,
-    command,
-    task: places.id,
-    bounds: { timeoutMs, memoryBytes, diskBytes },
-    endedAt: new Date().toISOString(),
-    ...outcome,
-  });
 }

@@ -5,30 +5,22 @@ import type { BuildKey } from '../../core/ids.ts';
 import { builtFile } from '../../core/layout.ts';
 import type { LayerSource } from '../../core/mount.ts';
 import { digestCode } from '../../packages/pack-code.ts';
-import type { BuildFailure } from '../../store/built/built-record.ts';
 import { lockBuild } from '../../store/built/hold-built.ts';
 import { makeBuiltDir } from '../../store/built/store-built.ts';
 import { waitForLock } from '../../store/with-lock.ts';
 import type { Execution } from '../account-task.ts';
 import type { SetUpTurn } from '../admission/set-up-turns.ts';
 import type { Removal } from '../ending/remove-task.ts';
-import type { TaskStopper } from '../ending/stop-task.ts';
 import { type TaskListener, warn } from '../events.ts';
-import type { Holdings } from '../holdings.ts';
 import { type Installation, readPolicy } from '../installation.ts';
-import type { TaskPlan } from '../plan-task.ts';
 import { readTaskImages } from '../records/task-images.ts';
 import type { BuildReport, Verdict } from '../result.ts';
 import { toSetupError } from '../setup-error.ts';
 import { toBuildKey } from './build-key.ts';
-import { findFailure, useBuilt } from './find-built.ts';
-import type { RunBuild } from './run-build-step.ts';
+import { type FindBuiltContext, findFailure, useBuilt } from './find-built.ts';
+import type { EndedBuild, RunBuild } from './run-build-step.ts';
 
-export interface TakeBuiltContext {
-  readonly installation: Installation;
-  readonly plan: TaskPlan;
-  readonly stopper: TaskStopper;
-  readonly holdings: Holdings;
+export interface TakeBuiltContext extends FindBuiltContext {
   readonly emit: TaskListener;
   /** Of the task; ended before a build step runs. */
   readonly setUp: SetUpTurn;
@@ -45,7 +37,7 @@ export interface BuildStep {
   readonly execution?: Execution;
   readonly report?: BuildReport;
   /** If this task ran the build step: what became of the build step's task. */
-  readonly removal?: Removal;
+  readonly removal?: Removal | undefined;
 }
 
 /** Another process may ask for the end of a task that has no processes yet. */
@@ -55,7 +47,7 @@ const STORE_MS = 120_000;
 
 /** Never rejects. The task's holdings get the cached build, so that it stays while the task uses it. */
 export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildStep> {
-  const { plan, stopper, emit } = context;
+  const { installation, plan, stopper, emit } = context;
   const { id, cancelFile } = plan.container.places;
   const lookForCancel = () => {
     if (existsSync(cancelFile)) stopper.kill('cancelled');
@@ -66,56 +58,41 @@ export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildSte
     return { ...NOT_RUN, error, cause: stopper.end() };
   };
   let removal: Removal | undefined;
-  const toStep = (step: BuildStep): BuildStep =>
-    removal === undefined ? step : { ...step, removal };
   try {
-    const found = await findOrBuild(context, (done) => {
+    const { key, cached, layers, failure, logTail } = await findOrBuild(context, (done) => {
       removal = done;
     });
-    const { layers, ...report } = toReport(context, found);
+    const { verdict, exitCode, signal } = failure ?? SUCCEEDED;
+    const log = builtFile(installation.layout, key, 'log');
+    const ended = { verdict: verdict as Verdict, exitCode, signal, log };
+    const report: BuildReport = { key, cached, ...ended, logTail };
     if (layers === undefined) {
-      return toStep({ report, execution: toEnd(toError(report, found)) });
+      const message = `run the build step: ${failure?.reason ?? verdict}; its log is ${log}`;
+      const details = { key, ...ended };
+      const error = new StackshimError('ERR_STACKSHIM_TASK_BUILD_FAILED', message, { details });
+      return { report, execution: toEnd(error), removal };
     }
-    emit({ type: 'built', id, key: found.key, cached: found.cached });
-    return toStep({ code: layers, report });
+    emit({ type: 'built', id, key, cached });
+    return { code: layers, report, removal };
   } catch (thrown) {
-    return toStep({ execution: toEnd(toSetupError(thrown, plan.container.places)) });
+    return { execution: toEnd(toSetupError(thrown, plan.container.places)), removal };
   } finally {
     clearInterval(look);
   }
 }
 
 const NOT_RUN = { exit: null, usage: null, wallMs: null, diskReport: null };
+const SUCCEEDED = { verdict: 'succeeded', exitCode: 0, signal: null };
 
-interface FoundBuild {
+interface FoundBuild extends EndedBuild {
   readonly key: BuildKey;
   /** Whether another task ran the build step. */
   readonly cached: boolean;
   /** Undefined: the build step failed. */
   readonly layers: readonly LayerSource[] | undefined;
-  readonly failure: BuildFailure | null;
-  readonly logTail: string;
 }
 
-function toReport(
-  { installation }: TakeBuiltContext,
-  { key, cached, layers, failure, logTail }: FoundBuild,
-): BuildReport & { readonly layers: FoundBuild['layers'] } {
-  const { verdict, exitCode, signal } = failure ?? SUCCEEDED;
-  const log = builtFile(installation.layout, key, 'log');
-  return { key, cached, verdict: verdict as Verdict, exitCode, signal, log, logTail, layers };
-}
-
-const SUCCEEDED = { verdict: 'succeeded', exitCode: 0, signal: null };
-
-function toError({ log, verdict, ...report }: BuildReport, { failure }: FoundBuild) {
-  const { key, exitCode, signal } = report;
-  return new StackshimError(
-    'ERR_STACKSHIM_TASK_BUILD_FAILED',
-    `run the build step: ${failure?.reason ?? verdict}; its log is ${log}`,
-    { details: { key, verdict, exitCode, signal, log } },
-  );
-}
+const MADE: EndedBuild = { failure: null, logTail: '' };
 
 async function findOrBuild(
   context: TakeBuiltContext,
@@ -130,49 +107,35 @@ async function findOrBuild(
     context.codeDigest ?? (await digestCode(code, { workers, followLinks: false, only, signal }));
   const key = toBuildKey(plan, codeDigest);
   const ready = await useBuilt(context, key);
-  if (ready !== undefined) return toFound(key, ready, true);
+  if (ready !== undefined) return { key, cached: true, layers: ready, ...MADE };
   setUp.end();
   await makeBuiltDir(layout);
   const waitsSince = Date.now();
+  const busy = `wait for the build step ${key}: another task goes on running it`;
   const lock = await waitForLock(layout, () => lockBuild(installation, key), {
     waitMs: limits.buildTimeoutMs + STORE_MS,
-    toBusy: () => toBusy(key),
+    toBusy: () => new StackshimError('ERR_STACKSHIM_TASK_BUILD_BUSY', busy, { details: { key } }),
     signal,
   });
   let hasRun = false;
   try {
     const built = await useBuilt(context, key);
-    if (built !== undefined) return toFound(key, built, true);
+    if (built !== undefined) return { key, cached: true, layers: built, ...MADE };
     const failed = findFailure(context, key, waitsSince);
     if (failed !== undefined) return { key, cached: true, layers: undefined, ...failed };
     const { runBuildStep } = await import('./run-build-step.ts');
     hasRun = true;
-    const running = { ...context, signal, onRemoved };
-    const ended = await runBuildStep(running, { key, codeDigest, command: build });
+    const running = { key, codeDigest, command: build, signal, onRemoved };
+    const ended = await runBuildStep({ ...context, ...running });
     if (ended.failure !== null) return { key, cached: false, layers: undefined, ...ended };
     const made = await useBuilt(context, key);
-    if (made !== undefined) return toFound(key, made, false);
+    if (made !== undefined) return { key, cached: false, layers: made, ...MADE };
     throw new StackshimError('ERR_STACKSHIM_BUILT_CORRUPT', `use the build ${key}: it is gone`);
   } finally {
     lock.release();
     if (hasRun) await boundCache(installation);
   }
 }
-
-const toFound = (key: BuildKey, layers: readonly LayerSource[], cached: boolean): FoundBuild => ({
-  key,
-  cached,
-  layers,
-  failure: null,
-  logTail: '',
-});
-
-const toBusy = (key: BuildKey) =>
-  new StackshimError(
-    'ERR_STACKSHIM_TASK_BUILD_BUSY',
-    `wait for the build step ${key}: another task goes on running it`,
-    { details: { key } },
-  );
 
 /** Removes what is too much after a build step has run. The outcome of the task does not depend on it. */
 async function boundCache(installation: Installation): Promise<void> {

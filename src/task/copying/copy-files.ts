@@ -5,14 +5,15 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
+import { type ErrorOptions, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { within } from '../../core/pause.ts';
+import { parseJson } from '../../core/read-fields.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
-import { type EndedTool, type StartedTool, startTool } from '../../sys/start-tool.ts';
+import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import {
   COPY_WORD,
   type CopyAnswer,
@@ -37,13 +38,17 @@ export interface CopyFilesOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @param paths `outside` absent: a tar. Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
+export interface CopyPaths extends Pick<CopyOrder, 'direction' | 'inside'> {
+  /** Absent: a tar. */
+  readonly outside?: string | undefined;
+}
+
+/** Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
 export function toOrder(
   layout: Layout,
   task: TaskId,
-  paths: Pick<CopyOrder, 'direction' | 'inside'> & { readonly outside: string | undefined },
+  { direction, inside, outside }: CopyPaths,
 ): CopyOrder {
-  const { direction, inside, outside } = paths;
   parsePath(inside, 'path in the task');
   if (outside !== undefined) parsePath(outside, 'path');
   return {
@@ -56,111 +61,89 @@ export function toOrder(
 export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Promise<CopyReport> {
   const operation = `copy files of task ${order.task}`;
   const { signal } = options;
-  let tool: StartedTool;
-  try {
-    tool = await startTool({ command: commandOf(order) });
-  } catch (error) {
+  const tool = await startTool({ command: commandOf(order) }).catch((error: unknown) => {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
-  }
-  const watch = new SilenceWatch();
+  });
+  const silence = watchSilence();
   try {
-    const working = Promise.race([work(tool, order, { options, watch }), watch.over]);
-    const { stderr, failure } = await unlessAborted(working, signal === undefined ? [] : [signal]);
-    return readAnswer(stderr, { operation, failure });
+    // A process that has ended reads no more input, however much there is.
+    const feeding = Promise.race([passInput(tool.stdin, options.input), tool.exited]);
+    const passing = Promise.all([passOutput(tool, order, options.output, silence), feeding]);
+    const working = passing.then(() => tool.exited);
+    const signals = signal === undefined ? [] : [signal];
+    const { stderr, failure } = await unlessAborted(working, [silence.signal, ...signals]);
+    // The last line is the answer; a process that was killed gives none.
+    const last = stderr.trimEnd().split('\n').at(-1) ?? '';
+    const answer = parseJson(last) as CopyAnswer | undefined;
+    if (answer === undefined) throw toFailed(`${operation}: ${failure ?? stderr}`);
+    if ('report' in answer) return answer.report;
+    const { code, message, hint, details } = answer.error;
+    throw new StackshimError(code, message, { hint, details });
   } catch (error) {
-    if (error !== SILENT) {
-      if (order.direction !== 'list') await letGo(tool);
-      tool.keepAlive(false);
-      if (signal?.aborted) throw toAborted(operation, error);
-      throw error;
+    const isSilent = error === SILENT;
+    if (!isSilent && order.direction !== 'list') {
+      // The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay.
+      tool.stdin.end();
+      tool.stdout.destroy();
+      await within(tool.exited, ENDS_WITHIN_MS);
     }
-    // The kernel may keep the process until the task ends.
+    // The kernel may keep a silent process until the task ends.
     tool.keepAlive(false);
-    throw new StackshimError(
-      'ERR_STACKSHIM_OUTPUT_FAILED',
-      `${operation}: the task's files did not answer within ${ANSWERS_WITHIN_MS / 1000} s`,
-      { hint: 'the task may serve a filesystem itself and hold up readers; kill the task' },
-    );
+    if (isSilent) {
+      const limit = `${ANSWERS_WITHIN_MS / 1000} s`;
+      throw toFailed(`${operation}: the task's files did not answer within ${limit}`, {
+        hint: 'the task may serve a filesystem itself and hold up readers; kill the task',
+      });
+    }
+    throw signal?.aborted ? toFailed(`${operation}: aborted`, { cause: error }) : error;
   } finally {
-    watch.stop();
+    silence.stop();
     tool.killAll();
   }
 }
 
-async function work(tool: StartedTool, order: CopyOrder, passing: Passing): Promise<EndedTool> {
-  // A process that has ended reads no more input, however much there is.
-  const feeding = Promise.race([passInput(tool.stdin, passing.options), tool.exited]);
-  await Promise.all([passOutput(tool, order, passing), feeding]);
-  return await tool.exited;
-}
+const toFailed = (message: string, options?: ErrorOptions) =>
+  new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, options);
 
-/** The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay. */
-async function letGo({ stdin, stdout, exited }: StartedTool): Promise<void> {
-  stdin.end();
-  stdout.destroy();
-  await within(exited, ENDS_WITHIN_MS);
-}
-
-const toAborted = (operation: string, cause: unknown) =>
-  new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: aborted`, { cause });
-
+/** The executable calls itself. For the library, the program lies next to this file, in the source as well as in the build. */
 function commandOf(order: CopyOrder): readonly string[] {
-  const json = JSON.stringify(order);
+  const program = import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1');
   const isExecutable = process.versions['bun'] !== undefined;
-  return [process.execPath, isExecutable ? COPY_WORD : programFile(), json];
+  const name = isExecutable ? COPY_WORD : fileURLToPath(program);
+  return [process.execPath, name, JSON.stringify(order)];
 }
-
-/** Next to this file, in the source as well as in the build. */
-const programFile = () =>
-  fileURLToPath(import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1'));
 
 const SILENT = new Error('silent');
 
-/** Notices that a process has said nothing for too long. */
-class SilenceWatch {
-  /** Rejects then. */
-  readonly over: Promise<never>;
-  #give: (error: Error) => void = () => undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor() {
-    this.over = new Promise((_, reject) => {
-      this.#give = reject;
-    });
-    this.over.catch(() => undefined);
-    this.restart();
-  }
-
-  restart(): void {
-    this.stop();
-    this.#timer = setTimeout(() => this.#give(SILENT), ANSWERS_WITHIN_MS);
-  }
-
-  /** While this process itself does not listen. */
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-interface Passing {
-  readonly options: CopyFilesOptions;
-  readonly watch: SilenceWatch;
+/** Notices that a process has said nothing for too long: `signal` aborts then. */
+function watchSilence() {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const stop = () => clearTimeout(timer);
+  const restart = () => {
+    stop();
+    timer = setTimeout(() => over.abort(SILENT), ANSWERS_WITHIN_MS);
+  };
+  restart();
+  return { signal: over.signal, restart, stop };
 }
 
 async function passOutput(
   tool: StartedTool,
   { direction, outside }: CopyOrder,
-  { options: { output }, watch }: Passing,
+  output: CopyFilesOptions['output'],
+  silence: ReturnType<typeof watchSilence>,
 ): Promise<void> {
   const isStream = direction !== 'in' && outside === STREAM;
   for await (const chunk of tool.stdout) {
-    watch.stop();
+    // While this process itself does not listen.
+    silence.stop();
     if (isStream) await output?.write(chunk as Buffer);
-    watch.restart();
+    silence.restart();
   }
 }
 
-async function passInput(stdin: Writable, { input }: CopyFilesOptions): Promise<void> {
+async function passInput(stdin: Writable, input: Readable | undefined): Promise<void> {
   if (input === undefined) {
     stdin.end();
     return;
@@ -175,28 +158,26 @@ async function passInput(stdin: Writable, { input }: CopyFilesOptions): Promise<
   }
 }
 
-interface Ended {
-  readonly operation: string;
-  readonly failure: string | undefined;
-}
+/** Nobody waits longer for a completion. */
+const LISTED_WITHIN_MS = 5_000;
+/** The task chooses the names, and a shell puts completions into root's command line as they are: other names could be commands. */
+const HARMLESS = /^[\p{L}\p{N}._+@%,-]+\/?$/u;
 
-function readAnswer(stderr: string, { operation, failure }: Ended): CopyReport {
-  const answer = parseAnswer(stderr);
-  if (answer === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: ${failure ?? stderr}`);
-  }
-  if ('error' in answer) throw toError(answer.error);
-  return answer.report;
+/**
+ * The entries of a folder in a running task, for a person who types a path. In alphabetical order; names of folders end with a slash. Names
+ * that a shell could take for something else are left out. Rejects like `copyFiles`.
+ */
+export async function listFiles(
+  layout: Layout,
+  id: TaskId,
+  folder: string,
+): Promise<readonly string[]> {
+  const chunks: Uint8Array[] = [];
+  const order = toOrder(layout, id, { direction: 'list', inside: folder, outside: undefined });
+  await copyFiles(order, {
+    output: { write: (chunk) => void chunks.push(chunk) },
+    signal: AbortSignal.timeout(LISTED_WITHIN_MS),
+  });
+  const names = Buffer.concat(chunks).toString().split('\0');
+  return names.filter((name) => HARMLESS.test(name)).sort();
 }
-
-/** The last line that is an answer; a process that was killed gives none. */
-function parseAnswer(stderr: string): CopyAnswer | undefined {
-  try {
-    return JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '');
-  } catch {
-    return undefined;
-  }
-}
-
-const toError = ({ code, message, hint, details }: ErrorJson) =>
-  new StackshimError(code, message, { hint, details });

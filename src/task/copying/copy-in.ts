@@ -8,9 +8,9 @@ import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
 import { parsePath } from '../outputs/find-sources.ts';
 import { FolderTarget, type TargetFolder } from '../outputs/folder-target.ts';
 import { OutputReport } from '../outputs/output-report.ts';
-import { placeSources, type SourcePlace } from '../outputs/place-sources.ts';
+import { placeSources, type SourcePlace, toSourcePlace } from '../outputs/place-sources.ts';
 import { STREAM } from './copy-order.ts';
-import type { CopyWork } from './copy-work.ts';
+import type { CopyWork } from './task-tree.ts';
 import { unpackTar } from './unpack-tar.ts';
 
 export async function copyIn(work: CopyWork): Promise<OutputReport> {
@@ -45,20 +45,15 @@ export async function copyIn(work: CopyWork): Promise<OutputReport> {
 /** The folder in the task, and the name of what will be made in it; undefined: the folder itself is the destination. */
 function openInside(work: CopyWork): { readonly folder: Fd; readonly name: string | undefined } {
   const { order, tree } = work;
-  const { names } = parsePath(order.inside, '/');
-  const isInCode = tree.code !== undefined && names[0] === 'task';
-  const root = isInCode ? (tree.code ?? tree.root) : tree.root;
-  const below = isInCode ? names.slice(1) : names;
-  const existing = tryOpen(root, below);
+  const { root, pattern } = toSourcePlace(parsePath(order.inside, '/'), tree);
+  const { names } = pattern;
+  const existing = tryOpen(root, names);
   if (typeof existing === 'number') return { folder: existing, name: undefined };
-  if (existing === 'EXDEV') throw notInside(work, 'a mount of the task is on the way');
-  if (order.inside.endsWith('/')) throw notInside(work, 'no such folder');
-  const parent = tryOpen(root, below.slice(0, -1));
-  if (typeof parent === 'number') return { folder: parent, name: below.at(-1) };
-  throw notInside(
-    work,
-    parent === 'EXDEV' ? 'a mount of the task is on the way' : 'no such folder',
-  );
+  const isNew = existing !== 'EXDEV' && !order.inside.endsWith('/');
+  const parent = isNew ? tryOpen(root, names.slice(0, -1)) : existing;
+  if (typeof parent === 'number') return { folder: parent, name: names.at(-1) };
+  const isMounted = parent === 'EXDEV';
+  throw notInside(work, isMounted ? 'a mount of the task is on the way' : 'no such folder');
 }
 
 /** The code of the error, if there is no such folder. */
@@ -76,9 +71,7 @@ const notInside = ({ order }: CopyWork, problem: string) =>
   new StackshimError(
     'ERR_STACKSHIM_INPUT_NOT_FOUND',
     `write ${order.task}:${order.inside}: ${problem}`,
-    {
-      details: { task: order.task, path: order.inside },
-    },
+    { details: { task: order.task, path: order.inside } },
   );
 
 /** The caller names the file: links of others on the way are refused, those in the folder are copied as links. */

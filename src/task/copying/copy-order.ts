@@ -34,13 +34,10 @@ export type CopyAnswer = { readonly report: CopyReport } | { readonly error: Err
 const LISTED = 20;
 const PATH_CHARS = 300;
 
-export const toCopyReport = (taken: TakenOutput): CopyReport => ({
-  files: taken.files,
-  folders: taken.folders,
-  links: taken.links,
-  bytes: taken.bytes,
-  leftOut: taken.leftOut
+export const toCopyReport = ({ leftOut, leftOutCount, ...taken }: TakenOutput): CopyReport => ({
+  ...{ files: taken.files, folders: taken.folders, links: taken.links, bytes: taken.bytes },
+  leftOut: leftOut
     .slice(0, LISTED)
     .map(({ path, reason }) => ({ path: path.slice(0, PATH_CHARS), reason })),
-  leftOutCount: taken.leftOutCount,
+  leftOutCount,
 });

@@ -1,12 +1,11 @@
 /** The work of a copying process: carries out one order, and answers on standard error. */
 import { writeSync } from 'node:fs';
-import { StackshimError, toStackshimError } from '../../core/errors.ts';
+import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { openInstallation, readPolicy } from '../installation.ts';
 import { Budget } from '../outputs/budget.ts';
 import { ContentReader } from '../outputs/content.ts';
-import { Stopped } from '../outputs/left-out.ts';
-import { toOutputError } from '../outputs/output-error.ts';
+import { Stopped, toOutputError } from '../outputs/left-out.ts';
 import type { OutputReport } from '../outputs/output-report.ts';
 import { Pace } from '../outputs/pace.ts';
 import { type CopyAnswer, type CopyOrder, STREAM, toCopyReport } from './copy-order.ts';
@@ -25,41 +24,25 @@ const MOST_ENTRIES = 10_000_000;
 /** Carries out an order. Never rejects; the exit status is 1 if it failed. */
 export async function serveCopy(order: CopyOrder): Promise<void> {
   let isAlone = false;
-  const beats = startBeats(order, () => {
-    isAlone = true;
-  });
-  try {
-    const report = await copy(order, () => isAlone);
-    answer({ report });
-  } catch (error) {
-    const operation = `copy files of task ${order.task}`;
-    answer({
-      error: toStackshimError(
-        toOutputError(operation, error),
-        'ERR_STACKSHIM_SYSTEM',
-        operation,
-      ).toJSON(),
-    });
-    process.exitCode = 1;
-  } finally {
-    clearInterval(beats);
-  }
-}
-
-/** While the event loop turns, a byte now and then says so; a tar says it by itself. */
-function startBeats(
-  { direction, outside }: CopyOrder,
-  onAlone: () => void,
-): NodeJS.Timeout | undefined {
-  if (direction !== 'in' && outside === STREAM) return undefined;
-  return setInterval(() => {
+  const isTar = order.direction !== 'in' && order.outside === STREAM;
+  const beat = () => {
     try {
       writeSync(STDOUT, '.');
     } catch {
       // Nobody waits for the answer any more.
-      onAlone();
+      isAlone = true;
     }
-  }, BEAT_MS);
+  };
+  // While the event loop turns, a byte now and then says so; a tar says it by itself.
+  const beats = isTar ? undefined : setInterval(beat, BEAT_MS);
+  try {
+    answer({ report: await copy(order, () => isAlone) });
+  } catch (error) {
+    answer({ error: toOutputError(`copy files of task ${order.task}`, error).toJSON() });
+    process.exitCode = 1;
+  } finally {
+    clearInterval(beats);
+  }
 }
 
 async function copy(order: CopyOrder, isStopped: () => boolean) {
@@ -67,16 +50,15 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
   const { maxima } = await readPolicy(installation.layout);
   const { takenBytes = MOST_BYTES, takenEntries = MOST_ENTRIES } = maxima;
   const budget = new Budget({ bytes: takenBytes, entries: takenEntries });
-  const tree = await openTaskTree(installation, order.task, {
-    mayBeKept: order.direction !== 'list',
-  });
+  const mayBeKept = order.direction !== 'list';
+  const tree = await openTaskTree(installation, order.task, { mayBeKept });
   const pace = new Pace(() => isStopped() || tree.hasEnded());
   const content = new ContentReader(budget, pace);
   const letGo = letGoAtEnd(tree, order.task);
   let report: OutputReport;
   try {
-    const work = { order, tree, budget, pace, content };
-    report = await (await loadWork(order))(work);
+    const work = await loadWork(order);
+    report = await work({ order, tree, budget, pace, content });
   } catch (error) {
     throw error instanceof Stopped && tree.hasEnded() ? toEnded(order.task, error) : error;
   } finally {
@@ -86,19 +68,14 @@ async function copy(order: CopyOrder, isStopped: () => boolean) {
   const taken = report.finish(budget.bytesTaken);
   if (taken.state !== 'missing') return toCopyReport(taken);
   const path = order.direction === 'in' ? order.outside : `${order.task}:${order.inside}`;
-  throw new StackshimError(
-    'ERR_STACKSHIM_INPUT_NOT_FOUND',
-    `read ${path}: no such file or folder`,
-    {
-      details: { path },
-    },
-  );
+  const message = `read ${path}: no such file or folder`;
+  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { details: { path } });
 }
 
 async function loadWork({ direction }: CopyOrder) {
-  if (direction === 'out') return (await import('./copy-out.ts')).copyOut;
   if (direction === 'in') return (await import('./copy-in.ts')).copyIn;
-  return (await import('./copy-list.ts')).copyList;
+  const { copyOut, copyList } = await import('./copy-out.ts');
+  return direction === 'out' ? copyOut : copyList;
 }
 
 /** Ends this process if the task has ended and the copy does not: nobody may be reading its tar, or writing the tar that is unpacked. */

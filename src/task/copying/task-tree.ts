@@ -24,6 +24,9 @@ import { slotIds } from '../admission/slot.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { findLive } from '../live/require-live.ts';
+import type { Budget } from '../outputs/budget.ts';
+import type { ContentReader } from '../outputs/content.ts';
+import type { Pace } from '../outputs/pace.ts';
 import { lockRecord } from '../records/claim-record.ts';
 import { readRecord } from '../records/read-record.ts';
 import type { TaskRecord } from '../records/record.ts';
@@ -36,6 +39,8 @@ import {
 } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 
+import type { CopyOrder } from './copy-order.ts';
+
 /** The files of a task, without what is mounted in them. */
 export interface TaskTree {
   readonly root: Fd;
@@ -46,6 +51,15 @@ export interface TaskTree {
   /** Whether the task has ended since. Its files stay as long as they are open here, and so does the disk space of a task that is removed. */
   hasEnded(): boolean;
   close(): Promise<void>;
+}
+
+/** What both directions of a copy need. */
+export interface CopyWork {
+  readonly order: CopyOrder;
+  readonly tree: TaskTree;
+  readonly budget: Budget;
+  readonly pace: Pace;
+  readonly content: ContentReader;
 }
 
 const COPY = 'copy files of task';
@@ -95,6 +109,11 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
     opened.push(fd);
     return fd;
   };
+  const close = () => {
+    for (const fd of opened) closeSync(fd);
+    system.close(init);
+    return Promise.resolve();
+  };
   try {
     // The pid may have been given to another process before its descriptor was opened.
     if (findInit(cgroups, places, runtime) !== pid) throw toEnded(id);
@@ -108,16 +127,14 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
       code,
       idBase: idBaseOf(record, statSync(fdPath(root)).uid),
       hasEnded: () => system.hasEnded(init),
-      close() {
-        for (const fd of opened) closeSync(fd);
-        system.close(init);
-        return Promise.resolve();
-      },
+      close,
     };
   } catch (error) {
-    for (const fd of opened) closeSync(fd);
-    system.close(init);
-    throw toOpenError(id, error);
+    void close();
+    const code = errnoCodeOf(error) ?? '';
+    if (['ENOENT', 'ESRCH'].includes(code)) throw toEnded(id, error);
+    if (!['EACCES', 'ENOTCONN', 'EIO'].includes(code)) throw error;
+    throw toTaskConflict(COPY, id, { ...REPLACED, cause: error });
   }
 }
 
@@ -127,22 +144,13 @@ const REPLACED: TaskProblem = {
   hint: 'take its files with --output, or run it with --keep and copy after its end',
 };
 
-function toOpenError(id: TaskId, error: unknown): unknown {
-  const code = errnoCodeOf(error) ?? '';
-  if (['ENOENT', 'ESRCH'].includes(code)) return toEnded(id, error);
-  if (!['EACCES', 'ENOTCONN', 'EIO'].includes(code)) return error;
-  return toTaskConflict(COPY, id, { ...REPLACED, cause: error });
-}
-
 /**
  * A task may change its root and mount what it likes, within its rights. Only overlays are entered: they are the task's own, or made of what is its
  * own. Right after the start, the first process may still have the host's root.
  */
 function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   const path = fdPath(folder);
-  if (statfsSync(path).type !== OVERLAYFS_MAGIC) {
-    throw toTaskConflict(COPY, id, REPLACED);
-  }
+  if (statfsSync(path).type !== OVERLAYFS_MAGIC) throw toTaskConflict(COPY, id, REPLACED);
   const [own, host] = [statSync(path), statSync('/')];
   if (own.dev === host.dev && own.ino === host.ino) throw toTaskConflict(COPY, id, STARTING);
 }
@@ -238,21 +246,20 @@ async function mountKept(
   }
   const idBase = idBaseOf(record, upper.uid);
   const ids = slot === undefined || idBase === 0 ? undefined : slotIds(slot);
-  const userNamespaceFd = ids === undefined ? undefined : await createUserNamespace(system, ids);
   const owner =
-    ids === undefined || userNamespaceFd === undefined ? null : { ids, userNamespaceFd };
+    ids === undefined ? null : { ids, userNamespaceFd: await createUserNamespace(system, ids) };
   try {
     const { mounts } = planRootfs({
       ...{ taskDir, scratchDir, binds: [] },
       layers: layers.map((layer) => ({ kind: 'mounted', path: mountedLayerDir(layout, layer) })),
     });
     const code = await codeLayersOf({ layout, system }, record, codeFile);
-    const added = planAdded({ ...{ taskDir, scratchDir, code, binds: [], bindsBefore: 0 } });
+    const added = planAdded({ taskDir, scratchDir, code, binds: [], bindsBefore: 0 });
     const plan = { mounts: [...mounts, ...added.mounts] };
     const { closed } = await mountRootfs(system, plan, { owner, openFile: openCode });
     await closed;
   } finally {
-    if (userNamespaceFd !== undefined) closeSync(userNamespaceFd);
+    if (owner !== null) closeSync(owner.userNamespaceFd);
   }
   return idBase;
 }

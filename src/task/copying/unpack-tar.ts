@@ -95,9 +95,7 @@ class Unpacking {
       atDestination(() => writeNow(file.fd, chunk, file.at));
       file.at += chunk.length;
     } catch (error) {
-      this.#file = undefined;
-      file.discard();
-      closeFd(file.fd);
+      this.#closeFile();
       this.#leaveOut(file.path, error);
     }
   }
@@ -108,12 +106,7 @@ class Unpacking {
   }
 
   close(): void {
-    const file = this.#file;
-    this.#file = undefined;
-    if (file !== undefined) {
-      file.discard();
-      closeFd(file.fd);
-    }
+    this.#closeFile();
     for (const { folder } of this.#open.splice(0)) closeFd(folder.fd);
   }
 
@@ -153,16 +146,23 @@ class Unpacking {
   #endFile(): void {
     const file = this.#file;
     if (file === undefined) return;
-    this.#file = undefined;
     try {
       file.publish(file.stats);
       this.#options.report.taken('file');
     } catch (error) {
       this.#leaveOut(file.path, error);
     } finally {
-      file.discard();
-      closeFd(file.fd);
+      this.#closeFile();
     }
+  }
+
+  /** Removes the file, too, unless it was published. */
+  #closeFile(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    file.discard();
+    closeFd(file.fd);
   }
 
   /** Closes folders that are no longer needed, and opens those that are; missing ones are made. */

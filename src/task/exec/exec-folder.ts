@@ -18,13 +18,11 @@ import type { ExecFiles } from '../../runtime/runtime.ts';
 import { namesIn, randomName } from '../../sys/files.ts';
 import { entryOf } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';
-
 import { warn } from '../events.ts';
 import { ENDED, toTaskConflict } from '../records/task-errors.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { toDiskError } from '../reports/store-end.ts';
 import { EXECUTE } from './find-exec-target.ts';
-
 import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
 
 /** The path of a socket must be short. */
@@ -112,10 +110,15 @@ export class ExecFolder {
 function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
   const path = `${execsDir}/${randomName().slice(0, NAME_CHARS)}`;
   try {
-    ensureFolder(execsDir);
     // A runtime may start in the folder where the root filesystem was mounted, which is gone while the task runs.
-    ensureFolder(rootfsTarget({ taskDir }));
-    if (namesIn(execsDir).length >= MAX_EXECS) throw toTooMany(id);
+    for (const folder of [execsDir, rootfsTarget({ taskDir })]) {
+      unlessMissing(() => mkdirSync(folder, { mode: 0o700 }), ['EEXIST']);
+    }
+    if (namesIn(execsDir).length >= MAX_EXECS) {
+      const why = `${MAX_EXECS} commands were executed in it, which is the maximum`;
+      const hint = 'run a command that does several things';
+      throw toTaskConflict(EXECUTE, id, { state: 'running', why, hint });
+    }
     mkdirSync(path, { mode: 0o700 });
     return path;
   } catch (error) {
@@ -123,21 +126,6 @@ function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
     throw toTaskConflict(EXECUTE, id, { ...ENDED, cause: error });
   }
 }
-
-function ensureFolder(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'EEXIST') throw error;
-  }
-}
-
-const toTooMany = (id: TaskId) =>
-  toTaskConflict(EXECUTE, id, {
-    state: 'running',
-    why: `${MAX_EXECS} commands were executed in it, which is the maximum`,
-    hint: 'run a command that does several things',
-  });
 
 const NOBODY = 4_294_967_295;
 

@@ -1,28 +1,21 @@
 /** Executes a further command in a running task of any owner, and waits for the command's end. */
-
 import { hastenAttach } from '../../cgroup/hasten-attach.ts';
-import type { ErrorJson } from '../../core/errors.ts';
 import { toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Installation } from '../installation.ts';
-import type { TaskExit } from '../records/record.ts';
-import type { TaskOutput } from '../result.ts';
 import { holdErrors, isEmitter } from '../streams/caller-streams.ts';
 import { ExecFolder } from './exec-folder.ts';
 import type { ExecOptions } from './exec-options.ts';
 import { findExecTarget } from './find-exec-target.ts';
-import { runExec } from './run-exec.ts';
+import { type EndedExec, runExec } from './run-exec.ts';
 
 /** How a further command in a task ended. */
-export interface ExecResult extends Pick<TaskExit, 'exitCode' | 'signal'> {
+export interface ExecResult extends EndedExec {
   /** The task. */
   readonly id: TaskId;
-  /** Why its input or output could not be passed on completely; null: it was. */
-  readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly output: TaskOutput;
 }
 
 /** Options that users of the library do not have. */
@@ -38,7 +31,7 @@ export interface OwnExecOptions extends ExecOptions {
 export async function execInTask(
   installation: Installation,
   id: TaskId,
-  { command, ...options }: OwnExecOptions & { readonly command: readonly string[] },
+  { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
 ): Promise<ExecResult> {
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
@@ -47,34 +40,26 @@ export async function execInTask(
   const release = [stdin, stdout, stderr].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
+  const operation = `execute in task ${id}`;
   try {
-    return await execute(installation, id, { ...options, command });
+    const target = findExecTarget(installation, id);
+    const folder = new ExecFolder(target.places, { tty: options.tty === true });
+    const startedAt = new Date().toISOString();
+    try {
+      const context = { command, options, folder, onProcess, startedAt };
+      const { exitCode, signal, error, output } = await runExec(installation, target, context);
+      const finishedAt = new Date().toISOString();
+      return { id, exitCode, signal, error, startedAt, finishedAt, output };
+    } catch (thrown) {
+      const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', operation);
+      folder.tell({ error: error.code });
+      throw error;
+    } finally {
+      folder.close();
+    }
   } catch (error) {
-    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
+    throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   } finally {
     for (const letGo of release) letGo();
-  }
-}
-
-async function execute(
-  installation: Installation,
-  id: TaskId,
-  { command, onProcess, ...options }: OwnExecOptions & { readonly command: readonly string[] },
-): Promise<ExecResult> {
-  const target = findExecTarget(installation, id);
-  const folder = new ExecFolder(target.places, { tty: options.tty === true });
-  const startedAt = new Date().toISOString();
-  try {
-    const context = { command, options, folder, onProcess, startedAt };
-    const ended = await runExec(installation, target, context);
-    const finishedAt = new Date().toISOString();
-    const { exitCode, signal, error, output } = ended;
-    return { id, exitCode, signal, error, startedAt, finishedAt, output };
-  } catch (thrown) {
-    const error = toStackshimError(thrown, 'ERR_STACKSHIM_SYSTEM', `execute in task ${id}`);
-    folder.tell({ error: error.code });
-    throw error;
-  } finally {
-    folder.close();
   }
 }

@@ -72,21 +72,16 @@ const words = listOf(text, SPEC_BOUNDS.commandElements);
 export function parseExec(command: unknown, given: ExecOptions): ExecRequest {
   readInput(options, given, 'options');
   requireStreams(given, { interactive: given.stdin !== undefined });
-  const parsed = COMMAND_OPTIONS.command.value.parse(
-    readInput(words, command, 'command'),
-    'command',
-  );
+  const { value } = COMMAND_OPTIONS.command;
+  const parsed = value.parse(readInput(words, command, 'command'), 'command');
   if (parsed.length === 0) throw invalidField('command', 'none was given');
+  const { workdir: folder, user: name, captureBytes: kept = captureBytes.absent } = given;
   return {
     command: parsed,
     env: env.value.parse(given.env ?? {}, 'env'),
-    workdir:
-      given.workdir === undefined ? undefined : workdir.value.parse(given.workdir, 'workdir'),
-    user: given.user === undefined ? undefined : user.value.parse(given.user, 'user'),
+    workdir: folder === undefined ? undefined : workdir.value.parse(folder, 'workdir'),
+    user: name === undefined ? undefined : user.value.parse(name, 'user'),
     tty: given.tty ?? false,
-    captureBytes: captureBytes.value.parse(
-      given.captureBytes ?? captureBytes.absent,
-      'captureBytes',
-    ),
+    captureBytes: captureBytes.value.parse(kept, 'captureBytes'),
   };
 }

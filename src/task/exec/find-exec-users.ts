@@ -6,18 +6,14 @@ import { readImage } from '../../store/images/image.ts';
 import type { Installation } from '../installation.ts';
 import type { ExecTarget } from './find-exec-target.ts';
 
-export interface FoundUsers {
-  readonly user: ResolvedUser;
-  /** The user of the task's own command. */
-  readonly before: ResolvedUser;
-}
+export type FoundUsers = ReturnType<typeof findExecUsers>;
 
-/** Looks the users up in the image, which no task can change. */
+/** Looks the users up in the image, which no task can change. `before` is the user of the task's own command. */
 export function findExecUsers(
   { layout, system }: Installation,
   { record }: ExecTarget,
   { user, process }: { readonly user: string; readonly process: OciProcess },
-): FoundUsers {
+): { readonly user: ResolvedUser; readonly before: ResolvedUser } {
   const views = openImageViews(system, layout);
   try {
     const root = views.image(readImage(layout, record.image));

@@ -5,7 +5,6 @@ import { toHostUser } from '../../core/host-ids.ts';
 import { toProcessJson } from '../../oci/build-process.ts';
 import type { BegunExec, ExecutedCommand, ExecutedEnd } from '../../runtime/exec-in-container.ts';
 import { signalName } from '../../sys/processes.ts';
-import type { WindowSize } from '../../sys/system.ts';
 import { signalOf } from '../ending/caller-stops.ts';
 import type { Installation } from '../installation.ts';
 import { StreamCapture } from '../streams/capture.ts';
@@ -33,11 +32,36 @@ export async function followExec(
   target: ExecTarget,
   context: BegunContext,
 ): Promise<EndedExec> {
-  const { command, options, stopper } = context;
+  const { command, options, onProcess, stopper, streams } = context;
   const request = parseExec(command, options);
   const output = openOutput(request, options);
   try {
-    const exit = await follow(installation, target, { ...context, request, output });
+    const started = await start(installation, target, request, context);
+    let end: ExecutedEnd | undefined;
+    // The command has ended, or was killed, when this settles.
+    try {
+      streams.handOver();
+      streams.connect(output, options.stdin);
+      output.release();
+      stopper.attach({
+        stop: (reason) => started.signal(signalOf(reason) ?? SIGTERM),
+        kill: () => started.signal(SIGKILL),
+      });
+      if (started.isOnHost) onProcess?.(started.pid);
+      end = await Promise.race([started.ended, stopper.stuck]);
+      onProcess?.(undefined);
+    } finally {
+      stopper.end();
+      output.finish();
+      started.close();
+    }
+    if (end === undefined) {
+      const message = `execute in task ${target.places.id}: the end of the command cannot be learnt`;
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, {
+        hint: 'it does not end although it was killed, or its guard was killed; it ends with the task',
+      });
+    }
+    const exit = await conclude(target, end, output, context);
     if (stopper.signal.aborted) output.hurry();
     const error = await output.ended().then(
       () => null,
@@ -49,48 +73,17 @@ export async function followExec(
   }
 }
 
-interface FollowContext extends BegunContext {
-  readonly request: ExecRequest;
-  readonly output: OutputMeter;
-}
-
-/** Starts the command and waits for its end, which it tells. The command has ended, or was killed, when this settles. */
-async function follow(
-  installation: Installation,
-  target: ExecTarget,
-  context: FollowContext,
-): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
-  const { options, onProcess, stopper, output, streams } = context;
-  const command = await start(installation, target, context);
-  let end: ExecutedEnd | undefined;
-  try {
-    streams.handOver();
-    streams.connect(output, options.stdin);
-    output.release();
-    stopper.attach({
-      stop: (reason) => command.signal(signalOf(reason) ?? SIGTERM),
-      kill: () => command.signal(SIGKILL),
-    });
-    if (command.isOnHost) onProcess?.(command.pid);
-    end = await Promise.race([command.ended, stopper.stuck]);
-    onProcess?.(undefined);
-  } finally {
-    stopper.end();
-    output.finish();
-    command.close();
-  }
-  if (end === undefined) throw toLost(target);
-  return await conclude(target, { ...context, ...end });
-}
-
 /** Checks whether the command may be started, tells of it and starts it. */
 async function start(
   installation: Installation,
   target: ExecTarget,
-  { begun, request, options, folder, streams, startedAt }: FollowContext,
+  request: ExecRequest,
+  { begun, options, folder, streams, startedAt }: BegunContext,
 ): Promise<ExecutedCommand> {
   await requireReady(installation, target);
-  const size = request.tty ? await firstSize(options) : undefined;
+  const size = request.tty
+    ? (await import('../streams/terminal-streams.ts')).firstSizeOf(options.terminal)
+    : undefined;
   const { process, ids } = await planExec(installation, target, { request, size });
   const { uid, gid } = process.user;
   folder.begin({
@@ -105,15 +98,12 @@ async function start(
   return await begun.finish(toProcessJson(process));
 }
 
-async function firstSize({ terminal }: ExecOptions): Promise<WindowSize> {
-  const { firstSizeOf } = await import('../streams/terminal-streams.ts');
-  return firstSizeOf(terminal);
-}
-
 /** Tells the end of a command. Throws if the command never began. */
 async function conclude(
   { runtime }: ExecTarget,
-  { exit, executed, output, folder, stopper }: FollowContext & ExecutedEnd,
+  { exit, executed }: ExecutedEnd,
+  output: OutputMeter,
+  { folder, stopper }: BegunContext,
 ): Promise<Pick<EndedExec, 'exitCode' | 'signal'>> {
   const { exitCode, signal } = exit;
   if (!executed && exitCode !== 0 && !stopper.signal.aborted) {
@@ -136,18 +126,9 @@ function openOutput(
     captures: isCaptured
       ? { stdout: new StreamCapture(captureBytes), stderr: new StreamCapture(captureBytes) }
       : undefined,
-    sinks: { ...(stdout && { stdout }), ...(stderr && { stderr }) },
+    sinks: { stdout, stderr },
     log: undefined,
     onChunk: nothing,
     onLimit: nothing,
   });
 }
-
-const toLost = ({ places }: ExecTarget) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SYSTEM',
-    `execute in task ${places.id}: the end of the command cannot be learnt`,
-    {
-      hint: 'it does not end although it was killed, or its guard was killed; it ends with the task',
-    },
-  );

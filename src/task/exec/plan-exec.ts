@@ -6,15 +6,13 @@ import type { WindowSize } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { ExecRequest } from './exec-options.ts';
 import type { ExecTarget } from './find-exec-target.ts';
-import type { FoundUsers, findExecUsers } from './find-exec-users.ts';
+import type { FoundUsers } from './find-exec-users.ts';
 import { readStoredConfig, type StoredConfig } from './read-stored-config.ts';
 
-/** What the runtime is given: the process to start, and what it must know about the container. */
-export type ExecPlan = StoredConfig;
-
 /**
- * Rejects with ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if
- * the task's configuration cannot be read. Reads nothing that the task can change.
+ * What the runtime is given: the process to start, and what it must know about the container. Reads nothing that the task can change. Rejects
+ * with ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if the
+ * task's configuration cannot be read.
  *
  * @param size The first size of the command's terminal.
  */
@@ -22,12 +20,16 @@ export async function planExec(
   installation: Installation,
   target: ExecTarget,
   { request, size }: { readonly request: ExecRequest; readonly size: WindowSize | undefined },
-): Promise<ExecPlan> {
+): Promise<StoredConfig> {
   const stored = readStoredConfig(target.places);
   const { process, ids } = stored;
-  const { command, env, workdir, user, tty } = request;
-  const found =
-    user === undefined ? undefined : await findUsers(installation, target, { user, process });
+  const { command, workdir, user, tty } = request;
+  let found: FoundUsers | undefined;
+  if (user !== undefined) {
+    // Most commands have the user of the task's own: the code that looks into images is not loaded for them.
+    const { findExecUsers } = await import('./find-exec-users.ts');
+    found = findExecUsers(installation, target, { user, process });
+  }
   if (found !== undefined && ids !== null) requireMappedUser(found.user, ids);
   const { consoleSize: _, ...kept } = process;
   return {
@@ -37,7 +39,7 @@ export async function planExec(
       ...(found === undefined ? {} : asUser(process, found.user)),
       args: command,
       cwd: workdir ?? process.cwd,
-      env: joinEnv(process.env, { env, tty, homes: found }),
+      env: joinEnv(process.env, request, found),
       terminal: tty,
       ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
     },
@@ -52,20 +54,12 @@ const asUser = (
   capabilities: buildCapabilities(capabilities.bounding, uid),
 });
 
-/** Most commands have the user of the task's own: the code that looks into images is not loaded for them. */
-async function findUsers(...asked: Parameters<typeof findExecUsers>): Promise<FoundUsers> {
-  const { findExecUsers } = await import('./find-exec-users.ts');
-  return findExecUsers(...asked);
-}
-
-interface EnvChanges {
-  readonly env: Readonly<Record<string, string>>;
-  readonly tty: boolean;
-  readonly homes: FoundUsers | undefined;
-}
-
 /** The task's variables, then the caller's. HOME follows the user, unless the task or the caller has set it. */
-function joinEnv(entries: readonly string[], { env, tty, homes }: EnvChanges): readonly string[] {
+function joinEnv(
+  entries: readonly string[],
+  { env, tty }: Pick<ExecRequest, 'env' | 'tty'>,
+  homes: FoundUsers | undefined,
+): readonly string[] {
   const joined = new Map<string, string>();
   if (tty) joined.set('TERM', 'xterm');
   for (const entry of entries) {

@@ -48,31 +48,24 @@ export async function readExecs({
   execsDir,
 }: Pick<TaskPlaces, 'execsDir'>): Promise<readonly TaskExec[]> {
   const execs: TaskExec[] = [];
-  for (const [index, name] of listFolders(execsDir).entries()) {
+  const names = unlessUnreadable(() => namesIn(execsDir)) ?? [];
+  for (const [index, name] of names.slice(0, MAX_EXECS).entries()) {
     if (index % READ_AT_ONCE === READ_AT_ONCE - 1) await nextTurn();
-    const exec = readExec(`${execsDir}/${name}/${EXEC_FILE}`);
+    const exec = unlessUnreadable(() => readExec(`${execsDir}/${name}/${EXEC_FILE}`));
     if (exec !== undefined) execs.push(exec);
   }
   return execs.sort((one, other) => one.startedAt.localeCompare(other.startedAt));
 }
 
-function listFolders(execsDir: string): readonly string[] {
-  try {
-    return namesIn(execsDir).slice(0, MAX_EXECS);
-  } catch {
-    return [];
-  }
+function readExec(file: string): TaskExec {
+  const json = JSON.parse(readBoundedFile(file, { maxBytes: MAX_BYTES }));
+  const { version: _, writtenBy: __, ...exec } = readWith(told, json, (fault) => fault);
+  return exec;
 }
 
-function readExec(file: string): TaskExec | undefined {
+function unlessUnreadable<T>(read: () => T): T | undefined {
   try {
-    const json = readBoundedFile(file, { maxBytes: MAX_BYTES });
-    const {
-      version: _,
-      writtenBy: __,
-      ...exec
-    } = readWith(told, JSON.parse(json), (fault) => fault);
-    return exec;
+    return read();
   } catch {
     return undefined;
   }

@@ -5,13 +5,14 @@
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { beginExec } from '../../runtime/exec-in-container.ts';
 import type { Installation } from '../installation.ts';
+import type { TaskExit } from '../records/record.ts';
 import { toTaskConflict } from '../records/task-errors.ts';
 import type { TaskOutput } from '../result.ts';
 import { openPipeStreams, type TaskStreams } from '../streams/task-streams.ts';
 import type { ExecFolder } from './exec-folder.ts';
 import type { ExecOptions } from './exec-options.ts';
 import { EXECUTE, type ExecTarget, findProblem } from './find-exec-target.ts';
-import { ExecStopper } from './stop-exec.ts';
+import { openExecStopper } from './stop-exec.ts';
 
 export interface ExecContext {
   /** Neither this nor the options have been checked. */
@@ -23,9 +24,8 @@ export interface ExecContext {
   readonly startedAt: string;
 }
 
-export interface EndedExec {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
+export interface EndedExec extends Pick<TaskExit, 'exitCode' | 'signal'> {
+  /** Why its input or output could not be passed on completely; null: it was. */
   readonly error: ErrorJson | null;
   readonly output: TaskOutput;
 }
@@ -45,7 +45,7 @@ export async function runExec(
 ): Promise<EndedExec> {
   const { folder, options } = context;
   const { places, runtime } = target;
-  const stopper = new ExecStopper(options);
+  const stopper = openExecStopper(options);
   let streams: TaskStreams | undefined;
   try {
     streams = await openStreams(installation, context);
@@ -80,8 +80,7 @@ async function openStreams(
   const { consoleSocket } = folder.files;
   if (consoleSocket !== undefined) {
     const { openTerminalStreams } = await import('../streams/terminal-streams.ts');
-    const { terminal } = options;
-    return await openTerminalStreams(system, { socket: consoleSocket, terminal });
+    return await openTerminalStreams(system, consoleSocket, options.terminal);
   }
   const feeding = options.stdin === undefined ? undefined : await import('../../sys/feed-pipe.ts');
   return openPipeStreams(system, feeding?.feedPipe);

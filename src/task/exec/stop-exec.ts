@@ -1,14 +1,10 @@
 /** Ends a further command: by a signal to its process group and KILL after a grace time, or by KILL at once. */
+import type { ExecOptions } from './exec-options.ts';
 
 /** From the first signal to KILL. */
 const GRACE_MS = 10_000;
 /** A killed command that has not ended after this time is stuck in the kernel. */
 const GONE_WITHIN_MS = 10_000;
-
-export interface StopExecOptions {
-  readonly signal?: AbortSignal;
-  readonly killSignal?: AbortSignal;
-}
 
 export interface StoppableCommand {
   /** Asks the command to end, by the signal that the caller's reason names. */
@@ -16,65 +12,58 @@ export interface StoppableCommand {
   kill(): void;
 }
 
-export class ExecStopper {
-  readonly #options: StopExecOptions;
-  readonly #stopped = new AbortController();
-  #command: StoppableCommand | undefined;
-  #asked: 'stop' | 'kill' | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #giveUp: () => void = () => undefined;
-  /** Resolves when a killed command has not ended in time. */
-  readonly stuck = new Promise<undefined>((resolve) => {
-    this.#giveUp = () => resolve(undefined);
+export type ExecStopper = ReturnType<typeof openExecStopper>;
+
+export function openExecStopper({
+  signal,
+  killSignal,
+}: Pick<ExecOptions, 'signal' | 'killSignal'>) {
+  const stopped = new AbortController();
+  let command: StoppableCommand | undefined;
+  let asked: 'stop' | 'kill' | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let giveUp: () => void = () => undefined;
+  const stuck = new Promise<undefined>((resolve) => {
+    giveUp = () => resolve(undefined);
   });
-
-  constructor(options: StopExecOptions) {
-    this.#options = options;
-    const { signal, killSignal } = options;
-    signal?.addEventListener('abort', this.#onStop, { once: true });
-    killSignal?.addEventListener('abort', this.#onKill, { once: true });
-    if (signal?.aborted) this.#onStop();
-    if (killSignal?.aborted) this.#onKill();
-  }
-
-  /** Aborts when the caller wants the command to end. */
-  get signal(): AbortSignal {
-    return this.#stopped.signal;
-  }
-
-  /** Sets the command to end, and ends it if that was asked before. */
-  attach(command: StoppableCommand): void {
-    this.#command = command;
-    this.#carryOut();
-  }
-
-  /** Signals nothing from now on: the command has ended. */
-  end(): void {
-    this.#command = undefined;
-    clearTimeout(this.#timer);
-    this.#options.signal?.removeEventListener('abort', this.#onStop);
-    this.#options.killSignal?.removeEventListener('abort', this.#onKill);
-  }
-
-  readonly #onStop = () => this.#ask('stop');
-  readonly #onKill = () => this.#ask('kill');
-
-  #ask(how: 'stop' | 'kill'): void {
-    this.#asked = how;
-    this.#stopped.abort();
-    this.#carryOut();
-  }
-
-  #carryOut(): void {
-    const command = this.#command;
-    if (command === undefined || this.#asked === undefined) return;
-    clearTimeout(this.#timer);
-    if (this.#asked === 'kill') {
-      this.#timer = setTimeout(() => this.#giveUp(), GONE_WITHIN_MS);
+  const carryOut = () => {
+    if (command === undefined || asked === undefined) return;
+    clearTimeout(timer);
+    if (asked === 'kill') {
+      timer = setTimeout(giveUp, GONE_WITHIN_MS);
       command.kill();
     } else {
-      this.#timer = setTimeout(this.#onKill, GRACE_MS);
-      command.stop(this.#options.signal?.reason);
+      timer = setTimeout(onKill, GRACE_MS);
+      command.stop(signal?.reason);
     }
-  }
+  };
+  const ask = (how: 'stop' | 'kill') => {
+    asked = how;
+    stopped.abort();
+    carryOut();
+  };
+  const onStop = () => ask('stop');
+  const onKill = () => ask('kill');
+  signal?.addEventListener('abort', onStop, { once: true });
+  killSignal?.addEventListener('abort', onKill, { once: true });
+  if (signal?.aborted) onStop();
+  if (killSignal?.aborted) onKill();
+  return {
+    /** Aborts when the caller wants the command to end. */
+    signal: stopped.signal,
+    /** Resolves when a killed command has not ended in time. */
+    stuck,
+    /** Sets the command to end, and ends it if that was asked before. */
+    attach(given: StoppableCommand): void {
+      command = given;
+      carryOut();
+    },
+    /** Signals nothing from now on: the command has ended. */
+    end(): void {
+      command = undefined;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onStop);
+      killSignal?.removeEventListener('abort', onKill);
+    },
+  };
 }

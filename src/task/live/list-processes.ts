@@ -66,23 +66,20 @@ function toProcess(
   slot: number | undefined,
 ): TaskProcess {
   const { stat, args } = answers ?? {};
+  const user = userOf(pid);
+  // With the host's user namespace, a user of the task is one of the host.
+  const isMapped = user !== undefined && slot !== undefined && slotOfUser(user) === slot;
+  const firstId = isMapped ? FIRST_SLOT_ID + slot * IDS_PER_SLOT : 0;
   return {
     pid,
     taskPid: nsPidOf(pid) ?? null,
     parentPid: stat?.ppid ?? null,
-    user: toTaskUser(userOf(pid), slot),
+    user: user === undefined ? null : user - firstId,
     state: stat?.state ?? null,
     cpuMs: stat?.cpuMs ?? null,
     name: stat?.comm ?? null,
     command: args ?? null,
   };
-}
-
-/** With the host's user namespace, a user of the task is one of the host. */
-function toTaskUser(user: number | undefined, slot: number | undefined): number | null {
-  if (user === undefined) return null;
-  if (slot === undefined || slotOfUser(user) !== slot) return user;
-  return user - FIRST_SLOT_ID - slot * IDS_PER_SLOT;
 }
 
 type ListInside = NonNullable<ReturnType<typeof driverOf>['listInside']>;

@@ -1,6 +1,6 @@
 /** Reads what running tasks use at one moment, from their cgroups and the disk space of their owners. */
 import { closeSync, openSync, statSync } from 'node:fs';
-import type { CgroupDriver, LiveCgroups, LiveUsage } from '../../cgroup/cgroup-driver.ts';
+import type { LiveCgroups, LiveUsage } from '../../cgroup/cgroup-driver.ts';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { nextTurn } from '../../core/pause.ts';
@@ -52,13 +52,6 @@ export interface StatsLook {
   readonly corrupt: readonly ErrorJson[];
 }
 
-export interface StatsQuery {
-  /** Absent: all running tasks of the installation. */
-  readonly ids?: readonly TaskId[] | undefined;
-  /** Whether to leave out tasks of `ids` that do not run, in place of rejecting. */
-  readonly skipEnded: boolean;
-}
-
 interface KnownTask {
   /** Changes whenever the record is replaced. */
   readonly version: string;
@@ -77,18 +70,16 @@ export class StatsReader {
   readonly #live: LiveCgroups;
   #known = new Map<TaskId, KnownTask>();
 
-  private constructor(installation: Installation, live: LiveCgroups) {
+  constructor(installation: Installation, live: LiveCgroups) {
     this.#installation = installation;
     this.#live = live;
   }
 
-  static async open(installation: Installation): Promise<StatsReader> {
-    const { cgroups }: { readonly cgroups: CgroupDriver } = installation;
-    return new StatsReader(installation, await cgroups.openLive());
-  }
-
-  /** Rejects like `requireLive` for a task of `ids` that does not run, unless it is to be left out. */
-  async look({ ids, skipEnded }: StatsQuery): Promise<StatsLook> {
+  /**
+   * Without `ids`, looks at all running tasks of the installation. Rejects like `requireLive` for a task of `ids` that does not run, unless
+   * `skipEnded` says to leave it out.
+   */
+  async look(ids: readonly TaskId[] | undefined, skipEnded: boolean): Promise<StatsLook> {
     const { layout } = this.#installation;
     if (ids !== undefined && !skipEnded) {
       const options = { operation: 'read usage of task', mayBeOrphaned: true };
@@ -135,28 +126,22 @@ export class StatsReader {
     const { record, places } = task;
     const usage = this.#live.readUsage(places.cgroupsPath);
     if ((usage.pids ?? 0) === 0) return undefined;
-    const isOwned = !record.disowned && isAliveOnce(record, owners);
+    // Many tasks have the same owner: ask once in a look.
+    const owner = JSON.stringify(record.owner);
+    const isAlive = owners.get(owner) ?? isOwnerAlive(record.owner);
+    owners.set(owner, isAlive);
+    const isOwned = !record.disowned && isAlive;
     const running = usage.isFrozen ? 'paused' : 'running';
+    const { id, stack, revision, tenant = null, labels } = record;
     return {
-      id: record.id,
-      stack: record.stack,
-      revision: record.revision,
-      tenant: record.tenant ?? null,
+      ...{ id, stack, revision, tenant },
       state: isOwned ? running : 'orphaned',
-      labels: record.labels,
+      labels,
       cpuPercent: toCpuPercent(task, usage),
       ...toUsage(usage),
       diskBytes: isOwned ? measureDisk(this.#installation.system, record, places) : null,
     };
   }
-}
-
-/** Many tasks have the same owner: asks once in a look. */
-function isAliveOnce({ owner }: TaskRecord, owners: Map<string, boolean>): boolean {
-  const name = JSON.stringify(owner);
-  const known = owners.get(name) ?? isOwnerAlive(owner);
-  owners.set(name, known);
-  return known;
 }
 
 function toCpuPercent(task: KnownTask, { cpuMs }: LiveUsage): number | null {
@@ -188,7 +173,12 @@ function measureDisk(
 ): number | null {
   try {
     if (diskMechanism === 'quota' && diskProject !== undefined) {
-      return measureProject(system, scratchDir, diskProject);
+      const folder = openSync(scratchDir, 'r');
+      try {
+        return system.readProjectUsage(folder, diskProject).bytes;
+      } finally {
+        closeSync(folder);
+      }
     }
     if (diskMechanism !== 'volume' || diskDescriptor === undefined) return null;
     // The volume is attached nowhere. Nothing of the task is on this way to it.
@@ -198,14 +188,5 @@ function measureDisk(
   } catch {
     // The task has ended meanwhile.
     return null;
-  }
-}
-
-function measureProject(system: System, scratchDir: string, project: number): number {
-  const folder = openSync(scratchDir, 'r');
-  try {
-    return system.readProjectUsage(folder, project).bytes;
-  } finally {
-    closeSync(folder);
   }
 }

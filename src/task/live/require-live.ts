@@ -1,5 +1,5 @@
 /** Finds a running task for code that looks at it or changes it from any process, and says why another task will not do. */
-import { statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import { hasExecuted } from '../../sys/ask-process.ts';
@@ -59,13 +59,12 @@ export function findLive(
   const places = recordedPlaces(layout, record);
   const pid = findInit(cgroups, places, record.runtime);
   if (pid !== undefined) return { record, places, pid };
-  const isMade = statSync(places.pidFile, { throwIfNoEntry: false }) !== undefined;
-  return isMade ? ENDED : STARTING;
+  return existsSync(places.pidFile) ? ENDED : STARTING;
 }
 
 /** Throws ERR_STACKSHIM_TASK_CONFLICT unless the task's first process runs its command. Before that, the runtime and its owner wait for it. */
 export async function requireBegun({ record, places, pid }: LiveTask, operation: string) {
-  const isReleased = statSync(places.limitFile, { throwIfNoEntry: false }) !== undefined;
+  const isReleased = existsSync(places.limitFile);
   // A sandbox runs as a program before there is a command.
   const canTell = isReleased && driverOf(record.runtime).initIsPid1;
   if (isReleased && !(canTell && (await hasExecuted(pid)) === false)) return;

@@ -5,14 +5,13 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { LiveCgroups, LiveLimits } from '../../cgroup/cgroup-driver.ts';
+import type { LiveLimits, LiveUsage } from '../../cgroup/cgroup-driver.ts';
 import { errnoCodeOf, StackshimError, toStackshimError, unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { requireAdmitted } from '../../spec/admit-task-spec.ts';
 import { readInput } from '../../spec/field-errors.ts';
-import { LIMITS } from '../../spec/limits.ts';
-import type { Policy } from '../../spec/policy.ts';
+import { toLimits } from '../../spec/limits.ts';
 import { showBytes } from '../../spec/quantities.ts';
 import { waitForLock } from '../../store/with-lock.ts';
 import { toOwnedName } from '../../sys/files.ts';
@@ -67,12 +66,10 @@ export function parseUpdate(input: UpdateInput): Asked {
       details: { field: unknown?.[0] ?? 'memory' },
     });
   }
-  const asked: Record<string, number> = {};
-  for (const { field, limit, value } of LIMITS) {
+  return toLimits(({ field, value }) => {
     const found = Object.hasOwn(input, field) ? Reflect.get(input, field) : undefined;
-    if (found !== undefined) asked[limit] = value.parse(readInput(value.read, found, field), field);
-  }
-  return asked;
+    return found === undefined ? found : value.parse(readInput(value.read, found, field), field);
+  });
 }
 
 /**
@@ -94,50 +91,31 @@ export async function updateTask(
   const live = await cgroups.openLive();
   const lock = await lockLimit(installation, task);
   try {
-    return await setLimits(task, asked, { live, hostCpus: host.cpus, reserves: policy.reserves });
+    const limit = requireTimeLimit(task, asked);
+    const before = live.readUsage(task.places.cgroupsPath);
+    if (asked.memoryBytes !== undefined) {
+      const { requireMemoryReserve } = await import('../admission/require-reserves.ts');
+      const more = asked.memoryBytes - (before.memoryLimitBytes ?? 0);
+      if (more > 0) requireMemoryReserve(policy.reserves.memoryBytes, more, `${UPDATE} ${id}`);
+    }
+    // On a full disk, nothing has changed yet: the owner must learn what the kernel is told.
+    const next = await writeNext(task, toChanged(limit, asked));
+    const { cpus } = asked;
+    const most = cpus === undefined ? limit.cpus : Math.max(cpus, limit.cpus ?? host.cpus);
+    const restore = await expectCpus(task, limit, most);
+    try {
+      await live.setLimits(task.places.cgroupsPath, asked);
+      replaceLimit(task, next);
+    } catch (error) {
+      rmSync(next, { force: true });
+      await restore();
+      throw toRefusal(error, task.record.id, asked, before);
+    }
+    const notes = toNotes(asked, before, live.readUsage(task.places.cgroupsPath));
+    return { id, limits: withoutUndefined({ ...asked }), notes };
   } finally {
     lock.release();
   }
-}
-
-interface Setting {
-  readonly live: LiveCgroups;
-  readonly hostCpus: number;
-  readonly reserves: Policy['reserves'];
-}
-
-/** Precondition: the caller holds the lock of the limits. */
-async function setLimits(
-  task: LiveTask,
-  asked: Asked,
-  { live, hostCpus, reserves }: Setting,
-): Promise<TaskUpdate> {
-  const { id } = task.record;
-  const limit = requireTimeLimit(task, asked);
-  const before = live.readUsage(task.places.cgroupsPath);
-  if (asked.memoryBytes !== undefined) {
-    const { requireMemoryReserve } = await import('../admission/require-reserves.ts');
-    const more = asked.memoryBytes - (before.memoryLimitBytes ?? 0);
-    if (more > 0) requireMemoryReserve(reserves.memoryBytes, more, `${UPDATE} ${id}`);
-  }
-  // On a full disk, nothing has changed yet: the owner must learn what the kernel is told.
-  const next = await writeNext(task, toChanged(limit, asked));
-  const restore = await expectCpus(task, limit, { asked, hostCpus });
-  try {
-    await live.setLimits(task.places.cgroupsPath, asked);
-    replaceLimit(task, next);
-  } catch (error) {
-    rmSync(next, { force: true });
-    await restore();
-    throw toRefusal(error, task, { asked, usedBytes: before.memoryBytes });
-  }
-  const notes = toNotes(asked, { before, after: live.readUsage(task.places.cgroupsPath) });
-  return { id, limits: withoutUndefined({ ...asked }), notes };
-}
-
-interface Expected {
-  readonly asked: Asked;
-  readonly hostCpus: number;
 }
 
 /**
@@ -147,9 +125,8 @@ interface Expected {
 async function expectCpus(
   task: LiveTask,
   limit: TimeLimit,
-  { asked: { cpus }, hostCpus }: Expected,
+  most: number | undefined,
 ): Promise<() => Promise<void>> {
-  const most = cpus === undefined ? limit.cpus : Math.max(cpus, limit.cpus ?? hostCpus);
   if (most === undefined || most === limit.cpus) return () => Promise.resolve();
   const change = async (to: TimeLimit) => replaceLimit(task, await writeNext(task, to));
   await change({ ...limit, cpus: most });
@@ -176,13 +153,7 @@ function toChanged(limit: TimeLimit, { memoryBytes, cpus, timeoutMs }: Asked): T
     timeoutMs === undefined || begunAtMs === undefined
       ? limit.endsAtMs
       : Math.min(begunAtMs + timeoutMs, deadlineMs);
-  return {
-    ...limit,
-    endsAtMs,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(cpus === undefined ? {} : { cpus }),
-  };
+  return { ...limit, endsAtMs, ...withoutUndefined({ timeoutMs, memoryBytes, cpus }) };
 }
 
 /** How long another update of the task may take: the kernel may have to free much memory for it. */
@@ -233,15 +204,11 @@ function replaceLimit({ places, record }: LiveTask, next: string): void {
   if (isReplaced === undefined) throw toTaskConflict(UPDATE, record.id, ENDED);
 }
 
-interface Refused {
-  readonly asked: Asked;
-  readonly usedBytes: number | null;
-}
-
 function toRefusal(
   error: unknown,
-  { record: { id } }: LiveTask,
-  { asked: { memoryBytes }, usedBytes }: Refused,
+  id: TaskId,
+  { memoryBytes }: Asked,
+  { memoryBytes: usedBytes }: LiveUsage,
 ): StackshimError {
   const code = errnoCodeOf(error);
   if (code === 'ENOENT' || code === 'ENODEV') return toTaskConflict(UPDATE, id, ENDED);
@@ -256,11 +223,10 @@ function toRefusal(
 
 const toMebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
-type Usage = ReturnType<Awaited<ReturnType<Installation['cgroups']['openLive']>>['readUsage']>;
-
 function toNotes(
   { memoryBytes, pids }: Asked,
-  { before, after }: { readonly before: Usage; readonly after: Usage },
+  before: LiveUsage,
+  after: LiveUsage,
 ): readonly string[] {
   const notes: string[] = [];
   const used = before.memoryBytes ?? 0;

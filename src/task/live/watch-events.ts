@@ -2,7 +2,7 @@
  * Tells what happens to all tasks of the installation, without asking their owners: inotify(7) reports the entries of the tasks folder and of
  * each task's own folder, by name and in order. What is known only by reading a file may be gone by then, so most is told by names.
  */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { isTaskId, type StackName, type TaskId, type TenantName } from '../../core/ids.ts';
 import { tasksDir } from '../../core/layout.ts';
@@ -12,7 +12,7 @@ import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds, readRecord } from '../records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../records/record.ts';
-import { taskPlaces } from '../records/task-places.ts';
+import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 
 /** The task that something happened to, according to its record. Null: the record was gone before it could be read. */
 interface EventTask {
@@ -79,16 +79,17 @@ export async function watchEvents(
   installation: Installation,
   options: WatchEventsOptions,
 ): Promise<void> {
-  const watching = new TaskWatch(installation, options);
+  const entries = new EntryWatch();
   try {
-    await watching.run();
+    await new TaskWatch(installation, entries, options).run();
   } finally {
-    watching.close();
+    entries.close();
   }
 }
 
 interface WatchedTask {
   readonly id: TaskId;
+  readonly places: TaskPlaces;
   readonly watch: WatchId | undefined;
   execsWatch: WatchId | undefined;
   record: TaskRecord | undefined;
@@ -99,14 +100,15 @@ interface WatchedTask {
 class TaskWatch {
   readonly #installation: Installation;
   readonly #options: WatchEventsOptions;
-  readonly #entries = new EntryWatch();
+  readonly #entries: EntryWatch;
   readonly #tasks = new Map<TaskId, WatchedTask>();
   readonly #byWatch = new Map<WatchId, WatchedTask>();
   #folder: { readonly watch: WatchId | undefined; readonly identity: string } | undefined;
   #askAt = 0;
 
-  constructor(installation: Installation, options: WatchEventsOptions) {
+  constructor(installation: Installation, entries: EntryWatch, options: WatchEventsOptions) {
     this.#installation = installation;
+    this.#entries = entries;
     this.#options = options;
   }
 
@@ -125,10 +127,6 @@ class TaskWatch {
       if (performance.now() >= this.#askAt) await this.#ask();
       if (events.length === 0) await pause(LOOK_EVERY_MS);
     }
-  }
-
-  close(): void {
-    this.#entries.close();
   }
 
   /** Watches the current tasks folder: somebody may have removed it, and another process made it again. */
@@ -155,15 +153,12 @@ class TaskWatch {
     } else await this.#onEntry(task, event);
   }
 
-  async #onFolder({ name, kind }: EntryEvent): Promise<void> {
+  async #onFolder({ name, kind }: Pick<EntryEvent, 'name' | 'kind'>): Promise<void> {
     if (!isTaskId(name)) return;
     const known = this.#tasks.get(name);
-    if (kind === 'disappeared') {
-      if (known !== undefined) await this.#onGone(known);
-      return;
-    }
-    // It appeared between the first look at the folder and the list of its tasks.
-    if (known !== undefined) return;
+    if (kind === 'disappeared' && known !== undefined) return await this.#onGone(known);
+    // A known task appeared between the first look at the folder and the list of its tasks.
+    if (kind === 'disappeared' || known !== undefined) return;
     const task = this.#watch(name);
     await this.#tell(task, { type: 'accepted' });
     await this.#tellState(task);
@@ -183,8 +178,8 @@ class TaskWatch {
     const places = taskPlaces(this.#installation.layout, id);
     const watch = this.#entries.add(places.taskDir);
     const record = this.#recordOf(id);
-    const known = { execsWatch: undefined, told: new Set<TaskHappening['type']>(), oomKills: 0 };
-    const task: WatchedTask = { id, watch, record, ...known };
+    const told = new Set<TaskHappening['type']>();
+    const task = { id, places, watch, execsWatch: undefined, record, told, oomKills: 0 };
     this.#tasks.set(id, task);
     if (watch !== undefined) this.#byWatch.set(watch, task);
     return task;
@@ -223,7 +218,9 @@ class TaskWatch {
       case 'overdue':
         return await this.#tellOnce(task, { type: 'stopping', cause: 'timed_out' });
       case 'execs':
-        return await this.#watchExecs(task);
+        // The folder is made for a command, which may be in it before it is watched.
+        if (!this.#watchExecs(task) || namesIn(task.places.execsDir).length === 0) return;
+        return await this.#tell(task, { type: 'exec' });
     }
   }
 
@@ -239,15 +236,13 @@ class TaskWatch {
     await this.#tellOnce(task, { type: 'exited', exitCode, signal });
   }
 
-  /** Watches the folder of executed commands; tells those that are in it already. */
-  async #watchExecs(task: WatchedTask): Promise<void> {
-    const { taskDir } = taskPlaces(this.#installation.layout, task.id);
-    const watch = this.#entries.add(`${taskDir}/execs`);
-    if (watch === undefined || watch === task.execsWatch) return;
+  /** Watches the folder of executed commands. False: there is no folder, or it is watched already. */
+  #watchExecs(task: WatchedTask): boolean {
+    const watch = this.#entries.add(task.places.execsDir);
+    if (watch === undefined || watch === task.execsWatch) return false;
     task.execsWatch = watch;
     this.#byWatch.set(watch, task);
-    // The folder is made for a command, which may be in it before it is watched.
-    if (hasEntries(`${taskDir}/execs`)) await this.#tell(task, { type: 'exec' });
+    return true;
   }
 
   /** What had happened to the task before its folder was watched. */
@@ -261,20 +256,13 @@ class TaskWatch {
     for (const type of this.#stateOf(task)) task.told.add(type);
     if (task.record?.exit !== undefined) task.told.add('exited');
     if (task.record?.kept) task.told.add('kept');
-    task.oomKills = this.#killsOf(task) ?? 0;
-    const { taskDir } = taskPlaces(this.#installation.layout, task.id);
-    const watch = this.#entries.add(`${taskDir}/execs`);
-    if (watch === undefined) return;
-    task.execsWatch = watch;
-    this.#byWatch.set(watch, task);
+    task.oomKills = this.#killsOf(task);
+    this.#watchExecs(task);
   }
 
-  #stateOf({ id }: WatchedTask): readonly ('created' | 'started')[] {
-    const { pidFile, limitFile } = taskPlaces(this.#installation.layout, id);
-    return [
-      ...(isThere(pidFile) ? ['created' as const] : []),
-      ...(isThere(limitFile) ? ['started' as const] : []),
-    ];
+  #stateOf({ places }: WatchedTask): readonly ('created' | 'started')[] {
+    const files = { created: places.pidFile, started: places.limitFile };
+    return (['created', 'started'] as const).filter((state) => existsSync(files[state]));
   }
 
   /** Asks for what no folder tells, and looks whether the tasks folder is still the same. */
@@ -285,15 +273,15 @@ class TaskWatch {
   }
 
   async #askForKills(task: WatchedTask): Promise<void> {
-    const kills = this.#killsOf(task) ?? 0;
+    const kills = this.#killsOf(task);
     if (kills <= task.oomKills) return;
     task.oomKills = kills;
     await this.#tell(task, { type: 'oom', kills });
   }
 
-  #killsOf({ record }: WatchedTask): number | null {
-    if (record === undefined || record.kept) return null;
-    return this.#installation.cgroups.readOomKills(record.names.cgroup);
+  #killsOf({ record }: WatchedTask): number {
+    if (record === undefined || record.kept) return 0;
+    return this.#installation.cgroups.readOomKills(record.names.cgroup) ?? 0;
   }
 
   /** Finds by comparison what no event told. */
@@ -308,7 +296,7 @@ class TaskWatch {
       } else await this.#onGone(task);
     }
     for (const id of there) {
-      if (!this.#tasks.has(id)) await this.#onFolder({ ...APPEARED, name: id });
+      if (!this.#tasks.has(id)) await this.#onFolder({ name: id, kind: 'appeared' });
     }
   }
 
@@ -320,23 +308,11 @@ class TaskWatch {
   async #tell(task: WatchedTask, happening: TaskHappening): Promise<void> {
     task.told.add(happening.type);
     const { id, record } = task;
-    await this.#options.onEvent({
-      at: new Date().toISOString(),
-      id,
-      ...happening,
-      stack: record?.stack ?? null,
-      revision: record?.revision ?? null,
-      tenant: record?.tenant ?? null,
-      labels: record?.labels ?? {},
-    });
+    const { stack = null, revision = null, tenant = null, labels = {} } = record ?? {};
+    const at = new Date().toISOString();
+    await this.#options.onEvent({ at, id, ...happening, stack, revision, tenant, labels });
   }
 }
-
-const APPEARED = { watch: 0, kind: 'appeared', moved: true } as const;
-
-const isThere = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined;
-
-const hasEntries = (folder: string) => namesIn(folder).length > 0;
 
 /** The exit in the name of a record's temporary file (`replaceRecord`); undefined for any other name. */
 export function exitInName(name: string): Omit<TaskExit, 'at'> | undefined {

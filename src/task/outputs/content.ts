@@ -62,15 +62,16 @@ export class ContentReader {
 
   async #pass(fd: Fd, { from, to }: Extent, put: Put): Promise<void> {
     const isSmall = to - from <= SMALL_BYTES;
+    const whole = isSmall ? this.#small : this.#largeBuffer();
     for (let at = from; at < to; ) {
+      const buffer = whole.subarray(0, to - at);
       const count = isSmall
-        ? readNow(fd, this.#small, { at, to })
-        : await readAside(fd, this.#largeBuffer(), { at, to });
+        ? readable(() => readSync(fd, buffer, 0, buffer.length, at))
+        : await readAside(fd, buffer, at);
       // The file has become shorter.
       if (count === 0) return;
       this.#budget.takeBytes(count);
-      const bytes = (isSmall ? this.#small : this.#largeBuffer()).subarray(0, count);
-      const putting = put(bytes, at);
+      const putting = put(buffer.subarray(0, count), at);
       if (putting !== undefined) await putting;
       at += count;
       if (this.#pace.isDue) await this.#pace.rest();
@@ -98,17 +99,9 @@ export function* extentsOf({ fd, stats: { size } }: SourceFile): Generator<Exten
   }
 }
 
-interface Part {
-  readonly at: number;
-  readonly to: number;
-}
-
-const readNow = (fd: Fd, buffer: Buffer, { at, to }: Part): number =>
-  readable(() => readSync(fd, buffer, 0, Math.min(to - at, buffer.length), at));
-
-const readAside = (fd: Fd, buffer: Buffer, { at, to }: Part): Promise<number> =>
+const readAside = (fd: Fd, buffer: Buffer, at: number): Promise<number> =>
   new Promise((resolve, reject) => {
-    read(fd, buffer, 0, Math.min(to - at, buffer.length), at, (error, count) => {
+    read(fd, buffer, 0, buffer.length, at, (error, count) => {
       if (error === null) resolve(count);
       else reject(new LeftOut('unreadable'));
     });

@@ -1,6 +1,6 @@
 /** The place on the host that an output goes to. It is resolved once, before the task starts, and held open. */
-import { closeSync, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
+import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs';
+import { reasonOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
 import { openFolderAt, openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
 import { entryOf, fdPath } from '../../sys/paths.ts';
@@ -24,7 +24,10 @@ export interface Destination {
 /** Throws ERR_STACKSHIM_INPUT_NOT_FOUND for a path that cannot be written to, or that another user may have redirected. */
 export function openDestination(path: string): Destination {
   try {
-    return openExisting(path) ?? openNew(path);
+    const existing = unlessMissing(() => openFolderAt(path), ['ENOENT', 'ENOTDIR']);
+    if (existing === undefined) return openNew(path);
+    const place = { folder: existing.fd, name: undefined, isFolder: true };
+    return toDestination(place, existing.passed);
   } catch (error) {
     if (error instanceof StackshimError) throw error;
     throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `write ${path}: ${reasonOf(error)}`, {
@@ -35,16 +38,6 @@ export function openDestination(path: string): Destination {
           ? error.hint
           : 'name a folder, or a new name in an existing folder',
     });
-  }
-}
-
-function openExisting(path: string): Destination | undefined {
-  try {
-    const { fd, passed } = openFolderAt(path);
-    return toDestination({ folder: fd, name: undefined, isFolder: true }, passed);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
   }
 }
 
@@ -86,11 +79,8 @@ const SLOTS_END = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 const isSlotId = (id: number) => id >= FIRST_SLOT_ID && id < SLOTS_END;
 
 /** Who owns new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
-function ownerIn(folder: Pick<Stats, 'uid' | 'gid'>): FileOwner | undefined {
-  const { uid, gid } = folder;
+export function ownerOfFolder(folder: Fd): FileOwner | undefined {
+  const { uid, gid } = fstatSync(folder);
   if (isSlotId(uid) || isSlotId(gid)) return undefined;
   return uid === process.geteuid?.() && gid === process.getegid?.() ? undefined : { uid, gid };
 }
-
-/** The same for an open folder. */
-export const ownerOfFolder = (folder: Fd): FileOwner | undefined => ownerIn(fstatSync(folder));

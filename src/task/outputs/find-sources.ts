@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { posix } from 'node:path';
 import { type ByteString, toByteString } from '../../archive/tar-entry.ts';
-import { errnoCodeOf } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
   closeFd,
@@ -17,7 +17,6 @@ import { isPatternName, toMatcher } from './match-name.ts';
 import type { Pace } from './pace.ts';
 import { toKind } from './walk-tree.ts';
 
-/** What a source asks for. */
 export interface SourcePattern {
   /** From the root of the task; empty for the root itself. */
   readonly names: readonly ByteString[];
@@ -42,7 +41,6 @@ export function parsePath(source: string, workdir: string): SourcePattern {
   return { names, isContent, isPattern: false };
 }
 
-/** An entry that a source names. */
 export interface FoundSource {
   /** Open until the next one is asked for. */
   readonly folder: Fd;
@@ -58,16 +56,18 @@ export interface FindOptions {
   readonly most: number;
 }
 
+const ABSENT = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EACCES', 'ENAMETOOLONG', 'EINVAL'];
+
 /** Yields the entries in the order of their names. Nothing for a source that does not exist or that a link of the task hides. */
 export async function* findSources(
   root: Fd,
-  { names, isPattern }: Pick<SourcePattern, 'names' | 'isPattern'>,
+  { names, isPattern }: SourcePattern,
   given: FindOptions,
 ): AsyncGenerator<FoundSource> {
   const options = { ...given, isPattern };
   const first = isPattern ? names.findIndex(isPatternName) : -1;
   const fixed = names.slice(0, first === -1 ? -1 : first);
-  const parent = unlessAbsent(() => openFolderInRoot(root, fixed.join('/') || '.'));
+  const parent = unlessMissing(() => openFolderInRoot(root, fixed.join('/') || '.'), ABSENT);
   if (parent === undefined) return;
   try {
     const path = fixed.map((name) => `/${name}`).join('');
@@ -77,13 +77,8 @@ export async function* findSources(
   }
 }
 
-interface Place {
-  readonly folder: Fd;
-  readonly path: ByteString;
-}
-
 async function* findIn(
-  { folder, path }: Place,
+  { folder, path }: Pick<FoundSource, 'folder' | 'path'>,
   [name = '', ...rest]: readonly ByteString[],
   options: FindOptions & Pick<SourcePattern, 'isPattern'>,
 ): AsyncGenerator<FoundSource> {
@@ -98,7 +93,7 @@ async function* findIn(
       continue;
     }
     if (match.kind !== 'folder' && match.kind !== 'unknown') continue;
-    const inside = unlessAbsent(() => openBeneath(folder, match.name, READ_FOLDER));
+    const inside = unlessMissing(() => openBeneath(folder, match.name, READ_FOLDER), ABSENT);
     if (inside === undefined) continue;
     try {
       yield* findIn({ folder: inside, path: found.path }, rest, options);
@@ -111,7 +106,7 @@ async function* findIn(
 type Match = Pick<FoundSource, 'name' | 'kind'>;
 
 function lookUp(folder: Fd, name: ByteString): readonly Match[] {
-  const stats = unlessAbsent(() => lstatSync(entryBytes(folder, name)));
+  const stats = unlessMissing(() => lstatSync(entryBytes(folder, name)), ABSENT);
   return stats === undefined ? [] : [{ name, kind: toKind(stats) }];
 }
 
@@ -120,7 +115,7 @@ async function listMatches(
   matcher: (name: ByteString) => boolean,
   { pace, most }: FindOptions,
 ): Promise<readonly Match[]> {
-  const listed = unlessAbsent(() => openBeneath(folder, '.', READ_FOLDER));
+  const listed = unlessMissing(() => openBeneath(folder, '.', READ_FOLDER), ABSENT);
   if (listed === undefined) return [];
   const matches: Match[] = [];
   try {
@@ -132,15 +127,4 @@ async function listMatches(
     closeFd(listed);
   }
   return matches.sort((one, other) => (one.name < other.name ? -1 : 1));
-}
-
-const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EACCES', 'ENAMETOOLONG', 'EINVAL']);
-
-function unlessAbsent<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch (error) {
-    if (ABSENT.has(errnoCodeOf(error) ?? '')) return undefined;
-    throw error;
-  }
 }

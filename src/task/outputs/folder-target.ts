@@ -87,7 +87,11 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
 
   openFolder({ fd: parent }: TargetFolder, name: ByteString): TargetFolder {
     return atDestination(() => {
-      const isMade = makeFolder(parent, name);
+      const make = () => {
+        mkdirSync(entryBytes(parent, name), { mode: 0o700 });
+        return true;
+      };
+      const isMade = unlessMissing(make, ['EEXIST']) ?? false;
       const fd = openBeneath(parent, name, READ_FOLDER);
       return { fd, isNew: isMade && isEmpty(fd) };
     });
@@ -156,7 +160,14 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
     atDestination(() => {
       const path = entryBytes(parent, name);
       symlinkSync(Buffer.from(target, 'latin1'), path);
-      if (owner !== undefined) giveLink(parent, name, owner);
+      if (owner === undefined) return;
+      // Whoever owns the folder may have put something else in the place of the link.
+      const link = openEntry(parent, name);
+      try {
+        if (fstatSync(link).isSymbolicLink()) chownFd(link, owner);
+      } finally {
+        closeFd(link);
+      }
     });
   }
 
@@ -208,17 +219,6 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
   }
 }
 
-/** Returns false if there is something of this name. */
-function makeFolder(parent: Fd, name: ByteString): boolean {
-  try {
-    mkdirSync(entryBytes(parent, name), { mode: 0o700 });
-    return true;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'EEXIST') return false;
-    throw error;
-  }
-}
-
 /**
  * Whether an open folder may be the one that this process has just made. Whoever owns the folder above may have put another one of root's in its
  * place, whose owner and mode must stay.
@@ -230,16 +230,6 @@ function isEmpty(folder: Fd): boolean {
   } catch (error) {
     closeFd(folder);
     throw error;
-  }
-}
-
-/** Gives a link that was just made to its owner, unless whoever owns the folder has put something else in its place. */
-function giveLink(parent: Fd, name: ByteString, owner: FileOwner): void {
-  const link = openEntry(parent, name);
-  try {
-    if (fstatSync(link).isSymbolicLink()) chownFd(link, owner);
-  } finally {
-    closeFd(link);
   }
 }
 

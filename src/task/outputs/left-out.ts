@@ -1,4 +1,5 @@
 /** Why an entry was not taken, and what ends the work on an output. */
+import { reasonOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 
 /** Why an entry was left out; docs/outputs.md explains each reason. */
 export type LeftOutReason =
@@ -39,4 +40,23 @@ export class DestinationFailed extends Error {
 /** Thrown when the caller, or another process, has asked for the end of the work. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
+}
+
+/**
+ * The error of an output that could not be written.
+ *
+ * @param operation `take build`
+ */
+export function toOutputError(operation: string, error: unknown): StackshimError {
+  if (error instanceof Stopped) {
+    const message = `${operation}: stopped by the caller`;
+    return new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, { cause: error });
+  }
+  if (!(error instanceof DestinationFailed)) {
+    return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
+  }
+  const { cause } = error;
+  return new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: ${reasonOf(cause)}`, {
+    cause,
+  });
 }

@@ -2,7 +2,6 @@
 import type { ByteString } from '../../archive/tar-entry.ts';
 import type { ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { LeftOutReason } from './left-out.ts';
-import type { WalkReport } from './walk-tree.ts';
 
 /**
  * `complete`: everything that the source names was taken. `partial`: some of it was left out. `missing`: the source names nothing. `failed`: the
@@ -51,22 +50,12 @@ const MOST_LISTED = 1000;
 const MOST_CHARS = 500_000;
 
 /** How many characters of paths may still be listed, in all outputs of a task together. */
-export class ListingRoom {
-  #left = MOST_CHARS;
+export const listingRoom = () => ({ chars: MOST_CHARS });
 
-  /** False if the text does not fit any more. */
-  take({ length }: string): boolean {
-    if (length > this.#left) return false;
-    this.#left -= length;
-    return true;
-  }
-}
-
-/** Collects the report of one output. */
-export class OutputReport implements WalkReport {
+export class OutputReport {
   readonly #source: string;
   readonly #destination: string;
-  readonly #room: ListingRoom;
+  readonly #room: { chars: number };
   readonly #counts = { file: 0, folder: 0, link: 0 };
   readonly #taken: TakenEntry[] = [];
   readonly #leftOut: LeftOutEntry[] = [];
@@ -74,14 +63,10 @@ export class OutputReport implements WalkReport {
   #error: StackshimError | undefined;
   #hasFound = false;
 
-  constructor(source: string, destination: string, room = new ListingRoom()) {
+  constructor(source: string, destination: string, room = listingRoom()) {
     this.#source = source;
     this.#destination = destination;
     this.#room = room;
-  }
-
-  get error(): StackshimError | undefined {
-    return this.#error;
   }
 
   get hasFound(): boolean {
@@ -113,7 +98,9 @@ export class OutputReport implements WalkReport {
   #list(path: ByteString, list: readonly unknown[]): string | undefined {
     if (list.length >= MOST_LISTED) return undefined;
     const shown = showName(path);
-    return this.#room.take(shown) ? shown : undefined;
+    if (shown.length > this.#room.chars) return undefined;
+    this.#room.chars -= shown.length;
+    return shown;
   }
 
   get takenCount(): number {

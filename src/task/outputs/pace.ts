@@ -22,12 +22,7 @@ export class Pace {
   /** Gives way to the rest of the program. Throws {@link Stopped}. */
   async rest(): Promise<void> {
     await nextTurn();
-    this.check();
-    this.#since = performance.now();
-  }
-
-  /** Throws {@link Stopped}. */
-  check(): void {
     if (this.#isStopped()) throw new Stopped();
+    this.#since = performance.now();
   }
 }

@@ -3,10 +3,10 @@ import { fstatSync } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
 import type { Fd } from '../../sys/system.ts';
 import { closeFd, openBeneath, READ_FOLDER } from '../../sys/tree-calls.ts';
-import type { Destination } from './destination.ts';
+import type { ContentReader } from './content.ts';
+import { type Destination, ownerOfFolder } from './destination.ts';
 import { findSources, type SourcePattern } from './find-sources.ts';
-import type { TargetFolder } from './folder-target.ts';
-import type { OutputReport } from './output-report.ts';
+import { FolderTarget, type TargetFolder } from './folder-target.ts';
 import type { FolderStats } from './tree-target.ts';
 import { TreeWalk, type WalkOptions } from './walk-tree.ts';
 
@@ -30,50 +30,49 @@ export interface SourcePlace {
   readonly pattern: SourcePattern;
 }
 
-export interface PlaceOptions<F> extends Omit<WalkOptions<F>, 'report'> {
-  readonly report: OutputReport;
+/** What is mounted at `/task`, if the task has code, is another tree than its root filesystem. */
+export function toSourcePlace(
+  pattern: SourcePattern,
+  { root, code }: { readonly root: Fd; readonly code: Fd | undefined },
+): SourcePlace {
+  const [first, ...names] = pattern.names;
+  return code !== undefined && first === 'task'
+    ? { root: code, at: '/task', pattern: { ...pattern, names } }
+    : { root, at: '', pattern };
 }
 
 /** Throws `DestinationFailed` and `Stopped`. */
 export async function placeSources<F>(
   source: SourcePlace,
   place: Place<F>,
-  options: PlaceOptions<F>,
+  options: WalkOptions<F>,
 ): Promise<void> {
-  const { pattern } = source;
-  const walk = new TreeWalk(options);
-  if (pattern.isContent && !pattern.isPattern) {
-    await placeContent(source, place, { walk, options });
-    return;
-  }
-  if (place.name !== undefined && (place.isFolder || pattern.isPattern || pattern.isContent)) {
-    await placeInNew(source, place, { walk, options });
-    return;
-  }
-  await placeEach(source, place, { walk, options });
-}
-
-interface Placing<F> {
-  readonly walk: TreeWalk<F>;
-  readonly options: PlaceOptions<F>;
+  const { isContent, isPattern } = source.pattern;
+  const { folder, name, used } = place;
+  if (isContent && !isPattern) await placeContent(source, place, options);
+  else if (name !== undefined && (place.isFolder || isPattern || isContent)) {
+    await placeInNew(source, place, options);
+  } else await takeEach(source, { folder: async () => folder, name, used }, options);
 }
 
 /** `SRC/.`: what is in the folder. */
 async function placeContent<F>(
   source: SourcePlace,
   { folder, name }: Place<F>,
-  { walk, options }: Placing<F>,
+  options: WalkOptions<F>,
 ): Promise<void> {
   const { report, target } = options;
   const opened = await openSource(source, options);
   if (opened === undefined) return;
+  const { at, pattern } = source;
+  const path = `${at}${pattern.names.map((each) => `/${each}`).join('')}` || '/';
   try {
     const stats = fstatSync(opened);
     report.found();
-    report.took(pathOf(source), 'folder');
+    report.took(path, 'folder');
     const into = name === undefined ? folder : await target.openFolder(folder, name, stats);
     try {
-      await walk.takeContent(opened, pathOf(source), into);
+      await new TreeWalk(options).takeContent(opened, path, into);
     } finally {
       if (name !== undefined) target.closeFolder(into, stats);
     }
@@ -82,13 +81,10 @@ async function placeContent<F>(
   }
 }
 
-const pathOf = ({ at, pattern }: SourcePlace): ByteString =>
-  `${at}${pattern.names.map((name) => `/${name}`).join('')}` || '/';
-
 /** The folder that a source names; undefined if there is none. */
 async function openSource<F>(
   { root, pattern }: SourcePlace,
-  { pace }: PlaceOptions<F>,
+  { pace }: WalkOptions<F>,
 ): Promise<Fd | undefined> {
   if (pattern.names.length === 0) return openBeneath(root, '.', READ_FOLDER);
   for await (const found of findSources(root, pattern, { pace, most: 1 })) {
@@ -102,7 +98,7 @@ async function openSource<F>(
 async function placeInNew<F>(
   source: SourcePlace,
   { folder, name = '' }: Place<F>,
-  { walk, options }: Placing<F>,
+  options: WalkOptions<F>,
 ): Promise<void> {
   const { target } = options;
   const stats: FolderStats = { mode: 0o755, uid: 0, gid: 0, mtimeMs: Date.now() };
@@ -112,41 +108,32 @@ async function placeInNew<F>(
     return made;
   };
   try {
-    await takeEach(source, { open, used: new Set() }, { walk, options });
+    await takeEach(source, { folder: open, used: new Set() }, options);
   } finally {
     if (made !== undefined) target.closeFolder(made, stats);
   }
 }
 
-async function placeEach<F>(
-  source: SourcePlace,
-  { folder, name, used }: Place<F>,
-  { walk, options }: Placing<F>,
-): Promise<void> {
-  await takeEach(source, { open: async () => folder, as: name, used }, { walk, options });
-}
-
-interface Into<F> {
-  readonly open: () => Promise<F>;
-  readonly as?: ByteString | undefined;
-  readonly used: Set<ByteString>;
-}
-
 async function takeEach<F>(
   { root, at, pattern }: SourcePlace,
-  { open, as, used }: Into<F>,
-  { walk, options }: Placing<F>,
+  { folder: open, name: as, used }: Omit<Place<() => Promise<F>>, 'isFolder'>,
+  options: WalkOptions<F>,
 ): Promise<void> {
   const { report, budget, pace } = options;
+  const walk = new TreeWalk(options);
   if (pattern.names.length === 0) {
-    await takeRoot({ root, at }, { into: await open(), as: as ?? at.slice(1) }, { walk, options });
+    const folder = openBeneath(root, '.', READ_FOLDER);
+    try {
+      report.found();
+      await walk.takeFolder(folder, { into: await open(), as: as ?? at.slice(1), path: at });
+      report.took(at, 'folder');
+    } finally {
+      closeFd(folder);
+    }
     return;
   }
-  const most = budget.entriesLeft + 1;
-  for await (const { folder, name, kind, path } of findSources(root, pattern, {
-    pace,
-    most,
-  })) {
+  const finding = { pace, most: budget.entriesLeft + 1 };
+  for await (const { folder, name, kind, path } of findSources(root, pattern, finding)) {
     report.found();
     const shown = `${at}${path}`;
     const target = as ?? name;
@@ -158,31 +145,43 @@ async function takeEach<F>(
     const before = report.takenCount;
     const entry = { folder, name, kind, path: shown, into: await open(), as: target };
     const goesOn = await walk.take(entry);
-    if (report.takenCount > before && isTaken(kind)) report.took(shown, kind);
+    const isTaken = report.takenCount > before;
+    if (isTaken && (kind === 'file' || kind === 'folder' || kind === 'link')) {
+      report.took(shown, kind);
+    }
     if (!goesOn) return;
   }
 }
 
-async function takeRoot<F>(
-  { root, at }: Pick<SourcePlace, 'root' | 'at'>,
-  to: { readonly into: F; readonly as: ByteString },
-  { walk, options: { report } }: Placing<F>,
+export interface FolderPlacing extends Omit<WalkOptions<TargetFolder>, 'target'> {
+  readonly content: ContentReader;
+  /** The names that the task has used in a folder. */
+  readonly usedIn: (folder: Fd) => Set<ByteString>;
+}
+
+/** Puts the entries that one source names into a folder of the host, or under a new name. Throws like {@link placeSources}. */
+export async function placeOnHost(
+  source: SourcePlace,
+  to: Destination,
+  { content, usedIn, ...options }: FolderPlacing,
 ): Promise<void> {
-  const folder = openBeneath(root, '.', READ_FOLDER);
+  const { folder, name, close } = openPlace(to);
   try {
-    report.found();
-    await walk.takeFolder(folder, { ...to, path: at });
-    report.took(at, 'folder');
+    const owner = ownerOfFolder(folder.fd);
+    const target = new FolderTarget({ content, owner, replaces: 'own' });
+    const place = { folder, name, isFolder: to.isFolder, used: usedIn(folder.fd) };
+    try {
+      await placeSources<TargetFolder>(source, place, { ...options, target });
+    } finally {
+      target.close();
+    }
   } finally {
-    closeFd(folder);
+    close();
   }
 }
 
-const isTaken = (kind: string): kind is 'file' | 'folder' | 'link' =>
-  kind === 'file' || kind === 'folder' || kind === 'link';
-
 /** A name that another output has made meanwhile, or that was there from the start: if it is a folder, entries go into it. */
-export function openPlace({ folder, name }: Destination) {
+function openPlace({ folder, name }: Destination) {
   const at: TargetFolder = { fd: folder, isNew: false };
   if (name === undefined) return { folder: at, name, close: () => undefined };
   const bytes = Buffer.from(name).toString('latin1');

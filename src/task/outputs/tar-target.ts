@@ -64,15 +64,14 @@ export class TarTarget implements TreeTarget<TarFolder> {
       await this.#put(encodeTarEntry({ ...entry, linkTarget: known }));
       return;
     }
+    const { stats } = file;
     const extents = listExtents(file);
-    await (isWhole(extents, file)
-      ? this.#beginPlain(path, file)
-      : this.#beginSparse(path, file, extents));
+    if (extents.length === 1 && extents[0]?.from === 0 && extents[0].to === stats.size) {
+      this.#options.content.require(stats.size);
+      await this.#put(encodeTarEntry({ ...this.#entry('file', path, stats), size: stats.size }));
+    } else await this.#beginSparse(path, file, extents);
     await this.#putContent(file, extents);
-    if (key !== undefined) this.#remember(key, path);
-  }
-
-  #remember(key: string, path: ByteString): void {
+    if (key === undefined) return;
     this.#namedChars += path.length;
     if (this.#namedChars <= MOST_NAMED_CHARS) this.#named.set(key, path);
   }
@@ -82,15 +81,9 @@ export class TarTarget implements TreeTarget<TarFolder> {
     await this.#put(encodeTarEntry({ ...entry, linkTarget: target }));
   }
 
-  /** Writes the end of the tar. */
   async end(): Promise<void> {
     await this.#put([TAR_TRAILER]);
     await this.#flush();
-  }
-
-  async #beginPlain(path: ByteString, { stats }: SourceFile): Promise<void> {
-    this.#options.content.require(stats.size);
-    await this.#put(encodeTarEntry({ ...this.#entry('file', path, stats), size: stats.size }));
   }
 
   async #beginSparse(
@@ -191,6 +184,3 @@ function listExtents(file: SourceFile): readonly Extent[] {
   }
   return extents;
 }
-
-const isWhole = (extents: readonly Extent[], { stats: { size } }: SourceFile): boolean =>
-  extents.length === 1 && extents[0]?.from === 0 && extents[0].to === size;

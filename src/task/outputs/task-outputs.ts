@@ -12,27 +12,28 @@ import { requireAllowedOutput } from '../../spec/policy.ts';
 import type { OutputRequest } from '../../spec/task-spec.ts';
 import { sourceAbove } from '../../sys/output/seen-below.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
-import type { Installation } from '../installation.ts';
-import { readPolicy } from '../installation.ts';
+import { type Installation, readPolicy } from '../installation.ts';
 import type { TaskPlan } from '../plan-task.ts';
 import { openSink } from '../streams/open-sink.ts';
 import type { OutputSink } from '../streams/output-sink.ts';
 import { Budget } from './budget.ts';
 import { ContentReader } from './content.ts';
-import { type Destination, openDestination, ownerOfFolder } from './destination.ts';
+import { type Destination, openDestination } from './destination.ts';
 import { parseSource } from './find-sources.ts';
-import { FolderTarget, type TargetFolder } from './folder-target.ts';
-import { Stopped } from './left-out.ts';
-import { toOutputError } from './output-error.ts';
-import { ListingRoom, OutputReport, type TakenOutput } from './output-report.ts';
+import { Stopped, toOutputError } from './left-out.ts';
+import { listingRoom, OutputReport, type TakenOutput } from './output-report.ts';
 import { Pace } from './pace.ts';
-import { openPlace, type Place, placeSources, type SourcePlace } from './place-sources.ts';
+import {
+  type FolderPlacing,
+  placeOnHost,
+  placeSources,
+  type SourcePlace,
+  toSourcePlace,
+} from './place-sources.ts';
 import { TarTarget } from './tar-target.ts';
 
 /** The destination that stands for the stream of the caller. */
 const STREAM = '-';
-/** Where a task's code is mounted. */
-const CODE_AT = '/task';
 const STOP_LOOK_MS = 250;
 /** How long a stream may take nothing, if the task may not take longer itself. */
 const PATIENCE_MS = 10_000;
@@ -43,7 +44,6 @@ export interface OutputCaller {
   readonly signals: readonly AbortSignal[];
 }
 
-/** What became of all outputs of a task. */
 export interface OutputsTaken {
   readonly outputs: readonly TakenOutput[];
   /** The first failure, or with `outputRequired` the first output that is not complete. */
@@ -73,7 +73,10 @@ export async function openTaskOutputs(
   try {
     for (const [index, request] of plan.command.spec.outputs.entries()) {
       if (request.destination === STREAM) {
-        requireStream(caller, `outputs[${index}]`);
+        if (typeof caller.outputStream?.write !== 'function') {
+          const problem = 'the destination - needs a stream to write to (outputStream)';
+          throw invalidField(`outputs[${index}]`, problem, STREAM);
+        }
         asked.push({ request, destination: undefined });
         continue;
       }
@@ -87,11 +90,6 @@ export async function openTaskOutputs(
     throw error;
   }
   return new TaskOutputs(installation.system, { plan, asked, caller });
-}
-
-function requireStream({ outputStream }: OutputCaller, field: string): void {
-  if (typeof outputStream?.write === 'function') return;
-  throw invalidField(field, 'the destination - needs a stream to write to (outputStream)', STREAM);
 }
 
 function refuseBelow(
@@ -118,15 +116,8 @@ interface OutputsParts {
 }
 
 interface Trees {
-  readonly rootfs: Fd;
+  readonly root: Fd;
   readonly code: Fd | undefined;
-}
-
-export interface TakeOptions {
-  /** The host's id of the task's root. */
-  readonly idBase: number;
-  /** Whether its command ever ran; otherwise there is nothing to take. */
-  readonly hasRun: boolean;
 }
 
 export class TaskOutputs {
@@ -143,20 +134,20 @@ export class TaskOutputs {
   /** Keeps the task's mounts, which are attached by then: read-only, and without what the task will mount in them. */
   hold(rootfs: string, code: string | undefined): void {
     this.#trees = {
-      rootfs: this.#clone(rootfs),
+      root: this.#clone(rootfs),
       code: code === undefined ? undefined : this.#clone(code),
     };
   }
 
   /**
-   * Takes the files, and lets go of the task's mounts. Never rejects. Precondition: no process of the task is left.
+   * Takes the files, and lets go of the task's mounts; there are none of a task that has not run. Never rejects. Precondition: no process of
+   * the task is left.
    */
-  async take({ idBase, hasRun }: TakeOptions): Promise<OutputsTaken> {
+  async take({ idBase, hasRun }: { readonly idBase: number; readonly hasRun: boolean }) {
     try {
       const trees = hasRun ? this.#trees : undefined;
-      const taking = new Taking({ ...this.#parts, trees, idBase });
-      const reports = await taking.run();
-      return { outputs: reports, error: this.#toError(reports, taking.error) };
+      const { outputs, error } = await new Taking({ ...this.#parts, trees, idBase }).run();
+      return { outputs, error: error ?? this.#findIncomplete(outputs) };
     } finally {
       await this.close();
     }
@@ -177,11 +168,7 @@ export class TaskOutputs {
     return fd;
   }
 
-  #toError(
-    outputs: readonly TakenOutput[],
-    failure: StackshimError | undefined,
-  ): StackshimError | null {
-    if (failure !== undefined) return failure;
+  #findIncomplete(outputs: readonly TakenOutput[]): StackshimError | null {
     if (!this.#parts.plan.command.spec.outputRequired) return null;
     const found = outputs.find(({ state }) => state !== 'complete');
     if (found === undefined) return null;
@@ -205,7 +192,6 @@ interface TakingParts extends OutputsParts {
   readonly idBase: number;
 }
 
-/** One taking of all outputs. */
 class Taking {
   readonly #parts: TakingParts;
   readonly #pace: Pace;
@@ -213,9 +199,9 @@ class Taking {
   readonly #content: ContentReader;
   readonly #isStopped: () => boolean;
   readonly #used = new Map<string, Set<string>>();
-  readonly #room = new ListingRoom();
+  readonly #room = listingRoom();
   #tar: TarTarget | undefined;
-  #error: StackshimError | undefined;
+  #error: StackshimError | null = null;
 
   constructor(parts: TakingParts) {
     this.#parts = parts;
@@ -226,40 +212,38 @@ class Taking {
     this.#content = new ContentReader(this.#budget, this.#pace);
   }
 
-  get error(): StackshimError | undefined {
-    return this.#error;
-  }
-
-  async run(): Promise<readonly TakenOutput[]> {
+  async run(): Promise<OutputsTaken> {
     const { asked, caller, plan } = this.#parts;
-    const { timeoutMs } = plan.command.spec.limits;
+    const patienceMs = Math.max(PATIENCE_MS, plan.command.spec.limits.timeoutMs);
     const outputs: TakenOutput[] = [];
     const stream = asked.some(({ destination }) => destination === undefined)
-      ? openStream(caller.outputStream, {
-          isStopped: this.#isStopped,
-          patienceMs: Math.max(PATIENCE_MS, timeoutMs),
-        })
+      ? openStream(caller.outputStream, { isStopped: this.#isStopped, patienceMs })
       : undefined;
     try {
       for (const each of asked) outputs.push(await this.#takeOne(each, stream));
-      if (this.#tar !== undefined && this.#error === undefined) await this.#tar.end();
+      if (this.#error === null) await this.#tar?.end();
     } catch (error) {
       this.#fail('write tar', error);
     } finally {
       stream?.close();
     }
-    return outputs;
+    return { outputs, error: this.#error };
   }
 
-  async #takeOne({ request, destination }: Asked, stream: TarStream | undefined) {
+  async #takeOne({ request, destination }: Asked, stream: ReturnType<typeof openStream>) {
     const report = new OutputReport(request.source, destination?.path ?? STREAM, this.#room);
     const before = this.#budget.bytesTaken;
-    const { trees } = this.#parts;
+    const { trees, idBase } = this.#parts;
     try {
       if (trees !== undefined) {
         const source = this.#findTree(request.source, trees);
-        if (destination !== undefined) await this.#toFolder(source, destination, report);
-        else if (stream !== undefined) await this.#toTar(source, stream, report);
+        const options = this.#options(report);
+        if (destination !== undefined) await placeOnHost(source, destination, options);
+        else if (stream !== undefined) {
+          this.#tar ??= new TarTarget({ content: this.#content, write: stream.write, idBase });
+          const place = { folder: '', isFolder: true, used: this.#usedIn(STREAM) };
+          await placeSources<string>(source, place, { ...options, target: this.#tar });
+        }
       }
     } catch (error) {
       report.failed(this.#fail(`take ${request.source}`, error));
@@ -267,48 +251,29 @@ class Taking {
     return report.finish(this.#budget.bytesTaken - before);
   }
 
-  #findTree(source: string, { rootfs, code }: Trees): SourcePlace {
+  #findTree(source: string, trees: Trees): SourcePlace {
     const { container, command } = this.#parts.plan;
     const { workdir } = command.spec;
     const image = container.pinned.image.config;
-    const hasCode = code !== undefined;
+    const hasCode = trees.code !== undefined;
     const pattern = parseSource(source, resolveWorkdir({ workdir, hasCode, image }));
-    const [first, ...rest] = pattern.names;
-    if (code === undefined || `/${first}` !== CODE_AT) return { root: rootfs, at: '', pattern };
-    return { root: code, at: CODE_AT, pattern: { ...pattern, names: rest } };
+    return toSourcePlace(pattern, trees);
   }
 
-  async #toFolder(source: SourcePlace, to: Destination, report: OutputReport): Promise<void> {
-    const { folder, name, close } = openPlace(to);
-    const target = new FolderTarget({
-      content: this.#content,
-      owner: ownerOfFolder(folder.fd),
-      replaces: 'own',
-    });
-    const { dev, ino } = fstatSync(folder.fd);
-    const key = `${dev}:${ino}`;
-    const used = this.#used.get(key) ?? new Set();
-    this.#used.set(key, used);
-    const place: Place<TargetFolder> = { folder, name, isFolder: to.isFolder, used };
-    try {
-      await placeSources(source, place, this.#options(target, report));
-    } finally {
-      target.close();
-      close();
-    }
+  #options(report: OutputReport): FolderPlacing {
+    return {
+      ...{ report, budget: this.#budget, pace: this.#pace, content: this.#content },
+      usedIn: (folder) => {
+        const { dev, ino } = fstatSync(folder);
+        return this.#usedIn(`${dev}:${ino}`);
+      },
+    };
   }
 
-  async #toTar(source: SourcePlace, stream: TarStream, report: OutputReport): Promise<void> {
-    const { idBase } = this.#parts;
-    this.#tar ??= new TarTarget({ content: this.#content, write: stream.write, idBase });
-    const used = this.#used.get(STREAM) ?? new Set();
-    this.#used.set(STREAM, used);
-    const place: Place<string> = { folder: '', isFolder: true, used };
-    await placeSources(source, place, this.#options(this.#tar, report));
-  }
-
-  #options<T>(target: T, report: OutputReport) {
-    return { target, report, budget: this.#budget, pace: this.#pace };
+  #usedIn(folder: string): Set<string> {
+    const used = this.#used.get(folder) ?? new Set();
+    this.#used.set(folder, used);
+    return used;
   }
 
   #fail(operation: string, error: unknown): StackshimError {
@@ -331,16 +296,11 @@ function toStopLook(signals: readonly AbortSignal[], cancelFile: string): () => 
   };
 }
 
-interface TarStream {
-  readonly write: (bytes: Uint8Array) => Promise<void>;
-  close(): void;
-}
-
 /** A caller's stream that fails ends the tar; one that takes nothing can be left by asking for the end. */
 function openStream(
   target: OutputCaller['outputStream'],
   { isStopped, patienceMs }: { readonly isStopped: () => boolean; readonly patienceMs: number },
-): TarStream | undefined {
+) {
   if (target === undefined) return undefined;
   let failure: unknown;
   const sink = openSink(target, {
@@ -351,7 +311,8 @@ function openStream(
       failure = error;
     },
   });
-  const wait = async (pending: Promise<void>) => {
+  const wait = async (pending: void | Promise<void>) => {
+    if (pending === undefined) return;
     const done = pending.then(() => true);
     const endsAt = performance.now() + patienceMs;
     while ((await within(done, STOP_LOOK_MS)) === undefined) {
@@ -360,11 +321,9 @@ function openStream(
     }
   };
   return {
-    async write(bytes) {
-      const pending = sink.write(bytes);
-      if (pending !== undefined) await wait(pending);
-      const settling = sink.settled();
-      if (settling !== undefined) await wait(settling);
+    async write(bytes: Uint8Array) {
+      await wait(sink.write(bytes));
+      await wait(sink.settled());
       if (failure !== undefined) throw failure;
     },
     close: () => sink.close(),

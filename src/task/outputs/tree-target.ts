@@ -26,7 +26,6 @@ export interface TreeTarget<F> {
   openFolder(parent: F, name: ByteString, stats: FolderStats): F | Promise<F>;
   /** Ends a folder of `openFolder`; a new one gets its mode and time now. */
   closeFolder(folder: F, stats: FolderStats): void;
-  /** Takes a file with its content. */
   addFile(parent: F, name: ByteString, file: SourceFile): Promise<void>;
   addLink(parent: F, name: ByteString, link: SourceLink): void | Promise<void>;
 }

@@ -17,23 +17,18 @@ import {
 } from '../../sys/tree-calls.ts';
 import type { Budget } from './budget.ts';
 import { LeftOut, type LeftOutReason } from './left-out.ts';
+import type { OutputReport } from './output-report.ts';
 import type { Pace } from './pace.ts';
 import type { TreeTarget } from './tree-target.ts';
 
 /** Each level needs two descriptors. */
 const MAX_DEPTH = 100;
 
-/** What a walk tells about the entries that it meets. Paths are absolute. */
-export interface WalkReport {
-  taken(kind: 'file' | 'folder' | 'link'): void;
-  leftOut(path: ByteString, reason: LeftOutReason): void;
-}
-
 export interface WalkOptions<F> {
   readonly target: TreeTarget<F>;
   readonly budget: Budget;
   readonly pace: Pace;
-  readonly report: WalkReport;
+  readonly report: OutputReport;
 }
 
 /** An entry of an open folder, and where it goes. */
@@ -65,14 +60,13 @@ export class TreeWalk<F> {
     }
     if (pace.isDue) await pace.rest();
     try {
-      return await this.#takeKind(entry, entry.kind);
+      return await this.#takeKind(entry);
     } catch (error) {
       report.leftOut(entry.path, toReason(error));
       return true;
     }
   }
 
-  /** Takes what is in an open folder. */
   async takeContent(folder: Fd, path: ByteString, into: F): Promise<boolean> {
     const { report } = this.#options;
     if (this.#depth >= MAX_DEPTH) {
@@ -107,9 +101,12 @@ export class TreeWalk<F> {
     }
   }
 
-  async #takeKind(entry: WalkedEntry<F>, kind: EntryKind): Promise<boolean> {
+  async #takeKind(entry: WalkedEntry<F>): Promise<boolean> {
+    const { folder: above, name } = entry;
+    // The folder may not say what an entry is.
+    const kind = entry.kind === 'unknown' ? toKind(lstatSync(entryBytes(above, name))) : entry.kind;
     if (kind === 'folder') {
-      const folder = openBeneath(entry.folder, entry.name, READ_FOLDER);
+      const folder = openBeneath(above, name, READ_FOLDER);
       try {
         return await this.takeFolder(folder, entry);
       } finally {
@@ -118,7 +115,6 @@ export class TreeWalk<F> {
     }
     if (kind === 'file') await this.#takeFile(entry);
     else if (kind === 'link') await this.#takeLink(entry);
-    else if (kind === 'unknown') return await this.#takeKind(entry, kindOf(entry));
     else throw new LeftOut(kind);
     return true;
   }
@@ -146,12 +142,7 @@ export class TreeWalk<F> {
   }
 }
 
-/** What an entry is that its folder does not describe. */
-function kindOf({ folder, name }: Pick<WalkedEntry<unknown>, 'folder' | 'name'>): EntryKind {
-  return toKind(lstatSync(entryBytes(folder, name)));
-}
-
-export function toKind(stats: Stats): EntryKind {
+export function toKind(stats: Stats): Exclude<EntryKind, 'unknown'> {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'folder';
   if (stats.isSymbolicLink()) return 'link';

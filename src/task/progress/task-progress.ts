@@ -13,25 +13,7 @@ import type { Fd, System } from '../../sys/system.ts';
 const MAX_BYTES = 4_096;
 const LOOK_EVERY_MS = 1_000;
 
-export interface TaskProgress {
-  /** What the task last wrote; null: nothing yet. */
-  readonly text: string | null;
-  /** Calls `onText` whenever a look finds another text; looks once a second. */
-  watch(onText: (text: string) => void): void;
-  /** Looks a last time, if it was watched, when nobody writes any more; then closes. */
-  finish(): void;
-  /** A second call does nothing. */
-  close(): void;
-}
-
-/** Opens the folder of the file, which is mounted at this path of the host; the mount can be detached afterwards. */
-export function openProgress(system: System, path: string): TaskProgress {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
-  const folder = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return new ProgressFile(system, folder);
-}
-
-class ProgressFile implements TaskProgress {
+export class TaskProgress {
   readonly #system: System;
   #folder: Fd | undefined;
   #onText: ((text: string) => void) | undefined;
@@ -40,26 +22,32 @@ class ProgressFile implements TaskProgress {
   /** What the last look found. */
   #bytes = Buffer.alloc(0);
 
-  constructor(system: System, folder: Fd) {
+  /** Opens the folder of the file, which is mounted at this path of the host; the mount can be detached afterwards. */
+  constructor(system: System, path: string) {
+    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
     this.#system = system;
-    this.#folder = folder;
+    this.#folder = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
 
+  /** What the task last wrote; null: nothing yet. */
   get text(): string | null {
     return this.#text;
   }
 
+  /** Calls `onText` whenever a look finds another text; looks once a second. */
   watch(onText: (text: string) => void): void {
     if (this.#folder === undefined) return;
     this.#onText = onText;
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
+  /** Looks a last time, if it was watched, when nobody writes any more; then closes. */
   finish(): void {
     this.#look();
     this.close();
   }
 
+  /** A second call does nothing. */
   close(): void {
     clearInterval(this.#timer);
     if (this.#folder !== undefined) closeSync(this.#folder);
@@ -104,7 +92,7 @@ function readBytes(system: System, folder: Fd): Buffer | undefined {
  * Without the blanks and NULs at its end. Bytes that are not valid UTF-8, and NULs, which some databases refuse, become U+FFFD. Undefined if
  * nothing is left.
  */
-export function toText(bytes: Uint8Array): string | undefined {
+function toText(bytes: Uint8Array): string | undefined {
   let end = Math.min(bytes.length, MAX_BYTES);
   // The last character may have been cut off.
   const stream = bytes.length > MAX_BYTES;

@@ -18,10 +18,8 @@ export async function untilUnheld(system: System, dir: string): Promise<void> {
   const giveUpAt = performance.now() + READ_WITHIN_MS;
   for (;;) {
     const held = lock(system, dir, { shared: false });
-    if (held !== undefined || performance.now() > giveUpAt) {
-      held?.release();
-      return;
-    }
+    held?.release();
+    if (held !== undefined || performance.now() > giveUpAt) return;
     await pause(POLL_MS);
   }
 }

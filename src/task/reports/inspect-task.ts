@@ -12,7 +12,6 @@ import type { TaskRecord } from '../records/record.ts';
 import { toTaskNotFound } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 import type { TaskResult } from '../result.ts';
-import { asObject, deriveSpec } from './derive-spec.ts';
 import { type JsonObject, type ReportedTask, readReport, type TaskReport } from './report.ts';
 
 /** One task, with all that its files and the kernel tell. May contain secrets: environment, arguments. */
@@ -65,20 +64,30 @@ export function inspectTask(installation: Installation, id: TaskId): TaskInspect
   const report = readReport(layout, id);
   const listed = record === undefined ? undefined : findTask(installation, id);
   if (record !== undefined && listed !== undefined) {
-    return inspectLiving(installation, { record, listed, report });
+    return inspectLiving(installation, record, listed, report);
   }
-  if (report !== undefined) return inspectEnded(report);
-  throw toTaskNotFound('inspect task', id);
+  if (report === undefined) throw toTaskNotFound('inspect task', id);
+  const { task, end, state } = report;
+  return {
+    id: task.id,
+    state: state === 'open' ? 'removing' : state,
+    pid: null,
+    record: null,
+    ...toReported(report),
+    config: null,
+    cgroup: null,
+    timeLeftMs: null,
+    result: end?.result ?? null,
+    exit: end?.exit ?? null,
+  };
 }
 
-interface Living {
-  readonly record: TaskRecord;
-  readonly listed: ListedTask;
-  readonly report: TaskReport | undefined;
-}
-
-function inspectLiving(installation: Installation, living: Living): TaskInspection {
-  const { record, listed, report } = living;
+function inspectLiving(
+  installation: Installation,
+  record: TaskRecord,
+  listed: ListedTask,
+  report: TaskReport | undefined,
+): TaskInspection {
   const places = recordedPlaces(installation.layout, record);
   const config = readConfig(places);
   const limit = readTimeLimit(places);
@@ -96,22 +105,6 @@ function inspectLiving(installation: Installation, living: Living): TaskInspecti
     timeLeftMs: isRunning ? Math.max(0, limit.endsAtMs - monotonicMs()) : null,
     result: report?.end?.result ?? null,
     exit: record.exit ?? null,
-  };
-}
-
-function inspectEnded(report: TaskReport): TaskInspection {
-  const { task, end, state } = report;
-  return {
-    id: task.id,
-    state: state === 'open' ? 'removing' : state,
-    pid: null,
-    record: null,
-    ...toReported(report),
-    config: null,
-    cgroup: null,
-    timeLeftMs: null,
-    result: end?.result ?? null,
-    exit: end?.exit ?? null,
   };
 }
 
@@ -139,4 +132,63 @@ function readConfig({ bundle }: TaskPlaces): JsonObject | null {
   } catch {
     return null;
   }
+}
+
+const asObject = (value: unknown): JsonObject | null =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonObject)
+    : null;
+
+/**
+ * The options of a task without a report, as far as its record and its OCI configuration tell them: the names and units of a report's spec, and
+ * fewer fields. Null while there is no configuration.
+ */
+function deriveSpec(record: TaskRecord, config: JsonObject | null): JsonObject | null {
+  if (config === null) return null;
+  const command = asObject(config['process']) ?? {};
+  const linux = asObject(config['linux']) ?? {};
+  return {
+    stack: { name: record.stack, revision: record.revision },
+    command: record.command,
+    env: toEnvironment(command['env']),
+    workdir: command['cwd'],
+    user: command['user'],
+    hostname: config['hostname'],
+    ...(record.tenant === undefined ? {} : { tenant: record.tenant }),
+    labels: record.labels,
+    tty: command['terminal'] === true,
+    readOnly: asObject(config['root'])?.['readonly'] === true,
+    network: hasNamespace(linux, 'network') ? 'none' : 'host',
+    userns: hasNamespace(linux, 'user') ? 'auto' : 'host',
+    pid: hasNamespace(linux, 'pid') ? 'private' : 'host',
+    noNewPrivileges: command['noNewPrivileges'] === true,
+    runtime: record.runtime.path,
+    limits: toLimits(asObject(linux['resources']) ?? {}),
+    log: false,
+  };
+}
+
+function toEnvironment(entries: unknown): JsonObject {
+  if (!Array.isArray(entries)) return {};
+  return Object.fromEntries(
+    entries.map(String).map((entry) => {
+      const equals = entry.indexOf('=');
+      return [entry.slice(0, equals), entry.slice(equals + 1)];
+    }),
+  );
+}
+
+function hasNamespace(linux: JsonObject, type: string): boolean {
+  const namespaces = linux['namespaces'];
+  return Array.isArray(namespaces) && namespaces.some((one) => asObject(one)?.['type'] === type);
+}
+
+function toLimits(resources: JsonObject): JsonObject {
+  const cpu = asObject(resources['cpu']) ?? {};
+  const [quota, period] = [Number(cpu['quota']), Number(cpu['period'])];
+  return {
+    memoryBytes: asObject(resources['memory'])?.['limit'],
+    pids: asObject(resources['pids'])?.['limit'],
+    ...(quota > 0 && period > 0 ? { cpus: quota / period } : {}),
+  };
 }

@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { reportDir, reportsDir } from '../../core/layout.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { ownIdentity } from '../../sys/processes.ts';
 import { syncDirectory, syncFile } from '../../sys/write-file.ts';
@@ -52,7 +53,9 @@ export async function openReport(
   } catch (error) {
     await log?.close();
     rmSync(making, { recursive: true, force: true });
-    throw toOpenError(error, record.id);
+    const errno = errnoCodeOf(error);
+    if (errno === 'ENOTEMPTY' || errno === 'EEXIST') throw toReportConflict(record.id, error);
+    throw toDiskError(error, `open the log of task ${record.id}`);
   }
   const opened = log;
   return {
@@ -60,7 +63,9 @@ export async function openReport(
     async end(result) {
       await opened.close();
       try {
-        await storeEnd(dir, { at: result.finishedAt, result: withoutOutput(result), exit: null });
+        // Captured output goes to the caller; the log has all of it.
+        const { stdout: _, stderr: __, ...output } = result.output;
+        await storeEnd(dir, { at: result.finishedAt, result: { ...result, output }, exit: null });
         await pruneSometimes(installation, reports);
       } catch (error) {
         rmSync(reportPlaces(dir).draftFile, { force: true });
@@ -70,30 +75,19 @@ export async function openReport(
   };
 }
 
-function toOpenError(error: unknown, id: TaskId): StackshimError {
-  const errno = errnoCodeOf(error);
-  if (errno === 'ENOTEMPTY' || errno === 'EEXIST') return toReportConflict(id, error);
-  return toDiskError(error, `open the log of task ${id}`);
-}
-
 /** For a task with the id of an ended one that has left a report. */
 export const toReportConflict = (id: TaskId, cause?: unknown): StackshimError =>
   new StackshimError(
     'ERR_STACKSHIM_TASK_CONFLICT',
     `create task ${id}: an ended task with this id has left its result`,
-    {
-      hint: `remove it with stackshim rm ${id}, or take another id`,
-      details: { id },
-      cause,
-    },
+    { hint: `remove it with stackshim rm ${id}, or take another id`, details: { id }, cause },
   );
 
 function toReportedTask({ container, command }: TaskPlan, record: TaskRecord): ReportedTask {
   const { id, owner, stack, revision, image, tenant, origin, labels, createdAt } = record;
   return {
     ...{ id, owner, stack, revision, image, labels, createdAt },
-    ...(tenant === undefined ? {} : { tenant }),
-    ...(origin === undefined ? {} : { origin }),
+    ...withoutUndefined({ tenant, origin }),
     command: record.command,
     spec: toShownSpec({ container, command }),
   };
@@ -109,18 +103,10 @@ function toShownSpec({ container, command }: TaskPlan): ReportedTask['spec'] {
     runtime: container.runtime.path,
     log: true,
     limits: { ...place.limits, ...what.limits },
-    ...(payload === undefined ? {} : { payload: toShownInput(payload) }),
-    ...(config === undefined ? {} : { config: toShownInput(config) }),
+    payload: payload && toShownInput(payload),
+    config: config && toShownInput(config),
   };
 }
 
-type Input = NonNullable<TaskPlan['command']['spec']['payload']>;
-
-const toShownInput = (input: Input) =>
+const toShownInput = (input: NonNullable<TaskPlan['command']['spec']['payload']>) =>
   input.kind === 'file' ? input : { kind: input.kind, bytes: Buffer.byteLength(input.text) };
-
-/** Captured output goes to the caller; the log has all of it. */
-function withoutOutput(result: TaskResult): TaskResult {
-  const { stdout: _, stderr: __, ...output } = result.output;
-  return { ...result, output };
-}

@@ -1,7 +1,15 @@
 /** Removes reports of ended tasks: the oldest, as soon as there are more than the policy keeps. */
-import { existsSync, lstatSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { type Layout, reportDir, reportsDir, taskDir } from '../../core/layout.ts';
 import type { ReportTerms } from '../../spec/policy.ts';
@@ -10,7 +18,7 @@ import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
 import type { Installation } from '../installation.ts';
 import { listTaskIds } from '../records/read-record.ts';
 import { parseUnfinishedName, unfinishedName } from '../records/record.ts';
-import { listReportIds, readReport } from './report.ts';
+import { isReportOpen, listReportIds } from './report.ts';
 import { reportPlaces } from './report-places.ts';
 
 export interface PrunedReports {
@@ -44,17 +52,16 @@ export async function pruneSometimes(
   const lookedAt = lstatSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const now = Date.now();
   const isRecent = lookedAt <= now && now - lookedAt < LOOK_INTERVAL_MS;
-  if (isRecent && countEnded(layout) <= terms.count) return;
+  if (isRecent) {
+    // Count without a look at each.
+    const existing = new Set<string>(listTaskIds(layout));
+    const ended = listReportIds(layout).filter((id) => !existing.has(id));
+    if (ended.length <= terms.count) return;
+  }
   if (lookedAt === 0) writeFileSync(stamp, '', { mode: 0o600 });
   else utimesSync(stamp, new Date(now), new Date(now));
   const room = isRecent ? Math.floor(terms.count / ROOM_PART) : 0;
   await pruneReports(layout, { ...terms, count: terms.count - room });
-}
-
-/** Without a look at each. */
-function countEnded(layout: Layout): number {
-  const existing = new Set<string>(listTaskIds(layout));
-  return listReportIds(layout).filter((id) => !existing.has(id)).length;
 }
 
 /** Removes every report beyond the terms. Reports of tasks that still exist stay. With `dryRun`, only finds out which. */
@@ -64,7 +71,10 @@ export async function pruneReports(
   { dryRun = false }: { readonly dryRun?: boolean } = {},
 ): Promise<PrunedReports> {
   if (!dryRun) removeUnfinishedReports(layout);
-  const excess = chooseExcess(listStored(layout), terms, Date.now());
+  const stored = listReportIds(layout).flatMap(
+    (id) => unlessMissing(() => measure(layout, id)) ?? [],
+  );
+  const excess = chooseExcess(stored, terms, Date.now());
   if (!dryRun) for (const { id } of excess) await removeReport(layout, id);
   const bytes = excess.reduce((sum, one) => sum + one.bytes, 0);
   return { ids: excess.map(({ id }) => id), bytes };
@@ -89,9 +99,6 @@ function chooseExcess(
   });
 }
 
-const listStored = (layout: Layout): StoredReport[] =>
-  listReportIds(layout).flatMap((id) => unlessMissing(() => measure(layout, id)) ?? []);
-
 function measure(layout: Layout, id: TaskId): StoredReport {
   const dir = reportDir(layout, id);
   const sizes = readdirSync(dir).map((name) => {
@@ -106,23 +113,17 @@ function measure(layout: Layout, id: TaskId): StoredReport {
 function isNeeded(layout: Layout, id: TaskId): boolean {
   if (existsSync(taskDir(layout, id))) return true;
   if (!existsSync(reportPlaces(reportDir(layout, id)).draftFile)) return false;
-  try {
-    return readReport(layout, id)?.state === 'open';
-  } catch (error) {
-    if (error instanceof StackshimError) return false;
-    throw error;
-  }
+  return isReportOpen(layout, id);
 }
 
 /** Removes a report in one step. False if there is none. */
 export async function removeReport(layout: Layout, id: TaskId): Promise<boolean> {
   const retired = `${reportsDir(layout)}/${unfinishedName(ownIdentity(), id)}`;
-  try {
-    await rename(reportDir(layout, id), retired);
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const retire = () => {
+    renameSync(reportDir(layout, id), retired);
+    return true;
+  };
+  if (unlessMissing(retire) === undefined) return false;
   await rm(retired, { recursive: true, force: true });
   return true;
 }

@@ -6,10 +6,8 @@ import { type Layout, reportDir as ownReportDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned } from '../records/claim-record.ts';
-
 import { isUnreadable, readRecord } from '../records/read-record.ts';
 import { toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
-
 import { recordedPlaces } from '../records/task-places.ts';
 import type { StreamName } from '../streams/task-output.ts';
 import { type LogPart, LogReader } from './log-frames.ts';
@@ -46,8 +44,7 @@ export const readLog = (
   installation: Installation,
   id: TaskId,
   options: LogOptions,
-): AsyncIterable<LogPiece> =>
-  readPieces(installation, { id, folder: findLog(installation, id), options });
+): AsyncIterable<LogPiece> => readPieces(installation, id, findLog(installation, id), options);
 
 /** The folder of the task's report: of the root folder that its record names, if it still exists. */
 function findLog({ layout }: Installation, id: TaskId): string {
@@ -64,19 +61,15 @@ function findLog({ layout }: Installation, id: TaskId): string {
   throw toTaskNotFound(READ_LOG, id);
 }
 
-interface Reading {
-  readonly id: TaskId;
-  readonly folder: string;
-  readonly options: LogOptions;
-}
-
 /** Reads in steps, so that other work of the process goes on. */
 async function* readPieces(
   { layout }: Installation,
-  { id, folder, options: { follow = false, tail, since, signal } }: Reading,
+  id: TaskId,
+  folder: string,
+  { follow = false, tail, since, signal }: LogOptions,
 ): AsyncGenerator<LogPiece> {
   const reader = new LogReader(folder);
-  const lines = new LineSplitter(since === undefined ? '' : new Date(since).toISOString());
+  const split = lineSplitter(since === undefined ? '' : new Date(since).toISOString());
   let last = tail === undefined ? undefined : new LastLines(tail);
   try {
     for (;;) {
@@ -84,7 +77,7 @@ async function* readPieces(
       const isOver = !follow || hasEnded(layout, id, folder);
       for (let parts = reader.read(); parts !== undefined; parts = reader.read()) {
         if (signal?.aborted) return;
-        const pieces = lines.split(parts);
+        const pieces = split(parts);
         if (last === undefined) yield* pieces;
         else last.push(pieces);
         await pause(0);
@@ -113,36 +106,27 @@ function hasEnded(layout: Layout, id: TaskId, folder: string): boolean {
 
 const LINE_END = 0x0a;
 
-/** Cuts parts into lines. */
-class LineSplitter {
-  readonly #from: string;
-  readonly #isInLine = { stdout: false, stderr: false };
-
-  /** @param from Leaves out what is older. */
-  constructor(from: string) {
-    this.#from = from;
-  }
-
-  split(parts: readonly LogPart[]): readonly LogPiece[] {
+/** Returns a function that cuts parts into lines. Leaves out what is older than `from`. */
+function lineSplitter(from: string) {
+  const isInLine = { stdout: false, stderr: false };
+  return (parts: readonly LogPart[]): readonly LogPiece[] => {
     const pieces: LogPiece[] = [];
     for (const part of parts) {
-      if (part.at < this.#from) continue;
+      if (part.at < from) continue;
       for (let start = 0; start < part.bytes.length; ) {
         const end = part.bytes.indexOf(LINE_END, start);
         const next = end < 0 ? part.bytes.length : end + 1;
-        const beginsLine = !this.#isInLine[part.stream];
+        const beginsLine = !isInLine[part.stream];
         pieces.push({ ...part, bytes: part.bytes.subarray(start, next), beginsLine });
-        this.#isInLine[part.stream] = end < 0;
+        isInLine[part.stream] = end < 0;
         start = next;
       }
     }
     return pieces;
-  }
+  };
 }
 
-interface Line {
-  readonly pieces: { readonly piece: LogPiece; readonly place: number }[];
-}
+type Line = { readonly piece: LogPiece; readonly place: number }[];
 
 /** Keeps the last lines of both streams together. */
 class LastLines {
@@ -158,30 +142,25 @@ class LastLines {
 
   push(pieces: readonly LogPiece[]): void {
     for (const piece of pieces) {
-      const line = piece.beginsLine ? this.#begin(piece.stream) : this.#open[piece.stream];
-      line?.pieces.push({ piece, place: this.#place });
+      if (piece.beginsLine) {
+        const line: Line = [];
+        this.#lines.push(line);
+        this.#open[piece.stream] = line;
+      }
+      this.#open[piece.stream]?.push({ piece, place: this.#place });
       this.#place += 1;
     }
     // Dropping each line by itself would take time quadratic in their number.
-    if (this.#lines.length > 2 * this.#count + KEPT_LINES) this.#drop();
-  }
-
-  #begin(stream: StreamName): Line {
-    const line: Line = { pieces: [] };
-    this.#lines.push(line);
-    this.#open[stream] = line;
-    return line;
-  }
-
-  #drop(): void {
-    this.#lines = this.#lines.slice(this.#lines.length - this.#count);
+    if (this.#lines.length > 2 * this.#count + KEPT_LINES) {
+      this.#lines = this.#lines.slice(this.#lines.length - this.#count);
+    }
   }
 
   /** In the order of arrival. */
   pieces(): readonly LogPiece[] {
     const kept = this.#count === 0 ? [] : this.#lines.slice(-this.#count);
     return kept
-      .flatMap((line) => line.pieces)
+      .flat()
       .sort((one, other) => one.place - other.place)
       .map(({ piece }) => piece);
   }

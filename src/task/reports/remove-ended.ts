@@ -2,22 +2,16 @@
 
 import { existsSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
-import { type Layout, reportDir, taskDir } from '../../core/layout.ts';
+import { reportDir, taskDir } from '../../core/layout.ts';
 import { pause } from '../../core/pause.ts';
 import { type KillTaskOptions, killTask } from '../ending/kill-task.ts';
 import type { Removal } from '../ending/remove-task.ts';
 import type { Installation } from '../installation.ts';
 import { findTask } from '../records/list-tasks.ts';
-import { isUnreadable } from '../records/read-record.ts';
 import { ORPHANED, toTaskConflict, toTaskNotFound } from '../records/task-errors.ts';
 import { untilUnheld } from './hold-report.ts';
 import { removeReport } from './prune-reports.ts';
-import { readReport } from './report.ts';
-
-export interface RemoveEndedOptions extends KillTaskOptions {
-  /** End a task that still runs. */
-  readonly force: boolean;
-}
+import { isReportOpen } from './report.ts';
 
 const REMOVE = 'remove task';
 const POLL_MS = 10;
@@ -31,27 +25,28 @@ const STORED_WITHIN_MS = 10_000;
 export async function removeEnded(
   installation: Installation,
   id: TaskId,
-  options: RemoveEndedOptions,
+  options: KillTaskOptions & { readonly force: boolean },
 ): Promise<Removal> {
   const { layout } = installation;
   const exists = requireEnded(installation, id, options.force);
-  const removal = exists ? await killTask(installation, id, options) : GONE;
+  const removal: Removal = exists
+    ? await killTask(installation, id, options)
+    : { removed: true, leftovers: [] };
   if (!removal.removed) return removal;
-  await untilStored(layout, id);
+  // The owner of a removed task may be storing its end.
+  const giveUpAt = performance.now() + STORED_WITHIN_MS;
+  while (isReportOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
   await untilUnheld(installation.system, reportDir(layout, id));
   if (!(await removeReport(layout, id)) && !exists) throw toTaskNotFound(REMOVE, id);
   return removal;
 }
 
-const GONE: Removal = { removed: true, leftovers: [] };
-
 /** Whether the task itself still exists, besides its report. */
 function requireEnded(installation: Installation, id: TaskId, force: boolean): boolean {
   if (force) return existsSync(taskDir(installation.layout, id));
-  const task = findTask(installation, id);
-  if (task === undefined) return false;
-  if (task.state === 'kept') return true;
-  const { state } = task;
+  const { state } = findTask(installation, id) ?? {};
+  if (state === undefined) return false;
+  if (state === 'kept') return true;
   throw toTaskConflict(
     REMOVE,
     id,
@@ -59,20 +54,4 @@ function requireEnded(installation: Installation, id: TaskId, force: boolean): b
       ? { ...ORPHANED, hint: 'run stackshim reap first, or end and remove it with --force' }
       : { state, why: `it is ${state}`, hint: 'wait for its end, or end it with --force' },
   );
-}
-
-/** Waits while the owner of a removed task stores its end. */
-async function untilStored(layout: Layout, id: TaskId): Promise<void> {
-  const giveUpAt = performance.now() + STORED_WITHIN_MS;
-  while (isOpen(layout, id) && performance.now() < giveUpAt) await pause(POLL_MS);
-}
-
-function isOpen(layout: Layout, id: TaskId): boolean {
-  try {
-    return readReport(layout, id)?.state === 'open';
-  } catch (error) {
-    // A damaged report can be removed.
-    if (isUnreadable(error)) return false;
-    throw error;
-  }
 }

@@ -1,7 +1,6 @@
 /** The files of a task's report: `reports/<id>/` in the root folder. Pure. */
 
 export interface ReportPlaces {
-  readonly dir: string;
   /** What the task is. Written before anything of the task is made. */
   readonly taskFile: string;
   /** How the task ended. */
@@ -11,7 +10,6 @@ export interface ReportPlaces {
 }
 
 export const reportPlaces = (dir: string): ReportPlaces => ({
-  dir,
   taskFile: `${dir}/task.json`,
   endFile: `${dir}/end.json`,
   draftFile: `${dir}/end.json.next`,

@@ -13,6 +13,7 @@ import { type Layout, reportDir, reportsDir } from '../../core/layout.ts';
 import {
   date,
   FieldFault,
+  flag,
   integer,
   isObject,
   listOf,
@@ -73,7 +74,6 @@ export interface TaskReport {
   /** Null: not stored, or not yet. */
   readonly end: ReportedEnd | null;
   readonly state: ReportState;
-  readonly dir: string;
 }
 
 const jsonObject: Reader<JsonObject> = (value, field) => {
@@ -83,7 +83,7 @@ const jsonObject: Reader<JsonObject> = (value, field) => {
 
 const version = oneOf(REPORT_VERSION);
 
-const reportedTask: Reader<ReportedTask & Versioned> = objectOf<ReportedTask & Versioned>({
+const reportedTask = objectOf<ReportedTask & Versioned>({
   version,
   writtenBy: text,
   id: textThat<TaskId>(isTaskId, 'not a task id'),
@@ -116,15 +116,12 @@ const taskResult: Reader<TaskResult> = (value, field) => {
   has('error', orNull(jsonObject));
   has('output', jsonObject);
   has('usage', jsonObject);
-  has('removed', (is, at) => {
-    if (typeof is !== 'boolean') throw new FieldFault(at, 'not a boolean');
-    return is;
-  });
+  has('removed', flag);
   has('leftovers', listOf(text));
   return result as unknown as TaskResult;
 };
 
-const reportedEnd: Reader<ReportedEnd & Versioned> = objectOf<ReportedEnd & Versioned>({
+const reportedEnd = objectOf<ReportedEnd & Versioned>({
   version,
   writtenBy: text,
   at: date,
@@ -133,6 +130,7 @@ const reportedEnd: Reader<ReportedEnd & Versioned> = objectOf<ReportedEnd & Vers
 });
 
 const corrupt = {
+  what: 'task report',
   code: 'ERR_STACKSHIM_RECORD_CORRUPT',
   newest: REPORT_VERSION,
   hint: 'run stackshim rm ID to remove what that task has left; see docs/recovery.md',
@@ -140,46 +138,47 @@ const corrupt = {
 
 /** The ids of all reports, in alphabetical order. Only a folder is a report: others may have put a file beside them. */
 export const listReportIds = (layout: Layout): readonly TaskId[] =>
-  foldersIn(reportsDir(layout)).filter(isTaskId).sort();
-
-const foldersIn = (path: string): readonly string[] =>
-  (unlessMissing(() => readdirSync(path, { withFileTypes: true })) ?? [])
+  (unlessMissing(() => readdirSync(reportsDir(layout), { withFileTypes: true })) ?? [])
     .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
+    .map(({ name }) => name)
+    .filter(isTaskId)
+    .sort();
 
 /** The report of a task; undefined if there is none. Throws ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
 export const readReport = (layout: Layout, id: TaskId): TaskReport | undefined =>
   readReportAt(reportDir(layout, id));
 
+const UNREADABLE = ['ERR_STACKSHIM_RECORD_CORRUPT', 'ERR_STACKSHIM_FORMAT_NEWER'];
+
+/** Whether the owner of a task has yet to store its end. A damaged report says no. */
+export const isReportOpen = (layout: Layout, id: TaskId): boolean =>
+  unlessMissing(() => readReport(layout, id), UNREADABLE)?.state === 'open';
+
 /** Like {@link readReport}, for a report of any root folder. */
 export function readReportAt(dir: string): TaskReport | undefined {
   const places = reportPlaces(dir);
-  const { taskFile } = places;
-  const stored = readStoredJson(taskFile, {
-    ...corrupt,
-    reader: reportedTask,
-    what: 'task report',
-  });
-  if (stored === undefined) return undefined;
-  const { version: _, writtenBy: __, ...task } = stored;
-  const end = readEnd(places) ?? null;
-  if (end !== null) return { task, end, state: stateOfEnd(end), dir };
-  if (isOpen(places, task)) return { task, end, state: 'open', dir };
+  const task = readPart(places.taskFile, reportedTask);
+  if (task === undefined) return undefined;
+  const early = readEnd(places);
+  // Whether the task's owner will still store the end.
+  const isOpen = early === undefined && existsSync(places.draftFile) && isOwnerAlive(task.owner);
+  if (isOpen) return { task, end: null, state: 'open' };
   // The end may have been stored between the two looks.
-  const later = readEnd(places) ?? null;
-  return { task, end: later, state: later === null ? 'lost' : stateOfEnd(later), dir };
+  const end = early ?? readEnd(places) ?? null;
+  return { task, end, state: (end?.result ?? null) === null ? 'lost' : 'ended' };
 }
 
-const stateOfEnd = ({ result }: ReportedEnd): ReportState => (result === null ? 'lost' : 'ended');
-
-/** Whether the task's owner will still store the end. */
-const isOpen = ({ draftFile }: ReportPlaces, { owner: process }: ReportedTask): boolean =>
-  existsSync(draftFile) && isOwnerAlive(process);
-
 /** Throws ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. Exported for its test. */
-export function readEnd({ endFile }: Pick<ReportPlaces, 'endFile'>): ReportedEnd | undefined {
-  const stored = readStoredJson(endFile, { ...corrupt, reader: reportedEnd, what: 'task report' });
+export const readEnd = ({ endFile }: Pick<ReportPlaces, 'endFile'>): ReportedEnd | undefined =>
+  readPart(endFile, reportedEnd);
+
+/** What a file of a report tells, without the fields of its format. */
+function readPart<T extends Versioned>(
+  file: string,
+  reader: Reader<T>,
+): Omit<T, keyof Versioned> | undefined {
+  const stored = readStoredJson(file, { ...corrupt, reader });
   if (stored === undefined) return undefined;
-  const { version: _, writtenBy: __, ...end } = stored;
-  return end;
+  const { version: _, writtenBy: __, ...part } = stored;
+  return part;
 }

@@ -3,7 +3,7 @@ import { toStackshimError } from '../../core/errors.ts';
 import type { Removal } from '../ending/remove-task.ts';
 import { warn } from '../events.ts';
 import type { TaskExit } from '../records/record.ts';
-import { type ReportedEnd, readReportAt, type TaskReport } from './report.ts';
+import { readReportAt } from './report.ts';
 import { storeEnd } from './store-end.ts';
 
 /** Never rejects: a report that cannot be written counts as lost. Precondition: the caller holds the lock of the task, and has removed it. */
@@ -14,26 +14,16 @@ export async function settleReport(
 ): Promise<void> {
   try {
     const report = readReportAt(dir);
-    if (report === undefined) return;
-    const end = completed(report, exit, removal);
-    if (end !== undefined) await storeEnd(dir, end);
+    // The owner is about to store the end of an open report.
+    if (report === undefined || report.state === 'open') return;
+    const { end } = report;
+    if (end === null) {
+      const at = exit?.at ?? new Date().toISOString();
+      await storeEnd(dir, { at, result: null, exit: exit ?? null });
+    } else if (end.result !== null && !end.result.removed) {
+      await storeEnd(dir, { ...end, result: { ...end.result, ...removal } });
+    }
   } catch (error) {
     warn(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `complete the report ${dir}`));
   }
-}
-
-/** Undefined: there is nothing to store, or the owner is about to store it. */
-function completed(
-  { state, end }: TaskReport,
-  exit: TaskExit | undefined,
-  removal: Removal,
-): ReportedEnd | undefined {
-  if (state === 'open') return undefined;
-  if (end === null) {
-    return { at: exit?.at ?? new Date().toISOString(), result: null, exit: exit ?? null };
-  }
-  const { result } = end;
-  return result === null || result.removed
-    ? undefined
-    : { ...end, result: { ...result, ...removal } };
 }

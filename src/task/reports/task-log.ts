@@ -84,25 +84,22 @@ export class TaskLog {
       this.#lostBytes += chunk.length;
       return;
     }
-    const frame = toFrame(stream, chunk, new Date());
+    const head = `${stream} ${new Date().toISOString()} ${chunk.length}\n`;
+    const frame = Buffer.concat([Buffer.from(head, 'latin1'), chunk, LINE_END]);
     try {
       if (this.#file.size > 0 && this.#file.size + frame.length > this.#fileBytes) this.#turn();
       await writeFully(this.#file.fd, frame);
       this.#file.size += frame.length;
       this.#file.outputBytes += chunk.length;
     } catch (error) {
-      this.#lose(chunk.length, error);
-    }
-  }
-
-  #lose(bytes: number, error: unknown): void {
-    this.#lostBytes += bytes;
-    this.#error ??= toDiskError(error, 'write the log').toJSON();
-    try {
-      // A frame must not begin in the middle of another one.
-      ftruncateSync(this.#file.fd, this.#file.size);
-    } catch {
-      // A reader stops at the unfinished frame.
+      this.#lostBytes += chunk.length;
+      this.#error ??= toDiskError(error, 'write the log').toJSON();
+      try {
+        // A frame must not begin in the middle of another one.
+        ftruncateSync(this.#file.fd, this.#file.size);
+      } catch {
+        // A reader stops at the unfinished frame.
+      }
     }
   }
 
@@ -120,11 +117,6 @@ export class TaskLog {
 function openFile(folder: string, number: number): OpenFile {
   const fd = openSync(logFile(folder, number), NEW_FILE, 0o600);
   return { number, fd, size: 0, outputBytes: 0 };
-}
-
-function toFrame(stream: StreamName, chunk: Uint8Array, now: Date): Buffer {
-  const head = Buffer.from(`${stream} ${now.toISOString()} ${chunk.length}\n`, 'latin1');
-  return Buffer.concat([head, chunk, LINE_END]);
 }
 
 const LINE_END = Buffer.from('\n');

@@ -53,13 +53,13 @@ export const isEmitter = (value: unknown): value is EventEmitter =>
   ['on', 'off'].every((name) => typeof Reflect.get(value, name) === 'function');
 
 const CHANGES: readonly StreamChange[] = ['drain', 'finish', 'close'];
-const watched = new WeakMap<EventEmitter, WatchedStream>();
+const watched = new WeakMap<EventEmitter, ReturnType<typeof listenOnce>>();
 
 /** Watches a stream, so that its `error` event does not become an uncaught exception. Returns a function that stops watching. */
 export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () => void {
-  const known = watched.get(stream) ?? new WatchedStream(stream);
-  watched.set(stream, known);
-  return known.watch(watcher);
+  const watch = watched.get(stream) ?? listenOnce(stream);
+  watched.set(stream, watch);
+  return watch(watcher);
 }
 
 /**
@@ -82,34 +82,23 @@ export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter):
   };
 }
 
-class WatchedStream {
-  readonly #stream: EventEmitter;
-  readonly #watchers = new Set<StreamWatcher>();
-  readonly #listeners: readonly (readonly [string, (error: unknown) => void])[];
-
-  constructor(stream: EventEmitter) {
-    this.#stream = stream;
-    this.#listeners = [
-      ['error', (error) => this.#tell((watcher) => watcher.failed(error))],
-      ...CHANGES.map(
-        (change) => [change, () => this.#tell((watcher) => watcher.changed(change))] as const,
-      ),
-    ];
-  }
-
-  watch(watcher: StreamWatcher): () => void {
-    if (this.#watchers.size === 0) {
-      for (const [event, listener] of this.#listeners) this.#stream.on(event, listener);
+/** Returns a function that adds a watcher; it returns one that removes the watcher. The stream has listeners only while it has watchers. */
+function listenOnce(stream: EventEmitter): (watcher: StreamWatcher) => () => void {
+  const watchers = new Set<StreamWatcher>();
+  // Copies the set, because a watcher may stop watching meanwhile.
+  const tell = (of: (watcher: StreamWatcher) => void) => [...watchers].forEach(of);
+  const listeners: readonly (readonly [string, (error: unknown) => void])[] = [
+    ['error', (error) => tell((watcher) => watcher.failed(error))],
+    ...CHANGES.map((change) => [change, () => tell((watcher) => watcher.changed(change))] as const),
+  ];
+  return (watcher) => {
+    if (watchers.size === 0) {
+      for (const [event, listener] of listeners) stream.on(event, listener);
     }
-    this.#watchers.add(watcher);
+    watchers.add(watcher);
     return () => {
-      if (!this.#watchers.delete(watcher) || this.#watchers.size > 0) return;
-      for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
+      if (!watchers.delete(watcher) || watchers.size > 0) return;
+      for (const [event, listener] of listeners) stream.off(event, listener);
     };
-  }
-
-  /** Copies the set, because a watcher may stop watching meanwhile. */
-  #tell(of: (watcher: StreamWatcher) => void): void {
-    for (const watcher of [...this.#watchers]) of(watcher);
-  }
+  };
 }

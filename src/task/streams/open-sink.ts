@@ -11,47 +11,35 @@ import type { OpenSink, OutputSink, SinkReport } from './output-sink.ts';
 export const openSink = (target: OutputSink | Writable, report: SinkReport): OpenSink =>
   'destroyed' in target && isEmitter(target)
     ? new StreamSink(target, report)
-    : new ObjectSink(target, report);
+    : openObject(target, report);
 
 /** A caller's object as a sink. */
-class ObjectSink implements OpenSink {
-  readonly #target: OutputSink;
-  readonly #report: SinkReport;
-  #isBroken = false;
-
-  constructor(target: OutputSink, report: SinkReport) {
-    this.#target = target;
-    this.#report = report;
-  }
-
-  write(chunk: Uint8Array): void | Promise<void> {
-    const bytes = chunk.length;
-    if (this.#isBroken) return this.#report.lost(bytes);
-    try {
-      const pending: unknown = this.#target.write(chunk);
-      if (!isPromiseLike(pending)) return;
-      return Promise.resolve(pending).then(
-        () => undefined,
-        (error: unknown) => this.#break(error, bytes),
-      );
-    } catch (error) {
-      this.#break(error, bytes);
-    }
-  }
-
-  #break(error: unknown, bytes: number): void {
-    this.#report.lost(bytes);
-    if (!this.#isBroken) this.#report.failed(error);
-    this.#isBroken = true;
-  }
-
-  settled(): undefined {
-    return undefined;
-  }
-
-  close(): void {
+function openObject(target: OutputSink, report: SinkReport): OpenSink {
+  let isBroken = false;
+  const breakOff = (error: unknown, bytes: number) => {
+    report.lost(bytes);
+    if (!isBroken) report.failed(error);
+    isBroken = true;
+  };
+  return {
+    write(chunk) {
+      const bytes = chunk.length;
+      if (isBroken) return report.lost(bytes);
+      try {
+        const pending: unknown = target.write(chunk);
+        if (!isPromiseLike(pending)) return;
+        return Promise.resolve(pending).then(
+          () => undefined,
+          (error: unknown) => breakOff(error, bytes),
+        );
+      } catch (error) {
+        breakOff(error, bytes);
+      }
+    },
+    settled: () => undefined,
     // An object reports everything through its promises.
-  }
+    close: () => undefined,
+  };
 }
 
 /** A chunk that the stream has neither written nor lost yet. */

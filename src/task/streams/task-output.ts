@@ -18,7 +18,7 @@ export interface OutputOptions {
   readonly limitBytes: number;
   /** Undefined if nothing is captured. */
   readonly captures: { readonly [Name in StreamName]: StreamCapture } | undefined;
-  readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable };
+  readonly sinks: { readonly [Name in StreamName]?: OutputSink | Writable | undefined };
   /** Keeps the output beyond the task's end. */
   readonly log: TaskLog | undefined;
   readonly onChunk: (stream: StreamName, chunk: Uint8Array) => void;
@@ -37,7 +37,7 @@ const STDERR_HEAD_CHARACTERS = 2_000;
 export class OutputMeter {
   readonly #options: OutputOptions;
   readonly #bytes = { stdout: 0, stderr: 0 };
-  readonly #sinks: { readonly [Name in StreamName]?: OpenSink };
+  readonly #sinks: { readonly [Name in StreamName]: OpenSink | undefined };
   readonly #drains: Drain[] = [];
   /** Chunks that wait to be passed on; null once the task has started. */
   #held: (() => void)[] | null = [];
@@ -55,10 +55,10 @@ export class OutputMeter {
 
   constructor(options: OutputOptions) {
     this.#options = options;
-    const { sinks } = options;
+    const { stdout, stderr } = options.sinks;
     this.#sinks = {
-      ...(sinks.stdout && { stdout: this.#open('stdout', sinks.stdout) }),
-      ...(sinks.stderr && { stderr: this.#open('stderr', sinks.stderr) }),
+      stdout: stdout && this.#open('stdout', stdout),
+      stderr: stderr && this.#open('stderr', stderr),
     };
   }
 
@@ -130,7 +130,10 @@ export class OutputMeter {
       this.#options.captures?.[stream].push(kept);
       this.#options.onChunk(stream, kept);
     }
-    if (kept.length < chunk.length) this.#passLimit();
+    if (kept.length < chunk.length && !this.#isLimitPassed) {
+      this.#isLimitPassed = true;
+      this.#options.onLimit();
+    }
     if (kept.length === 0) return;
     const { log } = this.#options;
     const passed = this.#passOn(stream, kept);
@@ -154,12 +157,6 @@ export class OutputMeter {
     }
     const pending = sink.write(chunk);
     return pending === undefined ? undefined : this.#waitFor(pending, chunk.length);
-  }
-
-  #passLimit(): void {
-    if (this.#isLimitPassed) return;
-    this.#isLimitPassed = true;
-    this.#options.onLimit();
   }
 
   async #waitFor(pending: Promise<void>, bytes: number): Promise<void> {
@@ -191,20 +188,16 @@ export class OutputMeter {
   async ended(): Promise<void> {
     await Promise.allSettled(this.#drains.map((drain) => drain.ended));
     clearInterval(this.#stallTimer);
-    await this.#settleSinks();
+    const unsettled = Object.values(this.#sinks).flatMap((sink) => sink?.settled() ?? []);
+    if (unsettled.length > 0 && !this.#isGivenUp) {
+      await within(Promise.all(unsettled), LAST_WRITES_MS);
+    }
     if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  async #settleSinks(): Promise<void> {
-    const sinks = Object.values(this.#sinks);
-    const unsettled = sinks.flatMap((sink) => sink.settled() ?? []);
-    if (unsettled.length === 0 || this.#isGivenUp) return;
-    await within(Promise.all(unsettled), LAST_WRITES_MS);
   }
 
   /** Releases the sinks, when nothing more comes. */
   close(): void {
-    for (const sink of Object.values(this.#sinks)) sink.close();
+    for (const sink of Object.values(this.#sinks)) sink?.close();
   }
 
   /**

@@ -38,28 +38,22 @@ export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined):
     open.delete(fd);
     closeIt?.(fd);
   };
-  const orCloseAll = <T>(make: () => T): T => {
+  const closeAll = () => {
+    for (const fd of [...open.keys()]) close(fd);
+  };
+  const openAll = <T extends readonly Fd[]>(make: () => T, closeOne: (fd: Fd) => void): T => {
     try {
-      return make();
+      const made = make();
+      for (const fd of made) open.set(fd, closeOne);
+      return made;
     } catch (error) {
-      for (const fd of [...open.keys()]) close(fd);
+      closeAll();
       throw error;
     }
   };
-  const pipe = () =>
-    orCloseAll(() => {
-      const ends = system.createPipe();
-      for (const fd of ends) open.set(fd, system.close);
-      return ends;
-    });
-  const nullInput = () =>
-    orCloseAll(() => {
-      const fd = openNullDevice('both');
-      open.set(fd, closeSync);
-      return fd;
-    });
+  const pipe = () => openAll(() => system.createPipe(), system.close);
   const input = feedPipe === undefined ? undefined : pipe();
-  const childStdin = input?.[0] ?? nullInput();
+  const [childStdin] = input ?? openAll(() => [openNullDevice('both')] as const, closeSync);
   const [stdout, childStdout] = pipe();
   const [stderr, childStderr] = pipe();
   const take = (fd: Fd) => {
@@ -86,7 +80,7 @@ export function openPipeStreams(system: System, feedPipe: FeedPipe | undefined):
     },
     close() {
       stop?.();
-      for (const fd of [...open.keys()]) close(fd);
+      closeAll();
     },
   };
 }

@@ -26,12 +26,11 @@ export const firstSizeOf = (terminal: TaskTerminal | undefined): WindowSize =>
 /** One stream carries both directions; the command's output counts as stdout. */
 export async function openTerminalStreams(
   system: System,
-  options: { readonly socket: string; readonly terminal: TaskTerminal | undefined },
+  socket: string,
+  terminal: TaskTerminal | undefined,
 ): Promise<TaskStreams> {
-  const { socket, terminal } = options;
   const openTerminal = await loadTerminal();
   const ends = openNullDevice('both');
-  let nullDevice: Fd | undefined = ends;
   let listener: Fd | undefined;
   try {
     listener = system.listenUnix(socket);
@@ -43,19 +42,11 @@ export async function openTerminalStreams(
   let master: TerminalMaster | undefined;
   let stopResize: (() => void) | undefined;
   let typing: Feed | undefined;
-  const stopFollowing = () => {
-    try {
-      stopResize?.();
-    } catch (error) {
-      warn(error);
-    }
-    stopResize = undefined;
-  };
   const closeListener = () => {
-    if (listener !== undefined) system.close(listener);
+    if (listener === undefined) return;
+    system.close(listener);
     listener = undefined;
-    if (nullDevice !== undefined) closeSync(nullDevice);
-    nullDevice = undefined;
+    closeSync(ends);
   };
   return {
     childEnds: [ends, ends, ends],
@@ -73,12 +64,23 @@ export async function openTerminalStreams(
       const { drain, feed } = master;
       const ttyFd = fd;
       system.setWindowSize(ttyFd, firstSizeOf(terminal));
-      stopResize = terminal?.onResize((size) => resize(system, ttyFd, size));
+      stopResize = terminal?.onResize((size) => {
+        try {
+          system.setWindowSize(ttyFd, size);
+        } catch {
+          // The terminal only has the wrong size; the next change of size tries again.
+        }
+      });
       output.readFrom('stdout', drain);
       if (stdin !== undefined) typing = feed(stdin, (error) => output.failInput(error));
     },
     close() {
-      stopFollowing();
+      try {
+        stopResize?.();
+      } catch (error) {
+        warn(error);
+      }
+      stopResize = undefined;
       typing?.stop();
       closeListener();
       if (master !== undefined) master.close();
@@ -100,13 +102,4 @@ function receiveTerminal(system: System, listener: Fd): Fd {
     'receive the terminal of the command: the runtime sent a file that is none',
     { hint: 'the task has replaced /dev/ptmx, or the runtime is at fault; leave out -t' },
   );
-}
-
-/** Called by the owner of the other terminal. If it fails, the task's terminal only has the wrong size. */
-function resize(system: System, ttyFd: Fd, size: WindowSize): void {
-  try {
-    system.setWindowSize(ttyFd, size);
-  } catch {
-    // The next change of size tries again.
-  }
 }
