@@ -1,11 +1,9 @@
 /** Watches whether a store answers, and whether its clock agrees, by a small request at an interval. Tells of each change. */
 import { within } from '../../core/pause.ts';
+import type { StoreListeners } from './queue-store.ts';
 import { MOST_SKEW_MS, measureSkew } from './skew.ts';
 
-interface Watcher {
-  onReachable?(isReachable: boolean): void;
-  onSkew?(skewMs: number): void;
-}
+type Watcher = Pick<StoreListeners, 'onReachable' | 'onSkew'>;
 
 export interface Reachability {
   /** The watcher is called at each change from now on. Returns a function that removes it. */
@@ -60,7 +58,7 @@ export function watchReachability(options: ReachabilityOptions): Reachability {
   const askOnAndOn = async () => {
     while (!isClosed && watchers.size > 0) {
       await ask();
-      await pauseUnreferenced(ASK_EVERY_MS);
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS).unref());
     }
     isAsking = false;
   };
@@ -81,8 +79,3 @@ export function watchReachability(options: ReachabilityOptions): Reachability {
     },
   };
 }
-
-const pauseUnreferenced = (ms: number) =>
-  new Promise<void>((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });

@@ -18,7 +18,7 @@ export async function openPostgres(
     await requireSameTime(() => readTimeMs((text) => client.query(text)), address.shown);
     return lossOf(facts);
   });
-  return createPostgresStore({ address, options, loss });
+  return createPostgresStore(address, options, loss);
 }
 
 /** Makes or updates the tables of the queues. Fails as {@link openPostgres} does. */

@@ -1,12 +1,15 @@
 /** What a Redis or Valkey server must be, and what it should be, by its own answers. */
 import type { Redis } from 'ioredis';
-import { messageOf, type StackshimError } from '../../../core/errors.ts';
+import { messageOf } from '../../../core/errors.ts';
 import { pause } from '../../../core/pause.ts';
-import type { StoreLoss } from '../queue-store.ts';
+import type { Inspection, StoreLoss } from '../queue-store.ts';
+import { measureSkew } from '../skew.ts';
 import { denied, unsuitable } from '../store-errors.ts';
+import type { RedisAddress } from '../store-url.ts';
+import { openConnection, readTimeMs } from './connect-redis.ts';
 
 /** What the server says about itself. */
-export interface RedisFacts {
+interface RedisFacts {
   readonly product: 'Redis' | 'Valkey';
   readonly version: string;
   readonly mode: string;
@@ -24,16 +27,9 @@ const OLDEST_REDIS: readonly [number, number] = [6, 2];
 
 /** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask, and _UNSUITABLE for a server that cannot be the store. */
 export async function readSuitable(client: Redis, shown: string): Promise<RedisFacts> {
-  const facts = await readFacts(client, shown);
-  const refusal = refusalOf(facts, shown);
-  if (refusal !== undefined) throw refusal;
-  return facts;
-}
-
-async function readFacts(client: Redis, shown: string): Promise<RedisFacts> {
   const info = await readLoadedInfo(client, shown);
   const valkey = info.get('valkey_version');
-  return {
+  const facts: RedisFacts = {
     product: valkey === undefined ? 'Redis' : 'Valkey',
     version: valkey ?? info.get('redis_version') ?? 'unknown',
     mode: info.get('redis_mode') ?? info.get('server_mode') ?? 'standalone',
@@ -42,21 +38,22 @@ async function readFacts(client: Redis, shown: string): Promise<RedisFacts> {
     keepsLog: info.get('aof_enabled') === '1',
     logSync: await readConfig(client, 'appendfsync'),
   };
+  requireSuitable(facts, shown);
+  return facts;
 }
 
 /** Waits until the server has loaded its data. */
 async function readLoadedInfo(client: Redis, shown: string): Promise<ReadonlyMap<string, string>> {
   for (;;) {
-    const text = await client.info().catch((error: unknown) => refuseInfo(shown, error));
+    const text = await client.info().catch((error: unknown) => {
+      if (!/^NOPERM /.test(messageOf(error))) throw error;
+      const hint = 'let the user run INFO; docs/stores.md lists its rights';
+      throw denied(shown, messageOf(error), hint);
+    });
     const info = parseInfo(text);
     if ((info.get('loading') ?? '0') === '0') return info;
     await pause(LOADING_PAUSE_MS);
   }
-}
-
-function refuseInfo(shown: string, error: unknown): never {
-  if (!/^NOPERM /.test(messageOf(error))) throw error;
-  throw denied(shown, messageOf(error), 'let the user run INFO; docs/stores.md lists its rights');
 }
 
 /** Hosted servers refuse CONFIG. */
@@ -75,38 +72,26 @@ export function parseInfo(text: string): ReadonlyMap<string, string> {
   return new Map(rows.flatMap((row) => (row === null ? [] : [[row[1] ?? '', row[2] ?? '']])));
 }
 
-/** Why the server cannot be the store; undefined if it can. */
-function refusalOf(facts: RedisFacts, shown: string): StackshimError | undefined {
+function requireSuitable(facts: RedisFacts, shown: string): void {
   const { product, version, mode, role, evictionPolicy } = facts;
   if (product === 'Redis' && isOlder(version)) {
-    return unsuitable(
-      shown,
-      `Redis ${version} is too old`,
-      `use Redis ${OLDEST_REDIS.join('.')} or later, or Valkey`,
-    );
+    const hint = `use Redis ${OLDEST_REDIS.join('.')} or later, or Valkey`;
+    throw unsuitable(shown, `Redis ${version} is too old`, hint);
   }
   if (mode === 'cluster') {
-    return unsuitable(
-      shown,
-      'the server is part of a Redis Cluster',
-      'use one primary, with replicas if you like: the keys of a queue do not spread over a cluster',
-    );
+    const hint =
+      'use one primary, with replicas if you like: the keys of a queue do not spread over a cluster';
+    throw unsuitable(shown, 'the server is part of a Redis Cluster', hint);
   }
   if (role !== 'master') {
-    return unsuitable(
-      shown,
-      'the server is a read-only replica',
-      'name the primary, or an address that follows it',
-    );
+    const hint = 'name the primary, or an address that follows it';
+    throw unsuitable(shown, 'the server is a read-only replica', hint);
   }
   if (evictionPolicy !== 'noeviction') {
-    return unsuitable(
-      shown,
-      `the server may throw jobs and locks away: its maxmemory-policy is ${evictionPolicy}`,
-      'set maxmemory-policy noeviction in the configuration of the server',
-    );
+    const reason = `the server may throw jobs and locks away: its maxmemory-policy is ${evictionPolicy}`;
+    const hint = 'set maxmemory-policy noeviction in the configuration of the server';
+    throw unsuitable(shown, reason, hint);
   }
-  return undefined;
 }
 
 function isOlder(version: string): boolean {
@@ -129,4 +114,18 @@ export function lossOf({ keepsLog, logSync }: RedisFacts): StoreLoss | undefined
   }
   const lost = logSync === 'everysec' ? 'the last second' : 'what the disk has not got yet';
   return { reason: `appendfsync is ${logSync}, a power failure loses ${lost}`, hint };
+}
+
+/** For `doctor`. Fails as the opening of the store does. */
+export async function inspectRedis(address: RedisAddress): Promise<Inspection> {
+  const { client, result } = await openConnection(address, async (connected) => {
+    const facts = await readSuitable(connected, address.shown);
+    return {
+      product: `${facts.product} ${facts.version}`,
+      loss: lossOf(facts),
+      skewMs: await measureSkew(() => readTimeMs(connected)),
+    };
+  });
+  client.disconnect();
+  return result;
 }
