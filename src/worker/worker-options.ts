@@ -68,11 +68,6 @@ export interface WorkerSettings {
   readonly fields: (job: RunningJob) => FieldsOfWorker;
 }
 
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-}
-
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 export const WORKER_BOUNDS = {
@@ -83,7 +78,7 @@ export const WORKER_BOUNDS = {
   missingMs: { min: 0, max: DAY_MS },
   logBytes: { min: 16_384, max: 1_073_741_824 },
   weight: { min: 1, max: 100 },
-} as const satisfies Readonly<Record<string, Bounds>>;
+} as const;
 
 /** What an option is that is not given. */
 export const WORKER_DEFAULTS = {
@@ -111,10 +106,7 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
     logBytes: read('logBytes'),
     logFolder: logs === 'job' ? undefined : requireFolder('logs', logs),
     artefactFolder: artefacts === undefined ? undefined : requireFolder('artefacts', artefacts),
-    registry:
-      registry === undefined
-        ? undefined
-        : { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
+    registry: registry && { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
     fields: options.fields ?? (() => ({})),
   };
 }

@@ -16,7 +16,7 @@ export interface IntakeOptions extends QueueStoreOptions {
   /** What a job needs that does not say: the policy's defaults. */
   readonly usualNeeds: Needs;
   /** What a job may need at most: the policy's maxima. */
-  readonly mostNeeds: Partial<Needs>;
+  readonly mostNeeds: { readonly [N in keyof Needs]?: number | undefined };
   /** The policy's terms for a tenant, or for jobs without a tenant. */
   readonly policyOf: (tenant: TenantName | undefined) => Pick<TenantTerms, 'weight' | 'maxTasks'>;
   /** Runs a job up to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */

@@ -15,10 +15,7 @@ export const DEAD_WORKERS = 'deadWorkers';
 /** Oldest first. Leaves out everything that is not a result. */
 export function parseHistory(stored: unknown): readonly JobResult[] {
   if (!Array.isArray(stored)) return [];
-  return stored.slice(-KEPT).flatMap((text) => {
-    const result = parseResult(text);
-    return result === undefined ? [] : [result];
-  });
+  return stored.slice(-KEPT).flatMap((text) => parseResult(text) ?? []);
 }
 
 function parseResult(text: unknown): JobResult | undefined {

@@ -14,7 +14,7 @@ import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, parseHistory, toGivenUp } from './attempt-history.ts';
 import { checkJob, toCancelError, toCancelled } from './check-job.ts';
-import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
+import { chooseNextStep, type NextStep } from './choose-next-step.ts';
 import {
   type Elsewhere,
   leaveMissing,
@@ -24,7 +24,7 @@ import {
   noteOf,
 } from './elsewhere.ts';
 import { toEndedEvent } from './ended-event.ts';
-import { failedBefore, type Outcome, toJobResult, toReason } from './job-outcome.ts';
+import { failedBefore, type Outcome, toJobResult, toReason, withoutTask } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
 import { RunStop } from './run-stop.ts';
@@ -36,7 +36,6 @@ import {
   handBack,
   handBackLater,
   hasStored,
-  type Keep,
   runAgain,
   type Settled,
 } from './settle-job.ts';
@@ -59,29 +58,25 @@ const GUARDED_WITHIN_MS = 10_000;
 /** How much later than this worker its guard ends a task, as a part of the lock's time. */
 const GUARD_LATER = 0.05;
 
-interface Held {
-  readonly lock: Lock;
-  readonly older: JobRun | undefined;
-}
-
 export class JobRun {
   readonly name: string;
   readonly lock: Lock;
+  readonly taken: TakenJob;
   readonly stop = new RunStop();
-  readonly #taken: TakenJob;
+  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
+  readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
   readonly #history: readonly JobResult[];
   readonly #counts: AttemptCounts;
   readonly #takenAt = performance.now();
   readonly #older: JobRun | undefined;
-  readonly #gone: Promise<unknown>;
   #markGone: () => void = () => undefined;
   #task: TaskId | null = null;
   #isAlive = false;
 
   /** @param older The run of an earlier take of the job by this worker: its task may still live. */
-  constructor(taken: TakenJob, context: RunnerContext, { lock, older }: Held) {
-    this.#taken = taken;
+  constructor(taken: TakenJob, context: RunnerContext, lock: Lock, older: JobRun | undefined) {
+    this.taken = taken;
     this.#context = context;
     this.#older = older;
     this.lock = lock;
@@ -91,7 +86,7 @@ export class JobRun {
     const own = new Promise<void>((resolve) => {
       this.#markGone = resolve;
     });
-    this.#gone = older === undefined ? own : Promise.all([own, older.gone]);
+    this.gone = older === undefined ? own : Promise.all([own, older.gone]);
     const lose = () => this.stop.lose();
     lock.lost.addEventListener('abort', lose, { once: true });
     if (lock.lost.aborted) lose();
@@ -101,15 +96,6 @@ export class JobRun {
   get permit(): readonly [TaskId, number] | undefined {
     if (this.#task === null || !this.#isAlive) return undefined;
     return [this.#task, this.lock.untilMs + this.#context.lockMs * GUARD_LATER];
-  }
-
-  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
-  get gone(): Promise<unknown> {
-    return this.#gone;
-  }
-
-  get taken(): TakenJob {
-    return this.#taken;
   }
 
   /** The number of the attempt that this is. */
@@ -153,7 +139,7 @@ export class JobRun {
       );
       if ((await this.#unlessStopped(guarded)) !== true) return NO_GUARD;
       const policy = await this.#context.door.policy();
-      const checked = checkJob(this.#taken, this.#counts, policy.jobs);
+      const checked = checkJob(this.taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
       const planned = await this.#plan(checked.data, policy.jobs);
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
@@ -161,12 +147,13 @@ export class JobRun {
       if (tooLarge !== undefined) {
         const { missingMs } = this.#context;
         const elsewhere = leaveTooLarge(tooLarge, this.#startsInARow, missingMs);
-        return elsewhere ?? this.#refused(toFinal(tooLarge));
+        return elsewhere ?? this.#refused(withoutTask(tooLarge));
       }
       return await this.#runTask(planned);
     } catch (error) {
-      if (this.stop.reason === 'cancelled') return this.#cancelled();
-      if (this.stop.reason !== null) return { kind: 'stopped' };
+      const { reason, mark = { at: '' } } = this.stop;
+      if (reason === 'cancelled') return this.#refused(toCancelled(mark));
+      if (reason !== null) return { kind: 'stopped' };
       return isMissingHere(error) ? this.#missing(error) : this.#refused(failedBefore(error));
     }
   }
@@ -174,7 +161,7 @@ export class JobRun {
   /** Binds the job's code, by the tenant of its lane. Throws ERR_STACKSHIM_SPEC_DENIED for a package that asks for more than a job may. */
   async #plan(data: JobData, terms: JobTerms): Promise<PlannedJob> {
     if (data.code === undefined) return { data, packaged: undefined };
-    const { tenant } = this.#taken.lane;
+    const { tenant } = this.taken.lane;
     const { supply } = this.#context;
     const packaged = await supply.findCode(data.code, tenant, this.stop.signal);
     requirePackageTerms(data, packaged.settings, terms);
@@ -187,7 +174,7 @@ export class JobRun {
 
   /** Resolves to the reason if this machine can never have the room. */
   async #takeRoom(needs: Needs): Promise<StackshimError | undefined> {
-    const { room } = this.#taken;
+    const { room } = this.taken;
     const { memoryBytes, diskBytes, cpus } = room.needs;
     const isSame =
       memoryBytes === needs.memoryBytes && diskBytes === needs.diskBytes && cpus === needs.cpus;
@@ -203,16 +190,16 @@ export class JobRun {
 
   #missing(error: StackshimError): Attempted {
     const { missingMs } = this.#context;
-    return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(toFinal(error));
+    return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(withoutTask(error));
   }
 
   get #countedAttempts(): number {
-    return toCount(this.#taken.job.attemptsMade);
+    return toCount(this.taken.job.attemptsMade);
   }
 
   /** How often the job was taken since an attempt of it counted, this time included. */
   get #startsInARow(): number {
-    const { attemptsStarted } = this.#taken.job;
+    const { attemptsStarted } = this.taken.job;
     return Math.max(1, toCount(attemptsStarted) - this.#countedAttempts);
   }
 
@@ -230,7 +217,7 @@ export class JobRun {
 
   async #runOnce(planned: PlannedJob): Promise<JobTaskEnd> {
     const { guard } = this.#context;
-    const { lane, id, backend } = this.#taken;
+    const { lane, id, backend } = this.taken;
     const task = toTaskId(crypto.getRandomValues(new Uint8Array(13)));
     this.#task = task;
     this.#isAlive = true;
@@ -258,12 +245,8 @@ export class JobRun {
     const isCancelled = mark !== undefined && wasStopped && outcome.kind === 'none';
     return {
       ...{ kind: 'ended', planned, attempt: this.attempt, ...ended },
-      ...(isCancelled ? { outcome: toCancelled(mark) } : {}),
+      outcome: isCancelled ? toCancelled(mark) : outcome,
     };
-  }
-
-  #cancelled(): Attempted {
-    return this.#refused(toCancelled(this.stop.mark ?? { at: '' }));
   }
 
   #refused(outcome: Outcome): Attempted {
@@ -274,13 +257,13 @@ export class JobRun {
   }
 
   async #settle(attempted: Attempted): Promise<void> {
-    const job = this.lock.job;
+    const { job } = this.lock;
     const keep = this.#context;
     if (this.lock.isLostAt(bootMs())) {
       this.#emitLost();
       await handBack(job, keep);
     } else if (attempted.kind === 'ended') {
-      await this.#end(attempted, keep);
+      await this.#end(attempted);
     } else if (attempted.kind === 'elsewhere') {
       const { reason, delayMs } = attempted;
       await this.#note(attempted);
@@ -292,7 +275,7 @@ export class JobRun {
 
   /** For clients that ask about the job while it waits. The job goes back even if the store does not take the note. */
   async #note(elsewhere: Elsewhere): Promise<void> {
-    const { job, backend, id } = this.#taken;
+    const { job, backend, id } = this.taken;
     const { worker, warn } = this.#context;
     try {
       await backend.updateProgress(id, noteOf(elsewhere, job, { worker, nowMs: Date.now() }));
@@ -308,7 +291,7 @@ export class JobRun {
     this.#ring();
   }
 
-  async #end(attempted: Extract<Attempted, { kind: 'ended' }>, keep: Keep): Promise<void> {
+  async #end(attempted: Extract<Attempted, { kind: 'ended' }>): Promise<void> {
     const { planned, attempt } = attempted;
     const result = this.#toResult(attempted);
     const step = this.#chooseStep(result, planned);
@@ -318,7 +301,7 @@ export class JobRun {
       result: step.kind === 'give-up' ? toGivenUp(result) : result,
       reason: toReason(result),
     };
-    const settled = await this.#tell(step, ended, keep);
+    const settled = await this.#tell(step, ended);
     if (settled === 'late' && !(await hasStored(this.lock.job, ended))) return this.#emitLost();
     const willRetry = step.kind === 'again';
     const durationMs = Math.round(performance.now() - this.#takenAt);
@@ -341,25 +324,32 @@ export class JobRun {
   #chooseStep(result: JobResult, planned: PlannedJob | undefined): NextStep {
     if (planned === undefined && !result.retryable) return { kind: 'end' };
     const { state, retryable, task } = result;
+    const { retries, retryDelay = 0, backoff = 'fixed', memoryRetry } = planned?.data ?? {};
     return chooseNextStep(
       {
         ...{ state, retryable, lackedMemory: task?.verdict === 'oom_killed' },
         isCancelled: this.stop.mark !== undefined,
       },
       { ...this.#counts, countedAttempts: this.#countedAttempts },
-      toTerms(planned),
+      {
+        retries: retries ?? planned?.packaged?.settings.retries ?? 0,
+        delayMs: parseRetryDelay(retryDelay),
+        backoff,
+        hasMemoryRetry: memoryRetry !== undefined,
+      },
     );
   }
 
-  async #tell(step: NextStep, ended: EndedAttempt, keep: Keep): Promise<Settled> {
+  async #tell(step: NextStep, ended: EndedAttempt): Promise<Settled> {
     const { job } = this.lock;
+    const keep = this.#context;
     if (step.kind === 'again') return await runAgain(job, { ...step, ...ended }, keep);
     if (ended.result.state !== 'complete') return await failJob(job, ended, keep);
     try {
       return await completeJob(job, ended, keep);
     } catch (error) {
       if (keep.giveUp.aborted) throw error;
-      this.#context.warn(error, `complete job ${this.name}`);
+      keep.warn(error, `complete job ${this.name}`);
       return await failJob(job, ended, keep);
     }
   }
@@ -372,25 +362,6 @@ export class JobRun {
 
   #ring(): void {
     const { store, warn } = this.#context;
-    store.ring(this.#taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
+    store.ring(this.taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
   }
-}
-
-const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
-
-const toFinal = (error: StackshimError): Outcome => ({
-  ...({ kind: 'none', state: 'error', retryable: false } as const),
-  error: error.toJSON(),
-});
-
-function toTerms(planned: PlannedJob | undefined): RetryTerms {
-  if (planned === undefined) return NO_TERMS;
-  const { data, packaged } = planned;
-  const { retryDelay, backoff = 'fixed', memoryRetry } = data;
-  return {
-    retries: data.retries ?? packaged?.settings.retries ?? 0,
-    delayMs: retryDelay === undefined ? 0 : parseRetryDelay(retryDelay),
-    backoff,
-    hasMemoryRetry: memoryRetry !== undefined,
-  };
 }

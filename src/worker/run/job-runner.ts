@@ -57,11 +57,9 @@ export class JobRunner {
   async handle(taken: TakenJob): Promise<void> {
     const now = bootMs();
     const sentAtMs = now - (monotonicMs() - taken.sentAtMs);
-    const { lane, id, token, backend } = taken;
-    const job = { lane, id, token, backend };
-    const lock = this.#locks.hold(job, sentAtMs);
+    const lock = this.#locks.hold(taken, sentAtMs);
     const name = jobName(taken);
-    const run = new JobRun(taken, this.#context, { lock, older: this.#latest.get(name) });
+    const run = new JobRun(taken, this.#context, lock, this.#latest.get(name));
     this.#runs.set(lock, run);
     this.#latest.set(name, run);
     this.#looks ??= setInterval(() => this.lookForMarks(), MARK_LOOK_MS);

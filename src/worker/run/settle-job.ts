@@ -8,6 +8,7 @@ import { parseStored } from '../job/stored-values.ts';
 import { HARMLESS_FIELDS } from '../queue-store/lane-settings.ts';
 import { parseHistory, toStoredHistory } from './attempt-history.ts';
 import type { LockedJob } from './lock-keeper.ts';
+import type { RunnerContext } from './runner-context.ts';
 
 /** `late`: another worker has the job, or it is gone; nothing was changed. */
 export type Settled = 'settled' | 'late';
@@ -22,26 +23,19 @@ export interface EndedAttempt {
   readonly reason: string;
 }
 
-export interface Keep {
-  /** How long the store keeps a job that has ended. */
-  readonly keepResultsMs: number;
-  /** Ends the attempts to reach the store. */
-  readonly giveUp: AbortSignal;
-}
+type Keep = Pick<RunnerContext, 'keepResultsMs' | 'giveUp'>;
 
 /** What BullMQ reads of a job that ends; what the store has about it may be a hostile producer's. */
 const toMinimal = (id: string): MinimalJob =>
   ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
 
 export async function completeJob(
-  job: LockedJob,
+  { backend, id, token }: LockedJob,
   { result }: EndedAttempt,
   keep: Keep,
 ): Promise<Settled> {
-  const { backend, id, token } = job;
-  return await settle(keep, () =>
-    backend.moveToCompleted(toMinimal(id), result, toKeep(keep), token, false),
-  );
+  const job = toMinimal(id);
+  return await settle(keep, () => backend.moveToCompleted(job, result, toKeep(keep), token, false));
 }
 
 export async function failJob(job: LockedJob, ended: EndedAttempt, keep: Keep): Promise<Settled> {

@@ -30,7 +30,8 @@ export interface PlannedJob {
 
 export interface RequestContext {
   readonly place: JobPlace;
-  readonly task: TaskId;
+  /** Of the task. */
+  readonly id: TaskId;
   readonly attempt: number;
   /** Whether an earlier attempt ran out of memory. */
   readonly lackedMemory: boolean;
@@ -46,25 +47,24 @@ const ATTEMPT_LABEL = 'stackshim.attempt';
 
 export function toTaskRequest(planned: PlannedJob, context: RequestContext): TaskRequest {
   const { data: job } = planned;
-  const { place, task, attempt, artefactFolder, fields } = context;
-  const { tenant } = place.lane;
-  const input = toInput(planned, context.lackedMemory);
-  const code = boundCode(planned);
+  const { place, id, attempt, artefactFolder: folder, fields } = context;
   const labels = { [JOB_LABEL]: jobName(place), [ATTEMPT_LABEL]: String(attempt) };
   return {
-    input,
+    input: toInput(planned, context.lackedMemory),
     options: {
       origin: 'job',
       capture: false,
       ...jobBytes(job),
       fields: {
         ...fields,
-        id: task,
+        id,
         labels: { ...job.labels, ...fields.labels, ...labels },
-        ...(tenant === undefined ? {} : { tenant }),
-        ...(code === null ? {} : { code }),
-        ...(job.scheduleId === undefined ? {} : { scheduleId: job.scheduleId }),
-        ...(artefactFolder === undefined ? {} : { outputs: toOutputs(planned, artefactFolder) }),
+        ...withoutUndefined({
+          tenant: place.lane.tenant,
+          code: boundCode(planned) ?? undefined,
+          scheduleId: job.scheduleId,
+          outputs: folder === undefined ? undefined : toOutputs(planned, folder),
+        }),
       },
     },
   };
