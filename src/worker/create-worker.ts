@@ -8,9 +8,8 @@ import { monotonicMs } from '../sys/clocks.ts';
 import { freeBytesAt, sizeOfDiskAt } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
-import type { Budget } from './intake/budget/budget.ts';
+import { Budget } from './intake/budget/budget.ts';
 import { NO_NEEDS } from './intake/budget/needs.ts';
-import { openBudget } from './intake/budget/open-budget.ts';
 import type { Intake } from './intake/intake-options.ts';
 import { startIntake } from './intake/start-intake.ts';
 import { laneName } from './job/lane.ts';
@@ -195,7 +194,7 @@ class RunningWorker implements QueueWorker {
   }
 
   #openBudget({ workersDir, root, memoryBytes, cpus }: Site, policy: Policy): Budget {
-    return openBudget({
+    return new Budget({
       folder: workersDir,
       system: linuxSystem,
       hasTasks: async (pid) => {

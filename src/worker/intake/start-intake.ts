@@ -88,7 +88,7 @@ function joinParts(options: IntakeOptions): Parts {
     },
   });
   const rooms = new RoomForLanes(options, pace);
-  const caps = laneCaps(store, clock);
+  const ensureCap = laneCaps(store, clock);
   const storeNowMs = () => looks.storeNowMs();
   const trust = new StoreTrust({
     ...{ store, lockMs: options.lockMs, monotonicMs: clock.monotonicMs },
@@ -96,7 +96,7 @@ function joinParts(options: IntakeOptions): Parts {
     onTrust: () => loop.look(),
     onError: (error) => onError(error, undefined),
   });
-  const loop: TakeLoop = new TakeLoop(options, { book, caps, rooms, trust, storeNowMs });
+  const loop: TakeLoop = new TakeLoop(options, { book, ensureCap, rooms, trust, storeNowMs });
   return { pace, book, looks, rooms, loop, trust };
 }
 

@@ -16,24 +16,14 @@ import type { JsonSchema } from '../../spec/options/option-row.ts';
 import { PACKAGE_REFERENCE, STACK_REFERENCE } from '../../spec/parse-command.ts';
 import { BYTES, DURATION } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
+import type { JobInput } from '../../spec/task-input.ts';
 import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
 
 /** The fields of a job that are not options of its task, and those that a job gives in another form than a task. */
-export type OwnJobField =
-  | 'version'
-  | 'stack'
-  | 'code'
-  | 'payload'
-  | 'payloadBase64'
-  | 'config'
-  | 'configBase64'
-  | 'retries'
-  | 'retryDelay'
-  | 'backoff'
-  | 'memoryRetry'
-  | 'outputs'
-  | 'scheduleId'
-  | 'cancelled';
+export type OwnJobField = Exclude<
+  keyof JobData,
+  Exclude<keyof JobInput, 'stack' | 'code' | 'payload'>
+>;
 
 export type OwnJobData = Pick<JobData, OwnJobField>;
 

@@ -43,15 +43,16 @@ const isBusy = ({ isPeeking, taking, eagerness }: LaneState): boolean =>
   isPeeking || taking >= eagerness;
 
 function isBefore(one: LaneState, other: LaneState): boolean {
-  if (one.tenant !== other.tenant) return isTenantBefore(one.tenant, other.tenant);
-  const loads = heldBy(one) / one.queueWeight - heldBy(other) / other.queueWeight;
-  if (Math.abs(loads) > SAME_LOAD) return loads < 0;
-  if (one.served !== other.served) return one.served < other.served;
-  return one.name < other.name;
+  const [ours, theirs] = [one.tenant, other.tenant];
+  return ours === theirs
+    ? isFirst(one, other, heldBy(one) / one.queueWeight - heldBy(other) / other.queueWeight)
+    : isFirst(ours, theirs, ours.load / ours.weight - theirs.load / theirs.weight);
 }
 
-function isTenantBefore(one: TenantState, other: TenantState): boolean {
-  const loads = one.load / one.weight - other.load / other.weight;
+type Served = Pick<TenantState, 'served' | 'name'>;
+
+/** @param loads By how much the load of the first one is larger. */
+function isFirst(one: Served, other: Served, loads: number): boolean {
   if (Math.abs(loads) > SAME_LOAD) return loads < 0;
   if (one.served !== other.served) return one.served < other.served;
   return one.name < other.name;
