@@ -97,6 +97,7 @@ class RunningWorker implements QueueWorker {
   #runner: JobRunner | undefined;
   #draining: Promise<void> | undefined;
   #downSince: number | undefined;
+  #handedBack = 0;
 
   readonly #warn = (error: unknown, operation: string): void => {
     const { code, message } = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
@@ -123,7 +124,17 @@ class RunningWorker implements QueueWorker {
     const store = await openStore(url, { lockMs, stalledLookMs: Math.ceil(lockMs / 2) });
     this.#store = store;
     this.#budget = this.#openBudget(site, policy.last());
-    this.#runner = this.#openRunner(store, policy);
+    this.#runner = new JobRunner({
+      ...this.#settings,
+      store,
+      door: { run: this.#door.run, policy: () => policy.current() },
+      supply: this.#supply,
+      guard: this.#guard,
+      worker: ownName(),
+      emit: (event) => this.#emit(event),
+      warn: this.#warn,
+      giveUp: this.#giveUp.signal,
+    });
     this.#intake = await this.#startIntake(store, this.#budget, policy, this.#runner);
     this.#repeatWork(store);
     const names = queues.map(({ name }) => name);
@@ -176,7 +187,7 @@ class RunningWorker implements QueueWorker {
     const [runner, intake] = [this.#runner, this.#intake];
     if (runner === undefined || intake === undefined) return;
     this.#emit({ type: 'draining', running: runner.running, drainMs });
-    const handedBackBefore = runner.handedBack;
+    const handedBackBefore = this.#handedBack;
     const [first, second] = [this.#nextHasten(), this.#nextHasten()];
     await intake.stopTaking();
     const idle = intake.idle();
@@ -186,7 +197,7 @@ class RunningWorker implements QueueWorker {
     runner.hasten();
     await within(idle, this.#settings.lockMs);
     await this.close();
-    this.#emit({ type: 'drained', handedBack: runner.handedBack - handedBackBefore });
+    this.#emit({ type: 'drained', handedBack: this.#handedBack - handedBackBefore });
   }
 
   #nextHasten(): Promise<void> {
@@ -209,20 +220,6 @@ class RunningWorker implements QueueWorker {
         diskBytes: () => sizeOfDiskAt(root),
       },
       monotonicMs,
-    });
-  }
-
-  #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
-    return new JobRunner({
-      ...this.#settings,
-      store,
-      door: { run: this.#door.run, policy: () => policy.current() },
-      supply: this.#supply,
-      guard: this.#guard,
-      worker: ownName(),
-      emit: (event) => this.#emit(event),
-      warn: this.#warn,
-      giveUp: this.#giveUp.signal,
     });
   }
 
@@ -258,27 +255,21 @@ class RunningWorker implements QueueWorker {
     const { logFolder, artefactFolder, keepResultsMs, registry } = this.#settings;
     const { catalogue } = store;
     const { signal } = this.#giveUp;
-    const shared = { signal, warn: this.#warn };
+    const how = { signal, warn: this.#warn };
     const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
     if (folders.length > 0) {
-      repeatWork({
-        ...shared,
-        operation: 'remove logs and artefacts of old jobs',
-        ...{ firstAfterMs: SWEEP_FIRST_MS, everyMs: SWEEP_MS },
-        work: () => sweepKept({ store, folders, keepResultsMs, signal }),
-      });
+      const later = { ...how, firstAfterMs: SWEEP_FIRST_MS };
+      repeatWork('remove logs and artefacts of old jobs', SWEEP_MS, later, () =>
+        sweepKept({ store, folders, keepResultsMs, signal }),
+      );
     }
     const publisher = new NamePublisher({ door: this.#door, catalogue });
-    repeatWork({
-      ...{ ...shared, operation: 'publish names of stacks and code', everyMs: PUBLISH_MS },
-      work: () => publisher.publish(),
-    });
+    repeatWork('publish names of stacks and code', PUBLISH_MS, how, () => publisher.publish());
     if (registry === undefined) return;
     const done = new Set<string>();
-    repeatWork({
-      ...{ ...shared, operation: 'prefetch stacks', everyMs: PREFETCH_MS },
-      work: () => prefetchAnnounced({ ...shared, catalogue, supply: this.#supply }, done),
-    });
+    repeatWork('prefetch stacks', PREFETCH_MS, how, () =>
+      prefetchAnnounced({ ...how, catalogue, supply: this.#supply }, done),
+    );
   }
 
   /** @param finding Completes the sentence that begins with the store. */
@@ -298,6 +289,7 @@ class RunningWorker implements QueueWorker {
   }
 
   #emit(event: WorkerEvent): void {
+    if (event.type === 'job_handed_back') this.#handedBack += 1;
     try {
       this.#onEvent?.(event);
     } catch (error) {

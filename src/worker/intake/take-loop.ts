@@ -201,15 +201,14 @@ export class TakeLoop {
   #receive(state: LaneState, reply: TakeReply, sent: Sent): void {
     const { reservation, bells, sentAtMs } = sent;
     const { clock, lockMs } = this.#options;
-    if (reply.job === undefined) {
+    const { job, scheduleError, strange, dueMs, limitedForMs } = reply;
+    if (job === undefined) {
       reservation.release();
-      const { dueMs, limitedForMs, strange } = reply;
       if (strange !== undefined) this.#options.onError?.(strange, state.lane);
       const next = this.#afterNothing(state, bells, dueMs, limitedForMs);
       this.#endRequest(state, strange === undefined ? next : 'ready');
       return;
     }
-    const { job, scheduleError } = reply;
     if (scheduleError !== undefined) this.#options.onError?.(scheduleError, state.lane);
     const isTooOld = clock.monotonicMs() - sentAtMs > lockMs / 2;
     if (this.#isStopping || isTooOld || !this.#parts.trust.mayTake) {

@@ -75,14 +75,18 @@ function requireOne(own: OwnJobData, text: 'payload' | 'config', bytes: keyof Ow
 
 function requireSize(field: string, bytes: Uint8Array | undefined, most: number): void {
   const size = bytes?.length ?? 0;
-  if (size <= most) return;
-  throw deniedField({
-    field,
-    asked: size,
-    allowed: most,
-    shown: `of ${size} bytes`,
-    reason: `more than the ${showBytes(most)} that the policy's jobs.${field} allows`,
-  });
+  requireAtMost(field, [size, `of ${size} bytes`], [most, showBytes(most)]);
+}
+
+/** Both values with how they are shown. Throws ERR_STACKSHIM_SPEC_DENIED for a field that asks for more than the policy's terms. */
+function requireAtMost(
+  field: string,
+  [asked, shown]: readonly [number, string],
+  [allowed, most]: readonly [number, string],
+): void {
+  if (asked <= allowed) return;
+  const reason = `more than the ${most} that the policy's jobs.${field} allows`;
+  throw deniedField({ field, asked, allowed, shown, reason });
 }
 
 /** What a job gets by its code package, which may come from a registry, is bounded like what it asks for itself. Throws ERR_STACKSHIM_SPEC_DENIED. */
@@ -100,14 +104,7 @@ function checkAttempts(
   terms: JobTerms,
 ): void {
   const { retries = 0, retryDelay, memory, memoryRetry } = job;
-  if (retries > terms.retries) {
-    throw deniedField({
-      field: 'retries',
-      asked: retries,
-      allowed: terms.retries,
-      reason: `more than the ${terms.retries} that the policy's jobs.retries allows`,
-    });
-  }
+  requireAtMost('retries', [retries, `${retries}`], [terms.retries, `${terms.retries}`]);
   if (retryDelay !== undefined) parseRetryDelay(retryDelay);
   if (memoryRetry === undefined) return;
   const more = parseBytes(memoryRetry, 'memoryRetry', { min: BOUNDS.memoryBytesMin });
@@ -119,14 +116,7 @@ function checkAttempts(
 function requireTimeout({ timeout }: Pick<JobInput, 'timeout'>, { timeoutMs }: JobTerms): void {
   if (timeout === undefined) return;
   const asked = parseDuration(timeout, 'timeout', { min: 0, max: BOUNDS.timeoutMsMax });
-  if (asked <= timeoutMs) return;
-  throw deniedField({
-    field: 'timeout',
-    asked,
-    allowed: timeoutMs,
-    shown: showDuration(asked),
-    reason: `more than the ${showDuration(timeoutMs)} that the policy's jobs.timeout allows`,
-  });
+  requireAtMost('timeout', [asked, showDuration(asked)], [timeoutMs, showDuration(timeoutMs)]);
 }
 
 /** Milliseconds. Throws ERR_STACKSHIM_SPEC_INVALID. */

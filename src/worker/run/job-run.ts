@@ -34,7 +34,6 @@ import {
   type EndedAttempt,
   failJob,
   handBack,
-  handBackLater,
   hasStored,
   runAgain,
   type Settled,
@@ -62,12 +61,15 @@ export class JobRun {
   readonly name: string;
   readonly lock: Lock;
   readonly taken: TakenJob;
+  /** The number of the attempt that this is. */
+  readonly attempt: number;
   readonly stop = new RunStop();
   /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
   readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
   readonly #history: readonly JobResult[];
   readonly #counts: AttemptCounts;
+  readonly #countedAttempts: number;
   readonly #takenAt = performance.now();
   readonly #older: JobRun | undefined;
   #markGone: () => void = () => undefined;
@@ -83,6 +85,8 @@ export class JobRun {
     this.name = jobName(taken);
     this.#history = parseHistory(taken.job.stacktrace);
     this.#counts = countAttempts(this.#history);
+    this.attempt = this.#counts.attempts + 1;
+    this.#countedAttempts = toCount(taken.job.attemptsMade);
     const own = new Promise<void>((resolve) => {
       this.#markGone = resolve;
     });
@@ -96,11 +100,6 @@ export class JobRun {
   get permit(): readonly [TaskId, number] | undefined {
     if (this.#task === null || !this.#isAlive) return undefined;
     return [this.#task, this.lock.untilMs + this.#context.lockMs * GUARD_LATER];
-  }
-
-  /** The number of the attempt that this is. */
-  get attempt(): number {
-    return this.#counts.attempts + 1;
   }
 
   /** Resolves when the job is let go; never rejects. */
@@ -122,8 +121,7 @@ export class JobRun {
   async refuse(): Promise<void> {
     this.#markGone();
     try {
-      const { job } = this.lock;
-      await this.#handBack('the reply was too old', () => handBack(job, this.#context));
+      await this.#handBack('the reply was too old');
     } catch (error) {
       this.#context.warn(error, `hand back job ${this.name}`);
     }
@@ -143,13 +141,7 @@ export class JobRun {
       if (checked.kind === 'none') return this.#refused(checked);
       const planned = await this.#plan(checked.data, policy.jobs);
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
-      const tooLarge = await this.#takeRoom(needs);
-      if (tooLarge !== undefined) {
-        const { missingMs } = this.#context;
-        const elsewhere = leaveTooLarge(tooLarge, this.#startsInARow, missingMs);
-        return elsewhere ?? this.#refused(withoutTask(tooLarge));
-      }
-      return await this.#runTask(planned);
+      return (await this.#takeRoom(needs)) ?? (await this.#runTask(planned));
     } catch (error) {
       const { reason, mark = { at: '' } } = this.stop;
       if (reason === 'cancelled') return this.#refused(toCancelled(mark));
@@ -172,8 +164,8 @@ export class JobRun {
     return unlessAborted(promise, [this.stop.signal]);
   }
 
-  /** Resolves to the reason if this machine can never have the room. */
-  async #takeRoom(needs: Needs): Promise<StackshimError | undefined> {
+  /** Resolves to the end of this take if this machine can never have the room. */
+  async #takeRoom(needs: Needs): Promise<Attempted | undefined> {
     const { room } = this.taken;
     const { memoryBytes, diskBytes, cpus } = room.needs;
     const isSame =
@@ -183,18 +175,15 @@ export class JobRun {
       await room.resize(needs, this.stop.signal);
       return undefined;
     } catch (error) {
-      if (hasCode(error, 'ERR_STACKSHIM_HOST_EXHAUSTED')) return error;
-      throw error;
+      if (!hasCode(error, 'ERR_STACKSHIM_HOST_EXHAUSTED')) throw error;
+      const elsewhere = leaveTooLarge(error, this.#startsInARow, this.#context.missingMs);
+      return elsewhere ?? this.#refused(withoutTask(error));
     }
   }
 
   #missing(error: StackshimError): Attempted {
     const { missingMs } = this.#context;
     return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(withoutTask(error));
-  }
-
-  get #countedAttempts(): number {
-    return toCount(this.taken.job.attemptsMade);
   }
 
   /** How often the job was taken since an attempt of it counted, this time included. */
@@ -217,14 +206,13 @@ export class JobRun {
 
   async #runOnce(planned: PlannedJob): Promise<JobTaskEnd> {
     const { guard } = this.#context;
-    const { lane, id, backend } = this.taken;
     const task = toTaskId(crypto.getRandomValues(new Uint8Array(13)));
     this.#task = task;
     this.#isAlive = true;
     if (this.permit !== undefined) guard.permit(new Map([this.permit]));
     try {
       return await runJobTask(this.#context, {
-        ...{ place: { lane, id }, backend, planned, id: task, stop: this.stop },
+        ...{ place: this.taken, backend: this.taken.backend, planned, id: task, stop: this.stop },
         ...{ attempt: this.attempt, history: this.#history },
         lackedMemory: this.#counts.lackedMemory,
       });
@@ -257,19 +245,16 @@ export class JobRun {
   }
 
   async #settle(attempted: Attempted): Promise<void> {
-    const { job } = this.lock;
-    const keep = this.#context;
     if (this.lock.isLostAt(bootMs())) {
       this.#emitLost();
-      await handBack(job, keep);
+      await handBack(this.taken, this.#context);
     } else if (attempted.kind === 'ended') {
       await this.#end(attempted);
     } else if (attempted.kind === 'elsewhere') {
-      const { reason, delayMs } = attempted;
       await this.#note(attempted);
-      await this.#handBack(reason, () => handBackLater(job, delayMs, keep));
+      await this.#handBack(attempted.reason, attempted.delayMs);
     } else {
-      await this.#handBack('the worker is draining', () => handBack(job, keep));
+      await this.#handBack('the worker is draining');
     }
   }
 
@@ -284,10 +269,11 @@ export class JobRun {
     }
   }
 
-  async #handBack(reason: string, act: () => Promise<Settled>): Promise<void> {
-    const { emit } = this.#context;
-    if ((await act()) === 'late') return this.#emitLost();
-    emit({ type: 'job_handed_back', job: this.name, attempt: this.attempt, reason });
+  async #handBack(reason: string, delayMs?: number): Promise<void> {
+    const settled = await handBack(this.taken, this.#context, delayMs);
+    if (settled === 'late') return this.#emitLost();
+    const { name: job, attempt } = this;
+    this.#context.emit({ type: 'job_handed_back', job, attempt, reason });
     this.#ring();
   }
 
@@ -302,7 +288,7 @@ export class JobRun {
       reason: toReason(result),
     };
     const settled = await this.#tell(step, ended);
-    if (settled === 'late' && !(await hasStored(this.lock.job, ended))) return this.#emitLost();
+    if (settled === 'late' && !(await hasStored(this.taken, ended))) return this.#emitLost();
     const willRetry = step.kind === 'again';
     const durationMs = Math.round(performance.now() - this.#takenAt);
     this.#context.emit(toEndedEvent(result, { job: this.name, attempt, willRetry, durationMs }));
@@ -341,16 +327,16 @@ export class JobRun {
   }
 
   async #tell(step: NextStep, ended: EndedAttempt): Promise<Settled> {
-    const { job } = this.lock;
+    const { taken } = this;
     const keep = this.#context;
-    if (step.kind === 'again') return await runAgain(job, { ...step, ...ended }, keep);
-    if (ended.result.state !== 'complete') return await failJob(job, ended, keep);
+    if (step.kind === 'again') return await runAgain(taken, ended, step, keep);
+    if (ended.result.state !== 'complete') return await failJob(taken, ended, keep);
     try {
-      return await completeJob(job, ended, keep);
+      return await completeJob(taken, ended, keep);
     } catch (error) {
       if (keep.giveUp.aborted) throw error;
       keep.warn(error, `complete job ${this.name}`);
-      return await failJob(job, ended, keep);
+      return await failJob(taken, ended, keep);
     }
   }
 

@@ -21,17 +21,10 @@ export class JobRunner {
   /** Looks under way, and whether another one must follow: messages may come in any number, and the job's entry may be large. */
   readonly #looking = new Map<JobRun, 'once' | 'again'>();
   #looks: NodeJS.Timeout | undefined;
-  #handedBack = 0;
   #isDraining = false;
 
   constructor(context: RunnerContext) {
-    this.#context = {
-      ...context,
-      emit: (event) => {
-        if (event.type === 'job_handed_back') this.#handedBack += 1;
-        context.emit(event);
-      },
-    };
+    this.#context = context;
     this.#locks = new LockKeeper({
       lockMs: context.lockMs,
       now: bootMs,
@@ -42,11 +35,6 @@ export class JobRunner {
 
   get running(): number {
     return this.#runs.size;
-  }
-
-  /** How many jobs were handed back. */
-  get handedBack(): number {
-    return this.#handedBack;
   }
 
   get lastRenewalAt(): Date | null {

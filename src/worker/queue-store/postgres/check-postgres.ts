@@ -23,7 +23,10 @@ interface PostgresFacts {
 const OLDEST_MAJOR = 14;
 
 /** Throws ERR_STACKSHIM_STORE_UNSUITABLE for a server that cannot be the store. */
-export async function readSuitable(client: ClientBase, shown: string): Promise<PostgresFacts> {
+export async function readSuitable(
+  client: ClientBase,
+  shown: string,
+): Promise<Pick<Inspection, 'product' | 'loss'>> {
   const { rows } = await client.query<PostgresFacts>(
     `SELECT current_setting('server_version_num')::int / 10000 AS major,
             split_part(current_setting('server_version'), ' ', 1) AS version,
@@ -43,7 +46,7 @@ export async function readSuitable(client: ClientBase, shown: string): Promise<P
     const reason = facts.isStandby ? 'the server is a standby' : 'the database is read-only';
     throw unsuitable(shown, reason, 'name the primary, or an address that follows it');
   }
-  return facts;
+  return { product: `PostgreSQL ${facts.version}`, loss: lossOf(facts) };
 }
 
 /** Throws ERR_STACKSHIM_STORE_NOT_MIGRATED or _DENIED if this user cannot work with the tables. */
@@ -76,7 +79,7 @@ async function findLackingRight(client: ClientBase): Promise<string | undefined>
 }
 
 /** What the server may lose of what it acknowledged; undefined: nothing. */
-export function lossOf(facts: PostgresFacts): StoreLoss | undefined {
+function lossOf(facts: PostgresFacts): StoreLoss | undefined {
   if (!facts.fsync) {
     return {
       reason: 'fsync is off, a power failure damages the database',
@@ -101,9 +104,6 @@ export const inspectPostgres = (address: PostgresAddress): Promise<Inspection> =
   withClient(address, async (client) => {
     const facts = await readSuitable(client, address.shown);
     await checkTables(client, address.shown);
-    return {
-      product: `PostgreSQL ${facts.version}`,
-      loss: lossOf(facts),
-      skewMs: await measureSkew(() => readTimeMs((text) => client.query(text))),
-    };
+    const skewMs = await measureSkew(() => readTimeMs((text) => client.query(text)));
+    return { ...facts, skewMs };
   });
