@@ -24,7 +24,7 @@ import { sweepKept } from './run/sweep-kept.ts';
 import { WorkerGuard } from './run/worker-guard.ts';
 import { createSupply, type Supply } from './supply/fetch-missing.ts';
 import { prefetchAnnounced } from './supply/prefetch.ts';
-import { NamePublisher } from './supply/publish-names.ts';
+import { namePublisher } from './supply/publish-names.ts';
 import { ownName, type WorkerEvent, type WorkerStatus } from './worker-events.ts';
 import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './worker-options.ts';
 
@@ -109,7 +109,7 @@ class RunningWorker implements QueueWorker {
     this.#door = door;
     this.#settings = settings;
     this.#onEvent = onEvent;
-    this.#supply = createSupply({ door, registry: settings.registry });
+    this.#supply = createSupply(door, settings.registry);
     this.#guard = new WorkerGuard({
       startGuard: () => door.startGuard(),
       onRestart: () => this.#emit({ type: 'guard_restarted' }),
@@ -263,12 +263,12 @@ class RunningWorker implements QueueWorker {
         sweepKept({ store, folders, keepResultsMs, signal }),
       );
     }
-    const publisher = new NamePublisher({ door: this.#door, catalogue });
-    repeatWork('publish names of stacks and code', PUBLISH_MS, how, () => publisher.publish());
+    const publish = namePublisher({ door: this.#door, catalogue });
+    repeatWork('publish names of stacks and code', PUBLISH_MS, how, publish);
     if (registry === undefined) return;
     const done = new Set<string>();
     repeatWork('prefetch stacks', PREFETCH_MS, how, () =>
-      prefetchAnnounced({ ...how, catalogue, supply: this.#supply }, done),
+      prefetchAnnounced(catalogue, this.#supply, done, how),
     );
   }
 

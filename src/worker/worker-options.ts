@@ -53,16 +53,11 @@ export interface WorkerOptions extends LayoutOptions {
 }
 
 /** With every default filled in. */
-export interface WorkerSettings {
+export interface WorkerSettings
+  extends Readonly<Record<'concurrency' | keyof typeof WORKER_DEFAULTS, number>> {
   readonly store: string;
   readonly queues: readonly QueueShare[];
-  readonly concurrency: number;
-  readonly drainMs: number;
-  readonly lockMs: number;
-  readonly keepResultsMs: number;
-  readonly missingMs: number;
   readonly logFolder: string | undefined;
-  readonly logBytes: number;
   readonly artefactFolder: string | undefined;
   readonly registry: WorkerRegistry | undefined;
   readonly fields: (job: RunningJob) => FieldsOfWorker;

@@ -17,12 +17,6 @@ export interface NameSource {
   code(reference: string, tenant: string | undefined): Promise<NamedPackage | undefined>;
 }
 
-export interface BoundJob {
-  readonly job: JobData;
-  /** What is known about the job's code package. */
-  readonly code: NamedPackage | undefined;
-}
-
 export interface BindRequest {
   readonly job: JobData;
   readonly tenant: string | undefined;
@@ -31,13 +25,10 @@ export interface BindRequest {
 }
 
 /**
- * Asks the sources in their order. A name that already has a digest stays. Throws ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for
+ * Asks the sources in their order. A name that already has a digest stays. Resolves to the job, and what is known of its code package. Throws ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for
  * a name that none knows, unless the names are left to the worker.
  */
-export async function bindJob(
-  sources: readonly NameSource[],
-  { job, tenant, names }: BindRequest,
-): Promise<BoundJob> {
+export async function bindJob(sources: readonly NameSource[], { job, tenant, names }: BindRequest) {
   const { code: reference } = job;
   const code =
     reference === undefined

@@ -5,7 +5,7 @@ import type { CancelMark } from '../job/job-data.ts';
 import { BY_CHARS } from '../job/job-fields.ts';
 import type { JobStatus } from '../job/job-result.ts';
 import type { JobPlace } from '../job/lane.ts';
-import { readJobFields, readStatus } from '../job/read-status.ts';
+import { readFields, readStatus } from '../job/read-status.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import { conflict, handleOf, requireJob } from './lane-queue.ts';
 import type { CancelOptions } from './queues.ts';
@@ -25,7 +25,7 @@ export async function cancelJob(
   const cancelled: CancelMark = { at, by: readInput(optional(textUpTo(BY_CHARS)), by, 'by') };
   const { lane, id } = place;
   const backend = store.backend(lane);
-  await backend.updateData(handleOf(place), { ...readJobFields(found.json), cancelled });
+  await backend.updateData(handleOf(place), { ...readFields(found.json.data), cancelled });
   await store.sendCancel(lane, id);
   // Lets a worker take the job now, to end it. It may have left the delayed jobs by now.
   if (found.list === 'delayed') await unlessRefused(() => backend.promote(id));
@@ -40,7 +40,7 @@ export async function retryJob(store: QueueStore, place: JobPlace): Promise<JobS
   if (list !== 'failed' && list !== 'completed') {
     throw conflict('retry', place, `it has not ended: ${readStatus(place, found).state}`);
   }
-  const { cancelled, ...fields } = readJobFields(found.json);
+  const { cancelled, ...fields } = readFields(found.json.data);
   const backend = store.backend(place.lane);
   if (cancelled !== undefined) await backend.updateData(handleOf(place), fields);
   const again = { resetAttemptsMade: true, resetAttemptsStarted: true };

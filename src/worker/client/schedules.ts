@@ -1,10 +1,10 @@
 import { messageOf, StackshimError } from '../../core/errors.ts';
-import { isObject } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import { parseDuration } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { SCHEDULE_ID } from '../job/job-fields.ts';
 import type { Lane } from '../job/lane.ts';
+import { readFields } from '../job/read-status.ts';
 import { textOrNull, toIsoTime } from '../job/stored-values.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { PlannedJob } from './enqueue-job.ts';
@@ -117,8 +117,7 @@ const noSchedule = (queue: string, id: string) =>
 async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Schedule[]> {
   const found = await laneQueue(store, lane).getJobSchedulers();
   return found.map(({ key, pattern, tz, every, next, template }) => {
-    const data: unknown = template?.data;
-    const fields: object = isObject(data) ? data : {};
+    const { stack, code } = readFields(template?.data);
     return {
       queue: lane.queue,
       id: key,
@@ -127,8 +126,8 @@ async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Sche
       tz: pattern === undefined ? null : (tz ?? 'UTC'),
       everyMs: every === undefined ? null : Number(every),
       nextAt: toIsoTime(next || undefined) ?? null,
-      stack: textOrNull(Reflect.get(fields, 'stack')),
-      code: textOrNull(Reflect.get(fields, 'code')),
+      stack: textOrNull(stack),
+      code: textOrNull(code),
     };
   });
 }

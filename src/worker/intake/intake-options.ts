@@ -2,11 +2,14 @@
 import type { TenantName } from '../../core/ids.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import type { Lane } from '../job/lane.ts';
-import type { QueueStore, QueueStoreOptions } from '../queue-store/queue-store.ts';
+import type { QueueStore, QueueStoreOptions, StoreListeners } from '../queue-store/queue-store.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import type { Budget } from './budget/budget.ts';
 
-export interface IntakeOptions extends QueueStoreOptions {
+/** The listeners are those of the store, whose only subscription of this worker the intake has. */
+type OtherListeners = Partial<Omit<StoreListeners, 'onBell'>>;
+
+export interface IntakeOptions extends QueueStoreOptions, OtherListeners {
   readonly store: QueueStore;
   /** A tenant's jobs of a queue of weight 5 count as a fifth of a job: the queue gets five times as many of its places. */
   readonly queues: readonly QueueShare[];
@@ -28,11 +31,6 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly newToken: () => string;
   /** What went wrong with the store or with one lane. The intake tries again. */
   readonly onError?: ((error: unknown, lane: Lane | undefined) => void) | undefined;
-  /** As in the listeners of the store, whose only subscription of this worker the intake has. */
-  readonly onCancel?: ((lane: Lane, id: string) => void) | undefined;
-  readonly onGap?: (() => void) | undefined;
-  readonly onReachable?: ((isReachable: boolean) => void) | undefined;
-  readonly onSkew?: ((skewMs: number) => void) | undefined;
   /** The server was replaced by one that may have lost takes: no job is taken for this time. */
   readonly onHold?: ((holdMs: number) => void) | undefined;
   /** For tests. */

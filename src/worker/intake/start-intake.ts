@@ -8,7 +8,7 @@ import { LaneBook } from './lanes/lane-book.ts';
 import { laneCaps } from './lanes/lane-caps.ts';
 import { Looks } from './looks.ts';
 import { RoomForLanes } from './room-for-lanes.ts';
-import { StoreTrust } from './store-trust.ts';
+import { openStoreTrust } from './store-trust.ts';
 import { TakeLoop } from './take-loop.ts';
 
 /** A lane with jobs of this worker must stay among the active ones, which are noted for a minute. */
@@ -78,7 +78,7 @@ function joinParts(options: IntakeOptions) {
   const rooms = new RoomForLanes(options, pace);
   const ensureCap = laneCaps(store, clock);
   const storeNowMs = () => looks.storeNowMs();
-  const trust = new StoreTrust({
+  const trust = openStoreTrust({
     ...{ store, lockMs: options.lockMs, monotonicMs: clock.monotonicMs },
     onHold: (holdMs) => options.onHold?.(holdMs),
     onTrust: () => loop.look(),

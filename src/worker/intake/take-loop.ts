@@ -105,7 +105,7 @@ export class TakeLoop {
       if (lane === undefined || !this.#begin(lane)) break;
     }
     // There is a place, so lanes that are ready wait for room.
-    if (book.readyCount > 0 && this.#mayTake()) this.#options.budget.expectRoom();
+    if (book.ready.size > 0 && this.#mayTake()) this.#options.budget.expectRoom();
   }
 
   #mayTake(): boolean {

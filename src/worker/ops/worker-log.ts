@@ -3,16 +3,12 @@ import { type DestinationStream, pino } from 'pino';
 import type { WorkerEvent } from '../worker-events.ts';
 import type { LogLevel } from './log-levels.ts';
 
-export interface WorkerLogOptions {
-  readonly level: LogLevel;
-  /** Gets each line, with its line break. */
-  readonly write: DestinationStream['write'];
-  /** `host/pid`: in every line. */
-  readonly worker: string;
-}
-
-/** Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event. */
-export function openWorkerLog({ level, write, worker }: WorkerLogOptions) {
+/**
+ * Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event.
+ *
+ * @param write Gets each line, with its line break.
+ */
+export function openWorkerLog(level: LogLevel, worker: string, write: DestinationStream['write']) {
   const log = pino(
     {
       level,

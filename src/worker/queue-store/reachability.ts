@@ -5,13 +5,7 @@ import { MOST_SKEW_MS, measureSkew } from './skew.ts';
 
 type Watcher = Pick<StoreListeners, 'onReachable' | 'onSkew'>;
 
-export interface Reachability {
-  /** The watcher is called at each change from now on. Returns a function that removes it. */
-  watch(watcher: Watcher): () => void;
-  /** The caller saw an answer, or a failure. */
-  note(isReachable: boolean): void;
-  close(): void;
-}
+export type Reachability = ReturnType<typeof watchReachability>;
 
 export interface ReachabilityOptions {
   /** Resolves to the server's time in milliseconds. Rejects or never settles while the store does not answer. */
@@ -27,7 +21,7 @@ const LATE_MS = 2000;
 const SILENT_MS = 30_000;
 
 /** Begins to ask when the first listener comes. Does not keep the process alive. */
-export function watchReachability(options: ReachabilityOptions): Reachability {
+export function watchReachability(options: ReachabilityOptions) {
   const watchers = new Set<Watcher>();
   let [isReachable, isSkewed, isClosed, isAsking] = [true, false, false, false];
   let answeredAt = performance.now();
@@ -63,8 +57,10 @@ export function watchReachability(options: ReachabilityOptions): Reachability {
     isAsking = false;
   };
   return {
+    /** The caller saw an answer, or a failure. */
     note,
-    watch(watcher) {
+    /** The watcher is called at each change from now on. Returns a function that removes it. */
+    watch(watcher: Watcher) {
       watchers.add(watcher);
       if (!isAsking) {
         isAsking = true;

@@ -11,8 +11,13 @@ export function toEndedEvent(
   end: Pick<JobEnded, 'job' | 'attempt' | 'willRetry' | 'durationMs'>,
 ): JobEnded {
   const { state, retryable, error, task } = result;
+  const reason = toReason(result);
+  // The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment.
+  const value = error?.details?.['value'];
+  const shown =
+    typeof value === 'string' ? reason.replaceAll(JSON.stringify(value), '"…"') : reason;
   // One line, of bounded length, that cannot control a terminal.
-  const line = toPrintable(withoutValue(result, toReason(result)));
+  const line = toPrintable(shown);
   return {
     ...{ type: 'job_ended', ...end },
     ...{ state, retryable },
@@ -26,9 +31,3 @@ export function toEndedEvent(
 }
 
 const LINE_CHARS = 300;
-
-/** The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment. */
-function withoutValue({ error }: JobResult, text: string): string {
-  const value = error?.details?.['value'];
-  return typeof value === 'string' ? text.replaceAll(JSON.stringify(value), '"…"') : text;
-}

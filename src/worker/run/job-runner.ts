@@ -104,22 +104,18 @@ export class JobRunner {
   }
 
   async #lookOnAndOn(run: JobRun): Promise<void> {
+    const { backend, id } = run.taken;
     do {
       this.#looking.set(run, 'once');
-      await this.#lookForMark(run);
+      try {
+        const stored = await backend.getJobData(id);
+        const mark = stored === undefined ? undefined : findStoredMark(stored.data);
+        if (mark !== undefined) run.stop.cancel(mark);
+      } catch (error) {
+        this.#context.warn(error, `look at job ${run.name}`);
+      }
     } while (this.#looking.get(run) === 'again' && this.#runs.get(run.lock) === run);
     this.#looking.delete(run);
-  }
-
-  async #lookForMark(run: JobRun): Promise<void> {
-    try {
-      const { backend, id } = run.taken;
-      const stored = await backend.getJobData(id);
-      const mark = stored === undefined ? undefined : findStoredMark(stored.data);
-      if (mark !== undefined) run.stop.cancel(mark);
-    } catch (error) {
-      this.#context.warn(error, `look at job ${run.name}`);
-    }
   }
 
   #stopLooking(): void {

@@ -74,7 +74,12 @@ export class LockKeeper {
   hold(job: LockedJob, sentAtMs: number): Lock {
     const lock = new Lock(job, this.#endOf(sentAtMs));
     this.#locks.add(lock);
-    if (this.#timers.length === 0) this.#start();
+    if (this.#timers.length > 0) return lock;
+    const { lockMs } = this.#options;
+    this.#timers = [
+      setInterval(() => this.#renew(), lockMs * RENEWED_PART),
+      setInterval(() => this.#look(), Math.min(lockMs / LOOKS_PER_LOCK, LONGEST_LOOK_MS)),
+    ];
     return lock;
   }
 
@@ -91,14 +96,6 @@ export class LockKeeper {
 
   #endOf(sentAtMs: number): number {
     return sentAtMs + this.#options.lockMs * HELD_PART;
-  }
-
-  #start(): void {
-    const { lockMs } = this.#options;
-    this.#timers = [
-      setInterval(() => this.#renew(), lockMs * RENEWED_PART),
-      setInterval(() => this.#look(), Math.min(lockMs / LOOKS_PER_LOCK, LONGEST_LOOK_MS)),
-    ];
   }
 
   #look(): void {

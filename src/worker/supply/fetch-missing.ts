@@ -7,15 +7,6 @@ import type { PinnedPackage } from '../../store/packages/package.ts';
 import { splitReference } from '../job/reference.ts';
 import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
 
-export interface FetchMissingOptions {
-  readonly door: {
-    readonly stacks: Pick<Stackshim['stacks'], 'pull'>;
-    readonly code: Pick<Stackshim['code'], 'resolve' | 'pull'>;
-  };
-  /** Undefined: this machine has what it has. */
-  readonly registry: WorkerRegistry | undefined;
-}
-
 /** What the runner asks for. However many jobs wait for one image, it is pulled once. */
 export interface Supply {
   /** The package that a reference names. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
@@ -28,7 +19,11 @@ export interface Supply {
   fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
 }
 
-export function createSupply({ door, registry }: FetchMissingOptions): Supply {
+/** @param registry Undefined: this machine has what it has. */
+export function createSupply(
+  door: Pick<Stackshim, 'stacks' | 'code'>,
+  registry: WorkerRegistry | undefined,
+): Supply {
   const { tlsVerify, authFile } = registry ?? {};
   const access = withoutUndefined({ tlsVerify, authFile });
   return {

@@ -43,12 +43,8 @@ export class LaneBook {
     this.#terms = terms;
   }
 
-  get ready(): Iterable<LaneState> {
+  get ready(): ReadonlySet<LaneState> {
     return this.#ready;
-  }
-
-  get readyCount(): number {
-    return this.#ready.size;
   }
 
   get size(): number {

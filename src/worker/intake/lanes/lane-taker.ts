@@ -12,10 +12,7 @@ import { strangeKindOf } from '../../queue-store/oversize.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
 import { hasDay } from './cron-days.ts';
 
-export interface LaneTaker {
-  readonly backend: ReturnType<QueueStore['backend']>;
-  take(token: string): Promise<TakeReply>;
-}
+export type LaneTaker = ReturnType<typeof openLaneTaker>;
 
 export interface TakeReply {
   readonly job?: Job;
@@ -30,7 +27,7 @@ export interface TakeReply {
 }
 
 /** @param worker Kept with the job, for people who look. */
-export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): LaneTaker {
+export function openLaneTaker(store: QueueStore, lane: Lane, worker: string) {
   const backend = store.backend(lane);
   // A job asks its queue for no more than the name and the backend. The connection is the store's.
   const queue = new JobScheduler(laneName(lane), { connection: {} }, () => backend);
@@ -38,7 +35,7 @@ export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): La
   queue.on('error', () => undefined);
   return {
     backend,
-    async take(token) {
+    async take(token: string): Promise<TakeReply> {
       const [data, id, limitedForMs, dueMs] = await moveToActive(backend, token, worker);
       if (!data) {
         const positive = (ms: number) => (ms > 0 ? ms : undefined);
