@@ -188,7 +188,8 @@ class RunningWorker implements QueueWorker {
     if (runner === undefined || intake === undefined) return;
     this.#emit({ type: 'draining', running: runner.running, drainMs });
     const handedBackBefore = this.#handedBack;
-    const [first, second] = [this.#nextHasten(), this.#nextHasten()];
+    const nextHasten = () => new Promise<void>((resolve) => this.#hasten.push(resolve));
+    const [first, second] = [nextHasten(), nextHasten()];
     await intake.stopTaking();
     const idle = intake.idle();
     await within(Promise.race([idle, first]), drainMs);
@@ -198,10 +199,6 @@ class RunningWorker implements QueueWorker {
     await within(idle, this.#settings.lockMs);
     await this.close();
     this.#emit({ type: 'drained', handedBack: this.#handedBack - handedBackBefore });
-  }
-
-  #nextHasten(): Promise<void> {
-    return new Promise((resolve) => this.#hasten.push(resolve));
   }
 
   #openBudget({ workersDir, root, memoryBytes, cpus }: Site, policy: Policy): Budget {

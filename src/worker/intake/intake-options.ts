@@ -50,32 +50,25 @@ export interface IntakeClock {
   readonly epochMs: () => number;
 }
 
-export interface IntakePace {
+export const USUAL_PACE = {
   /**
    * How long the first takes wait for the first look, which finds the lanes with jobs: the lane whose bell is heard first would get all places.
    * Very many lanes must not hold up the start for longer.
    */
-  readonly firstLookMs: number;
-  /** How often to list the lanes that were announced lately. */
-  readonly recentLookMs: number;
-  /** How often to list all lanes, and to remove idle ones from the index. */
-  readonly wholeLookMs: number;
-  /** After this time, room is kept free for a job that others overtake. */
-  readonly keepRoomAfterMs: number;
-  /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
-  readonly tooLargeAfterMs: number;
-  /** The same if other jobs of the lane wait behind it. */
-  readonly tooLargeHoldMs: number;
-}
-
-export const USUAL_PACE: IntakePace = {
   firstLookMs: 1_000,
+  /** How often to list the lanes that were announced lately. */
   recentLookMs: 30_000,
+  /** How often to list all lanes, and to remove idle ones from the index. */
   wholeLookMs: 600_000,
+  /** After this time, room is kept free for a job that others overtake. */
   keepRoomAfterMs: 10_000,
+  /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
   tooLargeAfterMs: 60_000,
+  /** The same if other jobs of the lane wait behind it. */
   tooLargeHoldMs: 5_000,
 };
+
+export type IntakePace = Readonly<typeof USUAL_PACE>;
 
 export interface Intake {
   /**

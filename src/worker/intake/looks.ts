@@ -97,7 +97,11 @@ export class Looks {
     );
     const empty: Lane[] = [];
     const turn = atMost(AT_ONCE);
-    const looked = lists.flat().filter((lane) => this.#mustLook(lane, isWhole));
+    // A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look.
+    const looked = lists.flat().filter((lane) => {
+      const state = this.#options.stateOf(lane);
+      return state === undefined || (!state.isReady && isWhole);
+    });
     await Promise.all(
       looked.map((lane) =>
         turn(async () => {
@@ -108,12 +112,6 @@ export class Looks {
     this.#sinceMs = startedAt;
     this.#options.onLooked();
     if (isWhole) await this.#prune(empty);
-  }
-
-  /** A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look. */
-  #mustLook(lane: Lane, isWhole: boolean): boolean {
-    const state = this.#options.stateOf(lane);
-    return state === undefined || (!state.isReady && isWhole);
   }
 
   async #isEmpty(lane: Lane): Promise<boolean> {

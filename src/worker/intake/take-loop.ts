@@ -147,10 +147,8 @@ export class TakeLoop {
       const { usualNeeds, mostNeeds } = this.#options;
       // The take itself makes delayed jobs wait that are due.
       const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
-      this.#parts.rooms.seen(
-        state,
-        found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds)),
-      );
+      const needs = found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds));
+      this.#parts.rooms.seen(state, needs);
       state.eagerness = Math.max(state.eagerness, found.length);
       next = found.length > 0 ? 'seen' : this.#afterNothing(state, bells, dueMs);
     } catch (error) {
@@ -163,7 +161,7 @@ export class TakeLoop {
   async #take(state: LaneState, reservation: Reservation): Promise<void> {
     const { bells } = state;
     const token = this.#options.newToken();
-    let received: { readonly reply: TakeReply; readonly sent: Sent } | undefined;
+    let taken: Taken | undefined;
     let next: NextOfLane = 'ready';
     try {
       const taker = await this.#prepare(state);
@@ -172,16 +170,13 @@ export class TakeLoop {
         this.#sent.set(token, sentAtMs);
         const reply = await taker.take(token);
         this.#failing.clear();
-        received = { reply, sent: { token, sentAtMs, bells, reservation, taker } };
+        taken = { ...reply, token, sentAtMs, bells, reservation, taker };
       }
     } catch (error) {
       next = this.#afterFailure(state, error);
     }
     this.#sent.delete(token);
-    if (received !== undefined) {
-      this.#receive(state, received.reply, received.sent);
-      return;
-    }
+    if (taken !== undefined) return this.#receive(state, taken);
     reservation.release();
     this.#endRequest(state, next);
   }
@@ -198,33 +193,32 @@ export class TakeLoop {
     return taker;
   }
 
-  #receive(state: LaneState, reply: TakeReply, sent: Sent): void {
-    const { reservation, bells, sentAtMs } = sent;
+  #receive(state: LaneState, taken: Taken): void {
+    const { job, scheduleError, strange, dueMs, limitedForMs, reservation } = taken;
     const { clock, lockMs } = this.#options;
-    const { job, scheduleError, strange, dueMs, limitedForMs } = reply;
     if (job === undefined) {
       reservation.release();
       if (strange !== undefined) this.#options.onError?.(strange, state.lane);
-      const next = this.#afterNothing(state, bells, dueMs, limitedForMs);
+      const next = this.#afterNothing(state, taken.bells, dueMs, limitedForMs);
       this.#endRequest(state, strange === undefined ? next : 'ready');
       return;
     }
     if (scheduleError !== undefined) this.#options.onError?.(scheduleError, state.lane);
-    const isTooOld = clock.monotonicMs() - sentAtMs > lockMs / 2;
+    const isTooOld = clock.monotonicMs() - taken.sentAtMs > lockMs / 2;
     if (this.#isStopping || isTooOld || !this.#parts.trust.mayTake) {
       reservation.release();
-      void this.#handBack(state, job, sent);
+      void this.#handBack(state, job, taken);
       return;
     }
     this.#taking -= 1;
     this.#running += 1;
     this.#parts.book.found(state);
-    void this.#handle(state, job, sent);
+    void this.#handle(state, job, taken);
     this.look();
   }
 
   /** Ends like a request that found nothing, once the job is back. */
-  async #handBack(state: LaneState, job: Job, { token, taker }: Sent): Promise<void> {
+  async #handBack(state: LaneState, job: Job, { token, taker }: Taken): Promise<void> {
     const { store, onError } = this.#options;
     try {
       await taker.backend.moveJobFromActiveToWait(job.id ?? '', token);
@@ -236,9 +230,9 @@ export class TakeLoop {
     this.#endRequest(state, 'ready');
   }
 
-  async #handle(state: LaneState, job: Job, sent: Sent): Promise<void> {
+  async #handle(state: LaneState, job: Job, taken: Taken): Promise<void> {
     const { lane } = state;
-    const { reservation, token, sentAtMs, taker } = sent;
+    const { reservation, token, sentAtMs, taker } = taken;
     const { store, budget, usualNeeds, mostNeeds, handle, onError, clock } = this.#options;
     // What was reserved may be the most that a job needs, or what another job needs.
     const needs = parseJobNeeds(job.name, usualNeeds, mostNeeds);
@@ -319,7 +313,7 @@ export class TakeLoop {
   }
 }
 
-interface Sent {
+interface Taken extends TakeReply {
   readonly token: string;
   readonly sentAtMs: number;
   readonly bells: number;

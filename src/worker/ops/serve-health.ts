@@ -1,7 +1,7 @@
 /** The health endpoint of a worker: HTTP on a Unix socket of root's, or on a loopback address. docs/worker.md describes the answers. */
 import { once } from 'node:events';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, unlessMissing } from '../../core/errors.ts';
@@ -35,7 +35,14 @@ export async function serveHealth(
     { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: false },
     (request, response) => {
       request.resume();
-      send(response, answerTo(request, status));
+      const [code, body] = answerTo(request, status);
+      response.writeHead(code, {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        connection: 'close',
+        ...(code === 405 ? { allow: 'GET, HEAD' } : {}),
+      });
+      response.end(`${JSON.stringify(body)}\n`);
     },
   );
   server.requestTimeout = REQUEST_MS;
@@ -62,12 +69,10 @@ export async function serveHealth(
   };
 }
 
-type Answer = readonly [code: number, body: object];
-
 function answerTo(
   { method, url = '' }: IncomingMessage,
   status: () => WorkerStatus | undefined,
-): Answer {
+): readonly [code: number, body: object] {
   if (method !== 'GET' && method !== 'HEAD') return [405, { error: 'method not allowed' }];
   const [path] = url.split('?');
   if (path === '/healthz') return [200, { status: 'alive' }];
@@ -91,16 +96,6 @@ function whatIsMissing(status: WorkerStatus | undefined): readonly string[] {
     ...(isStoreReachable ? [] : ['store']),
     ...(isGuardAlive ? [] : ['guard']),
   ];
-}
-
-function send(response: ServerResponse, [code, body]: Answer): void {
-  response.writeHead(code, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    connection: 'close',
-    ...(code === 405 ? { allow: 'GET, HEAD' } : {}),
-  });
-  response.end(`${JSON.stringify(body)}\n`);
 }
 
 /**

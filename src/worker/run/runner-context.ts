@@ -6,12 +6,9 @@ import type { WorkerEvent } from '../worker-events.ts';
 import type { WorkerSettings } from '../worker-options.ts';
 import type { WorkerGuard } from './worker-guard.ts';
 
-type Settings = Pick<
-  WorkerSettings,
-  'lockMs' | 'keepResultsMs' | 'missingMs' | 'logFolder' | 'logBytes' | 'artefactFolder' | 'fields'
->;
+type OtherSettings = 'store' | 'queues' | 'concurrency' | 'drainMs' | 'registry';
 
-export interface RunnerContext extends Settings {
+export interface RunnerContext extends Omit<WorkerSettings, OtherSettings> {
   readonly door: Pick<Door, 'run' | 'policy'>;
   /** Finds or fetches what jobs need. */
   readonly supply: Supply;

@@ -3,7 +3,6 @@ import { posix } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
-import type { OutputInput } from '../../spec/parse-outputs.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import type { AdmittedLimits } from '../../spec/task-spec.ts';
@@ -103,7 +102,7 @@ export function toNeeds(planned: PlannedJob, usual: AdmittedLimits, lackedMemory
 
 const MOST_FOLDERS = 16;
 
-const toOutputs = (planned: PlannedJob, folder: string): readonly OutputInput[] =>
+const toOutputs = (planned: PlannedJob, folder: string) =>
   outputsOf(planned).map((source) => ({ source, destination: folderOf(source, folder) }));
 
 /** An output lies in the attempt's folder as in the task, so that two of them never have the same place. Throws ERR_STACKSHIM_SPEC_INVALID. */
