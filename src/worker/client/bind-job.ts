@@ -25,8 +25,8 @@ export interface BindRequest {
 }
 
 /**
- * Asks the sources in their order. A name that already has a digest stays. Resolves to the job, and what is known of its code package. Throws ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for
- * a name that none knows, unless the names are left to the worker.
+ * Asks the sources in their order. A name that already has a digest stays. Resolves to the job, and what is known of its code package. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for a name that none knows, unless the names are left to the worker.
  */
 export async function bindJob(sources: readonly NameSource[], { job, tenant, names }: BindRequest) {
   const { code: reference } = job;

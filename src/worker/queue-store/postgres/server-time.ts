@@ -11,9 +11,9 @@ const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
  * however long the add takes.
  */
 const STATEMENTS: readonly {
-  part: string;
-  times: readonly number[];
-  delayed?: [number, number];
+  readonly part: string;
+  readonly times: readonly number[];
+  readonly delayed?: readonly [time: number, delay: number];
 }[] = [
   { part: 'add_job_scheduler(', times: [8] },
   { part: 'change_delay(', times: [4] },
