@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
-import { withoutUndefined } from '../core/read-fields.ts';
 import { type Door, openDoor } from '../door/open-stackshim.ts';
+import type { Policy } from '../spec/policy.ts';
 import { monotonicMs } from '../sys/clocks.ts';
 import { freeBytesAt, sizeOfDiskAt } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
-import type { Budget } from './intake/budget/budget.ts';
-import { openBudget } from './intake/budget/open-budget.ts';
+import { Budget } from './intake/budget/budget.ts';
+import { NO_NEEDS } from './intake/budget/needs.ts';
 import type { Intake } from './intake/intake-options.ts';
 import { startIntake } from './intake/start-intake.ts';
 import { laneName } from './job/lane.ts';
@@ -19,11 +19,12 @@ import type { QueueStore } from './queue-store/queue-store.ts';
 import { describeSkew } from './queue-store/skew.ts';
 import { repeatWork } from './repeat-work.ts';
 import { JobRunner } from './run/job-runner.ts';
-import { PolicyView } from './run/policy-view.ts';
+import { openPolicyView, type PolicyView } from './run/policy-view.ts';
 import { sweepKept } from './run/sweep-kept.ts';
 import { WorkerGuard } from './run/worker-guard.ts';
 import { createSupply, type Supply } from './supply/fetch-missing.ts';
-import { startSupplyTicks } from './supply/supply-ticks.ts';
+import { prefetchAnnounced } from './supply/prefetch.ts';
+import { namePublisher } from './supply/publish-names.ts';
 import { ownName, type WorkerEvent, type WorkerStatus } from './worker-events.ts';
 import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './worker-options.ts';
 
@@ -66,12 +67,10 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
 /** Root writes and removes files there, by names alone: nobody else may be able to replace a folder on the way. */
 function withTrustedFolders(settings: WorkerSettings): WorkerSettings {
   const { logFolder, artefactFolder } = settings;
-  const trusted = (path: string | undefined, use: string) =>
-    path === undefined ? undefined : requireTrustedPath(path, use);
   return {
     ...settings,
-    logFolder: trusted(logFolder, 'use folder of logs'),
-    artefactFolder: trusted(artefactFolder, 'use folder of artefacts'),
+    logFolder: logFolder && requireTrustedPath(logFolder, 'use folder of logs'),
+    artefactFolder: artefactFolder && requireTrustedPath(artefactFolder, 'use folder of artefacts'),
   };
 }
 
@@ -81,6 +80,8 @@ type Site = Awaited<ReturnType<Door['site']>>;
 const TERM_MS = 10_000;
 const SWEEP_FIRST_MS = 10_000;
 const SWEEP_MS = 300_000;
+const PUBLISH_MS = 30_000;
+const PREFETCH_MS = 5_000;
 
 class RunningWorker implements QueueWorker {
   readonly #door: Door;
@@ -96,6 +97,7 @@ class RunningWorker implements QueueWorker {
   #runner: JobRunner | undefined;
   #draining: Promise<void> | undefined;
   #downSince: number | undefined;
+  #handedBack = 0;
 
   readonly #warn = (error: unknown, operation: string): void => {
     const { code, message } = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
@@ -107,7 +109,7 @@ class RunningWorker implements QueueWorker {
     this.#door = door;
     this.#settings = settings;
     this.#onEvent = onEvent;
-    this.#supply = createSupply({ door, registry: settings.registry });
+    this.#supply = createSupply(door, settings.registry);
     this.#guard = new WorkerGuard({
       startGuard: () => door.startGuard(),
       onRestart: () => this.#emit({ type: 'guard_restarted' }),
@@ -117,15 +119,24 @@ class RunningWorker implements QueueWorker {
 
   async start(site: Site): Promise<void> {
     const { store: url, lockMs, queues, concurrency } = this.#settings;
-    const policy = await PolicyView.open(() => this.#door.policy());
+    const policy = await openPolicyView(() => this.#door.policy());
     await this.#guard.start();
     const store = await openStore(url, { lockMs, stalledLookMs: Math.ceil(lockMs / 2) });
     this.#store = store;
-    this.#budget = this.#openBudget(site, policy);
-    this.#runner = this.#openRunner(store, policy);
-    this.#intake = await this.#startIntake({ store, policy, runner: this.#runner });
-    this.#startSweeps(store);
-    this.#startSupplyTicks(store);
+    this.#budget = this.#openBudget(site, policy.last());
+    this.#runner = new JobRunner({
+      ...this.#settings,
+      store,
+      door: { run: this.#door.run, policy: () => policy.current() },
+      supply: this.#supply,
+      guard: this.#guard,
+      worker: ownName(),
+      emit: (event) => this.#emit(event),
+      warn: this.#warn,
+      giveUp: this.#giveUp.signal,
+    });
+    this.#intake = await this.#startIntake(store, this.#budget, policy, this.#runner);
+    this.#repeatWork(store);
     const names = queues.map(({ name }) => name);
     this.#emit({ type: 'started', store: store.shown, queues: names, concurrency });
     if (store.loss !== undefined) this.#warnOfStore('store_loses', describeLoss(store.loss));
@@ -133,7 +144,6 @@ class RunningWorker implements QueueWorker {
 
   status(): WorkerStatus {
     const { queues, concurrency } = this.#settings;
-    const none = { memoryBytes: 0, diskBytes: 0, cpus: 0 };
     return {
       store: this.#store?.shown ?? '',
       queues: queues.map(({ name }) => name),
@@ -144,8 +154,8 @@ class RunningWorker implements QueueWorker {
       isStoreReachable: this.#downSince === undefined,
       isGuardAlive: this.#guard.isAlive,
       budget: {
-        reserved: this.#budget?.reserved() ?? none,
-        total: this.#budget?.total() ?? none,
+        reserved: this.#budget?.reserved() ?? NO_NEEDS,
+        total: this.#budget?.total() ?? NO_NEEDS,
       },
       lastRenewalAt: this.#runner?.lastRenewalAt?.toISOString() ?? null,
     };
@@ -177,8 +187,9 @@ class RunningWorker implements QueueWorker {
     const [runner, intake] = [this.#runner, this.#intake];
     if (runner === undefined || intake === undefined) return;
     this.#emit({ type: 'draining', running: runner.running, drainMs });
-    const handedBackBefore = runner.handedBack;
-    const [first, second] = [this.#nextHasten(), this.#nextHasten()];
+    const handedBackBefore = this.#handedBack;
+    const nextHasten = () => new Promise<void>((resolve) => this.#hasten.push(resolve));
+    const [first, second] = [nextHasten(), nextHasten()];
     await intake.stopTaking();
     const idle = intake.idle();
     await within(Promise.race([idle, first]), drainMs);
@@ -187,15 +198,11 @@ class RunningWorker implements QueueWorker {
     runner.hasten();
     await within(idle, this.#settings.lockMs);
     await this.close();
-    this.#emit({ type: 'drained', handedBack: runner.handedBack - handedBackBefore });
+    this.#emit({ type: 'drained', handedBack: this.#handedBack - handedBackBefore });
   }
 
-  #nextHasten(): Promise<void> {
-    return new Promise((resolve) => this.#hasten.push(resolve));
-  }
-
-  #openBudget({ workersDir, root, memoryBytes, cpus }: Site, policy: PolicyView): Budget {
-    return openBudget({
+  #openBudget({ workersDir, root, memoryBytes, cpus }: Site, policy: Policy): Budget {
+    return new Budget({
       folder: workersDir,
       system: linuxSystem,
       hasTasks: async (pid) => {
@@ -203,7 +210,7 @@ class RunningWorker implements QueueWorker {
         return tasks.some(({ ownerPid }) => ownerPid === pid);
       },
       onFailure: (error) => this.#warn(error, 'share the machine with its other workers'),
-      policy: policy.last,
+      policy,
       machine: {
         ...{ memoryBytes, cpus },
         freeDiskBytes: () => freeBytesAt(root),
@@ -213,32 +220,19 @@ class RunningWorker implements QueueWorker {
     });
   }
 
-  #openRunner(store: QueueStore, policy: PolicyView): JobRunner {
-    const { lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder, fields } =
-      this.#settings;
-    return new JobRunner({
-      door: { run: this.#door.run, policy: () => policy.current() },
-      supply: this.#supply,
-      guard: this.#guard,
-      worker: ownName(),
-      emit: (event) => this.#emit(event),
-      warn: this.#warn,
-      giveUp: this.#giveUp.signal,
-      ...{ store, lockMs, keepResultsMs, missingMs, logFolder, logBytes, artefactFolder, fields },
-    });
-  }
-
-  async #startIntake({ store, policy, runner }: Joined): Promise<Intake> {
-    const { queues, concurrency, lockMs } = this.#settings;
-    const { defaults, maxima } = policy.last;
-    const { memoryBytes, diskBytes, cpus } = maxima;
-    if (this.#budget === undefined) throw new Error('no budget');
+  async #startIntake(
+    store: QueueStore,
+    budget: Budget,
+    policy: PolicyView,
+    runner: JobRunner,
+  ): Promise<Intake> {
+    const { defaults, maxima } = policy.last();
     return await startIntake({
-      ...{ store, queues, concurrency, lockMs, stalledLookMs: Math.ceil(lockMs / 2) },
-      budget: this.#budget,
+      ...this.#settings,
+      ...{ store, budget, stalledLookMs: Math.ceil(this.#settings.lockMs / 2) },
       usualNeeds: defaults,
-      mostNeeds: withoutUndefined({ memoryBytes, diskBytes, cpus }),
-      policyOf: (tenant) => policy.termsOf(tenant),
+      mostNeeds: maxima,
+      policyOf: policy.termsOf,
       handle: (taken) => runner.handle(taken),
       worker: ownName(),
       clock: { monotonicMs, epochMs: Date.now },
@@ -253,24 +247,26 @@ class RunningWorker implements QueueWorker {
     });
   }
 
-  #startSweeps(store: QueueStore): void {
-    const { logFolder, artefactFolder, keepResultsMs } = this.#settings;
-    const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
-    if (folders.length === 0) return;
+  /** What the worker does beside its jobs until it closes. */
+  #repeatWork(store: QueueStore): void {
+    const { logFolder, artefactFolder, keepResultsMs, registry } = this.#settings;
+    const { catalogue } = store;
     const { signal } = this.#giveUp;
-    repeatWork({
-      ...{ operation: 'remove logs and artefacts of old jobs', signal, warn: this.#warn },
-      ...{ firstAfterMs: SWEEP_FIRST_MS, everyMs: SWEEP_MS },
-      work: () => sweepKept({ store, folders, keepResultsMs, signal }),
-    });
-  }
-
-  #startSupplyTicks({ catalogue }: QueueStore): void {
-    startSupplyTicks({
-      ...{ door: this.#door, catalogue, supply: this.#supply },
-      hasRegistry: this.#settings.registry !== undefined,
-      ...{ signal: this.#giveUp.signal, warn: this.#warn },
-    });
+    const how = { signal, warn: this.#warn };
+    const folders = [logFolder, artefactFolder].filter((folder) => folder !== undefined);
+    if (folders.length > 0) {
+      const later = { ...how, firstAfterMs: SWEEP_FIRST_MS };
+      repeatWork('remove logs and artefacts of old jobs', SWEEP_MS, later, () =>
+        sweepKept({ store, folders, keepResultsMs, signal }),
+      );
+    }
+    const publish = namePublisher({ door: this.#door, catalogue });
+    repeatWork('publish names of stacks and code', PUBLISH_MS, how, publish);
+    if (registry === undefined) return;
+    const done = new Set<string>();
+    repeatWork('prefetch stacks', PREFETCH_MS, how, () =>
+      prefetchAnnounced(catalogue, this.#supply, done, how),
+    );
   }
 
   /** @param finding Completes the sentence that begins with the store. */
@@ -290,18 +286,13 @@ class RunningWorker implements QueueWorker {
   }
 
   #emit(event: WorkerEvent): void {
+    if (event.type === 'job_handed_back') this.#handedBack += 1;
     try {
       this.#onEvent?.(event);
     } catch (error) {
       process.emitWarning(error instanceof Error ? error : String(error));
     }
   }
-}
-
-interface Joined {
-  readonly store: QueueStore;
-  readonly policy: PolicyView;
-  readonly runner: JobRunner;
 }
 
 const describeHold = (holdMs: number): string =>

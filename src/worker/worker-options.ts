@@ -53,24 +53,14 @@ export interface WorkerOptions extends LayoutOptions {
 }
 
 /** With every default filled in. */
-export interface WorkerSettings {
+export interface WorkerSettings
+  extends Readonly<Record<'concurrency' | keyof typeof WORKER_DEFAULTS, number>> {
   readonly store: string;
   readonly queues: readonly QueueShare[];
-  readonly concurrency: number;
-  readonly drainMs: number;
-  readonly lockMs: number;
-  readonly keepResultsMs: number;
-  readonly missingMs: number;
   readonly logFolder: string | undefined;
-  readonly logBytes: number;
   readonly artefactFolder: string | undefined;
   readonly registry: WorkerRegistry | undefined;
   readonly fields: (job: RunningJob) => FieldsOfWorker;
-}
-
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -83,7 +73,7 @@ export const WORKER_BOUNDS = {
   missingMs: { min: 0, max: DAY_MS },
   logBytes: { min: 16_384, max: 1_073_741_824 },
   weight: { min: 1, max: 100 },
-} as const satisfies Readonly<Record<string, Bounds>>;
+} as const;
 
 /** What an option is that is not given. */
 export const WORKER_DEFAULTS = {
@@ -111,10 +101,7 @@ export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSe
     logBytes: read('logBytes'),
     logFolder: logs === 'job' ? undefined : requireFolder('logs', logs),
     artefactFolder: artefacts === undefined ? undefined : requireFolder('artefacts', artefacts),
-    registry:
-      registry === undefined
-        ? undefined
-        : { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
+    registry: registry && { ...registry, prefix: parseRegistryPrefix(registry.prefix) },
     fields: options.fields ?? (() => ({})),
   };
 }

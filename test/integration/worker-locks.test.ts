@@ -185,7 +185,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
         type: 'job_handed_back',
         job: `${lab.lane.queue}~~~${id}`,
       });
-      expect(lab.runner.handedBack).toBe(1);
+      expect(lab.events.filter(({ type }) => type === 'job_handed_back')).toHaveLength(1);
       expect(await stateOf(lab, id)).toBe('waiting');
       expect(await lab.read(id)).toMatchObject({ attemptsMade: 0, attempts: [] });
     });

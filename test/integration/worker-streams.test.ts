@@ -138,7 +138,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       const rows = readFileSync(file, 'utf8').trimEnd().split('\n');
       // The disk was full.
       appendFileSync(file, '{"a":2,"t":1,"s":"out","d":"the beginn');
-      await fileLog(file).write(['{}']);
+      await fileLog(file)(['{}']);
       expect(readFileSync(file, 'utf8')).toMatch(/the beginn\n\{\}\n$/);
       expect(rows.map((row) => JSON.parse(row))).toMatchObject([
         { a: 1, s: 'out', d: 'one\n' },

@@ -285,10 +285,10 @@ it('a lane whose only job is due later is not asked before, unless its bell ring
   const { book, timers } = newBook();
   book.expect(lane('a'), 5_000);
   book.expect(lane('b'), 6_000);
-  expect(book.readyCount).toBe(0);
+  expect(book.ready.size).toBe(0);
   timers.get(5_000)?.();
   book.wake(lane('b'));
-  expect(book.readyCount).toBe(2);
+  expect(book.ready.size).toBe(2);
   expect([...timers.keys()]).toEqual([]);
 });
 

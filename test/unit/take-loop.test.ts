@@ -52,7 +52,7 @@ function startLoop(take: Take) {
     onReady: () => loop.look(),
   });
   const loop: TakeLoop = new TakeLoop(options, {
-    ...{ book, caps: { ensure: () => Promise.resolve() }, storeNowMs: clock.epochMs },
+    ...{ book, ensureCap: () => Promise.resolve(), storeNowMs: clock.epochMs },
     rooms: new RoomForLanes(options, USUAL_PACE),
     trust: { mayTake: true },
   });

@@ -1,6 +1,8 @@
 /** Binds the names in a job to digests when the job is queued, so that it runs what was current then, on every machine. */
+import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { JobData } from '../job/job-data.ts';
+import { splitReference } from '../job/reference.ts';
 import type { CatalogueEntry } from '../queue-store/queue-store.ts';
 
 /** What a job of a code package has from the package. */
@@ -15,12 +17,6 @@ export interface NameSource {
   code(reference: string, tenant: string | undefined): Promise<NamedPackage | undefined>;
 }
 
-export interface BoundJob {
-  readonly job: JobData;
-  /** What is known about the job's code package. */
-  readonly code: NamedPackage | undefined;
-}
-
 export interface BindRequest {
   readonly job: JobData;
   readonly tenant: string | undefined;
@@ -29,65 +25,58 @@ export interface BindRequest {
 }
 
 /**
- * Asks the sources in their order. A name that already has a digest stays. Throws ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for
- * a name that none knows, unless the names are left to the worker.
+ * Asks the sources in their order. A name that already has a digest stays. Resolves to the job, and what is known of its code package. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for a name that none knows, unless the names are left to the worker.
  */
-export async function bindJob(
-  sources: readonly NameSource[],
-  { job, tenant, names }: BindRequest,
-): Promise<BoundJob> {
-  const code = job.code === undefined ? undefined : await findCode(sources, job.code, tenant);
+export async function bindJob(sources: readonly NameSource[], { job, tenant, names }: BindRequest) {
+  const { code: reference } = job;
+  const code =
+    reference === undefined
+      ? undefined
+      : await firstAnswer(sources, (source) => source.code(reference, tenant));
   if (names === 'leave') return { job, code };
-  if (job.code !== undefined && code === undefined && !isBound(job.code)) throw noPackage(job.code);
+  if (reference !== undefined && code === undefined && !isBound(reference)) {
+    const what = `code package ${reference} of this tenant`;
+    throw unknownName('ERR_STACKSHIM_PACKAGE_NOT_FOUND', what, { code: reference });
+  }
   const named = job.stack ?? code?.stack;
   const stack = named === undefined ? undefined : await bindStack(sources, named);
   if (names === 'check') return { job, code };
+  const isPinnable = reference !== undefined && code !== undefined;
   return {
-    job: {
-      ...job,
-      ...(stack === undefined ? {} : { stack }),
-      ...(job.code === undefined || code === undefined ? {} : { code: pin(job.code, code.digest) }),
-    },
+    job: { ...job, stack, code: isPinnable ? pin(reference, code.digest) : reference },
     code,
   };
 }
 
-const HINT =
-  'check the name; start a worker that has it; or leave the name to the worker that takes the job (--unbound)';
-
-const isBound = (reference: string) => reference.includes('@sha256:');
-const nameOf = (reference: string) => reference.split('@', 1)[0] ?? '';
+const isBound = (reference: string) => splitReference(reference).digest !== undefined;
 const pin = (reference: string, digest: string) =>
-  isBound(reference) ? reference : `${nameOf(reference)}@${digest}`;
+  isBound(reference) ? reference : `${splitReference(reference).name}@${digest}`;
 
-async function findCode(
+async function bindStack(sources: readonly NameSource[], reference: string): Promise<string> {
+  if (isBound(reference)) return reference;
+  const digest = await firstAnswer(sources, (source) => source.stack(reference));
+  if (digest !== undefined) return pin(reference, digest);
+  throw unknownName('ERR_STACKSHIM_STACK_NOT_FOUND', `stack ${reference}`, { stack: reference });
+}
+
+async function firstAnswer<T>(
   sources: readonly NameSource[],
-  reference: string,
-  tenant: string | undefined,
-): Promise<NamedPackage | undefined> {
+  ask: (source: NameSource) => Promise<T | undefined>,
+): Promise<T | undefined> {
   for (const source of sources) {
-    const found = await source.code(reference, tenant);
+    const found = await ask(source);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-async function bindStack(sources: readonly NameSource[], reference: string): Promise<string> {
-  if (isBound(reference)) return reference;
-  for (const source of sources) {
-    const digest = await source.stack(reference);
-    if (digest !== undefined) return pin(reference, digest);
-  }
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `queue job: no worker of this store has published the stack ${reference}, and it is not on this machine`,
-    { hint: HINT, details: { stack: reference } },
-  );
-}
-
-const noPackage = (reference: string) =>
+const unknownName = (code: ErrorCode, what: string, details: Readonly<Record<string, string>>) =>
   new StackshimError(
-    'ERR_STACKSHIM_PACKAGE_NOT_FOUND',
-    `queue job: no worker of this store has published the code package ${reference} of this tenant, and it is not on this machine`,
-    { hint: HINT, details: { code: reference } },
+    code,
+    `queue job: no worker of this store has published the ${what}, and it is not on this machine`,
+    {
+      hint: 'check the name; start a worker that has it; or leave the name to the worker that takes the job (--unbound)',
+      details,
+    },
   );

@@ -1,11 +1,11 @@
 /** Changes to a job that exists: cancelled, queued again, removed. */
-import { isObject, readWith, textUpTo } from '../../core/read-fields.ts';
-import { invalidField } from '../../spec/field-errors.ts';
+import { isObject, optional, textUpTo } from '../../core/read-fields.ts';
+import { readInput } from '../../spec/field-errors.ts';
 import type { CancelMark } from '../job/job-data.ts';
 import { BY_CHARS } from '../job/job-fields.ts';
 import type { JobStatus } from '../job/job-result.ts';
 import type { JobPlace } from '../job/lane.ts';
-import { readJobFields, readStatus, type StoredJob } from '../job/read-status.ts';
+import { readFields, readStatus } from '../job/read-status.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import { conflict, handleOf, requireJob } from './lane-queue.ts';
 import type { CancelOptions } from './queues.ts';
@@ -21,38 +21,16 @@ export async function cancelJob(
   const status = readStatus(place, found);
   if (status.state === 'cancelled') return status;
   if (isOver(status)) throw conflict('cancel', place, `it has ended: ${status.state}`);
-  await writeFields(store, place, {
-    ...readJobFields(found.json),
-    cancelled: toMark(by, await store.serverTimeMs()),
-  });
-  await store.sendCancel(place.lane, place.id);
-  await hasten(store, place, found);
+  const at = new Date(await store.serverTimeMs()).toISOString();
+  const cancelled: CancelMark = { at, by: readInput(optional(textUpTo(BY_CHARS)), by, 'by') };
+  const { lane, id } = place;
+  const backend = store.backend(lane);
+  await backend.updateData(handleOf(place), { ...readFields(found.json.data), cancelled });
+  await store.sendCancel(lane, id);
+  // Lets a worker take the job now, to end it. It may have left the delayed jobs by now.
+  if (found.list === 'delayed') await unlessRefused(() => backend.promote(id));
+  if (found.list !== 'active') await store.ring(lane);
   return readStatus(place, await requireJob(store, place));
-}
-
-function toMark(by: string | undefined, ms: number): CancelMark {
-  const at = new Date(ms).toISOString();
-  if (by === undefined) return { at };
-  readWith(textUpTo(BY_CHARS), by, ({ problem }) => invalidField('by', problem));
-  return { at, by };
-}
-
-/** Lets a worker take the job now, to end it. */
-async function hasten(
-  store: QueueStore,
-  { lane, id }: JobPlace,
-  { list }: StoredJob,
-): Promise<void> {
-  if (list === 'active') return;
-  if (list === 'delayed') {
-    // It may have left the delayed jobs by now.
-    await unlessRefused(() => store.backend(lane).promote(id));
-  }
-  await store.ring(lane);
-}
-
-async function writeFields(store: QueueStore, place: JobPlace, fields: object): Promise<void> {
-  await store.backend(place.lane).updateData(handleOf(place), fields);
 }
 
 /** Queues a job that has ended once more. */
@@ -62,9 +40,9 @@ export async function retryJob(store: QueueStore, place: JobPlace): Promise<JobS
   if (list !== 'failed' && list !== 'completed') {
     throw conflict('retry', place, `it has not ended: ${readStatus(place, found).state}`);
   }
-  const { cancelled, ...fields } = readJobFields(found.json);
-  if (cancelled !== undefined) await writeFields(store, place, fields);
+  const { cancelled, ...fields } = readFields(found.json.data);
   const backend = store.backend(place.lane);
+  if (cancelled !== undefined) await backend.updateData(handleOf(place), fields);
   const again = { resetAttemptsMade: true, resetAttemptsStarted: true };
   // Refused if the answer to an earlier call was lost: the job is queued then.
   await store.announce(place.lane, () =>
@@ -78,12 +56,10 @@ export async function removeJob(store: QueueStore, place: JobPlace): Promise<voi
   await requireJob(store, place);
   const removed = await unlessRefused(() => store.backend(place.lane).remove(place.id, true));
   if (removed === 1) return;
-  const found = await requireJob(store, place);
-  throw conflict(
-    'remove',
-    place,
-    found.list === 'active' ? 'it runs; cancel it first' : 'it belongs to a schedule; remove that',
-  );
+  const { list } = await requireJob(store, place);
+  const isRunning = list === 'active';
+  const why = isRunning ? 'it runs; cancel it first' : 'it belongs to a schedule; remove that';
+  throw conflict('remove', place, why);
 }
 
 /** Undefined if BullMQ refuses the operation because of the job's state: its errors for that have a number as code. */

@@ -1,5 +1,5 @@
 /** BullMQ's queue of one lane, over the store's shared connection, and the look at one job. */
-import { type IQueueBackend, type JobJson, type MinimalJob, Queue } from 'bullmq';
+import { type IQueueBackend, type MinimalJob, Queue } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { type JobPlace, jobName, type Lane, laneName } from '../job/lane.ts';
 import type { StoredJob } from '../job/read-status.ts';
@@ -20,26 +20,9 @@ export async function findJob(store: QueueStore, place: JobPlace): Promise<Store
   const backend = store.backend(place.lane);
   // In this order: a job that ends meanwhile is reported as running, with its result.
   const list = await backend.getState(place.id);
-  const json = await readRecord(() => backend.getJobData(place.id), place);
-  return json === undefined ? undefined : { json, list };
-}
-
-/** Throws ERR_STACKSHIM_JOB_NOT_FOUND. */
-export async function requireJob(store: QueueStore, place: JobPlace): Promise<StoredJob> {
-  const found = await findJob(store, place);
-  if (found !== undefined) return found;
-  throw new StackshimError(
-    'ERR_STACKSHIM_JOB_NOT_FOUND',
-    `find job ${jobName(place)}: no such job`,
-  );
-}
-
-async function readRecord(
-  read: () => Promise<JobJson | undefined>,
-  place: JobPlace,
-): Promise<JobJson | undefined> {
   try {
-    return await read();
+    const json = await backend.getJobData(place.id);
+    return json === undefined ? undefined : { json, list };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new StackshimError(
@@ -48,6 +31,14 @@ async function readRecord(
       { cause: error },
     );
   }
+}
+
+/** Throws ERR_STACKSHIM_JOB_NOT_FOUND. */
+export async function requireJob(store: QueueStore, place: JobPlace): Promise<StoredJob> {
+  const found = await findJob(store, place);
+  if (found !== undefined) return found;
+  const message = `find job ${jobName(place)}: no such job`;
+  throw new StackshimError('ERR_STACKSHIM_JOB_NOT_FOUND', message);
 }
 
 export const conflict = (operation: string, place: JobPlace, reason: string): StackshimError =>

@@ -2,17 +2,21 @@
 import { rm } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
+import { integer, optional } from '../../core/read-fields.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
+import { readInput } from '../../spec/field-errors.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
-import { logFile } from '../job/kept-files.ts';
-import { jobName, type Lane, parseJobName, parseQueueName } from '../job/lane.ts';
+import { parseDuration } from '../../spec/quantities.ts';
+import { artefactsOf, logFile } from '../job/kept-files.ts';
+import { jobName, parseJobName, parseQueueName } from '../job/lane.ts';
 import { readStatus } from '../job/read-status.ts';
+import { splitReference } from '../job/reference.ts';
 import { openStore } from '../queue-store/open-store.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import { announceStacks } from '../supply/prefetch.ts';
-import { type BindRequest, type BoundJob, bindJob, type NameSource } from './bind-job.ts';
+import { type BindRequest, bindJob, type NameSource } from './bind-job.ts';
 import { cancelJob, removeJob, retryJob } from './change-job.ts';
-import { addJob, parseDelay, parsePriority, toJobId } from './enqueue-job.ts';
+import { addJob, type PlannedJob, toJobId } from './enqueue-job.ts';
 import { conflict, requireJob } from './lane-queue.ts';
 import { listLanes } from './list-lanes.ts';
 import { catalogueNames, installationNames } from './name-sources.ts';
@@ -26,8 +30,8 @@ import {
   parseTimes,
   removeSchedule,
 } from './schedules.ts';
-import { removeArtefacts, takeArtefacts } from './take-artefacts.ts';
-import { toJobData, toStoredName } from './to-job-data.ts';
+import { takeArtefacts } from './take-artefacts.ts';
+import { DELAYS, MAX_PRIORITY, toJobData, toStoredName } from './to-job-data.ts';
 import { isOver, waitForJob } from './wait-for-job.ts';
 
 /** For calls that hold no locks. BullMQ needs the numbers all the same. */
@@ -64,19 +68,21 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
     ...scheduleCalls(opened),
     ...queueCalls(opened),
     async announce(stacks) {
-      if (door === undefined) throw withoutInstallation();
+      if (door === undefined) {
+        throw new StackshimError(
+          'ERR_STACKSHIM_SPEC_INVALID',
+          'announce stacks: no installation is known that has them',
+          {
+            hint: 'run as root, or set the option installation',
+            details: { field: 'installation' },
+          },
+        );
+      }
       await announceStacks(store.catalogue, door.stacks, stacks);
     },
     close: () => store.close(),
   };
 }
-
-const withoutInstallation = (): StackshimError =>
-  new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    'announce stacks: no installation is known that has them',
-    { hint: 'run as root, or set the option installation', details: { field: 'installation' } },
-  );
 
 function jobCalls(
   opened: Opened,
@@ -84,11 +90,11 @@ function jobCalls(
   const { store } = opened;
   return {
     async enqueue(queue, request, options = {}) {
-      const delayMs = parseDelay(options.delay);
+      const delayMs = parseDuration(options.delay ?? 0, 'delay', DELAYS);
       const id = toJobId(options.key);
       const names = options.unbound === true ? 'leave' : 'bind';
-      const planned = await planJob(opened, { queue, request, options, names });
-      const place = await addJob(store, { ...planned, id, delayMs });
+      const planned = await planJob(opened, queue, request, { ...options, names });
+      const place = await addJob(store, id, delayMs, planned);
       const status = options.wait === true ? await waitForJob(store, place, undefined) : null;
       return { job: jobName(place), status };
     },
@@ -102,35 +108,31 @@ function jobCalls(
   };
 }
 
-interface Asked {
-  readonly queue: string;
-  readonly request: JobRequest;
-  readonly options: Pick<EnqueueOptions, 'tenant' | 'priority'>;
+interface HowToPlan extends Pick<EnqueueOptions, 'tenant' | 'priority'> {
   readonly names: BindRequest['names'];
   readonly scheduleId?: string;
 }
 
-/** Everything but the id and the time. */
-async function planJob(opened: Opened, { queue, request, options, names, scheduleId }: Asked) {
+async function planJob(
+  opened: Opened,
+  queue: string,
+  request: JobRequest,
+  { names, scheduleId, ...options }: HowToPlan,
+): Promise<PlannedJob> {
   const tenant = tenantOf(opened, options.tenant);
-  const priority = parsePriority(options.priority);
+  const priority = readInput(optional(integer(0, MAX_PRIORITY)), options.priority, 'priority');
   const lane = { queue: parseQueueName(queue), tenant };
-  const bound = await bindJob(opened.sources, {
-    job: toJobData(request, await opened.terms(), scheduleId),
-    tenant,
-    names,
-  });
+  const job = toJobData(request, await opened.terms(), scheduleId);
+  const { job: data, code } = await bindJob(opened.sources, { job, tenant, names });
+  // Jobs of a package with a cap have a lane of their own, so that those of others need not wait for them.
+  const isCapped = data.code !== undefined && code?.maxConcurrency !== undefined;
   return {
-    lane: { ...lane, code: cappedCode(bound) } satisfies Lane,
-    name: toStoredName(bound.job, bound.code?.limits),
-    data: bound.job,
-    priority: priority ?? bound.code?.priority ?? 0,
+    lane: { ...lane, code: isCapped ? splitReference(data.code).name : undefined },
+    name: toStoredName(data, code?.limits),
+    data,
+    priority: priority ?? code?.priority ?? 0,
   };
 }
-
-/** Jobs of a package with a cap have a lane of their own, so that those of others need not wait for them. */
-const cappedCode = ({ job, code }: BoundJob): string | undefined =>
-  code?.maxConcurrency === undefined ? undefined : job.code?.split('@', 1)[0];
 
 function tenantOf({ options }: Opened, given: string | undefined): TenantName | undefined {
   const tenant = given ?? options.tenant;
@@ -165,7 +167,8 @@ function folderCalls({ options, store }: Opened): Pick<Queues, 'logs' | 'outputs
     async remove(job) {
       const place = parseJobName(job);
       await removeJob(store, place);
-      if (artefacts !== undefined) await removeArtefacts(artefacts, place);
+      if (artefacts !== undefined)
+        await rm(artefactsOf(artefacts, place), { recursive: true, force: true });
       if (logs !== undefined) await rm(logFile(logs, place), { force: true });
     },
   };
@@ -176,19 +179,17 @@ function scheduleCalls(opened: Opened): Pick<Queues, 'schedule' | 'schedules' | 
   return {
     async schedule(queue, given, { job: request, bound, unbound, ...options }) {
       const id = parseScheduleId(given);
-      const parsed = parseTimes(options);
+      const times = parseTimes(options);
       const names = unbound === true ? 'leave' : bound === true ? 'bind' : 'check';
-      const planned = await planJob(opened, { queue, request, options, names, scheduleId: id });
-      return await addSchedule(store, { ...planned, id, times: parsed });
+      const planned = await planJob(opened, queue, request, { ...options, names, scheduleId: id });
+      return await addSchedule(store, id, times, planned);
     },
     schedules: async (queue, { tenant } = {}) =>
       await listSchedules(store, parseQueueName(queue), tenantOf(opened, tenant)),
-    unschedule: async (queue, id, { tenant } = {}) =>
-      await removeSchedule(store, {
-        queue: parseQueueName(queue),
-        id: parseScheduleId(id),
-        tenant: tenantOf(opened, tenant),
-      }),
+    unschedule: async (queue, id, { tenant } = {}) => {
+      const name = parseQueueName(queue);
+      await removeSchedule(store, name, parseScheduleId(id), tenantOf(opened, tenant));
+    },
   };
 }
 
@@ -197,11 +198,7 @@ function queueCalls(opened: Opened): Pick<Queues, 'pause' | 'resume' | 'list'> {
   const pauser =
     (isPaused: boolean): Queues['pause'] =>
     async (queue, { tenant } = {}) =>
-      await setPaused(store, {
-        queue: parseQueueName(queue),
-        tenant: tenantOf(opened, tenant),
-        isPaused,
-      });
+      await setPaused(store, parseQueueName(queue), tenantOf(opened, tenant), isPaused);
   return {
     pause: pauser(true),
     resume: pauser(false),

@@ -29,15 +29,13 @@ export async function findLanes(
   return tenant === undefined ? lanes : lanes.filter((lane) => lane.tenant === tenant);
 }
 
-export interface Pausing {
-  readonly queue: string;
-  /** Undefined: the whole queue. */
-  readonly tenant: TenantName | undefined;
-  readonly isPaused: boolean;
-}
-
-export async function setPaused(store: QueueStore, pausing: Pausing): Promise<void> {
-  const { queue, tenant, isPaused } = pausing;
+/** @param tenant Undefined: the whole queue. */
+export async function setPaused(
+  store: QueueStore,
+  queue: string,
+  tenant: TenantName | undefined,
+  isPaused: boolean,
+): Promise<void> {
   const marked = store.backend({ queue, tenant, code: undefined });
   const mark = tenant === undefined ? QUEUE_MARK : TENANT_MARK;
   // First: a lane that begins meanwhile is then paused by its producer, or found below.

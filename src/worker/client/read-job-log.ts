@@ -8,47 +8,36 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { JobLogOptions, JobLogPiece } from './queues.ts';
 import { openPace, watchEnd } from './wait-for-job.ts';
 
-/** Rows of a log that only grows. */
-export interface RowSource {
-  /** The rows from the place where the last call ended; empty: there is none now. */
-  next(): Promise<readonly string[]>;
-}
+/** Resolves to the rows, of a log that only grows, from the place where the last call ended; empty: there is none now. */
+export type NextRows = () => Promise<readonly string[]>;
 
 const ROWS_AT_ONCE = 200;
 
-export function storedRows(store: QueueStore, { lane, id }: JobPlace): RowSource {
+export function storedRows(store: QueueStore, { lane, id }: JobPlace): NextRows {
   const backend = store.backend(lane);
   let at = 0;
-  return {
-    async next() {
-      const { logs } = await backend.getJobLogs(id, at, at + ROWS_AT_ONCE - 1, true);
-      at += logs.length;
-      return logs;
-    },
+  return async () => {
+    const { logs } = await backend.getJobLogs(id, at, at + ROWS_AT_ONCE - 1, true);
+    at += logs.length;
+    return logs;
   };
 }
 
 const BYTES_AT_ONCE = 262_144;
 
-export function rowsOfFile(path: string): RowSource {
+export function rowsOfFile(path: string): NextRows {
   let at = 0;
   let begun = Buffer.alloc(0);
-  return {
-    async next() {
-      for (;;) {
-        const read = await readPart(path, at);
-        if (read.length === 0) return [];
-        at += read.length;
-        const bytes = Buffer.concat([begun, read]);
-        const end = bytes.lastIndexOf('\n') + 1;
-        begun = bytes.subarray(end);
-        if (end > 0)
-          return bytes
-            .subarray(0, end - 1)
-            .toString('utf8')
-            .split('\n');
-      }
-    },
+  return async () => {
+    for (;;) {
+      const read = await readPart(path, at);
+      if (read.length === 0) return [];
+      at += read.length;
+      const bytes = Buffer.concat([begun, read]);
+      const end = bytes.lastIndexOf('\n') + 1;
+      begun = bytes.subarray(end);
+      if (end > 0) return bytes.toString('utf8', 0, end - 1).split('\n');
+    }
   };
 }
 
@@ -77,26 +66,16 @@ export function readRow(row: string): JobLogPiece | undefined {
   const at = toIsoTime(t);
   if (!Number.isSafeInteger(a) || at === undefined || (s !== 'out' && s !== 'err'))
     return undefined;
-  const bytes =
-    typeof d === 'string'
-      ? Buffer.from(d)
-      : typeof b === 'string'
-        ? Buffer.from(b, 'base64')
-        : undefined;
-  if (bytes === undefined) return undefined;
-  return {
-    attempt: Number(a),
-    at,
-    stream: s === 'out' ? 'stdout' : 'stderr',
-    bytes,
-  };
+  const piece = { attempt: Number(a), at, stream: s === 'out' ? 'stdout' : 'stderr' } as const;
+  if (typeof d === 'string') return { ...piece, bytes: Buffer.from(d) };
+  return typeof b === 'string' ? { ...piece, bytes: Buffer.from(b, 'base64') } : undefined;
 }
 
 /** Yields what there is; with `follow`, goes on until the job has ended. */
 export async function* readJobLog(
   store: QueueStore,
   place: JobPlace,
-  { rows, follow = false, tail, signal }: JobLogOptions & { readonly rows: RowSource },
+  { rows, follow = false, tail, signal }: JobLogOptions & { readonly rows: NextRows },
 ): AsyncGenerator<JobLogPiece> {
   const pace = openPace(signal, `follow job ${jobName(place)}`);
   const look = watchEnd(store, place);
@@ -105,26 +84,24 @@ export async function* readJobLog(
     // Before the rows: what a worker wrote before the end is then there.
     const ended = (await look()) !== undefined;
     if (last === undefined) yield* drain(rows);
-    else yield* lastLines(await collect(drain(rows)), last);
+    else {
+      const pieces: JobLogPiece[] = [];
+      for await (const piece of drain(rows)) pieces.push(piece);
+      yield* lastLines(pieces, last);
+    }
     last = undefined;
     if (ended || !follow) return;
     await pace();
   }
 }
 
-async function* drain(rows: RowSource): AsyncGenerator<JobLogPiece> {
-  for (let next = await rows.next(); next.length > 0; next = await rows.next()) {
+async function* drain(rows: NextRows): AsyncGenerator<JobLogPiece> {
+  for (let next = await rows(); next.length > 0; next = await rows()) {
     for (const row of next) {
       const piece = readRow(row);
       if (piece !== undefined) yield piece;
     }
   }
-}
-
-async function collect(pieces: AsyncIterable<JobLogPiece>): Promise<readonly JobLogPiece[]> {
-  const collected: JobLogPiece[] = [];
-  for await (const piece of pieces) collected.push(piece);
-  return collected;
 }
 
 const NEWLINE = 10;

@@ -1,15 +1,13 @@
-/** Schedules: BullMQ's job schedulers, each in the lane of its jobs. */
-import type { JobSchedulerJson } from 'bullmq';
 import { messageOf, StackshimError } from '../../core/errors.ts';
-import { isObject } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import { parseDuration } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
-import type { JobData } from '../job/job-data.ts';
 import { SCHEDULE_ID } from '../job/job-fields.ts';
 import type { Lane } from '../job/lane.ts';
+import { readFields } from '../job/read-status.ts';
 import { textOrNull, toIsoTime } from '../job/stored-values.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
+import type { PlannedJob } from './enqueue-job.ts';
 import { laneQueue } from './lane-queue.ts';
 import { inOrder } from './list-lanes.ts';
 import { findLanes, followMarks } from './pause-queue.ts';
@@ -18,25 +16,13 @@ import type { Schedule, ScheduleTimes } from './queues.ts';
 const EVERY = { min: 1000, max: SPEC_BOUNDS.jobDelayMsMax };
 const MAX_PATTERN_CHARS = 200;
 
-export interface PlannedSchedule {
-  readonly id: string;
-  readonly lane: Lane;
-  readonly times: Times;
-  readonly name: string;
-  readonly data: JobData;
-  readonly priority: number;
-}
-
 type Times = { readonly every: number } | { readonly pattern: string; readonly tz: string };
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseScheduleId(id: string): string {
   if (SCHEDULE_ID.test(id)) return id;
-  throw invalidField(
-    'id',
-    'not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit',
-    id,
-  );
+  const problem = 'not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit';
+  throw invalidField('id', problem, id);
 }
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID. BullMQ reads the pattern. */
@@ -55,8 +41,12 @@ export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
 }
 
 /** Adds the schedule or replaces it, also if its jobs were in another lane until now. */
-export async function addSchedule(store: QueueStore, planned: PlannedSchedule): Promise<Schedule> {
-  const { id, lane, times, name, data, priority } = planned;
+export async function addSchedule(
+  store: QueueStore,
+  id: string,
+  times: Times,
+  { lane, name, data, priority }: PlannedJob,
+): Promise<Schedule> {
   await followMarks(store, lane);
   const template = { name, data, opts: { priority } };
   const queue = laneQueue(store, lane);
@@ -71,7 +61,7 @@ export async function addSchedule(store: QueueStore, planned: PlannedSchedule): 
     const isOther = other.code !== lane.code && other.tenant === lane.tenant;
     if (isOther) await laneQueue(store, other).removeJobScheduler(id);
   }
-  const [made] = (await schedulesOf(store, lane)).filter((one) => one.id === id);
+  const made = (await schedulesOf(store, lane)).find((one) => one.id === id);
   if (made !== undefined) return made;
   throw noSchedule(lane.queue, id);
 }
@@ -106,7 +96,9 @@ const isOfEntry = (error: unknown): boolean =>
 /** @param tenant Undefined: of jobs without a tenant. */
 export async function removeSchedule(
   store: QueueStore,
-  { queue, id, tenant }: { queue: string; id: string; tenant: string | undefined },
+  queue: string,
+  id: string,
+  tenant: string | undefined,
 ): Promise<void> {
   const lanes = (await findLanes(store, queue, tenant)).filter((lane) => lane.tenant === tenant);
   const removed = await Promise.all(
@@ -124,22 +116,18 @@ const noSchedule = (queue: string, id: string) =>
 
 async function schedulesOf(store: QueueStore, lane: Lane): Promise<readonly Schedule[]> {
   const found = await laneQueue(store, lane).getJobSchedulers();
-  return found.map((one) => toSchedule(lane, one));
-}
-
-function toSchedule({ queue, tenant }: Lane, json: JobSchedulerJson): Schedule {
-  const { key, pattern, tz, every, next, template } = json;
-  const data: unknown = template?.data;
-  const fields: object = isObject(data) ? data : {};
-  return {
-    queue,
-    id: key,
-    tenant: tenant ?? null,
-    pattern: pattern ?? null,
-    tz: pattern === undefined ? null : (tz ?? 'UTC'),
-    everyMs: every === undefined ? null : Number(every),
-    nextAt: toIsoTime(next || undefined) ?? null,
-    stack: textOrNull(Reflect.get(fields, 'stack')),
-    code: textOrNull(Reflect.get(fields, 'code')),
-  };
+  return found.map(({ key, pattern, tz, every, next, template }) => {
+    const { stack, code } = readFields(template?.data);
+    return {
+      queue: lane.queue,
+      id: key,
+      tenant: lane.tenant ?? null,
+      pattern: pattern ?? null,
+      tz: pattern === undefined ? null : (tz ?? 'UTC'),
+      everyMs: every === undefined ? null : Number(every),
+      nextAt: toIsoTime(next || undefined) ?? null,
+      stack: textOrNull(stack),
+      code: textOrNull(code),
+    };
+  });
 }

@@ -1,6 +1,6 @@
 /** Copies the artefacts of a job out of the folder where workers keep them. */
 import { constants } from 'node:fs';
-import { copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
@@ -31,19 +31,15 @@ export async function takeArtefacts(
   try {
     return await copyFolder(source, to, '');
   } catch (error) {
+    // The file that the call could not make or read.
+    const { dest, path } = error as { readonly dest?: string; readonly path?: string };
+    const file = dest ?? path;
     throw new StackshimError(
       'ERR_STACKSHIM_OUTPUT_FAILED',
-      `take artefacts of job ${jobName(place)}: ${placeOf(error)}${reasonOf(error)}`,
+      `take artefacts of job ${jobName(place)}: ${file === undefined ? '' : `${file}: `}${reasonOf(error)}`,
       { cause: error, hint: 'name a new or empty folder that has room' },
     );
   }
-}
-
-/** The file that a call could not make or read. */
-function placeOf(error: unknown): string {
-  const { dest, path } = error as { readonly dest?: string; readonly path?: string };
-  const file = dest ?? path;
-  return file === undefined ? '' : `${file}: `;
 }
 
 async function copyFolder(
@@ -66,9 +62,4 @@ async function copyFolder(
     }
   }
   return taken;
-}
-
-/** Removes what workers kept of the job. Nothing happens if there is nothing. */
-export async function removeArtefacts(folder: string, place: JobPlace): Promise<void> {
-  await rm(artefactsOf(folder, place), { recursive: true, force: true });
 }

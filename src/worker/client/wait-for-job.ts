@@ -1,4 +1,5 @@
 /** Waits for the end of a job by looking at it: often at first, then at a pace that thousands of waiting clients may keep. */
+import { setTimeout } from 'node:timers/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { isFinalState, type JobStatus } from '../job/job-result.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
@@ -11,18 +12,18 @@ const LONGEST_PAUSE_MS = 1000;
 /** A job of an hour is noticed within a second of its end, one of a second within 50 ms. */
 const PART_OF_WAIT = 0.05;
 
-/** Resolves once it is time to look again. Rejects when the signal aborts. */
-export type Pace = () => Promise<void>;
-
-export function openPace(signal: AbortSignal | undefined, operation: string): Pace {
+/** Returns a function that resolves once it is time to look again, and rejects when the signal aborts. */
+export function openPace(signal: AbortSignal | undefined, operation: string): () => Promise<void> {
   const since = performance.now();
-  return () => {
+  return async () => {
     const waited = (performance.now() - since) * PART_OF_WAIT;
-    return pauseUnlessAborted(
-      Math.min(Math.max(waited, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS),
-      signal,
-      operation,
-    );
+    const pauseMs = Math.min(Math.max(waited, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+    try {
+      await setTimeout(pauseMs, undefined, { signal });
+    } catch {
+      const message = `${operation}: the caller stopped waiting`;
+      throw new StackshimError('ERR_STACKSHIM_JOB_WAIT_ABORTED', message);
+    }
   };
 }
 
@@ -57,28 +58,4 @@ export async function waitForJob(
     if (status !== undefined) return status;
     await pace();
   }
-}
-
-function pauseUnlessAborted(
-  ms: number,
-  signal: AbortSignal | undefined,
-  operation: string,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(
-        new StackshimError(
-          'ERR_STACKSHIM_JOB_WAIT_ABORTED',
-          `${operation}: the caller stopped waiting`,
-        ),
-      );
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    if (signal?.aborted === true) stop();
-    else signal?.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -2,11 +2,14 @@
 import type { TenantName } from '../../core/ids.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import type { Lane } from '../job/lane.ts';
-import type { QueueStore, QueueStoreOptions } from '../queue-store/queue-store.ts';
+import type { QueueStore, QueueStoreOptions, StoreListeners } from '../queue-store/queue-store.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import type { Budget } from './budget/budget.ts';
 
-export interface IntakeOptions extends QueueStoreOptions {
+/** The listeners are those of the store, whose only subscription of this worker the intake has. */
+type OtherListeners = Partial<Omit<StoreListeners, 'onBell'>>;
+
+export interface IntakeOptions extends QueueStoreOptions, OtherListeners {
   readonly store: QueueStore;
   /** A tenant's jobs of a queue of weight 5 count as a fifth of a job: the queue gets five times as many of its places. */
   readonly queues: readonly QueueShare[];
@@ -16,7 +19,7 @@ export interface IntakeOptions extends QueueStoreOptions {
   /** What a job needs that does not say: the policy's defaults. */
   readonly usualNeeds: Needs;
   /** What a job may need at most: the policy's maxima. */
-  readonly mostNeeds: Partial<Needs>;
+  readonly mostNeeds: { readonly [N in keyof Needs]?: number | undefined };
   /** The policy's terms for a tenant, or for jobs without a tenant. */
   readonly policyOf: (tenant: TenantName | undefined) => Pick<TenantTerms, 'weight' | 'maxTasks'>;
   /** Runs a job up to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */
@@ -28,11 +31,6 @@ export interface IntakeOptions extends QueueStoreOptions {
   readonly newToken: () => string;
   /** What went wrong with the store or with one lane. The intake tries again. */
   readonly onError?: ((error: unknown, lane: Lane | undefined) => void) | undefined;
-  /** As in the listeners of the store, whose only subscription of this worker the intake has. */
-  readonly onCancel?: ((lane: Lane, id: string) => void) | undefined;
-  readonly onGap?: (() => void) | undefined;
-  readonly onReachable?: ((isReachable: boolean) => void) | undefined;
-  readonly onSkew?: ((skewMs: number) => void) | undefined;
   /** The server was replaced by one that may have lost takes: no job is taken for this time. */
   readonly onHold?: ((holdMs: number) => void) | undefined;
   /** For tests. */
@@ -52,32 +50,25 @@ export interface IntakeClock {
   readonly epochMs: () => number;
 }
 
-export interface IntakePace {
+export const USUAL_PACE = {
   /**
    * How long the first takes wait for the first look, which finds the lanes with jobs: the lane whose bell is heard first would get all places.
    * Very many lanes must not hold up the start for longer.
    */
-  readonly firstLookMs: number;
-  /** How often to list the lanes that were announced lately. */
-  readonly recentLookMs: number;
-  /** How often to list all lanes, and to remove idle ones from the index. */
-  readonly wholeLookMs: number;
-  /** After this time, room is kept free for a job that others overtake. */
-  readonly keepRoomAfterMs: number;
-  /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
-  readonly tooLargeAfterMs: number;
-  /** The same if other jobs of the lane wait behind it. */
-  readonly tooLargeHoldMs: number;
-}
-
-export const USUAL_PACE: IntakePace = {
   firstLookMs: 1_000,
+  /** How often to list the lanes that were announced lately. */
   recentLookMs: 30_000,
+  /** How often to list all lanes, and to remove idle ones from the index. */
   wholeLookMs: 600_000,
+  /** After this time, room is kept free for a job that others overtake. */
   keepRoomAfterMs: 10_000,
+  /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
   tooLargeAfterMs: 60_000,
+  /** The same if other jobs of the lane wait behind it. */
   tooLargeHoldMs: 5_000,
 };
+
+export type IntakePace = Readonly<typeof USUAL_PACE>;
 
 export interface Intake {
   /**

@@ -1,18 +1,19 @@
 /**
  * Looks at the index of lanes for jobs whose bells were not heard: at the start, after messages may have been lost, and from time to time. Removes
- * lanes from the index that have no job.
+ * lanes from the index that have no job. Looks for jobs whose worker has died.
  */
 import { atMost } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { IntakeClock } from './intake-options.ts';
+import { heldBy, type LaneState } from './lanes/lane-state.ts';
 
 export interface LookOptions {
   readonly store: QueueStore;
   readonly queues: readonly string[];
   readonly clock: IntakeClock;
-  /** What the worker knows of a lane: `ready` to be taken from, `parked` until a time or until one of its jobs ends, or nothing. */
-  readonly stateOf: (lane: Lane) => 'ready' | 'parked' | undefined;
+  /** What the worker knows of a lane. Parked: until a time or until one of its jobs ends. */
+  readonly stateOf: (lane: Lane) => LaneState | undefined;
   /** The lane has a job that may be taken, now or, if it has only delayed ones, after this time. */
   readonly onFound: (lane: Lane, afterMs: number) => void;
   /** A look has asked all its lanes, or failed. */
@@ -22,6 +23,7 @@ export interface LookOptions {
 
 /** Lanes that are looked at at the same time; small, so that takes do not wait behind looks. */
 const AT_ONCE = 16;
+const STALLED_AT_ONCE = 8;
 const PRUNED_AT_ONCE = 100;
 
 export class Looks {
@@ -53,6 +55,21 @@ export class Looks {
     await this.#current;
   }
 
+  /**
+   * Looks for jobs whose worker has died: their locks have expired. They wait again, or are ended by whoever takes them too often. Every worker may
+   * do this at any time: a second look within the store's interval does nothing. Never rejects.
+   */
+  async lookForStalled(): Promise<void> {
+    const { store, queues, onError } = this.#options;
+    try {
+      const lanes = await store.listActive(queues);
+      const turn = atMost(STALLED_AT_ONCE);
+      await Promise.all(lanes.map((lane) => turn(() => this.#moveStalled(lane))));
+    } catch (error) {
+      onError(error, undefined);
+    }
+  }
+
   close(): void {
     this.#isClosed = true;
   }
@@ -80,7 +97,11 @@ export class Looks {
     );
     const empty: Lane[] = [];
     const turn = atMost(AT_ONCE);
-    const looked = lists.flat().filter((lane) => this.#mustLook(lane, isWhole));
+    // A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look.
+    const looked = lists.flat().filter((lane) => {
+      const state = this.#options.stateOf(lane);
+      return state === undefined || (!state.isReady && isWhole);
+    });
     await Promise.all(
       looked.map((lane) =>
         turn(async () => {
@@ -91,12 +112,6 @@ export class Looks {
     this.#sinceMs = startedAt;
     this.#options.onLooked();
     if (isWhole) await this.#prune(empty);
-  }
-
-  /** A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look. */
-  #mustLook(lane: Lane, isWhole: boolean): boolean {
-    const state = this.#options.stateOf(lane);
-    return state === undefined || (state === 'parked' && isWhole);
   }
 
   async #isEmpty(lane: Lane): Promise<boolean> {
@@ -111,6 +126,21 @@ export class Looks {
       onError(error, lane);
     }
     return false;
+  }
+
+  async #moveStalled(lane: Lane): Promise<void> {
+    const { store, stateOf, onError } = this.#options;
+    try {
+      const backend = store.backend(lane);
+      const moved = await backend.moveStalledJobsToWait();
+      if (moved.length > 0) await store.ring(lane);
+      const state = stateOf(lane);
+      if (state !== undefined && heldBy(state) > 0) return;
+      const [active] = await backend.getCounts(['active']);
+      if (active === 0) await store.forgetActive(lane);
+    } catch (error) {
+      onError(error, lane);
+    }
   }
 
   /** An add that happens meanwhile keeps its lane. */

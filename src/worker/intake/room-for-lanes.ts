@@ -32,7 +32,7 @@ export class RoomForLanes {
 
   /** The test of one choice: true also for a lane whose next job is not known. */
   fits(): (state: LaneState) => boolean {
-    this.#dropKept();
+    if (this.#kept?.state.waitsSinceMs === undefined) this.close();
     const now = this.#options.clock.monotonicMs();
     const possible = this.#budget.possible();
     const room = this.#budget.room();
@@ -41,9 +41,8 @@ export class RoomForLanes {
       const [next] = state.heads?.needs ?? [];
       if (next === undefined) return true;
       const needs = lowerCpus(next, possible);
-      const isPossible = fitsIn(needs, possible);
-      if (isPossible ? fitsIn(needs, this.#roomOf(state, room)) : this.#isDue(state, now))
-        return true;
+      const own = this.#kept?.state === state ? this.#budget.room(state.waitsSinceMs) : room;
+      if (fitsIn(needs, possible) ? fitsIn(needs, own) : this.#isDue(state, now)) return true;
       if (now - (state.heads?.seenAtMs ?? 0) < HEADS_AGE_MS) return false;
       state.heads = undefined;
       return true;
@@ -99,19 +98,10 @@ export class RoomForLanes {
     this.#kept = { state, drop: this.#budget.claim(claim).drop };
   }
 
+  /** Keeps no room any more. */
   close(): void {
     this.#kept?.drop();
     this.#kept = undefined;
-  }
-
-  #dropKept(): void {
-    if (this.#kept === undefined || this.#kept.state.waitsSinceMs !== undefined) return;
-    this.#kept.drop();
-    this.#kept = undefined;
-  }
-
-  #roomOf(state: LaneState, room: Needs): Needs {
-    return this.#kept?.state === state ? this.#budget.room(state.waitsSinceMs) : room;
   }
 
   /** Whether the tenant may have another task, also of other workers on this machine. */

@@ -3,14 +3,12 @@ import { hasCode } from '../../core/errors.ts';
 import { startTimer } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
 import type { Subscription } from '../queue-store/queue-store.ts';
-import { type Intake, type IntakeOptions, type IntakePace, USUAL_PACE } from './intake-options.ts';
+import { type Intake, type IntakeOptions, USUAL_PACE } from './intake-options.ts';
 import { LaneBook } from './lanes/lane-book.ts';
 import { laneCaps } from './lanes/lane-caps.ts';
-import { heldBy } from './lanes/lane-state.ts';
 import { Looks } from './looks.ts';
 import { RoomForLanes } from './room-for-lanes.ts';
-import { lookForStalled } from './stalled-look.ts';
-import { StoreTrust } from './store-trust.ts';
+import { openStoreTrust } from './store-trust.ts';
 import { TakeLoop } from './take-loop.ts';
 
 /** A lane with jobs of this worker must stay among the active ones, which are noted for a minute. */
@@ -56,16 +54,9 @@ export async function startIntake(given: IntakeOptions): Promise<Intake> {
   };
 }
 
-interface Parts {
-  readonly pace: IntakePace;
-  readonly book: LaneBook;
-  readonly looks: Looks;
-  readonly rooms: RoomForLanes;
-  readonly loop: TakeLoop;
-  readonly trust: StoreTrust;
-}
+type Parts = ReturnType<typeof joinParts>;
 
-function joinParts(options: IntakeOptions): Parts {
+function joinParts(options: IntakeOptions) {
   const { store, clock, onError = () => undefined } = options;
   const pace = { ...USUAL_PACE, ...options.pace };
   const weights = new Map(options.queues.map(({ name, weight }) => [name, weight]));
@@ -78,25 +69,22 @@ function joinParts(options: IntakeOptions): Parts {
   const looks = new Looks({
     ...{ store, clock, onError, queues: [...weights.keys()] },
     onLooked: () => loop.begin(),
-    stateOf(lane) {
-      const state = book.find(lane);
-      return state === undefined ? undefined : state.isReady ? 'ready' : 'parked';
-    },
+    stateOf: (lane) => book.find(lane),
     onFound(lane, afterMs) {
       if (afterMs > 0) book.expect(lane, afterMs);
       else book.wake(lane);
     },
   });
   const rooms = new RoomForLanes(options, pace);
-  const caps = laneCaps(store, clock);
+  const ensureCap = laneCaps(store, clock);
   const storeNowMs = () => looks.storeNowMs();
-  const trust = new StoreTrust({
+  const trust = openStoreTrust({
     ...{ store, lockMs: options.lockMs, monotonicMs: clock.monotonicMs },
     onHold: (holdMs) => options.onHold?.(holdMs),
     onTrust: () => loop.look(),
     onError: (error) => onError(error, undefined),
   });
-  const loop: TakeLoop = new TakeLoop(options, { book, caps, rooms, trust, storeNowMs });
+  const loop: TakeLoop = new TakeLoop(options, { book, ensureCap, rooms, trust, storeNowMs });
   return { pace, book, looks, rooms, loop, trust };
 }
 
@@ -123,22 +111,15 @@ async function listen(
 }
 
 /** Returns a function that ends the looks. */
-function startLooks(options: IntakeOptions, { pace, book, looks, loop }: Parts): () => void {
-  const { store, stalledLookMs, onError = () => undefined } = options;
-  const queues = options.queues.map(({ name }) => name);
-  const isHeld = (lane: Lane) => {
-    const state = book.find(lane);
-    return state !== undefined && heldBy(state) > 0;
-  };
-  const stalled = () => lookForStalled({ store, queues, isHeld, onError });
+function startLooks(options: IntakeOptions, { pace, looks, loop }: Parts): () => void {
   const timers = [
     repeat(pace.recentLookMs, () => looks.look('recent')),
     repeat(pace.wholeLookMs, () => looks.look('whole')),
-    repeat(stalledLookMs, stalled),
+    repeat(options.stalledLookMs, () => looks.lookForStalled()),
   ];
   const first = setTimeout(() => loop.begin(), pace.firstLookMs);
   void looks.look('whole');
-  void stalled();
+  void looks.lookForStalled();
   return () => {
     clearTimeout(first);
     for (const timer of timers) clearInterval(timer);

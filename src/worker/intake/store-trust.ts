@@ -16,59 +16,50 @@ export interface StoreTrustOptions {
   readonly onError: (error: unknown) => void;
 }
 
-export class StoreTrust {
-  readonly #options: StoreTrustOptions;
-  #server: string | undefined;
-  #doubts = 0;
-  #isAsking = false;
-  #isTrusted = false;
-  #untilMs = 0;
-  #timer: NodeJS.Timeout | undefined;
+export type StoreTrust = ReturnType<typeof openStoreTrust>;
 
-  constructor(options: StoreTrustOptions) {
-    this.#options = options;
-    this.doubt();
-  }
-
-  get mayTake(): boolean {
-    return this.#isTrusted && this.#options.monotonicMs() >= this.#untilMs;
-  }
-
-  /** The connection was lost: no job is taken until the server has told which one it is. */
-  doubt(): void {
-    this.#doubts += 1;
-    this.#isTrusted = false;
-    if (!this.#isAsking) void this.#ask();
-  }
-
-  close(): void {
-    clearTimeout(this.#timer);
-  }
-
-  async #ask(): Promise<void> {
-    this.#isAsking = true;
+export function openStoreTrust(options: StoreTrustOptions) {
+  const { store, lockMs, monotonicMs, onHold, onTrust, onError } = options;
+  let server: string | undefined;
+  let doubts = 0;
+  let [isAsking, isTrusted] = [false, false];
+  let untilMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const hold = () => {
+    untilMs = monotonicMs() + lockMs;
+    clearTimeout(timer);
+    // A timer may fire a moment early.
+    timer = setTimeout(onTrust, lockMs + 10);
+    onHold(lockMs);
+  };
+  const ask = async () => {
+    isAsking = true;
     try {
-      for (let doubts = 0; doubts !== this.#doubts; ) {
-        doubts = this.#doubts;
-        const { id, mayLack } = await this.#options.store.readServer();
-        if (mayLack && this.#server !== undefined && id !== this.#server) this.#hold();
-        this.#server = id;
+      for (let seen = 0; seen !== doubts; ) {
+        seen = doubts;
+        const { id, mayLack } = await store.readServer();
+        if (mayLack && server !== undefined && id !== server) hold();
+        server = id;
       }
     } catch (error) {
       // The store was closed, or refuses the question: without an answer, takes go on.
-      this.#options.onError(error);
+      onError(error);
     }
-    this.#isAsking = false;
-    this.#isTrusted = true;
-    this.#options.onTrust();
-  }
-
-  #hold(): void {
-    const { lockMs, monotonicMs, onHold, onTrust } = this.#options;
-    this.#untilMs = monotonicMs() + lockMs;
-    clearTimeout(this.#timer);
-    // A timer may fire a moment early.
-    this.#timer = setTimeout(onTrust, lockMs + 10);
-    onHold(lockMs);
-  }
+    [isAsking, isTrusted] = [false, true];
+    onTrust();
+  };
+  /** The connection was lost: no job is taken until the server has told which one it is. */
+  const doubt = () => {
+    doubts += 1;
+    isTrusted = false;
+    if (!isAsking) void ask();
+  };
+  doubt();
+  return {
+    get mayTake() {
+      return isTrusted && monotonicMs() >= untilMs;
+    },
+    doubt,
+    close: () => clearTimeout(timer),
+  };
 }

@@ -1,7 +1,6 @@
 /** Takes jobs: chooses a lane, makes sure of the room, asks the store, and passes the job on. */
 import type { Job } from 'bullmq';
 import { within } from '../../core/pause.ts';
-import type { TakenJob } from '../taken-job.ts';
 import type { Reservation } from './budget/budget.ts';
 import { lowerCpus } from './budget/needs.ts';
 import { toRoom } from './budget/room.ts';
@@ -9,7 +8,7 @@ import type { IntakeOptions } from './intake-options.ts';
 import { parseJobNeeds } from './job-needs.ts';
 import { chooseLane } from './lanes/choose-lane.ts';
 import type { LaneBook, NextOfLane } from './lanes/lane-book.ts';
-import type { LaneCaps } from './lanes/lane-caps.ts';
+import type { laneCaps } from './lanes/lane-caps.ts';
 import type { LaneState } from './lanes/lane-state.ts';
 import { type LaneTaker, openLaneTaker, type TakeReply } from './lanes/lane-taker.ts';
 import type { RoomForLanes } from './room-for-lanes.ts';
@@ -17,7 +16,7 @@ import type { StoreTrust } from './store-trust.ts';
 
 export interface TakeLoopParts {
   readonly book: LaneBook;
-  readonly caps: LaneCaps;
+  readonly ensureCap: ReturnType<typeof laneCaps>;
   readonly trust: Pick<StoreTrust, 'mayTake'>;
   readonly rooms: RoomForLanes;
   /** Milliseconds since 1970 by the clock that decides when a delayed job is due. */
@@ -106,7 +105,7 @@ export class TakeLoop {
       if (lane === undefined || !this.#begin(lane)) break;
     }
     // There is a place, so lanes that are ready wait for room.
-    if (book.readyCount > 0 && this.#mayTake()) this.#options.budget.expectRoom();
+    if (book.ready.size > 0 && this.#mayTake()) this.#options.budget.expectRoom();
   }
 
   #mayTake(): boolean {
@@ -148,12 +147,10 @@ export class TakeLoop {
       const { usualNeeds, mostNeeds } = this.#options;
       // The take itself makes delayed jobs wait that are due.
       const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
-      this.#parts.rooms.seen(
-        state,
-        found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds)),
-      );
+      const needs = found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds));
+      this.#parts.rooms.seen(state, needs);
       state.eagerness = Math.max(state.eagerness, found.length);
-      next = found.length > 0 ? 'seen' : this.#afterNothing(state, { bells, dueMs });
+      next = found.length > 0 ? 'seen' : this.#afterNothing(state, bells, dueMs);
     } catch (error) {
       next = this.#afterFailure(state, error);
     }
@@ -164,7 +161,7 @@ export class TakeLoop {
   async #take(state: LaneState, reservation: Reservation): Promise<void> {
     const { bells } = state;
     const token = this.#options.newToken();
-    let received: { readonly reply: TakeReply; readonly sent: Sent } | undefined;
+    let taken: Taken | undefined;
     let next: NextOfLane = 'ready';
     try {
       const taker = await this.#prepare(state);
@@ -173,23 +170,20 @@ export class TakeLoop {
         this.#sent.set(token, sentAtMs);
         const reply = await taker.take(token);
         this.#failing.clear();
-        received = { reply, sent: { token, sentAtMs, bells, reservation, taker } };
+        taken = { ...reply, token, sentAtMs, bells, reservation, taker };
       }
     } catch (error) {
       next = this.#afterFailure(state, error);
     }
     this.#sent.delete(token);
-    if (received !== undefined) {
-      this.#receive(state, received.reply, received.sent);
-      return;
-    }
+    if (taken !== undefined) return this.#receive(state, taken);
     reservation.release();
     this.#endRequest(state, next);
   }
 
   async #prepare(state: LaneState): Promise<LaneTaker> {
     const { store, clock, worker } = this.#options;
-    await this.#parts.caps.ensure(state.lane);
+    await this.#parts.ensureCap(state.lane);
     if (clock.monotonicMs() - state.notedAtMs > NOTE_AGE_MS) {
       state.notedAtMs = clock.monotonicMs();
       await store.noteActive(state.lane);
@@ -199,34 +193,32 @@ export class TakeLoop {
     return taker;
   }
 
-  #receive(state: LaneState, reply: TakeReply, sent: Sent): void {
-    const { reservation, bells, sentAtMs } = sent;
+  #receive(state: LaneState, taken: Taken): void {
+    const { job, scheduleError, strange, dueMs, limitedForMs, reservation } = taken;
     const { clock, lockMs } = this.#options;
-    if (reply.job === undefined) {
+    if (job === undefined) {
       reservation.release();
-      const { dueMs, limitedForMs, strange } = reply;
       if (strange !== undefined) this.#options.onError?.(strange, state.lane);
-      const next = this.#afterNothing(state, { bells, dueMs, limitedForMs });
+      const next = this.#afterNothing(state, taken.bells, dueMs, limitedForMs);
       this.#endRequest(state, strange === undefined ? next : 'ready');
       return;
     }
-    const { job, scheduleError } = reply;
     if (scheduleError !== undefined) this.#options.onError?.(scheduleError, state.lane);
-    const isTooOld = clock.monotonicMs() - sentAtMs > lockMs / 2;
+    const isTooOld = clock.monotonicMs() - taken.sentAtMs > lockMs / 2;
     if (this.#isStopping || isTooOld || !this.#parts.trust.mayTake) {
       reservation.release();
-      void this.#handBack(state, job, sent);
+      void this.#handBack(state, job, taken);
       return;
     }
     this.#taking -= 1;
     this.#running += 1;
     this.#parts.book.found(state);
-    void this.#handle(state, job, sent);
+    void this.#handle(state, job, taken);
     this.look();
   }
 
   /** Ends like a request that found nothing, once the job is back. */
-  async #handBack(state: LaneState, job: Job, { token, taker }: Sent): Promise<void> {
+  async #handBack(state: LaneState, job: Job, { token, taker }: Taken): Promise<void> {
     const { store, onError } = this.#options;
     try {
       await taker.backend.moveJobFromActiveToWait(job.id ?? '', token);
@@ -238,44 +230,36 @@ export class TakeLoop {
     this.#endRequest(state, 'ready');
   }
 
-  async #handle(state: LaneState, job: Job, sent: Sent): Promise<void> {
-    const { reservation } = sent;
-    const { budget, usualNeeds, mostNeeds, handle, onError, clock } = this.#options;
+  async #handle(state: LaneState, job: Job, taken: Taken): Promise<void> {
+    const { lane } = state;
+    const { reservation, token, sentAtMs, taker } = taken;
+    const { store, budget, usualNeeds, mostNeeds, handle, onError, clock } = this.#options;
     // What was reserved may be the most that a job needs, or what another job needs.
     const needs = parseJobNeeds(job.name, usualNeeds, mostNeeds);
     reservation.resize(lowerCpus(needs, budget.total()));
     try {
-      await handle(
-        this.#toTaken(state, job, { ...sent, room: toRoom(budget, reservation, clock) }),
-      );
+      const room = toRoom(budget, reservation, clock);
+      const { backend } = taker;
+      await handle({ lane, id: job.id ?? '', token, job, backend, sentAtMs, room });
     } catch (error) {
-      onError?.(error, state.lane);
+      onError?.(error, lane);
     }
     reservation.release();
     this.#running -= 1;
     this.#parts.book.ended(state);
-    if (state.lane.code !== undefined) void this.#ring(state);
+    if (lane.code !== undefined) {
+      // The cap of the lane has room for a job of another worker.
+      store.ring(lane).catch((error: unknown) => onError?.(error, lane));
+    }
     this.#settled(state);
   }
 
-  #toTaken(
-    { lane }: LaneState,
-    job: Job,
-    { token, sentAtMs, taker, room }: Sent & Pick<TakenJob, 'room'>,
-  ): TakenJob {
-    return { lane, id: job.id ?? '', token, job, backend: taker.backend, sentAtMs, room };
-  }
-
-  /** The cap of the lane has room for a job of another worker. */
-  async #ring({ lane }: LaneState): Promise<void> {
-    try {
-      await this.#options.store.ring(lane);
-    } catch (error) {
-      this.#options.onError?.(error, lane);
-    }
-  }
-
-  #afterNothing(state: LaneState, { bells, dueMs, limitedForMs }: Nothing): NextOfLane {
+  #afterNothing(
+    state: LaneState,
+    bells: number,
+    dueMs: number | undefined,
+    limitedForMs?: number,
+  ): NextOfLane {
     if (limitedForMs !== undefined) return { parkedForMs: limitedForMs };
     if (state.bells !== bells) return 'ready';
     if (dueMs === undefined) return 'parked';
@@ -292,7 +276,8 @@ export class TakeLoop {
     state.failures += 1;
     this.#failing.add(state.tenant.name);
     if (this.#failing.size > 1) this.#rest(ALL_REST_MS);
-    return { parkedForMs: restAfter(state.failures) };
+    const restMs = FIRST_REST_MS * 2 ** (state.failures - 1);
+    return { parkedForMs: Math.min(restMs, LONGEST_REST_MS) };
   }
 
   #rest(ms: number): void {
@@ -328,19 +313,10 @@ export class TakeLoop {
   }
 }
 
-interface Sent {
+interface Taken extends TakeReply {
   readonly token: string;
   readonly sentAtMs: number;
   readonly bells: number;
   readonly reservation: Reservation;
   readonly taker: LaneTaker;
 }
-
-interface Nothing {
-  readonly bells: number;
-  readonly dueMs: number | undefined;
-  readonly limitedForMs?: number | undefined;
-}
-
-const restAfter = (failures: number): number =>
-  Math.min(FIRST_REST_MS * 2 ** (failures - 1), LONGEST_REST_MS);

@@ -16,33 +16,16 @@ import type { JsonSchema } from '../../spec/options/option-row.ts';
 import { PACKAGE_REFERENCE, STACK_REFERENCE } from '../../spec/parse-command.ts';
 import { BYTES, DURATION } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
+import type { JobInput } from '../../spec/task-input.ts';
 import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
 
 /** The fields of a job that are not options of its task, and those that a job gives in another form than a task. */
-export type OwnJobField =
-  | 'version'
-  | 'stack'
-  | 'code'
-  | 'payload'
-  | 'payloadBase64'
-  | 'config'
-  | 'configBase64'
-  | 'retries'
-  | 'retryDelay'
-  | 'backoff'
-  | 'memoryRetry'
-  | 'outputs'
-  | 'scheduleId'
-  | 'cancelled';
+export type OwnJobField = Exclude<
+  keyof JobData,
+  Exclude<keyof JobInput, 'stack' | 'code' | 'payload'>
+>;
 
 export type OwnJobData = Pick<JobData, OwnJobField>;
-
-interface JobFieldRow<F extends OwnJobField> {
-  readonly read: FieldReaders<OwnJobData>[F];
-  readonly schema: JsonSchema;
-  /** Also its description in the JSON schema. */
-  readonly takes: string;
-}
 
 /** A schedule's id is part of the ids of its jobs. */
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -63,7 +46,6 @@ const readBase64: Reader<string> = (value, field) => {
   throw new FieldFault(field, 'not base64 with padding, as RFC 4648 defines it');
 };
 
-const inputText: JsonSchema = { type: 'string', maxLength: BOUNDS.jobInputBytes };
 const base64Text: JsonSchema = {
   type: 'string',
   maxLength: charsOfBase64(BOUNDS.jobInputBytes),
@@ -81,7 +63,20 @@ const readOutput: Reader<string> = (value, field) => {
 
 const mark = objectOf<CancelMark>({ at: date, by: optional(textUpTo(BY_CHARS)) });
 
-export const JOB_FIELDS: { readonly [F in OwnJobField]: JobFieldRow<F> } = {
+const textOf = (file: string) => ({
+  read: optional(textUpTo(BOUNDS.jobInputBytes)),
+  schema: { type: 'string', maxLength: BOUNDS.jobInputBytes },
+  takes: `text that the task reads from ${file}, at most 64 KiB in UTF-8 unless the policy says otherwise`,
+});
+
+export const JOB_FIELDS: {
+  readonly [F in OwnJobField]: {
+    readonly read: FieldReaders<OwnJobData>[F];
+    readonly schema: JsonSchema;
+    /** Also its description in the JSON schema. */
+    readonly takes: string;
+  };
+} = {
   version: {
     read: oneOf(JOB_VERSION),
     schema: { const: JOB_VERSION },
@@ -98,24 +93,14 @@ export const JOB_FIELDS: { readonly [F in OwnJobField]: JobFieldRow<F> } = {
     schema: { type: 'string', pattern: PACKAGE_REFERENCE.source },
     takes: "a code package of the queue's tenant: `name`, `name@rev:N` or `name@sha256:…`",
   },
-  payload: {
-    read: optional(textUpTo(BOUNDS.jobInputBytes)),
-    schema: inputText,
-    takes:
-      'text that the task reads from PAYLOAD_FILE, at most 64 KiB in UTF-8 unless the policy says otherwise',
-  },
+  payload: textOf('PAYLOAD_FILE'),
   payloadBase64: {
     read: optional(readBase64),
     schema: base64Text,
     takes:
       'the same in base64, for bytes that are not UTF-8 or contain NUL; not together with `payload`',
   },
-  config: {
-    read: optional(textUpTo(BOUNDS.jobInputBytes)),
-    schema: inputText,
-    takes:
-      'text that the task reads from CONFIG_FILE, at most 64 KiB in UTF-8 unless the policy says otherwise',
-  },
+  config: textOf('CONFIG_FILE'),
   configBase64: {
     read: optional(readBase64),
     schema: base64Text,

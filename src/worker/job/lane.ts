@@ -41,14 +41,8 @@ export function parseQueueName(text: string): string {
 }
 
 /** The name of the lane's queue in the store: `queue~tenant~code`. */
-export const laneName = ({ queue, tenant = '', code = '' }: LaneParts): string =>
-  [queue, tenant, code].join(SEPARATOR);
-
-interface LaneParts {
-  readonly queue: string;
-  readonly tenant?: string | undefined;
-  readonly code?: string | undefined;
-}
+export const laneName = ({ queue, tenant, code }: Lane): string =>
+  [queue, tenant ?? '', code ?? ''].join(SEPARATOR);
 
 /** Undefined for a text that is not the name of a lane: whoever writes to the store may have made it. */
 export function parseLaneName(name: string): Lane | undefined {

@@ -1,12 +1,6 @@
 /** unknown → JobData: what a worker takes from the store, and what the client puts there. Pure; what it reads is hostile. */
-import {
-  FieldFault,
-  isObject,
-  type Reader,
-  readWith,
-  withoutUndefined,
-} from '../../core/read-fields.ts';
-import { deniedField, invalidField } from '../../spec/field-errors.ts';
+import { FieldFault, isObject, withoutUndefined } from '../../core/read-fields.ts';
+import { deniedField, invalidField, readInput } from '../../spec/field-errors.ts';
 import { optionOf } from '../../spec/options/task-options.ts';
 import type { PackageSettings } from '../../spec/package-settings.ts';
 import { parseOutputs } from '../../spec/parse-outputs.ts';
@@ -27,18 +21,18 @@ const NO_STACK = 'unnamed';
  * invalid field, ERR_STACKSHIM_SPEC_DENIED for a field that jobs may not set and for a value above `terms`, which are the policy's.
  */
 export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.jobs): JobData {
-  const { own: given, task: fields } = readWith(divide, data, ({ field, problem, value }) =>
-    invalidField(field === '' ? 'job' : field, problem, value),
-  );
+  const { own: given, task: fields } = readInput(divide, data, 'job');
   requireVersion(given['version']);
-  const own = readWith(readOwnFields, given, ({ field, problem, value }) =>
-    invalidField(field, problem, value),
-  );
+  const own = readInput(readOwnFields, given, 'job');
   if (own.stack === undefined && own.code === undefined) {
     throw invalidField('stack', 'missing; a job names a stack, or a code package that has one');
   }
   const { stack: _, ...task } = parseJobInput({ ...fields, stack: own.stack ?? NO_STACK });
-  checkInputs(own, terms);
+  requireOne(own, 'payload', 'payloadBase64');
+  requireOne(own, 'config', 'configBase64');
+  const { payload, config } = jobBytes(own);
+  requireSize('payload', payload, terms.payloadBytes);
+  requireSize('config', config, terms.configBytes);
   checkAttempts({ ...task, ...own }, terms);
   parseOutputs(
     (own.outputs ?? []).map((source) => ({ source })),
@@ -52,13 +46,8 @@ export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.job
   throw invalidField(unstorable, `contains NUL, or half of a UTF-16 pair${hint}`);
 }
 
-interface Divided {
-  readonly own: Readonly<Record<string, unknown>>;
-  readonly task: Readonly<Record<string, unknown>>;
-}
-
 /** Reads each field once, and stops at the first unknown one: a hostile object may have millions. */
-const divide: Reader<Divided> = (data) => {
+function divide(data: unknown) {
   if (!isObject(data)) throw new FieldFault('', 'not an object');
   const own: Record<string, unknown> = {};
   const task: Record<string, unknown> = {};
@@ -68,25 +57,15 @@ const divide: Reader<Divided> = (data) => {
     else throw new FieldFault(name, 'no such field');
   }
   return { own, task };
-};
+}
 
 function requireVersion(version: unknown): void {
   if (version === JOB_VERSION) return;
   if (typeof version === 'number' && Number.isSafeInteger(version) && version > JOB_VERSION) {
     throw invalidField('version', `newer than ${JOB_VERSION}; run a newer stackshim`, version);
   }
-  throw invalidField(
-    'version',
-    version === undefined ? `missing: ${JOB_VERSION}` : `not ${JOB_VERSION}`,
-  );
-}
-
-function checkInputs(own: OwnJobData, terms: JobTerms): void {
-  requireOne(own, 'payload', 'payloadBase64');
-  requireOne(own, 'config', 'configBase64');
-  const { payload, config } = jobBytes(own);
-  requireSize('payload', payload, terms.payloadBytes);
-  requireSize('config', config, terms.configBytes);
+  const problem = version === undefined ? 'missing: ' : 'not ';
+  throw invalidField('version', `${problem}${JOB_VERSION}`);
 }
 
 function requireOne(own: OwnJobData, text: 'payload' | 'config', bytes: keyof OwnJobData): void {
@@ -96,14 +75,18 @@ function requireOne(own: OwnJobData, text: 'payload' | 'config', bytes: keyof Ow
 
 function requireSize(field: string, bytes: Uint8Array | undefined, most: number): void {
   const size = bytes?.length ?? 0;
-  if (size <= most) return;
-  throw deniedField({
-    field,
-    asked: size,
-    allowed: most,
-    shown: `of ${size} bytes`,
-    reason: `more than the ${showBytes(most)} that the policy's jobs.${field} allows`,
-  });
+  requireAtMost(field, [size, `of ${size} bytes`], [most, showBytes(most)]);
+}
+
+/** Both values with how they are shown. Throws ERR_STACKSHIM_SPEC_DENIED for a field that asks for more than the policy's terms. */
+function requireAtMost(
+  field: string,
+  [asked, shown]: readonly [number, string],
+  [allowed, most]: readonly [number, string],
+): void {
+  if (asked <= allowed) return;
+  const reason = `more than the ${most} that the policy's jobs.${field} allows`;
+  throw deniedField({ field, asked, allowed, shown, reason });
 }
 
 /** What a job gets by its code package, which may come from a registry, is bounded like what it asks for itself. Throws ERR_STACKSHIM_SPEC_DENIED. */
@@ -121,17 +104,10 @@ function checkAttempts(
   terms: JobTerms,
 ): void {
   const { retries = 0, retryDelay, memory, memoryRetry } = job;
-  if (retries > terms.retries) {
-    throw deniedField({
-      field: 'retries',
-      asked: retries,
-      allowed: terms.retries,
-      reason: `more than the ${terms.retries} that the policy's jobs.retries allows`,
-    });
-  }
+  requireAtMost('retries', [retries, `${retries}`], [terms.retries, `${terms.retries}`]);
   if (retryDelay !== undefined) parseRetryDelay(retryDelay);
   if (memoryRetry === undefined) return;
-  const more = parseMemoryRetry(memoryRetry);
+  const more = parseBytes(memoryRetry, 'memoryRetry', { min: BOUNDS.memoryBytesMin });
   if (memory !== undefined && more <= parseBytes(memory, 'memory')) {
     throw invalidField('memoryRetry', `not more than memory, which is ${memory}`, memoryRetry);
   }
@@ -140,38 +116,21 @@ function checkAttempts(
 function requireTimeout({ timeout }: Pick<JobInput, 'timeout'>, { timeoutMs }: JobTerms): void {
   if (timeout === undefined) return;
   const asked = parseDuration(timeout, 'timeout', { min: 0, max: BOUNDS.timeoutMsMax });
-  if (asked <= timeoutMs) return;
-  throw deniedField({
-    field: 'timeout',
-    asked,
-    allowed: timeoutMs,
-    shown: showDuration(asked),
-    reason: `more than the ${showDuration(timeoutMs)} that the policy's jobs.timeout allows`,
-  });
+  requireAtMost('timeout', [asked, showDuration(asked)], [timeoutMs, showDuration(timeoutMs)]);
 }
 
 /** Milliseconds. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export const parseRetryDelay = (value: string | number): number =>
   parseDuration(value, 'retryDelay', { min: 0, max: BOUNDS.jobDelayMsMax });
 
-/** Bytes. Throws ERR_STACKSHIM_SPEC_INVALID. */
-const parseMemoryRetry = (value: string | number): number =>
-  parseBytes(value, 'memoryRetry', { min: BOUNDS.memoryBytesMin });
-
-export interface JobBytes {
-  readonly payload?: Uint8Array;
-  readonly config?: Uint8Array;
-}
-
 /** The payload and the config as the task gets them. An absent one is missing. */
-export function jobBytes(
+export const jobBytes = (
   job: Pick<JobData, 'payload' | 'payloadBase64' | 'config' | 'configBase64'>,
-): JobBytes {
-  return withoutUndefined({
+) =>
+  withoutUndefined({
     payload: toBytes(job.payload, job.payloadBase64),
     config: toBytes(job.config, job.configBase64),
   });
-}
 
 function toBytes(text: string | undefined, base64: string | undefined): Uint8Array | undefined {
   if (text !== undefined) return Buffer.from(text);

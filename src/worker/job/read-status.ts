@@ -22,7 +22,7 @@ export interface StoredJob {
 
 /** A job whose record is damaged still has a status: what cannot be read is null or empty. */
 export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatus {
-  const data = readObject(json.data);
+  const data = readFields(json.data);
   const attempts = readAttempts(json.stacktrace);
   const result = readEnd({ json, list }, attempts);
   const live = list === 'active' && result === null ? readLive(json.progress) : null;
@@ -86,7 +86,7 @@ function readAttempts(stacktrace: unknown): readonly JobResult[] {
 
 /** Undefined if the value is not the result of a job. */
 function readResult(value: unknown): JobResult | undefined {
-  const read = readObject(value);
+  const read = readFields(value);
   const { state, error, task, artefacts } = read;
   if (!isFinalState(state)) return undefined;
   return {
@@ -107,18 +107,18 @@ function readResult(value: unknown): JobResult | undefined {
 const withDetails = (error: object) =>
   ({
     ...error,
-    details: readObject(Reflect.get(error, 'details')),
+    details: readFields(Reflect.get(error, 'details')),
   }) as unknown as JobResult['error'];
 
 function readArtefact(value: unknown): readonly Artefact[] {
-  const { path, sizeBytes } = readObject(value);
+  const { path, sizeBytes } = readFields(value);
   if (typeof path !== 'string') return [];
   return [{ path, sizeBytes: toCount(sizeBytes) }];
 }
 
 /** Null for anything but the state that a worker of stackshim writes. */
 function readLive(progress: unknown): LiveState | null {
-  const read = readObject(progress);
+  const read = readFields(progress);
   const { state } = read;
   if (state !== 'preparing' && state !== 'running') return null;
   return {
@@ -137,18 +137,14 @@ function readRunAt(json: JobJson, attempts: readonly JobResult[]): string {
   return toDate(from + toCount(json.delay));
 }
 
-/** The record's fields in the store's text; an empty object for anything but an object. */
-export function readJobFields(json: JobJson): Readonly<Record<string, unknown>> {
-  return readObject(json.data);
-}
-
-function readObject(value: unknown): Readonly<Record<string, unknown>> {
+/** The fields of an object, which may be in the store's text; none for anything but an object. */
+export function readFields(value: unknown): Readonly<Record<string, unknown>> {
   const parsed = parseStored(value);
   return isObject(parsed) ? (parsed as Readonly<Record<string, unknown>>) : {};
 }
 
 function readLabels(value: unknown): Readonly<Record<string, string>> {
-  const labels = Object.entries(readObject(value));
+  const labels = Object.entries(readFields(value));
   return Object.fromEntries(
     labels.filter((label): label is [string, string] => typeof label[1] === 'string'),
   );

@@ -1,6 +1,7 @@
 /** What a worker leaves with a job that it could not run: the store's progress of the job, until the job is taken again. Pure. */
 import { isObject } from '../../core/read-fields.ts';
 import type { WaitState } from './job-result.ts';
+import { textOrNull } from './stored-values.ts';
 
 /** What the store has of a job. Whoever writes to the store may have written it. */
 export interface NotedJob {
@@ -38,20 +39,18 @@ export function waitsSince(
 
 function readNote(progress: unknown): { wait: WaitState; start: number } | undefined {
   if (!isObject(progress)) return undefined;
-  const { state, start, code, reason, since, nextTryAt, triedUntil, worker }: Fields = progress;
+  const note: Readonly<Partial<Record<keyof WaitNote, unknown>>> = progress;
+  const { state, start, code, reason, since, nextTryAt, triedUntil, worker } = note;
   if (state !== 'waiting' || !Number.isSafeInteger(start) || typeof reason !== 'string') return;
   if (!isTime(since) || !isTime(nextTryAt)) return undefined;
   const wait = {
-    code: typeof code === 'string' ? code : null,
-    reason,
-    ...{ since, nextTryAt },
+    code: textOrNull(code),
+    ...{ reason, since, nextTryAt },
     triedUntil: isTime(triedUntil) ? triedUntil : null,
-    worker: typeof worker === 'string' ? worker : '',
+    worker: textOrNull(worker) ?? '',
   };
   return { wait, start: Number(start) };
 }
-
-type Fields = Readonly<Partial<Record<keyof WaitNote, unknown>>>;
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 

@@ -5,11 +5,6 @@ export type HealthAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
-export interface HealthRules {
-  /** Whether an address that other machines reach is accepted. */
-  readonly isPublicAllowed: boolean;
-}
-
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 const HOST_AND_PORT = /^(?:(?:\[([0-9a-fA-F:.]{2,45})\]|([a-zA-Z0-9.-]{1,253})):)?(\d{1,5})$/;
 const MAX_PORT = 65_535;
@@ -20,7 +15,10 @@ const MAX_SOCKET_PATH = 107;
  * Reads `/path/of/socket`, `HOST:PORT`, `[::1]:PORT` or `PORT`, which is one of 127.0.0.1. Throws ERR_STACKSHIM_SPEC_INVALID, and
  * ERR_STACKSHIM_SPEC_DENIED for an address that other machines reach unless the rules allow it.
  */
-export function parseHealthAddress(text: string, { isPublicAllowed }: HealthRules): HealthAddress {
+export function parseHealthAddress(
+  text: string,
+  { isPublicAllowed }: { readonly isPublicAllowed: boolean },
+): HealthAddress {
   if (text.startsWith('/')) {
     if (Buffer.byteLength(text) > MAX_SOCKET_PATH || /[\0\n]|\/$/.test(text)) throw invalid(text);
     return { kind: 'unix', path: text };

@@ -36,11 +36,7 @@ const STOP_NOTICE_EVERY_MS = 5_000;
 
 /** Resolves once the worker takes jobs. Rejects as `start` does, and if the health endpoint cannot be opened. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const log = openWorkerLog({
-    level: options.logLevel,
-    write: options.writeLog,
-    worker: ownName(),
-  });
+  const log = openWorkerLog(options.logLevel, ownName(), options.writeLog);
   const notice = openServiceNotice(options.env);
   for (const { code, message } of options.warnings) log.warn(message, code);
   let served: QueueWorker | undefined;
@@ -59,25 +55,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     hasten: () => started.hasten(),
     async stop() {
+      notice.stopping('draining');
+      notice.needsTime(STOP_NOTICE_MS);
+      const timer = setInterval(() => notice.needsTime(STOP_NOTICE_MS), STOP_NOTICE_EVERY_MS);
       try {
-        await drain(started, notice);
+        await started.drain();
       } finally {
+        clearInterval(timer);
         stopNotices();
         await health?.close();
       }
     },
   };
-}
-
-async function drain(worker: QueueWorker, notice: ServiceNotice): Promise<void> {
-  notice.stopping('draining');
-  notice.needsTime(STOP_NOTICE_MS);
-  const timer = setInterval(() => notice.needsTime(STOP_NOTICE_MS), STOP_NOTICE_EVERY_MS);
-  try {
-    await worker.drain();
-  } finally {
-    clearInterval(timer);
-  }
 }
 
 /** Returns a function that ends the notices. */

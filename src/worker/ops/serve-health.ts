@@ -1,7 +1,8 @@
 /** The health endpoint of a worker: HTTP on a Unix socket of root's, or on a loopback address. docs/worker.md describes the answers. */
+import { once } from 'node:events';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect, type ListenOptions } from 'node:net';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { errnoCodeOf, messageOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
@@ -14,8 +15,6 @@ export interface HealthServer {
   readonly shown: string;
   close(): Promise<void>;
 }
-
-type UnixAddress = Extract<HealthAddress, { kind: 'unix' }>;
 
 const MAX_CONNECTIONS = 32;
 const MAX_HEADER_BYTES = 4096;
@@ -36,18 +35,27 @@ export async function serveHealth(
     { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: false },
     (request, response) => {
       request.resume();
-      send(response, answerTo(request, status));
+      const [code, body] = answerTo(request, status);
+      response.writeHead(code, {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        connection: 'close',
+        ...(code === 405 ? { allow: 'GET, HEAD' } : {}),
+      });
+      response.end(`${JSON.stringify(body)}\n`);
     },
   );
   server.requestTimeout = REQUEST_MS;
   server.headersTimeout = REQUEST_MS;
   server.timeout = REQUEST_MS;
   server.maxConnections = MAX_CONNECTIONS;
-  if (address.kind === 'unix') {
-    makeOwnFolder(address);
-    await removeStaleSocket(address.path);
+  try {
+    if (address.kind === 'unix') await makeWay(address);
+    server.listen({ ...address, exclusive: true });
+    await once(server, 'listening');
+  } catch (error) {
+    throw error instanceof StackshimError ? error : failedToOpen(address, messageOf(error), error);
   }
-  await listen(server, address);
   // The folder is only root's: nobody else could have put another file in its place.
   if (address.kind === 'unix') chmodSync(address.path, 0o600);
   server.unref();
@@ -61,34 +69,22 @@ export async function serveHealth(
   };
 }
 
-interface Answer {
-  readonly code: number;
-  readonly body: object;
-}
-
 function answerTo(
   { method, url = '' }: IncomingMessage,
   status: () => WorkerStatus | undefined,
-): Answer {
-  if (method !== 'GET' && method !== 'HEAD') {
-    return { code: 405, body: { error: 'method not allowed' } };
+): readonly [code: number, body: object] {
+  if (method !== 'GET' && method !== 'HEAD') return [405, { error: 'method not allowed' }];
+  const [path] = url.split('?');
+  if (path === '/healthz') return [200, { status: 'alive' }];
+  if (path === '/readyz') {
+    const missing = whatIsMissing(status());
+    return missing.length === 0
+      ? [200, { status: 'ready' }]
+      : [503, { status: 'not ready', missing }];
   }
-  switch (url.split('?')[0]) {
-    case '/healthz':
-      return { code: 200, body: { status: 'alive' } };
-    case '/readyz': {
-      const missing = whatIsMissing(status());
-      return missing.length === 0
-        ? { code: 200, body: { status: 'ready' } }
-        : { code: 503, body: { status: 'not ready', missing } };
-    }
-    case '/status': {
-      const body = status();
-      return body === undefined ? { code: 503, body: { status: 'starting' } } : { code: 200, body };
-    }
-    default:
-      return { code: 404, body: { error: 'not found' } };
-  }
+  if (path !== '/status') return [404, { error: 'not found' }];
+  const body = status();
+  return body === undefined ? [503, { status: 'starting' }] : [200, body];
 }
 
 /** Why the worker takes no jobs. */
@@ -102,47 +98,18 @@ function whatIsMissing(status: WorkerStatus | undefined): readonly string[] {
   ];
 }
 
-function send(response: ServerResponse, { code, body }: Answer): void {
-  response.writeHead(code, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    connection: 'close',
-    ...(code === 405 ? { allow: 'GET, HEAD' } : {}),
-  });
-  response.end(`${JSON.stringify(body)}\n`);
-}
-
-async function listen(server: Server, address: HealthAddress): Promise<void> {
-  const options: ListenOptions =
-    address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ ...options, exclusive: true }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    throw failedToOpen(address, messageOf(error), error);
-  }
-}
-
-/** /run is empty after each boot, so the folder of a socket is often missing. */
-function makeOwnFolder(address: UnixAddress): void {
-  const folder = requireTrustedPath(dirname(address.path), 'the socket of the health endpoint');
-  try {
-    ensureDirectorySync(folder, 0o700);
-  } catch (error) {
-    throw failedToOpen(address, messageOf(error), error);
-  }
-}
-
-/** Nobody answers at a socket whose owner has died, and nobody else can listen there while its file exists. */
-async function removeStaleSocket(path: string): Promise<void> {
+/**
+ * /run is empty after each boot, so the folder of a socket is often missing. Nobody answers at a socket whose owner has died, and nobody else can
+ * listen there while its file exists.
+ */
+async function makeWay(address: Extract<HealthAddress, { kind: 'unix' }>): Promise<void> {
+  const { path } = address;
+  ensureDirectorySync(
+    requireTrustedPath(dirname(path), 'the socket of the health endpoint'),
+    0o700,
+  );
   const stats = unlessMissing(() => lstatSync(path));
   if (stats === undefined) return;
-  const address = { kind: 'unix', path } as const;
   if (!stats.isSocket()) throw failedToOpen(address, 'a file that is not a socket is in the way');
   if (await isAnswered(path)) throw failedToOpen(address, 'another process listens there');
   unlessMissing(() => unlinkSync(path));

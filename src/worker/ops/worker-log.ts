@@ -1,26 +1,14 @@
 /** Writes the events of a worker as structured log lines. docs/worker.md describes the fields. */
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import type { WorkerEvent } from '../worker-events.ts';
 import type { LogLevel } from './log-levels.ts';
 
-export interface WorkerLogOptions {
-  readonly level: LogLevel;
-  /** Gets each line, with its line break. */
-  readonly write: DestinationStream['write'];
-  /** `host/pid`: in every line. */
-  readonly worker: string;
-}
-
-export interface WorkerLog {
-  onEvent(event: WorkerEvent): void;
-  /** A problem of the worker itself, such as a health endpoint that could not be opened. */
-  warn(message: string, code: string): void;
-  /** The health endpoint is open. */
-  listening(address: string): void;
-}
-
-/** Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event. */
-export function openWorkerLog({ level, write, worker }: WorkerLogOptions): WorkerLog {
+/**
+ * Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event.
+ *
+ * @param write Gets each line, with its line break.
+ */
+export function openWorkerLog(level: LogLevel, worker: string, write: DestinationStream['write']) {
   const log = pino(
     {
       level,
@@ -30,42 +18,34 @@ export function openWorkerLog({ level, write, worker }: WorkerLogOptions): Worke
     },
     { write },
   );
+  const onEvent = (event: WorkerEvent): void => {
+    // The sentence has the message.
+    const { type, message: _, ...fields } = { message: undefined, ...event };
+    log[levelOf(event)]({ event: type, ...fields }, sentenceOf(event));
+  };
   return {
-    onEvent: (event) => writeEvent(log, event),
-    listening: (address) =>
+    onEvent,
+    /** The health endpoint is open. */
+    listening: (address: string) =>
       log.info({ event: 'health', address }, `answers health requests on ${address}`),
-    warn: (message, code) => writeEvent(log, { type: 'warning', code, message }),
+    /** A problem of the worker itself, such as a health endpoint that could not be opened. */
+    warn: (message: string, code: string) => onEvent({ type: 'warning', code, message }),
   };
 }
 
-function writeEvent(log: Logger, event: WorkerEvent): void {
-  const { type, ...fields } = event;
-  log[levelOf(event)]({ event: type, ...withoutMessage(fields) }, sentenceOf(event));
-}
-
-/** The sentence has the message. */
-function withoutMessage(fields: object): object {
-  if (!('message' in fields)) return fields;
-  const { message: _, ...others } = fields;
-  return others;
-}
+/** All others: `info`. */
+const LEVELS: Readonly<Partial<Record<WorkerEvent['type'], LogLevel>>> = {
+  job_taken: 'debug',
+  warning: 'warn',
+  job_handed_back: 'warn',
+  store_unreachable: 'warn',
+  guard_restarted: 'warn',
+  lock_lost: 'error',
+};
 
 function levelOf(event: WorkerEvent): LogLevel {
-  switch (event.type) {
-    case 'job_taken':
-      return 'debug';
-    case 'job_ended':
-      return event.state === 'error' ? 'warn' : 'info';
-    case 'warning':
-    case 'job_handed_back':
-    case 'store_unreachable':
-    case 'guard_restarted':
-      return 'warn';
-    case 'lock_lost':
-      return 'error';
-    default:
-      return 'info';
-  }
+  if (event.type === 'job_ended' && event.state === 'error') return 'warn';
+  return LEVELS[event.type] ?? 'info';
 }
 
 function sentenceOf(event: WorkerEvent): string {
@@ -81,7 +61,7 @@ function sentenceOf(event: WorkerEvent): string {
     case 'job_taken':
       return `took ${event.job}`;
     case 'job_ended':
-      return sentenceOfEnd(event);
+      return `${event.job}: ${describeEnd(event)}`;
     case 'job_handed_back':
       return `${event.job}: handed back: ${event.reason}`;
     case 'lock_lost':
@@ -95,10 +75,9 @@ function sentenceOf(event: WorkerEvent): string {
   }
 }
 
-type JobEnded = Extract<WorkerEvent, { readonly type: 'job_ended' }>;
-
-function sentenceOfEnd({ job, state, reason, error, durationMs, willRetry }: JobEnded): string {
+function describeEnd(event: Extract<WorkerEvent, { readonly type: 'job_ended' }>): string {
+  const { state, reason, error, durationMs, willRetry } = event;
   const code = error === null ? '' : ` [${error}]`;
   const how = state === 'complete' ? state : `${reason}${code}`;
-  return `${job}: ${how} after ${Math.round(durationMs)} ms${willRetry ? ', will be retried' : ''}`;
+  return `${how} after ${Math.round(durationMs)} ms${willRetry ? ', will be retried' : ''}`;
 }

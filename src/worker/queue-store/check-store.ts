@@ -30,32 +30,26 @@ export const describeLoss = ({ reason }: StoreLoss): string =>
 
 async function inspect(address: RedisAddress | PostgresAddress): Promise<Inspection> {
   if (address.kind === 'redis') {
-    const { inspectRedis } = await import('./redis/inspect-redis.ts');
+    const { inspectRedis } = await import('./redis/check-redis.ts');
     return await inspectRedis(address);
   }
-  const { inspectPostgres } = await import('./postgres/inspect-postgres.ts');
+  const { inspectPostgres } = await import('./postgres/check-postgres.ts');
   return await inspectPostgres(address);
 }
 
 function findingsOf({ product, loss, skewMs }: Inspection, shown: string): readonly StoreCheck[] {
-  const isSkewed = Math.abs(skewMs) > MOST_SKEW_MS;
   return [
     { name: 'store', status: 'ok', message: `${product} at ${shown}` },
     loss === undefined
       ? { name: 'store durability', status: 'ok', message: 'keeps what it acknowledges' }
+      : { name: 'store durability', status: 'warn', message: describeLoss(loss), hint: loss.hint },
+    Math.abs(skewMs) <= MOST_SKEW_MS
+      ? { name: 'store clock', status: 'ok', message: "agrees with this machine's" }
       : {
-          name: 'store durability',
-          status: 'warn',
-          message: describeLoss(loss),
-          hint: loss.hint,
-        },
-    isSkewed
-      ? {
           name: 'store clock',
           status: 'fail',
           message: describeSkew(skewMs),
           hint: 'synchronise both clocks (NTP): workers refuse to start',
-        }
-      : { name: 'store clock', status: 'ok', message: "agrees with this machine's" },
+        },
   ];
 }

@@ -1,33 +1,47 @@
 /** Hands messages of the store to those who listen. Anyone who may write to the store can send one: what is not the name of a lane or job is ignored. */
 import { findJobPlace, parseLaneName } from '../job/lane.ts';
-import type { StoreListeners, Subscription } from './queue-store.ts';
+import type { QueueStore, StoreListeners, Subscription } from './queue-store.ts';
+import type { Reachability } from './reachability.ts';
 
-export interface Listeners {
-  add(queues: readonly string[], listeners: StoreListeners): Subscription;
-  clear(): void;
-  /** @param text The name of a lane that may have a job to take. */
-  ringBell(text: string): void;
-  /** @param text The name of a job. */
-  cancel(text: string): void;
-  announceGap(): void;
+/** The connection over which a store's messages come. */
+export interface MessageLine {
+  /** Resolves once messages arrive; the first call connects. */
+  add(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
+  /** Resolves at once while there is no connection. */
+  ping(): Promise<void>;
+  /** Makes a new connection; a gap is announced when it listens. */
+  reconnect(): void;
+  close(): void;
 }
 
-interface Entry {
-  readonly queues: ReadonlySet<string>;
-  readonly listeners: StoreListeners;
-}
+/** A store's `listen`: messages, and whether the store answers. */
+export const listenOn =
+  (line: MessageLine, reachability: Reachability): QueueStore['listen'] =>
+  async (queues, listeners) => {
+    const subscription = await line.add(queues, listeners);
+    const stopWatching = reachability.watch(listeners);
+    return {
+      close() {
+        stopWatching();
+        return subscription.close();
+      },
+    };
+  };
 
 /** No name is longer. */
 const MAX_MESSAGE_CHARS = 500;
 
-export function createListeners(): Listeners {
-  const entries = new Set<Entry>();
+export function createListeners() {
+  const entries = new Set<{
+    readonly queues: ReadonlySet<string>;
+    readonly listeners: StoreListeners;
+  }>();
   const tell = (queue: string, call: (listeners: StoreListeners) => void) => {
     for (const { queues, listeners } of entries) if (queues.has(queue)) call(listeners);
   };
   return {
-    add(queues, listeners) {
-      const entry: Entry = { queues: new Set(queues), listeners };
+    add(queues: readonly string[], listeners: StoreListeners): Subscription {
+      const entry = { queues: new Set(queues), listeners };
       entries.add(entry);
       return {
         close() {
@@ -37,11 +51,13 @@ export function createListeners(): Listeners {
       };
     },
     clear: () => entries.clear(),
-    ringBell(text) {
+    /** @param text The name of a lane that may have a job to take. */
+    ringBell(text: string) {
       const lane = text.length > MAX_MESSAGE_CHARS ? undefined : parseLaneName(text);
       if (lane !== undefined) tell(lane.queue, (listeners) => listeners.onBell(lane));
     },
-    cancel(text) {
+    /** @param text The name of a job. */
+    cancel(text: string) {
       const place = text.length > MAX_MESSAGE_CHARS ? undefined : findJobPlace(text);
       if (place === undefined) return;
       tell(place.lane.queue, (listeners) => listeners.onCancel(place.lane, place.id));

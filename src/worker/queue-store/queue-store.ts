@@ -27,14 +27,6 @@ export interface Inspection {
   readonly skewMs: number;
 }
 
-/** Which server answers. */
-export interface ServerIdentity {
-  /** Another one after each start, and for each server. */
-  readonly id: string;
-  /** Whether the server may have started, or become the primary, without what was acknowledged last. */
-  readonly mayLack: boolean;
-}
-
 /**
  * An open store. A call that meets an outage waits until the store answers again, however long that takes: a server that is away, starting,
  * frozen, read-only after a failover, full, or that refuses a password which it took before. What a caller can rely on:
@@ -87,8 +79,11 @@ export interface QueueStore {
   /** Listens until the subscription is closed. Resolves once messages arrive. */
   listen(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
   readonly catalogue: Catalogue;
-  /** Which server answers now. */
-  readServer(): Promise<ServerIdentity>;
+  /**
+   * Which server answers now: `id` is another one after each start, and for each server; `mayLack` tells whether the server may have started,
+   * or become the primary, without what was acknowledged last.
+   */
+  readServer(): Promise<{ readonly id: string; readonly mayLack: boolean }>;
   /** Milliseconds since 1970 by the server's clock. */
   serverTimeMs(): Promise<number>;
   /** Ends the connections. Jobs that are being taken may stay locked until their locks expire. */

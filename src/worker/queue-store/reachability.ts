@@ -1,19 +1,11 @@
 /** Watches whether a store answers, and whether its clock agrees, by a small request at an interval. Tells of each change. */
 import { within } from '../../core/pause.ts';
+import type { StoreListeners } from './queue-store.ts';
 import { MOST_SKEW_MS, measureSkew } from './skew.ts';
 
-interface Watcher {
-  onReachable?(isReachable: boolean): void;
-  onSkew?(skewMs: number): void;
-}
+type Watcher = Pick<StoreListeners, 'onReachable' | 'onSkew'>;
 
-export interface Reachability {
-  /** The watcher is called at each change from now on. Returns a function that removes it. */
-  watch(watcher: Watcher): () => void;
-  /** The caller saw an answer, or a failure. */
-  note(isReachable: boolean): void;
-  close(): void;
-}
+export type Reachability = ReturnType<typeof watchReachability>;
 
 export interface ReachabilityOptions {
   /** Resolves to the server's time in milliseconds. Rejects or never settles while the store does not answer. */
@@ -29,7 +21,7 @@ const LATE_MS = 2000;
 const SILENT_MS = 30_000;
 
 /** Begins to ask when the first listener comes. Does not keep the process alive. */
-export function watchReachability(options: ReachabilityOptions): Reachability {
+export function watchReachability(options: ReachabilityOptions) {
   const watchers = new Set<Watcher>();
   let [isReachable, isSkewed, isClosed, isAsking] = [true, false, false, false];
   let answeredAt = performance.now();
@@ -60,13 +52,15 @@ export function watchReachability(options: ReachabilityOptions): Reachability {
   const askOnAndOn = async () => {
     while (!isClosed && watchers.size > 0) {
       await ask();
-      await pauseUnreferenced(ASK_EVERY_MS);
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS).unref());
     }
     isAsking = false;
   };
   return {
+    /** The caller saw an answer, or a failure. */
     note,
-    watch(watcher) {
+    /** The watcher is called at each change from now on. Returns a function that removes it. */
+    watch(watcher: Watcher) {
       watchers.add(watcher);
       if (!isAsking) {
         isAsking = true;
@@ -81,8 +75,3 @@ export function watchReachability(options: ReachabilityOptions): Reachability {
     },
   };
 }
-
-const pauseUnreferenced = (ms: number) =>
-  new Promise<void>((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });

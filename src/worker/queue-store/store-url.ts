@@ -28,22 +28,18 @@ export interface PostgresAddress {
   readonly url: string;
 }
 
-const REDIS_SCHEMES: ReadonlyMap<string, { readonly isTls: boolean }> = new Map([
-  ['redis:', { isTls: false }],
-  ['rediss:', { isTls: true }],
-  ['valkey:', { isTls: false }],
-  ['valkeys:', { isTls: true }],
-]);
-const POSTGRES_SCHEMES: ReadonlySet<string> = new Set(['postgres:', 'postgresql:']);
+/** With the `s`: TLS. */
+const REDIS_SCHEME = /^(?:redis|valkey)(s?):$/;
+const POSTGRES_SCHEME = /^postgres(?:ql)?:$/;
 const REDIS_PARAMETERS: ReadonlySet<string> = new Set(['cacert', 'cert', 'key']);
 const MAX_URL_CHARS = 4096;
 
 /** Throws ERR_STACKSHIM_STORE_INVALID; the message never contains the URL, which may hold a password. */
 export function parseStoreUrl(text: string): RedisAddress | PostgresAddress {
   const url = readUrl(text);
-  const redis = REDIS_SCHEMES.get(url.protocol);
-  if (redis !== undefined) return parseRedis(url, redis.isTls);
-  if (POSTGRES_SCHEMES.has(url.protocol)) {
+  const redis = REDIS_SCHEME.exec(url.protocol);
+  if (redis !== null) return parseRedis(url, redis[1] === 's');
+  if (POSTGRES_SCHEME.test(url.protocol)) {
     return { kind: 'postgres', shown: showUrl(url), url: text };
   }
   throw refuse(`the scheme ${JSON.stringify(url.protocol.slice(0, 50))} is not known`);

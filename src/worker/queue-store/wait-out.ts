@@ -21,30 +21,22 @@ const LONGEST_PAUSE_MS = 1000;
 
 /** Returns a function that resolves or rejects as its call does, except that a call that fails by an outage is made again after a pause. */
 export function waitOutOf(outages: Outages): WaitOut {
+  const { isOutage, explain, whyClosed, onFailure, onAnswer } = outages;
   return async (call) => {
-    try {
-      return await call();
-    } catch (error) {
-      endOrNote(error, outages);
-    }
+    let hasFailed = false;
     for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      await pause(pauseMs);
       try {
         const result = await call();
-        outages.onAnswer();
+        if (hasFailed) onAnswer();
         return result;
       } catch (error) {
-        endOrNote(error, outages);
+        if (!isOutage(error)) throw explain === undefined ? error : explain(error);
+        const end = whyClosed();
+        if (end !== undefined) throw end;
+        onFailure(error);
       }
+      hasFailed = true;
+      await pause(pauseMs);
     }
   };
-}
-
-/** Throws the error for the caller, unless the call must be repeated. */
-function endOrNote(error: unknown, outages: Outages): void {
-  const { isOutage, whyClosed, onFailure, explain } = outages;
-  if (!isOutage(error)) throw explain === undefined ? error : explain(error);
-  const end = whyClosed();
-  if (end !== undefined) throw end;
-  onFailure(error);
 }

@@ -31,17 +31,12 @@ export async function listArtefacts(job: string, attempt: number): Promise<reado
       if (entry.isDirectory()) await walk(below, depth + 1);
       else if (entry.isFile()) {
         leftChars -= JSON.stringify(below).length;
-        found.push({ path: below, sizeBytes: await sizeOf(join(job, below)) });
+        // A name that is not UTF-8 is listed with replacement characters, and found under no such name.
+        const { size } = await lstat(join(job, below)).catch(() => ({ size: 0 }));
+        found.push({ path: below, sizeBytes: size });
       }
     }
   };
   await walk(String(attempt), 0);
   return found;
 }
-
-/** Zero for a name that is not UTF-8, which is listed with replacement characters. */
-const sizeOf = (path: string): Promise<number> =>
-  lstat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );

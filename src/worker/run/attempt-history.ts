@@ -15,10 +15,7 @@ export const DEAD_WORKERS = 'deadWorkers';
 /** Oldest first. Leaves out everything that is not a result. */
 export function parseHistory(stored: unknown): readonly JobResult[] {
   if (!Array.isArray(stored)) return [];
-  return stored.slice(-KEPT).flatMap((text) => {
-    const result = parseResult(text);
-    return result === undefined ? [] : [result];
-  });
+  return stored.slice(-KEPT).flatMap((text) => parseResult(text) ?? []);
 }
 
 function parseResult(text: unknown): JobResult | undefined {
@@ -39,18 +36,9 @@ function parseResult(text: unknown): JobResult | undefined {
 export const toStoredHistory = (history: readonly JobResult[], next: JobResult): string =>
   JSON.stringify([...history, next].slice(-KEPT).map((result) => JSON.stringify(result)));
 
-export interface AttemptCounts {
-  /** The number of the last attempt; 0: there was none. */
-  readonly attempts: number;
-  /** Faults of the platform since the last attempt that the task itself ended, or since the job was given up. */
-  readonly platformFaults: number;
-  /** Whether an attempt was killed for lack of memory. */
-  readonly lackedMemory: boolean;
-  /** How many of the job's workers had died when the job was last given up for that reason. */
-  readonly deadWorkers: number;
-}
+export type AttemptCounts = Readonly<ReturnType<typeof countAttempts>>;
 
-export function countAttempts(history: readonly JobResult[]): AttemptCounts {
+export function countAttempts(history: readonly JobResult[]) {
   let platformFaults = 0;
   for (const result of history) {
     const isOver = !result.retryable || detailOf(result, GIVEN_UP) === true;
@@ -58,9 +46,13 @@ export function countAttempts(history: readonly JobResult[]): AttemptCounts {
   }
   const dead = history.map((result) => detailOf(result, DEAD_WORKERS)).filter(isCount);
   return {
+    /** The number of the last attempt; 0: there was none. */
     attempts: Math.max(0, ...history.map(({ attempt }) => attempt).filter(isCount)),
+    /** Faults of the platform since the last attempt that the task itself ended, or since the job was given up. */
     platformFaults,
+    /** Whether an attempt was killed for lack of memory. */
     lackedMemory: history.some(({ task }) => task?.verdict === 'oom_killed'),
+    /** How many of the job's workers had died when the job was last given up for that reason. */
     deadWorkers: dead.at(-1) ?? 0,
   };
 }

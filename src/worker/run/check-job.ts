@@ -1,7 +1,7 @@
 /** Checks a job that was taken before anything is spent on it. Pure; the job is hostile. */
 import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
-import { isObject, parseJson } from '../../core/read-fields.ts';
+import { isObject, parseJson, withoutUndefined } from '../../core/read-fields.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import { showBytes } from '../../spec/quantities.ts';
 import type { CancelMark, JobData } from '../job/job-data.ts';
@@ -12,11 +12,9 @@ import { ENTRY_BYTES, oversizeOf } from '../queue-store/oversize.ts';
 import type { TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, DEAD_WORKERS } from './attempt-history.ts';
 import { DEAD_WORKERS_BUDGET } from './choose-next-step.ts';
-import type { Outcome } from './job-outcome.ts';
+import { type NoTask, withoutTask } from './job-outcome.ts';
 
-export type Checked =
-  | { readonly kind: 'job'; readonly data: JobData }
-  | Extract<Outcome, { kind: 'none' }>;
+type Checked = { readonly kind: 'job'; readonly data: JobData } | NoTask;
 
 const QUOTED_CHARS = 300;
 
@@ -24,41 +22,29 @@ const QUOTED_CHARS = 300;
 export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms): Checked {
   const { job } = taken;
   // Only whoever writes to the store by hand can name a job like this.
-  if (!isJobId(taken.id)) {
-    return refuse('ERR_STACKSHIM_JOB_REFUSED', `its id is not valid: ${quote(taken.id)}`);
-  }
+  if (!isJobId(taken.id)) return refuse(`its id is not valid: ${quote(taken.id)}`);
   const bytes = oversizeOf(job.data);
   if (bytes !== undefined) {
-    const most = showBytes(ENTRY_BYTES);
-    return refuse(
-      'ERR_STACKSHIM_JOB_REFUSED',
-      `its entry in the store has ${bytes} bytes, more than ${most}`,
-    );
+    return refuse(`its entry in the store has ${bytes} bytes, more than ${showBytes(ENTRY_BYTES)}`);
   }
   const mark = findCancelMark(job.data);
   if (mark !== undefined) return toCancelled(mark);
   if (typeof job.deferredFailure === 'string' && job.deferredFailure !== '') {
-    return refuse(
-      'ERR_STACKSHIM_JOB_REFUSED',
-      `the store says that it must fail: ${quote(job.deferredFailure)}`,
-    );
+    return refuse(`the store says that it must fail: ${quote(job.deferredFailure)}`);
   }
-  if (usesMoreOfBullmq(job)) {
-    return refuse('ERR_STACKSHIM_JOB_REFUSED', "it uses BullMQ's flows or deduplication");
-  }
-  const deaths = countDeaths(job, counts);
+  if (usesMoreOfBullmq(job)) return refuse("it uses BullMQ's flows or deduplication");
+  const { stalledCounter, attemptsStarted } = job;
+  // Since the job was last given up for that reason: a retry by a client forgets starts, and keeps the earlier attempts.
+  const deaths = Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
   if (deaths >= DEAD_WORKERS_BUDGET) {
-    return refuse(
-      'ERR_STACKSHIM_JOB_ENDS_WORKERS',
-      `${deaths} workers died or lost their store while they ran it`,
-      { [DEAD_WORKERS]: job.stalledCounter },
-    );
+    const message = `run job: ${deaths} workers died or lost their store while they ran it`;
+    const details = { [DEAD_WORKERS]: stalledCounter };
+    return withoutTask(new StackshimError('ERR_STACKSHIM_JOB_ENDS_WORKERS', message, { details }));
   }
   try {
     return { kind: 'job', data: parseJobData(job.data, terms) };
   } catch (error) {
-    const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'read job');
-    return { kind: 'none', state: 'error', error: known.toJSON(), retryable: false };
+    return withoutTask(toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'read job'));
   }
 }
 
@@ -68,21 +54,10 @@ function usesMoreOfBullmq({ parent, parentKey, deduplicationId }: Job): boolean 
   return hasParent || (parentKey ?? '') !== '' || (deduplicationId ?? '') !== '';
 }
 
-/** Since the job was last given up for that reason: a retry by a client forgets starts, and keeps the earlier attempts. */
-function countDeaths({ stalledCounter, attemptsStarted }: Job, counts: AttemptCounts): number {
-  return Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
-}
-
 const quote = (text: string): string => JSON.stringify(toStorableText(text, QUOTED_CHARS));
 
-function refuse(
-  code: 'ERR_STACKSHIM_JOB_REFUSED' | 'ERR_STACKSHIM_JOB_ENDS_WORKERS',
-  message: string,
-  details: Readonly<Record<string, unknown>> = {},
-): Checked {
-  const error = new StackshimError(code, `run job: ${message}`, { details });
-  return { kind: 'none', state: 'error', error: error.toJSON(), retryable: false };
-}
+const refuse = (why: string): NoTask =>
+  withoutTask(new StackshimError('ERR_STACKSHIM_JOB_REFUSED', `run job: ${why}`));
 
 /** The mark of a cancelled job; undefined without one. */
 function findCancelMark(data: unknown): CancelMark | undefined {
@@ -90,23 +65,20 @@ function findCancelMark(data: unknown): CancelMark | undefined {
   const mark: unknown = Reflect.get(data, 'cancelled');
   if (!isObject(mark)) return undefined;
   const { at, by }: Record<string, unknown> = { ...mark };
-  return {
-    at: typeof at === 'string' ? at : '',
-    ...(typeof by === 'string' ? { by } : {}),
-  };
+  return { at: typeof at === 'string' ? at : '', by: typeof by === 'string' ? by : undefined };
 }
 
 /** The same of data as the store keeps it. Data that is not JSON has no mark: the job is refused when it is taken. */
 export const findStoredMark = (json: string): CancelMark | undefined =>
   findCancelMark(parseJson(json));
 
-export function toCancelled(mark: CancelMark): Extract<Outcome, { kind: 'none' }> {
+export function toCancelled(mark: CancelMark): NoTask {
   return { kind: 'none', state: 'cancelled', error: toCancelError(mark), retryable: false };
 }
 
 export function toCancelError({ at, by }: CancelMark): ErrorJson {
   const who = by === undefined ? '' : ` by ${quote(by)}`;
-  const details = { at: at.slice(0, QUOTED_CHARS), ...(by === undefined ? {} : { by }) };
+  const details = withoutUndefined({ at: at.slice(0, QUOTED_CHARS), by });
   const message = `run job: it was cancelled${who}`;
   return new StackshimError('ERR_STACKSHIM_JOB_CANCELLED', message, { details }).toJSON();
 }

@@ -53,16 +53,13 @@ export function leaveMissing(
   startsInARow: number,
   missingMs: number,
 ): Elsewhere | undefined {
-  let waitedMs = 0;
+  let [waitedMs, leftMs] = [0, 0];
   // The number of starts is the store's, and may be anything.
-  for (let start = 1; start < startsInARow && waitedMs < missingMs; start += 1) {
-    waitedMs += missingDelayMs(start);
+  for (let start = 1; waitedMs + leftMs < missingMs; start += 1) {
+    if (start < startsInARow) waitedMs += missingDelayMs(start);
+    else leftMs += missingDelayMs(start);
   }
-  if (waitedMs >= missingMs) return undefined;
-  let leftMs = 0;
-  for (let start = startsInARow; waitedMs + leftMs < missingMs; start += 1) {
-    leftMs += missingDelayMs(start);
-  }
+  if (leftMs === 0) return undefined;
   const delayMs = missingDelayMs(startsInARow);
   return { kind: 'elsewhere', code, reason: message, delayMs, leftMs };
 }

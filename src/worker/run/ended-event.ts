@@ -6,10 +6,18 @@ import { toReason } from './job-outcome.ts';
 
 type JobEnded = Extract<WorkerEvent, { readonly type: 'job_ended' }>;
 
-export type EndOfAttempt = Pick<JobEnded, 'job' | 'attempt' | 'willRetry' | 'durationMs'>;
-
-export function toEndedEvent(result: JobResult, end: EndOfAttempt): JobEnded {
+export function toEndedEvent(
+  result: JobResult,
+  end: Pick<JobEnded, 'job' | 'attempt' | 'willRetry' | 'durationMs'>,
+): JobEnded {
   const { state, retryable, error, task } = result;
+  const reason = toReason(result);
+  // The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment.
+  const value = error?.details?.['value'];
+  const shown =
+    typeof value === 'string' ? reason.replaceAll(JSON.stringify(value), '"…"') : reason;
+  // One line, of bounded length, that cannot control a terminal.
+  const line = toPrintable(shown);
   return {
     ...{ type: 'job_ended', ...end },
     ...{ state, retryable },
@@ -18,20 +26,8 @@ export function toEndedEvent(result: JobResult, end: EndOfAttempt): JobEnded {
     exitCode: task?.exitCode ?? null,
     wallMs: task?.usage?.wallMs ?? null,
     error: error?.code ?? null,
-    reason: toLine(withoutValue(result, toReason(result))),
+    reason: line.length <= LINE_CHARS ? line : `${line.slice(0, LINE_CHARS - 1)}…`,
   };
 }
 
 const LINE_CHARS = 300;
-
-/** One line, of bounded length, that cannot control a terminal. */
-function toLine(text: string): string {
-  const line = toPrintable(text);
-  return line.length <= LINE_CHARS ? line : `${line.slice(0, LINE_CHARS - 1)}…`;
-}
-
-/** The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment. */
-function withoutValue({ error }: JobResult, text: string): string {
-  const value = error?.details?.['value'];
-  return typeof value === 'string' ? text.replaceAll(JSON.stringify(value), '"…"') : text;
-}

@@ -6,38 +6,33 @@ import { dirname } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
 import { LogRows, type LogStream, ROW_BYTES } from './log-rows.ts';
 
-/** Where the rows go. */
-export interface LogSink {
-  /** May reject, and have written a part: those rows count as dropped, and later ones follow. */
-  write(rows: readonly string[]): Promise<void>;
-}
+/** May reject, and have written a part: those rows count as dropped, and later ones follow. */
+type WriteRows = (rows: readonly string[]) => Promise<void>;
 
-/** The job's log in the store. */
-export const storeLog = (backend: IQueueBackend, id: string): LogSink => ({
-  async write(rows) {
+/** To the job's log in the store. */
+export const storeLog =
+  (backend: IQueueBackend, id: string): WriteRows =>
+  async (rows) => {
     // One after the other: a pool of connections would mix them up.
     for (const row of rows) await backend.addLog(id, row);
-  },
-});
+  };
 
-/** A file of the worker's folder of logs. */
-export function fileLog(path: string): LogSink {
+/** To a file of the worker's folder of logs. */
+export function fileLog(path: string): WriteRows {
   // The last row may lack its end: a disk was full, maybe in an earlier attempt.
   let mayBeTorn = true;
-  return {
-    async write(rows) {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
-      const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
-      try {
-        const end = mayBeTorn && (await isTorn(file)) ? '\n' : '';
-        mayBeTorn = true;
-        await file.writeFile(end + rows.map((row) => `${row}\n`).join(''));
-        mayBeTorn = false;
-      } finally {
-        await file.close();
-      }
-    },
+  return async (rows) => {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+    const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+    try {
+      const end = mayBeTorn && (await isTorn(file)) ? '\n' : '';
+      mayBeTorn = true;
+      await file.writeFile(end + rows.map((row) => `${row}\n`).join(''));
+      mayBeTorn = false;
+    } finally {
+      await file.close();
+    }
   };
 }
 
@@ -49,7 +44,7 @@ async function isTorn(file: FileHandle): Promise<boolean> {
 }
 
 export interface JobLogOptions {
-  readonly sink: LogSink;
+  readonly write: WriteRows;
   readonly attempt: number;
   /** Output beyond it is counted and dropped. */
   readonly mostBytes: number;
@@ -118,10 +113,10 @@ export class JobLog {
     const { bytes } = this.#rows;
     const rows = this.#rows.take(isLast);
     if (rows.length === 0) return;
-    const { sink, onFailure } = this.#options;
+    const { write, onFailure } = this.#options;
     this.#writing = this.#writing.then(async () => {
       try {
-        await sink.write(rows);
+        await write(rows);
       } catch (error) {
         // There may be room again for what follows.
         this.#droppedBytes += bytes;

@@ -2,7 +2,7 @@
 import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { type ErrorJson, type StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
-import type { Artefact, FinalState, JobResult } from '../job/job-result.ts';
+import type { FinalState, JobResult } from '../job/job-result.ts';
 import { toStorable, toStorableText } from '../job/storable.ts';
 
 const STATES: Readonly<Record<Verdict, FinalState>> = {
@@ -26,12 +26,6 @@ const LIMITS: Readonly<Partial<Record<Verdict, string>>> = {
   disk_full: "the task's disk space was full",
 };
 
-/** A command that succeeded does not make a job complete whose artefacts could not be kept. */
-function stateOf({ verdict, error }: TaskResult): FinalState {
-  const state = STATES[verdict];
-  return state === 'complete' && error !== null ? 'error' : state;
-}
-
 /** What an attempt came to: the result of a task, or why there was no task. */
 export type Outcome =
   | { readonly kind: 'task'; readonly task: TaskResult }
@@ -43,11 +37,19 @@ export type Outcome =
       readonly retryable: boolean;
     };
 
+export type NoTask = Extract<Outcome, { kind: 'none' }>;
+
+export const withoutTask = (error: StackshimError, retryable = false): NoTask => ({
+  ...{ kind: 'none', state: 'error', error: error.toJSON(), retryable },
+});
+
 /** The outcome of an attempt that failed before it had a task. */
-export function failedBefore(thrown: unknown): Extract<Outcome, { kind: 'none' }> {
+export function failedBefore(thrown: unknown): NoTask {
   const error = toStackshimError(thrown, 'ERR_STACKSHIM_INTERNAL', 'run job');
-  const retryable = isOfPlatform(error);
-  return { kind: 'none', state: 'error', error: error.toJSON(), retryable };
+  return withoutTask(
+    error,
+    PLATFORM_KINDS.includes(error.kind) || PLATFORM_CODES.includes(error.code),
+  );
 }
 
 const PLATFORM_KINDS: readonly ErrorKind[] = ['exhausted', 'unavailable', 'internal', 'aborted'];
@@ -58,15 +60,9 @@ const PLATFORM_CODES: readonly ErrorCode[] = [
   'ERR_STACKSHIM_PATH_UNTRUSTED',
 ];
 
-const isOfPlatform = ({ kind, code }: StackshimError): boolean =>
-  PLATFORM_KINDS.includes(kind) || PLATFORM_CODES.includes(code);
+type Copied = 'attempt' | 'worker' | 'code' | 'progress' | 'artefacts';
 
-export interface AttemptFacts {
-  readonly attempt: number;
-  readonly worker: string;
-  readonly code: string | null;
-  readonly progress: string | null;
-  readonly artefacts: readonly Artefact[];
+export interface AttemptFacts extends Pick<JobResult, Copied> {
   /** When the command began; null if it never ran. */
   readonly startedAt: Date | null;
   readonly finishedAt: Date;
@@ -79,15 +75,17 @@ const LISTED_CHARS = 65_536;
 
 export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
   const { startedAt, finishedAt, ...rest } = facts;
-  const isTask = outcome.kind === 'task';
+  const task = outcome.kind === 'task' ? outcome.task : null;
+  const { error, retryable } = outcome.kind === 'task' ? outcome.task : outcome;
+  let state = outcome.kind === 'task' ? STATES[outcome.task.verdict] : outcome.state;
+  // A command that succeeded does not make a job complete whose artefacts could not be kept.
+  if (state === 'complete' && error !== null) state = 'error';
   return toStorable({
-    state: isTask ? stateOf(outcome.task) : outcome.state,
-    error: isTask ? outcome.task.error : outcome.error,
-    retryable: isTask ? outcome.task.retryable : outcome.retryable,
+    ...{ state, error, retryable },
     ...rest,
     startedAt: startedAt?.toISOString() ?? null,
     finishedAt: finishedAt.toISOString(),
-    task: isTask ? withShortLists(outcome.task) : null,
+    task: task && withShortLists(task),
   });
 }
 

@@ -14,7 +14,7 @@ import { isMissingHere } from '../supply/fetch-missing.ts';
 import type { Needs, TakenJob } from '../taken-job.ts';
 import { type AttemptCounts, countAttempts, parseHistory, toGivenUp } from './attempt-history.ts';
 import { checkJob, toCancelError, toCancelled } from './check-job.ts';
-import { chooseNextStep, type NextStep, type RetryTerms } from './choose-next-step.ts';
+import { chooseNextStep, type NextStep } from './choose-next-step.ts';
 import {
   type Elsewhere,
   leaveMissing,
@@ -24,7 +24,7 @@ import {
   noteOf,
 } from './elsewhere.ts';
 import { toEndedEvent } from './ended-event.ts';
-import { failedBefore, type Outcome, toJobResult, toReason } from './job-outcome.ts';
+import { failedBefore, type Outcome, toJobResult, toReason, withoutTask } from './job-outcome.ts';
 import type { Lock } from './lock-keeper.ts';
 import { type JobTaskEnd, runJobTask } from './run-job-task.ts';
 import { RunStop } from './run-stop.ts';
@@ -34,9 +34,7 @@ import {
   type EndedAttempt,
   failJob,
   handBack,
-  handBackLater,
   hasStored,
-  type Keep,
   runAgain,
   type Settled,
 } from './settle-job.ts';
@@ -59,39 +57,40 @@ const GUARDED_WITHIN_MS = 10_000;
 /** How much later than this worker its guard ends a task, as a part of the lock's time. */
 const GUARD_LATER = 0.05;
 
-interface Held {
-  readonly lock: Lock;
-  readonly older: JobRun | undefined;
-}
-
 export class JobRun {
   readonly name: string;
   readonly lock: Lock;
+  readonly taken: TakenJob;
+  /** The number of the attempt that this is. */
+  readonly attempt: number;
   readonly stop = new RunStop();
-  readonly #taken: TakenJob;
+  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
+  readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
   readonly #history: readonly JobResult[];
   readonly #counts: AttemptCounts;
+  readonly #countedAttempts: number;
   readonly #takenAt = performance.now();
   readonly #older: JobRun | undefined;
-  readonly #gone: Promise<unknown>;
   #markGone: () => void = () => undefined;
   #task: TaskId | null = null;
   #isAlive = false;
 
   /** @param older The run of an earlier take of the job by this worker: its task may still live. */
-  constructor(taken: TakenJob, context: RunnerContext, { lock, older }: Held) {
-    this.#taken = taken;
+  constructor(taken: TakenJob, context: RunnerContext, lock: Lock, older: JobRun | undefined) {
+    this.taken = taken;
     this.#context = context;
     this.#older = older;
     this.lock = lock;
     this.name = jobName(taken);
     this.#history = parseHistory(taken.job.stacktrace);
     this.#counts = countAttempts(this.#history);
+    this.attempt = this.#counts.attempts + 1;
+    this.#countedAttempts = toCount(taken.job.attemptsMade);
     const own = new Promise<void>((resolve) => {
       this.#markGone = resolve;
     });
-    this.#gone = older === undefined ? own : Promise.all([own, older.gone]);
+    this.gone = older === undefined ? own : Promise.all([own, older.gone]);
     const lose = () => this.stop.lose();
     lock.lost.addEventListener('abort', lose, { once: true });
     if (lock.lost.aborted) lose();
@@ -101,20 +100,6 @@ export class JobRun {
   get permit(): readonly [TaskId, number] | undefined {
     if (this.#task === null || !this.#isAlive) return undefined;
     return [this.#task, this.lock.untilMs + this.#context.lockMs * GUARD_LATER];
-  }
-
-  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
-  get gone(): Promise<unknown> {
-    return this.#gone;
-  }
-
-  get taken(): TakenJob {
-    return this.#taken;
-  }
-
-  /** The number of the attempt that this is. */
-  get attempt(): number {
-    return this.#counts.attempts + 1;
   }
 
   /** Resolves when the job is let go; never rejects. */
@@ -136,8 +121,7 @@ export class JobRun {
   async refuse(): Promise<void> {
     this.#markGone();
     try {
-      const { job } = this.lock;
-      await this.#handBack('the reply was too old', () => handBack(job, this.#context));
+      await this.#handBack('the reply was too old');
     } catch (error) {
       this.#context.warn(error, `hand back job ${this.name}`);
     }
@@ -153,20 +137,15 @@ export class JobRun {
       );
       if ((await this.#unlessStopped(guarded)) !== true) return NO_GUARD;
       const policy = await this.#context.door.policy();
-      const checked = checkJob(this.#taken, this.#counts, policy.jobs);
+      const checked = checkJob(this.taken, this.#counts, policy.jobs);
       if (checked.kind === 'none') return this.#refused(checked);
       const planned = await this.#plan(checked.data, policy.jobs);
       const needs = toNeeds(planned, policy.defaults, this.#counts.lackedMemory);
-      const tooLarge = await this.#takeRoom(needs);
-      if (tooLarge !== undefined) {
-        const { missingMs } = this.#context;
-        const elsewhere = leaveTooLarge(tooLarge, this.#startsInARow, missingMs);
-        return elsewhere ?? this.#refused(toFinal(tooLarge));
-      }
-      return await this.#runTask(planned);
+      return (await this.#takeRoom(needs)) ?? (await this.#runTask(planned));
     } catch (error) {
-      if (this.stop.reason === 'cancelled') return this.#cancelled();
-      if (this.stop.reason !== null) return { kind: 'stopped' };
+      const { reason, mark = { at: '' } } = this.stop;
+      if (reason === 'cancelled') return this.#refused(toCancelled(mark));
+      if (reason !== null) return { kind: 'stopped' };
       return isMissingHere(error) ? this.#missing(error) : this.#refused(failedBefore(error));
     }
   }
@@ -174,7 +153,7 @@ export class JobRun {
   /** Binds the job's code, by the tenant of its lane. Throws ERR_STACKSHIM_SPEC_DENIED for a package that asks for more than a job may. */
   async #plan(data: JobData, terms: JobTerms): Promise<PlannedJob> {
     if (data.code === undefined) return { data, packaged: undefined };
-    const { tenant } = this.#taken.lane;
+    const { tenant } = this.taken.lane;
     const { supply } = this.#context;
     const packaged = await supply.findCode(data.code, tenant, this.stop.signal);
     requirePackageTerms(data, packaged.settings, terms);
@@ -185,9 +164,9 @@ export class JobRun {
     return unlessAborted(promise, [this.stop.signal]);
   }
 
-  /** Resolves to the reason if this machine can never have the room. */
-  async #takeRoom(needs: Needs): Promise<StackshimError | undefined> {
-    const { room } = this.#taken;
+  /** Resolves to the end of this take if this machine can never have the room. */
+  async #takeRoom(needs: Needs): Promise<Attempted | undefined> {
+    const { room } = this.taken;
     const { memoryBytes, diskBytes, cpus } = room.needs;
     const isSame =
       memoryBytes === needs.memoryBytes && diskBytes === needs.diskBytes && cpus === needs.cpus;
@@ -196,23 +175,20 @@ export class JobRun {
       await room.resize(needs, this.stop.signal);
       return undefined;
     } catch (error) {
-      if (hasCode(error, 'ERR_STACKSHIM_HOST_EXHAUSTED')) return error;
-      throw error;
+      if (!hasCode(error, 'ERR_STACKSHIM_HOST_EXHAUSTED')) throw error;
+      const elsewhere = leaveTooLarge(error, this.#startsInARow, this.#context.missingMs);
+      return elsewhere ?? this.#refused(withoutTask(error));
     }
   }
 
   #missing(error: StackshimError): Attempted {
     const { missingMs } = this.#context;
-    return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(toFinal(error));
-  }
-
-  get #countedAttempts(): number {
-    return toCount(this.#taken.job.attemptsMade);
+    return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(withoutTask(error));
   }
 
   /** How often the job was taken since an attempt of it counted, this time included. */
   get #startsInARow(): number {
-    const { attemptsStarted } = this.#taken.job;
+    const { attemptsStarted } = this.taken.job;
     return Math.max(1, toCount(attemptsStarted) - this.#countedAttempts);
   }
 
@@ -230,14 +206,13 @@ export class JobRun {
 
   async #runOnce(planned: PlannedJob): Promise<JobTaskEnd> {
     const { guard } = this.#context;
-    const { lane, id, backend } = this.#taken;
     const task = toTaskId(crypto.getRandomValues(new Uint8Array(13)));
     this.#task = task;
     this.#isAlive = true;
     if (this.permit !== undefined) guard.permit(new Map([this.permit]));
     try {
       return await runJobTask(this.#context, {
-        ...{ place: { lane, id }, backend, planned, id: task, stop: this.stop },
+        ...{ place: this.taken, backend: this.taken.backend, planned, id: task, stop: this.stop },
         ...{ attempt: this.attempt, history: this.#history },
         lackedMemory: this.#counts.lackedMemory,
       });
@@ -258,12 +233,8 @@ export class JobRun {
     const isCancelled = mark !== undefined && wasStopped && outcome.kind === 'none';
     return {
       ...{ kind: 'ended', planned, attempt: this.attempt, ...ended },
-      ...(isCancelled ? { outcome: toCancelled(mark) } : {}),
+      outcome: isCancelled ? toCancelled(mark) : outcome,
     };
-  }
-
-  #cancelled(): Attempted {
-    return this.#refused(toCancelled(this.stop.mark ?? { at: '' }));
   }
 
   #refused(outcome: Outcome): Attempted {
@@ -274,25 +245,22 @@ export class JobRun {
   }
 
   async #settle(attempted: Attempted): Promise<void> {
-    const job = this.lock.job;
-    const keep = this.#context;
     if (this.lock.isLostAt(bootMs())) {
       this.#emitLost();
-      await handBack(job, keep);
+      await handBack(this.taken, this.#context);
     } else if (attempted.kind === 'ended') {
-      await this.#end(attempted, keep);
+      await this.#end(attempted);
     } else if (attempted.kind === 'elsewhere') {
-      const { reason, delayMs } = attempted;
       await this.#note(attempted);
-      await this.#handBack(reason, () => handBackLater(job, delayMs, keep));
+      await this.#handBack(attempted.reason, attempted.delayMs);
     } else {
-      await this.#handBack('the worker is draining', () => handBack(job, keep));
+      await this.#handBack('the worker is draining');
     }
   }
 
   /** For clients that ask about the job while it waits. The job goes back even if the store does not take the note. */
   async #note(elsewhere: Elsewhere): Promise<void> {
-    const { job, backend, id } = this.#taken;
+    const { job, backend, id } = this.taken;
     const { worker, warn } = this.#context;
     try {
       await backend.updateProgress(id, noteOf(elsewhere, job, { worker, nowMs: Date.now() }));
@@ -301,14 +269,15 @@ export class JobRun {
     }
   }
 
-  async #handBack(reason: string, act: () => Promise<Settled>): Promise<void> {
-    const { emit } = this.#context;
-    if ((await act()) === 'late') return this.#emitLost();
-    emit({ type: 'job_handed_back', job: this.name, attempt: this.attempt, reason });
+  async #handBack(reason: string, delayMs?: number): Promise<void> {
+    const settled = await handBack(this.taken, this.#context, delayMs);
+    if (settled === 'late') return this.#emitLost();
+    const { name: job, attempt } = this;
+    this.#context.emit({ type: 'job_handed_back', job, attempt, reason });
     this.#ring();
   }
 
-  async #end(attempted: Extract<Attempted, { kind: 'ended' }>, keep: Keep): Promise<void> {
+  async #end(attempted: Extract<Attempted, { kind: 'ended' }>): Promise<void> {
     const { planned, attempt } = attempted;
     const result = this.#toResult(attempted);
     const step = this.#chooseStep(result, planned);
@@ -318,8 +287,8 @@ export class JobRun {
       result: step.kind === 'give-up' ? toGivenUp(result) : result,
       reason: toReason(result),
     };
-    const settled = await this.#tell(step, ended, keep);
-    if (settled === 'late' && !(await hasStored(this.lock.job, ended))) return this.#emitLost();
+    const settled = await this.#tell(step, ended);
+    if (settled === 'late' && !(await hasStored(this.taken, ended))) return this.#emitLost();
     const willRetry = step.kind === 'again';
     const durationMs = Math.round(performance.now() - this.#takenAt);
     this.#context.emit(toEndedEvent(result, { job: this.name, attempt, willRetry, durationMs }));
@@ -341,26 +310,33 @@ export class JobRun {
   #chooseStep(result: JobResult, planned: PlannedJob | undefined): NextStep {
     if (planned === undefined && !result.retryable) return { kind: 'end' };
     const { state, retryable, task } = result;
+    const { retries, retryDelay = 0, backoff = 'fixed', memoryRetry } = planned?.data ?? {};
     return chooseNextStep(
       {
         ...{ state, retryable, lackedMemory: task?.verdict === 'oom_killed' },
         isCancelled: this.stop.mark !== undefined,
       },
       { ...this.#counts, countedAttempts: this.#countedAttempts },
-      toTerms(planned),
+      {
+        retries: retries ?? planned?.packaged?.settings.retries ?? 0,
+        delayMs: parseRetryDelay(retryDelay),
+        backoff,
+        hasMemoryRetry: memoryRetry !== undefined,
+      },
     );
   }
 
-  async #tell(step: NextStep, ended: EndedAttempt, keep: Keep): Promise<Settled> {
-    const { job } = this.lock;
-    if (step.kind === 'again') return await runAgain(job, { ...step, ...ended }, keep);
-    if (ended.result.state !== 'complete') return await failJob(job, ended, keep);
+  async #tell(step: NextStep, ended: EndedAttempt): Promise<Settled> {
+    const { taken } = this;
+    const keep = this.#context;
+    if (step.kind === 'again') return await runAgain(taken, ended, step, keep);
+    if (ended.result.state !== 'complete') return await failJob(taken, ended, keep);
     try {
-      return await completeJob(job, ended, keep);
+      return await completeJob(taken, ended, keep);
     } catch (error) {
       if (keep.giveUp.aborted) throw error;
-      this.#context.warn(error, `complete job ${this.name}`);
-      return await failJob(job, ended, keep);
+      keep.warn(error, `complete job ${this.name}`);
+      return await failJob(taken, ended, keep);
     }
   }
 
@@ -372,25 +348,6 @@ export class JobRun {
 
   #ring(): void {
     const { store, warn } = this.#context;
-    store.ring(this.#taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
+    store.ring(this.taken.lane).catch((error: unknown) => warn(error, 'ring for lane'));
   }
-}
-
-const NO_TERMS = { retries: 0, delayMs: 0, backoff: 'fixed', hasMemoryRetry: false } as const;
-
-const toFinal = (error: StackshimError): Outcome => ({
-  ...({ kind: 'none', state: 'error', retryable: false } as const),
-  error: error.toJSON(),
-});
-
-function toTerms(planned: PlannedJob | undefined): RetryTerms {
-  if (planned === undefined) return NO_TERMS;
-  const { data, packaged } = planned;
-  const { retryDelay, backoff = 'fixed', memoryRetry } = data;
-  return {
-    retries: data.retries ?? packaged?.settings.retries ?? 0,
-    delayMs: retryDelay === undefined ? 0 : parseRetryDelay(retryDelay),
-    backoff,
-    hasMemoryRetry: memoryRetry !== undefined,
-  };
 }

@@ -21,17 +21,10 @@ export class JobRunner {
   /** Looks under way, and whether another one must follow: messages may come in any number, and the job's entry may be large. */
   readonly #looking = new Map<JobRun, 'once' | 'again'>();
   #looks: NodeJS.Timeout | undefined;
-  #handedBack = 0;
   #isDraining = false;
 
   constructor(context: RunnerContext) {
-    this.#context = {
-      ...context,
-      emit: (event) => {
-        if (event.type === 'job_handed_back') this.#handedBack += 1;
-        context.emit(event);
-      },
-    };
+    this.#context = context;
     this.#locks = new LockKeeper({
       lockMs: context.lockMs,
       now: bootMs,
@@ -44,11 +37,6 @@ export class JobRunner {
     return this.#runs.size;
   }
 
-  /** How many jobs were handed back. */
-  get handedBack(): number {
-    return this.#handedBack;
-  }
-
   get lastRenewalAt(): Date | null {
     return this.#locks.lastRenewalAt;
   }
@@ -57,11 +45,9 @@ export class JobRunner {
   async handle(taken: TakenJob): Promise<void> {
     const now = bootMs();
     const sentAtMs = now - (monotonicMs() - taken.sentAtMs);
-    const { lane, id, token, backend } = taken;
-    const job = { lane, id, token, backend };
-    const lock = this.#locks.hold(job, sentAtMs);
+    const lock = this.#locks.hold(taken, sentAtMs);
     const name = jobName(taken);
-    const run = new JobRun(taken, this.#context, { lock, older: this.#latest.get(name) });
+    const run = new JobRun(taken, this.#context, lock, this.#latest.get(name));
     this.#runs.set(lock, run);
     this.#latest.set(name, run);
     this.#looks ??= setInterval(() => this.lookForMarks(), MARK_LOOK_MS);
@@ -118,22 +104,18 @@ export class JobRunner {
   }
 
   async #lookOnAndOn(run: JobRun): Promise<void> {
+    const { backend, id } = run.taken;
     do {
       this.#looking.set(run, 'once');
-      await this.#lookForMark(run);
+      try {
+        const stored = await backend.getJobData(id);
+        const mark = stored === undefined ? undefined : findStoredMark(stored.data);
+        if (mark !== undefined) run.stop.cancel(mark);
+      } catch (error) {
+        this.#context.warn(error, `look at job ${run.name}`);
+      }
     } while (this.#looking.get(run) === 'again' && this.#runs.get(run.lock) === run);
     this.#looking.delete(run);
-  }
-
-  async #lookForMark(run: JobRun): Promise<void> {
-    try {
-      const { backend, id } = run.taken;
-      const stored = await backend.getJobData(id);
-      const mark = stored === undefined ? undefined : findStoredMark(stored.data);
-      if (mark !== undefined) run.stop.cancel(mark);
-    } catch (error) {
-      this.#context.warn(error, `look at job ${run.name}`);
-    }
   }
 
   #stopLooking(): void {

@@ -2,8 +2,8 @@
  * Renews the locks of all jobs that this worker holds, and ends the hold of a job whose lock was not renewed in time. Whether the store
  * answers does not matter: what counts is when the last renewal was sent that the store confirmed.
  */
-import type { IQueueBackend } from 'bullmq';
-import { type Lane, laneName } from '../job/lane.ts';
+import { laneName } from '../job/lane.ts';
+import type { TakenJob } from '../taken-job.ts';
 
 /** The part of the lock's time, from when its renewal was sent, for which a task may run. */
 const HELD_PART = 0.8;
@@ -21,16 +21,13 @@ export interface LockKeeperOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-export interface LockedJob {
-  readonly lane: Lane;
-  readonly id: string;
-  readonly token: string;
-  readonly backend: IQueueBackend;
-}
+export type LockedJob = Pick<TakenJob, 'lane' | 'id' | 'token' | 'backend'>;
 
 export class Lock {
   readonly job: LockedJob;
   readonly #lost = new AbortController();
+  /** Aborts when the job may not run any more. */
+  readonly lost = this.#lost.signal;
   #untilMs: number;
 
   constructor(job: LockedJob, untilMs: number) {
@@ -43,15 +40,10 @@ export class Lock {
     return this.#untilMs;
   }
 
-  /** Aborts when the job may not run any more. */
-  get lost(): AbortSignal {
-    return this.#lost.signal;
-  }
-
   /** Ends the hold, also if no timer has noticed its end yet. */
   isLostAt(now: number): boolean {
-    if (now >= this.#untilMs) this.#lost.abort();
-    return this.#lost.signal.aborted;
+    if (now >= this.#untilMs) this.lose();
+    return this.lost.aborted;
   }
 
   lose(): void {
@@ -82,7 +74,12 @@ export class LockKeeper {
   hold(job: LockedJob, sentAtMs: number): Lock {
     const lock = new Lock(job, this.#endOf(sentAtMs));
     this.#locks.add(lock);
-    if (this.#timers.length === 0) this.#start();
+    if (this.#timers.length > 0) return lock;
+    const { lockMs } = this.#options;
+    this.#timers = [
+      setInterval(() => this.#renew(), lockMs * RENEWED_PART),
+      setInterval(() => this.#look(), Math.min(lockMs / LOOKS_PER_LOCK, LONGEST_LOOK_MS)),
+    ];
     return lock;
   }
 
@@ -99,14 +96,6 @@ export class LockKeeper {
 
   #endOf(sentAtMs: number): number {
     return sentAtMs + this.#options.lockMs * HELD_PART;
-  }
-
-  #start(): void {
-    const { lockMs } = this.#options;
-    this.#timers = [
-      setInterval(() => this.#renew(), lockMs * RENEWED_PART),
-      setInterval(() => this.#look(), Math.min(lockMs / LOOKS_PER_LOCK, LONGEST_LOOK_MS)),
-    ];
   }
 
   #look(): void {
@@ -138,12 +127,11 @@ export class LockKeeper {
       const tokens = locks.map(({ job }) => job.token);
       const failed = new Set(await first.job.backend.extendLocks(ids, tokens, lockMs));
       this.#lastRenewalAt = new Date();
-      const kept = locks.filter(({ job }) => !failed.has(job.id));
       for (const lock of locks) {
         if (failed.has(lock.job.id)) lock.lose();
         else lock.renew(this.#endOf(sentAtMs));
       }
-      onRenewed(kept.filter((lock) => this.#locks.has(lock) && !lock.isLostAt(now())));
+      onRenewed(locks.filter((lock) => this.#locks.has(lock) && !lock.isLostAt(now())));
     } catch (error) {
       onFailure(error);
     }

@@ -3,30 +3,31 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
-import type { TaskId } from '../../core/ids.ts';
 import type { TaskEvent } from '../../task/events.ts';
 import type { TaskResult } from '../../task/result.ts';
-import type { Artefact, JobResult, LiveState } from '../job/job-result.ts';
+import type { Artefact, JobResult } from '../job/job-result.ts';
 import { artefactsOf, logFile } from '../job/kept-files.ts';
-import { type JobPlace, jobName } from '../job/lane.ts';
+import { jobName } from '../job/lane.ts';
 import { toStorableText } from '../job/storable.ts';
 import { listArtefacts, makeArtefactFolders } from './artefacts.ts';
 import { fileLog, JobLog, storeLog } from './job-log.ts';
 import { failedBefore, type Outcome } from './job-outcome.ts';
-import { LiveReport } from './live-report.ts';
+import { openLiveReport } from './live-report.ts';
 import type { RunStop } from './run-stop.ts';
 import type { RunnerContext } from './runner-context.ts';
-import { outputFolders, outputsOf, type PlannedJob, toTaskRequest } from './to-task-request.ts';
+import {
+  outputFolders,
+  outputsOf,
+  type PlannedJob,
+  type RequestContext,
+  toTaskRequest,
+} from './to-task-request.ts';
 
-export interface JobTask {
-  readonly place: JobPlace;
+export interface JobTask extends Omit<RequestContext, 'artefactFolder' | 'fields'> {
   readonly backend: IQueueBackend;
   readonly planned: PlannedJob;
-  readonly id: TaskId;
-  readonly attempt: number;
   /** The earlier attempts. */
   readonly history: readonly JobResult[];
-  readonly lackedMemory: boolean;
   readonly stop: RunStop;
 }
 
@@ -39,10 +40,8 @@ export interface JobTaskEnd {
 }
 
 /** Never rejects. When it resolves, nothing of the task runs any more. */
-export async function runJobTask(context: RunnerContext, task: JobTask): Promise<JobTaskEnd> {
-  const run = new JobTaskRun(context, task);
-  return await run.run();
-}
+export const runJobTask = (context: RunnerContext, task: JobTask): Promise<JobTaskEnd> =>
+  new JobTaskRun(context, task).run();
 
 /** However much earlier attempts have written. */
 const LEAST_LOG_BYTES = 16_384;
@@ -51,7 +50,7 @@ class JobTaskRun {
   readonly #context: RunnerContext;
   readonly #task: JobTask;
   readonly #log: JobLog;
-  readonly #live: LiveReport;
+  readonly #live: ReturnType<typeof openLiveReport>;
   #progress: string | null = null;
   #startedAt: Date | null = null;
 
@@ -59,10 +58,10 @@ class JobTaskRun {
     this.#context = context;
     this.#task = task;
     this.#log = this.#openLog();
-    this.#live = new LiveReport({
-      update: (state) => task.backend.updateProgress(task.place.id, { ...state }),
-      onFailure: (error) => context.warn(error, 'report progress'),
-    });
+    this.#live = openLiveReport(
+      (state) => task.backend.updateProgress(task.place.id, { ...state }),
+      (error) => context.warn(error, 'report progress'),
+    );
   }
 
   async run(): Promise<JobTaskEnd> {
@@ -82,7 +81,6 @@ class JobTaskRun {
     try {
       const request = toTaskRequest(this.#task.planned, {
         ...this.#task,
-        task: this.#task.id,
         artefactFolder: this.#artefactFolder(),
         fields: fields({ job: jobName(place), tenant: place.lane.tenant }),
       });
@@ -114,15 +112,14 @@ class JobTaskRun {
   #report(): void {
     if (this.#task.stop.reason === 'lost') return;
     const { attempt, id } = this.#task;
-    const state: LiveState = {
+    this.#live.set({
       state: 'running',
       attempt,
       worker: this.#context.worker,
       task: id,
       startedAt: this.#startedAt?.toISOString() ?? null,
       progress: this.#progress,
-    };
-    this.#live.set(state);
+    });
   }
 
   #openLog(): JobLog {
@@ -130,7 +127,7 @@ class JobTaskRun {
     const { place, backend, attempt, history } = this.#task;
     const written = history.reduce((sum, result) => sum + writtenBy(result, logBytes), 0);
     return new JobLog({
-      sink:
+      write:
         logFolder === undefined ? storeLog(backend, place.id) : fileLog(logFile(logFolder, place)),
       attempt,
       mostBytes: Math.max(LEAST_LOG_BYTES, logBytes - written),

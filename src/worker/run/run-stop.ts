@@ -2,11 +2,15 @@
 import type { CancelMark } from '../job/job-data.ts';
 
 /** `lost`: this worker may not run the job any more; another one may have it already. */
-export type StopReason = 'cancelled' | 'drained' | 'lost';
+type StopReason = 'cancelled' | 'drained' | 'lost';
 
 export class RunStop {
   readonly #term = new AbortController();
   readonly #kill = new AbortController();
+  /** Aborts at the first stop: the task gets its stop signal. */
+  readonly signal = this.#term.signal;
+  /** Aborts when the task must end at once. */
+  readonly killSignal = this.#kill.signal;
   #reason: StopReason | null = null;
   #mark: CancelMark | undefined;
 
@@ -17,16 +21,6 @@ export class RunStop {
   /** Present if the job was cancelled, whatever the reason of the stop. */
   get mark(): CancelMark | undefined {
     return this.#mark;
-  }
-
-  /** Aborts at the first stop: the task gets its stop signal. */
-  get signal(): AbortSignal {
-    return this.#term.signal;
-  }
-
-  /** Aborts when the task must end at once. */
-  get killSignal(): AbortSignal {
-    return this.#kill.signal;
   }
 
   cancel(mark: CancelMark): void {

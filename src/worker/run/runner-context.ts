@@ -6,25 +6,14 @@ import type { WorkerEvent } from '../worker-events.ts';
 import type { WorkerSettings } from '../worker-options.ts';
 import type { WorkerGuard } from './worker-guard.ts';
 
-export interface RunnerContext {
+type OtherSettings = 'store' | 'queues' | 'concurrency' | 'drainMs' | 'registry';
+
+export interface RunnerContext extends Omit<WorkerSettings, OtherSettings> {
   readonly door: Pick<Door, 'run' | 'policy'>;
   /** Finds or fetches what jobs need. */
   readonly supply: Supply;
   readonly store: Pick<QueueStore, 'ring'>;
   readonly guard: Pick<WorkerGuard, 'ready' | 'permit'>;
-  readonly lockMs: number;
-  /** How long the store keeps jobs that have ended. */
-  readonly keepResultsMs: number;
-  /** A folder for the logs of jobs; undefined: the store keeps them. */
-  readonly logFolder: string | undefined;
-  /** The most bytes of output that are kept of a job. */
-  readonly logBytes: number;
-  /** A folder for artefacts; undefined: jobs with outputs are refused. */
-  readonly artefactFolder: string | undefined;
-  /** How long a job waits for a worker that has its stack and its code. */
-  readonly missingMs: number;
-  /** Fields that the worker sets on the task of a job. */
-  readonly fields: WorkerSettings['fields'];
   /** `host/pid`. */
   readonly worker: string;
   readonly emit: (event: WorkerEvent) => void;

@@ -7,7 +7,9 @@ import type { JobResult } from '../job/job-result.ts';
 import { parseStored } from '../job/stored-values.ts';
 import { HARMLESS_FIELDS } from '../queue-store/lane-settings.ts';
 import { parseHistory, toStoredHistory } from './attempt-history.ts';
+import type { NextStep } from './choose-next-step.ts';
 import type { LockedJob } from './lock-keeper.ts';
+import type { RunnerContext } from './runner-context.ts';
 
 /** `late`: another worker has the job, or it is gone; nothing was changed. */
 export type Settled = 'settled' | 'late';
@@ -22,26 +24,19 @@ export interface EndedAttempt {
   readonly reason: string;
 }
 
-export interface Keep {
-  /** How long the store keeps a job that has ended. */
-  readonly keepResultsMs: number;
-  /** Ends the attempts to reach the store. */
-  readonly giveUp: AbortSignal;
-}
+type Keep = Pick<RunnerContext, 'keepResultsMs' | 'giveUp'>;
 
 /** What BullMQ reads of a job that ends; what the store has about it may be a hostile producer's. */
 const toMinimal = (id: string): MinimalJob =>
   ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
 
 export async function completeJob(
-  job: LockedJob,
+  { backend, id, token }: LockedJob,
   { result }: EndedAttempt,
   keep: Keep,
 ): Promise<Settled> {
-  const { backend, id, token } = job;
-  return await settle(keep, () =>
-    backend.moveToCompleted(toMinimal(id), result, toKeep(keep), token, false),
-  );
+  const job = toMinimal(id);
+  return await settle(keep, () => backend.moveToCompleted(job, result, toKeep(keep), token, false));
 }
 
 export async function failJob(job: LockedJob, ended: EndedAttempt, keep: Keep): Promise<Settled> {
@@ -50,16 +45,11 @@ export async function failJob(job: LockedJob, ended: EndedAttempt, keep: Keep): 
   return await settle(keep, () => backend.moveToFailed(toMinimal(id), ended.reason, ...rest));
 }
 
-export interface Again extends EndedAttempt {
-  readonly delayMs: number;
-  /** Whether the store counts the attempt. */
-  readonly isCounted: boolean;
-}
-
 /** Queues a further attempt. */
 export async function runAgain(
   { backend, id, token }: LockedJob,
-  { delayMs, isCounted, ...ended }: Again,
+  ended: EndedAttempt,
+  { delayMs, isCounted }: Extract<NextStep, { kind: 'again' }>,
   keep: Keep,
 ): Promise<Settled> {
   const fieldsToUpdate = toFields(ended);
@@ -73,19 +63,16 @@ export async function runAgain(
   });
 }
 
-/** Gives the job back as if it had not been taken. */
-export async function handBack({ backend, id, token }: LockedJob, keep: Keep): Promise<Settled> {
-  return await settle(keep, () => backend.moveJobFromActiveToWait(id, token));
-}
-
-/** The same, but another worker gets it after a time at the earliest. */
-export async function handBackLater(
+/** Gives the job back as if it had not been taken. With a delay, another worker gets it after that time at the earliest. */
+export async function handBack(
   { backend, id, token }: LockedJob,
-  delayMs: number,
   keep: Keep,
+  delayMs?: number,
 ): Promise<Settled> {
-  const options = { skipAttempt: true };
-  return await settle(keep, () => backend.moveToDelayed(id, Date.now(), delayMs, token, options));
+  return await settle(keep, async () => {
+    if (delayMs === undefined) await backend.moveJobFromActiveToWait(id, token);
+    else await backend.moveToDelayed(id, Date.now(), delayMs, token, { skipAttempt: true });
+  });
 }
 
 /**

@@ -32,9 +32,8 @@ async function sweepLane(folder: string, lane: Lane, options: SweepOptions): Pro
     const path = join(folder, name);
     const state = await backend.getState(id);
     const hasEnded = state === 'completed' || state === 'failed';
-    if (state === 'unknown' || (hasEnded && (await isOlder(path, options.keepResultsMs)))) {
-      await rm(path, { recursive: true, force: true });
-    }
+    const isOld = hasEnded && Date.now() - (await lstat(path)).mtimeMs > options.keepResultsMs;
+    if (state === 'unknown' || isOld) await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -43,8 +42,3 @@ const namesIn = (folder: string): Promise<readonly string[]> =>
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
     throw error;
   });
-
-async function isOlder(path: string, ageMs: number): Promise<boolean> {
-  const { mtimeMs } = await lstat(path);
-  return Date.now() - mtimeMs > ageMs;
-}

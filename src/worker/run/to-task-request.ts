@@ -3,7 +3,6 @@ import { posix } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
-import type { OutputInput } from '../../spec/parse-outputs.ts';
 import { parseBytes, parseCpus } from '../../spec/quantities.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import type { AdmittedLimits } from '../../spec/task-spec.ts';
@@ -30,7 +29,8 @@ export interface PlannedJob {
 
 export interface RequestContext {
   readonly place: JobPlace;
-  readonly task: TaskId;
+  /** Of the task. */
+  readonly id: TaskId;
   readonly attempt: number;
   /** Whether an earlier attempt ran out of memory. */
   readonly lackedMemory: boolean;
@@ -46,25 +46,24 @@ const ATTEMPT_LABEL = 'stackshim.attempt';
 
 export function toTaskRequest(planned: PlannedJob, context: RequestContext): TaskRequest {
   const { data: job } = planned;
-  const { place, task, attempt, artefactFolder, fields } = context;
-  const { tenant } = place.lane;
-  const input = toInput(planned, context.lackedMemory);
-  const code = boundCode(planned);
+  const { place, id, attempt, artefactFolder: folder, fields } = context;
   const labels = { [JOB_LABEL]: jobName(place), [ATTEMPT_LABEL]: String(attempt) };
   return {
-    input,
+    input: toInput(planned, context.lackedMemory),
     options: {
       origin: 'job',
       capture: false,
       ...jobBytes(job),
       fields: {
         ...fields,
-        id: task,
+        id,
         labels: { ...job.labels, ...fields.labels, ...labels },
-        ...(tenant === undefined ? {} : { tenant }),
-        ...(code === null ? {} : { code }),
-        ...(job.scheduleId === undefined ? {} : { scheduleId: job.scheduleId }),
-        ...(artefactFolder === undefined ? {} : { outputs: toOutputs(planned, artefactFolder) }),
+        ...withoutUndefined({
+          tenant: place.lane.tenant,
+          code: boundCode(planned) ?? undefined,
+          scheduleId: job.scheduleId,
+          outputs: folder === undefined ? undefined : toOutputs(planned, folder),
+        }),
       },
     },
   };
@@ -103,7 +102,7 @@ export function toNeeds(planned: PlannedJob, usual: AdmittedLimits, lackedMemory
 
 const MOST_FOLDERS = 16;
 
-const toOutputs = (planned: PlannedJob, folder: string): readonly OutputInput[] =>
+const toOutputs = (planned: PlannedJob, folder: string) =>
   outputsOf(planned).map((source) => ({ source, destination: folderOf(source, folder) }));
 
 /** An output lies in the attempt's folder as in the task, so that two of them never have the same place. Throws ERR_STACKSHIM_SPEC_INVALID. */

@@ -34,9 +34,13 @@ export class WorkerGuard {
     return this.#present.promise;
   }
 
-  /** Rejects if the first guard cannot be started. */
+  /** Rejects if the guard cannot be started. */
   async start(): Promise<void> {
-    await this.#startOne();
+    const guard = await this.#options.startGuard();
+    guard.permit(this.#permits);
+    this.#guard = guard;
+    this.#present.resolve();
+    void guard.ended.then(() => this.#replace());
   }
 
   /** Sets until when these tasks may run, on the clock of `bootMs`; null: they are over. */
@@ -54,21 +58,13 @@ export class WorkerGuard {
     this.#guard = undefined;
   }
 
-  async #startOne(): Promise<void> {
-    const guard = await this.#options.startGuard();
-    guard.permit(this.#permits);
-    this.#guard = guard;
-    this.#present.resolve();
-    void guard.ended.then(() => this.#replace());
-  }
-
   async #replace(): Promise<void> {
     if (this.#isClosed) return;
     this.#guard = undefined;
     this.#present = toWaiting();
     while (!this.#isClosed) {
       try {
-        await this.#startOne();
+        await this.start();
         this.#options.onRestart();
         return;
       } catch (error) {

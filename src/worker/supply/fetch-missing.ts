@@ -4,16 +4,8 @@ import type { TenantName } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 import type { PinnedPackage } from '../../store/packages/package.ts';
+import { splitReference } from '../job/reference.ts';
 import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
-
-export interface FetchMissingOptions {
-  readonly door: {
-    readonly stacks: Pick<Stackshim['stacks'], 'pull'>;
-    readonly code: Pick<Stackshim['code'], 'resolve' | 'pull'>;
-  };
-  /** Undefined: this machine has what it has. */
-  readonly registry: WorkerRegistry | undefined;
-}
 
 /** What the runner asks for. However many jobs wait for one image, it is pulled once. */
 export interface Supply {
@@ -27,7 +19,11 @@ export interface Supply {
   fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
 }
 
-export function createSupply({ door, registry }: FetchMissingOptions): Supply {
+/** @param registry Undefined: this machine has what it has. */
+export function createSupply(
+  door: Pick<Stackshim, 'stacks' | 'code'>,
+  registry: WorkerRegistry | undefined,
+): Supply {
   const { tlsVerify, authFile } = registry ?? {};
   const access = withoutUndefined({ tlsVerify, authFile });
   return {
@@ -35,31 +31,23 @@ export function createSupply({ door, registry }: FetchMissingOptions): Supply {
       try {
         return await door.code.resolve(reference, { tenant });
       } catch (error) {
-        const bound = toBound(reference);
+        const { name, digest } = splitReference(reference);
         const isMissing = hasCode(error, 'ERR_STACKSHIM_PACKAGE_NOT_FOUND');
-        if (!isMissing || registry === undefined || bound === undefined) throw error;
-        const place = codePlace(registry.prefix, tenant, bound.name);
+        if (!isMissing || registry === undefined || digest === undefined) throw error;
+        const place = codePlace(registry.prefix, tenant, name);
         const options = { ...access, tenant, signal };
-        await door.code.pull(bound.name, `docker://${place}@${bound.digest}`, options);
+        await door.code.pull(name, `docker://${place}@${digest}`, options);
         return await door.code.resolve(reference, { tenant });
       }
     },
     async fetchStack(reference, signal) {
-      const bound = toBound(reference);
-      if (registry === undefined || bound === undefined) return false;
-      const place = `docker://${stackPlace(registry.prefix, bound.name)}@${bound.digest}`;
-      await door.stacks.pull(bound.name, place, { ...access, signal });
+      const { name, digest } = splitReference(reference);
+      if (registry === undefined || digest === undefined) return false;
+      const place = `docker://${stackPlace(registry.prefix, name)}@${digest}`;
+      await door.stacks.pull(name, place, { ...access, signal });
       return true;
     },
   };
-}
-
-/** Only a digest means the same on every machine. */
-function toBound(
-  reference: string,
-): { readonly name: string; readonly digest: string } | undefined {
-  const [name = '', digest = ''] = reference.split('@');
-  return digest.startsWith('sha256:') ? { name, digest } : undefined;
 }
 
 /** Errors that another machine may not meet: the stack or the package is not on this one, or the registry does not give it. */

@@ -2,22 +2,22 @@
 import type { Stackshim } from '../../door/stackshim.ts';
 import { NEXT_PREFIX, nextKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
+import type { Repetition } from '../repeat-work.ts';
 import type { Supply } from './fetch-missing.ts';
 
 /** Older announcements are ignored. */
 const ANNOUNCED_MS = 24 * 3_600_000;
 
-export interface PrefetchOptions {
-  readonly catalogue: Catalogue;
-  readonly supply: Pick<Supply, 'fetchStack'>;
-  readonly signal: AbortSignal;
-  readonly warn: (error: unknown, operation: string) => void;
-}
-
-/** Pulls one image after the other; a failed one is reported, and tried again by the next call. */
+/**
+ * Pulls one image after the other; a failed one is reported, and tried again by the next call.
+ *
+ * @param done What earlier calls have pulled.
+ */
 export async function prefetchAnnounced(
-  { catalogue, supply, signal, warn }: PrefetchOptions,
+  catalogue: Catalogue,
+  supply: Supply,
   done: Set<string>,
+  { signal, warn }: Repetition,
 ): Promise<void> {
   const announced = await catalogue.list(NEXT_PREFIX);
   const references = new Set<string>();

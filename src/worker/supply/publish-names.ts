@@ -11,71 +11,57 @@ export interface PublishNamesOptions {
   readonly catalogue: Catalogue;
 }
 
-export class NamePublisher {
-  readonly #options: PublishNamesOptions;
+/**
+ * Returns a function that publishes what has changed on this machine since its last call, and what the store has lost. An entry of another
+ * machine with a newer revision stays; a name that is no longer here is taken out if its entry is this worker's.
+ *
+ * What became current only because a job named its digest, maybe an old one, takes the place of no other entry.
+ */
+export function namePublisher({ door, catalogue }: PublishNamesOptions): () => Promise<void> {
   /** What this worker has published, as text. */
-  readonly #published = new Map<string, string>();
-
-  constructor(options: PublishNamesOptions) {
-    this.#options = options;
-  }
-
-  /**
-   * Publishes what has changed on this machine since the last call, and what the store has lost. An entry of another machine with a newer
-   * revision stays; a name that is no longer here is taken out if its entry is this worker's.
-   *
-   * What became current only because a job named its digest, maybe an old one, takes the place of no other entry.
-   */
-  async publish(): Promise<void> {
-    const { catalogue } = this.#options;
-    const current = await this.#read();
-    const gone = [...this.#published.keys()].filter((key) => !current.has(key));
+  let published: ReadonlyMap<string, string> = new Map();
+  return async () => {
+    const current = await readCurrent(door);
+    const gone = [...published.keys()].filter((key) => !current.has(key));
     const keys = [...current.keys(), ...gone];
     if (keys.length === 0) return;
     const stored = await catalogue.get(keys);
-    const others = new Map(keys.map((key, at) => [key, stored[at]]));
-    const changed = [...current].filter(
-      ([key, { entry }]) =>
-        others.get(key) === undefined || this.#published.get(key) !== JSON.stringify(entry),
-    );
     const puts = new Map<string, CatalogueEntry | null>();
-    const isOwn = (key: string, other: CatalogueEntry) =>
-      JSON.stringify(other) === this.#published.get(key);
-    for (const [key, { entry, isFirstPull }] of changed) {
-      const other = others.get(key);
-      const isNewer = other === undefined || (!isFirstPull && other.since <= entry.since);
-      if (isNewer || isOwn(key, other)) puts.set(key, entry);
-    }
-    for (const key of gone) {
-      const other = others.get(key);
-      if (other !== undefined && isOwn(key, other)) puts.set(key, null);
+    for (const [at, key] of keys.entries()) {
+      const other = stored[at];
+      const now = current.get(key);
+      const before = published.get(key);
+      const isOwn = other !== undefined && JSON.stringify(other) === before;
+      if (now === undefined) {
+        if (isOwn) puts.set(key, null);
+      } else if (other === undefined || before !== JSON.stringify(now.entry)) {
+        const isNewer = other === undefined || (!now.isFirstPull && other.since <= now.entry.since);
+        if (isNewer || isOwn) puts.set(key, now.entry);
+      }
     }
     if (puts.size > 0) await catalogue.put(puts);
-    for (const [key, { entry }] of changed) this.#published.set(key, JSON.stringify(entry));
-    for (const key of gone) this.#published.delete(key);
-  }
+    published = new Map([...current].map(([key, { entry }]) => [key, JSON.stringify(entry)]));
+  };
+}
 
-  async #read(): Promise<ReadonlyMap<string, Current>> {
-    const { stacks, code } = this.#options.door;
-    const entries = new Map<string, Current>();
-    // What cannot be read is not published; `verify` and `doctor` report it.
-    const onDamage = () => undefined;
-    for (const { name, image, content, createdAt, revision } of await stacks.list(onDamage)) {
-      const isFirstPull = revision === 1 && isPinned((await stacks.show(name)).source);
-      const entry = { digest: content ?? image, since: createdAt };
-      entries.set(stackKey(name), { entry, isFirstPull });
-    }
-    for (const { name, tenant, createdAt, revision } of await code.list({ all: true, onDamage })) {
-      const of = { tenant: tenant ?? undefined };
-      const { image, settings } = await code.resolve(name, of);
-      const isFirstPull = revision === 1 && (await code.show(name, of)).source.kind === 'pull';
-      const { stack, retries, maxConcurrency, priority } = settings;
-      const entry = { digest: image.digest, since: createdAt, stack, retries, maxConcurrency };
-      const key = codeKey(tenant ?? undefined, name);
-      entries.set(key, { entry: { ...entry, priority }, isFirstPull });
-    }
-    return entries;
+async function readCurrent({ stacks, code }: PublishNamesOptions['door']) {
+  const entries = new Map<string, Current>();
+  // What cannot be read is not published; `verify` and `doctor` report it.
+  const onDamage = () => undefined;
+  for (const { name, image, content, createdAt, revision } of await stacks.list(onDamage)) {
+    const isFirstPull = revision === 1 && isPinned((await stacks.show(name)).source);
+    const entry = { digest: content ?? image, since: createdAt };
+    entries.set(stackKey(name), { entry, isFirstPull });
   }
+  for (const { name, tenant, createdAt, revision } of await code.list({ all: true, onDamage })) {
+    const of = { tenant: tenant ?? undefined };
+    const { image, settings } = await code.resolve(name, of);
+    const isFirstPull = revision === 1 && (await code.show(name, of)).source.kind === 'pull';
+    const { stack, retries, maxConcurrency, priority } = settings;
+    const entry = { digest: image.digest, since: createdAt, stack, retries, maxConcurrency };
+    entries.set(codeKey(of.tenant, name), { entry: { ...entry, priority }, isFirstPull });
+  }
+  return entries;
 }
 
 interface Current {

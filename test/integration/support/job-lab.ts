@@ -49,7 +49,7 @@ export class JobLab {
     const door = openDoor(installation);
     this.runner = new JobRunner({
       door,
-      supply: createSupply({ door, registry: undefined }),
+      supply: createSupply(door, undefined),
       store,
       guard: { ready: Promise.resolve(), permit: () => undefined },
       lockMs,

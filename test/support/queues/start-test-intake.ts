@@ -4,8 +4,7 @@ import { DEFAULT_POLICY } from '../../../src/spec/policy.ts';
 import { monotonicMs } from '../../../src/sys/clocks.ts';
 import { randomName } from '../../../src/sys/files.ts';
 import { linuxSystem } from '../../../src/sys/linux-system.ts';
-import type { Budget } from '../../../src/worker/intake/budget/budget.ts';
-import { openBudget } from '../../../src/worker/intake/budget/open-budget.ts';
+import { Budget } from '../../../src/worker/intake/budget/budget.ts';
 import type { Intake, IntakeOptions } from '../../../src/worker/intake/intake-options.ts';
 import { startIntake } from '../../../src/worker/intake/start-intake.ts';
 import type { Needs, TakenJob } from '../../../src/worker/taken-job.ts';
@@ -28,7 +27,7 @@ export function openTestBudget(options: TestBudgetOptions = {}): Budget {
   const { jobs = 1_000, hasTasks = async () => false } = options;
   const diskBytes = 10 * jobs * SMALL.diskBytes;
   const folder = options.folder ?? mkdtempSync('/var/tmp/stackshim-budget-');
-  const budget = openBudget({
+  const budget = new Budget({
     folder,
     system: linuxSystem,
     hasTasks,

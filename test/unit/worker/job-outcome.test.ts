@@ -102,7 +102,7 @@ describe('the task of a job', () => {
   const place = { lane: { queue: 'q', tenant: undefined, code: undefined }, id: 'job' };
   const context = {
     place,
-    task: 'task' as TaskId,
+    id: 'task' as TaskId,
     attempt: 2,
     lackedMemory: false,
     artefactFolder: undefined,

@@ -66,7 +66,7 @@ describe('a log', () => {
   it('counts its rows, too: output in single bytes of two streams in turn is bounded', async () => {
     const written: string[] = [];
     const log = new JobLog({
-      sink: { write: async (rows) => void written.push(...rows) },
+      write: async (rows) => void written.push(...rows),
       attempt: 1,
       mostBytes: 65_536,
       onFailure: (error) => expect.unreachable(String(error)),
@@ -86,13 +86,11 @@ it('a log goes on after rows that could not be written, and says how much is mis
   const failures: unknown[] = [];
   let refusals = 2;
   const log = new JobLog({
-    sink: {
-      write(rows) {
-        refusals -= 1;
-        if (refusals >= 0) return Promise.reject(new Error('no space left'));
-        written.push(...rows);
-        return Promise.resolve();
-      },
+    write(rows) {
+      refusals -= 1;
+      if (refusals >= 0) return Promise.reject(new Error('no space left'));
+      written.push(...rows);
+      return Promise.resolve();
     },
     attempt: 1,
     mostBytes: 1_000_000,

@@ -2,7 +2,7 @@
 import { beforeEach, expect, it } from 'vitest';
 import type { CatalogueEntry } from '../../../src/worker/queue-store/queue-store.ts';
 import {
-  NamePublisher,
+  namePublisher,
   type PublishNamesOptions,
 } from '../../../src/worker/supply/publish-names.ts';
 
@@ -23,7 +23,7 @@ interface Here {
 }
 
 /** A machine with one stack and one package, both as `here` says. */
-function publisherOf(here: () => Here): NamePublisher {
+function publisherOf(here: () => Here): () => Promise<void> {
   const summary = (more: object) => ({ ...here(), ...more });
   const door = {
     stacks: {
@@ -49,7 +49,7 @@ function publisherOf(here: () => Here): NamePublisher {
     get: async (keys) => keys.map((key) => entries.get(key)),
     list: async () => entries,
   };
-  return new NamePublisher({ door, catalogue });
+  return namePublisher({ door, catalogue });
 }
 
 const published = () => ['stack/python', 'code/acme/mailer'].map((key) => entries.get(key)?.digest);
@@ -61,39 +61,39 @@ const made: Here = {
 };
 
 it('what a job made this machine pull takes the place of no other entry', async () => {
-  await publisherOf(() => made).publish();
+  await publisherOf(() => made)();
   const later = { image: OLD, revision: 1, createdAt: '2026-03-01T00:00:00.000Z', isPulled: true };
-  await publisherOf(() => later).publish();
+  await publisherOf(() => later)();
   expect(published()).toEqual([NEW, NEW]);
 });
 
 it('it is published where nobody has published the name', async () => {
-  await publisherOf(() => ({ ...made, revision: 1, isPulled: true })).publish();
+  await publisherOf(() => ({ ...made, revision: 1, isPulled: true }))();
   expect(published()).toEqual([NEW, NEW]);
 });
 
 it('a newer revision that the operator pulled is published', async () => {
-  await publisherOf(() => ({ ...made, image: OLD })).publish();
-  await publisherOf(() => ({ ...made, isPulled: true })).publish();
+  await publisherOf(() => ({ ...made, image: OLD }))();
+  await publisherOf(() => ({ ...made, isPulled: true }))();
   expect(published()).toEqual([NEW, NEW]);
 });
 
 it('a worker takes back what it published: the operator went back to an older revision', async () => {
   let here = made;
   const publisher = publisherOf(() => here);
-  await publisher.publish();
+  await publisher();
   here = { ...made, image: OLD, revision: 6, createdAt: '2026-01-01T00:00:00.000Z' };
-  await publisher.publish();
+  await publisher();
   expect(published()).toEqual([OLD, OLD]);
 });
 
 it('what the store has lost is published again; what another machine published later stays', async () => {
   const publisher = publisherOf(() => made);
-  await publisher.publish();
+  await publisher();
   entries.clear();
-  await publisher.publish();
+  await publisher();
   expect(published()).toEqual([NEW, NEW]);
   entries.set('stack/python', { digest: OLD, since: '2026-01-01T00:00:00.000Z' });
-  await publisher.publish();
+  await publisher();
   expect(published()).toEqual([OLD, NEW]);
 });

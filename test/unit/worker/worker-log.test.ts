@@ -6,11 +6,7 @@ import type { WorkerEvent } from '../../../src/worker/worker-events.ts';
 
 function logOf(events: readonly WorkerEvent[], level: LogLevel = 'debug') {
   const lines: string[] = [];
-  const log = openWorkerLog({
-    level,
-    write: (line) => void lines.push(line),
-    worker: 'host/1',
-  });
+  const log = openWorkerLog(level, 'host/1', (line) => void lines.push(line));
   events.forEach(log.onEvent);
   return lines.map((line) => JSON.parse(line));
 }
@@ -99,11 +95,7 @@ describe('the log', () => {
   it('keeps one event on one line, whatever is in it', () => {
     const message = 'first\nsecond\u001b[2J\u0000';
     const lines: string[] = [];
-    const log = openWorkerLog({
-      level: 'info',
-      write: (line) => void lines.push(line),
-      worker: 'w',
-    });
+    const log = openWorkerLog('info', 'w', (line) => void lines.push(line));
     log.warn(message, 'x');
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/^[\x20-\x7e]+\n$/);

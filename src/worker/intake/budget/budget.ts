@@ -1,29 +1,11 @@
 /** The budget of this machine: what the tasks of jobs reserve of its memory, disk and processors, over all workers of the installation. */
 import type { TenantName } from '../../../core/ids.ts';
+import type { Policy } from '../../../spec/policy.ts';
 import type { Needs } from '../../taken-job.ts';
-
-export interface Budget {
-  /** How much there is, reserved or not. The disk's part follows the free space. */
-  total(): Needs;
-  /** The most that there can ever be: with an empty disk. */
-  possible(): Needs;
-  /** What this worker has reserved. */
-  reserved(): Needs;
-  /** What is left for a job that has waited since `sinceMs` (default: since now). An estimate: another worker may be faster. */
-  room(sinceMs?: number): Needs;
-  /** Jobs of a tenant that other workers of this machine run. An estimate. */
-  tasksOfOthers(tenant: TenantName): number;
-  /** Undefined when there is no room now, or when the tenant has its maximum of tasks on this machine. */
-  reserve(request: RoomRequest): Reservation | undefined;
-  /** Keeps room free for a job that waits. Requests that came later do not get it. */
-  claim(claim: { readonly needs: Needs; readonly sinceMs: number }): { drop(): void };
-  /** Calls the listener whenever there may be more room. Returns a function that ends the calls. */
-  watch(listener: () => void): () => void;
-  /** A job waits for room: until the next call of the listeners, the budget looks for room that other processes give back. */
-  expectRoom(): void;
-  /** Gives everything back. */
-  close(): void;
-}
+import { estimateDisk, type Machine, toCapacity, withDisk } from './machine.ts';
+import { addNeeds, fitsIn, NO_NEEDS } from './needs.ts';
+import { type Claim, roomIn, type Share, tasksOf } from './share.ts';
+import { openShareFolder, type ShareFolderOptions } from './share-file.ts';
 
 export interface RoomRequest {
   readonly needs: Needs;
@@ -40,4 +22,281 @@ export interface Reservation {
   resize(needs: Needs, sinceMs?: number): boolean;
   /** A second call does nothing. */
   release(): void;
+}
+
+export interface BudgetOptions extends ShareFolderOptions {
+  readonly policy: Pick<Policy, 'worker' | 'reserves'>;
+  readonly machine: Machine;
+  /** The clock that all processes of the host share. */
+  readonly monotonicMs: () => number;
+  /** The shares of this machine's workers cannot be read or written: meanwhile there is no room. Called at most once a minute. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** What others reserve is read at most this often for estimates; a reservation reads it each time. */
+const OTHERS_AGE_MS = 50;
+const DISK_AGE_MS = 1_000;
+/** The other workers learn at once what this one gives back. While none is known, the file follows after this time: one may just be starting. */
+const TELL_MS = 20;
+const RETRY_MS = 1_000;
+/** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
+const LOOK_MS = 100;
+const LOOK_ALONE_MS = 1_000;
+const SWEEP_MS = 1_000;
+const TOLD_AGAIN_MS = 60_000;
+
+interface Held {
+  needs: Needs;
+  readonly tenant: TenantName | undefined;
+}
+
+export class Budget {
+  readonly #options: BudgetOptions;
+  readonly #folder: ReturnType<typeof openShareFolder>;
+  readonly #capacity: Pick<Needs, 'memoryBytes' | 'cpus'>;
+  readonly #held = new Set<Held>();
+  readonly #claims = new Set<Claim>();
+  readonly #listeners = new Set<() => void>();
+  readonly #sweeper: NodeJS.Timeout;
+  #own: Needs = NO_NEEDS;
+  readonly #tenants = new Map<TenantName, number>();
+  #others: readonly Share[] = [];
+  #othersAtMs = Number.NEGATIVE_INFINITY;
+  #disk: { readonly atMs: number; readonly bytes: number } | undefined;
+  #telling: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
+
+  /** Throws a system error if the folder cannot be written; later errors of this kind only mean that there is no room for now. */
+  constructor(options: BudgetOptions) {
+    this.#options = options;
+    this.#folder = openShareFolder(options);
+    this.#capacity = toCapacity(options.machine, options.policy);
+    this.#tell();
+    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS).unref();
+  }
+
+  /** How much there is, reserved or not. The disk's part follows the free space. */
+  total(): Needs {
+    const { policy, machine, monotonicMs } = this.#options;
+    const now = monotonicMs();
+    if (this.#disk === undefined || now - this.#disk.atMs > DISK_AGE_MS) {
+      const reserved = this.#shares().reduce((sum, share) => sum + share.reserved.diskBytes, 0);
+      const free = orZero(machine.freeDiskBytes);
+      this.#disk = { atMs: now, bytes: estimateDisk(free, reserved, this.#disk?.bytes ?? free) };
+    }
+    return withDisk(this.#capacity, this.#disk.bytes, policy);
+  }
+
+  /** The most that there can ever be: with an empty disk. */
+  possible(): Needs {
+    const { policy, machine } = this.#options;
+    return withDisk(this.#capacity, orZero(machine.diskBytes), policy);
+  }
+
+  /** What this worker has reserved. */
+  reserved(): Needs {
+    return this.#own;
+  }
+
+  /** What is left for a job that has waited since `sinceMs` (default: since now). An estimate: another worker may be faster. */
+  room(sinceMs = Number.POSITIVE_INFINITY): Needs {
+    return roomIn(this.total(), this.#shares(), sinceMs);
+  }
+
+  /** Jobs of a tenant that other workers of this machine run. An estimate. */
+  tasksOfOthers(tenant: TenantName): number {
+    this.#refresh(OTHERS_AGE_MS);
+    return tasksOf(tenant, this.#others);
+  }
+
+  /** Undefined when there is no room now, or when the tenant has its maximum of tasks on this machine. */
+  reserve({ needs, tenant, maxTasks, sinceMs }: RoomRequest): Reservation | undefined {
+    const held: Held = { needs: NO_NEEDS, tenant };
+    const most = maxTasks ?? Number.POSITIVE_INFINITY;
+    const isAllowed = () =>
+      tenant === undefined ||
+      (this.#tenants.get(tenant) ?? 0) + tasksOf(tenant, this.#others) <= most;
+    this.#count(held, 1);
+    if (isAllowed() && this.#change(held, needs, sinceMs, isAllowed))
+      return this.#toReservation(held);
+    this.#count(held, -1);
+    return undefined;
+  }
+
+  /** Keeps room free for a job that waits. Requests that came later do not get it. */
+  claim(claim: Claim): { drop(): void } {
+    // Not the caller's object, which may be claimed twice.
+    const own = { ...claim };
+    this.#claims.add(own);
+    this.#tellSoon();
+    return {
+      drop: () => {
+        if (this.#claims.delete(own)) this.#gaveBack();
+      },
+    };
+  }
+
+  /** Calls the listener whenever there may be more room. Returns a function that ends the calls. */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** A job waits for room: until the next call of the listeners, the budget looks for room that other processes give back. */
+  expectRoom(): void {
+    if (this.#isClosed || this.#looking !== undefined) return;
+    this.#looking = setTimeout(
+      () => {
+        this.#looking = undefined;
+        this.#notify();
+      },
+      this.#others.length > 0 ? LOOK_MS : LOOK_ALONE_MS,
+    ).unref();
+  }
+
+  /** Gives everything back. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#sweeper);
+    clearTimeout(this.#telling);
+    clearTimeout(this.#looking);
+    this.#listeners.clear();
+    this.#folder.close();
+  }
+
+  #toReservation(held: Held): Reservation {
+    return {
+      get needs() {
+        return held.needs;
+      },
+      resize: (needs, sinceMs) => {
+        if (!this.#held.has(held)) return false;
+        if (!fitsIn(needs, held.needs)) return this.#change(held, needs, sinceMs);
+        this.#set(held, needs);
+        this.#gaveBack();
+        return true;
+      },
+      release: () => {
+        if (!this.#held.has(held)) return;
+        this.#set(held, NO_NEEDS);
+        this.#count(held, -1);
+        this.#gaveBack();
+      },
+    };
+  }
+
+  /** Writes first, then looks at what the others wrote: see `share-file.ts`. */
+  #change(
+    held: Held,
+    needs: Needs,
+    sinceMs = Number.POSITIVE_INFINITY,
+    isAllowed = () => true,
+  ): boolean {
+    const before = held.needs;
+    if (!fitsIn(needs, addNeeds(this.room(sinceMs), before))) return false;
+    this.#set(held, needs);
+    const isKnown = this.#tell() && this.#refresh(0);
+    if (isKnown && isAllowed() && fitsIn(NO_NEEDS, this.room(sinceMs))) return true;
+    this.#set(held, before);
+    this.#tell();
+    return false;
+  }
+
+  #set(held: Held, needs: Needs): void {
+    held.needs = needs;
+    // Summed up anew: reservations are few, and sums of fractions drift.
+    this.#own = [...this.#held].reduce((sum, one) => addNeeds(sum, one.needs), NO_NEEDS);
+  }
+
+  #count(held: Held, by: 1 | -1): void {
+    if (by === 1) this.#held.add(held);
+    else this.#held.delete(held);
+    if (held.tenant === undefined) return;
+    const count = (this.#tenants.get(held.tenant) ?? 0) + by;
+    if (count === 0) this.#tenants.delete(held.tenant);
+    else this.#tenants.set(held.tenant, count);
+  }
+
+  #share(): Share {
+    const tenants = Object.fromEntries(this.#tenants);
+    return { reserved: this.#own, claims: [...this.#claims], tenants };
+  }
+
+  #shares(): readonly Share[] {
+    this.#refresh(OTHERS_AGE_MS);
+    return [this.#share(), ...this.#others];
+  }
+
+  /** False if the others could not be read: what was known of them stays. */
+  #refresh(ageMs: number): boolean {
+    const now = this.#options.monotonicMs();
+    if (now - this.#othersAtMs <= ageMs && ageMs > 0) return true;
+    try {
+      this.#others = this.#folder.readOthers();
+    } catch (error) {
+      this.#report(error);
+      return false;
+    }
+    this.#othersAtMs = now;
+    return true;
+  }
+
+  /** False if the share could not be written: then the next attempt follows soon, and nothing may be reserved on the strength of this one. */
+  #tell(): boolean {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    if (this.#isClosed) return true;
+    try {
+      this.#folder.write(this.#share());
+      return true;
+    } catch (error) {
+      this.#report(error);
+      this.#telling = setTimeout(() => this.#tell(), RETRY_MS).unref();
+      return false;
+    }
+  }
+
+  #tellSoon(): void {
+    if (this.#isClosed) return;
+    if (this.#others.length > 0) this.#tell();
+    else this.#telling ??= setTimeout(() => this.#tell(), TELL_MS).unref();
+  }
+
+  #gaveBack(): void {
+    this.#tellSoon();
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.#folder.sweep();
+    } catch (error) {
+      // The next sweep tries again; until then the share of the dead worker counts.
+      this.#report(error);
+    }
+  }
+
+  #report(error: unknown): void {
+    const now = this.#options.monotonicMs();
+    if (now - this.#failedAtMs < TOLD_AGAIN_MS) return;
+    this.#failedAtMs = now;
+    this.#options.onFailure?.(error);
+  }
+}
+
+/** Zero if the size cannot be read: the folder may be away for a while. */
+function orZero(ask: () => number): number {
+  try {
+    return ask();
+  } catch {
+    return 0;
+  }
 }

@@ -1,5 +1,6 @@
 /** A taken job's room on this machine. */
 import { StackshimError } from '../../../core/errors.ts';
+import { unlessAborted } from '../../../core/unless-aborted.ts';
 import type { Needs, Room } from '../../taken-job.ts';
 import type { Budget, Reservation } from './budget.ts';
 import { fitsIn, lowerCpus, NO_NEEDS } from './needs.ts';
@@ -26,40 +27,25 @@ export function toRoom(
       if (reservation.resize(needs)) return;
       requirePossible(needs, budget.total(), budget.possible());
       reservation.resize(NO_NEEDS);
-      await waitForRoom(budget, { reservation, needs, signal, sinceMs: monotonicMs() });
+      const sinceMs = monotonicMs();
+      const claim = budget.claim({ needs, sinceMs });
+      let unwatch: () => void = () => undefined;
+      const hasRoom = new Promise<void>((resolve) => {
+        const look = () => {
+          if (reservation.resize(needs, sinceMs)) resolve();
+          else budget.expectRoom();
+        };
+        unwatch = budget.watch(look);
+        look();
+      });
+      try {
+        await unlessAborted(hasRoom, [signal]);
+      } finally {
+        unwatch();
+        claim.drop();
+      }
     },
   };
-}
-
-interface Wait {
-  readonly reservation: Reservation;
-  readonly needs: Needs;
-  readonly signal: AbortSignal;
-  readonly sinceMs: number;
-}
-
-async function waitForRoom(
-  budget: Budget,
-  { reservation, needs, signal, sinceMs }: Wait,
-): Promise<void> {
-  const claim = budget.claim({ needs, sinceMs });
-  const waiting = new AbortController();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const end = { once: true, signal: waiting.signal };
-      signal.addEventListener('abort', () => reject(signal.reason), end);
-      const look = () => {
-        if (reservation.resize(needs, sinceMs)) resolve();
-        else budget.expectRoom();
-      };
-      const unwatch = budget.watch(look);
-      waiting.signal.addEventListener('abort', unwatch, { once: true });
-      look();
-    });
-  } finally {
-    waiting.abort();
-    claim.drop();
-  }
 }
 
 function requirePossible(needs: Needs, total: Needs, possible: Needs): void {

@@ -18,24 +18,11 @@ import {
   text,
 } from '../../../core/read-fields.ts';
 import { ensureDirectorySync, namesIn, randomName, writeNow } from '../../../sys/files.ts';
-import { type FileLock, takeFileLock } from '../../../sys/lock.ts';
+import { takeFileLock } from '../../../sys/lock.ts';
 import { bootId } from '../../../sys/processes.ts';
 import type { System } from '../../../sys/system.ts';
 import type { Needs } from '../../taken-job.ts';
 import type { Claim, Share } from './share.ts';
-
-export interface ShareFolder {
-  /** Replaces this worker's share. */
-  write(share: Share): void;
-  /** The shares of the other workers, also of those that are dead while tasks of theirs are left. */
-  readOthers(): readonly Share[];
-  /**
-   * Looks whether dead workers still have tasks, and removes the files of those that have none. Until then their shares count.
-   */
-  sweep(): Promise<void>;
-  /** Removes this worker's file. */
-  close(): void;
-}
 
 export interface ShareFolderOptions {
   /** Only root may write to it. Made if it is missing. */
@@ -54,7 +41,7 @@ interface StoredShare extends Share {
 const NAME = /^(\d{1,10})-[0-9a-f]{16}$/;
 
 /** Throws a system error if the folder cannot be written. */
-export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions): ShareFolder {
+export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions) {
   // A worker may be the first to use the run folder since the boot: tasks must be able to pass through it.
   ensureDirectorySync(dirname(folder), 0o711);
   ensureDirectorySync(folder, 0o700);
@@ -62,11 +49,14 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
   const others = () => namesIn(folder).filter((name) => NAME.test(name) && name !== own);
   let seen = new Map<string, StoredShare>();
   return {
-    write(share) {
-      // A full disk may take a part.
-      writeNow(lock.fd, Buffer.from(toText(share)), 0);
+    /** Replaces this worker's share. */
+    write(share: Share) {
+      const stored: StoredShare = { version: 1, bootId: bootId(), ...share };
+      // Twice, a line each: a reader that comes while the file is written over sees two different lines. A full disk may take a part.
+      writeNow(lock.fd, Buffer.from(`${JSON.stringify(stored)}\n`.repeat(2)), 0);
     },
-    readOthers() {
+    /** The shares of the other workers, also of those that are dead while tasks of theirs are left. */
+    readOthers(): readonly Share[] {
       const found = new Map<string, StoredShare>();
       for (const name of others()) {
         const share = readShare(`${folder}/${name}`) ?? seen.get(name);
@@ -75,9 +65,11 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
       seen = found;
       return [...found.values()];
     },
+    /** Looks whether dead workers still have tasks, and removes the files of those that have none. Until then their shares count. */
     async sweep() {
       for (const name of others()) await removeIfDead(system, `${folder}/${name}`, hasTasks);
     },
+    /** Removes this worker's file. */
     close() {
       rmSync(`${folder}/${own}`, { force: true });
       lock.release();
@@ -86,10 +78,7 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
 }
 
 /** A worker that sweeps may have locked or removed the new file in the moment before it was locked here. */
-function lockNew(
-  system: System,
-  folder: string,
-): { readonly own: string; readonly lock: FileLock } {
+function lockNew(system: System, folder: string) {
   for (;;) {
     const own = `${process.pid}-${randomName()}`;
     const path = `${folder}/${own}`;
@@ -99,13 +88,6 @@ function lockNew(
       return { own, lock };
     lock.release();
   }
-}
-
-/** The share twice, a line each: a reader that comes while the file is written over sees two different lines. */
-function toText({ reserved, claims, tenants }: Share): string {
-  const stored: StoredShare = { version: 1, bootId: bootId(), reserved, claims, tenants };
-  const line = `${JSON.stringify(stored)}\n`;
-  return line + line;
 }
 
 const amount: Reader<number> = (value, field) =>
@@ -126,18 +108,15 @@ function readShare(path: string): StoredShare | undefined {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const [first, second] = unlessMissing(() => readFileSync(path, 'utf8'))?.split('\n') ?? [];
     if (first === undefined || first === '') return undefined;
-    if (first === second) return parseShare(first);
+    if (first !== second) continue;
+    try {
+      return readStored(JSON.parse(first), '');
+    } catch {
+      // The file was written by another version. The tasks of its worker are bounded by their own limits.
+      return undefined;
+    }
   }
   return undefined;
-}
-
-function parseShare(line: string): StoredShare | undefined {
-  try {
-    return readStored(JSON.parse(line), '');
-  } catch {
-    // The file was written by another version. The tasks of its worker are bounded by their own limits.
-    return undefined;
-  }
 }
 
 async function removeIfDead(

@@ -7,13 +7,6 @@
  */
 import { heldBy, type LaneState, type TenantState } from './lane-state.ts';
 
-export interface Choice {
-  /** Undefined: no job may be taken, or none fits, or the most entitled lane is being asked and its answer decides. */
-  readonly lane: LaneState | undefined;
-  /** The most entitled lane, if its next job does not fit. */
-  readonly tooSoon: LaneState | undefined;
-}
-
 /** Loads are sums of fractions. */
 const SAME_LOAD = 1e-9;
 
@@ -22,7 +15,7 @@ const SAME_LOAD = 1e-9;
  *
  * @param fits Whether there is room for the next job of a lane, as far as that is known.
  */
-export function chooseLane(lanes: Iterable<LaneState>, fits: (lane: LaneState) => boolean): Choice {
+export function chooseLane(lanes: Iterable<LaneState>, fits: (lane: LaneState) => boolean) {
   let first: LaneState | undefined;
   let chosen: LaneState | undefined;
   for (const lane of lanes) {
@@ -31,8 +24,12 @@ export function chooseLane(lanes: Iterable<LaneState>, fits: (lane: LaneState) =
     if (chosen !== undefined && !isBefore(lane, chosen)) continue;
     if (fits(lane)) chosen = lane;
   }
-  const lane = chosen === undefined || isBusy(chosen) ? undefined : chosen;
-  return { lane, tooSoon: first === chosen ? undefined : first };
+  return {
+    /** Undefined: no job may be taken, or none fits, or the most entitled lane is being asked and its answer decides. */
+    lane: chosen === undefined || isBusy(chosen) ? undefined : chosen,
+    /** The most entitled lane, if its next job does not fit. */
+    tooSoon: first === chosen ? undefined : first,
+  };
 }
 
 const mayTake = ({ isReady, tenant }: LaneState): boolean =>
@@ -43,15 +40,16 @@ const isBusy = ({ isPeeking, taking, eagerness }: LaneState): boolean =>
   isPeeking || taking >= eagerness;
 
 function isBefore(one: LaneState, other: LaneState): boolean {
-  if (one.tenant !== other.tenant) return isTenantBefore(one.tenant, other.tenant);
-  const loads = heldBy(one) / one.queueWeight - heldBy(other) / other.queueWeight;
-  if (Math.abs(loads) > SAME_LOAD) return loads < 0;
-  if (one.served !== other.served) return one.served < other.served;
-  return one.name < other.name;
+  const [ours, theirs] = [one.tenant, other.tenant];
+  return ours === theirs
+    ? isFirst(one, other, heldBy(one) / one.queueWeight - heldBy(other) / other.queueWeight)
+    : isFirst(ours, theirs, ours.load / ours.weight - theirs.load / theirs.weight);
 }
 
-function isTenantBefore(one: TenantState, other: TenantState): boolean {
-  const loads = one.load / one.weight - other.load / other.weight;
+type Served = Pick<TenantState, 'served' | 'name'>;
+
+/** @param loads By how much the load of the first one is larger. */
+function isFirst(one: Served, other: Served, loads: number): boolean {
   if (Math.abs(loads) > SAME_LOAD) return loads < 0;
   if (one.served !== other.served) return one.served < other.served;
   return one.name < other.name;

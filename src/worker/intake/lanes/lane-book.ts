@@ -3,16 +3,14 @@
  * time, or when one of its jobs ends. A parked lane that waits for none of the latter two is forgotten: its bell brings it back.
  */
 import { type Lane, laneName } from '../../job/lane.ts';
+import type { IntakeOptions } from '../intake-options.ts';
 import { heldBy, type LaneState, type TenantState } from './lane-state.ts';
 
 /** What the policy and the operator say of lanes. */
 export interface LaneTerms {
   /** Undefined: the worker does not serve the queue. */
   readonly weightOfQueue: (queue: string) => number | undefined;
-  readonly termsOf: (tenant: Lane['tenant']) => {
-    readonly weight: number;
-    readonly maxTasks?: number;
-  };
+  readonly termsOf: IntakeOptions['policyOf'];
   /** Calls back once, after a time; returns what cancels it. */
   readonly startTimer: (delayMs: number, expired: () => void) => () => void;
   /** A parked lane became ready. */
@@ -45,12 +43,8 @@ export class LaneBook {
     this.#terms = terms;
   }
 
-  get ready(): Iterable<LaneState> {
+  get ready(): ReadonlySet<LaneState> {
     return this.#ready;
-  }
-
-  get readyCount(): number {
-    return this.#ready.size;
   }
 
   get size(): number {

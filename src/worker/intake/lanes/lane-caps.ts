@@ -5,35 +5,27 @@
 import { type Lane, laneName } from '../../job/lane.ts';
 import { codeKey } from '../../queue-store/catalogue-keys.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
-
-export interface LaneCaps {
-  /** Sets the lane's cap in the store, unless that was done within the last minutes. */
-  ensure(lane: Lane): Promise<void>;
-}
+import type { IntakeClock } from '../intake-options.ts';
 
 /** A revision with another cap takes effect within this time. */
 const CAP_AGE_MS = 120_000;
 
-export function laneCaps(
-  store: QueueStore,
-  { monotonicMs }: { readonly monotonicMs: () => number },
-): LaneCaps {
+/** Returns a function that sets a lane's cap in the store, unless that was done within the last minutes. */
+export function laneCaps(store: QueueStore, { monotonicMs }: Pick<IntakeClock, 'monotonicMs'>) {
   const setAtMs = new Map<string, number>();
-  return {
-    async ensure(lane) {
-      if (lane.code === undefined) return;
-      const name = laneName(lane);
-      const now = monotonicMs();
-      if (now - (setAtMs.get(name) ?? Number.NEGATIVE_INFINITY) < CAP_AGE_MS) return;
-      await setCap(store, lane);
-      // In the order of their times: anyone may announce thousands of lanes.
-      for (const [other, at] of setAtMs) {
-        if (now - at < CAP_AGE_MS) break;
-        setAtMs.delete(other);
-      }
-      setAtMs.delete(name);
-      setAtMs.set(name, now);
-    },
+  return async (lane: Lane): Promise<void> => {
+    if (lane.code === undefined) return;
+    const name = laneName(lane);
+    const now = monotonicMs();
+    if (now - (setAtMs.get(name) ?? Number.NEGATIVE_INFINITY) < CAP_AGE_MS) return;
+    await setCap(store, lane);
+    // In the order of their times: anyone may announce thousands of lanes.
+    for (const [other, at] of setAtMs) {
+      if (now - at < CAP_AGE_MS) break;
+      setAtMs.delete(other);
+    }
+    setAtMs.delete(name);
+    setAtMs.set(name, now);
   };
 }
 

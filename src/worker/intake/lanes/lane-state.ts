@@ -21,12 +21,6 @@ export interface TenantState {
   lanes: number;
 }
 
-/** The next jobs of a lane, as a look found them: in the order in which they are taken. */
-export interface Heads {
-  readonly needs: Needs[];
-  readonly seenAtMs: number;
-}
-
 export interface LaneState {
   readonly name: string;
   readonly lane: Lane;
@@ -46,8 +40,8 @@ export interface LaneState {
   eagerness: number;
   /** Counts bells: a lane whose bell rang after a request was sent is not empty because of that request's reply. */
   bells: number;
-  /** Undefined: not known, or no longer. */
-  heads: Heads | undefined;
+  /** The next jobs of the lane, as a look found them: in the order in which they are taken. Undefined: not known, or no longer. */
+  heads: { readonly needs: Needs[]; readonly seenAtMs: number } | undefined;
   /** Since when it waits for room although it was the most entitled lane. */
   waitsSinceMs: number | undefined;
   /** Since when its next job needs more than this machine has. */

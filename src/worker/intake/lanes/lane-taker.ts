@@ -12,29 +12,22 @@ import { strangeKindOf } from '../../queue-store/oversize.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
 import { hasDay } from './cron-days.ts';
 
-export interface LaneTaker {
-  readonly backend: ReturnType<QueueStore['backend']>;
-  take(token: string): Promise<TakeReply>;
+export type LaneTaker = ReturnType<typeof openLaneTaker>;
+
+export interface TakeReply {
+  readonly job?: Job;
+  /** Why the next job of its schedule was not added. */
+  readonly scheduleError?: unknown;
+  /** Why what was taken is not a job: it has left the lane, and there may be others. */
+  readonly strange?: StackshimError;
+  /** The lane is rate limited for this time. */
+  readonly limitedForMs?: number | undefined;
+  /** When its first delayed job is due, by the clock of the backend. */
+  readonly dueMs?: number | undefined;
 }
 
-export type TakeReply =
-  | {
-      readonly job: Job;
-      /** Why the next job of its schedule was not added. */
-      readonly scheduleError: unknown;
-    }
-  | {
-      readonly job: undefined;
-      /** Why what was taken is not a job: it has left the lane, and there may be others. */
-      readonly strange: StackshimError | undefined;
-      /** The lane is rate limited for this time. */
-      readonly limitedForMs: number | undefined;
-      /** When its first delayed job is due, by the clock of the backend. */
-      readonly dueMs: number | undefined;
-    };
-
 /** @param worker Kept with the job, for people who look. */
-export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): LaneTaker {
+export function openLaneTaker(store: QueueStore, lane: Lane, worker: string) {
   const backend = store.backend(lane);
   // A job asks its queue for no more than the name and the backend. The connection is the store's.
   const queue = new JobScheduler(laneName(lane), { connection: {} }, () => backend);
@@ -42,19 +35,16 @@ export function openLaneTaker(store: QueueStore, lane: Lane, worker: string): La
   queue.on('error', () => undefined);
   return {
     backend,
-    async take(token) {
+    async take(token: string): Promise<TakeReply> {
       const [data, id, limitedForMs, dueMs] = await moveToActive(backend, token, worker);
       if (!data) {
         const positive = (ms: number) => (ms > 0 ? ms : undefined);
-        return {
-          ...{ job: undefined, strange: undefined },
-          ...{ limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) },
-        };
+        return { limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) };
       }
       const job = toJob(queue, data, id);
       // A job's entry says when it was taken, whoever wrote its data.
       const kind = data.processedOn === undefined ? strangeKindOf(job.data) : undefined;
-      if (kind !== undefined) return strangeReply(id, kind);
+      if (kind !== undefined) return { strange: strangeEntry(id, kind) };
       job.token = token;
       return { job, scheduleError: await addNextOfSchedule(queue, job) };
     },
@@ -111,13 +101,12 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
   }
 }
 
-function strangeReply(id: string, kind: string): TakeReply {
+function strangeEntry(id: string, kind: string): StackshimError {
   const shown = JSON.stringify(toStorableText(id, QUOTED_CHARS));
-  const strange = new StackshimError(
+  return new StackshimError(
     'ERR_STACKSHIM_JOB_REFUSED',
     `take job ${shown}: the store has a ${kind} in place of the job's entry; it was taken out of its lane`,
   );
-  return { job: undefined, strange, limitedForMs: undefined, dueMs: undefined };
 }
 
 /** Data that is not JSON becomes undefined, which is no valid job: whoever handles the job says so. */
@@ -148,11 +137,8 @@ async function addNextOfSchedule(queue: JobScheduler, job: Job): Promise<unknown
     if (!(await queue.isJobScheduler(repeatJobKey))) return undefined;
     const pattern: unknown = repeat?.pattern;
     if (typeof pattern === 'string' && !hasDay(pattern)) {
-      throw invalidField(
-        'pattern',
-        'it has no day, or it is too long',
-        pattern.slice(0, QUOTED_CHARS),
-      );
+      const shown = pattern.slice(0, QUOTED_CHARS);
+      throw invalidField('pattern', 'it has no day, or it is too long', shown);
     }
     const how = { override: false, ...(job.id === undefined ? {} : { producerId: job.id }) };
     await queue.upsertJobScheduler(repeatJobKey, repeat, job.name, job.data, opts, how);

@@ -1,12 +1,15 @@
 /** What a PostgreSQL server must be, and what it should be, by its own answers. */
 import type { ClientBase } from 'pg';
-import { StackshimError } from '../../../core/errors.ts';
-import type { StoreLoss } from '../queue-store.ts';
-import { denied, unsuitable } from '../store-errors.ts';
+import type { Inspection, StoreLoss } from '../queue-store.ts';
+import { measureSkew } from '../skew.ts';
+import { denied, notMigrated, unsuitable } from '../store-errors.ts';
+import type { PostgresAddress } from '../store-url.ts';
+import { withClient } from './connect-postgres.ts';
 import { findMigrationFault } from './migrate-postgres.ts';
 import { QUEUE_SCHEMA } from './pg-pool.ts';
+import { readTimeMs } from './statements.ts';
 
-export interface PostgresFacts {
+interface PostgresFacts {
   readonly version: string;
   readonly major: number;
   readonly isStandby: boolean;
@@ -19,75 +22,37 @@ export interface PostgresFacts {
 /** The oldest version that BullMQ recommends. */
 const OLDEST_MAJOR = 14;
 
-interface FactsRow {
-  readonly number: number;
-  readonly version: string;
-  readonly standby: boolean;
-  readonly readonly: boolean;
-  readonly fsync: boolean;
-  readonly pages: boolean;
-  readonly synchronous: boolean;
-}
-
 /** Throws ERR_STACKSHIM_STORE_UNSUITABLE for a server that cannot be the store. */
-export async function readSuitable(client: ClientBase, shown: string): Promise<PostgresFacts> {
-  const facts = await readFacts(client);
-  const refusal = refusalOf(facts, shown);
-  if (refusal !== undefined) throw refusal;
-  return facts;
-}
-
-async function readFacts(client: ClientBase): Promise<PostgresFacts> {
-  const { rows } = await client.query<FactsRow>(
-    `SELECT current_setting('server_version_num')::int AS number,
-            current_setting('server_version') AS version,
-            pg_is_in_recovery() AS standby,
-            current_setting('default_transaction_read_only')::boolean AS readonly,
+export async function readSuitable(
+  client: ClientBase,
+  shown: string,
+): Promise<Pick<Inspection, 'product' | 'loss'>> {
+  const { rows } = await client.query<PostgresFacts>(
+    `SELECT current_setting('server_version_num')::int / 10000 AS major,
+            split_part(current_setting('server_version'), ' ', 1) AS version,
+            pg_is_in_recovery() AS "isStandby",
+            current_setting('default_transaction_read_only')::boolean AS "isReadOnly",
             current_setting('fsync')::boolean AS fsync,
-            current_setting('full_page_writes')::boolean AS pages,
-            current_setting('synchronous_commit') <> 'off' AS synchronous`,
+            current_setting('full_page_writes')::boolean AS "fullPageWrites",
+            current_setting('synchronous_commit') <> 'off' AS "synchronousCommit"`,
   );
-  const [row] = rows;
-  if (row === undefined) throw new Error('the server answered without a row');
-  return {
-    version: row.version.split(' ')[0] ?? '',
-    major: Math.floor(row.number / 10_000),
-    isStandby: row.standby,
-    isReadOnly: row.readonly,
-    fsync: row.fsync,
-    fullPageWrites: row.pages,
-    synchronousCommit: row.synchronous,
-  };
-}
-
-/** Why the server cannot be the store; undefined if it can. */
-function refusalOf(facts: PostgresFacts, shown: string): StackshimError | undefined {
+  const [facts] = rows;
+  if (facts === undefined) throw new Error('the server answered without a row');
   if (facts.major < OLDEST_MAJOR) {
-    return unsuitable(
-      shown,
-      `PostgreSQL ${facts.version} is too old`,
-      `use PostgreSQL ${OLDEST_MAJOR} or later`,
-    );
+    const hint = `use PostgreSQL ${OLDEST_MAJOR} or later`;
+    throw unsuitable(shown, `PostgreSQL ${facts.version} is too old`, hint);
   }
   if (facts.isStandby || facts.isReadOnly) {
-    return unsuitable(
-      shown,
-      facts.isStandby ? 'the server is a standby' : 'the database is read-only',
-      'name the primary, or an address that follows it',
-    );
+    const reason = facts.isStandby ? 'the server is a standby' : 'the database is read-only';
+    throw unsuitable(shown, reason, 'name the primary, or an address that follows it');
   }
-  return undefined;
+  return { product: `PostgreSQL ${facts.version}`, loss: lossOf(facts) };
 }
 
 /** Throws ERR_STACKSHIM_STORE_NOT_MIGRATED or _DENIED if this user cannot work with the tables. */
 export async function checkTables(client: ClientBase, shown: string): Promise<void> {
   const fault = await findMigrationFault(client);
-  if (fault !== undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_STORE_NOT_MIGRATED',
-      `open the store ${shown}: ${fault}`,
-    );
-  }
+  if (fault !== undefined) throw notMigrated(shown, fault);
   const lacking = await findLackingRight(client);
   if (lacking !== undefined) throw denied(shown, `the user lacks rights on ${lacking}`);
 }
@@ -114,25 +79,31 @@ async function findLackingRight(client: ClientBase): Promise<string | undefined>
 }
 
 /** What the server may lose of what it acknowledged; undefined: nothing. */
-export function lossOf(facts: PostgresFacts): StoreLoss | undefined {
-  const { fsync, fullPageWrites, synchronousCommit } = facts;
-  if (!fsync) {
+function lossOf(facts: PostgresFacts): StoreLoss | undefined {
+  if (!facts.fsync) {
     return {
       reason: 'fsync is off, a power failure damages the database',
       hint: 'set fsync = on in the configuration of the server',
     };
   }
-  if (!fullPageWrites) {
+  if (!facts.fullPageWrites) {
     return {
       reason: 'full_page_writes is off, a power failure may damage the database',
       hint: 'set full_page_writes = on in the configuration of the server',
     };
   }
-  if (!synchronousCommit) {
-    return {
-      reason: 'synchronous_commit is off, a crash loses the last transactions',
-      hint: 'set synchronous_commit = on for the server, the database and the user of the store',
-    };
-  }
-  return undefined;
+  if (facts.synchronousCommit) return undefined;
+  return {
+    reason: 'synchronous_commit is off, a crash loses the last transactions',
+    hint: 'set synchronous_commit = on for the server, the database and the user of the store',
+  };
 }
+
+/** For `doctor`. Fails as the opening of the store does. */
+export const inspectPostgres = (address: PostgresAddress): Promise<Inspection> =>
+  withClient(address, async (client) => {
+    const facts = await readSuitable(client, address.shown);
+    await checkTables(client, address.shown);
+    const skewMs = await measureSkew(() => readTimeMs((text) => client.query(text)));
+    return { ...facts, skewMs };
+  });

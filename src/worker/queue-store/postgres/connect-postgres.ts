@@ -31,7 +31,13 @@ export async function withClient<T>(
   } catch (error) {
     throw error instanceof StackshimError ? error : reasonFor(address.shown, error);
   } finally {
-    if (client !== undefined) await end(client);
+    if (client !== undefined) {
+      await within(
+        client.end().catch(() => undefined),
+        END_MS,
+      );
+      cut(client);
+    }
   }
 }
 
@@ -54,14 +60,6 @@ async function connect(
     }
     await pause(STARTING_PAUSE_MS);
   }
-}
-
-async function end(client: Client): Promise<void> {
-  await within(
-    client.end().catch(() => undefined),
-    END_MS,
-  );
-  cut(client);
 }
 
 const DENIED: ReadonlySet<string> = new Set(['28P01', '28000', '42501']);

@@ -3,15 +3,11 @@ import { LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import type { ClientBase } from 'pg';
 import { QUEUE_SCHEMA } from './pg-pool.ts';
 
-interface Migration {
-  readonly version: number;
-  /** The oldest version of this list whose code can use the tables as they are afterwards. */
-  readonly oldestReader: number;
-  readonly sql: string;
-}
-
-/** Append to this list; never change a migration that was released. */
-const MIGRATIONS: readonly Migration[] = [
+/**
+ * Append to this list; never change a migration that was released. `oldestReader` is the oldest version of this list whose code can use the
+ * tables as they are afterwards.
+ */
+const MIGRATIONS = [
   {
     version: 1,
     oldestReader: 1,
@@ -53,17 +49,12 @@ export async function migrate(client: ClientBase): Promise<void> {
   }
 }
 
-export interface Ledger {
-  readonly version: number;
-  readonly oldestReader: number;
-}
-
-async function readLedger(client: ClientBase): Promise<Ledger> {
-  const { rows } = await client.query<{ version: number; oldest_reader: number }>(
-    `SELECT COALESCE(max(version), 0)::int AS version, COALESCE(max(oldest_reader), 0)::int AS oldest_reader
+async function readLedger(client: ClientBase) {
+  const { rows } = await client.query<{ version: number; oldestReader: number }>(
+    `SELECT COALESCE(max(version), 0)::int AS version, COALESCE(max(oldest_reader), 0)::int AS "oldestReader"
        FROM stackshim.migration`,
   );
-  return { version: rows[0]?.version ?? 0, oldestReader: rows[0]?.oldest_reader ?? 0 };
+  return rows[0] ?? { version: 0, oldestReader: 0 };
 }
 
 /** Why the tables cannot be used by this version; undefined if they can. Expects a user who may read both schemas. */

@@ -2,7 +2,7 @@
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
 import { requireSameTime } from '../skew.ts';
 import type { PostgresAddress } from '../store-url.ts';
-import { checkTables, lossOf, readSuitable } from './check-postgres.ts';
+import { checkTables, readSuitable } from './check-postgres.ts';
 import { withClient } from './connect-postgres.ts';
 import { migrate } from './migrate-postgres.ts';
 import { createPostgresStore } from './postgres-store.ts';
@@ -16,9 +16,9 @@ export async function openPostgres(
     const facts = await readSuitable(client, address.shown);
     await checkTables(client, address.shown);
     await requireSameTime(() => readTimeMs((text) => client.query(text)), address.shown);
-    return lossOf(facts);
+    return facts.loss;
   });
-  return createPostgresStore({ address, options, loss });
+  return createPostgresStore(address, options, loss);
 }
 
 /** Makes or updates the tables of the queues. Fails as {@link openPostgres} does. */

@@ -19,57 +19,44 @@ export type Query = <R extends QueryResultRow>(
   values?: readonly unknown[],
 ) => Promise<QueryResult<R>>;
 
-export interface OpenPool {
-  readonly query: Query;
-  /** What `act` does is done whole, or not at all. */
-  transaction<T>(act: (query: Query) => Promise<T>): Promise<T>;
-  /** Ends all connections without waiting for answers. */
-  cutAll(): void;
-  /** Ends the connections, in order for a second, then at once. */
-  end(): Promise<void>;
-}
-
 /** Connects when it is used. */
-export function openPool(address: PostgresAddress): OpenPool {
-  const pool = build(
-    () =>
-      new Pool({
-        ...optionsOf(address, [`lock_timeout=${LOCK_WAIT_MS}`]),
-        idleTimeoutMillis: IDLE_MS,
-      }),
-  );
+export function openPool(address: PostgresAddress) {
+  const options = optionsOf(address, [`lock_timeout=${LOCK_WAIT_MS}`]);
+  const pool = build(() => new Pool({ ...options, idleTimeoutMillis: IDLE_MS }));
   const clients = new Set<PoolClient>();
   // An idle connection that the server ends: the next call makes a new one.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => clients.add(client));
   pool.on('remove', (client) => clients.delete(client));
+  /** Ends all connections without waiting for answers. */
   const cutAll = () => {
     for (const client of clients) cut(client);
   };
+  const query: Query = (text, values = []) => pool.query(text, [...values]);
   return {
-    query: (text, values = []) => pool.query(text, [...values]),
-    transaction: (act) => inTransaction(pool, act),
+    query,
     cutAll,
+    /** What `act` does is done whole, or not at all. */
+    async transaction<T>(act: (query: Query) => Promise<T>): Promise<T> {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        const done = await act((text, values = []) => client.query(text, [...values]));
+        await client.query('COMMIT');
+        client.release();
+        return done;
+      } catch (error) {
+        // The server rolls back when the connection ends.
+        client.release(true);
+        throw error;
+      }
+    },
+    /** Ends the connections, in order for a second, then at once. */
     async end() {
       await within(pool.end(), END_MS);
       cutAll();
     },
   };
-}
-
-async function inTransaction<T>(pool: Pool, act: (query: Query) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    const done = await act((text, values = []) => client.query(text, [...values]));
-    await client.query('COMMIT');
-    client.release();
-    return done;
-  } catch (error) {
-    // The server rolls back when the connection ends.
-    client.release(true);
-    throw error;
-  }
 }
 
 /** Does not connect yet. An error event without a listener would end the process: the caller adds one. */

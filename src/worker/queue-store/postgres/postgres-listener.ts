@@ -1,8 +1,7 @@
 /** Messages of a PostgreSQL store: one connection for all listeners of a process, made again whenever it is lost. */
 import type { Client } from 'pg';
 import { pause } from '../../../core/pause.ts';
-import { createListeners } from '../listeners.ts';
-import type { MessageLine } from '../message-line.ts';
+import { createListeners, type MessageLine } from '../listeners.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { cut, newClient } from './pg-pool.ts';
 
@@ -31,7 +30,10 @@ export function createPostgresListener(
   let tellFirst: (error?: Error) => void = () => undefined;
   const listenOnce = async (isFirst: boolean): Promise<void> => {
     const made = newClient(address);
-    const ended = endOf(made);
+    const ended = new Promise<void>((resolve) => {
+      made.on('error', () => resolve());
+      made.on('end', () => resolve());
+    });
     client = made;
     try {
       await made.connect();
@@ -96,11 +98,4 @@ export function createPostgresListener(
       if (client !== undefined) cut(client);
     },
   };
-}
-
-function endOf(client: Client): Promise<void> {
-  return new Promise((resolve) => {
-    client.on('error', () => resolve());
-    client.on('end', () => resolve());
-  });
 }

@@ -4,7 +4,7 @@ import type { QueryResult, QueryResultRow } from 'pg';
 import { jobName, type Lane, laneName, parseLaneName, SEPARATOR } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
 import { laneOptions } from '../lane-settings.ts';
-import { listenOn, type MessageLine } from '../message-line.ts';
+import { listenOn } from '../listeners.ts';
 import type {
   Catalogue,
   CatalogueEntry,
@@ -13,7 +13,7 @@ import type {
   QueueStoreOptions,
   StoreLoss,
 } from '../queue-store.ts';
-import { type Reachability, watchReachability } from '../reachability.ts';
+import { watchReachability } from '../reachability.ts';
 import { closed } from '../store-errors.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { waitOutOf } from '../wait-out.ts';
@@ -30,34 +30,24 @@ const MAX_QUEUES = 10_000;
 const LANES_WITH_JOBS = statements.lanesIn(['waiting', 'delayed', 'active']);
 const LANES_WITH_ACTIVE_JOBS = statements.lanesIn(['active']);
 
-interface Parts {
-  /** Waits for the server. */
-  readonly query: Query;
-  readonly line: MessageLine;
-  readonly reachability: Reachability;
-  /** Its siblings serve the lanes. */
-  readonly root: PostgresQueueBackend;
-  close(): Promise<void>;
-}
-
-export interface CheckedPostgres {
-  readonly address: PostgresAddress;
-  readonly options: QueueStoreOptions;
-  readonly loss: StoreLoss | undefined;
-}
-
 /** Expects a server and tables that were checked. Sends nothing yet. */
-export function createPostgresStore({ address, options, loss }: CheckedPostgres): QueueStore {
-  const parts = joinParts(address, options);
-  const { query, close } = parts;
+export function createPostgresStore(
+  address: PostgresAddress,
+  options: QueueStoreOptions,
+  loss: StoreLoss | undefined,
+): QueueStore {
+  const { query, line, reachability, root, close } = joinParts(address, options);
   return {
     kind: 'postgres',
     shown: address.shown,
     loss,
-    ...laneCalls(parts),
-    ...indexCalls(parts),
-    ...messageCalls(parts),
-    catalogue: createCatalogue(parts),
+    ...laneCalls(query, root),
+    ...indexCalls(query),
+    async sendCancel(lane, id) {
+      await query(statements.NOTIFY, [CANCEL_CHANNEL, jobName({ lane, id })]);
+    },
+    listen: listenOn(line, reachability),
+    catalogue: createCatalogue(query),
     async readServer() {
       const { id, timeline } = await statements.readServer(query);
       // A primary that was promoted has a later timeline.
@@ -68,7 +58,7 @@ export function createPostgresStore({ address, options, loss }: CheckedPostgres)
   };
 }
 
-function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts {
+function joinParts(address: PostgresAddress, options: QueueStoreOptions) {
   let end: Error | undefined;
   const pool = openPool(address);
   const line = createPostgresListener(address, () => closed(address.shown));
@@ -96,15 +86,16 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions): Parts 
   const query: Query = (text, values) => waitOut(() => pool.query(text, values));
   const requeue: Query = (text, values) =>
     waitOut(() => pool.transaction((send) => keepAttempts(send, text, values)));
-  const root = createRoot(
-    (text, values) => (statements.isRequeue(text) ? requeue : query)(text, values),
-    options,
-  );
   return {
+    /** Waits for the server. */
     query,
     line,
     reachability,
-    root,
+    /** Its siblings serve the lanes. */
+    root: createRoot(
+      (text, values) => (statements.isRequeue(text) ? requeue : query)(text, values),
+      options,
+    ),
     async close() {
       if (end !== undefined) return;
       end = closed(address.shown);
@@ -142,7 +133,7 @@ function createRoot(query: Query, options: QueueStoreOptions): PostgresQueueBack
   return new PostgresQueueBackend(new PostgresConnection(pool), 'root', laneOptions({}, options));
 }
 
-function laneCalls({ query, root }: Parts) {
+function laneCalls(query: Query, root: PostgresQueueBackend) {
   const entered = new Set<string>();
   const enter = async (name: string) => {
     if (entered.has(name)) return;
@@ -160,19 +151,17 @@ function laneCalls({ query, root }: Parts) {
       await query(statements.NOTIFY, [BELL_CHANNEL, laneName(lane)]);
     },
     async peek(lane: Lane, count: number): Promise<LaneHead> {
-      const { rows } = await query<PeekRow>(statements.PEEK, [laneName(lane), count]);
+      const { rows } = await query<{ names: readonly string[]; due_ms: number | null }>(
+        statements.PEEK,
+        [laneName(lane), count],
+      );
       return { names: rows[0]?.names ?? [], dueMs: rows[0]?.due_ms ?? undefined };
     },
   };
 }
 
-interface PeekRow {
-  readonly names: readonly string[];
-  readonly due_ms: number | null;
-}
-
 /** The table of jobs is the index. */
-function indexCalls({ query }: Parts) {
+function indexCalls(query: Query) {
   const list = async (statement: string, queues: readonly string[]): Promise<readonly Lane[]> => {
     const starts = queues.map((queue) => `${queue}${SEPARATOR}`);
     const { rows } = await query<{ queue: string }>(statement, [starts]);
@@ -197,45 +186,31 @@ function indexCalls({ query }: Parts) {
   };
 }
 
-function messageCalls({ query, line, reachability }: Parts) {
-  return {
-    async sendCancel(lane: Lane, id: string): Promise<void> {
-      await query(statements.NOTIFY, [CANCEL_CHANNEL, jobName({ lane, id })]);
-    },
-    listen: listenOn(line, reachability),
+function createCatalogue(query: Query): Catalogue {
+  const read = async (statement: string, asked: string | readonly string[]) => {
+    const { rows } = await query<{ key: string; entry: string }>(statement, [asked]);
+    const found = new Map<string, CatalogueEntry>();
+    for (const { key, entry: text } of rows) {
+      const entry = parseCatalogueEntry(text);
+      if (entry !== undefined) found.set(key, entry);
+    }
+    return found;
   };
-}
-
-function createCatalogue({ query }: Parts): Catalogue {
   return {
     async put(entries) {
       const removed = [...entries].filter(([, entry]) => entry === null).map(([key]) => key);
       const kept = [...entries].filter(([, entry]) => entry !== null);
-      if (kept.length > 0) {
-        const texts = kept.map(([, entry]) => JSON.stringify(entry));
-        await query(statements.PUT_ENTRIES, [kept.map(([key]) => key), texts]);
-      }
+      const texts = kept.map(([, entry]) => JSON.stringify(entry));
+      if (kept.length > 0) await query(statements.PUT_ENTRIES, [kept.map(([key]) => key), texts]);
       if (removed.length > 0) await query(statements.REMOVE_ENTRIES, [removed]);
     },
     async get(keys) {
       if (keys.length === 0) return [];
-      const { rows } = await query<{ key: string; entry: string }>(statements.GET_ENTRIES, [keys]);
-      const found = new Map(rows.map(({ key, entry }) => [key, entry]));
-      return keys.map((key) => {
-        const text = found.get(key);
-        return text === undefined ? undefined : parseCatalogueEntry(text);
-      });
+      const found = await read(statements.GET_ENTRIES, keys);
+      return keys.map((key) => found.get(key));
     },
     async list(prefix) {
-      const { rows } = await query<{ key: string; entry: string }>(statements.LIST_ENTRIES, [
-        prefix,
-      ]);
-      const found = new Map<string, CatalogueEntry>();
-      for (const { key, entry: text } of rows) {
-        const entry = parseCatalogueEntry(text);
-        if (entry !== undefined) found.set(key, entry);
-      }
-      return found;
+      return await read(statements.LIST_ENTRIES, prefix);
     },
   };
 }

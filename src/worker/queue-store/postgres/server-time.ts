@@ -5,16 +5,16 @@
 
 const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
-/** A statement of BullMQ, recognized by a part of its text, and its parameters that are the client's time. */
-interface TimedStatement {
+/**
+ * Statements of BullMQ, recognized by a part of their text, and their parameters that are the client's time; `delayed`: one that is a time plus a
+ * delay, and the one that is the delay. The time of `add_job` stays the producer's: the time at which a delayed job is due follows from it,
+ * however long the add takes.
+ */
+const STATEMENTS: readonly {
   readonly part: string;
   readonly times: readonly number[];
-  /** A parameter that is a time plus a delay, and the parameter that is the delay. */
   readonly delayed?: readonly [time: number, delay: number];
-}
-
-/** The time of `add_job` stays the producer's: the time at which a delayed job is due follows from it, however long the add takes. */
-const STATEMENTS: readonly TimedStatement[] = [
+}[] = [
   { part: 'add_job_scheduler(', times: [8] },
   { part: 'change_delay(', times: [4] },
   { part: 'collect_metrics(', times: [4] },

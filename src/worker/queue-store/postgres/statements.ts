@@ -3,10 +3,10 @@ import { KEPT_EVENTS } from '../lane-settings.ts';
 
 const SERVER_TIME = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms';
 
-type AskTime = (text: string) => Promise<{ readonly rows: readonly { now_ms: number }[] }>;
+type Ask<R> = (text: string) => Promise<{ readonly rows: readonly R[] }>;
 
 /** Milliseconds since 1970 by the server's clock. */
-export async function readTimeMs(ask: AskTime): Promise<number> {
+export async function readTimeMs(ask: Ask<{ now_ms: number }>): Promise<number> {
   const { rows } = await ask(SERVER_TIME);
   return rows[0]?.now_ms ?? Number.NaN;
 }
@@ -15,14 +15,8 @@ export async function readTimeMs(ask: AskTime): Promise<number> {
 const SERVER = `SELECT extract(epoch FROM pg_postmaster_start_time())::text AS id,
   substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS timeline`;
 
-type AskServer = (
-  text: string,
-) => Promise<{ readonly rows: readonly { id: string; timeline: string }[] }>;
-
 /** When the server started, and on which timeline it is. */
-export async function readServer(
-  ask: AskServer,
-): Promise<{ readonly id: string; readonly timeline: number }> {
+export async function readServer(ask: Ask<{ id: string; timeline: string }>) {
   const { rows } = await ask(SERVER);
   const { id = '', timeline = '1' } = rows[0] ?? {};
   return { id, timeline: Number.parseInt(timeline, 16) };

@@ -1,62 +1,51 @@
 /** What a Redis or Valkey server must be, and what it should be, by its own answers. */
 import type { Redis } from 'ioredis';
-import { messageOf, type StackshimError } from '../../../core/errors.ts';
+import { messageOf } from '../../../core/errors.ts';
 import { pause } from '../../../core/pause.ts';
-import type { StoreLoss } from '../queue-store.ts';
+import type { Inspection, StoreLoss } from '../queue-store.ts';
+import { measureSkew } from '../skew.ts';
 import { denied, unsuitable } from '../store-errors.ts';
-
-/** What the server says about itself. */
-export interface RedisFacts {
-  readonly product: 'Redis' | 'Valkey';
-  readonly version: string;
-  readonly mode: string;
-  readonly role: string;
-  readonly evictionPolicy: string;
-  readonly keepsLog: boolean;
-  /** Undefined if the server does not tell. */
-  readonly logSync: string | undefined;
-}
+import type { RedisAddress } from '../store-url.ts';
+import { openConnection, readTimeMs } from './connect-redis.ts';
 
 const LOADING_PAUSE_MS = 100;
 
 /** BullMQ recommends it; older servers lack commands that a take needs. */
 const OLDEST_REDIS: readonly [number, number] = [6, 2];
 
-/** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask, and _UNSUITABLE for a server that cannot be the store. */
-export async function readSuitable(client: Redis, shown: string): Promise<RedisFacts> {
-  const facts = await readFacts(client, shown);
-  const refusal = refusalOf(facts, shown);
-  if (refusal !== undefined) throw refusal;
-  return facts;
-}
+type Info = ReadonlyMap<string, string>;
 
-async function readFacts(client: Redis, shown: string): Promise<RedisFacts> {
+/** Throws ERR_STACKSHIM_STORE_DENIED if the user may not ask, and _UNSUITABLE for a server that cannot be the store. */
+export async function readSuitable(
+  client: Redis,
+  shown: string,
+): Promise<Pick<Inspection, 'product' | 'loss'>> {
   const info = await readLoadedInfo(client, shown);
   const valkey = info.get('valkey_version');
+  const version = valkey ?? info.get('redis_version') ?? 'unknown';
+  if (valkey === undefined && isOlder(version)) {
+    const hint = `use Redis ${OLDEST_REDIS.join('.')} or later, or Valkey`;
+    throw unsuitable(shown, `Redis ${version} is too old`, hint);
+  }
+  requirePrimary(info, shown);
   return {
-    product: valkey === undefined ? 'Redis' : 'Valkey',
-    version: valkey ?? info.get('redis_version') ?? 'unknown',
-    mode: info.get('redis_mode') ?? info.get('server_mode') ?? 'standalone',
-    role: info.get('role') ?? 'unknown',
-    evictionPolicy: info.get('maxmemory_policy') ?? 'unknown',
-    keepsLog: info.get('aof_enabled') === '1',
-    logSync: await readConfig(client, 'appendfsync'),
+    product: `${valkey === undefined ? 'Redis' : 'Valkey'} ${version}`,
+    loss: lossOf(info.get('aof_enabled') === '1', await readConfig(client, 'appendfsync')),
   };
 }
 
 /** Waits until the server has loaded its data. */
-async function readLoadedInfo(client: Redis, shown: string): Promise<ReadonlyMap<string, string>> {
+async function readLoadedInfo(client: Redis, shown: string): Promise<Info> {
   for (;;) {
-    const text = await client.info().catch((error: unknown) => refuseInfo(shown, error));
+    const text = await client.info().catch((error: unknown) => {
+      if (!/^NOPERM /.test(messageOf(error))) throw error;
+      const hint = 'let the user run INFO; docs/stores.md lists its rights';
+      throw denied(shown, messageOf(error), hint);
+    });
     const info = parseInfo(text);
     if ((info.get('loading') ?? '0') === '0') return info;
     await pause(LOADING_PAUSE_MS);
   }
-}
-
-function refuseInfo(shown: string, error: unknown): never {
-  if (!/^NOPERM /.test(messageOf(error))) throw error;
-  throw denied(shown, messageOf(error), 'let the user run INFO; docs/stores.md lists its rights');
 }
 
 /** Hosted servers refuse CONFIG. */
@@ -70,43 +59,28 @@ async function readConfig(client: Redis, name: string): Promise<string | undefin
 }
 
 /** The lines of INFO by their names. */
-export function parseInfo(text: string): ReadonlyMap<string, string> {
+export function parseInfo(text: string): Info {
   const rows = text.split(/\r?\n/).map((line) => /^(\w+):(.*)$/.exec(line));
   return new Map(rows.flatMap((row) => (row === null ? [] : [[row[1] ?? '', row[2] ?? '']])));
 }
 
-/** Why the server cannot be the store; undefined if it can. */
-function refusalOf(facts: RedisFacts, shown: string): StackshimError | undefined {
-  const { product, version, mode, role, evictionPolicy } = facts;
-  if (product === 'Redis' && isOlder(version)) {
-    return unsuitable(
-      shown,
-      `Redis ${version} is too old`,
-      `use Redis ${OLDEST_REDIS.join('.')} or later, or Valkey`,
-    );
+/** Throws unless the server serves alone, takes writes, and never throws data away. */
+function requirePrimary(info: Info, shown: string): void {
+  if ((info.get('redis_mode') ?? info.get('server_mode')) === 'cluster') {
+    const hint =
+      'use one primary, with replicas if you like: the keys of a queue do not spread over a cluster';
+    throw unsuitable(shown, 'the server is part of a Redis Cluster', hint);
   }
-  if (mode === 'cluster') {
-    return unsuitable(
-      shown,
-      'the server is part of a Redis Cluster',
-      'use one primary, with replicas if you like: the keys of a queue do not spread over a cluster',
-    );
+  if (info.get('role') !== 'master') {
+    const hint = 'name the primary, or an address that follows it';
+    throw unsuitable(shown, 'the server is a read-only replica', hint);
   }
-  if (role !== 'master') {
-    return unsuitable(
-      shown,
-      'the server is a read-only replica',
-      'name the primary, or an address that follows it',
-    );
+  const policy = info.get('maxmemory_policy') ?? 'unknown';
+  if (policy !== 'noeviction') {
+    const reason = `the server may throw jobs and locks away: its maxmemory-policy is ${policy}`;
+    const hint = 'set maxmemory-policy noeviction in the configuration of the server';
+    throw unsuitable(shown, reason, hint);
   }
-  if (evictionPolicy !== 'noeviction') {
-    return unsuitable(
-      shown,
-      `the server may throw jobs and locks away: its maxmemory-policy is ${evictionPolicy}`,
-      'set maxmemory-policy noeviction in the configuration of the server',
-    );
-  }
-  return undefined;
 }
 
 function isOlder(version: string): boolean {
@@ -114,8 +88,12 @@ function isOlder(version: string): boolean {
   return major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1]);
 }
 
-/** What the server may lose of what it acknowledged; undefined: nothing. */
-export function lossOf({ keepsLog, logSync }: RedisFacts): StoreLoss | undefined {
+/**
+ * What the server may lose of what it acknowledged; undefined: nothing.
+ *
+ * @param logSync Undefined if the server does not tell.
+ */
+function lossOf(keepsLog: boolean, logSync: string | undefined): StoreLoss | undefined {
   const hint = 'set appendonly yes and appendfsync always in the configuration of the server';
   if (!keepsLog) {
     return { reason: 'appendonly is off, a crash loses all jobs since the last snapshot', hint };
@@ -129,4 +107,14 @@ export function lossOf({ keepsLog, logSync }: RedisFacts): StoreLoss | undefined
   }
   const lost = logSync === 'everysec' ? 'the last second' : 'what the disk has not got yet';
   return { reason: `appendfsync is ${logSync}, a power failure loses ${lost}`, hint };
+}
+
+/** For `doctor`. Fails as the opening of the store does. */
+export async function inspectRedis(address: RedisAddress): Promise<Inspection> {
+  const { client, result } = await openConnection(address, async (connected) => {
+    const facts = await readSuitable(connected, address.shown);
+    return { ...facts, skewMs: await measureSkew(() => readTimeMs(connected)) };
+  });
+  client.disconnect();
+  return result;
 }

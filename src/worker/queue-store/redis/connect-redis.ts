@@ -8,28 +8,8 @@ import { newRedisClient } from './redis-client.ts';
 
 const OPEN_MS = 8000;
 
-/** Calls `act` with a connection that is ended afterwards. */
-export async function withRedis<T>(
-  address: RedisAddress,
-  act: (client: Redis) => Promise<T>,
-): Promise<T> {
-  const opened = await openConnection(address, act);
-  opened.client.disconnect();
-  return opened.result;
-}
-
-export interface OpenConnection<T> {
-  readonly client: Redis;
-  readonly result: T;
-  /** From now on a lost connection is made again. */
-  keep(): void;
-}
-
 /** Connects and calls `act`. The caller ends the connection, unless this fails. */
-export async function openConnection<T>(
-  address: RedisAddress,
-  act: (client: Redis) => Promise<T>,
-): Promise<OpenConnection<T>> {
+export async function openConnection<T>(address: RedisAddress, act: (client: Redis) => Promise<T>) {
   let isKept = false;
   const client = newRedisClient(address, {
     name: 'stackshim',
@@ -54,6 +34,7 @@ export async function openConnection<T>(
     return {
       client,
       result: done.result,
+      /** From now on a lost connection is made again. */
       keep() {
         isKept = true;
         client.options.enableReadyCheck = true;

@@ -4,7 +4,7 @@ import { laneOptions } from '../lane-settings.ts';
 import type { QueueStore, QueueStoreOptions } from '../queue-store.ts';
 import { requireSameTime } from '../skew.ts';
 import type { RedisAddress } from '../store-url.ts';
-import { lossOf, readSuitable } from './check-redis.ts';
+import { readSuitable } from './check-redis.ts';
 import { openConnection, readTimeMs } from './connect-redis.ts';
 import { guardScripts } from './guard-scripts.ts';
 import { createRedisStore } from './redis-store.ts';
@@ -14,14 +14,14 @@ export async function openRedis(
   options: QueueStoreOptions,
 ): Promise<QueueStore> {
   const { client, result, keep } = await openConnection(address, async (connected) => {
-    const facts = await readSuitable(connected, address.shown);
+    const { loss } = await readSuitable(connected, address.shown);
     await requireSameTime(() => readTimeMs(connected), address.shown);
     guardScripts(connected);
     const root = createRedisBackend('root', laneOptions(connected, options));
     // Without a listener an error of the connection would end the process.
     root.on('error', () => undefined);
     await root.waitUntilReady();
-    return { root, loss: lossOf(facts) };
+    return { root, loss };
   });
   keep();
   return createRedisStore({ address, client, ...result });

@@ -1,8 +1,9 @@
 /** Connections to Redis and Valkey: their options, and which errors mean that the server cannot answer now. */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis } from 'ioredis';
 import { reasonOf, StackshimError } from '../../../core/errors.ts';
+import { withoutUndefined } from '../../../core/read-fields.ts';
 import type { RedisAddress, TlsFiles } from '../store-url.ts';
 
 const FIRST_RETRY_MS = 100;
@@ -24,10 +25,9 @@ export interface ClientRole {
 /** Does not connect yet. An error event without a listener would end the process: the caller adds one. */
 export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
   const { host, port, db, username, password, tls } = address;
-  const options: RedisOptions = {
-    host,
-    port,
-    db,
+  return new Redis({
+    ...withoutUndefined({ host, port, db, username, password }),
+    ...(tls === undefined ? {} : { tls: readTlsFiles(tls, host) }),
     lazyConnect: true,
     // The driver waits so long for the other side to end a connection, and keeps the process alive meanwhile.
     disconnectTimeout: DISCONNECT_MS,
@@ -44,11 +44,7 @@ export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
         : null,
     // A primary that became a replica: the address may lead to the new primary by now.
     reconnectOnError: (error) => (role.shouldRetry() && isReadOnly(error) ? 2 : false),
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(tls === undefined ? {} : { tls: readTlsFiles(tls, host) }),
-  };
-  return new Redis(options);
+  });
 }
 
 /** Ends the connection; commands without a reply fail. */
@@ -62,17 +58,17 @@ export function endNow(client: Redis): void {
 
 function readTlsFiles({ cacert, cert, key }: TlsFiles, host: string): ConnectionOptions {
   const isName = !/^[0-9.]+$|:/.test(host);
-  return {
-    ...(isName ? { servername: host } : {}),
-    ...(cacert === undefined ? {} : { ca: readPem(cacert) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
-  };
+  return withoutUndefined({
+    servername: isName ? host : undefined,
+    ca: readPem(cacert),
+    cert: readPem(cert),
+    key: readPem(key),
+  });
 }
 
-function readPem(path: string): Buffer {
+function readPem(path: string | undefined): Buffer | undefined {
   try {
-    return readFileSync(path);
+    return path === undefined ? undefined : readFileSync(path);
   } catch (error) {
     throw new StackshimError(
       'ERR_STACKSHIM_STORE_INVALID',

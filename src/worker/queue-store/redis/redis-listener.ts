@@ -1,7 +1,6 @@
 /** Messages of a Redis store: one connection for all listeners of a process, subscribed again after each reconnection. */
 import type { Redis } from 'ioredis';
-import { createListeners } from '../listeners.ts';
-import type { MessageLine } from '../message-line.ts';
+import { createListeners, type MessageLine } from '../listeners.ts';
 import { endNow } from './redis-client.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL } from './redis-scripts.ts';
 

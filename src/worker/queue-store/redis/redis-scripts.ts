@@ -113,73 +113,49 @@ for at = 3, #ARGV, 2 do
 end
 return lost`;
 
-export interface RedisScripts {
-  enter(queue: string, lane: string): Promise<unknown>;
-  ring(queue: string, lane: string): Promise<unknown>;
-  /** Resolves to the mark, or null if the lane has jobs. */
-  mark(queue: string, lane: string): Promise<unknown>;
-  /** Resolves to 1 if the lane was removed. */
-  sweep(queue: string, lane: string, mark: string): Promise<unknown>;
-  /** Resolves to the names, and when the first delayed job is due or null. */
-  peek(lane: string, count: number): Promise<unknown>;
-  /**
-   * Resolves to the next cursor, which is `0` at the end, and to names of lanes, some of them twice.
-   *
-   * @param leastScore Empty: any, also that of a mark.
-   */
-  list(queue: string, cursor: string, leastScore: string): Promise<unknown>;
-  note(lane: string): Promise<unknown>;
-  forget(lane: string): Promise<unknown>;
-  /** Resolves to the ids whose locks are lost. */
-  renew(lane: string, locks: readonly LockToRenew[], lockMs: number): Promise<unknown>;
-}
+export type RedisScripts = ReturnType<typeof defineScripts>;
 
-interface LockToRenew {
-  readonly id: string;
-  readonly token: string;
-}
-
-export function defineScripts(client: Redis): RedisScripts {
+export function defineScripts(client: Redis) {
   const unfinished = (lane: string) => UNFINISHED.map(([part]) => laneKey(lane, part));
-  const enter = define(client, 'Enter', { keys: 2, lua: ENTER });
-  const ring = define(client, 'Ring', { keys: 1, lua: RING });
-  const mark = define(client, 'Mark', { keys: 1 + UNFINISHED.length, lua: MARK });
-  const sweep = define(client, 'Sweep', { keys: 1 + UNFINISHED.length, lua: SWEEP });
-  const peek = define(client, 'Peek', { keys: PEEKED.length, lua: PEEK });
-  const list = define(client, 'List', { keys: 1, lua: LIST });
-  const note = define(client, 'Note', { keys: 1, lua: NOTE });
-  const forget = define(client, 'Forget', { keys: 2, lua: FORGET });
-  const renew = define(client, 'Renew', { keys: 1, lua: RENEW });
+  const enter = define(client, 'Enter', 2, ENTER);
+  const ring = define(client, 'Ring', 1, RING);
+  const mark = define(client, 'Mark', 1 + UNFINISHED.length, MARK);
+  const sweep = define(client, 'Sweep', 1 + UNFINISHED.length, SWEEP);
+  const peek = define(client, 'Peek', PEEKED.length, PEEK);
+  const list = define(client, 'List', 1, LIST);
+  const note = define(client, 'Note', 1, NOTE);
+  const forget = define(client, 'Forget', 2, FORGET);
+  const renew = define(client, 'Renew', 1, RENEW);
   return {
-    enter: (queue, lane) => enter(lanesKey(queue), laneKey(lane, 'meta'), lane),
-    ring: (queue, lane) => ring(lanesKey(queue), lane, BELL_CHANNEL),
-    mark: (queue, lane) => mark(lanesKey(queue), ...unfinished(lane), lane),
-    sweep: (queue, lane, given) => sweep(lanesKey(queue), ...unfinished(lane), lane, given),
-    peek: (lane, count) =>
+    enter: (queue: string, lane: string) => enter(lanesKey(queue), laneKey(lane, 'meta'), lane),
+    ring: (queue: string, lane: string) => ring(lanesKey(queue), lane, BELL_CHANNEL),
+    /** Resolves to the mark, or null if the lane has jobs. */
+    mark: (queue: string, lane: string) => mark(lanesKey(queue), ...unfinished(lane), lane),
+    /** Resolves to 1 if the lane was removed. */
+    sweep: (queue: string, lane: string, given: string) =>
+      sweep(lanesKey(queue), ...unfinished(lane), lane, given),
+    /** Resolves to the names, and when the first delayed job is due or null. */
+    peek: (lane: string, count: number) =>
       peek(...PEEKED.map((part) => laneKey(lane, part)), laneKey(lane, ''), String(count)),
-    list: (queue, cursor, leastScore) => list(lanesKey(queue), cursor, queue, leastScore),
-    note: (lane) => note(ACTIVE_KEY, lane),
-    forget: (lane) => forget(ACTIVE_KEY, laneKey(lane, 'active'), lane),
-    renew(lane, locks, lockMs) {
-      const pairs = locks.flatMap(({ id, token }) => [id, token]);
-      return renew(laneKey(lane, 'stalled'), laneKey(lane, ''), String(lockMs), ...pairs);
-    },
+    /**
+     * Resolves to the next cursor, which is `0` at the end, and to names of lanes, some of them twice.
+     *
+     * @param leastScore Empty: any, also that of a mark.
+     */
+    list: (queue: string, cursor: string, leastScore: string) =>
+      list(lanesKey(queue), cursor, queue, leastScore),
+    note: (lane: string) => note(ACTIVE_KEY, lane),
+    forget: (lane: string) => forget(ACTIVE_KEY, laneKey(lane, 'active'), lane),
+    /** @param pairs Ids of jobs, each followed by its token. Resolves to the ids whose locks are lost. */
+    renew: (lane: string, pairs: readonly string[], lockMs: number) =>
+      renew(laneKey(lane, 'stalled'), laneKey(lane, ''), String(lockMs), ...pairs),
   };
 }
 
-interface Script {
-  readonly keys: number;
-  readonly lua: string;
-}
-
 /** Sends the script once for each connection, then its hash. */
-function define(
-  client: Redis,
-  name: string,
-  { keys, lua }: Script,
-): (...args: readonly string[]) => Promise<unknown> {
+function define(client: Redis, name: string, numberOfKeys: number, lua: string) {
   const command = `stackshim${name}`;
-  client.defineCommand(command, { numberOfKeys: keys, lua });
+  client.defineCommand(command, { numberOfKeys, lua });
   const call: (...args: readonly string[]) => Promise<unknown> = Reflect.get(client, command);
-  return (...args) => call.apply(client, [...args]);
+  return call.bind(client);
 }

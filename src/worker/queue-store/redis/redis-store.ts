@@ -5,20 +5,12 @@ import { messageOf } from '../../../core/errors.ts';
 import { pause, within } from '../../../core/pause.ts';
 import { isQueueName, jobName, type Lane, laneName, parseLaneName } from '../../job/lane.ts';
 import { parseCatalogueEntry } from '../catalogue-entry.ts';
-import { listenOn, type MessageLine } from '../message-line.ts';
-import type {
-  Catalogue,
-  CatalogueEntry,
-  LaneHead,
-  QueueStore,
-  ServerIdentity,
-  StoreLoss,
-} from '../queue-store.ts';
-import { type Reachability, watchReachability } from '../reachability.ts';
+import { listenOn } from '../listeners.ts';
+import type { Catalogue, CatalogueEntry, LaneHead, QueueStore, StoreLoss } from '../queue-store.ts';
+import { watchReachability } from '../reachability.ts';
 import { closed, full } from '../store-errors.ts';
 import type { RedisAddress } from '../store-url.ts';
 import { type WaitOut, waitOutOf } from '../wait-out.ts';
-import { waitingBackend } from '../waiting-backend.ts';
 import { parseInfo } from './check-redis.ts';
 import { readTimeMs } from './connect-redis.ts';
 import { endNow, isRedisFull, isRedisOutage, newRedisClient } from './redis-client.ts';
@@ -31,7 +23,7 @@ import {
   lanesKey,
   type RedisScripts,
 } from './redis-scripts.ts';
-import { type RenewLocks, renewingBackend } from './renewing-backend.ts';
+import { waitingBackend } from './waiting-backend.ts';
 
 export interface OpenRedis {
   readonly address: RedisAddress;
@@ -44,8 +36,6 @@ export interface OpenRedis {
 interface Parts extends OpenRedis {
   readonly waitOut: WaitOut;
   readonly scripts: RedisScripts;
-  readonly listener: MessageLine;
-  readonly reachability: Reachability;
 }
 
 const CONNECT_MS = 10_000;
@@ -62,38 +52,35 @@ const SCANNED_AT_ONCE = 5000;
 
 export function createRedisStore(open: OpenRedis): QueueStore {
   let end: Error | undefined;
-  const whyClosed = () => end;
-  const parts = { ...open, ...joinParts(open, whyClosed) };
+  const parts = { ...open, ...joinParts(open, () => end) };
+  const { client, waitOut, listener, reachability } = parts;
   return {
     kind: 'redis',
     shown: open.address.shown,
     loss: open.loss,
     ...laneCalls(parts),
     ...indexCalls(parts),
-    ...messageCalls(parts),
+    async sendCancel(lane, id) {
+      await waitOut(() => client.publish(CANCEL_CHANNEL, jobName({ lane, id })));
+    },
+    listen: listenOn(listener, reachability),
     catalogue: createCatalogue(parts),
-    readServer: () => parts.waitOut(() => readIdentity(open)),
-    serverTimeMs: () => parts.waitOut(() => readTimeMs(open.client)),
+    async readServer() {
+      const info = parseInfo(await waitOut(() => client.info()));
+      // A server that was promoted from a replica may lack the last writes of its primary, however it keeps its own.
+      const wasReplica = (info.get('second_repl_offset') ?? '-1') !== '-1';
+      return { id: info.get('run_id') ?? '', mayLack: open.loss !== undefined || wasReplica };
+    },
+    serverTimeMs: () => waitOut(() => readTimeMs(client)),
     async close() {
       if (end !== undefined) return;
       end = closed(open.address.shown);
-      parts.reachability.close();
-      parts.listener.close();
-      await endConnection(open.client);
+      reachability.close();
+      listener.close();
+      if (client.status === 'ready') await within(client.quit(), QUIT_MS).catch(() => undefined);
+      endNow(client);
     },
   };
-}
-
-/** A server that was promoted from a replica may lack the last writes of its primary, however it keeps its own. */
-async function readIdentity({ client, loss }: OpenRedis): Promise<ServerIdentity> {
-  const info = parseInfo(await client.info());
-  const wasReplica = (info.get('second_repl_offset') ?? '-1') !== '-1';
-  return { id: info.get('run_id') ?? '', mayLack: loss !== undefined || wasReplica };
-}
-
-async function endConnection(client: Redis): Promise<void> {
-  if (client.status === 'ready') await within(client.quit(), QUIT_MS).catch(() => undefined);
-  endNow(client);
 }
 
 function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | undefined) {
@@ -134,15 +121,15 @@ function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | unde
 }
 
 function laneCalls({ root, waitOut, scripts }: Parts) {
-  const ring = async ({ queue, ...rest }: Lane) => {
-    await waitOut(() => scripts.ring(queue, laneName({ queue, ...rest })));
+  const ring = async (lane: Lane) => {
+    await waitOut(() => scripts.ring(lane.queue, laneName(lane)));
   };
   return {
     backend(lane: Lane): IQueueBackend {
       const name = laneName(lane);
-      const renew: RenewLocks = (locks, lockMs) =>
-        waitOut(() => scripts.renew(name, locks, lockMs)) as Promise<string[]>;
-      return renewingBackend(waitingBackend(root.forQueue(name), waitOut), renew);
+      return waitingBackend(root.forQueue(name), waitOut, (pairs, lockMs) =>
+        scripts.renew(name, pairs, lockMs),
+      );
     },
     async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
       await waitOut(() => scripts.enter(lane.queue, laneName(lane)));
@@ -193,15 +180,14 @@ function indexCalls(parts: Parts) {
     async pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]> {
       const marks = await Promise.all(lanes.map((lane) => markLane(parts, lane)));
       await pause(PRUNE_AFTER_MS);
-      const swept = await Promise.all(
+      const removed = await Promise.all(
         lanes.map(async (lane, at) => {
           const mark = marks[at];
-          if (mark === undefined) return false;
-          const removed = await waitOut(() => scripts.sweep(lane.queue, laneName(lane), mark));
-          return removed === 1;
+          if (mark === undefined) return 0;
+          return await waitOut(() => scripts.sweep(lane.queue, laneName(lane), mark));
         }),
       );
-      return lanes.filter((_, at) => swept[at]);
+      return lanes.filter((_, at) => removed[at] === 1);
     },
     async noteActive(lane: Lane): Promise<void> {
       await waitOut(() => scripts.note(laneName(lane)));
@@ -231,15 +217,6 @@ async function markLane({ waitOut, scripts }: Parts, lane: Lane): Promise<string
 
 const toLanes = (names: readonly string[]): readonly Lane[] =>
   names.map(parseLaneName).filter((lane) => lane !== undefined);
-
-function messageCalls({ client, waitOut, listener, reachability }: Parts) {
-  return {
-    async sendCancel(lane: Lane, id: string): Promise<void> {
-      await waitOut(() => client.publish(CANCEL_CHANNEL, jobName({ lane, id })));
-    },
-    listen: listenOn(listener, reachability),
-  };
-}
 
 const SCANNED = 500;
 const MOST_LISTED = 10_000;
