@@ -4,15 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCodeCommands } from './define/define-code-commands.ts';
-import { defineCompletion } from './define/define-completion.ts';
-import { defineCopyCommands } from './define/define-copy-commands.ts';
-import { defineExchangeCommands } from './define/define-exchange-commands.ts';
-import { defineExec } from './define/define-exec.ts';
-import { defineLiveCommands } from './define/define-live-commands.ts';
-import { defineManual } from './define/define-manual.ts';
-import { defineReportCommands } from './define/define-report-commands.ts';
+import { defineHelpCommands } from './define/define-help-commands.ts';
 import { defineRun, type RunAction } from './define/define-run.ts';
-import { defineStackCommands } from './define/define-stack-commands.ts';
+import { defineSaveCommands, defineStackCommands } from './define/define-stack-commands.ts';
 import { defineStorageCommands } from './define/define-storage-commands.ts';
 import { defineTaskCommands } from './define/define-task-commands.ts';
 import { toLostOutput } from './run/descriptor-sink.ts';
@@ -35,12 +29,8 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
   defineRun(program, executeRun);
   defineStackCommands(program);
   defineCodeCommands(program);
-  defineExchangeCommands(program);
+  defineSaveCommands(program);
   defineTaskCommands(program);
-  defineLiveCommands(program);
-  defineExec(program);
-  defineCopyCommands(program);
-  defineReportCommands(program);
   defineStorageCommands(program);
   if (!program.commands.some((command) => command.name() === called)) {
     const [{ defineWorker }, { defineQueueCommands }] = await Promise.all([
@@ -50,8 +40,7 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
     defineWorker(program);
     defineQueueCommands(program);
   }
-  defineCompletion(program);
-  defineManual(program);
+  defineHelpCommands(program);
   return program;
 }
 

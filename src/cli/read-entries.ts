@@ -7,7 +7,6 @@ import {
   parseLabelEntries,
 } from '../spec/parse-entries.ts';
 import { readBoundedFile } from '../sys/files.ts';
-import type { RunOptions } from './define/run-options.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
@@ -16,7 +15,11 @@ const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
 /** Reads the entries, and the env files among them. */
-export const readEntries = ({ env, envFile, label }: RunOptions) => ({
+export const readEntries = ({
+  env,
+  envFile,
+  label,
+}: Partial<Record<'env' | 'envFile' | 'label', readonly string[] | undefined>>) => ({
   env: readEnvironment(env, envFile),
   labels: label === undefined ? undefined : parseLabelEntries(label),
 });

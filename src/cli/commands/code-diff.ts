@@ -9,21 +9,22 @@ import {
   summariseFiles,
   summariseSettings,
 } from '../print/format-changes.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 
-export interface CodeDiffOptions extends TenantOption {
+interface CodeDiffOptions extends TenantOption {
   readonly settings?: boolean;
   readonly files?: boolean;
 }
 
 export async function codeDiff(
   name: string,
-  [from, to]: readonly [string | undefined, string | undefined],
+  from: string | undefined,
+  to: string | undefined,
   options: CodeDiffOptions,
 ): Promise<void> {
   const range = { from: toPositive('A', from), to: toPositive('B', to) };
   const diff = await openDoor().code.diff(name, { ...range, tenant: options.tenant });
-  await (options.json ? printJson(diff) : print(formatDiff(diff, options)));
+  await printAnswer(diff, options, () => formatDiff(diff, options));
 }
 
 function formatDiff(diff: PackageDiff, { settings, files }: CodeDiffOptions): string {

@@ -60,5 +60,5 @@ async function openTerminal(id: string, interactive: boolean) {
 async function readEnv({ env, envFile }: ExecLineOptions): Promise<Record<string, string>> {
   if (env === undefined && envFile === undefined) return {};
   const { readEntries } = await import('../read-entries.ts');
-  return readEntries({ ...(env && { env }), ...(envFile && { envFile }) }).env;
+  return readEntries({ env, envFile }).env;
 }

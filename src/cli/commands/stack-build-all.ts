@@ -4,53 +4,40 @@ import type { PlannedBuild } from '../../build/plan-builds.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { formatCount } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson, printNote } from '../print/print.ts';
+import { printAnswer, printNote } from '../print/print.ts';
 import { reportFailedStacks } from '../print/report-failed-stacks.ts';
-import { openStderr } from '../print/terminal.ts';
-import { openBuildProgress } from '../progress/build-progress-view.ts';
-import { listenForStops } from '../run/caller-signals.ts';
-
-interface BuildAllOptions {
-  readonly ifChanged?: boolean;
-  readonly jobs: number | undefined;
-  readonly plan?: boolean;
-  readonly json?: boolean;
-}
+import { withBuildView } from '../progress/with-progress.ts';
+import type { BuildCommandOptions } from './stack-build.ts';
 
 /** Sets the exit status: 0 if every stack is built or unchanged, otherwise 1. */
 export async function stackBuildAll(
   directories: readonly string[],
-  { ifChanged, jobs, plan: isPlanOnly, json }: BuildAllOptions,
+  jobs: number | undefined,
+  options: Omit<BuildCommandOptions, 'jobs'>,
 ): Promise<void> {
   const { stacks } = openDoor();
-  if (isPlanOnly) {
+  if (options.plan) {
     const plan = await stacks.planBuilds(directories);
-    return await (json ? printJson({ plan }) : print(formatPlan(plan)));
+    return await printAnswer({ plan }, options, () => formatPlan(plan));
   }
-  const stops = listenForStops();
-  const view = openBuildProgress(openStderr(), { quiet: json === true });
-  const note = (text: string) => {
-    view.close();
-    printNote(text);
-  };
-  try {
-    const report = await stacks.buildAll(directories, {
-      signal: stops.signals.signal,
-      ifChanged: ifChanged === true,
+  const report = await withBuildView(options, (view, signal) => {
+    const note = (text: string) => {
+      view.close();
+      printNote(text);
+    };
+    return stacks.buildAll(directories, {
+      signal,
+      ifChanged: options.ifChanged === true,
       jobs,
       onPlan: (plan) => note(formatPlan(plan)),
       onStack: (stack, number, count) => note(`[${number}/${count}] ${stack}\n`),
       onProgress: (stack, progress) => view.onProgress(progress, stack),
       onBuilt: (build) => note(`${build.stack}: ${describeOutcome(build)}\n`),
     });
-    view.close();
-    await (json ? printJson(report) : print(formatReport(report)));
-    note(`${summarise(report)}\n`);
-    process.exitCode = reportFailedStacks('build', report.builds, { json: json === true });
-  } finally {
-    view.close();
-    stops.close();
-  }
+  });
+  await printAnswer(report, options, formatReport);
+  printNote(`${summarise(report)}\n`);
+  process.exitCode = reportFailedStacks('build', report.builds, options);
 }
 
 /** One line for each stack, in the order of the builds. */
@@ -60,16 +47,13 @@ function formatPlan(plan: readonly PlannedBuild[]): string {
     plan.map(({ stack, needs, after, missing, directory }, index) => [
       String(index + 1),
       stack,
-      needs.map((name) => `${name}${toRemark(name, { after, missing })}`).join(', ') || '-',
+      needs.map((name) => `${name}${toRemark(name, after, missing)}`).join(', ') || '-',
       directory,
     ]),
   );
 }
 
-function toRemark(
-  name: PlannedBuild['stack'],
-  { after, missing }: Pick<PlannedBuild, 'after' | 'missing'>,
-): string {
+function toRemark(name: string, after: readonly string[], missing: readonly string[]): string {
   if (after.includes(name)) return ' (built first)';
   return missing.includes(name) ? ' (missing)' : '';
 }

@@ -1,14 +1,12 @@
 /** `stackshim stack build`: builds stacks from folders, with progress on standard error. */
-
-import { toPositive } from '../define/shared-options.ts';
-import { print, printJson } from '../print/print.ts';
+import { type JsonOption, toPositive } from '../define/shared-options.ts';
+import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 
-interface BuildCommandOptions {
+export interface BuildCommandOptions extends JsonOption {
   readonly ifChanged?: boolean;
   readonly jobs?: string;
   readonly plan?: boolean;
-  readonly json?: boolean;
 }
 
 /** SIGINT and SIGTERM abort the builds, which then have changed nothing. */
@@ -20,13 +18,13 @@ export async function stackBuild(
   const [directory, ...others] = directories;
   if (directory === undefined || others.length > 0 || options.plan) {
     const { stackBuildAll } = await import('./stack-build-all.ts');
-    return await stackBuildAll(directories, { ...options, jobs });
+    return await stackBuildAll(directories, jobs, options);
   }
+  const ifChanged = options.ifChanged === true;
   const result = await withProgress(
-    (exchange, stacks) =>
-      stacks.build(directory, { ...exchange, ifChanged: options.ifChanged === true, jobs }),
+    (exchange, stacks) => stacks.build(directory, { ...exchange, ifChanged, jobs }),
     options,
   );
-  if (options.json) return await printJson(result);
-  await print(`${result.stack}@rev:${result.revision} ${result.image} ${result.status}\n`);
+  const { stack, revision, image, status } = result;
+  await printAnswer(result, options, () => `${stack}@rev:${revision} ${image} ${status}\n`);
 }

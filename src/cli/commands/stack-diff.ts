@@ -4,7 +4,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiffRange } from '../../door/stacks.ts';
 import type { StackDiff } from '../../store/diff/diff-stack.ts';
 import type { PackageChange } from '../../store/diff/dpkg-status.ts';
-import { toPositive } from '../define/shared-options.ts';
+import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import {
   formatFiles,
   formatSettings,
@@ -17,10 +17,9 @@ import {
 } from '../print/format-changes.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 
-interface DiffCommandOptions {
-  readonly json?: boolean;
+interface DiffCommandOptions extends JsonOption {
   readonly settings?: boolean;
   readonly packages?: boolean;
   readonly files?: boolean;
@@ -33,7 +32,7 @@ export async function stackDiff(
   options: DiffCommandOptions,
 ): Promise<void> {
   const diff = await openDoor().stacks.diff(stack, toRange(words));
-  await (options.json ? printJson(diff) : print(formatDiff(diff, options)));
+  await printAnswer(diff, options, () => formatDiff(diff, options));
 }
 
 /** Only digits are a revision: a stack with such a name can be written `3@rev:1`. */

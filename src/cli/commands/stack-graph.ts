@@ -8,11 +8,11 @@ import { printPainted } from '../print/print-painted.ts';
 import { collectDamage } from '../print/report-damage.ts';
 import { isUtf8, STDOUT, terminalSize } from '../print/terminal.ts';
 
-interface GraphCommandOptions {
+export async function stackGraph({
+  format,
+}: {
   readonly format: 'tree' | 'dot' | 'svg' | 'json';
-}
-
-export async function stackGraph({ format }: GraphCommandOptions): Promise<void> {
+}): Promise<void> {
   const damage = collectDamage('stack');
   const nodes = await openDoor().stacks.graph(damage.listener);
   if (format === 'json') await printJson(nodes);

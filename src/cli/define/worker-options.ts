@@ -1,9 +1,9 @@
 /** The options of `stackshim worker`. */
 import { LOG_LEVELS } from '../../worker/ops/log-levels.ts';
-import { STORE_OPTIONS, type StoreOptions } from '../queues/store-address.ts';
-import type { OptionTable } from './plain-line.ts';
+import { STORE_OPTIONS } from '../queues/store-address.ts';
+import type { OptionValues } from './plain-line.ts';
 
-export const WORKER_OPTIONS: OptionTable = [
+export const WORKER_OPTIONS = [
   ...STORE_OPTIONS,
   ['-c, --concurrency <n>', 'run up to N jobs at a time (default: the number of processors)'],
   ['--drain <duration>', 'on SIGTERM, time for the running tasks to end (default: 30s)'],
@@ -34,21 +34,6 @@ export const WORKER_OPTIONS: OptionTable = [
     `log this and everything above: ${LOG_LEVELS.join(', ')} (default: info)`,
   ],
   ['--migrate', 'make or update the tables of a PostgreSQL store, and end without taking jobs'],
-];
+] as const;
 
-export interface WorkerLineOptions extends StoreOptions {
-  readonly concurrency?: string;
-  readonly drain?: string;
-  readonly lock?: string;
-  readonly logs?: string;
-  readonly artefacts?: string;
-  readonly registry?: string;
-  readonly missing?: string;
-  readonly tlsVerify?: string;
-  readonly authfile?: string;
-  readonly keepResults?: string;
-  readonly health?: string;
-  readonly healthPublic?: boolean;
-  readonly logLevel?: string;
-  readonly migrate?: boolean;
-}
+export type WorkerLineOptions = OptionValues<(typeof WORKER_OPTIONS)[number][0]>;

@@ -6,13 +6,8 @@ import type { JobResult, JobStatus, WaitState } from '../../worker/job/job-resul
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
-export interface TableShape {
-  readonly now: number;
-  /** Shorten nothing. */
-  readonly whole: boolean;
-}
-
-export function formatJobs(jobs: readonly JobStatus[], { now, whole }: TableShape): string {
+/** @param whole Shorten nothing. */
+export function formatJobs(jobs: readonly JobStatus[], now: number, whole: boolean): string {
   const rows = jobs.map((status) => [
     status.job,
     status.state,
@@ -61,14 +56,11 @@ function endOf({ state, error, task, progress }: JobResult): string {
 
 const NONE = '-';
 
-export interface LaneTableShape extends TableShape {
-  /** The lanes are those of several queues. */
-  readonly withQueue: boolean;
-}
-
+/** @param withQueue The lanes are those of several queues. */
 export function formatLanes(
   lanes: readonly LaneSummary[],
-  { now, whole, withQueue }: LaneTableShape,
+  now: number,
+  { whole, withQueue }: { readonly whole: boolean; readonly withQueue: boolean },
 ): string {
   const rows = lanes.map((lane) => [
     ...(withQueue ? [lane.queue] : []),
@@ -80,20 +72,13 @@ export function formatLanes(
   ]);
   const header = [
     ...(withQueue ? ['QUEUE'] : []),
-    'TENANT',
-    'CODE',
-    'QUEUED',
-    'DELAYED',
-    'RUNNING',
-    'COMPLETE',
-    'FAILED',
-    'OLDEST',
-    'STATE',
+    ...['TENANT', 'CODE', 'QUEUED', 'DELAYED', 'RUNNING', 'COMPLETE', 'FAILED'],
+    ...['OLDEST', 'STATE'],
   ];
   return formatTable(header, rows, { whole });
 }
 
-export function formatSchedules(schedules: readonly Schedule[], { whole }: TableShape): string {
+export function formatSchedules(schedules: readonly Schedule[], whole: boolean): string {
   const rows = schedules.map(({ id, tenant, pattern, tz, everyMs, nextAt, stack, code }) => [
     id,
     tenant ?? NONE,

@@ -1,4 +1,5 @@
 /** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
+import type { JsonOption } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
 import { openStderr, STDOUT } from './terminal.ts';
@@ -12,6 +13,13 @@ export async function print(text: string): Promise<void> {
 }
 
 export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);
+
+/** Prints the answer of a command: as JSON with `--json`, otherwise as text. */
+export const printAnswer = <T>(
+  answer: T,
+  { json }: JsonOption,
+  toText: (answer: T) => string,
+): Promise<void> => (json ? printJson(answer) : print(toText(answer)));
 
 /** Prints JSON on one line. */
 export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);

@@ -6,23 +6,17 @@ import { statusOfError } from '../exit-status.ts';
 import { reportError } from './printable.ts';
 import { reportToolOutput } from './report-tool-output.ts';
 
-interface Outcome {
-  readonly stack: StackName;
-  readonly error: ErrorJson | null;
-}
-
 /** Returns the exit status: 0 without failures, the error's own if there was only one stack, otherwise 1. */
 export function reportFailedStacks(
   operation: string,
-  outcomes: readonly Outcome[],
-  { json = false }: JsonOption,
+  outcomes: readonly { readonly stack: StackName; readonly error: ErrorJson | null }[],
+  options: JsonOption,
 ): number {
   const errors = outcomes.flatMap(({ stack, error }) =>
     error === null ? [] : [{ ...error, message: withName(operation, stack, error.message) }],
   );
   for (const error of errors) {
-    if (json) reportToolOutput(error, false);
-    else reportToolOutput(error);
+    reportToolOutput(error, options);
     reportError(error);
   }
   const [only] = errors;

@@ -2,20 +2,17 @@
 import { isAbsolute } from 'node:path';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
-import type { OptionTable } from '../define/plain-line.ts';
+import type { OptionValues } from '../define/plain-line.ts';
 
-export const STORE_OPTIONS: OptionTable = [
+export const STORE_OPTIONS = [
   [
     '--store <url>',
     'store of the queues: redis://, rediss://, valkey:// or postgres:// (default: STACKSHIM_STORE_URL)',
   ],
   ['--store-password-file <file>', "file with the store's password, for root alone"],
-];
+] as const;
 
-export interface StoreOptions {
-  readonly store?: string;
-  readonly storePasswordFile?: string;
-}
+export type StoreOptions = OptionValues<(typeof STORE_OPTIONS)[number][0]>;
 
 export interface StoreAddress {
   /** With the password, if there is one. */

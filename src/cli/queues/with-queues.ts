@@ -40,7 +40,7 @@ export interface EachJob<T> {
   readonly operation: string;
   act(queues: Queues, job: string): Promise<T>;
   /** Called in the order of the jobs. */
-  print(job: string, done: T): Promise<void>;
+  print(job: string, done: T): Promise<void> | void;
 }
 
 /**

@@ -64,6 +64,18 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
   };
 }
 
+/** Does work that the signals abort; after it, they have their usual meaning again. */
+export async function whileStoppable<T>(
+  work: (signal: AbortSignal, stops: StopSignals) => Promise<T>,
+): Promise<T> {
+  const stops = listenForStops();
+  try {
+    return await work(stops.signals.signal, stops);
+  } finally {
+    stops.close();
+  }
+}
+
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
 export interface SignalForwarder {
