@@ -1,28 +1,20 @@
 /** Checks whether the stacks still get fixes and are built on the current revision of their base. */
-import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { listStacks, type StackSummary } from '../store/stacks/list-stacks.ts';
-import { type Check, optional, passed, warned } from './check.ts';
+import { type Check, ifRoot, optional, passed, unlessRefused, warned } from './check.ts';
 
 const MAX_NAMED = 10;
 const subject = optional('stacks');
 
-/** Never throws: a store that cannot be read is a finding. */
-export function checkStacks(layout: Layout, now: Date): Check {
-  if (process.geteuid?.() !== 0) {
-    return warned(
-      subject,
-      'not checked: only root can read the stacks',
-      'run stackshim doctor as root',
-    );
-  }
-  try {
-    return judgeStacks(listStacks(layout), now);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    return warned(subject, error.message, error.hint);
-  }
-}
+/** Never rejects for a store that cannot be read, which is a finding. */
+export const checkStacks = (layout: Layout, now: Date): Promise<Check> =>
+  unlessRefused(
+    () =>
+      ifRoot(subject, 'not checked: only root can read the stacks', () =>
+        judgeStacks(listStacks(layout), now),
+      ),
+    ({ message, hint }) => warned(subject, message, hint),
+  );
 
 /** Judges these stacks as of a date. Pure. */
 export function judgeStacks(
