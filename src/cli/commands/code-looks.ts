@@ -6,7 +6,7 @@ import type { TenantOption, TruncOption } from '../define/shared-options.ts';
 import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
-import { collectDamage } from '../print/report-damage.ts';
+import { collectDamage } from '../print/report-failures.ts';
 
 export async function codeLs(
   options: TenantOption & TruncOption & { readonly all?: boolean },

@@ -5,7 +5,7 @@ import { invalidOption, type JsonOption } from '../define/shared-options.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { printAnswer } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
-import { withCountProgress } from '../progress/count-progress-view.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
 
 interface CollectCommandOptions extends JsonOption {
   readonly dryRun?: boolean;

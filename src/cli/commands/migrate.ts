@@ -3,7 +3,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
 import type { JsonOption } from '../define/shared-options.ts';
 import { printAnswer } from '../print/print.ts';
-import { withCountProgress } from '../progress/count-progress-view.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
 import { whileStoppable } from '../run/caller-signals.ts';
 
 /** Resolves to the exit status: 1 if a damaged image stays unchanged. SIGINT and SIGTERM end the migration between two images. */

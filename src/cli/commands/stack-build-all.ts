@@ -5,7 +5,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import { formatCount } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer, printNote } from '../print/print.ts';
-import { reportFailedStacks } from '../print/report-failed-stacks.ts';
+import { reportFailedStacks } from '../print/report-failures.ts';
 import { withBuildView } from '../progress/with-progress.ts';
 import type { BuildCommandOptions } from './stack-build.ts';
 

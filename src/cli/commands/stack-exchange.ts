@@ -12,7 +12,7 @@ import {
 import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readVariables } from '../read-entries.ts';
-import { requirePipe } from '../run/require-pipe.ts';
+import { requirePipe } from '../run/piped-input.ts';
 
 interface ImportCommandOptions extends RegistryCommandOptions {
   readonly env?: readonly string[];

@@ -5,7 +5,7 @@ import { glyphsFor } from '../print/draw-bars.ts';
 import { drawGraph } from '../print/draw-graph.ts';
 import { print, printJson } from '../print/print.ts';
 import { printPainted } from '../print/print-painted.ts';
-import { collectDamage } from '../print/report-damage.ts';
+import { collectDamage } from '../print/report-failures.ts';
 import { isUtf8, STDOUT, terminalSize } from '../print/terminal.ts';
 
 export async function stackGraph({

@@ -8,7 +8,7 @@ import type { JsonOption, TruncOption } from '../define/shared-options.ts';
 import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
-import { collectDamage } from '../print/report-damage.ts';
+import { collectDamage } from '../print/report-failures.ts';
 
 export async function stackLs(options: JsonOption & TruncOption): Promise<void> {
   const damage = collectDamage('stack');

@@ -7,7 +7,7 @@ import { toAbsolute } from '../../sys/paths.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer, printNote } from '../print/print.ts';
-import { reportFailedStacks } from '../print/report-failed-stacks.ts';
+import { reportFailedStacks } from '../print/report-failures.ts';
 import { withBuildView } from '../progress/with-progress.ts';
 
 interface UpdateCommandOptions extends JsonOption {

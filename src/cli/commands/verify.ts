@@ -7,8 +7,8 @@ import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts'
 import type { JsonOption } from '../define/shared-options.ts';
 import { formatBytes, formatCount } from '../print/format-quantities.ts';
 import { print, printJson } from '../print/print.ts';
-import { withCountProgress } from '../progress/count-progress-view.ts';
 import { createRateMeter, type RateMeter } from '../progress/progress-bar.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
 import { whileStoppable } from '../run/caller-signals.ts';
 
 /** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */

@@ -24,7 +24,10 @@ export async function worker(
     else await work(queues, options);
     return 0;
   } catch (error) {
-    return report(error);
+    const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'worker');
+    reportError(known.toJSON());
+    // A store that cannot be used has the status of a failure, whatever is wrong with it: the command line was understood.
+    return known.code.startsWith('ERR_STACKSHIM_STORE_') ? FAILED : statusOfError(known);
   }
 }
 
@@ -57,11 +60,4 @@ async function hastenAtEach(signals: DrainSignals, service: Service): Promise<ne
     await signals.next();
     service.hasten();
   }
-}
-
-/** A store that cannot be used has the status of a failure, whatever is wrong with it: the command line was understood. */
-function report(error: unknown): number {
-  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'worker');
-  reportError(known.toJSON());
-  return known.code.startsWith('ERR_STACKSHIM_STORE_') ? FAILED : statusOfError(known);
 }

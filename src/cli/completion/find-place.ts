@@ -57,17 +57,15 @@ export function findPlace(program: Command, words: readonly string[]): Place {
     // `run` and `exec` take options only before the command of the task.
     if (isCommandNext(command, named.length)) takesOptions = false;
   }
-  if (takesOptions && typed.startsWith('-')) return placeOfOption(command, typed, named);
+  if (takesOptions && typed.startsWith('-')) {
+    const length = typed.indexOf('=');
+    const option = length < 0 ? undefined : findOption(command, typed.slice(0, length));
+    if (!takesValue(option)) return { kind: 'option', command };
+    const [flag, value] = [typed.slice(0, length + 1), typed.slice(length + 1)];
+    return { kind: 'value', option, typed: value, before: flag, named };
+  }
   if (named.length === 0 && command.commands.length > 0) return { kind: 'command', command };
   return { kind: 'argument', command, argument: argumentAt(command, named.length), named };
-}
-
-function placeOfOption(command: Command, typed: string, named: readonly Named[]): Place {
-  const length = typed.indexOf('=');
-  const option = length < 0 ? undefined : findOption(command, typed.slice(0, length));
-  if (!takesValue(option)) return { kind: 'option', command };
-  const before = typed.slice(0, length + 1);
-  return { kind: 'value', option, typed: typed.slice(before.length), before, named };
 }
 
 export const optionsOf = (command: Command): readonly Option[] =>

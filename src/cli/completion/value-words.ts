@@ -16,7 +16,7 @@ export interface Values {
   readonly inTask?: TaskPath;
 }
 
-export interface ValueContext {
+interface ValueContext {
   readonly names: KnownNames;
   readonly typed: string;
   /** The arguments before it. */
@@ -25,7 +25,7 @@ export interface ValueContext {
 
 type ValueSource = (context: ValueContext) => Values;
 
-const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
+export const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
   words: words.map((word) => (typeof word === 'string' ? { name: word, about: '' } : word)),
   paths,
 });

@@ -125,14 +125,13 @@ export function parseTail(text: string): number | undefined {
   throw invalidOption('--tail', text, { problem: 'neither all nor a whole number of lines' });
 }
 
-export interface ExchangeCommandOptions {
+export interface ExchangeCommandOptions extends JsonOption {
   readonly smoke?: string;
-  readonly json?: boolean;
 }
 
 export interface RegistryCommandOptions extends ExchangeCommandOptions {
   readonly tlsVerify: string;
-  readonly authfile?: string;
+  readonly authfile?: string | undefined;
 }
 
 export function toRegistryOptions({

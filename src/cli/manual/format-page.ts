@@ -3,7 +3,6 @@ import type { Argument, Command, Option } from 'commander';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
 import { OPTION_ROWS } from '../../spec/options/task-options.ts';
 import { definedCommandsOf, optionsOf } from '../completion/find-place.ts';
-import { helpAfter } from './help-after.ts';
 import { toArgument, toLiteral, toParagraph, toText } from './mdoc.ts';
 
 export interface PageOptions {
@@ -29,7 +28,7 @@ export function formatPage(command: Command, options: PageOptions): string {
     `.Os stackshim ${PROGRAM_VERSION}\n`,
     `.Sh NAME\n.Nm ${name}\n.Nd ${toText(command.description())}\n`,
     formatSynopsis(command, called),
-    `.Sh DESCRIPTION\n${formatDescription(command, called)}`,
+    `.Sh DESCRIPTION\n.Nm ${called} :\n${toParagraph(`${command.description()}.`)}`,
     formatArguments(command.registeredArguments),
     formatOptions(command, above.length === 1 && command.name() === 'run'),
     formatCommands(command, name),
@@ -40,13 +39,21 @@ export function formatPage(command: Command, options: PageOptions): string {
   ].join('');
 }
 
-const MONTHS =
-  'January February March April May June July August September October November December'.split(
-    ' ',
-  );
+/** The text that a command adds to its help. Empty if it adds none. */
+function helpAfter(command: Command): string {
+  const written: string[] = [];
+  const { writeOut } = command.configureOutput();
+  command.configureOutput({ writeOut: (text) => void written.push(text) });
+  try {
+    command.outputHelp();
+  } finally {
+    if (writeOut !== undefined) command.configureOutput({ writeOut });
+  }
+  return written.join('').slice(command.helpInformation().length).trim();
+}
 
 const toDay = (date: Date) =>
-  `${MONTHS[date.getUTCMonth()]} ${date.getUTCDate()}, ${date.getUTCFullYear()}`;
+  date.toLocaleDateString('en-US', { dateStyle: 'long', timeZone: 'UTC' });
 
 function formatSynopsis(command: Command, called: string): string {
   const options = optionsOf(command).length > 0 ? '.Op Ar options\n' : '';
@@ -62,26 +69,18 @@ function toSynopsisArgument(argument: Argument): string {
   return argument.required ? `.${name}\n` : `.Op ${name}\n`;
 }
 
-function formatDescription(command: Command, called: string): string {
-  const sentence = command.description();
-  return `.Nm ${called} :\n${toParagraph(`${sentence}.`)}`;
-}
-
 function formatArguments(args: readonly Argument[]): string {
   if (args.length === 0) return '';
-  const items = args.map((argument) => {
-    const { description, argChoices, defaultValue } = argument;
-    const notes = toNotes({ description, argChoices, defaultValue });
-    return `.It Ar ${toArgument(argument.name())}\n${toParagraph(notes)}`;
-  });
+  const items = args.map(
+    (argument) => `.It Ar ${toArgument(argument.name())}\n${toParagraph(toNotes(argument))}`,
+  );
   return `.Pp\nThe arguments are as follows:\n${toList(items)}`;
 }
 
 function formatOptions(command: Command, isRun: boolean): string {
   const items = optionsOf(command).map((option) => {
-    const notes = toNotes(option);
-    const more = isRun ? describeRow(option) : [];
-    const paragraphs = [notes, ...more].map(toParagraph);
+    const notes = [toNotes(option), ...(isRun ? describeRow(option) : [])];
+    const paragraphs = notes.map(toParagraph);
     return `.It ${toFlags(option)}\n${paragraphs.join('.Pp\n')}`;
   });
   return items.length === 0 ? '' : `.Sh OPTIONS\n${toList(items)}`;
@@ -96,14 +95,8 @@ function toFlags({ short, long, flags, variadic }: Option): string {
   return `${names.join(' , ')} Ar ${toArgument(value.replace(/\.\.\.$/, ''))}${ellipsis}`;
 }
 
-interface Described {
-  readonly description: string;
-  readonly argChoices?: readonly string[] | undefined;
-  readonly defaultValue?: unknown;
-}
-
 /** A sentence with the choices and the default. */
-function toNotes({ description, argChoices, defaultValue }: Described): string {
+function toNotes({ description, argChoices, defaultValue }: Argument | Option): string {
   const notes = [
     toSentence(description),
     ...(argChoices === undefined ? [] : [`One of: ${argChoices.join(', ')}.`]),

@@ -24,21 +24,15 @@ export const printAnswer = <T>(
 /** Prints JSON on one line. */
 export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);
 
-export interface Printer {
-  print(text: string): Promise<void>;
-  printJsonLine(value: unknown): Promise<void>;
-  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
-  draw(text: string): Promise<void>;
-}
-
 /** For a command that prints until it is stopped. @param onGone Called once, when the reader of the output has gone. */
-export function openPrinter(onGone: () => void): Printer {
+export function openPrinter(onGone: () => void) {
   const sink = descriptorSink(STDOUT, onGone);
+  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
   const draw = async (text: string) => await sink.write(Buffer.from(text));
   return {
     draw,
-    print: (text) => draw(toPrintableLines(text)),
-    printJsonLine: (value) => draw(toPrintableLines(`${toJsonText(value)}\n`)),
+    print: (text: string) => draw(toPrintableLines(text)),
+    printJsonLine: (value: unknown) => draw(toPrintableLines(`${toJsonText(value)}\n`)),
   };
 }
 

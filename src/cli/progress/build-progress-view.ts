@@ -16,7 +16,7 @@ export interface BuildProgressView {
   close(): void;
 }
 
-export interface BuildProgressOptions {
+interface BuildProgressOptions {
   /** Show only warnings, because a program reads the output. */
   readonly quiet?: boolean;
   /** Default: those of the locale. */
@@ -29,25 +29,16 @@ export function openBuildProgress(
   stream: ProgressStream,
   { quiet = false, glyphs = glyphsFor(isUtf8()) }: BuildProgressOptions = {},
 ): BuildProgressView {
-  if (quiet) return openQuietView(stream);
-  return stream.isTTY ? openTerminalView(stream, glyphs) : openLogView(stream);
-}
-
-function openQuietView(stream: ProgressStream): BuildProgressView {
+  if (stream.isTTY && !quiet) return openTerminalView(stream, glyphs);
   return {
     onProgress(progress, label) {
-      if (progress.kind !== 'warning') return;
-      stream.write(`${toPrefix(label)}${toPrintable(progress.text)}\n`);
-    },
-    close: () => undefined,
-  };
-}
-
-function openLogView(stream: ProgressStream): BuildProgressView {
-  return {
-    onProgress(progress, label) {
-      const isTold = progress.kind !== 'layer' || isDone(progress);
-      if (isTold) stream.write(`${toLine(progress, toPrefix(label))}\n`);
+      const prefix = toPrefix(label);
+      if (!quiet) {
+        const isTold = progress.kind !== 'layer' || isDone(progress);
+        if (isTold) stream.write(`${toLine(progress, prefix)}\n`);
+      } else if (progress.kind === 'warning') {
+        stream.write(`${prefix}${toPrintable(progress.text)}\n`);
+      }
     },
     close: () => undefined,
   };
@@ -74,13 +65,8 @@ function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgress
         const { layer, doneBytes: done, totalBytes: total } = progress;
         const meter = meterOf(key, layer);
         const name = `${INDENT}${prefix}${nameOf(progress)}`;
-        lines.set(key, (cells) =>
-          toBarLine(
-            { label: name, done, total, amount: meter.describe(done, total) },
-            cells,
-            glyphs,
-          ),
-        );
+        const toBar = () => ({ label: name, done, total, amount: meter.describe(done, total) });
+        lines.set(key, (cells) => toBarLine(toBar(), cells, glyphs));
       } else {
         lines.drop(key);
         lines.keep(toLine(progress, prefix));

@@ -1,14 +1,17 @@
-/** Runs the work of commands that build or exchange stacks or code packages, with its progress on stderr. */
+/** Runs the work of commands with its progress on stderr. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Code } from '../../door/code.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { Stacks } from '../../door/stacks.ts';
 import type { ExchangeOptions } from '../../exchange/publish-image.ts';
 import type { JsonOption } from '../define/shared-options.ts';
-import { reportToolOutput } from '../print/report-tool-output.ts';
-import { openStderr } from '../print/terminal.ts';
+import { glyphsFor } from '../print/draw-bars.ts';
+import { reportToolOutput } from '../print/report-failures.ts';
+import { isUtf8, openStderr } from '../print/terminal.ts';
 import { whileStoppable } from '../run/caller-signals.ts';
 import { type BuildProgressView, openBuildProgress } from './build-progress-view.ts';
+import { type Bar, toBarLine } from './progress-bar.ts';
+import { openProgressLines } from './progress-lines.ts';
 
 /** Does work with a view of its progress on stderr, of which `--json` leaves the warnings. SIGINT and SIGTERM abort the work. */
 export async function withBuildView<T>(
@@ -36,5 +39,29 @@ export async function withProgress<T>(
   } catch (error) {
     if (error instanceof StackshimError) reportToolOutput(error, options);
     throw error;
+  }
+}
+
+/** Shows the bar; in a log, the line `finished` if this part of the work is finished. */
+export type ShowCount = (bar: Bar, finished?: string) => void;
+
+/** Does work with a view of its progress on stderr; with `--json`, without. */
+export async function withCountProgress<T>(
+  { json = false }: JsonOption,
+  work: (show: ShowCount) => Promise<T>,
+): Promise<T> {
+  if (json) return await work(() => undefined);
+  const stream = openStderr();
+  if (!stream.isTTY) {
+    return await work((_, finished) => {
+      if (finished !== undefined) stream.write(`${finished}\n`);
+    });
+  }
+  const lines = openProgressLines(stream);
+  const glyphs = glyphsFor(isUtf8());
+  try {
+    return await work((bar) => lines.set('', (cells) => toBarLine(bar, cells, glyphs)));
+  } finally {
+    lines.clear();
   }
 }

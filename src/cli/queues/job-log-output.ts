@@ -2,7 +2,7 @@
 import type { JobLogPiece } from '../../worker/client/queues.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
-export interface JobLogOutput {
+interface JobLogOutput {
   readonly withTimes: boolean;
   /** Called once, when the reader of the output has gone. */
   readonly onGone: () => void;

@@ -17,9 +17,8 @@ export interface LogOutput {
 const MAX_WAITING_CHARS = 1_048_576;
 const FLUSH_MS = 2_000;
 
-export function openLogOutput(): LogOutput {
-  return queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
-}
+export const openLogOutput = (): LogOutput =>
+  queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
 
 /** Writes one line after another. */
 export function queueLines(sink: OutputSink, format: (line: string) => string): LogOutput {
@@ -69,17 +68,11 @@ const lostLine = (count: number) =>
     msg: `${count} lines were not written: the reader of the log was too slow`,
   })}\n`;
 
-interface LogLine {
-  readonly level: string;
-  readonly time: string;
-  readonly msg: string;
-}
-
 const TIME_OF_DAY = [11, 19] as const;
 const LEVEL_WIDTH = 5;
 
 /** `12:03:04 info  took mail~acme~~k3…`. @param line One that the logger made. */
 export function toTextLine(line: string): string {
-  const { level, time, msg }: LogLine = JSON.parse(line);
+  const { level, time, msg }: Record<'level' | 'time' | 'msg', string> = JSON.parse(line);
   return `${time.slice(...TIME_OF_DAY)} ${level.padEnd(LEVEL_WIDTH)} ${toPrintable(msg)}\n`;
 }

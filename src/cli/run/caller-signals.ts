@@ -7,16 +7,9 @@ import type { TaskEvent } from '../../task/events.ts';
 
 /** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
-  'SIGINT',
-  'SIGTERM',
-  'SIGHUP',
-  'SIGQUIT',
-  'SIGALRM',
-  'SIGVTALRM',
-  'SIGABRT',
-  'SIGXCPU',
-  'SIGIO',
-] as const;
+  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const),
+  ...(['SIGALRM', 'SIGVTALRM', 'SIGABRT', 'SIGXCPU', 'SIGIO'] as const),
+];
 
 export interface StopSignals {
   /** Options for `runTask`. */
@@ -29,14 +22,28 @@ export interface StopSignals {
   close(): void;
 }
 
-export interface StopSignalsOptions {
+interface StopSignalsOptions {
   /** Abort with the signal's name as the reason: a task then gets the same signal. */
   readonly byName?: boolean;
   /** Called with the first signal. */
   readonly onStop?: (signal: NodeJS.Signals) => void;
 }
 
-/** Listens for the signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. */
+/**
+ * A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. Returns a function that
+ * restores the usual meaning of the signals.
+ */
+function onSignals<S extends NodeJS.Signals>(
+  signals: readonly S[],
+  listener: (signal: NodeJS.Signals) => void,
+): () => void {
+  const watched = unignoredSignals(signals);
+  for (const signal of watched) process.on(signal, listener);
+  return () => {
+    for (const signal of watched) process.off(signal, listener);
+  };
+}
+
 export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
   const stop = new AbortController();
   const kill = new AbortController();
@@ -49,17 +56,13 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const watched = unignoredSignals(STOP_SIGNALS);
-  for (const signal of watched) process.on(signal, onSignal);
   return {
+    close: onSignals(STOP_SIGNALS, onSignal),
     signals: { signal: stop.signal, killSignal: kill.signal },
     received: () => first,
     onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
-    },
-    close: () => {
-      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }
@@ -101,18 +104,14 @@ export function forwardSignals(): SignalForwarder {
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const watched = unignoredSignals(FORWARDED);
-  for (const signal of watched) process.on(signal, onSignal);
   return {
+    close: onSignals(FORWARDED, onSignal),
     onEvent(event) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
     follow(next) {
       pid = next;
-    },
-    close: () => {
-      for (const signal of watched) process.off(signal, onSignal);
     },
   };
 }

@@ -3,7 +3,7 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
 import { type RunOptions, toTaskInput } from '../define/run-options.ts';
 import { SHIM_FAILED, statusOfResult } from '../exit-status.ts';
-import { reportError, writeMessage } from '../print/printable.ts';
+import { reportError, reportInterrupt, writeMessage } from '../print/printable.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
 import type { Reported } from './report-task.ts';
 import { openRunSinks } from './run-sinks.ts';
@@ -28,10 +28,11 @@ export async function executeRun(
     : { input: given, inputs: {} };
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
-  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt('task') });
   const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
-  const terminal = await openTerminal(options);
+  const terminals = options.tty ? await import('./caller-terminal.ts') : undefined;
+  const terminal = terminals?.openCallerTerminal('run task', options.interactive === true);
   const phases = await openPhases(options);
   try {
     const { result, remove, close } = await openDoor().runAndLeave(input, {
@@ -65,19 +66,6 @@ export async function executeRun(
     // A pending read of standard input would keep this process alive.
     if (options.interactive || isPiped) process.stdin.destroy();
   }
-}
-
-/** Only SIGINT comes from a person, by Ctrl-C. */
-function reportInterrupt(signal: NodeJS.Signals): void {
-  if (signal !== 'SIGINT') return;
-  writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
-}
-
-async function openTerminal(options: RunOptions) {
-  if (options.tty !== true) return undefined;
-  const { openCallerTerminal } = await import('./caller-terminal.ts');
-  const interactive = options.interactive === true;
-  return openCallerTerminal({ operation: 'run task', interactive });
 }
 
 async function openPhases({ verbose, tty }: RunOptions) {
