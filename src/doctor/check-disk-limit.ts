@@ -51,13 +51,9 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
 export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
   const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;
-  return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
-}
-
-function enforcesQuota(system: System, root: string): boolean {
-  const folder = openSync(root, 'r');
+  const folder = openSync(nearestExisting(scratchDir(layout)), 'r');
   try {
-    return system.enforcesProjectQuota(folder);
+    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
   } finally {
     closeSync(folder);
   }

@@ -1,7 +1,6 @@
 /** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
 import { closeSync } from 'node:fs';
-import type { HostFacts } from '../sys/host-facts.ts';
-import { canRefuseStamps } from '../sys/host-facts.ts';
+import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { openNetNamespace } from '../sys/linux-processes.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';

@@ -25,17 +25,12 @@ export function judgeStacks(
   const ended = stacks.filter(({ eol }) => eol !== null && eol < today).map(({ name }) => name);
   const behind = stacks.filter((stack) => stack.behind !== null).map(({ name }) => name);
   const findings = [
-    ...(ended.length === 0 ? [] : [`no more fixes for ${toList(ended)}`]),
-    ...(behind.length === 0 ? [] : [`behind their base: ${toList(behind)}`]),
-  ];
-  if (findings.length > 0) {
-    const hints = [
-      ...(ended.length === 0 ? [] : ['move their tasks to a newer stack']),
-      ...(behind.length === 0 ? [] : ['run stackshim stack update --all']),
-    ];
-    return warned(subject, findings.join('; '), hints.join('; '));
-  }
-  return passed(subject, `${stacks.length}, all of them up to date`);
+    { names: ended, what: 'no more fixes for', hint: 'move their tasks to a newer stack' },
+    { names: behind, what: 'behind their base:', hint: 'run stackshim stack update --all' },
+  ].filter(({ names }) => names.length > 0);
+  if (findings.length === 0) return passed(subject, `${stacks.length}, all of them up to date`);
+  const message = findings.map(({ what, names }) => `${what} ${toList(names)}`).join('; ');
+  return warned(subject, message, findings.map(({ hint }) => hint).join('; '));
 }
 
 function toList(names: readonly string[]): string {

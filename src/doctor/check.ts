@@ -28,19 +28,17 @@ export const passed = (subject: Subject, message: string): Check => ({
   message,
 });
 
-export const warned = (subject: Subject, message: string, hint: string): Check => ({
-  ...subject,
-  status: 'warn',
-  message,
-  hint,
-});
+const finding =
+  (status: CheckStatus) =>
+  (subject: Subject, message: string, hint: string): Check => ({
+    ...subject,
+    status,
+    message,
+    hint,
+  });
 
-export const failed = (subject: Subject, message: string, hint: string): Check => ({
-  ...subject,
-  status: 'fail',
-  message,
-  hint,
-});
+export const warned = finding('warn');
+export const failed = finding('fail');
 
 /** What `act` resolves to; for an error of stackshim, what `otherwise` makes of it. */
 export async function unlessRefused<T>(

@@ -36,8 +36,6 @@ import {
 } from './check-storage.ts';
 import { probeMounts } from './probe-mounts.ts';
 
-export type { Check } from './check.ts';
-
 /** The findings of `doctor`. */
 export interface Diagnosis {
   readonly checks: readonly Check[];

@@ -21,20 +21,12 @@ export async function events(
       signal: AbortSignal.any([signal, gone.signal]),
       async onEvent(event) {
         // Whoever filters must know that events are missing.
-        if (event.type !== 'lost' && !passes(toFilterable(event))) return;
+        if (event.type !== 'lost' && !passes({ ...event, event: event.type })) return;
         await (isJson ? printer.printJsonLine(event) : printer.print(`${toLine(event)}\n`));
       },
     }),
   );
 }
-
-type TaskEvent = Exclude<InstallationEvent, { readonly type: 'lost' }>;
-
-const toFilterable = ({ id, stack, tenant, type, labels }: TaskEvent) => ({
-  ...{ id, labels, event: type },
-  stack: stack ?? undefined,
-  tenant: tenant ?? undefined,
-});
 
 /** `2026-11-28T22:00:00.000Z task exited job-7 (stack=python-3.13, exitCode=0)`, in the form of docker's events. */
 function toLine(event: InstallationEvent): string {

@@ -16,7 +16,8 @@ export async function exec(
   // In `ID -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const { interactive = false, tty = false, user, workdir } = options;
-  const env = await readEnv(options);
+  const hasEnv = (options.env ?? options.envFile) !== undefined;
+  const env = hasEnv ? (await import('../read-entries.ts')).readEntries(options).env : {};
   const stops = listenForStops({ byName: true, onStop: reportInterrupt('command') });
   const sinks = await openRunSinks({}, stops.onReaderGone);
   const forwarder = forwardSignals();
@@ -44,10 +45,4 @@ export async function exec(
     // A pending read of standard input would keep this process alive.
     if (interactive) process.stdin.destroy();
   }
-}
-
-async function readEnv({ env, envFile }: ExecLineOptions): Promise<Record<string, string>> {
-  if (env === undefined && envFile === undefined) return {};
-  const { readEntries } = await import('../read-entries.ts');
-  return readEntries({ env, envFile }).env;
 }

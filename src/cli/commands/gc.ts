@@ -33,10 +33,8 @@ export async function gc(options: CollectCommandOptions): Promise<number> {
 function parseKept(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw invalidOption('--keep-revisions', text, {
-    problem: 'not a whole number',
-    hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
-  });
+  const hint = 'give the number of newest revisions to keep of each stack: --keep-revisions 3';
+  throw invalidOption('--keep-revisions', text, 'not a whole number', hint);
 }
 
 const toPackageText = ({ name, tenant, revision }: Collection['packages'][number]) =>

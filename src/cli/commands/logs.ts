@@ -101,5 +101,5 @@ function parseSince(text: string, now: number): number {
   const ms = ISO.test(text) ? Date.parse(text) : Number.NaN;
   if (ms >= 0) return ms;
   const problem = 'not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600';
-  throw invalidOption('--since', text, { problem });
+  throw invalidOption('--since', text, problem);
 }

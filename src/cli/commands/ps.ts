@@ -42,8 +42,7 @@ export async function ps(options: PsCommandOptions): Promise<number> {
 
 function toFilter(texts: readonly string[] = []): (task: ShownTask) => boolean {
   const passes = parseFilters(texts, ['id', 'stack', 'status', 'tenant', 'label']);
-  return ({ id, stack, state, tenant, labels }) =>
-    passes({ id, stack, status: state, tenant: tenant ?? undefined, labels });
+  return (task) => passes({ ...task, status: task.state });
 }
 
 function format(tasks: readonly ShownTask[], { trunc }: TruncOption): string {

@@ -24,7 +24,12 @@ export async function stackUpdate(
   options: UpdateCommandOptions,
 ): Promise<void> {
   const { all = false, dependents = false, from, json } = options;
-  if (all === words.length > 0) throw toNoneNamed();
+  if (all === words.length > 0) {
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
+      hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
+      details: { field: 'name' },
+    });
+  }
   const keep = toPositive('--keep', options.keep);
   const jobs = toPositive('--jobs', options.jobs);
   let isAlone = true;
@@ -45,12 +50,6 @@ export async function stackUpdate(
   await printAnswer(report, options, formatReport);
   process.exitCode = reportFailedStacks('update', report.updates, options);
 }
-
-const toNoneNamed = () =>
-  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
-    hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
-    details: { field: 'name' },
-  });
 
 function formatReport({ updates, behind }: UpdateReport): string {
   const table = formatTable(

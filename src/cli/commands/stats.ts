@@ -1,4 +1,5 @@
 /** `stackshim stats`: what running tasks use. On a terminal a table that is drawn again each second; otherwise one table, or lines of JSON. */
+import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { pause } from '../../core/pause.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
@@ -70,18 +71,8 @@ async function stream(
 }
 
 /** Resolves early when the signal aborts. */
-function pauseUntil(at: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.max(0, at - performance.now()));
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
-}
+const pauseUntil = (at: number, signal: AbortSignal) =>
+  setTimeout(Math.max(0, at - performance.now()), undefined, { signal }).catch(() => undefined);
 
 /** Draws over the last table. What does not fit into the terminal is left out: a table that scrolls could not be drawn over. */
 function toScreen(look: StatsLook, isFirst: boolean): string {

@@ -66,7 +66,7 @@ const toBar = ({ layer, layers, doneOfAll, totalOfAll }: VerifyProgress, meter: 
   label: `layer ${layer} of ${layers}`,
   done: doneOfAll,
   total: totalOfAll,
-  amount: meter.describe(doneOfAll, totalOfAll),
+  amount: meter(doneOfAll, totalOfAll),
 });
 
 const describeDone = ({ layer, layers, id, doneBytes, totalBytes }: VerifyProgress) =>

@@ -3,14 +3,14 @@ import { toStackshimError } from '../../core/errors.ts';
 import { createWorker } from '../../worker/create-worker.ts';
 import { type Service, startService } from '../../worker/ops/run-service.ts';
 import { migrateStore } from '../../worker/queue-store/open-store.ts';
-import type { WorkerLineOptions } from '../define/worker-options.ts';
+import type { WorkerLineOptions } from '../define/define-worker.ts';
 import { statusOfError } from '../exit-status.ts';
 import { reportError } from '../print/printable.ts';
-import { type DrainSignals, listenForDrain } from '../queues/drain-signals.ts';
 import { namingOptions } from '../queues/naming-options.ts';
 import { readStoreAddress } from '../queues/store-address.ts';
 import { openLogOutput } from '../queues/worker-log-output.ts';
 import { toWorkerSettings } from '../queues/worker-settings.ts';
+import { type DrainSignals, listenForDrain } from '../run/caller-signals.ts';
 
 const FAILED = 1;
 

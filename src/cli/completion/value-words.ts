@@ -16,14 +16,12 @@ export interface Values {
   readonly inTask?: TaskPath;
 }
 
-interface ValueContext {
+/** Words for a value of which `typed` is typed, after the arguments in `named`. */
+type ValueSource = (context: {
   readonly names: KnownNames;
   readonly typed: string;
-  /** The arguments before it. */
   readonly named: readonly Named[];
-}
-
-type ValueSource = (context: ValueContext) => Values;
+}) => Values;
 
 export const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
   words: words.map((word) => (typeof word === 'string' ? { name: word, about: '' } : word)),

@@ -44,8 +44,6 @@ export const JOB_OPTIONS: OptionTable = [...INPUTS, ...TASK_ROWS, ...OF_JOBS];
 export type JobLineOptions = OptionValues<(typeof INPUTS | typeof OF_JOBS)[number][0]> &
   Pick<RunOptions, 'env' | 'label'>;
 
-const MAX_INPUT_BYTES = 1_048_576;
-
 /** Reads the files that the options name; the client checks everything else. */
 export async function toJobRequest(
   command: readonly string[],
@@ -56,16 +54,10 @@ export async function toJobRequest(
   const { env, labels } = readEntries(options);
   const given = {
     ...toTaskFields(options),
-    stack,
-    code,
+    ...{ stack, code, labels, outputs: output, retryDelay, backoff, memoryRetry },
     ...(command.length === 0 ? {} : { command }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
-    labels,
-    outputs: output,
     retries: toNumber('retries', retries),
-    retryDelay,
-    backoff,
-    memoryRetry,
     ...(await readInputs(options)),
   };
   // The client refuses a backoff that is neither of the two words.
@@ -94,11 +86,9 @@ async function readInputs(
   }
   const path = payload === '-' ? '-' : payloadFile;
   const { readBytes } = await import('../queues/read-bytes.ts');
-  const read = async (file: string, field: string) =>
-    await readBytes(file, { maxBytes: MAX_INPUT_BYTES, field });
   return {
-    payload: path === undefined ? payload : await read(path, 'payloadFile'),
-    config: configFile === undefined ? undefined : await read(configFile, 'configFile'),
+    payload: path === undefined ? payload : await readBytes(path, 'payloadFile'),
+    config: configFile === undefined ? undefined : await readBytes(configFile, 'configFile'),
   };
 }
 

@@ -108,7 +108,8 @@ export function toPositive(field: string, text: string | undefined): number | un
 export function invalidOption(
   flag: `--${string}`,
   value: string,
-  { problem, hint }: { readonly problem: string; readonly hint?: string },
+  problem: string,
+  hint?: string,
 ): StackshimError {
   const field = flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   return new StackshimError(
@@ -122,7 +123,7 @@ export function invalidOption(
 export function parseTail(text: string): number | undefined {
   if (text === 'all') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw invalidOption('--tail', text, { problem: 'neither all nor a whole number of lines' });
+  throw invalidOption('--tail', text, 'neither all nor a whole number of lines');
 }
 
 export interface ExchangeCommandOptions extends JsonOption {
@@ -139,7 +140,7 @@ export function toRegistryOptions({
   authfile,
 }: RegistryCommandOptions): RegistryOptions {
   if (tlsVerify !== 'true' && tlsVerify !== 'false') {
-    throw invalidOption('--tls-verify', tlsVerify, { problem: 'neither true nor false' });
+    throw invalidOption('--tls-verify', tlsVerify, 'neither true nor false');
   }
   return { tlsVerify: tlsVerify === 'true', authFile: authfile };
 }

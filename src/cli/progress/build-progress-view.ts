@@ -46,13 +46,13 @@ export function openBuildProgress(
 
 function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgressView {
   const lines = openProgressLines(stream);
-  const meters = new Map<string, RateMeter & { readonly layer: number }>();
+  const meters = new Map<string, { readonly layer: number; readonly describe: RateMeter }>();
   const meterOf = (key: string, layer: number): RateMeter => {
     const known = meters.get(key);
-    if (known?.layer === layer) return known;
-    const made = { layer, ...createRateMeter() };
-    meters.set(key, made);
-    return made;
+    if (known?.layer === layer) return known.describe;
+    const describe = createRateMeter();
+    meters.set(key, { layer, describe });
+    return describe;
   };
   return {
     onProgress(progress, label) {
@@ -63,9 +63,9 @@ function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgress
         lines.set(key, (cells) => shorten(text, cells));
       } else if (progress.kind === 'layer' && !isDone(progress)) {
         const { layer, doneBytes: done, totalBytes: total } = progress;
-        const meter = meterOf(key, layer);
+        const describe = meterOf(key, layer);
         const name = `${INDENT}${prefix}${nameOf(progress)}`;
-        const toBar = () => ({ label: name, done, total, amount: meter.describe(done, total) });
+        const toBar = () => ({ label: name, done, total, amount: describe(done, total) });
         lines.set(key, (cells) => toBarLine(toBar(), cells, glyphs));
       } else {
         lines.drop(key);

@@ -6,22 +6,15 @@ import type { OutputSink } from '../../task/streams/output-sink.ts';
 import { STDOUT } from '../print/terminal.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
-export interface LogOutput {
-  /** Never waits: a reader that takes nothing does not hold up the worker. */
-  write(line: string): void;
-  /** Resolves once everything is written, or after two seconds. */
-  flush(): Promise<void>;
-}
-
 /** A reader that is further behind loses lines. */
 const MAX_WAITING_CHARS = 1_048_576;
 const FLUSH_MS = 2_000;
 
-export const openLogOutput = (): LogOutput =>
+export const openLogOutput = () =>
   queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
 
 /** Writes one line after another. */
-export function queueLines(sink: OutputSink, format: (line: string) => string): LogOutput {
+export function queueLines(sink: OutputSink, format: (line: string) => string) {
   let waiting: string[] = [];
   let waitingChars = 0;
   let lost = 0;
@@ -44,7 +37,8 @@ export function queueLines(sink: OutputSink, format: (line: string) => string): 
     writing ??= writeAll();
   };
   return {
-    write(line) {
+    /** Never waits: a reader that takes nothing does not hold up the worker. */
+    write(line: string) {
       if (waitingChars > MAX_WAITING_CHARS) {
         lost += 1;
         return;
@@ -53,6 +47,7 @@ export function queueLines(sink: OutputSink, format: (line: string) => string): 
       lost = 0;
       enqueue(format(line));
     },
+    /** Resolves once everything is written, or after two seconds. */
     async flush() {
       if (writing !== undefined) await within(writing, FLUSH_MS);
     },

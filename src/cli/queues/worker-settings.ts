@@ -12,8 +12,8 @@ import {
   WORKER_BOUNDS as BOUNDS,
   WORKER_DEFAULTS as DEFAULTS,
 } from '../../worker/worker-options.ts';
+import type { WorkerLineOptions } from '../define/define-worker.ts';
 import { toRegistryOptions } from '../define/shared-options.ts';
-import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { readStoreAddress } from './store-address.ts';
 
 const DAY_HOURS = 24;

@@ -81,20 +81,11 @@ export async function whileStoppable<T>(
 
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
-export interface SignalForwarder {
-  /** Call it with every event of the task: signals go to the task's first process while that runs. */
-  onEvent(event: TaskEvent): void;
-  /** Sets the process that gets the signals; undefined: none does. */
-  follow(pid: number | undefined): void;
-  /** Restores the usual meaning of the signals. */
-  close(): void;
-}
-
 /**
  * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
  * signal for a process that does not answer.
  */
-export function forwardSignals(): SignalForwarder {
+export function forwardSignals() {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
@@ -106,12 +97,43 @@ export function forwardSignals(): SignalForwarder {
   };
   return {
     close: onSignals(FORWARDED, onSignal),
-    onEvent(event) {
+    /** Call it with every event of the task: signals go to the task's first process while that runs. */
+    onEvent(event: TaskEvent) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
-    follow(next) {
+    /** Sets the process that gets the signals; undefined: none does. */
+    follow(next: number | undefined) {
       pid = next;
+    },
+  };
+}
+
+/** The signals by which a worker is ended. SIGHUP, which a closed terminal sends, means nothing to a service. */
+const DRAINING = ['SIGTERM', 'SIGINT'] as const;
+
+export interface DrainSignals {
+  /** Resolves with the next signal, which may have come already. */
+  next(): Promise<void>;
+}
+
+/** Listens until the process ends. */
+export function listenForDrain(): DrainSignals {
+  let unseen = 0;
+  let notify: () => void = () => undefined;
+  onSignals(DRAINING, () => {
+    unseen += 1;
+    notify();
+  });
+  process.on('SIGHUP', () => undefined);
+  return {
+    async next() {
+      while (unseen === 0) {
+        await new Promise<void>((resolve) => {
+          notify = resolve;
+        });
+      }
+      unseen -= 1;
     },
   };
 }

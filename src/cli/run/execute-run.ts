@@ -5,7 +5,6 @@ import { type RunOptions, toTaskInput } from '../define/run-options.ts';
 import { SHIM_FAILED, statusOfResult } from '../exit-status.ts';
 import { reportError, reportInterrupt, writeMessage } from '../print/printable.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
-import type { Reported } from './report-task.ts';
 import { openRunSinks } from './run-sinks.ts';
 
 const ENDED_BY_ITSELF: readonly Verdict[] = ['succeeded', 'failed', 'signaled'];
@@ -50,7 +49,10 @@ export async function executeRun(
     });
     terminal?.restore();
     await sinks.finish(result);
-    await reportUnlessPlain(result, { command, options });
+    if (!isPlain(result)) {
+      const { reportFailure } = await import('./report-task.ts');
+      reportFailure(result, command, options);
+    }
     if (reaper !== undefined) {
       if (await reaper.startReaper(result.id)) close();
       else await remove();
@@ -76,12 +78,9 @@ async function openPhases({ verbose, tty }: RunOptions) {
   return reportPhases((line) => writeMessage(line, end));
 }
 
-/** Says nothing about a task that ended by itself and is removed. */
-async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
-  const { error, removed, verdict, output, outputs = [] } = result;
-  const isPlain = error === null && removed && ENDED_BY_ITSELF.includes(verdict);
+/** Whether a task ended by itself and is removed: nothing is said about it. */
+function isPlain({ error, removed, verdict, output, outputs = [] }: TaskResult): boolean {
   const isWhole = (output.log?.lostBytes ?? 0) === 0;
-  if (isPlain && isWhole && outputs.every(({ state }) => state === 'complete')) return;
-  const { reportFailure } = await import('./report-task.ts');
-  reportFailure(result, run);
+  const isTaken = outputs.every(({ state }) => state === 'complete');
+  return error === null && removed && ENDED_BY_ITSELF.includes(verdict) && isWhole && isTaken;
 }

@@ -1,6 +1,7 @@
 /** What comes from standard input: archives, and with `--code -` and `--payload -` a task's code or payload. */
 import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import type { RunOptions } from '../define/run-options.ts';
 
@@ -26,14 +27,12 @@ export function takePipedInput(given: TaskInput, options: RunOptions) {
     ...(options.interactive ? ['--interactive'] : []),
   ];
   if (wanted.length > 1) throw toTwice(wanted);
-  if (code === '-') requirePipe('run --code -');
   const { stdin } = process;
-  return code === '-'
-    ? {
-        input: { ...input, ...(payload === undefined ? {} : { payload }) },
-        inputs: { code: stdin },
-      }
-    : { input: { ...input, ...(code === undefined ? {} : { code }) }, inputs: { payload: stdin } };
+  if (code !== '-') {
+    return { input: withoutUndefined({ ...input, code }), inputs: { payload: stdin } };
+  }
+  requirePipe('run --code -');
+  return { input: withoutUndefined({ ...input, payload }), inputs: { code: stdin } };
 }
 
 const toTwice = (options: readonly string[]) =>

@@ -8,11 +8,6 @@ import { formatBytes } from '../print/format-quantities.ts';
 import { LEFT_OUT_REASONS } from '../print/left-out-reasons.ts';
 import { reportError, reportLeftovers, writeMessage } from '../print/printable.ts';
 
-export interface Reported {
-  readonly command: readonly string[];
-  readonly options: RunOptions;
-}
-
 const MISPLACED_OPTION_HINT =
   'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
@@ -51,7 +46,11 @@ function toLimit(before: string, typed: string | undefined, unknown = ''): strin
 }
 
 /** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
-export function reportFailure(result: TaskResult, { command, options }: Reported): void {
+export function reportFailure(
+  result: TaskResult,
+  command: readonly string[],
+  options: RunOptions,
+): void {
   // Lost output may mean that nobody reads standard error either: do not block on it.
   if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {

@@ -20,7 +20,7 @@ export async function runDetached(input: TaskInput, options: RunOptions): Promis
   await whileStoppable(async (signal, stops) => {
     const { id, result } = await openDoor().detach(input, { signal });
     if (result === null) return await print(`${id}\n`);
-    reportFailure(result, { command: input.command ?? [], options });
+    reportFailure(result, input.command ?? [], options);
     process.exitCode = statusOfResult(result, stops.received());
   });
 }

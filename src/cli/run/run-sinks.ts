@@ -11,26 +11,8 @@ import { descriptorSink, toLostOutput } from './descriptor-sink.ts';
 const STDOUT = 1;
 const STDERR = 2;
 
-export interface RunSinks {
-  /** Options for `runTask`. */
-  readonly streams: {
-    readonly stdout?: OutputSink;
-    readonly stderr?: OutputSink;
-    readonly capture?: boolean;
-    readonly outputStream?: OutputSink;
-  };
-  onEvent(event: TaskEvent): void;
-  /** The error if output, events or the result could not be written; the task itself does not notice. */
-  lost(): StackshimError | undefined;
-  /** Writes the result where it was requested, and waits until standard output has taken everything. */
-  finish(result: TaskResult): Promise<void>;
-}
-
 /** Opens every file before the task starts: a file that cannot be written must not cost a run. */
-export async function openRunSinks(
-  options: RunOptions,
-  onReaderGone: () => void,
-): Promise<RunSinks> {
+export async function openRunSinks(options: RunOptions, onReaderGone: () => void) {
   /** Whether standard output is for a tar of files of the task. */
   const hasTar = options.output?.some((one) => /^[^:]*:-$/.test(one)) ?? false;
   // Load the code for files only if there are any.
@@ -56,6 +38,7 @@ export async function openRunSinks(
     };
   };
   return {
+    /** Options for `runTask`. */
     streams: options.json
       ? { capture: true }
       : {
@@ -63,7 +46,7 @@ export async function openRunSinks(
           stderr: watched(STDERR),
           ...(hasTar ? { outputStream: descriptorSink(STDOUT, onReaderGone) } : {}),
         },
-    onEvent(event) {
+    onEvent(event: TaskEvent) {
       if (events === undefined || lost !== undefined) return;
       try {
         writeSync(events, `${toJsonText(toEventLine(event))}\n`);
@@ -71,8 +54,10 @@ export async function openRunSinks(
         lost = toLostOutput(options.events ?? 'events', error);
       }
     },
+    /** The error if output, events or the result could not be written; the task itself does not notice. */
     lost: () => lost,
-    async finish(record) {
+    /** Writes the result where it was requested, and waits until standard output has taken everything. */
+    async finish(record: TaskResult) {
       const json = `${toJsonText(record)}\n`;
       // Written before the result, which may go to the same place.
       if (options.json) await watched(STDOUT).write(Buffer.from(json));
