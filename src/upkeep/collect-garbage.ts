@@ -150,21 +150,12 @@ async function measureAll(paths: readonly string[]): Promise<number> {
   return sizes.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-interface Swept
-  extends Pick<
-    Collection,
-    'revisions' | 'packages' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
-  > {
-  /** The new paths of the bases. */
-  readonly movedCopies: readonly string[];
-}
-
-/** Runs while nothing can be pinned; tasks may begin at any moment. */
+/** Runs while nothing can be pinned; tasks may begin at any moment. `movedCopies` are the new paths of the bases. */
 async function sweep(
   installation: Installation,
   pinned: ReadonlySet<string>,
   options: CollectOptions & { readonly report: (progress: CollectProgress) => void },
-): Promise<Swept> {
+) {
   const { layout, system } = installation;
   const { dryRun = false, keepRevisions, report } = options;
   if (!dryRun) restoreImages(layout);

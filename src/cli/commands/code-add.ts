@@ -1,9 +1,9 @@
 /** `stackshim code add`: makes code the current revision of a package. */
 import type { AddedPackage, AddPackageOptions } from '../../exchange/code-packages/add-package.ts';
 import { invalidField } from '../../spec/field-errors.ts';
-import { LIMITS } from '../../spec/limits.ts';
+import { LIMIT_OPTIONS } from '../../spec/options/limit-options.ts';
 import type { CodeAddOptions } from '../define/define-code-commands.ts';
-import { fieldOf } from '../define/run-options.ts';
+import { keyOf } from '../define/plain-line.ts';
 import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readEntries } from '../read-entries.ts';
@@ -33,6 +33,10 @@ function formatAdded({ name, revision, image, isNew, build }: AddedPackage): str
 function toInput(words: readonly string[], options: CodeAddOptions): AddPackageOptions {
   const { tenant, stack, args, configFile, build, buildFrom, buildNetwork } = options;
   const { env, envFile, output } = options;
+  const limits = Object.entries(LIMIT_OPTIONS).map(([field, { flags }]) => [
+    field,
+    Reflect.get(options, keyOf(flags)),
+  ]);
   // The parser of the settings checks words; it cannot know their types here.
   const given = {
     ...{ tenant, stack, args, configFile, build, buildFrom, buildNetwork, outputs: output },
@@ -41,19 +45,9 @@ function toInput(words: readonly string[], options: CodeAddOptions): AddPackageO
     retries: toNumber('retries', options.retries),
     maxConcurrency: toNumber('maxConcurrency', options.maxConcurrency),
     priority: toNumber('priority', options.priority),
-    ...toLimits(options),
+    ...Object.fromEntries(limits),
   };
   return given as AddPackageOptions;
-}
-
-/** commander names an option by its own name, and a field may have another. */
-function toLimits(options: CodeAddOptions): Readonly<Record<string, unknown>> {
-  const limits = new Set<string>(LIMITS.map(({ field }) => field));
-  const entries = Object.entries(options).flatMap(([key, value]) => {
-    const field = fieldOf(key);
-    return field !== undefined && limits.has(field) ? [[field, value] as const] : [];
-  });
-  return Object.fromEntries(entries);
 }
 
 function toCommand(

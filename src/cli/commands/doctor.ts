@@ -6,26 +6,17 @@ import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
 import { readStoreAddress, type StoreOptions } from '../queues/store-address.ts';
 
-interface Findings {
-  readonly checks: readonly Check[];
-  readonly canRunTasks: boolean;
-  /** Undefined if no store is named. */
-  readonly canUseStore: boolean | undefined;
-}
-
 /** Resolves to the exit status: 1 if no task can run here, or no worker can use the store. */
 export async function doctor(options: StoreOptions & JsonOption): Promise<number> {
   const [{ checks, canRunTasks }, store] = await Promise.all([
     openDoor().doctor(),
     diagnoseStore(options),
   ]);
-  const findings = {
-    checks: [...checks, ...(store ?? [])],
-    canRunTasks,
-    canUseStore: store?.every(({ status }) => status !== 'fail'),
-  };
-  await printAnswer(findings, options, format);
-  return canRunTasks && findings.canUseStore !== false ? 0 : 1;
+  const all = [...checks, ...(store ?? [])];
+  const canUseStore = store?.every(({ status }) => status !== 'fail');
+  const findings = { checks: all, canRunTasks, canUseStore };
+  await printAnswer(findings, options, () => format(all, canRunTasks, canUseStore));
+  return canRunTasks && canUseStore !== false ? 0 : 1;
 }
 
 /** Undefined if neither the command line nor the environment names a store. */
@@ -37,7 +28,11 @@ async function diagnoseStore(options: StoreOptions): Promise<readonly Check[] | 
   return (await checkStore(url)).map((check) => ({ ...check, required: false }));
 }
 
-function format({ checks, canRunTasks, canUseStore }: Findings): string {
+function format(
+  checks: readonly Check[],
+  canRunTasks: boolean,
+  canUseStore: boolean | undefined,
+): string {
   const table = formatTable(
     ['STATUS', 'CHECK', 'FINDING'],
     checks.map(({ status, name, message }) => [status, name, message]),

@@ -11,6 +11,7 @@ import { shorten } from '../print/text-width.ts';
 import { parseFilters } from '../task-filters.ts';
 
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
+const FILTER_KEYS = ['id', 'stack', 'status', 'tenant', 'label'] as const;
 const COMMAND_LENGTH = 40;
 
 interface PsCommandOptions extends FormatOption, TruncOption {
@@ -24,7 +25,8 @@ type ShownTask = ListedTask | EndedTaskEntry;
 
 /** Resolves to the exit status: 1 if a record or a report could not be read, which is reported on stderr. */
 export async function ps(options: PsCommandOptions): Promise<number> {
-  const isWanted = toFilter(options.filter);
+  const passes = parseFilters(options.filter ?? [], FILTER_KEYS);
+  const isWanted = (task: ShownTask) => passes({ ...task, status: task.state });
   const stackshim = openDoor();
   const found = await stackshim.list();
   const foundEnded = options.all ? await stackshim.listEnded() : undefined;
@@ -38,11 +40,6 @@ export async function ps(options: PsCommandOptions): Promise<number> {
     corrupt.forEach(reportError);
   }
   return corrupt.length === 0 ? 0 : 1;
-}
-
-function toFilter(texts: readonly string[] = []): (task: ShownTask) => boolean {
-  const passes = parseFilters(texts, ['id', 'stack', 'status', 'tenant', 'label']);
-  return (task) => passes({ ...task, status: task.state });
 }
 
 function format(tasks: readonly ShownTask[], { trunc }: TruncOption): string {

@@ -1,5 +1,6 @@
 /** `stackshim queue status`, `outputs`, `cancel`, `retry` and `rm`: look at jobs by their names, and change them. */
 import { toPrintable } from '../../core/errors.ts';
+import type { Queues } from '../../worker/client/queues.ts';
 import type { JobStatus } from '../../worker/job/job-result.ts';
 import type { TruncOption } from '../define/shared-options.ts';
 import { formatJobs } from '../print/format-jobs.ts';
@@ -34,26 +35,13 @@ export async function queueOutputs(
   await printAnswer(taken, options, toLines);
 }
 
-/** Ends jobs. Resolves to the exit status. */
-export const queueCancel = (jobs: readonly string[], options: QueueOptions): Promise<number> =>
-  forEachJob(jobs, options, {
-    operation: 'cancel job',
-    act: (queues, job) => queues.cancel(job),
-    print: printName,
-  });
+/** A command that does the same to several jobs, prints the name of each, and resolves to the exit status. */
+const toEachJob =
+  (operation: string, act: (queues: Queues, job: string) => Promise<unknown>) =>
+  (jobs: readonly string[], options: QueueOptions): Promise<number> =>
+    forEachJob(jobs, options, { operation, act, print: printName });
 
-/** Queues jobs that have ended once more. Resolves to the exit status. */
-export const queueRetry = (jobs: readonly string[], options: QueueOptions): Promise<number> =>
-  forEachJob(jobs, options, {
-    operation: 'retry job',
-    act: (queues, job) => queues.retry(job),
-    print: printName,
-  });
-
-/** Resolves to the exit status. */
-export const queueRm = (jobs: readonly string[], options: QueueOptions): Promise<number> =>
-  forEachJob(jobs, options, {
-    operation: 'remove job',
-    act: (queues, job) => queues.remove(job),
-    print: printName,
-  });
+export const queueCancel = toEachJob('cancel job', (queues, job) => queues.cancel(job));
+/** Queues jobs that have ended once more. */
+export const queueRetry = toEachJob('retry job', (queues, job) => queues.retry(job));
+export const queueRm = toEachJob('remove job', (queues, job) => queues.remove(job));

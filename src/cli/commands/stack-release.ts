@@ -27,12 +27,11 @@ interface ReleaseApplyOptions extends StoreOptions, JsonOption {
 
 export async function stackReleaseApply(file: string, options: ReleaseApplyOptions): Promise<void> {
   const { stacks } = openDoor();
-  const { announce = false, ...rest } = options;
   const leadMs = await namingOptions('stack release apply', () => toLeadMs(options));
   const text = readReleaseFile(file);
-  if (announce) {
+  if (options.announce) {
     const references = await stacks.stacksOfRelease(text, file);
-    await withQueues(rest, (queues) => queues.announce(references));
+    await withQueues(options, (queues) => queues.announce(references));
     printNote(
       `stackshim: announced ${references.join(', ')}; applies in ${showDuration(leadMs)}\n`,
     );

@@ -1,6 +1,6 @@
 /** Suggests the next word of a command line, for shell completion. Pure but for the names that it asks for. */
 import type { Command } from 'commander';
-import type { KnownName, KnownNames } from '../../door/known-names.ts';
+import type { KnownNames } from '../../door/known-names.ts';
 import { commandsOf, findPlace, optionsOf, type Place } from './find-place.ts';
 import { sourceOfArgument, sourceOfOption, toWords, type Values } from './value-words.ts';
 
@@ -22,7 +22,11 @@ export function suggestWords(
 function valuesAt(place: Place, typed: string, names: KnownNames): Values {
   switch (place.kind) {
     case 'option':
-      return toWords(flagsOf(place.command));
+      return toWords(
+        optionsOf(place.command).flatMap(({ short, long, description }) =>
+          [short, long].flatMap((name) => (name == null ? [] : { name, about: description })),
+        ),
+      );
     case 'command':
       return toWords(
         commandsOf(place.command).map((one) => ({ name: one.name(), about: one.description() })),
@@ -46,8 +50,3 @@ function valuesAt(place: Place, typed: string, names: KnownNames): Values {
     }
   }
 }
-
-const flagsOf = (command: Command): readonly KnownName[] =>
-  optionsOf(command).flatMap(({ short, long, description }) =>
-    [short, long].flatMap((flag) => (flag == null ? [] : [{ name: flag, about: description }])),
-  );

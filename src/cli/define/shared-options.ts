@@ -83,12 +83,7 @@ export function defineCommand<A extends readonly unknown[]>(
   });
 }
 
-const MAX_NUMBER = 999_999_999;
-
-/**
- * A number of revisions, or a revision's number: at least 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the
- * field.
- */
+/** A whole number from 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function toPositive(field: string, text: string): number;
 
 export function toPositive(field: string, text: string | undefined): number | undefined;
@@ -96,7 +91,7 @@ export function toPositive(field: string, text: string | undefined): number | un
 export function toPositive(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= MAX_NUMBER) return number;
+  if (number >= 1) return number;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `${field} ${JSON.stringify(text)}: not a whole number from 1`,

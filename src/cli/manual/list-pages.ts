@@ -11,29 +11,25 @@ export interface ManualPage {
   readonly text: string;
 }
 
-/** @param date The date that the pages carry. */
-export const listPages = (program: Command, date: Date): readonly ManualPage[] =>
-  pagesOf(program, [], date);
-
-function pagesOf(command: Command, above: readonly string[], date: Date): readonly ManualPage[] {
-  const own = {
-    file: `${pageNameOf(command, above)}.${SECTION}`,
-    text: formatPage(command, above, date),
-  };
-  const below = definedCommandsOf(command);
-  return [own, ...below.flatMap((one) => pagesOf(one, [...above, command.name()], date))];
+/**
+ * @param date The date that the pages carry.
+ * @param above The words before the command's own name: `['stackshim', 'stack']`.
+ */
+export function listPages(
+  command: Command,
+  date: Date,
+  above: readonly string[] = [],
+): readonly ManualPage[] {
+  const names = [...above, command.name()];
+  const own = { file: `${names.join('-')}.${SECTION}`, text: formatPage(command, above, date) };
+  return [own, ...definedCommandsOf(command).flatMap((one) => listPages(one, date, names))];
 }
 
 const SECTION = 1;
 
-/** `stackshim-stack-build` */
-const pageNameOf = (command: Command, above: readonly string[]): string =>
-  [...above, command.name()].join('-');
-
-/** @param above The words before the command's own name: `['stackshim', 'stack']`. */
 function formatPage(command: Command, above: readonly string[], date: Date): string {
-  const name = pageNameOf(command, above);
-  const called = [...above, command.name()].join(' ');
+  const names = [...above, command.name()];
+  const [name, called] = [names.join('-'), names.join(' ')];
   const after = helpAfter(command);
   return [
     `.Dd ${toDay(date)}\n`,

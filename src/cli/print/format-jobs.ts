@@ -2,7 +2,7 @@
 
 import { showDuration } from '../../spec/quantities.ts';
 import type { LaneSummary, Schedule } from '../../worker/client/queues.ts';
-import type { JobResult, JobStatus, WaitState } from '../../worker/job/job-result.ts';
+import type { JobResult, JobStatus } from '../../worker/job/job-result.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
@@ -34,11 +34,8 @@ function detailOf(status: JobStatus, now: number): string {
   const { result, live, runAt, waiting } = status;
   if (result !== null) return endOf(result);
   if (live?.progress) return live.progress;
-  if (waiting !== null) return whyItWaits(waiting, now);
-  return runAt === null ? '' : `starts at ${runAt}`;
-}
-
-function whyItWaits({ since, reason, nextTryAt, triedUntil }: WaitState, now: number): string {
+  if (waiting === null) return runAt === null ? '' : `starts at ${runAt}`;
+  const { since, reason, nextTryAt, triedUntil } = waiting;
   const waited = formatAge(now - Date.parse(since));
   const end = triedUntil === null ? '' : `, at last at ${triedUntil}`;
   return `waiting for ${waited}: ${reason}; next try at ${nextTryAt}${end}`;

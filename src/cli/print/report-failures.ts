@@ -51,9 +51,13 @@ export function reportFailedStacks(
   outcomes: readonly { readonly stack: StackName; readonly error: ErrorJson | null }[],
   options: JsonOption,
 ): number {
-  const errors = outcomes.flatMap(({ stack, error }) =>
-    error === null ? [] : [{ ...error, message: withName(operation, stack, error.message) }],
-  );
+  const errors = outcomes.flatMap(({ stack, error }) => {
+    if (error === null) return [];
+    // A program's message about its failure does not name the stack.
+    const { message } = error;
+    const isNamed = message.split(/[^a-z0-9._-]+/).includes(stack);
+    return { ...error, message: isNamed ? message : `${operation} ${stack}: ${message}` };
+  });
   for (const error of errors) {
     reportToolOutput(error, options);
     reportError(error);
@@ -61,10 +65,4 @@ export function reportFailedStacks(
   const [only] = errors;
   if (only === undefined) return 0;
   return outcomes.length === 1 ? statusOfError(only) : 1;
-}
-
-/** Adds the stack's name, because a program's message about its failure does not name the stack. */
-function withName(operation: string, stack: StackName, message: string): string {
-  const words = message.split(/[^a-z0-9._-]+/);
-  return words.includes(stack) ? message : `${operation} ${stack}: ${message}`;
 }

@@ -20,8 +20,7 @@ const MAX_PASSWORD_BYTES = 4096;
 
 /**
  * The URL of the store, with the password, and what the operator should change. The password comes from the file, else from the credential,
- * else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file
- * ERR_STACKSHIM_INPUT_NOT_FOUND.
+ * else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file ERR_STACKSHIM_INPUT_NOT_FOUND.
  */
 export function readStoreAddress(
   { store, storePasswordFile }: StoreOptions,

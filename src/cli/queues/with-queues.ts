@@ -31,7 +31,7 @@ export async function withQueues<T>(
   }
 }
 
-export interface EachJob<T> {
+interface EachJob<T> {
   /** `cancel job`: the beginning of messages. */
   readonly operation: string;
   act(queues: Queues, job: string): Promise<T>;

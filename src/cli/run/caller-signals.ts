@@ -11,17 +11,6 @@ const STOP_SIGNALS = [
   ...(['SIGALRM', 'SIGVTALRM', 'SIGABRT', 'SIGXCPU', 'SIGIO'] as const),
 ];
 
-export interface StopSignals {
-  /** Options for `runTask`. */
-  readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
-  /** The first signal that arrived. */
-  received(): NodeJS.Signals | undefined;
-  /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
-  onReaderGone(): void;
-  /** Restores the usual meaning of the signals. */
-  close(): void;
-}
-
 interface StopSignalsOptions {
   /** Abort with the signal's name as the reason: a task then gets the same signal. */
   readonly byName?: boolean;
@@ -44,7 +33,7 @@ function onSignals<S extends NodeJS.Signals>(
   };
 }
 
-export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
+export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}) {
   const stop = new AbortController();
   const kill = new AbortController();
   let first: NodeJS.Signals | undefined;
@@ -58,8 +47,11 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
   };
   return {
     close: onSignals(STOP_SIGNALS, onSignal),
+    /** Options for `runTask`. */
     signals: { signal: stop.signal, killSignal: kill.signal },
+    /** The first signal that arrived. */
     received: () => first,
+    /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
     onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
@@ -69,7 +61,7 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
 
 /** Does work that the signals abort; after it, they have their usual meaning again. */
 export async function whileStoppable<T>(
-  work: (signal: AbortSignal, stops: StopSignals) => Promise<T>,
+  work: (signal: AbortSignal, stops: ReturnType<typeof listenForStops>) => Promise<T>,
 ): Promise<T> {
   const stops = listenForStops();
   try {
