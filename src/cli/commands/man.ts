@@ -30,10 +30,8 @@ export async function man(program: Command, folder: string): Promise<void> {
 
 /** SOURCE_DATE_EPOCH makes the pages the same each time: https://reproducible-builds.org/specs/source-date-epoch/ */
 function dateOfPages(): Date {
-  const epoch = process.env['SOURCE_DATE_EPOCH'];
-  return epoch !== undefined && /^\d{1,11}$/.test(epoch)
-    ? new Date(Number(epoch) * 1000)
-    : new Date();
+  const epoch = process.env['SOURCE_DATE_EPOCH'] ?? '';
+  return /^\d{1,11}$/.test(epoch) ? new Date(Number(epoch) * 1000) : new Date();
 }
 
 function writePage(folder: string, { file, text }: ManualPage): void {

@@ -49,10 +49,8 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
     if (bytes > MAX_LIST_BYTES) break;
     text.push(chunk as string);
   }
-  const ids = text
-    .join('')
-    .split('\n')
-    .filter((line) => line !== '');
+  const lines = text.join('').split('\n');
+  const ids = lines.filter((line) => line !== '');
   const odd = ids.find((id) => !isLayerId(id));
   if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
   throw new StackshimError(

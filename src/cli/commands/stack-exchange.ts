@@ -4,6 +4,7 @@ import { type PublishedStack, STANDARD_INPUT } from '../../exchange/import-stack
 import { isStandardOutput } from '../../exchange/output-file.ts';
 import type { PushedStack } from '../../exchange/push-stack.ts';
 import { parseLabelEntries } from '../../spec/parse-entries.ts';
+import type { RootfsOptions } from '../define/define-stack-commands.ts';
 import {
   type ExchangeCommandOptions,
   type RegistryCommandOptions,
@@ -14,20 +15,11 @@ import { withProgress } from '../progress/with-progress.ts';
 import { readVariables } from '../read-entries.ts';
 import { requirePipe } from '../run/piped-input.ts';
 
-interface ImportCommandOptions extends RegistryCommandOptions {
-  readonly env?: readonly string[];
-  readonly label?: readonly string[];
-  readonly workdir?: string;
-  readonly entrypoint?: string;
-  readonly cmd?: string;
-  readonly user?: string;
-}
-
 /** An image or a root filesystem becomes the current revision of a stack. */
 export async function stackImport(
   name: string,
   reference: string,
-  options: ImportCommandOptions,
+  options: RegistryCommandOptions & RootfsOptions,
 ): Promise<void> {
   const registry = toRegistryOptions(options);
   const { env, label, workdir, entrypoint, cmd, user, smoke } = options;

@@ -1,6 +1,7 @@
 /** Defines the `stack` commands, and `save` and `load`, which move stacks between machines. */
 import { type Command, Option } from 'commander';
 import { STORE_OPTIONS } from '../queues/store-address.ts';
+import type { OptionValues } from './plain-line.ts';
 import { AUTH_FLAG, defineCommand, JSON_FLAG, NO_TRUNC_FLAG, TLS_FLAG } from './shared-options.ts';
 
 const NAME = ['<name>', 'name of a stack'] as const;
@@ -11,6 +12,20 @@ const SMOKE_FLAG = [
   '--smoke <command>',
   "smoke command, a JSON array or a line for /bin/sh -c (default: the image's label, else /bin/true)",
 ] as const;
+
+const ROOTFS_OPTIONS = [
+  ['-e, --env <K=V…>', 'of a root filesystem: set a variable'],
+  ['-w, --workdir <path>', 'of a root filesystem: working directory of tasks'],
+  ['-u, --user <user>', 'of a root filesystem: user of tasks, name|uid[:group|gid]'],
+  ['--entrypoint <program>', 'of a root filesystem: a program, or a JSON array'],
+  [
+    '--cmd <command>',
+    'of a root filesystem: default command, a JSON array or a line for /bin/sh -c',
+  ],
+  ['--label <K=V…>', 'of a root filesystem: set a label'],
+] as const;
+
+export type RootfsOptions = OptionValues<(typeof ROOTFS_OPTIONS)[number][0]>;
 
 export function defineStackCommands(program: Command): void {
   const stack = program.command('stack').description('build, inspect and change stacks');
@@ -145,21 +160,7 @@ function defineExchange(stack: Command): void {
         'folder or tar, - for standard input, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://HOST/NAME:TAG or rootfs:PATH',
       ],
     ],
-    options: [
-      ['-e, --env <K=V…>', 'of a root filesystem: set a variable'],
-      ['-w, --workdir <path>', 'of a root filesystem: working directory of tasks'],
-      ['-u, --user <user>', 'of a root filesystem: user of tasks, name|uid[:group|gid]'],
-      ['--entrypoint <program>', 'of a root filesystem: a program, or a JSON array'],
-      [
-        '--cmd <command>',
-        'of a root filesystem: default command, a JSON array or a line for /bin/sh -c',
-      ],
-      ['--label <K=V…>', 'of a root filesystem: set a label'],
-      TLS_FLAG,
-      AUTH_FLAG,
-      SMOKE_FLAG,
-      JSON_FLAG,
-    ],
+    options: [...ROOTFS_OPTIONS, TLS_FLAG, AUTH_FLAG, SMOKE_FLAG, JSON_FLAG],
     load: async () => (await import('../commands/stack-exchange.ts')).stackImport,
   });
   defineCommand(stack, 'export', {

@@ -42,13 +42,13 @@ export async function withProgress<T>(
   }
 }
 
-/** Shows the bar; in a log, the line `finished` if this part of the work is finished. */
-export type ShowCount = (bar: Bar, finished?: string) => void;
-
-/** Does work with a view of its progress on stderr; with `--json`, without. */
+/**
+ * Does work with a view of its progress on stderr; with `--json`, without. `show` shows the bar; in a log, the line `finished` if this part of
+ * the work is finished.
+ */
 export async function withCountProgress<T>(
   { json = false }: JsonOption,
-  work: (show: ShowCount) => Promise<T>,
+  work: (show: (bar: Bar, finished?: string) => void) => Promise<T>,
 ): Promise<T> {
   if (json) return await work(() => undefined);
   const stream = openStderr();
