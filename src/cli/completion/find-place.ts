@@ -55,7 +55,8 @@ export function findPlace(program: Command, words: readonly string[]): Place {
     if (next !== undefined) command = next;
     else named.push({ argument: argumentAt(command, named.length)?.name() ?? '', value: word });
     // `run` and `exec` take options only before the command of the task.
-    if (isCommandNext(command, named.length)) takesOptions = false;
+    const following = named.length > 0 ? argumentAt(command, named.length) : undefined;
+    if (following?.name() === COMMAND_ARGUMENT) takesOptions = false;
   }
   if (takesOptions && typed.startsWith('-')) {
     const length = typed.indexOf('=');
@@ -92,6 +93,3 @@ function argumentAt(command: Command, index: number): Argument | undefined {
   const last = registeredArguments.at(-1);
   return registeredArguments[index] ?? (last?.variadic === true ? last : undefined);
 }
-
-const isCommandNext = (command: Command, index: number) =>
-  index > 0 && argumentAt(command, index)?.name() === COMMAND_ARGUMENT;
