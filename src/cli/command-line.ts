@@ -1,24 +1,15 @@
 /** The whole command line: defines every command and its help, and reports errors in a line. */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
 import { defineCodeCommands } from './define/define-code-commands.ts';
-import { defineCompletion } from './define/define-completion.ts';
-import { defineCopyCommands } from './define/define-copy-commands.ts';
-import { defineExchangeCommands } from './define/define-exchange-commands.ts';
-import { defineExec } from './define/define-exec.ts';
-import { defineLiveCommands } from './define/define-live-commands.ts';
-import { defineManual } from './define/define-manual.ts';
-import { defineReportCommands } from './define/define-report-commands.ts';
+import { defineHelpCommands } from './define/define-help-commands.ts';
 import { defineRun, type RunAction } from './define/define-run.ts';
-import { defineStackCommands } from './define/define-stack-commands.ts';
+import { defineSaveCommands, defineStackCommands } from './define/define-stack-commands.ts';
 import { defineStorageCommands } from './define/define-storage-commands.ts';
 import { defineTaskCommands } from './define/define-task-commands.ts';
 import { toLostOutput } from './run/descriptor-sink.ts';
-import { toUsageError } from './usage-error.ts';
-
-const STDOUT = 1;
 
 /**
  * The commands of queues have options of their own, whose tables take a few milliseconds: they are left out if another command is called.
@@ -35,12 +26,8 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
   defineRun(program, executeRun);
   defineStackCommands(program);
   defineCodeCommands(program);
-  defineExchangeCommands(program);
+  defineSaveCommands(program);
   defineTaskCommands(program);
-  defineLiveCommands(program);
-  defineExec(program);
-  defineCopyCommands(program);
-  defineReportCommands(program);
   defineStorageCommands(program);
   if (!program.commands.some((command) => command.name() === called)) {
     const [{ defineWorker }, { defineQueueCommands }] = await Promise.all([
@@ -50,8 +37,7 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
     defineWorker(program);
     defineQueueCommands(program);
   }
-  defineCompletion(program);
-  defineManual(program);
+  defineHelpCommands(program);
   return program;
 }
 
@@ -59,7 +45,7 @@ export async function defineCommands(executeRun: RunAction, called?: string): Pr
 function writeHelp(text: string): void {
   const bytes = Buffer.from(text);
   try {
-    for (let done = 0; done < bytes.length; ) done += writeSync(STDOUT, bytes, done);
+    for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done);
   } catch (error) {
     if (errnoCodeOf(error) !== 'EPIPE') throw toLostOutput('standard output', error);
   }
@@ -91,4 +77,15 @@ function nestHelp(program: Command, args: readonly string[]): readonly string[] 
   const isNested =
     help === 'help' && rest.length > 0 && group !== undefined && group.commands.length > 0;
   return isNested ? [name, ...nestHelp(group, ['help', ...rest])] : args;
+}
+
+/** @param command The command whose `--help` tells more: `stackshim run`. */
+function toUsageError(error: CommanderError, command: string): StackshimError {
+  // commander writes `error: unknown option '--tme'`, then `(Did you mean --name?)` on its own line.
+  const [problem = '', near] = error.message.replace(/^error: /, '').split('\n');
+  const suggestion = near === undefined ? '' : `${near.replace(/^\(|\)$/g, '')} `;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read command line: ${problem}`, {
+    hint: `${suggestion}run ${command} --help to see the usage`,
+    details: { field: 'commandLine' },
+  });
 }

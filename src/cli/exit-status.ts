@@ -4,8 +4,6 @@ import type { ErrorKind } from '../core/error-codes.ts';
 import type { StackshimError } from '../core/errors.ts';
 import type { TaskResult } from '../task/result.ts';
 
-type TaskExit = Pick<TaskResult, 'exitCode' | 'signal'>;
-
 /** The status of `run` if stackshim itself fails, usage errors included. */
 export const SHIM_FAILED = 125;
 export const USAGE_ERROR = 2;
@@ -62,7 +60,10 @@ export function statusOfResult(result: TaskResult, stopSignal: NodeJS.Signals | 
 }
 
 /** The status of a command that ended by itself, as a shell gives it. */
-export function statusOfExit({ exitCode, signal }: Pick<TaskExit, 'exitCode' | 'signal'>): number {
+export function statusOfExit({
+  exitCode,
+  signal,
+}: Pick<TaskResult, 'exitCode' | 'signal'>): number {
   return signal === null ? (exitCode ?? SHIM_FAILED) : 128 + signalNumber(signal);
 }
 

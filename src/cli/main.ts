@@ -41,7 +41,7 @@ try {
   const plain = isRun
     ? (await import('./define/run-options.ts')).readRunLine(args.slice(1))
     : undefined;
-  if (plain !== undefined) await executeRun(plain.stack, plain.rest, plain.options);
+  if (plain !== undefined) await executeRun(plain.first, plain.rest, plain.options);
   else if (!(isExec && (await executeExec())) && !(await readByCommander()))
     process.exitCode = passesStatusOn ? SHIM_FAILED : USAGE_ERROR;
   // Everything is written: waiting until the engine finds nothing left to do takes longer.
@@ -78,11 +78,14 @@ async function executeRun(...line: Parameters<RunAction>): Promise<void> {
 
 /** Carries out a plain line of `exec`. Resolves to false for a line that commander must read. */
 async function executeExec(): Promise<boolean> {
-  const { readExecLine } = await import('./define/exec-line.ts');
-  const plain = await readExecLine(args.slice(1));
+  const { readPlainLine } = await import('./define/plain-line.ts');
+  // Most lines have no options, and do not load their table.
+  const hasOptions = args[1]?.startsWith('-');
+  const table = hasOptions ? (await import('./define/exec-options.ts')).EXEC_OPTIONS : [];
+  const plain = readPlainLine(args.slice(1), table);
   if (plain === undefined) return false;
   const { exec } = await import('./commands/exec.ts');
-  process.exitCode = await exec(plain.id, plain.rest, plain.options);
+  process.exitCode = await exec(plain.first, plain.rest, plain.options);
   return true;
 }
 

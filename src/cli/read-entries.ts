@@ -7,7 +7,6 @@ import {
   parseLabelEntries,
 } from '../spec/parse-entries.ts';
 import { readBoundedFile } from '../sys/files.ts';
-import type { RunOptions } from './define/run-options.ts';
 
 /** scripts/steps/hide-variables.mjs makes the first letter of these names lower case, so that Bun ignores them. */
 const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
@@ -15,27 +14,26 @@ const HIDDEN = /^(?:bUN_|nODE|jSC_)/;
 /** More than the kernel accepts as an environment. */
 const MAX_ENV_FILE_BYTES = 8 * 1024 * 1024;
 
-/** Reads the entries, and the env files among them. */
-export const readEntries = ({ env, envFile, label }: RunOptions) => ({
-  env: readEnvironment(env, envFile),
-  labels: label === undefined ? undefined : parseLabelEntries(label),
-});
+type Entries = readonly string[] | undefined;
+
+/**
+ * Reads the entries, and the env files among them. Later files override earlier ones, and `--env` overrides all files, as in docker.
+ */
+export function readEntries({
+  env: entries = [],
+  envFile: files = [],
+  label,
+}: Partial<Record<'env' | 'envFile' | 'label', Entries>>) {
+  const env: Record<string, string> = {};
+  const callerEnv = callerEnvironment();
+  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
+  Object.assign(env, parseEnvEntries(entries, callerEnv));
+  return { env, labels: label && parseLabelEntries(label) };
+}
 
 /** `K=V` entries; `K` alone takes the caller's value. */
 export const readVariables = (entries: readonly string[]): Record<string, string> =>
   parseEnvEntries(entries, callerEnvironment());
-
-/** Later files override earlier ones, and `--env` overrides all files, as in docker. */
-function readEnvironment(
-  entries: readonly string[] = [],
-  files: readonly string[] = [],
-): Record<string, string> {
-  const env: Record<string, string> = {};
-  if (entries.length === 0 && files.length === 0) return env;
-  const callerEnv = callerEnvironment();
-  for (const file of files) Object.assign(env, parseEnvFile(readEnvFile(file), callerEnv));
-  return Object.assign(env, parseEnvEntries(entries, callerEnv));
-}
 
 /**
  * The environment of this process under the names that the caller gave. `--env NAME` takes the caller's value, and a task may need

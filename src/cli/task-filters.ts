@@ -1,12 +1,12 @@
 /** Reads `--filter KEY=VALUE` of commands that list tasks or events, with the meaning that docker's filters have. Pure. */
 import { invalidOption } from './define/shared-options.ts';
 
-/** What a filter looks at; a key that is undefined matches no filter. */
+/** What a filter looks at; a key that is undefined or null matches no filter. */
 export interface Filterable {
   readonly id?: string | undefined;
-  readonly stack?: string | undefined;
+  readonly stack?: string | null | undefined;
   readonly status?: string | undefined;
-  readonly tenant?: string | undefined;
+  readonly tenant?: string | null | undefined;
   readonly event?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
@@ -30,14 +30,11 @@ export function parseFilters(
 }
 
 function parseFilter(text: string, keys: readonly FilterKey[]): readonly [FilterKey, string] {
-  const equals = text.indexOf('=');
-  const key = keys.find((known) => known === text.slice(0, Math.max(0, equals)));
-  const value = text.slice(equals + 1);
-  if (key !== undefined && value !== '') return [key, value];
-  throw invalidOption('--filter', text, {
-    problem: 'not KEY=VALUE with a key that this command has',
-    hint: `the keys are ${keys.join(', ')}`,
-  });
+  const [name, value] = text.split(/=(.*)/s);
+  const key = keys.find((known) => known === name);
+  if (key !== undefined && value) return [key, value];
+  const problem = 'not KEY=VALUE with a key that this command has';
+  throw invalidOption('--filter', text, problem, `the keys are ${keys.join(', ')}`);
 }
 
 function matches(found: Filterable, key: FilterKey, values: readonly string[]): boolean {
@@ -46,8 +43,6 @@ function matches(found: Filterable, key: FilterKey, values: readonly string[]): 
 }
 
 function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boolean {
-  const equals = wanted.indexOf('=');
-  const name = equals < 0 ? wanted : wanted.slice(0, equals);
-  if (!Object.hasOwn(labels, name)) return false;
-  return equals < 0 || labels[name] === wanted.slice(equals + 1);
+  const [name = '', value] = wanted.split(/=(.*)/s);
+  return Object.hasOwn(labels, name) && (value === undefined || labels[name] === value);
 }

@@ -1,12 +1,11 @@
 /** Checks whether a setuid file that a task leaves in a bind can be run by other users of the host. */
 import { realpathSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { DEFAULT_POLICY } from '../spec/policy.ts';
 import { findFolderOfRoot } from '../sys/closed-folder.ts';
 import type { MountEntry } from '../sys/mountinfo.ts';
-import { readPolicy } from '../task/installation.ts';
 import { type Check, optional, passed, warned } from './check.ts';
+import { readPolicyOrDefault } from './check-storage.ts';
 
 const subject = optional('bind sources');
 
@@ -14,18 +13,9 @@ export async function checkBindSources(
   layout: Layout,
   mounts: readonly MountEntry[],
 ): Promise<Check> {
-  return judgeBindSources(await bindSourcesOf(layout), mounts);
-}
-
-/** The policy's bind sources; undefined if it names none. Another check reports a policy that cannot be read. */
-async function bindSourcesOf(layout: Layout): Promise<readonly string[] | undefined> {
-  try {
-    const { bindSources } = (await readPolicy(layout)).allow;
-    return bindSources === DEFAULT_POLICY.allow.bindSources ? undefined : bindSources.map(realPath);
-  } catch (error) {
-    if (error instanceof StackshimError) return undefined;
-    throw error;
-  }
+  const { bindSources } = (await readPolicyOrDefault(layout)).allow;
+  const isUsual = bindSources === DEFAULT_POLICY.allow.bindSources;
+  return judgeBindSources(isUsual ? undefined : bindSources.map(realPath), mounts);
 }
 
 /** For a source that does not exist yet, the directory above decides. */
@@ -37,7 +27,7 @@ function realPath(path: string): string {
   }
 }
 
-/** Judges sources, with links resolved, by the mount table; `findClosed` finds a directory above a source that only root may enter. */
+/** Judges sources, with links resolved, by the mount table; undefined if the policy names none. `findClosed` finds a directory above a source that only root may enter. */
 export function judgeBindSources(
   sources: readonly string[] | undefined,
   mounts: readonly MountEntry[],

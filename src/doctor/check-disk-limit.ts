@@ -2,16 +2,15 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
-import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
 import { nearestExisting } from '../sys/files.ts';
 import type { System } from '../sys/system.ts';
 import { makeVolume } from '../task/disk/make-volume.ts';
 import { toDiskLimit } from '../task/disk/open-task-disk.ts';
 import type { DiskMechanism } from '../task/disk/task-disk.ts';
-import { readPolicy } from '../task/installation.ts';
-import { type Check, failed, hintOf, optional, passed, required, warned } from './check.ts';
+import { type Check, failed, hintOf, passed, required, warned } from './check.ts';
+import { readPolicyOrDefault } from './check-storage.ts';
 
-const subject = required('disk limit');
+export const DISK_LIMIT = required('disk limit');
 const OWN_FILESYSTEM = 'keep the root folder on a filesystem of its own';
 
 /** Tries the mechanism. Needs root. Leaves nothing behind, and never rejects: a failure is the finding. */
@@ -21,11 +20,11 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
   if (mechanism === 'sampling') {
     const message =
       'a task is ended when it is seen above its limit; until then its writes are not bounded';
-    return warned(subject, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
+    return warned(DISK_LIMIT, message, `${OWN_FILESYSTEM}, or set disk.mechanism to auto`);
   }
   if (mechanism === 'quota') {
     return passed(
-      subject,
+      DISK_LIMIT,
       'a project quota of the filesystem for each task, without measurable cost',
     );
   }
@@ -36,47 +35,25 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
     system.close(await makeVolume(system, `${folder}/volume`, toDiskLimit(defaults.diskBytes)));
     const ms = Math.ceil(performance.now() - began);
     return passed(
-      subject,
+      DISK_LIMIT,
       `a scratch volume on a loop device for each task: ${ms} ms to make a new one, about 1 ms to reuse one`,
     );
   } catch (error) {
     const hint = error instanceof StackshimError ? error.hint : 'load the modules loop and ext4';
     const message = `no scratch volume can be made: ${messageOf(error)}`;
-    return failed(subject, message, hintOf(error, hint));
+    return failed(DISK_LIMIT, message, hintOf(error, hint));
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true });
   }
 }
 
-/** The finding for users other than root, who cannot try. */
-export const diskLimitUntried = (): Check =>
-  warned(
-    optional(subject.name),
-    'not tried: only root can mount volumes',
-    'run stackshim doctor as root',
-  );
-
 /** The mechanism that enforces the disk limit of this installation's tasks. */
 export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
   const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;
-  return enforcesQuota(system, nearestExisting(scratchDir(layout))) ? 'quota' : 'volume';
-}
-
-/** Another check reports a policy that cannot be read. */
-async function readPolicyOrDefault(layout: Layout): Promise<Policy> {
+  const folder = openSync(nearestExisting(scratchDir(layout)), 'r');
   try {
-    return await readPolicy(layout);
-  } catch (error) {
-    if (error instanceof StackshimError) return DEFAULT_POLICY;
-    throw error;
-  }
-}
-
-function enforcesQuota(system: System, root: string): boolean {
-  const folder = openSync(root, 'r');
-  try {
-    return system.enforcesProjectQuota(folder);
+    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
   } finally {
     closeSync(folder);
   }

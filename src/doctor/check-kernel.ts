@@ -75,18 +75,12 @@ export function checkSeccomp(actions: string | undefined): Check {
       );
 }
 
-export interface JitFiles {
-  /** The text of /proc/sys/net/core/bpf_jit_enable; undefined if the file does not exist or cannot be read. */
-  readonly enabled: string | undefined;
-  /** The text of bpf_jit_limit, likewise. */
-  readonly limit: string | undefined;
-}
-
 /**
  * Every task has a system call filter, which is compiled into a pool that all programs of the host share. A start fails (errno 524) if the
- * pool is full. Tasks can put nothing else into it.
+ * pool is full. Tasks can put nothing else into it. `enabled` and `limit` are the texts of bpf_jit_enable and bpf_jit_limit in
+ * /proc/sys/net/core; undefined if the file does not exist or cannot be read.
  */
-export function checkFilterPool({ enabled, limit }: JitFiles): Check {
+export function checkFilterPool(enabled: string | undefined, limit: string | undefined): Check {
   const subject = optional('room for filters');
   if (limit === undefined || enabled?.trim() === '0') {
     return passed(subject, 'the kernel does not compile filters, or does not report their limit');

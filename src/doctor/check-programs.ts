@@ -1,5 +1,4 @@
 /** Checks which of the programs that stackshim uses are installed. */
-import { messageOf, StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { knownHoles } from '../runtime/known-holes.ts';
@@ -7,37 +6,32 @@ import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
 import { findProgram } from '../sys/find-program.ts';
-import { type Check, failed, optional, passed, required, warned } from './check.ts';
+import { type Check, failed, optional, passed, required, unlessRefused, warned } from './check.ts';
 
-export interface RuntimeCheckOptions {
-  readonly layout: Layout;
-  /** Whether both cgroup versions are mounted, which some runtimes refuse. */
-  readonly isHybrid: boolean;
-}
-
-/** Finds a runtime, reads its version and checks for that version's vulnerabilities. Only the default runtime is required. */
-export async function checkRuntime(name: string, options: RuntimeCheckOptions): Promise<Check> {
+/**
+ * Finds a runtime, reads its version and checks for that version's vulnerabilities. Only the default runtime is required.
+ *
+ * @param isHybrid Whether both cgroup versions are mounted, which some runtimes refuse.
+ */
+export function checkRuntime(name: string, layout: Layout, isHybrid: boolean): Promise<Check> {
   const subject = (name === DEFAULT_RUNTIME ? required : optional)(`runtime ${name}`);
-  let runtime: Runtime;
-  try {
-    runtime = await resolveRuntime(name, { layout: options.layout });
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    if (name === DEFAULT_RUNTIME) return failed(subject, error.message, error.hint);
-    // The other runtimes are optional.
-    return error.code === 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'
-      ? passed(subject, 'not installed; only --runtime needs it')
-      : warned(subject, error.message, error.hint);
-  }
-  return judgeRuntime(runtime, { subject, isHybrid: options.isHybrid });
+  return unlessRefused(
+    async () => judgeRuntime(await resolveRuntime(name, { layout }), subject, isHybrid),
+    ({ code, message, hint }) => {
+      if (subject.required) return failed(subject, message, hint);
+      return code === 'ERR_STACKSHIM_RUNTIME_NOT_FOUND'
+        ? passed(subject, 'not installed; only --runtime needs it')
+        : warned(subject, message, hint);
+    },
+  );
 }
 
 /** Judges a runtime that was found. Pure. */
 export function judgeRuntime(
   runtime: Runtime,
-  options: { readonly subject: Pick<Check, 'name' | 'required'>; readonly isHybrid: boolean },
+  subject: Pick<Check, 'name' | 'required'>,
+  isHybrid: boolean,
 ): Check {
-  const { subject, isHybrid } = options;
   const found = `${runtime.kind} ${runtime.version} at ${runtime.path}`;
   const holes = knownHoles(runtime);
   if (holes.length > 0) {
@@ -59,14 +53,12 @@ const tools = [
   { name: 'perl', package: 'perl-base', purpose: 'exec' },
 ] as const;
 
-export function checkTools(): readonly Check[] {
-  return tools.map(({ name, package: debianPackage, purpose }) => {
-    try {
-      return passed(optional(name), findProgram(name, { package: debianPackage }));
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      const message = `${messageOf(error)}; needed for ${purpose}`;
-      return warned(optional(name), message, error.hint);
-    }
-  });
-}
+export const checkTools = (): Promise<readonly Check[]> =>
+  Promise.all(
+    tools.map(({ name, package: debianPackage, purpose }) =>
+      unlessRefused(
+        () => passed(optional(name), findProgram(name, { package: debianPackage })),
+        ({ message, hint }) => warned(optional(name), `${message}; needed for ${purpose}`, hint),
+      ),
+    ),
+  );

@@ -1,9 +1,8 @@
 /** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
 import { closeSync } from 'node:fs';
-import type { HostFacts } from '../sys/host-facts.ts';
-import { canRefuseStamps } from '../sys/host-facts.ts';
+import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { openNetNamespace } from '../sys/linux-processes.ts';
-import type { Fd, System } from '../sys/system.ts';
+import type { System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';
 import { type Check, optional, passed, warned } from './check.ts';
 
@@ -53,20 +52,16 @@ export async function hasTcpDiagnosis(system: System): Promise<boolean> {
   try {
     const namespace = openNetNamespace(process.pid);
     try {
-      return await askThere(system, namespace);
+      const fd = system.openSocketDiagnosis(namespace);
+      try {
+        return await readTcpSockets(fd, 'inet', () => undefined);
+      } finally {
+        system.close(fd);
+      }
     } finally {
       closeSync(namespace);
     }
   } catch {
     return false;
-  }
-}
-
-async function askThere(system: System, namespace: Fd): Promise<boolean> {
-  const fd = system.openSocketDiagnosis(namespace);
-  try {
-    return await readTcpSockets(fd, 'inet', () => undefined);
-  } finally {
-    system.close(fd);
   }
 }

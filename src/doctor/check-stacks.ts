@@ -1,28 +1,20 @@
 /** Checks whether the stacks still get fixes and are built on the current revision of their base. */
-import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { listStacks, type StackSummary } from '../store/stacks/list-stacks.ts';
-import { type Check, optional, passed, warned } from './check.ts';
+import { type Check, ifRoot, optional, passed, unlessRefused, warned } from './check.ts';
 
 const MAX_NAMED = 10;
 const subject = optional('stacks');
 
-/** Never throws: a store that cannot be read is a finding. */
-export function checkStacks(layout: Layout, now: Date): Check {
-  if (process.geteuid?.() !== 0) {
-    return warned(
-      subject,
-      'not checked: only root can read the stacks',
-      'run stackshim doctor as root',
-    );
-  }
-  try {
-    return judgeStacks(listStacks(layout), now);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    return warned(subject, error.message, error.hint);
-  }
-}
+/** Never rejects for a store that cannot be read, which is a finding. */
+export const checkStacks = (layout: Layout, now: Date): Promise<Check> =>
+  unlessRefused(
+    () =>
+      ifRoot(subject, 'not checked: only root can read the stacks', () =>
+        judgeStacks(listStacks(layout), now),
+      ),
+    ({ message, hint }) => warned(subject, message, hint),
+  );
 
 /** Judges these stacks as of a date. Pure. */
 export function judgeStacks(
@@ -33,17 +25,12 @@ export function judgeStacks(
   const ended = stacks.filter(({ eol }) => eol !== null && eol < today).map(({ name }) => name);
   const behind = stacks.filter((stack) => stack.behind !== null).map(({ name }) => name);
   const findings = [
-    ...(ended.length === 0 ? [] : [`no more fixes for ${toList(ended)}`]),
-    ...(behind.length === 0 ? [] : [`behind their base: ${toList(behind)}`]),
-  ];
-  if (findings.length > 0) {
-    const hints = [
-      ...(ended.length === 0 ? [] : ['move their tasks to a newer stack']),
-      ...(behind.length === 0 ? [] : ['run stackshim stack update --all']),
-    ];
-    return warned(subject, findings.join('; '), hints.join('; '));
-  }
-  return passed(subject, `${stacks.length}, all of them up to date`);
+    { names: ended, what: 'no more fixes for', hint: 'move their tasks to a newer stack' },
+    { names: behind, what: 'behind their base:', hint: 'run stackshim stack update --all' },
+  ].filter(({ names }) => names.length > 0);
+  if (findings.length === 0) return passed(subject, `${stacks.length}, all of them up to date`);
+  const message = findings.map(({ what, names }) => `${what} ${toList(names)}`).join('; ');
+  return warned(subject, message, findings.map(({ hint }) => hint).join('; '));
 }
 
 function toList(names: readonly string[]): string {

@@ -1,28 +1,39 @@
-/** Checks whether the installation's folders belong to root, there is room for tasks, and the operator's policy is readable. */
-import { statSync } from 'node:fs';
-import { StackshimError } from '../core/errors.ts';
+/** Checks whether the installation's folders belong to root, their formats are known, there is room for tasks, and the operator's policy is readable. */
+import { existsSync } from 'node:fs';
 import type { Layout } from '../core/layout.ts';
+import { DEFAULT_POLICY, type Policy } from '../spec/policy.ts';
 import { findOpenStore } from '../store/narrow-store.ts';
+import { type FormatSurvey, surveyFormats } from '../store/survey-store.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';
 import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { toOpenHint } from '../task/explain-unreachable.ts';
 import { readPolicy, toTrustedLayout } from '../task/installation.ts';
-import { type Check, failed, optional, passed, required, warned } from './check.ts';
+import {
+  type Check,
+  failed,
+  ifRoot,
+  optional,
+  passed,
+  required,
+  unlessRefused,
+  warned,
+} from './check.ts';
 
 const MIB = 1024 * 1024;
 const ENOUGH_BYTES = 2048 * MIB;
 const MIN_BYTES = 100 * MIB;
+const FORMATS = required('stored formats');
 
 /** Whether only root controls the installation's folders. */
-export function checkFolders(layout: Layout): Check {
+export function checkFolders(layout: Layout): Promise<Check> {
   const subject = required('folders');
-  try {
-    toTrustedLayout(layout);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    return failed(subject, error.message, error.hint);
-  }
-  return passed(subject, `no other user controls ${layout.root} or ${layout.run}`);
+  return unlessRefused(
+    () => {
+      toTrustedLayout(layout);
+      return passed(subject, `no other user controls ${layout.root} or ${layout.run}`);
+    },
+    ({ message, hint }) => failed(subject, message, hint),
+  );
 }
 
 /** Whether the ids of tasks can reach their root filesystems, which are below the run folder. */
@@ -51,6 +62,28 @@ export function checkStoredFiles(layout: Layout): Check {
   );
 }
 
+/** Whether everything stored has this version, an earlier one, or one that this program does not know. */
+export const checkFormats = (layout: Layout): Promise<Check> =>
+  unlessRefused(
+    () =>
+      ifRoot(FORMATS, "not read: they are root's alone", () => judgeFormats(surveyFormats(layout))),
+    ({ message, hint }) => warned(FORMATS, message, hint),
+  );
+
+function judgeFormats({ unnamed, newer }: FormatSurvey): Check {
+  const [first] = newer;
+  if (first !== undefined) {
+    const more = newer.length === 1 ? '' : ` (and ${newer.length - 1} more)`;
+    return failed(FORMATS, `${first.message}${more}`, first.hint);
+  }
+  if (unnamed.length > 0) {
+    const images = unnamed.length === 1 ? '1 image' : `${unnamed.length} images`;
+    const message = `everything has the format of this version; the content digest of ${images} is not known yet (stackshim migrate finds it)`;
+    return passed(FORMATS, message);
+  }
+  return passed(FORMATS, 'everything stored has the format of this version');
+}
+
 export const checkFreeSpace = ({ root }: Layout): Check =>
   judgeFreeSpace(root, freeBytesAt(nearestExisting(root)));
 
@@ -63,17 +96,22 @@ export function judgeFreeSpace(folder: string, freeBytes: number): Check {
   return freeBytes < ENOUGH_BYTES ? warned(subject, message, hint) : passed(subject, message);
 }
 
-export async function checkPolicy(layout: Layout): Promise<Check> {
+export function checkPolicy(layout: Layout): Promise<Check> {
   const subject = required('policy');
-  const exists = statSync(layout.policyFile, { throwIfNoEntry: false }) !== undefined;
-  try {
-    await readPolicy(layout);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    return failed(subject, error.message, error.hint);
-  }
-  return passed(
-    subject,
-    exists ? `${layout.policyFile} is valid` : 'no policy file; the defaults hold',
+  const exists = existsSync(layout.policyFile);
+  const sound = exists ? `${layout.policyFile} is valid` : 'no policy file; the defaults hold';
+  return unlessRefused(
+    async () => {
+      await readPolicy(layout);
+      return passed(subject, sound);
+    },
+    ({ message, hint }) => failed(subject, message, hint),
   );
 }
+
+/** Another check reports a policy that cannot be read. */
+export const readPolicyOrDefault = (layout: Layout): Promise<Policy> =>
+  unlessRefused(
+    () => readPolicy(layout),
+    () => DEFAULT_POLICY,
+  );

@@ -1,5 +1,5 @@
 /** The finding of one check of the host. */
-import { toStackshimError } from '../core/errors.ts';
+import { StackshimError, toStackshimError } from '../core/errors.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail';
 
@@ -15,10 +15,7 @@ export interface Check {
   readonly required: boolean;
 }
 
-interface Subject {
-  readonly name: string;
-  readonly required: boolean;
-}
+type Subject = Pick<Check, 'name' | 'required'>;
 
 /** A subject without which no task can run. */
 export const required = (name: string): Subject => ({ name, required: true });
@@ -31,19 +28,38 @@ export const passed = (subject: Subject, message: string): Check => ({
   message,
 });
 
-export const warned = (subject: Subject, message: string, hint: string): Check => ({
-  ...subject,
-  status: 'warn',
-  message,
-  hint,
-});
+const finding =
+  (status: CheckStatus) =>
+  (subject: Subject, message: string, hint: string): Check => ({
+    ...subject,
+    status,
+    message,
+    hint,
+  });
 
-export const failed = (subject: Subject, message: string, hint: string): Check => ({
-  ...subject,
-  status: 'fail',
-  message,
-  hint,
-});
+export const warned = finding('warn');
+export const failed = finding('fail');
+
+/** What `act` resolves to; for an error of stackshim, what `otherwise` makes of it. */
+export async function unlessRefused<T>(
+  act: () => T | Promise<T>,
+  otherwise: (error: StackshimError) => T,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof StackshimError) return otherwise(error);
+    throw error;
+  }
+}
+
+/** What a check finds that only root can make. */
+export const ifRoot = <T>(
+  subject: Subject,
+  untried: string,
+  check: () => T | Promise<T>,
+): T | Promise<T> | Check =>
+  process.geteuid?.() === 0 ? check() : warned(subject, untried, 'run stackshim doctor as root');
 
 const UNRELATED_CODES: ReadonlySet<string> = new Set([
   'ERR_STACKSHIM_DISK_FAILED',

@@ -1,19 +1,17 @@
 /** `stackshim doctor`: what this host can and cannot guarantee. */
 import { readFileSync } from 'node:fs';
-import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { openCgroupDriver } from '../cgroup/open-cgroup-driver.ts';
-import { messageOf, StackshimError, unlessMissing } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { RUNTIME_NAMES } from '../runtime/drivers/driver-of.ts';
 import { readHostFacts } from '../sys/host-facts.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
 import { type MountEntry, readMounts } from '../sys/mountinfo.ts';
 import type { System } from '../sys/system.ts';
-import { type Check, failed, optional, required, warned } from './check.ts';
+import { type Check, failed, ifRoot, optional, required, unlessRefused } from './check.ts';
 import { checkBindSources } from './check-bind-sources.ts';
 import { checkControllers, checkSwapLimit } from './check-cgroups.ts';
-import { checkDiskLimit, diskLimitUntried } from './check-disk-limit.ts';
-import { checkFormats } from './check-formats.ts';
+import { checkDiskLimit, DISK_LIMIT } from './check-disk-limit.ts';
 import {
   checkCorePattern,
   checkFilesystem,
@@ -30,14 +28,13 @@ import { checkSocketQueues, hasTcpDiagnosis } from './check-sockets.ts';
 import { checkStacks } from './check-stacks.ts';
 import {
   checkFolders,
+  checkFormats,
   checkFreeSpace,
   checkPolicy,
   checkRunFolder,
   checkStoredFiles,
 } from './check-storage.ts';
 import { probeMounts } from './probe-mounts.ts';
-
-export type { Check } from './check.ts';
 
 /** The findings of `doctor`. */
 export interface Diagnosis {
@@ -55,31 +52,36 @@ export async function diagnoseHost(
   system: System = linuxSystem,
 ): Promise<Diagnosis> {
   const mounts = readMounts();
-  const folders = checkFolders(layout);
+  const folders = await checkFolders(layout);
   const checks = [
     ...checkKernel(),
     ...(await checkSockets(system)),
-    ...checkCgroups(mounts),
+    ...(await checkCgroups(mounts)),
     ...(await checkPrograms(layout, mounts)),
     folders,
     // Root must not write where another user could have set a trap.
     ...(folders.status === 'ok' ? await checkPlaces(system, layout) : []),
     await checkPolicy(layout),
     await checkBindSources(layout, mounts),
-    checkStacks(layout, new Date()),
+    await checkStacks(layout, new Date()),
   ];
   return { checks, canRunTasks: !checks.some((c) => c.required && c.status === 'fail') };
 }
 
 async function checkPlaces(system: System, layout: Layout): Promise<readonly Check[]> {
+  const ofDisk = optional(DISK_LIMIT.name);
   return [
     checkRunFolder(layout),
     checkStoredFiles(layout),
-    checkFormats(layout),
-    ...(await checkMounts(system, layout)),
+    await checkFormats(layout),
+    await ifRoot(optional('mounts'), 'not tried: only root can mount layers', () =>
+      probeMounts(system, layout),
+    ),
     checkFreeSpace(layout),
-    await checkDisk(system, layout),
-  ];
+    await ifRoot(ofDisk, 'not tried: only root can mount volumes', () =>
+      checkDiskLimit(system, layout),
+    ),
+  ].flat();
 }
 
 function checkKernel(): readonly Check[] {
@@ -93,10 +95,10 @@ function checkKernel(): readonly Check[] {
     checkFilesystem('erofs', filesystems, modules),
     checkUserNamespaces(readOptional('/proc/sys/user/max_user_namespaces')),
     checkSeccomp(readOptional('/proc/sys/kernel/seccomp/actions_avail')),
-    checkFilterPool({
-      enabled: readIfRoot('/proc/sys/net/core/bpf_jit_enable'),
-      limit: readIfRoot('/proc/sys/net/core/bpf_jit_limit'),
-    }),
+    checkFilterPool(
+      readIfRoot('/proc/sys/net/core/bpf_jit_enable'),
+      readIfRoot('/proc/sys/net/core/bpf_jit_limit'),
+    ),
     checkOpenFiles(readOptional('/proc/sys/fs/file-max'), facts.memoryBytes),
     checkHardLimits(facts),
     checkCorePattern(readOptional('/proc/sys/kernel/core_pattern')),
@@ -115,17 +117,16 @@ async function checkSockets(system: System): Promise<readonly Check[]> {
   return [checkSocketQueues(settings, facts)];
 }
 
-function checkCgroups(mounts: readonly MountEntry[]): readonly Check[] {
-  let driver: CgroupDriver;
-  try {
-    driver = openCgroupDriver(mounts);
-  } catch (error) {
-    if (!(error instanceof StackshimError)) throw error;
-    const hint = 'mount cgroup2 at /sys/fs/cgroup';
-    return [failed(required('cgroup controllers'), messageOf(error), hint)];
-  }
-  return [checkControllers(driver), checkSwapLimit(driver, mounts)];
-}
+const checkCgroups = (mounts: readonly MountEntry[]): Promise<readonly Check[]> =>
+  unlessRefused<readonly Check[]>(
+    () => {
+      const driver = openCgroupDriver(mounts);
+      return [checkControllers(driver), checkSwapLimit(driver, mounts)];
+    },
+    ({ message }) => [
+      failed(required('cgroup controllers'), message, 'mount cgroup2 at /sys/fs/cgroup'),
+    ],
+  );
 
 async function checkPrograms(
   layout: Layout,
@@ -133,18 +134,8 @@ async function checkPrograms(
 ): Promise<readonly Check[]> {
   const isHybrid = mounts.some(({ mountPoint }) => mountPoint === '/sys/fs/cgroup/unified');
   const checks: Check[] = [];
-  for (const name of RUNTIME_NAMES) checks.push(await checkRuntime(name, { layout, isHybrid }));
-  return [...checks, ...checkTools()];
-}
-
-async function checkMounts(system: System, layout: Layout): Promise<readonly Check[]> {
-  if (readHostFacts().isRoot) return await probeMounts(system, layout);
-  const message = 'not tried: only root can mount layers';
-  return [warned(optional('mounts'), message, 'run stackshim doctor as root')];
-}
-
-async function checkDisk(system: System, layout: Layout): Promise<Check> {
-  return readHostFacts().isRoot ? await checkDiskLimit(system, layout) : diskLimitUntried();
+  for (const name of RUNTIME_NAMES) checks.push(await checkRuntime(name, layout, isHybrid));
+  return [...checks, ...(await checkTools())];
 }
 
 const readIfRoot = (path: string) => (readHostFacts().isRoot ? readOptional(path) : undefined);

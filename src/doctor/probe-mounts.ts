@@ -43,7 +43,7 @@ export async function probeMounts(system: System, layout: Layout): Promise<reado
   const undo = new CleanupStack();
   const checks: Check[] = [];
   try {
-    await probe({ system, undo, checks }, layout);
+    await probe({ system, layout, undo, checks });
   } catch (error) {
     // The first step without a finding is the one that failed.
     const failing = Object.values(subjects).at(checks.length) ?? subjects.overlay;
@@ -58,11 +58,12 @@ export async function probeMounts(system: System, layout: Layout): Promise<reado
 
 interface Probe {
   readonly system: System;
+  readonly layout: Layout;
   readonly undo: CleanupStack;
   readonly checks: Check[];
 }
 
-async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<void> {
+async function probe({ system, layout, undo, checks }: Probe): Promise<void> {
   const folder = mkdtempSync(`${nearestExisting(layout.root)}/.stackshim-doctor-`);
   undo.defer(`remove ${folder}`, () => rmSync(folder, { recursive: true }));
   const file = `${folder}/empty.erofs`;
@@ -103,23 +104,21 @@ async function probe({ system, undo, checks }: Probe, layout: Layout): Promise<v
     }
     throw refusal;
   };
-  checks.push(await probeOverlay({ system, undo, checks }, { layout, folder, tryBelow }));
-}
-
-interface OverlayProbe {
-  readonly layout: Layout;
-  readonly folder: string;
-  /** Mounts an overlay with its writable layer below a folder, and returns how; throws the error if that is refused. */
-  readonly tryBelow: (scratches: string) => Promise<string>;
+  checks.push(await probeOverlay({ system, undo, layout }, folder, tryBelow));
 }
 
 const OTHER_FILESYSTEM =
   'keep the root folder on a filesystem that can hold the writable layer of an overlay, such as ext4 or XFS, or set disk.mechanism to volume';
 
-/** A folder on an overlay cannot hold the writable layer of another one. It need not, if the writable layer of tasks is on a scratch volume. */
+/**
+ * A folder on an overlay cannot hold the writable layer of another one. It need not, if the writable layer of tasks is on a scratch volume.
+ *
+ * @param tryBelow Mounts an overlay with its writable layer below a folder, and returns how; throws the error if that is refused.
+ */
 async function probeOverlay(
-  { system, undo }: Probe,
-  { layout, folder, tryBelow }: OverlayProbe,
+  { system, undo, layout }: Omit<Probe, 'checks'>,
+  folder: string,
+  tryBelow: (scratches: string) => Promise<string>,
 ): Promise<Check> {
   let refusal: unknown;
   try {

@@ -24,9 +24,10 @@ export function chooseRevisions(survey: StoreSurvey, choice: RevisionChoice): re
   return [...stacks].flatMap((stack) => {
     const revisions = survey.revisions.filter((one) => one.stack === stack);
     const old = findOld(survey, stack, revisions, choice.keep);
-    return [...old, ...findUnproven(survey, stack, revisions)].filter(
-      ({ image }) => !choice.isInUse(image),
-    );
+    // A revision gets its number before it becomes current. If its number is above all that any generation names, it never was current.
+    const newest = survey.newestNamed.get(stack) ?? 0;
+    const unproven = revisions.filter(({ revision }) => revision > newest);
+    return [...old, ...unproven].filter(({ image }) => !choice.isInUse(image));
   });
 }
 
@@ -69,14 +70,4 @@ function findOld(
   const numbers = revisions.map(({ revision }) => revision).sort((a, b) => a - b);
   const newest = new Set(keep === 0 ? [] : numbers.slice(-keep));
   return revisions.filter(({ revision }) => revision < current && !newest.has(revision));
-}
-
-/** A revision gets its number before it becomes current. If its number is above all that any generation names, it never was current. */
-function findUnproven(
-  survey: StoreSurvey,
-  stack: StackName,
-  revisions: readonly Revision[],
-): readonly Revision[] {
-  const newest = survey.newestNamed.get(stack) ?? 0;
-  return revisions.filter(({ revision }) => revision > newest);
 }

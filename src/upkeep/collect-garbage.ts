@@ -150,60 +150,50 @@ async function measureAll(paths: readonly string[]): Promise<number> {
   return sizes.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-interface Swept
-  extends Pick<
-    Collection,
-    'revisions' | 'packages' | 'generations' | 'images' | 'layers' | 'bases' | 'obstacles'
-  > {
-  /** The new paths of the bases. */
-  readonly movedCopies: readonly string[];
-}
-
-/** Runs while nothing can be pinned; tasks may begin at any moment. */
+/** Runs while nothing can be pinned; tasks may begin at any moment. `movedCopies` are the new paths of the bases. */
 async function sweep(
   installation: Installation,
   pinned: ReadonlySet<string>,
   options: CollectOptions & { readonly report: (progress: CollectProgress) => void },
-): Promise<Swept> {
+) {
   const { layout, system } = installation;
   const { dryRun = false, keepRevisions, report } = options;
   if (!dryRun) restoreImages(layout);
   const tasks = readTaskImages(layout);
   const isInUse = (image: ImageDigest) => pinned.has(image) || tasks.images.has(image);
-  const { survey, generations, gone, packages, refusals } = await withStacksLock(
+  const { survey, generations, ofStacks, ofPackages } = await withStacksLock(
     layout,
     system,
     async () => {
       const found = surveyStore(layout);
       const choice = { keep: keepRevisions, isInUse };
-      const removed = await removeRevisions(chooseRevisions(found, choice), {
-        dryRun,
-        folderOf: ({ stack }) => stackFolder(layout, stack),
-      });
-      const ofPackages = await removeRevisions(choosePackageRevisions(found, choice), {
-        dryRun,
-        folderOf: (of) => packageFolder(layout, of),
-      });
-      const unreachable = findUnreachable(found, removed.gone);
+      const removed = {
+        ofStacks: await removeRevisions(chooseRevisions(found, choice), dryRun, (one) =>
+          stackFolder(layout, one.stack),
+        ),
+        ofPackages: await removeRevisions(choosePackageRevisions(found, choice), dryRun, (one) =>
+          packageFolder(layout, one),
+        ),
+      };
+      const unreachable = findUnreachable(found, removed.ofStacks.gone);
       if (!dryRun) await removeGenerations(layout, unreachable);
-      const refused = [...removed.refusals, ...ofPackages.refusals];
-      const outcome = { gone: removed.gone, packages: ofPackages.gone, refusals: refused };
-      return { survey: found, generations: unreachable, ...outcome };
+      return { survey: found, generations: unreachable, ...removed };
     },
   );
+  const { gone } = ofStacks;
   const kept = new Set(
     [
       ...survey.revisions.filter((one) => !gone.includes(one)),
-      ...survey.packages.revisions.filter((one) => !packages.includes(one)),
+      ...survey.packages.revisions.filter((one) => !ofPackages.gone.includes(one)),
     ].map(({ image }) => image),
   );
   const isNeeded = (image: ImageDigest) => kept.has(image) || isInUse(image);
   const obstacles = [...findObstacles(layout, survey, tasks.images), ...tasks.errors];
   const revisions = gone.map(({ stack, revision }) => ({ stack, revision }));
-  const errors = [...obstacles, ...refusals].map((error) => error.toJSON());
+  const errors = [...obstacles, ...ofStacks.refusals, ...ofPackages.refusals];
   const result = {
-    ...{ revisions, generations, obstacles: errors },
-    packages: packages.map(({ name, tenant, revision }) => ({ name, tenant, revision })),
+    ...{ revisions, generations, obstacles: errors.map((error) => error.toJSON()) },
+    packages: ofPackages.gone.map(({ name, tenant, revision }) => ({ name, tenant, revision })),
   };
   if (obstacles.length > 0)
     return { ...result, images: [], layers: [], bases: [], movedCopies: [] };
@@ -223,37 +213,25 @@ function findUnreachable(survey: StoreSurvey, gone: readonly Revision[]): readon
   return chooseGenerations({ current, generations, revisions });
 }
 
-interface RemovedOf<T> {
-  readonly gone: readonly T[];
-  readonly refusals: readonly StackshimError[];
-}
-
-interface RemoveOptions<T> {
-  readonly dryRun: boolean;
-  readonly folderOf: (one: T) => NumberedFolder;
-}
-
 /** Removes the revisions. That a number is used up must be recorded first. A full disk may have no room for that; later steps need no room, so go on. */
 async function removeRevisions<T extends { readonly revision: number }>(
   chosen: readonly T[],
-  { dryRun, folderOf }: RemoveOptions<T>,
-): Promise<RemovedOf<T>> {
+  dryRun: boolean,
+  folderOf: (one: T) => NumberedFolder,
+): Promise<{ readonly gone: readonly T[]; readonly refusals: readonly StackshimError[] }> {
   if (dryRun) return { gone: chosen, refusals: [] };
   const gone: T[] = [];
   const refusals: StackshimError[] = [];
-  const folders = new Map<string, { readonly of: NumberedFolder; readonly there: T[] }>();
+  const folders = new Map<string, { readonly of: NumberedFolder; readonly there: readonly T[] }>();
   for (const one of chosen) {
     const of = folderOf(one);
-    const found = folders.get(of.folder);
-    if (found === undefined) folders.set(of.folder, { of, there: [one] });
-    else found.there.push(one);
+    const there = folders.get(of.folder)?.there ?? [];
+    folders.set(of.folder, { of, there: [...there, one] });
   }
   for (const { of, there } of folders.values()) {
+    const numbers = there.map(({ revision }) => revision);
     try {
-      await removeNumbered(
-        of,
-        there.map(({ revision }) => revision),
-      );
+      await removeNumbered(of, numbers);
       gone.push(...there);
     } catch (error) {
       if (!hasCode(error, 'ERR_STACKSHIM_DISK_FULL')) throw error;

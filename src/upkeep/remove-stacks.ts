@@ -36,11 +36,15 @@ export async function removeStacks(
   options: RemoveStacksOptions,
 ): Promise<readonly RemovedStack[]> {
   const names = [...new Set(options.names)];
-  for (const name of names) requireKnown(layout, name);
-  requireNoTasks(layout, names);
-  requireNoDependents(layout, names);
   const current = readCurrentGeneration(layout);
   const named = names.filter((name) => revisionIn(current, name) !== undefined);
+  for (const name of names) {
+    // A stack that has left the current generation, but still has revisions, is known.
+    const isKnown = named.includes(name) || readRevisionNumbers(layout, name).length > 0;
+    if (!isKnown) resolveStack(layout, { name });
+  }
+  requireNoTasks(layout, names);
+  requireNoDependents(layout, names);
   if (named.length > 0) {
     await flipStacks(layout, system, {
       changes: new Map(named.map((name) => [name, null])),
@@ -53,12 +57,6 @@ export async function removeStacks(
     removed.push({ stack, revisions: await removeAllRevisions(layout, system, stack) });
   }
   return removed;
-}
-
-/** A stack that has left the current generation, but still has revisions, is known. */
-function requireKnown(layout: Layout, name: StackName): void {
-  if (revisionIn(readCurrentGeneration(layout), name) !== undefined) return;
-  if (readRevisionNumbers(layout, name).length === 0) resolveStack(layout, { name });
 }
 
 function requireNoTasks(layout: Layout, names: readonly StackName[]): void {

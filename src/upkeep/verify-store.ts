@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 import type { LayerId, StackName } from '../core/ids.ts';
 import { type Layout, layerFile, layerRecordFile } from '../core/layout.ts';
-import { type VerifiedBuilt, verifyBuilt } from '../store/built/verify-built.ts';
+import { verifyBuilt } from '../store/built/verify-built.ts';
 import { listStoredLayers, sizeOfLayer } from '../store/layers/list-layers.ts';
 import { findLayerDamage } from '../store/layers/verify-layer.ts';
 import { toNearNames } from '../store/stacks/near-names.ts';
@@ -71,7 +71,7 @@ export async function verifyStore(
   const { broken, bytes } = await readLayers(layout, ids, options);
   const damage =
     broken.length + survey.damage.length === 0 ? [] : await confirm(layout, survey, broken);
-  const built = names === undefined ? await verifyBuilt(layout, options.signal) : NO_BUILDS;
+  const built = names === undefined ? await verifyBuilt(layout, options.signal) : undefined;
   const ofStore = damage.filter(
     // Damage to generations and to `current` affects every stack.
     ({ kind, hits }) => kind === 'generation' || kind === 'current' || isAffected(hits),
@@ -83,13 +83,11 @@ export async function verifyStore(
     revisions: survey.revisions.length,
     packages: survey.packages.revisions.length,
     generations: survey.generations,
-    builds: built.count,
-    buildBytes: built.bytes,
-    damage: [...ofStore, ...built.damage.map(toBuildDamage)],
+    builds: built?.count ?? 0,
+    buildBytes: built?.bytes ?? 0,
+    damage: [...ofStore, ...(built?.damage ?? []).map(toBuildDamage)],
   };
 }
-
-const NO_BUILDS: VerifiedBuilt = { count: 0, bytes: 0, damage: [] };
 
 const toBuildDamage = (error: StackshimError): Damage => ({
   kind: 'build',
@@ -104,13 +102,11 @@ async function readLayers(
   { onProgress, signal }: VerifyOptions,
 ): Promise<{ readonly broken: readonly LayerId[]; readonly bytes: number }> {
   const broken: LayerId[] = [];
-  let layer = 0;
   let bytes = 0;
-  const sizes = new Map([...ids].map((id) => [id, sizeOfLayer(layout, id) ?? 0]));
-  const totalOfAll = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  for (const [id, totalBytes] of sizes) {
-    layer += 1;
-    const position = { layer, layers: ids.size, id };
+  const sizes = [...ids].map((id) => [id, sizeOfLayer(layout, id) ?? 0] as const);
+  const totalOfAll = sizes.reduce((sum, [, size]) => sum + size, 0);
+  for (const [index, [id, totalBytes]] of sizes.entries()) {
+    const position = { layer: index + 1, layers: ids.size, id };
     let doneBytes = 0;
     const onBytes = (more: number) => {
       doneBytes += more;
@@ -135,23 +131,18 @@ async function confirm(
   const damage = now.damage.filter(({ path }) => seen.has(path));
   let left = broken;
   for (let look = 1; look <= MAX_LOOKS && left.length > 0; look += 1) {
-    const looked = await lookAgain(layout, left);
-    damage.push(...looked.damage);
-    left = looked.changed.map(({ id }) => id);
-    // A layer whose record changes again and again, but which was damaged at each look.
-    if (look === MAX_LOOKS) damage.push(...looked.changed.map(({ damage: found }) => found));
+    const found = await lookAgain(layout, left);
+    const changed = found.filter(({ hasChanged }) => hasChanged);
+    // At the last look also a layer whose record changes again and again, but which was damaged at each look.
+    const proven = look === MAX_LOOKS ? found : found.filter((one) => !one.hasChanged);
+    damage.push(...proven.map((one) => one.damage));
+    left = changed.map(({ id }) => id);
   }
   return damage;
 }
 
-interface NextLook {
-  readonly damage: readonly Damage[];
-  /** Layers whose record has changed meanwhile. */
-  readonly changed: readonly { readonly id: LayerId; readonly damage: Damage }[];
-}
-
 /** Only a record that stays the same from before the look at the layer until after the look at its users proves damage. */
-async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<NextLook> {
+async function lookAgain(layout: Layout, layers: readonly LayerId[]) {
   const found: { id: LayerId; record: string | undefined; error: StackshimError }[] = [];
   for (const id of layers) {
     const record = identifyRecord(layout, id);
@@ -159,17 +150,13 @@ async function lookAgain(layout: Layout, layers: readonly LayerId[]): Promise<Ne
     if (error !== undefined) found.push({ id, record, error });
   }
   const { layerUsers } = surveyStore(layout);
-  const damage: Damage[] = [];
-  const changed: { id: LayerId; damage: Damage }[] = [];
-  for (const { id, record, error } of found) {
+  return found.flatMap(({ id, record, error }) => {
     const now = identifyRecord(layout, id);
-    if (now === undefined && !layerUsers.has(id)) continue;
+    if (now === undefined && !layerUsers.has(id)) return [];
     const path = String(error.details['path'] ?? layerFile(layout, id));
-    const one: Damage = { kind: 'layer', path, error, hits: layerUsers.get(id) ?? [] };
-    if (now === record) damage.push(one);
-    else changed.push({ id, damage: one });
-  }
-  return { damage, changed };
+    const damage: Damage = { kind: 'layer', path, error, hits: layerUsers.get(id) ?? [] };
+    return [{ id, hasChanged: now !== record, damage }];
+  });
 }
 
 /** Differs after the layer was stored again; undefined if it has no record. */
@@ -188,7 +175,7 @@ function requireStacks(survey: StoreSurvey, names: ReadonlySet<StackName>): void
     const near = toNearNames(name, [...known]);
     throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', `verify ${name}: no such stack`, {
       details: { stack: name, near },
-      ...(near.length === 0 ? {} : { hint: `did you mean ${near.join(' or ')}?` }),
+      hint: near.length === 0 ? undefined : `did you mean ${near.join(' or ')}?`,
     });
   }
 }

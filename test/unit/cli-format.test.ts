@@ -296,9 +296,9 @@ describe('a bar', () => {
   it('tells the rate once it can be told', () => {
     let now = 5000;
     const meter = createRateMeter(() => now);
-    expect(meter.describe(512, 2048)).toBe('512 B of 2.0 KiB');
+    expect(meter(512, 2048)).toBe('512 B of 2.0 KiB');
     now += 2000;
-    expect(meter.describe(2048, 4096)).toBe('2.0 KiB of 4.0 KiB  1.0 KiB/s');
+    expect(meter(2048, 4096)).toBe('2.0 KiB of 4.0 KiB  1.0 KiB/s');
   });
 });
 

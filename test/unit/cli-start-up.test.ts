@@ -27,7 +27,7 @@ it('a plain run loads no command parser but readRunLine', () => {
 
 it('a command in a running task loads no code that runs tasks', () => {
   const loaded = loadedBy('cli/commands/exec.ts', 'bun', loadedBy('cli/main.ts', 'bun'));
-  loadedBy('cli/define/exec-line.ts', 'bun', loaded);
+  loadedBy('cli/define/plain-line.ts', 'bun', loaded);
   expect(loaded).toContain('task/exec/exec-in-task.ts');
   const others = ['door/open-stackshim.ts', 'task/run-task.ts', 'task/plan-task.ts'];
   expect(others.filter((name) => loaded.has(name))).toEqual([]);

@@ -98,7 +98,7 @@ test('hard limits only give warnings', () => {
 });
 
 test('a small pool for filters gives a warning', () => {
-  const pool = (limit?: string, enabled = '1\n') => checkFilterPool({ enabled, limit });
+  const pool = (limit?: string, enabled = '1\n') => checkFilterPool(enabled, limit);
   expect(pool('264241152\n')).toMatchObject({ status: 'ok', required: false });
   expect(pool('264241152\n').message).toContain('252 MiB');
   expect(pool('8388608\n')).toMatchObject({ status: 'warn', required: false });
@@ -164,19 +164,19 @@ describe('cgroup controllers', () => {
 test('a vulnerable runtime, and crun on a hybrid host, give warnings', () => {
   const subject = required('runtime runc');
   const runc = { kind: 'runc', path: '/usr/sbin/runc', version: '1.1.15+ds1' } as const;
-  expect(judgeRuntime(runc, { subject, isHybrid: true })).toMatchObject({
+  expect(judgeRuntime(runc, subject, true)).toMatchObject({
     status: 'warn',
     message: expect.stringContaining('CVE-2025-31133'),
   });
   const patched = { ...runc, version: '1.3.6+ds1' };
-  expect(judgeRuntime(patched, { subject, isHybrid: true }).status).toBe('ok');
+  expect(judgeRuntime(patched, subject, true).status).toBe('ok');
   const crun = { kind: 'crun', path: '/usr/bin/crun', version: '1.21' } as const;
-  expect(judgeRuntime(crun, { subject, isHybrid: true }).status).toBe('warn');
-  expect(judgeRuntime(crun, { subject, isHybrid: false }).status).toBe('ok');
+  expect(judgeRuntime(crun, subject, true).status).toBe('warn');
+  expect(judgeRuntime(crun, subject, false).status).toBe('ok');
 });
 
-test('each tool is looked up by its own name', () => {
-  expect(checkTools().map(({ name }) => name)).toEqual([
+test('each tool is looked up by its own name', async () => {
+  expect((await checkTools()).map(({ name }) => name)).toEqual([
     'mkfs.erofs',
     'buildah',
     'mmdebstrap',

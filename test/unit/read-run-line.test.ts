@@ -3,15 +3,18 @@ import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { defineRun } from '../../src/cli/define/define-run.ts';
-import { RUN_OPTIONS, type RunLine, readRunLine } from '../../src/cli/define/run-options.ts';
+import type { PlainLine } from '../../src/cli/define/plain-line.ts';
+import { RUN_OPTIONS, readRunLine } from '../../src/cli/define/run-options.ts';
+
+type Line = Record<keyof PlainLine, unknown>;
 
 /** Reads with commander; undefined if it refuses the line or prints help. */
-async function readByCommander(args: readonly string[]): Promise<RunLine | undefined> {
-  let line: RunLine | undefined;
+async function readByCommander(args: readonly string[]): Promise<Line | undefined> {
+  let line: Line | undefined;
   const program = new Command('stackshim').enablePositionalOptions().exitOverride();
   program.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
   defineRun(program, (stack, rest, options) => {
-    line = stack === undefined ? undefined : { stack, rest, options: { ...options } };
+    line = stack === undefined ? undefined : { first: stack, rest, options: { ...options } };
     return Promise.resolve();
   });
   await program.parseAsync(['run', ...args], { from: 'user' }).catch(() => undefined);

@@ -1,43 +1,26 @@
 /** `stackshim code add`: makes code the current revision of a package. */
 import type { AddedPackage, AddPackageOptions } from '../../exchange/code-packages/add-package.ts';
 import { invalidField } from '../../spec/field-errors.ts';
-import { LIMITS } from '../../spec/limits.ts';
-import type { LimitInput } from '../../spec/package-settings.ts';
-import { fieldOf } from '../define/run-options.ts';
-import { print, printJson } from '../print/print.ts';
+import { LIMIT_OPTIONS } from '../../spec/options/limit-options.ts';
+import type { CodeAddOptions } from '../define/define-code-commands.ts';
+import { keyOf } from '../define/plain-line.ts';
+import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readEntries } from '../read-entries.ts';
 
-type LimitKeys = { readonly [F in keyof LimitInput]?: string };
-
-export interface CodeAddOptions extends LimitKeys {
-  readonly tenant?: string;
-  readonly stack?: string;
-  readonly command?: string;
-  /** The command, word by word. */
-  readonly words?: readonly string[];
-  readonly args?: string;
-  readonly env?: readonly string[];
-  readonly envFile?: readonly string[];
-  readonly configFile?: string;
-  readonly output?: readonly string[];
-  readonly build?: string;
-  readonly buildFrom?: readonly string[];
-  readonly buildNetwork?: string;
-  readonly retries?: string;
-  readonly maxConcurrency?: string;
-  readonly priority?: string;
-  readonly json?: boolean;
-}
-
 /** SIGINT and SIGTERM abort the command, which then has changed nothing. */
-export async function codeAdd(name: string, path: string, options: CodeAddOptions): Promise<void> {
-  const input = toInput(options);
+export async function codeAdd(
+  name: string,
+  path: string,
+  words: readonly string[],
+  options: CodeAddOptions,
+): Promise<void> {
+  const input = toInput(words, options);
   const added = await withProgress(
     (exchange, _, code) => code.add(name, path, { ...input, ...exchange }),
     options,
   );
-  await (options.json ? printJson(added) : print(formatAdded(added)));
+  await printAnswer(added, options, formatAdded);
 }
 
 /** `mailer@rev:3 sha256:…`, with what was done. */
@@ -47,34 +30,30 @@ function formatAdded({ name, revision, image, isNew, build }: AddedPackage): str
   return `${name}@rev:${revision} ${image} ${what}\n`;
 }
 
-function toInput(options: CodeAddOptions): AddPackageOptions {
+function toInput(words: readonly string[], options: CodeAddOptions): AddPackageOptions {
   const { tenant, stack, args, configFile, build, buildFrom, buildNetwork } = options;
   const { env, envFile, output } = options;
-  const hasEnv = (env ?? envFile) !== undefined;
+  const limits = Object.entries(LIMIT_OPTIONS).map(([field, { flags }]) => [
+    field,
+    Reflect.get(options, keyOf(flags)),
+  ]);
   // The parser of the settings checks words; it cannot know their types here.
   const given = {
     ...{ tenant, stack, args, configFile, build, buildFrom, buildNetwork, outputs: output },
-    command: toCommand(options),
-    ...(hasEnv ? { env: readEntries(options).env } : {}),
+    command: toCommand(words, options.command),
+    env: (env ?? envFile) && readEntries({ env, envFile }).env,
     retries: toNumber('retries', options.retries),
     maxConcurrency: toNumber('maxConcurrency', options.maxConcurrency),
     priority: toNumber('priority', options.priority),
-    ...toLimits(options),
+    ...Object.fromEntries(limits),
   };
   return given as AddPackageOptions;
 }
 
-/** commander names an option by its own name, and a field may have another. */
-function toLimits(options: CodeAddOptions): LimitKeys {
-  const limits = new Set<string>(LIMITS.map(({ field }) => field));
-  const entries = Object.entries(options).flatMap(([key, value]) => {
-    const field = fieldOf(key);
-    return field !== undefined && limits.has(field) ? [[field, value] as const] : [];
-  });
-  return Object.fromEntries(entries);
-}
-
-function toCommand({ command, words = [] }: CodeAddOptions): readonly string[] | undefined {
+function toCommand(
+  words: readonly string[],
+  command: string | undefined,
+): readonly string[] | undefined {
   if (command === undefined) return words.length === 0 ? undefined : words;
   if (words.length > 0) throw invalidField('command', 'given twice: as --command, and after --');
   if (!command.startsWith('[')) return ['/bin/sh', '-c', command];

@@ -3,36 +3,22 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDiff } from '../../store/packages/diff-package.ts';
 import { type TenantOption, toPositive } from '../define/shared-options.ts';
 import {
-  formatFiles,
-  formatSettings,
-  MOST_FILES,
+  type DiffParts,
+  formatParts,
   summariseFiles,
   summariseSettings,
 } from '../print/format-changes.ts';
-import { print, printJson } from '../print/print.ts';
-
-export interface CodeDiffOptions extends TenantOption {
-  readonly settings?: boolean;
-  readonly files?: boolean;
-}
+import { printAnswer } from '../print/print.ts';
 
 export async function codeDiff(
   name: string,
-  [from, to]: readonly [string | undefined, string | undefined],
-  options: CodeDiffOptions,
+  from: string | undefined,
+  to: string | undefined,
+  options: TenantOption & DiffParts,
 ): Promise<void> {
   const range = { from: toPositive('A', from), to: toPositive('B', to) };
   const diff = await openDoor().code.diff(name, { ...range, tenant: options.tenant });
-  await (options.json ? printJson(diff) : print(formatDiff(diff, options)));
-}
-
-function formatDiff(diff: PackageDiff, { settings, files }: CodeDiffOptions): string {
-  const isChosen = (settings ?? files) === true;
-  return [
-    formatHead(diff),
-    isChosen && !settings ? '' : formatSettings(diff.settings),
-    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MOST_FILES),
-  ].join('');
+  await printAnswer(diff, options, () => formatHead(diff) + formatParts(diff, options));
 }
 
 function formatHead({ name, from, to, settings, totals }: PackageDiff): string {
@@ -42,6 +28,6 @@ function formatHead({ name, from, to, settings, totals }: PackageDiff): string {
   return [
     `${name}: rev:${from} -> rev:${to}\n`,
     summariseSettings(changes),
-    summariseFiles({ totals }),
+    summariseFiles(totals),
   ].join('');
 }

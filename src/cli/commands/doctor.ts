@@ -1,42 +1,26 @@
 /** `stackshim doctor`: what this host can and cannot guarantee, and the store of the queues if one is named. */
 import type { Check } from '../../doctor/check.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
+import type { JsonOption } from '../define/shared-options.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 import { readStoreAddress, type StoreOptions } from '../queues/store-address.ts';
 
-interface DoctorOptions extends StoreOptions {
-  readonly json?: boolean;
-}
-
-interface Findings {
-  readonly checks: readonly Check[];
-  readonly canRunTasks: boolean;
-  /** Absent if no store is named. */
-  readonly canUseStore?: boolean;
-}
-
 /** Resolves to the exit status: 1 if no task can run here, or no worker can use the store. */
-export async function doctor(options: DoctorOptions): Promise<number> {
+export async function doctor(options: StoreOptions & JsonOption): Promise<number> {
   const [{ checks, canRunTasks }, store] = await Promise.all([
     openDoor().doctor(),
     diagnoseStore(options),
   ]);
-  const findings: Findings =
-    store === undefined
-      ? { checks, canRunTasks }
-      : {
-          checks: [...checks, ...store],
-          canRunTasks,
-          canUseStore: !store.some(({ status }) => status === 'fail'),
-        };
-  if (options.json) await printJson(findings);
-  else await print(format(findings));
-  return canRunTasks && findings.canUseStore !== false ? 0 : 1;
+  const all = [...checks, ...(store ?? [])];
+  const canUseStore = store?.every(({ status }) => status !== 'fail');
+  const findings = { checks: all, canRunTasks, canUseStore };
+  await printAnswer(findings, options, () => format(all, canRunTasks, canUseStore));
+  return canRunTasks && canUseStore !== false ? 0 : 1;
 }
 
 /** Undefined if neither the command line nor the environment names a store. */
-async function diagnoseStore(options: DoctorOptions): Promise<readonly Check[] | undefined> {
+async function diagnoseStore(options: StoreOptions): Promise<readonly Check[] | undefined> {
   const isNamed = options.store !== undefined || options.storePasswordFile !== undefined;
   if (!(isNamed || process.env['STACKSHIM_STORE_URL'])) return undefined;
   const { url } = readStoreAddress(options, process.env);
@@ -44,7 +28,11 @@ async function diagnoseStore(options: DoctorOptions): Promise<readonly Check[] |
   return (await checkStore(url)).map((check) => ({ ...check, required: false }));
 }
 
-function format({ checks, canRunTasks, canUseStore }: Findings): string {
+function format(
+  checks: readonly Check[],
+  canRunTasks: boolean,
+  canUseStore: boolean | undefined,
+): string {
   const table = formatTable(
     ['STATUS', 'CHECK', 'FINDING'],
     checks.map(({ status, name, message }) => [status, name, message]),

@@ -3,7 +3,7 @@ import { withoutUndefined } from '../../core/read-fields.ts';
 import { execAlone } from '../../door/exec-command.ts';
 import type { ExecLineOptions } from '../define/exec-options.ts';
 import { SHIM_FAILED, signalNumber, statusOfExit } from '../exit-status.ts';
-import { reportError, writeMessage } from '../print/printable.ts';
+import { reportError, reportInterrupt } from '../print/printable.ts';
 import { forwardSignals, listenForStops } from '../run/caller-signals.ts';
 import { openRunSinks } from '../run/run-sinks.ts';
 
@@ -16,11 +16,13 @@ export async function exec(
   // In `ID -- COMMAND`, `--` separates the two and is not the command.
   const command = rest[0] === '--' ? rest.slice(1) : rest;
   const { interactive = false, tty = false, user, workdir } = options;
-  const env = await readEnv(options);
-  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const hasEnv = (options.env ?? options.envFile) !== undefined;
+  const env = hasEnv ? (await import('../read-entries.ts')).readEntries(options).env : {};
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt('command') });
   const sinks = await openRunSinks({}, stops.onReaderGone);
   const forwarder = forwardSignals();
-  const terminal = tty ? await openTerminal(id, interactive) : undefined;
+  const terminals = tty ? await import('../run/caller-terminal.ts') : undefined;
+  const terminal = terminals?.openCallerTerminal(`execute in task ${id}`, interactive);
   try {
     const result = await execAlone(id, {
       command,
@@ -28,9 +30,8 @@ export async function exec(
       ...sinks.streams,
       ...{ env, tty },
       onProcess: forwarder.follow,
-      ...withoutUndefined({ user, workdir }),
+      ...withoutUndefined({ user, workdir, terminal: terminal?.task }),
       ...(interactive ? { stdin: process.stdin } : {}),
-      ...(terminal?.task === undefined ? {} : { terminal: terminal.task }),
     });
     const lost = sinks.lost()?.toJSON() ?? result.error;
     if (lost !== null) reportError(lost);
@@ -44,21 +45,4 @@ export async function exec(
     // A pending read of standard input would keep this process alive.
     if (interactive) process.stdin.destroy();
   }
-}
-
-/** Only SIGINT comes from a person, by Ctrl-C. */
-function reportInterrupt(signal: NodeJS.Signals): void {
-  if (signal !== 'SIGINT') return;
-  writeMessage('stackshim: interrupted: stopping the command; interrupt again to kill it\n');
-}
-
-async function openTerminal(id: string, interactive: boolean) {
-  const { openCallerTerminal } = await import('../run/caller-terminal.ts');
-  return openCallerTerminal({ operation: `execute in task ${id}`, interactive });
-}
-
-async function readEnv({ env, envFile }: ExecLineOptions): Promise<Record<string, string>> {
-  if (env === undefined && envFile === undefined) return {};
-  const { readEntries } = await import('../read-entries.ts');
-  return readEntries({ ...(env && { env }), ...(envFile && { envFile }) }).env;
 }

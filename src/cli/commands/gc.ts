@@ -1,16 +1,13 @@
 /** `stackshim gc`: frees what nothing needs, and prints what was removed. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { Collection, CollectProgress } from '../../upkeep/collect-garbage.ts';
-import { invalidOption } from '../define/shared-options.ts';
+import type { Collection } from '../../upkeep/collect-garbage.ts';
+import { invalidOption, type JsonOption } from '../define/shared-options.ts';
 import { formatBytes } from '../print/format-quantities.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
-import { openStderr } from '../print/terminal.ts';
-import { openCountProgress } from '../progress/count-progress-view.ts';
-import type { Bar } from '../progress/progress-bar.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
 
-interface CollectCommandOptions {
-  readonly json?: boolean;
+interface CollectCommandOptions extends JsonOption {
   readonly dryRun?: boolean;
   readonly keepRevisions?: string;
 }
@@ -18,35 +15,26 @@ interface CollectCommandOptions {
 /** Resolves to the exit status: 1 if damage kept it from examining everything. */
 export async function gc(options: CollectCommandOptions): Promise<number> {
   const keepRevisions = parseKept(options.keepRevisions);
-  const view = openCountProgress(openStderr(), { quiet: options.json === true });
-  const collection = await openDoor()
-    .gc({
+  const collection = await withCountProgress(options, (show) =>
+    openDoor().gc({
       dryRun: options.dryRun === true,
       keepRevisions,
-      onProgress: (progress) => view.show(...describe(progress)),
-    })
-    .finally(() => view.close());
-  if (options.json) await printJson(collection);
-  else {
-    await print(format(collection));
-    collection.obstacles.forEach(reportError);
-  }
+      onProgress({ kind, done, total }) {
+        const bar = { label: `remove ${kind}`, done, total, amount: `${done} of ${total}` };
+        show(bar, done === total ? `removed ${kind}: ${total}` : undefined);
+      },
+    }),
+  );
+  await printAnswer(collection, options, format);
+  if (!options.json) collection.obstacles.forEach(reportError);
   return collection.obstacles.length === 0 ? 0 : 1;
-}
-
-function describe({ kind, done, total }: CollectProgress): [Bar, string | undefined] {
-  const amount = `${done} of ${total}`;
-  const finished = done === total ? `removed ${kind}: ${total}` : undefined;
-  return [{ label: `remove ${kind}`, done, total, amount }, finished];
 }
 
 function parseKept(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw invalidOption('--keep-revisions', text, {
-    problem: 'not a whole number',
-    hint: 'give the number of newest revisions to keep of each stack: --keep-revisions 3',
-  });
+  const hint = 'give the number of newest revisions to keep of each stack: --keep-revisions 3';
+  throw invalidOption('--keep-revisions', text, 'not a whole number', hint);
 }
 
 const toPackageText = ({ name, tenant, revision }: Collection['packages'][number]) =>

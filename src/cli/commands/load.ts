@@ -3,14 +3,14 @@ import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openInput } from '../../exchange/archives/open-archive.ts';
 import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
+import type { JsonOption } from '../define/shared-options.ts';
 import { formatCount } from '../print/format-quantities.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 
-interface LoadCommandOptions {
+interface LoadCommandOptions extends JsonOption {
   readonly list?: boolean;
   readonly anyDate?: boolean;
-  readonly json?: boolean;
 }
 
 const PIPE = '-';
@@ -18,7 +18,7 @@ const PIPE = '-';
 export async function load(file: string | undefined, options: LoadCommandOptions): Promise<void> {
   if (options.list) {
     const ids = await openDoor().stacks.heldLayers();
-    return await (options.json ? printJson(ids) : print(ids.map((id) => `${id}\n`).join('')));
+    return await printAnswer(ids, options, () => ids.map((id) => `${id}\n`).join(''));
   }
   if (file === undefined) {
     throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file given', {
@@ -28,17 +28,13 @@ export async function load(file: string | undefined, options: LoadCommandOptions
   }
   const input = file === PIPE ? process.stdin : await readInput(file);
   try {
+    const name = file === PIPE ? 'standard input' : file;
+    const anyDate = options.anyDate === true;
     const loaded = await withProgress(
-      (exchange, stacks) =>
-        stacks.load({
-          ...exchange,
-          input,
-          name: file === PIPE ? 'standard input' : file,
-          anyDate: options.anyDate === true,
-        }),
+      (exchange, stacks) => stacks.load({ ...exchange, input, name, anyDate }),
       options,
     );
-    await (options.json ? printJson(loaded) : print(describeLoaded(loaded)));
+    await printAnswer(loaded, options, describeLoaded);
   } finally {
     input.destroy();
   }

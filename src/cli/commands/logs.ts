@@ -4,7 +4,6 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import { DURATION, parseDuration } from '../../spec/quantities.ts';
 import { requireRoot } from '../../task/installation.ts';
 import type { LogPiece } from '../../task/reports/read-log.ts';
-import type { OutputSink } from '../../task/streams/output-sink.ts';
 import { invalidOption, parseTail } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
@@ -28,64 +27,45 @@ export async function logs(given: string, options: LogsCommandOptions): Promise<
     signal: gone.signal,
     ...withoutUndefined({ tail, since }),
   });
-  const writer = new PieceWriter(options.timestamps === true, () => gone.abort());
-  await writeAll(pieces, writer);
+  await writeAll(pieces, options.timestamps === true, () => gone.abort());
 }
 
 /** Writes pieces together as long as they come at once, and before each pause. */
-async function writeAll(pieces: AsyncIterable<LogPiece>, writer: PieceWriter): Promise<void> {
+async function writeAll(
+  pieces: AsyncIterable<LogPiece>,
+  withTime: boolean,
+  onGone: () => void,
+): Promise<void> {
+  const sinks = { stdout: descriptorSink(1, onGone), stderr: descriptorSink(2, onGone) };
+  let last: LogPiece['stream'] = 'stdout';
+  let chunks: Uint8Array[] = [];
+  let size = 0;
+  const push = (bytes: Uint8Array) => {
+    chunks.push(bytes);
+    size += bytes.length;
+  };
+  const flush = async () => {
+    const bytes = Buffer.concat(chunks);
+    [chunks, size] = [[], 0];
+    if (bytes.length > 0) await sinks[last].write(bytes);
+  };
   const iterator = pieces[Symbol.asyncIterator]();
   for (;;) {
     const next = iterator.next();
-    if (writer.hasMore && (await Promise.race([next, nextTurn()])) === undefined) {
-      await writer.flush();
-    }
+    if (size > 0 && (await Promise.race([next, nextTurn()])) === undefined) await flush();
     const { value, done } = await next;
     if (done === true) break;
-    await writer.add(value);
+    // The order of both streams matters where they lead to the same place.
+    if (value.stream !== last) await flush();
+    last = value.stream;
+    if (withTime && value.beginsLine) push(Buffer.from(`${value.at} `));
+    push(value.bytes);
+    if (size >= FLUSH_BYTES) await flush();
   }
-  await writer.flush();
+  await flush();
 }
 
 const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
-
-class PieceWriter {
-  readonly #withTime: boolean;
-  readonly #sinks: { readonly [Name in LogPiece['stream']]: OutputSink };
-  #stream: LogPiece['stream'] = 'stdout';
-  #chunks: Uint8Array[] = [];
-  #size = 0;
-
-  constructor(withTime: boolean, onGone: () => void) {
-    this.#withTime = withTime;
-    this.#sinks = { stdout: descriptorSink(1, onGone), stderr: descriptorSink(2, onGone) };
-  }
-
-  get hasMore(): boolean {
-    return this.#size > 0;
-  }
-
-  async add({ stream, at, bytes, beginsLine }: LogPiece): Promise<void> {
-    // The order of both streams matters where they lead to the same place.
-    if (stream !== this.#stream) await this.flush();
-    this.#stream = stream;
-    if (this.#withTime && beginsLine) this.#push(Buffer.from(`${at} `));
-    this.#push(bytes);
-    if (this.#size >= FLUSH_BYTES) await this.flush();
-  }
-
-  #push(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
-  }
-
-  async flush(): Promise<void> {
-    const bytes = Buffer.concat(this.#chunks);
-    this.#chunks = [];
-    this.#size = 0;
-    if (bytes.length > 0) await this.#sinks[this.#stream].write(bytes);
-  }
-}
 
 const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?$/;
 const SECONDS = /^\d{1,11}(?:\.\d{1,9})?$/;
@@ -101,5 +81,5 @@ function parseSince(text: string, now: number): number {
   const ms = ISO.test(text) ? Date.parse(text) : Number.NaN;
   if (ms >= 0) return ms;
   const problem = 'not a time such as 10m, 2026-01-31T12:00:00Z or 1767225600';
-  throw invalidOption('--since', text, { problem });
+  throw invalidOption('--since', text, problem);
 }

@@ -1,15 +1,15 @@
 /** `stackshim man`: writes the manual pages of all commands into a folder. */
-import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isUsedUp, reasonOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { PathRefusal } from '../../sys/output/open-folder.ts';
-import { closeOutputPlace, createNewFile, openOutputPlace } from '../../sys/output/output-place.ts';
+import { closeOutputPlace, openOutputPlace } from '../../sys/output/output-place.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { listPages, type ManualPage } from '../manual/list-pages.ts';
 import { print } from '../print/print.ts';
+import { replaceFile } from '../run/run-outputs.ts';
 
-const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
 /** Makes the folder if it is missing, and replaces pages of an earlier call. Prints the name of each page. */
@@ -30,27 +30,17 @@ export async function man(program: Command, folder: string): Promise<void> {
 
 /** SOURCE_DATE_EPOCH makes the pages the same each time: https://reproducible-builds.org/specs/source-date-epoch/ */
 function dateOfPages(): Date {
-  const epoch = process.env['SOURCE_DATE_EPOCH'];
-  return epoch !== undefined && /^\d{1,11}$/.test(epoch)
-    ? new Date(Number(epoch) * 1000)
-    : new Date();
+  const epoch = process.env['SOURCE_DATE_EPOCH'] ?? '';
+  return /^\d{1,11}$/.test(epoch) ? new Date(Number(epoch) * 1000) : new Date();
 }
 
 function writePage(folder: string, { file, text }: ManualPage): void {
   const place = openOutputPlace(`${folder}/${file}`);
-  try {
-    if (place.kind !== 'file') throw new PathRefusal(`${file} is not a file`);
-    const created = createNewFile(place, FILE_MODE);
-    try {
-      writeFileSync(created.fd, text);
-      created.publish();
-    } finally {
-      closeSync(created.fd);
-      created.discard();
-    }
-  } finally {
+  if (place.kind !== 'file') {
     closeOutputPlace(place);
+    throw new PathRefusal(`${file} is not a file`);
   }
+  replaceFile(place, text);
 }
 
 function toWriteError(folder: string, error: unknown): StackshimError {

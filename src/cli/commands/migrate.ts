@@ -1,36 +1,26 @@
 /** `stackshim migrate`: brings what earlier versions stored up to this version. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { MigrateProgress, Migration } from '../../upkeep/migrate-store.ts';
-import { print, printJson } from '../print/print.ts';
-import { openStderr } from '../print/terminal.ts';
-import { openCountProgress } from '../progress/count-progress-view.ts';
-import { listenForStops } from '../run/caller-signals.ts';
-
-interface MigrateCommandOptions {
-  readonly dryRun?: boolean;
-  readonly json?: boolean;
-}
+import type { JsonOption } from '../define/shared-options.ts';
+import { printAnswer } from '../print/print.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
+import { whileStoppable } from '../run/caller-signals.ts';
 
 /** Resolves to the exit status: 1 if a damaged image stays unchanged. SIGINT and SIGTERM end the migration between two images. */
-export async function migrate(options: MigrateCommandOptions): Promise<number> {
-  const { dryRun = false, json = false } = options;
-  const stops = listenForStops();
-  const { signal } = stops.signals;
-  const view = openCountProgress(openStderr(), { quiet: json });
-  try {
-    const onProgress = ({ image, images, digest }: MigrateProgress) => {
-      const [label, amount] = [`image ${image} of ${images}`, digest];
-      view.show({ label, done: image - 1, total: images, amount }, `${label}: ${digest}`);
-    };
-    const done = await openDoor().migrate({ dryRun, onProgress, signal });
-    view.close();
-    if (json) await printJson(done);
-    else await print(format(done));
-    return done.damaged.length === 0 ? 0 : 1;
-  } finally {
-    view.close();
-    stops.close();
-  }
+export async function migrate(
+  options: JsonOption & { readonly dryRun?: boolean },
+): Promise<number> {
+  const done = await whileStoppable((signal) =>
+    withCountProgress(options, (show) => {
+      const onProgress = ({ image, images, digest }: MigrateProgress) => {
+        const [label, amount] = [`image ${image} of ${images}`, digest];
+        show({ label, done: image - 1, total: images, amount }, `${label}: ${digest}`);
+      };
+      return openDoor().migrate({ dryRun: options.dryRun === true, onProgress, signal });
+    }),
+  );
+  await printAnswer(done, options, format);
+  return done.damaged.length === 0 ? 0 : 1;
 }
 
 function format({ dryRun, images, damaged }: Migration): string {

@@ -1,5 +1,4 @@
 /** `stackshim ps`: the tasks of this installation; with `-a`, also those that have ended and left a report. */
-import type { ErrorJson } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ListedTask } from '../../task/records/list-tasks.ts';
 import type { EndedTaskEntry } from '../../task/reports/list-ended.ts';
@@ -12,6 +11,7 @@ import { shorten } from '../print/text-width.ts';
 import { parseFilters } from '../task-filters.ts';
 
 const HEADER = ['ID', 'STACK', 'STATE', 'PID', 'OWNER', 'AGE', 'COMMAND', 'LABELS'];
+const FILTER_KEYS = ['id', 'stack', 'status', 'tenant', 'label'] as const;
 const COMMAND_LENGTH = 40;
 
 interface PsCommandOptions extends FormatOption, TruncOption {
@@ -25,14 +25,16 @@ type ShownTask = ListedTask | EndedTaskEntry;
 
 /** Resolves to the exit status: 1 if a record or a report could not be read, which is reported on stderr. */
 export async function ps(options: PsCommandOptions): Promise<number> {
-  const isWanted = toFilter(options.filter);
-  const found = await list(options.all === true);
+  const passes = parseFilters(options.filter ?? [], FILTER_KEYS);
+  const isWanted = (task: ShownTask) => passes({ ...task, status: task.state });
+  const stackshim = openDoor();
+  const found = await stackshim.list();
+  const foundEnded = options.all ? await stackshim.listEnded() : undefined;
   const tasks = found.tasks.filter(isWanted);
-  const ended = found.ended?.filter(isWanted);
-  const { corrupt } = found;
-  if (wantsJson(options)) {
-    await printJson({ tasks, ...(ended === undefined ? {} : { ended }), corrupt });
-  } else {
+  const ended = foundEnded?.ended.filter(isWanted);
+  const corrupt = [...found.corrupt, ...(foundEnded?.corrupt ?? [])];
+  if (wantsJson(options)) await printJson({ tasks, ended, corrupt });
+  else {
     const shown = [...tasks, ...(ended ?? [])];
     await print(options.quiet ? shown.map(({ id }) => `${id}\n`).join('') : format(shown, options));
     corrupt.forEach(reportError);
@@ -40,36 +42,13 @@ export async function ps(options: PsCommandOptions): Promise<number> {
   return corrupt.length === 0 ? 0 : 1;
 }
 
-interface Found {
-  readonly tasks: readonly ListedTask[];
-  readonly ended?: readonly EndedTaskEntry[];
-  readonly corrupt: readonly ErrorJson[];
-}
-
-async function list(all: boolean): Promise<Found> {
-  const stackshim = openDoor();
-  const { tasks, corrupt } = await stackshim.list();
-  if (!all) return { tasks, corrupt };
-  const { ended, corrupt: damaged } = await stackshim.listEnded();
-  return { tasks, ended, corrupt: [...corrupt, ...damaged] };
-}
-
-function toFilter(texts: readonly string[] = []): (task: ShownTask) => boolean {
-  const passes = parseFilters(texts, ['id', 'stack', 'status', 'tenant', 'label']);
-  return ({ id, stack, state, tenant, labels }) =>
-    passes({ id, stack, status: state, tenant: tenant ?? undefined, labels });
-}
-
-function format(tasks: readonly ShownTask[], { trunc }: PsCommandOptions): string {
+function format(tasks: readonly ShownTask[], { trunc }: TruncOption): string {
   const now = Date.now();
-  const rows = tasks.map((task) => toRow(task, { now, trunc }));
+  const rows = tasks.map((task) => toRow(task, now, trunc));
   return formatTable(HEADER, rows, { whole: !trunc });
 }
 
-function toRow(
-  task: ShownTask,
-  { now, trunc }: { readonly now: number; readonly trunc: boolean },
-): readonly string[] {
+function toRow(task: ShownTask, now: number, trunc: boolean): readonly string[] {
   const { id, stack, revision, createdAt, command, labels } = task;
   const line = command.join(' ');
   return [

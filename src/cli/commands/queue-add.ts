@@ -50,7 +50,7 @@ async function passOn(queues: Queues, job: string, asJson: boolean): Promise<num
   const waiting = async () => {
     if (!asJson) {
       const pieces = queues.logs(job, { follow: true, signal });
-      await writeJobLog(pieces, { withTimes: false, onGone: stops.onReaderGone });
+      await writeJobLog(pieces, false, stops.onReaderGone);
     }
     return await queues.wait(job, { signal });
   };

@@ -15,9 +15,8 @@ export async function queueLogs(job: string, options: QueueLogsOptions): Promise
   const gone = new AbortController();
   await withQueues(options, async (queues) => {
     const pieces = queues.logs(job, { follow: options.follow, tail, signal: gone.signal });
-    const output = { withTimes: options.timestamps === true, onGone: () => gone.abort() };
     try {
-      await writeJobLog(pieces, output);
+      await writeJobLog(pieces, options.timestamps === true, () => gone.abort());
     } catch (error) {
       if (!gone.signal.aborted) throw error;
     }

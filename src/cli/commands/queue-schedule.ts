@@ -1,11 +1,12 @@
-/** `stackshim queue schedule`: adds a schedule or replaces it. */
-
+/** `stackshim queue schedule`, `schedules` and `unschedule`. */
 import { type JobLineOptions, toJobRequest, toNumber } from '../define/queue-job-options.ts';
-import { print, printJson } from '../print/print.ts';
+import type { TruncOption } from '../define/shared-options.ts';
+import { formatSchedules } from '../print/format-jobs.ts';
+import { printAnswer } from '../print/print.ts';
 import { namingOptions } from '../queues/naming-options.ts';
-import { type QueueOptions, withQueues } from '../queues/with-queues.ts';
+import { printName, type QueueOptions, withQueues } from '../queues/with-queues.ts';
 
-export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
+interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
   readonly pattern?: string;
   readonly tz?: string;
   readonly every?: string;
@@ -13,14 +14,11 @@ export interface QueueScheduleOptions extends QueueOptions, JobLineOptions {
   readonly unbound?: boolean;
 }
 
-interface ScheduleLine {
-  readonly queue: string;
-  readonly id: string;
-  readonly command: readonly string[];
-}
-
+/** Adds a schedule or replaces it. */
 export async function queueSchedule(
-  { queue, id, command }: ScheduleLine,
+  queue: string,
+  id: string,
+  command: readonly string[],
   options: QueueScheduleOptions,
 ): Promise<void> {
   const { pattern, tz, every, bound, unbound } = options;
@@ -31,6 +29,24 @@ export async function queueSchedule(
       queues.schedule(queue, id, { job, pattern, tz, every, bound, unbound, priority }),
     ),
   );
-  if (options.json) await printJson(schedule);
-  else await print(`${schedule.id}: next job at ${schedule.nextAt ?? 'no time'}\n`);
+  const toText = () => `${schedule.id}: next job at ${schedule.nextAt ?? 'no time'}\n`;
+  await printAnswer(schedule, options, toText);
+}
+
+/** Lists the schedules of a queue. */
+export async function queueSchedules(
+  queue: string,
+  options: QueueOptions & TruncOption,
+): Promise<void> {
+  const found = await withQueues(options, (queues) => queues.schedules(queue));
+  await printAnswer(found, options, (schedules) => formatSchedules(schedules, !options.trunc));
+}
+
+export async function queueUnschedule(
+  queue: string,
+  id: string,
+  options: QueueOptions,
+): Promise<void> {
+  await withQueues(options, (queues) => queues.unschedule(queue, id));
+  await printName(id);
 }

@@ -1,11 +1,11 @@
 /** `stackshim reap`: removes what dead owners left, once or, with `--watch`, as soon as each owner has died. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { ReapReport } from '../../task/abandoned/reap.ts';
+import type { JsonOption } from '../define/shared-options.ts';
 import { print, printJson, printJsonLine } from '../print/print.ts';
 import { reportError, reportLeftovers } from '../print/printable.ts';
 
-interface ReapCommandOptions {
-  readonly json?: boolean;
+interface ReapCommandOptions extends JsonOption {
   readonly watch?: boolean;
   /** Id of a task whose owner must end first. */
   readonly wait?: string;
@@ -14,8 +14,7 @@ interface ReapCommandOptions {
 /** Prints the id of each removed task. Resolves to the exit status: 1 if something is left. */
 export async function reap(options: ReapCommandOptions): Promise<number> {
   if (options.watch) return await watchUntilStopped(options);
-  const { wait } = options;
-  const report = await openDoor().reap({ afterOwnerOf: wait });
+  const report = await openDoor().reap({ afterOwnerOf: options.wait });
   if (options.json) await printJson(report);
   else await printReport(report);
   const isDone = report.corrupt.length === 0 && report.reaped.every(({ removed }) => removed);
@@ -23,9 +22,8 @@ export async function reap(options: ReapCommandOptions): Promise<number> {
 }
 
 /** Prints one report after another: with `--json` a line each, otherwise as without `--watch`. Reports each damaged record once. */
-async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> {
-  const { listenForStops } = await import('../run/caller-signals.ts');
-  const stops = listenForStops();
+async function watchUntilStopped({ json }: JsonOption): Promise<number> {
+  const { whileStoppable } = await import('../run/caller-signals.ts');
   const reported = new Set<string>();
   let printed = Promise.resolve();
   const onReport = ({ reaped, corrupt }: ReapReport) => {
@@ -35,12 +33,10 @@ async function watchUntilStopped({ json }: ReapCommandOptions): Promise<number> 
     if (reaped.length + news.length === 0) return;
     printed = printed.then(() => (json ? printJsonLine(report) : printReport(report)));
   };
-  try {
-    await openDoor().watchOwners({ signal: stops.signals.signal, onReport });
+  await whileStoppable(async (signal) => {
+    await openDoor().watchOwners({ signal, onReport });
     await printed;
-  } finally {
-    stops.close();
-  }
+  });
   return 0;
 }
 

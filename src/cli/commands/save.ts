@@ -4,15 +4,15 @@ import { isLayerId } from '../../core/ids.ts';
 import { isStandardOutput, withOutput, writeChunks } from '../../exchange/output-file.ts';
 import type { SavedStacks } from '../../exchange/saves/save-stacks.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
+import type { JsonOption } from '../define/shared-options.ts';
 import { formatCount } from '../print/format-quantities.ts';
-import { print, printJson } from '../print/print.ts';
+import { printAnswer } from '../print/print.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { readInput } from './load.ts';
 
-interface SaveCommandOptions {
+interface SaveCommandOptions extends JsonOption {
   readonly key: string;
   readonly have?: string;
-  readonly json?: boolean;
 }
 
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
@@ -22,14 +22,13 @@ export async function save(
   stacks: readonly string[],
   options: SaveCommandOptions,
 ): Promise<void> {
-  const { key: keyFile, json = false } = options;
   const have = options.have === undefined ? new Set<string>() : await readLayerList(options.have);
   const saved = await withProgress(
     (exchange, door) =>
       withOutput(file, exchange.signal, (output) =>
         door.save(stacks, {
           ...exchange,
-          keyFile,
+          keyFile: options.key,
           have,
           write: (chunks) => guardDisk(`write ${file}`, () => writeChunks(output, chunks)),
         }),
@@ -37,8 +36,7 @@ export async function save(
     options,
   );
   // Standard output contains the file: print nothing else.
-  if (isStandardOutput(file)) return;
-  await (json ? printJson(saved) : print(describeSaved(saved)));
+  if (!isStandardOutput(file)) await printAnswer(saved, options, describeSaved);
 }
 
 /** Reads a list with one id per line. */
@@ -51,10 +49,8 @@ async function readLayerList(file: string): Promise<ReadonlySet<string>> {
     if (bytes > MAX_LIST_BYTES) break;
     text.push(chunk as string);
   }
-  const ids = text
-    .join('')
-    .split('\n')
-    .filter((line) => line !== '');
+  const lines = text.join('').split('\n');
+  const ids = lines.filter((line) => line !== '');
   const odd = ids.find((id) => !isLayerId(id));
   if (odd === undefined && bytes <= MAX_LIST_BYTES) return new Set(ids);
   throw new StackshimError(

@@ -4,12 +4,11 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiffRange } from '../../door/stacks.ts';
 import type { StackDiff } from '../../store/diff/diff-stack.ts';
 import type { PackageChange } from '../../store/diff/dpkg-status.ts';
-import { toPositive } from '../define/shared-options.ts';
+import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import {
-  formatFiles,
-  formatSettings,
+  type DiffParts,
+  formatParts,
   MARKS,
-  MOST_FILES,
   summariseFiles,
   summariseSettings,
   toSigned,
@@ -17,23 +16,17 @@ import {
 } from '../print/format-changes.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson } from '../print/print.ts';
-
-interface DiffCommandOptions {
-  readonly json?: boolean;
-  readonly settings?: boolean;
-  readonly packages?: boolean;
-  readonly files?: boolean;
-}
+import { printAnswer } from '../print/print.ts';
 
 /** `words`: revisions of the stack, or another stack. */
 export async function stackDiff(
   stack: string,
   words: readonly string[],
-  options: DiffCommandOptions,
+  options: JsonOption & DiffParts,
 ): Promise<void> {
   const diff = await openDoor().stacks.diff(stack, toRange(words));
-  await (options.json ? printJson(diff) : print(formatDiff(diff, options)));
+  const packages = formatPackages(diff);
+  await printAnswer(diff, options, () => formatHead(diff) + formatParts(diff, options, packages));
 }
 
 /** Only digits are a revision: a stack with such a name can be written `3@rev:1`. */
@@ -53,18 +46,6 @@ function toRange(words: readonly string[]): DiffRange {
   return { from: toPositive('A', first), to: toPositive('B', second) };
 }
 
-/** The summary, then the parts that were asked for; without a choice all parts, but only the largest differences of files. */
-function formatDiff(diff: StackDiff, options: DiffCommandOptions): string {
-  const { settings, packages, files } = options;
-  const isChosen = (settings ?? packages ?? files) === true;
-  return [
-    formatHead(diff),
-    isChosen && !settings ? '' : formatSettings(diff.settings),
-    isChosen && !packages ? '' : formatPackages(diff),
-    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MOST_FILES),
-  ].join('');
-}
-
 function formatHead({ before, after, summary, totals }: StackDiff): string {
   const isOneStack = before.stack === after.stack;
   const head = isOneStack
@@ -76,7 +57,7 @@ function formatHead({ before, after, summary, totals }: StackDiff): string {
     head,
     packages === undefined ? 'the same packages\n' : `${packages} (${toSigned(bytes)})\n`,
     summariseSettings(summary.settings),
-    summariseFiles({ totals }),
+    summariseFiles(totals),
     `layers on disk: ${formatBytes(before.bytes)} -> ${formatBytes(after.bytes)} (${toSigned(after.bytes - before.bytes)})\n`,
   ].join('');
 }

@@ -9,11 +9,11 @@ import { readBoundedFile } from '../../sys/files.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import { formatCount } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
-import { print, printJson, printNote } from '../print/print.ts';
+import { printAnswer, printNote } from '../print/print.ts';
 import { namingOptions } from '../queues/naming-options.ts';
 import type { StoreOptions } from '../queues/store-address.ts';
 import { withQueues } from '../queues/with-queues.ts';
-import { formatMove, type MoveOptions } from './stack-rollback.ts';
+import { formatMove, type MoveOptions } from './stack-changes.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;
 
@@ -27,12 +27,11 @@ interface ReleaseApplyOptions extends StoreOptions, JsonOption {
 
 export async function stackReleaseApply(file: string, options: ReleaseApplyOptions): Promise<void> {
   const { stacks } = openDoor();
-  const { announce = false, ...rest } = options;
   const leadMs = await namingOptions('stack release apply', () => toLeadMs(options));
   const text = readReleaseFile(file);
-  if (announce) {
+  if (options.announce) {
     const references = await stacks.stacksOfRelease(text, file);
-    await withQueues(rest, (queues) => queues.announce(references));
+    await withQueues(options, (queues) => queues.announce(references));
     printNote(
       `stackshim: announced ${references.join(', ')}; applies in ${showDuration(leadMs)}\n`,
     );
@@ -52,38 +51,29 @@ function toLeadMs({ announce = false, lead }: ReleaseApplyOptions): number {
 }
 
 async function printResult(result: ReleaseResult, options: JsonOption): Promise<void> {
-  if (options.json) return await printJson(result);
+  const moves = result.moves.map(formatMove).join('');
   const count = formatCount(result.moves.length, 'stack');
-  await print(
-    `${result.moves.map(formatMove).join('')}generation ${result.generation}: ${count} moved\n`,
-  );
+  const text = `${moves}generation ${result.generation}: ${count} moved\n`;
+  await printAnswer(result, options, () => text);
 }
 
 function readReleaseFile(file: string): string {
   try {
     return readBoundedFile(file, { maxBytes: MAX_RELEASE_BYTES, followLink: true });
   } catch (error) {
-    if (errnoCodeOf(error) === undefined) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_SPEC_INVALID',
-        `read release ${file}: ${reasonOf(error)}`,
-        { details: { field: 'release' }, cause: error },
-      );
-    }
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read release ${file}: ${reasonOf(error)}`,
-      { details: { path: file }, cause: error },
-    );
+    const [code, details] =
+      errnoCodeOf(error) === undefined
+        ? (['ERR_STACKSHIM_SPEC_INVALID', { field: 'release' }] as const)
+        : (['ERR_STACKSHIM_INPUT_NOT_FOUND', { path: file }] as const);
+    const message = `read release ${file}: ${reasonOf(error)}`;
+    throw new StackshimError(code, message, { details, cause: error });
   }
 }
 
-export async function stackReleaseLs(options: {
-  readonly json?: boolean;
-  readonly limit: string;
-}): Promise<void> {
+export async function stackReleaseLs(
+  options: JsonOption & { readonly limit: string },
+): Promise<void> {
   const releases = await openDoor().stacks.releases(toPositive('--limit', options.limit));
-  if (options.json) return await printJson(releases);
   const rows = releases.map(({ generation, isCurrent, createdAt, stacks, reason }) => [
     String(generation),
     isCurrent ? 'yes' : '',
@@ -91,5 +81,6 @@ export async function stackReleaseLs(options: {
     String(stacks),
     reason,
   ]);
-  return await print(formatTable(['GENERATION', 'CURRENT', 'CREATED', 'STACKS', 'REASON'], rows));
+  const header = ['GENERATION', 'CURRENT', 'CREATED', 'STACKS', 'REASON'];
+  await printAnswer(releases, options, () => formatTable(header, rows));
 }

@@ -1,4 +1,5 @@
 /** `stackshim stats`: what running tasks use. On a terminal a table that is drawn again each second; otherwise one table, or lines of JSON. */
+import { setTimeout } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { pause } from '../../core/pause.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
@@ -12,23 +13,10 @@ import { openPrinter, print, printJsonLine } from '../print/print.ts';
 import { reportError } from '../print/printable.ts';
 import { STDOUT } from '../print/terminal.ts';
 
-interface StatsCommandOptions extends FormatOption {
-  /** False: `--no-stream`. */
-  readonly stream: boolean;
-}
-
 const EVERY_MS = 1_000;
 const HEADER = [
-  'ID',
-  'STACK',
-  'CPU %',
-  'MEM USAGE / LIMIT',
-  'MEM %',
-  'PIDS',
-  'BLOCK I/O',
-  'DISK',
-  'MEM PEAK',
-  'PIDS PEAK',
+  ...['ID', 'STACK', 'CPU %', 'MEM USAGE / LIMIT', 'MEM %', 'PIDS', 'BLOCK I/O', 'DISK'],
+  ...['MEM PEAK', 'PIDS PEAK'],
 ];
 /** Stands for what is not known. */
 const UNKNOWN = '--';
@@ -39,12 +27,15 @@ const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 
 /** Resolves to the exit status: 1 if a record could not be read, which is reported on stderr. Ends early when all named tasks have ended. */
-export async function stats(ids: readonly string[], options: StatsCommandOptions): Promise<number> {
+export async function stats(
+  ids: readonly string[],
+  options: FormatOption & { readonly stream: boolean },
+): Promise<number> {
   const stackshim = openDoor();
   const isJson = wantsJson(options);
   const first = await stackshim.stats(ids.length === 0 ? {} : { ids });
   const isStream = options.stream && (isJson || isatty(STDOUT));
-  if (isStream) return await stream(stackshim, first, { ids, isJson });
+  if (isStream) return await stream(stackshim, first, ids, isJson);
   // Of two looks, the second one knows the use of processors.
   await pause(EVERY_MS);
   const look = await lookAgain(stackshim, ids);
@@ -56,23 +47,18 @@ export async function stats(ids: readonly string[], options: StatsCommandOptions
 const lookAgain = (stackshim: Stackshim, ids: readonly string[]): Promise<StatsLook> =>
   stackshim.stats(ids.length === 0 ? {} : { ids, skipEnded: true });
 
-interface StreamOptions {
-  /** Empty: all tasks. */
-  readonly ids: readonly string[];
-  readonly isJson: boolean;
-}
-
+/** @param ids Empty: all tasks. */
 async function stream(
   stackshim: Stackshim,
   first: StatsLook,
-  { ids, isJson }: StreamOptions,
+  ids: readonly string[],
+  isJson: boolean,
 ): Promise<number> {
-  const { listenForStops } = await import('../run/caller-signals.ts');
-  const stops = listenForStops();
+  const { whileStoppable } = await import('../run/caller-signals.ts');
   const gone = new AbortController();
-  const signal = AbortSignal.any([stops.signals.signal, gone.signal]);
   const printer = openPrinter(() => gone.abort());
-  try {
+  return await whileStoppable(async (stop) => {
+    const signal = AbortSignal.any([stop, gone.signal]);
     let look = first;
     for (let at = performance.now(); ; at += EVERY_MS) {
       await (isJson ? printer.printJsonLine(look) : printer.draw(toScreen(look, look === first)));
@@ -81,24 +67,12 @@ async function stream(
       if (signal.aborted) return 0;
       look = await lookAgain(stackshim, ids);
     }
-  } finally {
-    stops.close();
-  }
+  });
 }
 
 /** Resolves early when the signal aborts. */
-function pauseUntil(at: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.max(0, at - performance.now()));
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
-}
+const pauseUntil = (at: number, signal: AbortSignal) =>
+  setTimeout(Math.max(0, at - performance.now()), undefined, { signal }).catch(() => undefined);
 
 /** Draws over the last table. What does not fit into the terminal is left out: a table that scrolls could not be drawn over. */
 function toScreen(look: StatsLook, isFirst: boolean): string {
@@ -108,12 +82,10 @@ function toScreen(look: StatsLook, isFirst: boolean): string {
   const room = Math.max(2, (rows || Number.POSITIVE_INFINITY) - 1);
   const shown = lines.slice(0, room);
   if (lines.length > room) shown[room - 1] = `… and ${lines.length - room + 1} more`;
-  const cut = shown.map((line) => `${cutTo(line, columns || undefined)}${CLEAR_LINE}\n`);
+  const cutTo = columns || Number.POSITIVE_INFINITY;
+  const cut = shown.map((line) => `${[...line].slice(0, cutTo).join('')}${CLEAR_LINE}\n`);
   return `${isFirst ? `${HOME}${CLEAR_BELOW}` : HOME}${cut.join('')}${CLEAR_BELOW}`;
 }
-
-const cutTo = (line: string, columns: number | undefined) =>
-  columns === undefined ? line : [...line].slice(0, columns).join('');
 
 const format = ({ tasks }: StatsLook): string => formatTable(HEADER, tasks.map(toRow));
 

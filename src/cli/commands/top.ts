@@ -1,6 +1,6 @@
 /** `stackshim top`: the processes of a task. */
 import { openDoor } from '../../door/open-stackshim.ts';
-import type { ProcessList, TaskProcess } from '../../task/live/list-processes.ts';
+import type { TaskProcess } from '../../task/live/list-processes.ts';
 import { type FormatOption, wantsJson } from '../define/shared-options.ts';
 import { formatClock, formatCount } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
@@ -13,12 +13,10 @@ const UNKNOWN = '?';
 export async function top(id: string, options: FormatOption): Promise<void> {
   const list = await openDoor().processes(id);
   if (wantsJson(options)) return await printJson(list);
-  await print(format(list));
+  await print(formatTable(HEADER, list.processes.map(toRow)));
   const more = list.total - list.processes.length;
   if (more > 0) printNote(`stackshim: ${formatCount(more, 'more process')} not listed\n`);
 }
-
-const format = ({ processes }: ProcessList): string => formatTable(HEADER, processes.map(toRow));
 
 function toRow({ pid, taskPid, parentPid, user, state, cpuMs, ...process }: TaskProcess) {
   return [

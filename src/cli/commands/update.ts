@@ -1,16 +1,9 @@
 /** `stackshim update`: changes limits of running tasks. */
 import { parseUpdate, type UpdateInput } from '../../task/live/update-task.ts';
+import type { JsonOption } from '../define/shared-options.ts';
 import { forEachId, printId } from '../for-each-id.ts';
 import { printJsonLine } from '../print/print.ts';
 import { writeMessage } from '../print/printable.ts';
-
-export interface UpdateCommandOptions {
-  readonly memory?: string;
-  readonly cpus?: string;
-  readonly pidsLimit?: string;
-  readonly timeout?: string;
-  readonly json?: boolean;
-}
 
 /**
  * Prints the id of each updated task, and on stderr what a person should know about the effect; with `--json` one line for each task.
@@ -18,9 +11,8 @@ export interface UpdateCommandOptions {
  */
 export async function update(
   ids: readonly string[],
-  { json = false, ...limits }: UpdateCommandOptions,
+  { json = false, ...input }: UpdateInput & JsonOption,
 ): Promise<number> {
-  const input: UpdateInput = limits;
   parseUpdate(input);
   return await forEachId(ids, {
     operation: 'update task',

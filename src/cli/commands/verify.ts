@@ -7,29 +7,24 @@ import type { Verification, VerifyProgress } from '../../upkeep/verify-store.ts'
 import type { JsonOption } from '../define/shared-options.ts';
 import { formatBytes, formatCount } from '../print/format-quantities.ts';
 import { print, printJson } from '../print/print.ts';
-import { openStderr } from '../print/terminal.ts';
-import { openCountProgress } from '../progress/count-progress-view.ts';
 import { createRateMeter, type RateMeter } from '../progress/progress-bar.ts';
-import { listenForStops } from '../run/caller-signals.ts';
+import { withCountProgress } from '../progress/with-progress.ts';
+import { whileStoppable } from '../run/caller-signals.ts';
 
 /** Resolves to the exit status: 1 if something is damaged. SIGINT and SIGTERM end it. */
 export async function verify(names: readonly string[], options: JsonOption): Promise<number> {
-  const stops = listenForStops();
-  const view = openCountProgress(openStderr(), { quiet: options.json === true });
   const meter = createRateMeter();
-  try {
-    const found = await openDoor().verify({
-      ...(names.length === 0 ? {} : { stacks: names }),
-      onProgress: (progress) => view.show(toBar(progress, meter), describeDone(progress)),
-      signal: stops.signals.signal,
-    });
-    view.close();
-    await (options.json ? printJson(toJson(found)) : print(format(found)));
-    return found.damage.length === 0 ? 0 : 1;
-  } finally {
-    view.close();
-    stops.close();
-  }
+  const found = await whileStoppable((signal) =>
+    withCountProgress(options, (show) =>
+      openDoor().verify({
+        ...(names.length === 0 ? {} : { stacks: names }),
+        onProgress: (progress) => show(toBar(progress, meter), describeDone(progress)),
+        signal,
+      }),
+    ),
+  );
+  await (options.json ? printJson(toJson(found)) : print(format(found)));
+  return found.damage.length === 0 ? 0 : 1;
 }
 
 function toJson({ damage, ...counts }: Verification): object {
@@ -71,7 +66,7 @@ const toBar = ({ layer, layers, doneOfAll, totalOfAll }: VerifyProgress, meter: 
   label: `layer ${layer} of ${layers}`,
   done: doneOfAll,
   total: totalOfAll,
-  amount: meter.describe(doneOfAll, totalOfAll),
+  amount: meter(doneOfAll, totalOfAll),
 });
 
 const describeDone = ({ layer, layers, id, doneBytes, totalBytes }: VerifyProgress) =>

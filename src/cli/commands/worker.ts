@@ -3,14 +3,14 @@ import { toStackshimError } from '../../core/errors.ts';
 import { createWorker } from '../../worker/create-worker.ts';
 import { type Service, startService } from '../../worker/ops/run-service.ts';
 import { migrateStore } from '../../worker/queue-store/open-store.ts';
-import type { WorkerLineOptions } from '../define/worker-options.ts';
+import type { WorkerLineOptions } from '../define/define-worker.ts';
 import { statusOfError } from '../exit-status.ts';
 import { reportError } from '../print/printable.ts';
-import { type DrainSignals, listenForDrain } from '../queues/drain-signals.ts';
 import { namingOptions } from '../queues/naming-options.ts';
 import { readStoreAddress } from '../queues/store-address.ts';
 import { openLogOutput } from '../queues/worker-log-output.ts';
 import { toWorkerSettings } from '../queues/worker-settings.ts';
+import { type DrainSignals, listenForDrain } from '../run/caller-signals.ts';
 
 const FAILED = 1;
 
@@ -24,7 +24,10 @@ export async function worker(
     else await work(queues, options);
     return 0;
   } catch (error) {
-    return report(error);
+    const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'worker');
+    reportError(known.toJSON());
+    // A store that cannot be used has the status of a failure, whatever is wrong with it: the command line was understood.
+    return known.code.startsWith('ERR_STACKSHIM_STORE_') ? FAILED : statusOfError(known);
   }
 }
 
@@ -57,11 +60,4 @@ async function hastenAtEach(signals: DrainSignals, service: Service): Promise<ne
     await signals.next();
     service.hasten();
   }
-}
-
-/** A store that cannot be used has the status of a failure, whatever is wrong with it: the command line was understood. */
-function report(error: unknown): number {
-  const known = toStackshimError(error, 'ERR_STACKSHIM_INTERNAL', 'worker');
-  reportError(known.toJSON());
-  return known.code.startsWith('ERR_STACKSHIM_STORE_') ? FAILED : statusOfError(known);
 }

@@ -55,19 +55,18 @@ export function findPlace(program: Command, words: readonly string[]): Place {
     if (next !== undefined) command = next;
     else named.push({ argument: argumentAt(command, named.length)?.name() ?? '', value: word });
     // `run` and `exec` take options only before the command of the task.
-    if (isCommandNext(command, named.length)) takesOptions = false;
+    const following = named.length > 0 ? argumentAt(command, named.length) : undefined;
+    if (following?.name() === COMMAND_ARGUMENT) takesOptions = false;
   }
-  if (takesOptions && typed.startsWith('-')) return placeOfOption(command, typed, named);
+  if (takesOptions && typed.startsWith('-')) {
+    const length = typed.indexOf('=');
+    const option = length < 0 ? undefined : findOption(command, typed.slice(0, length));
+    if (!takesValue(option)) return { kind: 'option', command };
+    const [flag, value] = [typed.slice(0, length + 1), typed.slice(length + 1)];
+    return { kind: 'value', option, typed: value, before: flag, named };
+  }
   if (named.length === 0 && command.commands.length > 0) return { kind: 'command', command };
   return { kind: 'argument', command, argument: argumentAt(command, named.length), named };
-}
-
-function placeOfOption(command: Command, typed: string, named: readonly Named[]): Place {
-  const length = typed.indexOf('=');
-  const option = length < 0 ? undefined : findOption(command, typed.slice(0, length));
-  if (!takesValue(option)) return { kind: 'option', command };
-  const before = typed.slice(0, length + 1);
-  return { kind: 'value', option, typed: typed.slice(before.length), before, named };
 }
 
 export const optionsOf = (command: Command): readonly Option[] =>
@@ -94,6 +93,3 @@ function argumentAt(command: Command, index: number): Argument | undefined {
   const last = registeredArguments.at(-1);
   return registeredArguments[index] ?? (last?.variadic === true ? last : undefined);
 }
-
-const isCommandNext = (command: Command, index: number) =>
-  index > 0 && argumentAt(command, index)?.name() === COMMAND_ARGUMENT;

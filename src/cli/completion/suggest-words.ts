@@ -1,17 +1,11 @@
 /** Suggests the next word of a command line, for shell completion. Pure but for the names that it asks for. */
 import type { Command } from 'commander';
-import type { KnownName, KnownNames } from '../../door/known-names.ts';
+import type { KnownNames } from '../../door/known-names.ts';
 import { commandsOf, findPlace, optionsOf, type Place } from './find-place.ts';
-import { type Paths, sourceOfArgument, sourceOfOption, type Values } from './value-words.ts';
-
-export interface Suggestions extends Pick<Values, 'inTask'> {
-  /** Possible completions of the word, in the order of the help. */
-  readonly words: readonly KnownName[];
-  readonly paths: Paths;
-}
+import { sourceOfArgument, sourceOfOption, toWords, type Values } from './value-words.ts';
 
 /**
- * Every command, option and value comes from `program` and the table of a task's options.
+ * Possible completions of the word, in the order of the help. Every command, option and value comes from `program` and the table of a task's options.
  *
  * @param words All words after the program's name, up to the one that is being typed, which may be empty.
  */
@@ -19,7 +13,7 @@ export function suggestWords(
   program: Command,
   words: readonly string[],
   names: KnownNames,
-): Suggestions {
+): Values {
   const typed = words.at(-1) ?? '';
   const { words: all, ...more } = valuesAt(findPlace(program, words), typed, names);
   return { words: all.filter(({ name }) => name.startsWith(typed)), ...more };
@@ -28,13 +22,18 @@ export function suggestWords(
 function valuesAt(place: Place, typed: string, names: KnownNames): Values {
   switch (place.kind) {
     case 'option':
-      return { words: flagsOf(place.command), paths: 'none' };
+      return toWords(
+        optionsOf(place.command).flatMap(({ short, long, description }) =>
+          [short, long].flatMap((name) => (name == null ? [] : { name, about: description })),
+        ),
+      );
     case 'command':
-      return { words: commandsOf(place.command).map(toKnown), paths: 'none' };
+      return toWords(
+        commandsOf(place.command).map((one) => ({ name: one.name(), about: one.description() })),
+      );
     case 'argument': {
       const { argument, command, named } = place;
-      const choices = argument?.argChoices?.map((name) => ({ name, about: '' }));
-      if (choices !== undefined) return { words: choices, paths: 'none' };
+      if (argument?.argChoices !== undefined) return toWords(argument.argChoices);
       return sourceOfArgument(argument?.name() ?? '', command.name())({ names, typed, named });
     }
     case 'value': {
@@ -43,24 +42,11 @@ function valuesAt(place: Place, typed: string, names: KnownNames): Values {
       const { words, paths } =
         option.argChoices === undefined
           ? sourceOfOption(option.flags)(context)
-          : {
-              words: option.argChoices.map((name) => ({ name, about: '' })),
-              paths: 'none' as const,
-            };
-      return {
-        words: words.map(({ name, about }) => ({ name: `${before}${name}`, about })),
+          : toWords(option.argChoices);
+      return toWords(
+        words.map(({ name, about }) => ({ name: `${before}${name}`, about })),
         paths,
-      };
+      );
     }
   }
 }
-
-const toKnown = (command: Command): KnownName => ({
-  name: command.name(),
-  about: command.description(),
-});
-
-const flagsOf = (command: Command): readonly KnownName[] =>
-  optionsOf(command).flatMap(({ short, long, description }) =>
-    [short, long].flatMap((flag) => (flag == null ? [] : [{ name: flag, about: description }])),
-  );

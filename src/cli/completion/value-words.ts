@@ -16,16 +16,14 @@ export interface Values {
   readonly inTask?: TaskPath;
 }
 
-export interface ValueContext {
+/** Words for a value of which `typed` is typed, after the arguments in `named`. */
+type ValueSource = (context: {
   readonly names: KnownNames;
   readonly typed: string;
-  /** The arguments before it. */
   readonly named: readonly Named[];
-}
+}) => Values;
 
-type ValueSource = (context: ValueContext) => Values;
-
-const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
+export const toWords = (words: readonly (string | KnownName)[], paths: Paths = 'none'): Values => ({
   words: words.map((word) => (typeof word === 'string' ? { name: word, about: '' } : word)),
   paths,
 });

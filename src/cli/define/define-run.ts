@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { COMMAND_OPTIONS } from '../../spec/options/command-options.ts';
 import { RUN_OPTIONS, type RunOptions } from './run-options.ts';
-import { addOptions } from './shared-options.ts';
+import { defineCommand } from './shared-options.ts';
 
 const MORE = `
 The exit status is the command's own, or: 124 timed out, 125 stackshim failed, 126 not executable, 127 not found,
@@ -15,13 +15,15 @@ export type RunAction = (
 ) => Promise<void>;
 
 export function defineRun(program: Command, action: RunAction): void {
-  const command = program
-    .command('run')
-    .description('run a command in a stack')
-    .argument('[stack]', COMMAND_OPTIONS.stack.help)
-    .argument('[command...]', COMMAND_OPTIONS.command.help)
+  defineCommand(program, 'run', {
+    about: 'run a command in a stack',
+    args: [
+      ['[stack]', COMMAND_OPTIONS.stack.help],
+      ['[command...]', COMMAND_OPTIONS.command.help],
+    ],
+    options: RUN_OPTIONS,
+    load: () => Promise.resolve(action),
+  })
     .passThroughOptions()
-    .addHelpText('after', MORE)
-    .action(action);
-  addOptions(command, RUN_OPTIONS);
+    .addHelpText('after', MORE);
 }

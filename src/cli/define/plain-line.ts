@@ -3,6 +3,21 @@
 /** [flags, description] of the options of a command. */
 export type OptionTable = readonly (readonly [flags: string, description: string])[];
 
+type Camel<S> = S extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : S;
+type KeyOf<S> = S extends `${string}--${infer Long} ${string}`
+  ? Camel<Long>
+  : S extends `${string}--${infer Long}`
+    ? Camel<Long>
+    : never;
+type ValueOf<S> = S extends `${string}…>`
+  ? readonly string[]
+  : S extends `${string}>`
+    ? string
+    : boolean;
+
+/** The values on a command line by option name, for options with these flags. Options that were not given are absent. */
+export type OptionValues<Flags extends string> = { readonly [S in Flags as KeyOf<S>]?: ValueOf<S> };
+
 export interface PlainLine {
   /** The first word that is not an option. */
   readonly first: string;
@@ -23,9 +38,10 @@ export function readPlainLine(args: readonly string[], table: OptionTable): Plai
     }
     const isAssigned = arg.startsWith('--') && arg.includes('=');
     const name = isAssigned ? arg.slice(0, arg.indexOf('=')) : arg;
-    const form = findForm(name, table);
-    if (form === undefined || (isAssigned && !form.takesValue)) return undefined;
-    const { key, takesValue, isRepeatable } = form;
+    const flags = findFlags(name, table);
+    const takesValue = flags?.endsWith('>');
+    if (flags === undefined || (isAssigned && !takesValue)) return undefined;
+    const key = keyOf(flags);
     if (!takesValue) {
       options[key] = true;
       continue;
@@ -34,7 +50,7 @@ export function readPlainLine(args: readonly string[], table: OptionTable): Plai
     const value = isAssigned ? arg.slice(name.length + 1) : args[index];
     if (value === undefined) return undefined;
     const before = options[key];
-    if (!isRepeatable) options[key] = value;
+    if (!flags.endsWith('…>')) options[key] = value;
     else options[key] = Array.isArray(before) ? [...before, value] : [value];
   }
   return undefined;
@@ -46,25 +62,10 @@ export const keyOf = (flags: string): string =>
     letter.toUpperCase(),
   );
 
-interface OptionForm {
-  /** `cpuShares` */
-  readonly key: string;
-  readonly takesValue: boolean;
-  readonly isRepeatable: boolean;
-}
-
 /** A line has few options, so this search is cheaper than parsing the whole table first. */
-function findForm(name: string, table: OptionTable): OptionForm | undefined {
-  for (const [flags] of table) {
-    if (!flags.includes(name)) continue;
-    const names = flags.split(/,? /).filter((part) => part.startsWith('-'));
-    if (names.includes(name)) return toForm(flags);
-  }
-  return undefined;
-}
-
-const toForm = (flags: string): OptionForm => ({
-  key: keyOf(flags),
-  takesValue: flags.endsWith('>'),
-  isRepeatable: flags.endsWith('…>'),
-});
+const findFlags = (name: string, table: OptionTable): string | undefined =>
+  table.find(
+    ([flags]) =>
+      flags.includes(name) &&
+      flags.split(/,? /).some((part) => part === name && part.startsWith('-')),
+  )?.[0];

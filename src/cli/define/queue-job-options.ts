@@ -2,23 +2,27 @@
 import { StackshimError } from '../../core/errors.ts';
 import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
 import type { JobRequest } from '../../worker/client/queues.ts';
-import { keyOf, type OptionTable } from './plain-line.ts';
+import { keyOf, type OptionTable, type OptionValues } from './plain-line.ts';
 import { fieldOf, type RunOptions } from './run-options.ts';
 
 /** Given in another form than to `run`. */
-const OTHERS: ReadonlySet<TaskField> = new Set(['stack', 'code', 'payload', 'command']);
+const IN_ANOTHER_FORM: ReadonlySet<TaskField> = new Set(['stack', 'code', 'payload', 'command']);
 
 const TASK_ROWS: OptionTable = OPTION_ROWS.flatMap(([field, { flags, help, jobs }]) =>
-  flags === undefined || jobs !== true || OTHERS.has(field) ? [] : [[flags, help] as const],
+  flags === undefined || jobs !== true || IN_ANOTHER_FORM.has(field)
+    ? []
+    : [[flags, help] as const],
 );
 
-export const JOB_OPTIONS: OptionTable = [
+const INPUTS = [
   ['--stack <stack>', 'name, name@rev:N or name@sha256:… (default: that of the code package)'],
   ['--code <package>', 'a code package of the tenant: name, name@rev:N or name@sha256:…'],
   ['--payload <text>', 'text that the task reads from the file PAYLOAD_FILE; - for standard input'],
   ['--payload-file <file>', 'read the payload from a file; - for standard input'],
   ['--config-file <file>', 'a file that the task reads as CONFIG_FILE'],
-  ...TASK_ROWS,
+] as const;
+
+const OF_JOBS = [
   ['--env-file <file…>', 'read environment variables from a file'],
   ['--output <src…>', 'keep a file or folder of the task as an artefact of the job'],
   [
@@ -32,24 +36,13 @@ export const JOB_OPTIONS: OptionTable = [
     '--priority <n>',
     "among the tenant's jobs of the queue; 0 comes first (default: that of the package, else 0)",
   ],
-];
+] as const;
 
-/** The values on a command line by option name; options that were not given are absent. */
-export interface JobLineOptions extends Pick<RunOptions, 'env' | 'envFile' | 'label'> {
-  readonly stack?: string;
-  readonly code?: string;
-  readonly payload?: string;
-  readonly payloadFile?: string;
-  readonly configFile?: string;
-  readonly output?: readonly string[];
-  readonly retries?: string;
-  readonly retryDelay?: string;
-  readonly backoff?: string;
-  readonly memoryRetry?: string;
-  readonly priority?: string;
-}
+export const JOB_OPTIONS: OptionTable = [...INPUTS, ...TASK_ROWS, ...OF_JOBS];
 
-const MAX_INPUT_BYTES = 1_048_576;
+/** The rows of a task are read by {@link toTaskFields}. */
+export type JobLineOptions = OptionValues<(typeof INPUTS | typeof OF_JOBS)[number][0]> &
+  Pick<RunOptions, 'env' | 'label'>;
 
 /** Reads the files that the options name; the client checks everything else. */
 export async function toJobRequest(
@@ -61,16 +54,10 @@ export async function toJobRequest(
   const { env, labels } = readEntries(options);
   const given = {
     ...toTaskFields(options),
-    stack,
-    code,
+    ...{ stack, code, labels, outputs: output, retryDelay, backoff, memoryRetry },
     ...(command.length === 0 ? {} : { command }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
-    labels,
-    outputs: output,
     retries: toNumber('retries', retries),
-    retryDelay,
-    backoff,
-    memoryRetry,
     ...(await readInputs(options)),
   };
   // The client refuses a backoff that is neither of the two words.
@@ -99,11 +86,9 @@ async function readInputs(
   }
   const path = payload === '-' ? '-' : payloadFile;
   const { readBytes } = await import('../queues/read-bytes.ts');
-  const read = async (file: string, field: string) =>
-    await readBytes(file, { maxBytes: MAX_INPUT_BYTES, field });
   return {
-    payload: path === undefined ? payload : await read(path, 'payloadFile'),
-    config: configFile === undefined ? undefined : await read(configFile, 'configFile'),
+    payload: path === undefined ? payload : await readBytes(path, 'payloadFile'),
+    config: configFile === undefined ? undefined : await readBytes(configFile, 'configFile'),
   };
 }
 

@@ -9,7 +9,13 @@ import {
 } from '../../spec/options/task-options.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import { toAbsolute } from '../../sys/paths.ts';
-import { keyOf, type OptionTable, readPlainLine } from './plain-line.ts';
+import {
+  keyOf,
+  type OptionTable,
+  type OptionValues,
+  type PlainLine,
+  readPlainLine,
+} from './plain-line.ts';
 
 type Rows = typeof TASK_OPTIONS;
 
@@ -27,22 +33,7 @@ const OWN = {
 type Flags = {
   [F in TaskField]: Rows[F] extends { readonly flags: infer S } ? S : never;
 }[TaskField];
-type Camel<S> = S extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : S;
-type KeyOf<S> = S extends `${string}--${infer Long} ${string}`
-  ? Camel<Long>
-  : S extends `${string}--${infer Long}`
-    ? Camel<Long>
-    : never;
-type ValueOf<S> = S extends `${string}…>`
-  ? readonly string[]
-  : S extends `${string}>`
-    ? string
-    : boolean;
-
-/** The values on a command line by option name; options that were not given are absent. */
-export type RunOptions = {
-  readonly [S in Flags | (typeof OWN)[keyof typeof OWN][0] as KeyOf<S>]?: ValueOf<S>;
-};
+export type RunOptions = OptionValues<Flags | (typeof OWN)[keyof typeof OWN][0]>;
 
 /** [flags, description]; a value in `<>` whose name ends in `…` may be given more than once. */
 export const RUN_OPTIONS: OptionTable = [
@@ -61,20 +52,9 @@ export function fieldOf(key: string): TaskField | undefined {
   return row?.[0];
 }
 
-export interface RunLine {
-  readonly stack: string;
-  /** Everything after the stack. */
-  readonly rest: readonly string[];
-  readonly options: RunOptions;
-}
-
-/** Reads what follows `run`, if it is a plain line. */
-export function readRunLine(args: readonly string[]): RunLine | undefined {
-  const line = readPlainLine(args, RUN_OPTIONS);
-  if (line === undefined) return undefined;
-  const { first: stack, rest, options } = line;
-  return { stack, rest, options };
-}
+/** Reads what follows `run`, if it is a plain line: its first word is the stack. */
+export const readRunLine = (args: readonly string[]): PlainLine | undefined =>
+  readPlainLine(args, RUN_OPTIONS);
 
 /** Reads the env files; passes everything else on unchanged, for the one parser to check. */
 export async function toTaskInput(

@@ -2,17 +2,16 @@
 import { type Command, Option } from 'commander';
 import { StackshimError } from '../../core/errors.ts';
 import type { RegistryOptions } from '../../exchange/registry/run-skopeo.ts';
-import type { OptionTable } from './plain-line.ts';
 
 export const JSON_FLAG = ['--json', 'print JSON'] as const;
 
 /** For commands whose tables have columns that may be shortened. */
 export const NO_TRUNC_FLAG = ['--no-trunc', 'print everything in full'] as const;
-export const JOBS_FLAG = ['--jobs <n>', 'build up to N stacks at a time (default: 2)'] as const;
 
 export const TLS_FLAG = [
   '--tls-verify <bool>',
   'check certificates and refuse plain HTTP',
+  'true',
 ] as const;
 export const AUTH_FLAG = [
   '--authfile <file>',
@@ -35,11 +34,6 @@ export interface TruncOption {
 }
 
 /** For commands that docker has, too: `--format json` is the same as `--json`. */
-export const formatOption = (): Option =>
-  new Option('--format <format>', 'print a table or JSON')
-    .choices(['table', 'json'])
-    .conflicts('json');
-
 export interface FormatOption extends JsonOption {
   readonly format?: 'table' | 'json';
 }
@@ -47,36 +41,49 @@ export interface FormatOption extends JsonOption {
 export const wantsJson = ({ json, format }: FormatOption): boolean =>
   json === true || format === 'json';
 
-/** The action of a command whose code is loaded when the command is called. If it resolves to a number, that is the exit status. */
-export const whenCalled =
-  <A extends readonly unknown[]>(load: () => Promise<(...args: A) => Promise<unknown>>) =>
-  async (...args: A): Promise<void> => {
-    const act = await load();
-    const status = await act(...args);
-    if (typeof status === 'number') process.exitCode = status;
-  };
-
 /** For options that may be repeated: collects the values in the order of the command line. */
-export const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
+const collectValues = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   value,
 ];
 
-/** Adds the options of a table, with their descriptions, to a command. */
-export function addOptions(command: Command, table: OptionTable): void {
-  for (const [flags, description] of table) {
-    const option = new Option(flags.replace('…', ''), description);
-    if (flags.includes('…')) option.argParser(collectValues);
-    command.addOption(option);
-  }
+/** Flags, description and default, or an option with choices or conflicts. `…` at the end of a value's name: the option may be repeated. */
+type OptionRow = readonly [flags: string, description: string, usual?: string] | Option;
+
+function toOption([flags, description, usual]: Exclude<OptionRow, Option>): Option {
+  const option = new Option(flags.replace('…', ''), description).default(usual);
+  return flags.includes('…') ? option.argParser(collectValues) : option;
 }
 
-const MAX_NUMBER = 999_999_999;
+interface CommandParts<A extends readonly unknown[]> {
+  /** What it does: a phrase for its help. */
+  readonly about: string;
+  readonly args?: readonly (readonly [name: string, description: string])[];
+  readonly options?: readonly OptionRow[];
+  /** Loads the command's code, when the command is called. If the function that it resolves to resolves to a number, that is the exit status. */
+  readonly load: () => Promise<(...args: A) => Promise<unknown>>;
+  /** For commands that ask processes of a task: the engine would wait for an answer that may never come. */
+  readonly endsAtOnce?: boolean;
+}
 
-/**
- * A number of revisions, or a revision's number: at least 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the
- * field.
- */
+/** Adds a command below `parent`, and returns it. */
+export function defineCommand<A extends readonly unknown[]>(
+  parent: Command,
+  name: string,
+  { about, args = [], options = [], load, endsAtOnce = false }: CommandParts<A>,
+): Command {
+  const command = parent.command(name).description(about);
+  for (const arg of args) command.argument(...arg);
+  for (const row of options) command.addOption(row instanceof Option ? row : toOption(row));
+  return command.action(async (...given: A) => {
+    const act = await load();
+    const status = await act(...given);
+    if (typeof status === 'number') process.exitCode = status;
+    if (endsAtOnce) process.exit();
+  });
+}
+
+/** A whole number from 1; undefined for undefined. Throws ERR_STACKSHIM_SPEC_INVALID that names the field. */
 export function toPositive(field: string, text: string): number;
 
 export function toPositive(field: string, text: string | undefined): number | undefined;
@@ -84,7 +91,7 @@ export function toPositive(field: string, text: string | undefined): number | un
 export function toPositive(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= MAX_NUMBER) return number;
+  if (number >= 1) return number;
   throw new StackshimError(
     'ERR_STACKSHIM_SPEC_INVALID',
     `${field} ${JSON.stringify(text)}: not a whole number from 1`,
@@ -96,7 +103,8 @@ export function toPositive(field: string, text: string | undefined): number | un
 export function invalidOption(
   flag: `--${string}`,
   value: string,
-  { problem, hint }: { readonly problem: string; readonly hint?: string },
+  problem: string,
+  hint?: string,
 ): StackshimError {
   const field = flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   return new StackshimError(
@@ -110,17 +118,16 @@ export function invalidOption(
 export function parseTail(text: string): number | undefined {
   if (text === 'all') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw invalidOption('--tail', text, { problem: 'neither all nor a whole number of lines' });
+  throw invalidOption('--tail', text, 'neither all nor a whole number of lines');
 }
 
-export interface ExchangeCommandOptions {
+export interface ExchangeCommandOptions extends JsonOption {
   readonly smoke?: string;
-  readonly json?: boolean;
 }
 
 export interface RegistryCommandOptions extends ExchangeCommandOptions {
   readonly tlsVerify: string;
-  readonly authfile?: string;
+  readonly authfile?: string | undefined;
 }
 
 export function toRegistryOptions({
@@ -128,7 +135,7 @@ export function toRegistryOptions({
   authfile,
 }: RegistryCommandOptions): RegistryOptions {
   if (tlsVerify !== 'true' && tlsVerify !== 'false') {
-    throw invalidOption('--tls-verify', tlsVerify, { problem: 'neither true nor false' });
+    throw invalidOption('--tls-verify', tlsVerify, 'neither true nor false');
   }
   return { tlsVerify: tlsVerify === 'true', authFile: authfile };
 }

@@ -13,14 +13,9 @@ interface Part {
   readonly isOld?: boolean;
 }
 
-interface Row {
-  readonly cells: readonly string[];
-  readonly parts: readonly Part[];
-}
-
 interface Columns {
   readonly header: readonly string[];
-  readonly rows: readonly Row[];
+  readonly rows: readonly { readonly cells: readonly string[]; readonly parts: readonly Part[] }[];
 }
 
 /** Two tables, with bars if the width is known and suffices. */

@@ -7,36 +7,29 @@ import { padTo, widthOf } from './text-width.ts';
 
 const GAP = '  ';
 
-interface Branch {
-  readonly prefix: string;
-  readonly node: GraphNode;
-}
-
 /** One line for each stack; a stack that is behind its base is marked. */
 export function drawGraph(nodes: readonly GraphNode[], options: DrawOptions): PaintedLine[] {
   const { glyphs, width } = options;
-  const branches = toBranches(nodes, glyphs);
-  const nameOf = ({ prefix, node }: Branch) => `${prefix}${node.stack}`;
-  const widest = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf));
-  const sizes = branches.map(({ node }) => formatBytes(node.addedBytes));
-  const revisions = branches.map(({ node }) => toRevision(node));
-  const [names, notes, amounts] = [branches.map(nameOf), revisions, sizes].map(widest) as [
-    number,
-    number,
-    number,
-  ];
-  const before = names + notes + amounts + 3 * GAP.length;
-  const room = roomForBar(width, before);
+  const branches = toBranches(nodes, glyphs).map(({ prefix, node }) => ({
+    ...{ prefix, node },
+    cells: widthOf(`${prefix}${node.stack}`),
+    note: toRevision(node),
+    size: formatBytes(node.addedBytes),
+  }));
+  const names = Math.max(0, ...branches.map(({ cells }) => cells));
+  const notes = Math.max(0, ...branches.map(({ note }) => widthOf(note)));
+  const sizes = Math.max(0, ...branches.map(({ size }) => size.length));
+  const room = roomForBar(width, names + notes + sizes + 3 * GAP.length);
   const most = Math.max(0, ...nodes.map(({ addedBytes }) => addedBytes));
-  return branches.map(({ prefix, node }, index): PaintedLine => {
+  return branches.map(({ prefix, node, cells, note, size }): PaintedLine => {
     const line: Piece[] = [
       { text: prefix, style: 'dim' },
       { text: node.stack, style: 'bold' },
-      ' '.repeat(names - widthOf(`${prefix}${node.stack}`)),
+      ' '.repeat(names - cells),
       GAP,
-      { text: padTo(toRevision(node), notes), style: node.behind ? 'yellow' : 'dim' },
+      { text: padTo(note, notes), style: node.behind ? 'yellow' : 'dim' },
       GAP,
-      (sizes[index] ?? '').padStart(amounts),
+      size.padStart(sizes),
     ];
     if (room === 0) return line;
     const bar = glyphs.full.repeat(cellsFor(node.addedBytes, most, room));
@@ -48,7 +41,7 @@ const toRevision = ({ revision, behind, base }: GraphNode) =>
   `rev ${revision}${behind ? `, behind ${base ?? 'its base'}` : ''}`;
 
 /** Each node with the lines of the tree that lead to it. */
-function toBranches(nodes: readonly GraphNode[], glyphs: Glyphs): Branch[] {
+function toBranches(nodes: readonly GraphNode[], glyphs: Glyphs) {
   const rows = toRows(nodes);
   /** For each level above the current row: whether more nodes of that level follow below it. */
   const goesOn: boolean[] = [];

@@ -1,12 +1,12 @@
 /** Texts of the differences between two revisions, of a stack or of a code package. Pure. */
-import type { FileChange, FileDiff, FileTotals } from '../../store/diff/diff-files.ts';
+import type { FileChange, FileDiff } from '../../store/diff/diff-files.ts';
 import type { SettingChange } from '../../store/diff/diff-settings.ts';
 import { formatBytes, formatCount } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
 export const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 /** Of the largest differences, without `--files`. */
-export const MOST_FILES = 20;
+const MOST_FILES = 20;
 
 /** `12 packages updated, 3 added`; undefined if all counts are 0. */
 export function toWords(
@@ -20,23 +20,41 @@ export function toWords(
     .join(', ');
 }
 
-const grownBy = ({ added, removed, changed }: Record<FileChange['change'], FileTotals>) =>
-  added.bytes - removed.bytes + changed.bytes;
-
 /** `2 settings added\n` */
 export function summariseSettings(counts: Readonly<Record<string, number>>): string {
   return `${toWords('setting', counts) ?? 'the same settings'}\n`;
 }
 
 /** `3 files added (+4.0 KiB)\n` */
-export function summariseFiles({ totals }: Pick<FileDiff, 'totals'>): string {
-  const { added, removed, changed } = totals;
+export function summariseFiles({ added, removed, changed }: FileDiff['totals']): string {
+  const grownBy = added.bytes - removed.bytes + changed.bytes;
   const counts = { added: added.files, removed: removed.files, changed: changed.files };
   const words = toWords('file', counts);
-  return words === undefined ? 'the same files\n' : `${words} (${toSigned(grownBy(totals))})\n`;
+  return words === undefined ? 'the same files\n' : `${words} (${toSigned(grownBy)})\n`;
 }
 
-export function formatSettings(settings: readonly SettingChange[]): string {
+/** Which parts were asked for. */
+export interface DiffParts {
+  readonly settings?: boolean;
+  readonly packages?: boolean;
+  readonly files?: boolean;
+}
+
+/** The parts that were asked for; without a choice all parts, but only the largest differences of files. */
+export function formatParts(
+  diff: FileDiff & { readonly settings: readonly SettingChange[] },
+  { settings, packages, files }: DiffParts,
+  packageTable = '',
+): string {
+  const isChosen = (settings ?? packages ?? files) === true;
+  return [
+    isChosen && !settings ? '' : formatSettings(diff.settings),
+    isChosen && !packages ? '' : packageTable,
+    isChosen && !files ? '' : formatFiles(diff, files ? Number.POSITIVE_INFINITY : MOST_FILES),
+  ].join('');
+}
+
+function formatSettings(settings: readonly SettingChange[]): string {
   if (settings.length === 0) return '';
   const rows = settings.map(({ change, name, before, after }) => [
     MARKS[change],
@@ -48,7 +66,7 @@ export function formatSettings(settings: readonly SettingChange[]): string {
 }
 
 /** If not all files are shown, the largest differences come first. */
-export function formatFiles({ files, totals }: FileDiff, most: number): string {
+function formatFiles({ files, totals }: FileDiff, most: number): string {
   const { added, removed, changed } = totals;
   const shown =
     files.length <= most

@@ -2,17 +2,12 @@
 
 import { showDuration } from '../../spec/quantities.ts';
 import type { LaneSummary, Schedule } from '../../worker/client/queues.ts';
-import type { JobResult, JobStatus, WaitState } from '../../worker/job/job-result.ts';
+import type { JobResult, JobStatus } from '../../worker/job/job-result.ts';
 import { formatAge } from './format-quantities.ts';
 import { formatTable } from './format-table.ts';
 
-export interface TableShape {
-  readonly now: number;
-  /** Shorten nothing. */
-  readonly whole: boolean;
-}
-
-export function formatJobs(jobs: readonly JobStatus[], { now, whole }: TableShape): string {
+/** @param whole Shorten nothing. */
+export function formatJobs(jobs: readonly JobStatus[], now: number, whole: boolean): string {
   const rows = jobs.map((status) => [
     status.job,
     status.state,
@@ -39,11 +34,8 @@ function detailOf(status: JobStatus, now: number): string {
   const { result, live, runAt, waiting } = status;
   if (result !== null) return endOf(result);
   if (live?.progress) return live.progress;
-  if (waiting !== null) return whyItWaits(waiting, now);
-  return runAt === null ? '' : `starts at ${runAt}`;
-}
-
-function whyItWaits({ since, reason, nextTryAt, triedUntil }: WaitState, now: number): string {
+  if (waiting === null) return runAt === null ? '' : `starts at ${runAt}`;
+  const { since, reason, nextTryAt, triedUntil } = waiting;
   const waited = formatAge(now - Date.parse(since));
   const end = triedUntil === null ? '' : `, at last at ${triedUntil}`;
   return `waiting for ${waited}: ${reason}; next try at ${nextTryAt}${end}`;
@@ -61,14 +53,11 @@ function endOf({ state, error, task, progress }: JobResult): string {
 
 const NONE = '-';
 
-export interface LaneTableShape extends TableShape {
-  /** The lanes are those of several queues. */
-  readonly withQueue: boolean;
-}
-
+/** @param withQueue The lanes are those of several queues. */
 export function formatLanes(
   lanes: readonly LaneSummary[],
-  { now, whole, withQueue }: LaneTableShape,
+  now: number,
+  { whole, withQueue }: { readonly whole: boolean; readonly withQueue: boolean },
 ): string {
   const rows = lanes.map((lane) => [
     ...(withQueue ? [lane.queue] : []),
@@ -80,20 +69,13 @@ export function formatLanes(
   ]);
   const header = [
     ...(withQueue ? ['QUEUE'] : []),
-    'TENANT',
-    'CODE',
-    'QUEUED',
-    'DELAYED',
-    'RUNNING',
-    'COMPLETE',
-    'FAILED',
-    'OLDEST',
-    'STATE',
+    ...['TENANT', 'CODE', 'QUEUED', 'DELAYED', 'RUNNING', 'COMPLETE', 'FAILED'],
+    ...['OLDEST', 'STATE'],
   ];
   return formatTable(header, rows, { whole });
 }
 
-export function formatSchedules(schedules: readonly Schedule[], { whole }: TableShape): string {
+export function formatSchedules(schedules: readonly Schedule[], whole: boolean): string {
   const rows = schedules.map(({ id, tenant, pattern, tz, everyMs, nextAt, stack, code }) => [
     id,
     tenant ?? NONE,

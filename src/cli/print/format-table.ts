@@ -35,30 +35,29 @@ export function formatTable(
   const natural = header.map((_, column) =>
     Math.max(...lines.map((line) => widthOf(line[column] ?? ''))),
   );
-  const table = { lines, natural, widths: natural, gap: GAP };
-  if (width === undefined || whole || totalOf(natural, GAP) <= width) return layOut(table);
-  if (wrap) return layOut({ ...table, lines: wrapLast(lines, natural, width) });
+  if (width === undefined || whole || totalOf(natural, GAP) <= width) {
+    return layOut(lines, natural, natural, GAP);
+  }
+  if (wrap) return layOut(wrapLast(lines, natural, width), natural, natural, GAP);
   const cut = options.cut ?? [];
   const first = header.flatMap((name, column) => (cut.includes(name) ? [column] : []));
   const turns = [first, [...header.keys()].slice(1)];
-  const roomy = shrink(natural, turns, { width, gap: GAP });
-  if (totalOf(roomy, GAP) <= width) return layOut({ ...table, widths: roomy });
-  const narrow = shrink(natural, turns, { width, gap: NARROW_GAP });
-  return layOut({ ...table, widths: narrow, gap: NARROW_GAP });
+  const roomy = shrink(natural, turns, width, GAP);
+  if (totalOf(roomy, GAP) <= width) return layOut(lines, natural, roomy, GAP);
+  const narrow = shrink(natural, turns, width, NARROW_GAP);
+  return layOut(lines, natural, narrow, NARROW_GAP);
 }
 
 const totalOf = (widths: readonly number[], gap: number) =>
   widths.reduce((sum, cells) => sum + cells, gap * (widths.length - 1));
 
-interface Table {
-  readonly lines: readonly Line[];
-  /** Cells of the widest text in each column. */
-  readonly natural: readonly number[];
-  readonly widths: readonly number[];
-  readonly gap: number;
-}
-
-function layOut({ lines, natural, widths, gap }: Table): string {
+/** @param natural Cells of the widest text in each column. */
+function layOut(
+  lines: readonly Line[],
+  natural: readonly number[],
+  widths: readonly number[],
+  gap: number,
+): string {
   const last = widths.length - 1;
   const toCell = (cell: string, column: number) => {
     const cells = widths[column] ?? 0;
@@ -77,7 +76,8 @@ function layOut({ lines, natural, widths, gap }: Table): string {
 function shrink(
   natural: readonly number[],
   turns: readonly (readonly number[])[],
-  { width, gap }: { readonly width: number; readonly gap: number },
+  width: number,
+  gap: number,
 ): readonly number[] {
   const widths = [...natural];
   const widthAt = (column: number) => widths[column] ?? 0;

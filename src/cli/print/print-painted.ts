@@ -2,7 +2,8 @@
 import picocolors from 'picocolors';
 import { toPrintable } from '../../core/errors.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
-import { STDOUT, takesColor } from './terminal.ts';
+import { type DrawOptions, glyphsFor } from './draw-bars.ts';
+import { isUtf8, STDOUT, takesColor, terminalSize } from './terminal.ts';
 
 export type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'red' | 'yellow';
 
@@ -11,9 +12,12 @@ export type Piece = string | { readonly text: string; readonly style: Style };
 
 export type PaintedLine = readonly Piece[];
 
-/** Fails like `print`. */
-export async function printPainted(lines: readonly PaintedLine[]): Promise<void> {
-  const text = toPaintedText(lines, takesColor(STDOUT));
+/** Prints what `draw` draws for this terminal. Fails like `print`. */
+export async function printPainted(
+  draw: (options: DrawOptions) => readonly PaintedLine[],
+): Promise<void> {
+  const options = { glyphs: glyphsFor(isUtf8()), width: terminalSize(STDOUT)?.columns };
+  const text = toPaintedText(draw(options), takesColor(STDOUT));
   await descriptorSink(STDOUT).write(Buffer.from(text));
 }
 

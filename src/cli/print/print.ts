@@ -1,4 +1,5 @@
 /** Writes to standard output for commands that answer with text or JSON, and notes to stderr. Nothing printed here can control a terminal. */
+import type { JsonOption } from '../define/shared-options.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 import { toJsonText, toPrintableLines } from './printable.ts';
 import { openStderr, STDOUT } from './terminal.ts';
@@ -13,24 +14,25 @@ export async function print(text: string): Promise<void> {
 
 export const printJson = (value: unknown): Promise<void> => print(`${toJsonText(value, 2)}\n`);
 
+/** Prints the answer of a command: as JSON with `--json`, otherwise as text. */
+export const printAnswer = <T>(
+  answer: T,
+  { json }: JsonOption,
+  toText: (answer: T) => string,
+): Promise<void> => (json ? printJson(answer) : print(toText(answer)));
+
 /** Prints JSON on one line. */
 export const printJsonLine = (value: unknown): Promise<void> => print(`${toJsonText(value)}\n`);
 
-export interface Printer {
-  print(text: string): Promise<void>;
-  printJsonLine(value: unknown): Promise<void>;
-  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
-  draw(text: string): Promise<void>;
-}
-
 /** For a command that prints until it is stopped. @param onGone Called once, when the reader of the output has gone. */
-export function openPrinter(onGone: () => void): Printer {
+export function openPrinter(onGone: () => void) {
   const sink = descriptorSink(STDOUT, onGone);
+  /** Sends the text as it is: it may control the terminal. Whatever comes from others must be printable already. */
   const draw = async (text: string) => await sink.write(Buffer.from(text));
   return {
     draw,
-    print: (text) => draw(toPrintableLines(text)),
-    printJsonLine: (value) => draw(toPrintableLines(`${toJsonText(value)}\n`)),
+    print: (text: string) => draw(toPrintableLines(text)),
+    printJsonLine: (value: unknown) => draw(toPrintableLines(`${toJsonText(value)}\n`)),
   };
 }
 

@@ -28,13 +28,15 @@ const toJsonEscape = (character: string) =>
 const STDERR = 2;
 
 /** One line with the message and its code, one with the hint. Both may contain untrusted names. */
-function formatError(error: ErrorJson): string {
-  return `stackshim: ${toPrintable(error.message)} [${error.code}]\n  hint: ${toPrintable(error.hint)}\n`;
+export function reportError({ message, code, hint }: ErrorJson): void {
+  writeMessage(`stackshim: ${toPrintable(message)} [${code}]\n  hint: ${toPrintable(hint)}\n`);
 }
 
-export function reportError(error: ErrorJson): void {
-  writeMessage(formatError(error));
-}
+/** Tells a person that a signal stops `what`. Only SIGINT comes from a person, by Ctrl-C. */
+export const reportInterrupt = (what: string) => (signal: NodeJS.Signals) => {
+  if (signal !== 'SIGINT') return;
+  writeMessage(`stackshim: interrupted: stopping the ${what}; interrupt again to kill it\n`);
+};
 
 export function reportLeftovers(task: {
   readonly id: string;

@@ -31,7 +31,8 @@ export function wrapText(text: string, cells: number): readonly string[] {
     line = word;
     while (widthOf(line) > cells) {
       // A line takes at least one character, however wide.
-      const part = takeCells(line, cells) || firstCharacter(line);
+      const [first] = toCharacters(line);
+      const part = takeCells(line, cells) || (first?.segment ?? line);
       lines.push(part);
       line = line.slice(part.length);
     }
@@ -56,9 +57,4 @@ function takeCells(text: string, cells: number): string {
     taken += segment;
   }
   return taken;
-}
-
-function firstCharacter(text: string): string {
-  for (const { segment } of toCharacters(text)) return segment;
-  return '';
 }

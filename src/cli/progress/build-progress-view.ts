@@ -16,7 +16,7 @@ export interface BuildProgressView {
   close(): void;
 }
 
-export interface BuildProgressOptions {
+interface BuildProgressOptions {
   /** Show only warnings, because a program reads the output. */
   readonly quiet?: boolean;
   /** Default: those of the locale. */
@@ -29,25 +29,16 @@ export function openBuildProgress(
   stream: ProgressStream,
   { quiet = false, glyphs = glyphsFor(isUtf8()) }: BuildProgressOptions = {},
 ): BuildProgressView {
-  if (quiet) return openQuietView(stream);
-  return stream.isTTY ? openTerminalView(stream, glyphs) : openLogView(stream);
-}
-
-function openQuietView(stream: ProgressStream): BuildProgressView {
+  if (stream.isTTY && !quiet) return openTerminalView(stream, glyphs);
   return {
     onProgress(progress, label) {
-      if (progress.kind !== 'warning') return;
-      stream.write(`${toPrefix(label)}${toPrintable(progress.text)}\n`);
-    },
-    close: () => undefined,
-  };
-}
-
-function openLogView(stream: ProgressStream): BuildProgressView {
-  return {
-    onProgress(progress, label) {
-      const isTold = progress.kind !== 'layer' || isDone(progress);
-      if (isTold) stream.write(`${toLine(progress, toPrefix(label))}\n`);
+      const prefix = toPrefix(label);
+      if (!quiet) {
+        const isTold = progress.kind !== 'layer' || isDone(progress);
+        if (isTold) stream.write(`${toLine(progress, prefix)}\n`);
+      } else if (progress.kind === 'warning') {
+        stream.write(`${prefix}${toPrintable(progress.text)}\n`);
+      }
     },
     close: () => undefined,
   };
@@ -55,13 +46,13 @@ function openLogView(stream: ProgressStream): BuildProgressView {
 
 function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgressView {
   const lines = openProgressLines(stream);
-  const meters = new Map<string, RateMeter & { readonly layer: number }>();
+  const meters = new Map<string, { readonly layer: number; readonly describe: RateMeter }>();
   const meterOf = (key: string, layer: number): RateMeter => {
     const known = meters.get(key);
-    if (known?.layer === layer) return known;
-    const made = { layer, ...createRateMeter() };
-    meters.set(key, made);
-    return made;
+    if (known?.layer === layer) return known.describe;
+    const describe = createRateMeter();
+    meters.set(key, { layer, describe });
+    return describe;
   };
   return {
     onProgress(progress, label) {
@@ -72,15 +63,10 @@ function openTerminalView(stream: ProgressStream, glyphs: Glyphs): BuildProgress
         lines.set(key, (cells) => shorten(text, cells));
       } else if (progress.kind === 'layer' && !isDone(progress)) {
         const { layer, doneBytes: done, totalBytes: total } = progress;
-        const meter = meterOf(key, layer);
+        const describe = meterOf(key, layer);
         const name = `${INDENT}${prefix}${nameOf(progress)}`;
-        lines.set(key, (cells) =>
-          toBarLine(
-            { label: name, done, total, amount: meter.describe(done, total) },
-            cells,
-            glyphs,
-          ),
-        );
+        const toBar = () => ({ label: name, done, total, amount: describe(done, total) });
+        lines.set(key, (cells) => toBarLine(toBar(), cells, glyphs));
       } else {
         lines.drop(key);
         lines.keep(toLine(progress, prefix));

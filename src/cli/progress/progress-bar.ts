@@ -32,20 +32,16 @@ export function toBarLine(
   return `${label} ${glyphs.full.repeat(full)}${glyphs.empty.repeat(length - full)} ${tail}`;
 }
 
-export interface RateMeter {
-  /** `3.0 MiB of 12 MiB`, with the rate once it can be told. */
-  describe(doneBytes: number, totalBytes: number): string;
-}
+/** `3.0 MiB of 12 MiB`, with the rate once it can be told. */
+export type RateMeter = (doneBytes: number, totalBytes: number) => string;
 
 /** Begins to measure now. */
 export function createRateMeter(now: () => number = Date.now): RateMeter {
   const since = now();
-  return {
-    describe(doneBytes, totalBytes) {
-      const elapsedMs = now() - since;
-      const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
-      if (elapsedMs < RATE_AFTER_MS) return amount;
-      return `${amount}  ${formatBytes((1000 * doneBytes) / elapsedMs)}/s`;
-    },
+  return (doneBytes, totalBytes) => {
+    const elapsedMs = now() - since;
+    const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
+    if (elapsedMs < RATE_AFTER_MS) return amount;
+    return `${amount}  ${formatBytes((1000 * doneBytes) / elapsedMs)}/s`;
   };
 }

@@ -3,18 +3,7 @@ import type { createLogUpdate } from 'log-update';
 import type { ProgressStream } from '../print/terminal.ts';
 
 /** Makes a line of at most that many cells. */
-export type LineMaker = (cells: number) => string;
-
-export interface ProgressLines {
-  /** Draws the line of `key`, in the place that it already has. */
-  set(key: string, line: LineMaker): void;
-  /** Removes the line of `key`. */
-  drop(key: string): void;
-  /** Prints a line that stays, above the others. */
-  keep(text: string): void;
-  /** Removes all lines and shows the cursor; lines may be set again. A second call does nothing. */
-  clear(): void;
-}
+type LineMaker = (cells: number) => string;
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
@@ -23,7 +12,7 @@ const DEFAULT_COLUMNS = 80;
 
 type Drawing = ReturnType<typeof createLogUpdate>;
 
-export function openProgressLines(stream: ProgressStream): ProgressLines {
+export function openProgressLines(stream: ProgressStream) {
   const lines = new Map<string, LineMaker>();
   const cursor = createCursor(stream);
   let drawing: Drawing | undefined;
@@ -56,19 +45,22 @@ export function openProgressLines(stream: ProgressStream): ProgressLines {
     draw();
   };
   return {
-    set(key, line) {
+    /** Draws the line of `key`, in the place that it already has. */
+    set(key: string, line: LineMaker) {
       lines.set(key, line);
       drawSoon();
     },
-    drop(key) {
+    drop(key: string) {
       if (lines.delete(key) && lines.size === 0) drawing?.clear();
       else drawSoon();
     },
-    keep(text) {
+    /** Prints a line that stays, above the others. */
+    keep(text: string) {
       drawing?.clear();
       stream.write(`${text}\n`);
       draw();
     },
+    /** Removes all lines and shows the cursor; lines may be set again. A second call does nothing. */
     clear() {
       clearTimeout(timer);
       timer = undefined;

@@ -1,36 +1,67 @@
-/** Runs the work of a command that exchanges stacks or code packages, with its progress on stderr. */
+/** Runs the work of commands with its progress on stderr. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Code } from '../../door/code.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { Stacks } from '../../door/stacks.ts';
 import type { ExchangeOptions } from '../../exchange/publish-image.ts';
 import type { JsonOption } from '../define/shared-options.ts';
-import { reportToolOutput } from '../print/report-tool-output.ts';
-import { openStderr } from '../print/terminal.ts';
-import { listenForStops } from '../run/caller-signals.ts';
-import { openBuildProgress } from './build-progress-view.ts';
+import { glyphsFor } from '../print/draw-bars.ts';
+import { reportToolOutput } from '../print/report-failures.ts';
+import { isUtf8, openStderr } from '../print/terminal.ts';
+import { whileStoppable } from '../run/caller-signals.ts';
+import { type BuildProgressView, openBuildProgress } from './build-progress-view.ts';
+import { type Bar, toBarLine } from './progress-bar.ts';
+import { openProgressLines } from './progress-lines.ts';
 
-/** Runs `work` with its progress on stderr, of which `--json` leaves the warnings; SIGINT and SIGTERM abort it. */
-export async function withProgress<T>(
-  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks, code: Code) => Promise<T>,
-  { json = false }: JsonOption = {},
+/** Does work with a view of its progress on stderr, of which `--json` leaves the warnings. SIGINT and SIGTERM abort the work. */
+export async function withBuildView<T>(
+  { json = false }: JsonOption,
+  work: (view: BuildProgressView, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const stops = listenForStops();
   const view = openBuildProgress(openStderr(), { quiet: json });
   try {
-    const exchange = { onProgress: view.onProgress, signal: stops.signals.signal };
-    const { stacks, code } = openDoor();
-    const result = await work(exchange, stacks, code);
-    view.close();
-    return result;
-  } catch (error) {
-    view.close();
-    if (error instanceof StackshimError) {
-      if (json) reportToolOutput(error, false);
-      else reportToolOutput(error);
-    }
-    throw error;
+    return await whileStoppable((signal) => work(view, signal));
   } finally {
-    stops.close();
+    view.close();
+  }
+}
+
+/** The same for work on one stack or package: the output of a program that failed is printed, too. */
+export async function withProgress<T>(
+  work: (exchange: Omit<ExchangeOptions, 'system'>, stacks: Stacks, code: Code) => Promise<T>,
+  options: JsonOption,
+): Promise<T> {
+  try {
+    return await withBuildView(options, ({ onProgress }, signal) => {
+      const { stacks, code } = openDoor();
+      return work({ onProgress, signal }, stacks, code);
+    });
+  } catch (error) {
+    if (error instanceof StackshimError) reportToolOutput(error, options);
+    throw error;
+  }
+}
+
+/**
+ * Does work with a view of its progress on stderr; with `--json`, without. `show` shows the bar; in a log, the line `finished` if this part of
+ * the work is finished.
+ */
+export async function withCountProgress<T>(
+  { json = false }: JsonOption,
+  work: (show: (bar: Bar, finished?: string) => void) => Promise<T>,
+): Promise<T> {
+  if (json) return await work(() => undefined);
+  const stream = openStderr();
+  if (!stream.isTTY) {
+    return await work((_, finished) => {
+      if (finished !== undefined) stream.write(`${finished}\n`);
+    });
+  }
+  const lines = openProgressLines(stream);
+  const glyphs = glyphsFor(isUtf8());
+  try {
+    return await work((bar) => lines.set('', (cells) => toBarLine(bar, cells, glyphs)));
+  } finally {
+    lines.clear();
   }
 }

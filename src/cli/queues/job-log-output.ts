@@ -2,17 +2,13 @@
 import type { JobLogPiece } from '../../worker/client/queues.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
-export interface JobLogOutput {
-  readonly withTimes: boolean;
-  /** Called once, when the reader of the output has gone. */
-  readonly onGone: () => void;
-}
-
 const NEWLINE = 10;
 
+/** @param onGone Called once, when the reader of the output has gone. */
 export async function writeJobLog(
   pieces: AsyncIterable<JobLogPiece>,
-  { withTimes, onGone }: JobLogOutput,
+  withTimes: boolean,
+  onGone: () => void,
 ): Promise<void> {
   const sinks = { stdout: descriptorSink(1, onGone), stderr: descriptorSink(2, onGone) };
   const beginsLine = { stdout: true, stderr: true };

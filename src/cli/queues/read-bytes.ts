@@ -3,45 +3,34 @@ import { open } from 'node:fs/promises';
 import { reasonOf, StackshimError } from '../../core/errors.ts';
 import { formatBytes } from '../print/format-quantities.ts';
 
-export interface ReadBytesOptions {
-  readonly maxBytes: number;
-  /** For the error's details. */
-  readonly field: string;
-}
+const MAX_BYTES = 1_048_576;
 
-/** @param path `-`: standard input. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for more bytes. */
-export async function readBytes(path: string, options: ReadBytesOptions): Promise<Uint8Array> {
-  const { maxBytes, field } = options;
-  const bytes = await readUpTo(path, options);
-  if (bytes.length <= maxBytes) return bytes;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read ${nameOf(path)}: more than ${formatBytes(maxBytes)}`,
-    { details: { field } },
-  );
-}
-
-const nameOf = (path: string) => (path === '-' ? 'standard input' : path);
-
-/** One byte more than allowed shows that there is more. */
-async function readUpTo(path: string, { maxBytes, field }: ReadBytesOptions): Promise<Buffer> {
+/**
+ * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for more bytes.
+ *
+ * @param path `-`: standard input.
+ * @param field For the error's details.
+ */
+export async function readBytes(path: string, field: string): Promise<Uint8Array> {
+  const name = path === '-' ? 'standard input' : path;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
+    // One byte more than allowed shows that there is more.
     const stream =
-      path === '-' ? process.stdin : (await open(path)).createReadStream({ end: maxBytes });
+      path === '-' ? process.stdin : (await open(path)).createReadStream({ end: MAX_BYTES });
     for await (const chunk of stream) {
       const bytes = Buffer.from(chunk as Uint8Array);
       chunks.push(bytes);
       size += bytes.length;
-      if (size > maxBytes) break;
+      if (size > MAX_BYTES) break;
     }
-    return Buffer.concat(chunks);
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `read ${nameOf(path)}: ${reasonOf(error)}`,
-      { cause: error, details: { field, path } },
-    );
+    const message = `read ${name}: ${reasonOf(error)}`;
+    const details = { field, path };
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { cause: error, details });
   }
+  if (size <= MAX_BYTES) return Buffer.concat(chunks);
+  const message = `read ${name}: more than ${formatBytes(MAX_BYTES)}`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details: { field } });
 }

@@ -2,40 +2,30 @@
 import { isAbsolute } from 'node:path';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
-import type { OptionTable } from '../define/plain-line.ts';
+import type { OptionValues } from '../define/plain-line.ts';
 
-export const STORE_OPTIONS: OptionTable = [
+export const STORE_OPTIONS = [
   [
     '--store <url>',
     'store of the queues: redis://, rediss://, valkey:// or postgres:// (default: STACKSHIM_STORE_URL)',
   ],
   ['--store-password-file <file>', "file with the store's password, for root alone"],
-];
+] as const;
 
-export interface StoreOptions {
-  readonly store?: string;
-  readonly storePasswordFile?: string;
-}
-
-export interface StoreAddress {
-  /** With the password, if there is one. */
-  readonly url: string;
-  /** What the operator should change; undefined: nothing. */
-  readonly warning: string | undefined;
-}
+export type StoreOptions = OptionValues<(typeof STORE_OPTIONS)[number][0]>;
 
 /** The name of the password among the credentials of systemd: systemd.exec(5), LoadCredential=. */
 const CREDENTIAL = 'stackshim-store-password';
 const MAX_PASSWORD_BYTES = 4096;
 
 /**
- * The password comes from the file, else from the credential, else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file
- * ERR_STACKSHIM_INPUT_NOT_FOUND.
+ * The URL of the store, with the password, and what the operator should change. The password comes from the file, else from the credential,
+ * else from the URL. Throws ERR_STACKSHIM_SPEC_INVALID, and for the file ERR_STACKSHIM_INPUT_NOT_FOUND.
  */
 export function readStoreAddress(
   { store, storePasswordFile }: StoreOptions,
   env: Readonly<Record<string, string | undefined>>,
-): StoreAddress {
+) {
   const given = store ?? env['STACKSHIM_STORE_URL'];
   if (!given) {
     throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'find the store: none is named', {
@@ -47,7 +37,8 @@ export function readStoreAddress(
     storePasswordFile === undefined
       ? readCredential(env['CREDENTIALS_DIRECTORY'])
       : readPassword(storePasswordFile);
-  const isVisible = store !== undefined && hasPassword(store);
+  const shown = parseUrl(store ?? '');
+  const isVisible = shown !== undefined && (shown.password || shown.searchParams.has('password'));
   return {
     url: password === undefined ? given : withPassword(given, password),
     warning: isVisible
@@ -80,19 +71,8 @@ function readPassword(path: string): string {
   );
 }
 
-function parseUrl(text: string): URL | undefined {
-  try {
-    return new URL(text);
-  } catch {
-    // Whoever opens the store refuses it, without showing it.
-    return undefined;
-  }
-}
-
-function hasPassword(text: string): boolean {
-  const url = parseUrl(text);
-  return url !== undefined && (url.password !== '' || url.searchParams.has('password'));
-}
+/** Undefined for text that is no URL: whoever opens the store refuses it, without showing it. */
+const parseUrl = (text: string) => (URL.canParse(text) ? new URL(text) : undefined);
 
 function withPassword(text: string, password: string): string {
   const url = parseUrl(text);

@@ -22,12 +22,8 @@ export async function withQueues<T>(
   const { url, warning } = readStoreAddress(options, process.env);
   if (warning !== undefined) printNote(`stackshim: ${warning}\n`);
   const { openQueues } = await import('../../worker/client/open-queues.ts');
-  const queues = await openQueues({
-    store: url,
-    tenant: options.tenant,
-    artefacts: options.artefacts,
-    logs: options.logs,
-  });
+  const { tenant, artefacts, logs } = options;
+  const queues = await openQueues({ store: url, tenant, artefacts, logs });
   try {
     return await act(queues);
   } finally {
@@ -35,12 +31,12 @@ export async function withQueues<T>(
   }
 }
 
-export interface EachJob<T> {
+interface EachJob<T> {
   /** `cancel job`: the beginning of messages. */
   readonly operation: string;
   act(queues: Queues, job: string): Promise<T>;
   /** Called in the order of the jobs. */
-  print(job: string, done: T): Promise<void>;
+  print(job: string, done: T): Promise<void> | void;
 }
 
 /**

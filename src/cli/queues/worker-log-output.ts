@@ -6,23 +6,15 @@ import type { OutputSink } from '../../task/streams/output-sink.ts';
 import { STDOUT } from '../print/terminal.ts';
 import { descriptorSink } from '../run/descriptor-sink.ts';
 
-export interface LogOutput {
-  /** Never waits: a reader that takes nothing does not hold up the worker. */
-  write(line: string): void;
-  /** Resolves once everything is written, or after two seconds. */
-  flush(): Promise<void>;
-}
-
 /** A reader that is further behind loses lines. */
 const MAX_WAITING_CHARS = 1_048_576;
 const FLUSH_MS = 2_000;
 
-export function openLogOutput(): LogOutput {
-  return queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
-}
+export const openLogOutput = () =>
+  queueLines(descriptorSink(STDOUT), isatty(STDOUT) ? toTextLine : (line) => line);
 
 /** Writes one line after another. */
-export function queueLines(sink: OutputSink, format: (line: string) => string): LogOutput {
+export function queueLines(sink: OutputSink, format: (line: string) => string) {
   let waiting: string[] = [];
   let waitingChars = 0;
   let lost = 0;
@@ -45,7 +37,8 @@ export function queueLines(sink: OutputSink, format: (line: string) => string): 
     writing ??= writeAll();
   };
   return {
-    write(line) {
+    /** Never waits: a reader that takes nothing does not hold up the worker. */
+    write(line: string) {
       if (waitingChars > MAX_WAITING_CHARS) {
         lost += 1;
         return;
@@ -54,6 +47,7 @@ export function queueLines(sink: OutputSink, format: (line: string) => string): 
       lost = 0;
       enqueue(format(line));
     },
+    /** Resolves once everything is written, or after two seconds. */
     async flush() {
       if (writing !== undefined) await within(writing, FLUSH_MS);
     },
@@ -69,17 +63,11 @@ const lostLine = (count: number) =>
     msg: `${count} lines were not written: the reader of the log was too slow`,
   })}\n`;
 
-interface LogLine {
-  readonly level: string;
-  readonly time: string;
-  readonly msg: string;
-}
-
 const TIME_OF_DAY = [11, 19] as const;
 const LEVEL_WIDTH = 5;
 
 /** `12:03:04 info  took mail~acme~~k3…`. @param line One that the logger made. */
 export function toTextLine(line: string): string {
-  const { level, time, msg }: LogLine = JSON.parse(line);
+  const { level, time, msg }: Record<'level' | 'time' | 'msg', string> = JSON.parse(line);
   return `${time.slice(...TIME_OF_DAY)} ${level.padEnd(LEVEL_WIDTH)} ${toPrintable(msg)}\n`;
 }

@@ -5,48 +5,31 @@ import { invalidField } from '../../spec/field-errors.ts';
 import { parseCount, parseDuration } from '../../spec/quantities.ts';
 import type { QueueShare } from '../../worker/intake/intake-options.ts';
 import { parseQueueName } from '../../worker/job/lane.ts';
-import { type HealthAddress, parseHealthAddress } from '../../worker/ops/health-address.ts';
+import { parseHealthAddress } from '../../worker/ops/health-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../../worker/ops/log-levels.ts';
-import { parseRegistryPrefix, type WorkerRegistry } from '../../worker/supply/registry-places.ts';
+import { parseRegistryPrefix } from '../../worker/supply/registry-places.ts';
 import {
   WORKER_BOUNDS as BOUNDS,
   WORKER_DEFAULTS as DEFAULTS,
 } from '../../worker/worker-options.ts';
+import type { WorkerLineOptions } from '../define/define-worker.ts';
 import { toRegistryOptions } from '../define/shared-options.ts';
-import type { WorkerLineOptions } from '../define/worker-options.ts';
 import { readStoreAddress } from './store-address.ts';
-
-export interface WorkerSettings {
-  readonly queues: readonly QueueShare[];
-  /** The store's URL, with the password. */
-  readonly store: string;
-  /** Undefined: the number of processors. */
-  readonly concurrency: number | undefined;
-  readonly drainMs: number;
-  readonly lockMs: number;
-  /** `job`, or an absolute folder. */
-  readonly logs: string;
-  readonly artefacts: string | undefined;
-  readonly registry: WorkerRegistry | undefined;
-  readonly missingMs: number;
-  readonly keepResultsMs: number;
-  readonly health: HealthAddress | undefined;
-  readonly logLevel: LogLevel;
-  /** What the operator should change on the command line. */
-  readonly warnings: readonly string[];
-}
 
 const DAY_HOURS = 24;
 const MAX_QUEUES = 1000;
 /** A shorter lock would be lost in a pause of the store; a longer one keeps jobs of a dead worker waiting. */
 const LOCK = { ...BOUNDS.lockMs, min: 5_000 };
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what `readStoreAddress` and `parseHealthAddress` throw. */
+/**
+ * The store's URL has the password; the warnings say what the operator should change on the command line. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`, and what
+ * `readStoreAddress` and `parseHealthAddress` throw.
+ */
 export function toWorkerSettings(
   queues: readonly string[],
   options: WorkerLineOptions,
   env: Readonly<Record<string, string | undefined>>,
-): WorkerSettings {
+) {
   const { concurrency, drain, lock, logs = 'job', artefacts, health } = options;
   const { missing, keepResults } = options;
   const { url, warning } = readStoreAddress(options, env);
@@ -79,10 +62,7 @@ export function toWorkerSettings(
 
 function toRegistry({ registry, tlsVerify, authfile }: WorkerLineOptions) {
   if (registry === undefined) return undefined;
-  const access = toRegistryOptions({
-    tlsVerify: tlsVerify ?? 'true',
-    ...(authfile && { authfile }),
-  });
+  const access = toRegistryOptions({ tlsVerify: tlsVerify ?? 'true', authfile });
   return { prefix: parseRegistryPrefix(registry), ...access };
 }
 

@@ -7,37 +7,33 @@ import type { TaskEvent } from '../../task/events.ts';
 
 /** Signals that would otherwise end this process and leave its work half-done. KILL cannot be caught; a failed write reports SIGPIPE. */
 const STOP_SIGNALS = [
-  'SIGINT',
-  'SIGTERM',
-  'SIGHUP',
-  'SIGQUIT',
-  'SIGALRM',
-  'SIGVTALRM',
-  'SIGABRT',
-  'SIGXCPU',
-  'SIGIO',
-] as const;
+  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const),
+  ...(['SIGALRM', 'SIGVTALRM', 'SIGABRT', 'SIGXCPU', 'SIGIO'] as const),
+];
 
-export interface StopSignals {
-  /** Options for `runTask`. */
-  readonly signals: { readonly signal: AbortSignal; readonly killSignal: AbortSignal };
-  /** The first signal that arrived. */
-  received(): NodeJS.Signals | undefined;
-  /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
-  onReaderGone(): void;
-  /** Restores the usual meaning of the signals. */
-  close(): void;
-}
-
-export interface StopSignalsOptions {
+interface StopSignalsOptions {
   /** Abort with the signal's name as the reason: a task then gets the same signal. */
   readonly byName?: boolean;
   /** Called with the first signal. */
   readonly onStop?: (signal: NodeJS.Signals) => void;
 }
 
-/** Listens for the signals. A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. */
-export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}): StopSignals {
+/**
+ * A signal that was ignored when this process started, as with nohup(1) and a shell's background jobs, stays ignored. Returns a function that
+ * restores the usual meaning of the signals.
+ */
+function onSignals<S extends NodeJS.Signals>(
+  signals: readonly S[],
+  listener: (signal: NodeJS.Signals) => void,
+): () => void {
+  const watched = unignoredSignals(signals);
+  for (const signal of watched) process.on(signal, listener);
+  return () => {
+    for (const signal of watched) process.off(signal, listener);
+  };
+}
+
+export function listenForStops({ byName = false, onStop }: StopSignalsOptions = {}) {
   const stop = new AbortController();
   const kill = new AbortController();
   let first: NodeJS.Signals | undefined;
@@ -49,37 +45,39 @@ export function listenForStops({ byName = false, onStop }: StopSignalsOptions = 
     // TERM is how services are stopped: for the task, that begins with its own stop signal.
     stop.abort(byName && signal !== 'SIGTERM' ? signal : undefined);
   };
-  const watched = unignoredSignals(STOP_SIGNALS);
-  for (const signal of watched) process.on(signal, onSignal);
   return {
+    close: onSignals(STOP_SIGNALS, onSignal),
+    /** Options for `runTask`. */
     signals: { signal: stop.signal, killSignal: kill.signal },
+    /** The first signal that arrived. */
     received: () => first,
+    /** Call it when the reader of this process's output has gone: stops at once, as SIGPIPE would. */
     onReaderGone() {
       first ??= 'SIGPIPE';
       kill.abort();
     },
-    close: () => {
-      for (const signal of watched) process.off(signal, onSignal);
-    },
   };
 }
 
-const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
-
-export interface SignalForwarder {
-  /** Call it with every event of the task: signals go to the task's first process while that runs. */
-  onEvent(event: TaskEvent): void;
-  /** Sets the process that gets the signals; undefined: none does. */
-  follow(pid: number | undefined): void;
-  /** Restores the usual meaning of the signals. */
-  close(): void;
+/** Does work that the signals abort; after it, they have their usual meaning again. */
+export async function whileStoppable<T>(
+  work: (signal: AbortSignal, stops: ReturnType<typeof listenForStops>) => Promise<T>,
+): Promise<T> {
+  const stops = listenForStops();
+  try {
+    return await work(stops.signals.signal, stops);
+  } finally {
+    stops.close();
+  }
 }
+
+const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const;
 
 /**
  * Forwards the signals. A signal without a handler in the task's first process is dropped, as the kernel drops those from inside; so is a
  * signal for a process that does not answer.
  */
-export function forwardSignals(): SignalForwarder {
+export function forwardSignals() {
   let pid: number | undefined;
   const forward = async (to: number, signal: number) => {
     const seen = await signalDisposition(to, signal);
@@ -89,18 +87,45 @@ export function forwardSignals(): SignalForwarder {
   const onSignal = (name: NodeJS.Signals) => {
     if (pid !== undefined) void forward(pid, constants.signals[name]);
   };
-  const watched = unignoredSignals(FORWARDED);
-  for (const signal of watched) process.on(signal, onSignal);
   return {
-    onEvent(event) {
+    close: onSignals(FORWARDED, onSignal),
+    /** Call it with every event of the task: signals go to the task's first process while that runs. */
+    onEvent(event: TaskEvent) {
       if (event.type === 'created') pid = event.pid;
       if (event.type === 'exited' || event.type === 'removed') pid = undefined;
     },
-    follow(next) {
+    /** Sets the process that gets the signals; undefined: none does. */
+    follow(next: number | undefined) {
       pid = next;
     },
-    close: () => {
-      for (const signal of watched) process.off(signal, onSignal);
+  };
+}
+
+/** The signals by which a worker is ended. SIGHUP, which a closed terminal sends, means nothing to a service. */
+const DRAINING = ['SIGTERM', 'SIGINT'] as const;
+
+export interface DrainSignals {
+  /** Resolves with the next signal, which may have come already. */
+  next(): Promise<void>;
+}
+
+/** Listens until the process ends. */
+export function listenForDrain(): DrainSignals {
+  let unseen = 0;
+  let notify: () => void = () => undefined;
+  onSignals(DRAINING, () => {
+    unseen += 1;
+    notify();
+  });
+  process.on('SIGHUP', () => undefined);
+  return {
+    async next() {
+      while (unseen === 0) {
+        await new Promise<void>((resolve) => {
+          notify = resolve;
+        });
+      }
+      unseen -= 1;
     },
   };
 }

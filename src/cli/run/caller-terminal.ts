@@ -3,28 +3,19 @@ import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import { makeTerminalRaw } from '../../sys/raw-terminal.ts';
-import type { WindowSize } from '../../sys/system.ts';
 import type { TaskTerminal } from '../../task/streams/terminal-streams.ts';
-
-export interface CallerTerminal {
-  /** Undefined if none of the standard streams is a terminal. */
-  readonly task: TaskTerminal | undefined;
-  /** Restores the terminal. A second call does nothing. */
-  restore(): void;
-}
 
 const STDIN = 0;
 /** Standard output first: that is where the task's output is displayed. */
 const STANDARD_FDS = [1, STDIN, 2] as const;
 
-export interface TerminalOptions {
-  /** `run task`: the beginning of an error's message. */
-  readonly operation: string;
-  readonly interactive: boolean;
-}
-
-/** Throws ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal. */
-export function openCallerTerminal({ operation, interactive }: TerminalOptions): CallerTerminal {
+/**
+ * `task` is undefined if none of the standard streams is a terminal. `restore` restores the terminal; a second call does nothing. Throws
+ * ERR_STACKSHIM_SPEC_INVALID if input is requested and standard input is not a terminal.
+ *
+ * @param operation `run task`: the beginning of an error's message.
+ */
+export function openCallerTerminal(operation: string, interactive: boolean) {
   if (interactive && !isatty(STDIN)) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
@@ -46,7 +37,7 @@ export function openCallerTerminal({ operation, interactive }: TerminalOptions):
 }
 
 function followTerminal(fd: number): TaskTerminal {
-  const readSize = (): WindowSize => linuxSystem.windowSize(fd);
+  const readSize = () => linuxSystem.windowSize(fd);
   return {
     get size() {
       return readSize();

@@ -20,15 +20,14 @@ export function descriptorSink(fd: number, onGone: () => void = () => undefined)
       try {
         await writeFully(fd, chunk);
       } catch (error) {
-        if (errnoCodeOf(error) !== 'EPIPE') throw toLostOutput(nameOf(fd), error);
+        if (errnoCodeOf(error) !== 'EPIPE')
+          throw toLostOutput(NAMES[fd] ?? `descriptor ${fd}`, error);
         if (!gone) onGone();
         gone = true;
       }
     },
   };
 }
-
-const nameOf = (fd: number) => NAMES[fd] ?? `descriptor ${fd}`;
 
 /** @param where `standard output`, or a file's path. */
 export function toLostOutput(where: string, error: unknown): StackshimError {

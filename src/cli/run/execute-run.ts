@@ -3,9 +3,8 @@ import { openDoor } from '../../door/open-stackshim.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
 import { type RunOptions, toTaskInput } from '../define/run-options.ts';
 import { SHIM_FAILED, statusOfResult } from '../exit-status.ts';
-import { reportError, writeMessage } from '../print/printable.ts';
+import { reportError, reportInterrupt, writeMessage } from '../print/printable.ts';
 import { forwardSignals, listenForStops } from './caller-signals.ts';
-import type { Reported } from './report-task.ts';
 import { openRunSinks } from './run-sinks.ts';
 
 const ENDED_BY_ITSELF: readonly Verdict[] = ['succeeded', 'failed', 'signaled'];
@@ -28,10 +27,11 @@ export async function executeRun(
     : { input: given, inputs: {} };
   const leavesRemoval = options.remove === 'async' && options.keep !== true;
   const reaper = leavesRemoval ? await import('./start-reaper.ts') : undefined;
-  const stops = listenForStops({ byName: true, onStop: reportInterrupt });
+  const stops = listenForStops({ byName: true, onStop: reportInterrupt('task') });
   const sinks = await openRunSinks(options, stops.onReaderGone);
   const forwarder = forwardSignals();
-  const terminal = await openTerminal(options);
+  const terminals = options.tty ? await import('./caller-terminal.ts') : undefined;
+  const terminal = terminals?.openCallerTerminal('run task', options.interactive === true);
   const phases = await openPhases(options);
   try {
     const { result, remove, close } = await openDoor().runAndLeave(input, {
@@ -49,7 +49,10 @@ export async function executeRun(
     });
     terminal?.restore();
     await sinks.finish(result);
-    await reportUnlessPlain(result, { command, options });
+    if (!isPlain(result)) {
+      const { reportFailure } = await import('./report-task.ts');
+      reportFailure(result, command, options);
+    }
     if (reaper !== undefined) {
       if (await reaper.startReaper(result.id)) close();
       else await remove();
@@ -67,19 +70,6 @@ export async function executeRun(
   }
 }
 
-/** Only SIGINT comes from a person, by Ctrl-C. */
-function reportInterrupt(signal: NodeJS.Signals): void {
-  if (signal !== 'SIGINT') return;
-  writeMessage('stackshim: interrupted: stopping the task; interrupt again to kill it\n');
-}
-
-async function openTerminal(options: RunOptions) {
-  if (options.tty !== true) return undefined;
-  const { openCallerTerminal } = await import('./caller-terminal.ts');
-  const interactive = options.interactive === true;
-  return openCallerTerminal({ operation: 'run task', interactive });
-}
-
 async function openPhases({ verbose, tty }: RunOptions) {
   if (verbose !== true) return undefined;
   const { reportPhases } = await import('./report-phases.ts');
@@ -88,12 +78,9 @@ async function openPhases({ verbose, tty }: RunOptions) {
   return reportPhases((line) => writeMessage(line, end));
 }
 
-/** Says nothing about a task that ended by itself and is removed. */
-async function reportUnlessPlain(result: TaskResult, run: Reported): Promise<void> {
-  const { error, removed, verdict, output, outputs = [] } = result;
-  const isPlain = error === null && removed && ENDED_BY_ITSELF.includes(verdict);
+/** Whether a task ended by itself and is removed: nothing is said about it. */
+function isPlain({ error, removed, verdict, output, outputs = [] }: TaskResult): boolean {
   const isWhole = (output.log?.lostBytes ?? 0) === 0;
-  if (isPlain && isWhole && outputs.every(({ state }) => state === 'complete')) return;
-  const { reportFailure } = await import('./report-task.ts');
-  reportFailure(result, run);
+  const isTaken = outputs.every(({ state }) => state === 'complete');
+  return error === null && removed && ENDED_BY_ITSELF.includes(verdict) && isWhole && isTaken;
 }

@@ -1,19 +1,25 @@
-/** `--code -` and `--payload -`: a task gets its code or its payload from standard input. */
+/** What comes from standard input: archives, and with `--code -` and `--payload -` a task's code or payload. */
+import { isatty } from 'node:tty';
 import { StackshimError } from '../../core/errors.ts';
+import { withoutUndefined } from '../../core/read-fields.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
-import type { CallerInputs } from '../../task/receive-inputs.ts';
 import type { RunOptions } from '../define/run-options.ts';
-import { requirePipe } from './require-pipe.ts';
 
-export interface PipedInput {
-  /** The input without the fields that stand for standard input. */
-  readonly input: TaskInput;
-  /** For the task's options. */
-  readonly inputs: CallerInputs;
+/** Throws ERR_STACKSHIM_SPEC_INVALID if standard input is a terminal. */
+export function requirePipe(operation: string): void {
+  if (!isatty(0)) return;
+  throw new StackshimError(
+    'ERR_STACKSHIM_SPEC_INVALID',
+    `${operation}: standard input is a terminal, and an archive is expected`,
+    { hint: 'pipe an archive to this command, or redirect a file to it' },
+  );
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID if several options want standard input. */
-export function takePipedInput(given: TaskInput, options: RunOptions): PipedInput {
+/**
+ * The input without the fields that stand for standard input, and what the task gets from there. Throws ERR_STACKSHIM_SPEC_INVALID if
+ * several options want it.
+ */
+export function takePipedInput(given: TaskInput, options: RunOptions) {
   const { code, payload, ...input } = given;
   const wanted = [
     ...(code === '-' ? ['--code'] : []),
@@ -21,14 +27,12 @@ export function takePipedInput(given: TaskInput, options: RunOptions): PipedInpu
     ...(options.interactive ? ['--interactive'] : []),
   ];
   if (wanted.length > 1) throw toTwice(wanted);
-  if (code === '-') requirePipe('run --code -');
   const { stdin } = process;
-  return code === '-'
-    ? {
-        input: { ...input, ...(payload === undefined ? {} : { payload }) },
-        inputs: { code: stdin },
-      }
-    : { input: { ...input, ...(code === undefined ? {} : { code }) }, inputs: { payload: stdin } };
+  if (code !== '-') {
+    return { input: withoutUndefined({ ...input, code }), inputs: { payload: stdin } };
+  }
+  requirePipe('run --code -');
+  return { input: withoutUndefined({ ...input, payload }), inputs: { code: stdin } };
 }
 
 const toTwice = (options: readonly string[]) =>

@@ -1,12 +1,6 @@
 /** `run --verbose`: tells on stderr which phase a task enters, when, and what is known by then. Loaded only with that option. */
 import type { TaskEvent } from '../../task/events.ts';
 import type { Phase } from '../../task/phase-clock.ts';
-import type { TaskResult } from '../../task/result.ts';
-
-export interface PhaseReport {
-  onPhase(phase: Phase): void;
-  onEvent(event: TaskEvent): void;
-}
 
 const TIME_CELLS = 10;
 
@@ -18,7 +12,7 @@ const TIME_CELLS = 10;
 export function reportPhases(
   tell: (line: string) => void,
   now: () => number = () => performance.now(),
-): PhaseReport {
+) {
   const since = now();
   const entered = new Set<Phase>();
   const tellAt = (text: string) => {
@@ -34,7 +28,7 @@ export function reportPhases(
   onPhase('resolve');
   return {
     onPhase,
-    onEvent(event) {
+    onEvent(event: TaskEvent) {
       const text = describe(event);
       if (text !== undefined) tellAt(text);
     },
@@ -61,15 +55,13 @@ function describe(event: TaskEvent): string | undefined {
       return `- ${event.exec.command[0] ?? 'a command'} was executed in it`;
     case 'removed':
       return event.removed ? '- everything is removed' : `- left: ${event.leftovers.join('; ')}`;
-    case 'finished':
-      return describeResult(event.result);
+    case 'finished': {
+      const { verdict, phasesMs } = event.result;
+      const times = Object.entries(phasesMs).map(([phase, ms]) => `${phase} ${ms} ms`);
+      return `${verdict}: ${times.join(', ')}`;
+    }
     case 'output':
     case 'progress':
       return undefined;
   }
-}
-
-function describeResult({ verdict, phasesMs }: TaskResult): string {
-  const times = Object.entries(phasesMs).map(([phase, ms]) => `${phase} ${ms} ms`);
-  return `${verdict}: ${times.join(', ')}`;
 }

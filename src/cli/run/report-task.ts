@@ -8,11 +8,6 @@ import { formatBytes } from '../print/format-quantities.ts';
 import { LEFT_OUT_REASONS } from '../print/left-out-reasons.ts';
 import { reportError, reportLeftovers, writeMessage } from '../print/printable.ts';
 
-export interface Reported {
-  readonly command: readonly string[];
-  readonly options: RunOptions;
-}
-
 const MISPLACED_OPTION_HINT =
   'options stand before the stack: stackshim run [OPTIONS] STACK COMMAND';
 
@@ -44,12 +39,6 @@ function wasChanged(typed: string, wallMs: number | null): boolean {
   return wallMs !== null && (wallMs < typedMs - 1 || wallMs > typedMs + LATE_MS);
 }
 
-/** Prints the end of the log of a build step that failed. */
-function reportBuild({ build, verdict }: TaskResult): void {
-  if (verdict !== 'build_failed' || build === undefined || build.logTail === '') return;
-  writeMessage(`  ${build.logTail.replaceAll('\n', '\n  ')}\n`);
-}
-
 /** A limit as the user typed it; a limit from the policy is not known here. */
 function toLimit(before: string, typed: string | undefined, unknown = ''): string {
   const limit = typed === undefined ? unknown : `${before} ${typed}`;
@@ -57,7 +46,11 @@ function toLimit(before: string, typed: string | undefined, unknown = ''): strin
 }
 
 /** Prints what the task's own output does not tell a person. With `--json`, the object contains it. */
-export function reportFailure(result: TaskResult, { command, options }: Reported): void {
+export function reportFailure(
+  result: TaskResult,
+  command: readonly string[],
+  options: RunOptions,
+): void {
   // Lost output may mean that nobody reads standard error either: do not block on it.
   if (result.output.lostBytes > 0 && !takesBytes(2)) return;
   if (options.json !== true) {
@@ -66,7 +59,8 @@ export function reportFailure(result: TaskResult, { command, options }: Reported
       error?.code === 'ERR_STACKSHIM_COMMAND_NOT_FOUND' && command[0]?.startsWith('-');
     if (error !== null)
       reportError(nameOptions(misplaced ? { ...error, hint: MISPLACED_OPTION_HINT } : error));
-    reportBuild(result);
+    const buildLog = result.verdict === 'build_failed' ? result.build?.logTail : '';
+    if (buildLog) writeMessage(`  ${buildLog.replaceAll('\n', '\n  ')}\n`);
     const note = stopNotes[result.verdict];
     if (note !== undefined)
       writeMessage(`stackshim: task ${result.id} ${note(options, result.usage)}\n`);
@@ -76,7 +70,12 @@ export function reportFailure(result: TaskResult, { command, options }: Reported
       if (!isTold && result.verdict !== 'setup_failed') reportOutput(output);
     }
   }
-  reportLostLog(result);
+  const { log } = result.output;
+  if (log !== undefined && log.lostBytes > 0) {
+    const lost = `${formatBytes(log.lostBytes)} of the log of task ${result.id} are lost`;
+    const reason = log.error === null ? '' : `: ${log.error.message}`;
+    writeMessage(`stackshim: ${lost}${reason}\n`);
+  }
   if (result.removed || options.keep === true || options.remove === 'async') return;
   reportLeftovers(result);
 }
@@ -89,13 +88,5 @@ function reportOutput({ source, state, leftOut, leftOutCount }: TakenOutput): vo
   const more = leftOutCount > 1 ? ` and ${leftOutCount - 1} more entries` : '';
   writeMessage(
     `stackshim: take ${source}: left out ${first?.path} (${LEFT_OUT_REASONS[first?.reason ?? 'changed']})${more}\n`,
-  );
-}
-
-function reportLostLog({ id, output: { log } }: TaskResult): void {
-  if (log === undefined || log.lostBytes === 0) return;
-  const reason = log.error === null ? '' : `: ${log.error.message}`;
-  writeMessage(
-    `stackshim: ${formatBytes(log.lostBytes)} of the log of task ${id} are lost${reason}\n`,
   );
 }

@@ -14,7 +14,10 @@ const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
  */
 export function returnToDirectory(): void {
   if (process.cwd() !== `/proc/${readlinkSync('/proc/self')}/fdinfo`) return;
-  const fd = readdirSync('/proc/self/fd').map(Number).sort(byNumber).find(isCallerDirectory);
+  const fd = readdirSync('/proc/self/fd')
+    .map(Number)
+    .sort((a, b) => a - b)
+    .find(isCallerDirectory);
   if (fd === undefined) {
     throw new StackshimError(
       'ERR_STACKSHIM_INPUT_NOT_FOUND',
@@ -37,5 +40,3 @@ function isCallerDirectory(fd: number): boolean {
     throw error;
   }
 }
-
-const byNumber = (one: number, other: number) => one - other;

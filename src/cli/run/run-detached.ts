@@ -5,7 +5,7 @@ import type { TaskInput } from '../../spec/task-input.ts';
 import type { RunOptions } from '../define/run-options.ts';
 import { statusOfResult } from '../exit-status.ts';
 import { print } from '../print/print.ts';
-import { listenForStops } from './caller-signals.ts';
+import { whileStoppable } from './caller-signals.ts';
 import { reportFailure } from './report-task.ts';
 
 /** Needs somebody who waits for the task's end, or who gives it input. */
@@ -17,15 +17,12 @@ export async function runDetached(input: TaskInput, options: RunOptions): Promis
     // The keeper does not have this process's standard input.
     if (options[name] === '-') throw toConflict(`${name} -`);
   }
-  const stops = listenForStops();
-  try {
-    const { id, result } = await openDoor().detach(input, { signal: stops.signals.signal });
+  await whileStoppable(async (signal, stops) => {
+    const { id, result } = await openDoor().detach(input, { signal });
     if (result === null) return await print(`${id}\n`);
-    reportFailure(result, { command: input.command ?? [], options });
+    reportFailure(result, input.command ?? [], options);
     process.exitCode = statusOfResult(result, stops.received());
-  } finally {
-    stops.close();
-  }
+  });
 }
 
 const toConflict = (name: (typeof ATTACHED_OPTIONS)[number] | 'code -' | 'payload -') =>

@@ -16,24 +16,20 @@ import { sourceAbove } from '../../sys/output/seen-below.ts';
 import { fdPath } from '../../sys/paths.ts';
 import { type RunOptions, toMounts } from '../define/run-options.ts';
 
-export interface ResultOutput {
-  write(json: string): void;
-}
-
 /** Other users may read the file, because root may run tasks for them; the umask may narrow the mode. */
 const FILE_MODE = 0o644;
 const HINT = 'name a file in an existing folder to which you can write';
 
-/** A regular file is replaced in one step at the end; a pipe, a device or a descriptor is opened now and written to at the end. */
-export function openResult(path: string, options: RunOptions): ResultOutput {
+/** Returns what writes the result: a regular file is replaced in one step then; a pipe, a device or a descriptor is opened now. */
+export function openResult(path: string, options: RunOptions): (json: string) => void {
   return writable(path, () => {
     const place = openPlace(path, options);
     if (place.kind !== 'file') {
       const fd = openStream(place);
-      return { write: (json) => writeFileSync(fd, json) };
+      return (json) => writeFileSync(fd, json);
     }
     accessSync(fdPath(place.folder), constants.W_OK);
-    return { write: (json) => writable(path, () => replaceFile(place, json)) };
+    return (json) => writable(path, () => replaceFile(place, json));
   });
 }
 
@@ -97,14 +93,18 @@ function openStream(place: Exclude<OutputPlace, FilePlace>): number {
   }
 }
 
-function replaceFile(place: FilePlace, json: string): void {
-  const file = createNewFile(place, FILE_MODE);
+/** Closes the place. */
+export function replaceFile(place: FilePlace, text: string): void {
   try {
-    writeFileSync(file.fd, json);
-    file.publish();
+    const file = createNewFile(place, FILE_MODE);
+    try {
+      writeFileSync(file.fd, text);
+      file.publish();
+    } finally {
+      closeSync(file.fd);
+      file.discard();
+    }
   } finally {
-    closeSync(file.fd);
-    file.discard();
     closeOutputPlace(place);
   }
 }

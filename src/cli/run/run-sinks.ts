@@ -7,34 +7,22 @@ import type { OutputSink } from '../../task/streams/output-sink.ts';
 import type { RunOptions } from '../define/run-options.ts';
 import { toJsonText } from '../print/printable.ts';
 import { descriptorSink, toLostOutput } from './descriptor-sink.ts';
-import type { ResultOutput } from './run-outputs.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
 
-export interface RunSinks {
-  /** Options for `runTask`. */
-  readonly streams: {
-    readonly stdout?: OutputSink;
-    readonly stderr?: OutputSink;
-    readonly capture?: boolean;
-    readonly outputStream?: OutputSink;
-  };
-  onEvent(event: TaskEvent): void;
-  /** The error if output, events or the result could not be written; the task itself does not notice. */
-  lost(): StackshimError | undefined;
-  /** Writes the result where it was requested, and waits until standard output has taken everything. */
-  finish(result: TaskResult): Promise<void>;
-}
-
 /** Opens every file before the task starts: a file that cannot be written must not cost a run. */
-export async function openRunSinks(
-  options: RunOptions,
-  onReaderGone: () => void,
-): Promise<RunSinks> {
-  const hasTar = asksForTar(options);
-  if (hasTar) await refuseTar(options);
-  const { events, result } = await openOutputs(options);
+export async function openRunSinks(options: RunOptions, onReaderGone: () => void) {
+  /** Whether standard output is for a tar of files of the task. */
+  const hasTar = options.output?.some((one) => /^[^:]*:-$/.test(one)) ?? false;
+  // Load the code for files only if there are any.
+  const hasFiles = hasTar || options.events !== undefined || options.result !== undefined;
+  const files = hasFiles ? await import('./run-outputs.ts') : undefined;
+  if (hasTar) files?.requireTarOutput(options);
+  const events =
+    options.events === undefined ? undefined : files?.openEvents(options.events, options);
+  const writeResult =
+    options.result === undefined ? undefined : files?.openResult(options.result, options);
   let lost: StackshimError | undefined;
   // A write error must not stop the task; so swallow it here and report it at the end.
   const watched = (fd: number): OutputSink => {
@@ -50,6 +38,7 @@ export async function openRunSinks(
     };
   };
   return {
+    /** Options for `runTask`. */
     streams: options.json
       ? { capture: true }
       : {
@@ -57,7 +46,7 @@ export async function openRunSinks(
           stderr: watched(STDERR),
           ...(hasTar ? { outputStream: descriptorSink(STDOUT, onReaderGone) } : {}),
         },
-    onEvent(event) {
+    onEvent(event: TaskEvent) {
       if (events === undefined || lost !== undefined) return;
       try {
         writeSync(events, `${toJsonText(toEventLine(event))}\n`);
@@ -65,42 +54,20 @@ export async function openRunSinks(
         lost = toLostOutput(options.events ?? 'events', error);
       }
     },
+    /** The error if output, events or the result could not be written; the task itself does not notice. */
     lost: () => lost,
-    async finish(record) {
+    /** Writes the result where it was requested, and waits until standard output has taken everything. */
+    async finish(record: TaskResult) {
       const json = `${toJsonText(record)}\n`;
       // Written before the result, which may go to the same place.
       if (options.json) await watched(STDOUT).write(Buffer.from(json));
       try {
-        result?.write(json);
+        writeResult?.(json);
       } catch (error) {
         lost ??= toLostOutput(options.result ?? 'result', error);
       }
       if (events !== undefined) closeSync(events);
     },
-  };
-}
-
-/** Whether standard output is for a tar of files of the task. */
-const asksForTar = ({ output = [] }: RunOptions) => output.some((one) => /^[^:]*:-$/.test(one));
-
-async function refuseTar(options: RunOptions): Promise<void> {
-  const { requireTarOutput } = await import('./run-outputs.ts');
-  requireTarOutput(options);
-}
-
-interface Outputs {
-  readonly events?: number;
-  readonly result?: ResultOutput;
-}
-
-async function openOutputs(options: RunOptions): Promise<Outputs> {
-  const { events, result } = options;
-  // Load the code for files only if there are any.
-  if (events === undefined && result === undefined) return {};
-  const { openEvents, openResult } = await import('./run-outputs.ts');
-  return {
-    ...(events === undefined ? {} : { events: openEvents(events, options) }),
-    ...(result === undefined ? {} : { result: openResult(result, options) }),
   };
 }
 

@@ -24,8 +24,7 @@ const waiting = {
   triedUntil: '2026-01-31T12:10:00.000Z',
   worker: 'host/1',
 };
-const show = (status: JobStatus) =>
-  formatJobs([status], { now: Date.parse('2026-01-31T12:00:30Z'), whole: true });
+const show = (status: JobStatus) => formatJobs([status], Date.parse('2026-01-31T12:00:30Z'), true);
 
 it('a job that waits for a worker which can run it tells why, since when, until when', () => {
   const runAt = waiting.nextTryAt;

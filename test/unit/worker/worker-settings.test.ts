@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { WorkerLineOptions } from '../../../src/cli/define/worker-options.ts';
+import type { WorkerLineOptions } from '../../../src/cli/define/define-worker.ts';
 import { readStoreAddress } from '../../../src/cli/queues/store-address.ts';
 import { toWorkerSettings } from '../../../src/cli/queues/worker-settings.ts';
 

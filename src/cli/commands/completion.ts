@@ -1,5 +1,0 @@
-/** `stackshim completion`: prints the script for a shell. */
-import { SCRIPTS, type Shell } from '../completion/scripts.ts';
-import { print } from '../print/print.ts';
-
-export const completion = (shell: Shell): Promise<void> => print(SCRIPTS[shell]);
