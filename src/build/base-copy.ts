@@ -36,29 +36,26 @@ export const toCopyName = (stack: StackName, image: ImageDigest) =>
 export async function ensureBaseCopy(
   layout: Layout,
   builder: Builder,
-  { stack, image }: PinnedImage,
+  pinned: PinnedImage,
 ): Promise<BaseCopy> {
+  const { stack, image } = pinned;
   const store = `${baseCopiesDir(layout)}/${toCopyName(stack, image.digest)}`;
-  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, { stack, image, store }));
+  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, pinned, store));
   return { store, image: { ...image, diffIds } };
-}
-
-interface CopyToMake {
-  readonly stack: StackName;
-  readonly image: Image;
-  readonly store: string;
 }
 
 async function makeCopy(
   layout: Layout,
   builder: Builder,
-  { stack, image, store }: CopyToMake,
+  pinned: PinnedImage,
+  store: string,
 ): Promise<readonly string[]> {
+  const { stack } = pinned;
   builder.report({ kind: 'step', step: 'base', text: `unpack ${stack} to build on` });
   const { work } = builder.home;
   const [archive, made] = [`${work}/base.tar`, `${work}/base`];
   const diffIds = await guardDisk(`write ${archive}`, () =>
-    packImage(layout, builder, { image, archive, stack }),
+    packImage(layout, builder, pinned, archive),
   );
   const quiet: Builder = { ...builder, report: () => undefined };
   const storage = ['--root', made, '--runroot', `${work}/base-run`];
@@ -79,7 +76,8 @@ async function makeCopy(
 async function packImage(
   layout: Layout,
   builder: Builder,
-  { image, archive, stack }: Omit<CopyToMake, 'store'> & { readonly archive: string },
+  { image, stack }: PinnedImage,
+  archive: string,
 ): Promise<readonly string[]> {
   const { system, report, signal } = builder;
   const file = await open(archive, 'wx', 0o600);

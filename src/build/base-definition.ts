@@ -47,12 +47,7 @@ export function parseBaseDefinition(text: string, directory: string): BaseDefini
 }
 
 function toInvalid(directory: string, reason: string, cause?: unknown): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_BUILD_FAILED',
-    `read ${directory}/base.json: ${reason}`,
-    {
-      hint: 'correct the named field; docs/stacks.md lists the fields',
-      cause,
-    },
-  );
+  const text = `read ${directory}/base.json: ${reason}`;
+  const hint = 'correct the named field; docs/stacks.md lists the fields';
+  return new StackshimError('ERR_STACKSHIM_BUILD_FAILED', text, { hint, cause });
 }
