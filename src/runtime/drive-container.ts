@@ -129,7 +129,7 @@ function callCreate(
   return callRuntime(runtime, args, {
     operation: operationOf(options),
     stdio: early === undefined ? stdio : [...stdio, early.config],
-    ...(early === undefined ? {} : { onRunning: early.onRunning }),
+    onRunning: early?.onRunning,
     timeoutMs,
     signal,
   });
@@ -147,32 +147,23 @@ async function createContainer(
   const exitCode = await called;
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
   const init = readProcess(readPidFile(pidFile, operation));
-  if (init === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_FAILED',
-      `${operation}: its first process has ended`,
-    );
-  }
-  return { pid: init.pid, startTime: init.startTime };
+  if (init !== undefined) return { pid: init.pid, startTime: init.startTime };
+  const text = `${operation}: its first process has ended`;
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text);
 }
 
 function readPidFile(pidFile: string, operation: string): number {
   let text: string;
   try {
     text = readFileSync(pidFile, 'utf8').trim();
-  } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_FAILED',
-      `${operation}: read its pid file: ${messageOf(error)}`,
-      { cause: error },
-    );
+  } catch (cause) {
+    const failed = `${operation}: read its pid file: ${messageOf(cause)}`;
+    throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', failed, { cause });
   }
   // 0 or 1 would turn a later kill against this process or the host.
   if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`,
-  );
+  const invalid = `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`;
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', invalid);
 }
 
 /**
@@ -190,12 +181,7 @@ export async function startContainer(
     await driver.releaseInit(container, options);
     return;
   }
-  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
-  const operation = `start container ${container.id}`;
-  const args = driver.toArguments({ ...container, logFile, hostNetwork });
-  args.push('start', container.id);
-  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
-  if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
+  await runCommand(runtime, container, options, ['start']);
 }
 
 /** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
@@ -217,10 +203,20 @@ export async function removeRuntimeState(
     return;
   }
   if (!driver.hasState(container)) return;
-  const { logFile, timeoutMs, signal } = options;
-  const operation = `delete container ${container.id}`;
-  const args = driver.toArguments({ ...container, logFile });
-  args.push('delete', '--force', container.id);
+  await runCommand(runtime, container, options, ['delete', '--force']);
+}
+
+/** Runs a command of the runtime on a container. Throws if it fails. */
+async function runCommand(
+  runtime: Runtime,
+  { id, stateRoot }: ContainerReference,
+  options: RuntimeCallOptions & Pick<StartContainerOptions, 'hostNetwork'>,
+  [name, ...flags]: readonly [string, ...string[]],
+): Promise<void> {
+  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
+  const operation = `${name} container ${id}`;
+  const beginning = driverOf(runtime).toArguments({ id, stateRoot, logFile, hostNetwork });
+  const args = [...beginning, name, ...flags, id];
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
 }

@@ -1,4 +1,5 @@
 import { driverOf } from './drivers/driver-of.ts';
+import type { Hole } from './drivers/runtime-driver.ts';
 import type { Runtime } from './runtime.ts';
 import { isOlderThan } from './runtime-version.ts';
 
@@ -7,15 +8,15 @@ import { isOlderThan } from './runtime-version.ts';
  * backported is not recognized, because the version does not show it.
  */
 export function knownHoles(runtime: Runtime): readonly string[] {
-  const { holes } = driverOf(runtime);
-  return holes.filter(({ fixedIn }) => isHit(runtime.version, fixedIn)).map(({ id }) => id);
-}
-
-function isHit(version: string, fixedIn: readonly string[]): boolean {
+  const { version } = runtime;
   // A fix of an older line protects only later versions of that line: 1.3.0 was released before 1.2.8.
-  return fixedIn.every((fix, index) => {
-    const nextLine = fixedIn[index + 1]?.replace(/\.\d+$/, '');
-    const isWithinLine = nextLine === undefined || isOlderThan(version, nextLine);
-    return !(isWithinLine && !isOlderThan(version, fix));
-  });
+  const isHit = ({ fixedIn }: Hole) =>
+    fixedIn.every((fix, index) => {
+      const nextLine = fixedIn[index + 1]?.replace(/\.\d+$/, '');
+      const isWithinLine = nextLine === undefined || isOlderThan(version, nextLine);
+      return !isWithinLine || isOlderThan(version, fix);
+    });
+  return driverOf(runtime)
+    .holes.filter(isHit)
+    .map(({ id }) => id);
 }

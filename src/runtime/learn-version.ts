@@ -1,8 +1,8 @@
 /** Asks a runtime for its version, once per executable, and stores the answer for other processes. */
-import { readdirSync, rmSync, type Stats, statSync } from 'node:fs';
+import { rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, isUsedUp, messageOf, StackshimError, unlessMissing } from '../core/errors.ts';
-import { isStaleName } from '../sys/files.ts';
+import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
+import { isStaleName, namesIn } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { SYSTEM_PATH } from '../sys/start-program.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
@@ -10,9 +10,9 @@ import type { Runtime } from './runtime.ts';
 import {
   cacheFileOf,
   fingerprintOf,
+  isOf,
   kindOf,
   type Remembered,
-  readCache,
   readKept,
   rememberRuntime,
   type VersionOptions,
@@ -48,13 +48,13 @@ export function parseVersionOutput(path: string, output: string): Runtime {
 async function askVersion(path: string): Promise<string> {
   let ended: EndedProgram;
   try {
-    const asked = {
+    ended = await runProgram({
       path,
       args: ['--version'],
       env: { PATH: SYSTEM_PATH },
       keeps: 'stdout',
-    } as const;
-    ended = await runProgram({ ...asked, timeoutMs: VERSION_TIMEOUT_MS });
+      timeoutMs: VERSION_TIMEOUT_MS,
+    });
   } catch (error) {
     if (isUsedUp(error)) throw error;
     throw notRuntime(path, `--version: ${messageOf(error)}`, error);
@@ -68,7 +68,7 @@ function notRuntime(path: string, reason: string, cause?: unknown): StackshimErr
   return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
     hint: 'use runc, crun or another OCI runtime',
     details: { runtime: path },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 
@@ -85,14 +85,14 @@ async function writeCache(file: string, directory: string, value: Remembered): P
   }
 }
 
-/** Removes the stored versions of executables that are gone or were replaced. */
+/** Removes the stored versions of executables that are gone or were replaced, and temporary files of dead processes. */
 export function clearStaleVersions(directory: string): void {
-  for (const name of versionFiles(directory)) {
+  for (const name of namesIn(directory)) {
+    if (!/^\d+-\d+\.json$/.test(name) && !isStaleName(name)) continue;
     const file = `${directory}/${name}`;
-    const { path } = readKept(file)?.runtime ?? {};
-    const stats = path === undefined ? undefined : statKept(path);
-    const isFresh = path !== undefined && stats !== undefined;
-    if (isFresh && readCache(file, path, fingerprintOf(stats)) !== undefined) continue;
+    const kept = readKept(file);
+    const stats = kept && statKept(kept.runtime.path);
+    if (kept !== undefined && stats !== undefined && isOf(kept, stats)) continue;
     rmSync(file, { force: true });
   }
 }
@@ -105,10 +105,4 @@ function statKept(path: string): Stats | undefined {
     if (errnoCodeOf(error) === undefined) throw error;
     return undefined;
   }
-}
-
-/** The stored files, and temporary files of dead processes; not those that are being written. */
-function versionFiles(directory: string): readonly string[] {
-  const names = unlessMissing(() => readdirSync(directory)) ?? [];
-  return names.filter((name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name));
 }

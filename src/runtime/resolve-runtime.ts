@@ -31,7 +31,11 @@ export async function resolveRuntime(
   requireTrustedPath(path, 'use runtime');
   const cacheDirectory = runtimeVersionsDir(options.layout);
   const version = { cacheDirectory, stats };
-  const runtime = knownRuntime(path, version) ?? (await learn(path, version));
+  let runtime = knownRuntime(path, version);
+  if (runtime === undefined) {
+    const { learnRuntime } = await import('./learn-version.ts');
+    runtime = await learnRuntime(path, version);
+  }
   const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
     throw new StackshimError(
@@ -54,22 +58,11 @@ export async function resolveTaskRuntime(
   const runtime = await resolveRuntime(requested, options);
   if (!driverOf(runtime).gainsFromHugePages) return runtime;
   const copy = copyFileOf(runtimeCopiesDir(options.layout), statSync(runtime.path));
-  if (statExecutable(copy) === undefined && !(await makeCopy(runtime.path, copy))) return runtime;
-  return { ...runtime, copy };
-}
-
-/** False if there is no copy, because this or an earlier try has failed or another process is making it. */
-async function makeCopy(path: string, copy: string): Promise<boolean> {
-  const folder = dirname(copy);
-  // One try in each boot: the folder exists from then on.
-  if (existsSync(folder)) return false;
+  if (statExecutable(copy) !== undefined) return { ...runtime, copy };
+  // One try in each boot: the folder exists from then on. Another process may be making the copy.
+  if (existsSync(dirname(copy))) return runtime;
   const { copyRuntime } = await import('./copy-runtime.ts');
-  return copyRuntime(path, copy);
-}
-
-async function learn(...asked: Parameters<typeof knownRuntime>): Promise<Runtime> {
-  const { learnRuntime } = await import('./learn-version.ts');
-  return await learnRuntime(...asked);
+  return copyRuntime(runtime.path, copy) ? { ...runtime, copy } : runtime;
 }
 
 interface Executable {
@@ -80,11 +73,9 @@ interface Executable {
 function findAtPath(path: string): Executable {
   const stats = statExecutable(path);
   if (stats !== undefined) return { path, stats };
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
-    `find runtime ${path}: no executable file`,
-    { details: { runtime: path } },
-  );
+  const text = `find runtime ${path}: no executable file`;
+  const details = { runtime: path };
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', text, { details });
 }
 
 function findByName(name: string, options: ResolveRuntimeOptions): Executable {

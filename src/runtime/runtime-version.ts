@@ -1,7 +1,7 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import { RUNTIME_NAMES } from './drivers/driver-of.ts';
+import { RUNTIME_KINDS, RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Runtime, RuntimeIdentity, RuntimeKind } from './runtime.ts';
 
 /** Distinguishes executables that had the same path at different times. */
@@ -24,11 +24,14 @@ const remembered = new Map<string, Remembered>();
  * knows it, and one file read if this machine knows it.
  */
 export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
-  const fingerprint = fingerprintOf(options.stats);
   const known = remembered.get(path);
-  if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
-  const runtime = readCache(cacheFileOf(options), path, fingerprint);
-  if (runtime !== undefined) rememberRuntime({ fingerprint, runtime });
+  if (known !== undefined && isOf(known, options.stats)) return known.runtime;
+  // A file that is absent, damaged or about another executable does not count: it is only a cache.
+  const kept = readKept(cacheFileOf(options));
+  if (kept?.runtime.path !== path || !isOf(kept, options.stats)) return undefined;
+  const { kind, version } = kept.runtime;
+  const runtime = { kind, path, version };
+  rememberRuntime({ fingerprint: kept.fingerprint, runtime });
   return runtime;
 }
 
@@ -64,27 +67,18 @@ export function fingerprintOf(stats: Stats): Fingerprint {
   return { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs };
 }
 
-function isSame(one: Fingerprint, other: Fingerprint): boolean {
+/** Whether what is remembered was learnt from the executable that has this status. */
+export function isOf({ fingerprint }: Remembered, stats: Stats): boolean {
+  const { device, inode, size, mtimeMs } = fingerprintOf(stats);
   return (
-    one.device === other.device &&
-    one.inode === other.inode &&
-    one.size === other.size &&
-    one.mtimeMs === other.mtimeMs
+    fingerprint.device === device &&
+    fingerprint.inode === inode &&
+    fingerprint.size === size &&
+    fingerprint.mtimeMs === mtimeMs
   );
 }
 
-/** Undefined if the file is absent, damaged or about another executable: it is only a cache. */
-export function readCache(
-  file: string,
-  path: string,
-  fingerprint: Fingerprint,
-): Runtime | undefined {
-  const value = readKept(file);
-  if (value === undefined || !isSame(value.fingerprint, fingerprint)) return undefined;
-  const { kind, version } = value.runtime;
-  return value.runtime.path === path ? { kind, path, version } : undefined;
-}
-
+/** Undefined for a file that is absent or damaged. */
 export function readKept(file: string): Remembered | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -107,8 +101,7 @@ function isRemembered(value: unknown): value is Remembered {
     !runtime.path.includes('\0') &&
     typeof runtime.version === 'string' &&
     /^\d/.test(runtime.version) &&
-    (runtime.kind === 'other' ||
-      (typeof runtime.kind === 'string' && kindOf(runtime.kind) !== 'other'))
+    RUNTIME_KINDS.some((kind) => kind === runtime.kind)
   );
 }
 

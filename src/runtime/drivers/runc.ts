@@ -11,13 +11,9 @@ const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 
 /** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
-  if (!CONTAINER_ID.test(id)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      `use container id ${JSON.stringify(id)}: not a plain file name`,
-    );
-  }
-  return `${stateRoot}/${id}`;
+  if (CONTAINER_ID.test(id)) return `${stateRoot}/${id}`;
+  const text = `use container id ${JSON.stringify(id)}: not a plain file name`;
+  throw new StackshimError('ERR_STACKSHIM_INTERNAL', text);
 }
 
 export const hasStateDirectory = (container: ContainerReference): boolean =>
@@ -29,7 +25,6 @@ export const removeStateDirectory = (container: ContainerReference): Promise<voi
 
 /** An unknown runtime: assume only that it follows the OCI command line. */
 export const other: RuntimeDriver = {
-  kind: 'other',
   holes: [],
   refusesHybridCgroups: false,
   toArguments: ({ stateRoot, logFile }) => [
@@ -64,7 +59,6 @@ const execDetached: ExecDriver = {
 /** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags again. */
 export const crun: RuntimeDriver = {
   ...other,
-  kind: 'crun',
   // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
@@ -79,7 +73,6 @@ const FIXED_2025 = ['1.2.8', '1.3.3'];
 /** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
 export const runc: RuntimeDriver = {
   ...other,
-  kind: 'runc',
   // Older versions handle the cgroup and `exec.fifo` differently.
   oldestVersion: '1.1.0',
   holes: [
@@ -179,9 +172,6 @@ function hasReply(fd: number): boolean {
 }
 
 function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `start container ${container.id}: ${reason}`,
-    cause === undefined ? {} : { cause },
-  );
+  const text = `start container ${container.id}: ${reason}`;
+  return new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { cause });
 }

@@ -5,7 +5,6 @@ import type {
   ContainerReference,
   ExecFiles,
   RuntimeCallOptions,
-  RuntimeKind,
   StartContainerOptions,
 } from '../runtime.ts';
 
@@ -48,8 +47,6 @@ export interface ExecDriver {
 }
 
 export interface RuntimeDriver {
-  readonly kind: RuntimeKind;
-
   /** The oldest version that stackshim can use. Undefined: any version. */
   readonly oldestVersion?: string;
   readonly holes: readonly Hole[];
