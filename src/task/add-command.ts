@@ -155,7 +155,7 @@ export function configureCommand(
     tty: own.tty,
     ...(home === undefined ? {} : { home }),
   });
-  const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
+  const cwd = resolveWorkdir(own.workdir, hasCode, image);
   const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
   const { tty, ulimits } = own;
   const config = joinConfig(container.config, {

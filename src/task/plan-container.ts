@@ -140,9 +140,8 @@ interface CapabilitiesInput {
 
 /** Whether the task may mount in a mount namespace of its own user namespace. */
 function mayMount({ spec, template }: CapabilitiesInput): boolean {
-  const changes = { add: spec.capAdd, drop: spec.capDrop };
   const { bounding } = template.config.process.capabilities;
-  return resolveCapabilities(bounding, changes).includes('CAP_SYS_ADMIN');
+  return resolveCapabilities(bounding, spec).includes('CAP_SYS_ADMIN');
 }
 
 export interface HeldBindsInput extends CapabilitiesInput {

@@ -272,7 +272,7 @@ class Taking {
     const { workdir } = command.spec;
     const image = container.pinned.image.config;
     const hasCode = code !== undefined;
-    const pattern = parseSource(source, resolveWorkdir({ workdir, hasCode, image }));
+    const pattern = parseSource(source, resolveWorkdir(workdir, hasCode, image));
     const [first, ...rest] = pattern.names;
     if (code === undefined || `/${first}` !== CODE_AT) return { root: rootfs, at: '', pattern };
     return { root: code, at: CODE_AT, pattern: { ...pattern, names: rest } };
