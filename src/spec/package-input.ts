@@ -91,7 +91,7 @@ export function joinSettings(
   const joined: PackageFile = {
     ...(own.build === undefined ? base : rest),
     ...withoutUndefined(own),
-    ...((own.env ?? base.env) === undefined ? {} : { env: { ...base.env, ...own.env } }),
+    env: own.env && base.env ? { ...base.env, ...own.env } : (own.env ?? base.env),
   };
   return parseSettings(toSettings(joined));
 }
@@ -108,15 +108,14 @@ function requireSoundFile(beside: PackageFile): void {
 }
 
 function toSettings(joined: PackageFile): unknown {
-  const limits = LIMITS.flatMap(({ field }) => {
-    const value = joined[field];
-    return value === undefined ? [] : [[field, value] as const];
-  });
-  const names = new Set<string>([...LIMITS.map(({ field }) => field), 'buildFrom']);
-  const others = Object.entries(joined).filter(([name]) => !names.has(name));
+  const { buildFrom, ...others } = joined;
+  const entries = Object.entries(others).filter(([, value]) => value !== undefined);
+  const isLimit = ([name]: readonly [string, unknown]) =>
+    LIMITS.some(({ field }) => field === name);
+  const limits = Object.fromEntries(entries.filter(isLimit));
   return {
-    ...Object.fromEntries(others),
-    ...(joined.buildFrom === undefined ? {} : { buildFiles: joined.buildFrom }),
-    ...(limits.length === 0 ? {} : { limits: Object.fromEntries(limits) }),
+    ...Object.fromEntries(entries.filter((entry) => !isLimit(entry))),
+    buildFiles: buildFrom,
+    limits: Object.keys(limits).length === 0 ? undefined : limits,
   };
 }

@@ -2,7 +2,6 @@
 
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
-import { describeIssue } from './describe-issue.ts';
 import { invalidField } from './field-errors.ts';
 
 /** When a rule holds: with all of `caps`, and on one of `arches` (in Go's names: `amd64`). */
@@ -113,8 +112,7 @@ function buildProfileSchema() {
 export function parseSeccompProfile(input: unknown): SeccompProfile {
   const parsed = checkSafely(() => z.safeParse(buildProfileSchema(), input, { jitless: true }));
   if (!parsed?.success) {
-    const { field, problem } = describeIssue(parsed?.error.issues[0], 'profile');
-    throw invalidField('securityOpt', `seccomp profile: ${field}: ${problem}`);
+    throw invalidField('securityOpt', `seccomp profile: ${describeIssue(parsed?.error.issues[0])}`);
   }
   const { defaultAction, defaultErrnoRet, syscalls = [] } = parsed.data;
   return {
@@ -129,4 +127,41 @@ export function parseSeccompProfile(input: unknown): SeccompProfile {
       excludes,
     })),
   };
+}
+
+/** `<field>: <problem>`. */
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'profile: not valid';
+  if (issue.code === 'unrecognized_keys') {
+    return `${fieldName([...issue.path, issue.keys[0] ?? ''])}: no such field`;
+  }
+  return `${fieldName(issue.path) || 'profile'}: ${problemOf(issue)}`;
+}
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.expected === 'int') return 'not a whole number';
+      return `not ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`;
+    case 'too_big':
+      return `more than ${String(issue.maximum)} ${UNITS[issue.origin] ?? ''}`;
+    case 'too_small':
+      return `less than ${String(issue.minimum)} ${UNITS[issue.origin] ?? ''}`;
+    case 'invalid_value':
+      return `not ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+    default:
+      return 'not valid';
+  }
+}
+
+const UNITS: Readonly<Record<string, string>> = { string: 'characters', array: 'elements' };
+
+function fieldName(path: readonly PropertyKey[]): string {
+  let name = '';
+  for (const step of path) {
+    if (typeof step === 'number') name += `[${step}]`;
+    else name += name === '' ? String(step) : `.${String(step)}`;
+  }
+  // Shows a hostile key only up to a readable length.
+  return name.length > 200 ? `${name.slice(0, 200)}…` : name;
 }

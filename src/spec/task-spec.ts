@@ -2,19 +2,15 @@
 import type { ImageDigest, PackageName, StackName, TaskId, TenantName } from '../core/ids.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
-/** `name`, `name@rev:N` or `name@sha256:…`. */
-export interface StackReference {
-  readonly name: StackName;
+/** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
+export interface Reference<N> {
+  readonly name: N;
   readonly revision?: number;
   readonly image?: ImageDigest;
 }
 
-/** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
-export interface PackageReference {
-  readonly name: PackageName;
-  readonly revision?: number;
-  readonly image?: ImageDigest;
-}
+export type StackReference = Reference<StackName>;
+export type PackageReference = Reference<PackageName>;
 
 export type CodeSource =
   | { readonly kind: 'path'; readonly path: string }
@@ -64,9 +60,9 @@ export interface BindRequest {
 
 export interface TmpfsRequest {
   readonly target: string;
-  readonly sizeBytes?: number;
+  readonly sizeBytes?: number | undefined;
   /** Octal mode as given: `1777`. */
-  readonly mode?: string;
+  readonly mode?: string | undefined;
   /** False: mounted `noexec`, as docker does. */
   readonly exec: boolean;
 }
@@ -123,7 +119,7 @@ export interface TaskSpec {
   /** `ALL` drops the whole list. */
   readonly capDrop: readonly string[];
   /** A profile file, `unconfined`, or absent for the bundle's own. */
-  readonly seccomp?: string;
+  readonly seccomp?: string | undefined;
   readonly noNewPrivileges: boolean;
   readonly userns: 'auto' | 'host';
   readonly pid: 'private' | 'host';
@@ -228,10 +224,10 @@ export type CommandSpec = Pick<AdmittedTaskSpec, Exclude<CommandField, 'code'>> 
 /** Conditions that other tasks affect, checked when the task is about to start. */
 export interface Admission {
   /** Most tasks of the machine at once; absent: the number of slots. */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   readonly reserves: Reserves;
   /** Present with a tenant. */
-  readonly terms?: TenantTerms;
+  readonly terms?: TenantTerms | undefined;
 }
 
 /** What must stay free for the host. */

@@ -2,7 +2,7 @@
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import type { Policy } from '../spec/policy.ts';
-import { requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
+import { requireAllowedPath } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
@@ -40,7 +40,7 @@ export function withRealInputs(
 
 function toRealBind<T extends { readonly source: string }>(mount: T, policy: Policy): T {
   const source = readable('mounts', mount.source, () => realpathSync(mount.source));
-  requireAllowedBindSource(policy.allow, source);
+  requireAllowedPath(policy.allow, 'bindSources', source, 'mounts');
   return { ...mount, source };
 }
 
@@ -90,7 +90,7 @@ const NONE: ReadonlySet<string> = new Set();
 
 function findInput(field: string, path: string, { policy, received }: InputRules): FoundPath {
   const found = readable(field, path, () => lookUpPath(path));
-  if (!received.has(path)) requireAllowedInput(policy.allow, found.path, field);
+  if (!received.has(path)) requireAllowedPath(policy.allow, 'inputs', found.path, field);
   return found;
 }
 

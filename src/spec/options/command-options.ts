@@ -1,5 +1,5 @@
 /** Options that define what runs in a task's container: the command, its environment, its input. */
-import { listOf, type Reader, text } from '../../core/read-fields.ts';
+import { text } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import {
   checkEnv,
@@ -19,11 +19,17 @@ import { NETWORKS } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
-import { FLAG, hostPath, mapOfTexts, NO_NUL, textLike, textOf, wordOf } from './option-values.ts';
-
-const readWords = listOf(text, BOUNDS.commandElements);
-const readLine: Reader<string | readonly string[]> = (value, field) =>
-  typeof value === 'string' ? text(value, field) : readWords(value, field);
+import {
+  FLAG,
+  hostPath,
+  mapOfTexts,
+  NO_NUL,
+  readLineOrWords,
+  readWords,
+  textLike,
+  textOf,
+  wordOf,
+} from './option-values.ts';
 
 const word = { type: 'string', maxLength: BOUNDS.argumentBytes, pattern: NO_NUL };
 const words = { type: 'array', maxItems: BOUNDS.commandElements, items: word };
@@ -71,7 +77,7 @@ export const COMMAND_OPTIONS = {
     flags: '--entrypoint <program>',
     help: "replace the image's entrypoint and command; '' for none",
     value: {
-      read: readLine,
+      read: readLineOrWords,
       parse: parseEntrypoint,
       schema: { anyOf: [word, { ...words, anyOf: [{ maxItems: 1 }, named] }] },
     },
@@ -172,7 +178,7 @@ export const COMMAND_OPTIONS = {
     flags: '--build <command>',
     help: 'prepare /task by this command once; later tasks get what it left from the cache',
     value: {
-      read: readLine,
+      read: readLineOrWords,
       parse: parseBuildCommand,
       schema: {
         anyOf: [

@@ -1,14 +1,22 @@
 /** Readers, parsers and JSON schemas of values that several options have. */
-import { flag, listOf, mapOf, numberOr, text, textUpTo } from '../../core/read-fields.ts';
+import {
+  FieldFault,
+  flag,
+  isObject,
+  listOf,
+  mapOf,
+  numberOr,
+  type Reader,
+  text,
+  textUpTo,
+} from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import { parsePath } from '../parse-path.ts';
 import {
+  type Bounds,
   BYTES,
-  type ByteBounds,
-  type CountBounds,
   DECIMAL,
   DURATION,
-  type DurationBounds,
   parseBytes,
   parseCount,
   parseCpus,
@@ -23,6 +31,20 @@ type Parse<T, V> = (value: T, field: string) => V;
 
 /** Text of options: a quantity, a name, a path. */
 export const readText = textUpTo(BOUNDS.optionChars);
+export const readWords = listOf(text, BOUNDS.commandElements);
+/** A line for a shell, or a program and its arguments. */
+export const readLineOrWords: Reader<string | readonly string[]> = (value, field) =>
+  typeof value === 'string' ? value : readWords(value, field);
+
+/** Text, or an object. */
+export const textOr =
+  <T extends object>(object: Reader<T>): Reader<string | T> =>
+  (value, field) => {
+    if (typeof value === 'string') return readText(value, field);
+    if (isObject(value)) return object(value, field);
+    throw new FieldFault(field, 'not a string and not an object');
+  };
+
 export const NO_NUL = '^[^\\u0000]*$';
 
 export const FLAG: OptionValue<boolean, boolean> = {
@@ -83,48 +105,40 @@ export const mapOfTexts = (
 export const hostPath = <V>(toValue: (path: string) => V): OptionValue<string, V> =>
   textOf((value, field) => toValue(parsePath(value, field)));
 
-interface Unit {
-  readonly parse: Parse<string | number, number>;
-  readonly show: (value: number) => string;
-  readonly text: RegExp;
-  readonly number: JsonSchema;
-}
-
-const quantity = ({ parse, show, text: pattern, number }: Unit): Quantity => ({
+const quantity = (
+  parse: Quantity['parse'],
+  show: Quantity['show'],
+  form: RegExp,
+  number: JsonSchema,
+): Quantity => ({
   read: numberOr(readText),
   parse,
   show,
-  schema: { anyOf: [{ type: 'string', pattern: pattern.source }, number] },
+  schema: { anyOf: [{ type: 'string', pattern: form.source }, number] },
 });
 
-export const bytes = ({ min = 0, max = Number.MAX_SAFE_INTEGER }: ByteBounds = {}): Quantity =>
-  quantity({
-    parse: (value, field) => parseBytes(value, field, { min, max }),
-    show: showBytes,
-    text: BYTES,
-    number: { type: 'integer', minimum: min, maximum: max },
-  });
+const numberFrom = (type: 'integer' | 'number', { min, max }: Bounds): JsonSchema => ({
+  type,
+  minimum: min,
+  maximum: max,
+});
+
+export function bytes({ min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds> = {}): Quantity {
+  const bounds = { min, max };
+  const parse: Quantity['parse'] = (value, field) => parseBytes(value, field, bounds);
+  return quantity(parse, showBytes, BYTES, numberFrom('integer', bounds));
+}
 
 /** Milliseconds. */
-export const duration = ({ min, max }: DurationBounds): Quantity =>
-  quantity({
-    parse: (value, field) => parseDuration(value, field, { min, max }),
-    show: showDuration,
-    text: DURATION,
-    number: { type: 'number', minimum: min, maximum: max },
-  });
+export function duration(bounds: Bounds): Quantity {
+  const parse: Quantity['parse'] = (value, field) => parseDuration(value, field, bounds);
+  return quantity(parse, showDuration, DURATION, numberFrom('number', bounds));
+}
 
-export const count = ({ min, max }: CountBounds): Quantity =>
-  quantity({
-    parse: (value, field) => parseCount(value, field, { min, max }),
-    show: String,
-    text: DECIMAL,
-    number: { type: 'integer', minimum: min, maximum: max },
-  });
+export function count(bounds: Bounds): Quantity {
+  const parse: Quantity['parse'] = (value, field) => parseCount(value, field, bounds);
+  return quantity(parse, String, DECIMAL, numberFrom('integer', bounds));
+}
 
-export const CPUS = quantity({
-  parse: parseCpus,
-  show: String,
-  text: DECIMAL,
-  number: { type: 'number', minimum: BOUNDS.cpusMin, maximum: BOUNDS.cpusMax },
-});
+const CPU_BOUNDS = { min: BOUNDS.cpusMin, max: BOUNDS.cpusMax };
+export const CPUS = quantity(parseCpus, String, DECIMAL, numberFrom('number', CPU_BOUNDS));

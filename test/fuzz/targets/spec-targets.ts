@@ -14,7 +14,7 @@ import {
 } from '../../../src/spec/parse-entries.ts';
 import {
   parseDevices,
-  parseMountOption,
+  parseMounts,
   parseTmpfsOption,
   parseVolumeOption,
 } from '../../../src/spec/parse-mounts.ts';
@@ -186,7 +186,7 @@ const options: readonly FuzzTarget[] = [
       'type=tmpfs,target=/t,tmpfs-size=16m,tmpfs-mode=1777',
     ],
     words: [...optionWords, 'tmpfs-size=', 'tmpfs-mode=', ','],
-    run: (text) => parseMountOption(text, 'mounts[0]'),
+    run: (text) => parseMounts({ mounts: [text] }),
   },
   {
     name: 'volume options',
