@@ -13,6 +13,7 @@ import {
   type Stats,
   symlinkSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount, DevicesMount, DevMount, MemoryMount, Mount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -102,16 +103,13 @@ async function removeTarget(system: System, target: string): Promise<void> {
   try {
     await remove();
   } catch (error) {
-    if (staysOrIsGone(error)) return;
+    // ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory.
+    if (['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) return;
     const { detachCopies, isBusy } = await import('../sys/detach-copies.ts');
     if (!isBusy(error) || !detachCopies(system, target)) throw error;
     await remove();
   }
 }
-
-/** ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory. */
-const staysOrIsGone = (error: unknown) =>
-  ['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '');
 
 async function mountBind(
   system: System,
@@ -130,18 +128,17 @@ async function mountBind(
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
     // Then the target is not made: see `withoutBindsInRootfs`.
     if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
-    makeTarget(mount.target, source.isDirectory());
+    // The mount point of a folder is a folder; of anything else, a file.
+    if (source.isDirectory()) ensureDirectorySync(mount.target, 0o711);
+    else makeFile(mount.target);
     system.attachMount(clone, mount.target);
   } finally {
     system.close(clone);
   }
 }
 
-/** The mount point of a folder is a folder; of anything else, a file. */
-function makeTarget(target: string, isDirectory: boolean): void {
-  const parent = target.slice(0, target.lastIndexOf('/'));
-  ensureDirectorySync(isDirectory ? target : parent, 0o711);
-  if (isDirectory) return;
+function makeFile(target: string): void {
+  ensureDirectorySync(dirname(target), 0o711);
   const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
   closeSync(openSync(target, flags, 0o600));
 }
@@ -158,7 +155,6 @@ function mountDevices(
   { target, nodes }: DevicesMount,
   owner: RootfsOwner | null,
 ): void {
-  ensureDirectorySync(target, 0o700);
   // On the host only root and the slot's group pass through it.
   const access = owner === null ? { mode: '0700' } : { mode: '0710', gid: `${owner.ids.base}` };
   const options = { ...access, size: '4k' };
@@ -199,7 +195,6 @@ const DEV_FOLDERS = ['pts', 'shm', 'mqueue'] as const;
  * nothing stays attached.
  */
 function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | null): void {
-  ensureDirectorySync(target, 0o700);
   const id = owner?.ids.base ?? 0;
   const options = { source: 'tmpfs', ...DEV_OPTIONS, uid: `${id}`, gid: `${id}` };
   const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.STRICTATIME;
@@ -229,7 +224,6 @@ function mountMemory(
   { target, file }: MemoryMount,
   owner: RootfsOwner | null,
 ): void {
-  ensureDirectorySync(target, 0o700);
   const id = owner?.ids.base ?? 0;
   const options = { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` };
   const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
@@ -248,13 +242,14 @@ interface TmpfsSettings {
   readonly attributes: number;
 }
 
-/** `fill` makes what is in it; if that fails, nothing stays attached. */
+/** Mounts it at its target (created if missing). `fill` makes what is in it; if that fails, nothing stays attached. */
 function attachTmpfs(
   system: System,
   target: string,
   { options, attributes }: TmpfsSettings,
   fill: () => void,
 ): void {
+  ensureDirectorySync(target, 0o700);
   const context = system.fsOpen('tmpfs');
   try {
     for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);

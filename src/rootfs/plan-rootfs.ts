@@ -143,14 +143,11 @@ function planCode(request: AddedRequest): MountPlan {
 }
 
 function planBinds(request: RootfsPlaces & Pick<RootfsRequest, 'binds'>, first: number): MountPlan {
-  const placed = request.binds.map((bind, index) => ({
-    bind,
-    place: bindTarget(request, first + index),
-  }));
+  const placeOf = (index: number) => bindTarget(request, first + index);
   return {
-    mounts: placed.map(({ bind, place }) => ({ ...bind, target: place })),
-    binds: placed.map(({ bind: { target, readOnly }, place }) => ({
-      source: place,
+    mounts: request.binds.map((bind, index) => ({ ...bind, target: placeOf(index) })),
+    binds: request.binds.map(({ target, readOnly }, index) => ({
+      source: placeOf(index),
       target,
       readOnly,
     })),
