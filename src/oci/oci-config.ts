@@ -41,10 +41,6 @@ export interface OciMount {
   readonly options: readonly string[];
 }
 
-export interface OciNamespace {
-  readonly type: string;
-}
-
 export interface OciIdMapping {
   readonly containerID: number;
   readonly hostID: number;
@@ -97,7 +93,7 @@ export interface OciSeccomp extends Omit<SeccompProfile, 'syscalls'> {
 }
 
 export interface OciLinux {
-  readonly namespaces: readonly OciNamespace[];
+  readonly namespaces: readonly { readonly type: string }[];
   readonly uidMappings?: readonly OciIdMapping[] | undefined;
   readonly gidMappings?: readonly OciIdMapping[] | undefined;
   readonly cgroupsPath: string;

@@ -79,7 +79,8 @@ function beginAtOnce(
   const called = callCreate(
     runtime,
     { ...options, signal: cancelled.signal },
-    { config: readEnd, onRunning: () => system.close(readEnd) },
+    [...options.stdio, readEnd],
+    () => system.close(readEnd),
   );
   const ended = called
     .finally(() => signal?.removeEventListener('abort', stop))
@@ -119,17 +120,18 @@ function writeConfig(options: CreateContainerOptions, config: string): void {
 function callCreate(
   runtime: Runtime,
   options: CreateContainerOptions,
-  early?: { readonly config: Fd; readonly onRunning: () => void },
+  stdio: readonly Fd[] = options.stdio,
+  onRunning?: () => void,
 ): Promise<number | null> {
-  const { id, stdio, timeoutMs, signal } = options;
+  const { id, timeoutMs, signal } = options;
   const args = driverOf(runtime).toArguments(options);
   args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
   if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
   args.push(id);
   return callRuntime(runtime, args, {
     operation: operationOf(options),
-    stdio: early === undefined ? stdio : [...stdio, early.config],
-    onRunning: early?.onRunning,
+    stdio,
+    onRunning,
     timeoutMs,
     signal,
   });

@@ -1,7 +1,7 @@
 /** Finds the executable, kind and version of an OCI runtime from its name or path. */
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { type Layout, runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
 import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
@@ -102,14 +102,10 @@ function findByName(name: string, options: ResolveRuntimeOptions): Executable {
   );
 }
 
+/** Undefined also if a component of the path is not a folder, or cannot be entered: no runtime can be found there. */
 function statExecutable(path: string): Stats | undefined {
-  try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
-  } catch (error) {
-    // A component of the path is not a folder, or cannot be entered: no runtime can be found there.
-    const code = errnoCodeOf(error);
-    if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') return undefined;
-    throw error;
-  }
+  const stats = unlessMissing(() => statSync(path, { throwIfNoEntry: false }), UNREACHABLE);
+  return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
 }
+
+const UNREACHABLE = ['ENOTDIR', 'EACCES', 'ELOOP'];

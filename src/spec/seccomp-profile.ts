@@ -52,15 +52,9 @@ export interface SeccompProfile {
 }
 
 /** Actions that a profile may use; those that hand decisions to another process are missing. */
-const ACTIONS = [
-  'SCMP_ACT_ALLOW',
-  'SCMP_ACT_ERRNO',
-  'SCMP_ACT_KILL',
-  'SCMP_ACT_KILL_PROCESS',
-  'SCMP_ACT_KILL_THREAD',
-  'SCMP_ACT_LOG',
-  'SCMP_ACT_TRAP',
-] as const;
+const ACTIONS = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'TRAP'].map(
+  (action) => `SCMP_ACT_${action}`,
+);
 const OPERATORS = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((op) => `SCMP_CMP_${op}`);
 
 function buildProfileSchema() {

@@ -169,17 +169,8 @@ export interface AdmittedTaskSpec extends TaskSpec {
   readonly admission: Admission;
 }
 
-/** The limits of a command: they can change while it runs. All others are the container's. */
-type CommandLimit =
-  | 'timeoutMs'
-  | 'stopTimeoutMs'
-  | 'outputBytes'
-  | 'cpuTimeMs'
-  | 'takenBytes'
-  | 'takenEntries'
-  | 'buildTimeoutMs'
-  | 'buildMemoryBytes'
-  | 'buildDiskBytes';
+/** The limits of a container. All others are the command's: they can change while it runs. */
+type ContainerLimit = 'memoryBytes' | 'cpus' | 'pids' | 'cpuShares' | 'diskBytes';
 
 /** What describes the command: a container can be made before any of it is known. */
 type CommandField =
@@ -209,7 +200,7 @@ type CommandField =
 
 /** The part of a spec that makes a container. */
 export type ContainerSpec = Omit<AdmittedTaskSpec, CommandField | 'limits'> & {
-  readonly limits: Omit<AdmittedLimits, CommandLimit>;
+  readonly limits: Pick<AdmittedLimits, ContainerLimit>;
 };
 
 /** The part of a spec that makes a command in a container. */
@@ -218,7 +209,7 @@ export type CommandSpec = Pick<AdmittedTaskSpec, Exclude<CommandField, 'code'>> 
   readonly code?: string;
   /** The only files of the code that the build step sees; absent: all of it. */
   readonly buildFiles?: readonly string[];
-  readonly limits: Pick<AdmittedLimits, CommandLimit>;
+  readonly limits: Omit<AdmittedLimits, ContainerLimit>;
 };
 
 /** Conditions that other tasks affect, checked when the task is about to start. */

@@ -1,6 +1,6 @@
 /** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
 import { closeSync, constants, openSync, readSync, statSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { watchChild } from '../exit-source.ts';
@@ -110,7 +110,13 @@ async function releaseInit(
   options: StartContainerOptions,
 ): Promise<void> {
   const fifo = `${stateDirectoryOf(container)}/exec.fifo`;
-  const fd = openFifo(fifo, container);
+  let fd: number;
+  try {
+    fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    throw failed(container, 'it was not created, or was started before', error);
+  }
   try {
     await readReply(fd, container, options);
   } finally {
@@ -121,15 +127,6 @@ async function releaseInit(
     unlinkSync(fifo);
   } catch {
     // The command runs nevertheless, and the file is removed with its folder.
-  }
-}
-
-function openFifo(fifo: string, container: ContainerReference): number {
-  try {
-    return openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    throw failed(container, 'it was not created, or was started before', error);
   }
 }
 
@@ -162,14 +159,8 @@ async function readReply(
   }
 }
 
-function hasReply(fd: number): boolean {
-  try {
-    return readSync(fd, Buffer.alloc(1)) === 1;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'EAGAIN') return false;
-    throw error;
-  }
-}
+const hasReply = (fd: number): boolean =>
+  unlessMissing(() => readSync(fd, Buffer.alloc(1)), ['EAGAIN']) === 1;
 
 function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
   const text = `start container ${container.id}: ${reason}`;

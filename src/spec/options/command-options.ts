@@ -20,12 +20,12 @@ import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
 import {
-  FLAG,
   hostPath,
   mapOfTexts,
   NO_NUL,
   readLineOrWords,
   readWords,
+  SWITCH,
   textLike,
   textOf,
   wordOf,
@@ -37,7 +37,23 @@ const named = { prefixItems: [{ ...word, minLength: 1 }] };
 
 const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,254}$/;
 
-const toFile = (path: string): FileInput => ({ kind: 'file', path });
+/** A file of the host that becomes the field `spec`. */
+const hostFile = <F extends string, S extends 'payload' | 'config'>(
+  flags: F,
+  help: string,
+  spec: S,
+) => ({
+  flags,
+  help,
+  value: hostPath((path): FileInput => ({ kind: 'file', path })),
+  spec,
+  jobs: 'it names a path of the host',
+  doc: {
+    takes: 'a file on the host',
+    rule: '`allow.inputs`',
+    bound: 'a regular file, not larger than the disk limit',
+  },
+});
 
 function parsePayload(payload: string, field: string): FileInput {
   if (Buffer.byteLength(payload) <= BOUNDS.payloadBytes) return { kind: 'text', text: payload };
@@ -136,16 +152,14 @@ export const COMMAND_OPTIONS = {
   tty: {
     flags: '-t, --tty',
     help: 'give the task a terminal',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a job has no terminal',
     doc: { takes: 'true: the task has a terminal', bound: '–' },
   },
   interactive: {
     flags: '-i, --interactive',
     help: 'pass standard input to the task',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a job has no standard input',
     doc: {
       takes: 'true: the task reads the standard input of `run`, or the stream of the library',
@@ -225,30 +239,12 @@ export const COMMAND_OPTIONS = {
       bound: '16 MiB',
     },
   },
-  payloadFile: {
-    flags: '--payload-file <file>',
-    help: 'read the payload from a file',
-    value: hostPath(toFile),
-    spec: 'payload',
-    jobs: 'it names a path of the host',
-    doc: {
-      takes: 'a file on the host',
-      rule: '`allow.inputs`',
-      bound: 'a regular file, not larger than the disk limit',
-    },
-  },
-  configFile: {
-    flags: '--config-file <file>',
-    help: 'a file that the task reads as CONFIG_FILE',
-    value: hostPath(toFile),
-    spec: 'config',
-    jobs: 'it names a path of the host',
-    doc: {
-      takes: 'a file on the host',
-      rule: '`allow.inputs`',
-      bound: 'a regular file, not larger than the disk limit',
-    },
-  },
+  payloadFile: hostFile('--payload-file <file>', 'read the payload from a file', 'payload'),
+  configFile: hostFile(
+    '--config-file <file>',
+    'a file that the task reads as CONFIG_FILE',
+    'config',
+  ),
   /** `names`: `{payload}`, `{config}` and `{id}` in the command are replaced. `iron`: IronWorker's arguments are appended. */
   args: {
     flags: '--args <convention>',

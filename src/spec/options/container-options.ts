@@ -26,7 +26,15 @@ import {
 } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
-import { FLAG, listOfTexts, readText, textLike, textOf, textOr, wordOf } from './option-values.ts';
+import {
+  listOfTexts,
+  readText,
+  SWITCH,
+  textLike,
+  textOf,
+  textOr,
+  wordOf,
+} from './option-values.ts';
 
 const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 const BUNDLE = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -203,8 +211,7 @@ export const CONTAINER_OPTIONS = {
   readOnly: {
     flags: '--read-only',
     help: 'make the root filesystem read-only',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes: 'true: the task cannot write to the root filesystem',
@@ -253,8 +260,7 @@ export const CONTAINER_OPTIONS = {
   init: {
     flags: '--init',
     help: 'run a small init program as pid 1',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes: "true: pid 1 is a small init program (Debian's package `tini` on the host)",

@@ -8,11 +8,11 @@ import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
 import {
   bytes,
-  FLAG,
   listOfTexts,
   mapOfTexts,
   NO_NUL,
   readText,
+  SWITCH,
   textOf,
   textOr,
   wordOf,
@@ -54,8 +54,7 @@ export const HANDLING_OPTIONS = {
   oomGroup: {
     flags: '--oom-group',
     help: 'end the whole task when one process is killed for lack of memory',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes:
@@ -195,8 +194,7 @@ export const HANDLING_OPTIONS = {
   outputRequired: {
     flags: '--output-required',
     help: 'fail if an output is missing or incomplete',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'it belongs to the outputs',
     doc: {
       takes: 'true: an output that is missing or incomplete is an error of the task',
@@ -207,8 +205,7 @@ export const HANDLING_OPTIONS = {
   keep: {
     flags: '--keep',
     help: 'keep the writable layer when the task ends; stackshim kill ID removes it',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'kept files stay on the disk of the host',
     doc: {
       takes: 'true: the writable layer stays when the task ends',
@@ -219,8 +216,7 @@ export const HANDLING_OPTIONS = {
   log: {
     flags: '--log',
     help: 'keep the output and the result; read them with stackshim logs and wait',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a kept log stays on the disk of the host',
     doc: {
       takes:

@@ -47,11 +47,14 @@ export const textOr =
 
 export const NO_NUL = '^[^\\u0000]*$';
 
-export const FLAG: OptionValue<boolean, boolean> = {
+const FLAG: OptionValue<boolean, boolean> = {
   read: flag,
   parse: (value) => value,
   schema: { type: 'boolean' },
 };
+
+/** The values of an option that is off unless it is given. */
+export const SWITCH = { value: FLAG, absent: false } as const;
 
 /** Text that `parse` accepts only if all of it matches this pattern (`RegExp.source`, no flags). */
 export const textOf = <V>(parse: Parse<string, V>, pattern = ''): OptionValue<string, V> => ({
