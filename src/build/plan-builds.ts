@@ -5,9 +5,9 @@ import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
-import { parseDockerfile } from './parse-dockerfile.ts';
 import { type Planned, takeReady } from './run-in-order.ts';
 import { openStackFolder, readDockerfile } from './stack-folder.ts';
+import { parseDockerfile } from './stack-source.ts';
 
 /** A folder that is to be built, and what it is built on. */
 export interface PlannedBuild extends Planned {

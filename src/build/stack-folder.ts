@@ -26,14 +26,11 @@ export function openStackFolder(directory: string): StackFolder {
   const path = resolveFolder(directory);
   const name = basename(path);
   if (!isStackName(name)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `build ${path}: ${JSON.stringify(name)} is not a stack name`,
-      {
-        hint: 'rename the folder: use lower-case letters and digits, with single ".", "_" or "-" between them',
-        details: { field: 'directory', directory: path },
-      },
-    );
+    const text = `build ${path}: ${JSON.stringify(name)} is not a stack name`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: 'rename the folder: use lower-case letters and digits, with single ".", "_" or "-" between them',
+      details: { field: 'directory', directory: path },
+    });
   }
   if (!isThere(path, 'Dockerfile')) throw toWithoutDockerfile(path);
   isThere(path, 'base.json');

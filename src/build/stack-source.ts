@@ -1,7 +1,7 @@
 /** The source of a stack: its Dockerfile and `base.json`, read from the copy that is built. */
+import { isStackName, type StackName } from '../core/ids.ts';
 import { type BaseDefinition, parseBaseDefinition } from './base-definition.ts';
 import type { BuildContext } from './build-context.ts';
-import { type DockerfileStacks, parseDockerfile } from './parse-dockerfile.ts';
 import { readDockerfile, readSmallFile, type StackFolder } from './stack-folder.ts';
 
 export interface StackSource extends Pick<StackFolder, 'path' | 'name'> {
@@ -22,4 +22,36 @@ export function readStackSource({ path, name }: StackFolder, context: BuildConte
     stacks: parseDockerfile(readDockerfile(path, context.directory)),
     definition: definition === undefined ? undefined : parseBaseDefinition(definition, path),
   };
+}
+
+export interface DockerfileStacks {
+  /** The stack that the image is based on: the last `FROM`, if it is a stack of this machine (`localhost/NAME`). */
+  readonly base: StackName | undefined;
+  /** Every stack of this machine that a stage begins with or copies from, once. */
+  readonly all: readonly StackName[];
+}
+
+const FROM = /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?/gim;
+/** `COPY --from=…`, `RUN --mount=type=bind,from=…`. */
+const FROM_OPTION = /^[ \t]*(?:COPY|ADD|RUN)[ \t].*?\bfrom=([^\s,]+)/gim;
+
+/** Finds the stacks that a Dockerfile builds on. Pure. */
+export function parseDockerfile(dockerfile: string): DockerfileStacks {
+  /** The base of each named stage. */
+  const stages = new Map<string, string>();
+  const named: string[] = [];
+  let last = '';
+  for (const [, image = '', stage] of dockerfile.matchAll(FROM)) {
+    last = stages.get(image.toLowerCase()) ?? image;
+    named.push(last);
+    if (stage !== undefined) stages.set(stage.toLowerCase(), last);
+  }
+  for (const [, image = ''] of dockerfile.matchAll(FROM_OPTION)) named.push(image);
+  const stacks = named.map(toStack).filter((name) => name !== undefined);
+  return { base: toStack(last), all: [...new Set(stacks)] };
+}
+
+function toStack(image: string): StackName | undefined {
+  const name = /^localhost\/([^:@/]+)(?::latest)?$/.exec(image)?.[1];
+  return name !== undefined && isStackName(name) ? name : undefined;
 }

@@ -99,25 +99,19 @@ async function rebuild(
 ): Promise<'updated' | 'unchanged'> {
   if (options.signal?.aborted) throw toAborted(`update ${stack}`);
   if (directory === null) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`,
-      {
-        hint: 'name its folder with --from, or import a newer image',
-        details: { field: 'name', stack },
-      },
-    );
+    const text = `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: 'name its folder with --from, or import a newer image',
+      details: { field: 'name', stack },
+    });
   }
   const { name } = openStackFolder(directory);
   if (name !== stack) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `update ${stack}: ${directory} is the folder of ${name}`,
-      {
-        hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
-        details: { field: 'from', stack },
-      },
-    );
+    const text = `update ${stack}: ${directory} is the folder of ${name}`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
+      details: { field: 'from', stack },
+    });
   }
   const { onProgress, ...rest } = options;
   const { status } = await buildStack(layout, directory, {

@@ -89,21 +89,21 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
     // An image's entry with an empty name or a NUL cannot be passed to any program.
     if (at > 0 && !entry.includes('\0')) env.set(entry.slice(0, at), entry.slice(at + 1));
   }
-  env.set('TASK_ID', input.id);
-  const files = [
-    ['TASK_DIR', input.hasCode, TASK_DIR],
-    ['PAYLOAD_FILE', input.hasPayload, PAYLOAD_FILE],
-    ['CONFIG_FILE', input.hasConfig, CONFIG_FILE],
-    ['TASK_PROGRESS_FILE', input.hasProgress, `${PROGRESS_DIR}/${PROGRESS_NAME}`],
-  ] as const;
-  for (const [name, isThere, path] of files) {
+  const own = {
+    TASK_ID: input.id,
+    TASK_DIR: input.hasCode ? TASK_DIR : undefined,
+    PAYLOAD_FILE: input.hasPayload ? PAYLOAD_FILE : undefined,
+    CONFIG_FILE: input.hasConfig ? CONFIG_FILE : undefined,
+    TASK_PROGRESS_FILE: input.hasProgress ? `${PROGRESS_DIR}/${PROGRESS_NAME}` : undefined,
+    TASK_TIMEOUT: String(Math.ceil(input.timeoutMs / 1000)),
+    TASK_MEMORY: String(input.memoryBytes),
+    ...input.env,
+  };
+  for (const [name, value] of Object.entries<string | undefined>(own)) {
     // An image that sets one of these must not make a task believe that it has a file.
-    if (isThere) env.set(name, path);
-    else env.delete(name);
+    if (value === undefined) env.delete(name);
+    else env.set(name, value);
   }
-  env.set('TASK_TIMEOUT', String(Math.ceil(input.timeoutMs / 1000)));
-  env.set('TASK_MEMORY', String(input.memoryBytes));
-  for (const [name, value] of Object.entries(input.env)) env.set(name, value);
   if (!env.has('HOME')) env.set('HOME', input.home ?? '/');
   return Array.from(env, ([name, value]) => `${name}=${value}`);
 }

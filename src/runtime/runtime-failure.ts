@@ -89,23 +89,13 @@ export function lastLogMessage(tail: string): string | undefined {
   let last: string | undefined;
   let lastError: string | undefined;
   for (const line of tail.split('\n')) {
-    const entry = parseEntry(line);
-    if (entry === undefined) continue;
-    last = entry.message;
-    if (entry.isError) lastError = entry.message;
+    // The first line may be cut, and a crashing runtime writes plain text.
+    const { msg, level }: Record<string, unknown> = { ...Object(parseJson(line)) };
+    if (typeof msg !== 'string') continue;
+    last = msg;
+    if (level === 'error' || level === 'fatal') lastError = msg;
   }
   return lastError ?? last;
-}
-
-function parseEntry(
-  line: string,
-): { readonly message: string; readonly isError: boolean } | undefined {
-  // The first line may be cut, and a crashing runtime writes plain text.
-  const value = parseJson(line);
-  if (typeof value !== 'object' || value === null || !('msg' in value)) return undefined;
-  if (typeof value.msg !== 'string') return undefined;
-  const level = 'level' in value ? value.level : undefined;
-  return { message: value.msg, isError: level === 'error' || level === 'fatal' };
 }
 
 export interface FailureClass {

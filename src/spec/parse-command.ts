@@ -1,8 +1,9 @@
-/** Parses a task's texts: its stack, its code, its command with user and environment, the signal that asks it to end, its labels. */
+/** Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels. */
 import { constants } from 'node:os';
 import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';
 import { parsePath } from './parse-path.ts';
+import { CAPABILITIES } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { CodeSource, PackageReference, Reference, StackReference } from './task-spec.ts';
 
@@ -184,4 +185,13 @@ export function checkLabels(labels: Readonly<Record<string, string>>, field: str
 export function checkLabelKey(key: string, field: string): void {
   if (LABEL_KEY.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars) return;
   throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
+}
+
+/** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseCapability(text: string, field: string): string {
+  const upper = text.toUpperCase();
+  if (upper === 'ALL') return upper;
+  const name = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+  if (CAPABILITIES.includes(name)) return name;
+  throw invalidField(field, 'no such capability', text);
 }

@@ -18,20 +18,15 @@ export interface SeccompArgument {
   readonly op: string;
 }
 
-/** Matches every value whose bits of `mask` are those of `value`. */
-export interface MaskedValue {
-  readonly mask: number;
-  readonly value: number;
-}
-
 /**
  * Matches every value of an argument except `values`. A filter can only compare some bits of an argument with a constant, so `others` lists
- * what matches: no bits but those are compared, and bits which the kernel ignores cannot evade the rule.
+ * what matches, each every value whose bits of `mask` are those of `value`: no bits but those are compared, and bits which the kernel ignores
+ * cannot evade the rule.
  */
 export interface SeccompException {
   readonly index: number;
   readonly values: readonly number[];
-  readonly others: readonly MaskedValue[];
+  readonly others: readonly { readonly mask: number; readonly value: number }[];
 }
 
 export interface SeccompRule {
@@ -112,13 +107,10 @@ export function parseSeccompProfile(input: unknown): SeccompProfile {
   return {
     defaultAction,
     defaultErrnoRet,
-    syscalls: syscalls.map(({ name, names = [], action, errnoRet, args, includes, excludes }) => ({
+    syscalls: syscalls.map(({ name, names = [], args, comment: _, ...rule }) => ({
+      ...rule,
       names: name === undefined ? names : [name, ...names],
-      action,
-      errnoRet,
       args: args ?? undefined,
-      includes,
-      excludes,
     })),
   };
 }

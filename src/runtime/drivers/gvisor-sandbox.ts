@@ -156,7 +156,6 @@ function call(socket: Socket, method: string, arg: unknown): Promise<Answer | un
 
 /** Undefined while the text is incomplete: nothing marks its end. */
 export function parseAnswer(text: string): Answer | undefined {
-  const value = parseJson(text);
-  if (typeof value !== 'object' || value === null || !('success' in value)) return undefined;
-  return { success: value.success === true, result: 'result' in value ? value.result : undefined };
+  const { success, result }: Record<string, unknown> = { ...Object(parseJson(text)) };
+  return success === undefined ? undefined : { success: success === true, result };
 }

@@ -140,14 +140,8 @@ export function readControlSocket({ id, stateRoot }: ContainerReference): string
 /** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
   // A killed runsc leaves a half-written file.
-  const state = parseJson(text);
-  if (!hasField(state, 'sandbox') || !hasField(state.sandbox, 'controlSocketPath'))
-    return undefined;
-  const path = state.sandbox.controlSocketPath;
+  const { sandbox }: Record<string, unknown> = { ...Object(parseJson(text)) };
+  const { controlSocketPath: path }: Record<string, unknown> = { ...Object(sandbox) };
   if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) return undefined;
   return path.endsWith(`/runsc-${id}.sock`) ? path : undefined;
-}
-
-function hasField<Name extends string>(value: unknown, name: Name): value is Record<Name, unknown> {
-  return typeof value === 'object' && value !== null && name in value;
 }

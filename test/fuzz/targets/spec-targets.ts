@@ -6,7 +6,12 @@ import {
   parsePushName,
 } from '../../../src/exchange/registry/image-reference.ts';
 import { parseUlimit } from '../../../src/spec/limits.ts';
-import { parseStackReference, parseUser } from '../../../src/spec/parse-command.ts';
+import { parseSecurityOpts } from '../../../src/spec/parse-access.ts';
+import {
+  parseCapability,
+  parseStackReference,
+  parseUser,
+} from '../../../src/spec/parse-command.ts';
 import {
   parseEnvEntries,
   parseEnvFile,
@@ -19,7 +24,6 @@ import {
   parseVolumeOption,
 } from '../../../src/spec/parse-mounts.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
-import { parseCapability, parseSecurityOpts } from '../../../src/spec/parse-rights.ts';
 import { parseBytes, parseCount, parseCpus, parseDuration } from '../../../src/spec/quantities.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { readPolicy } from '../../../src/task/installation.ts';
