@@ -111,7 +111,7 @@ async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, stri
   const toChanged = () => toUnreadable(from, 'it changed while it was copied');
   const lines = new Map<string, string>();
   let bytes = 0;
-  for (const entry of walkDirectory(fd, { leaveOutNames: NOTHING, toChanged })) {
+  for (const entry of walkDirectory(fd, NOTHING, toChanged)) {
     const name = toName(copy, entry);
     requireRootOwned(copy, `${from}/${name}`, {
       uid: Number(entry.stat.uid),

@@ -18,12 +18,6 @@ import { BUILT_TAG, type ExportOptions, exportBuiltImage } from './export-built-
 import type { StackSource } from './stack-source.ts';
 import { type StepPlace, toStepOptions } from './step-options.ts';
 
-export interface BuiltImage {
-  readonly image: Image;
-  /** The image that it was built on. */
-  readonly base: PinnedImage | undefined;
-}
-
 /** The most open files and processes of a build step; never more than this process may have. */
 const MAX_OPEN_FILES = 65_536;
 const MAX_PROCESSES = 65_536;
@@ -48,13 +42,13 @@ function resolveNamed(layout: Layout, source: StackSource, name: StackName): Pin
   }
 }
 
-/** Builds and imports the image. Precondition: the caller holds a lease. */
+/** Builds and imports the image, and returns it with the image that it was built on. Precondition: the caller holds a lease. */
 export async function buildImage(
   layout: Layout,
   builder: Builder,
   source: StackSource,
   place: StepPlace,
-): Promise<BuiltImage> {
+): Promise<{ readonly image: Image; readonly base: PinnedImage | undefined }> {
   const stacks: PinnedImage[] = [];
   for (const name of source.stacks.all) stacks.push(await holdStack(layout, source, name));
   const copies: BaseCopy[] = [];

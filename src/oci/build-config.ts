@@ -111,12 +111,8 @@ export const netSysctl = (
   ...(host.boundsGroups ? GROUPS : {}),
 });
 
-function seccompOf({
-  template,
-  spec,
-  seccompProfile,
-  host,
-}: ContainerInput): OciSeccomp | undefined {
+function seccompOf(input: ContainerInput): OciSeccomp | undefined {
+  const { template, spec, seccompProfile, host } = input;
   if (spec.seccomp === 'unconfined') return undefined;
   const profile = spec.seccomp === undefined ? template.seccomp : seccompProfile;
   if (profile === undefined) throw missingInput('seccompProfile');
@@ -134,20 +130,14 @@ function missingInput(name: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_INTERNAL', `build container config: ${name} is missing`);
 }
 
-export interface CommandConfig {
-  readonly process: OciProcess;
-  /** What is mounted for the command alone. */
-  readonly mounts: readonly OciMount[];
-}
-
-/** Puts a command into a container's configuration. Pure. */
-export function joinConfig(container: ContainerConfig, command: CommandConfig): OciConfig {
+/** Puts a command, and what is mounted for it alone, into a container's configuration. Pure. */
+export function joinConfig(
+  container: ContainerConfig,
+  process: OciProcess,
+  mounts: readonly OciMount[],
+): OciConfig {
   const { base, asked } = container.mounts;
-  return {
-    ...container,
-    mounts: [...base, ...shallowFirst([...asked, ...command.mounts])],
-    process: command.process,
-  };
+  return { ...container, mounts: [...base, ...shallowFirst([...asked, ...mounts])], process };
 }
 
 const CPU_PERIOD_US = 100_000;
@@ -198,12 +188,12 @@ function buildResources(input: ContainerInput): OciResources {
 const buildUnified = ({ oomGroup, limits: { cpuShares } }: ContainerSpec) =>
   withoutUndefined({
     'memory.oom.group': oomGroup ? '1' : undefined,
-    'cpu.weight': cpuShares === undefined ? undefined : String(toWeight(cpuShares)),
+    'cpu.weight': cpuShares === undefined ? undefined : toWeight(cpuShares),
   });
 
-function toWeight(shares: number): number {
+function toWeight(shares: number): string {
   const weight = Math.round((shares / USUAL_SHARES) * WEIGHT.usual);
-  return Math.min(WEIGHT.max, Math.max(WEIGHT.min, weight));
+  return String(Math.min(WEIGHT.max, Math.max(WEIGHT.min, weight)));
 }
 
 function buildBlockIo(throttles: readonly DeviceThrottle[]): OciBlockIo {

@@ -71,7 +71,7 @@ export interface TaskEnvInput {
   readonly memoryBytes: number;
   readonly tty: boolean;
   /** The user's home folder; `/` when unknown. */
-  readonly home?: string;
+  readonly home?: string | undefined;
 }
 
 /**

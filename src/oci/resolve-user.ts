@@ -15,19 +15,6 @@ export interface ResolvedUser extends OciUser {
   readonly home?: string | undefined;
 }
 
-interface PasswdEntry {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: string;
-}
-
-interface GroupEntry {
-  readonly name: string;
-  readonly gid: number;
-  readonly members: readonly string[];
-}
-
 /**
  * Resolves a user as docker does: a name must be in the files, a number need not (its group is then 0). Without a group, the user has
  * the group of its passwd entry and the groups that list it as a member. An empty `user` is root; a missing file counts as empty.
@@ -62,14 +49,14 @@ const find = <E extends { readonly name: string }>(
 ): E | undefined =>
   entries.find(({ name }) => name === asked) ?? entries.find((one) => idOf(one) === toId(asked));
 
-const parsePasswd = (text: string): readonly PasswdEntry[] =>
+const parsePasswd = (text: string) =>
   fieldsOf(text).flatMap(([name = '', , uidText = '', gidText = '', , home = '']) => {
     const [uid, gid] = [toId(uidText), toId(gidText)];
     if (name === '' || uid === undefined || gid === undefined) return [];
     return [{ name, uid, gid, home: home.startsWith('/') && !home.includes('\0') ? home : '/' }];
   });
 
-const parseGroups = (text: string): readonly GroupEntry[] =>
+const parseGroups = (text: string) =>
   fieldsOf(text).flatMap(([name = '', , gidText = '', members = '']) => {
     const gid = toId(gidText);
     return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',') }];

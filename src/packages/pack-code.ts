@@ -2,7 +2,11 @@
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { AdoptedFile } from '../archive/adopt-file.ts';
-import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
+import {
+  type ArchiveCleaner,
+  type CleanedArchive,
+  createArchiveCleaner,
+} from '../archive/archive-cleaner.ts';
 import type { ArchiveLimits } from '../archive/archive-limits.ts';
 import { buildErofs } from '../archive/build-erofs.ts';
 import type { WorkerHost } from '../archive/claim-worker.ts';
@@ -30,15 +34,13 @@ export interface PackCodeOptions extends ReadCodeOptions {
   readonly compression?: 'none' | 'lz4';
 }
 
-export interface PackedCode {
-  /** Files, folders and links. */
-  readonly entries: number;
-  /** Sum over all files. */
-  readonly bytes: number;
-}
+/** Counts of what was packed: files, folders and links, and the bytes of all files. */
+type PackedCode = Pick<CleanedArchive, 'entries' | 'bytes'>;
 
 /** The code of a task; undefined: an empty folder. */
 type CodeSource = string | undefined;
+
+const NO_ARCHIVE = 'neither a gzip nor a zip file';
 
 type SourceKind = 'directory' | 'tar.gz' | 'zip';
 
@@ -148,8 +150,7 @@ async function readCode<T>(
 export async function requireCodeArchive(path: string, name: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
-    if ((await readKind(handle)) === undefined)
-      throw toUnknown(name, 'neither a gzip nor a zip file');
+    if ((await readKind(handle)) === undefined) throw toUnknown(name, NO_ARCHIVE);
   } finally {
     await handle.close();
   }
@@ -168,7 +169,7 @@ async function openSource(source: string, followLinks: boolean): Promise<OpenedS
     if (handle === undefined) throw toUnknown(source, 'neither a directory nor a file');
     const found = await handle.stat();
     const kind = found.isDirectory() ? 'directory' : await readKind(handle);
-    if (kind === undefined) throw toUnknown(source, 'neither a gzip nor a zip file');
+    if (kind === undefined) throw toUnknown(source, NO_ARCHIVE);
     return { handle, kind, sizeBytes: found.size };
   } catch (error) {
     await handle?.close();

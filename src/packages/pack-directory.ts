@@ -23,13 +23,12 @@ export const packDirectory = (fd: Fd, cleaner: ArchiveCleaner): CleanCode =>
 
 async function* packEntries(cleaner: ArchiveCleaner, fd: Fd): AsyncGenerator<Buffer> {
   cleaner.entry(toEntry('', fstatSync(fd, { bigint: true })));
-  const { leaveOutNames } = CODE_POLICY;
   const toChanged = (path: ByteString) =>
     toInvalidArchive(CODE_POLICY, 'changed while it was read', path);
   /** The first path of a file with several names, by device and inode. */
   const firstPaths = new Map<string, ByteString>();
   let entries = 0;
-  for (const entry of walkDirectory(fd, { leaveOutNames, toChanged })) {
+  for (const entry of walkDirectory(fd, CODE_POLICY.leaveOutNames, toChanged)) {
     const { path, stat, linkTarget } = entry;
     if (entry.fd !== undefined && stat.isFile()) {
       yield* packFile(cleaner, { ...entry, fd: entry.fd }, firstPaths);

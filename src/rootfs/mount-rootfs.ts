@@ -27,20 +27,16 @@ export interface MountRootfsOptions extends MountOverlayOptions {
   readonly mapOwner?: (clone: Fd, bind: BindMount, source: Stats) => Promise<void>;
 }
 
-export interface MountedRootfs {
-  /** Resolves when the descriptors behind the mounts are closed. A rejection that nobody awaits is not reported as unhandled. */
-  readonly closed: Promise<void>;
-}
-
 /**
  * Makes every mount of the plan, in order. If one fails, the mounts made before it are detached, then the error is thrown.
- * The caller detaches them with {@link detachRootfs} once the runtime has created the container.
+ * The caller detaches them with {@link detachRootfs} once the runtime has created the container. `closed` resolves when the descriptors behind
+ * the mounts are closed; a rejection that nobody awaits is not reported as unhandled.
  */
 export async function mountRootfs(
   system: System,
   plan: Pick<MountPlan, 'mounts'>,
   options: MountRootfsOptions,
-): Promise<MountedRootfs> {
+): Promise<{ readonly closed: Promise<void> }> {
   const closing: Promise<void>[] = [];
   try {
     for (const mount of plan.mounts) {
@@ -129,19 +125,15 @@ async function mountBind(
     // Then the target is not made: see `withoutBindsInRootfs`.
     if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
     // The mount point of a folder is a folder; of anything else, a file.
-    if (source.isDirectory()) ensureDirectorySync(mount.target, 0o711);
-    else makeFile(mount.target);
+    ensureDirectorySync(source.isDirectory() ? mount.target : dirname(mount.target), 0o711);
+    if (!source.isDirectory()) closeSync(openSync(mount.target, NEW_FILE, 0o600));
     system.attachMount(clone, mount.target);
   } finally {
     system.close(clone);
   }
 }
 
-function makeFile(target: string): void {
-  ensureDirectorySync(dirname(target), 0o711);
-  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
-  closeSync(openSync(target, flags, 0o600));
-}
+const NEW_FILE = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /**
  * Mounts a tmpfs with device nodes at its target (created if missing). Every user of the task may open the nodes; on the host only root
@@ -150,11 +142,8 @@ function makeFile(target: string): void {
  * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be
  * opened on the filesystem of the run folder, so the nodes have their own tmpfs.
  */
-function mountDevices(
-  system: System,
-  { target, nodes }: DevicesMount,
-  owner: RootfsOwner | null,
-): void {
+function mountDevices(system: System, mount: DevicesMount, owner: RootfsOwner | null): void {
+  const { target, nodes } = mount;
   // On the host only root and the slot's group pass through it.
   const access = owner === null ? { mode: '0700' } : { mode: '0710', gid: `${owner.ids.base}` };
   const options = { ...access, size: '4k' };
@@ -219,11 +208,8 @@ function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | nul
 const MEMORY_OPTIONS = { mode: '0777', size: '64k', nr_inodes: '16' } as const;
 
 /** Mounts it at its target (created if missing). On failure nothing stays attached. */
-function mountMemory(
-  system: System,
-  { target, file }: MemoryMount,
-  owner: RootfsOwner | null,
-): void {
+function mountMemory(system: System, mount: MemoryMount, owner: RootfsOwner | null): void {
+  const { target, file } = mount;
   const id = owner?.ids.base ?? 0;
   const options = { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` };
   const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;

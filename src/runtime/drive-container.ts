@@ -179,11 +179,8 @@ export async function startContainer(
   options: StartContainerOptions,
 ): Promise<void> {
   const driver = driverOf(runtime);
-  if (driver.releaseInit !== undefined) {
-    await driver.releaseInit(container, options);
-    return;
-  }
-  await runCommand(runtime, container, options, ['start']);
+  if (driver.releaseInit !== undefined) await driver.releaseInit(container, options);
+  else await runCommand(runtime, container, options, ['start']);
 }
 
 /** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
@@ -200,12 +197,10 @@ export async function removeRuntimeState(
   options: RuntimeCallOptions,
 ): Promise<void> {
   const driver = driverOf(runtime);
-  if (driver.removeState !== undefined) {
-    await driver.removeState(container);
-    return;
+  if (driver.removeState !== undefined) await driver.removeState(container);
+  else if (driver.hasState(container)) {
+    await runCommand(runtime, container, options, ['delete', '--force']);
   }
-  if (!driver.hasState(container)) return;
-  await runCommand(runtime, container, options, ['delete', '--force']);
 }
 
 /** Runs a command of the runtime on a container. Throws if it fails. */
@@ -215,10 +210,10 @@ async function runCommand(
   options: RuntimeCallOptions & Pick<StartContainerOptions, 'hostNetwork'>,
   [name, ...flags]: readonly [string, ...string[]],
 ): Promise<void> {
-  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
+  const { logFile, timeoutMs, signal } = options;
   const operation = `${name} container ${id}`;
-  const beginning = driverOf(runtime).toArguments({ id, stateRoot, logFile, hostNetwork });
-  const args = [...beginning, name, ...flags, id];
+  const args = driverOf(runtime).toArguments({ ...options, id, stateRoot });
+  args.push(name, ...flags, id);
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
 }

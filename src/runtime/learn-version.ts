@@ -15,7 +15,6 @@ import {
   type Remembered,
   readKept,
   rememberRuntime,
-  type VersionOptions,
 } from './runtime-version.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -25,10 +24,14 @@ const MAX_OUTPUT_BYTES = 65_536;
  * Asks the runtime at a path for its kind and version. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or
  * cannot be run.
  */
-export async function learnRuntime(path: string, options: VersionOptions): Promise<Runtime> {
+export async function learnRuntime(
+  path: string,
+  stats: Stats,
+  directory: string,
+): Promise<Runtime> {
   const runtime = parseVersionOutput(path, await askVersion(path));
-  const found = { fingerprint: fingerprintOf(options.stats), runtime };
-  await writeCache(cacheFileOf(options), options.cacheDirectory, found);
+  const found = { fingerprint: fingerprintOf(stats), runtime };
+  await writeCache(cacheFileOf(stats, directory), directory, found);
   rememberRuntime(found);
   return runtime;
 }

@@ -24,17 +24,14 @@ export async function resolveRuntime(
   requested: string,
   options: ResolveRuntimeOptions,
 ): Promise<Runtime> {
-  const { path, stats } = requested.startsWith('/')
-    ? findAtPath(requested)
-    : findByName(requested, options);
+  const { path, stats } = findExecutable(requested, options);
   // Checked at each call: the check costs a few lstat calls, and a process may live for months.
   requireTrustedPath(path, 'use runtime');
-  const cacheDirectory = runtimeVersionsDir(options.layout);
-  const version = { cacheDirectory, stats };
-  let runtime = knownRuntime(path, version);
+  const versions = runtimeVersionsDir(options.layout);
+  let runtime = knownRuntime(path, stats, versions);
   if (runtime === undefined) {
     const { learnRuntime } = await import('./learn-version.ts');
-    runtime = await learnRuntime(path, version);
+    runtime = await learnRuntime(path, stats, versions);
   }
   const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
@@ -65,41 +62,26 @@ export async function resolveTaskRuntime(
   return copyRuntime(runtime.path, copy) ? { ...runtime, copy } : runtime;
 }
 
-interface Executable {
-  readonly path: string;
-  readonly stats: Stats;
-}
-
-function findAtPath(path: string): Executable {
-  const stats = statExecutable(path);
-  if (stats !== undefined) return { path, stats };
-  const text = `find runtime ${path}: no executable file`;
-  const details = { runtime: path };
-  throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', text, { details });
-}
-
-function findByName(name: string, options: ResolveRuntimeOptions): Executable {
-  if (!RUNTIME_NAMES.some((known) => known === name)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `find runtime ${JSON.stringify(name)}: not ${RUNTIME_NAMES.join(', ')} or an absolute path`,
-      { details: { field: 'runtime' } },
-    );
+function findExecutable(
+  requested: string,
+  { layout, searchDirectories = SYSTEM_FOLDERS }: ResolveRuntimeOptions,
+): { readonly path: string; readonly stats: Stats } {
+  const isPath = requested.startsWith('/');
+  if (!isPath && !RUNTIME_NAMES.some((known) => known === requested)) {
+    const text = `find runtime ${JSON.stringify(requested)}: not ${RUNTIME_NAMES.join(', ')} or an absolute path`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details: { field: 'runtime' } });
   }
-  const { layout, searchDirectories = SYSTEM_FOLDERS } = options;
-  for (const directory of [runtimesDir(layout), ...searchDirectories]) {
-    const path = `${directory}/${name}`;
+  const folders = [runtimesDir(layout), ...searchDirectories];
+  for (const path of isPath ? [requested] : folders.map((folder) => `${folder}/${requested}`)) {
     const stats = statExecutable(path);
     if (stats !== undefined) return { path, stats };
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
-    `find runtime ${name}: not installed`,
-    {
-      hint: `install Debian's package ${name}, or name another runtime with --runtime`,
-      details: { runtime: name, package: name },
-    },
-  );
+  const problem = isPath ? 'no executable file' : 'not installed';
+  const text = `find runtime ${requested}: ${problem}`;
+  const hint = `install Debian's package ${requested}, or name another runtime with --runtime`;
+  const unknown = { details: { runtime: requested } };
+  const missing = { hint, details: { runtime: requested, package: requested } };
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', text, isPath ? unknown : missing);
 }
 
 /** Undefined also if a component of the path is not a folder, or cannot be entered: no runtime can be found there. */

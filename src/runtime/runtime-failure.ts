@@ -192,15 +192,13 @@ const RUNC_EXEC = /^(?:runc )?exec failed: /;
 const RUNSC_EXEC = 'executing processes for container: executing command "';
 const IN_SANDBOX = '" in sandbox: ';
 
-/** The message as it would be at the start of a container. */
-function asAtStart(message: string): string {
-  if (!message.startsWith(RUNSC_EXEC)) return message.replace(RUNC_EXEC, '');
-  return `starting container: ${message.slice(message.lastIndexOf(IN_SANDBOX) + IN_SANDBOX.length)}`;
-}
-
 /** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for an unknown text. */
 export function classifyFailure(message: string): FailureClass {
-  const text = asAtStart(message);
+  const ofSandbox = message.slice(message.lastIndexOf(IN_SANDBOX) + IN_SANDBOX.length);
+  // As it would be at the start of a container.
+  const text = message.startsWith(RUNSC_EXEC)
+    ? `starting container: ${ofSandbox}`
+    : message.replace(RUNC_EXEC, '');
   for (const { patterns, ...found } of classes) {
     if (patterns.some((pattern) => pattern.test(text))) return found;
   }

@@ -23,13 +23,16 @@ const remembered = new Map<string, Remembered>();
 /**
  * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
  * knows it, and one file read if this machine knows it.
+ *
+ * @param stats The status of the executable, links followed.
+ * @param directory The folder in which versions are stored for other processes; an entry is void when its executable changes.
  */
-export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
+export function knownRuntime(path: string, stats: Stats, directory: string): Runtime | undefined {
   const known = remembered.get(path);
-  if (known !== undefined && isOf(known, options.stats)) return known.runtime;
+  if (known !== undefined && isOf(known, stats)) return known.runtime;
   // A file that is absent, damaged or about another executable does not count: it is only a cache.
-  const kept = readKept(cacheFileOf(options));
-  if (kept?.runtime.path !== path || !isOf(kept, options.stats)) return undefined;
+  const kept = readKept(cacheFileOf(stats, directory));
+  if (kept?.runtime.path !== path || !isOf(kept, stats)) return undefined;
   const { kind, version } = kept.runtime;
   const runtime = { kind, path, version };
   rememberRuntime({ fingerprint: kept.fingerprint, runtime });
@@ -39,16 +42,8 @@ export function knownRuntime(path: string, options: VersionOptions): Runtime | u
 export const rememberRuntime = (found: Remembered): void =>
   void remembered.set(found.runtime.path, found);
 
-export interface VersionOptions {
-  /** The folder in which versions are stored for other processes; an entry is void when its executable changes. */
-  readonly cacheDirectory: string;
-  /** The status of the executable, links followed. */
-  readonly stats: Stats;
-}
-
-export function cacheFileOf({ cacheDirectory, stats }: VersionOptions): string {
-  return `${cacheDirectory}/${stats.dev}-${stats.ino}.json`;
-}
+export const cacheFileOf = ({ dev, ino }: Stats, directory: string): string =>
+  `${directory}/${dev}-${ino}.json`;
 
 /** Where a copy of an executable belongs; the name tells which executable it is a copy of. */
 export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>

@@ -133,9 +133,6 @@ function checkPermissions(spec: TaskSpec, permissions: Permissions): void {
   }
 }
 
-/** Text in the form of `--ulimit`. */
-const showUlimit = (limit: number) => (limit === Number.POSITIVE_INFINITY ? '-1' : String(limit));
-
 function checkUlimits(
   ulimits: readonly Ulimit[],
   most: UlimitMaxima,
@@ -144,7 +141,7 @@ function checkUlimits(
   for (const { type, hard } of ulimits) {
     const allowed = most[type] ?? Number.POSITIVE_INFINITY;
     if (hard <= allowed) continue;
-    const asked = `${type.slice('RLIMIT_'.length).toLowerCase()}=${showUlimit(hard)}`;
+    const asked = `${type.slice('RLIMIT_'.length).toLowerCase()}=${hard === Infinity ? -1 : hard}`;
     throw deniedField({ field: 'ulimits', asked, allowed, reason: reasonFor(allowed) });
   }
 }

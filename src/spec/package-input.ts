@@ -20,10 +20,8 @@ import {
   settingReaders,
 } from './package-settings.ts';
 
-type NamedSettings = Omit<PackageSettings, 'limits' | 'buildFiles'>;
-
 /** The fields of a `stackshim.json`: settings, with the limits beside them under their names in a task. */
-export interface PackageFile extends NamedSettings, LimitInput {
+export interface PackageFile extends Omit<PackageSettings, 'limits' | 'buildFiles'>, LimitInput {
   /** Files and folders, relative to the code: the build step sees only these. */
   readonly buildFrom?: readonly string[] | undefined;
 }

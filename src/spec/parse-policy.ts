@@ -150,23 +150,17 @@ function parsePermissions(given: PolicySection<'allow'>): Permissions {
   const base = DEFAULT_POLICY.allow;
   const bindSources = parsePaths(given.bindSources, 'allow.bindSources') ?? base.bindSources;
   return {
-    bundles: given.bundles ?? base.bundles,
-    runtimes: given.runtimes ?? base.runtimes,
+    ...base,
+    ...given,
     bindSources,
     // A task must not get a copy of a file that it may not bind, unless the policy says so.
     inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
     outputs: parsePaths(given.outputs, 'allow.outputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
-    networks: given.networks ?? base.networks,
     // A build step must not get a network that tasks may not have, unless the policy says so.
     buildNetworks: given.buildNetworks ?? given.networks ?? base.buildNetworks,
-    userns: given.userns ?? base.userns,
-    pid: given.pid ?? base.pid,
     capAdd:
       given.capAdd?.map((name, i) => parseCapability(name, `allow.capAdd[${i}]`)) ?? base.capAdd,
-    seccomp: given.seccomp ?? base.seccomp,
-    newPrivileges: given.newPrivileges ?? base.newPrivileges,
-    exec: given.exec ?? base.exec,
   };
 }
 

@@ -153,23 +153,19 @@ export function configureCommand(
     timeoutMs: own.limits.timeoutMs,
     memoryBytes: spec.limits.memoryBytes,
     tty: own.tty,
-    ...(home === undefined ? {} : { home }),
+    home,
   });
   const cwd = resolveWorkdir(own.workdir, hasCode, image);
   const { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima } = spec;
   const { tty, ulimits } = own;
-  const config = joinConfig(container.config, {
-    process: buildProcess({
-      ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
-      spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
-    }),
-    mounts: buildBinds(binds, {
-      hasUserNamespace: ids !== null,
-      locksBinds: driverOf(runtime).locksBinds,
-    }),
+  const process = buildProcess({
+    ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
+    spec: { capAdd, capDrop, init, noNewPrivileges, ulimitMaxima, tty, ulimits },
   });
+  const { locksBinds } = driverOf(runtime);
+  const mounts = buildBinds(binds, { hasUserNamespace: ids !== null, locksBinds });
   return {
-    config: toConfigJson(config),
+    config: toConfigJson(joinConfig(container.config, process, mounts)),
     owner: toHostUser(user, ids),
     command: { command, env, cwd },
   };

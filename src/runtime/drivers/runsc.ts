@@ -56,7 +56,12 @@ export const runsc: RuntimeDriver = {
   // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
   async removeState(container) {
     await removeStateDirectory(container);
-    removeRunscFiles(container);
+    const socket = readControlSocket(container);
+    if (socket !== undefined) rmSync(socket, { force: true });
+    // The state file goes last, because it names the socket.
+    const isState = (path: string) => path.endsWith('.state');
+    const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
+    for (const path of files) rmSync(path, { force: true });
   },
   watchExit: watchSandbox,
   signaller: (container) => (signal) => void signalInside(container, signal),
@@ -119,15 +124,6 @@ export function runscFiles({ id, stateRoot }: ContainerReference): readonly stri
   return namesIn(stateRoot)
     .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
     .map((name) => `${stateRoot}/${name}`);
-}
-
-/** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
-function removeRunscFiles(container: ContainerReference): void {
-  const socket = readControlSocket(container);
-  if (socket !== undefined) rmSync(socket, { force: true });
-  const isState = (path: string) => path.endsWith('.state');
-  const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
-  for (const path of files) rmSync(path, { force: true });
 }
 
 /** The path of the sandbox's control socket according to its state file; undefined without one. */
