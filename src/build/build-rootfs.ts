@@ -4,8 +4,8 @@ import { StackshimError } from '../core/errors.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { askTool } from '../sys/start-tool.ts';
-import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
+import type { DebianDefinition } from './stack-source.ts';
 
 /** Debian's release files have some 200 kB. */
 const MAX_RELEASE_BYTES = 8 * 1024 * 1024;

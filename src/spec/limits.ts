@@ -12,9 +12,11 @@ interface Limit extends LimitRow {
   /** In the caller's input. */
   readonly field: keyof typeof LIMIT_OPTIONS;
   readonly limit: keyof TaskLimits;
+  readonly policy: string;
 }
 
 export const LIMITS = Object.entries(LIMIT_OPTIONS).map(([field, row]) => ({
+  policy: field,
   ...row,
   field,
 })) as readonly Limit[];

@@ -67,11 +67,9 @@ export function parsePackageFile(bytes: Uint8Array): PackageFile {
 }
 
 function toInvalidFile(problem: string, field: string | undefined, cause?: unknown) {
-  return new StackshimError(
-    'ERR_STACKSHIM_PACKAGE_INVALID',
-    `read ${PACKAGE_FILE} of the code: ${problem}`,
-    { cause, details: field === undefined ? {} : { field } },
-  );
+  const text = `read ${PACKAGE_FILE} of the code: ${problem}`;
+  const details = field === undefined ? {} : { field };
+  return new StackshimError('ERR_STACKSHIM_PACKAGE_INVALID', text, { cause, details });
 }
 
 /**
@@ -88,8 +86,7 @@ export function joinSettings(
   const { build, buildFrom, ...rest } = base;
   const joined: PackageFile = {
     ...(own.build === undefined ? base : rest),
-    ...withoutUndefined(own),
-    env: own.env && base.env ? { ...base.env, ...own.env } : (own.env ?? base.env),
+    ...withoutUndefined({ ...own, env: own.env && { ...base.env, ...own.env } }),
   };
   return parseSettings(toSettings(joined));
 }

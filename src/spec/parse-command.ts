@@ -1,4 +1,7 @@
-/** Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels. */
+/**
+ * Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels.
+ * Each function throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ */
 import { constants } from 'node:os';
 import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';
@@ -44,7 +47,6 @@ export const isCodePath = (code: string): boolean =>
 export const PACKAGE_REFERENCE =
   /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export function parsePackageReference(text: string, field: string): PackageReference {
   const { name, pin } = divideReference(text);
   if (isPackageName(name)) return { name, ...parsePin(pin, /^rev:([1-9]\d{0,8})$/, text, field) };
@@ -53,7 +55,6 @@ export function parsePackageReference(text: string, field: string): PackageRefer
   throw invalidField(field, problem, text);
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export const parseCodeSource = (text: string, field: string): CodeSource =>
   isCodePath(text)
     ? { kind: 'path', path: parsePath(text, field) }
@@ -127,7 +128,6 @@ export function toSignalNumber(text: string): number | undefined {
 const inRange = (signal: number, least: number) =>
   signal >= least && signal <= RTMAX ? signal : undefined;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export function parseSignal(text: string, field: string): number {
   const signal = toSignalNumber(text);
   if (signal !== undefined) return signal;

@@ -118,7 +118,6 @@ export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
   return toTmpfsRequest({ target, size, mode, exec }, field);
 }
 
-/** A bind whose paths are checked and normalised. */
 function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
   return {
     source: parseAbsolutePath(input.source, `${field} source`),
@@ -127,7 +126,6 @@ function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindReque
   };
 }
 
-/** A tmpfs whose values are checked. */
 function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
   const { size, mode, exec = false } = input;
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) {
@@ -167,7 +165,6 @@ const OF_EVERY_TASK = [
   ...['null', 'zero', 'full', 'random', 'urandom', 'tty', 'console', 'ptmx', 'pts'],
   ...['shm', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'],
 ].map((name) => `${FOLDER}/${name}`);
-const ALL = 'rwm';
 
 /** Parses every device, each `HOST[:TASK][:ACCESS]`; no two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseDevices(texts: readonly string[]): readonly DeviceRequest[] {
@@ -184,28 +181,21 @@ export function parseDevices(texts: readonly string[]): readonly DeviceRequest[]
 
 function parseDevice(text: string, field: string): DeviceRequest {
   const [host = '', ...rest] = text.split(':');
-  const access = isAccess(rest.at(-1)) ? rest.pop() : undefined;
+  const access = (isAccess(rest.at(-1)) && rest.pop()) || 'rwm';
   const [target = host, ...more] = rest;
   if (more.length > 0) {
     throw invalidField(field, 'not HOST, HOST:TASK or HOST:TASK:ACCESS, of r, w and m', text);
   }
-  return {
-    source: parseAbsolutePath(host, `${field} host`),
-    target: parseTarget(target, `${field} task`),
-    access: access ?? ALL,
-  };
+  const source = parseAbsolutePath(host, `${field} host`);
+  const path = parseAbsolutePath(target, `${field} task`);
+  if (path === FOLDER || !isAtOrBelow(path, FOLDER)) {
+    throw invalidField(`${field} task`, `a device of a task must be below ${FOLDER}`, target);
+  }
+  const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(path, known));
+  if (covered === undefined) return { source, target: path, access };
+  throw invalidField(`${field} task`, `every task has its own ${covered}`, target);
 }
 
 /** Of docker's letters, each once. */
 const isAccess = (text: string | undefined): boolean =>
   text !== undefined && /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;
-
-function parseTarget(path: string, field: string): string {
-  const target = parseAbsolutePath(path, field);
-  if (target === FOLDER || !isAtOrBelow(target, FOLDER)) {
-    throw invalidField(field, `a device of a task must be below ${FOLDER}`, path);
-  }
-  const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(target, known));
-  if (covered === undefined) return target;
-  throw invalidField(field, `every task has its own ${covered}`, path);
-}

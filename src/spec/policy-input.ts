@@ -33,6 +33,11 @@ const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
 
 type LimitRows = typeof LIMIT_OPTIONS;
+type PolicyName<F extends keyof LimitRows> = LimitRows[F] extends {
+  readonly policy: infer P extends string;
+}
+  ? P
+  : F;
 type Readers = Readonly<Record<string, Reader<unknown>>>;
 /** What a section's readers give; every field may be missing. */
 type Section<R> = { readonly [F in keyof R]?: R[F] extends Reader<infer T> ? T : never };
@@ -41,7 +46,7 @@ type Section<R> = { readonly [F in keyof R]?: R[F] extends Reader<infer T> ? T :
 const limits = Object.fromEntries<Reader<unknown>>([
   ...LIMITS.map(({ policy }) => [policy, quantity] as const),
   ...THROTTLE_FIELDS.map(([, field]) => [field, throttles] as const),
-]) as { readonly [F in keyof LimitRows as LimitRows[F]['policy']]: typeof quantity } & {
+]) as { readonly [F in keyof LimitRows as PolicyName<F>]: typeof quantity } & {
   readonly [F in ThrottleField]: typeof throttles;
 };
 const tenant = { weight: quantity, cpus: quantity, memory: quantity, maxTasks: quantity };

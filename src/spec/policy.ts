@@ -51,7 +51,6 @@ export interface Permissions {
   /** Devices of the host that a task may ask for, or folders of them. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
-  /** Networks of build steps. */
   readonly buildNetworks: readonly (typeof NETWORKS)[number][];
   readonly userns: readonly (typeof USERNS_MODES)[number][];
   readonly pid: readonly (typeof PID_MODES)[number][];
@@ -105,7 +104,6 @@ export interface Policy {
   /** Most tasks of the machine at once; absent: the number of slots. */
   readonly slots?: number | undefined;
   readonly reserves: Reserves;
-  /** By name. */
   readonly tenants: ReadonlyMap<string, TenantTerms>;
   /** For tenants that are not in `tenants`. */
   readonly tenantDefault: TenantTerms;
@@ -113,7 +111,6 @@ export interface Policy {
     /** What enforces a task's disk limit. */
     readonly mechanism: (typeof DISK_MECHANISMS)[number];
   };
-  /** What ended tasks leave. */
   readonly reports: ReportTerms;
   readonly builds: {
     /** True: data from a queue may ask for a build step. */
@@ -172,12 +169,7 @@ export const DEFAULT_POLICY: Policy = {
   tenants: new Map(),
   tenantDefault: { weight: 100 },
   disk: { mechanism: 'auto' },
-  reports: {
-    count: 1_000,
-    bytes: 1_073_741_824,
-    ageMs: 7 * 24 * 3_600_000,
-    logBytes: 16_777_216,
-  },
+  reports: { count: 1_000, bytes: 1024 ** 3, ageMs: 7 * 24 * 3_600_000, logBytes: 16_777_216 },
   builds: { jobs: false, cacheBytes: 10 * 1024 ** 3, cacheAgeMs: 30 * 24 * 3_600_000 },
   jobs: { payloadBytes: 65_536, configBytes: 65_536, timeoutMs: 3_600_000, retries: 10 },
   worker: { memory: 1, cpus: 2, disk: 1 },

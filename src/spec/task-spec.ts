@@ -1,5 +1,6 @@
 /** A task as the pipeline sees it: parsed, with every quantity in its base unit and every default filled in. */
 import type { ImageDigest, PackageName, StackName, TaskId, TenantName } from '../core/ids.ts';
+import type { COMMAND_OPTIONS } from './options/command-options.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
 /** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
@@ -174,23 +175,11 @@ type ContainerLimit = 'memoryBytes' | 'cpus' | 'pids' | 'cpuShares' | 'diskBytes
 
 /** What describes the command: a container can be made before any of it is known. */
 type CommandField =
-  | 'command'
-  | 'entrypoint'
-  | 'env'
-  | 'workdir'
-  | 'user'
+  | Exclude<keyof typeof COMMAND_OPTIONS, 'stack' | 'payloadFile' | 'configFile'>
+  | 'config'
   | 'ulimits'
   | 'labels'
-  | 'tty'
-  | 'interactive'
   | 'stopSignal'
-  | 'code'
-  | 'build'
-  | 'buildNetwork'
-  | 'payload'
-  | 'config'
-  | 'args'
-  | 'scheduleId'
   | 'outputs'
   | 'outputRequired'
   | 'keep'

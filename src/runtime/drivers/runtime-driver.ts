@@ -3,8 +3,8 @@ import type { ProcessExit } from '../../sys/system.ts';
 import type { ChildToWatch, ExitSource } from '../exit-source.ts';
 import type {
   ContainerReference,
+  CreateContainerOptions,
   ExecFiles,
-  RuntimeCallOptions,
   StartContainerOptions,
 } from '../runtime.ts';
 
@@ -23,11 +23,6 @@ export interface InnerProcess {
   readonly cpuMs: number | null;
   /** Its program's name. */
   readonly name: string;
-}
-
-export interface ArgumentOptions extends ContainerReference, Pick<RuntimeCallOptions, 'logFile'> {
-  /** Whether the container uses the host's network namespace. */
-  readonly hostNetwork?: boolean;
 }
 
 /** How a runtime starts a further command in a running container. The runtime ends when the command runs. */
@@ -54,7 +49,9 @@ export interface RuntimeDriver {
   readonly refusesHybridCgroups: boolean;
 
   /** The beginning of each command line. */
-  toArguments(options: ArgumentOptions): string[];
+  toArguments(
+    options: Pick<CreateContainerOptions, 'id' | 'stateRoot' | 'logFile' | 'hostNetwork'>,
+  ): string[];
   /** Whether `create` reads its configuration once: then it can be started before the configuration is written, and reads it from a pipe. */
   readonly readsConfigOnce: boolean;
   /** Whether the executable is so large that it starts measurably faster from huge pages. */
