@@ -16,12 +16,13 @@ export interface StackSource extends Pick<StackFolder, 'path' | 'name'> {
 
 /** Reads the copy of a stack's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_BUILD_FAILED. */
 export function readStackSource({ path, name }: StackFolder, context: BuildContext): StackSource {
+  const dockerfile = readDockerfile(path, context.directory);
   const definition = readSmallFile(path, 'base.json', context.directory);
   return {
     path,
     name,
     context,
-    stacks: parseDockerfile(readDockerfile(path, context.directory)),
+    stacks: parseDockerfile(dockerfile),
     definition: definition === undefined ? undefined : parseBaseDefinition(definition, path),
   };
 }
