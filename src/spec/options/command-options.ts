@@ -14,13 +14,12 @@ import {
   STACK_REFERENCE,
   USER,
 } from '../parse-command.ts';
-import { parseAbsolutePath } from '../parse-path.ts';
+import { parseAbsolutePath, parsePath } from '../parse-path.ts';
 import { NETWORKS } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
 import {
-  hostPath,
   mapOfTexts,
   NO_NUL,
   readLineOrWords,
@@ -45,7 +44,7 @@ const hostFile = <F extends string, S extends 'payload' | 'config'>(
 ) => ({
   flags,
   help,
-  value: hostPath((path): FileInput => ({ kind: 'file', path })),
+  value: textOf((path, field): FileInput => ({ kind: 'file', path: parsePath(path, field) })),
   spec,
   jobs: 'it names a path of the host',
   doc: {

@@ -11,7 +11,6 @@ import {
   textUpTo,
 } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
-import { parsePath } from '../parse-path.ts';
 import {
   type Bounds,
   BYTES,
@@ -104,44 +103,31 @@ export const mapOfTexts = (
   schema: { type: 'object', ...schema },
 });
 
-/** A file or directory of the host. */
-export const hostPath = <V>(toValue: (path: string) => V): OptionValue<string, V> =>
-  textOf((value, field) => toValue(parsePath(value, field)));
+const quantityOf =
+  (
+    parse: (value: string | number, field: string, bounds: Bounds) => number,
+    show: Quantity['show'],
+    form: RegExp,
+    type: 'integer' | 'number',
+  ) =>
+  (bounds: Bounds): Quantity => {
+    const number = { type, minimum: bounds.min, maximum: bounds.max };
+    return {
+      read: numberOr(readText),
+      parse: (value, field) => parse(value, field, bounds),
+      show,
+      schema: { anyOf: [{ type: 'string', pattern: form.source }, number] },
+    };
+  };
 
-const quantity = (
-  parse: Quantity['parse'],
-  show: Quantity['show'],
-  form: RegExp,
-  number: JsonSchema,
-): Quantity => ({
-  read: numberOr(readText),
-  parse,
-  show,
-  schema: { anyOf: [{ type: 'string', pattern: form.source }, number] },
-});
-
-const numberFrom = (type: 'integer' | 'number', { min, max }: Bounds): JsonSchema => ({
-  type,
-  minimum: min,
-  maximum: max,
-});
-
-export function bytes({ min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds> = {}): Quantity {
-  const bounds = { min, max };
-  const parse: Quantity['parse'] = (value, field) => parseBytes(value, field, bounds);
-  return quantity(parse, showBytes, BYTES, numberFrom('integer', bounds));
-}
+const bytesWithin = quantityOf(parseBytes, showBytes, BYTES, 'integer');
+export const bytes = ({ min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds>): Quantity =>
+  bytesWithin({ min, max });
 
 /** Milliseconds. */
-export function duration(bounds: Bounds): Quantity {
-  const parse: Quantity['parse'] = (value, field) => parseDuration(value, field, bounds);
-  return quantity(parse, showDuration, DURATION, numberFrom('number', bounds));
-}
+export const duration = quantityOf(parseDuration, showDuration, DURATION, 'number');
 
-export function count(bounds: Bounds): Quantity {
-  const parse: Quantity['parse'] = (value, field) => parseCount(value, field, bounds);
-  return quantity(parse, String, DECIMAL, numberFrom('integer', bounds));
-}
+export const count = quantityOf(parseCount, String, DECIMAL, 'integer');
 
 const CPU_BOUNDS = { min: BOUNDS.cpusMin, max: BOUNDS.cpusMax };
-export const CPUS = quantity(parseCpus, String, DECIMAL, numberFrom('number', CPU_BOUNDS));
+export const CPUS = quantityOf(parseCpus, String, DECIMAL, 'number')(CPU_BOUNDS);
