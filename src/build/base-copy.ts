@@ -1,16 +1,21 @@
 /** Stored images, unpacked for the builder to build on: `build/bases/<stack>.<hex>/`. Each is a storage that is only read once it is complete. */
+import { renameSync } from 'node:fs';
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, StackName } from '../core/ids.ts';
-import { buildDir, type Layout } from '../core/layout.ts';
+import { buildDir, type Layout, tmpDir } from '../core/layout.ts';
 import { listOf } from '../core/read-fields.ts';
 import { writeImageArchive } from '../exchange/archives/write-image-archive.ts';
 import type { Image, PinnedImage } from '../store/images/image.ts';
+import { revisionIn } from '../store/stacks/generations.ts';
+import { temporaryPath } from '../store/stale-files.ts';
 import { imageDigest } from '../store/stored-json.ts';
-import { readBoundedFile } from '../sys/files.ts';
+import type { StoreSurvey } from '../store/survey-store.ts';
+import { namesIn, readBoundedFile } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { ensureClosedFolder } from '../sys/trusted-path.ts';
+import { ensureDirectory } from '../sys/write-file.ts';
 import { type Builder, runInBuilder } from './builder.ts';
 
 export interface BaseCopy {
@@ -24,9 +29,9 @@ const DIFF_IDS = 'diff-ids.json';
 const MAX_DIFF_IDS_BYTES = 64 * 1024;
 const readDigests = listOf(imageDigest);
 
-export const baseCopiesDir = (layout: Layout) => `${buildDir(layout)}/bases`;
+const baseCopiesDir = (layout: Layout) => `${buildDir(layout)}/bases`;
 
-export const toCopyName = (stack: StackName, image: ImageDigest) =>
+const toCopyName = (stack: StackName, image: ImageDigest) =>
   `${stack}.${image.slice('sha256:'.length)}`;
 
 /**
@@ -36,29 +41,26 @@ export const toCopyName = (stack: StackName, image: ImageDigest) =>
 export async function ensureBaseCopy(
   layout: Layout,
   builder: Builder,
-  { stack, image }: PinnedImage,
+  pinned: PinnedImage,
 ): Promise<BaseCopy> {
+  const { stack, image } = pinned;
   const store = `${baseCopiesDir(layout)}/${toCopyName(stack, image.digest)}`;
-  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, { stack, image, store }));
+  const diffIds = readDiffIds(store) ?? (await makeCopy(layout, builder, pinned, store));
   return { store, image: { ...image, diffIds } };
-}
-
-interface CopyToMake {
-  readonly stack: StackName;
-  readonly image: Image;
-  readonly store: string;
 }
 
 async function makeCopy(
   layout: Layout,
   builder: Builder,
-  { stack, image, store }: CopyToMake,
+  pinned: PinnedImage,
+  store: string,
 ): Promise<readonly string[]> {
+  const { stack } = pinned;
   builder.report({ kind: 'step', step: 'base', text: `unpack ${stack} to build on` });
   const { work } = builder.home;
   const [archive, made] = [`${work}/base.tar`, `${work}/base`];
   const diffIds = await guardDisk(`write ${archive}`, () =>
-    packImage(layout, builder, { image, archive, stack }),
+    packImage(layout, builder, pinned, archive),
   );
   const quiet: Builder = { ...builder, report: () => undefined };
   const storage = ['--root', made, '--runroot', `${work}/base-run`];
@@ -79,7 +81,8 @@ async function makeCopy(
 async function packImage(
   layout: Layout,
   builder: Builder,
-  { image, archive, stack }: Omit<CopyToMake, 'store'> & { readonly archive: string },
+  { image, stack }: PinnedImage,
+  archive: string,
 ): Promise<readonly string[]> {
   const { system, report, signal } = builder;
   const file = await open(archive, 'wx', 0o600);
@@ -114,4 +117,30 @@ function readDiffIds(store: string): readonly string[] | undefined {
       cause: error,
     });
   }
+}
+
+/** Folders of copies of images that are neither current nor pinned: a build may be about to use a pinned one. */
+export function findUnneededCopies(
+  layout: Layout,
+  { generation, revisions }: StoreSurvey,
+  pinned: ReadonlySet<string>,
+): readonly string[] {
+  const current = revisions.filter((one) => revisionIn(generation, one.stack) === one.revision);
+  const needed = new Set(current.map(({ stack, image }) => toCopyName(stack, image)));
+  return namesIn(baseCopiesDir(layout))
+    .filter((name) => !needed.has(name) && !pinned.has(`sha256:${name.split('.').at(-1)}`))
+    .map((name) => `${baseCopiesDir(layout)}/${name}`);
+}
+
+/** Moves the folders away, so that builds no longer see them. Returns the new paths, which the caller removes. */
+export async function moveCopiesAway(
+  layout: Layout,
+  folders: readonly string[],
+): Promise<readonly string[]> {
+  if (folders.length > 0) await ensureDirectory(tmpDir(layout), 0o700);
+  return folders.map((folder) => {
+    const moved = temporaryPath(layout, '.base');
+    renameSync(folder, moved);
+    return moved;
+  });
 }

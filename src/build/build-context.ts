@@ -19,7 +19,12 @@ import { type WalkedEntry, walkDirectory } from '../packages/walk-directory.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import type { Fd } from '../sys/system.ts';
 import { faultOfEnd } from '../sys/trusted-path.ts';
-import { type StackFolder, toUnreadable, toUntrustedFolder } from './stack-folder.ts';
+import {
+  type StackFolder,
+  toForbiddenLink,
+  toUnreadable,
+  toUntrustedFolder,
+} from './stack-folder.ts';
 
 /** The places of the copies. */
 export interface BuildContext {
@@ -61,12 +66,11 @@ export async function copyBuildContext(folder: StackFolder, work: string): Promi
   const stack = folder.path;
   const paths = await copyFolder({ stack, from: stack, to: directory, links: 'keep' }, hash);
   const { shared: from } = folder;
-  if (from === undefined) {
-    return { directory, shared: undefined, filesHash: hash.digest('hex'), paths };
+  const shared = from && `${work}/shared`;
+  if (from !== undefined && shared !== undefined) {
+    paths.push(...(await copyFolder({ stack, from, to: shared, links: 'refuse' }, hash)));
   }
-  const shared = `${work}/shared`;
-  const more = await copyFolder({ stack, from, to: shared, links: 'refuse' }, hash);
-  return { directory, shared, filesHash: hash.digest('hex'), paths: [...paths, ...more] };
+  return { directory, shared, filesHash: hash.digest('hex'), paths };
 }
 
 /** Sets the time of all copies to `epoch`, in seconds since 1970, so that they do not reveal when the files were checked out. */
@@ -84,7 +88,7 @@ interface Copy {
   readonly links: 'keep' | 'refuse';
 }
 
-async function copyFolder(copy: Copy, hash: Hash): Promise<readonly string[]> {
+async function copyFolder(copy: Copy, hash: Hash): Promise<string[]> {
   return await guardDisk(`copy ${copy.from}`, async () => {
     const fd = openSync(copy.from, DIRECTORY);
     try {
@@ -104,10 +108,10 @@ async function copyFolder(copy: Copy, hash: Hash): Promise<readonly string[]> {
 /** Resolves to a line for each entry; the line changes with the entry's name, kind, mode or content, but not with its times. */
 async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, string>> {
   const { from } = copy;
-  const toChanged = () => toUnreadable(from, new Error('it changed while it was copied'));
+  const toChanged = () => toUnreadable(from, 'it changed while it was copied');
   const lines = new Map<string, string>();
   let bytes = 0;
-  for (const entry of walkDirectory(fd, { leaveOutNames: NOTHING, toChanged })) {
+  for (const entry of walkDirectory(fd, NOTHING, toChanged)) {
     const name = toName(copy, entry);
     requireRootOwned(copy, `${from}/${name}`, {
       uid: Number(entry.stat.uid),
@@ -115,9 +119,8 @@ async function copyEntries(copy: Copy, fd: Fd): Promise<ReadonlyMap<string, stri
       mode: entry.stat.isSymbolicLink() ? 0 : Number(entry.stat.mode),
     });
     bytes += Number(entry.stat.size);
-    if (lines.size >= MAX_FILES)
-      throw toUnreadable(from, new Error(`more than ${MAX_FILES} files`));
-    if (bytes > MAX_BYTES) throw toUnreadable(from, new Error(`larger than ${MAX_BYTES} bytes`));
+    if (lines.size >= MAX_FILES) throw toUnreadable(from, `more than ${MAX_FILES} files`);
+    if (bytes > MAX_BYTES) throw toUnreadable(from, `larger than ${MAX_BYTES} bytes`);
     lines.set(name, await copyEntry(copy, name, entry));
   }
   return lines;
@@ -131,10 +134,7 @@ async function copyEntry(
   const [source, target] = [`${copy.from}/${name}`, `${copy.to}/${name}`];
   const mode = Number(stat.mode) & 0o7777;
   if (stat.isSymbolicLink()) {
-    if (copy.links === 'refuse' || NEVER_LINKS.has(name)) {
-      const problem = 'is a link, which could lead to files that no stack may have';
-      throw toUntrustedFolder(copy.stack, { path: source, problem, hint: undefined });
-    }
+    if (copy.links === 'refuse' || NEVER_LINKS.has(name)) throw toForbiddenLink(copy.stack, source);
     const link = Buffer.from(linkTarget, 'latin1');
     symlinkSync(link, target);
     return JSON.stringify(['link', name, link.toString('utf8')]);
@@ -143,42 +143,29 @@ async function copyEntry(
     makeFolder(target, mode);
     return JSON.stringify(['folder', name, mode]);
   }
-  if (fd === undefined || !stat.isFile()) {
-    throw toUnreadable(source, new Error('not a file, folder or link'));
+  if (fd === undefined || !stat.isFile()) throw toUnreadable(source, 'not a file, folder or link');
+  const to = openSync(target, 'wx', 0o600);
+  try {
+    const sha256 = await copyContent(fd, to, Number(stat.size), source);
+    fchmodSync(to, mode);
+    return JSON.stringify(['file', name, mode, sha256]);
+  } finally {
+    closeSync(to);
   }
-  const sha256 = await copyFile(fd, target, { source, stat, mode });
-  return JSON.stringify(['file', name, mode, sha256]);
-}
-
-interface FileToCopy {
-  readonly source: string;
-  readonly stat: WalkedEntry['stat'];
-  readonly mode: number;
 }
 
 /** Copies as many bytes as the file had when it was opened. Resolves to their sha256. */
-async function copyFile(
-  from: Fd,
-  target: string,
-  { source, stat, mode }: FileToCopy,
-): Promise<string> {
+async function copyContent(from: Fd, to: Fd, size: number, source: string): Promise<string> {
   const content = createHash('sha256');
-  const to = openSync(target, 'wx', 0o600);
-  try {
-    for (let left = Number(stat.size); left > 0; ) {
-      const chunk = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES));
-      const bytes = readSync(from, chunk);
-      if (bytes === 0)
-        throw toUnreadable(source, new Error('it became shorter while it was copied'));
-      const read = chunk.subarray(0, bytes);
-      content.update(read);
-      for (let at = 0; at < bytes; ) at += writeSync(to, read, at);
-      left -= bytes;
-      await new Promise(setImmediate);
-    }
-    fchmodSync(to, mode);
-  } finally {
-    closeSync(to);
+  for (let left = size; left > 0; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES));
+    const bytes = readSync(from, chunk);
+    if (bytes === 0) throw toUnreadable(source, 'it became shorter while it was copied');
+    const read = chunk.subarray(0, bytes);
+    content.update(read);
+    for (let at = 0; at < bytes; ) at += writeSync(to, read, at);
+    left -= bytes;
+    await new Promise(setImmediate);
   }
   return content.digest('hex');
 }
@@ -207,5 +194,5 @@ function toName({ from }: Copy, { path }: WalkedEntry): string {
   const bytes = Buffer.from(path, 'latin1');
   const name = bytes.toString('utf8');
   if (Buffer.from(name).equals(bytes)) return name;
-  throw toUnreadable(`${from}/${name}`, new Error('its name is not UTF-8'));
+  throw toUnreadable(`${from}/${name}`, 'its name is not UTF-8');
 }

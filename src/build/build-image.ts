@@ -14,15 +14,9 @@ import { OLDEST_EPOCH, setContextTimes } from './build-context.ts';
 import { buildRootfs } from './build-rootfs.ts';
 import { type Builder, runBuildah } from './builder.ts';
 import { writeImageStores } from './builder-home.ts';
-import { BUILT_TAG, exportBuiltImage } from './export-built-image.ts';
+import { BUILT_TAG, type ExportOptions, exportBuiltImage } from './export-built-image.ts';
 import type { StackSource } from './stack-source.ts';
 import { type StepPlace, toStepOptions } from './step-options.ts';
-
-export interface BuiltImage {
-  readonly image: Image;
-  /** The image that it was built on. */
-  readonly base: PinnedImage | undefined;
-}
 
 /** The most open files and processes of a build step; never more than this process may have. */
 const MAX_OPEN_FILES = 65_536;
@@ -37,18 +31,24 @@ export function resolveStacks(layout: Layout, source: StackSource): readonly Pin
 function resolveNamed(layout: Layout, source: StackSource, name: StackName): PinnedImage {
   try {
     return resolveStack(layout, { name });
-  } catch (error) {
-    const isMissing = hasCode(error, 'ERR_STACKSHIM_STACK_NOT_FOUND');
-    throw isMissing ? toBaseMissing(source, name, error) : error;
+  } catch (cause) {
+    if (!hasCode(cause, 'ERR_STACKSHIM_STACK_NOT_FOUND')) throw cause;
+    const text = `build ${source.name}: its base ${name} is not a stored stack`;
+    throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', text, {
+      hint: `build the base first: stackshim stack build overlay/base/${name}`,
+      details: { stack: source.name, base: name },
+      cause,
+    });
   }
 }
 
-/** Builds and imports the image. Precondition: the caller holds a lease. */
+/** Builds and imports the image, and returns it with the image that it was built on. Precondition: the caller holds a lease. */
 export async function buildImage(
   layout: Layout,
   builder: Builder,
-  { source, place }: { readonly source: StackSource; readonly place: StepPlace },
-): Promise<BuiltImage> {
+  source: StackSource,
+  place: StepPlace,
+): Promise<{ readonly image: Image; readonly base: PinnedImage | undefined }> {
   const stacks: PinnedImage[] = [];
   for (const name of source.stacks.all) stacks.push(await holdStack(layout, source, name));
   const copies: BaseCopy[] = [];
@@ -61,10 +61,9 @@ export async function buildImage(
   );
   // One second earlier, because the kernel's file times lag a little behind the clock.
   const startedAt = Math.floor(Date.now() / 1000) - 1;
-  const { builderId, epoch } = await runBuild({ ...builder, home }, { source, place, base });
+  const built = await runBuild({ ...builder, home }, source, place, base);
   builder.report({ kind: 'step', step: 'export', text: `export ${source.name}` });
-  const exporting = { image: builderId, base, startedAt, epoch };
-  const directory = await exportBuiltImage({ ...builder, home }, exporting);
+  const directory = await exportBuiltImage({ ...builder, home }, { ...built, base, startedAt });
   builder.report({ kind: 'step', step: 'import', text: `import ${source.name}` });
   const image = await importOciLayout(layout, {
     system: builder.system,
@@ -96,16 +95,12 @@ async function holdStack(
   }
 }
 
-interface BuildRun {
-  readonly source: StackSource;
-  readonly place: StepPlace;
-  readonly base: Image | undefined;
-}
-
 async function runBuild(
   builder: Builder,
-  { source, place, base }: BuildRun,
-): Promise<{ readonly builderId: string; readonly epoch: number | undefined }> {
+  source: StackSource,
+  place: StepPlace,
+  base: Image | undefined,
+): Promise<Pick<ExportOptions, 'image' | 'epoch'>> {
   const { work } = builder.home;
   let epoch: number | undefined;
   const rootfs = `${work}/rootfs.tar`;
@@ -124,7 +119,7 @@ async function runBuild(
   builder.report({ kind: 'step', step: 'build', text: `build ${source.name}` });
   const locks = [...builder.locks, place.lock];
   await runBuildah({ ...builder, locks }, 'build', [
-    ...['build', ...toStepOptions(place), '--pull=never', '--layers=false'],
+    ...['build', ...toStepOptions(place, builder.home), '--pull=never', '--layers=false'],
     ...['--format', 'oci', '--identity-label=false', '--iidfile', idFile],
     ...['--signature-policy', builder.home.signaturePolicy],
     ...['--ulimit', toUlimit('nofile', 'RLIMIT_NOFILE', MAX_OPEN_FILES)],
@@ -132,23 +127,11 @@ async function runBuild(
     ...shared,
     ...['--file', `${context.directory}/Dockerfile`, context.directory],
   ]);
-  return { builderId: readBoundedFile(idFile, { maxBytes: MAX_ID_BYTES }).trim(), epoch };
+  return { image: readBoundedFile(idFile, { maxBytes: MAX_ID_BYTES }).trim(), epoch };
 }
 
 /** Setting a limit above this process's own hard limit would fail. */
 function toUlimit(name: string, resource: keyof HostFacts['hardLimits'], most: number): string {
   const value = Math.min(readHostFacts().hardLimits[resource] ?? most, most);
   return `${name}=${value}:${value}`;
-}
-
-function toBaseMissing(source: StackSource, base: StackName, cause: unknown): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_STACK_NOT_FOUND',
-    `build ${source.name}: its base ${base} is not a stored stack`,
-    {
-      hint: `build the base first: stackshim stack build overlay/base/${base}`,
-      details: { stack: source.name, base },
-      cause,
-    },
-  );
 }

@@ -4,8 +4,8 @@ import { StackshimError } from '../core/errors.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { askTool } from '../sys/start-tool.ts';
-import type { DebianDefinition } from './base-definition.ts';
 import { type Builder, runInBuilder } from './builder.ts';
+import type { DebianDefinition } from './stack-source.ts';
 
 /** Debian's release files have some 200 kB. */
 const MAX_RELEASE_BYTES = 8 * 1024 * 1024;
@@ -55,18 +55,13 @@ async function readNewestRelease(lists: string): Promise<number> {
   const dates: number[] = [];
   for (const name of await readdir(lists)) {
     if (!/_(?:In)?Release$/.test(name)) continue;
-    const date = parseReleaseDate(
-      readBoundedFile(`${lists}/${name}`, { maxBytes: MAX_RELEASE_BYTES }),
-    );
+    const release = readBoundedFile(`${lists}/${name}`, { maxBytes: MAX_RELEASE_BYTES });
+    const date = parseReleaseDate(release);
     if (date !== undefined) dates.push(date);
   }
-  if (dates.length === 0) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_BUILD_FAILED',
-      `read ${lists}: no release file with a date`,
-    );
-  }
-  return Math.max(...dates);
+  if (dates.length > 0) return Math.max(...dates);
+  const text = `read ${lists}: no release file with a date`;
+  throw new StackshimError('ERR_STACKSHIM_BUILD_FAILED', text);
 }
 
 /** The `Date:` field of a release file in seconds since 1970; undefined if it has none. */
@@ -83,11 +78,9 @@ export interface DebianMirrors {
 /** The Debian mirrors of this host's apt; undefined if the host is not Debian or uses no web mirror. */
 async function readHostMirrors(): Promise<DebianMirrors | undefined> {
   const format = '$(ORIGIN)|$(LABEL)|$(REPO_URI)';
+  const apt = findProgram('apt-get', { package: 'apt' });
   const { failure, stdout } = await askTool({
-    command: [
-      findProgram('apt-get', { package: 'apt' }),
-      ...['indextargets', '--format', format, 'Created-By: Packages'],
-    ],
+    command: [apt, 'indextargets', '--format', format, 'Created-By: Packages'],
     maxBytes: MAX_TARGETS_BYTES,
     timeoutMs: TARGETS_TIMEOUT_MS,
   });

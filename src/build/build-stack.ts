@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
-import type { Layout } from '../core/layout.ts';
+import { type Layout, locksDir } from '../core/layout.ts';
 import { abortable } from '../exchange/abortable.ts';
 import { holdStoreFor } from '../exchange/hold-store-for.ts';
 import { toReporter } from '../exchange/progress.ts';
@@ -11,28 +11,27 @@ import type { PublishedStack, PublishOptions } from '../exchange/publish-image.t
 import { parseSmokeLabel, runSmoke } from '../exchange/smoke.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
-import type { Image, PinnedImage } from '../store/images/image.ts';
+import type { Image } from '../store/images/image.ts';
 import { readVerifiedRecord } from '../store/layers/verify-layer.ts';
 import { addRevision, removeRevision } from '../store/stacks/add-revision.ts';
 import { flipStacks } from '../store/stacks/flip-stacks.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
 import { type Revision, requireRevision } from '../store/stacks/revisions.ts';
+import { withLock } from '../store/with-lock.ts';
 import type { TaskResult } from '../task/result.ts';
 import { copyBuildContext } from './build-context.ts';
 import { claimBuildIds } from './build-ids.ts';
 import { buildImage, resolveStacks } from './build-image.ts';
 import type { Builder } from './builder.ts';
 import { prepareBuilderHome } from './builder-home.ts';
-import { requireJobs } from './require-jobs.ts';
-import { withBuildLock } from './stack-build-lock.ts';
 import { openStackFolder, type StackFolder } from './stack-folder.ts';
 import { readStackSource, type StackSource } from './stack-source.ts';
-import { type StepPlace, toStepPlace } from './step-options.ts';
+import type { StepPlace } from './step-options.ts';
 import {
-  BUILDS_AT_A_TIME,
   clearDeadHomes,
   type HeldHome,
   releaseBuilderHome,
+  requireJobs,
   takeBuilderHome,
 } from './take-builder-home.ts';
 
@@ -78,25 +77,34 @@ export async function buildStack(
   return await abortable(`build ${directory}`, options.signal, async () => {
     const folder = openStackFolder(directory);
     const { system, signal, lockWaitMs } = options;
-    const jobs = requireJobs(options.jobs ?? BUILDS_AT_A_TIME);
-    const build = async (): Promise<BuildResult> => {
+    const jobs = requireJobs(options.jobs);
+    const stack = folder.name;
+    const lock = `build.${stack}`;
+    const toBusy = () =>
+      new StackshimError(
+        'ERR_STACKSHIM_STACK_BUSY',
+        `build ${stack}: another build of this stack is running`,
+        { details: { stack, path: `${locksDir(layout)}/${lock}` } },
+      );
+    const work = async (): Promise<BuildResult> => {
       const home = await takeBuilderHome(layout, system, { waitMs: lockWaitMs, jobs, signal });
       try {
-        return await buildInHome(layout, home, { folder, options });
+        return await buildInHome(layout, home, folder, options);
       } finally {
         await releaseBuilderHome(home);
         // A process of a killed build may have survived until after this build took its place.
         await clearDeadHomes(layout, system);
       }
     };
-    return await withBuildLock(layout, build, { system, stack: folder.name });
+    return await withLock(layout, lock, { system, waitMs: 0, toBusy }, work);
   });
 }
 
 async function buildInHome(
   layout: Layout,
   held: HeldHome,
-  { folder, options }: { readonly folder: StackFolder; readonly options: BuildStackOptions },
+  folder: StackFolder,
+  options: BuildStackOptions,
 ): Promise<BuildResult> {
   const { system, signal } = options;
   const home = await prepareBuilderHome(layout, held, options.env ?? process.env);
@@ -105,10 +113,12 @@ async function buildInHome(
     const context = await copyBuildContext(folder, home.work);
     const source = readStackSource(folder, context);
     const inputHash = hashInputs(layout, source);
-    const unchanged = options.ifChanged
-      ? await findUnchanged(layout, source, inputHash)
-      : undefined;
-    if (unchanged !== undefined) return unchanged;
+    const current = options.ifChanged ? findCurrent(layout, source.name) : undefined;
+    const before = current?.entry.source;
+    const isSame = before?.kind === 'build' && before.inputHash === inputHash;
+    if (current !== undefined && isSame && (await isWhole(layout, current.image))) {
+      return toResult('unchanged', current.entry, null);
+    }
     const runtime = await resolveRuntime(DEFAULT_RUNTIME, { layout });
     const builder: Builder = {
       system,
@@ -117,7 +127,7 @@ async function buildInHome(
       report: toReporter(options.onProgress),
       signal,
     };
-    const place = toStepPlace(held, home, { ...claimed, runtime: runtime.path });
+    const place = { ...claimed, runtime: runtime.path, cgroup: held.cgroup };
     const build = { source, place, inputHash, options };
     const work = () => buildHeld(layout, builder, build);
     return await holdStoreFor(layout, system, work, ({ status }) => status === 'unchanged');
@@ -135,19 +145,28 @@ interface Build {
 
 async function buildHeld(layout: Layout, builder: Builder, build: Build): Promise<BuildResult> {
   const { source, place, inputHash, options } = build;
-  const { image, base } = await buildImage(layout, builder, { source, place });
-  const same = options.ifDifferent ? findSame(layout, source, image) : undefined;
-  if (same !== undefined) return same;
+  const { image, base } = await buildImage(layout, builder, source, place);
+  const current = options.ifDifferent ? findCurrent(layout, source.name) : undefined;
+  const textOf = (one: Image) => JSON.stringify(toContent(one));
+  if (current !== undefined && textOf(current.image) === textOf(image)) {
+    return toResult('unchanged', current.entry, null);
+  }
   const command = parseSmokeLabel(image);
   const now = options.clock ?? (() => new Date());
+  const builtOn = base && { stack: base.stack, revision: base.revision };
   const revision = await addRevision(layout, builder.system, {
     stack: source.name,
     image: image.digest,
-    source: { kind: 'build', directory: source.path, inputHash, ...toBaseReference(base) },
+    source: { kind: 'build', directory: source.path, inputHash, base: builtOn },
     now: now(),
   });
   try {
-    const smoke = await smokeRevision(builder, revision, { command, options });
+    builder.report({ kind: 'step', step: 'smoke', text: `smoke-test ${revision.stack}` });
+    const smoke = await runSmoke(revision, command, {
+      run: options.runSmoke,
+      timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
+      signal: options.signal,
+    });
     builder.report({
       kind: 'step',
       step: 'flip',
@@ -163,40 +182,12 @@ async function buildHeld(layout: Layout, builder: Builder, build: Build): Promis
   }
 }
 
-async function smokeRevision(
-  builder: Builder,
-  revision: Revision,
-  {
-    command,
-    options,
-  }: { readonly command: readonly string[]; readonly options: BuildStackOptions },
-): Promise<TaskResult> {
-  builder.report({ kind: 'step', step: 'smoke', text: `smoke-test ${revision.stack}` });
-  return await runSmoke(revision, command, {
-    run: options.runSmoke,
-    timeoutMs: options.smokeTimeoutMs ?? DEFAULT_SMOKE_TIMEOUT_MS,
-    signal: options.signal,
-  });
-}
-
 function hashInputs(layout: Layout, source: StackSource): string {
   // Not the digests: a base that was built again from the same packages has another digest, although nothing changed.
   const images = resolveStacks(layout, source).map(({ image }) => toContent(image));
   return createHash('sha256')
     .update(JSON.stringify([BUILDER_FORMAT, source.context.filesHash, images]))
     .digest('hex');
-}
-
-async function findUnchanged(
-  layout: Layout,
-  source: StackSource,
-  inputHash: string,
-): Promise<BuildResult | undefined> {
-  const current = findCurrent(layout, source.name);
-  if (current === undefined) return undefined;
-  const { entry, image } = current;
-  const same = entry.source.kind === 'build' && entry.source.inputHash === inputHash;
-  return same && (await isWhole(layout, image)) ? toResult('unchanged', entry, null) : undefined;
 }
 
 function findCurrent(
@@ -213,19 +204,8 @@ function findCurrent(
   }
 }
 
-/** The current revision, if the new image has the same config and content. */
-function findSame(layout: Layout, source: StackSource, built: Image): BuildResult | undefined {
-  const current = findCurrent(layout, source.name);
-  if (current === undefined) return undefined;
-  const [before, now] = [current.image, built].map((image) => JSON.stringify(toContent(image)));
-  return before === now ? toResult('unchanged', current.entry, null) : undefined;
-}
-
 /** The config and content of an image, independent of when it was made. */
 const toContent = ({ layers, config, architecture }: Image) => [layers, config, architecture];
-
-const toBaseReference = (base: PinnedImage | undefined) =>
-  base === undefined ? {} : { base: { stack: base.stack, revision: base.revision } };
 
 async function isWhole(layout: Layout, image: Image): Promise<boolean> {
   for (const id of image.layers) {

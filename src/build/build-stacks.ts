@@ -7,9 +7,8 @@ import { toAborted } from '../exchange/abortable.ts';
 import type { BuildProgress } from '../exchange/progress.ts';
 import { type BuildStackOptions, buildStack } from './build-stack.ts';
 import { type PlannedBuild, planBuilds } from './plan-builds.ts';
-import { requireJobs } from './require-jobs.ts';
 import { runInOrder } from './run-in-order.ts';
-import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
+import { requireJobs } from './take-builder-home.ts';
 
 export interface BuildStacksOptions extends Omit<BuildStackOptions, 'onProgress'> {
   /** Called with the plan before the first build. */
@@ -54,35 +53,27 @@ export async function buildStacks(
   directories: readonly string[],
   options: BuildStacksOptions,
 ): Promise<BuildsReport> {
-  const jobs = requireJobs(options.jobs ?? BUILDS_AT_A_TIME);
+  const jobs = requireJobs(options.jobs);
   const plan = planBuilds(layout, directories);
   options.onPlan?.(plan);
-  const builds = await runInOrder<PlannedBuild, StackBuild>(plan, {
-    jobs,
-    work: async (planned, done) => {
-      const blockedBy = planned.after.find((stack) => !isCurrent(done.get(stack)));
-      if (blockedBy === undefined)
-        options.onStack?.(planned.stack, plan.indexOf(planned) + 1, plan.length);
-      const build = await buildOne(layout, planned, { blockedBy, options });
-      options.onBuilt?.(build);
-      return build;
-    },
+  const builds = await runInOrder<PlannedBuild, StackBuild>(plan, jobs, async (planned, done) => {
+    // The outcome of a build that failed or is blocked has no revision.
+    const blockedBy = planned.after.find((stack) => (done.get(stack)?.revision ?? null) === null);
+    if (blockedBy === undefined) {
+      options.onStack?.(planned.stack, plan.indexOf(planned) + 1, plan.length);
+    }
+    const build = await buildOne(layout, planned, blockedBy, options);
+    options.onBuilt?.(build);
+    return build;
   });
   return { builds };
-}
-
-const isCurrent = (build: StackBuild | undefined) =>
-  build?.status === 'built' || build?.status === 'unchanged';
-
-interface OneBuild {
-  readonly blockedBy: StackName | undefined;
-  readonly options: BuildStacksOptions;
 }
 
 async function buildOne(
   layout: Layout,
   { stack, directory }: PlannedBuild,
-  { blockedBy = undefined, options }: OneBuild,
+  blockedBy: StackName | undefined,
+  options: BuildStacksOptions,
 ): Promise<StackBuild> {
   const startedAt = performance.now();
   const outcome = (
@@ -97,10 +88,9 @@ async function buildOne(
   const { onPlan, onStack, onBuilt, onProgress, ...rest } = options;
   try {
     if (options.signal?.aborted) throw toAborted(`build ${stack}`);
-    const report = (progress: BuildProgress) => onProgress?.(stack, progress);
     const { status, revision, image } = await buildStack(layout, directory, {
       ...rest,
-      onProgress: report,
+      onProgress: (progress) => onProgress?.(stack, progress),
     });
     return outcome(status, { revision, image });
   } catch (error) {

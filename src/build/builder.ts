@@ -1,7 +1,7 @@
 /** What a build runs with: its locks, its home, and the receiver of its output. */
 
 import type { BuildStep, ProgressListener } from '../exchange/progress.ts';
-import { type RunContainedOptions, runContained } from '../exchange/run-contained.ts';
+import { runContained } from '../exchange/run-contained.ts';
 import type { FileLock } from '../sys/lock.ts';
 import type { System } from '../sys/system.ts';
 import { withBuilderDevices } from './builder-devices.ts';
@@ -27,15 +27,14 @@ export async function runInBuilder(
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { system, locks, home, report, signal } = builder;
-  const options: RunContainedOptions = {
+  await runContained(command, {
     system,
     locks,
     within: withBuilderDevices(home.tmp),
     env: { ...home.env, ...env },
     onLine: (text) => report({ kind: 'line', step, text }),
     signal,
-  };
-  await runContained(command, options);
+  });
 }
 
 /** Runs a buildah command on the build's own storage. */

@@ -1,13 +1,16 @@
 /** Exports an image from the builder's storage to an OCI layout, uncompressed and labelled with its epoch: no file is newer. */
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
+import { LAYER_LIMITS } from '../archive/archive-limits.ts';
+import { LAYER_POLICY } from '../archive/archive-policy.ts';
+import { createTarParser } from '../archive/tar-parser.ts';
 import { toInvalid } from '../exchange/oci-image/oci-blobs.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
 import { readBoundedFile } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { type Builder, runBuildah } from './builder.ts';
-import { readNewestMtime } from './newest-mtime.ts';
 
 export const BUILT_TAG = 'latest';
 
@@ -45,16 +48,9 @@ export interface ExportOptions {
 export async function exportBuiltImage(builder: Builder, options: ExportOptions): Promise<string> {
   const pushed = `${builder.home.work}/pushed`;
   // `dir:` is the only destination for which buildah leaves layers uncompressed.
-  await runBuildah(builder, 'export', [
-    ...[
-      'push',
-      '--quiet',
-      '--disable-compression',
-      '--signature-policy',
-      builder.home.signaturePolicy,
-    ],
-    ...[options.image, `dir:${pushed}`],
-  ]);
+  const push = ['push', '--quiet', '--disable-compression'];
+  const policy = ['--signature-policy', builder.home.signaturePolicy];
+  await runBuildah(builder, 'export', [...push, ...policy, options.image, `dir:${pushed}`]);
   const manifest = readJson(`${pushed}/manifest.json`, manifestSchema);
   const config = readJson(`${pushed}/${hexOf(manifest.config.digest)}`, configSchema);
   const epoch = options.epoch ?? (await findEpoch(pushed, manifest.layers, options));
@@ -89,11 +85,18 @@ async function findEpoch(
 ): Promise<number> {
   let newest = Number(base?.config.labels[STACK_LABELS.epoch] ?? 0);
   const known = new Set(base?.diffIds);
-  for (const layer of layers) {
+  for (const { digest } of layers) {
     // The digest of an uncompressed layer is its DiffID.
-    if (known.has(layer.digest)) continue;
-    const found = await readNewestMtime(`${pushed}/${hexOf(layer.digest)}`, startedAt);
-    newest = Math.max(newest, found ?? 0);
+    if (known.has(digest)) continue;
+    const parser = createTarParser(LAYER_POLICY, LAYER_LIMITS, {
+      entry: ({ mtime: { seconds } }) => {
+        if (seconds < startedAt) newest = Math.max(newest, seconds);
+      },
+      data: () => undefined,
+    });
+    const layer = createReadStream(`${pushed}/${hexOf(digest)}`, { highWaterMark: 1024 * 1024 });
+    for await (const chunk of layer) parser.push(chunk);
+    parser.end();
   }
   return newest;
 }

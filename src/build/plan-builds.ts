@@ -5,10 +5,9 @@ import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
-import { readBoundedFile } from '../sys/files.ts';
-import { parseDockerfile } from './parse-dockerfile.ts';
-import type { Planned } from './run-in-order.ts';
-import { MAX_READ_BYTES, openStackFolder, toUnreadable } from './stack-folder.ts';
+import { type Planned, takeReady } from './run-in-order.ts';
+import { openStackFolder, readDockerfile } from './stack-folder.ts';
+import { parseDockerfile } from './stack-source.ts';
 
 /** A folder that is to be built, and what it is built on. */
 export interface PlannedBuild extends Planned {
@@ -35,13 +34,15 @@ export function planBuilds(
   const named = directories.filter((one) => directories.length === 1 || !isShared(one));
   const folders = named.map((directory) => {
     const { path, name } = openStackFolder(directory);
+    // For the order alone: the build reads its own copy.
     return { stack: name, directory: path, needs: parseDockerfile(readDockerfile(path)).all };
   });
   const unique = new Map<StackName, (typeof folders)[number]>();
   for (const folder of folders) {
-    const same = unique.get(folder.stack);
-    if (same !== undefined && same.directory !== folder.directory) throw toTwice(same, folder);
-    unique.set(folder.stack, folder);
+    const { stack, directory } = folder;
+    const same = unique.get(stack)?.directory ?? directory;
+    if (same !== directory) throw toTwice(stack, same, directory);
+    unique.set(stack, folder);
   }
   const current = readCurrentGeneration(layout);
   const plan = [...unique.values()].map((folder) => ({
@@ -56,54 +57,32 @@ export function planBuilds(
 }
 
 function sortPlan(plan: readonly PlannedBuild[]): readonly PlannedBuild[] {
-  const sorted: PlannedBuild[] = [];
-  const placed = new Set<StackName>();
+  const placed = new Map<StackName, PlannedBuild>();
   const waiting = [...plan];
   while (waiting.length > 0) {
-    const next = waiting.findIndex(({ after }) => after.every((name) => placed.has(name)));
-    const [build] = next === -1 ? [] : waiting.splice(next, 1);
+    const build = takeReady(waiting, placed);
     if (build === undefined) throw toCycle(waiting);
-    placed.add(build.stack);
-    sorted.push(build);
+    placed.set(build.stack, build);
   }
-  return sorted;
+  return [...placed.values()];
 }
 
 const isShared = (directory: string) =>
   basename(directory) === SHARED && !existsSync(`${directory}/Dockerfile`);
 
-/** For the order alone: the build reads its own copy. */
-function readDockerfile(folder: string): string {
-  const path = `${folder}/Dockerfile`;
-  try {
-    return readBoundedFile(path, { maxBytes: MAX_READ_BYTES });
-  } catch (error) {
-    throw toUnreadable(path, error);
-  }
-}
-
-function toTwice(
-  one: Pick<PlannedBuild, 'stack' | 'directory'>,
-  other: Pick<PlannedBuild, 'directory'>,
-): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `plan builds: ${one.directory} and ${other.directory} are both folders of ${one.stack}`,
-    {
-      hint: 'a stack has the name of its folder: build one of them, or rename it',
-      details: { field: 'dir', stack: one.stack },
-    },
-  );
+function toTwice(stack: StackName, one: string, other: string): StackshimError {
+  const text = `plan builds: ${one} and ${other} are both folders of ${stack}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+    hint: 'a stack has the name of its folder: build one of them, or rename it',
+    details: { field: 'dir', stack },
+  });
 }
 
 function toCycle(waiting: readonly PlannedBuild[]): StackshimError {
   const stacks = waiting.map(({ stack }) => stack);
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `plan builds: ${stacks.join(', ')}: each is built on another of them`,
-    {
-      hint: 'change the Dockerfile of one of them, or build one of them alone',
-      details: { field: 'dir', stacks },
-    },
-  );
+  const text = `plan builds: ${stacks.join(', ')}: each is built on another of them`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+    hint: 'change the Dockerfile of one of them, or build one of them alone',
+    details: { field: 'dir', stacks },
+  });
 }

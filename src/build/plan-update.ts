@@ -27,34 +27,28 @@ export function planUpdate(layout: Layout, selection: UpdateSelection): PlannedU
   for (const name of names ?? []) resolveStack(layout, { name });
   if (from !== undefined) return [{ stack: checkFrom(names), directory: from, after: [] }];
   const stacks = readSoundStacks(layout);
-  const chosen = names === undefined ? undefined : new Set(names);
-  if (chosen !== undefined && selection.dependents) addDependents(chosen, stacks);
   const known = new Map(stacks.map((stack) => [stack.revision.stack, stack]));
-  const wanted = chosen ?? new Set(allNames(layout));
+  const all = Object.keys(readCurrentGeneration(layout)?.stacks ?? {}) as StackName[];
+  const wanted = new Set(names ?? all);
+  if (names !== undefined && selection.dependents) addDependents(wanted, stacks);
   return [...wanted]
-    .map((stack) => ({
-      stack,
-      directory: toDirectory(known.get(stack)),
-      below: toStacksBelow(stack, known),
-    }))
+    .map((stack) => {
+      const source = known.get(stack)?.revision.source;
+      const directory = source?.kind === 'build' ? source.directory : null;
+      return { stack, directory, below: toStacksBelow(stack, known) };
+    })
     .sort((a, b) => a.below.length - b.below.length || (a.stack < b.stack ? -1 : 1))
     .map(({ below, ...plan }) => ({ ...plan, after: below.filter((name) => wanted.has(name)) }));
 }
 
-const allNames = (layout: Layout) =>
-  Object.keys(readCurrentGeneration(layout)?.stacks ?? {}) as StackName[];
-
 function checkFrom(names: readonly StackName[] | undefined): StackName {
   const [name, ...others] = names ?? [];
   if (name !== undefined && others.length === 0) return name;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    'update stacks: --from works for one stack only',
-    {
-      hint: 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
-      details: { field: 'from' },
-    },
-  );
+  const text = 'update stacks: --from works for one stack only';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+    hint: 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
+    details: { field: 'from' },
+  });
 }
 
 function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]): void {
@@ -82,9 +76,4 @@ function toStacksBelow(
     below.push(at);
   }
   return below;
-}
-
-function toDirectory(stack: CurrentStack | undefined): string | null {
-  const source = stack?.revision.source;
-  return source?.kind === 'build' ? source.directory : null;
 }

@@ -8,25 +8,31 @@ export interface Planned {
   readonly after: readonly StackName[];
 }
 
-export interface InOrderOptions<P extends Planned, R> {
-  /** How many run at a time. */
-  readonly jobs: number;
-  /** Must not reject. `done` has the results of all stacks that it is built on. */
-  readonly work: (planned: P, done: ReadonlyMap<StackName, R>) => Promise<R>;
+/** Takes the first stack out of `waiting` that needs none that is not done; undefined: there is none. */
+export function takeReady<P extends Planned>(
+  waiting: P[],
+  done: ReadonlyMap<StackName, unknown>,
+): P | undefined {
+  const next = waiting.findIndex(({ after }) => after.every((stack) => done.has(stack)));
+  return next === -1 ? undefined : waiting.splice(next, 1)[0];
 }
 
-/** Starts the first stack of the plan that is ready whenever there is room. Resolves to the results in the order of the plan. */
+/**
+ * Starts the first stack of the plan that is ready whenever fewer than `jobs` are running. Resolves to the results in the order of the plan.
+ *
+ * @param work Must not reject. `done` has the results of all stacks that it is built on.
+ */
 export async function runInOrder<P extends Planned, R>(
   plan: readonly P[],
-  { jobs, work }: InOrderOptions<P, R>,
+  jobs: number,
+  work: (planned: P, done: ReadonlyMap<StackName, R>) => Promise<R>,
 ): Promise<readonly R[]> {
   const done = new Map<StackName, R>();
   const waiting = [...plan];
   const running = new Map<StackName, Promise<void>>();
   while (done.size < plan.length) {
     while (running.size < jobs) {
-      const next = waiting.findIndex(({ after }) => after.every((stack) => done.has(stack)));
-      const [planned] = next === -1 ? [] : waiting.splice(next, 1);
+      const planned = takeReady(waiting, done);
       if (planned === undefined) break;
       const { stack } = planned;
       const finish = async () => {

@@ -1,8 +1,9 @@
 /** Finds a stack's folder, and checks that only root can have changed it. Its content is read from a copy: build-context.ts. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { reasonOf, StackshimError } from '../core/errors.ts';
+import { reasonOf, StackshimError, unlessMissing } from '../core/errors.ts';
 import { isStackName, type StackName } from '../core/ids.ts';
+import { readBoundedFile } from '../sys/files.ts';
 import { type PathFault, walkTrusted } from '../sys/trusted-path.ts';
 
 export interface StackFolder {
@@ -15,7 +16,7 @@ export interface StackFolder {
 }
 
 /** The size limit of a Dockerfile and of a `base.json`. */
-export const MAX_READ_BYTES = 1024 * 1024;
+const MAX_READ_BYTES = 1024 * 1024;
 
 /**
  * Finds a stack's folder. The folder, the folder `shared` next to it, and every folder above must belong to root, and nobody else may be
@@ -25,22 +26,13 @@ export function openStackFolder(directory: string): StackFolder {
   const path = resolveFolder(directory);
   const name = basename(path);
   if (!isStackName(name)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `build ${path}: ${JSON.stringify(name)} is not a stack name`,
-      {
-        hint: 'rename the folder: use lower-case letters and digits, with single ".", "_" or "-" between them',
-        details: { field: 'directory', directory: path },
-      },
-    );
+    const text = `build ${path}: ${JSON.stringify(name)} is not a stack name`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: 'rename the folder: use lower-case letters and digits, with single ".", "_" or "-" between them',
+      details: { field: 'directory', directory: path },
+    });
   }
-  if (!isThere(path, 'Dockerfile')) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `build ${path}: it has no Dockerfile`,
-      { details: { path: `${path}/Dockerfile` } },
-    );
-  }
+  if (!isThere(path, 'Dockerfile')) throw toWithoutDockerfile(path);
   isThere(path, 'base.json');
   return { path, name, shared: findShared(path) };
 }
@@ -50,22 +42,55 @@ function isThere(path: string, name: string): boolean {
   const file = `${path}/${name}`;
   const stats = lstatSync(file, { throwIfNoEntry: false });
   if (stats === undefined) return false;
-  if (!stats.isFile()) throw toUnreadable(file, new Error('not a regular file'));
+  if (!stats.isFile()) throw toUnreadable(file, 'not a regular file');
   if (stats.size <= MAX_READ_BYTES) return true;
-  throw toUnreadable(file, new Error(`larger than ${MAX_READ_BYTES} bytes`));
+  throw toUnreadable(file, `larger than ${MAX_READ_BYTES} bytes`);
 }
 
+/**
+ * The text of a folder's Dockerfile, or of that in a copy of the folder, at `place`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND.
+ */
+export function readDockerfile(folder: string, place = folder): string {
+  const text = readSmallFile(folder, 'Dockerfile', place);
+  if (text === undefined) throw toWithoutDockerfile(folder);
+  return text;
+}
+
+/** The text of a file of the folder, read at `place`; undefined if it does not exist. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+export function readSmallFile(folder: string, name: string, place: string): string | undefined {
+  try {
+    return unlessMissing(() => readBoundedFile(`${place}/${name}`, { maxBytes: MAX_READ_BYTES }));
+  } catch (error) {
+    throw toUnreadable(`${folder}/${name}`, error);
+  }
+}
+
+const toWithoutDockerfile = (path: string) =>
+  new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `build ${path}: it has no Dockerfile`, {
+    details: { path: `${path}/Dockerfile` },
+  });
+
 /** A user who controls a folder decides what root builds from it, and can read other files of root through links in it. */
-export function toUntrustedFolder(folder: string, { path, problem }: PathFault): StackshimError {
+export function toUntrustedFolder(
+  folder: string,
+  { path, problem }: Omit<PathFault, 'hint'>,
+): StackshimError {
   return new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', `build ${folder}: ${path} ${problem}`, {
     hint: `copy the folder to a place where only root can write, check its content, and build it there: cp -R --no-preserve=ownership ${folder} /root/`,
     details: { path: folder, fault: path },
   });
 }
 
-export function toUnreadable(path: string, error: unknown): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(error)}`, {
-    cause: error,
+export const toForbiddenLink = (folder: string, path: string): StackshimError =>
+  toUntrustedFolder(folder, {
+    path,
+    problem: 'is a link, which could lead to files that no stack may have',
+  });
+
+/** @param cause What was thrown, or a text. */
+export function toUnreadable(path: string, cause: unknown): StackshimError {
+  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(cause)}`, {
+    cause,
     details: { path },
   });
 }
@@ -78,9 +103,9 @@ function resolveFolder(directory: string): string {
     throw toUnreadable(directory, error);
   }
   const { path, stats, fault } = walked;
-  if (stats === undefined) throw toUnreadable(directory, new Error('no such folder'));
+  if (stats === undefined) throw toUnreadable(directory, 'no such folder');
   if (fault !== undefined) throw toUntrustedFolder(directory, fault);
-  if (!stats.isDirectory()) throw toUnreadable(directory, new Error('not a folder'));
+  if (!stats.isDirectory()) throw toUnreadable(directory, 'not a folder');
   return path;
 }
 
@@ -88,9 +113,6 @@ function findShared(path: string): string | undefined {
   const shared = `${dirname(path)}/shared`;
   const stats = lstatSync(shared, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  if (stats.isSymbolicLink()) {
-    const problem = 'is a link, which could lead to files that no stack may have';
-    throw toUntrustedFolder(path, { path: shared, problem, hint: undefined });
-  }
+  if (stats.isSymbolicLink()) throw toForbiddenLink(path, shared);
   return stats.isDirectory() ? shared : undefined;
 }

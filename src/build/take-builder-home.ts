@@ -12,9 +12,16 @@ import { removeTree } from '../sys/remove-tree.ts';
 import type { System } from '../sys/system.ts';
 
 /** How many builds run at a time in one root folder, unless a caller asks for more. */
-export const BUILDS_AT_A_TIME = 2;
+const BUILDS_AT_A_TIME = 2;
 /** The most builds that may run at a time: each needs a build range. */
-export const MOST_BUILDS = BUILD_RANGE_COUNT;
+const MOST_BUILDS = BUILD_RANGE_COUNT;
+
+/** How many builds a caller wants at a time; default: {@link BUILDS_AT_A_TIME}. Throws ERR_STACKSHIM_SPEC_INVALID unless it is from 1 to {@link MOST_BUILDS}. */
+export function requireJobs(jobs: number = BUILDS_AT_A_TIME): number {
+  if (Number.isSafeInteger(jobs) && jobs >= 1 && jobs <= MOST_BUILDS) return jobs;
+  const text = `read --jobs ${jobs}: not a whole number from 1 to ${MOST_BUILDS}`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details: { field: 'jobs' } });
+}
 
 const DEFAULT_WAIT_MS = 600_000;
 const PAUSE_MS = 100;
@@ -48,11 +55,15 @@ export async function takeBuilderHome(
 ): Promise<HeldHome> {
   const { waitMs = DEFAULT_WAIT_MS, jobs = 0, signal } = options;
   const builds = Math.min(Math.max(jobs, BUILDS_AT_A_TIME), MOST_BUILDS);
-  const home = await waitForLock(layout, () => takeFreeHome(layout, system, builds), {
-    waitMs,
-    toBusy: () => toBusy(layout, { builds, waitMs }),
-    signal,
-  });
+  const path = buildDir(layout);
+  const toBusy = () =>
+    new StackshimError(
+      'ERR_STACKSHIM_STACK_BUSY',
+      `build in ${path}: ${builds} other builds are still running`,
+      { details: { path, waitMs } },
+    );
+  const take = () => holdFirst(system, toPlaces(layout).slice(0, builds));
+  const home = await waitForLock(layout, take, { waitMs, toBusy, signal });
   await clearHome(home);
   await clearDeadHomes(layout, system);
   return home;
@@ -68,22 +79,32 @@ export async function releaseBuilderHome(home: HeldHome): Promise<void> {
 }
 
 /** Folders of dead builds: nobody holds their locks. */
-export function findDeadHomes(layout: Layout, system: System): readonly string[] {
-  return toPlaces(layout).flatMap(({ folder, lockFile }) => {
-    if (!existsSync(folder)) return [];
-    const lock = takeFileLock(system, lockFile, { wait: false });
-    lock?.release();
-    return lock === undefined ? [] : [folder];
+export const findDeadHomes = (layout: Layout, system: System): readonly string[] =>
+  Array.from(holdDeadHomes(layout, system), ({ folder, lock }) => {
+    lock.release();
+    return folder;
   });
-}
 
 /** Removes what {@link findDeadHomes} finds. */
 export async function clearDeadHomes(layout: Layout, system: System): Promise<void> {
-  for (const { folder, cgroup, lockFile } of toPlaces(layout)) {
-    if (!existsSync(folder)) continue;
-    const lock = takeFileLock(system, lockFile, { wait: false });
-    if (lock !== undefined) await releaseBuilderHome({ folder, cgroup, lock });
+  for (const home of holdDeadHomes(layout, system)) await releaseBuilderHome(home);
+}
+
+/** Yields the homes of dead builds; the caller releases each. */
+function* holdDeadHomes(layout: Layout, system: System): Generator<HeldHome> {
+  for (const place of toPlaces(layout)) {
+    const home = existsSync(place.folder) ? holdFirst(system, [place]) : undefined;
+    if (home !== undefined) yield home;
   }
+}
+
+/** The first place that no other process holds. */
+function holdFirst(system: System, places: ReturnType<typeof toPlaces>): HeldHome | undefined {
+  for (const { folder, cgroup, lockFile } of places) {
+    const lock = takeFileLock(system, lockFile, { wait: false });
+    if (lock !== undefined) return { folder, cgroup, lock };
+  }
+  return undefined;
 }
 
 /** Removes the folder last: while it exists, other builds look for the rest. */
@@ -99,7 +120,10 @@ async function removeCgroup(cgroup: string): Promise<void> {
   for (let left = MAX_TRIES; ; left -= 1) {
     const stuck = await driver.remove(cgroup);
     if (stuck.length === 0) return;
-    if (left === 0) throw toBusyCgroup(stuck);
+    if (left === 0) {
+      const text = `remove cgroup ${stuck[0]}: processes of a build are still in it`;
+      throw new StackshimError('ERR_STACKSHIM_SYSTEM', text, { details: { paths: stuck } });
+    }
     await driver.killProcesses(cgroup);
     await delay(PAUSE_MS);
   }
@@ -117,36 +141,9 @@ async function removeFolder(folder: string): Promise<void> {
   }
 }
 
-function takeFreeHome(layout: Layout, system: System, builds: number): HeldHome | undefined {
-  for (const { folder, cgroup, lockFile } of toPlaces(layout).slice(0, builds)) {
-    const lock = takeFileLock(system, lockFile, { wait: false });
-    if (lock !== undefined) return { folder, cgroup, lock };
-  }
-  return undefined;
-}
-
 const toPlaces = (layout: Layout) =>
   Array.from({ length: MOST_BUILDS }, (_, index) => ({
     folder: `${buildDir(layout)}/${index}`,
     cgroup: buildCgroup(layout, index),
     lockFile: `${locksDir(layout)}/builder.${index}`,
   }));
-
-const toBusy = (
-  layout: Layout,
-  { builds, waitMs }: { readonly builds: number; readonly waitMs: number },
-) =>
-  new StackshimError(
-    'ERR_STACKSHIM_STACK_BUSY',
-    `build in ${buildDir(layout)}: ${builds} other builds are still running`,
-    { details: { path: buildDir(layout), waitMs } },
-  );
-
-const toBusyCgroup = (stuck: readonly string[]) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SYSTEM',
-    `remove cgroup ${stuck[0]}: processes of a build are still in it`,
-    {
-      details: { paths: stuck },
-    },
-  );

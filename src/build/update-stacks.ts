@@ -3,26 +3,21 @@ import { type ErrorJson, StackshimError, toStackshimError } from '../core/errors
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { toAborted } from '../exchange/abortable.ts';
-import type { BuildProgress } from '../exchange/progress.ts';
 import { removeOldRevisions } from '../store/stacks/add-revision.ts';
 import { findBehind, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readCurrentGeneration, revisionIn } from '../store/stacks/generations.ts';
-import { type BuildStackOptions, buildStack } from './build-stack.ts';
+import { buildStack } from './build-stack.ts';
+import type { BuildStacksOptions } from './build-stacks.ts';
 import { type PlannedUpdate, planUpdate, type UpdateSelection } from './plan-update.ts';
-import { requireJobs } from './require-jobs.ts';
 import { runInOrder } from './run-in-order.ts';
 import { openStackFolder } from './stack-folder.ts';
-import { BUILDS_AT_A_TIME } from './take-builder-home.ts';
+import { requireJobs } from './take-builder-home.ts';
 
 export interface UpdateStacksOptions
-  extends Omit<BuildStackOptions, 'ifChanged' | 'ifDifferent' | 'onProgress'>,
+  extends Omit<BuildStacksOptions, 'ifChanged' | 'ifDifferent' | 'onPlan' | 'onBuilt'>,
     UpdateSelection {
   /** How many of the stack's newest revisions stay after a successful update. Default: all. */
   readonly keep?: number | undefined;
-  /** Called before each stack. */
-  readonly onStack?: (stack: StackName, number: number, count: number) => void;
-  /** Reports the progress of a stack; that of another stack may come in between. */
-  readonly onProgress?: (stack: StackName, progress: BuildProgress) => void;
 }
 
 /**
@@ -58,13 +53,9 @@ export async function updateStacks(
   options: UpdateStacksOptions,
 ): Promise<UpdateReport> {
   const planned = planUpdate(layout, options);
-  const { jobs = BUILDS_AT_A_TIME } = options;
-  const updates = await runInOrder(planned, {
-    jobs: requireJobs(jobs),
-    work: async (plan) => {
-      options.onStack?.(plan.stack, planned.indexOf(plan) + 1, planned.length);
-      return await updateOne(layout, plan, options);
-    },
+  const updates = await runInOrder(planned, requireJobs(options.jobs), async (plan) => {
+    options.onStack?.(plan.stack, planned.indexOf(plan) + 1, planned.length);
+    return await updateOne(layout, plan, options);
   });
   const stacks = readSoundStacks(layout);
   const behind = stacks.flatMap((stack) => {
@@ -85,12 +76,8 @@ async function updateOne(
     status: UpdateStatus,
     rest: Partial<Pick<StackUpdate, 'error' | 'removedRevisions'>> = {},
   ): StackUpdate => ({
-    stack,
-    status,
-    before,
-    revision: readRevisionNow(layout, stack),
-    error: rest.error ?? null,
-    removedRevisions: rest.removedRevisions ?? [],
+    ...{ stack, status, before, revision: readRevisionNow(layout, stack) },
+    ...{ error: null, removedRevisions: [], ...rest },
   });
   if (plan.directory === null && options.names === undefined) return update('skipped');
   try {
@@ -112,31 +99,25 @@ async function rebuild(
 ): Promise<'updated' | 'unchanged'> {
   if (options.signal?.aborted) throw toAborted(`update ${stack}`);
   if (directory === null) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`,
-      {
-        hint: 'name its folder with --from, or import a newer image',
-        details: { field: 'name', stack },
-      },
-    );
+    const text = `update ${stack}: the stack was not built on this machine, so its Dockerfile is unknown`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: 'name its folder with --from, or import a newer image',
+      details: { field: 'name', stack },
+    });
   }
   const { name } = openStackFolder(directory);
   if (name !== stack) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `update ${stack}: ${directory} is the folder of ${name}`,
-      {
-        hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
-        details: { field: 'from', stack },
-      },
-    );
+    const text = `update ${stack}: ${directory} is the folder of ${name}`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+      hint: `update ${name} instead, or name the folder of ${stack}; a stack has the name of its folder`,
+      details: { field: 'from', stack },
+    });
   }
   const { onProgress, ...rest } = options;
   const { status } = await buildStack(layout, directory, {
     ...rest,
     ifDifferent: true,
-    ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress(stack, progress) }),
+    onProgress: (progress) => onProgress?.(stack, progress),
   });
   return status === 'built' ? 'updated' : 'unchanged';
 }

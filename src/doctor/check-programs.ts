@@ -1,9 +1,9 @@
 /** Checks which of the programs that stackshim uses are installed. */
 import type { Layout } from '../core/layout.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
-import { knownHoles } from '../runtime/known-holes.ts';
 import { resolveRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { knownHoles } from '../runtime/runtime-version.ts';
 import { DEFAULT_RUNTIME } from '../spec/policy.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { type Check, failed, optional, passed, required, unlessRefused, warned } from './check.ts';

@@ -2,6 +2,7 @@
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange, PreparedBind, TaskDevice } from '../core/mount.ts';
+import { withoutUndefined } from '../core/read-fields.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec, ThrottleKind } from '../spec/task-spec.ts';
 import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
@@ -13,8 +14,6 @@ import type {
   OciBlockIo,
   OciConfig,
   OciContainerConfig,
-  OciDeviceRule,
-  OciIdMapping,
   OciMount,
   OciProcess,
   OciResources,
@@ -65,23 +64,19 @@ export interface ContainerConfig extends Omit<OciContainerConfig, 'mounts'> {
 
 /** Builds the container's part of a configuration. Pure; a missing `seccompProfile` or `initBinary` is a defect of the caller. */
 export function buildContainerConfig(input: ContainerInput): ContainerConfig {
-  const { template, spec, id, rootfs, ids, cgroupsPath, binds, initBinary, dev, sysfs } = input;
-  const { devices, throttles = [], cgroupVersion, locksBinds, netSysctl } = input;
+  const { template, spec, id, rootfs, ids, cgroupsPath, initBinary, netSysctl = {} } = input;
   const { ociVersion, mounts, linux } = template.config;
   if (spec.init && initBinary === undefined) throw missingInput('initBinary');
-  const seccomp = seccompOf(input);
+  const mappings =
+    ids === null ? undefined : [{ containerID: 0, hostID: ids.base, size: ids.size }];
   return {
     ociVersion,
     root: { path: rootfs, readonly: spec.readOnly },
     hostname: spec.hostname ?? id,
     mounts: buildMounts(mounts, {
-      spec,
-      binds,
+      ...input,
       hasUserNamespace: ids !== null,
-      locksBinds,
-      ...(spec.init && initBinary !== undefined ? { initBinary } : {}),
-      dev,
-      sysfs,
+      initBinary: spec.init ? initBinary : undefined,
     }),
     linux: {
       namespaces: linux.namespaces.filter(
@@ -90,16 +85,12 @@ export function buildContainerConfig(input: ContainerInput): ContainerConfig {
           !(type === 'network' && spec.network === 'host') &&
           !(type === 'pid' && spec.pid === 'host'),
       ),
-      ...(ids === null ? {} : { uidMappings: toMappings(ids), gidMappings: toMappings(ids) }),
+      uidMappings: mappings,
+      gidMappings: mappings,
       cgroupsPath,
-      resources: buildResources({
-        spec,
-        devices: [...linux.resources.devices, ...devices.map(toDeviceRule)],
-        throttles,
-        cgroupVersion,
-      }),
-      ...(seccomp === undefined ? {} : { seccomp }),
-      ...(hasEntries(netSysctl) && spec.network !== 'host' ? { sysctl: netSysctl } : {}),
+      resources: buildResources(input),
+      seccomp: seccompOf(input),
+      sysctl: spec.network === 'host' ? undefined : unlessEmpty(netSysctl),
       maskedPaths: [...linux.maskedPaths, ...input.host.thermalPaths],
       readonlyPaths: linux.readonlyPaths,
     },
@@ -120,59 +111,33 @@ export const netSysctl = (
   ...(host.boundsGroups ? GROUPS : {}),
 });
 
-function seccompOf({
-  template,
-  spec,
-  seccompProfile,
-  host,
-}: ContainerInput): OciSeccomp | undefined {
+function seccompOf(input: ContainerInput): OciSeccomp | undefined {
+  const { template, spec, seccompProfile, host } = input;
   if (spec.seccomp === 'unconfined') return undefined;
   const profile = spec.seccomp === undefined ? template.seccomp : seccompProfile;
   if (profile === undefined) throw missingInput('seccompProfile');
-  const silent = new Set(template.silentCapabilities);
-  const { bounding } = template.config.process.capabilities;
-  const capabilities = resolveCapabilities(
-    bounding.filter((name) => !silent.has(name)),
-    { add: spec.capAdd, drop: spec.capDrop },
+  const names = template.config.process.capabilities.bounding.filter(
+    (name) => !template.silentCapabilities.includes(name),
   );
+  const capabilities = resolveCapabilities(names, spec);
   return buildSeccomp(profile, { architecture: host.architecture, capabilities });
 }
 
-const hasEntries = (
-  values: Readonly<Record<string, string>> | undefined,
-): values is Readonly<Record<string, string>> =>
-  values !== undefined && Object.keys(values).length > 0;
-
-const toDeviceRule = ({ type, major, minor, access }: TaskDevice): OciDeviceRule => ({
-  allow: true,
-  type,
-  major,
-  minor,
-  access,
-});
-
-function toMappings({ base, size }: IdRange): readonly OciIdMapping[] {
-  return [{ containerID: 0, hostID: base, size }];
-}
+const unlessEmpty = (values: Readonly<Record<string, string>>) =>
+  Object.keys(values).length === 0 ? undefined : values;
 
 function missingInput(name: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_INTERNAL', `build container config: ${name} is missing`);
 }
 
-export interface CommandConfig {
-  readonly process: OciProcess;
-  /** What is mounted for the command alone. */
-  readonly mounts: readonly OciMount[];
-}
-
-/** Puts a command into a container's configuration. Pure. */
-export function joinConfig(container: ContainerConfig, command: CommandConfig): OciConfig {
+/** Puts a command, and what is mounted for it alone, into a container's configuration. Pure. */
+export function joinConfig(
+  container: ContainerConfig,
+  process: OciProcess,
+  mounts: readonly OciMount[],
+): OciConfig {
   const { base, asked } = container.mounts;
-  return {
-    ...container,
-    mounts: [...base, ...shallowFirst([...asked, ...command.mounts])],
-    process: command.process,
-  };
+  return { ...container, mounts: [...base, ...shallowFirst([...asked, ...mounts])], process };
 }
 
 const CPU_PERIOD_US = 100_000;
@@ -190,55 +155,45 @@ export interface DeviceThrottle {
   readonly perSecond: number;
 }
 
-export interface ResourcesInput {
-  readonly spec: Pick<ContainerSpec, 'limits' | 'oomGroup'>;
-  /** Later entries win. */
-  readonly devices: readonly OciDeviceRule[];
-  readonly throttles: readonly DeviceThrottle[];
-  /** Required with cpu shares and `oomGroup`. */
-  readonly cgroupVersion?: 1 | 2 | undefined;
-}
-
 /** Memory without swap, cpu as a share of a period, pids, disks; a missing `cgroupVersion` is a defect of the caller. */
-function buildResources(input: ResourcesInput): OciResources {
-  const { spec, devices, throttles } = input;
+function buildResources(input: ContainerInput): OciResources {
+  const { template, spec, devices, throttles = [], cgroupVersion } = input;
   const { memoryBytes, cpus, pids, cpuShares } = spec.limits;
-  const version = versionFor(input);
-  const unified = version === 2 ? buildUnified(input) : {};
+  if (cgroupVersion === undefined && (cpuShares !== undefined || spec.oomGroup)) {
+    throw new StackshimError('ERR_STACKSHIM_INTERNAL', 'build resources: no cgroup version');
+  }
+  const isV2 = cgroupVersion === 2;
+  const allowed = devices.map(({ type, major, minor, access }) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access,
+  }));
   return {
-    devices,
+    devices: [...template.config.linux.resources.devices, ...allowed],
     memory: { limit: memoryBytes, swap: memoryBytes },
     cpu: {
-      ...(cpuShares === undefined || version === 2 ? {} : { shares: cpuShares }),
+      shares: isV2 ? undefined : cpuShares,
       quota: Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US)),
       period: CPU_PERIOD_US,
     },
     pids: { limit: pids },
-    ...(throttles.length === 0 ? {} : { blockIO: buildBlockIo(throttles) }),
-    ...(Object.keys(unified).length === 0 ? {} : { unified }),
+    blockIO: throttles.length === 0 ? undefined : buildBlockIo(throttles),
+    unified: isV2 ? unlessEmpty(buildUnified(spec)) : undefined,
   };
-}
-
-function versionFor({ spec, cgroupVersion }: ResourcesInput): 1 | 2 | undefined {
-  const needed = spec.limits.cpuShares !== undefined || spec.oomGroup;
-  if (needed && cgroupVersion === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_INTERNAL', 'build resources: no cgroup version');
-  }
-  return cgroupVersion;
 }
 
 /** Settings that only v2 has, and cpu shares: runtimes convert shares to different weights, and some turn the usual shares into a low weight. */
-function buildUnified({ spec }: ResourcesInput): Readonly<Record<string, string>> {
-  const { cpuShares } = spec.limits;
-  return {
-    ...(spec.oomGroup ? { 'memory.oom.group': '1' } : {}),
-    ...(cpuShares === undefined ? {} : { 'cpu.weight': String(toWeight(cpuShares)) }),
-  };
-}
+const buildUnified = ({ oomGroup, limits: { cpuShares } }: ContainerSpec) =>
+  withoutUndefined({
+    'memory.oom.group': oomGroup ? '1' : undefined,
+    'cpu.weight': cpuShares === undefined ? undefined : toWeight(cpuShares),
+  });
 
-function toWeight(shares: number): number {
+function toWeight(shares: number): string {
   const weight = Math.round((shares / USUAL_SHARES) * WEIGHT.usual);
-  return Math.min(WEIGHT.max, Math.max(WEIGHT.min, weight));
+  return String(Math.min(WEIGHT.max, Math.max(WEIGHT.min, weight)));
 }
 
 function buildBlockIo(throttles: readonly DeviceThrottle[]): OciBlockIo {

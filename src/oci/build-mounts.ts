@@ -37,7 +37,7 @@ export interface MountsInput extends BindRules {
   readonly spec: Pick<AdmittedTaskSpec, 'tmpfs' | 'network'>;
   readonly binds: readonly PreparedBind[];
   /** Host path of a static init program, with `--init`. */
-  readonly initBinary?: string;
+  readonly initBinary?: string | undefined;
   /** Host path of a prepared `/dev`. Default: the template's, which the runtime fills. */
   readonly dev?: string | undefined;
   /** Host path of a sysfs with nothing mounted below it. Default: the host's sysfs with everything below it. */
@@ -59,37 +59,34 @@ export function buildMounts(template: readonly OciMount[], input: MountsInput): 
       ? []
       : buildBinds([{ source: initBinary, target: INIT_FILE, readOnly: true }], input);
   return {
-    base: [...template.map((mount) => adaptDev(adaptSysfs(mount, input), input)), ...init],
+    base: [...template.map((mount) => adaptMount(mount, input)), ...init],
     asked: shallowFirst([...spec.tmpfs.map(toTmpfsMount), ...buildBinds(binds, input)]),
   };
 }
 
-export function buildBinds(binds: readonly PreparedBind[], rules: BindRules): readonly OciMount[] {
-  const { hasUserNamespace, locksBinds } = rules;
-  return binds.map(hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind);
-}
+export const buildBinds = (
+  binds: readonly PreparedBind[],
+  { hasUserNamespace, locksBinds }: BindRules,
+): readonly OciMount[] =>
+  binds.map(hasUserNamespace && locksBinds ? toInheritingBind : toFlaggedBind);
+
+const depthOf = ({ destination }: OciMount) => destination.split('/').length;
 
 /** A mount would hide what was mounted below its target before. */
 export const shallowFirst = (mounts: readonly OciMount[]): readonly OciMount[] =>
-  [...mounts].sort((a, b) => depthOf(a.destination) - depthOf(b.destination));
+  mounts.toSorted((a, b) => depthOf(a) - depthOf(b));
 
-/** A user namespace may mount sysfs only with its own network namespace; otherwise the host's is bound, completely read-only. */
-function adaptSysfs(mount: OciMount, input: MountsInput): OciMount {
-  const { spec, hasUserNamespace, sysfs = '/sys' } = input;
-  if (mount.type !== 'sysfs' || spec.network !== 'host' || !hasUserNamespace) return mount;
+/** Binds what the host prepared in place of a mount of the template. */
+function adaptMount(mount: OciMount, input: MountsInput): OciMount {
+  const { spec, hasUserNamespace, sysfs = '/sys', dev } = input;
   const { destination } = mount;
-  return {
-    destination,
-    type: 'bind',
-    source: sysfs,
-    options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'],
-  };
-}
-
-/** No flag is set: those of the prepared mount are locked in the task's user namespace. */
-function adaptDev(mount: OciMount, { dev }: MountsInput): OciMount {
-  const { destination } = mount;
+  // A user namespace may mount sysfs only with its own network namespace; otherwise the host's is bound, completely read-only.
+  if (mount.type === 'sysfs' && spec.network === 'host' && hasUserNamespace) {
+    const options = ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'rro'];
+    return { destination, type: 'bind', source: sysfs, options };
+  }
   if (dev === undefined || destination !== '/dev') return mount;
+  // No flag is set: those of the prepared mount are locked in the task's user namespace.
   return { destination, type: 'bind', source: dev, options: ['bind', 'private'] };
 }
 
@@ -113,8 +110,4 @@ function toFlaggedBind(bind: PreparedBind): OciMount {
  */
 function toInheritingBind({ source, target }: PreparedBind): OciMount {
   return { destination: target, type: 'bind', source, options: ['rbind', 'rprivate'] };
-}
-
-function depthOf(path: string): number {
-  return path.split('/').length;
 }

@@ -21,7 +21,7 @@ import {
   TASK_DIR,
 } from './build-mounts.ts';
 import type { BundleTemplate } from './bundle-template.ts';
-import type { OciCapabilities, OciConfig, OciProcess, OciRlimit } from './oci-config.ts';
+import type { OciCapabilities, OciConfig, OciProcess, OciRlimit, OciUser } from './oci-config.ts';
 
 /**
  * The entrypoint followed by the command; each comes from the task, else from the image. The image's command belongs to the image's
@@ -48,17 +48,12 @@ export function resolveCommand(
   });
 }
 
-export interface WorkdirInput {
-  /** The task's working directory, absolute. */
-  readonly workdir?: string | undefined;
-  readonly hasCode: boolean;
-  readonly image: Pick<ImageConfig, 'workingDir'>;
-}
-
 /** The task's own working directory, else the code's, else the image's, else `/`. */
-export function resolveWorkdir({ workdir, hasCode, image }: WorkdirInput): string {
-  return workdir ?? (hasCode ? TASK_DIR : posix.resolve('/', image.workingDir));
-}
+export const resolveWorkdir = (
+  workdir: string | undefined,
+  hasCode: boolean,
+  image: Pick<ImageConfig, 'workingDir'>,
+): string => workdir ?? (hasCode ? TASK_DIR : posix.resolve('/', image.workingDir));
 
 /** The PATH if the image sets none; the same as docker's. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -76,7 +71,7 @@ export interface TaskEnvInput {
   readonly memoryBytes: number;
   readonly tty: boolean;
   /** The user's home folder; `/` when unknown. */
-  readonly home?: string;
+  readonly home?: string | undefined;
 }
 
 /**
@@ -94,41 +89,30 @@ export function buildTaskEnv(input: TaskEnvInput): readonly string[] {
     // An image's entry with an empty name or a NUL cannot be passed to any program.
     if (at > 0 && !entry.includes('\0')) env.set(entry.slice(0, at), entry.slice(at + 1));
   }
-  env.set('TASK_ID', input.id);
-  // An image that sets one of these must not make a task believe that it has a file.
-  setOrDelete(env, 'TASK_DIR', input.hasCode ? TASK_DIR : undefined);
-  setOrDelete(env, 'PAYLOAD_FILE', input.hasPayload ? PAYLOAD_FILE : undefined);
-  setOrDelete(env, 'CONFIG_FILE', input.hasConfig ? CONFIG_FILE : undefined);
-  const progress = `${PROGRESS_DIR}/${PROGRESS_NAME}`;
-  setOrDelete(env, 'TASK_PROGRESS_FILE', input.hasProgress ? progress : undefined);
-  env.set('TASK_TIMEOUT', String(Math.ceil(input.timeoutMs / 1000)));
-  env.set('TASK_MEMORY', String(input.memoryBytes));
-  for (const [name, value] of Object.entries(input.env)) env.set(name, value);
+  const own = {
+    TASK_ID: input.id,
+    TASK_DIR: input.hasCode ? TASK_DIR : undefined,
+    PAYLOAD_FILE: input.hasPayload ? PAYLOAD_FILE : undefined,
+    CONFIG_FILE: input.hasConfig ? CONFIG_FILE : undefined,
+    TASK_PROGRESS_FILE: input.hasProgress ? `${PROGRESS_DIR}/${PROGRESS_NAME}` : undefined,
+    TASK_TIMEOUT: String(Math.ceil(input.timeoutMs / 1000)),
+    TASK_MEMORY: String(input.memoryBytes),
+    ...input.env,
+  };
+  for (const [name, value] of Object.entries<string | undefined>(own)) {
+    // An image that sets one of these must not make a task believe that it has a file.
+    if (value === undefined) env.delete(name);
+    else env.set(name, value);
+  }
   if (!env.has('HOME')) env.set('HOME', input.home ?? '/');
   return Array.from(env, ([name, value]) => `${name}=${value}`);
 }
 
-function setOrDelete(env: Map<string, string>, name: string, value: string | undefined): void {
-  if (value === undefined) env.delete(name);
-  else env.set(name, value);
-}
-
-export interface TaskUser {
-  readonly uid: number;
-  readonly gid: number;
-  readonly additionalGids: readonly number[];
-}
-
-/** What every process of the container may do. */
-type ProcessRights = Pick<
-  ContainerSpec,
-  'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'ulimitMaxima'
->;
-
 export interface ProcessInput {
   readonly template: BundleTemplate;
-  readonly spec: ProcessRights & Pick<CommandSpec, 'tty' | 'ulimits'>;
-  readonly user: TaskUser;
+  readonly spec: Pick<CommandSpec, 'tty' | 'ulimits'> &
+    Pick<ContainerSpec, 'capAdd' | 'capDrop' | 'init' | 'noNewPrivileges' | 'ulimitMaxima'>;
+  readonly user: OciUser;
   /** At least one element; see `resolveCommand`. */
   readonly command: readonly string[];
   /** Final; see `buildTaskEnv`. */
@@ -148,10 +132,7 @@ export function buildProcess(input: ProcessInput): OciProcess {
   const { template, spec, user, command, env, cwd, ids, host } = input;
   const { capabilities, rlimits, noNewPrivileges } = template.config.process;
   if (ids !== null) requireMappedUser(user, ids);
-  const bounding = resolveCapabilities(capabilities.bounding, {
-    add: spec.capAdd,
-    drop: spec.capDrop,
-  });
+  const bounding = resolveCapabilities(capabilities.bounding, spec);
   const { uid, gid, additionalGids } = user;
   return {
     terminal: spec.tty,
@@ -160,43 +141,35 @@ export function buildProcess(input: ProcessInput): OciProcess {
     env,
     cwd,
     capabilities: buildCapabilities(bounding, uid),
-    rlimits: buildRlimits(rlimits, spec.ulimits, {
-      hardLimits: host.hardLimits,
-      maxima: spec.ulimitMaxima,
-    }),
+    rlimits: buildRlimits(rlimits, spec.ulimits, host.hardLimits, spec.ulimitMaxima),
     noNewPrivileges: noNewPrivileges && spec.noNewPrivileges,
     // A service may be protected from the OOM killer; its tasks must not be. Lowering the value would need a right that it may lack.
-    ...(host.oomScoreAdj < 0 ? { oomScoreAdj: 0 } : {}),
+    oomScoreAdj: host.oomScoreAdj < 0 ? 0 : undefined,
   };
 }
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID for a user id or group id outside of the task's range. */
-export function requireMappedUser({ uid, gid, additionalGids }: TaskUser, { size }: IdRange): void {
+export function requireMappedUser({ uid, gid, additionalGids }: OciUser, { size }: IdRange): void {
   const outside = [uid, gid, ...additionalGids].find((id) => id >= size);
   if (outside === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `user: id ${outside} is outside of the task's ids, which are below ${size}`,
-    { details: { field: 'user', value: outside } },
-  );
-}
-
-export interface RlimitBounds {
-  /** Hard limits of this process, by OCI name; an absent limit does not bound. */
-  readonly hardLimits: Readonly<Record<string, number>>;
-  /** Maxima of the policy. */
-  readonly maxima: UlimitMaxima;
+  const text = `user: id ${outside} is outside of the task's ids, which are below ${size}`;
+  const details = { field: 'user', value: outside };
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details });
 }
 
 /**
  * The template's limits, replaced by the task's, none above the host's hard limit: a runtime without CAP_SYS_RESOURCE
  * could not set it. A process inherits other limits from its caller; such a limit is set if the caller's is above the
  * policy's maximum.
+ *
+ * @param hardLimits Those of this process, by OCI name; an absent limit does not bound.
+ * @param maxima Those of the policy.
  */
 export function buildRlimits(
   base: readonly OciRlimit[],
   ulimits: readonly Ulimit[],
-  { hardLimits, maxima }: RlimitBounds,
+  hardLimits: Readonly<Record<string, number>>,
+  maxima: UlimitMaxima,
 ): readonly OciRlimit[] {
   const limits = new Map<string, OciRlimit>();
   for (const { type, soft, hard } of [...base, ...ulimits]) {
@@ -210,21 +183,17 @@ export function buildRlimits(
   return [...limits.values()];
 }
 
-export interface CapabilityChanges {
-  /** `ALL` starts with every known capability. */
-  readonly add: readonly string[];
-  /** `ALL` starts with none. */
-  readonly drop: readonly string[];
-}
-
-/** The bounding set: the template's list with docker's rules for `--cap-add` and `--cap-drop`, sorted. */
+/**
+ * The bounding set: the template's list with docker's rules for `--cap-add` (`ALL` starts with every known capability) and `--cap-drop` (`ALL`
+ * starts with none), sorted.
+ */
 export function resolveCapabilities(
   base: readonly string[],
-  { add, drop }: CapabilityChanges,
+  { capAdd, capDrop }: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
 ): readonly string[] {
-  const start = drop.includes('ALL') ? [] : base;
-  const kept = new Set(add.includes('ALL') ? CAPABILITIES : [...start, ...add]);
-  for (const capability of drop) kept.delete(capability);
+  const start = capDrop.includes('ALL') ? [] : base;
+  const kept = new Set(capAdd.includes('ALL') ? CAPABILITIES : [...start, ...capAdd]);
+  for (const capability of capDrop) kept.delete(capability);
   return [...kept].sort();
 }
 

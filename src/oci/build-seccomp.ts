@@ -1,12 +1,7 @@
 /** A seccomp profile with its conditions -> the rules for one task on one architecture. */
 import { StackshimError } from '../core/errors.ts';
-import type {
-  SeccompArgument,
-  SeccompCondition,
-  SeccompProfile,
-  SeccompRule,
-} from '../spec/seccomp-profile.ts';
-import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './oci-config.ts';
+import type { SeccompProfile, SeccompRule } from '../spec/seccomp-profile.ts';
+import type { OciSeccomp, OciSeccompRule } from './oci-config.ts';
 
 export interface SeccompContext {
   /** Named as in OCI images. */
@@ -28,66 +23,50 @@ export function buildSeccomp(profile: SeccompProfile, context: SeccompContext): 
   const { architecture } = context;
   const scmp = scmpNames[architecture];
   if (scmp === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_HOST_UNSUPPORTED',
-      `build seccomp rules: architecture ${architecture} is not supported`,
-    );
+    const text = `build seccomp rules: architecture ${architecture} is not supported`;
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', text);
   }
-  const grouped = new Map<string, Set<string>>();
-  const outcomes = new Map<string, SeccompRule>();
+  const groups = new Map<string, { readonly rule: SeccompRule; readonly names: Set<string> }>();
   const withArguments: SeccompRule[] = [];
-  const held = profile.syscalls.filter((rule) => holds(rule, context.capabilities, architecture));
+  const held = profile.syscalls.filter((rule) => holds(rule, context));
   for (const rule of held.flatMap(withoutException)) {
     if (rule.args !== undefined && rule.args.length > 0) {
       withArguments.push(rule);
       continue;
     }
     const outcome = outcomeOf(rule);
-    const names = grouped.get(outcome) ?? new Set();
-    for (const name of rule.names) names.add(name);
-    grouped.set(outcome, names);
-    outcomes.set(outcome, rule);
+    const group = groups.get(outcome) ?? { rule, names: new Set() };
+    for (const name of rule.names) group.names.add(name);
+    groups.set(outcome, group);
   }
-  const syscalls: OciSeccompRule[] = [];
-  for (const [outcome, names] of grouped) {
-    const rule = outcomes.get(outcome);
-    if (rule !== undefined && names.size > 0) syscalls.push(toRule(rule, [...names]));
-  }
+  const rules = Array.from(groups.values(), ({ rule, names }) => toRule(rule, [...names]));
   for (const rule of withArguments) {
-    // Drop this rule if its call is already in the group with the same outcome for any arguments.
-    const group = grouped.get(outcomeOf(rule));
-    const names = rule.names.filter((name) => group === undefined || !group.has(name));
-    if (names.length > 0) syscalls.push(toRule(rule, names));
+    // Drop a call that is already in the group with the same outcome for any arguments.
+    const group = groups.get(outcomeOf(rule));
+    rules.push(
+      toRule(
+        rule,
+        rule.names.filter((name) => !group?.names.has(name)),
+      ),
+    );
   }
-  const { defaultAction, defaultErrnoRet } = profile;
   return {
-    defaultAction,
-    ...(defaultErrnoRet === undefined ? {} : { defaultErrnoRet }),
+    defaultAction: profile.defaultAction,
+    defaultErrnoRet: profile.defaultErrnoRet,
     architectures: [scmp],
-    syscalls,
+    syscalls: rules.filter(({ names }) => names.length > 0),
   };
 }
 
-function holds(rule: SeccompRule, capabilities: readonly string[], arch: string): boolean {
-  const { includes = {}, excludes = {} } = rule;
-  return (
-    (includes.caps ?? []).every((capability) => capabilities.includes(capability)) &&
-    (includes.arches === undefined ||
-      includes.arches.length === 0 ||
-      includes.arches.includes(arch)) &&
-    !isExcluded(excludes, capabilities, arch)
-  );
-}
-
-function isExcluded(
-  excludes: SeccompCondition,
-  capabilities: readonly string[],
-  arch: string,
+function holds(
+  { includes = {}, excludes = {} }: SeccompRule,
+  { capabilities, architecture }: SeccompContext,
 ): boolean {
-  return (
-    (excludes.caps ?? []).some((capability) => capabilities.includes(capability)) ||
-    (excludes.arches ?? []).includes(arch)
-  );
+  const isHeld = (capability: string) => capabilities.includes(capability);
+  const { caps = [], arches = [] } = includes;
+  if (!caps.every(isHeld) || excludes.caps?.some(isHeld)) return false;
+  if (arches.length > 0 && !arches.includes(architecture)) return false;
+  return !excludes.arches?.includes(architecture);
 }
 
 /** Each rule compares an argument once. */
@@ -104,15 +83,12 @@ function outcomeOf({ action, errnoRet }: SeccompRule): string {
   return `${action} ${errnoRet ?? ''}`;
 }
 
-function toRule({ action, errnoRet, args }: SeccompRule, names: readonly string[]): OciSeccompRule {
-  return {
-    names,
-    action,
-    ...(errnoRet === undefined ? {} : { errnoRet }),
-    ...(args === undefined || args.length === 0 ? {} : { args: args.map(toArgument) }),
-  };
-}
-
-function toArgument({ index, value, valueTwo, op }: SeccompArgument): OciSeccompArgument {
-  return { index, value, ...(valueTwo === undefined ? {} : { valueTwo }), op };
-}
+const toRule = (
+  { action, errnoRet, args }: SeccompRule,
+  names: readonly string[],
+): OciSeccompRule => ({
+  names,
+  action,
+  errnoRet,
+  args: args === undefined || args.length === 0 ? undefined : args,
+});

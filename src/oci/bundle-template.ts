@@ -1,29 +1,13 @@
 /** A bundle template: an OCI configuration of everything that does not depend on the task, and its seccomp profile. */
 import type { TaskDevice } from '../core/mount.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
-import type {
-  OciCapabilities,
-  OciDeviceRule,
-  OciMount,
-  OciNamespace,
-  OciRlimit,
-} from './oci-config.ts';
+import type { OciContainerConfig, OciLinux, OciProcess, OciResources } from './oci-config.ts';
 
 /** The shape of `bundles/<name>.json`; bundles/README.md explains each part. */
-export interface TemplateConfig {
-  readonly ociVersion: string;
-  readonly process: {
-    readonly cwd: string;
-    readonly noNewPrivileges: boolean;
-    readonly capabilities: OciCapabilities;
-    readonly rlimits: readonly OciRlimit[];
-  };
-  readonly mounts: readonly OciMount[];
-  readonly linux: {
-    readonly namespaces: readonly OciNamespace[];
-    readonly resources: { readonly devices: readonly OciDeviceRule[] };
-    readonly maskedPaths: readonly string[];
-    readonly readonlyPaths: readonly string[];
+export interface TemplateConfig extends Pick<OciContainerConfig, 'ociVersion' | 'mounts'> {
+  readonly process: Pick<OciProcess, 'cwd' | 'noNewPrivileges' | 'capabilities' | 'rlimits'>;
+  readonly linux: Pick<OciLinux, 'namespaces' | 'maskedPaths' | 'readonlyPaths'> & {
+    readonly resources: Pick<OciResources, 'devices'>;
   };
 }
 

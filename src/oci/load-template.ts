@@ -1,7 +1,7 @@
 /** Bundle templates by name. */
 import { templateFiles } from '#templates';
 import { StackshimError } from '../core/errors.ts';
-import type { BundleTemplate, TemplateConfig, TemplateExtension } from './bundle-template.ts';
+import type { BundleTemplate, TemplateExtension } from './bundle-template.ts';
 
 const MAX_SHOWN_CHARS = 200;
 
@@ -18,7 +18,7 @@ const plain: BundleTemplate = {
 function findTemplate(name: string): BundleTemplate | undefined {
   if (name === 'default') return plain;
   const extension = Object.hasOwn(extensions, name) ? extensions[name] : undefined;
-  return extension === undefined ? undefined : extendTemplate(plain, extension);
+  return extension && extendPlain(extension);
 }
 
 export const templateNames = (): readonly string[] => ['default', ...Object.keys(extensions)];
@@ -30,47 +30,35 @@ export function loadTemplate(name: string): BundleTemplate {
   const known = templateNames();
   // The name may come from an image's label, which has no length limit.
   const shown = name.slice(0, MAX_SHOWN_CHARS);
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `bundle ${JSON.stringify(shown)}: no such template; the templates are ${known.join(', ')}`,
-    { details: { field: 'bundle', value: shown, known } },
-  );
+  const text = `bundle ${JSON.stringify(shown)}: no such template; the templates are ${known.join(', ')}`;
+  const details = { field: 'bundle', value: shown, known };
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details });
 }
 
 /** What a user of that template gives up, in plain text; undefined: nothing, or no such template. */
 export const warnOfTemplate = (name: string): string | undefined => findTemplate(name)?.warning;
 
 /**
- * `base` with the extension's capabilities, devices and system calls. The profile's rules for these capabilities stay
- * disabled: the extension names the calls that it needs.
+ * The template `default` with the extension's capabilities, devices and system calls. The profile's rules for these capabilities stay disabled: the
+ * extension names the calls that it needs.
  */
-function extendTemplate(base: BundleTemplate, extension: TemplateExtension): BundleTemplate {
-  const { capabilities, devices, syscalls } = extension;
+function extendPlain({ capabilities, devices, syscalls }: TemplateExtension): BundleTemplate {
+  const { process } = config;
+  const held = (names: readonly string[]) => [...names, ...capabilities];
+  const { bounding, permitted, effective } = process.capabilities;
+  const rights = {
+    bounding: held(bounding),
+    permitted: held(permitted),
+    effective: held(effective),
+  };
   const allow = { names: syscalls, action: 'SCMP_ACT_ALLOW' };
   return {
-    config: extendConfig(base.config, extension),
-    seccomp: { ...base.seccomp, syscalls: [...base.seccomp.syscalls, allow] },
-    devices: [...base.devices, ...devices],
-    silentCapabilities: [...base.silentCapabilities, ...capabilities],
+    config: { ...config, process: { ...process, capabilities: rights } },
+    seccomp: { ...seccomp, syscalls: [...seccomp.syscalls, allow] },
+    devices,
+    silentCapabilities: capabilities,
     warning: capabilities.includes('CAP_SYS_ADMIN')
       ? 'its tasks may mount and unmount: masked and read-only paths do not hold in them'
-      : base.warning,
-  };
-}
-
-function extendConfig(base: TemplateConfig, extension: TemplateExtension): TemplateConfig {
-  const { process } = base;
-  const held = (names: readonly string[]) => [...names, ...extension.capabilities];
-  const { bounding, permitted, effective } = process.capabilities;
-  return {
-    ...base,
-    process: {
-      ...process,
-      capabilities: {
-        bounding: held(bounding),
-        permitted: held(permitted),
-        effective: held(effective),
-      },
-    },
+      : undefined,
   };
 }

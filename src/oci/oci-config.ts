@@ -1,4 +1,5 @@
 /** The part of an OCI runtime configuration that stackshim writes (runtime-spec: config.md, config-linux.md). */
+import type { SeccompProfile, SeccompRule } from '../spec/seccomp-profile.ts';
 
 export interface OciUser {
   readonly uid: number;
@@ -30,7 +31,7 @@ export interface OciProcess {
   readonly capabilities: OciCapabilities;
   readonly rlimits: readonly OciRlimit[];
   readonly noNewPrivileges: boolean;
-  readonly oomScoreAdj?: number;
+  readonly oomScoreAdj?: number | undefined;
 }
 
 export interface OciMount {
@@ -38,10 +39,6 @@ export interface OciMount {
   readonly type: string;
   readonly source: string;
   readonly options: readonly string[];
-}
-
-export interface OciNamespace {
-  readonly type: string;
 }
 
 export interface OciIdMapping {
@@ -63,11 +60,15 @@ export interface OciResources {
   readonly devices: readonly OciDeviceRule[];
   /** `swap` is memory and swap together: the same number means no swap. */
   readonly memory: { readonly limit: number; readonly swap: number };
-  readonly cpu: { readonly shares?: number; readonly quota: number; readonly period: number };
+  readonly cpu: {
+    readonly shares?: number | undefined;
+    readonly quota: number;
+    readonly period: number;
+  };
   readonly pids: { readonly limit: number };
-  readonly blockIO?: OciBlockIo;
+  readonly blockIO?: OciBlockIo | undefined;
   /** File names of cgroup v2 with the values to write. */
-  readonly unified?: Readonly<Record<string, string>>;
+  readonly unified?: Readonly<Record<string, string>> | undefined;
 }
 
 /** `rate` is bytes or operations each second. */
@@ -84,35 +85,21 @@ export interface OciBlockIo {
   readonly throttleWriteIOPSDevice: readonly OciThrottle[];
 }
 
-export interface OciSeccompArgument {
-  readonly index: number;
-  readonly value: number;
-  readonly valueTwo?: number;
-  readonly op: string;
-}
+export type OciSeccompRule = Pick<SeccompRule, 'names' | 'action' | 'errnoRet' | 'args'>;
 
-export interface OciSeccompRule {
-  readonly names: readonly string[];
-  readonly action: string;
-  readonly errnoRet?: number;
-  readonly args?: readonly OciSeccompArgument[];
-}
-
-export interface OciSeccomp {
-  readonly defaultAction: string;
-  readonly defaultErrnoRet?: number;
+export interface OciSeccomp extends Omit<SeccompProfile, 'syscalls'> {
   readonly architectures: readonly string[];
   readonly syscalls: readonly OciSeccompRule[];
 }
 
 export interface OciLinux {
-  readonly namespaces: readonly OciNamespace[];
-  readonly uidMappings?: readonly OciIdMapping[];
-  readonly gidMappings?: readonly OciIdMapping[];
+  readonly namespaces: readonly { readonly type: string }[];
+  readonly uidMappings?: readonly OciIdMapping[] | undefined;
+  readonly gidMappings?: readonly OciIdMapping[] | undefined;
   readonly cgroupsPath: string;
   readonly resources: OciResources;
-  readonly seccomp?: OciSeccomp;
-  readonly sysctl?: Readonly<Record<string, string>>;
+  readonly seccomp?: OciSeccomp | undefined;
+  readonly sysctl?: Readonly<Record<string, string>> | undefined;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
 }

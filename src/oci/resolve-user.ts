@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import type { System } from '../sys/system.ts';
-import type { TaskUser } from './build-process.ts';
+import type { OciUser } from './oci-config.ts';
 
 /** Runtimes accept no larger ids. */
 const MAX_ID = 2_147_483_647;
@@ -10,22 +10,9 @@ const MAX_TEXT = 1_048_576;
 const MAX_GROUPS = 256;
 const MAX_SHOWN_CHARS = 200;
 
-export interface ResolvedUser extends TaskUser {
+export interface ResolvedUser extends OciUser {
   /** The home folder from passwd; absent if the user is not in it. */
-  readonly home?: string;
-}
-
-interface PasswdEntry {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: string;
-}
-
-interface GroupEntry {
-  readonly name: string;
-  readonly gid: number;
-  readonly members: readonly string[];
+  readonly home?: string | undefined;
 }
 
 /**
@@ -37,54 +24,43 @@ export function resolveUser(user: string, passwdText: string, groupText: string)
   const [userPart = '', groupPart = '', ...rest] = user.split(':');
   if (rest.length > 0) throw invalidUser('not NAME|UID or NAME|UID:GROUP|GID', user);
   const asked = userPart === '' ? '0' : userPart;
-  const entry = findUser(asked, passwdText);
+  const entry = find(parsePasswd(passwdText), asked, ({ uid }) => uid);
   const uid = entry?.uid ?? toId(asked);
   if (uid === undefined) throw invalidUser('the image has no user of this name', user);
   const groups = parseGroups(groupText);
-  const home = entry === undefined ? {} : { home: entry.home };
+  const home = entry?.home;
   if (groupPart !== '') {
-    const gid = findGroup(groupPart, groups)?.gid ?? toId(groupPart);
+    const gid = find(groups, groupPart, (group) => group.gid)?.gid ?? toId(groupPart);
     if (gid === undefined) throw invalidUser('the image has no group of this name', user);
-    return { uid, gid, additionalGids: [], ...home };
+    return { uid, gid, additionalGids: [], home };
   }
-  const gid = entry?.gid ?? 0;
-  return { uid, gid, additionalGids: entry === undefined ? [] : gidsOf(entry, groups), ...home };
+  if (entry === undefined) return { uid, gid: 0, additionalGids: [], home };
+  const { name, gid } = entry;
+  const others = groups.filter((group) => group.gid !== gid && group.members.includes(name));
+  const gids = new Set(others.map((group) => group.gid));
+  return { uid, gid, additionalGids: [...gids].slice(0, MAX_GROUPS), home };
 }
 
-function gidsOf({ name, gid }: PasswdEntry, groups: readonly GroupEntry[]): readonly number[] {
-  const gids = new Set<number>();
-  for (const group of groups) {
-    if (group.gid !== gid && group.members.includes(name)) gids.add(group.gid);
-    if (gids.size === MAX_GROUPS) break;
-  }
-  return [...gids];
-}
+/** The entry of that name, else the one of that number. */
+const find = <E extends { readonly name: string }>(
+  entries: readonly E[],
+  asked: string,
+  idOf: (entry: E) => number,
+): E | undefined =>
+  entries.find(({ name }) => name === asked) ?? entries.find((one) => idOf(one) === toId(asked));
 
-function findUser(asked: string, text: string): PasswdEntry | undefined {
-  const entries = fieldsOf(text).flatMap(toPasswdEntry);
-  return (
-    entries.find(({ name }) => name === asked) ?? entries.find(({ uid }) => uid === toId(asked))
-  );
-}
+const parsePasswd = (text: string) =>
+  fieldsOf(text).flatMap(([name = '', , uidText = '', gidText = '', , home = '']) => {
+    const [uid, gid] = [toId(uidText), toId(gidText)];
+    if (name === '' || uid === undefined || gid === undefined) return [];
+    return [{ name, uid, gid, home: home.startsWith('/') && !home.includes('\0') ? home : '/' }];
+  });
 
-function findGroup(asked: string, groups: readonly GroupEntry[]): GroupEntry | undefined {
-  return groups.find(({ name }) => name === asked) ?? groups.find(({ gid }) => gid === toId(asked));
-}
-
-function toPasswdEntry(fields: readonly string[]): PasswdEntry[] {
-  const [name = '', , uidText = '', gidText = '', , home = ''] = fields;
-  const uid = toId(uidText);
-  const gid = toId(gidText);
-  if (name === '' || uid === undefined || gid === undefined) return [];
-  return [{ name, uid, gid, home: home.startsWith('/') && !home.includes('\0') ? home : '/' }];
-}
-
-function parseGroups(text: string): readonly GroupEntry[] {
-  return fieldsOf(text).flatMap(([name = '', , gidText = '', members = '']) => {
+const parseGroups = (text: string) =>
+  fieldsOf(text).flatMap(([name = '', , gidText = '', members = '']) => {
     const gid = toId(gidText);
     return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',') }];
   });
-}
 
 /** Lines of colon-separated fields; malformed lines are skipped, as libc does. */
 function fieldsOf(text: string): readonly string[][] {

@@ -39,34 +39,25 @@ export function choosing(cleaner: ArchiveCleaner, only: readonly string[]): Arch
       if (isKept) cleaner.data(chunk);
     },
     end() {
-      const [file] = missing;
-      if (file !== undefined) throw toMissing(file);
-      cleaner.end();
+      const [value] = missing;
+      if (value === undefined) return cleaner.end();
+      const text = `buildFrom ${JSON.stringify(value)}: the code has no such file or folder`;
+      throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
+        hint: 'name files and folders relative to the code',
+        details: { field: 'buildFrom', value },
+      });
     },
   };
 }
 
-const toMissing = (file: string) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `buildFrom ${JSON.stringify(file)}: the code has no such file or folder`,
-    {
-      hint: 'name files and folders relative to the code',
-      details: { field: 'buildFrom', value: file },
-    },
-  );
-
-/** A cleaner that also keeps the content of one file. */
-export interface ReadingCleaner extends ArchiveCleaner {
-  /** Undefined: the code has no such file. Valid after `end`. */
-  content(): Buffer | undefined;
-}
-
-/** Throws ERR_STACKSHIM_CODE_INVALID for an entry of this name that is no file, or is too large. */
+/**
+ * Also keeps the content of one file: valid after `end`; undefined: the code has no such file. Throws ERR_STACKSHIM_CODE_INVALID for an entry of this name that is no
+ * file, or is too large.
+ */
 export function readingFile(
   cleaner: ArchiveCleaner,
   { path, maxBytes }: { readonly path: string; readonly maxBytes: number },
-): ReadingCleaner {
+): ArchiveCleaner & { content(): Buffer | undefined } {
   let pieces: Buffer[] | undefined;
   let isInside = false;
   return {

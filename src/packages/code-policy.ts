@@ -1,5 +1,5 @@
 /** What the code of a task may contain, as a directory or an archive, and its form on the way into an EROFS file. */
-import type { CleanedArchive } from '../archive/archive-cleaner.ts';
+import type { ArchiveCleaner, CleanedArchive } from '../archive/archive-cleaner.ts';
 import type { ArchiveLimits } from '../archive/archive-limits.ts';
 import type { ArchivePolicy } from '../archive/archive-policy.ts';
 
@@ -36,4 +36,18 @@ export const CODE_LIMITS: ArchiveLimits = {
 export interface CleanCode {
   readonly tar: AsyncIterable<Buffer>;
   report(): Pick<CleanedArchive, 'entries' | 'bytes'>;
+}
+
+/** Ends the cleaner after the entries, which are handed to it while they are read. */
+export function toCleanCode(
+  cleaner: ArchiveCleaner,
+  entries: AsyncIterable<Buffer> | Iterable<Buffer>,
+): CleanCode {
+  async function* clean(): AsyncGenerator<Buffer> {
+    yield* entries;
+    cleaner.end();
+    const rest = cleaner.take();
+    if (rest !== undefined) yield rest;
+  }
+  return { tar: clean(), report: () => cleaner.report() };
 }

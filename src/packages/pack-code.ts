@@ -1,9 +1,12 @@
 /** Packs a task's code (a directory, a `.tar.gz` or a `.zip`) into one EROFS file. */
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import type { AdoptedFile } from '../archive/adopt-file.ts';
-import { type ArchiveCleaner, createArchiveCleaner } from '../archive/archive-cleaner.ts';
+import {
+  type ArchiveCleaner,
+  type CleanedArchive,
+  createArchiveCleaner,
+} from '../archive/archive-cleaner.ts';
 import type { ArchiveLimits } from '../archive/archive-limits.ts';
 import { buildErofs } from '../archive/build-erofs.ts';
 import type { WorkerHost } from '../archive/claim-worker.ts';
@@ -12,7 +15,7 @@ import { type ContentDigest, createContentDigest, digesting } from '../archive/c
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { fdPath, openPlain } from '../sys/paths.ts';
 import { choosing, readingFile } from './choose-entries.ts';
-import { type CleanCode, CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_LIMITS, CODE_POLICY, toCleanCode } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
 
 export interface ReadCodeOptions {
@@ -31,15 +34,13 @@ export interface PackCodeOptions extends ReadCodeOptions {
   readonly compression?: 'none' | 'lz4';
 }
 
-export interface PackedCode {
-  /** Files, folders and links. */
-  readonly entries: number;
-  /** Sum over all files. */
-  readonly bytes: number;
-}
+/** Counts of what was packed: files, folders and links, and the bytes of all files. */
+type PackedCode = Pick<CleanedArchive, 'entries' | 'bytes'>;
 
 /** The code of a task; undefined: an empty folder. */
 type CodeSource = string | undefined;
+
+const NO_ARCHIVE = 'neither a gzip nor a zip file';
 
 type SourceKind = 'directory' | 'tar.gz' | 'zip';
 
@@ -77,21 +78,14 @@ export async function digestCode(source: CodeSource, options: ReadCodeOptions): 
   return content.digest();
 }
 
-/** What {@link surveyCode} finds. */
-export interface CodeSurvey {
-  /** As {@link digestCode} computes it. */
-  readonly digest: string;
-  /** The content of the file; undefined: the code has none of this name. */
-  readonly file: Buffer | undefined;
-}
-
-/** Like {@link digestCode}; also reads one file of the code, in the same pass. Throws ERR_STACKSHIM_CODE_INVALID if it is no file, or too large. */
+/**
+ * Like {@link digestCode}; also reads one file of the code, in the same pass: `file`, undefined if the code has none of this name. Throws
+ * ERR_STACKSHIM_CODE_INVALID if it is no file, or too large.
+ */
 export async function surveyCode(
   source: string,
-  options: ReadCodeOptions & {
-    readonly file: { readonly path: string; readonly maxBytes: number };
-  },
-): Promise<CodeSurvey> {
+  options: ReadCodeOptions & { readonly file: Parameters<typeof readingFile>[1] },
+): Promise<{ readonly digest: string; readonly file: Buffer | undefined }> {
   const content = toContentDigest(options);
   const cleaner = readingFile(content, options.file);
   await readThrough(source, { ...options, cleaner });
@@ -143,28 +137,20 @@ async function readCode<T>(
 ): Promise<T> {
   const { only } = asked;
   const options = only === undefined ? asked : { ...asked, cleaner: choosing(asked.cleaner, only) };
-  if (source === undefined) return await read(toEmptyCode(options.cleaner));
+  if (source === undefined) return await read(toCleanCode(options.cleaner, []));
   const opened = await openSource(source, options.followLinks ?? true);
   try {
-    return await read(await toCleanCode(opened, options));
+    return await read(await cleanSource(opened, options));
   } finally {
     await opened.handle.close();
   }
-}
-
-function toEmptyCode(cleaner: ArchiveCleaner): CleanCode {
-  cleaner.end();
-  const rest = cleaner.take();
-  const tar = Readable.from(rest === undefined ? [] : [rest]);
-  return { tar, report: () => cleaner.report() };
 }
 
 /** Throws ERR_STACKSHIM_CODE_INVALID unless the file begins as an archive of code does. `name` is for the message. */
 export async function requireCodeArchive(path: string, name: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
-    if ((await readKind(handle)) === undefined)
-      throw toUnknown(name, 'neither a gzip nor a zip file');
+    if ((await readKind(handle)) === undefined) throw toUnknown(name, NO_ARCHIVE);
   } finally {
     await handle.close();
   }
@@ -183,7 +169,7 @@ async function openSource(source: string, followLinks: boolean): Promise<OpenedS
     if (handle === undefined) throw toUnknown(source, 'neither a directory nor a file');
     const found = await handle.stat();
     const kind = found.isDirectory() ? 'directory' : await readKind(handle);
-    if (kind === undefined) throw toUnknown(source, 'neither a gzip nor a zip file');
+    if (kind === undefined) throw toUnknown(source, NO_ARCHIVE);
     return { handle, kind, sizeBytes: found.size };
   } catch (error) {
     await handle?.close();
@@ -217,7 +203,7 @@ async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
   return magic === 'PK\x03\x04' || magic === 'PK\x05\x06' ? 'zip' : undefined;
 }
 
-async function toCleanCode(
+async function cleanSource(
   { handle, kind, sizeBytes }: OpenedSource,
   { limits = CODE_LIMITS, workers, cleaner }: Cleaning<ReadCodeOptions>,
 ): Promise<CleanCode> {

@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import type { ArchiveCleaner } from '../archive/archive-cleaner.ts';
 import { toInvalidArchive } from '../archive/archive-policy.ts';
 import { type ByteString, type EntryKind, NO_XATTRS, type TarEntry } from '../archive/tar-entry.ts';
-import { type CleanCode, CODE_POLICY } from './code-policy.ts';
+import type { Fd } from '../sys/system.ts';
+import { type CleanCode, CODE_POLICY, toCleanCode } from './code-policy.ts';
 import { type WalkedEntry, walkDirectory } from './walk-directory.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -17,50 +18,38 @@ const ENTRIES_PER_TURN = 32;
 const readLater = promisify(read);
 
 /** Names in byte order, so that equal directories give equal tars. The caller keeps the open directory `fd`. */
-export function packDirectory(fd: number, cleaner: ArchiveCleaner): CleanCode {
-  async function* clean(): AsyncGenerator<Buffer> {
-    cleaner.entry(toEntry('', fstatSync(fd, { bigint: true })));
-    yield* packEntries({ cleaner, firstPaths: new Map() }, fd);
-    cleaner.end();
-    const rest = cleaner.take();
-    if (rest !== undefined) yield rest;
-  }
-  return { tar: clean(), report: () => cleaner.report() };
-}
+export const packDirectory = (fd: Fd, cleaner: ArchiveCleaner): CleanCode =>
+  toCleanCode(cleaner, packEntries(cleaner, fd));
 
-interface Packing {
-  readonly cleaner: ArchiveCleaner;
-  /** The first path of a file with several names, by device and inode. */
-  readonly firstPaths: Map<string, ByteString>;
-}
-
-async function* packEntries(packing: Packing, fd: number): AsyncGenerator<Buffer> {
-  const { leaveOutNames } = CODE_POLICY;
+async function* packEntries(cleaner: ArchiveCleaner, fd: Fd): AsyncGenerator<Buffer> {
+  cleaner.entry(toEntry('', fstatSync(fd, { bigint: true })));
   const toChanged = (path: ByteString) =>
     toInvalidArchive(CODE_POLICY, 'changed while it was read', path);
+  /** The first path of a file with several names, by device and inode. */
+  const firstPaths = new Map<string, ByteString>();
   let entries = 0;
-  for (const entry of walkDirectory(fd, { leaveOutNames, toChanged })) {
+  for (const entry of walkDirectory(fd, CODE_POLICY.leaveOutNames, toChanged)) {
     const { path, stat, linkTarget } = entry;
-    if (entry.fd !== undefined && stat.isFile())
-      yield* packFile(packing, { ...entry, fd: entry.fd });
-    else packing.cleaner.entry({ ...toEntry(path, stat), linkTarget });
-    yield* takeReady(packing);
+    if (entry.fd !== undefined && stat.isFile()) {
+      yield* packFile(cleaner, { ...entry, fd: entry.fd }, firstPaths);
+    } else cleaner.entry({ ...toEntry(path, stat), linkTarget });
+    yield* takeReady(cleaner);
     entries += 1;
     if (entries % ENTRIES_PER_TURN === 0) await new Promise(setImmediate);
   }
 }
 
-function* takeReady({ cleaner }: Packing): Generator<Buffer> {
+function* takeReady(cleaner: ArchiveCleaner): Generator<Buffer> {
   if (cleaner.readyBytes() < CHUNK_BYTES) return;
   const ready = cleaner.take();
   if (ready !== undefined) yield ready;
 }
 
 async function* packFile(
-  packing: Packing,
-  { fd, stat, path }: WalkedEntry & { readonly fd: number },
+  cleaner: ArchiveCleaner,
+  { fd, stat, path }: WalkedEntry & { readonly fd: Fd },
+  firstPaths: Map<string, ByteString>,
 ): AsyncGenerator<Buffer> {
-  const { cleaner, firstPaths } = packing;
   const entry = toEntry(path, stat);
   if (stat.nlink > 1n) {
     const identity = `${stat.dev}:${stat.ino}`;
@@ -81,7 +70,7 @@ async function* packFile(
     if (bytes === 0) throw toInvalidArchive(CODE_POLICY, 'became shorter while it was read', path);
     cleaner.data(chunk.subarray(0, bytes));
     left -= bytes;
-    yield* takeReady(packing);
+    yield* takeReady(cleaner);
   }
 }
 

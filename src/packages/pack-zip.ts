@@ -7,7 +7,7 @@ import { type ArchiveLimits, MAX_LINK_BYTES, RATIO_FREE_BYTES } from '../archive
 import { toArchiveTooLarge, toInvalidArchive } from '../archive/archive-policy.ts';
 import { type EntryKind, NO_XATTRS, type TarEntry, toByteString } from '../archive/tar-entry.ts';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
-import { type CleanCode, CODE_POLICY } from './code-policy.ts';
+import { type CleanCode, CODE_POLICY, toCleanCode } from './code-policy.ts';
 
 export interface PackZipOptions {
   readonly limits: ArchiveLimits;
@@ -31,26 +31,22 @@ const KINDS: ReadonlyMap<number, EntryKind> = new Map([
 
 /** The caller keeps `handle`. */
 export function packZip(handle: FileHandle, options: PackZipOptions): CleanCode {
-  const { cleaner } = options;
-  async function* clean(): AsyncGenerator<Buffer> {
-    try {
-      yield* packEntries(cleaner, handle, options);
-    } catch (error) {
-      // A failing disk is not a fault of the archive.
-      if (errnoCodeOf(error) !== undefined) throw error;
-      throw toStackshimError(error, CODE_POLICY.invalidCode, 'read zip file');
-    }
-    cleaner.end();
-    const rest = cleaner.take();
-    if (rest !== undefined) yield rest;
+  return toCleanCode(options.cleaner, packChecked(handle, options));
+}
+
+async function* packChecked(handle: FileHandle, options: PackZipOptions): AsyncGenerator<Buffer> {
+  try {
+    yield* packEntries(handle, options);
+  } catch (error) {
+    // A failing disk is not a fault of the archive.
+    if (errnoCodeOf(error) !== undefined) throw error;
+    throw toStackshimError(error, CODE_POLICY.invalidCode, 'read zip file');
   }
-  return { tar: clean(), report: () => cleaner.report() };
 }
 
 async function* packEntries(
-  cleaner: ArchiveCleaner,
   handle: FileHandle,
-  { limits, sizeBytes }: PackZipOptions,
+  { limits, cleaner, sizeBytes }: PackZipOptions,
 ): AsyncGenerator<Buffer> {
   const zip = await fromFdPromise(handle.fd, { autoClose: false });
   if (zip.entryCount > limits.entries) {

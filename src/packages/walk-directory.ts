@@ -14,13 +14,6 @@ import { errnoCodeOf } from '../core/errors.ts';
 import { fdPath } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 
-export interface WalkOptions {
-  /** Names that are skipped, with everything below them. */
-  readonly leaveOutNames: ReadonlySet<string>;
-  /** The error for an entry that disappeared, or became something else, while it was opened. */
-  readonly toChanged: (path: ByteString) => Error;
-}
-
 export interface WalkedEntry {
   /** Relative to the directory. */
   readonly path: ByteString;
@@ -32,22 +25,29 @@ export interface WalkedEntry {
   readonly linkTarget: ByteString;
 }
 
-/** Yields each entry once, a folder before its content, with names in byte order. The caller keeps the open directory `fd`. */
-export function walkDirectory(fd: Fd, options: WalkOptions): Generator<WalkedEntry> {
-  return walkFolder(fd, '', options);
-}
-
-function* walkFolder(fd: Fd, path: ByteString, options: WalkOptions): Generator<WalkedEntry> {
+/**
+ * Yields each entry once, a folder before its content, with names in byte order. The caller keeps the open directory `fd`.
+ *
+ * @param leaveOut Names that are skipped, with everything below them.
+ * @param toChanged Makes the error for an entry that disappeared, or became something else, while it was opened.
+ * @param path What the paths of the entries begin with.
+ */
+export function* walkDirectory(
+  fd: Fd,
+  leaveOut: ReadonlySet<string>,
+  toChanged: (path: ByteString) => Error,
+  path: ByteString = '',
+): Generator<WalkedEntry> {
   // Through /proc, a name is looked up in the open folder itself, even if its path leads elsewhere by now.
   const place = fdPath(fd);
   const names = readdirSync(place, { encoding: 'buffer' });
   for (const name of names.map((bytes) => bytes.toString('latin1')).sort()) {
-    if (options.leaveOutNames.has(name)) continue;
-    const entry = openEntry(Buffer.from(`${place}/${name}`, 'latin1'), path + name, options);
+    if (leaveOut.has(name)) continue;
+    const entry = openEntry(Buffer.from(`${place}/${name}`, 'latin1'), path + name, toChanged);
     try {
       yield entry;
       if (entry.fd !== undefined && entry.stat.isDirectory()) {
-        yield* walkFolder(entry.fd, `${entry.path}/`, options);
+        yield* walkDirectory(entry.fd, leaveOut, toChanged, `${entry.path}/`);
       }
     } finally {
       if (entry.fd !== undefined) closeSync(entry.fd);
@@ -57,7 +57,11 @@ function* walkFolder(fd: Fd, path: ByteString, options: WalkOptions): Generator<
 
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
-function openEntry(place: Buffer, path: ByteString, { toChanged }: WalkOptions): WalkedEntry {
+function openEntry(
+  place: Buffer,
+  path: ByteString,
+  toChanged: (path: ByteString) => Error,
+): WalkedEntry {
   let fd: Fd | undefined;
   try {
     const stat = lstatSync(place, { bigint: true });

@@ -138,11 +138,7 @@ function assembleOverlay(
     closeSync(upper);
     closeSync(work);
   }
-  return closeAll(system, lowers);
-}
-
-async function closeAll(system: System, fds: readonly Fd[]): Promise<void> {
-  await Promise.all(fds.map((fd) => system.closeAside(fd)));
+  return Promise.all(lowers.map((fd) => system.closeAside(fd))).then(() => undefined);
 }
 
 function mountJoined(
@@ -165,20 +161,23 @@ function mountJoined(
  * A task reads the overlay's options in its /proc/mounts: these reveal no paths of the host. They need no escapes, and many fit
  * into the one page to which mount(2) limits all options.
  */
-
 function openFolder(folder: string): Fd {
   return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 }
 
 function configureOverlay(system: System, context: Fd, { upper, work }: Scratch): void {
-  system.fsConfigString(context, 'upperdir', upper);
-  system.fsConfigString(context, 'workdir', work);
-  for (const [key, value] of Object.entries(FIXED_OPTIONS)) {
-    system.fsConfigString(context, key, value);
-  }
+  const options = { upperdir: upper, workdir: work, ...FIXED_OPTIONS };
+  for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);
   // The upper is removed with the task: nothing in it needs to reach the disk.
   system.fsConfigFlag(context, 'volatile');
-  createOrExplain(system, context);
+  try {
+    system.fsConfigCreate(context);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const log = system.fsContextLog(context);
+    if (log === '') throw error;
+    throw new SystemError(EXPLAINED, error.errno, error.code, log);
+  }
 }
 
 function keep(opened: Fd[], fd: Fd): Fd {
@@ -215,15 +214,4 @@ function makeScratch(mount: OverlayMount, owner: RootfsOwner | null): Scratch {
     chownSync(upper, base + (mount.owner?.uid ?? 0), base + (mount.owner?.gid ?? 0));
   }
   return { upper, work };
-}
-
-function createOrExplain(system: System, context: Fd): void {
-  try {
-    system.fsConfigCreate(context);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const log = system.fsContextLog(context);
-    if (log === '') throw error;
-    throw new SystemError(EXPLAINED, error.errno, error.code, log);
-  }
 }

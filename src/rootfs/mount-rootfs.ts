@@ -13,6 +13,7 @@ import {
   type Stats,
   symlinkSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount, DevicesMount, DevMount, MemoryMount, Mount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
@@ -26,20 +27,16 @@ export interface MountRootfsOptions extends MountOverlayOptions {
   readonly mapOwner?: (clone: Fd, bind: BindMount, source: Stats) => Promise<void>;
 }
 
-export interface MountedRootfs {
-  /** Resolves when the descriptors behind the mounts are closed. A rejection that nobody awaits is not reported as unhandled. */
-  readonly closed: Promise<void>;
-}
-
 /**
  * Makes every mount of the plan, in order. If one fails, the mounts made before it are detached, then the error is thrown.
- * The caller detaches them with {@link detachRootfs} once the runtime has created the container.
+ * The caller detaches them with {@link detachRootfs} once the runtime has created the container. `closed` resolves when the descriptors behind
+ * the mounts are closed; a rejection that nobody awaits is not reported as unhandled.
  */
 export async function mountRootfs(
   system: System,
   plan: Pick<MountPlan, 'mounts'>,
   options: MountRootfsOptions,
-): Promise<MountedRootfs> {
+): Promise<{ readonly closed: Promise<void> }> {
   const closing: Promise<void>[] = [];
   try {
     for (const mount of plan.mounts) {
@@ -102,16 +99,13 @@ async function removeTarget(system: System, target: string): Promise<void> {
   try {
     await remove();
   } catch (error) {
-    if (staysOrIsGone(error)) return;
+    // ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory.
+    if (['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) return;
     const { detachCopies, isBusy } = await import('../sys/detach-copies.ts');
     if (!isBusy(error) || !detachCopies(system, target)) throw error;
     await remove();
   }
 }
-
-/** ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory. */
-const staysOrIsGone = (error: unknown) =>
-  ['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '');
 
 async function mountBind(
   system: System,
@@ -130,21 +124,16 @@ async function mountBind(
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
     // Then the target is not made: see `withoutBindsInRootfs`.
     if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
-    makeTarget(mount.target, source.isDirectory());
+    // The mount point of a folder is a folder; of anything else, a file.
+    ensureDirectorySync(source.isDirectory() ? mount.target : dirname(mount.target), 0o711);
+    if (!source.isDirectory()) closeSync(openSync(mount.target, NEW_FILE, 0o600));
     system.attachMount(clone, mount.target);
   } finally {
     system.close(clone);
   }
 }
 
-/** The mount point of a folder is a folder; of anything else, a file. */
-function makeTarget(target: string, isDirectory: boolean): void {
-  const parent = target.slice(0, target.lastIndexOf('/'));
-  ensureDirectorySync(isDirectory ? target : parent, 0o711);
-  if (isDirectory) return;
-  const flags = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
-  closeSync(openSync(target, flags, 0o600));
-}
+const NEW_FILE = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /**
  * Mounts a tmpfs with device nodes at its target (created if missing). Every user of the task may open the nodes; on the host only root
@@ -153,12 +142,8 @@ function makeTarget(target: string, isDirectory: boolean): void {
  * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be
  * opened on the filesystem of the run folder, so the nodes have their own tmpfs.
  */
-function mountDevices(
-  system: System,
-  { target, nodes }: DevicesMount,
-  owner: RootfsOwner | null,
-): void {
-  ensureDirectorySync(target, 0o700);
+function mountDevices(system: System, mount: DevicesMount, owner: RootfsOwner | null): void {
+  const { target, nodes } = mount;
   // On the host only root and the slot's group pass through it.
   const access = owner === null ? { mode: '0700' } : { mode: '0710', gid: `${owner.ids.base}` };
   const options = { ...access, size: '4k' };
@@ -199,7 +184,6 @@ const DEV_FOLDERS = ['pts', 'shm', 'mqueue'] as const;
  * nothing stays attached.
  */
 function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | null): void {
-  ensureDirectorySync(target, 0o700);
   const id = owner?.ids.base ?? 0;
   const options = { source: 'tmpfs', ...DEV_OPTIONS, uid: `${id}`, gid: `${id}` };
   const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.STRICTATIME;
@@ -224,12 +208,8 @@ function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | nul
 const MEMORY_OPTIONS = { mode: '0777', size: '64k', nr_inodes: '16' } as const;
 
 /** Mounts it at its target (created if missing). On failure nothing stays attached. */
-function mountMemory(
-  system: System,
-  { target, file }: MemoryMount,
-  owner: RootfsOwner | null,
-): void {
-  ensureDirectorySync(target, 0o700);
+function mountMemory(system: System, mount: MemoryMount, owner: RootfsOwner | null): void {
+  const { target, file } = mount;
   const id = owner?.ids.base ?? 0;
   const options = { ...MEMORY_OPTIONS, uid: `${id}`, gid: `${id}` };
   const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
@@ -248,13 +228,14 @@ interface TmpfsSettings {
   readonly attributes: number;
 }
 
-/** `fill` makes what is in it; if that fails, nothing stays attached. */
+/** Mounts it at its target (created if missing). `fill` makes what is in it; if that fails, nothing stays attached. */
 function attachTmpfs(
   system: System,
   target: string,
   { options, attributes }: TmpfsSettings,
   fill: () => void,
 ): void {
+  ensureDirectorySync(target, 0o700);
   const context = system.fsOpen('tmpfs');
   try {
     for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);

@@ -43,11 +43,6 @@ export interface AddedRequest extends RootfsPlaces {
   readonly memory?: { readonly file: string; readonly target: string } | undefined;
 }
 
-export interface AddedPlan extends MountPlan {
-  /** Where the folder in memory is mounted on the host. */
-  readonly memory: string | undefined;
-}
-
 export interface RootfsPlan extends MountPlan {
   /** The root filesystem, once mounted. */
   readonly rootfs: string;
@@ -112,8 +107,10 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
   return { ...made, rootfs, dev, sysfs };
 }
 
-/** Which mounts are made beside the root filesystem, for the command alone. */
-export function planAdded(request: AddedRequest): AddedPlan {
+/** Which mounts are made beside the root filesystem, for the command alone, and where the folder in memory is mounted on the host. */
+export function planAdded(
+  request: AddedRequest,
+): MountPlan & { readonly memory: string | undefined } {
   const { bindsBefore, binds, memory } = request;
   const parts = [planCode(request), planBinds(request, bindsBefore)];
   const place = memory && bindTarget(request, bindsBefore + binds.length);
@@ -143,14 +140,11 @@ function planCode(request: AddedRequest): MountPlan {
 }
 
 function planBinds(request: RootfsPlaces & Pick<RootfsRequest, 'binds'>, first: number): MountPlan {
-  const placed = request.binds.map((bind, index) => ({
-    bind,
-    place: bindTarget(request, first + index),
-  }));
+  const placeOf = (index: number) => bindTarget(request, first + index);
   return {
-    mounts: placed.map(({ bind, place }) => ({ ...bind, target: place })),
-    binds: placed.map(({ bind: { target, readOnly }, place }) => ({
-      source: place,
+    mounts: request.binds.map((bind, index) => ({ ...bind, target: placeOf(index) })),
+    binds: request.binds.map(({ target, readOnly }, index) => ({
+      source: placeOf(index),
       target,
       readOnly,
     })),

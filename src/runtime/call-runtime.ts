@@ -1,5 +1,5 @@
 /** Runs an OCI runtime's command line once, within a time limit. */
-import { closeSync, existsSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import {
   type BoundedEnd,
@@ -11,6 +11,7 @@ import {
   startProgram,
 } from '../sys/start-program.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
+import { programOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface CallOptions {
@@ -19,7 +20,7 @@ export interface CallOptions {
   /** The runtime's descriptors 0, 1, 2 and so on. Default: a null device. */
   readonly stdio?: readonly Fd[];
   /** Called once the runtime has its own copies of the descriptors, or could not be started. */
-  readonly onRunning?: () => void;
+  readonly onRunning?: (() => void) | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -47,23 +48,27 @@ export async function callRuntime(
   let ended: BoundedEnd<ProcessExit>;
   try {
     ended = await endWithin(program, { timeoutMs, signal });
-  } catch (error) {
-    throw notRun(runtime, options, error);
+  } catch (cause) {
+    const isMissing = errnoCodeOf(cause) === 'ENOENT';
+    throw new StackshimError(
+      isMissing ? 'ERR_STACKSHIM_RUNTIME_NOT_FOUND' : 'ERR_STACKSHIM_RUNTIME_FAILED',
+      `${options.operation}: run ${runtime.path}: ${messageOf(cause)}`,
+      { cause, details: { runtime: runtime.path } },
+    );
   }
   if (ended.givenUp !== undefined) throw unfinished(runtime, options, ended.givenUp);
   return ended.end.exitCode;
 }
 
 function start(
-  { path, copy }: Runtime,
+  runtime: Runtime,
   args: readonly string[],
   { stdio, onRunning }: CallOptions,
 ): StartedProgram {
   const nullDevice = stdio === undefined ? openNullDevice('both') : undefined;
   const streams = nullDevice === undefined ? stdio : [nullDevice, nullDevice, nullDevice];
   const program = startProgram({
-    // A task may have waited since it was planned, and `gc` removes the copy of a runtime that was replaced.
-    path: copy !== undefined && existsSync(copy) ? copy : path,
+    path: programOf(runtime),
     args,
     env: environment,
     stdio: streams ?? [],
@@ -78,20 +83,7 @@ function start(
 
 function unfinished(runtime: Runtime, { operation }: CallOptions, reason: GivenUp): StackshimError {
   const why = reason === 'timeout' ? 'did not finish in time' : 'did not finish: aborted';
-  return new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: ${runtime.kind} ${why}`,
-    {
-      details: { runtime: runtime.path, reason },
-    },
-  );
-}
-
-function notRun(runtime: Runtime, { operation }: CallOptions, cause: unknown): StackshimError {
-  const isMissing = errnoCodeOf(cause) === 'ENOENT';
-  return new StackshimError(
-    isMissing ? 'ERR_STACKSHIM_RUNTIME_NOT_FOUND' : 'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: run ${runtime.path}: ${messageOf(cause)}`,
-    { cause, details: { runtime: runtime.path } },
-  );
+  const text = `${operation}: ${runtime.kind} ${why}`;
+  const details = { runtime: runtime.path, reason };
+  return new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { details });
 }

@@ -8,7 +8,6 @@ import {
   openSync,
   readSync,
   rmdirSync,
-  type Stats,
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -52,15 +51,18 @@ export function copyRuntime(path: string, copy: string): boolean {
 
 function fillFolder(source: Fd, copy: string): boolean {
   const before = fstatSync(source);
-  const isWanted = before.size >= MIN_BYTES && before.size <= MAX_BYTES && isElf(source);
+  const head = Buffer.alloc(ELF_MAGIC.length);
+  readSync(source, head, 0, head.length, 0);
+  const isWanted = before.size >= MIN_BYTES && before.size <= MAX_BYTES && head.equals(ELF_MAGIC);
   if (!isWanted || copyFileOf(dirname(dirname(copy)), before) !== copy) return false;
   const mount = makeTmpfs(before.size);
   try {
     const file = `${fdPath(mount)}/runtime`;
     copyFileSync(fdPath(source), file);
     chmodSync(file, 0o755);
-    if (!isUnchanged(before, fstatSync(source)) || statSync(file).size !== before.size)
-      return false;
+    const after = fstatSync(source);
+    const isUnchanged = before.size === after.size && before.mtimeMs === after.mtimeMs;
+    if (!isUnchanged || statSync(file).size !== before.size) return false;
     const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV;
     linuxSystem.restrictMount(mount, attributes, { recursive: false });
     linuxSystem.attachMount(mount, dirname(copy));
@@ -69,14 +71,6 @@ function fillFolder(source: Fd, copy: string): boolean {
     linuxSystem.close(mount);
   }
 }
-
-function isElf(source: Fd): boolean {
-  const head = Buffer.alloc(ELF_MAGIC.length);
-  return readSync(source, head, 0, head.length, 0) === head.length && head.equals(ELF_MAGIC);
-}
-
-const isUnchanged = (before: Stats, after: Stats) =>
-  before.size === after.size && before.mtimeMs === after.mtimeMs;
 
 /** A detached mount with room for one file. */
 function makeTmpfs(fileBytes: number): Fd {
@@ -95,11 +89,12 @@ function makeTmpfs(fileBytes: number): Fd {
 
 /** Removes the copies of executables that are gone or were replaced. Call it when the stored versions of such executables are gone. */
 export function clearStaleCopies(copiesDirectory: string, versionsDirectory: string): void {
-  const current = new Set(
-    namesIn(versionsDirectory).flatMap((name) =>
-      currentCopy(copiesDirectory, versionsDirectory, name),
-    ),
-  );
+  const current = new Set<string>();
+  for (const name of namesIn(versionsDirectory)) {
+    const path = readKept(`${versionsDirectory}/${name}`)?.runtime.path;
+    const stats = path === undefined ? undefined : unlessMissing(() => statSync(path));
+    if (stats !== undefined) current.add(dirname(copyFileOf(copiesDirectory, stats)));
+  }
   for (const name of namesIn(copiesDirectory)) {
     const folder = `${copiesDirectory}/${name}`;
     if (current.has(folder)) continue;
@@ -107,10 +102,4 @@ export function clearStaleCopies(copiesDirectory: string, versionsDirectory: str
     // ENOENT: another gc was faster. EBUSY: a task has put its copy there just now, which the next gc removes.
     unlessMissing(() => rmdirSync(folder), ['ENOENT', 'EBUSY']);
   }
-}
-
-function currentCopy(copies: string, versions: string, name: string): readonly string[] {
-  const path = readKept(`${versions}/${name}`)?.runtime.path;
-  const stats = path === undefined ? undefined : unlessMissing(() => statSync(path));
-  return stats === undefined ? [] : [dirname(copyFileOf(copies, stats))];
 }

@@ -79,7 +79,8 @@ function beginAtOnce(
   const called = callCreate(
     runtime,
     { ...options, signal: cancelled.signal },
-    { config: readEnd, onRunning: () => system.close(readEnd) },
+    [...options.stdio, readEnd],
+    () => system.close(readEnd),
   );
   const ended = called
     .finally(() => signal?.removeEventListener('abort', stop))
@@ -119,17 +120,18 @@ function writeConfig(options: CreateContainerOptions, config: string): void {
 function callCreate(
   runtime: Runtime,
   options: CreateContainerOptions,
-  early?: { readonly config: Fd; readonly onRunning: () => void },
+  stdio: readonly Fd[] = options.stdio,
+  onRunning?: () => void,
 ): Promise<number | null> {
-  const { id, stdio, timeoutMs, signal } = options;
+  const { id, timeoutMs, signal } = options;
   const args = driverOf(runtime).toArguments(options);
   args.push('create', '--bundle', options.bundle, '--pid-file', options.pidFile);
   if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
   args.push(id);
   return callRuntime(runtime, args, {
     operation: operationOf(options),
-    stdio: early === undefined ? stdio : [...stdio, early.config],
-    ...(early === undefined ? {} : { onRunning: early.onRunning }),
+    stdio,
+    onRunning,
     timeoutMs,
     signal,
   });
@@ -147,32 +149,23 @@ async function createContainer(
   const exitCode = await called;
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
   const init = readProcess(readPidFile(pidFile, operation));
-  if (init === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_FAILED',
-      `${operation}: its first process has ended`,
-    );
-  }
-  return { pid: init.pid, startTime: init.startTime };
+  if (init !== undefined) return { pid: init.pid, startTime: init.startTime };
+  const text = `${operation}: its first process has ended`;
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text);
 }
 
 function readPidFile(pidFile: string, operation: string): number {
   let text: string;
   try {
     text = readFileSync(pidFile, 'utf8').trim();
-  } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_FAILED',
-      `${operation}: read its pid file: ${messageOf(error)}`,
-      { cause: error },
-    );
+  } catch (cause) {
+    const failed = `${operation}: read its pid file: ${messageOf(cause)}`;
+    throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', failed, { cause });
   }
   // 0 or 1 would turn a later kill against this process or the host.
   if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`,
-  );
+  const invalid = `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`;
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', invalid);
 }
 
 /**
@@ -186,16 +179,8 @@ export async function startContainer(
   options: StartContainerOptions,
 ): Promise<void> {
   const driver = driverOf(runtime);
-  if (driver.releaseInit !== undefined) {
-    await driver.releaseInit(container, options);
-    return;
-  }
-  const { logFile, timeoutMs, signal, hostNetwork = false } = options;
-  const operation = `start container ${container.id}`;
-  const args = driver.toArguments({ ...container, logFile, hostNetwork });
-  args.push('start', container.id);
-  const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
-  if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
+  if (driver.releaseInit !== undefined) await driver.releaseInit(container, options);
+  else await runCommand(runtime, container, options, ['start']);
 }
 
 /** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
@@ -212,15 +197,23 @@ export async function removeRuntimeState(
   options: RuntimeCallOptions,
 ): Promise<void> {
   const driver = driverOf(runtime);
-  if (driver.removeState !== undefined) {
-    await driver.removeState(container);
-    return;
+  if (driver.removeState !== undefined) await driver.removeState(container);
+  else if (driver.hasState(container)) {
+    await runCommand(runtime, container, options, ['delete', '--force']);
   }
-  if (!driver.hasState(container)) return;
+}
+
+/** Runs a command of the runtime on a container. Throws if it fails. */
+async function runCommand(
+  runtime: Runtime,
+  { id, stateRoot }: ContainerReference,
+  options: RuntimeCallOptions & Pick<StartContainerOptions, 'hostNetwork'>,
+  [name, ...flags]: readonly [string, ...string[]],
+): Promise<void> {
   const { logFile, timeoutMs, signal } = options;
-  const operation = `delete container ${container.id}`;
-  const args = driver.toArguments({ ...container, logFile });
-  args.push('delete', '--force', container.id);
+  const operation = `${name} container ${id}`;
+  const args = driverOf(runtime).toArguments({ ...options, id, stateRoot });
+  args.push(name, ...flags, id);
   const exitCode = await callRuntime(runtime, args, { operation, timeoutMs, signal });
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
 }

@@ -1,5 +1,5 @@
 /** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows the command to its end. */
-import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
 import { findProgram } from '../sys/find-program.ts';
@@ -12,7 +12,7 @@ import {
   startProgram,
 } from '../sys/start-program.ts';
 import type { Fd, ProcessExit, System } from '../sys/system.ts';
-import { driverOf } from './drivers/driver-of.ts';
+import { driverOf, programOf } from './drivers/driver-of.ts';
 import type { ExecDriver } from './drivers/runtime-driver.ts';
 import { EXEC_GUARD, PROCESS_FD } from './exec-guard.ts';
 import type { ContainerReference, ExecFiles, Runtime } from './runtime.ts';
@@ -72,15 +72,12 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
   const exec = requireExec(runtime, options.container);
   const begin = (processFile: string, process: Fd) => {
     const files = { ...options.files, processFile };
-    return startGuard(
-      system,
-      { ...options, process },
-      toArguments(runtime, exec, { ...options, files }),
-    );
+    const args = toArguments(runtime, exec, { ...options, files });
+    return startGuard(system, [...options.stdio, process], args);
   };
   const finish = async (guard: Guard) => {
     try {
-      return await followStart(runtime, exec, { ...options, guard });
+      return await followStart(runtime, exec, guard, options);
     } catch (error) {
       await endGuard(guard);
       throw error;
@@ -134,12 +131,16 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
 async function followStart(
   runtime: Runtime,
   exec: ExecDriver,
-  { guard, ...options }: ExecOptions & { readonly guard: Guard },
+  guard: Guard,
+  options: ExecOptions,
 ): Promise<ExecutedCommand> {
   await guard.program.running;
   const text = await waitForBegin(guard, options);
   const pid = await toPid(runtime, text, options);
-  const signalInside = toSignaller(exec, options);
+  const { container, files } = options;
+  const inner = unlessMissing(() => readFileSync(files.innerPidFile, 'latin1')) ?? '';
+  const innerPid = /^\d{1,10}$/.test(inner) ? Number(inner) : 0;
+  const signalInside = innerPid > 0 ? exec.signaller?.(container, innerPid) : undefined;
   return {
     pid,
     isOnHost: signalInside === undefined,
@@ -152,11 +153,11 @@ async function followStart(
 function requireExec(runtime: Runtime, { id }: ContainerReference): ExecDriver {
   const { exec } = driverOf(runtime);
   if (exec !== undefined) return exec;
-  throw new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `execute in task ${id}: its runtime ${runtime.path} is none of runc, crun and runsc`,
-    { hint: 'run the task with runc, crun or runsc', details: { runtime: runtime.path } },
-  );
+  const text = `execute in task ${id}: its runtime ${runtime.path} is none of runc, crun and runsc`;
+  throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', text, {
+    hint: 'run the task with runc, crun or runsc',
+    details: { runtime: runtime.path },
+  });
 }
 
 function toArguments(
@@ -164,15 +165,13 @@ function toArguments(
   exec: ExecDriver,
   { container, files, logFile }: ExecOptions,
 ): readonly string[] {
-  const { path, copy } = runtime;
   const sandbox =
     exec.signaller === undefined
       ? ['', '', '']
       : [files.innerPidFile, container.stateRoot, container.id];
   return [
     ...['-f', '-e', EXEC_GUARD, '--', files.pidFile, ...sandbox],
-    // `gc` removes the copy of a runtime that was replaced.
-    copy !== undefined && existsSync(copy) ? copy : path,
+    programOf(runtime),
     ...driverOf(runtime).toArguments({ ...container, logFile }),
     ...exec.toArguments(container, files),
   ];
@@ -189,16 +188,8 @@ interface Guard {
   close(): void;
 }
 
-interface GuardOptions extends Pick<ExecOptions, 'stdio'> {
-  /** What the runtime reads the process from, if it reads it once. */
-  readonly process: Fd;
-}
-
-function startGuard(
-  system: System,
-  { stdio, process }: GuardOptions,
-  args: readonly string[],
-): Guard {
+/** @param stdio The command's three descriptors, and what the runtime reads the process from, if it reads it once. */
+function startGuard(system: System, stdio: readonly Fd[], args: readonly string[]): Guard {
   const path = findProgram('perl', { package: 'perl-base' });
   const open: Fd[] = [];
   const pipe = () => {
@@ -213,7 +204,7 @@ function startGuard(
     const [[lifelineEnd, lifeline], [begin, beginEnd], [end, endEnd]] = [pipe(), pipe(), pipe()];
     const theirs = [lifelineEnd, beginEnd, endEnd];
     const env = { PATH: SYSTEM_PATH };
-    const program = startProgram({ path, args, env, stdio: [...stdio, process, ...theirs] });
+    const program = startProgram({ path, args, env, stdio: [...stdio, ...theirs] });
     const handOver = () => closeAll(theirs);
     // The caller awaits `running`, too.
     const handedOver = program.running.then(handOver, handOver);
@@ -277,16 +268,14 @@ async function waitForBegin(
     signal.removeEventListener('abort', stop);
   }
   await endGuard(guard);
-  const reason = signal.aborted ? 'aborted' : 'timeout';
-  const why = signal.aborted ? 'aborted' : `the command did not start within ${timeoutMs / 1000}s`;
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `execute in task ${container.id}: ${why}`,
-    {
-      hint: 'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again',
-      details: { reason },
-    },
-  );
+  const [reason, why] = signal.aborted
+    ? ['aborted', 'aborted']
+    : ['timeout', `the command did not start within ${timeoutMs / 1000}s`];
+  const text = `execute in task ${container.id}: ${why}`;
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, {
+    hint: 'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again',
+    details: { reason },
+  });
 }
 
 /** The command's pid; throws the runtime's failure. */
@@ -309,10 +298,4 @@ function toEnd(exec: ExecDriver, line: string): ExecutedEnd | undefined {
   const [code = 0, signal = 0, ran] = match.slice(1).map(Number);
   const exit = signal === 0 ? { exitCode: code, signal: null } : { exitCode: null, signal };
   return { exit: exec.toExit(exit), executed: ran === 1 };
-}
-
-function toSignaller(exec: ExecDriver, { container, files }: ExecOptions) {
-  const text = unlessMissing(() => readFileSync(files.innerPidFile, 'latin1')) ?? '';
-  const innerPid = /^\d{1,10}$/.test(text) ? Number(text) : 0;
-  return innerPid > 0 ? exec.signaller?.(container, innerPid) : undefined;
 }

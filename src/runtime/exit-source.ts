@@ -31,7 +31,8 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   let endedAt: number | undefined;
   const exited = exits.wait(pidfd, (noticedAt) => {
     executed = readProcess(pid)?.executed ?? true;
-    endedAt = endOf(pid, noticedAt);
+    const sinceMs = wasDelayed() ? (msSinceExit(pid) ?? 0) : 0;
+    endedAt = Math.min(noticedAt, performance.now() - sinceMs);
   });
   // Callers that await `exited` get the rejection.
   exited.catch(() => undefined);
@@ -45,9 +46,4 @@ export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
       exits.stopWaiting(pidfd);
     },
   };
-}
-
-function endOf(pid: number, noticedAt: number): number {
-  if (!wasDelayed()) return noticedAt;
-  return Math.min(noticedAt, performance.now() - (msSinceExit(pid) ?? 0));
 }

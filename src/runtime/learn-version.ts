@@ -1,8 +1,8 @@
 /** Asks a runtime for its version, once per executable, and stores the answer for other processes. */
-import { readdirSync, rmSync, type Stats, statSync } from 'node:fs';
+import { rmSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, isUsedUp, messageOf, StackshimError, unlessMissing } from '../core/errors.ts';
-import { isStaleName } from '../sys/files.ts';
+import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
+import { isStaleName, namesIn } from '../sys/files.ts';
 import { type EndedProgram, runProgram } from '../sys/run-program.ts';
 import { SYSTEM_PATH } from '../sys/start-program.ts';
 import { ensureDirectory, writeFileAtomic } from '../sys/write-file.ts';
@@ -10,12 +10,11 @@ import type { Runtime } from './runtime.ts';
 import {
   cacheFileOf,
   fingerprintOf,
+  isOf,
   kindOf,
   type Remembered,
-  readCache,
   readKept,
   rememberRuntime,
-  type VersionOptions,
 } from './runtime-version.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -25,10 +24,14 @@ const MAX_OUTPUT_BYTES = 65_536;
  * Asks the runtime at a path for its kind and version. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or
  * cannot be run.
  */
-export async function learnRuntime(path: string, options: VersionOptions): Promise<Runtime> {
+export async function learnRuntime(
+  path: string,
+  stats: Stats,
+  directory: string,
+): Promise<Runtime> {
   const runtime = parseVersionOutput(path, await askVersion(path));
-  const found = { fingerprint: fingerprintOf(options.stats), runtime };
-  await writeCache(cacheFileOf(options), options.cacheDirectory, found);
+  const found = { fingerprint: fingerprintOf(stats), runtime };
+  await writeCache(cacheFileOf(stats, directory), directory, found);
   rememberRuntime(found);
   return runtime;
 }
@@ -48,13 +51,13 @@ export function parseVersionOutput(path: string, output: string): Runtime {
 async function askVersion(path: string): Promise<string> {
   let ended: EndedProgram;
   try {
-    const asked = {
+    ended = await runProgram({
       path,
       args: ['--version'],
       env: { PATH: SYSTEM_PATH },
       keeps: 'stdout',
-    } as const;
-    ended = await runProgram({ ...asked, timeoutMs: VERSION_TIMEOUT_MS });
+      timeoutMs: VERSION_TIMEOUT_MS,
+    });
   } catch (error) {
     if (isUsedUp(error)) throw error;
     throw notRuntime(path, `--version: ${messageOf(error)}`, error);
@@ -68,7 +71,7 @@ function notRuntime(path: string, reason: string, cause?: unknown): StackshimErr
   return new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', `use runtime ${path}: ${reason}`, {
     hint: 'use runc, crun or another OCI runtime',
     details: { runtime: path },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 
@@ -85,14 +88,14 @@ async function writeCache(file: string, directory: string, value: Remembered): P
   }
 }
 
-/** Removes the stored versions of executables that are gone or were replaced. */
+/** Removes the stored versions of executables that are gone or were replaced, and temporary files of dead processes. */
 export function clearStaleVersions(directory: string): void {
-  for (const name of versionFiles(directory)) {
+  for (const name of namesIn(directory)) {
+    if (!/^\d+-\d+\.json$/.test(name) && !isStaleName(name)) continue;
     const file = `${directory}/${name}`;
-    const { path } = readKept(file)?.runtime ?? {};
-    const stats = path === undefined ? undefined : statKept(path);
-    const isFresh = path !== undefined && stats !== undefined;
-    if (isFresh && readCache(file, path, fingerprintOf(stats)) !== undefined) continue;
+    const kept = readKept(file);
+    const stats = kept && statKept(kept.runtime.path);
+    if (kept !== undefined && stats !== undefined && isOf(kept, stats)) continue;
     rmSync(file, { force: true });
   }
 }
@@ -105,10 +108,4 @@ function statKept(path: string): Stats | undefined {
     if (errnoCodeOf(error) === undefined) throw error;
     return undefined;
   }
-}
-
-/** The stored files, and temporary files of dead processes; not those that are being written. */
-function versionFiles(directory: string): readonly string[] {
-  const names = unlessMissing(() => readdirSync(directory)) ?? [];
-  return names.filter((name) => /^\d+-\d+\.json$/.test(name) || isStaleName(name));
 }

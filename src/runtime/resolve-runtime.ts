@@ -1,7 +1,7 @@
 /** Finds the executable, kind and version of an OCI runtime from its name or path. */
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { type Layout, runtimeCopiesDir, runtimesDir, runtimeVersionsDir } from '../core/layout.ts';
 import { SYSTEM_FOLDERS } from '../sys/start-program.ts';
 import { requireTrustedPath } from '../sys/trusted-path.ts';
@@ -24,14 +24,15 @@ export async function resolveRuntime(
   requested: string,
   options: ResolveRuntimeOptions,
 ): Promise<Runtime> {
-  const { path, stats } = requested.startsWith('/')
-    ? findAtPath(requested)
-    : findByName(requested, options);
+  const { path, stats } = findExecutable(requested, options);
   // Checked at each call: the check costs a few lstat calls, and a process may live for months.
   requireTrustedPath(path, 'use runtime');
-  const cacheDirectory = runtimeVersionsDir(options.layout);
-  const version = { cacheDirectory, stats };
-  const runtime = knownRuntime(path, version) ?? (await learn(path, version));
+  const versions = runtimeVersionsDir(options.layout);
+  let runtime = knownRuntime(path, stats, versions);
+  if (runtime === undefined) {
+    const { learnRuntime } = await import('./learn-version.ts');
+    runtime = await learnRuntime(path, stats, versions);
+  }
   const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
     throw new StackshimError(
@@ -54,71 +55,39 @@ export async function resolveTaskRuntime(
   const runtime = await resolveRuntime(requested, options);
   if (!driverOf(runtime).gainsFromHugePages) return runtime;
   const copy = copyFileOf(runtimeCopiesDir(options.layout), statSync(runtime.path));
-  if (statExecutable(copy) === undefined && !(await makeCopy(runtime.path, copy))) return runtime;
-  return { ...runtime, copy };
-}
-
-/** False if there is no copy, because this or an earlier try has failed or another process is making it. */
-async function makeCopy(path: string, copy: string): Promise<boolean> {
-  const folder = dirname(copy);
-  // One try in each boot: the folder exists from then on.
-  if (existsSync(folder)) return false;
+  if (statExecutable(copy) !== undefined) return { ...runtime, copy };
+  // One try in each boot: the folder exists from then on. Another process may be making the copy.
+  if (existsSync(dirname(copy))) return runtime;
   const { copyRuntime } = await import('./copy-runtime.ts');
-  return copyRuntime(path, copy);
+  return copyRuntime(runtime.path, copy) ? { ...runtime, copy } : runtime;
 }
 
-async function learn(...asked: Parameters<typeof knownRuntime>): Promise<Runtime> {
-  const { learnRuntime } = await import('./learn-version.ts');
-  return await learnRuntime(...asked);
-}
-
-interface Executable {
-  readonly path: string;
-  readonly stats: Stats;
-}
-
-function findAtPath(path: string): Executable {
-  const stats = statExecutable(path);
-  if (stats !== undefined) return { path, stats };
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
-    `find runtime ${path}: no executable file`,
-    { details: { runtime: path } },
-  );
-}
-
-function findByName(name: string, options: ResolveRuntimeOptions): Executable {
-  if (!RUNTIME_NAMES.some((known) => known === name)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `find runtime ${JSON.stringify(name)}: not ${RUNTIME_NAMES.join(', ')} or an absolute path`,
-      { details: { field: 'runtime' } },
-    );
+function findExecutable(
+  requested: string,
+  { layout, searchDirectories = SYSTEM_FOLDERS }: ResolveRuntimeOptions,
+): { readonly path: string; readonly stats: Stats } {
+  const isPath = requested.startsWith('/');
+  if (!isPath && !RUNTIME_NAMES.some((known) => known === requested)) {
+    const text = `find runtime ${JSON.stringify(requested)}: not ${RUNTIME_NAMES.join(', ')} or an absolute path`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, { details: { field: 'runtime' } });
   }
-  const { layout, searchDirectories = SYSTEM_FOLDERS } = options;
-  for (const directory of [runtimesDir(layout), ...searchDirectories]) {
-    const path = `${directory}/${name}`;
+  const folders = [runtimesDir(layout), ...searchDirectories];
+  for (const path of isPath ? [requested] : folders.map((folder) => `${folder}/${requested}`)) {
     const stats = statExecutable(path);
     if (stats !== undefined) return { path, stats };
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
-    `find runtime ${name}: not installed`,
-    {
-      hint: `install Debian's package ${name}, or name another runtime with --runtime`,
-      details: { runtime: name, package: name },
-    },
-  );
+  const problem = isPath ? 'no executable file' : 'not installed';
+  const text = `find runtime ${requested}: ${problem}`;
+  const hint = `install Debian's package ${requested}, or name another runtime with --runtime`;
+  const unknown = { details: { runtime: requested } };
+  const missing = { hint, details: { runtime: requested, package: requested } };
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', text, isPath ? unknown : missing);
 }
 
+/** Undefined also if a component of the path is not a folder, or cannot be entered: no runtime can be found there. */
 function statExecutable(path: string): Stats | undefined {
-  try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
-  } catch (error) {
-    // A component of the path is not a folder, or cannot be entered: no runtime can be found there.
-    const code = errnoCodeOf(error);
-    if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') return undefined;
-    throw error;
-  }
+  const stats = unlessMissing(() => statSync(path, { throwIfNoEntry: false }), UNREACHABLE);
+  return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;
 }
+
+const UNREACHABLE = ['ENOTDIR', 'EACCES', 'ELOOP'];

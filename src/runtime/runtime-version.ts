@@ -1,7 +1,8 @@
 /** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
-import { RUNTIME_NAMES } from './drivers/driver-of.ts';
+import { driverOf, RUNTIME_KINDS, RUNTIME_NAMES } from './drivers/driver-of.ts';
+import type { Hole } from './drivers/runtime-driver.ts';
 import type { Runtime, RuntimeIdentity, RuntimeKind } from './runtime.ts';
 
 /** Distinguishes executables that had the same path at different times. */
@@ -22,29 +23,27 @@ const remembered = new Map<string, Remembered>();
 /**
  * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
  * knows it, and one file read if this machine knows it.
+ *
+ * @param stats The status of the executable, links followed.
+ * @param directory The folder in which versions are stored for other processes; an entry is void when its executable changes.
  */
-export function knownRuntime(path: string, options: VersionOptions): Runtime | undefined {
-  const fingerprint = fingerprintOf(options.stats);
+export function knownRuntime(path: string, stats: Stats, directory: string): Runtime | undefined {
   const known = remembered.get(path);
-  if (known !== undefined && isSame(known.fingerprint, fingerprint)) return known.runtime;
-  const runtime = readCache(cacheFileOf(options), path, fingerprint);
-  if (runtime !== undefined) rememberRuntime({ fingerprint, runtime });
+  if (known !== undefined && isOf(known, stats)) return known.runtime;
+  // A file that is absent, damaged or about another executable does not count: it is only a cache.
+  const kept = readKept(cacheFileOf(stats, directory));
+  if (kept?.runtime.path !== path || !isOf(kept, stats)) return undefined;
+  const { kind, version } = kept.runtime;
+  const runtime = { kind, path, version };
+  rememberRuntime({ fingerprint: kept.fingerprint, runtime });
   return runtime;
 }
 
 export const rememberRuntime = (found: Remembered): void =>
   void remembered.set(found.runtime.path, found);
 
-export interface VersionOptions {
-  /** The folder in which versions are stored for other processes; an entry is void when its executable changes. */
-  readonly cacheDirectory: string;
-  /** The status of the executable, links followed. */
-  readonly stats: Stats;
-}
-
-export function cacheFileOf({ cacheDirectory, stats }: VersionOptions): string {
-  return `${cacheDirectory}/${stats.dev}-${stats.ino}.json`;
-}
+export const cacheFileOf = ({ dev, ino }: Stats, directory: string): string =>
+  `${directory}/${dev}-${ino}.json`;
 
 /** Where a copy of an executable belongs; the name tells which executable it is a copy of. */
 export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>
@@ -64,27 +63,18 @@ export function fingerprintOf(stats: Stats): Fingerprint {
   return { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs };
 }
 
-function isSame(one: Fingerprint, other: Fingerprint): boolean {
+/** Whether what is remembered was learnt from the executable that has this status. */
+export function isOf({ fingerprint }: Remembered, stats: Stats): boolean {
+  const { device, inode, size, mtimeMs } = fingerprintOf(stats);
   return (
-    one.device === other.device &&
-    one.inode === other.inode &&
-    one.size === other.size &&
-    one.mtimeMs === other.mtimeMs
+    fingerprint.device === device &&
+    fingerprint.inode === inode &&
+    fingerprint.size === size &&
+    fingerprint.mtimeMs === mtimeMs
   );
 }
 
-/** Undefined if the file is absent, damaged or about another executable: it is only a cache. */
-export function readCache(
-  file: string,
-  path: string,
-  fingerprint: Fingerprint,
-): Runtime | undefined {
-  const value = readKept(file);
-  if (value === undefined || !isSame(value.fingerprint, fingerprint)) return undefined;
-  const { kind, version } = value.runtime;
-  return value.runtime.path === path ? { kind, path, version } : undefined;
-}
-
+/** Undefined for a file that is absent or damaged. */
 export function readKept(file: string): Remembered | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -107,8 +97,7 @@ function isRemembered(value: unknown): value is Remembered {
     !runtime.path.includes('\0') &&
     typeof runtime.version === 'string' &&
     /^\d/.test(runtime.version) &&
-    (runtime.kind === 'other' ||
-      (typeof runtime.kind === 'string' && kindOf(runtime.kind) !== 'other'))
+    RUNTIME_KINDS.some((kind) => kind === runtime.kind)
   );
 }
 
@@ -132,4 +121,22 @@ export function isOlderThan(version: string, other: string): boolean {
     if (difference !== 0) return difference < 0;
   }
   return false;
+}
+
+/**
+ * CVE ids of the published vulnerabilities in this runtime's version that let a task out of its container. A fix that a distribution
+ * backported is not recognized, because the version does not show it.
+ */
+export function knownHoles(runtime: Runtime): readonly string[] {
+  const { version } = runtime;
+  // A fix of an older line protects only later versions of that line: 1.3.0 was released before 1.2.8.
+  const isHit = ({ fixedIn }: Hole) =>
+    fixedIn.every((fix, index) => {
+      const nextLine = fixedIn[index + 1]?.replace(/\.\d+$/, '');
+      const isWithinLine = nextLine === undefined || isOlderThan(version, nextLine);
+      return !isWithinLine || isOlderThan(version, fix);
+    });
+  return driverOf(runtime)
+    .holes.filter(isHit)
+    .map(({ id }) => id);
 }

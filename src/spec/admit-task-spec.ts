@@ -1,4 +1,5 @@
 /** TaskSpec -> AdmittedTaskSpec: what the policy and the host allow a task. */
+import type { TenantName } from '../core/ids.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
 import { deniedField } from './field-errors.ts';
 import { LIMITS, THROTTLE_FIELDS } from './limits.ts';
@@ -29,65 +30,58 @@ export interface HostLimits {
 /**
  * Fills in limits that a task does not name, and checks the rest against the policy and the host. Pure.
  * The caller must check a bundle that an image's label names, and, once links are resolved, the source of a bind or a device
- * ({@link requireAllowedBundle}, {@link requireAllowedBindSource}, {@link requireAllowedDevice}). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
+ * (`requireAllowed`, `requireAllowedPath`). Throws ERR_STACKSHIM_SPEC_DENIED with `details` {field, asked, allowed}.
  */
 export function admitTaskSpec(spec: TaskSpec, policy: Policy, host: HostLimits): AdmittedTaskSpec {
-  const terms = termsOf(spec, policy);
-  const limits = admitLimits(spec.limits, { policy, host, terms });
+  const terms = termsOf(spec.tenant, policy);
+  const limits = admitLimits(spec.limits, policy, host, terms);
   checkPermissions(spec, policy.allow);
   if (!host.canRaiseLimits) {
-    checkUlimits(spec.ulimits, {
-      most: host.hardLimits,
-      reasonFor: (most) =>
+    checkUlimits(
+      spec.ulimits,
+      host.hardLimits,
+      (most) =>
         `above the host's hard limit of ${most}, which stackshim cannot raise here (no CAP_SYS_RESOURCE)`,
-    });
+    );
   }
-  checkUlimits(spec.ulimits, {
-    most: policy.ulimitMaxima,
-    reasonFor: (most) => `above the policy's maximum of ${most} (maxima.ulimits)`,
-  });
+  checkUlimits(
+    spec.ulimits,
+    policy.ulimitMaxima,
+    (most) => `above the policy's maximum of ${most} (maxima.ulimits)`,
+  );
   const { slots, reserves } = policy;
   return {
     ...spec,
     limits,
     throttles: admitThrottles(spec.throttles, policy),
     ulimitMaxima: policy.ulimitMaxima,
-    admission: {
-      reserves,
-      ...(slots === undefined ? {} : { slots }),
-      ...(terms === undefined ? {} : { terms }),
-    },
+    admission: { reserves, slots, terms },
   };
 }
 
 /** Throws ERR_STACKSHIM_SPEC_DENIED for the first of these limits that exceeds what a task of this tenant may have. */
 export function requireAdmitted(
   asked: TaskLimits,
-  { tenant, policy, host }: Omit<Bounds, 'terms'> & Tenanted,
+  tenant: TenantName | undefined,
+  policy: Policy,
+  host: HostLimits,
 ): void {
-  admitLimits(asked, { policy, host, terms: termsOf({ tenant }, policy) });
+  admitLimits(asked, policy, host, termsOf(tenant, policy));
 }
 
-interface Tenanted {
-  readonly tenant?: TaskSpec['tenant'] | undefined;
-}
-
-function termsOf({ tenant }: Tenanted, policy: Policy): TenantTerms | undefined {
-  if (tenant === undefined) return undefined;
-  return policy.tenants.get(tenant) ?? policy.tenantDefault;
-}
+const termsOf = (tenant: TenantName | undefined, policy: Policy): TenantTerms | undefined =>
+  tenant && (policy.tenants.get(tenant) ?? policy.tenantDefault);
 
 /** A build step has a memory limit of its own, within the same bounds. */
 const boundedBy = ({ memoryBytes, cpus }: Pick<TaskLimits, 'memoryBytes' | 'cpus'>): TaskLimits =>
   withoutUndefined({ memoryBytes, cpus, buildMemoryBytes: memoryBytes });
 
-interface Bounds {
-  readonly policy: Policy;
-  readonly host: HostLimits;
-  readonly terms: TenantTerms | undefined;
-}
-
-function admitLimits(asked: TaskLimits, { policy, host, terms }: Bounds): AdmittedLimits {
+function admitLimits(
+  asked: TaskLimits,
+  policy: Policy,
+  host: HostLimits,
+  terms: TenantTerms | undefined,
+): AdmittedLimits {
   const bounds: readonly (readonly [string, TaskLimits])[] = [
     ["policy's maximum of", policy.maxima],
     ["tenant's", boundedBy(terms ?? {})],
@@ -133,25 +127,21 @@ function checkPermissions(spec: TaskSpec, permissions: Permissions): void {
   for (const [field, { allow, admit }] of OPTION_ROWS) {
     const asked = spec[field as keyof TaskSpec];
     if (allow !== undefined && typeof asked === 'string') {
-      requireAllowed(permissions[allow], asked, { field, rule: `allow.${allow}` });
+      requireAllowed(permissions, allow, asked, field);
     }
     admit?.(spec, permissions);
   }
 }
 
-interface UlimitBounds {
-  readonly most: UlimitMaxima;
-  readonly reasonFor: (most: number) => string;
-}
-
-/** Text in the form of `--ulimit`. */
-const showUlimit = (limit: number) => (limit === Number.POSITIVE_INFINITY ? '-1' : String(limit));
-
-function checkUlimits(ulimits: readonly Ulimit[], { most, reasonFor }: UlimitBounds): void {
+function checkUlimits(
+  ulimits: readonly Ulimit[],
+  most: UlimitMaxima,
+  reasonFor: (most: number) => string,
+): void {
   for (const { type, hard } of ulimits) {
     const allowed = most[type] ?? Number.POSITIVE_INFINITY;
     if (hard <= allowed) continue;
-    const asked = `${type.slice('RLIMIT_'.length).toLowerCase()}=${showUlimit(hard)}`;
+    const asked = `${type.slice('RLIMIT_'.length).toLowerCase()}=${hard === Infinity ? -1 : hard}`;
     throw deniedField({ field: 'ulimits', asked, allowed, reason: reasonFor(allowed) });
   }
 }

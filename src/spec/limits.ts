@@ -12,9 +12,11 @@ interface Limit extends LimitRow {
   /** In the caller's input. */
   readonly field: keyof typeof LIMIT_OPTIONS;
   readonly limit: keyof TaskLimits;
+  readonly policy: string;
 }
 
 export const LIMITS = Object.entries(LIMIT_OPTIONS).map(([field, row]) => ({
+  policy: field,
   ...row,
   field,
 })) as readonly Limit[];
@@ -72,24 +74,9 @@ function parseThrottle(kind: ThrottleKind, text: string, field: string): Throttl
   return { kind, path: parseAbsolutePath(text.slice(0, colon), field), perSecond };
 }
 
-export const ULIMIT_NAMES = [
-  'as',
-  'core',
-  'cpu',
-  'data',
-  'fsize',
-  'locks',
-  'memlock',
-  'msgqueue',
-  'nice',
-  'nofile',
-  'nproc',
-  'rss',
-  'rtprio',
-  'rttime',
-  'sigpending',
-  'stack',
-] as const;
+const ULIMITS =
+  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack';
+export const ULIMIT_NAMES: readonly string[] = ULIMITS.split(' ');
 
 const ULIMIT = /^([a-z]+)=(-1|\d{1,15})(?::(-1|\d{1,15}))?$/;
 
@@ -100,15 +87,11 @@ export const ULIMIT_FORM = new RegExp(ULIMIT.source.replace('[a-z]+', ULIMIT_NAM
 export function parseUlimit(text: string, field: string): Ulimit {
   const [, name = '', softText = '', hardText = softText] = ULIMIT.exec(text) ?? [];
   if (name === '') throw invalidField(field, 'not TYPE=SOFT or TYPE=SOFT:HARD', text);
-  if (!ULIMIT_NAMES.some((known) => known === name)) {
+  if (!ULIMIT_NAMES.includes(name)) {
     throw invalidField(field, `no such limit; the limits are ${ULIMIT_NAMES.join(', ')}`, text);
   }
-  const soft = toNumber(softText);
-  const hard = toNumber(hardText);
+  const toNumber = (text: string) => (text === '-1' ? Number.POSITIVE_INFINITY : Number(text));
+  const [soft, hard] = [toNumber(softText), toNumber(hardText)];
   if (soft > hard) throw invalidField(field, 'its soft limit is above its hard limit', text);
   return { type: `RLIMIT_${name.toUpperCase()}`, soft, hard };
-}
-
-function toNumber(text: string): number {
-  return text === '-1' ? Number.POSITIVE_INFINITY : Number(text);
 }

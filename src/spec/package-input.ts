@@ -20,10 +20,8 @@ import {
   settingReaders,
 } from './package-settings.ts';
 
-type NamedSettings = Omit<PackageSettings, 'limits' | 'buildFiles'>;
-
 /** The fields of a `stackshim.json`: settings, with the limits beside them under their names in a task. */
-export interface PackageFile extends NamedSettings, LimitInput {
+export interface PackageFile extends Omit<PackageSettings, 'limits' | 'buildFiles'>, LimitInput {
   /** Files and folders, relative to the code: the build step sees only these. */
   readonly buildFrom?: readonly string[] | undefined;
 }
@@ -69,11 +67,9 @@ export function parsePackageFile(bytes: Uint8Array): PackageFile {
 }
 
 function toInvalidFile(problem: string, field: string | undefined, cause?: unknown) {
-  return new StackshimError(
-    'ERR_STACKSHIM_PACKAGE_INVALID',
-    `read ${PACKAGE_FILE} of the code: ${problem}`,
-    { cause, details: field === undefined ? {} : { field } },
-  );
+  const text = `read ${PACKAGE_FILE} of the code: ${problem}`;
+  const details = field === undefined ? {} : { field };
+  return new StackshimError('ERR_STACKSHIM_PACKAGE_INVALID', text, { cause, details });
 }
 
 /**
@@ -90,8 +86,7 @@ export function joinSettings(
   const { build, buildFrom, ...rest } = base;
   const joined: PackageFile = {
     ...(own.build === undefined ? base : rest),
-    ...withoutUndefined(own),
-    ...((own.env ?? base.env) === undefined ? {} : { env: { ...base.env, ...own.env } }),
+    ...withoutUndefined({ ...own, env: own.env && { ...base.env, ...own.env } }),
   };
   return parseSettings(toSettings(joined));
 }
@@ -108,15 +103,14 @@ function requireSoundFile(beside: PackageFile): void {
 }
 
 function toSettings(joined: PackageFile): unknown {
-  const limits = LIMITS.flatMap(({ field }) => {
-    const value = joined[field];
-    return value === undefined ? [] : [[field, value] as const];
-  });
-  const names = new Set<string>([...LIMITS.map(({ field }) => field), 'buildFrom']);
-  const others = Object.entries(joined).filter(([name]) => !names.has(name));
+  const { buildFrom, ...others } = joined;
+  const entries = Object.entries(others).filter(([, value]) => value !== undefined);
+  const isLimit = ([name]: readonly [string, unknown]) =>
+    LIMITS.some(({ field }) => field === name);
+  const limits = Object.fromEntries(entries.filter(isLimit));
   return {
-    ...Object.fromEntries(others),
-    ...(joined.buildFrom === undefined ? {} : { buildFiles: joined.buildFrom }),
-    ...(limits.length === 0 ? {} : { limits: Object.fromEntries(limits) }),
+    ...Object.fromEntries(entries.filter((entry) => !isLimit(entry))),
+    buildFiles: buildFrom,
+    limits: Object.keys(limits).length === 0 ? undefined : limits,
   };
 }

@@ -8,13 +8,14 @@ import {
   objectOf,
   oneOf,
   optional,
-  type Reader,
   text,
+  withoutUndefined,
 } from '../core/read-fields.ts';
 import { invalidField, readInput } from './field-errors.ts';
 import { LIMITS } from './limits.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 import type { OptionValue } from './options/option-row.ts';
+import { readLineOrWords, readWords } from './options/option-values.ts';
 import { checkEnv, parseBuildCommand, parseCommand, parseStackReference } from './parse-command.ts';
 import { parsePath } from './parse-path.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
@@ -64,10 +65,6 @@ export const SETTINGS_BOUNDS = {
   priority: 2_097_151,
 } as const;
 
-const words = listOf(text, SPEC_BOUNDS.commandElements);
-const lineOrWords: Reader<string | readonly string[]> = (value, field) =>
-  typeof value === 'string' ? value : words(value, field);
-
 /** The limits by their names in the table of options. */
 export const limitReaders = allOptional(
   Object.fromEntries(LIMITS.map(({ field, value }) => [field, value.read])),
@@ -76,36 +73,34 @@ export const limitReaders = allOptional(
 /** Readers of all fields but the limits. */
 export const settingReaders: FieldReaders<Omit<PackageSettings, 'limits'>> = {
   stack: optional(text),
-  command: optional(words),
+  command: optional(readWords),
   args: optional(oneOf('none', 'names', 'iron')),
   env: optional(mapOf(text)),
   config: optional(text),
   outputs: optional(listOf(text, SPEC_BOUNDS.outputs)),
-  build: optional(lineOrWords),
+  build: optional(readLineOrWords),
   buildFiles: optional(listOf(text, SETTINGS_BOUNDS.buildFiles, 1)),
   retries: optional(integer(0, SPEC_BOUNDS.jobRetries)),
   maxConcurrency: optional(integer(1, SETTINGS_BOUNDS.maxConcurrency)),
   priority: optional(integer(0, SETTINGS_BOUNDS.priority)),
 };
 
-const settings = objectOf<PackageSettings>({
+const allReaders: FieldReaders<PackageSettings> = {
   ...settingReaders,
   limits: optional(objectOf<LimitInput>(limitReaders)),
-});
+};
+const settings = objectOf<PackageSettings>(allReaders);
 const labelled = objectOf<PackageSettings & { readonly version: number }>({
   version: oneOf(SETTINGS_VERSION),
-  ...settingReaders,
-  limits: optional(objectOf<LimitInput>(limitReaders)),
+  ...allReaders,
 });
 
 /**
  * Checks settings and brings them into one form, so that equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID with
  * `details.field` for the first invalid field.
  */
-export function parseSettings(given: unknown): PackageSettings {
-  const read = readInput(settings, given, 'settings');
-  return checkSettings(read);
-}
+export const parseSettings = (given: unknown): PackageSettings =>
+  checkSettings(readInput(settings, given, 'settings'));
 
 /** The value of {@link CODE_LABEL}. Equal settings give equal text. Throws ERR_STACKSHIM_SPEC_INVALID if it is too long. */
 export function toSettingsLabel(given: PackageSettings): string {
@@ -136,11 +131,13 @@ function checkSettings(read: PackageSettings): PackageSettings {
     const limit = limits?.[field];
     if (limit !== undefined) value.parse(limit, field);
   }
-  const made: PackageSettings = {
+  // Each once, in order: `./a/` and `a` are the same.
+  const files = new Set(buildFiles?.map((file, i) => toBuildFile(file, `buildFrom[${i}]`)));
+  const made: PackageSettings = withoutUndefined({
     ...read,
-    ...(env === undefined ? {} : { env: inOrder(env) }),
-    ...(buildFiles === undefined ? {} : { buildFiles: toBuildFiles(buildFiles) }),
-  };
+    env: env && inOrder(env),
+    buildFiles: buildFiles && [...files].sort(),
+  });
   toSettingsLabel(made);
   return made;
 }
@@ -149,12 +146,6 @@ function checkOutput(output: string, field: string): void {
   parsePath(output, field);
   if (output.includes(':')) throw invalidField(field, 'a source alone, without ":"', output);
   if (output.split('/').includes('..')) throw invalidField(field, 'a source with ".."', output);
-}
-
-/** Each once, in order: `./a/` and `a` are the same. */
-function toBuildFiles(files: readonly string[]): readonly string[] {
-  const made = files.map((file, i) => toBuildFile(file, `buildFrom[${i}]`));
-  return [...new Set(made)].sort();
 }
 
 function toBuildFile(file: string, field: string): string {

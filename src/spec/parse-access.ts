@@ -2,10 +2,12 @@
  * Parses what a task asks of the host in addition to its image: mounts, devices, disk rates, rights, outputs. Loaded only for tasks that ask for any
  * of it.
  */
+import { invalidField } from './field-errors.ts';
 import { parseThrottles } from './limits.ts';
+import { parseCapability } from './parse-command.ts';
 import { parseDevices, parseMounts } from './parse-mounts.ts';
 import { parseOutputs } from './parse-outputs.ts';
-import { parseCapability, parseSecurityOpts } from './parse-rights.ts';
+import { parsePath } from './parse-path.ts';
 import type { TaskInput } from './task-input.ts';
 import type { HostAccess } from './task-spec.ts';
 
@@ -25,3 +27,23 @@ export function parseAccess(given: TaskInput): HostAccess {
 
 const parseCapabilities = (names: readonly string[] = [], field: string): readonly string[] =>
   names.map((name, i) => parseCapability(name, `${field}[${i}]`));
+
+/** `seccomp=FILE|unconfined` and `no-new-privileges[=true|false]`; `:` works like `=`, as in docker; a later entry wins. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseSecurityOpts(
+  entries: readonly string[],
+  field: string,
+): Pick<HostAccess, 'seccomp' | 'noNewPrivileges'> {
+  let seccomp: string | undefined;
+  let noNewPrivileges = true;
+  for (const entry of entries) {
+    const [, key, value] = /^([a-z-]+)(?:[=:](.*))?$/s.exec(entry) ?? [];
+    if (key === 'seccomp' && value !== undefined) seccomp = parsePath(value, field);
+    else if (key === 'no-new-privileges' && ['true', 'false', undefined].includes(value)) {
+      noNewPrivileges = value !== 'false';
+    } else {
+      const problem = 'not seccomp=FILE, seccomp=unconfined or no-new-privileges=true|false';
+      throw invalidField(field, problem, entry);
+    }
+  }
+  return { seccomp, noNewPrivileges };
+}

@@ -1,10 +1,14 @@
-/** Parses a task's texts: its stack, its code, its command with user and environment, the signal that asks it to end, its labels. */
+/**
+ * Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels.
+ * Each function throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ */
 import { constants } from 'node:os';
 import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';
 import { invalidField } from './field-errors.ts';
 import { parsePath } from './parse-path.ts';
+import { CAPABILITIES } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { CodeSource, PackageReference, StackReference } from './task-spec.ts';
+import type { CodeSource, PackageReference, Reference, StackReference } from './task-spec.ts';
 
 /** No text of another form names a stack. */
 export const STACK_REFERENCE =
@@ -12,16 +16,26 @@ export const STACK_REFERENCE =
 
 /** `name`, `name@rev:N` or `name@sha256:…`. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseStackReference(text: string, field: string): StackReference {
+  const { name, pin } = divideReference(text);
+  if (isStackName(name)) return { name, ...parsePin(pin, /^rev:([1-9]\d{0,14})$/, text, field) };
+  throw invalidField(field, 'not a name of lower-case letters, digits, ".", "_" and "-"', text);
+}
+
+function divideReference(text: string) {
   const at = text.indexOf('@');
-  const name = at === -1 ? text : text.slice(0, at);
-  if (!isStackName(name)) {
-    throw invalidField(field, 'not a name of lower-case letters, digits, ".", "_" and "-"', text);
-  }
-  if (at === -1) return { name };
-  const pin = text.slice(at + 1);
-  if (isImageDigest(pin)) return { name, image: pin };
-  const [, revision] = /^rev:([1-9]\d{0,14})$/.exec(pin) ?? [];
-  if (revision !== undefined) return { name, revision: Number(revision) };
+  return at === -1 ? { name: text } : { name: text.slice(0, at), pin: text.slice(at + 1) };
+}
+
+function parsePin(
+  pin: string | undefined,
+  revisionForm: RegExp,
+  text: string,
+  field: string,
+): Omit<Reference<string>, 'name'> {
+  if (pin === undefined) return {};
+  if (isImageDigest(pin)) return { image: pin };
+  const [, revision] = revisionForm.exec(pin) ?? [];
+  if (revision !== undefined) return { revision: Number(revision) };
   throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
 }
 
@@ -33,24 +47,14 @@ export const isCodePath = (code: string): boolean =>
 export const PACKAGE_REFERENCE =
   /^(?![^@]*\.(?:tar\.gz|tgz|zip)(?:@|$))[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,62}(?:@(?:rev:[1-9]\d{0,8}|sha256:[0-9a-f]{64}))?$/;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export function parsePackageReference(text: string, field: string): PackageReference {
-  const at = text.indexOf('@');
-  const name = at === -1 ? text : text.slice(0, at);
-  if (!isPackageName(name)) {
-    const problem =
-      'neither a path (./DIR, FILE.zip) nor the name of a code package: lower-case letters, digits, ".", "_" and "-"';
-    throw invalidField(field, problem, text);
-  }
-  if (at === -1) return { name };
-  const pin = text.slice(at + 1);
-  if (isImageDigest(pin)) return { name, image: pin };
-  const [, revision] = /^rev:([1-9]\d{0,8})$/.exec(pin) ?? [];
-  if (revision !== undefined) return { name, revision: Number(revision) };
-  throw invalidField(field, '"@" is not followed by rev:N or sha256:<64 hex digits>', text);
+  const { name, pin } = divideReference(text);
+  if (isPackageName(name)) return { name, ...parsePin(pin, /^rev:([1-9]\d{0,8})$/, text, field) };
+  const problem =
+    'neither a path (./DIR, FILE.zip) nor the name of a code package: lower-case letters, digits, ".", "_" and "-"';
+  throw invalidField(field, problem, text);
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export const parseCodeSource = (text: string, field: string): CodeSource =>
   isCodePath(text)
     ? { kind: 'path', path: parsePath(text, field) }
@@ -79,8 +83,9 @@ export function parseBuildCommand(
   given: string | readonly string[],
   field: string,
 ): readonly string[] {
-  const isEmpty = typeof given === 'string' ? given === '' : given.length === 0;
-  if (isEmpty) throw invalidField(field, 'empty; leave the field out for a task without a build');
+  if (given.length === 0) {
+    throw invalidField(field, 'empty; leave the field out for a task without a build');
+  }
   return parseCommand(typeof given === 'string' ? ['/bin/sh', '-c', given] : given, field);
 }
 
@@ -123,7 +128,6 @@ export function toSignalNumber(text: string): number | undefined {
 const inRange = (signal: number, least: number) =>
   signal >= least && signal <= RTMAX ? signal : undefined;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names `field`. */
 export function parseSignal(text: string, field: string): number {
   const signal = toSignalNumber(text);
   if (signal !== undefined) return signal;
@@ -172,16 +176,22 @@ export function checkLabels(labels: Readonly<Record<string, string>>, field: str
   for (const [key, value] of entries) {
     checkLabelKey(key, field);
     if (value.length > SPEC_BOUNDS.labelValueChars || value.includes('\0')) {
-      throw invalidField(
-        `${field}.${key}`,
-        `not ${SPEC_BOUNDS.labelValueChars} characters or less without NUL`,
-      );
+      const problem = `not ${SPEC_BOUNDS.labelValueChars} characters or less without NUL`;
+      throw invalidField(`${field}.${key}`, problem);
     }
   }
 }
 
 export function checkLabelKey(key: string, field: string): void {
-  const usable = LABEL_KEY.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars;
-  if (!usable)
-    throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
+  if (LABEL_KEY.test(key) && key.length <= SPEC_BOUNDS.labelKeyChars) return;
+  throw invalidField(field, 'not a key of letters, digits, ".", "_", "/" and "-"', key);
+}
+
+/** Converts `NET_RAW`, `cap_net_raw` and similar to `CAP_NET_RAW`; `ALL` stays. Throws ERR_STACKSHIM_SPEC_INVALID. */
+export function parseCapability(text: string, field: string): string {
+  const upper = text.toUpperCase();
+  if (upper === 'ALL') return upper;
+  const name = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+  if (CAPABILITIES.includes(name)) return name;
+  throw invalidField(field, 'no such capability', text);
 }

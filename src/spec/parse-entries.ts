@@ -12,7 +12,7 @@ export function parseEnvEntries(
   callerEnv: CallerEnv,
 ): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const entry of entries) setEntry(env, entry, { callerEnv, field: 'env' });
+  for (const entry of entries) setEntry(env, entry, callerEnv, 'env');
   checkEnv(env, 'env');
   return env;
 }
@@ -30,22 +30,24 @@ export function parseEnvFile(text: string, callerEnv: CallerEnv): Record<string,
   for (const [index, raw] of lines.entries()) {
     const line = raw.replace(/\r$/, '').trimStart();
     if (line === '' || line.startsWith('#')) continue;
-    setEntry(env, line, { callerEnv, field: `envFile line ${index + 1}` });
+    setEntry(env, line, callerEnv, `envFile line ${index + 1}`);
   }
   checkEnv(env, 'envFile');
   return env;
 }
 
+/** `K=V`, or `K` alone. */
+const ENTRY = /^([^=]*)(?:=(.*))?$/s;
+
 function setEntry(
   env: Record<string, string>,
   entry: string,
-  { callerEnv, field }: { readonly callerEnv: CallerEnv; readonly field: string },
+  callerEnv: CallerEnv,
+  field: string,
 ): void {
-  const at = entry.indexOf('=');
-  const name = at === -1 ? entry : entry.slice(0, at);
+  const [, name = '', own] = ENTRY.exec(entry) ?? [];
   checkEnvName(name, field);
-  const inherited = Object.hasOwn(callerEnv, name) ? callerEnv[name] : undefined;
-  const value = at === -1 ? inherited : entry.slice(at + 1);
+  const value = own ?? (Object.hasOwn(callerEnv, name) ? callerEnv[name] : undefined);
   if (value !== undefined) env[name] = value;
 }
 
@@ -53,10 +55,9 @@ function setEntry(
 export function parseLabelEntries(entries: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const entry of entries) {
-    const at = entry.indexOf('=');
-    const key = at === -1 ? entry : entry.slice(0, at);
+    const [, key = '', value = ''] = ENTRY.exec(entry) ?? [];
     checkLabelKey(key, 'labels');
-    labels[key] = at === -1 ? '' : entry.slice(at + 1);
+    labels[key] = value;
   }
   checkLabels(labels, 'labels');
   return labels;

@@ -4,21 +4,17 @@ import { isAtOrBelow, parseAbsolutePath, parseMountTarget } from './parse-path.t
 import { parseBytes } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
 import type { TaskInput } from './task-input.ts';
-import type { BindRequest, DeviceRequest, TmpfsRequest } from './task-spec.ts';
-
-export interface RequestedMounts {
-  readonly mounts: readonly BindRequest[];
-  readonly tmpfs: readonly TmpfsRequest[];
-}
+import type { BindRequest, DeviceRequest, TaskSpec, TmpfsRequest } from './task-spec.ts';
 
 /** Parses `mounts`, `volumes` and `tmpfs`; no two may have the same target. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export function parseMounts(given: TaskInput): RequestedMounts {
+export function parseMounts(given: TaskInput): Pick<TaskSpec, 'mounts' | 'tmpfs'> {
   const mounts: BindRequest[] = [];
   const tmpfs: TmpfsRequest[] = [];
   for (const [i, entry] of (given.mounts ?? []).entries()) {
-    const request = parseMount(entry, `mounts[${i}]`);
-    if (request.type === 'bind') mounts.push(request.bind);
-    else tmpfs.push(request.tmpfs);
+    const field = `mounts[${i}]`;
+    const mount = typeof entry === 'string' ? readMountOption(entry, field) : entry;
+    if (mount.type === 'bind') mounts.push(toBindRequest(mount, field));
+    else tmpfs.push(toTmpfsRequest(mount, field));
   }
   for (const [i, entry] of (given.volumes ?? []).entries()) {
     mounts.push(parseVolumeOption(entry, `volumes[${i}]`));
@@ -29,34 +25,25 @@ export function parseMounts(given: TaskInput): RequestedMounts {
   if (mounts.length > SPEC_BOUNDS.mounts) {
     throw invalidField('mounts', `more than ${SPEC_BOUNDS.mounts} together with volumes`);
   }
-  checkTargets([...mounts, ...tmpfs], (given.code ?? given.build) !== undefined);
-  return { mounts, tmpfs };
-}
-
-function parseMount(entry: string | MountInput, field: string): MountRequest {
-  if (typeof entry === 'string') return parseMountOption(entry, field);
-  if (entry.type === 'bind') return { type: 'bind', bind: toBindRequest(entry, field) };
-  return { type: 'tmpfs', tmpfs: toTmpfsRequest(entry, field) };
-}
-
-function checkTargets(requests: readonly { readonly target: string }[], hasCode: boolean): void {
+  const hasCode = (given.code ?? given.build) !== undefined;
   const taken = new Set(hasCode ? ['/task'] : []);
-  for (const { target } of requests) {
+  for (const { target } of [...mounts, ...tmpfs]) {
     if (taken.has(target)) throw invalidField('mounts', 'two mounts have this target', target);
     taken.add(target);
   }
+  return { mounts, tmpfs };
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  src: 'source',
-  dst: 'target',
-  destination: 'target',
-  ro: 'readonly',
-};
-const KEYS: Readonly<Record<string, readonly string[]>> = {
-  bind: ['type', 'source', 'target', 'readonly'],
-  tmpfs: ['type', 'target', 'tmpfs-size', 'tmpfs-mode'],
-};
+const ALIASES = new Map([
+  ['src', 'source'],
+  ['dst', 'target'],
+  ['destination', 'target'],
+  ['ro', 'readonly'],
+]);
+const KEYS = new Map([
+  ['bind', ['type', 'source', 'target', 'readonly']],
+  ['tmpfs', ['type', 'target', 'tmpfs-size', 'tmpfs-mode']],
+]);
 
 export interface BindInput {
   readonly type: 'bind';
@@ -76,34 +63,30 @@ export interface TmpfsInput {
 /** A bind of a host file or folder, or a tmpfs, at `target`. */
 export type MountInput = BindInput | TmpfsInput;
 
-export type MountRequest =
-  | { readonly type: 'bind'; readonly bind: BindRequest }
-  | { readonly type: 'tmpfs'; readonly tmpfs: TmpfsRequest };
-
 /**
  * `type=bind,source=/h,target=/c[,readonly]` or `type=tmpfs,target=/c[,tmpfs-size=16m][,tmpfs-mode=1777]`, with docker's short names.
  * Throws ERR_STACKSHIM_SPEC_INVALID. A path with a comma needs the object form of a task spec.
  */
-export function parseMountOption(text: string, field: string): MountRequest {
+function readMountOption(text: string, field: string): MountInput {
   const given = keysOf(text, field);
   const type = given.get('type') ?? '';
-  const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
+  const known = KEYS.get(type);
   if (known === undefined) throw invalidField(field, 'its type is not bind or tmpfs', text);
-  for (const key of given.keys()) {
-    if (!known.includes(key))
-      throw invalidField(field, `a ${type} mount has no option ${JSON.stringify(key)}`, text);
+  const unknown = [...given.keys()].find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw invalidField(field, `a ${type} mount has no option ${JSON.stringify(unknown)}`, text);
   }
   const target = given.get('target');
   if (target === undefined) throw invalidField(field, 'lacks target=', text);
   if (type === 'tmpfs') {
     const size = given.get('tmpfs-size');
     const mode = given.get('tmpfs-mode');
-    return { type, tmpfs: toTmpfsRequest({ target, size, mode, exec: false }, field) };
+    return { type, target, size, mode, exec: false };
   }
   const source = given.get('source');
   if (source === undefined) throw invalidField(field, 'lacks source=', text);
   const readonly = parseFlag(given.get('readonly') ?? 'false', field);
-  return { type: 'bind', bind: toBindRequest({ source, target, readonly }, field) };
+  return { type: 'bind', source, target, readonly };
 }
 
 /** `HOST:TASK[:ro|rw]`. Throws ERR_STACKSHIM_SPEC_INVALID. */
@@ -135,7 +118,6 @@ export function parseTmpfsOption(text: string, field: string): TmpfsRequest {
   return toTmpfsRequest({ target, size, mode, exec }, field);
 }
 
-/** A bind whose paths are checked and normalised. */
 function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindRequest {
   return {
     source: parseAbsolutePath(input.source, `${field} source`),
@@ -144,7 +126,6 @@ function toBindRequest(input: Omit<BindInput, 'type'>, field: string): BindReque
   };
 }
 
-/** A tmpfs whose values are checked. */
 function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRequest {
   const { size, mode, exec = false } = input;
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) {
@@ -152,8 +133,8 @@ function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRe
   }
   return {
     target: parseMountTarget(input.target, `${field} target`),
-    ...(size === undefined ? {} : { sizeBytes: parseBytes(size, `${field} size`, { min: 4096 }) }),
-    ...(mode === undefined ? {} : { mode }),
+    sizeBytes: size === undefined ? undefined : parseBytes(size, `${field} size`, { min: 4096 }),
+    mode,
     exec,
   };
 }
@@ -161,14 +142,13 @@ function toTmpfsRequest(input: Omit<TmpfsInput, 'type'>, field: string): TmpfsRe
 function keysOf(text: string, field: string): Map<string, string> {
   const given = new Map<string, string>();
   for (const part of text.split(',')) {
-    const at = part.indexOf('=');
-    const name = at === -1 ? part : part.slice(0, at);
-    const key = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
-    if (at === -1 && key !== 'readonly') {
+    const [, name = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(part) ?? [];
+    const key = ALIASES.get(name) ?? name;
+    if (value === undefined && key !== 'readonly') {
       throw invalidField(field, `${JSON.stringify(part)} is not KEY=VALUE`, text);
     }
     if (given.has(key)) throw invalidField(field, `names ${key} twice`, text);
-    given.set(key, at === -1 ? 'true' : part.slice(at + 1));
+    given.set(key, value ?? 'true');
   }
   return given;
 }
@@ -185,7 +165,6 @@ const OF_EVERY_TASK = [
   ...['null', 'zero', 'full', 'random', 'urandom', 'tty', 'console', 'ptmx', 'pts'],
   ...['shm', 'mqueue', 'fd', 'stdin', 'stdout', 'stderr'],
 ].map((name) => `${FOLDER}/${name}`);
-const ALL = 'rwm';
 
 /** Parses every device, each `HOST[:TASK][:ACCESS]`; no two may have the same path in the task. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseDevices(texts: readonly string[]): readonly DeviceRequest[] {
@@ -202,28 +181,21 @@ export function parseDevices(texts: readonly string[]): readonly DeviceRequest[]
 
 function parseDevice(text: string, field: string): DeviceRequest {
   const [host = '', ...rest] = text.split(':');
-  const access = isAccess(rest.at(-1)) ? rest.pop() : undefined;
+  const access = (isAccess(rest.at(-1)) && rest.pop()) || 'rwm';
   const [target = host, ...more] = rest;
   if (more.length > 0) {
     throw invalidField(field, 'not HOST, HOST:TASK or HOST:TASK:ACCESS, of r, w and m', text);
   }
-  return {
-    source: parseAbsolutePath(host, `${field} host`),
-    target: parseTarget(target, `${field} task`),
-    access: access ?? ALL,
-  };
+  const source = parseAbsolutePath(host, `${field} host`);
+  const path = parseAbsolutePath(target, `${field} task`);
+  if (path === FOLDER || !isAtOrBelow(path, FOLDER)) {
+    throw invalidField(`${field} task`, `a device of a task must be below ${FOLDER}`, target);
+  }
+  const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(path, known));
+  if (covered === undefined) return { source, target: path, access };
+  throw invalidField(`${field} task`, `every task has its own ${covered}`, target);
 }
 
 /** Of docker's letters, each once. */
 const isAccess = (text: string | undefined): boolean =>
   text !== undefined && /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;
-
-function parseTarget(path: string, field: string): string {
-  const target = parseAbsolutePath(path, field);
-  if (target === FOLDER || !isAtOrBelow(target, FOLDER)) {
-    throw invalidField(field, `a device of a task must be below ${FOLDER}`, path);
-  }
-  const covered = OF_EVERY_TASK.find((known) => isAtOrBelow(target, known));
-  if (covered === undefined) return target;
-  throw invalidField(field, `every task has its own ${covered}`, path);
-}

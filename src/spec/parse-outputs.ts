@@ -2,18 +2,12 @@
 import { posix } from 'node:path';
 import { invalidField } from './field-errors.ts';
 import { isAtOrBelow, parsePath, RESERVED_TREES } from './parse-path.ts';
-import type { BindRequest, OutputRequest, TmpfsRequest } from './task-spec.ts';
+import type { OutputRequest, TaskSpec } from './task-spec.ts';
 
 /** `SRC[:DST]`, or the two apart, for a source with a colon. */
 export type OutputInput = string | { readonly source: string; readonly destination?: string };
 
-interface Mounted {
-  readonly mounts: readonly BindRequest[];
-  readonly tmpfs: readonly TmpfsRequest[];
-}
-
-/** The destination if none is given: the caller's working directory. */
-const HERE = '.';
+type Mounted = Pick<TaskSpec, 'mounts' | 'tmpfs'>;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID, also for a source in a mount of the task: nothing of such a mount is left when the task has ended. */
 export const parseOutputs = (
@@ -23,7 +17,8 @@ export const parseOutputs = (
   given.map((output, i) => parseOutput(output, `outputs[${i}]`, mounted));
 
 function parseOutput(output: OutputInput, field: string, mounted: Mounted): OutputRequest {
-  const { source, destination = HERE } = typeof output === 'string' ? divide(output) : output;
+  // Without a destination: the caller's working directory.
+  const { source, destination = '.' } = typeof output === 'string' ? divide(output) : output;
   parsePath(source, field);
   if (source.split('/').includes('..')) throw invalidField(field, 'a source with ".."', source);
   parsePath(destination, field);
@@ -41,8 +36,7 @@ function parseOutput(output: OutputInput, field: string, mounted: Mounted): Outp
 }
 
 /** A source has no colon in this form. */
-function divide(text: string): Exclude<OutputInput, string> {
-  const colon = text.indexOf(':');
-  if (colon === -1) return { source: text };
-  return { source: text.slice(0, colon), destination: text.slice(colon + 1) };
+function divide(text: string) {
+  const [, source = '', destination] = /^([^:]*)(?::(.*))?$/s.exec(text) ?? [];
+  return { source, destination };
 }

@@ -1,32 +1,17 @@
 /** unknown -> Policy. */
 import { StackshimError } from '../core/errors.ts';
 import { INVALID_ID, isReservedId } from '../core/host-ids.ts';
+import { isTenantName } from '../core/ids.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
 import { invalidField } from './field-errors.ts';
 import { parseLimits, parseThrottles, parseUlimit, toLimits } from './limits.ts';
+import { parseCapability } from './parse-command.ts';
 import { parseAbsolutePath } from './parse-path.ts';
-import { parseCapability } from './parse-rights.ts';
-import { parseTenants } from './parse-tenant.ts';
-import {
-  DEFAULT_POLICY,
-  type JobTerms,
-  type Permissions,
-  type Policy,
-  type ReportTerms,
-} from './policy.ts';
-import {
-  type BindsInput,
-  type BuildsInput,
-  type JobsInput,
-  type PermissionsInput,
-  type PolicyInput,
-  parsePolicyInput,
-  type ReportsInput,
-  type WorkerInput,
-} from './policy-input.ts';
-import { parseBytes, parseCount, parseDuration, parseFactor } from './quantities.ts';
+import { DEFAULT_POLICY, type Permissions, type Policy } from './policy.ts';
+import { type PolicyInput, type PolicySection, parsePolicyInput } from './policy-input.ts';
+import { parseBytes, parseCount, parseCpus, parseDuration, parseFactor } from './quantities.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-import type { AdmittedLimits, Reserves, TaskLimits, UlimitMaxima } from './task-spec.ts';
+import type { AdmittedLimits, TaskLimits, TenantTerms, UlimitMaxima } from './task-spec.ts';
 
 /**
  * Parses the content of a policy file; an absent field gets its value from {@link DEFAULT_POLICY}.
@@ -37,14 +22,16 @@ export function parsePolicy(input: unknown): Policy {
     return toPolicy(parsePolicyInput(input));
   } catch (error) {
     if (!(error instanceof StackshimError)) throw error;
-    const { details } = error;
-    const options = { details, cause: error };
-    throw new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${error.message}`, options);
+    throw new StackshimError('ERR_STACKSHIM_POLICY_INVALID', `policy ${error.message}`, {
+      details: error.details,
+      cause: error,
+    });
   }
 }
 
 function toPolicy(given: PolicyInput): Policy {
-  const { defaults = {}, maxima = {}, allow = {}, reserves = {}, slots } = given;
+  const { defaults = {}, maxima = {}, allow = {}, slots } = given;
+  const { memory, disk } = given.reserves ?? {};
   const most = withBuildMaxima(parseLimits(maxima, inPolicy, 'maxima.'));
   return {
     defaults: lowerTo(most, {
@@ -58,9 +45,12 @@ function toPolicy(given: PolicyInput): Policy {
     },
     ulimitMaxima: { ...DEFAULT_POLICY.ulimitMaxima, ...parseUlimitMaxima(maxima.ulimits ?? []) },
     allow: parsePermissions(allow),
-    ...(slots === undefined ? {} : { slots: parseCount(slots, 'slots', SLOTS) }),
-    reserves: parseReserves(reserves),
-    ...parseTenants(given, DEFAULT_POLICY.tenantDefault),
+    slots: slots === undefined ? undefined : parseCount(slots, 'slots', SLOTS),
+    reserves: withoutUndefined({
+      memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
+      diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
+    }),
+    ...parseTenants(given),
     disk: { ...DEFAULT_POLICY.disk, ...given.disk },
     reports: parseReports(given.reports),
     builds: parseBuilds(given.builds),
@@ -81,32 +71,28 @@ const withBuildMaxima = (most: TaskLimits): TaskLimits =>
 
 const CACHE_AGE = { min: 0, max: SPEC_BOUNDS.cacheAgeMsMax };
 
-function parseBuilds({ jobs, cache, cacheAge }: BuildsInput = {}): Policy['builds'] {
+function parseBuilds(given: PolicySection<'builds'> = {}): Policy['builds'] {
+  const { jobs, cache, cacheAge } = given;
   const usual = DEFAULT_POLICY.builds;
   return {
     jobs: jobs ?? usual.jobs,
-    cacheBytes: cache === undefined ? usual.cacheBytes : parseBytes(cache, 'builds.cache'),
-    cacheAgeMs:
-      cacheAge === undefined
-        ? usual.cacheAgeMs
-        : parseDuration(cacheAge, 'builds.cacheAge', CACHE_AGE),
+    cacheBytes: parseBytes(cache ?? usual.cacheBytes, 'builds.cache'),
+    cacheAgeMs: parseDuration(cacheAge ?? usual.cacheAgeMs, 'builds.cacheAge', CACHE_AGE),
   };
 }
 
-function parseJobTerms({ payload, config, timeout, retries }: JobsInput = {}): JobTerms {
+const JOB_INPUT = { max: SPEC_BOUNDS.jobInputBytes };
+const JOB_TIMEOUT = { min: 1, max: SPEC_BOUNDS.timeoutMsMax };
+const JOB_RETRIES = { min: 0, max: SPEC_BOUNDS.jobRetries };
+
+function parseJobTerms(given: PolicySection<'jobs'> = {}): Policy['jobs'] {
+  const { payload, config, timeout, retries } = given;
   const usual = DEFAULT_POLICY.jobs;
-  const inputs = { max: SPEC_BOUNDS.jobInputBytes };
   return {
-    payloadBytes: parseBytes(payload ?? usual.payloadBytes, 'jobs.payload', inputs),
-    configBytes: parseBytes(config ?? usual.configBytes, 'jobs.config', inputs),
-    timeoutMs: parseDuration(timeout ?? usual.timeoutMs, 'jobs.timeout', {
-      min: 1,
-      max: SPEC_BOUNDS.timeoutMsMax,
-    }),
-    retries: parseCount(retries ?? usual.retries, 'jobs.retries', {
-      min: 0,
-      max: SPEC_BOUNDS.jobRetries,
-    }),
+    payloadBytes: parseBytes(payload ?? usual.payloadBytes, 'jobs.payload', JOB_INPUT),
+    configBytes: parseBytes(config ?? usual.configBytes, 'jobs.config', JOB_INPUT),
+    timeoutMs: parseDuration(timeout ?? usual.timeoutMs, 'jobs.timeout', JOB_TIMEOUT),
+    retries: parseCount(retries ?? usual.retries, 'jobs.retries', JOB_RETRIES),
   };
 }
 
@@ -114,18 +100,12 @@ const inPolicy = ({ policy }: { readonly policy: string }) => policy;
 
 const SLOTS = { min: 0, max: SPEC_BOUNDS.liveTasksMax };
 
-function parseReserves({ memory, disk }: NonNullable<PolicyInput['reserves']>): Reserves {
-  return withoutUndefined({
-    memoryBytes: memory === undefined ? undefined : parseBytes(memory, 'reserves.memory'),
-    diskBytes: disk === undefined ? undefined : parseBytes(disk, 'reserves.disk'),
-  });
-}
-
 const MAX_REPORTS = 1_000_000;
 const MIN_LOG_BYTES = 262_144;
 const AGES = { min: 0, max: 3_650 * 24 * 3_600_000 };
 
-function parseReports({ count, size, age, log }: ReportsInput = {}): ReportTerms {
+function parseReports(given: PolicySection<'reports'> = {}): Policy['reports'] {
+  const { count, size, age, log } = given;
   const usual = DEFAULT_POLICY.reports;
   return {
     count: parseCount(count ?? usual.count, 'reports.count', { min: 0, max: MAX_REPORTS }),
@@ -137,7 +117,8 @@ function parseReports({ count, size, age, log }: ReportsInput = {}): ReportTerms
 
 const FACTORS = { min: 0.01, max: 1_000 };
 
-function parseWorker({ memory, cpus, disk }: WorkerInput = {}): Policy['worker'] {
+function parseWorker(given: PolicySection<'worker'> = {}): Policy['worker'] {
+  const { memory, cpus, disk } = given;
   const usual = DEFAULT_POLICY.worker;
   return {
     memory: parseFactor(memory ?? usual.memory, 'worker.memory', FACTORS),
@@ -148,16 +129,12 @@ function parseWorker({ memory, cpus, disk }: WorkerInput = {}): Policy['worker']
 
 const OWNERS = { min: 1, max: INVALID_ID - 1 };
 
-function parseBinds({ owner }: BindsInput = {}): Policy['binds'] {
+function parseBinds({ owner }: PolicySection<'binds'> = {}): Policy['binds'] {
   if (owner === undefined) return DEFAULT_POLICY.binds;
   const id = parseCount(owner, 'binds.owner', OWNERS);
-  if (isReservedId(id))
-    throw invalidField(
-      'binds.owner',
-      'this id is reserved for tasks, builds or programs of stackshim',
-      owner,
-    );
-  return { owner: id };
+  if (!isReservedId(id)) return { owner: id };
+  const problem = 'this id is reserved for tasks, builds or programs of stackshim';
+  throw invalidField('binds.owner', problem, owner);
 }
 
 function parseUlimitMaxima(given: readonly string[]): UlimitMaxima {
@@ -169,32 +146,57 @@ function parseUlimitMaxima(given: readonly string[]): UlimitMaxima {
   return maxima;
 }
 
-function parsePermissions(given: PermissionsInput): Permissions {
+function parsePermissions(given: PolicySection<'allow'>): Permissions {
   const base = DEFAULT_POLICY.allow;
   const bindSources = parsePaths(given.bindSources, 'allow.bindSources') ?? base.bindSources;
   return {
-    bundles: given.bundles ?? base.bundles,
-    runtimes: given.runtimes ?? base.runtimes,
+    ...base,
+    ...given,
     bindSources,
     // A task must not get a copy of a file that it may not bind, unless the policy says so.
     inputs: parsePaths(given.inputs, 'allow.inputs') ?? bindSources,
     outputs: parsePaths(given.outputs, 'allow.outputs') ?? bindSources,
     devices: parsePaths(given.devices, 'allow.devices') ?? base.devices,
-    networks: given.networks ?? base.networks,
     // A build step must not get a network that tasks may not have, unless the policy says so.
     buildNetworks: given.buildNetworks ?? given.networks ?? base.buildNetworks,
-    userns: given.userns ?? base.userns,
-    pid: given.pid ?? base.pid,
     capAdd:
       given.capAdd?.map((name, i) => parseCapability(name, `allow.capAdd[${i}]`)) ?? base.capAdd,
-    seccomp: given.seccomp ?? base.seccomp,
-    newPrivileges: given.newPrivileges ?? base.newPrivileges,
-    exec: given.exec ?? base.exec,
   };
 }
 
 const parsePaths = (paths: readonly string[] | undefined, field: string) =>
   paths?.map((path, i) => parseAbsolutePath(path, `${field}[${i}]`));
+
+/** A tenant's own terms override `tenantDefault`. */
+function parseTenants({
+  tenants = {},
+  tenantDefault = {},
+}: PolicyInput): Pick<Policy, 'tenants' | 'tenantDefault'> {
+  const common = { ...DEFAULT_POLICY.tenantDefault, ...parseTerms(tenantDefault, 'tenantDefault') };
+  const named = new Map<string, TenantTerms>();
+  for (const [name, terms] of Object.entries(tenants)) {
+    const field = `tenants.${name}`;
+    if (!isTenantName(name)) throw invalidField(field, 'not the name of a tenant');
+    named.set(name, { ...common, ...parseTerms(terms, field) });
+  }
+  return { tenants: named, tenantDefault: common };
+}
+
+const WEIGHTS = { min: 1, max: SPEC_BOUNDS.weightMax };
+const MEMORY = { min: SPEC_BOUNDS.memoryBytesMin };
+
+function parseTerms(
+  { weight, cpus, memory, maxTasks }: PolicySection<'tenantDefault'>,
+  section: string,
+): Partial<TenantTerms> {
+  return withoutUndefined({
+    weight: weight === undefined ? undefined : parseCount(weight, `${section}.weight`, WEIGHTS),
+    cpus: cpus === undefined ? undefined : parseCpus(cpus, `${section}.cpus`),
+    memoryBytes: memory === undefined ? undefined : parseBytes(memory, `${section}.memory`, MEMORY),
+    maxTasks:
+      maxTasks === undefined ? undefined : parseCount(maxTasks, `${section}.maxTasks`, SLOTS),
+  });
+}
 
 /** Lowers a default that is above its maximum. */
 const lowerTo = (maxima: TaskLimits, defaults: AdmittedLimits): AdmittedLimits =>

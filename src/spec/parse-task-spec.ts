@@ -13,13 +13,6 @@ const readers = Object.fromEntries(
 
 const task = objectOf<TaskInput>(readers);
 
-/** Checks types, names and counts of a task as given. Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
-function parseTaskInput(input: unknown): TaskInput {
-  const given = readInput(task, input, 'task');
-  if ((given.stack ?? given.code) !== undefined) return given;
-  throw invalidField('stack', 'missing: name a stack, or a code package that has one');
-}
-
 /** Checks data from a queue, a network or another user's file. Throws like {@link readTaskInput} and {@link toTaskSpec}. */
 export function parseJobInput(data: unknown): JobInput {
   const job = readTaskInput(data, 'job');
@@ -48,7 +41,10 @@ export const asksForAccess = (given: TaskInput): boolean =>
  * `details.field` for the first invalid field, and ERR_STACKSHIM_SPEC_DENIED for the first field that its origin may not set.
  */
 export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): TaskInput {
-  const given = parseTaskInput(input);
+  const given = readInput(task, input, 'task');
+  if ((given.stack ?? given.code) === undefined) {
+    throw invalidField('stack', 'missing: name a stack, or a code package that has one');
+  }
   if (origin === 'caller') return given;
   for (const field of Object.keys(given)) {
     const reason = whyNotOfJob(field as TaskField, given);

@@ -8,93 +8,21 @@ import {
   numberOr,
   objectOf,
   oneOf,
-  optional,
+  type Reader,
   textUpTo,
 } from '../core/read-fields.ts';
 import { readInput } from './field-errors.ts';
-import { LIMITS, THROTTLE_FIELDS, type ThrottleInput } from './limits.ts';
+import { LIMITS, THROTTLE_FIELDS, type ThrottleField } from './limits.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 import {
   DISK_MECHANISMS,
   NETWORKS,
-  type Permissions,
   PID_MODES,
-  type Policy,
   SECCOMP_KINDS,
   TASK_ORIGINS,
   USERNS_MODES,
 } from './policy.ts';
 import { SPEC_BOUNDS } from './spec-bounds.ts';
-
-type Quantity = string | number;
-
-/** The fields come from the table of options. */
-export type LimitsInput = ThrottleInput & {
-  readonly [F in keyof typeof LIMIT_OPTIONS as (typeof LIMIT_OPTIONS)[F]['policy']]?: Quantity;
-};
-
-/** Maxima of resource limits have no counterpart in the defaults: the bundle template sets those. */
-export type MaximaInput = LimitsInput & { readonly ulimits?: readonly string[] };
-
-export interface TenantInput {
-  readonly weight?: Quantity;
-  readonly cpus?: Quantity;
-  readonly memory?: Quantity;
-  readonly maxTasks?: Quantity;
-}
-
-export interface ReservesInput {
-  readonly memory?: Quantity;
-  readonly disk?: Quantity;
-}
-
-export interface BindsInput {
-  readonly owner?: Quantity;
-}
-
-export interface ReportsInput {
-  readonly count?: Quantity;
-  readonly size?: Quantity;
-  readonly age?: Quantity;
-  readonly log?: Quantity;
-}
-
-export interface BuildsInput {
-  readonly jobs?: boolean;
-  readonly cache?: Quantity;
-  readonly cacheAge?: Quantity;
-}
-
-export interface JobsInput {
-  readonly payload?: Quantity;
-  readonly config?: Quantity;
-  readonly timeout?: Quantity;
-  readonly retries?: Quantity;
-}
-
-export interface WorkerInput {
-  readonly memory?: Quantity;
-  readonly cpus?: Quantity;
-  readonly disk?: Quantity;
-}
-
-export type PermissionsInput = Partial<Permissions>;
-
-export interface PolicyInput {
-  readonly defaults?: LimitsInput;
-  readonly maxima?: MaximaInput;
-  readonly allow?: PermissionsInput;
-  readonly slots?: Quantity;
-  readonly reserves?: ReservesInput;
-  readonly tenants?: Readonly<Record<string, TenantInput>>;
-  readonly tenantDefault?: TenantInput;
-  readonly disk?: Partial<Policy['disk']>;
-  readonly reports?: ReportsInput;
-  readonly builds?: BuildsInput;
-  readonly jobs?: JobsInput;
-  readonly worker?: WorkerInput;
-  readonly binds?: BindsInput;
-}
 
 const MAX_NAMES = 1024;
 
@@ -104,88 +32,81 @@ const quantity = numberOr(text);
 const throttles = listOf(text, SPEC_BOUNDS.throttles);
 const choices = <const T extends string>(...all: readonly T[]) => listOf(oneOf(...all), all.length);
 
-const limits = Object.fromEntries([
-  ...LIMITS.map(({ policy }) => [policy, optional(quantity)]),
-  ...THROTTLE_FIELDS.map(([, field]) => [field, optional(throttles)]),
-]) as FieldReaders<LimitsInput>;
-const maxima = {
-  ...limits,
-  ulimits: optional(listOf(text, SPEC_BOUNDS.ulimits)),
-} as FieldReaders<MaximaInput>;
-const allow = allOptional<PermissionsInput>({
-  bundles: names,
-  runtimes: names,
-  bindSources: names,
-  inputs: names,
-  outputs: names,
-  devices: names,
-  networks: choices(...NETWORKS),
-  buildNetworks: choices(...NETWORKS),
-  userns: choices(...USERNS_MODES),
-  pid: choices(...PID_MODES),
-  capAdd: names,
-  seccomp: choices(...SECCOMP_KINDS),
-  newPrivileges: flag,
-  exec: choices(...TASK_ORIGINS),
-});
-const reserves = allOptional<ReservesInput>({ memory: quantity, disk: quantity });
-const tenant = allOptional<TenantInput>({
-  weight: quantity,
-  cpus: quantity,
-  memory: quantity,
-  maxTasks: quantity,
-});
-const disk = allOptional<NonNullable<PolicyInput['disk']>>({
-  mechanism: oneOf(...DISK_MECHANISMS),
-});
+type LimitRows = typeof LIMIT_OPTIONS;
+type PolicyName<F extends keyof LimitRows> = LimitRows[F] extends {
+  readonly policy: infer P extends string;
+}
+  ? P
+  : F;
+type Readers = Readonly<Record<string, Reader<unknown>>>;
+/** What a section's readers give; every field may be missing. */
+type Section<R> = { readonly [F in keyof R]?: R[F] extends Reader<infer T> ? T : never };
 
-const reports = allOptional<ReportsInput>({
-  count: quantity,
-  size: quantity,
-  age: quantity,
-  log: quantity,
-});
-const builds = allOptional<BuildsInput>({ jobs: flag, cache: quantity, cacheAge: quantity });
-const jobs = allOptional<JobsInput>({
-  payload: quantity,
-  config: quantity,
-  timeout: quantity,
-  retries: quantity,
-});
-
-const worker = allOptional<WorkerInput>({ memory: quantity, cpus: quantity, disk: quantity });
-
-const binds = allOptional<BindsInput>({ owner: quantity });
+/** The fields come from the table of options. */
+const limits = Object.fromEntries<Reader<unknown>>([
+  ...LIMITS.map(({ policy }) => [policy, quantity] as const),
+  ...THROTTLE_FIELDS.map(([, field]) => [field, throttles] as const),
+]) as { readonly [F in keyof LimitRows as PolicyName<F>]: typeof quantity } & {
+  readonly [F in ThrottleField]: typeof throttles;
+};
+const tenant = { weight: quantity, cpus: quantity, memory: quantity, maxTasks: quantity };
 
 /** The fields of each section. */
 export const POLICY_SECTIONS = {
   defaults: limits,
-  maxima,
-  allow,
-  reserves,
+  // Maxima of resource limits have no counterpart in the defaults: the bundle template sets those.
+  maxima: { ...limits, ulimits: listOf(text, SPEC_BOUNDS.ulimits) },
+  allow: {
+    bundles: names,
+    runtimes: names,
+    bindSources: names,
+    inputs: names,
+    outputs: names,
+    devices: names,
+    networks: choices(...NETWORKS),
+    buildNetworks: choices(...NETWORKS),
+    userns: choices(...USERNS_MODES),
+    pid: choices(...PID_MODES),
+    capAdd: names,
+    seccomp: choices(...SECCOMP_KINDS),
+    newPrivileges: flag,
+    exec: choices(...TASK_ORIGINS),
+  },
+  reserves: { memory: quantity, disk: quantity },
   tenantDefault: tenant,
-  disk,
-  reports,
-  builds,
-  jobs,
-  worker,
-  binds,
+  disk: { mechanism: oneOf(...DISK_MECHANISMS) },
+  reports: { count: quantity, size: quantity, age: quantity, log: quantity },
+  builds: { jobs: flag, cache: quantity, cacheAge: quantity },
+  jobs: { payload: quantity, config: quantity, timeout: quantity, retries: quantity },
+  worker: { memory: quantity, cpus: quantity, disk: quantity },
+  binds: { owner: quantity },
 } as const;
 
+type Sections = typeof POLICY_SECTIONS;
+export type PolicySection<S extends keyof Sections> = Section<Sections[S]>;
+
+export type PolicyInput = { readonly [S in keyof Sections]?: PolicySection<S> } & {
+  readonly slots?: string | number;
+  readonly tenants?: Readonly<Record<string, PolicySection<'tenantDefault'>>>;
+};
+
+const section = <R extends Readers>(readers: R) =>
+  objectOf<Section<R>>(allOptional(readers) as FieldReaders<Section<R>>);
+
 const readers = allOptional<PolicyInput>({
-  defaults: objectOf<LimitsInput>(limits),
-  maxima: objectOf<MaximaInput>(maxima),
-  allow: objectOf<PermissionsInput>(allow),
+  defaults: section(POLICY_SECTIONS.defaults),
+  maxima: section(POLICY_SECTIONS.maxima),
+  allow: section(POLICY_SECTIONS.allow),
   slots: quantity,
-  reserves: objectOf<ReservesInput>(reserves),
-  tenants: mapOf(objectOf<TenantInput>(tenant)),
-  tenantDefault: objectOf<TenantInput>(tenant),
-  disk: objectOf<NonNullable<PolicyInput['disk']>>(disk),
-  reports: objectOf<ReportsInput>(reports),
-  builds: objectOf<BuildsInput>(builds),
-  jobs: objectOf<JobsInput>(jobs),
-  worker: objectOf<WorkerInput>(worker),
-  binds: objectOf<BindsInput>(binds),
+  reserves: section(POLICY_SECTIONS.reserves),
+  tenants: mapOf(section(tenant)),
+  tenantDefault: section(tenant),
+  disk: section(POLICY_SECTIONS.disk),
+  reports: section(POLICY_SECTIONS.reports),
+  builds: section(POLICY_SECTIONS.builds),
+  jobs: section(POLICY_SECTIONS.jobs),
+  worker: section(POLICY_SECTIONS.worker),
+  binds: section(POLICY_SECTIONS.binds),
 });
 
 /** The fields of the whole file. */

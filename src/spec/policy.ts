@@ -51,7 +51,6 @@ export interface Permissions {
   /** Devices of the host that a task may ask for, or folders of them. */
   readonly devices: readonly string[];
   readonly networks: readonly (typeof NETWORKS)[number][];
-  /** Networks of build steps. */
   readonly buildNetworks: readonly (typeof NETWORKS)[number][];
   readonly userns: readonly (typeof USERNS_MODES)[number][];
   readonly pid: readonly (typeof PID_MODES)[number][];
@@ -103,9 +102,8 @@ export interface Policy {
   readonly ulimitMaxima: UlimitMaxima;
   readonly allow: Permissions;
   /** Most tasks of the machine at once; absent: the number of slots. */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   readonly reserves: Reserves;
-  /** By name. */
   readonly tenants: ReadonlyMap<string, TenantTerms>;
   /** For tenants that are not in `tenants`. */
   readonly tenantDefault: TenantTerms;
@@ -113,7 +111,6 @@ export interface Policy {
     /** What enforces a task's disk limit. */
     readonly mechanism: (typeof DISK_MECHANISMS)[number];
   };
-  /** What ended tasks leave. */
   readonly reports: ReportTerms;
   readonly builds: {
     /** True: data from a queue may ask for a build step. */
@@ -172,59 +169,42 @@ export const DEFAULT_POLICY: Policy = {
   tenants: new Map(),
   tenantDefault: { weight: 100 },
   disk: { mechanism: 'auto' },
-  reports: {
-    count: 1_000,
-    bytes: 1_073_741_824,
-    ageMs: 7 * 24 * 3_600_000,
-    logBytes: 16_777_216,
-  },
+  reports: { count: 1_000, bytes: 1024 ** 3, ageMs: 7 * 24 * 3_600_000, logBytes: 16_777_216 },
   builds: { jobs: false, cacheBytes: 10 * 1024 ** 3, cacheAgeMs: 30 * 24 * 3_600_000 },
   jobs: { payloadBytes: 65_536, configBytes: 65_536, timeoutMs: 3_600_000, retries: 10 },
   worker: { memory: 1, cpus: 2, disk: 1 },
   binds: { owner: DEFAULT_BIND_OWNER_ID },
 };
 
-/** Throws ERR_STACKSHIM_SPEC_DENIED unless `allowed` contains `asked`. */
+/** Throws ERR_STACKSHIM_SPEC_DENIED unless the policy's list `rule` contains `asked`. */
 export function requireAllowed(
-  allowed: readonly string[],
+  allow: Permissions,
+  rule: Exclude<keyof Permissions, 'newPrivileges'>,
   asked: string,
-  { field, rule }: { readonly field: string; readonly rule: string },
+  field: string,
 ): void {
-  if (allowed.includes(asked)) return;
-  throw deniedField({
-    field,
-    asked,
-    allowed,
-    reason: `the policy's ${rule} ${allowed.length === 0 ? 'is empty' : `allows only ${allowed.join(', ')}`}`,
-  });
+  const allowed: readonly string[] = allow[rule];
+  if (!allowed.includes(asked)) {
+    throw deniedField({ field, asked, allowed, reason: allowsOnly(rule, allowed) });
+  }
 }
 
-/** For a bundle template, whether the task or its image's label named it. Throws ERR_STACKSHIM_SPEC_DENIED. */
-export function requireAllowedBundle(allow: Permissions, bundle: string): void {
-  requireAllowed(allow.bundles, bundle, { field: 'bundle', rule: 'allow.bundles' });
-}
+const allowsOnly = (rule: string, allowed: readonly string[]) =>
+  `the policy's allow.${rule} ${allowed.length === 0 ? 'is empty' : `allows only ${allowed.join(', ')}`}`;
 
 /**
- * Checks the host side of a bind, an absolute normalised path. Does not follow links: the code that mounts it checks
- * the path they lead to again. Throws ERR_STACKSHIM_SPEC_DENIED.
+ * Checks an absolute normalised path of the host against a list of folders: the source of a bind, a device, a folder that gets outputs, or a file or
+ * directory that is copied for a task or whose content decides about it. Does not follow links: the code that uses the path checks what it leads to
+ * again. Throws ERR_STACKSHIM_SPEC_DENIED.
  */
-export function requireAllowedBindSource(allow: Permissions, source: string): void {
-  requireAllowedPath(allow.bindSources, source, { field: 'mounts', rule: 'allow.bindSources' });
-}
-
-/** The same for a file or directory of the host that is copied for a task, or whose content decides about it. */
-export function requireAllowedInput(allow: Permissions, path: string, field: string): void {
-  requireAllowedPath(allow.inputs, path, { field, rule: 'allow.inputs' });
-}
-
-/** The same for a folder of the host that gets outputs. */
-export function requireAllowedOutput(allow: Permissions, folder: string): void {
-  requireAllowedPath(allow.outputs, folder, { field: 'outputs', rule: 'allow.outputs' });
-}
-
-/** The same for a device of the host. */
-export function requireAllowedDevice(allow: Permissions, source: string): void {
-  requireAllowedPath(allow.devices, source, { field: 'devices', rule: 'allow.devices' });
+export function requireAllowedPath(
+  allow: Permissions,
+  rule: 'bindSources' | 'inputs' | 'outputs' | 'devices',
+  path: string,
+  field: string,
+): void {
+  if (allow[rule].some((folder) => isAtOrBelow(path, folder))) return;
+  requireAllowed(allow, rule, path, field);
 }
 
 /**
@@ -238,39 +218,26 @@ export function requireAllowedExec({ exec }: Permissions, origin: TaskOrigin = '
     asked: origin,
     shown: `in a task of origin ${origin}`,
     allowed: exec,
-    reason: `the policy's allow.exec ${exec.length === 0 ? 'is empty' : `allows only ${exec.join(', ')}`}`,
+    reason: allowsOnly('exec', exec),
   });
 }
 
-function requireAllowedPath(
-  allowed: readonly string[],
-  asked: string,
-  named: { readonly field: string; readonly rule: string },
-): void {
-  if (allowed.some((folder) => isAtOrBelow(asked, folder))) return;
-  requireAllowed(allowed, asked, named);
-}
-
 export function admitBinds({ mounts }: TaskSpec, allow: Permissions): void {
-  for (const { source } of mounts) requireAllowedBindSource(allow, source);
+  for (const { source } of mounts) requireAllowedPath(allow, 'bindSources', source, 'mounts');
 }
 
 export function admitDevices({ devices }: TaskSpec, allow: Permissions): void {
-  for (const { source } of devices) requireAllowedDevice(allow, source);
+  for (const { source } of devices) requireAllowedPath(allow, 'devices', source, 'devices');
 }
 
 export function admitCapabilities({ capAdd }: TaskSpec, allow: Permissions): void {
   if (allow.capAdd.includes('ALL')) return;
-  for (const capability of capAdd) {
-    requireAllowed(allow.capAdd, capability, { field: 'capAdd', rule: 'allow.capAdd' });
-  }
+  for (const capability of capAdd) requireAllowed(allow, 'capAdd', capability, 'capAdd');
 }
 
 export function admitSecurity({ seccomp, noNewPrivileges }: TaskSpec, allow: Permissions): void {
-  requireAllowed(allow.seccomp, seccompKind(seccomp), {
-    field: 'securityOpt',
-    rule: 'allow.seccomp',
-  });
+  const ofFile = seccomp === 'unconfined' ? 'unconfined' : 'file';
+  requireAllowed(allow, 'seccomp', seccomp === undefined ? 'bundle' : ofFile, 'securityOpt');
   if (noNewPrivileges || allow.newPrivileges) return;
   throw deniedField({
     field: 'securityOpt',
@@ -278,9 +245,4 @@ export function admitSecurity({ seccomp, noNewPrivileges }: TaskSpec, allow: Per
     allowed: 'no-new-privileges=true',
     reason: "the policy's allow.newPrivileges is false",
   });
-}
-
-function seccompKind(seccomp: string | undefined): Permissions['seccomp'][number] {
-  if (seccomp === undefined) return 'bundle';
-  return seccomp === 'unconfined' ? 'unconfined' : 'file';
 }

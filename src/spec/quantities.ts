@@ -4,22 +4,25 @@ import { SPEC_BOUNDS } from './spec-bounds.ts';
 
 /** No text of another form is a number of bytes. */
 export const BYTES = /^(\d{1,16}(?:\.\d{1,9})?)(?: ?(?:([kmgtKMGT])(?:[iI]?[bB])?|[bB]))?$/;
+/** Smallest first. */
 const POWER_OF_1024: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 
-export interface ByteBounds {
-  /** Smallest allowed value; 0 when absent. */
-  readonly min?: number;
-  /** Largest allowed value; 2^53-1 when absent. */
-  readonly max?: number;
+/** The smallest and the largest allowed value, in the base unit. */
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
 }
 
 /**
  * Bytes from a whole number, or from text with a suffix `b`, `k`, `m`, `g` or `t` (powers of 1024, also as `kb` or `KiB`; none: bytes).
- * A fraction of a byte is cut off. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ * A fraction of a byte is cut off. Default bounds: 0 and 2^53-1. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
-export function parseBytes(value: string | number, field: string, bounds: ByteBounds = {}): number {
+export function parseBytes(
+  value: string | number,
+  field: string,
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds> = {},
+): number {
   const bytes = typeof value === 'number' ? value : bytesOfText(value, field);
-  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
   if (!Number.isSafeInteger(bytes)) {
     throw invalidField(field, 'not a whole number of bytes below 2^53', value);
   }
@@ -39,33 +42,18 @@ const BARE = /^\d{1,12}(?:\.\d{1,9})?$/;
 /** No text of another form is a duration. */
 export const DURATION =
   /^\d{1,12}(?:\.\d{1,9})?(?:(?:ms|s|m|h)(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h)){0,7})?$/;
+/** Smallest first. */
 const MS_OF: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-export interface DurationBounds {
-  /** Smallest allowed value, in milliseconds. */
-  readonly min: number;
-  readonly max: number;
-}
 
 /**
  * Milliseconds from a number (of milliseconds) or from text: `500ms`, `60s`, `1m30s`, `2h`; text without a unit is seconds, as docker takes it.
  * Rounded to a whole millisecond. Throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
-export function parseDuration(
-  value: string | number,
-  field: string,
-  bounds: DurationBounds,
-): number {
+export function parseDuration(value: string | number, field: string, { min, max }: Bounds): number {
   const ms = typeof value === 'number' ? value : msOfText(value, field);
   if (!Number.isFinite(ms)) throw invalidField(field, 'not a finite duration', value);
-  if (ms < bounds.min || ms > bounds.max) {
-    throw invalidField(
-      field,
-      `not between ${showDuration(bounds.min)} and ${showDuration(bounds.max)}`,
-      value,
-    );
-  }
-  return Math.round(ms);
+  if (ms >= min && ms <= max) return Math.round(ms);
+  throw invalidField(field, `not between ${showDuration(min)} and ${showDuration(max)}`, value);
 }
 
 function msOfText(text: string, field: string): number {
@@ -74,8 +62,8 @@ function msOfText(text: string, field: string): number {
     throw invalidField(field, 'not a duration such as 500ms, 60s, 1m30s or 2h', text);
   }
   let ms = 0;
-  for (const [, amount, unit] of text.matchAll(PART))
-    ms += Number(amount) * (MS_OF[unit ?? ''] ?? 0);
+  for (const [, amount, unit = ''] of text.matchAll(PART))
+    ms += Number(amount) * (MS_OF[unit] ?? 0);
   return ms;
 }
 
@@ -84,36 +72,20 @@ export const DECIMAL = /^\d{1,10}(?:\.\d{1,9})?$/;
 /** CPUs from a number or its decimal text, at least 0.01 as in docker. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseCpus(value: string | number, field: string): number {
   const cpus = numberOf(value, field);
-  if (!(cpus >= SPEC_BOUNDS.cpusMin && cpus <= SPEC_BOUNDS.cpusMax)) {
-    throw invalidField(
-      field,
-      `not between ${SPEC_BOUNDS.cpusMin} and ${SPEC_BOUNDS.cpusMax} cpus`,
-      value,
-    );
-  }
-  return cpus;
-}
-
-export interface CountBounds {
-  readonly min: number;
-  readonly max: number;
+  const { cpusMin, cpusMax } = SPEC_BOUNDS;
+  if (cpus >= cpusMin && cpus <= cpusMax) return cpus;
+  throw invalidField(field, `not between ${cpusMin} and ${cpusMax} cpus`, value);
 }
 
 /** A whole number from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export function parseCount(value: string | number, field: string, bounds: CountBounds): number {
+export function parseCount(value: string | number, field: string, { min, max }: Bounds): number {
   const count = numberOf(value, field);
-  if (!Number.isInteger(count) || count < bounds.min || count > bounds.max) {
-    throw invalidField(field, `not a whole number from ${bounds.min} to ${bounds.max}`, value);
-  }
-  return count;
+  if (Number.isInteger(count) && count >= min && count <= max) return count;
+  throw invalidField(field, `not a whole number from ${min} to ${max}`, value);
 }
 
 /** A factor from a number or its decimal text. Throws ERR_STACKSHIM_SPEC_INVALID. */
-export function parseFactor(
-  value: string | number,
-  field: string,
-  { min, max }: CountBounds,
-): number {
+export function parseFactor(value: string | number, field: string, { min, max }: Bounds): number {
   const factor = numberOf(value, field);
   if (factor >= min && factor <= max) return factor;
   throw invalidField(field, `not a number from ${min} to ${max}`, value);
@@ -125,18 +97,10 @@ function numberOf(value: string | number, field: string): number {
   throw invalidField(field, 'not a decimal number', value);
 }
 
-const BYTE_UNITS = ['t', 'g', 'm', 'k'] as const;
-const DURATION_UNITS = [
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-  ['ms', 1],
-] as const;
-
 /** `512m` for 536870912: in the largest unit that is exact, else in bytes. */
 export function showBytes(bytes: number): string {
-  for (const [index, unit] of BYTE_UNITS.entries()) {
-    const size = 1024 ** (BYTE_UNITS.length - index);
+  for (const [unit, power] of Object.entries(POWER_OF_1024).reverse()) {
+    const size = 1024 ** power;
     if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
   }
   return `${bytes} bytes`;
@@ -146,7 +110,7 @@ export function showBytes(bytes: number): string {
 export function showDuration(ms: number): string {
   let left = Math.round(ms);
   let shown = '';
-  for (const [unit, size] of DURATION_UNITS) {
+  for (const [unit, size] of Object.entries(MS_OF).reverse()) {
     const count = Math.floor(left / size);
     if (count > 0) shown += `${count}${unit}`;
     left -= count * size;

@@ -2,7 +2,6 @@
 
 import * as z from 'zod/mini';
 import { checkSafely } from '../core/check-safely.ts';
-import { describeIssue } from './describe-issue.ts';
 import { invalidField } from './field-errors.ts';
 
 /** When a rule holds: with all of `caps`, and on one of `arches` (in Go's names: `amd64`). */
@@ -19,20 +18,15 @@ export interface SeccompArgument {
   readonly op: string;
 }
 
-/** Matches every value whose bits of `mask` are those of `value`. */
-export interface MaskedValue {
-  readonly mask: number;
-  readonly value: number;
-}
-
 /**
  * Matches every value of an argument except `values`. A filter can only compare some bits of an argument with a constant, so `others` lists
- * what matches: no bits but those are compared, and bits which the kernel ignores cannot evade the rule.
+ * what matches, each every value whose bits of `mask` are those of `value`: no bits but those are compared, and bits which the kernel ignores
+ * cannot evade the rule.
  */
 export interface SeccompException {
   readonly index: number;
   readonly values: readonly number[];
-  readonly others: readonly MaskedValue[];
+  readonly others: readonly { readonly mask: number; readonly value: number }[];
 }
 
 export interface SeccompRule {
@@ -53,15 +47,9 @@ export interface SeccompProfile {
 }
 
 /** Actions that a profile may use; those that hand decisions to another process are missing. */
-const ACTIONS = [
-  'SCMP_ACT_ALLOW',
-  'SCMP_ACT_ERRNO',
-  'SCMP_ACT_KILL',
-  'SCMP_ACT_KILL_PROCESS',
-  'SCMP_ACT_KILL_THREAD',
-  'SCMP_ACT_LOG',
-  'SCMP_ACT_TRAP',
-] as const;
+const ACTIONS = ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'TRAP'].map(
+  (action) => `SCMP_ACT_${action}`,
+);
 const OPERATORS = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((op) => `SCMP_CMP_${op}`);
 
 function buildProfileSchema() {
@@ -113,20 +101,53 @@ function buildProfileSchema() {
 export function parseSeccompProfile(input: unknown): SeccompProfile {
   const parsed = checkSafely(() => z.safeParse(buildProfileSchema(), input, { jitless: true }));
   if (!parsed?.success) {
-    const { field, problem } = describeIssue(parsed?.error.issues[0], 'profile');
-    throw invalidField('securityOpt', `seccomp profile: ${field}: ${problem}`);
+    throw invalidField('securityOpt', `seccomp profile: ${describeIssue(parsed?.error.issues[0])}`);
   }
   const { defaultAction, defaultErrnoRet, syscalls = [] } = parsed.data;
   return {
     defaultAction,
     defaultErrnoRet,
-    syscalls: syscalls.map(({ name, names = [], action, errnoRet, args, includes, excludes }) => ({
+    syscalls: syscalls.map(({ name, names = [], args, comment: _, ...rule }) => ({
+      ...rule,
       names: name === undefined ? names : [name, ...names],
-      action,
-      errnoRet,
       args: args ?? undefined,
-      includes,
-      excludes,
     })),
   };
+}
+
+/** `<field>: <problem>`. */
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'profile: not valid';
+  if (issue.code === 'unrecognized_keys') {
+    return `${fieldName([...issue.path, issue.keys[0] ?? ''])}: no such field`;
+  }
+  return `${fieldName(issue.path) || 'profile'}: ${problemOf(issue)}`;
+}
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.expected === 'int') return 'not a whole number';
+      return `not ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`;
+    case 'too_big':
+      return `more than ${String(issue.maximum)} ${UNITS[issue.origin] ?? ''}`;
+    case 'too_small':
+      return `less than ${String(issue.minimum)} ${UNITS[issue.origin] ?? ''}`;
+    case 'invalid_value':
+      return `not ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+    default:
+      return 'not valid';
+  }
+}
+
+const UNITS: Readonly<Record<string, string>> = { string: 'characters', array: 'elements' };
+
+function fieldName(path: readonly PropertyKey[]): string {
+  let name = '';
+  for (const step of path) {
+    if (typeof step === 'number') name += `[${step}]`;
+    else name += name === '' ? String(step) : `.${String(step)}`;
+  }
+  // Shows a hostile key only up to a readable length.
+  return name.length > 200 ? `${name.slice(0, 200)}…` : name;
 }

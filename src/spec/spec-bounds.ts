@@ -1,12 +1,10 @@
 /** The bounds of a task spec. docs/task-spec.md lists them for users. */
 
-/** The kernel refuses longer arguments and environment entries: MAX_ARG_STRLEN, execve(2). */
-const LONGEST_ARGUMENT_BYTES = 131_071;
-
 export const SPEC_BOUNDS = {
   commandElements: 8192,
   commandBytes: 1_048_576,
-  argumentBytes: LONGEST_ARGUMENT_BYTES,
+  /** The kernel refuses longer arguments and environment entries: MAX_ARG_STRLEN, execve(2). */
+  argumentBytes: 131_071,
   envEntries: 4096,
   envBytes: 1_048_576,
   envNameChars: 255,

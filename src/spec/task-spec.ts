@@ -1,20 +1,17 @@
 /** A task as the pipeline sees it: parsed, with every quantity in its base unit and every default filled in. */
 import type { ImageDigest, PackageName, StackName, TaskId, TenantName } from '../core/ids.ts';
+import type { COMMAND_OPTIONS } from './options/command-options.ts';
 import type { LIMIT_OPTIONS } from './options/limit-options.ts';
 
-/** `name`, `name@rev:N` or `name@sha256:…`. */
-export interface StackReference {
-  readonly name: StackName;
+/** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
+export interface Reference<N> {
+  readonly name: N;
   readonly revision?: number;
   readonly image?: ImageDigest;
 }
 
-/** `NAME`, `NAME@rev:N` or `NAME@sha256:…`. Without a revision and an image: the current revision. */
-export interface PackageReference {
-  readonly name: PackageName;
-  readonly revision?: number;
-  readonly image?: ImageDigest;
-}
+export type StackReference = Reference<StackName>;
+export type PackageReference = Reference<PackageName>;
 
 export type CodeSource =
   | { readonly kind: 'path'; readonly path: string }
@@ -64,9 +61,9 @@ export interface BindRequest {
 
 export interface TmpfsRequest {
   readonly target: string;
-  readonly sizeBytes?: number;
+  readonly sizeBytes?: number | undefined;
   /** Octal mode as given: `1777`. */
-  readonly mode?: string;
+  readonly mode?: string | undefined;
   /** False: mounted `noexec`, as docker does. */
   readonly exec: boolean;
 }
@@ -123,7 +120,7 @@ export interface TaskSpec {
   /** `ALL` drops the whole list. */
   readonly capDrop: readonly string[];
   /** A profile file, `unconfined`, or absent for the bundle's own. */
-  readonly seccomp?: string;
+  readonly seccomp?: string | undefined;
   readonly noNewPrivileges: boolean;
   readonly userns: 'auto' | 'host';
   readonly pid: 'private' | 'host';
@@ -173,37 +170,16 @@ export interface AdmittedTaskSpec extends TaskSpec {
   readonly admission: Admission;
 }
 
-/** The limits of a command: they can change while it runs. All others are the container's. */
-type CommandLimit =
-  | 'timeoutMs'
-  | 'stopTimeoutMs'
-  | 'outputBytes'
-  | 'cpuTimeMs'
-  | 'takenBytes'
-  | 'takenEntries'
-  | 'buildTimeoutMs'
-  | 'buildMemoryBytes'
-  | 'buildDiskBytes';
+/** The limits of a container. All others are the command's: they can change while it runs. */
+type ContainerLimit = 'memoryBytes' | 'cpus' | 'pids' | 'cpuShares' | 'diskBytes';
 
 /** What describes the command: a container can be made before any of it is known. */
 type CommandField =
-  | 'command'
-  | 'entrypoint'
-  | 'env'
-  | 'workdir'
-  | 'user'
+  | Exclude<keyof typeof COMMAND_OPTIONS, 'stack' | 'payloadFile' | 'configFile'>
+  | 'config'
   | 'ulimits'
   | 'labels'
-  | 'tty'
-  | 'interactive'
   | 'stopSignal'
-  | 'code'
-  | 'build'
-  | 'buildNetwork'
-  | 'payload'
-  | 'config'
-  | 'args'
-  | 'scheduleId'
   | 'outputs'
   | 'outputRequired'
   | 'keep'
@@ -213,7 +189,7 @@ type CommandField =
 
 /** The part of a spec that makes a container. */
 export type ContainerSpec = Omit<AdmittedTaskSpec, CommandField | 'limits'> & {
-  readonly limits: Omit<AdmittedLimits, CommandLimit>;
+  readonly limits: Pick<AdmittedLimits, ContainerLimit>;
 };
 
 /** The part of a spec that makes a command in a container. */
@@ -222,16 +198,16 @@ export type CommandSpec = Pick<AdmittedTaskSpec, Exclude<CommandField, 'code'>> 
   readonly code?: string;
   /** The only files of the code that the build step sees; absent: all of it. */
   readonly buildFiles?: readonly string[];
-  readonly limits: Pick<AdmittedLimits, CommandLimit>;
+  readonly limits: Omit<AdmittedLimits, ContainerLimit>;
 };
 
 /** Conditions that other tasks affect, checked when the task is about to start. */
 export interface Admission {
   /** Most tasks of the machine at once; absent: the number of slots. */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   readonly reserves: Reserves;
   /** Present with a tenant. */
-  readonly terms?: TenantTerms;
+  readonly terms?: TenantTerms | undefined;
 }
 
 /** What must stay free for the host. */

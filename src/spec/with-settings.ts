@@ -14,9 +14,9 @@ export function withSettings(given: TaskInput, settings: PackageSettings): TaskI
   return {
     ...given,
     stack: given.stack ?? stack,
-    ...(isCommandOwn || command === undefined ? {} : { command }),
-    ...(given.args === undefined && args !== undefined ? { args } : {}),
-    ...(env === undefined ? {} : { env: { ...env, ...given.env } }),
+    command: isCommandOwn ? given.command : (command ?? given.command),
+    args: given.args ?? args,
+    env: env === undefined ? given.env : { ...env, ...given.env },
     ...Object.fromEntries(limits),
   };
 }

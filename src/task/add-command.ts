@@ -136,21 +136,17 @@ export function configureCommand(
     timeoutMs: own.limits.timeoutMs,
     memoryBytes: spec.limits.memoryBytes,
     tty: own.tty,
-    ...(home === undefined ? {} : { home }),
+    home,
   });
-  const cwd = resolveWorkdir({ workdir: own.workdir, hasCode, image });
-  const config = joinConfig(container.config, {
-    process: buildProcess({
-      ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
-      spec: { ...spec, tty: own.tty, ulimits: own.ulimits },
-    }),
-    mounts: buildBinds(binds, {
-      hasUserNamespace: ids !== null,
-      locksBinds: driverOf(runtime).locksBinds,
-    }),
+  const cwd = resolveWorkdir(own.workdir, hasCode, image);
+  const process = buildProcess({
+    ...{ template, command, env, cwd, ids, host: installation.host, user: ownUser },
+    spec: { ...spec, tty: own.tty, ulimits: own.ulimits },
   });
+  const { locksBinds } = driverOf(runtime);
+  const mounts = buildBinds(binds, { hasUserNamespace: ids !== null, locksBinds });
   return {
-    config: toConfigJson(config),
+    config: toConfigJson(joinConfig(container.config, process, mounts)),
     owner: toHostUser(user, ids),
     command: { command, env, cwd },
   };

@@ -11,7 +11,7 @@ import { loadTemplate } from '../oci/load-template.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import { resolveTaskRuntime } from '../runtime/resolve-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type Policy, requireAllowedBundle } from '../spec/policy.ts';
+import { type Policy, requireAllowed } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { ContainerSpec } from '../spec/task-spec.ts';
 import { type PinnedImage, STACK_LABELS } from '../store/images/image.ts';
@@ -61,7 +61,9 @@ export async function planContainer(
   { installation, policy, pinned, places, trustsImageBundle }: ContainerContext,
 ): Promise<ContainerPlan> {
   const bundle = spec.bundle ?? pinned.image.config.labels[STACK_LABELS.bundle] ?? 'default';
-  if (spec.bundle !== undefined || !trustsImageBundle) requireAllowedBundle(policy.allow, bundle);
+  if (spec.bundle !== undefined || !trustsImageBundle) {
+    requireAllowed(policy.allow, 'bundles', bundle, 'bundle');
+  }
   const hostname = spec.hostname ?? places.id;
   const template = loadTemplate(bundle);
   const runtime = await resolveTaskRuntime(spec.runtime, { layout: installation.layout });
@@ -128,12 +130,11 @@ function findInitBinary(): string {
 
 /** Whether the task may mount in a mount namespace of its own user namespace. */
 function mayMount(
-  { capAdd, capDrop }: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
+  spec: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
   template: BundleTemplate,
 ): boolean {
   const { bounding } = template.config.process.capabilities;
-  const capabilities = resolveCapabilities(bounding, { add: capAdd, drop: capDrop });
-  return capabilities.includes('CAP_SYS_ADMIN');
+  return resolveCapabilities(bounding, spec).includes('CAP_SYS_ADMIN');
 }
 
 /** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */

@@ -4,7 +4,7 @@ import type { TaskDevice } from '../core/mount.ts';
 import { driverOf } from '../runtime/drivers/driver-of.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { invalidField } from '../spec/field-errors.ts';
-import { type Policy, requireAllowedDevice } from '../spec/policy.ts';
+import { type Policy, requireAllowedPath } from '../spec/policy.ts';
 import type { DeviceRequest } from '../spec/task-spec.ts';
 import { toDeviceNumbers } from '../sys/linux-files.ts';
 import { lookUpPath } from '../sys/paths.ts';
@@ -31,7 +31,7 @@ export function resolveDevices(
   }
   return devices.map(({ source, target, access }) => {
     const { path, stats } = readNamed(FIELD, source, () => lookUpPath(source));
-    requireAllowedDevice(policy.allow, path);
+    requireAllowedPath(policy.allow, 'devices', path, 'devices');
     return { path: target, type: typeOf(path, stats), ...toDeviceNumbers(stats.rdev), access };
   });
 }

@@ -2,7 +2,7 @@
 import { closeSync, realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
-import { type Policy, requireAllowedBindSource, requireAllowedInput } from '../spec/policy.ts';
+import { type Policy, requireAllowedPath } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
@@ -35,7 +35,7 @@ export function withRealInputs(
 
 function toRealBind<T extends { readonly source: string }>(mount: T, policy: Policy): T {
   const source = readNamed('mounts', mount.source, () => realpathSync(mount.source));
-  requireAllowedBindSource(policy.allow, source);
+  requireAllowedPath(policy.allow, 'bindSources', source, 'mounts');
   return { ...mount, source };
 }
 
@@ -81,7 +81,7 @@ const NONE: ReadonlySet<string> = new Set();
 
 function findInput(field: string, path: string, { policy, received }: InputRules): FoundPath {
   const found = readNamed(field, path, () => lookUpPath(path));
-  if (!received.has(path)) requireAllowedInput(policy.allow, found.path, field);
+  if (!received.has(path)) requireAllowedPath(policy.allow, 'inputs', found.path, field);
   return found;
 }
 

@@ -1,6 +1,6 @@
 /** Frees what no revision, task, import or build needs, while all of them go on. */
 import { rm } from 'node:fs/promises';
-import { findUnneededCopies, moveCopiesAway } from '../build/collect-base-copies.ts';
+import { findUnneededCopies, moveCopiesAway } from '../build/base-copy.ts';
 import { clearDeadHomes, findDeadHomes } from '../build/take-builder-home.ts';
 import { type ErrorJson, hasCode, type StackshimError } from '../core/errors.ts';
 import type { ImageDigest, StackName, TaskId } from '../core/ids.ts';

@@ -21,7 +21,7 @@ import { parseWaitStatus } from '../../src/runtime/drivers/gvisor-sandbox.ts';
 import { parseUlimit } from '../../src/spec/limits.ts';
 import { parseStackReference } from '../../src/spec/parse-command.ts';
 import { parseEnvEntries, parseEnvFile, parseLabelEntries } from '../../src/spec/parse-entries.ts';
-import { parseMountOption, parseVolumeOption } from '../../src/spec/parse-mounts.ts';
+import { parseMounts, parseVolumeOption } from '../../src/spec/parse-mounts.ts';
 import { parseBytes, parseDuration } from '../../src/spec/quantities.ts';
 import { readImage } from '../../src/store/images/image.ts';
 import { writeImage } from '../../src/store/images/store-image.ts';
@@ -123,7 +123,7 @@ describe('options are read as they are written:', () => {
         const bind = { source: from, target: to, readOnly };
         expect(parseVolumeOption(`${from}:${to}:${readOnly ? 'ro' : 'rw'}`, 'f')).toEqual(bind);
         const option = `type=bind,target=${to},readonly=${readOnly},source=${from}`;
-        expect(parseMountOption(option, 'f')).toEqual({ type: 'bind', bind });
+        expect(parseMounts({ mounts: [option] }).mounts).toEqual([bind]);
       }),
     );
   });

@@ -1,9 +1,8 @@
 /** Parsers of Dockerfiles, labels, release files and apt's configuration: pure functions of text. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBaseDefinition } from '../../src/build/base-definition.ts';
 import { parseMirrors, parseReleaseDate, toSources } from '../../src/build/build-rootfs.ts';
-import { parseDockerfile } from '../../src/build/parse-dockerfile.ts';
+import { parseBaseDefinition, parseDockerfile } from '../../src/build/stack-source.ts';
 import { parseSmokeLabel, parseSmokeOption } from '../../src/exchange/smoke.ts';
 import { toNearNames } from '../../src/store/stacks/near-names.ts';
 import { imageOf } from '../support/stacks/stack-store.ts';

@@ -207,11 +207,11 @@ describe('resolveCommand and resolveWorkdir', () => {
 
   test('use the task’s directory, then the code’s, then the image’s', () => {
     const image = { workingDir: '/app/' };
-    expect(resolveWorkdir({ workdir: '/x', hasCode: true, image })).toBe('/x');
-    expect(resolveWorkdir({ hasCode: true, image })).toBe('/task');
-    expect(resolveWorkdir({ hasCode: false, image })).toBe('/app');
-    expect(resolveWorkdir({ hasCode: false, image: { workingDir: '' } })).toBe('/');
-    expect(resolveWorkdir({ hasCode: false, image: { workingDir: 'rel/../x' } })).toBe('/x');
+    expect(resolveWorkdir('/x', true, image)).toBe('/x');
+    expect(resolveWorkdir(undefined, true, image)).toBe('/task');
+    expect(resolveWorkdir(undefined, false, image)).toBe('/app');
+    expect(resolveWorkdir(undefined, false, { workingDir: '' })).toBe('/');
+    expect(resolveWorkdir(undefined, false, { workingDir: 'rel/../x' })).toBe('/x');
   });
 });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { admitTaskSpec, type HostLimits } from '../../src/spec/admit-task-spec.ts';
 import { parsePolicy } from '../../src/spec/parse-policy.ts';
-import { requireAllowedBindSource, requireAllowedBundle } from '../../src/spec/policy.ts';
+import { requireAllowed, requireAllowedPath } from '../../src/spec/policy.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const host: HostLimits = {
@@ -212,12 +212,12 @@ describe('permissions', () => {
 
   test('for bundles and resolved bind sources can be checked separately', () => {
     const { allow } = parsePolicy({ allow: { bindSources: ['/srv'], bundles: ['default'] } });
-    requireAllowedBundle(allow, 'default');
-    requireAllowedBindSource(allow, '/srv/x');
-    expect(() => requireAllowedBundle(allow, 'fuse')).toThrow(
+    requireAllowed(allow, 'bundles', 'default', 'bundle');
+    requireAllowedPath(allow, 'bindSources', '/srv/x', 'mounts');
+    expect(() => requireAllowed(allow, 'bundles', 'fuse', 'bundle')).toThrow(
       denied('bundle', 'fuse', ['default']),
     );
-    expect(() => requireAllowedBindSource(allow, '/etc/shadow')).toThrow(
+    expect(() => requireAllowedPath(allow, 'bindSources', '/etc/shadow', 'mounts')).toThrow(
       denied('mounts', '/etc/shadow', ['/srv']),
     );
   });

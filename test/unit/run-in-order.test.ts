@@ -26,17 +26,14 @@ it('starts each stack once, after those that it is built on, and never too many'
         let running = 0;
         const started: string[] = [];
         const work = s.scheduleFunction(() => Promise.resolve());
-        const ended = runInOrder<Planned, string>(plan, {
-          jobs,
-          async work({ stack, after }, done) {
-            running += 1;
-            expect(running).toBeLessThanOrEqual(jobs);
-            for (const below of after) expect(done.get(below)).toBe(`done ${below}`);
-            started.push(stack);
-            await work();
-            running -= 1;
-            return `done ${stack}`;
-          },
+        const ended = runInOrder<Planned, string>(plan, jobs, async ({ stack, after }, done) => {
+          running += 1;
+          expect(running).toBeLessThanOrEqual(jobs);
+          for (const below of after) expect(done.get(below)).toBe(`done ${below}`);
+          started.push(stack);
+          await work();
+          running -= 1;
+          return `done ${stack}`;
         });
         const results = await s.waitFor(ended);
         expect(results).toEqual(plan.map(({ stack }) => `done ${stack}`));

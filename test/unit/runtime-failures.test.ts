@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { knownHoles } from '../../src/runtime/known-holes.ts';
 import { clearStaleVersions, parseVersionOutput } from '../../src/runtime/learn-version.ts';
 import {
   classifyFailure,
@@ -13,7 +12,7 @@ import {
   toRuntimeFailure,
   toStartFailure,
 } from '../../src/runtime/runtime-failure.ts';
-import { isOlderThan } from '../../src/runtime/runtime-version.ts';
+import { isOlderThan, knownHoles } from '../../src/runtime/runtime-version.ts';
 
 const runc11 = 'runc create failed: unable to start container process: ';
 const runc13 = `${runc11}error during container init: `;

@@ -1,17 +1,15 @@
 /** Binds, tmpfs and the paths they may have. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  parseMountOption,
-  parseTmpfsOption,
-  parseVolumeOption,
-} from '../../src/spec/parse-mounts.ts';
+import { parseMounts, parseTmpfsOption, parseVolumeOption } from '../../src/spec/parse-mounts.ts';
 import { isAtOrBelow, parseMountTarget } from '../../src/spec/parse-path.ts';
 import { parseTaskSpec } from '../support/parse-task-spec.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_STACKSHIM_SPEC_INVALID' });
 
-describe('parseMountOption', () => {
+describe('parseMounts, from text', () => {
+  const parse = (text: string) => parseMounts({ mounts: [text] });
+
   test.each([
     ['type=bind,source=/h,target=/c', { source: '/h', target: '/c', readOnly: false }],
     ['type=bind,src=/h/,dst=/c//d/,ro', { source: '/h', target: '/c/d', readOnly: true }],
@@ -22,17 +20,17 @@ describe('parseMountOption', () => {
     ['type=bind,src=/,dst=/c,readonly=0', { source: '/', target: '/c', readOnly: false }],
     ['type=bind,src=/a/../b,dst=/x/./y', { source: '/b', target: '/x/y', readOnly: false }],
   ])('reads %s', (text, bind) => {
-    expect(parseMountOption(text, 'mounts[0]')).toEqual({ type: 'bind', bind });
+    expect(parse(text)).toEqual({ mounts: [bind], tmpfs: [] });
   });
 
   test('reads tmpfs', () => {
-    expect(parseMountOption('type=tmpfs,target=/t', 'm')).toEqual({
-      type: 'tmpfs',
-      tmpfs: { target: '/t', exec: false },
+    expect(parse('type=tmpfs,target=/t')).toEqual({
+      mounts: [],
+      tmpfs: [{ target: '/t', exec: false }],
     });
-    expect(parseMountOption('type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700', 'm')).toEqual({
-      type: 'tmpfs',
-      tmpfs: { target: '/t', sizeBytes: 1_048_576, mode: '0700', exec: false },
+    expect(parse('type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700')).toEqual({
+      mounts: [],
+      tmpfs: [{ target: '/t', sizeBytes: 1_048_576, mode: '0700', exec: false }],
     });
   });
 
@@ -57,7 +55,7 @@ describe('parseMountOption', () => {
     'type=tmpfs,target=/t,tmpfs-mode=9',
     'type=tmpfs,target=/t,tmpfs-size=1',
   ])('refuses %j', (text) => {
-    expect(() => parseMountOption(text, 'mounts[0]')).toThrow(invalid);
+    expect(() => parse(text)).toThrow(invalid);
   });
 });
 

@@ -1,8 +1,8 @@
 /** The small parsers: stack references, users, ulimits, capabilities, security options, seccomp profiles. */
 import { describe, expect, test } from 'vitest';
 import { parseUlimit } from '../../src/spec/limits.ts';
-import { parseStackReference, parseUser } from '../../src/spec/parse-command.ts';
-import { parseCapability, parseSecurityOpts } from '../../src/spec/parse-rights.ts';
+import { parseSecurityOpts } from '../../src/spec/parse-access.ts';
+import { parseCapability, parseStackReference, parseUser } from '../../src/spec/parse-command.ts';
 import { CAPABILITIES } from '../../src/spec/policy.ts';
 import { parseSeccompProfile } from '../../src/spec/seccomp-profile.ts';
 

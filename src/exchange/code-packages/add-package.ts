@@ -19,7 +19,7 @@ import {
   SETTINGS_BOUNDS,
   toSettingsLabel,
 } from '../../spec/package-settings.ts';
-import { requireAllowedInput } from '../../spec/policy.ts';
+import { requireAllowedPath } from '../../spec/policy.ts';
 import { type Image, readImage } from '../../store/images/image.ts';
 import { toLayerLists } from '../../store/images/store-image.ts';
 import { readSoundRecord } from '../../store/layers/layer-record.ts';
@@ -105,7 +105,7 @@ function findInput(allow: Allow, path: string, field: string): string {
   } catch (error) {
     throw toUnreadable(path, error);
   }
-  requireAllowedInput(allow, found, field);
+  requireAllowedPath(allow, 'inputs', found, field);
   return found;
 }
 

@@ -29,13 +29,11 @@ interface Answer {
  * Resolves to the exit of the container's first process; undefined if the sandbox ended without reporting it. May be called before the
  * container is started. Never rejects.
  */
-export async function waitInSandbox(
+export const waitInSandbox = (
   container: ContainerReference,
   socketPath: SocketPath,
-): Promise<ProcessExit | undefined> {
-  const socket = await openSocket(socketPath);
-  if (socket === undefined) return undefined;
-  try {
+): Promise<ProcessExit | undefined> =>
+  withSocket(socketPath, async (socket) => {
     for (;;) {
       const answer = await call(socket, 'containerManager.Wait', container.id);
       if (answer === undefined) return undefined;
@@ -43,10 +41,7 @@ export async function waitInSandbox(
       // The container is not started yet.
       await pause(RETRY_MS);
     }
-  } finally {
-    socket.destroy();
-  }
-}
+  });
 
 /**
  * Sends a signal to one process of the container; without `pid`, to every process. A sandbox or process that is gone is not an error. Never
@@ -57,29 +52,24 @@ export async function signalSandbox(
   socketPath: SocketPath,
   { signal, pid }: { readonly signal: number; readonly pid?: number | undefined },
 ): Promise<void> {
-  const socket = await openSocket(socketPath);
-  if (socket === undefined) return;
   const mode = pid === undefined ? TO_ALL_PROCESSES : TO_PROCESS;
   const target = { CID: container.id, Signo: signal, PID: pid ?? 0, Mode: mode };
-  await call(socket, 'containerManager.Signal', target);
-  socket.destroy();
+  await withSocket(socketPath, (socket) => call(socket, 'containerManager.Signal', target));
 }
 
 const LISTED_WITHIN_MS = 2_000;
 
 /** The container's processes; undefined if the sandbox is gone or does not answer in time, as while it is paused. Never rejects. */
-export async function listInSandbox(
+export const listInSandbox = (
   container: ContainerReference,
   socketPath: SocketPath,
-): Promise<readonly InnerProcess[] | undefined> {
-  const socket = await openSocket(socketPath);
-  if (socket === undefined) return undefined;
-  const deadline = setTimeout(() => socket.destroy(), LISTED_WITHIN_MS);
-  const answer = await call(socket, 'containerManager.Processes', container.id);
-  clearTimeout(deadline);
-  socket.destroy();
-  return answer?.success === true ? parseInnerProcesses(answer.result) : undefined;
-}
+): Promise<readonly InnerProcess[] | undefined> =>
+  withSocket(socketPath, async (socket) => {
+    const deadline = setTimeout(() => socket.destroy(), LISTED_WITHIN_MS);
+    const answer = await call(socket, 'containerManager.Processes', container.id);
+    clearTimeout(deadline);
+    return answer?.success === true ? parseInnerProcesses(answer.result) : undefined;
+  });
 
 /** `Process` of gVisor's pkg/sentry/control/proc.go. Entries of another form are left out. */
 export function parseInnerProcesses(result: unknown): readonly InnerProcess[] | undefined {
@@ -116,8 +106,11 @@ export function parseWaitStatus(status: unknown): ProcessExit | undefined {
     : { exitCode: null, signal };
 }
 
-/** Undefined if the sandbox cannot be found or refuses the connection. Never rejects. */
-async function openSocket(socketPath: SocketPath): Promise<Socket | undefined> {
+/** Gives `use` a connection, and closes it then. Resolves to undefined if the sandbox cannot be found or refuses it. Rejects only as `use` does. */
+async function withSocket<T>(
+  socketPath: SocketPath,
+  use: (socket: Socket) => Promise<T>,
+): Promise<T | undefined> {
   let path: string | undefined;
   try {
     path = socketPath();
@@ -125,12 +118,17 @@ async function openSocket(socketPath: SocketPath): Promise<Socket | undefined> {
     return undefined;
   }
   if (path === undefined) return undefined;
-  return await new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.once('connect', () => resolve(socket));
+  const socket = connect({ path });
+  const isConnected = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true));
     // Refused or absent: the sandbox has ended. An error after the connection ends with `close`.
-    socket.on('error', () => resolve(undefined));
+    socket.on('error', () => resolve(false));
   });
+  try {
+    return isConnected ? await use(socket) : undefined;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Undefined if the sandbox closed the connection, or if its answer is invalid. */
@@ -158,10 +156,6 @@ function call(socket: Socket, method: string, arg: unknown): Promise<Answer | un
 
 /** Undefined while the text is incomplete: nothing marks its end. */
 export function parseAnswer(text: string): Answer | undefined {
-  const value = parseJson(text);
-  if (typeof value !== 'object' || value === null || !('success' in value)) return undefined;
-  return {
-    success: value.success === true,
-    ...('result' in value ? { result: value.result } : {}),
-  };
+  const { success, result }: Record<string, unknown> = { ...Object(parseJson(text)) };
+  return success === undefined ? undefined : { success: success === true, result };
 }

@@ -1,6 +1,6 @@
 /** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
 import { closeSync, constants, openSync, readSync, statSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { watchChild } from '../exit-source.ts';
@@ -11,13 +11,9 @@ const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 
 /** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
 function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
-  if (!CONTAINER_ID.test(id)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      `use container id ${JSON.stringify(id)}: not a plain file name`,
-    );
-  }
-  return `${stateRoot}/${id}`;
+  if (CONTAINER_ID.test(id)) return `${stateRoot}/${id}`;
+  const text = `use container id ${JSON.stringify(id)}: not a plain file name`;
+  throw new StackshimError('ERR_STACKSHIM_INTERNAL', text);
 }
 
 export const hasStateDirectory = (container: ContainerReference): boolean =>
@@ -29,7 +25,6 @@ export const removeStateDirectory = (container: ContainerReference): Promise<voi
 
 /** An unknown runtime: assume only that it follows the OCI command line. */
 export const other: RuntimeDriver = {
-  kind: 'other',
   holes: [],
   refusesHybridCgroups: false,
   toArguments: ({ stateRoot, logFile }) => [
@@ -64,7 +59,6 @@ const execDetached: ExecDriver = {
 /** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags again. */
 export const crun: RuntimeDriver = {
   ...other,
-  kind: 'crun',
   // The first version with idmapped mounts.
   oldestVersion: '1.8',
   refusesHybridCgroups: true,
@@ -79,7 +73,6 @@ const FIXED_2025 = ['1.2.8', '1.3.3'];
 /** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
 export const runc: RuntimeDriver = {
   ...other,
-  kind: 'runc',
   // Older versions handle the cgroup and `exec.fifo` differently.
   oldestVersion: '1.1.0',
   holes: [
@@ -117,7 +110,13 @@ async function releaseInit(
   options: StartContainerOptions,
 ): Promise<void> {
   const fifo = `${stateDirectoryOf(container)}/exec.fifo`;
-  const fd = openFifo(fifo, container);
+  let fd: number;
+  try {
+    fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCodeOf(error) !== 'ENOENT') throw error;
+    throw failed(container, 'it was not created, or was started before', error);
+  }
   try {
     await readReply(fd, container, options);
   } finally {
@@ -128,15 +127,6 @@ async function releaseInit(
     unlinkSync(fifo);
   } catch {
     // The command runs nevertheless, and the file is removed with its folder.
-  }
-}
-
-function openFifo(fifo: string, container: ContainerReference): number {
-  try {
-    return openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-    throw failed(container, 'it was not created, or was started before', error);
   }
 }
 
@@ -169,19 +159,10 @@ async function readReply(
   }
 }
 
-function hasReply(fd: number): boolean {
-  try {
-    return readSync(fd, Buffer.alloc(1)) === 1;
-  } catch (error) {
-    if (errnoCodeOf(error) === 'EAGAIN') return false;
-    throw error;
-  }
-}
+const hasReply = (fd: number): boolean =>
+  unlessMissing(() => readSync(fd, Buffer.alloc(1)), ['EAGAIN']) === 1;
 
 function failed(container: ContainerReference, reason: string, cause?: unknown): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    `start container ${container.id}: ${reason}`,
-    cause === undefined ? {} : { cause },
-  );
+  const text = `start container ${container.id}: ${reason}`;
+  return new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { cause });
 }

@@ -1,8 +1,10 @@
 /** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
+import { parseJson } from '../../core/read-fields.ts';
+import { namesIn } from '../../sys/files.ts';
 import { readProcess } from '../../sys/processes.ts';
 import { type ChildToWatch, type ExitSource, watchChild } from '../exit-source.ts';
 import type { ContainerReference } from '../runtime.ts';
@@ -24,11 +26,10 @@ const execInside: ExecDriver = {
       id,
     ];
     if (args.some((arg) => arg.includes('detach'))) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_HOST_UNSUPPORTED',
-        `execute in task ${id}: runsc cannot do so if the task's id or the run folder contains "detach"`,
-        { hint: 'give the task another id' },
-      );
+      const text = `execute in task ${id}: runsc cannot do so if the task's id or the run folder contains "detach"`;
+      throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', text, {
+        hint: 'give the task another id',
+      });
     }
     return ['exec', '--detach', ...args];
   },
@@ -39,7 +40,6 @@ const execInside: ExecDriver = {
 
 export const runsc: RuntimeDriver = {
   ...other,
-  kind: 'runsc',
   // These options make the container follow its configuration: files are written to the given root filesystem and not to a hidden one inside
   // the sandbox, and the seccomp profile applies within the sandbox.
   toArguments: (options) => [
@@ -56,7 +56,12 @@ export const runsc: RuntimeDriver = {
   // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
   async removeState(container) {
     await removeStateDirectory(container);
-    removeRunscFiles(container);
+    const socket = readControlSocket(container);
+    if (socket !== undefined) rmSync(socket, { force: true });
+    // The state file goes last, because it names the socket.
+    const isState = (path: string) => path.endsWith('.state');
+    const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
+    for (const path of files) rmSync(path, { force: true });
   },
   watchExit: watchSandbox,
   signaller: (container) => (signal) => void signalInside(container, signal),
@@ -116,24 +121,13 @@ async function signalInside(
  * sandbox's control socket.
  */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
-  const names = unlessMissing(() => readdirSync(stateRoot)) ?? [];
-  return names
+  return namesIn(stateRoot)
     .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
     .map((name) => `${stateRoot}/${name}`);
 }
 
-/** Removes the files; a second call does nothing. The state file goes last, because it names the socket. */
-function removeRunscFiles(container: ContainerReference): void {
-  const socket = readControlSocket(container);
-  if (socket !== undefined) rmSync(socket, { force: true });
-  const isState = (path: string) => path.endsWith('.state');
-  const files = runscFiles(container).toSorted((a, b) => Number(isState(a)) - Number(isState(b)));
-  for (const path of files) rmSync(path, { force: true });
-}
-
 /** The path of the sandbox's control socket according to its state file; undefined without one. */
-export function readControlSocket(container: ContainerReference): string | undefined {
-  const { id, stateRoot } = container;
+export function readControlSocket({ id, stateRoot }: ContainerReference): string | undefined {
   const stateFile = `${stateRoot}/${id}_sandbox:${id}.state`;
   const text = unlessMissing(() => readFileSync(stateFile, 'utf8'));
   return text === undefined ? undefined : parseControlSocket(text, id);
@@ -141,21 +135,9 @@ export function readControlSocket(container: ContainerReference): string | undef
 
 /** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
-  let state: unknown;
-  try {
-    state = JSON.parse(text);
-  } catch (error) {
-    // A killed runsc left a half-written file.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-  if (!hasField(state, 'sandbox') || !hasField(state.sandbox, 'controlSocketPath'))
-    return undefined;
-  const path = state.sandbox.controlSocketPath;
+  // A killed runsc leaves a half-written file.
+  const { sandbox }: Record<string, unknown> = { ...Object(parseJson(text)) };
+  const { controlSocketPath: path }: Record<string, unknown> = { ...Object(sandbox) };
   if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) return undefined;
   return path.endsWith(`/runsc-${id}.sock`) ? path : undefined;
-}
-
-function hasField<Name extends string>(value: unknown, name: Name): value is Record<Name, unknown> {
-  return typeof value === 'object' && value !== null && name in value;
 }

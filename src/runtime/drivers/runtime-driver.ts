@@ -3,9 +3,8 @@ import type { ProcessExit } from '../../sys/system.ts';
 import type { ChildToWatch, ExitSource } from '../exit-source.ts';
 import type {
   ContainerReference,
+  CreateContainerOptions,
   ExecFiles,
-  RuntimeCallOptions,
-  RuntimeKind,
   StartContainerOptions,
 } from '../runtime.ts';
 
@@ -26,11 +25,6 @@ export interface InnerProcess {
   readonly name: string;
 }
 
-export interface ArgumentOptions extends ContainerReference, Pick<RuntimeCallOptions, 'logFile'> {
-  /** Whether the container uses the host's network namespace. */
-  readonly hostNetwork?: boolean;
-}
-
 /** How a runtime starts a further command in a running container. The runtime ends when the command runs. */
 export interface ExecDriver {
   /** The command line after the beginning of `toArguments`. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this for the container. */
@@ -48,8 +42,6 @@ export interface ExecDriver {
 }
 
 export interface RuntimeDriver {
-  readonly kind: RuntimeKind;
-
   /** The oldest version that stackshim can use. Undefined: any version. */
   readonly oldestVersion?: string;
   readonly holes: readonly Hole[];
@@ -57,7 +49,9 @@ export interface RuntimeDriver {
   readonly refusesHybridCgroups: boolean;
 
   /** The beginning of each command line. */
-  toArguments(options: ArgumentOptions): string[];
+  toArguments(
+    options: Pick<CreateContainerOptions, 'id' | 'stateRoot' | 'logFile' | 'hostNetwork'>,
+  ): string[];
   /** Whether `create` reads its configuration once: then it can be started before the configuration is written, and reads it from a pipe. */
   readonly readsConfigOnce: boolean;
   /** Whether the executable is so large that it starts measurably faster from huge pages. */

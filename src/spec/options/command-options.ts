@@ -1,5 +1,5 @@
 /** Options that define what runs in a task's container: the command, its environment, its input. */
-import { listOf, type Reader, text } from '../../core/read-fields.ts';
+import { text } from '../../core/read-fields.ts';
 import { invalidField } from '../field-errors.ts';
 import {
   checkEnv,
@@ -14,16 +14,21 @@ import {
   STACK_REFERENCE,
   USER,
 } from '../parse-command.ts';
-import { parseAbsolutePath } from '../parse-path.ts';
+import { parseAbsolutePath, parsePath } from '../parse-path.ts';
 import { NETWORKS } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { FileInput } from '../task-spec.ts';
 import type { OptionRow } from './option-row.ts';
-import { FLAG, hostPath, mapOfTexts, NO_NUL, textLike, textOf, wordOf } from './option-values.ts';
-
-const readWords = listOf(text, BOUNDS.commandElements);
-const readLine: Reader<string | readonly string[]> = (value, field) =>
-  typeof value === 'string' ? text(value, field) : readWords(value, field);
+import {
+  mapOfTexts,
+  NO_NUL,
+  readLineOrWords,
+  readWords,
+  SWITCH,
+  textLike,
+  textOf,
+  wordOf,
+} from './option-values.ts';
 
 const word = { type: 'string', maxLength: BOUNDS.argumentBytes, pattern: NO_NUL };
 const words = { type: 'array', maxItems: BOUNDS.commandElements, items: word };
@@ -31,7 +36,23 @@ const named = { prefixItems: [{ ...word, minLength: 1 }] };
 
 const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,254}$/;
 
-const toFile = (path: string): FileInput => ({ kind: 'file', path });
+/** A file of the host that becomes the field `spec`. */
+const hostFile = <F extends string, S extends 'payload' | 'config'>(
+  flags: F,
+  help: string,
+  spec: S,
+) => ({
+  flags,
+  help,
+  value: textOf((path, field): FileInput => ({ kind: 'file', path: parsePath(path, field) })),
+  spec,
+  jobs: 'it names a path of the host',
+  doc: {
+    takes: 'a file on the host',
+    rule: '`allow.inputs`',
+    bound: 'a regular file, not larger than the disk limit',
+  },
+});
 
 function parsePayload(payload: string, field: string): FileInput {
   if (Buffer.byteLength(payload) <= BOUNDS.payloadBytes) return { kind: 'text', text: payload };
@@ -71,7 +92,7 @@ export const COMMAND_OPTIONS = {
     flags: '--entrypoint <program>',
     help: "replace the image's entrypoint and command; '' for none",
     value: {
-      read: readLine,
+      read: readLineOrWords,
       parse: parseEntrypoint,
       schema: { anyOf: [word, { ...words, anyOf: [{ maxItems: 1 }, named] }] },
     },
@@ -130,16 +151,14 @@ export const COMMAND_OPTIONS = {
   tty: {
     flags: '-t, --tty',
     help: 'give the task a terminal',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a job has no terminal',
     doc: { takes: 'true: the task has a terminal', bound: '–' },
   },
   interactive: {
     flags: '-i, --interactive',
     help: 'pass standard input to the task',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a job has no standard input',
     doc: {
       takes: 'true: the task reads the standard input of `run`, or the stream of the library',
@@ -172,7 +191,7 @@ export const COMMAND_OPTIONS = {
     flags: '--build <command>',
     help: 'prepare /task by this command once; later tasks get what it left from the cache',
     value: {
-      read: readLine,
+      read: readLineOrWords,
       parse: parseBuildCommand,
       schema: {
         anyOf: [
@@ -219,30 +238,12 @@ export const COMMAND_OPTIONS = {
       bound: '16 MiB',
     },
   },
-  payloadFile: {
-    flags: '--payload-file <file>',
-    help: 'read the payload from a file',
-    value: hostPath(toFile),
-    spec: 'payload',
-    jobs: 'it names a path of the host',
-    doc: {
-      takes: 'a file on the host',
-      rule: '`allow.inputs`',
-      bound: 'a regular file, not larger than the disk limit',
-    },
-  },
-  configFile: {
-    flags: '--config-file <file>',
-    help: 'a file that the task reads as CONFIG_FILE',
-    value: hostPath(toFile),
-    spec: 'config',
-    jobs: 'it names a path of the host',
-    doc: {
-      takes: 'a file on the host',
-      rule: '`allow.inputs`',
-      bound: 'a regular file, not larger than the disk limit',
-    },
-  },
+  payloadFile: hostFile('--payload-file <file>', 'read the payload from a file', 'payload'),
+  configFile: hostFile(
+    '--config-file <file>',
+    'a file that the task reads as CONFIG_FILE',
+    'config',
+  ),
   /** `names`: `{payload}`, `{config}` and `{id}` in the command are replaced. `iron`: IronWorker's arguments are appended. */
   args: {
     flags: '--args <convention>',

@@ -2,7 +2,6 @@
 import {
   FieldFault,
   flag,
-  isObject,
   listOf,
   numberOr,
   objectOf,
@@ -27,7 +26,15 @@ import {
 } from '../policy.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
-import { FLAG, listOfTexts, readText, textLike, textOf, wordOf } from './option-values.ts';
+import {
+  listOfTexts,
+  readText,
+  SWITCH,
+  textLike,
+  textOf,
+  textOr,
+  wordOf,
+} from './option-values.ts';
 
 const HOSTNAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 const BUNDLE = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -47,10 +54,8 @@ const tmpfs = objectOf<TmpfsInput>({
   exec: optional(flag),
 });
 
-const mount: Reader<string | MountInput> = (value, field) => {
-  if (typeof value === 'string') return readText(value, field);
-  if (!isObject(value)) throw new FieldFault(field, 'not a string and not an object');
-  const type: unknown = Reflect.get(value, 'type');
+const mount: Reader<MountInput> = (value, field) => {
+  const type: unknown = Reflect.get(Object(value), 'type');
   if (type === 'bind') return bind(value, field);
   if (type === 'tmpfs') return tmpfs(value, field);
   throw new FieldFault(`${field}.type`, 'not "bind" or "tmpfs"');
@@ -61,7 +66,7 @@ const ALL_CAPABILITIES = ['ALL', ...CAPABILITIES];
 const whole = <T>(value: T): T => value;
 
 const MOUNTS: OptionValue<readonly (string | MountInput)[]> = {
-  read: listOf(mount, BOUNDS.mounts),
+  read: listOf(textOr(mount), BOUNDS.mounts),
   parse: whole,
   schema: { type: 'array', maxItems: BOUNDS.mounts },
 };
@@ -206,8 +211,7 @@ export const CONTAINER_OPTIONS = {
   readOnly: {
     flags: '--read-only',
     help: 'make the root filesystem read-only',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes: 'true: the task cannot write to the root filesystem',
@@ -256,8 +260,7 @@ export const CONTAINER_OPTIONS = {
   init: {
     flags: '--init',
     help: 'run a small init program as pid 1',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes: "true: pid 1 is a small init program (Debian's package `tini` on the host)",

@@ -1,43 +1,50 @@
 /** Options that identify a task, that bound it without a default in the policy, and that stop and remove it. */
 import { parseTaskId, parseTenantName } from '../../core/ids.ts';
-import {
-  FieldFault,
-  isObject,
-  listOf,
-  objectOf,
-  optional,
-  type Reader,
-} from '../../core/read-fields.ts';
-import { parseUlimit, ULIMIT_FORM, ULIMIT_NAMES } from '../limits.ts';
+import { listOf, objectOf, optional } from '../../core/read-fields.ts';
+import { parseUlimit, type ThrottleField, ULIMIT_FORM, ULIMIT_NAMES } from '../limits.ts';
 import { checkLabels, LABEL_KEY, parseSignal } from '../parse-command.ts';
 import type { OutputInput } from '../parse-outputs.ts';
 import { SPEC_BOUNDS as BOUNDS } from '../spec-bounds.ts';
 import type { OptionRow, OptionValue } from './option-row.ts';
 import {
   bytes,
-  FLAG,
   listOfTexts,
   mapOfTexts,
   NO_NUL,
   readText,
+  SWITCH,
   textOf,
+  textOr,
   wordOf,
 } from './option-values.ts';
 
-const DISK_RATES = listOfTexts((value) => value, BOUNDS.throttles);
+/** A list of `PATH:RATE`. */
+const diskRate = <F extends string>(
+  field: ThrottleField,
+  flags: F,
+  help: string,
+  takes: string,
+) => ({
+  flags,
+  help,
+  value: listOfTexts((value) => value, BOUNDS.throttles),
+  spec: null,
+  jobs: 'it names a disk of the host',
+  doc: {
+    takes,
+    default: 'policy (none)',
+    rule: `\`maxima.${field}\``,
+    bound: '16 entries; only ever lowers',
+  },
+});
 
-const outputObject = objectOf<Exclude<OutputInput, string>>({
+const output = objectOf<Exclude<OutputInput, string>>({
   source: readText,
   destination: optional(readText),
 });
-const output: Reader<OutputInput> = (value, field) => {
-  if (typeof value === 'string') return readText(value, field);
-  if (!isObject(value)) throw new FieldFault(field, 'not a string and not an object');
-  return outputObject(value, field);
-};
 
 const OUTPUTS: OptionValue<readonly OutputInput[]> = {
-  read: listOf(output, BOUNDS.outputs),
+  read: listOf(textOr(output), BOUNDS.outputs),
   parse: (value) => value,
   schema: { type: 'array', maxItems: BOUNDS.outputs },
 };
@@ -47,8 +54,7 @@ export const HANDLING_OPTIONS = {
   oomGroup: {
     flags: '--oom-group',
     help: 'end the whole task when one process is killed for lack of memory',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: true,
     doc: {
       takes:
@@ -73,60 +79,31 @@ export const HANDLING_OPTIONS = {
     },
   },
   /** `PATH:RATE`, a whole disk of the host and bytes each second: `/dev/sda:50m`. */
-  deviceReadBps: {
-    flags: '--device-read-bps <path:rate…>',
-    help: 'limit the bytes read from a disk each second: /dev/sda:50m',
-    value: DISK_RATES,
-    spec: null,
-    jobs: 'it names a disk of the host',
-    doc: {
-      takes:
-        'list of `PATH:RATE`, at most 16: a whole disk of the host, and bytes read each second; see [disks](#disks)',
-      default: 'policy (none)',
-      rule: '`maxima.deviceReadBps`',
-      bound: '16 entries; only ever lowers',
-    },
-  },
-  deviceWriteBps: {
-    flags: '--device-write-bps <path:rate…>',
-    help: 'limit the bytes written to a disk each second',
-    value: DISK_RATES,
-    spec: null,
-    jobs: 'it names a disk of the host',
-    doc: {
-      takes: 'the same for bytes written each second',
-      default: 'policy (none)',
-      rule: '`maxima.deviceWriteBps`',
-      bound: '16 entries; only ever lowers',
-    },
-  },
+  deviceReadBps: diskRate(
+    'deviceReadBps',
+    '--device-read-bps <path:rate…>',
+    'limit the bytes read from a disk each second: /dev/sda:50m',
+    'list of `PATH:RATE`, at most 16: a whole disk of the host, and bytes read each second; see [disks](#disks)',
+  ),
+  deviceWriteBps: diskRate(
+    'deviceWriteBps',
+    '--device-write-bps <path:rate…>',
+    'limit the bytes written to a disk each second',
+    'the same for bytes written each second',
+  ),
   /** `PATH:RATE`, operations each second. */
-  deviceReadIops: {
-    flags: '--device-read-iops <path:rate…>',
-    help: 'limit the reads from a disk each second',
-    value: DISK_RATES,
-    spec: null,
-    jobs: 'it names a disk of the host',
-    doc: {
-      takes: 'the same for reads each second',
-      default: 'policy (none)',
-      rule: '`maxima.deviceReadIops`',
-      bound: '16 entries; only ever lowers',
-    },
-  },
-  deviceWriteIops: {
-    flags: '--device-write-iops <path:rate…>',
-    help: 'limit the writes to a disk each second',
-    value: DISK_RATES,
-    spec: null,
-    jobs: 'it names a disk of the host',
-    doc: {
-      takes: 'the same for writes each second',
-      default: 'policy (none)',
-      rule: '`maxima.deviceWriteIops`',
-      bound: '16 entries; only ever lowers',
-    },
-  },
+  deviceReadIops: diskRate(
+    'deviceReadIops',
+    '--device-read-iops <path:rate…>',
+    'limit the reads from a disk each second',
+    'the same for reads each second',
+  ),
+  deviceWriteIops: diskRate(
+    'deviceWriteIops',
+    '--device-write-iops <path:rate…>',
+    'limit the writes to a disk each second',
+    'the same for writes each second',
+  ),
   /** Bytes of each stream that a capture keeps. */
   captureBytes: {
     help: 'bytes of each stream that a capture keeps',
@@ -217,8 +194,7 @@ export const HANDLING_OPTIONS = {
   outputRequired: {
     flags: '--output-required',
     help: 'fail if an output is missing or incomplete',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'it belongs to the outputs',
     doc: {
       takes: 'true: an output that is missing or incomplete is an error of the task',
@@ -229,8 +205,7 @@ export const HANDLING_OPTIONS = {
   keep: {
     flags: '--keep',
     help: 'keep the writable layer when the task ends; stackshim kill ID removes it',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'kept files stay on the disk of the host',
     doc: {
       takes: 'true: the writable layer stays when the task ends',
@@ -241,8 +216,7 @@ export const HANDLING_OPTIONS = {
   log: {
     flags: '--log',
     help: 'keep the output and the result; read them with stackshim logs and wait',
-    value: FLAG,
-    absent: false,
+    ...SWITCH,
     jobs: 'a kept log stays on the disk of the host',
     doc: {
       takes:

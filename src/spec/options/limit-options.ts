@@ -13,7 +13,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit memory; swap is off: 256m',
     value: bytes({ min: BOUNDS.memoryBytesMin }),
     limit: 'memoryBytes',
-    policy: 'memory',
     usual: 536_870_912,
     jobs: true,
     doc: {
@@ -27,7 +26,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit processors: 0.5',
     value: CPUS,
     limit: 'cpus',
-    policy: 'cpus',
     usual: 1,
     jobs: true,
     doc: {
@@ -52,7 +50,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit wall time: 60s',
     value: duration(WALL),
     limit: 'timeoutMs',
-    policy: 'timeout',
     usual: 3_600_000,
     jobs: true,
     doc: {
@@ -66,7 +63,6 @@ export const LIMIT_OPTIONS = {
     help: 'time between the stop signal and KILL: 10s',
     value: duration({ min: 0, max: BOUNDS.stopTimeoutMsMax }),
     limit: 'stopTimeoutMs',
-    policy: 'stopTimeout',
     usual: 10_000,
     jobs: true,
     doc: {
@@ -125,7 +121,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit the processor time of all processes together: 30s',
     value: duration(WALL),
     limit: 'cpuTimeMs',
-    policy: 'cpuTime',
     otherwise: Number.POSITIVE_INFINITY,
     jobs: true,
     doc: {
@@ -140,7 +135,6 @@ export const LIMIT_OPTIONS = {
     help: 'weight against other tasks when processors are short; 1024 is usual',
     value: count({ min: BOUNDS.cpuSharesMin, max: BOUNDS.cpuSharesMax }),
     limit: 'cpuShares',
-    policy: 'cpuShares',
     otherwise: 1024,
     jobs: true,
     doc: {
@@ -155,7 +149,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit what the root filesystem and /task store: 512m',
     value: bytes({ min: BOUNDS.diskBytesMin, max: BOUNDS.diskBytesMax }),
     limit: 'diskBytes',
-    policy: 'disk',
     usual: 1_073_741_824,
     jobs: true,
     doc: {
@@ -170,7 +163,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit the wall time of the build step: 10m',
     value: duration({ min: 1, max: BOUNDS.timeoutMsMax }),
     limit: 'buildTimeoutMs',
-    policy: 'buildTimeout',
     usual: 600_000,
     jobs: true,
     doc: {
@@ -185,7 +177,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit the memory of the build step: 2g',
     value: bytes({ min: BOUNDS.memoryBytesMin }),
     limit: 'buildMemoryBytes',
-    policy: 'buildMemory',
     usual: 2_147_483_648,
     jobs: true,
     doc: {
@@ -200,7 +191,6 @@ export const LIMIT_OPTIONS = {
     help: 'limit what the build step stores: 2g',
     value: bytes({ min: BOUNDS.diskBytesMin, max: BOUNDS.diskBytesMax }),
     limit: 'buildDiskBytes',
-    policy: 'buildDisk',
     usual: 2_147_483_648,
     jobs: true,
     doc: {

@@ -68,8 +68,8 @@ export interface OptionDoc {
 export interface LimitRow extends OptionRow {
   readonly value: Quantity;
   readonly limit: string;
-  /** Its name in the policy's `defaults` and `maxima`. */
-  readonly policy: string;
+  /** Its name in the policy's `defaults` and `maxima`, if that differs. */
+  readonly policy?: string;
   /** Default without a policy. */
   readonly usual?: number;
   /** The value that holds for a task when neither task nor policy sets the limit. A lower maximum then becomes the default. */

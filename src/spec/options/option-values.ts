@@ -1,14 +1,21 @@
 /** Readers, parsers and JSON schemas of values that several options have. */
-import { flag, listOf, mapOf, numberOr, text, textUpTo } from '../../core/read-fields.ts';
-import { invalidField } from '../field-errors.ts';
-import { parsePath } from '../parse-path.ts';
 import {
+  FieldFault,
+  flag,
+  isObject,
+  listOf,
+  mapOf,
+  numberOr,
+  type Reader,
+  text,
+  textUpTo,
+} from '../../core/read-fields.ts';
+import { invalidField } from '../field-errors.ts';
+import {
+  type Bounds,
   BYTES,
-  type ByteBounds,
-  type CountBounds,
   DECIMAL,
   DURATION,
-  type DurationBounds,
   parseBytes,
   parseCount,
   parseCpus,
@@ -23,13 +30,30 @@ type Parse<T, V> = (value: T, field: string) => V;
 
 /** Text of options: a quantity, a name, a path. */
 export const readText = textUpTo(BOUNDS.optionChars);
+export const readWords = listOf(text, BOUNDS.commandElements);
+/** A line for a shell, or a program and its arguments. */
+export const readLineOrWords: Reader<string | readonly string[]> = (value, field) =>
+  typeof value === 'string' ? value : readWords(value, field);
+
+/** Text, or an object. */
+export const textOr =
+  <T extends object>(object: Reader<T>): Reader<string | T> =>
+  (value, field) => {
+    if (typeof value === 'string') return readText(value, field);
+    if (isObject(value)) return object(value, field);
+    throw new FieldFault(field, 'not a string and not an object');
+  };
+
 export const NO_NUL = '^[^\\u0000]*$';
 
-export const FLAG: OptionValue<boolean, boolean> = {
+const FLAG: OptionValue<boolean, boolean> = {
   read: flag,
   parse: (value) => value,
   schema: { type: 'boolean' },
 };
+
+/** The values of an option that is off unless it is given. */
+export const SWITCH = { value: FLAG, absent: false } as const;
 
 /** Text that `parse` accepts only if all of it matches this pattern (`RegExp.source`, no flags). */
 export const textOf = <V>(parse: Parse<string, V>, pattern = ''): OptionValue<string, V> => ({
@@ -79,52 +103,31 @@ export const mapOfTexts = (
   schema: { type: 'object', ...schema },
 });
 
-/** A file or directory of the host. */
-export const hostPath = <V>(toValue: (path: string) => V): OptionValue<string, V> =>
-  textOf((value, field) => toValue(parsePath(value, field)));
+const quantityOf =
+  (
+    parse: (value: string | number, field: string, bounds: Bounds) => number,
+    show: Quantity['show'],
+    form: RegExp,
+    type: 'integer' | 'number',
+  ) =>
+  (bounds: Bounds): Quantity => {
+    const number = { type, minimum: bounds.min, maximum: bounds.max };
+    return {
+      read: numberOr(readText),
+      parse: (value, field) => parse(value, field, bounds),
+      show,
+      schema: { anyOf: [{ type: 'string', pattern: form.source }, number] },
+    };
+  };
 
-interface Unit {
-  readonly parse: Parse<string | number, number>;
-  readonly show: (value: number) => string;
-  readonly text: RegExp;
-  readonly number: JsonSchema;
-}
-
-const quantity = ({ parse, show, text: pattern, number }: Unit): Quantity => ({
-  read: numberOr(readText),
-  parse,
-  show,
-  schema: { anyOf: [{ type: 'string', pattern: pattern.source }, number] },
-});
-
-export const bytes = ({ min = 0, max = Number.MAX_SAFE_INTEGER }: ByteBounds = {}): Quantity =>
-  quantity({
-    parse: (value, field) => parseBytes(value, field, { min, max }),
-    show: showBytes,
-    text: BYTES,
-    number: { type: 'integer', minimum: min, maximum: max },
-  });
+const bytesWithin = quantityOf(parseBytes, showBytes, BYTES, 'integer');
+export const bytes = ({ min = 0, max = Number.MAX_SAFE_INTEGER }: Partial<Bounds>): Quantity =>
+  bytesWithin({ min, max });
 
 /** Milliseconds. */
-export const duration = ({ min, max }: DurationBounds): Quantity =>
-  quantity({
-    parse: (value, field) => parseDuration(value, field, { min, max }),
-    show: showDuration,
-    text: DURATION,
-    number: { type: 'number', minimum: min, maximum: max },
-  });
+export const duration = quantityOf(parseDuration, showDuration, DURATION, 'number');
 
-export const count = ({ min, max }: CountBounds): Quantity =>
-  quantity({
-    parse: (value, field) => parseCount(value, field, { min, max }),
-    show: String,
-    text: DECIMAL,
-    number: { type: 'integer', minimum: min, maximum: max },
-  });
+export const count = quantityOf(parseCount, String, DECIMAL, 'integer');
 
-export const CPUS = quantity({
-  parse: parseCpus,
-  show: String,
-  text: DECIMAL,
-  number: { type: 'number', minimum: BOUNDS.cpusMin, maximum: BOUNDS.cpusMax },
-});
+const CPU_BOUNDS = { min: BOUNDS.cpusMin, max: BOUNDS.cpusMax };
+export const CPUS = quantityOf(parseCpus, String, DECIMAL, 'number')(CPU_BOUNDS);

@@ -87,7 +87,7 @@ export async function updateTask(
   const { tenant } = task.record;
   const { layout, host, cgroups } = installation;
   const policy = await readPolicy(layout);
-  requireAdmitted(withoutUndefined({ ...asked }), { tenant, policy, host });
+  requireAdmitted(withoutUndefined({ ...asked }), tenant, policy, host);
   const live = await cgroups.openLive();
   const lock = await lockLimit(installation, task);
   try {

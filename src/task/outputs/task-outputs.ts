@@ -8,7 +8,7 @@ import { StackshimError } from '../../core/errors.ts';
 import { within } from '../../core/pause.ts';
 import { resolveWorkdir } from '../../oci/build-process.ts';
 import { invalidField } from '../../spec/field-errors.ts';
-import { requireAllowedOutput } from '../../spec/policy.ts';
+import { requireAllowedPath } from '../../spec/policy.ts';
 import type { OutputRequest } from '../../spec/task-spec.ts';
 import { sourceAbove } from '../../sys/output/seen-below.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
@@ -82,7 +82,7 @@ export async function openTaskOutputs(
       }
       const destination = openDestination(request.destination);
       asked.push({ request, destination });
-      requireAllowedOutput(allow, destination.path);
+      requireAllowedPath(allow, 'outputs', destination.path, 'outputs');
       refuseBelow(writable, request, destination);
     }
   } catch (error) {
@@ -256,7 +256,7 @@ class Taking {
     const { workdir } = command.spec;
     const image = container.pinned.image.config;
     const hasCode = trees.code !== undefined;
-    const pattern = parseSource(source, resolveWorkdir({ workdir, hasCode, image }));
+    const pattern = parseSource(source, resolveWorkdir(workdir, hasCode, image));
     return toSourcePlace(pattern, trees);
   }
 

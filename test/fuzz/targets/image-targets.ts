@@ -1,9 +1,8 @@
 /** Parsers of images from outside: OCI layouts, docker archives, saved stacks, and files within an image. */
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { parseBaseDefinition } from '../../../src/build/base-definition.ts';
 import { parseMirrors } from '../../../src/build/build-rootfs.ts';
-import { parseDockerfile } from '../../../src/build/parse-dockerfile.ts';
+import { parseBaseDefinition, parseDockerfile } from '../../../src/build/stack-source.ts';
 import { isImageDigest, isLayerId } from '../../../src/core/ids.ts';
 import { layoutFrom, trustedKeysDir } from '../../../src/core/layout.ts';
 import { indexArchive } from '../../../src/exchange/archives/index-archive.ts';

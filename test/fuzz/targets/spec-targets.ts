@@ -6,7 +6,12 @@ import {
   parsePushName,
 } from '../../../src/exchange/registry/image-reference.ts';
 import { parseUlimit } from '../../../src/spec/limits.ts';
-import { parseStackReference, parseUser } from '../../../src/spec/parse-command.ts';
+import { parseSecurityOpts } from '../../../src/spec/parse-access.ts';
+import {
+  parseCapability,
+  parseStackReference,
+  parseUser,
+} from '../../../src/spec/parse-command.ts';
 import {
   parseEnvEntries,
   parseEnvFile,
@@ -14,12 +19,11 @@ import {
 } from '../../../src/spec/parse-entries.ts';
 import {
   parseDevices,
-  parseMountOption,
+  parseMounts,
   parseTmpfsOption,
   parseVolumeOption,
 } from '../../../src/spec/parse-mounts.ts';
 import { parsePolicy } from '../../../src/spec/parse-policy.ts';
-import { parseCapability, parseSecurityOpts } from '../../../src/spec/parse-rights.ts';
 import { parseBytes, parseCount, parseCpus, parseDuration } from '../../../src/spec/quantities.ts';
 import { parseSeccompProfile } from '../../../src/spec/seccomp-profile.ts';
 import { readPolicy } from '../../../src/task/installation.ts';
@@ -186,7 +190,7 @@ const options: readonly FuzzTarget[] = [
       'type=tmpfs,target=/t,tmpfs-size=16m,tmpfs-mode=1777',
     ],
     words: [...optionWords, 'tmpfs-size=', 'tmpfs-mode=', ','],
-    run: (text) => parseMountOption(text, 'mounts[0]'),
+    run: (text) => parseMounts({ mounts: [text] }),
   },
   {
     name: 'volume options',

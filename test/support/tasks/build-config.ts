@@ -10,4 +10,4 @@ import type { OciConfig } from '../../../src/oci/oci-config.ts';
 export type ConfigInput = ContainerInput & ProcessInput;
 
 export const buildConfig = (input: ConfigInput): OciConfig =>
-  joinConfig(buildContainerConfig(input), { process: buildProcess(input), mounts: [] });
+  joinConfig(buildContainerConfig(input), buildProcess(input), []);
