@@ -1,8 +1,8 @@
 /** `stackshim stack import`, `export`, `push` and `commit`: what becomes a stack, and where a stack is copied to. */
 import type { ExportedStack } from '../../exchange/export-stack.ts';
 import { STANDARD_INPUT } from '../../exchange/import-stack.ts';
+import { isStandardOutput } from '../../exchange/output-file.ts';
 import type { PublishedStack } from '../../exchange/publish-image.ts';
-import { type PublishedStack, STANDARD_INPUT } from '../../exchange/publish-image.ts';
 import type { PushedStack } from '../../exchange/push-stack.ts';
 import { parseLabelEntries } from '../../spec/parse-entries.ts';
 import type { RootfsOptions } from '../define/define-stack-commands.ts';
