@@ -104,10 +104,8 @@ async function storeUpper(
   const locked = lockRecord({ layout, system }, id, isSame);
   if (locked === undefined) {
     const message = `commit task ${id}: another process is working on it, or has removed it`;
-    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
-      hint: 'run stackshim ps to see its state',
-      details: { id },
-    });
+    const hint = 'run stackshim ps to see its state';
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { hint, details: { id } });
   }
   try {
     // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.

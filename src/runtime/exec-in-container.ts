@@ -272,10 +272,9 @@ async function waitForBegin(
     ? ['aborted', 'aborted']
     : ['timeout', `the command did not start within ${timeoutMs / 1000}s`];
   const text = `execute in task ${container.id}: ${why}`;
-  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, {
-    hint: 'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again',
-    details: { reason },
-  });
+  const hint =
+    'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again';
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { hint, details: { reason } });
 }
 
 /** The command's pid; throws the runtime's failure. */

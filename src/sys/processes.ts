@@ -130,9 +130,8 @@ function readOwnIdentity(): Owner {
   const self = readProcess(process.pid);
   const thread = readThread(process.pid, tid);
   if (self === undefined || thread === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: no such file', {
-      hint: 'mount /proc',
-    });
+    const message = 'read /proc/self/stat: no such file';
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { hint: 'mount /proc' });
   }
   const owner = { pid: self.pid, startTime: self.startTime, bootId: bootId() };
   if (tid === self.pid) return owner;

@@ -33,14 +33,11 @@ export async function stackDiff(
 function toRange(words: readonly string[]): DiffRange {
   const [first, second, ...more] = words;
   if (more.length > 0) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `compare stacks: ${words.length + 1} words, and at most 3 have a meaning`,
-      {
-        hint: 'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
-        details: { field: 'other' },
-      },
-    );
+    const message = `compare stacks: ${words.length + 1} words, and at most 3 have a meaning`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+      hint: 'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
+      details: { field: 'other' },
+    });
   }
   if (first !== undefined && !/^\d+$/.test(first) && second === undefined) return { other: first };
   return { from: toPositive('A', first), to: toPositive('B', second) };

@@ -64,11 +64,8 @@ function readPassword(path: string): string {
     maxBytes: MAX_PASSWORD_BYTES,
   }).replace(/\r?\n$/, '');
   if (text !== '' && !/[\0\r\n]/.test(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read password of the store ${path}: not one line of text`,
-    { details: { field } },
-  );
+  const message = `read password of the store ${path}: not one line of text`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details: { field } });
 }
 
 /** Undefined for text that is no URL: whoever opens the store refuses it, without showing it. */

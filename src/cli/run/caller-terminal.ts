@@ -20,10 +20,7 @@ export function openCallerTerminal(operation: string, interactive: boolean) {
     throw new StackshimError(
       'ERR_STACKSHIM_SPEC_INVALID',
       `${operation}: -t with -i needs a terminal as standard input`,
-      {
-        hint: 'leave out -t when input comes from a pipe or a file',
-        details: { field: 'tty' },
-      },
+      { hint: 'leave out -t when input comes from a pipe or a file', details: { field: 'tty' } },
     );
   }
   let restoreMode = interactive ? makeTerminalRaw(STDIN) : undefined;

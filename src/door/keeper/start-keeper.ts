@@ -68,11 +68,9 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
     if (!isHungUp) written = writeLine(orderIn, order).catch(() => undefined);
     const line = await answered;
     if (line !== undefined) return JSON.parse(line);
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      'start keeper: the keeper ended before the command began',
-      { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
-    );
+    const message = 'start keeper: the keeper ended before the command began';
+    const hint = 'run stackshim reap, which removes what is left of the task, then try again';
+    throw new StackshimError('ERR_STACKSHIM_INTERNAL', message, { hint });
   } finally {
     signal?.removeEventListener('abort', hangUp);
     hangUp();

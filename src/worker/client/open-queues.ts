@@ -69,14 +69,11 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
     ...queueCalls(opened),
     async announce(stacks) {
       if (door === undefined) {
-        throw new StackshimError(
-          'ERR_STACKSHIM_SPEC_INVALID',
-          'announce stacks: no installation is known that has them',
-          {
-            hint: 'run as root, or set the option installation',
-            details: { field: 'installation' },
-          },
-        );
+        const message = 'announce stacks: no installation is known that has them';
+        throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+          hint: 'run as root, or set the option installation',
+          details: { field: 'installation' },
+        });
       }
       await announceStacks(store.catalogue, door.stacks, stacks);
     },
@@ -155,14 +152,11 @@ function folderCalls({ options, store }: Opened): Pick<Queues, 'logs' | 'outputs
       const result = status.result ?? { attempt: 0, artefacts: [] };
       if (artefacts !== undefined)
         return await takeArtefacts(place, result, { from: artefacts, to: folder });
-      throw new StackshimError(
-        'ERR_STACKSHIM_SPEC_INVALID',
-        `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`,
-        {
-          hint: 'name it: --artefacts DIR, or the option artefacts',
-          details: { field: 'artefacts' },
-        },
-      );
+      const message = `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`;
+      throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+        hint: 'name it: --artefacts DIR, or the option artefacts',
+        details: { field: 'artefacts' },
+      });
     },
     async remove(job) {
       const place = parseJobName(job);
