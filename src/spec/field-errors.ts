@@ -14,6 +14,10 @@ export function invalidField(field: string, problem: string, value?: unknown): S
   });
 }
 
+/** An ERR_STACKSHIM_SPEC_INVALID about one field, with a message of its own. */
+export const invalidInput = (field: string, message: string, hint?: string): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint, details: { field } });
+
 /** Reads a user's input. `what` names the whole value: `task`. Throws like {@link invalidField} for the first invalid field. */
 export function readInput<T>(reader: Reader<T>, input: unknown, what: string): T {
   return readWith(reader, input, ({ field, problem, value }) =>

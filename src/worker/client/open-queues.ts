@@ -1,10 +1,9 @@
 /** Opens the queues of a store for a program that queues jobs and looks at them. */
 import { rm } from 'node:fs/promises';
-import { StackshimError } from '../../core/errors.ts';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
 import { integer, optional } from '../../core/read-fields.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { readInput } from '../../spec/field-errors.ts';
+import { invalidInput, readInput } from '../../spec/field-errors.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
 import { parseDuration } from '../../spec/quantities.ts';
 import { artefactsOf, logFile } from '../job/kept-files.ts';
@@ -70,10 +69,7 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
     async announce(stacks) {
       if (door === undefined) {
         const message = 'announce stacks: no installation is known that has them';
-        throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
-          hint: 'run as root, or set the option installation',
-          details: { field: 'installation' },
-        });
+        throw invalidInput('installation', message, 'run as root, or set the option installation');
       }
       await announceStacks(store.catalogue, door.stacks, stacks);
     },
@@ -153,10 +149,7 @@ function folderCalls({ options, store }: Opened): Pick<Queues, 'logs' | 'outputs
       if (artefacts !== undefined)
         return await takeArtefacts(place, result, { from: artefacts, to: folder });
       const message = `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`;
-      throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
-        hint: 'name it: --artefacts DIR, or the option artefacts',
-        details: { field: 'artefacts' },
-      });
+      throw invalidInput('artefacts', message, 'name it: --artefacts DIR, or the option artefacts');
     },
     async remove(job) {
       const place = parseJobName(job);
