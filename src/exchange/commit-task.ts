@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { packLayer } from '../archive/pack-layer.ts';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, tolerate } from '../core/errors.ts';
 import type { StackName, TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
@@ -146,9 +146,7 @@ async function storeLayer(
 }
 
 async function ownerOf(upper: string, id: TaskId): Promise<number> {
-  const found = await lstat(upper).catch((error) => {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  });
+  const found = await lstat(upper).catch(tolerate('ENOENT'));
   if (found?.isDirectory()) return found.uid;
   throw toNotKept(id, 'it has no writable layer', upper);
 }

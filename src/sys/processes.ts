@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
 /** Identifies a process so that it cannot be confused with a later one that has the same pid. */
@@ -96,11 +96,7 @@ export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]):
 
 /** Sends a signal. A process that is already gone is not an error. */
 export function signalProcess(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ESRCH') throw error;
-  }
+  unlessMissing(() => process.kill(pid, signal), ['ESRCH']);
 }
 
 let knownBootId: string | undefined;

@@ -1,6 +1,5 @@
 /** Starts a keeper: a process that owns one task until its end, independent of this process and its terminal. */
 import { closeSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -9,7 +8,7 @@ import { linuxSystem } from '../../sys/linux-system.ts';
 import { startOrphanReaper } from '../../sys/orphan-reaper.ts';
 import { drainPipe, writeFully } from '../../sys/pipes.ts';
 import { posixSpawn } from '../../sys/posix-spawn.ts';
-import { openNullDevice, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
+import { openNullDevice, ownProgram, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
   type DetachedTask,
@@ -85,12 +84,9 @@ export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<vo
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   const nullDevice = openNullDevice('both');
   try {
-    // The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build.
-    const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
-    const isExecutable = process.versions['bun'] !== undefined;
     await posixSpawn({
       path: process.execPath,
-      args: [isExecutable ? KEEPER_WORD : fileURLToPath(program)],
+      args: [ownProgram(KEEPER_WORD, 'keeper-process', import.meta.filename)],
       env: PLAIN_ENVIRONMENT,
       stdio: [nullDevice, nullDevice, nullDevice, ...pipes],
       // Paths in the order may be relative.
