@@ -1,4 +1,4 @@
-/** `stackshim kill` ends tasks and waits until they are removed; `stackshim rm` removes what ended tasks have left. */
+/** `stackshim kill`: ends tasks and waits until they are removed. */
 import { parseDuration } from '../../spec/quantities.ts';
 import { SPEC_BOUNDS } from '../../spec/spec-bounds.ts';
 import { forEachId, printRemoval } from '../for-each-id.ts';
@@ -16,14 +16,3 @@ export async function kill(
     print: printRemoval,
   });
 }
-
-/** Prints the id of each removed task. Resolves to the exit status. */
-export const rm = (
-  ids: readonly string[],
-  { force = false }: { readonly force?: boolean },
-): Promise<number> =>
-  forEachId(ids, {
-    operation: 'remove task',
-    act: (stackshim, id) => stackshim.remove(id, { force }),
-    print: printRemoval,
-  });

@@ -13,7 +13,7 @@ import { printAnswer, printNote } from '../print/print.ts';
 import { namingOptions } from '../queues/naming-options.ts';
 import type { StoreOptions } from '../queues/store-address.ts';
 import { withQueues } from '../queues/with-queues.ts';
-import { formatMove, type MoveOptions } from './stack-changes.ts';
+import { formatMove, type MoveOptions } from './stack.ts';
 
 const MAX_RELEASE_BYTES = 1024 * 1024;
 

@@ -56,13 +56,13 @@ export function defineCodeCommands(program: Command): void {
     about: 'copy a code package to a registry',
     args: [REFERENCE, ['<reference>', 'docker://HOST/NAME:TAG']],
     options: [TENANT_FLAG, TLS_FLAG, AUTH_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-exchange.ts')).codePush,
+    load: async () => (await import('../commands/code.ts')).codePush,
   });
   defineCommand(code, 'pull', {
     about: 'make an image of a registry the current revision of a code package',
     args: [NAME, ['<reference>', 'docker://HOST/NAME@sha256:…, with the digest that push prints']],
     options: [TENANT_FLAG, TLS_FLAG, AUTH_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-exchange.ts')).codePull,
+    load: async () => (await import('../commands/code.ts')).codePull,
   });
   defineCommand(code, 'rollback', {
     about: 'make an earlier revision current again',
@@ -72,13 +72,13 @@ export function defineCodeCommands(program: Command): void {
       TENANT_FLAG,
       JSON_FLAG,
     ],
-    load: async () => (await import('../commands/code-changes.ts')).codeRollback,
+    load: async () => (await import('../commands/code.ts')).codeRollback,
   });
   defineCommand(code, 'rm', {
     about: 'remove code packages with all revisions; running tasks keep theirs',
     args: [['<package...>', 'names of code packages']],
     options: [TENANT_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-changes.ts')).codeRm,
+    load: async () => (await import('../commands/code.ts')).codeRm,
   });
 }
 
@@ -86,19 +86,19 @@ function defineLooks(code: Command): void {
   defineCommand(code, 'ls', {
     about: 'list code packages',
     options: [TENANT_FLAG, ['-a, --all', 'of every tenant'], NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-looks.ts')).codeLs,
+    load: async () => (await import('../commands/code.ts')).codeLs,
   });
   defineCommand(code, 'show', {
     about: 'show everything about a code package',
     args: [REFERENCE],
     options: [TENANT_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-looks.ts')).codeShow,
+    load: async () => (await import('../commands/code.ts')).codeShow,
   });
   defineCommand(code, 'history', {
     about: 'list the revisions of a code package, newest first',
     args: [NAME],
     options: [TENANT_FLAG, NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/code-looks.ts')).codeHistory,
+    load: async () => (await import('../commands/code.ts')).codeHistory,
   });
   defineCommand(code, 'diff', {
     about: 'show what differs between two revisions of a code package',

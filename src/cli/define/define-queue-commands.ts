@@ -60,7 +60,7 @@ function defineJobCommands(queue: Command): void {
     about: 'show the states of jobs',
     args: [JOBS],
     options: [...STORE_OPTIONS, NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/queue-jobs.ts')).queueStatus,
+    load: async () => (await import('../commands/queue.ts')).queueStatus,
   });
   defineCommand(queue, 'logs', {
     about: 'print the output of a job',
@@ -72,31 +72,31 @@ function defineJobCommands(queue: Command): void {
       ...STORE_OPTIONS,
       LOGS,
     ],
-    load: async () => (await import('../commands/queue-logs.ts')).queueLogs,
+    load: async () => (await import('../commands/queue.ts')).queueLogs,
   });
   defineCommand(queue, 'outputs', {
     about: 'copy the artefacts of an ended job into a folder',
     args: [JOB, ['<dir>', 'the folder, which is made']],
     options: [...STORE_OPTIONS, ARTEFACTS, JSON_FLAG],
-    load: async () => (await import('../commands/queue-jobs.ts')).queueOutputs,
+    load: async () => (await import('../commands/queue.ts')).queueOutputs,
   });
   defineCommand(queue, 'cancel', {
     about: 'end jobs, whether they run or not; their records stay',
     args: [JOBS],
     options: STORE_OPTIONS,
-    load: async () => (await import('../commands/queue-jobs.ts')).queueCancel,
+    load: async () => (await import('../commands/queue.ts')).queueCancel,
   });
   defineCommand(queue, 'retry', {
     about: 'queue jobs that have ended once more',
     args: [JOBS],
     options: STORE_OPTIONS,
-    load: async () => (await import('../commands/queue-jobs.ts')).queueRetry,
+    load: async () => (await import('../commands/queue.ts')).queueRetry,
   });
   defineCommand(queue, 'rm', {
     about: 'remove jobs that do not run, with their output',
     args: [JOBS],
     options: [...STORE_OPTIONS, ARTEFACTS, LOGS],
-    load: async () => (await import('../commands/queue-jobs.ts')).queueRm,
+    load: async () => (await import('../commands/queue.ts')).queueRm,
   });
 }
 
@@ -118,19 +118,19 @@ function defineSchedules(queue: Command): void {
       UNBOUND,
       JSON_FLAG,
     ],
-    load: async () => (await import('../commands/queue-schedule.ts')).queueSchedule,
+    load: async () => (await import('../commands/queue.ts')).queueSchedule,
   });
   defineCommand(queue, 'schedules', {
     about: 'list the schedules of a queue',
     args: [QUEUE],
     options: [...STORE_OPTIONS, TENANT_OF_QUEUE, NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/queue-schedule.ts')).queueSchedules,
+    load: async () => (await import('../commands/queue.ts')).queueSchedules,
   });
   defineCommand(queue, 'unschedule', {
     about: 'remove a schedule and its next job',
     args: [QUEUE, SCHEDULE],
     options: [...STORE_OPTIONS, TENANT],
-    load: async () => (await import('../commands/queue-schedule.ts')).queueUnschedule,
+    load: async () => (await import('../commands/queue.ts')).queueUnschedule,
   });
 }
 
@@ -139,22 +139,22 @@ function defineWholeQueue(queue: Command): void {
     about: 'show how many jobs are in which state, by queue and tenant',
     args: [['[queue]', 'name of a queue (default: all of the store)']],
     options: [...STORE_OPTIONS, TENANT_OF_QUEUE, NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/queue-lanes.ts')).queueLs,
+    load: async () => (await import('../commands/queue.ts')).queueLs,
   });
   defineCommand(queue, 'pause', {
     about: 'let no further job of a queue start; running jobs go on',
     args: [QUEUE],
     options: [...STORE_OPTIONS, TENANT_OF_QUEUE],
-    load: async () => (await import('../commands/queue-lanes.ts')).queuePause,
+    load: async () => (await import('../commands/queue.ts')).queuePause,
   });
   defineCommand(queue, 'resume', {
     about: 'let the jobs of a paused queue start',
     args: [QUEUE],
     options: [...STORE_OPTIONS, TENANT_OF_QUEUE],
-    load: async () => (await import('../commands/queue-lanes.ts')).queueResume,
+    load: async () => (await import('../commands/queue.ts')).queueResume,
   });
   defineCommand(queue, 'script', {
     about: 'print the Lua script by which programs in any language add jobs to Redis',
-    load: async () => (await import('../commands/queue-script.ts')).queueScript,
+    load: async () => (await import('../commands/queue.ts')).queueScript,
   });
 }

@@ -50,19 +50,19 @@ function defineLooks(stack: Command): void {
   defineCommand(stack, 'ls', {
     about: 'list stacks',
     options: [NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/stack-looks.ts')).stackLs,
+    load: async () => (await import('../commands/stack.ts')).stackLs,
   });
   defineCommand(stack, 'show', {
     about: 'show everything about a stack',
     args: [NAME],
     options: [JSON_FLAG],
-    load: async () => (await import('../commands/stack-looks.ts')).stackShow,
+    load: async () => (await import('../commands/stack.ts')).stackShow,
   });
   defineCommand(stack, 'history', {
     about: 'list the revisions of a stack, newest first',
     args: [NAME],
     options: [NO_TRUNC_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/stack-looks.ts')).stackHistory,
+    load: async () => (await import('../commands/stack.ts')).stackHistory,
   });
   defineCommand(stack, 'diff', {
     about: 'show what differs between two revisions of a stack, or between two stacks',
@@ -100,7 +100,7 @@ function defineChanges(stack: Command): void {
       ['--to <revision>', 'revision (default: the one that was current before)'],
       JSON_FLAG,
     ],
-    load: async () => (await import('../commands/stack-changes.ts')).stackRollback,
+    load: async () => (await import('../commands/stack.ts')).stackRollback,
   });
   defineCommand(stack, 'update', {
     about: 'rebuild stacks from their folders',
@@ -119,7 +119,7 @@ function defineChanges(stack: Command): void {
     about: 'remove stacks with all revisions; refuses stacks that tasks or other stacks use',
     args: [['<name...>', 'names of stacks']],
     options: [JSON_FLAG],
-    load: async () => (await import('../commands/stack-changes.ts')).stackRm,
+    load: async () => (await import('../commands/stack.ts')).stackRm,
   });
 }
 
@@ -161,25 +161,25 @@ function defineExchange(stack: Command): void {
       ],
     ],
     options: [...ROOTFS_OPTIONS, TLS_FLAG, AUTH_FLAG, SMOKE_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/stack-exchange.ts')).stackImport,
+    load: async () => (await import('../commands/stack.ts')).stackImport,
   });
   defineCommand(stack, 'export', {
     about: 'write a stack as one archive for podman, docker and skopeo',
     args: [STACK, ['<file>', 'the archive; - for standard output']],
     options: [JSON_FLAG],
-    load: async () => (await import('../commands/stack-exchange.ts')).stackExport,
+    load: async () => (await import('../commands/stack.ts')).stackExport,
   });
   defineCommand(stack, 'push', {
     about: 'copy a stack to a registry',
     args: [STACK, ['<reference>', 'docker://HOST/NAME:TAG']],
     options: [TLS_FLAG, AUTH_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/stack-exchange.ts')).stackPush,
+    load: async () => (await import('../commands/stack.ts')).stackPush,
   });
   defineCommand(stack, 'commit', {
     about: 'store the files of a kept task as the current revision of a stack',
     args: [['<task>', 'id of a task that was run with --keep'], NEW_NAME],
     options: [['--code', 'store what is in /task, too'], SMOKE_FLAG, JSON_FLAG],
-    load: async () => (await import('../commands/stack-exchange.ts')).stackCommit,
+    load: async () => (await import('../commands/stack.ts')).stackCommit,
   });
 }
 

@@ -186,6 +186,6 @@ function defineReports(program: Command): void {
     about: 'remove what ended tasks have left',
     args: [ALL_IDS],
     options: [['-f, --force', 'end tasks that still run']],
-    load: async () => (await import('../commands/kill.ts')).rm,
+    load: async () => (await import('../commands/rm.ts')).rm,
   });
 }

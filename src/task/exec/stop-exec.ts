@@ -20,6 +20,7 @@ export function openExecStopper({
   killSignal,
 }: Pick<ExecOptions, 'signal' | 'killSignal'>) {
   const stopped = new AbortController();
+  const stoppedSignal: AbortSignal = stopped.signal;
   let command: StoppableCommand | undefined;
   let asked: 'stop' | 'kill' | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -48,7 +49,7 @@ export function openExecStopper({
   if (killSignal?.aborted) onKill();
   return {
     /** Aborts when the caller wants the command to end. */
-    signal: stopped.signal,
+    signal: stoppedSignal,
     /** Resolves when a killed command has not ended in time. */
     stuck,
     /** Sets the command to end, and ends it if that was asked before. */

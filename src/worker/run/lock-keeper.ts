@@ -27,7 +27,7 @@ export class Lock {
   readonly job: LockedJob;
   readonly #lost = new AbortController();
   /** Aborts when the job may not run any more. */
-  readonly lost = this.#lost.signal;
+  readonly lost: AbortSignal = this.#lost.signal;
   #untilMs: number;
 
   constructor(job: LockedJob, untilMs: number) {

@@ -8,9 +8,9 @@ export class RunStop {
   readonly #term = new AbortController();
   readonly #kill = new AbortController();
   /** Aborts at the first stop: the task gets its stop signal. */
-  readonly signal = this.#term.signal;
+  readonly signal: AbortSignal = this.#term.signal;
   /** Aborts when the task must end at once. */
-  readonly killSignal = this.#kill.signal;
+  readonly killSignal: AbortSignal = this.#kill.signal;
   #reason: StopReason | null = null;
   #mark: CancelMark | undefined;
 

@@ -1,12 +1,19 @@
-/** `stackshim code ls`, `show` and `history`: which code packages there are, and everything about one. */
+/** The short commands of `stackshim code`; each of the others has a file with its name. */
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { PackageDetails, PackageSummary } from '../../store/packages/list-packages.ts';
 import type { PackageSource } from '../../store/packages/package.ts';
-import type { TenantOption, TruncOption } from '../define/shared-options.ts';
+import {
+  type RegistryCommandOptions,
+  type TenantOption,
+  type TruncOption,
+  toPositive,
+  toRegistryOptions,
+} from '../define/shared-options.ts';
 import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
 import { collectDamage } from '../print/report-failures.ts';
+import { withProgress } from '../progress/with-progress.ts';
 
 export async function codeLs(
   options: TenantOption & TruncOption & { readonly all?: boolean },
@@ -95,3 +102,54 @@ export async function codeHistory(
 
 const toSourceText = (source: PackageSource) =>
   source.kind === 'add' ? source.path : source.reference;
+
+/** Makes an earlier revision of a code package current again. */
+export async function codeRollback(
+  reference: string,
+  options: TenantOption & { readonly to?: string },
+): Promise<void> {
+  const target = { tenant: options.tenant, to: toPositive('--to', options.to) };
+  const move = await openDoor().code.rollback(reference, target);
+  await printAnswer(move, options, ({ name, from, to }) => `${name}: rev:${from} -> rev:${to}\n`);
+}
+
+/** Removes code packages with all revisions. */
+export async function codeRm(names: readonly string[], options: TenantOption): Promise<void> {
+  const removed = await openDoor().code.remove(names, { tenant: options.tenant });
+  const lines = removed.map(
+    ({ name, revisions }) => `${name}: removed, revisions ${revisions.join(', ')}\n`,
+  );
+  await printAnswer(removed, options, () => lines.join(''));
+}
+
+type CodeExchangeOptions = RegistryCommandOptions & TenantOption;
+
+/** Prints what `code pull` takes. */
+export async function codePush(
+  name: string,
+  reference: string,
+  options: CodeExchangeOptions,
+): Promise<void> {
+  const own = { ...toRegistryOptions(options), tenant: options.tenant };
+  const pushed = await withProgress(
+    (exchange, _, code) => code.push(name, reference, { ...exchange, ...own }),
+    options,
+  );
+  await printAnswer(pushed, options, () => `${pushed.reference} ${pushed.image}\n`);
+}
+
+/** Makes an image of a registry the current revision of a code package. */
+export async function codePull(
+  name: string,
+  reference: string,
+  options: CodeExchangeOptions,
+): Promise<void> {
+  const own = { ...toRegistryOptions(options), tenant: options.tenant, makeCurrent: true };
+  const pulled = await withProgress(
+    (exchange, _, code) => code.pull(name, reference, { ...exchange, ...own }),
+    options,
+  );
+  const state = pulled.isNew ? 'added' : 'unchanged';
+  const text = `${pulled.name}@rev:${pulled.revision} ${pulled.image} ${state}\n`;
+  await printAnswer(pulled, options, () => text);
+}

@@ -1,14 +1,31 @@
-/** `stackshim stack ls`, `show` and `history`: which stacks there are, and everything about one. */
+/** The short commands of `stackshim stack`; each of the others has a file with its name. */
 import { openDoor } from '../../door/open-stackshim.ts';
+import type { ExportedStack } from '../../exchange/export-stack.ts';
+import { isStandardOutput } from '../../exchange/output-file.ts';
+import type { PublishedStack } from '../../exchange/publish-image.ts';
+import type { PushedStack } from '../../exchange/push-stack.ts';
 import { warnOfTemplate } from '../../oci/load-template.ts';
+import { parseLabelEntries } from '../../spec/parse-entries.ts';
 import { STACK_LABELS } from '../../store/images/image.ts';
 import type { StackDetails, StackSummary } from '../../store/stacks/list-stacks.ts';
+import type { StackMove } from '../../store/stacks/rollback.ts';
 import type { HistoryEntry } from '../../store/stacks/stack-history.ts';
-import type { JsonOption, TruncOption } from '../define/shared-options.ts';
+import type { RootfsOptions } from '../define/define-stack-commands.ts';
+import {
+  type ExchangeCommandOptions,
+  type JsonOption,
+  type RegistryCommandOptions,
+  type TruncOption,
+  toPositive,
+  toRegistryOptions,
+} from '../define/shared-options.ts';
 import { formatAge, formatBytes, formatDigest } from '../print/format-quantities.ts';
 import { formatTable } from '../print/format-table.ts';
 import { printAnswer } from '../print/print.ts';
 import { collectDamage } from '../print/report-failures.ts';
+import { withProgress } from '../progress/with-progress.ts';
+import { readVariables } from '../read-entries.ts';
+import { requirePipe } from '../run/piped-input.ts';
 
 export async function stackLs(options: JsonOption & TruncOption): Promise<void> {
   const damage = collectDamage('stack');
@@ -112,3 +129,102 @@ function toSource({ source }: HistoryEntry): string {
   const { base, directory } = source;
   return base === undefined ? directory : `${directory} on ${base.stack}@rev:${base.revision}`;
 }
+
+export interface MoveOptions extends JsonOption {
+  readonly to?: string;
+}
+
+/** Makes an earlier revision current again. */
+export async function stackRollback(name: string, options: MoveOptions): Promise<void> {
+  const to = toPositive('--to', options.to);
+  await printAnswer(await openDoor().stacks.rollback(name, { to }), options, formatMove);
+}
+
+export const formatMove = ({ stack, from, to }: StackMove) =>
+  `${stack}: ${from === null ? 'none' : `rev:${from}`} -> rev:${to}\n`;
+
+/** Removes stacks with all revisions. */
+export async function stackRm(names: readonly string[], options: JsonOption): Promise<void> {
+  const removed = await openDoor().stacks.remove(names);
+  const lines = removed.map(
+    ({ stack, revisions }) => `${stack}: removed, revisions ${revisions.join(', ')}\n`,
+  );
+  await printAnswer(removed, options, () => lines.join(''));
+}
+
+/** An image or a root filesystem becomes the current revision of a stack. */
+export async function stackImport(
+  name: string,
+  reference: string,
+  options: RegistryCommandOptions & RootfsOptions,
+): Promise<void> {
+  const registry = toRegistryOptions(options);
+  const { env, label, workdir, entrypoint, cmd, user, smoke } = options;
+  const settings = {
+    env: env && readVariables(env),
+    labels: label && parseLabelEntries(label),
+    ...{ workdir, entrypoint, cmd, user },
+  };
+  const { STANDARD_INPUT } = await import('../../exchange/import-stack.ts');
+  const isInput = [STANDARD_INPUT, `rootfs:${STANDARD_INPUT}`].includes(reference);
+  if (isInput) requirePipe('import -');
+  const own = { ...registry, smoke, settings, ...(isInput ? { input: process.stdin } : {}) };
+  try {
+    const result = await withProgress(
+      (exchange, stacks) => stacks.importFrom(name, reference, { ...exchange, ...own }),
+      options,
+    );
+    await printAnswer(result, options, formatPublished);
+  } finally {
+    // A pending read would keep this process alive.
+    if (isInput) process.stdin.destroy();
+  }
+}
+
+/** Writes a stack as one archive. */
+export async function stackExport(
+  stack: string,
+  file: string,
+  options: ExchangeCommandOptions,
+): Promise<void> {
+  const result = await withProgress(
+    (exchange, stacks) => stacks.exportTo(stack, file, exchange),
+    options,
+  );
+  // Standard output contains the archive: print nothing else.
+  if (!isStandardOutput(file)) await printAnswer(result, options, formatCopied);
+}
+
+/** Copies a stack to a registry. */
+export async function stackPush(
+  stack: string,
+  reference: string,
+  options: RegistryCommandOptions,
+): Promise<void> {
+  const registry = toRegistryOptions(options);
+  const result = await withProgress(
+    (exchange, stacks) => stacks.push(stack, reference, { ...exchange, ...registry }),
+    options,
+  );
+  await printAnswer(result, options, formatCopied);
+}
+
+/** The files of a kept task become the current revision of a stack. */
+export async function stackCommit(
+  task: string,
+  name: string,
+  options: ExchangeCommandOptions & { readonly code?: boolean },
+): Promise<void> {
+  const { smoke, code } = options;
+  const result = await withProgress(
+    (exchange, stacks) => stacks.commit(task, name, { ...exchange, smoke, code }),
+    options,
+  );
+  await printAnswer(result, options, formatPublished);
+}
+
+const formatPublished = ({ stack, revision, image }: PublishedStack) =>
+  `${stack}@rev:${revision} ${image}\n`;
+
+const formatCopied = ({ reference, digest }: PushedStack | ExportedStack) =>
+  `${reference} ${digest}\n`;
