@@ -11,8 +11,7 @@ const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'E
 
 /**
  * Opens the file directly or, before Linux 6.12, through a loop device, which disappears with the detached read-only mount. The caller closes
- * the mount. Its setuid files have no effect on the host, where any user
- * may find them; in a task the overlay decides.
+ * the mount. Its setuid files have no effect on the host, where any user may find them; in a task the overlay decides.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
  * without the loop devices that it needs.
  */
