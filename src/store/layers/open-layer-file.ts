@@ -1,8 +1,9 @@
 /** Opens an EROFS file as a detached mount. */
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { attachLoop } from '../../sys/attach-loop.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
+import { withFd } from '../../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
 
@@ -28,18 +29,11 @@ export function openLayerFile(
 }
 
 function openOnLoopDevice(system: System, path: string): Fd {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
+  return withFd(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW), (file) => {
     const why = { operation: `open ${path}`, otherwise: 'boot Linux 6.12 or later' };
     const device = attachLoop(system, file, why);
-    try {
-      return openErofs(system, device.path, path);
-    } finally {
-      closeSync(device.fd);
-    }
-  } finally {
-    closeSync(file);
-  }
+    return withFd(device.fd, () => openErofs(system, device.path, path));
+  });
 }
 
 /** @param path The layer's file, for errors. */
