@@ -4,7 +4,6 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import {
-  closeSync,
   constants,
   fchmodSync,
   fstatSync,
@@ -17,6 +16,7 @@ import {
 import { lutimes } from 'node:fs/promises';
 import { type WalkedEntry, walkDirectory } from '../packages/walk-directory.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
+import { withFd } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 import { faultOfEnd } from '../sys/trusted-path.ts';
 import {
@@ -89,9 +89,8 @@ interface Copy {
 }
 
 async function copyFolder(copy: Copy, hash: Hash): Promise<string[]> {
-  return await guardDisk(`copy ${copy.from}`, async () => {
-    const fd = openSync(copy.from, DIRECTORY);
-    try {
+  return await guardDisk(`copy ${copy.from}`, () =>
+    withFd(openSync(copy.from, DIRECTORY), async (fd) => {
       const stats = fstatSync(fd);
       requireRootOwned(copy, copy.from, stats);
       makeFolder(copy.to, stats.mode & 0o7777);
@@ -99,10 +98,8 @@ async function copyFolder(copy: Copy, hash: Hash): Promise<string[]> {
       hash.update(JSON.stringify(['folder', lines.size]));
       for (const name of [...lines.keys()].sort()) hash.update(lines.get(name) ?? '');
       return [copy.to, ...[...lines.keys()].map((name) => `${copy.to}/${name}`)];
-    } finally {
-      closeSync(fd);
-    }
-  });
+    }),
+  );
 }
 
 /** Resolves to a line for each entry; the line changes with the entry's name, kind, mode or content, but not with its times. */
@@ -144,14 +141,11 @@ async function copyEntry(
     return JSON.stringify(['folder', name, mode]);
   }
   if (fd === undefined || !stat.isFile()) throw toUnreadable(source, 'not a file, folder or link');
-  const to = openSync(target, 'wx', 0o600);
-  try {
+  return await withFd(openSync(target, 'wx', 0o600), async (to) => {
     const sha256 = await copyContent(fd, to, Number(stat.size), source);
     fchmodSync(to, mode);
     return JSON.stringify(['file', name, mode, sha256]);
-  } finally {
-    closeSync(to);
-  }
+  });
 }
 
 /** Copies as many bytes as the file had when it was opened. Resolves to their sha256. */
@@ -172,12 +166,7 @@ async function copyContent(from: Fd, to: Fd, size: number, source: string): Prom
 
 function makeFolder(folder: string, mode: number): void {
   mkdirSync(folder, { mode: 0o700 });
-  const fd = openSync(folder, DIRECTORY);
-  try {
-    fchmodSync(fd, mode);
-  } finally {
-    closeSync(fd);
-  }
+  withFd(openSync(folder, DIRECTORY), (fd) => fchmodSync(fd, mode));
 }
 
 function requireRootOwned(

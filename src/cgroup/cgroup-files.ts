@@ -7,7 +7,6 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
@@ -108,13 +107,6 @@ export type DirectoryOf = (controller: V1Controller) => string | undefined;
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
-
-/** The folders that exist. */
-export function existingDirectories(directories: readonly string[]): readonly string[] {
-  return directories.filter(
-    (directory) => statSync(directory, { throwIfNoEntry: false }) !== undefined,
-  );
-}
 
 /** Pids of the processes in a cgroup and in those below it. Empty when it does not exist. */
 export function listTreeProcesses(directory: string): readonly number[] {

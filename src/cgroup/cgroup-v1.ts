@@ -1,10 +1,10 @@
 /** The cgroup driver for separate hierarchies. Files: Documentation/admin-guide/cgroup-v1 of the kernel. */
+import { isThere } from '../sys/files.ts';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   childNames,
   type DirectoryOf,
-  existingDirectories,
   FREEZER_FILE,
   listTreeProcesses,
   NS_PER_MS,
@@ -84,7 +84,7 @@ export function cgroupV1(hierarchies: readonly CgroupHierarchy[]): CgroupDriver 
     children: (cgroupsPath) => [
       ...new Set(directoriesOf(cgroupsPath).flatMap((directory) => childNames(directory))),
     ],
-    existing: (cgroupsPath) => existingDirectories(directoriesOf(cgroupsPath)),
+    existing: (cgroupsPath) => directoriesOf(cgroupsPath).filter(isThere),
     remove: (cgroupsPath) =>
       removeTrees(directoriesOf(cgroupsPath), { descend: !isSharedParent(cgroupsPath) }),
   };

@@ -1,10 +1,10 @@
 /** The cgroup driver for the unified hierarchy. Files: Documentation/admin-guide/cgroup-v2.rst of the kernel. */
 import { dirname } from 'node:path';
+import { isThere } from '../sys/files.ts';
 import type { CgroupDriver, CgroupUsage } from './cgroup-driver.ts';
 import {
   CounterReader,
   childNames,
-  existingDirectories,
   FREEZE_FILE,
   listTreeProcesses,
   parseCount,
@@ -58,7 +58,7 @@ export function cgroupV2(root: string): CgroupDriver {
       await shareV2(directory, share, [root, dirname(directory)], handedOn);
     },
     children: (cgroupsPath) => childNames(at(cgroupsPath)),
-    existing: (cgroupsPath) => existingDirectories([at(cgroupsPath)]),
+    existing: (cgroupsPath) => [at(cgroupsPath)].filter(isThere),
     remove: (cgroupsPath) =>
       removeTrees([at(cgroupsPath)], { descend: !isSharedParent(cgroupsPath) }),
   };

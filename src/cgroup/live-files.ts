@@ -1,6 +1,7 @@
 /** Files of running tasks' cgroups, which are read many times a second: into one buffer, with three system calls for each file; and the freezer. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { openSync, readSync } from 'node:fs';
 import { pause } from '../core/pause.ts';
+import { withFd } from '../sys/paths.ts';
 import type { FreezeOutcome } from './cgroup-driver.ts';
 import { parseCount, unlessGone } from './cgroup-files.ts';
 
@@ -12,12 +13,10 @@ export function readCounterFile(directory: string | undefined, file: string): st
   if (directory === undefined) return null;
   const fd = unlessGone(() => openSync(`${directory}/${file}`, 'r'));
   if (fd === undefined) return null;
-  try {
+  return withFd(fd, () => {
     const length = unlessGone(() => readSync(fd, buffer, 0, buffer.length, null));
     return length === undefined ? null : buffer.toString('latin1', 0, length);
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
 /** The only number in a file. */

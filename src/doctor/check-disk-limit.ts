@@ -1,8 +1,9 @@
 /** Finds the mechanism that enforces the disk limit of tasks here, and tries it. */
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type Layout, scratchDir } from '../core/layout.ts';
 import { nearestExisting } from '../sys/files.ts';
+import { withFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import { makeVolume } from '../task/disk/make-volume.ts';
 import { toDiskLimit } from '../task/disk/open-task-disk.ts';
@@ -51,10 +52,7 @@ export async function checkDiskLimit(system: System, layout: Layout): Promise<Ch
 export async function findMechanism(system: System, layout: Layout): Promise<DiskMechanism> {
   const { mechanism } = (await readPolicyOrDefault(layout)).disk;
   if (mechanism !== 'auto') return mechanism;
-  const folder = openSync(nearestExisting(scratchDir(layout)), 'r');
-  try {
-    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
-  } finally {
-    closeSync(folder);
-  }
+  return withFd(openSync(nearestExisting(scratchDir(layout)), 'r'), (folder) =>
+    system.enforcesProjectQuota(folder) ? 'quota' : 'volume',
+  );
 }

@@ -1,7 +1,7 @@
 /** Checks how much memory a task's sockets may hold, beyond its limit, before a look finds it. */
-import { closeSync } from 'node:fs';
 import { canRefuseStamps, type HostFacts } from '../sys/host-facts.ts';
 import { openNetNamespace } from '../sys/linux-processes.ts';
+import { withFd, withSystemFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import { readTcpSockets } from '../sys/tcp-sockets.ts';
 import { type Check, optional, passed, warned } from './check.ts';
@@ -50,17 +50,11 @@ export function checkSocketQueues(settings: SocketSettings, facts: HostFacts): C
 /** Asks in this process's own network namespace. False for users other than root. */
 export async function hasTcpDiagnosis(system: System): Promise<boolean> {
   try {
-    const namespace = openNetNamespace(process.pid);
-    try {
-      const fd = system.openSocketDiagnosis(namespace);
-      try {
-        return await readTcpSockets(fd, 'inet', () => undefined);
-      } finally {
-        system.close(fd);
-      }
-    } finally {
-      closeSync(namespace);
-    }
+    return await withFd(openNetNamespace(process.pid), (namespace) =>
+      withSystemFd(system, system.openSocketDiagnosis(namespace), (fd) =>
+        readTcpSockets(fd, 'inet', () => undefined),
+      ),
+    );
   } catch {
     return false;
   }

@@ -7,6 +7,7 @@ import type { Layout } from '../core/layout.ts';
 import { isRefusedMode, type LowersMode, mountOverlay } from '../rootfs/mount-overlay.ts';
 import { openLayerFile } from '../store/layers/open-layer-file.ts';
 import { nearestExisting } from '../sys/files.ts';
+import { withSystemFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import { createUserNamespace } from '../sys/user-namespace.ts';
 import { slotIds } from '../task/admission/slot.ts';
@@ -129,12 +130,10 @@ async function probeOverlay(
   const volume = `${folder}/volume`;
   mkdirSync(volume);
   const mounted = await makeVolume(system, `${folder}/volume.img`, toDiskLimit(PROBE_BYTES));
-  try {
+  withSystemFd(system, mounted, () => {
     system.attachMount(mounted, volume);
     undo.defer(`unmount ${volume}`, () => void system.detachMount(volume));
-  } finally {
-    system.close(mounted);
-  }
+  });
   const finding = await tryBelow(volume);
   if ((await findMechanism(system, layout)) === 'volume') {
     return passed(subjects.overlay, `${finding}, with the writable layer on a scratch volume`);

@@ -1,5 +1,4 @@
 /** Turns the writable layer of a kept task into a stack's new revision. The layer is cleaned like any imported layer. */
-import { closeSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { packLayer } from '../archive/pack-layer.ts';
 import { StackshimError, tolerate } from '../core/errors.ts';
@@ -10,6 +9,7 @@ import { type Image, readImage, STACK_LABELS } from '../store/images/image.ts';
 import { importLayer } from '../store/layers/import-layer.ts';
 import type { LayerRecord } from '../store/layers/layer-record.ts';
 import type { StoreLease } from '../store/store-lease.ts';
+import { withFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import { lockRecord } from '../task/records/claim-record.ts';
 import { readRecord } from '../task/records/read-record.ts';
@@ -107,14 +107,12 @@ async function storeUpper(
     const hint = 'run stackshim ps to see its state';
     throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { hint, details: { id } });
   }
-  try {
+  return await withFd(locked.lock, async () => {
     // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
     const idBase = await ownerOf(upper, id);
     const tar = packLayer(upper, { idBase, idCount: IDS_PER_TASK, signal });
     return await storeLayer(layout, tar, { system, report, signal });
-  } finally {
-    closeSync(locked.lock);
-  }
+  });
 }
 
 /** What the task saw at `/task`: its code with all changes, in place of what the image has there. */

@@ -1,6 +1,7 @@
 /** `name|uid[:group|gid]` -> numbers, by the image's own passwd and group files. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, openSync, readSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
+import { withFd, withSystemFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import type { OciUser } from './oci-config.ts';
 
@@ -94,23 +95,18 @@ const MAX_DATABASE_BYTES = 1024 * 1024;
  * @param rootfs The mounted root filesystem of a task that does not run yet, or of an image.
  */
 export function resolveTaskUser(system: System, user: string, rootfs: string): ResolvedUser {
-  const root = openSync(rootfs, 'r');
-  try {
+  return withFd(openSync(rootfs, 'r'), (root) => {
     const read = (path: string) => readBeneath(system, root, path);
     return resolveUser(user, read('etc/passwd'), read('etc/group'));
-  } finally {
-    closeSync(root);
-  }
+  });
 }
 
 /** Empty if the image has no such file. */
 function readBeneath(system: System, root: number, path: string): string {
   const fd = unlessMissing(() => system.openInRoot(root, path));
   if (fd === undefined) return '';
-  try {
+  return withSystemFd(system, fd, () => {
     const text = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_DATABASE_BYTES));
     return text.toString('utf8', 0, readSync(fd, text));
-  } finally {
-    system.close(fd);
-  }
+  });
 }

@@ -1,5 +1,4 @@
 /** Packs a task's code (a directory, a `.tar.gz` or a `.zip`) into one EROFS file. */
-import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { AdoptedFile } from '../archive/adopt-file.ts';
 import {
@@ -13,7 +12,7 @@ import type { WorkerHost } from '../archive/claim-worker.ts';
 import { cleanTar } from '../archive/clean-tar.ts';
 import { type ContentDigest, createContentDigest, digesting } from '../archive/content-digest.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
-import { fdPath, openPlain } from '../sys/paths.ts';
+import { fdPath, openPlain, withFd } from '../sys/paths.ts';
 import { choosing, readingFile } from './choose-entries.ts';
 import { type CleanCode, CODE_LIMITS, CODE_POLICY, toCleanCode } from './code-policy.ts';
 import { packDirectory } from './pack-directory.ts';
@@ -180,11 +179,7 @@ async function openSource(source: string, followLinks: boolean): Promise<OpenedS
 async function openHandle(source: string, followLinks: boolean): Promise<FileHandle | undefined> {
   const fd = openPlain(source, { followLinks });
   if (fd === undefined) return undefined;
-  try {
-    return await open(fdPath(fd), 'r');
-  } finally {
-    closeSync(fd);
-  }
+  return await withFd(fd, () => open(fdPath(fd), 'r'));
 }
 
 function toUnknown(source: string, reason: string): StackshimError {

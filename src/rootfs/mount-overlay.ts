@@ -106,6 +106,8 @@ function assembleOverlay(
   const lowers: Fd[] = [];
   const attached: string[] = [];
   const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
+  // A task reads the overlay's options in its /proc/mounts: paths of descriptors reveal no paths of the host. They need no escapes, and many fit
+  // into the one page to which mount(2) limits all options.
   const scratch = { upper: fdPath(upper), work: fdPath(work) };
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
@@ -157,10 +159,6 @@ function mountJoined(
   system.mountByString('overlay', target, { flags, options: options.join(',') });
 }
 
-/**
- * A task reads the overlay's options in its /proc/mounts: these reveal no paths of the host. They need no escapes, and many fit
- * into the one page to which mount(2) limits all options.
- */
 function openFolder(folder: string): Fd {
   return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
 }

@@ -17,8 +17,9 @@ import { dirname } from 'node:path';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { BindMount, DevicesMount, DevMount, MemoryMount, Mount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
+import { withSystemFd } from '../sys/paths.ts';
 import { rmdirAside, unlinkAside } from '../sys/remove-tree.ts';
-import { type Fd, MOUNT_ATTR, type System } from '../sys/system.ts';
+import { type Fd, MOUNT_ATTR, makeMount, type System } from '../sys/system.ts';
 import { type MountOverlayOptions, mountOverlay, type RootfsOwner } from './mount-overlay.ts';
 import type { MountPlan } from './plan-rootfs.ts';
 
@@ -115,7 +116,7 @@ async function mountBind(
   const clone = mount.alone
     ? system.openTreeClone(mount.source)
     : system.openRealTreeClone(mount.source);
-  try {
+  await withSystemFd(system, clone, async () => {
     const attributes =
       MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0);
     system.restrictMount(clone, attributes, { recursive: true });
@@ -128,9 +129,7 @@ async function mountBind(
     ensureDirectorySync(source.isDirectory() ? mount.target : dirname(mount.target), 0o711);
     if (!source.isDirectory()) closeSync(openSync(mount.target, NEW_FILE, 0o600));
     system.attachMount(clone, mount.target);
-  } finally {
-    system.close(clone);
-  }
+  });
 }
 
 const NEW_FILE = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
@@ -236,21 +235,14 @@ function attachTmpfs(
   fill: () => void,
 ): void {
   ensureDirectorySync(target, 0o700);
-  const context = system.fsOpen('tmpfs');
+  const made = makeMount(system, 'tmpfs', { settings: Object.entries(options), attributes });
   try {
-    for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);
-    system.fsConfigCreate(context);
-    const made = system.fsMount(context, attributes);
-    try {
-      system.attachMount(made, target);
-      fill();
-    } catch (error) {
-      system.detachMount(target);
-      throw error;
-    } finally {
-      system.close(made);
-    }
+    system.attachMount(made, target);
+    fill();
+  } catch (error) {
+    system.detachMount(target);
+    throw error;
   } finally {
-    system.close(context);
+    system.close(made);
   }
 }

@@ -1,7 +1,6 @@
 /** Copies of runtimes in huge pages: a large program starts faster when the kernel maps 2 MiB of it at a time. One for each executable, once per boot. */
 import {
   chmodSync,
-  closeSync,
   copyFileSync,
   fstatSync,
   mkdirSync,
@@ -14,8 +13,8 @@ import { dirname } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { ensureDirectorySync, namesIn } from '../sys/files.ts';
 import { linuxSystem } from '../sys/linux-system.ts';
-import { fdPath } from '../sys/paths.ts';
-import { type Fd, MOUNT_ATTR } from '../sys/system.ts';
+import { fdPath, withFd } from '../sys/paths.ts';
+import { type Fd, MOUNT_ATTR, makeMount } from '../sys/system.ts';
 import { copyFileOf, readKept } from './runtime-version.ts';
 
 const ELF_MAGIC = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
@@ -36,12 +35,7 @@ export function copyRuntime(path: string, copy: string): boolean {
     ensureDirectorySync(dirname(dirname(folder)), 0o711);
     ensureDirectorySync(dirname(folder), 0o700);
     mkdirSync(folder, { mode: 0o700 });
-    const source = openSync(path, 'r');
-    try {
-      return fillFolder(source, copy);
-    } finally {
-      closeSync(source);
-    }
+    return withFd(openSync(path, 'r'), (source) => fillFolder(source, copy));
   } catch (error) {
     // The copy saves time and nothing else: a task must not fail because memory or a feature of the kernel is missing.
     if (errnoCodeOf(error) === undefined) throw error;
@@ -73,19 +67,16 @@ function fillFolder(source: Fd, copy: string): boolean {
 }
 
 /** A detached mount with room for one file. */
-function makeTmpfs(fileBytes: number): Fd {
-  const context = linuxSystem.fsOpen('tmpfs');
-  try {
-    linuxSystem.fsConfigString(context, 'mode', '0700');
-    linuxSystem.fsConfigString(context, 'huge', 'always');
-    // The last huge page is rarely full.
-    linuxSystem.fsConfigString(context, 'size', String(fileBytes + 2 * HUGE_PAGE_BYTES));
-    linuxSystem.fsConfigCreate(context);
-    return linuxSystem.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
-  } finally {
-    linuxSystem.close(context);
-  }
-}
+const makeTmpfs = (fileBytes: number): Fd =>
+  makeMount(linuxSystem, 'tmpfs', {
+    settings: [
+      ['mode', '0700'],
+      ['huge', 'always'],
+      // The last huge page is rarely full.
+      ['size', String(fileBytes + 2 * HUGE_PAGE_BYTES)],
+    ],
+    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV,
+  });
 
 /** Removes the copies of executables that are gone or were replaced. Call it when the stored versions of such executables are gone. */
 export function clearStaleCopies(copiesDirectory: string, versionsDirectory: string): void {

@@ -1,8 +1,9 @@
 /** Turns a runtime's failure into the error of a task's result, from what the runtime wrote to its JSON log or to standard error. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, openSync, readSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { parseJson } from '../core/read-fields.ts';
+import { withFd } from '../sys/paths.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface RuntimeFailureOptions {
@@ -74,14 +75,12 @@ const TAIL_BYTES = 8192;
 export function readLogTail(logFile: string): string {
   const fd = unlessMissing(() => openSync(logFile, 'r'));
   if (fd === undefined) return '';
-  try {
+  return withFd(fd, () => {
     const { size } = fstatSync(fd);
     const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
     const length = readSync(fd, tail, 0, tail.length, Math.max(0, size - TAIL_BYTES));
     return tail.toString('utf8', 0, length);
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
 /** The text of the last error in a runtime's JSON log lines; without an error, of the last line of any level. */

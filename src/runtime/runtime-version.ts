@@ -1,4 +1,4 @@
-/** Asks a runtime for its version, once per executable: starting it costs more than the rest of a task's set-up. */
+/** Versions of runtimes: what is remembered of each executable (asking it costs more than the rest of a task's set-up), and which of them have known holes. */
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { driverOf, RUNTIME_KINDS, RUNTIME_NAMES } from './drivers/driver-of.ts';

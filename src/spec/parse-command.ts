@@ -1,6 +1,6 @@
 /**
  * Parses a task's texts: its stack, its code, its command with user, environment and capabilities, the signal that asks it to end, its labels.
- * Each function throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
+ * What parses or checks throws ERR_STACKSHIM_SPEC_INVALID that names `field`.
  */
 import { constants } from 'node:os';
 import { isImageDigest, isPackageName, isStackName } from '../core/ids.ts';

@@ -14,13 +14,14 @@
  * milliseconds (`locks/store`), so what was found after its pin stays for as long as the lease is held.
  * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
  */
-import { appendFileSync, closeSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { appendFileSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import type { ImageDigest, LayerId } from '../core/ids.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
 import { namesIn, randomName } from '../sys/files.ts';
 import { guardDisk } from '../sys/guard-disk.ts';
 import { type FileLock, takeFileLock } from '../sys/lock.ts';
+import { withFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 import { ensureDirectory } from '../sys/write-file.ts';
 import { narrowStore } from './narrow-store.ts';
@@ -140,11 +141,9 @@ function readLease(system: System, path: string): readonly string[] {
   const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   // The lease was released a moment ago.
   if (fd === undefined) return [];
-  try {
+  return withFd(fd, () => {
     if (!system.lockFile(fd, { wait: false })) return readFileSync(fd, 'utf8').split('\n');
     unlessMissing(() => unlinkSync(path));
     return [];
-  } finally {
-    closeSync(fd);
-  }
+  });
 }

@@ -2,11 +2,10 @@
  * Copies of mounts in this mount namespace. A recursive bind of a directory shows the mounts below it a second time, for example the bind of
  * a task that is being set up. While such a copy is attached, the original mount point cannot be removed (EBUSY).
  */
-import { closeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { innermostOf, type MountEntry, readMounts } from './mountinfo.ts';
-import { entryOf, openPlain } from './paths.ts';
+import { entryOf, openPlain, withFd } from './paths.ts';
 import type { System } from './system.ts';
 
 /**
@@ -39,11 +38,7 @@ export function detachUnlinked(system: System, mountPoint: string): boolean {
   const gone = ['ENOENT', 'ENOTDIR', 'ELOOP'];
   const parent = unlessMissing(() => openPlain(dirname(mountPoint), { followLinks: false }), gone);
   if (parent === undefined) return false;
-  try {
-    return system.detachMount(entryOf(parent, basename(mountPoint)));
-  } finally {
-    closeSync(parent);
-  }
+  return withFd(parent, () => system.detachMount(entryOf(parent, basename(mountPoint))));
 }
 
 /** The mount points that are the same file or directory as `target`. Pure. */

@@ -1,9 +1,9 @@
 /** Files and folders on the path of a task. Small files are read whole, but never beyond an allowed size; temporary names name their owners. */
 import {
   chmodSync,
-  closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { unlessMissing } from '../core/errors.ts';
+import { withFd } from './paths.ts';
 import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 import type { Fd } from './system.ts';
 
@@ -43,6 +44,10 @@ export function nearestExisting(path: string): string {
   }
   return folder;
 }
+
+/** Whether there is anything at `path`, if only a link. Unlike `existsSync`, this throws if the disk fails. */
+export const isThere = (path: string): boolean =>
+  lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 /** Bytes that this process may still write on the filesystem of `path`. */
 export function freeBytesAt(path: string): number {
@@ -101,12 +106,9 @@ export function readBoundedFile(path: string, options: BoundedReadOptions): stri
   const link = followLink ? 0 : constants.O_NOFOLLOW;
   // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become this process's controlling terminal.
   const wait = allowPipes ? 0 : constants.O_NONBLOCK;
-  const fd = openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link);
-  try {
-    return allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes);
-  } finally {
-    closeSync(fd);
-  }
+  return withFd(openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link), (fd) =>
+    allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes),
+  );
 }
 
 /** The text of an open regular file, from its current offset. Throws like {@link readBoundedFile}. */

@@ -1,10 +1,10 @@
 /** The mount API of Linux: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2). */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import type { FfiArgument } from './ffi/libc-calls.ts';
 import { callAside, type Invocation, invoke, invokeUnless } from './invoke.ts';
 import { openHow, RESOLVE, SYS_OPENAT2 } from './linux-files.ts';
-import { O_PATH } from './paths.ts';
+import { O_PATH, withFd } from './paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from './system.ts';
 
 const SYS = {
@@ -103,27 +103,22 @@ export const linuxMounts = {
     call('move_mount', target, mountFd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
   },
   attachMountOver(mountFd, root, file) {
-    const rootFd = openSync(root, constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    try {
+    return withFd(openSync(root, constants.O_DIRECTORY | constants.O_NOFOLLOW), (rootFd) => {
       const subject = `${root}/${file}`;
       const as = { name: 'openat2', subject };
       const nothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'];
       const how = openHow(O_PATH, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV);
       const found = invokeUnless(nothing, as, 'syscall', SYS.openat2, rootFd, file, ...how);
       if (found === undefined) return false;
-      try {
+      return withFd(found, () => {
         if (!fstatSync(found).isFile()) return false;
         // Makes the root private: a shared mount would pass the new one on to other mount namespaces.
         linuxMounts.restrictMount(rootFd, 0, { recursive: false });
         const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
         call('move_mount', subject, mountFd, '', found, '', flags);
         return true;
-      } finally {
-        closeSync(found);
-      }
-    } finally {
-      closeSync(rootFd);
-    }
+      });
+    });
   },
   bindMount(source, target) {
     const as = { name: 'mount --bind', subject: `${source} on ${target}` };

@@ -1,8 +1,9 @@
 /** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2); network namespaces: setns(2). */
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
 import { givesBytes } from './linux-streams.ts';
+import { withFd } from './paths.ts';
 import type { Fd, ProcessExit, System } from './system.ts';
 
 const SYS = { pidfd_send_signal: 424, pidfd_open: 434 } as const;
@@ -118,17 +119,14 @@ export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/n
 
 /** Only this thread enters the other namespace, and only to open one descriptor. */
 function openIn(namespace: Fd, open: () => Fd): Fd {
-  const home = openSync('/proc/thread-self/ns/net', 'r');
-  try {
+  return withFd(openSync('/proc/thread-self/ns/net', 'r'), (home) => {
     enter(namespace);
     try {
       return open();
     } finally {
       goBack(home);
     }
-  } finally {
-    closeSync(home);
-  }
+  });
 }
 
 function enter(namespace: Fd): void {

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
+import { withSystemFd } from './paths.ts';
 import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
@@ -83,13 +84,10 @@ function watchedPids(): ReadonlySet<number> {
 
 function reap(system: System, pid: number, name: string): void {
   try {
-    const pidfd = system.openPidfd(pid);
-    try {
+    withSystemFd(system, system.openPidfd(pid), (pidfd) => {
       // Its owner may have waited for it meanwhile, and another child may have got its pid.
       if (nameOf(pid) === name) system.waitPidfd(pidfd);
-    } finally {
-      system.close(pidfd);
-    }
+    });
   } catch (error) {
     // Its owner has waited for it meanwhile.
     if (!(error instanceof SystemError && ['ESRCH', 'ECHILD'].includes(error.code))) throw error;

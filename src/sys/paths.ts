@@ -10,13 +10,28 @@ import {
 } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
-import type { Fd } from './system.ts';
+import type { Fd, System } from './system.ts';
 
 /** Opens a file neither for reading nor for writing, so that devices and FIFOs can be inspected: open(2). Same number on x86-64 and arm64. */
 export const O_PATH = 0x20_0000;
 
 /** Leads to the open file itself, even if another file has its name by now. */
 export const fdPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
+
+/** Closes `fd` when `use` returns or throws; if it returns a promise, when that settles. */
+export const withFd = <T>(fd: Fd, use: (fd: Fd) => T): T =>
+  withSystemFd({ close: closeSync }, fd, use);
+
+/** Like {@link withFd}, for a descriptor that `system` opened. */
+export function withSystemFd<T>(system: Pick<System, 'close'>, fd: Fd, use: (fd: Fd) => T): T {
+  let result: T | undefined;
+  try {
+    result = use(fd);
+    return result instanceof Promise ? (result.finally(() => system.close(fd)) as T) : result;
+  } finally {
+    if (!(result instanceof Promise)) system.close(fd);
+  }
+}
 
 /** The path of an entry in an open folder. */
 export const entryOf = (folder: Fd, name: string): string => `${fdPath(folder)}/${name}`;
@@ -64,12 +79,10 @@ export interface FoundPath {
 
 /** Resolves a path, links included. Does not open it for reading, because that may have effects on a device or a FIFO. */
 export function lookUpPath(path: string): FoundPath {
-  const place = openSync(toAbsolute(path), O_PATH);
-  try {
-    return { path: pathOf(place), stats: fstatSync(place) };
-  } finally {
-    closeSync(place);
-  }
+  return withFd(openSync(toAbsolute(path), O_PATH), (place) => ({
+    path: pathOf(place),
+    stats: fstatSync(place),
+  }));
 }
 
 /**
@@ -81,17 +94,14 @@ export function openPlain(
   path: string,
   { followLinks }: { readonly followLinks: boolean },
 ): Fd | undefined {
-  const place = openSync(path, O_PATH | (followLinks ? 0 : constants.O_NOFOLLOW));
-  try {
+  return withFd(openSync(path, O_PATH | (followLinks ? 0 : constants.O_NOFOLLOW)), (place) => {
     const stats = fstatSync(place);
     if (!followLinks && (stats.isSymbolicLink() || pathOf(place) !== path)) {
       const message = `${path}: the file or a directory above it was replaced`;
       throw Object.assign(new Error(message), { code: 'ELOOP' });
     }
     return stats.isFile() || stats.isDirectory() ? openSync(fdPath(place), READ) : undefined;
-  } finally {
-    closeSync(place);
-  }
+  });
 }
 
 const pathOf = (fd: Fd) => readlinkSync(fdPath(fd));

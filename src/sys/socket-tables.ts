@@ -1,6 +1,7 @@
 /** Reads the socket tables of a network namespace below /proc/net. A task cannot make these reads wait. */
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
+import { withFd } from './paths.ts';
 import type { Fd } from './system.ts';
 
 export interface SocketTable {
@@ -50,7 +51,7 @@ export type OpenNetFile = (name: string) => Fd;
 export async function readSocketTable(open: OpenNetFile, name: TableName): Promise<SocketTable> {
   const file = openTable(open, name);
   if (file === undefined) return { ...NO_SOCKETS };
-  try {
+  return await withFd(file, async () => {
     const buffer = Buffer.alloc(READ_BYTES);
     const sum = { ...NO_SOCKETS, sockets: -1 };
     let rest = '';
@@ -63,9 +64,7 @@ export async function readSocketTable(open: OpenNetFile, name: TableName): Promi
       for (const line of lines) addLine(sum, name, line);
       if (reads % READS_A_TURN === 0) await new Promise(setImmediate);
     }
-  } finally {
-    closeSync(file);
-  }
+  });
 }
 
 function addLine(sum: Writable<SocketTable>, name: TableName, line: string): void {

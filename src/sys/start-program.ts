@@ -6,7 +6,7 @@ import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
 import { entryOf } from './paths.ts';
 import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
-import { type Fd, MOUNT_ATTR, type ProcessExit } from './system.ts';
+import { type Fd, MOUNT_ATTR, makeMount, type ProcessExit } from './system.ts';
 
 export interface StartedProgram {
   /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the program could not be started. */
@@ -185,13 +185,8 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
 }
 
 /** Called once per thread: releasing the mount takes the kernel longer than everything else here. */
-function mountPlace(): Fd {
-  const context = linuxSystem.fsOpen('tmpfs');
-  try {
-    linuxSystem.fsConfigString(context, 'size', '4k');
-    linuxSystem.fsConfigCreate(context);
-    return linuxSystem.fsMount(context, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC);
-  } finally {
-    linuxSystem.close(context);
-  }
-}
+const mountPlace = (): Fd =>
+  makeMount(linuxSystem, 'tmpfs', {
+    settings: [['size', '4k']],
+    attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC,
+  });

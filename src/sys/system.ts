@@ -202,3 +202,22 @@ export const MOUNT_ATTR = {
   STRICTATIME: 0x20,
   IDMAP: 0x10_0000,
 } as const;
+
+/** Makes a detached mount of a filesystem that needs no device; whoever receives it closes it. `attributes` are MOUNT_ATTR_* bits. */
+export function makeMount(
+  system: System,
+  filesystem: string,
+  options: {
+    readonly settings: readonly (readonly [string, string])[];
+    readonly attributes: number;
+  },
+): Fd {
+  const context = system.fsOpen(filesystem);
+  try {
+    for (const [key, value] of options.settings) system.fsConfigString(context, key, value);
+    system.fsConfigCreate(context);
+    return system.fsMount(context, options.attributes);
+  } finally {
+    system.close(context);
+  }
+}

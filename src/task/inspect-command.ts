@@ -3,10 +3,11 @@
  * reports a missing program and a missing interpreter with the same text, and nothing for a working directory that is a file.
  */
 
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { fstatSync, openSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { errnoCodeOf, hasCode, StackshimError } from '../core/errors.ts';
 import type { RootfsPlan } from '../rootfs/plan-rootfs.ts';
+import { withFd, withSystemFd } from '../sys/paths.ts';
 import type { System } from '../sys/system.ts';
 
 export interface CommandPlace {
@@ -59,12 +60,9 @@ function kindAt(
 ): Kind {
   const bind = binds.findLast(({ target }) => path === target || path.startsWith(`${target}/`));
   if (path === bind?.target) return statSync(bind.source).isDirectory() ? 'directory' : 'file';
-  const root = openSync(bind?.source ?? rootfs, 'r');
-  try {
-    return kindBeneath(system, root, path.slice(bind?.target.length ?? 0));
-  } finally {
-    closeSync(root);
-  }
+  return withFd(openSync(bind?.source ?? rootfs, 'r'), (root) =>
+    kindBeneath(system, root, path.slice(bind?.target.length ?? 0)),
+  );
 }
 
 function kindBeneath(system: System, root: number, path: string): Kind {
@@ -74,9 +72,5 @@ function kindBeneath(system: System, root: number, path: string): Kind {
   } catch (error) {
     return errnoCodeOf(error) === 'ENOTDIR' ? 'blocked' : 'missing';
   }
-  try {
-    return fstatSync(fd).isDirectory() ? 'directory' : 'file';
-  } finally {
-    system.close(fd);
-  }
+  return withSystemFd(system, fd, () => (fstatSync(fd).isDirectory() ? 'directory' : 'file'));
 }

@@ -82,8 +82,11 @@ async function receiveOne(
   const { maxBytes } = INPUTS[name];
   const { deadline } = stops;
   const signals = [...signalsOf(stops)];
-  if (deadline !== undefined) signals.push(AbortSignal.timeout(Math.max(0, deadline - Date.now())));
   try {
+    // Throws for a deadline that is not a number, or too far away.
+    if (deadline !== undefined) {
+      signals.push(AbortSignal.timeout(Math.max(0, deadline - Date.now())));
+    }
     return await receiveFile(layout, toChunks(bytes, name), {
       maxBytes,
       toTooLarge: () => invalidField(name, `more than ${maxBytes} bytes`),

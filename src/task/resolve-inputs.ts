@@ -1,12 +1,12 @@
 /** Resolves the files and directories of the host that a task names: checked by the policy, and used by their paths without links from then on. */
-import { closeSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
 import { type Policy, requireAllowedPath } from '../spec/policy.ts';
 import type { SeccompProfile } from '../spec/seccomp-profile.ts';
 import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
-import { type FoundPath, lookUpPath, openPlain } from '../sys/paths.ts';
+import { type FoundPath, lookUpPath, openPlain, withFd } from '../sys/paths.ts';
 
 /** Seccomp profiles are written by people; a larger file is not a profile. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
@@ -62,11 +62,7 @@ export async function readSeccomp(file: string, policy: Policy): Promise<Seccomp
   const text = readNamed(field, file, () => {
     const fd = openPlain(path, { followLinks: false });
     if (fd === undefined) throw notFile(field, file);
-    try {
-      return readBoundedFd(fd, MAX_SECCOMP_BYTES);
-    } finally {
-      closeSync(fd);
-    }
+    return withFd(fd, () => readBoundedFd(fd, MAX_SECCOMP_BYTES));
   });
   return readNamed(field, file, () => parseSeccompProfile(JSON.parse(text)));
 }

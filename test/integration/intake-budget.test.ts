@@ -106,6 +106,23 @@ describe('a budget', () => {
     expect(order).toEqual(['first', 'second']);
   });
 
+  it('gives room to jobs that wait, however often it has room before they go on', async () => {
+    const budget = open();
+    const reserve = (memoryBytes: number) => {
+      const reservation = budget.reserve({ needs: { ...SMALL, memoryBytes } });
+      if (reservation === undefined) throw new Error('no room');
+      return reservation;
+    };
+    const [first, second, third, big] = [reserve(0), reserve(0), reserve(0), reserve(4 * GIB)];
+    const wait = (reservation: typeof big) =>
+      toRoom(budget, reservation, clock).resize(SMALL, never);
+    const waits = [wait(first), wait(second)];
+    big.release();
+    third.release();
+    await Promise.all(waits);
+    expect(budget.reserved().memoryBytes).toBe(2 * SMALL.memoryBytes);
+  });
+
   it('refuses a resize that this machine can never meet, and one that was given up', async () => {
     const budget = open();
     const reservation = budget.reserve({ needs: SMALL });

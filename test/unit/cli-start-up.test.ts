@@ -56,6 +56,14 @@ it('other commands do not define those of queues', async () => {
   }
 });
 
+it('completion, which each new shell runs, loads its script and what prints it', () => {
+  const loaded = [...loadedBy('cli/commands/completion.ts', 'bun')];
+  expect(loaded).toContain('cli/completion/scripts.ts');
+  expect(loaded.filter((name) => /^(door|task|spec|worker)\/|suggest-words/.test(name))).toEqual(
+    [],
+  );
+});
+
 it('a plain run loads no module that is slow to load', () => {
   const loaded = [...loadedBy('cli/run/execute-run.ts', 'bun')];
   expect(loaded).toContain('node:fs');

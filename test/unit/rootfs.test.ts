@@ -247,11 +247,11 @@ describe('mountRootfs', () => {
       'fsConfigString 10 gid 0',
       'fsConfigCreate 10',
       `fsMount 10 ${NOSUID | NOEXEC | STRICTATIME} = 11`,
+      'close 10',
       `attachMount 11 ${target}`,
       `makeDeviceNode ${target}/null {"type":"c","major":1,"minor":3} !`,
       `detachMount ${target}`,
       'close 11',
-      'close 10',
     ]);
     expect(calls.at(-1)).toBe(`detachMount ${target}`);
     expect(open.size).toBe(0);

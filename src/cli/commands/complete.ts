@@ -1,13 +1,10 @@
-/** `stackshim completion` prints the script for a shell; `stackshim complete` answers it, as completion/scripts.ts describes. */
+/** `stackshim complete`: answers the scripts of `completion`, as completion/scripts.ts describes. */
 import type { Command } from 'commander';
 import { toPrintable } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { SCRIPTS, type Shell } from '../completion/scripts.ts';
 import { suggestWords } from '../completion/suggest-words.ts';
 import { print } from '../print/print.ts';
 import { shorten } from '../print/text-width.ts';
-
-export const completion = (shell: Shell): Promise<void> => print(SCRIPTS[shell]);
 
 const MOST_CELLS = 100;
 

@@ -10,7 +10,7 @@ fish: write in ~/.config/fish/config.fish      stackshim completion fish | sourc
 export function defineHelpCommands(program: Command): void {
   defineCommand(program, 'completion', {
     about: 'print a script that completes command lines in a shell',
-    load: async () => (await import('../commands/complete.ts')).completion,
+    load: async () => (await import('../commands/completion.ts')).completion,
   })
     .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish']))
     .addHelpText('after', MORE);

@@ -1,6 +1,6 @@
 /** Leaves the removal of an ended task to another process, so that `run --remove async` can return. */
-import { closeSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
+import { withFd } from '../../sys/paths.ts';
 import { posixSpawn } from '../../sys/posix-spawn.ts';
 import { openNullDevice, PLAIN_ENVIRONMENT, pickVariables } from '../../sys/start-program.ts';
 
@@ -12,14 +12,11 @@ export async function startReaper(id: TaskId): Promise<boolean> {
   const args = ['reap', '--wait', id];
   const env = { ...PLAIN_ENVIRONMENT, ...pickVariables(LAYOUT_VARIABLES, process.env) };
   try {
-    const nullDevice = openNullDevice('both');
-    try {
+    return await withFd(openNullDevice('both'), async (nullDevice) => {
       const stdio = [nullDevice, nullDevice, nullDevice];
       await posixSpawn({ path: process.execPath, args, env, stdio });
       return true;
-    } finally {
-      closeSync(nullDevice);
-    }
+    });
   } catch {
     return false;
   }

@@ -1,11 +1,11 @@
 /** Starts a keeper: a process that owns one task until its end, independent of this process and its terminal. */
-import { closeSync } from 'node:fs';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import type { TaskInput } from '../../spec/task-input.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import { startOrphanReaper } from '../../sys/orphan-reaper.ts';
+import { withFd } from '../../sys/paths.ts';
 import { drainPipe, writeFully } from '../../sys/pipes.ts';
 import { posixSpawn } from '../../sys/posix-spawn.ts';
 import { openNullDevice, ownProgram, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
@@ -82,8 +82,7 @@ export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<vo
 
 /** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
-  const nullDevice = openNullDevice('both');
-  try {
+  await withFd(openNullDevice('both'), async (nullDevice) => {
     await posixSpawn({
       path: process.execPath,
       args: [ownProgram(KEEPER_WORD, 'keeper-process', import.meta.filename)],
@@ -93,9 +92,7 @@ async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
       cwd: '.',
     });
     startOrphanReaper(linuxSystem);
-  } finally {
-    closeSync(nullDevice);
-  }
+  });
 }
 
 /** Resolves to undefined if the pipe closes before a line is complete. */

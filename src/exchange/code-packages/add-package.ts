@@ -1,5 +1,4 @@
 /** Adds a directory or an archive as the current revision of a code package: read, built, stored as layers, made current. */
-import { closeSync } from 'node:fs';
 import { hasCode, reasonOf, StackshimError } from '../../core/errors.ts';
 import { isPackageName, parseTenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -31,7 +30,7 @@ import {
   requirePackageRevision,
 } from '../../store/packages/package.ts';
 import { readBoundedFd } from '../../sys/files.ts';
-import { lookUpPath, openPlain } from '../../sys/paths.ts';
+import { lookUpPath, openPlain, withFd } from '../../sys/paths.ts';
 import {
   type PlannedCodeBuild,
   planCodeBuild,
@@ -126,11 +125,9 @@ function readConfig(allow: Allow, { config, configFile }: PackageInput): { confi
   const fd = openPlain(path, { followLinks: false });
   if (fd === undefined) throw toUnreadable(configFile, new Error('neither a file nor a directory'));
   try {
-    return { config: readBoundedFd(fd, SETTINGS_BOUNDS.chars) };
+    return { config: withFd(fd, () => readBoundedFd(fd, SETTINGS_BOUNDS.chars)) };
   } catch (error) {
     throw toUnreadable(configFile, error);
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -81,13 +81,15 @@ export async function inspectRaw(reference: string, run: SkopeoRun): Promise<Buf
   const skopeo = findProgram('skopeo', { package: 'skopeo' });
   const setpriv = findProgram('setpriv', { package: 'util-linux' });
   const args = [...globalOptions(), 'inspect', '--raw', ...registryFlags(run, ''), reference];
-  const answer = await askTool({
-    command: [setpriv, ...DIE_WITH_PARENT, skopeo, ...args],
-    env: toEnv(work),
-    maxBytes: MAX_MANIFEST_BYTES,
-    timeoutMs: silenceMs,
-    signal,
-  }).catch((error) => {
+  const ask = async () =>
+    await askTool({
+      command: [setpriv, ...DIE_WITH_PARENT, skopeo, ...args],
+      env: toEnv(work),
+      maxBytes: MAX_MANIFEST_BYTES,
+      timeoutMs: silenceMs,
+      signal,
+    });
+  const answer = await ask().catch((error) => {
     throw toFailed(reference, messageOf(error), '');
   });
   if (signal?.aborted) throw toAborted(`inspect ${reference}`, signal.reason);

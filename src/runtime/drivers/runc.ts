@@ -1,7 +1,9 @@
 /** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
-import { closeSync, constants, openSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
+import { isThere } from '../../sys/files.ts';
+import { withFd } from '../../sys/paths.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { watchChild } from '../exit-source.ts';
 import type { ContainerReference, StartContainerOptions } from '../runtime.ts';
@@ -17,7 +19,7 @@ function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
 }
 
 export const hasStateDirectory = (container: ContainerReference): boolean =>
-  statSync(stateDirectoryOf(container), { throwIfNoEntry: false }) !== undefined;
+  isThere(stateDirectoryOf(container));
 
 /** Removes the folder, which for runc and crun is all of the state; their `delete` starts a program to do so (measured: 5 ms). */
 export const removeStateDirectory = (container: ContainerReference): Promise<void> =>
@@ -117,11 +119,7 @@ async function releaseInit(
     if (errnoCodeOf(error) !== 'ENOENT') throw error;
     throw failed(container, 'it was not created, or was started before', error);
   }
-  try {
-    await readReply(fd, container, options);
-  } finally {
-    closeSync(fd);
-  }
+  await withFd(fd, () => readReply(fd, container, options));
   try {
     // To runc, the missing file means that the container runs.
     unlinkSync(fifo);

@@ -7,7 +7,7 @@ import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile } from '../../core/layout.ts';
 import { fdPath } from '../../sys/paths.ts';
-import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
+import { type Fd, MOUNT_ATTR, makeMount, type System } from '../../sys/system.ts';
 import type { Image } from '../images/image.ts';
 import { requireLayer } from '../layers/layer-record.ts';
 import { mountLayer } from '../layers/mount-layer.ts';
@@ -68,11 +68,11 @@ function openOverlay(
 
 const REFUSED = ['EINVAL'];
 
-function joinLayers(system: System, paths: readonly string[]): Fd {
-  return openReadOnly(system, (context) => {
-    for (const path of paths.toReversed()) system.fsConfigString(context, 'lowerdir+', path);
-  });
-}
+const joinLayers = (system: System, paths: readonly string[]): Fd =>
+  openReadOnly(
+    system,
+    paths.toReversed().map((path) => ['lowerdir+', path]),
+  );
 
 /** The longest value that fsconfig(2) accepts. */
 const VALUE_CHARS = 255;
@@ -87,23 +87,14 @@ function joinInOneOption(system: System, paths: readonly string[]): Fd {
       const hint = 'use a machine with Linux 6.5 or later';
       throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint });
     }
-    return openReadOnly(system, (context) => {
-      system.fsConfigString(context, 'lowerdir', lowers);
-    });
+    return openReadOnly(system, [['lowerdir', lowers]]);
   } finally {
     for (const fd of opened) closeSync(fd);
   }
 }
 
-function openReadOnly(system: System, addLowers: (context: Fd) => void): Fd {
-  const context = system.fsOpen('overlay');
-  try {
-    addLowers(context);
-    for (const key of ['metacopy', 'xino']) system.fsConfigString(context, key, 'off');
-    system.fsConfigString(context, 'redirect_dir', 'nofollow');
-    system.fsConfigCreate(context);
-    return system.fsMount(context, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
-  } finally {
-    system.close(context);
-  }
-}
+const openReadOnly = (system: System, lowers: readonly (readonly [string, string])[]): Fd =>
+  makeMount(system, 'overlay', {
+    settings: [...lowers, ['metacopy', 'off'], ['xino', 'off'], ['redirect_dir', 'nofollow']],
+    attributes: MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV,
+  });

@@ -4,6 +4,7 @@ import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../../core/layout.ts';
 import { ensureDirectorySync } from '../../sys/files.ts';
 import { takeFileLock } from '../../sys/lock.ts';
+import { withSystemFd } from '../../sys/paths.ts';
 import type { System } from '../../sys/system.ts';
 import { requireLayer } from './layer-record.ts';
 import { isLayerMounted } from './mounted-layers.ts';
@@ -56,9 +57,5 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
 /** Attaches an EROFS file at `target`, an empty folder. Throws like {@link openLayerFile}. */
 export function attachLayerFile(system: System, file: string, target: string): void {
   const { fd } = openLayerFile(system, file);
-  try {
-    system.attachMount(fd, target);
-  } finally {
-    system.close(fd);
-  }
+  withSystemFd(system, fd, () => system.attachMount(fd, target));
 }

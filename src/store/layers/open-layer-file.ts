@@ -1,8 +1,9 @@
 /** Opens an EROFS file as a detached mount. */
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { attachLoop } from '../../sys/attach-loop.ts';
 import { needsLoopDevice } from '../../sys/linux-mounts.ts';
+import { withFd } from '../../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
 
@@ -11,8 +12,7 @@ const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'E
 
 /**
  * Opens the file directly or, before Linux 6.12, through a loop device, which disappears with the detached read-only mount. The caller closes
- * the mount. Its setuid files have no effect on the host, where any user
- * may find them; in a task the overlay decides.
+ * the mount. Its setuid files have no effect on the host, where any user may find them; in a task the overlay decides.
  * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
  * without the loop devices that it needs.
  */
@@ -29,18 +29,11 @@ export function openLayerFile(
 }
 
 function openOnLoopDevice(system: System, path: string): Fd {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
+  return withFd(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW), (file) => {
     const why = { operation: `open ${path}`, otherwise: 'boot Linux 6.12 or later' };
     const device = attachLoop(system, file, why);
-    try {
-      return openErofs(system, device.path, path);
-    } finally {
-      closeSync(device.fd);
-    }
-  } finally {
-    closeSync(file);
-  }
+    return withFd(device.fd, () => openErofs(system, device.path, path));
+  });
 }
 
 /** @param path The layer's file, for errors. */

@@ -59,8 +59,8 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
 }
 
 /**
- * Moves every stack of the release, or none. `label` is for people: the file's name. Other stacks stay as they are. Throws ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or
- * revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
+ * Moves every stack of the release, or none. `label` is for people: the file's name. Other stacks stay as they are. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function applyRelease(
   layout: Layout,
@@ -90,9 +90,9 @@ export async function applyRelease(
 }
 
 /**
- * Moves all stacks to their revisions in the earlier generation `to` (default: the one before the last change), in one new generation. Stacks that were added later stay as they are; stacks
- * that were removed later stay removed. A second call without `to` goes back further. Throws ERR_STACKSHIM_STACK_NOT_FOUND if the generation
- * or one of its revisions is not stored any more; then nothing moves.
+ * Moves all stacks to their revisions in the earlier generation `to` (default: the one before the last change), in one new generation. Stacks
+ * that were added later stay as they are; stacks that were removed later stay removed. A second call without `to` goes back further. Throws
+ * ERR_STACKSHIM_STACK_NOT_FOUND if the generation or one of its revisions is not stored any more; then nothing moves.
  */
 export async function rollbackRelease(
   layout: Layout,

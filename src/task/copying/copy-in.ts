@@ -2,7 +2,7 @@
 import { closeSync, lstatSync } from 'node:fs';
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
-import { entryOf } from '../../sys/paths.ts';
+import { entryOf, withFd } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';
 import { closeFd, openFolderInRoot } from '../../sys/tree-calls.ts';
 import { parsePath } from '../outputs/find-sources.ts';
@@ -29,12 +29,10 @@ export async function copyIn(work: CopyWork): Promise<OutputReport> {
       return report;
     }
     const source = openOutside(order.outside);
-    try {
+    await withFd(source.root, async () => {
       const place = { folder: into, name, isFolder: false, used: new Set<string>() };
       await placeSources(source, place, { target, report, budget, pace });
-    } finally {
-      closeSync(source.root);
-    }
+    });
     return report;
   } finally {
     target.close();

@@ -17,7 +17,7 @@ import {
   taskDir,
 } from '../../core/layout.ts';
 import { detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { ensureDirectorySync, namesIn } from '../../sys/files.ts';
+import { ensureDirectorySync, isThere, namesIn } from '../../sys/files.ts';
 import { ownMountNamespace } from '../../sys/mountinfo.ts';
 import { fdPath } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
@@ -98,7 +98,7 @@ export function keepIdleVolume(
   const mountNamespace = ownMountNamespace();
   const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
   // An earlier task with the same name may have left one.
-  if (statSync(file, { throwIfNoEntry: false }) !== undefined) return false;
+  if (isThere(file)) return false;
   try {
     mkdirSync(idleVolumeDir, { mode: 0o700 });
   } catch (error) {

@@ -1,11 +1,12 @@
 /** Makes a scratch volume: a sparse file with a filesystem, on a loop device, as a detached mount. */
 
-import { closeSync, fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from 'node:fs';
+import { fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import { attachLoopAside } from '../../sys/attach-loop.ts';
 import { freeBytesAt } from '../../sys/files.ts';
 import { findProgram } from '../../sys/find-program.ts';
 import { codeOfComplaint, lastLine } from '../../sys/guard-disk.ts';
+import { withFd, withSystemFd } from '../../sys/paths.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import { type DiskAmount, type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
@@ -22,14 +23,11 @@ const FULL_BELOW_BYTES = 256 * 1024;
  */
 export async function makeVolume(system: System, file: string, limit: DiskAmount): Promise<Fd> {
   const { fileBytes, mkfsArgs } = planVolume(limit);
-  const fd = openSync(file, 'wx+', 0o600);
-  try {
+  return await withFd(openSync(file, 'wx+', 0o600), async (fd) => {
     ftruncateSync(fd, fileBytes);
     await format(file, mkfsArgs);
     return await mountUnnamed(system, file, loopName(file, fstatSync(fd)));
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
 /**
@@ -44,11 +42,7 @@ async function mountUnnamed(system: System, file: string, name: string): Promise
   } finally {
     unlinkSync(name);
   }
-  try {
-    return await mountFile(system, fd);
-  } finally {
-    closeSync(fd);
-  }
+  return await withFd(fd, () => mountFile(system, fd));
 }
 
 async function format(file: string, args: readonly string[]): Promise<void> {
@@ -76,24 +70,18 @@ async function mountFile(system: System, fd: Fd): Promise<Fd> {
     operation: 'limit disk space',
     otherwise: 'set disk.mechanism to sampling in the policy',
   });
-  try {
-    const context = openContext(system, device.path);
-    try {
-      if (await system.fsConfigCreateAside(context)) return mountContext(system, context);
-    } finally {
-      system.close(context);
-    }
+  return await withFd(device.fd, async () => {
+    const made = await withSystemFd(system, openContext(system, device.path), async (context) => {
+      const isCreated = await system.fsConfigCreateAside(context);
+      return isCreated ? mountContext(system, context) : undefined;
+    });
+    if (made !== undefined) return made;
     // Try again, this time for the error.
-    const again = openContext(system, device.path);
-    try {
+    return withSystemFd(system, openContext(system, device.path), (again) => {
       system.fsConfigCreate(again);
       return mountContext(system, again);
-    } finally {
-      system.close(again);
-    }
-  } finally {
-    closeSync(device.fd);
-  }
+    });
+  });
 }
 
 /** Opens a filesystem context; the caller closes it. */

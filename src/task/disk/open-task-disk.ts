@@ -1,5 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { ensureDirectorySync } from '../../sys/files.ts';
+import { withFd } from '../../sys/paths.ts';
 import type { DiskAmount, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
@@ -55,12 +56,9 @@ function resolveMechanism(
   if (mechanism !== 'auto') return mechanism;
   // Root in the host's user namespace could move its files out of their project.
   if (userns === 'host') return 'volume';
-  const folder = openSync(places.scratchDir, 'r');
-  try {
-    return system.enforcesProjectQuota(folder) ? 'quota' : 'volume';
-  } finally {
-    closeSync(folder);
-  }
+  return withFd(openSync(places.scratchDir, 'r'), (folder) =>
+    system.enforcesProjectQuota(folder) ? 'quota' : 'volume',
+  );
 }
 
 /** Bytes per inode of a task: the size of a typical small file with its share of folders. */

@@ -1,5 +1,4 @@
 /** Disk space that is only bounded by measuring it: for hosts with neither quotas nor loop devices. */
-import { tolerate } from '../../core/errors.ts';
 import { measureTree } from '../../sys/measure-tree.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { TaskDisk, TaskDiskRequest } from './task-disk.ts';
@@ -11,10 +10,10 @@ export function openSampledDisk({ limit, places }: TaskDiskRequest): TaskDisk {
     limit,
     detach: () => Promise.resolve(),
     async measure() {
-      const used = await measureTree(places.scratchDir).catch(tolerate('ENAMETOOLONG'));
+      const { bytes, inodes, isComplete } = await measureTree(places.scratchDir);
       // The tree is deeper than the kernel's longest path: a task may hide files in it.
-      if (used === undefined) return { ...limit, isFull: true };
-      return { ...used, isFull: used.bytes > limit.bytes || used.inodes > limit.inodes };
+      if (!isComplete) return { ...limit, isFull: true };
+      return { bytes, inodes, isFull: bytes > limit.bytes || inodes > limit.inodes };
     },
     keep: nothing,
     close: nothing,

@@ -12,7 +12,7 @@ import {
 import type { Layout } from '../../core/layout.ts';
 import { nextTurn } from '../../core/pause.ts';
 import { detachTarget, detachTargetAside } from '../../rootfs/mount-rootfs.ts';
-import { fdPath } from '../../sys/paths.ts';
+import { fdPath, withSystemFd } from '../../sys/paths.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import type { DiskAmount, Fd, System } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -37,13 +37,10 @@ export async function openScratchVolume(
   const mounted =
     claimed?.volume ??
     (await (await import('./make-volume.ts')).makeVolume(system, places.volumeFile, limit));
-  let held: Fd;
-  try {
+  const held = withSystemFd(system, mounted, () => {
     system.attachMount(mounted, places.scratchDir);
-    held = system.openTreeClone(places.scratchDir);
-  } finally {
-    system.close(mounted);
-  }
+    return system.openTreeClone(places.scratchDir);
+  });
   try {
     chmodSync(places.scratchDir, 0o700);
     await claimed?.detached;

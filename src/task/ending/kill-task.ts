@@ -6,6 +6,7 @@ import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { pause } from '../../core/pause.ts';
 import { UNRECORDED_RUNTIME } from '../../runtime/drivers/driver-of.ts';
+import { withFd } from '../../sys/paths.ts';
 import {
   type AbandonedTask,
   removeAbandoned,
@@ -80,13 +81,11 @@ async function removeOwnerless(
   const locked = lockRecord(installation, places.id, (found) => !hasOwner(places, found));
   if (locked === undefined) return undefined;
   const { record: found, lock } = locked;
-  try {
+  return await withFd(lock, async () => {
     // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
-  } finally {
-    closeSync(lock);
-  }
+  });
 }
 
 async function removeOne(installation: Installation, task: AbandonedTask): Promise<Removal> {

@@ -1,5 +1,6 @@
 /** Adds up the memory of a task's sockets that no cgroup is charged for. Loaded when a task has enough sockets to exceed its limit. */
-import { closeSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { withFd } from '../../sys/paths.ts';
 import {
   NO_SOCKETS,
   type OpenNetFile,
@@ -78,12 +79,7 @@ const join = (one: SocketTable, other: SocketTable): SocketTable => ({
 function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {
   const read = (name: string) => {
     const file = openTable(open, name);
-    if (file === undefined) return '';
-    try {
-      return readFileSync(file, 'utf8');
-    } finally {
-      closeSync(file);
-    }
+    return file === undefined ? '' : withFd(file, () => readFileSync(file, 'utf8'));
   };
   // `sockstat6` does not exist if IPv6 was disabled when the kernel started.
   return parseSocketCounts(read('sockstat') + read('sockstat6'));

@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises';
 import { tolerate, unlessMissing } from '../../core/errors.ts';
 import { slotOfUser } from '../../sys/handled-process.ts';
 import { parseMountinfo } from '../../sys/mountinfo.ts';
-import { fdPath } from '../../sys/paths.ts';
-import type { Fd, System } from '../../sys/system.ts';
+import { fdPath, withSystemFd } from '../../sys/paths.ts';
+import { type Fd, makeMount, type System } from '../../sys/system.ts';
 import type { KillContext } from './kill-processes.ts';
 
 /** How many processes of a task are looked at in one call: the others of the same task have the same slot, and mostly the same mounts. */
@@ -30,7 +30,7 @@ export async function releaseFromFuse(
 ): Promise<void> {
   const control = openControl(context.system);
   if (control === undefined) return;
-  try {
+  await withSystemFd(context.system, control, async () => {
     // The folder of each connection has the kernel's number of its device as its name, and belongs to the user that mounted it.
     const connections = readdirSync(fdPath(control)).flatMap((name) => {
       const folder = `${fdPath(control)}/${name}`;
@@ -43,9 +43,7 @@ export async function releaseFromFuse(
       const isOfTask = (slot !== undefined && slots.has(slot)) || mounted.has(device);
       if (isOfTask) unlessMissing(() => writeFileSync(`${folder}/abort`, '1', { flag: 'r+' }));
     }
-  } finally {
-    context.system.close(control);
-  }
+  });
 }
 
 /** The slots of the processes, and the devices of FUSE filesystems that those in the host's user namespace see and the host does not. */
@@ -127,13 +125,5 @@ function fuseDevicesIn(tables: readonly string[]): ReadonlySet<number> {
   return devices;
 }
 
-function openControl(system: System): Fd | undefined {
-  const context = unlessMissing(() => system.fsOpen('fusectl'), ['ENODEV']);
-  if (context === undefined) return undefined;
-  try {
-    system.fsConfigCreate(context);
-    return system.fsMount(context, 0);
-  } finally {
-    system.close(context);
-  }
-}
+const openControl = (system: System): Fd | undefined =>
+  unlessMissing(() => makeMount(system, 'fusectl', { settings: [], attributes: 0 }), ['ENODEV']);

@@ -1,5 +1,5 @@
 /** Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is gone. */
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
 import { nextTurn } from '../../core/pause.ts';
@@ -7,6 +7,7 @@ import { detachTarget } from '../../rootfs/mount-rootfs.ts';
 import { mountTargetsOf } from '../../rootfs/plan-rootfs.ts';
 import { removeRuntimeState, runtimeStateExists } from '../../runtime/drive-container.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { isThere } from '../../sys/files.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
 import { removeScratch } from '../disk/scratch-files.ts';
 import type { TaskDisk } from '../disk/task-disk.ts';
@@ -77,9 +78,6 @@ function noteWhatIsThere(
     leftovers.set(search, messageOf(error));
   }
 }
-
-/** Unlike `existsSync`, this throws if the disk fails. */
-const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<void> {
   let left = places.taskDir;

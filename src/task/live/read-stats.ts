@@ -1,9 +1,10 @@
 /** Reads what running tasks use at one moment, from their cgroups and the disk space of their owners. */
-import { closeSync, openSync, statSync } from 'node:fs';
+import { openSync, statSync } from 'node:fs';
 import type { LiveCgroups, LiveUsage } from '../../cgroup/cgroup-driver.ts';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { nextTurn } from '../../core/pause.ts';
+import { withFd } from '../../sys/paths.ts';
 import { isOwnerAlive } from '../../sys/processes.ts';
 import type { System } from '../../sys/system.ts';
 import { loopDeviceOf, measureVolume } from '../disk/volume-state.ts';
@@ -173,12 +174,10 @@ function measureDisk(
 ): number | null {
   try {
     if (diskMechanism === 'quota' && diskProject !== undefined) {
-      const folder = openSync(scratchDir, 'r');
-      try {
-        return system.readProjectUsage(folder, diskProject).bytes;
-      } finally {
-        closeSync(folder);
-      }
+      return withFd(
+        openSync(scratchDir, 'r'),
+        (folder) => system.readProjectUsage(folder, diskProject).bytes,
+      );
     }
     if (diskMechanism !== 'volume' || diskDescriptor === undefined) return null;
     // The volume is attached nowhere. Nothing of the task is on this way to it.

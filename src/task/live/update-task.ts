@@ -2,7 +2,7 @@
  * Changes limits of a running task. The kernel enforces memory, processors and processes; the task's owner enforces its time, and follows
  * the file that is replaced here (`ending/follow-limits.ts`). One update of a task runs at a time, because each replaces the whole file.
  */
-import { renameSync, rmSync, statSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LiveLimits, LiveUsage } from '../../cgroup/cgroup-driver.ts';
@@ -14,7 +14,7 @@ import { readInput } from '../../spec/field-errors.ts';
 import { toLimits } from '../../spec/limits.ts';
 import { showBytes } from '../../spec/quantities.ts';
 import { waitForLock } from '../../store/with-lock.ts';
-import { toOwnedName } from '../../sys/files.ts';
+import { isThere, toOwnedName } from '../../sys/files.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import { type FileLock, takeFileLock } from '../../sys/lock.ts';
 import { type Installation, readPolicy } from '../installation.ts';
@@ -190,8 +190,7 @@ async function writeNext(
     return next;
   } catch (error) {
     rmSync(next, { force: true });
-    const hasEnded = statSync(dirname(next), { throwIfNoEntry: false }) === undefined;
-    throw hasEnded ? toTaskConflict(UPDATE, id, ENDED) : error;
+    throw isThere(dirname(next)) ? error : toTaskConflict(UPDATE, id, ENDED);
   }
 }
 

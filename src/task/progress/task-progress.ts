@@ -7,6 +7,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { PROGRESS_NAME } from '../../oci/build-mounts.ts';
+import { withSystemFd } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 
 /** Longer texts are cut off. */
@@ -75,13 +76,11 @@ function readBytes(system: System, folder: Fd): Buffer | undefined {
   try {
     const fd = system.openCached(folder, PROGRESS_NAME);
     if (fd === undefined) return undefined;
-    try {
+    return withSystemFd(system, fd, () => {
       // A folder or a named pipe can be opened, too.
       if (!fstatSync(fd).isFile()) return undefined;
       return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
-    } finally {
-      system.close(fd);
-    }
+    });
   } catch {
     // Running out of descriptors or memory must not end the task; the next look retries.
     return undefined;

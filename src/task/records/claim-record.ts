@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import { taskDir } from '../../core/layout.ts';
+import { withFd } from '../../sys/paths.ts';
 import { bootId, isOwnerAlive, ownIdentity } from '../../sys/processes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
@@ -68,13 +69,11 @@ export function claimRecord(
 ): OwnRecord | undefined {
   const locked = lockRecord(context, id, mayClaim);
   if (locked === undefined) return undefined;
-  try {
+  return withFd(locked.lock, () => {
     const places = recordedPlaces(context.layout, locked.record);
     const claimed = { owner: ownIdentity(), kept: false, disowned: false };
     const record = { ...locked.record, ...change, ...claimed };
     replaceRecord(places, record);
     return new OwnRecord(places, record);
-  } finally {
-    closeSync(locked.lock);
-  }
+  });
 }

@@ -1,7 +1,7 @@
 /** Lists the tasks of this installation, from their records. */
-import { statSync } from 'node:fs';
 import type { ErrorJson } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
+import { isThere } from '../../sys/files.ts';
 import { findInit } from '../ending/kill-processes.ts';
 import type { Installation } from '../installation.ts';
 import { isOrphaned } from './claim-record.ts';
@@ -73,5 +73,3 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
     ...(exit === undefined ? {} : { exit }),
   };
 }
-
-const isThere = (file: string) => statSync(file, { throwIfNoEntry: false }) !== undefined;

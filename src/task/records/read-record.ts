@@ -31,7 +31,7 @@ import {
 } from '../../core/read-fields.ts';
 import { RUNTIME_KINDS } from '../../runtime/drivers/driver-of.ts';
 import { imageDigest, stackName } from '../../store/stored-json.ts';
-import { namesIn } from '../../sys/files.ts';
+import { isThere, namesIn } from '../../sys/files.ts';
 import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskExit, type TaskHoldings, type TaskRecord } from './record.ts';
 import { namesOf, type TaskNames, taskPlaces } from './task-places.ts';
@@ -166,12 +166,7 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
     if (record.id !== id) throw new TypeError(`it names task ${record.id}`);
     return record;
   } catch (error) {
-    if (
-      errnoCodeOf(error) === 'ENOENT' &&
-      statSync(taskDir, { throwIfNoEntry: false }) === undefined
-    ) {
-      return undefined;
-    }
+    if (errnoCodeOf(error) === 'ENOENT' && !isThere(taskDir)) return undefined;
     if (isUsedUp(error) || error instanceof StackshimError) throw error;
     throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', `read ${recordFile}: not a record`, {
       cause: error,

@@ -82,13 +82,13 @@ function jobCalls(
 ): Pick<Queues, 'enqueue' | 'status' | 'wait' | 'cancel' | 'retry'> {
   const { store } = opened;
   return {
-    async enqueue(queue, request, options = {}) {
-      const delayMs = parseDuration(options.delay ?? 0, 'delay', DELAYS);
-      const id = toJobId(options.key);
-      const names = options.unbound === true ? 'leave' : 'bind';
-      const planned = await planJob(opened, queue, request, { ...options, names });
+    async enqueue(queue, request, { delay = 0, key, unbound, wait, tenant, priority } = {}) {
+      const delayMs = parseDuration(delay, 'delay', DELAYS);
+      const id = toJobId(key);
+      const names = unbound === true ? 'leave' : 'bind';
+      const planned = await planJob(opened, queue, request, { tenant, priority, names });
       const place = await addJob(store, id, delayMs, planned);
-      const status = options.wait === true ? await waitForJob(store, place, undefined) : null;
+      const status = wait === true ? await waitForJob(store, place, undefined) : null;
       return { job: jobName(place), status };
     },
     async status(job) {

@@ -1,3 +1,4 @@
+/** Schedules: BullMQ's job schedulers, each in the lane of its jobs. */
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import { parseDuration } from '../../spec/quantities.ts';

@@ -32,8 +32,10 @@ export function toRoom(
       let unwatch: () => void = () => undefined;
       const hasRoom = new Promise<void>((resolve) => {
         const look = () => {
-          if (reservation.resize(needs, sinceMs)) resolve();
-          else budget.expectRoom();
+          if (!reservation.resize(needs, sinceMs)) return budget.expectRoom();
+          // Before the next look: resizing to the same needs tells all listeners, so this one would call itself for ever.
+          unwatch();
+          resolve();
         };
         unwatch = budget.watch(look);
         look();
