@@ -1,4 +1,4 @@
-/** Adds revisions to a stack's history, and removes revisions: one that never became current, old ones, or all of a removed stack. */
+/** Adds revisions to a stack's history. Removes revisions that never became current, old revisions, or all of a removed stack. */
 import { rm, rmdir } from 'node:fs/promises';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
 import { isStackName, type StackName } from '../../core/ids.ts';
@@ -16,8 +16,8 @@ import { type Revision, readRevisionNumbers, revisionFile, stackFolder } from '.
 type NewRevision = Omit<Revision, 'revision' | 'createdAt'> & { readonly now: Date };
 
 /**
- * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; if
- * interrupted, it leaves at most a revision that nothing refers to.
+ * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; an interrupted call
+ * leaves at most a revision that nothing refers to.
  */
 export async function addRevision(
   layout: Layout,
@@ -42,7 +42,7 @@ export async function addRevision(
   });
 }
 
-/** Removes a revision that is not current; its image stays until collection. Returns false, and leaves the revision, if it is current. */
+/** Removes a revision unless it is current; its image stays until collection. Returns false if the revision is current. */
 export async function removeRevision(
   layout: Layout,
   system: System,
@@ -51,7 +51,7 @@ export async function removeRevision(
   return await withStacksLock(layout, system, async () => {
     if (revisionIn(readCurrentGeneration(layout), stack) === revision) return false;
     await guardDisk(`remove revision ${revision} of ${stack}`, async () => {
-      // Its stack has been removed meanwhile.
+      // The file may be gone: another process may have removed the stack.
       await rm(revisionFile(layout, stack, revision), { force: true });
       await syncDirectory(stackDir(layout, stack));
       await removeEmptyFolder(stackDir(layout, stack));
@@ -60,7 +60,7 @@ export async function removeRevision(
   });
 }
 
-/** Removes the folder of a stack without other revisions and without numbers to remember. */
+/** Removes a stack's folder if nothing is left in it: no revision, and no numbers of removed revisions. */
 async function removeEmptyFolder(path: string): Promise<void> {
   try {
     await rmdir(path);
@@ -70,9 +70,9 @@ async function removeEmptyFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes all but the newest `keep` revisions. The current revision stays whatever its age, and so do newer ones, which may be about to
- * become current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending.
- * Throws ERR_STACKSHIM_STACK_BUSY.
+ * Removes all but the newest `keep` revisions. Keeps the current revision whatever its age, and newer revisions, which may be about to become
+ * current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending. Throws
+ * ERR_STACKSHIM_STACK_BUSY.
  */
 export async function removeOldRevisions(
   layout: Layout,
@@ -89,7 +89,7 @@ export async function removeOldRevisions(
   });
 }
 
-/** Removes every revision of a stack that the current generation does not name; does nothing for any other stack. Returns the removed numbers. */
+/** Removes all revisions of a stack that is not in the current generation; otherwise does nothing. Returns the removed numbers. */
 export async function removeAllRevisions(
   layout: Layout,
   system: System,
