@@ -1,7 +1,4 @@
-/**
- * A folder of revisions of a stack or a code package: `<n>.json` for each, and `removed.json`, which keeps the numbers of removed revisions from
- * being used again.
- */
+/** The revisions of a stack or code package: `<n>.json` each, and `removed.json`, so that numbers of removed revisions are not used again. */
 import { link, rm, unlink } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { type Layout, tmpDir } from '../core/layout.ts';

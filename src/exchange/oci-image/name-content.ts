@@ -40,9 +40,7 @@ async function findContent(
   return { digest: toDigest(toOciManifest(described, layers)), config: described.digest, diffIds };
 }
 
-/**
- * Stores an image that was made on this machine and whose layers are stored. Returns the image with its content digest, the same on every machine.
- */
+/** Stores an image made on this machine from stored layers; returns it with its content digest, which is the same on every machine. */
 export async function storeMadeImage(
   layout: Layout,
   made: Omit<Image, 'digest'>,

@@ -123,10 +123,7 @@ export async function readWhole(file: OpenedFile, subject: string): Promise<Uint
   }
 }
 
-/**
- * Parses and checks a JSON document. Refuses ambiguous keys: another program could read the document differently, and fetch or unpack other
- * content.
- */
+/** Parses and checks JSON. Refuses ambiguous keys: another program could read them differently, and fetch or unpack other content. */
 export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
   try {

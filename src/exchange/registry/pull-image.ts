@@ -64,9 +64,7 @@ export async function pullImage(name: string, run: SkopeoRun): Promise<PulledIma
   return { directory, digests };
 }
 
-/**
- * Reads the pulled layout. Skopeo writes an OCI manifest, whatever type the registry has, so the registry's digests are other digests of the image.
- */
+/** Reads the pulled layout. Skopeo writes an OCI manifest whatever the registry has: the registry's digests are other digests of the image. */
 export async function readPulled({ directory, digests }: PulledImage): Promise<OciImage> {
   const read = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
   return { ...read, otherDigests: [...read.otherDigests, ...digests] };

@@ -18,10 +18,7 @@ import { readPieces } from '../file-pieces.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 import { collectTopNames, type SourceKind, type TopNames } from './top-names.ts';
 
-/**
- * What an imported root filesystem may contain: as a layer, but without deletions, because nothing is below it. Leaves out `.dockerenv`, which
- * marks the files of a docker container.
- */
+/** The rules of a layer, but no deletions, because nothing is below. Leaves out `.dockerenv`, which marks the files of a docker container. */
 export const ROOTFS_POLICY: ArchivePolicy = {
   ...LAYER_POLICY,
   subject: 'root filesystem',

@@ -17,10 +17,7 @@ const CLOCK_TOLERANCE_MS = 10 * 60_000;
 /** The file with the date of the newest loaded save, so that an older save cannot pass as new. */
 const loadedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/loaded.json`;
 
-/**
- * Throws ERR_STACKSHIM_SAVE_OUTDATED if a stack has newer content here, or if the save is dated in the future: until that date it would count as
- * the newest.
- */
+/** Throws ERR_STACKSHIM_SAVE_OUTDATED if a stack is newer here, or the save has a future date, until which it would count as the newest. */
 export function requireNewer(
   layout: Layout,
   { createdAt, stacks }: Pick<SavedIndex, 'createdAt' | 'stacks'>,

@@ -1,7 +1,4 @@
-/**
- * Shows the content of images without running anything: single layers, and whole images as one tree. The mounts are read-only and, where the kernel
- * allows, detached.
- */
+/** Shows single layers and whole images as trees without running anything, mounted read-only and, if the kernel can, detached. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';

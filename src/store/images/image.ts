@@ -1,7 +1,4 @@
-/**
- * An image: an ordered list of layers, and the OCI config that says how a command runs on them. The file `images/<hex>.json` is named by the digest
- * and never changes.
- */
+/** An image: an ordered list of layers, and the OCI config for running commands on them. `images/<hex>.json`, immutable under its digest. */
 import { existsSync } from 'node:fs';
 import {
   type ImageDigest,

@@ -68,10 +68,7 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
 export const writeLayerRecord = (layout: Layout, record: LayerRecord): Promise<void> =>
   writeStoredJson(layerRecordFile(layout, record.id), record);
 
-/**
- * Finds the layer made from the tar with this DiffID and the same time ceiling; undefined if there is none. Skips damaged records: the caller then
- * makes the layer again.
- */
+/** Finds the layer made from this DiffID's tar with the same time ceiling, or undefined. Skips damaged records: callers remake the layer. */
 export function findLayerByDiffId(
   layout: Layout,
   diffId: string,

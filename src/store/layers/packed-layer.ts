@@ -1,6 +1,6 @@
 /**
- * The file `layers/<hex>.packed`: digest and size of the tar that the layer packs into, which depend only on the layer's content. Losing the file
- * costs only time; docs/on-disk-layout.md describes it.
+ * The file `layers/<hex>.packed`: digest and size of the tar that the layer packs into; its content alone decides them. Losing the file costs only
+ * time; docs/on-disk-layout.md describes it.
  */
 import { createHash } from 'node:crypto';
 import { packLayer } from '../../archive/pack-layer.ts';

@@ -58,10 +58,7 @@ export interface StackDetails extends StackSummary {
   readonly revisions: readonly number[];
 }
 
-/**
- * Lists every stack with a current revision, by name. A damaged stack is reported to `onDamage` and left out; without a listener, throws like
- * `resolveStack`.
- */
+/** Lists stacks with a current revision, by name. Damaged ones go to `onDamage` and are left out; without it, throws like `resolveStack`. */
 export function listStacks(layout: Layout, onDamage: DamageListener = throwDamage): StackSummary[] {
   const entries = readSoundStacks(layout, onDamage);
   const uses = countUses(entries);

@@ -1,6 +1,4 @@
-/**
- * Resolves a stack reference, which may pin a revision or an image, to the image that a task runs on. Without a pin, `current-image.ts` is enough.
- */
+/** Resolves a stack reference, which may pin a revision or an image, to an image for tasks. Without a pin, `current-image.ts` is enough. */
 import { hasCode, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
