@@ -1,7 +1,7 @@
-/** Gives a build or an import that its caller cancelled one error, whichever part noticed first. */
+/** Gives a cancelled build or import one error, whichever part noticed the abort first. */
 import { StackshimError } from '../core/errors.ts';
 
-/** Runs `work`; once `signal` has aborted, any error becomes ERR_STACKSHIM_BUILD_ABORTED. */
+/** Runs `work`. Once `signal` has aborted, any error becomes ERR_STACKSHIM_BUILD_ABORTED. */
 export async function abortable<T>(
   operation: string,
   signal: AbortSignal | undefined,

@@ -23,25 +23,25 @@ import { type PublishedStack, type PublishOptions, publishImage } from './publis
 import { parseSmokeOption } from './smoke.ts';
 
 export interface CommitTaskOptions extends PublishOptions {
-  /** A task that was run with `--keep` and has ended. */
+  /** A task run with `--keep` that has ended. */
   readonly task: TaskId;
-  /** May be the stack that the task ran in. */
+  /** May be the stack in which the task ran. */
   readonly stack: StackName;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string | undefined;
-  /** Whether the content of `/task` is added, too, for a task with code. */
+  /** Also adds the content of `/task`, for a task with code. */
   readonly code?: boolean | undefined;
 }
 
 const IDS_PER_TASK = 65_536;
 
 /**
- * Adds the files that the task wrote outside of `/task` to the task's image, as one more layer; with `code`, what is in `/task` as another one.
- * The task stays as it is. The image's digest
- * is that of its content.
+ * Adds the files that the task wrote outside of `/task` to the task's image as one more layer; with `code`, adds `/task` as another layer. The task
+ * does not change. The image's digest is its content digest.
  *
- * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_TASK_CONFLICT (another process copies or removes it), ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have),
- * ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_IMAGE_CORRUPT.
+ * Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_NOT_KEPT, ERR_STACKSHIM_TASK_CONFLICT (another process copies or removes the task),
+ * ERR_STACKSHIM_LAYER_INVALID (an entry that no layer may have), ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED,
+ * ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export async function commitTask(
   layout: Layout,
@@ -99,7 +99,7 @@ async function storeUpper(
 ): Promise<LayerRecord> {
   const upper = `${record.names.scratchDir}/rootfs/upper`;
   const { id, createdAt } = record;
-  // Keeps removal away: the layer would lack what was removed already.
+  // Blocks removal of the task: the layer would lack files that were already removed.
   const isSame = (found: TaskRecord) => found.kept && found.createdAt === createdAt;
   const locked = lockRecord({ layout, system }, id, isSame);
   if (locked === undefined) {
@@ -115,7 +115,7 @@ async function storeUpper(
   });
 }
 
-/** What the task saw at `/task`: its code with all changes, in place of what the image has there. */
+/** Stores `/task` as the task saw it: its code with all changes, replacing `/task` of the image. */
 async function storeCode(
   layout: Layout,
   { system, record, report, signal }: Committing,

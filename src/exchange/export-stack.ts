@@ -22,16 +22,16 @@ export interface ExportStackOptions extends ExchangeOptions {
 export interface ExportedStack {
   readonly stack: StackName;
   readonly revision: number;
-  /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
+  /** Name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
   readonly reference: string;
-  /** Digest of the manifest in the archive, which is the digest of the image's content. */
+  /** Digest of the manifest in the archive, which is the content digest of the image. */
   readonly digest: ImageDigest;
 }
 
 /**
- * Writes the archive. After a failure there is no new archive, and an older one stays. The same revision gives the same bytes. Throws
- * ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED,
- * ERR_STACKSHIM_LAYER_CORRUPT and the errors of `resolveStack`.
+ * Writes the archive. A failure leaves no new archive and keeps an older one. The same revision gives the same bytes. Throws
+ * ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, ERR_STACKSHIM_LAYER_CORRUPT and
+ * the errors of `resolveStack`.
  */
 export async function exportStack(
   layout: Layout,

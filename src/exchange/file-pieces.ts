@@ -6,7 +6,7 @@ import { ensureDirectory } from '../sys/write-file.ts';
 
 const PIECE_BYTES = 256 * 1024;
 
-/** The bytes from `start` to the end of the file, but at most `mostBytes`. */
+/** Yields the bytes from `start` to the end of the file, at most `mostBytes`. */
 export async function* readPieces(
   file: FileHandle,
   start = 0,
@@ -21,7 +21,7 @@ export async function* readPieces(
   }
 }
 
-/** Exactly `size` bytes from `start` on. Throws `toCutOff()` if the file ends before. */
+/** Yields exactly `size` bytes from `start`. Throws `toCutOff()` if the file ends earlier. */
 export async function* readSpan(
   file: FileHandle,
   { start, size }: { readonly start: number; readonly size: number },
@@ -35,7 +35,7 @@ export async function* readSpan(
   if (left > 0) throw toCutOff();
 }
 
-/** A new file below `tmp/` that only root can read; the caller closes it. The kernel frees it, however this process ends. */
+/** Makes an unnamed file below `tmp/` that only root can read. The caller closes it; the kernel frees it however this process ends. */
 export async function openNameless(layout: Layout): Promise<FileHandle> {
   await ensureDirectory(tmpDir(layout), 0o700);
   const temporary = temporaryPath(layout, '.tar');

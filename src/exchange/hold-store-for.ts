@@ -1,4 +1,4 @@
-/** Holds a lease for work that stores something new, and removes what was stored if the work fails. */
+/** Holds a lease for work that stores something new, and removes the stored parts if the work fails. */
 import { StackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -9,8 +9,8 @@ import { readTaskImages } from '../task/records/task-images.ts';
 import { findObstacles, sweepImages } from './sweep-images.ts';
 
 /**
- * Runs `work` under a lease. If it throws, or if `isUnneeded` accepts its result, removes the layers and images that it found or stored,
- * except those that a revision, a task or another lease needs. Throws the errors of `holdStore` and of `work`.
+ * Runs `work` under a lease. If `work` throws, or `isUnneeded` accepts its result, removes the layers and images that it found or stored, except
+ * those that a revision, a task or another lease needs. Throws the errors of `holdStore` and of `work`.
  */
 export async function holdStoreFor<T>(
   layout: Layout,
@@ -41,7 +41,7 @@ async function discard(layout: Layout, system: System, only: ReadonlySet<string>
       await sweepImages(layout, system, { survey, isNeeded, pinned, only, dryRun: false });
     });
   } catch (error) {
-    // The caller must get the first error. The next collection finds what stayed, and reports why it cannot be removed.
+    // The caller must get the first error. The next collection finds the rest, and reports why it cannot be removed.
     if (!(error instanceof StackshimError)) throw error;
   }
 }

@@ -31,30 +31,30 @@ import {
 } from './root-filesystem/recognise-source.ts';
 import { parseSmokeOption } from './smoke.ts';
 
-/** In place of a path. */
+/** Stands for standard input in place of a path. */
 export const STANDARD_INPUT = '-';
 
 export interface ImportStackOptions extends PublishOptions, RegistryOptions {
   readonly stack: StackName;
   /**
    * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `docker://HOST/NAME[:TAG]`, or the path of a folder or tar, whose
-   * content tells whether it is a root filesystem or an image. `rootfs:PATH`: it is a root filesystem. `-` in place of a path: `input`.
+   * content shows whether it is a root filesystem or an image. `rootfs:PATH` forces a root filesystem. `-` in place of a path means `input`.
    */
   readonly reference: string;
-  /** The bytes of the tar that `-` stands for. */
+  /** The bytes of the tar for which `-` stands. */
   readonly input?: AsyncIterable<Uint8Array> | undefined;
-  /** Settings of the image of a root filesystem. An image brings its own. */
+  /** Settings for the image of a root filesystem. An image brings its own. */
   readonly settings?: ImageSettings | undefined;
   /** Smoke command: a JSON array of strings or a line for `/bin/sh -c`. Default: the image's label, otherwise `/bin/true`. */
   readonly smoke?: string | undefined;
 }
 
 /**
- * Imports the image and makes it the current revision of `stack`. Nothing that exists changes before the last step, and layers that are
- * stored already are not made again. A failed import leaves nothing.
+ * Imports an image and makes it the current revision of `stack`. Existing things do not change before the last step, and stored layers are not made
+ * again. A failed import leaves nothing.
  *
- * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED, and the
- * errors of `importOciLayout`.
+ * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_SMOKE_FAILED, and the errors of
+ * `importOciLayout`.
  */
 export async function importStack(
   layout: Layout,
@@ -79,7 +79,7 @@ export async function importStack(
 
 type Importing = ImportStackOptions & {
   readonly report: ProgressListener;
-  /** Made of the settings. */
+  /** Made from the settings. */
   readonly config: ImageConfig;
 };
 
@@ -118,7 +118,7 @@ async function importReference(
   }
 }
 
-/** Standard input is received first: what it is shows only when all of its names are known. */
+/** Receives standard input into a file first: only all of its names show whether it is an image. */
 async function importPath(
   layout: Layout,
   { path, isRootfs }: Omit<SourcePlace, 'name'>,

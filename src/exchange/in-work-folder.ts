@@ -1,4 +1,4 @@
-/** A folder for the files of one exchange. */
+/** Makes a folder for the files of one exchange. */
 import { mkdir } from 'node:fs/promises';
 import type { Layout } from '../core/layout.ts';
 import { temporaryPath } from '../store/stale-files.ts';

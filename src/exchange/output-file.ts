@@ -22,7 +22,7 @@ import { writeFully } from '../sys/pipes.ts';
 import { openNameless, readPieces } from './file-pieces.ts';
 
 export interface Output {
-  /** The caller's name for it. */
+  /** The name as the caller wrote it. */
   readonly name: string;
   readonly place: OutputPlace;
   readonly signal: AbortSignal | undefined;
@@ -39,8 +39,8 @@ export const isStandardOutput = (name: string): boolean =>
   name === STANDARD_OUTPUT || ownDescriptor(name) === STDOUT;
 
 /**
- * Resolves the path once, before the work begins, and passes the place to `work`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it cannot be
- * written, ERR_STACKSHIM_SPEC_INVALID for a terminal.
+ * Resolves the path once, before the work begins, and passes the place to `work`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if the place is not
+ * writable, ERR_STACKSHIM_SPEC_INVALID for a terminal.
  */
 export async function withOutput<T>(
   name: string,
@@ -59,7 +59,7 @@ export async function withOutput<T>(
   }
 }
 
-/** Writes an archive. A regular file gets its name once it is complete; any other target gets the bytes once they are complete. Throws {@link ReaderGone}. */
+/** Writes an archive. A regular file gets its name once complete; another target gets the bytes once all are there. Throws {@link ReaderGone}. */
 export async function writeArchive<T>(
   output: Output,
   layout: Layout,
@@ -123,7 +123,7 @@ async function writeStream(output: Output, chunks: AsyncIterable<Buffer>): Promi
   }
 }
 
-/** A FIFO may have no reader yet or lose it: the command must remain interruptible in both cases. */
+/** Waits for a FIFO's reader: it may come late or go away, and the command must stay interruptible. */
 async function openNode({ name, signal }: Output, place: NodePlace): Promise<number> {
   for (;;) {
     signal?.throwIfAborted();
@@ -144,7 +144,7 @@ function refuseTerminal(name: string, fd: number): void {
   });
 }
 
-/** Errors that mean that the caller named a place that cannot be written to. */
+/** Errors for a place that the caller cannot write to. */
 const NO_PLACE = new Set(
   'ENOENT ENOTDIR EACCES EPERM EROFS ENAMETOOLONG ELOOP EBADF ENXIO'.split(' '),
 );

@@ -14,11 +14,11 @@ export type BuildStep =
 export type BuildProgress =
   /** A part of the work began. */
   | { readonly kind: 'step'; readonly step: BuildStep; readonly text: string }
-  /** A line that the builder printed. */
+  /** A line that a program printed. */
   | { readonly kind: 'line'; readonly step: BuildStep; readonly text: string }
-  /** A message for the user; the work goes on. */
+  /** A message for the user; the work continues. */
   | { readonly kind: 'warning'; readonly step: BuildStep; readonly text: string }
-  /** How many bytes of a layer's blob were read so far. */
+  /** Number of bytes of a layer's blob read so far. */
   | {
       readonly kind: 'layer';
       /** 1 for the lowest layer. */
@@ -33,7 +33,7 @@ export type BuildProgress =
 /** Receives progress. A listener that throws does not affect the build. */
 export type ProgressListener = (progress: BuildProgress) => void;
 
-/** Passes the chunks on, and calls `tell` after each with the number of bytes so far. Throws the reason of an aborted `signal`. */
+/** Passes chunks through and calls `tell` after each with the bytes so far. Throws the reason of an aborted `signal`. */
 export async function* metered<T extends Uint8Array>(
   chunks: AsyncIterable<T>,
   signal: AbortSignal | undefined,
@@ -48,7 +48,7 @@ export async function* metered<T extends Uint8Array>(
   }
 }
 
-/** Passes progress to a listener; errors of the listener are dropped. */
+/** Passes progress to a listener; drops the listener's errors. */
 export function toReporter<T = BuildProgress>(
   listener: ((progress: T) => void) | undefined,
 ): (progress: T) => void {
@@ -59,7 +59,7 @@ export function toReporter<T = BuildProgress>(
     try {
       listener(progress);
     } catch {
-      // Do not call a listener again after an error.
+      // Never call a listener again after an error.
       broken = true;
     }
   };

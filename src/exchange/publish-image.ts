@@ -1,4 +1,4 @@
-/** Makes stored images revisions, and makes all of them current at once when each has passed its smoke command. */
+/** Makes revisions of stored images, and makes all of them current at once after each has passed its smoke command. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
@@ -10,7 +10,7 @@ import { nameKnownContent } from './oci-image/name-content.ts';
 import type { ProgressListener } from './progress.ts';
 import { parseSmokeLabel, runSmoke, type SmokeRunner } from './smoke.ts';
 
-/** The common options of the exchange commands. */
+/** Options that all exchange commands share. */
 export interface ExchangeOptions {
   readonly system: System;
   readonly onProgress?: ProgressListener;
@@ -20,13 +20,13 @@ export interface ExchangeOptions {
 export interface PublishOptions extends ExchangeOptions {
   /** Runs the smoke command as a real task. */
   readonly runSmoke: SmokeRunner;
-  /** Wall time of a smoke command. Default 2 minutes. */
+  /** Maximum wall time of a smoke command. Default 2 minutes. */
   readonly smokeTimeoutMs?: number;
-  /** Time of the new revisions. Default: the machine's clock. */
+  /** Gives the time of the new revisions. Default: the machine's clock. */
   readonly clock?: () => Date;
 }
 
-/** The outcome of the commands that add a revision. */
+/** The outcome of a command that adds a revision. */
 export interface PublishedStack {
   readonly stack: StackName;
   /** The current revision after the command. */
@@ -43,7 +43,7 @@ export interface Publication {
 }
 
 export interface Publishing {
-  /** The reason in the generation: `import tools`. */
+  /** The reason for people, stored in the generation: `import tools`. */
   readonly reason: string;
   readonly report: ProgressListener;
   /** What to do if a smoke command fails. Default: advice for one image. */
@@ -54,13 +54,12 @@ const SMOKE_HINT =
   'the stack stays as it was; correct the image, or name a command that fits it with --smoke';
 
 const DEFAULT_SMOKE_TIMEOUT_MS = 120_000;
-/** For images that were made without stackshim in mind. */
+/** For images made without stackshim in mind. */
 const DEFAULT_SMOKE = ['/bin/true'] as const;
 
 /**
- * Adds the revisions, smoke-tests each in a real task, and makes all of them current by one flip. If anything fails, the revisions are
- * removed and the current ones stay. Precondition: the caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY,
- * ERR_STACKSHIM_DISK_FULL.
+ * Adds the revisions, smoke-tests each in a real task, and makes all current by one flip. On failure removes the revisions; the current ones stay.
+ * Precondition: the caller holds the store. Throws ERR_STACKSHIM_SMOKE_FAILED, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL.
  */
 export async function publishImages(
   layout: Layout,

@@ -1,4 +1,4 @@
-/** Pulls one image of a stack from a registry, by its digest, as a revision that need not become current. */
+/** Pulls one image of a stack from a registry, by digest, as a revision that need not become current. */
 import type { ImageDigest, StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import type { Image } from '../store/images/image.ts';
@@ -20,9 +20,9 @@ export interface PullStackOptions extends PublishOptions, RegistryOptions {
 }
 
 /**
- * Pulls nothing that the stack has already. A stack that this machine does not have yet is smoke-tested and becomes current. For another one, the image
- * becomes a revision that tasks find by its digest, while the current one stays; a collection removes such a revision, and the next call pulls it again.
- * Throws the errors of `pullByDigest` and of `publishImages`; then nothing of the image stays.
+ * Pulls an image unless the stack has it already. If this machine does not have the stack yet, the image is smoke-tested and becomes current.
+ * Otherwise it becomes a revision that tasks find by its digest, and the current revision stays; a collection removes such a revision, and the next
+ * call pulls it again. Throws the errors of `pullByDigest` and of `publishImages`; then nothing of the image stays.
  */
 export async function pullStack(
   layout: Layout,

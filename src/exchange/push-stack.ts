@@ -1,4 +1,4 @@
-/** Pushes a stack to a registry: exports it into `tmp/`, then copies it by skopeo. */
+/** Pushes a stack to a registry: exports it into `tmp/`, then copies it with skopeo. */
 import type { ImageDigest } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { addImageNames } from '../store/images/store-image.ts';
@@ -23,7 +23,7 @@ export interface PushedStack {
   readonly stack: string;
   readonly revision: number;
   readonly reference: string;
-  /** Digest of the image's content, by which other machines pull it: a tag in the registry tells it. */
+  /** Content digest, by which other machines pull the image; a tag in the registry contains it. */
   readonly content: ImageDigest;
   /** The digest in the registry. */
   readonly digest: ImageDigest;

@@ -1,4 +1,4 @@
-/** Runs one program of a build or an exchange (buildah, mmdebstrap, skopeo), contained so that none of its processes or mounts can outlive this process. */
+/** Runs a program of a build or an exchange (buildah, mmdebstrap, skopeo); none of its processes or mounts outlives this process. */
 import { closeSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
@@ -11,14 +11,14 @@ import { toAborted } from './abortable.ts';
 
 export interface RunContainedOptions {
   readonly system: System;
-  /** Passed on to the program, so that they become free only when all of its processes are gone. */
+  /** The program inherits the locks, so that they are free only when all its processes are gone. */
   readonly locks?: readonly FileLock[];
-  /** A program with arguments that prepares what the command needs, and then becomes the command. */
+  /** A program with arguments that prepares the command's environment, and then becomes the command. */
   readonly within?: readonly string[];
-  /** The size limit of a file that the program writes. */
+  /** Size limit of each file that the program writes. */
   readonly fileBytesLimit?: number | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Gets each line of the program's output without its newline; long lines are cut. */
+  /** Gets each line of output without its newline; long lines are cut. */
   readonly onLine?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -27,8 +27,8 @@ const LAST_LINES = 40;
 const MAX_LINE_CHARS = 2000;
 
 /**
- * Contains a command. `setpriv` makes the kernel kill `unshare` when this process dies, and `unshare` makes it kill the program. The program
- * is the first process of its own pid namespace and has its own mount namespace, so all of its processes and mounts go with it.
+ * Contains a command. `setpriv` makes the kernel kill `unshare` when this process dies, and `unshare` makes it kill the program. The program is the
+ * first process of its own pid namespace and has its own mount namespace, so all its processes and mounts end with it.
  */
 function toContained(command: readonly string[]): readonly [string, ...string[]] {
   const utilLinux = { package: 'util-linux' };
@@ -41,8 +41,8 @@ function toContained(command: readonly string[]): readonly [string, ...string[]]
 }
 
 /**
- * Runs `command` to its end; every line that it prints goes to `onLine`. Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in
- * `details.output`), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
+ * Runs `command` to its end; each printed line goes to `onLine`. Throws ERR_STACKSHIM_BUILD_FAILED (with the last lines in `details.output`),
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
  */
 export async function runContained(
   command: readonly [string, ...string[]],
@@ -73,7 +73,7 @@ export async function runContained(
     });
     ({ exitCode } = (await endWithin(builder, { signal })).end);
   } finally {
-    // Every other process that could write to the pipe has ended with the builder's pid namespace.
+    // All other processes that could write to the pipe have ended with the builder's pid namespace.
     drain.finish();
   }
   await drain.ended;
@@ -82,13 +82,13 @@ export async function runContained(
   if (exitCode !== 0) throw toFailed(program, exitCode, lines.tail);
 }
 
-/** Splits output into lines, and keeps the last ones. */
+/** Splits output into lines and keeps the last ones. */
 function createLineTail(onLine: RunContainedOptions['onLine']) {
   const tail: string[] = [];
   const decoder = new TextDecoder();
   let partial = '';
   const emit = (raw: string) => {
-    // Of a line that a program overwrites with carriage returns, only the last state counts.
+    // If a program overwrites a line with carriage returns, only the last state counts.
     const line = (raw.replace(/\r+$/, '').split('\r').at(-1) ?? '').slice(0, MAX_LINE_CHARS);
     if (line.trim() === '') return;
     tail.push(line);
@@ -111,7 +111,7 @@ function toFailed(
   exitCode: number | null,
   output: readonly string[],
 ): StackshimError {
-  // The builders report errors as text only; these are the words of the C library in the C locale.
+  // The builders report errors only as text: these are the C library's words in the C locale.
   const printed = (words: string) => output.some((line) => line.toLowerCase().includes(words));
   const full = printed('no space left on device') || printed('disk quota exceeded');
   const code: ErrorCode = full ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_BUILD_FAILED';

@@ -1,4 +1,4 @@
-/** The smoke command of a stack: named by a label, and run as a real task before a revision becomes current. */
+/** The smoke command of a stack: named by a label, run as a real task before a revision becomes current. */
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { type Image, STACK_LABELS } from '../store/images/image.ts';
 import type { Revision } from '../store/stacks/revisions.ts';
@@ -20,11 +20,11 @@ export type SmokeRunner = (
 const MAX_COMMAND_ARGS = 1000;
 const KEPT_OUTPUT_CHARS = 8 * 1024;
 
-/** The command in an image's label: a JSON array of strings, or a line for `/bin/sh -c`. Throws ERR_STACKSHIM_BUILD_FAILED. */
+/** Parses the command in an image's label: a JSON array of strings, or a line for `/bin/sh -c`. Throws ERR_STACKSHIM_BUILD_FAILED. */
 export const parseSmokeLabel = (image: Image): readonly string[] =>
   parseCommand(image.config.labels[STACK_LABELS.smoke] ?? '', toBadLabel);
 
-/** Like {@link parseSmokeLabel}, for a command that a caller names. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Like {@link parseSmokeLabel}, for a command given by a caller. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export const parseSmokeOption = (text: string): readonly string[] =>
   parseCommand(text, toBadOption);
 
@@ -48,7 +48,7 @@ const isCommand = (value: unknown): value is string[] =>
   value.length <= MAX_COMMAND_ARGS &&
   value.every((word) => typeof word === 'string');
 
-/** Runs the smoke command on a revision, which need not be current. Throws ERR_STACKSHIM_SMOKE_FAILED. */
+/** Runs the smoke command on a revision, current or not. Throws ERR_STACKSHIM_SMOKE_FAILED. */
 export async function runSmoke(
   revision: Revision,
   command: readonly string[],

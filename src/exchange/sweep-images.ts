@@ -19,7 +19,7 @@ interface ImageSweep {
   readonly survey: StoreSurvey;
   readonly isNeeded: (image: ImageDigest) => boolean;
   readonly pinned: ReadonlySet<string>;
-  /** Ids of layers and digests of images that may be removed; everything else stays. Default: all. */
+  /** Ids of layers and digests of images that may be removed; all others stay. Default: all may be removed. */
   readonly only?: ReadonlySet<string>;
   readonly dryRun: boolean;
   /** Called after each removed layer. */
@@ -57,7 +57,7 @@ function isNamedByTask(layout: Layout): (image: ImageDigest) => boolean {
 
 const HIDING: ReadonlySet<Damage['kind']> = new Set(['current', 'revision', 'package']);
 
-/** Damage that hides which image, or which layers, something needs. */
+/** Finds damage that hides which images or layers something needs. */
 export function findObstacles(
   layout: Layout,
   survey: StoreSurvey,

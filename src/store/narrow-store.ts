@@ -17,12 +17,12 @@ import { isOpenToOthers, withoutOthers } from '../sys/trusted-path.ts';
 
 /** Folders whose files are restricted, too: a process that opened such a folder earlier still reaches its files by name. */
 const STORES = [layersDir, imagesDir, stacksDir, generationsDir, locksDir];
-/** The content of these folders has modes that its maker chose: files of images, mounted layers. */
+/** Folders with content whose modes others chose: files of images, mounted layers. */
 const PLACES = [tmpDir, buildDir, scratchDir, mountedLayersDir];
 
 /**
- * Nine system calls if there is nothing to do. A folder is restricted after everything in it: if it is restricted, so is the rest.
- * Does nothing for a user other than root, and nothing on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
+ * Restricts the store to root. Nine system calls if there is nothing to do. A folder is restricted after its content, so in a restricted folder
+ * nothing is left to do. Does nothing unless called by root, and nothing on a read-only filesystem. Throws ERR_STACKSHIM_SYSTEM.
  */
 export function narrowStore(layout: Layout): void {
   if (process.geteuid?.() !== 0) return;
@@ -30,7 +30,7 @@ export function narrowStore(layout: Layout): void {
   for (const place of PLACES) narrowFolder(place(layout), () => undefined);
 }
 
-/** A folder that {@link narrowStore} has yet to restrict, or cannot, because its disk refuses writes. Undefined if there is none. */
+/** Finds a folder that {@link narrowStore} has not restricted yet, or cannot because its disk refuses writes. Undefined if there is none. */
 export const findOpenStore = (layout: Layout): string | undefined =>
   [...STORES, ...PLACES]
     .map((place) => place(layout))
@@ -43,13 +43,13 @@ export const findOpenStore = (layout: Layout): string | undefined =>
 
 function narrowFolder(folder: string, narrowFirst: (folder: string) => void): void {
   try {
-    // The folder may be a link to another disk.
+    // Follow links: the folder may be a link to another disk.
     const stat = statSync(folder, { throwIfNoEntry: false });
     if (stat?.isDirectory() !== true || !isOpenToOthers(stat)) return;
     narrowFirst(folder);
     narrow(folder, stat);
   } catch (error) {
-    // EROFS: the disk refuses writes. Tasks on it can still be listed and ended; whatever needs to write there reports the error.
+    // EROFS: the disk refuses writes. Its tasks can still be listed and ended; code that must write there reports the error.
     if (['ENOENT', 'EROFS'].includes(errnoCodeOf(error) ?? '')) return;
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `restrict ${folder} to root`);
   }
@@ -65,6 +65,6 @@ function narrowEntries(folder: string): void {
 }
 
 function narrow(path: string, { mode }: Stats): void {
-  // The file may have just been collected.
+  // The file may just have been collected.
   unlessMissing(() => chmodSync(path, withoutOthers(mode)));
 }

@@ -1,7 +1,4 @@
-/**
- * The folder of the revisions of a stack or a code package: `<n>.json` for each, and `removed.json`, which keeps the numbers of removed revisions
- * from being used again.
- */
+/** The revisions of a stack or code package: `<n>.json` each, and `removed.json`, so that numbers of removed revisions are not used again. */
 import { link, rm, unlink } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { type Layout, tmpDir } from '../core/layout.ts';
@@ -15,21 +12,21 @@ const reader = storedFields<{ readonly last: number }>({ last: number });
 
 export interface NumberedFolder {
   readonly folder: string;
-  /** Whose revisions, for messages: `code package mailer`. */
+  /** The owner of the revisions, for messages: `code package mailer`. */
   readonly owner: string;
-  /** The code of the error if `removed.json` is damaged. */
+  /** The error code if `removed.json` is damaged. */
   readonly code: ErrorCode;
 }
 
 const fileIn = (folder: string) => `${folder}/removed.json`;
 
-/** The largest number of a removed revision; 0 if none was removed. Throws an error with the code of the folder. */
+/** Largest number of a removed revision; 0 if none was removed. Throws an error with the folder's `code`. */
 export function readLastRemoved({ folder, code }: NumberedFolder): number {
   const what = 'list of removed revisions';
   return readStoredJson(fileIn(folder), { reader, code, what })?.last ?? 0;
 }
 
-/** A number that no revision in the folder has or had. */
+/** Returns a number that no revision in the folder has or had. */
 export const unusedNumber = (of: NumberedFolder): number =>
   Math.max(nextNumber(readNumbers(of.folder)), readLastRemoved(of) + 1);
 
@@ -45,7 +42,7 @@ export async function writeNumbered(
     const temporary = temporaryPath(layout, '.revision');
     await writeStoredJson(temporary, entry);
     try {
-      // link(2) refuses an existing name: a stored revision is never replaced, whatever went wrong before.
+      // link(2) refuses an existing name, so a stored revision is never replaced, whatever went wrong before.
       await link(temporary, `${folder}/${entry.revision}.json`);
     } finally {
       await unlink(temporary);
@@ -54,7 +51,7 @@ export async function writeNumbered(
   });
 }
 
-/** Removes revisions. Precondition: the caller holds the stacks lock. Throws ERR_STACKSHIM_DISK_FULL if there is no room to record their numbers. */
+/** Removes revisions. Precondition: the caller holds the stacks lock. Throws ERR_STACKSHIM_DISK_FULL if their numbers cannot be recorded. */
 export async function removeNumbered(
   of: NumberedFolder,
   numbers: readonly number[],

@@ -1,4 +1,4 @@
-/** Writes a stream into a file below `tmp/`, for work that must read it more than once. */
+/** Writes a stream into a file below `tmp/`, for code that reads the data more than once. */
 import { open, rm } from 'node:fs/promises';
 import { type Layout, tmpDir } from '../core/layout.ts';
 import { unlessAborted } from '../core/unless-aborted.ts';
@@ -8,15 +8,15 @@ import { temporaryPath } from './stale-files.ts';
 
 export interface ReceiveFileOptions {
   readonly maxBytes: number;
-  /** The error for a longer stream. */
+  /** Makes the error for a stream longer than `maxBytes`. */
   readonly toTooLarge: () => Error;
-  /** Each ends the wait for the stream. */
+  /** Each signal ends the wait for the stream. */
   readonly signals: readonly AbortSignal[];
 }
 
 /**
- * Resolves to the path of the file, which only root can read; the caller removes it. Once this process is dead, others remove it. On failure it
- * does not exist. Throws `toTooLarge()`, the errors of the stream, the reason of an abort, ERR_STACKSHIM_DISK_FULL.
+ * Returns the path of the file, which only root can read. The caller removes it; once this process is dead, others do. On failure no file is left.
+ * Throws `toTooLarge()`, the errors of the stream, the reason of an abort, ERR_STACKSHIM_DISK_FULL.
  */
 export async function receiveFile(
   layout: Layout,
@@ -45,7 +45,7 @@ export async function receiveFile(
   }
 }
 
-/** A stream that sends nothing must not keep its reader from noticing the abort. */
+/** Ends at an abort even if the stream sends nothing. */
 async function* untilAborted(
   input: AsyncIterable<Uint8Array>,
   signals: readonly AbortSignal[],
@@ -60,7 +60,7 @@ async function* untilAborted(
       yield next.value;
     }
   } finally {
-    // Not awaited: the end of a stream that sends nothing may never come.
+    // Not awaited: a stream that sends nothing may never end.
     if (!isDone) void chunks.return?.()?.catch(() => undefined);
   }
 }

@@ -1,4 +1,4 @@
-/** Finds files that a dead process left unfinished: below `tmp/`, and temporary names beside stored files. */
+/** Finds files that dead processes left unfinished: below `tmp/`, and temporary names beside stored files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
@@ -16,10 +16,10 @@ import {
 import { isStaleName, ownerOfName, toOwnedName } from '../sys/files.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 
-/** A file whose name does not contain its owner counts as stale if nothing was written to it for this long. */
+/** A file whose name does not contain its owner is stale if nothing was written to it for this long. */
 const NAMELESS_AFTER_MS = 24 * 3600 * 1000;
 
-/** A new name below `tmp/`, which other processes remove once this process has ended. The caller creates the folder. */
+/** Returns a new name below `tmp/`. Once this process has ended, others remove the file. The caller creates the folder. */
 export const temporaryPath = (layout: Layout, suffix = ''): string =>
   `${tmpDir(layout)}/${toOwnedName()}${suffix}`;
 
@@ -38,14 +38,14 @@ export function findStaleFiles(layout: Layout): readonly string[] {
 
 const isStale = (path: string) => isStaleName(basename(path));
 
-/** Removes what {@link findStaleFiles} finds. Any number of processes may do so at once. */
+/** Removes what {@link findStaleFiles} finds. Any number of processes may call this at once. */
 export async function clearStaleTmp(layout: Layout): Promise<void> {
   for (const path of findStaleFiles(layout)) {
     try {
       if (lstatSync(path).isDirectory()) await removeTree(path);
       else unlinkSync(path);
     } catch (error) {
-      // Another process removes it, too, or a program of the dead maker still writes into it: the next call finds it.
+      // Another process removes the path, too, or a program of the dead maker still writes into it: the next call removes it.
       if (!['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) throw error;
     }
   }
@@ -57,7 +57,7 @@ function isForgotten(path: string): boolean {
   return stat !== undefined && Date.now() - stat.mtimeMs > NAMELESS_AFTER_MS;
 }
 
-/** The paths in a folder. `stacks/` may have files as well. */
+/** Paths in a folder; empty for a file, because `stacks/` may contain files as well. */
 const below = (folder: string): readonly string[] =>
   (unlessMissing(() => readdirSync(folder), ['ENOENT', 'ENOTDIR']) ?? []).map(
     (name) => `${folder}/${name}`,

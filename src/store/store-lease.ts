@@ -1,8 +1,8 @@
 /**
- * Leases on the store: collection keeps what an import or a build is about to use, even if nothing refers to it yet.
+ * Leases on the store: collection keeps the layers and images that an import or a build is about to use, although nothing refers to them yet.
  *
- * Code that stores layers or images, or builds on stored ones that may have lost their last reference, holds a lease from
- * before its first look until its revision is written:
+ * Code that stores layers or images, or that uses stored ones that may have lost their last reference, holds a lease from before its first look
+ * until its revision is written:
  *
  *     await withHeldStore(layout, system, async () => {
  *       const image = await importOciLayout(layout, …);   // pins what it finds and what it stores
@@ -10,9 +10,9 @@
  *       … smoke, flip …
  *     });
  *
- * A pin comes before the look: "pin, then check that it exists". Collection and pins exclude each other for
- * milliseconds (`locks/store`), so what was found after its pin stays for as long as the lease is held.
- * A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no leases.
+ * Pin first, then check that the name exists. Collection and pins exclude each other for milliseconds (`locks/store`), so a name found after its
+ * pin stays while the lease is held. A lease is a locked file below `locks/leases/`; the lease of a dead process is void at once. Tasks take no
+ * leases.
  */
 import { appendFileSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
@@ -28,13 +28,13 @@ import { narrowStore } from './narrow-store.ts';
 import { clearStaleTmp } from './stale-files.ts';
 import { withLock } from './with-lock.ts';
 
-/** What a lease can protect: a layer, or an image's file. An image's layers are pinned one by one. */
+/** What a lease can protect: a layer or an image's file. An image's layers are pinned one by one. */
 export type Pinned = LayerId | ImageDigest;
 
 export interface StoreLease {
-  /** The names that it protects. */
+  /** The names that the lease protects. */
   readonly pinned: ReadonlySet<Pinned>;
-  /** Protects `name`, whether it is stored yet or not, until the lease is released; after that it does nothing. */
+  /** Protects `name`, stored or not, until the lease is released; after the release does nothing. */
   pin(name: Pinned): Promise<void>;
   /** Releases the lease; a second call does nothing. */
   release(): void;
@@ -42,11 +42,11 @@ export interface StoreLease {
 
 const WAIT_MS = 60_000;
 
-/** Leases of this process, by root folder: for `pinInStore`. */
+/** Leases of this process, by root folder, for `pinInStore`. */
 const heldHere = new Map<string, Set<StoreLease>>();
 
 /**
- * Takes a lease, after removing files that dead processes left half written (`clearStaleTmp`) and restricting the store to root (`narrowStore`).
+ * Takes a lease. First removes files that dead processes left half written (`clearStaleTmp`) and restricts the store to root (`narrowStore`).
  * Throws ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and ERR_STACKSHIM_STACK_BUSY if a collection takes more than a minute.
  */
 export async function holdStore(layout: Layout, system: System): Promise<StoreLease> {
@@ -63,7 +63,7 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
     async pin(name) {
       pinned.add(name);
       await whileNotCollecting(layout, system, () => {
-        // The lease was released while this call waited: the descriptor may belong to another file by now.
+        // If the lease was released while this call waited, the descriptor may belong to another file by now.
         if (held.has(lease)) appendFileSync(file.fd, `${name}\n`);
       });
     },
@@ -72,7 +72,7 @@ export async function holdStore(layout: Layout, system: System): Promise<StoreLe
       try {
         unlinkSync(path);
       } catch {
-        // Without its lock the file is void, and the next reader of the leases removes it. Only the outcome of the work matters.
+        // An unlocked lease is void, and the next reader removes the file. Only the outcome of the work matters.
       }
       file.release();
     },
@@ -95,18 +95,12 @@ export async function withHeldStore<T>(
   }
 }
 
-/**
- * Pins `name` in every lease that this process holds on the root folder: for code that stores or finds something for
- * the holder of the lease. Without a lease it does nothing.
- */
+/** Pins `name` in every lease that this process holds on the root folder, on behalf of the holders. Does nothing without a lease. */
 export async function pinInStore(layout: Layout, name: Pinned): Promise<void> {
   for (const lease of heldHere.get(layout.root) ?? []) await lease.pin(name);
 }
 
-/**
- * Runs `collect` with everything that is pinned, while nobody can pin anything. Removes leases of dead processes.
- * Throws ERR_STACKSHIM_STACK_BUSY.
- */
+/** Runs `collect` with all pinned names while nobody can pin anything. Removes leases of dead processes. Throws ERR_STACKSHIM_STACK_BUSY. */
 export async function whileNothingIsPinned<T>(
   layout: Layout,
   system: System,
@@ -118,7 +112,7 @@ export async function whileNothingIsPinned<T>(
 
 const leasesDir = (layout: Layout) => `${locksDir(layout)}/leases`;
 
-/** Locks the new file before a process that collects can see it. */
+/** Locks the new file before a collecting process can see it. */
 function openLease(system: System, path: string): FileLock {
   const lock = takeFileLock(system, path, { wait: false });
   if (lock !== undefined) return lock;
@@ -136,7 +130,7 @@ const readPins = (layout: Layout, system: System): ReadonlySet<string> =>
     namesIn(leasesDir(layout)).flatMap((name) => readLease(system, `${leasesDir(layout)}/${name}`)),
   );
 
-/** The pins of a lease, if it is held; otherwise removes the lease. */
+/** The pins of a lease that is held; removes any other lease. */
 function readLease(system: System, path: string): readonly string[] {
   const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   // The lease was released a moment ago.

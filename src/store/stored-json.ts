@@ -1,5 +1,5 @@
 /**
- * Reads the small JSON files below the root folder: bounded, checked, undefined when absent. Also the fields that several of them have, and
+ * Reads the small JSON files below the root folder: bounded, checked, undefined if absent. Also defines fields that several files share, and reads
  * folders of `<n>.json`. docs/on-disk-layout.md describes each file.
  */
 import { readdirSync } from 'node:fs';
@@ -29,21 +29,21 @@ import { readBoundedFile } from '../sys/files.ts';
 
 export interface StoredJsonOptions<T> {
   readonly reader: Reader<T>;
-  /** The code of the error for a file that cannot be read or is not a valid `T`. */
+  /** Error code for a file that cannot be read or is not a valid `T`. */
   readonly code: ErrorCode;
-  /** Names the kind of file in messages: `revision file`. */
+  /** The kind of file, for messages: `revision file`. */
   readonly what: string;
   /** What to do about a damaged file. Default: the hint of the code. */
   readonly hint?: string;
-  /** The newest version of the format that `reader` reads. Default 1. */
+  /** Newest format version that `reader` reads. Default 1. */
   readonly newest?: number;
 }
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
 /**
- * The file's content; undefined when there is no such file. Blocks: these files are small and read for every task.
- * Throws ERR_STACKSHIM_FORMAT_NEWER for a file that a newer stackshim wrote, else `options.code`.
+ * Reads a file; undefined if it does not exist. Blocks: these files are small and read for every task. Throws ERR_STACKSHIM_FORMAT_NEWER for a file
+ * that a newer stackshim wrote, ERR_STACKSHIM_SYSTEM if the process is out of a resource, otherwise `options.code`.
  */
 export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): T | undefined {
   let text: string | undefined;
@@ -65,7 +65,7 @@ export function readStoredJson<T>(path: string, options: StoredJsonOptions<T>): 
   return readWith(options.reader, value, ({ message }) => toCorrupt(path, message, options));
 }
 
-/** As {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
+/** Like {@link readStoredJson}, for a file whose loss costs only time: a damaged file counts as absent. */
 export const readStoredCache = <T>(path: string, options: StoredJsonOptions<T>): T | undefined =>
   unlessMissing(() => readStoredJson(path, options), [options.code]);
 
@@ -84,7 +84,7 @@ export function toCorrupt(
   });
 }
 
-/** The result of `read`; undefined if it throws a {@link StackshimError}, which `onDamage` gets. Passes on other errors, and those of `onDamage`. */
+/** Returns the result of `read`; on a {@link StackshimError} calls `onDamage` and returns undefined. Other errors, and those of `onDamage`, pass. */
 export function unlessDamaged<T>(
   read: () => T,
   onDamage: (error: StackshimError) => void,
@@ -109,7 +109,7 @@ export interface StoredVersion {
 
 export const version = oneOf(FORMAT_VERSION);
 
-/** Reads a stored file: its version, which the result leaves out, and these fields. */
+/** Makes a reader for a stored file: these fields, and the version, which the result leaves out. */
 export function storedFields<T extends object>(fields: FieldReaders<T>): Reader<T> {
   const reader = objectOf(fields);
   return (value, field) => {
@@ -128,7 +128,7 @@ export const imageDigest = textThat<ImageDigest>(isImageDigest, 'not an image di
 
 const NUMBERED = /^([1-9][0-9]{0,8})\.json$/;
 
-/** The numbers of the files, ascending; empty if there is no folder. Ignores other names. */
+/** Numbers of the files in a folder, ascending; empty if the folder is missing. Ignores other names. */
 export function readNumbers(directory: string): number[] {
   const numbers: number[] = [];
   for (const name of unlessMissing(() => readdirSync(directory)) ?? []) {
@@ -138,5 +138,5 @@ export function readNumbers(directory: string): number[] {
   return numbers.sort((a, b) => a - b);
 }
 
-/** One more than the largest number in use, so that the number of an interrupted change is skipped. */
+/** One more than the largest used number, which skips numbers of interrupted changes. */
 export const nextNumber = (numbers: readonly number[]): number => (numbers.at(-1) ?? 0) + 1;

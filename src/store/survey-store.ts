@@ -1,4 +1,4 @@
-/** Reads every small file of the store, and finds which revisions and images exist, what they need, and what cannot be read. */
+/** Reads every small file of the store: finds which revisions and images exist, what they need, and what cannot be read. */
 import { hasCode, type StackshimError } from '../core/errors.ts';
 import { type ImageDigest, isStackName, type LayerId, type StackName } from '../core/ids.ts';
 import { currentLink, generationsDir, type Layout, stacksDir } from '../core/layout.ts';
@@ -22,11 +22,11 @@ import {
 } from './stacks/revisions.ts';
 import { readNumbers, toCorrupt, unlessDamaged } from './stored-json.ts';
 
-/** A revision of a stack or of a code package, and whether it is the current one. */
+/** A revision of a stack or of a code package. */
 export interface AffectedRevision {
-  /** Null: it is one of a code package. */
+  /** Null for a revision of a code package. */
   readonly stack: StackName | null;
-  /** Absent: it is one of a stack. */
+  /** Absent for a revision of a stack. */
   readonly code?: PackageOwner;
   readonly revision: number;
   readonly current: boolean;
@@ -35,32 +35,32 @@ export interface AffectedRevision {
 /** A file of the store that cannot be used. */
 export interface Damage {
   readonly kind: 'layer' | 'image' | 'revision' | 'generation' | 'current' | 'package' | 'build';
-  /** The file that is damaged or missing. */
+  /** The damaged or missing file. */
   readonly path: string;
   readonly error: StackshimError;
-  /** The revisions that cannot be used because of it. */
+  /** Revisions that cannot be used because of the damage. */
   readonly hits: readonly AffectedRevision[];
 }
 
 export interface StoreSurvey {
   readonly generation: Generation | undefined;
-  /** The number of stored generations. */
+  /** Number of stored generations. */
   readonly generations: number;
-  /** The generations that can be read, including the current one, ascending. */
+  /** Readable generations, ascending, including the current one. */
   readonly history: readonly Generation[];
   /** The newest revision of each stack that any readable generation names. */
   readonly newestNamed: ReadonlyMap<StackName, number>;
   readonly revisions: readonly Revision[];
   readonly packages: PackageSurvey;
   readonly images: ReadonlyMap<ImageDigest, Image>;
-  /** The revisions that need an image, readable or not. */
+  /** Revisions that need an image, readable or not. */
   readonly imageUsers: ReadonlyMap<ImageDigest, readonly AffectedRevision[]>;
-  /** The revisions that need a layer; empty if only an image without revisions needs it. */
+  /** Revisions that need a layer; empty if only an image without revisions needs it. */
   readonly layerUsers: ReadonlyMap<LayerId, readonly AffectedRevision[]>;
   readonly damage: readonly Damage[];
 }
 
-/** Blocks for as many file reads as there are revisions, images and generations. Does not throw for damage. */
+/** Blocks for as many file reads as there are revisions, images and generations. Damage is returned, not thrown. */
 export function surveyStore(layout: Layout): StoreSurvey {
   const damage: Damage[] = [];
   const note: Note = (kind, path, hits = []) => {
@@ -75,12 +75,12 @@ export function surveyStore(layout: Layout): StoreSurvey {
   const history = numbers.flatMap((number) => {
     if (number === generation?.number) return generation;
     const path = `${generationsDir(layout)}/${number}.json`;
-    // The target of the broken link was already noted with the link.
+    // The damage was already noted with the link that names this generation.
     if (damage.some((one) => one.path === path)) return [];
-    // A generation that has gone meanwhile was collected.
+    // A generation that has disappeared meanwhile was collected.
     return unlessDamaged(() => readGeneration(layout, number), note('generation', path)) ?? [];
   });
-  // Before the first flip has created the link, there is one generation and no current one.
+  // Before the first flip creates the link, one generation exists and none is current.
   if (generation === undefined && numbers.length > 1 && damage.length === 0) {
     const missing = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'link' } as const;
     note('current', link)(toCorrupt(link, 'missing', missing));
@@ -167,11 +167,11 @@ function append<K, V>(map: Map<K, V[]>, key: K, values: readonly V[]): void {
 export interface FormatSurvey {
   /** Images whose content digest is not known yet. */
   readonly unnamed: readonly ImageDigest[];
-  /** ERR_STACKSHIM_FORMAT_NEWER, one for each file. */
+  /** One ERR_STACKSHIM_FORMAT_NEWER for each file. */
   readonly newer: readonly StackshimError[];
 }
 
-/** Finds files with an older format than this program writes, or a newer one than it reads. One more file read for each image than {@link surveyStore}. Does not throw for damage. */
+/** Finds files in an outdated or too new format. Reads one more file per image than {@link surveyStore}. Damage does not throw. */
 export function surveyFormats(layout: Layout): FormatSurvey {
   const { images, damage } = surveyStore(layout);
   const newer = damage.map(({ error }) => error).filter(isNewer);

@@ -1,4 +1,4 @@
-/** Takes the locks below `locks/` by trying again, so that the event loop goes on. */
+/** Takes the locks below `locks/` by polling, so that the event loop keeps running. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StackshimError } from '../core/errors.ts';
 import { type Layout, locksDir } from '../core/layout.ts';
@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 50;
 const STACKS_WAIT_MS = 15_000;
 
 interface LockWait {
-  /** 0: a lock that another process holds is refused at once. */
+  /** 0 refuses at once a lock that another process holds. */
   readonly waitMs: number;
   /** Makes the error for a lock that does not become free in time. */
   readonly toBusy: () => StackshimError;
@@ -26,7 +26,7 @@ interface LockOptions extends Pick<LockWait, 'waitMs' | 'signal'> {
   readonly shared?: boolean;
 }
 
-/** Runs `work` while holding `locks/<name>`. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, and the errors of `work`. */
+/** Runs `work` under `locks/<name>`. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_SYSTEM, errors of `work`. */
 export async function withLock<T>(
   layout: Layout,
   name: string,
@@ -49,8 +49,8 @@ export async function withLock<T>(
 }
 
 /**
- * Runs `change` while holding the lock `locks/stacks`, which every change of revisions or generations holds for milliseconds. Throws
- * ERR_STACKSHIM_STACK_BUSY if another process holds it for all of `waitMs`.
+ * Runs `change` while holding `locks/stacks`, which every change of revisions or generations holds for milliseconds. Throws
+ * ERR_STACKSHIM_STACK_BUSY if another process holds the lock for `waitMs`.
  */
 export const withStacksLock = <T>(
   layout: Layout,
@@ -59,7 +59,7 @@ export const withStacksLock = <T>(
   waitMs = STACKS_WAIT_MS,
 ): Promise<T> => withLock(layout, 'stacks', { system, waitMs }, change);
 
-/** Calls `take` until it returns a value, and resolves to that. Throws `toBusy()`, and the reason of an aborted `signal`. */
+/** Polls `take` until it returns a value, and returns the value. Throws `toBusy()` or the reason of an aborted `signal`. */
 export async function waitForLock<T>(
   layout: Layout,
   take: () => T | undefined,

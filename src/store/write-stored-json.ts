@@ -3,7 +3,7 @@ import { guardDisk } from '../sys/guard-disk.ts';
 import { writeFileAtomic } from '../sys/write-file.ts';
 import { FORMAT_VERSION } from './stored-json.ts';
 
-/** Stores a value durably, with the version of the format, for `readStoredJson`. */
+/** Stores a value and the format version durably, for `readStoredJson`. */
 export const writeStoredJson = (path: string, value: object): Promise<void> =>
   guardDisk(`write ${path}`, () => {
     const text = `${JSON.stringify({ version: FORMAT_VERSION, ...value }, null, 2)}\n`;

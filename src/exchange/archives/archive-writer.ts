@@ -1,4 +1,4 @@
-/** Writes an image archive in one pass. The digest that names a blob is known only after its content, so each header is written afterwards. */
+/** Writes an image archive in one pass. A blob's digest is known only after its content, so each header is written after its blob. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { encodeFileHeader, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
@@ -11,13 +11,13 @@ export interface WrittenBlob {
 }
 
 export interface ArchiveWriter {
-  /** Writes a blob to `blobs/sha256/<hex>`; a blob that was written before takes no space. */
+  /** Writes a blob to `blobs/sha256/<hex>`; a repeated blob takes no space. */
   addBlob(content: AsyncIterable<Uint8Array> | readonly Uint8Array[]): Promise<WrittenBlob>;
   addFile(path: string, content: string): Promise<void>;
   end(): Promise<void>;
 }
 
-/** Writes to an empty file, which the caller closes. Equal contents in equal order give equal archives. */
+/** Writes to an empty file, which the caller closes. The same contents in the same order give the same archive. */
 export function createArchiveWriter(file: FileHandle): ArchiveWriter {
   let at = 0;
   const written = new Set<string>();
@@ -39,7 +39,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
       }
       const hex = hash.digest('hex');
       const blob = { digest: `sha256:${hex}`, size };
-      // The next write overwrites the duplicate.
+      // The next write overwrites the repeated blob.
       if (written.has(hex)) return blob;
       written.add(hex);
       await write(toHeader(`blobs/sha256/${hex}`, size), at);
@@ -61,7 +61,7 @@ export function createArchiveWriter(file: FileHandle): ArchiveWriter {
   };
 }
 
-/** Exactly one block: the names are short, the sizes are bounded, and there is room for one header block. */
+/** Makes a header of exactly one block: names are short and sizes bounded, and only one block is left free for the header. */
 function toHeader(path: string, size: number): Buffer {
   const header = encodeFileHeader(path, size, 0o644);
   if (header.length === BLOCK_BYTES) return header;

@@ -1,4 +1,4 @@
-/** Lists the files of an archive without unpacking it: names and positions. Writes nothing. */
+/** Lists the files of an archive, with their positions, without unpacking it. Writes nothing. */
 import type { FileHandle } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { type ArchivePolicy, LAYER_POLICY } from '../../archive/archive-policy.ts';
@@ -9,7 +9,7 @@ import { createTarParser } from '../../archive/tar-parser.ts';
 import { readSpan } from '../file-pieces.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 
-/** The position of a regular file in the archive, in bytes. */
+/** Position of a regular file in the archive, in bytes. */
 export interface ArchiveSpan {
   readonly start: number;
   readonly size: number;
@@ -18,7 +18,7 @@ export interface ArchiveSpan {
 /** Enough for 256 layers with three files each, and more. */
 const MAX_ENTRIES = 10_000;
 const MAX_PATH_BYTES = 255;
-/** Of all headers with their extensions, 3 KiB for each entry. They are read block by block, so more of them would take minutes. */
+/** Bound for all headers with their extensions: 3 KiB for each entry. Headers are read block by block; more would take minutes. */
 const MAX_HEADER_BYTES = 32 * 1024 * 1024;
 /** Names the reader in messages and error codes; this file decides which entries are allowed. */
 export const ARCHIVE_POLICY: ArchivePolicy = {
@@ -29,22 +29,21 @@ export const ARCHIVE_POLICY: ArchivePolicy = {
 const LIMITS = { ...LAYER_LIMITS, bytes: MAX_HEADER_BYTES, pathBytes: MAX_PATH_BYTES };
 
 /**
- * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses
- * any other kind of entry, a name that leads outside, a repeated name, and a truncated tar. Throws ERR_STACKSHIM_IMAGE_INVALID,
- * ERR_STACKSHIM_LAYER_TOO_LARGE.
+ * Lists the regular files of a tar by plain path. Ignores folders; a symbolic link to a file of the archive stands for that file. Refuses other
+ * kinds of entries, names that lead outside, repeated names and truncated tars. Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export async function indexArchive(
   file: FileHandle,
   sizeBytes: number,
 ): Promise<ReadonlyMap<string, ArchiveSpan>> {
   const spans = new Map<string, ArchiveSpan>();
-  // `docker save` writes a repeated layer as a link to the first one.
+  // `docker save` writes a repeated layer as a link to the first copy.
   const links = new Map<string, string>();
   let entries = 0;
   let at = 0;
   const parser = createTarParser(ARCHIVE_POLICY, LIMITS, {
     entry(entry, headerSize) {
-      // Readers differ in which of two sizes they use.
+      // Readers differ in which of the two sizes they use.
       if (entry.size !== headerSize) throw toInvalid('read archive: an entry has two sizes');
       entries += 1;
       if (entries > MAX_ENTRIES) throw toInvalid(`read archive: more than ${MAX_ENTRIES} entries`);
@@ -92,7 +91,7 @@ function takeEntry(
   else throw toInvalid(`read archive entry ${shown}: a ${entry.kind}`);
 }
 
-/** Resolves links by their text alone: nothing is looked up on the disk. */
+/** Resolves links by their text alone, without looking at the disk. */
 function resolveLinks(spans: Map<string, ArchiveSpan>, links: ReadonlyMap<string, string>): void {
   for (const [path, target] of links) {
     const span = spans.get(joinPath(path, target));
@@ -106,7 +105,7 @@ function resolveLinks(spans: Map<string, ArchiveSpan>, links: ReadonlyMap<string
   }
 }
 
-/** The path that a relative link at `path` names; a path that no entry can have if the link leads outside. */
+/** Returns the path that a relative link at `path` names; a path that no entry can have if the link leads outside. */
 function joinPath(path: string, target: string): string {
   const parts = path.split('/').slice(0, -1);
   for (const part of target.split('/')) {

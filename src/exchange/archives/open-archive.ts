@@ -19,14 +19,14 @@ export interface OpenArchive extends OciLayoutRoot {
 export interface ArchiveHost {
   readonly system: System;
   readonly layout: Layout;
-  /** An abort ends the program that decompresses. */
+  /** An abort ends the decompressing program. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens the tar at `path`. A compressed archive is first decompressed into an unnamed file, with the size limit of a layer. The caller
- * closes the archive, after the files that it opened from it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID,
- * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ * Opens the tar at `path`. A compressed archive is first decompressed into an unnamed file, up to the size limit of a layer. The caller closes the
+ * archive after the files opened from it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_DISK_FULL.
  */
 export async function openArchive(host: ArchiveHost, path: string): Promise<OpenArchive> {
   let file = await openInput(path);
@@ -52,7 +52,7 @@ export async function openArchive(host: ArchiveHost, path: string): Promise<Open
   }
 }
 
-/** The compression of a file according to its first bytes; file names are not reliable. */
+/** Finds the compression from a file's first bytes; file names are not reliable. */
 export function toCompression(start: Buffer): Compression {
   const magic = start.toString('latin1', 0, 4);
   if (magic.startsWith('\x1f\x8b')) return 'gzip';
@@ -60,7 +60,7 @@ export function toCompression(start: Buffer): Compression {
   return magic === '\x28\xb5\x2f\xfd' ? 'zstd' : 'none';
 }
 
-/** Refuses bzip2, by its first bytes. */
+/** Refuses bzip2, recognised by the first bytes. */
 export function requireReadable(path: string, start: Buffer): void {
   if (!start.toString('latin1').startsWith('BZh')) return;
   throw toInvalid(`open ${path}: it is compressed with bzip2`, {
@@ -68,7 +68,7 @@ export function requireReadable(path: string, start: Buffer): void {
   });
 }
 
-/** Opens a regular file for reading and never waits: a FIFO or a device is refused. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
+/** Opens a regular file for reading without ever waiting: FIFOs and devices are refused. Throws ERR_STACKSHIM_INPUT_NOT_FOUND. */
 export async function openInput(path: string): Promise<FileHandle> {
   try {
     return await openRegularFile(path, { followLink: true });

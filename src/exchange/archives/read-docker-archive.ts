@@ -1,4 +1,4 @@
-/** Reads an archive of `docker save`: `manifest.json` names a config and the layers of each image. */
+/** Reads an archive of `docker save`: `manifest.json` names the config and the layers of each image. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
@@ -31,8 +31,8 @@ const manifestSchema = z
   .check(z.maxLength(MAX_IMAGES));
 
 /**
- * Reads the image called `tag`; without a tag the archive must contain a single image. The image has no OCI manifest, so its digest is that
- * of its config, which docker calls the image's id and which names every layer's DiffID. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * Reads the image tagged `tag`; without a tag, the archive must contain a single image. There is no OCI manifest, so the image's digest is that of
+ * its config, which docker calls the image's id and which names every DiffID. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function readDockerArchive(archive: OpenArchive, tag?: string): Promise<OciImage> {
   const bytes = await readWhole(await archive.openFile('manifest.json'), 'manifest.json');
@@ -61,7 +61,7 @@ export async function readDockerArchive(archive: OpenArchive, tag?: string): Pro
 
 const toPlain = (text: string) => text.replace(/^(?:\.\/)+/, '');
 
-/** The digest of a config; if its name is a digest, the content must match it. */
+/** Returns the digest of a config. If the file is named by a digest, the content must match. */
 function digestOf(bytes: Uint8Array, name: string): ImageDigest {
   const digest = toDigest(bytes);
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
@@ -70,7 +70,7 @@ function digestOf(bytes: Uint8Array, name: string): ImageDigest {
   throw toInvalid(`read ${name}: its content is ${digest}`, { details });
 }
 
-/** Docker writes plain tars and accepts compressed ones. Only the DiffID tells what a layer must contain. */
+/** Describes a layer. Docker writes plain tars and accepts compressed ones. Only the DiffID says what a layer must contain. */
 async function readLayer(archive: OpenArchive, name: string, diffId: string): Promise<OciLayer> {
   const file = await archive.openFile(name);
   try {

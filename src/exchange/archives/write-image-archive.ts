@@ -1,4 +1,4 @@
-/** Writes an image as an OCI archive that also contains docker's `manifest.json`; the layers are packed from the stored ones. */
+/** Writes an image as an OCI archive that also contains docker's `manifest.json`, packing the stored layers. */
 
 import type { FileHandle } from 'node:fs/promises';
 import { packLayer } from '../../archive/pack-layer.ts';
@@ -18,7 +18,7 @@ import { type ArchiveWriter, createArchiveWriter, type WrittenBlob } from './arc
 interface ArchiveContent {
   readonly system: System;
   readonly image: Image;
-  /** The name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
+  /** Name of the image in the archive: `localhost/ruby-3.3:rev-2`. */
   readonly reference: string;
   readonly report: ProgressListener;
   readonly signal: AbortSignal | undefined;
@@ -26,7 +26,7 @@ interface ArchiveContent {
 
 /**
  * Writes to an empty file. The caller closes the file and holds a pin on the image's layers. The same image gives the same bytes. Throws
- * ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
+ * ERR_STACKSHIM_LAYER_CORRUPT and the errors of `packLayer`.
  */
 export async function writeImageArchive(
   layout: Layout,
@@ -54,10 +54,10 @@ async function writeLayers(
   const layers: WrittenBlob[] = [];
   for (const [index, id] of image.layers.entries()) {
     const { sizeBytes } = readLayerRecord(layout, id);
-    // An opaque root needs no marker: an image's lowest layer has nothing below it, and no other layer has an opaque root.
+    // An opaque root needs no marker: the lowest layer of an image has nothing below it, and no other layer has an opaque root.
     await requireSoundLayer(layout, id, { signal });
     const folder = mountLayer(system, layout, id);
-    // Its own size is known before packing only if it was packed before.
+    // The packed size is known in advance only if the layer was packed before.
     const packedBytes = sizeOfPacking(layout, id);
     const totalBytes = packedBytes ?? sizeBytes;
     const place = { layer: index + 1, layers: image.layers.length };
@@ -76,7 +76,7 @@ async function writeLayers(
   return layers;
 }
 
-/** Podman and skopeo read `index.json`, in which the image's name must be complete; docker reads `manifest.json`. */
+/** Podman and skopeo read `index.json`, where the image's name must be complete; docker reads `manifest.json`. */
 async function writeIndexes(
   writer: ArchiveWriter,
   reference: string,

@@ -42,25 +42,25 @@ import { holdStoreFor } from '../hold-store-for.ts';
 import { type ProgressListener, toReporter } from '../progress.ts';
 import { storeCodeLayer, storePackageImage, storeUpperLayer } from './store-package.ts';
 
-/** What a package is added with, and how that can be followed and ended. */
+/** The input of a code package, with a progress listener and a signal. */
 export interface AddPackageOptions extends PackageInput {
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The current revision after the command. */
+/** The current revision after the call. */
 export interface AddedPackage
   extends Pick<PackageRevision, 'name' | 'tenant' | 'revision' | 'image'> {
-  /** False: this code with these settings was current already. */
+  /** False if the same code with the same settings was already current. */
   readonly isNew: boolean;
-  /** What ran or was found to prepare the code: absent without a build. */
+  /** The build that prepared the code, run or found in the cache; absent without a build. */
   readonly build?: { readonly key: string; readonly cached: boolean };
 }
 
 interface Adding {
   readonly installation: Installation;
   readonly of: PackageOwner;
-  /** Without links. */
+  /** Resolved: contains no links. */
   readonly path: string;
   readonly given: PackageInput;
   readonly report: ProgressListener;
@@ -68,8 +68,8 @@ interface Adding {
 }
 
 /**
- * Reads the code once. If the same code with the same settings (and, with a build, for the same image of the stack) is current, nothing else
- * happens. Otherwise the build runs unless its result is in the cache, and what is not stored yet is stored. A failed call leaves nothing.
+ * Reads the code once. Does nothing else if the same code with the same settings (and, with a build, for the same image of the stack) is current.
+ * Otherwise runs the build unless its result is cached, and stores everything not stored yet. A failed call leaves nothing.
  *
  * Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_SPEC_DENIED, ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID,
  * ERR_STACKSHIM_PACKAGE_INVALID for the code's `stackshim.json`, ERR_STACKSHIM_TASK_BUILD_FAILED, ERR_STACKSHIM_BUILD_ABORTED.
@@ -184,7 +184,7 @@ async function add(adding: Adding): Promise<AddedPackage> {
   });
   return await building.catch((error) => {
     if (hasCode(error, 'ERR_STACKSHIM_TASK_BUILD_FAILED')) {
-      // The last lines of the log.
+      // The last lines of the build's log.
       const { output } = error.details;
       for (const text of Array.isArray(output) ? output.map(String) : []) {
         report({ kind: 'line', step: 'build', text });
@@ -216,7 +216,7 @@ async function planBuild(
   });
 }
 
-/** The current revision, if it was made of the same code by the same build and is whole. */
+/** Finds the current revision if the same code and the same build made it, and all its layers are sound. */
 function findCurrent(
   layout: Layout,
   of: PackageOwner,

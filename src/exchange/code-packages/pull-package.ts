@@ -1,4 +1,4 @@
-/** Pulls one revision of a code package from a registry, by its digest. */
+/** Pulls one revision of a code package from a registry, by digest. */
 import type { PackageName, TenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
@@ -21,20 +21,20 @@ export interface PullPackageOptions extends ExchangeOptions, RegistryOptions {
   readonly tenant: TenantName | null;
   /** `docker://HOST/NAME@sha256:…`. */
   readonly reference: string;
-  /** Whether the revision becomes current. Default: only if the package has no current one. */
+  /** Whether the revision becomes current. Default: only if the package has no current revision. */
   readonly makeCurrent?: boolean | undefined;
 }
 
-/** A package of a registry that is stored now. */
+/** A package that was pulled from a registry and stored. */
 export interface PulledPackage
   extends Pick<PackageRevision, 'name' | 'tenant' | 'revision' | 'image'> {
-  /** Whether the current revision is another one than before. */
+  /** Whether the current revision changed. */
   readonly isNew: boolean;
 }
 
 /**
- * Pulls nothing that the package has already. A revision with the image is not added twice. Throws the errors of `pullByDigest`, and
- * ERR_STACKSHIM_PACKAGE_INVALID for an image that is no code package; then nothing of it stays.
+ * Pulls a revision unless the package already has it; a revision with the same image is not added twice. Throws the errors of `pullByDigest`, and
+ * ERR_STACKSHIM_PACKAGE_INVALID if the image is not a code package; then nothing of the image stays.
  */
 export async function pullPackage(
   layout: Layout,

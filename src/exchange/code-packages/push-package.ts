@@ -1,4 +1,4 @@
-/** Pushes a code package to a registry, as any image: its digest finds it there. */
+/** Pushes a code package to a registry like any image; other machines pull it by its digest. */
 import { open } from 'node:fs/promises';
 import type { ImageDigest, TenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -27,7 +27,7 @@ export interface PushPackageOptions extends ExchangeOptions, RegistryOptions {
 /** A package in a registry. */
 export interface PushedPackage extends Pick<PackageRevision, 'name' | 'tenant' | 'revision'> {
   readonly reference: string;
-  /** Digest of its content, by which `code.pull` finds it. */
+  /** Content digest, by which `code.pull` finds the package. */
   readonly image: ImageDigest;
   /** The registry's own digest. */
   readonly digest: ImageDigest;

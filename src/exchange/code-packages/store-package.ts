@@ -1,4 +1,4 @@
-/** Stores what a code package consists of: its layers, and the image that joins them with its settings. */
+/** Stores the parts of a code package: its layers, and the image that joins them with its settings. */
 import { packLayer } from '../../archive/pack-layer.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { CODE_LIMITS, CODE_POLICY } from '../../packages/code-policy.ts';
@@ -12,7 +12,7 @@ import { pinInStore } from '../../store/store-lease.ts';
 import type { Installation } from '../../task/installation.ts';
 import { storeMadeImage } from '../oci-image/name-content.ts';
 
-/** Stores the code at a path without links as a layer. Precondition: the caller holds the store. Throws ERR_STACKSHIM_CODE_INVALID if its digest is another one by now. */
+/** Stores code at a link-free path as a layer. The caller holds the store. Throws ERR_STACKSHIM_CODE_INVALID if the digest is not `expected`. */
 export async function storeCodeLayer(
   { system, layout }: Installation,
   path: string,
@@ -33,7 +33,7 @@ export async function storeCodeLayer(
   throw new StackshimError('ERR_STACKSHIM_CODE_INVALID', message, { hint, details: { path } });
 }
 
-/** Stores what a build step left as a layer. Precondition: the caller holds the store and the build. */
+/** Stores the files that a build step left as a layer. Precondition: the caller holds the store and the build. */
 export async function storeUpperLayer(
   { system, layout }: Installation,
   folder: string,
@@ -47,7 +47,7 @@ export async function storeUpperLayer(
   return record;
 }
 
-/** Stores the image, with `label` as its {@link CODE_LABEL}, under the digest of its content. Precondition: the caller holds the store. Throws ERR_STACKSHIM_LAYER_CORRUPT. */
+/** Stores the image by content digest; label {@link CODE_LABEL} is `label`. The caller holds the store. Throws ERR_STACKSHIM_LAYER_CORRUPT. */
 export async function storePackageImage(
   { system, layout, host }: Installation,
   { layers, diffIds }: Pick<Image, 'layers' | 'diffIds'>,

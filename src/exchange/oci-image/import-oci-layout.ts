@@ -1,4 +1,4 @@
-/** Imports an image from an OCI layout into the root folder: missing layers become EROFS files, then the image file is written. */
+/** Imports an image from an OCI layout into the root folder: makes missing layers as EROFS files, then writes the image file. */
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
@@ -17,9 +17,9 @@ import { type OciImage, type OciLayer, readOciLayout } from './read-oci-layout.t
 
 interface ImportImageOptions {
   readonly system: System;
-  /** An image that this one is based on: its layers are used as they are stored. */
+  /** The image's base: its layers are used as stored. */
   readonly base?: Image | undefined;
-  /** Whether the image was built here: then its digest is that of its content. */
+  /** Whether the image was built here: its digest is then its content digest. */
   readonly isBuilt?: boolean;
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal | undefined;
@@ -27,15 +27,14 @@ interface ImportImageOptions {
 
 export interface ImportOciLayoutOptions extends ImportImageOptions {
   readonly directory: string;
-  /** Absent: the layout contains a single image. */
+  /** Absent if the layout contains a single image. */
   readonly tag?: string;
 }
 
 /**
- * Stores the image and every layer that it needs. A stored layer is checked against its digest, and made again if it is damaged. It is used
- * for the image only if the image's own blob is read and turns out to be that layer. If interrupted, it leaves intact layers that nothing
- * refers to yet. Changes no stack. A caller that makes a revision of the image holds a lease on the store (`holdStore`) from before this
- * call; everything that is found or stored is pinned in it.
+ * Stores an image and all its layers. A stored layer is checked against its digest and made again if damaged. The image gets a stored layer only
+ * after the image's own blob was read and proved to be that layer. An interrupted call leaves intact layers that nothing refers to yet. Changes no
+ * stack. To make a revision of the image, take a lease on the store (`holdStore`) before this call: found and stored names are pinned in the lease.
  *
  * Throws ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_BUILD_ABORTED.
@@ -50,7 +49,7 @@ export async function importOciLayout(
   });
 }
 
-/** Like {@link importOciLayout}, for an image that was read already. */
+/** Like {@link importOciLayout}, for an image that was already read. */
 export async function importImage(
   layout: Layout,
   source: OciImage,
@@ -58,7 +57,7 @@ export async function importImage(
 ): Promise<Image> {
   const image = toImage(source, await importLayers(layout, source, options));
   const { system, isBuilt } = options;
-  // A builder's documents contain the time of the build, so a built image is named by its content, which is the same on every machine.
+  // A builder's documents contain the build time; the content digest is the same on every machine.
   if (isBuilt) return await storeMadeImage(layout, image, options);
   await pinInStore(layout, image.digest);
   await writeImage(layout, image);
@@ -67,7 +66,7 @@ export async function importImage(
 }
 
 function toImage(source: OciImage, records: readonly LayerRecord[]): Image {
-  // An opaque root hides all layers below it. Leaving them out has the same effect, and every overlay can mount the rest.
+  // An opaque root hides all lower layers. Leaving them out has the same effect, and every overlay can mount the rest.
   const opaque = records.findLastIndex((record) => record.opaqueRoot);
   const layers = records.map((record, index) => ({
     id: record.id,
@@ -122,7 +121,7 @@ interface LayerToImport {
   readonly tell: (doneBytes: number, reused: boolean) => void;
 }
 
-/** An image must bring the blobs that it names: knowing the DiffID of a stored layer must not be enough to get its content. */
+/** Proves that the image brings the blob: knowing the DiffID of a stored layer must not be enough to get its content. */
 async function proveOne(
   layout: Layout,
   id: LayerId,

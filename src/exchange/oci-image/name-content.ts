@@ -1,4 +1,4 @@
-/** The digest of an image's content: the digest of the manifest that `stack export` writes. It is the same on every machine, however the image got there. */
+/** Finds an image's content digest: the digest of the manifest that `stack export` writes, the same on every machine whatever the image's origin. */
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Image } from '../../store/images/image.ts';
@@ -15,9 +15,9 @@ import { toDigest, toOciConfig, toOciManifest } from './oci-documents.ts';
 export interface ImageContent {
   /** Digest of the manifest. */
   readonly digest: ImageDigest;
-  /** Digest of its config, which docker calls the image's id. */
+  /** Digest of the config, which docker calls the image's id. */
   readonly config: ImageDigest;
-  /** DiffIDs of its layers as they are packed, lowest first. */
+  /** DiffIDs of the layers as packed, lowest first. */
   readonly diffIds: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export interface ContentOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Packs each layer that was not packed before. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
+/** Packs each layer that was never packed. Precondition: the caller has pinned the layers. Throws like `findPackedLayer`. */
 async function findContent(
   layout: Layout,
   image: Omit<Image, 'digest'>,
@@ -40,10 +40,7 @@ async function findContent(
   return { digest: toDigest(toOciManifest(described, layers)), config: described.digest, diffIds };
 }
 
-/**
- * Stores an image that was made on this machine, and whose layers are stored already. Resolves to the image with the digest of its content, the
- * same on every machine.
- */
+/** Stores an image made on this machine from stored layers; returns it with its content digest, which is the same on every machine. */
 export async function storeMadeImage(
   layout: Layout,
   made: Omit<Image, 'digest'>,
@@ -58,8 +55,8 @@ export async function storeMadeImage(
 }
 
 /**
- * Names a newly stored image by its content if each of its layers was packed before. Packing a new layer takes half as long as storing it,
- * so other images are named later: by `migrate`, or when something packs them.
+ * Names a newly stored image by its content if all its layers were packed before. Packing a new layer takes half as long as storing it, so other
+ * images are named later: by `migrate`, or when something packs them.
  */
 export async function nameKnownContent(
   layout: Layout,
@@ -70,7 +67,7 @@ export async function nameKnownContent(
   if (isKnown) await nameContent(layout, image, options);
 }
 
-/** Finds the digests of a stored image's content, and stores them as names of the image. Resolves to the manifest's digest. */
+/** Finds and stores the content digest of a stored image, and its config's digest. Returns the content digest. */
 export async function nameContent(
   layout: Layout,
   image: Image,

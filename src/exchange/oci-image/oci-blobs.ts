@@ -1,4 +1,4 @@
-/** Reads files of an OCI layout, in a folder or in an archive. Blobs are found only by digest, and checked against digest and size. */
+/** Reads files of an OCI layout in a folder or an archive. Blobs are found only by digest; digest and size are checked. */
 import { type FileHandle, realpath, stat } from 'node:fs/promises';
 import type * as z from 'zod/mini';
 import { checkSafely } from '../../core/check-safely.ts';
@@ -11,13 +11,13 @@ import { readPieces } from '../file-pieces.ts';
 import { toDigest } from './oci-documents.ts';
 import type { Descriptor } from './oci-schemas.ts';
 
-/** The largest manifest, index or config; registries have the same limit. */
+/** Largest manifest, index or config; registries have the same limit. */
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 
-/** An open regular file; the caller that opened it closes it. */
+/** An open regular file; closed by whoever opened it. */
 export interface OpenedFile {
   readonly size: number;
-  /** The content from its start, in pieces. Call it once. */
+  /** The content from the start, in pieces. Call once. */
   chunks(): AsyncIterable<Buffer>;
   close(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export interface OciLayoutRoot {
   openFile(path: string): Promise<OpenedFile>;
 }
 
-/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it does not exist. */
+/** Opens a layout's folder. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if it does not exist, ERR_STACKSHIM_IMAGE_INVALID if it is a file. */
 export async function openLayoutRoot(directory: string): Promise<OciLayoutRoot> {
   try {
     const real = await realpath(toAbsolute(directory));
@@ -72,12 +72,12 @@ export async function readLayoutFile<T>(
   return parseDocument(await readWhole(await root.openFile(name), name), schema, name);
 }
 
-/** Opens the blob that a descriptor names; the caller closes it. Checks the size, but not the digest. */
+/** Opens the blob that a descriptor names; the caller closes it. Checks the size, not the digest. */
 export async function openBlob(
   root: OciLayoutRoot,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
 ): Promise<OpenedFile> {
-  // The schema only accepts sha256 with 64 hex digits, so the path has no separator and no "..".
+  // The schema accepts only sha256 with 64 hex digits, so the path has no separator and no "..".
   const file = await root.openFile(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`);
   const { size } = file;
   if (size === descriptor.size) return file;
@@ -91,7 +91,7 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
   const path = `${directory}/${name}`;
   let file: FileHandle | undefined;
   try {
-    // A link below the layout could lead to a file that is not part of it.
+    // A link below the layout could lead to a file outside of it.
     if ((await realpath(path)) !== path) throw new Error('leads through a symbolic link');
     const opened = await openRegularFile(path, { followLink: false });
     file = opened;
@@ -104,7 +104,7 @@ async function openBeneath(directory: string, name: string): Promise<OpenedFile>
   }
 }
 
-/** Reads a whole document, whose size is bounded, and closes the file. */
+/** Reads a whole document up to the size bound, and closes the file. */
 export async function readWhole(file: OpenedFile, subject: string): Promise<Uint8Array> {
   try {
     const { size } = file;
@@ -123,10 +123,7 @@ export async function readWhole(file: OpenedFile, subject: string): Promise<Uint
   }
 }
 
-/**
- * Parses and checks a JSON document. Refuses ambiguous keys, because other programs could read the document differently and fetch or unpack
- * other content.
- */
+/** Parses and checks JSON. Refuses ambiguous keys: another program could read them differently, and fetch or unpack other content. */
 export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, subject: string): T {
   let value: unknown;
   try {
@@ -145,9 +142,9 @@ export function parseDocument<T>(bytes: Uint8Array, schema: z.ZodMiniType<T>, su
 }
 
 /**
- * Throws AmbiguousJson for keys that differ from the schema's keys only in case: programs in Go, such as skopeo and docker, take them for the
- * same keys. Keys that the schema does not name, such as labels, may have any spelling. Values that do not fit the schema are skipped, because
- * the schema refuses them.
+ * Throws AmbiguousJson for keys that differ from the schema's keys only in case: Go programs, such as skopeo and docker, treat them as the same
+ * keys. Keys that the schema does not name, such as labels, may have any spelling. Skips values that do not fit the schema, because the schema
+ * refuses them.
  */
 function refuseOtherSpellings(schema: z.core.$ZodType, value: unknown): void {
   const def = (schema as z.core.$ZodTypes)._zod.def;
@@ -173,7 +170,7 @@ function refuseOtherSpellings(schema: z.core.$ZodType, value: unknown): void {
 const toTooLarge = (subject: string, size: number) =>
   toInvalid(`read ${subject}: ${size} bytes, more than ${MAX_DOCUMENT_BYTES}`);
 
-/** The error for a layout that is malformed or does not match its digests. */
+/** Makes the error for a layout that is malformed or does not match its digests. */
 export function toInvalid(
   message: string,
   options: {

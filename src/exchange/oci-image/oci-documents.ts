@@ -1,9 +1,9 @@
-/** Writes an image as an OCI config document (image-spec, config.md), which docker reads, too. */
+/** Writes an image as an OCI config (image-spec, config.md), which docker reads, too, and as an OCI manifest. */
 import { createHash } from 'node:crypto';
 import type { ImageDigest } from '../../core/ids.ts';
 import { type Image, STACK_LABELS } from '../../store/images/image.ts';
 
-/** The first second of the year 10000, which RFC 3339 cannot represent. */
+/** First second of the year 10000, which RFC 3339 cannot represent. */
 const MAX_EPOCH = 253_402_300_800;
 
 /** The media types that stackshim writes. */
@@ -14,7 +14,7 @@ export const OCI_TYPES = {
   layer: 'application/vnd.oci.image.layer.v1.tar',
 } as const;
 
-/** The same image with the same DiffIDs gives the same text. */
+/** Writes the config. The same image with the same DiffIDs gives the same text. */
 export function toOciConfig(
   { config, architecture }: Pick<Image, 'config' | 'architecture'>,
   diffIds: readonly string[],
@@ -47,7 +47,7 @@ interface Blob {
   readonly size: number;
 }
 
-/** The image's manifest. The digest of this text is the digest of the image's content: a change of the format would change every digest. */
+/** Writes the manifest. Its digest is the image's content digest, so a change of the format would change every digest. */
 export function toOciManifest(config: Blob, layers: readonly Blob[]): string {
   const describe = (mediaType: string, { digest, size }: Blob) => ({ mediaType, digest, size });
   return JSON.stringify({

@@ -1,4 +1,4 @@
-/** The parts of the documents of an OCI image layout that stackshim uses (image-spec: image-layout, manifest, config; docker's schema 2). */
+/** Schemas for the used parts of OCI layout documents (image-spec: image-layout, manifest, config; docker's schema 2). */
 import * as z from 'zod/mini';
 import type { Compression } from '../../archive/read-archive.ts';
 import { OCI_TYPES } from './oci-documents.ts';
@@ -9,7 +9,7 @@ export const MEDIA_TYPES = {
   config: [OCI_TYPES.config, 'application/vnd.docker.container.image.v1+json'],
 } as const;
 
-/** The compression of each layer media type. Other types are refused. */
+/** Compression of each layer media type. Other types are refused. */
 export const LAYER_COMPRESSION: Readonly<Record<string, Compression>> = {
   [OCI_TYPES.layer]: 'none',
   [`${OCI_TYPES.layer}+gzip`]: 'gzip',

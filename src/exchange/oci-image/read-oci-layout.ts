@@ -1,4 +1,4 @@
-/** Reads an OCI image layout: manifest, config and layers. Everything is checked except the content of the layers. */
+/** Reads an OCI image layout: manifest, config and layers. Checks everything except the content of the layers. */
 import type { Compression } from '../../archive/read-archive.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { type FieldFault, readWith } from '../../core/read-fields.ts';
@@ -40,9 +40,9 @@ export interface OciImage {
   readonly layers: readonly OciLayer[];
   readonly config: ImageConfig;
   readonly architecture: string;
-  /** Other digests of the same image: of its config, of the indexes that led to it, and of its manifest in the registry. */
+  /** Other digests of the image: of its config, of the indexes that led to it, and of its manifest in the registry. */
   readonly otherDigests: readonly ImageDigest[];
-  /** Opens a layer's blob; its size is checked, but not its digest. */
+  /** Opens a layer's blob. Checks the size, not the digest. */
   openLayer(layer: OciLayer): Promise<OpenedFile>;
 }
 
@@ -53,8 +53,8 @@ const MAX_SHOWN = 50;
 const MAX_SHOWN_CHARS = 200;
 
 /**
- * Reads the image called `tag` from a layout; without a tag, the layout must contain a single image. From an index with several platforms,
- * it takes this machine's. Throws ERR_STACKSHIM_IMAGE_INVALID.
+ * Reads the image tagged `tag` from a layout; without a tag, the layout must contain a single image. From an index of several platforms, takes the
+ * image for this machine. Throws ERR_STACKSHIM_IMAGE_INVALID.
  */
 export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<OciImage> {
   await readLayoutFile(root, 'oci-layout', layoutMarkerSchema);
@@ -85,7 +85,7 @@ export async function readOciLayout(root: OciLayoutRoot, tag?: string): Promise<
   };
 }
 
-/** Throws ERR_STACKSHIM_IMAGE_INVALID for an image of another architecture. */
+/** Throws ERR_STACKSHIM_IMAGE_INVALID if the image is for another architecture. */
 export function requireArchitecture(config: OciImageConfig, digest: string): void {
   const { architecture } = readHostFacts();
   if (config.architecture === architecture) return;
@@ -95,9 +95,9 @@ export function requireArchitecture(config: OciImageConfig, digest: string): voi
 }
 
 /**
- * The image called `tag`; without a tag, the only image. `tagsOf` gives null for an image without one. Throws ERR_STACKSHIM_IMAGE_INVALID, with
- * the tags that there are.
- * @param source `manifest.json`
+ * Returns the image tagged `tag`; without a tag, the only image. `tagsOf` returns null for an image without a tag. Throws
+ * ERR_STACKSHIM_IMAGE_INVALID with the existing tags.
+ * @param source For example `manifest.json`.
  */
 export function pickTagged<T>(
   images: readonly T[],
@@ -121,7 +121,7 @@ export function pickTagged<T>(
   });
 }
 
-/** Follows indexes down to this platform's manifest, which is the last element of the result. */
+/** Follows indexes down to this platform's manifest, the last element of the result. */
 async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly Descriptor[]> {
   const way = [from];
   for (let at = from; !MEDIA_TYPES.manifest.some((type) => type === at.mediaType); ) {
@@ -137,7 +137,7 @@ async function descend(root: OciLayoutRoot, from: Descriptor): Promise<readonly 
   return way;
 }
 
-/** This machine's image in an index with several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID if there is none. */
+/** Finds this machine's image in an index of several platforms. Throws ERR_STACKSHIM_IMAGE_INVALID if there is none. */
 export function pickPlatform(
   index: { readonly manifests: readonly Descriptor[] },
   digest: string,
@@ -154,7 +154,7 @@ export function pickPlatform(
   throw toInvalid(message, { details: { platforms } });
 }
 
-/** The DiffIDs of an image of `count` layers. Throws ERR_STACKSHIM_IMAGE_INVALID if there are more or fewer. */
+/** Returns the DiffIDs of an image with `count` layers. Throws ERR_STACKSHIM_IMAGE_INVALID if the numbers differ. */
 export function diffIdsOf({ rootfs }: OciImageConfig, count: number): readonly string[] {
   const { diff_ids: diffIds } = rootfs;
   if (diffIds.length === count) return diffIds;
@@ -175,7 +175,7 @@ function toLayers(descriptors: readonly Descriptor[], config: OciImageConfig): O
   });
 }
 
-/** The settings for tasks in an OCI config. Throws ERR_STACKSHIM_IMAGE_INVALID. */
+/** Returns the settings for tasks in an OCI config. Throws ERR_STACKSHIM_IMAGE_INVALID. */
 export function toImageConfig({ config }: OciImageConfig): ImageConfig {
   const { Env, Entrypoint, Cmd, WorkingDir, User, Labels, StopSignal, ...unused } = config ?? {};
   const other = toOtherSettings(unused);

@@ -1,4 +1,4 @@
-/** Names stored images by their content: after an import this digest is unknown. It is computed when somebody asks for it, or by `migrate`. */
+/** Finds content digests, unknown after an import, of stored images: when a caller asks for a digest, or in `migrate`. */
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -11,26 +11,26 @@ import { withHeldStore } from '../../store/store-lease.ts';
 import { withLock } from '../../store/with-lock.ts';
 import { type ContentOptions, nameContent } from './name-content.ts';
 
-/** Another process may pack a large image meanwhile. */
+/** Another process may be packing a large image. */
 const WAIT_MS = 600_000;
 const DAMAGE: readonly string[] = ['ERR_STACKSHIM_IMAGE_CORRUPT', 'ERR_STACKSHIM_LAYER_CORRUPT'];
 
 interface NameStoredOptions extends ContentOptions {
   /** Called before each image; `index` counts from 0. */
   readonly onImage?: (digest: ImageDigest, index: number) => void;
-  /** Called after each named image; returning false ends the work. */
+  /** Called after each named image; false ends the work. */
   readonly goesOn?: (digest: ImageDigest) => boolean;
 }
 
 export interface NamedImages {
-  /** Images that have been named by their content. */
+  /** Images that now have a content digest. */
   readonly images: readonly ImageDigest[];
-  /** Images that are damaged, or have a missing or damaged layer; they stay as they are. */
+  /** Images that are damaged, or have a missing or damaged layer; they stay unchanged. */
   readonly damaged: readonly ImageDigest[];
 }
 
 /**
- * Names the images in turn. Processes that want the same image at the same time share the work: one packs it, the others wait. Throws
+ * Names the images one after another. Processes share the work: one packs an image, the others wait and find it named. Throws
  * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_SYSTEM, and the reason of an aborted `signal`.
  */
 export async function nameStoredImages(
@@ -71,7 +71,7 @@ export async function nameStoredImages(
 }
 
 /**
- * Runs `look`. If it throws because no image of a stack has a digest, computes the missing content digests of that stack's images until one
+ * Runs `look`. If `look` throws because no image of a stack has a digest, computes the missing content digests of that stack's images until one
  * matches, and runs `look` again. Throws the errors of `look`; a failed search becomes the cause of the error.
  */
 export async function seekingContent<T>(
@@ -99,7 +99,7 @@ export const resolveByContent = (
   options: ContentOptions,
 ): Promise<PinnedImage> => seekingContent(layout, () => resolveStack(layout, reference), options);
 
-/** Throws `error` unless an image of the stack turns out to have the digest, or `signal` has aborted. */
+/** Throws `error` unless an image of the stack turns out to have the digest or `signal` has aborted. */
 async function findUnknown(
   layout: Layout,
   { stack, digest }: NonNullable<ReturnType<typeof unknownDigestOf>>,

@@ -1,4 +1,4 @@
-/** Stops work that fills a folder beyond a bound, or that no longer fills it. Measures what a program really writes, whatever it was told to write. */
+/** Stops work that fills a folder beyond a bound or stops filling it. Measures what a program writes, not what it was told to write. */
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
 import { measureTree } from '../../sys/measure-tree.ts';
@@ -6,7 +6,7 @@ import { measureTree } from '../../sys/measure-tree.ts';
 export interface FolderBound {
   readonly folder: string;
   readonly maxBytes: number;
-  /** For how long the folder may stay as it is before the other side counts as gone. */
+  /** The other side counts as gone after the folder stayed unchanged for this long. */
   readonly silenceMs: number;
   /** The operation in the error: `fetch docker://host/name`. */
   readonly operation: string;
@@ -17,8 +17,8 @@ export interface FolderBound {
 const LOOK_EVERY_MS = 100;
 
 /**
- * Runs `work` with a signal that aborts when the caller's signal aborts, when the folder exceeds the bound, or when nothing comes for too long;
- * then ERR_STACKSHIM_LAYER_TOO_LARGE or ERR_STACKSHIM_REGISTRY_FAILED replaces the error of `work`. Waits for `work` in any case.
+ * Runs `work` with a signal that aborts with the caller's signal, when the folder exceeds the bound, or when nothing arrives for too long. In the
+ * last two cases, ERR_STACKSHIM_LAYER_TOO_LARGE or ERR_STACKSHIM_REGISTRY_FAILED replaces the error of `work`. Always waits for `work`.
  */
 export async function withinBytes(
   { folder, maxBytes, silenceMs, operation, signal }: FolderBound,

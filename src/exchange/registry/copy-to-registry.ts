@@ -1,4 +1,4 @@
-/** Copies an archive to a registry by skopeo, which compresses the layers and skips those that the registry has. */
+/** Copies an archive to a registry with skopeo, which compresses the layers and skips those that the registry has. */
 import { readFile } from 'node:fs/promises';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
@@ -6,9 +6,9 @@ import { repositoryOf, toContentTag } from './image-reference.ts';
 import { registryFlags, runSkopeo, type SkopeoRun } from './run-skopeo.ts';
 
 /**
- * Copies the image in an OCI archive to its name, as `parsePushName` returns it, and gives it one more tag in the same repository that tells the
- * digest of its content (`toContentTag`): the registry's own digest is another one, because its layers are compressed. Returns the registry's
- * digest. Throws ERR_STACKSHIM_REGISTRY_FAILED.
+ * Copies the image in an OCI archive to `name`, as returned by `parsePushName`. Adds a tag in the same repository that contains the content digest
+ * (`toContentTag`), because the registry's own digest differs: its layers are compressed. Returns the registry's digest. Throws
+ * ERR_STACKSHIM_REGISTRY_FAILED.
  */
 export async function copyToRegistry(
   file: string,

@@ -1,4 +1,4 @@
-/** References to what `stack import` takes: images in the syntax of skopeo and podman (`oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, …), and paths. */
+/** Parses what `stack import` takes: paths, and images in the syntax of skopeo and podman (`oci:DIR:TAG`, `docker://REGISTRY/NAME:TAG`, …). */
 import { StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 
@@ -6,22 +6,22 @@ import { type ImageDigest, isImageDigest } from '../../core/ids.ts';
 const FILE_KINDS = ['oci', 'oci-archive', 'docker-archive'] as const;
 
 export type ImageReference =
-  /** `tag` of an archive of docker is one of its repository tags. */
+  /** For an archive of docker, `tag` is one of its repository tags. */
   | { readonly kind: (typeof FILE_KINDS)[number]; readonly path: string; readonly tag?: string }
   /** `name` is everything after `docker://`, without the tag if there is a digest. */
   | { readonly kind: 'docker'; readonly name: string }
-  /** A folder or a file: its content tells what it is, or with `isRootfs` the caller has. `-` stands for standard input. */
+  /** A folder or a file: a root filesystem with `isRootfs`, otherwise its content shows what it is. `-` stands for standard input. */
   | { readonly kind: 'path'; readonly path: string; readonly isRootfs: boolean };
 
 const MAX_CHARS = 1024;
 const ROOTFS = 'rootfs:';
-/** Of another program. A path with a colon in its first name can be written with `./` or `rootfs:` before it. */
+/** The scheme of another program. Before a path with a colon in its first name, write `./` or `rootfs:`. */
 const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
-/** Host with port, path components, tag or digest. Nothing here can be taken for an option or a second argument by a program. */
+/** Host with port, path components, tag or digest. No program can take this for an option or a second argument. */
 const REGISTRY_NAME =
   /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `reference`. */
+/** Parses a reference. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `reference`. */
 export function parseImageReference(text: string): ImageReference {
   if (text.length > MAX_CHARS || text.includes('\0')) throw toInvalidReference(text, 'too long');
   if (text.startsWith('docker://')) {
@@ -54,10 +54,10 @@ function toPath(text: string, path: string, isRootfs: boolean): ImageReference {
 export const repositoryOf = (name: string): string =>
   name.replace(/@sha256:[0-9a-f]{64}$/, '').replace(/:[^/:]+$/, '');
 
-/** The tag by which `push` tells the digest of an image's content: the registry's own digest is another one. */
+/** The tag by which `push` tells the content digest: the registry's own digest differs. */
 export const toContentTag = (content: ImageDigest): string => content.replace(':', '-');
 
-/** `HOST[:PORT]/NAME` and the digest of `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST`. Throws like {@link parseImageReference}. */
+/** Parses `docker://HOST[:PORT]/NAME[:TAG]@sha256:DIGEST` into `HOST[:PORT]/NAME` and digest. Throws like {@link parseImageReference}. */
 export function parsePinnedName(text: string): {
   readonly repository: string;
   readonly digest: ImageDigest;

@@ -1,4 +1,4 @@
-/** Pulls an image by its digest from a registry into the store, and makes sure that it is that image. */
+/** Pulls an image from a registry into the store by its digest, and verifies the digest. */
 import { hasCode } from '../../core/errors.ts';
 import type { ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -23,27 +23,28 @@ import { pullImage, readPulled } from './pull-image.ts';
 import { type RegistryOptions, takeAuthFile } from './run-skopeo.ts';
 
 export interface PullByDigestOptions extends ExchangeOptions, RegistryOptions {
-  /** `HOST[:PORT]/NAME`, in which the image is looked for. */
+  /** `HOST[:PORT]/NAME`: where to look for the image. */
   readonly repository: string;
-  /** Of the image's content, as `push` tells it to the registry by a tag; or the registry's own digest. */
+  /** The content digest, which `push` tells the registry by a tag; or the registry's own digest. */
   readonly digest: ImageDigest;
   /**
-   * Whether the name for which it is pulled has this image already. Other stored images do not count: who knows the digest of another tenant's
-   * package must not get the package by it, unless the repository has it, too.
+   * Whether the stack or package for which the image is pulled already has it. Other stored images do not count: knowing the digest of another
+   * tenant's package must not be enough to get the package, unless the repository has it, too.
    */
   readonly isOwn: (image: Image) => boolean;
 }
 
-/** Another process may pull a large image meanwhile. */
+/** Another process may be pulling a large image. */
 const WAIT_MS = 3_600_000;
 
-/** What this process is pulling, by root folder, repository and digest. */
+/** Pulls of this process, by root folder, repository and digest. */
 const pulling = new Map<string, Promise<ImageDigest>>();
 
 /**
- * The image with the digest; pulled first, unless the name that asks for it has it. However many callers in this process wait for one image of
- * a repository, it is pulled once; of those in other processes, one pulls at a time. An image with another digest is refused, and nothing of it
- * stays. Precondition: the caller holds the store until a revision names the image. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, the errors of `importOciLayout`, and the reason of an aborted `signal`.
+ * Returns the image with the digest; pulls it first unless `isOwn` accepts the stored image. In one process, an image of a repository is pulled
+ * once for all waiting callers; of several processes, one pulls at a time. An image with another digest is refused, and nothing of it stays.
+ * Precondition: the caller holds the store until a revision names the image. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, the
+ * errors of `importOciLayout`, and the reason of an aborted `signal`.
  */
 export async function pullByDigest(layout: Layout, options: PullByDigestOptions): Promise<Image> {
   const { repository, digest, signal, isOwn } = options;
@@ -54,7 +55,7 @@ export async function pullByDigest(layout: Layout, options: PullByDigestOptions)
     if (found !== undefined && isOwn(found)) return found;
     const other = pulling.get(key);
     if (other !== undefined) {
-      // Its own caller may have cancelled it: then this one pulls.
+      // The pull's own caller may have cancelled it: then this call pulls.
       const pulled = await unlessAborted(
         other.catch(() => undefined),
         signal === undefined ? [] : [signal],
@@ -70,7 +71,7 @@ export async function pullByDigest(layout: Layout, options: PullByDigestOptions)
   }
 }
 
-/** The image, pinned with its layers; undefined if it is not stored, or not whole. */
+/** Finds the image and pins it with its layers; undefined if the image or a layer is not soundly stored. */
 async function findStored(layout: Layout, digest: ImageDigest): Promise<Image | undefined> {
   const named = isImageStored(layout, digest)
     ? digest
@@ -86,7 +87,7 @@ async function findStored(layout: Layout, digest: ImageDigest): Promise<Image | 
   return image;
 }
 
-/** One process pulls, the others wait for it. */
+/** One process pulls; the others wait. */
 function pullAlone(layout: Layout, options: PullByDigestOptions): Promise<ImageDigest> {
   const { digest, system, signal, isOwn } = options;
   const name = `pull-${digest.slice('sha256:'.length)}`;
@@ -108,7 +109,7 @@ async function pull(
   const base = repositoryOf(repository);
   report({ kind: 'step', step: 'fetch', text: `fetch ${base}@${digest}` });
   const byTag = await pullImage(`${base}:${toContentTag(digest)}`, run).catch((error) => {
-    // The registry may have the image under its own digest. A registry that cannot be reached refuses twice.
+    // The registry may have the image under its own digest. An unreachable registry fails twice.
     if (hasCode(error, 'ERR_STACKSHIM_REGISTRY_FAILED')) return undefined;
     throw error;
   });

@@ -1,4 +1,4 @@
-/** Copies an image from a registry into an OCI layout. The manifest is read and its sizes are checked before a layer is fetched. */
+/** Copies an image from a registry into an OCI layout. Reads the manifest and checks its sizes before fetching a layer. */
 import * as z from 'zod/mini';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { StackshimError } from '../../core/errors.ts';
@@ -26,7 +26,7 @@ const PULLED_TAG = 'image';
 /** Bound for all compressed layers of one image. */
 const MAX_BYTES = 64 * 1024 ** 3;
 const DOCUMENT_BYTES = 4 * 1024 * 1024;
-/** For documents, and for blocks that files do not fill. */
+/** For documents, and for disk blocks that files do not fill. */
 const SLACK_BYTES = 16 * 1024 * 1024;
 
 const typedSchema = z.object({
@@ -36,15 +36,15 @@ const typedSchema = z.object({
 });
 
 export interface PulledImage {
-  /** The layout's folder; the image is tagged {@link PULLED_TAG}. */
+  /** The layout's folder; the image has the tag {@link PULLED_TAG}. */
   readonly directory: string;
-  /** The registry's digests of the image: of the manifest, its config, and the index that led to it. */
+  /** The registry's digests of the image: of the manifest, of its config, and of the index that led to it. */
   readonly digests: readonly ImageDigest[];
 }
 
 /**
- * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID,
- * ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_DISK_FULL.
+ * Pulls the image into a layout below `run.work`. Throws ERR_STACKSHIM_REGISTRY_FAILED, ERR_STACKSHIM_IMAGE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * ERR_STACKSHIM_DISK_FULL.
  */
 export async function pullImage(name: string, run: SkopeoRun): Promise<PulledImage> {
   const { reference, digests, largestBytes, totalBytes } = await resolveManifest(name, run);
@@ -64,17 +64,14 @@ export async function pullImage(name: string, run: SkopeoRun): Promise<PulledIma
   return { directory, digests };
 }
 
-/**
- * Reads the pulled layout. Skopeo writes an OCI manifest, whatever type the registry has, so the registry's digests are digests of the image
- * as well.
- */
+/** Reads the pulled layout. Skopeo writes an OCI manifest whatever the registry has: the registry's digests are other digests of the image. */
 export async function readPulled({ directory, digests }: PulledImage): Promise<OciImage> {
   const read = await readOciLayout(await openLayoutRoot(directory), PULLED_TAG);
   return { ...read, otherDigests: [...read.otherDigests, ...digests] };
 }
 
 interface ResolvedManifest {
-  /** Names the manifest by its digest, so that the checked manifest is the one that is fetched. */
+  /** Names the manifest by its digest, so that the checked manifest is the fetched one. */
   readonly reference: string;
   readonly digests: readonly ImageDigest[];
   readonly largestBytes: number;

@@ -1,4 +1,4 @@
-/** Runs skopeo, which talks to registries. It is contained like a builder, its output is passed on, and its failures have their own code. */
+/** Runs skopeo, which talks to registries: contained like a builder, its output passed on, its failures with their own code. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hasCode, messageOf, StackshimError } from '../../core/errors.ts';
 import { resolveUser } from '../../oci/resolve-user.ts';
@@ -14,17 +14,17 @@ import type { ExchangeOptions } from '../publish-image.ts';
 import { runContained } from '../run-contained.ts';
 
 export interface RegistryOptions {
-  /** Default true: certificates are checked and plain HTTP is refused. */
+  /** Default true: checks certificates and refuses plain HTTP. */
   readonly tlsVerify?: boolean;
-  /** A credentials file in the format of `docker login` and `skopeo login`. Default: the place where these write it. */
+  /** A credentials file as written by `docker login` or `skopeo login`. Default: `$REGISTRY_AUTH_FILE`, otherwise where these write it. */
   readonly authFile?: string | undefined;
-  /** For how long nothing may come of a pull: then the registry counts as gone. Default: one minute. */
+  /** The registry counts as gone after nothing of a pull arrived for this long. Default: one minute. */
   readonly silenceMs?: number | undefined;
 }
 
 export const USUAL_SILENCE_MS = 60_000;
 
-/** What skopeo runs with; its credentials file is one of {@link takeAuthFile}. */
+/** What skopeo runs with; `authFile` comes from {@link takeAuthFile}. */
 export interface SkopeoRun extends RegistryOptions, Pick<ExchangeOptions, 'system' | 'signal'> {
   /** The folder for temporary files. */
   readonly work: string;
@@ -36,10 +36,13 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_AUTH_BYTES = 1024 * 1024;
 /** The kernel kills the program when this process dies. */
 const DIE_WITH_PARENT = ['--pdeathsig', 'KILL', '--'];
-/** Variables of the caller's environment that skopeo gets: proxies, and the certificate authorities to trust. */
+/** Variables that skopeo gets from the caller's environment: proxies, and the certificate authorities to trust. */
 const PASSED_VARIABLES = [...PROXY_VARIABLES, ...['SSL_CERT_FILE', 'SSL_CERT_DIR']] as const;
 
-/** Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED. */
+/**
+ * Runs skopeo and reports its lines as progress. Throws ERR_STACKSHIM_REGISTRY_FAILED (with skopeo's last lines), ERR_STACKSHIM_DISK_FULL,
+ * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_BUILD_ABORTED.
+ */
 export async function runSkopeo(
   step: BuildStep,
   args: readonly string[],
@@ -62,8 +65,8 @@ export async function runSkopeo(
 }
 
 /**
- * Copies the credentials file into `work` for skopeo, so that the checked file is the one that is used. (Skopeo would take a missing file
- * for one without credentials.) Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID if others may read it.
+ * Copies the credentials file into `work`, so that the checked file is the used one. (Skopeo would treat a missing file as one without
+ * credentials.) Throws ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID if others may read the file.
  */
 export function takeAuthFile<T extends RegistryOptions>(options: T, work: string): T {
   const path = options.authFile ?? process.env['REGISTRY_AUTH_FILE'];
@@ -75,7 +78,7 @@ export function takeAuthFile<T extends RegistryOptions>(options: T, work: string
   return { ...options, authFile };
 }
 
-/** The bytes of the manifest or index that a registry has under `docker://NAME`. Throws like {@link runSkopeo}. */
+/** Returns the manifest or index that a registry has under `docker://NAME`. Throws like {@link runSkopeo}. */
 export async function inspectRaw(reference: string, run: SkopeoRun): Promise<Buffer> {
   const { work, silenceMs = USUAL_SILENCE_MS, signal } = run;
   const skopeo = findProgram('skopeo', { package: 'skopeo' });
@@ -98,7 +101,7 @@ export async function inspectRaw(reference: string, run: SkopeoRun): Promise<Buf
   return stdout;
 }
 
-/** `--src-tls-verify=false --src-authfile F` for the `side` `src-`; without a side, the flags of `inspect`. */
+/** Returns `--src-tls-verify=false --src-authfile=F` for the `side` `src-`; without a side, the flags of `inspect`. */
 export function registryFlags(
   { tlsVerify = true, authFile }: RegistryOptions,
   side: '' | 'src-' | 'dest-',
@@ -107,7 +110,7 @@ export function registryFlags(
   return [`--${side}tls-verify=${tlsVerify}`, ...auth];
 }
 
-/** The message of a log line without its other fields: `time="…" level=fatal msg="…"`. */
+/** Returns the message of a log line without its other fields: `time="…" level=fatal msg="…"`. */
 export function toPlain(text: string): string {
   const quoted = /time="[^"]*" level=\w+ msg=("(?:[^"\\]|\\.)*")/;
   return text.replace(quoted, (line, message: string) => {
@@ -128,8 +131,8 @@ function globalOptions(): readonly string[] {
 }
 
 /**
- * The environment of skopeo, which looks for credentials and configuration in the home folder. HOME is the folder in the user database. The
- * caller's XDG_RUNTIME_DIR is used only if no other user controls that folder.
+ * Makes the environment for skopeo, which looks for credentials and configuration in the home folder. HOME comes from the user database. The
+ * caller's XDG_RUNTIME_DIR is passed only if no other user controls that folder.
  */
 function toEnv(work: string): Record<string, string> {
   const { XDG_RUNTIME_DIR = '' } = process.env;

@@ -1,10 +1,10 @@
-/** The settings that a caller gives to the image of a root filesystem, which brings none of its own. Pure. */
+/** Parses the settings that a caller gives to the image of a root filesystem, which brings none. Pure. */
 import { StackshimError } from '../../core/errors.ts';
 import { checkEnv, checkLabels, parseUser } from '../../spec/parse-command.ts';
 import { parseAbsolutePath } from '../../spec/parse-path.ts';
 import type { ImageConfig } from '../../store/images/image.ts';
 
-/** As in a Dockerfile: `ENV`, `WORKDIR`, `ENTRYPOINT`, `CMD`, `USER`, `LABEL`. */
+/** The same as in a Dockerfile: `ENV`, `WORKDIR`, `ENTRYPOINT`, `CMD`, `USER`, `LABEL`. */
 export interface ImageSettings {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** An absolute path. */
@@ -19,11 +19,11 @@ export interface ImageSettings {
 }
 
 const MAX_WORDS = 1000;
-/** What a stored image may have in one text, and in all. */
+/** Maximum length of one text, and of all texts together, in a stored image. */
 const MAX_CHARS = 64 * 1024;
 const MAX_ALL_CHARS = 1024 * 1024;
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names the setting. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID, which names the setting. */
 export function parseImageSettings(settings: ImageSettings): ImageConfig {
   const { env = {}, workdir = '', entrypoint = [], cmd = [], user = '', labels = {} } = settings;
   checkEnv(env, 'env');

@@ -1,4 +1,4 @@
-/** Stores a root filesystem as an image of one layer. The image is named by its content, so the same tree and settings give the same digest. */
+/** Stores a root filesystem as an image of one layer, named by its content: the same tree and settings give the same digest. */
 import { startTar } from '../../archive/start-tar.ts';
 import type { TarEntry } from '../../archive/tar-entry.ts';
 import { StackshimError } from '../../core/errors.ts';
@@ -86,8 +86,8 @@ async function storeLayer(
 }
 
 /**
- * Takes out what says nothing about the tree and would change its digest: the time of the root folder, which is when somebody unpacked the
- * tree, the modes of links, which Linux does not have, and the order of attributes.
+ * Normalises properties that say nothing about the tree but would change its digest: the time of the root folder (when the tree was unpacked), the
+ * modes of links, which Linux does not have, and the order of extended attributes.
  */
 function adaptEntry(entry: TarEntry, names: TopNames, warn: (text: string) => void): TarEntry {
   names.add(entry.path);
@@ -107,7 +107,7 @@ const sortXattrs = (entry: TarEntry): TarEntry =>
     : { ...entry, xattrs: new Map([...entry.xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) };
 
 /**
- * A program walks the folder, because another user may own it, and could make a walk wait for ever. Not even KILL ends the program while the
+ * Packs a folder with a separate program: another user may own the folder and make the walk wait for ever. Not even KILL ends the program while the
  * folder's filesystem owes it an answer, so after an abort nobody waits for it.
  */
 async function* packFolder(

@@ -1,4 +1,4 @@
-/** Finds out what a path leads to: a root filesystem, as a folder or a tar, or an image. Looks at content, not at names of files. */
+/** Finds out what a path names: a root filesystem, as a folder or a tar, or an image. Looks at content, not at file names. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
@@ -18,10 +18,7 @@ import { readPieces } from '../file-pieces.ts';
 import { toInvalid } from '../oci-image/oci-blobs.ts';
 import { collectTopNames, type SourceKind, type TopNames } from './top-names.ts';
 
-/**
- * What a root filesystem from elsewhere may contain: as a layer, but without deletions, because there is nothing below. `.dockerenv` says that
- * files belong to a container of docker.
- */
+/** The rules of a layer, but no deletions, because nothing is below. Leaves out `.dockerenv`, which marks the files of a docker container. */
 export const ROOTFS_POLICY: ArchivePolicy = {
   ...LAYER_POLICY,
   subject: 'root filesystem',
@@ -31,7 +28,7 @@ export const ROOTFS_POLICY: ArchivePolicy = {
 
 /** An open root filesystem; the caller closes it. */
 export interface RootfsSource {
-  /** For messages. */
+  /** The name for messages. */
   readonly name: string;
   readonly file: FileHandle;
   /** Undefined for a folder. */
@@ -44,16 +41,16 @@ export type RecognisedSource =
 
 export interface SourcePlace {
   readonly path: string;
-  /** For messages: the path, or `standard input`. */
+  /** The name for messages: the path, or `standard input`. */
   readonly name: string;
-  /** True: it is a root filesystem, whatever it looks like. */
+  /** True means a root filesystem, whatever the content looks like. */
   readonly isRootfs: boolean;
 }
 
 /**
- * Opens the path and looks. Links at the end of the path are followed; nothing but folders and regular files is opened. The filesystem may be
- * another user's and never answer: an abort ends the wait for it. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID (neither a
- * root filesystem nor an image, or both).
+ * Opens the path and examines its content. Follows links at the end of the path; opens only folders and regular files. The filesystem may be
+ * another user's and never answer: an abort ends the wait. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_IMAGE_INVALID (neither a root
+ * filesystem nor an image, or both).
  */
 export async function recogniseSource(
   host: ArchiveHost,
@@ -118,7 +115,7 @@ async function openSource({ path, name }: SourcePlace): Promise<FileHandle> {
   throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { hint, details: { path } });
 }
 
-/** Throws ERR_STACKSHIM_IMAGE_INVALID for a file that is no tar that can be read. */
+/** Throws ERR_STACKSHIM_IMAGE_INVALID unless the file is a readable tar. */
 async function readCompression(file: FileHandle, name: string): Promise<Compression> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
   const start = buffer.subarray(0, bytesRead);
@@ -139,7 +136,7 @@ async function readFolderKind(folder: FileHandle): Promise<SourceKind> {
   return names.kind();
 }
 
-/** Reads up to the first name that no image has; the import sees the rest. Of a plain tar only headers are read. */
+/** Reads names until they decide the kind; the import checks the rest. Of an uncompressed tar, reads only headers. */
 async function readTarKind(
   host: ArchiveHost,
   file: FileHandle,
@@ -209,7 +206,7 @@ function toImageKind(
   }
 }
 
-/** The error for a source that looks like an image and like a root filesystem. */
+/** Makes the error for a source that looks like both an image and a root filesystem. */
 const toUnclear = (place: SourcePlace): StackshimError =>
   toInvalid(`import ${place.name}: it may be a root filesystem or an image: it has files of both`, {
     hint: `for an image write oci:, oci-archive: or docker-archive: before the path; ${asRootfs(place)}`,
@@ -218,7 +215,7 @@ const toUnclear = (place: SourcePlace): StackshimError =>
 const asRootfs = ({ name, path }: SourcePlace) =>
   `if it is a root filesystem, write rootfs:${name === path ? path : '-'}`;
 
-/** Throws {@link toUnclear} if a name that came after the first look belongs to an image. */
+/** Throws {@link toUnclear} if a name found after the first look belongs to an image. */
 export function requireRootfs(names: TopNames, place: SourcePlace): void {
   if (!place.isRootfs && names.kind() !== 'rootfs') throw toUnclear(place);
 }

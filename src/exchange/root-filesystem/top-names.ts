@@ -1,20 +1,20 @@
-/** Tells a root filesystem from an image by the names at the top of a folder or archive. Pure. */
+/** Tells a root filesystem from an image by the top-level names of a folder or archive. Pure. */
 import type { ByteString } from '../../archive/tar-entry.ts';
 
-/** `unclear`: has files of an image beside others. `empty`: has no names at all. */
+/** `unclear`: has an image's files and others, or an incomplete image. `empty`: has no names at all. */
 export type SourceKind = 'rootfs' | 'oci' | 'docker' | 'unclear' | 'empty';
 
 export interface TopNames {
-  /** Takes a path in the folder or archive. */
+  /** Adds a path in the folder or archive. */
   add(path: ByteString): void;
-  /** True once the names that are still to come can make it at most unclear. */
+  /** True once later names can at most make the source unclear. */
   isSettled(): boolean;
-  /** True if a name was added that root filesystems of Linux have at their top. */
+  /** True if a top-level name of Linux root filesystems was added. */
   looksLikeLinux(): boolean;
   kind(): SourceKind;
 }
 
-/** Names at the top of OCI layouts and of archives of `docker save`, old and new. */
+/** Top-level names of OCI layouts and of archives of `docker save`, old and new. */
 const OF_IMAGES =
   /^(?:blobs|oci-layout|index\.json|manifest\.json|repositories|version|[0-9a-f]{64}(?:\.json|\.tar(?:\.gz)?)?)$/;
 const OF_LINUX: ReadonlySet<string> = new Set(['bin', 'sbin', 'usr', 'etc', 'lib']);

@@ -1,4 +1,4 @@
-/** Loads saved stacks: first the signature, then each missing layer, then all stacks at once. */
+/** Loads saved stacks: checks the signature, stores each missing layer, then makes all stacks current at once. */
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -33,25 +33,25 @@ import { verifyIndex } from './sign-index.ts';
 export interface LoadStacksOptions extends PublishOptions {
   /** The bytes of the file, in order. */
   readonly input: AsyncIterable<Uint8Array>;
-  /** The name of the source, for the stacks' history. */
+  /** Name of the source, for the stacks' history. */
   readonly name: string;
-  /** Also load stacks that are older than the stored ones, or dated in the future. Default false. */
+  /** Also loads stacks that are older than the stored ones or dated in the future. Default false. */
   readonly anyDate?: boolean;
 }
 
 export interface LoadedStacks {
   readonly stacks: readonly (PublishedStack & {
-    /** `unchanged`: it was already current. */
+    /** `unchanged`: the image was already current. */
     readonly status: 'loaded' | 'unchanged';
   })[];
-  /** Layers that were newly stored. */
+  /** Newly stored layers. */
   readonly layers: readonly LayerId[];
 }
 
 /**
- * Loads every stack of the file and makes all of them current at once, each after its smoke command passed. Reads only the index until a
- * trusted key is found to have signed it. Intact layers that are stored already are skipped. Each received and verified layer stays, so that
- * after an interruption a second call continues where the first one ended.
+ * Loads every stack of the file. Makes all of them current at once, after each has passed its smoke command. Reads only the index until a trusted
+ * key's signature is verified. Skips intact layers that are already stored. Each received and verified layer stays, so after an interruption a
+ * second call continues where the first ended.
  *
  * Throws ERR_STACKSHIM_SAVE_UNTRUSTED, ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_SAVE_OUTDATED, ERR_STACKSHIM_SMOKE_FAILED,
  * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_BUILD_ABORTED, and the errors of reading `input`.
@@ -70,7 +70,7 @@ export async function loadStacks(
       const report = toReporter(options.onProgress);
       report({ kind: 'step', step: 'import', text: `load ${options.name}` });
       const held = await findHeld(layout, lease, index, signal);
-      // An intact stored image stays as it is, because this machine may have made different layers for it.
+      // Keep an intact stored image: this machine may have made different layers for it.
       const images = index.images
         .map(({ version: _, ...image }) => image)
         .filter((image) => !readImageOrNothing(layout, image)?.layers.every((id) => held.has(id)));
@@ -106,7 +106,7 @@ async function readIndex(layout: Layout, reader: SavedReader): Promise<SavedInde
   throw toInvalidSave(`image ${digest} is for ${other}, not for ${architecture}`);
 }
 
-/** Pins all layers of the index and of its images as stored here, then returns those that are stored and intact. */
+/** Pins all layers of the index, and of its images as stored here; returns the stored, intact ones. */
 async function findHeld(
   layout: Layout,
   lease: StoreLease,
@@ -154,7 +154,7 @@ async function receiveLayers(
     const at = index.layers.findIndex(({ id }) => toLayerPath(id) === path);
     const record = index.layers[at];
     if (record === undefined) throw toInvalidSave(`${JSON.stringify(path)} is not in its index`);
-    // Accept layers in the index's order and at most once, so that what is stored is bounded by what was signed.
+    // Accept layers in the index's order and at most once: then the signature bounds what is stored.
     if (at <= last) throw toInvalidSave(`layer ${record.id} occurs twice or out of order`);
     last = at;
     if (size !== record.sizeBytes) {
@@ -192,7 +192,7 @@ async function publishAll(
 ): Promise<LoadedStacks['stacks']> {
   const changed = toChanges(layout, index).stacks;
   const { system, clock = () => new Date() } = options;
-  // A date in the future that was accepted must not make later saves look old.
+  // An accepted date in the future must not make later saves look old.
   const savedAt = new Date(Math.min(Date.parse(index.createdAt), clock().getTime())).toISOString();
   const publications = changed.map(({ stack, revision, image }) => {
     const reference = `${options.name}: ${stack}@rev:${revision}`.slice(0, 4096);
@@ -213,7 +213,7 @@ async function publishAll(
   });
 }
 
-/** The index with only those stacks whose current image is a different one. */
+/** The index with only the stacks whose current image differs. */
 const toChanges = (layout: Layout, index: SavedIndex): SavedIndex => ({
   ...index,
   stacks: index.stacks.filter(({ stack: name, image }) => {

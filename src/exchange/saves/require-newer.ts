@@ -1,4 +1,4 @@
-/** A save may only replace older stacks: its signature proves who saved it, not that it is the newest. */
+/** Lets a save replace only older stacks: its signature proves who saved it, not that it is the newest. */
 import { StackshimError } from '../../core/errors.ts';
 import type { StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
@@ -11,16 +11,13 @@ import { writeStoredJson } from '../../store/write-stored-json.ts';
 import type { System } from '../../sys/system.ts';
 import type { SavedIndex } from './saved-index.ts';
 
-/** The most that the clocks of two machines may differ. */
+/** Maximum difference between the clocks of two machines. */
 const CLOCK_TOLERANCE_MS = 10 * 60_000;
 
-/** Stores the date of the newest loaded save, so that an older one cannot be passed off as new. */
+/** The file with the date of the newest loaded save, so that an older save cannot pass as new. */
 const loadedFile = (layout: Layout, name: StackName) => `${stackDir(layout, name)}/loaded.json`;
 
-/**
- * Throws ERR_STACKSHIM_SAVE_OUTDATED if one of the stacks has newer content here, or if the save is dated in the future: until that date, it
- * would count as the newest.
- */
+/** Throws ERR_STACKSHIM_SAVE_OUTDATED if a stack is newer here, or the save has a future date, until which it would count as the newest. */
 export function requireNewer(
   layout: Layout,
   { createdAt, stacks }: Pick<SavedIndex, 'createdAt' | 'stacks'>,
@@ -44,9 +41,9 @@ export function requireNewer(
 }
 
 /**
- * The date, in ISO 8601, that a new save of the stack must exceed: the latest of the newest loaded save, and the newest revision made here
- * that was ever current. A rollback does not lower it. Undefined if the stack has no current revision, because nothing would be replaced.
- * Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT.
+ * Returns the ISO 8601 date that a new save of the stack must exceed: the date of the newest loaded save, or of the newest revision that was ever
+ * current (a loaded revision counts with its save's date), whichever is later. A rollback does not lower the date. Undefined if the stack has no
+ * current revision, because nothing would be replaced. Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT.
  */
 function readNewestDate(layout: Layout, name: StackName): string | undefined {
   if (revisionIn(readCurrentGeneration(layout), name) === undefined) return undefined;
@@ -58,7 +55,7 @@ function readNewestDate(layout: Layout, name: StackName): string | undefined {
   return newestOf([...dates, readLoaded(layout, name)]);
 }
 
-/** Stores durably that a save of this date was loaded. */
+/** Stores the date of a loaded save durably, unless a newer date is stored. */
 export async function rememberSave(
   layout: Layout,
   system: System,

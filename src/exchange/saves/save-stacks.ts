@@ -21,11 +21,11 @@ import { readSigningKey, signIndex } from './sign-index.ts';
 export interface SaveStacksOptions extends ExchangeOptions {
   /** Each is `name`, `name@rev:N` or `name@sha256:…`. */
   readonly stacks: readonly string[];
-  /** PEM file with the Ed25519 private key to sign with. */
+  /** PEM file with the Ed25519 private key for signing. */
   readonly keyFile: string;
-  /** Layers that the other machine has: their files are left out. */
+  /** Layers that the other machine has; their files are left out. */
   readonly have?: ReadonlySet<string>;
-  /** Receives the bytes of the file, in order. */
+  /** Gets the bytes of the file, in order. */
   readonly write: (chunks: AsyncIterable<Buffer>) => Promise<void>;
   /** Default: the machine's clock. */
   readonly clock?: () => Date;
@@ -33,17 +33,17 @@ export interface SaveStacksOptions extends ExchangeOptions {
 
 export interface SavedStacks {
   readonly stacks: readonly PublishedStack[];
-  /** The layers whose files were written. */
+  /** Layers whose files were written. */
   readonly layers: readonly LayerId[];
-  /** The layers that the other machine has. */
+  /** Layers that the other machine has. */
   readonly leftOut: readonly LayerId[];
 }
 
 const MODE = 0o444;
 
 /**
- * Writes the stacks' images and every layer of them that is not in `have`. Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND
- * (the key), ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_BUILD_ABORTED, and the errors of `resolveStack` and `write`.
+ * Writes the stacks' images and their layers, except those in `have`. Throws ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_INPUT_NOT_FOUND (the key),
+ * ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_BUILD_ABORTED, and the errors of `resolveStack` and `write`.
  */
 export async function saveStacks(layout: Layout, options: SaveStacksOptions): Promise<SavedStacks> {
   const { stacks, have = new Set<string>(), system, signal, clock = () => new Date() } = options;

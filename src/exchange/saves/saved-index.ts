@@ -1,4 +1,4 @@
-/** The first entry of a file of saved stacks: the index of its content. docs/on-disk-layout.md describes the file. */
+/** The first entry of a save file: the index of its content. docs/on-disk-layout.md describes the file. */
 import { StackshimError } from '../../core/errors.ts';
 import { date, listOf, objectOf, oneOf, readWith } from '../../core/read-fields.ts';
 import { parseStrictJson } from '../../core/strict-json.ts';
@@ -21,7 +21,7 @@ export interface SavedIndex {
   readonly version: 1;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** The stacks, as on the machine that saved them. */
+  /** The stacks as on the saving machine. */
   readonly stacks: readonly PublishedStack[];
   readonly images: readonly StoredImage[];
   /** Records of all layers of all images, whether or not the file contains them; layer files follow in this order. */
@@ -73,6 +73,6 @@ function checkReferences({ stacks, images, layers }: SavedIndex): void {
   }
 }
 
-/** The error for an invalid file of saved stacks. */
+/** Makes the error for an invalid save file. */
 export const toInvalidSave = (reason: string, cause?: unknown): StackshimError =>
   new StackshimError('ERR_STACKSHIM_SAVE_INVALID', `read saved stacks: ${reason}`, { cause });

@@ -1,20 +1,20 @@
-/** Reads a file of saved stacks from start to end, as it arrives: entry by entry, with one piece in memory at a time. */
+/** Reads a save file from start to end as it arrives: entry by entry, with one piece in memory at a time. */
 import { BLOCK_BYTES, isZeros, paddingOf, parseTarHeader } from '../../archive/parse-tar-header.ts';
 import { toInvalidSave } from './saved-index.ts';
 
 export interface SavedReader {
-  /** The next entry; undefined at the end of the file. Skips the unread rest of the last entry. */
+  /** Returns the next entry, skipping the unread rest of the last; undefined at the end of the file. */
   next(): Promise<{ readonly path: string; readonly size: number } | undefined>;
-  /** The content of the entry, in pieces. */
+  /** The content of the current entry, in pieces. */
   content(): AsyncIterable<Buffer>;
-  /** The content of the entry as a whole. Throws if it is longer than `maxBytes`. */
+  /** The whole content of the current entry. Throws if it is longer than `maxBytes`. */
   whole(maxBytes: number): Promise<Buffer>;
 }
 
-/** Programs that write tars fill the last record with zeros; the bound stops an endless input. */
+/** Tar programs fill the last record with zeros; the bound stops an endless input. */
 const MAX_END_BYTES = 1024 * 1024;
 
-/** Every method throws ERR_STACKSHIM_SAVE_INVALID for truncated or malformed input, and the errors of reading `input`. */
+/** All methods throw ERR_STACKSHIM_SAVE_INVALID for truncated or malformed input, and the errors of reading `input`. */
 export function createSavedReader(input: AsyncIterable<Uint8Array>): SavedReader {
   const pieces = input[Symbol.asyncIterator]();
   let held: Buffer = Buffer.alloc(0);

@@ -1,4 +1,4 @@
-/** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
+/** Signs the index of saved stacks (Ed25519) with the operator's key, and checks signatures against the receiver's trusted keys. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { messageOf, reasonOf, StackshimError, tolerate } from '../../core/errors.ts';
@@ -12,7 +12,7 @@ import { isOursAlone } from '../../sys/trusted-path.ts';
 import { toDigest } from '../oci-image/oci-documents.ts';
 import { toInvalidSave } from './saved-index.ts';
 
-/** Prefixed to the signed bytes, so that a signature for another purpose cannot be used here. */
+/** Prefix of the signed bytes: a signature for another purpose cannot be used here. */
 const CONTEXT = Buffer.from('stackshim saved stacks, version 1\n');
 const MAX_KEY_BYTES = 16 * 1024;
 
@@ -44,7 +44,7 @@ export function signIndex(index: Uint8Array, key: KeyObject): string {
   return JSON.stringify({ version: 1, key: toKeyId(createPublicKey(key)), signature });
 }
 
-/** Returns if a trusted key has signed the index. Throws ERR_STACKSHIM_SAVE_UNTRUSTED, and ERR_STACKSHIM_SAVE_INVALID for a malformed signature. */
+/** Returns if a trusted key signed the index. Throws ERR_STACKSHIM_SAVE_UNTRUSTED; ERR_STACKSHIM_SAVE_INVALID for a malformed signature. */
 export async function verifyIndex(
   layout: Layout,
   index: Uint8Array,
@@ -66,7 +66,7 @@ function parseSignature(document: Uint8Array) {
   }
 }
 
-/** The trusted keys by id. A folder or file that users other than root can write to is refused. */
+/** The trusted keys by id. Refuses a folder or file to which users other than root can write. */
 async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyObject>> {
   const folder = trustedKeysDir(layout);
   const keys = new Map<string, KeyObject>();
@@ -86,7 +86,7 @@ async function readTrustedKeys(layout: Layout): Promise<ReadonlyMap<string, KeyO
   return keys;
 }
 
-/** Refuses a private key, which would be accepted for its public half: the secret does not belong here. */
+/** Refuses a private key, which would work through its public half: the secret does not belong here. */
 function readPublicKey(path: string): KeyObject {
   let pem: string;
   try {

@@ -1,10 +1,10 @@
-/** What a build step may leave in `/task`, to be kept for later tasks. */
+/** What a build step may leave in `/task` for later tasks. */
 import { type ArchiveLimits, LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import type { ArchivePolicy } from '../../archive/archive-policy.ts';
 
 /**
- * Like a layer of an image, with the owners that the files had in the build. Links may lead anywhere: only tasks follow them. Setuid bits,
- * file capabilities and attributes that only root may set are left out: in `/task` they never have an effect.
+ * The rules of an image layer, with the owners that the files had in the build. Links may lead anywhere, because only tasks follow them. Setuid
+ * bits, file capabilities and attributes that only root may set are left out: they never have an effect in `/task`.
  */
 export const BUILT_POLICY: ArchivePolicy = {
   subject: 'what the build step left in /task',
@@ -20,7 +20,7 @@ export const BUILT_POLICY: ArchivePolicy = {
   leaveOutEmptyFiles: new Set(),
 };
 
-/** A sparse file counts with its full length, so the content may pass the disk limit that the build itself kept. */
+/** The limits of a build's content. A sparse file counts with its full length, so a build that kept to its disk limit may exceed them. */
 export const toBuiltLimits = (diskBytes: number): ArchiveLimits => ({
   ...LAYER_LIMITS,
   bytes: Math.min(LAYER_LIMITS.bytes, diskBytes),

@@ -1,4 +1,4 @@
-/** The file `built/<key>.json`: one build step that has ended. docs/on-disk-layout.md describes it. */
+/** The file `built/<key>.json`: a build step that has ended. docs/on-disk-layout.md describes the file. */
 import {
   type BuildKey,
   type ImageDigest,
@@ -22,28 +22,28 @@ import {
 } from '../../core/read-fields.ts';
 import { FORMAT_VERSION, imageDigest, stackName, version } from '../stored-json.ts';
 
-/** One EROFS file of a cached build. */
+/** An EROFS file of a cached build. */
 export interface BuiltPart {
   /** Hexadecimal. */
   readonly sha256: string;
   readonly sizeBytes: number;
 }
 
-/** The parts of a cached build, lowest first: the code as it was given, and what the build step changed. */
+/** The parts of a cached build, lowest first: the code as given, and the changes by the build step. */
 export const PARTS = ['code', 'task'] as const;
 export type PartName = (typeof PARTS)[number];
 export type BuiltParts = Readonly<Record<PartName, BuiltPart>>;
 
 export interface BuildFailure {
-  /** A verdict of a task. */
+  /** The verdict of the task that ran the build step. */
   readonly verdict: string;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** Completes the sentence `run the build step: …`. */
+  /** Completes the message `run the build step: …`. */
   readonly reason: string;
 }
 
-/** The limits under which a build step ran: a longer or larger one may succeed. */
+/** The limits under which a build step ran. With a longer time or a higher limit, the same step may succeed. */
 export interface BuildBounds {
   readonly timeoutMs: number;
   readonly memoryBytes: number;
@@ -53,7 +53,7 @@ export interface BuildBounds {
 export interface BuiltRecord {
   readonly version: typeof FORMAT_VERSION;
   readonly key: BuildKey;
-  /** Null: for tasks without a tenant. */
+  /** Null for tasks without a tenant. */
   readonly tenant: TenantName | null;
   readonly stack: StackName;
   readonly image: ImageDigest;
@@ -62,14 +62,14 @@ export interface BuiltRecord {
   readonly bounds: BuildBounds;
   /** ISO 8601, UTC. */
   readonly endedAt: string;
-  /** Null: the build step failed. */
+  /** Null if the build step failed. */
   readonly parts: BuiltParts | null;
-  /** Null: it succeeded. */
+  /** Null if the build step succeeded. */
   readonly failure: BuildFailure | null;
 }
 
 const MAX_REASON_CHARS = 16 * 1024;
-/** Of the file of a record. */
+/** Maximum size of a record's file. */
 export const MAX_BUILT_BYTES = 8 * 1024 * 1024;
 
 const part = objectOf<BuiltPart>({
@@ -102,7 +102,7 @@ const record = objectOf<BuiltRecord>({
   ),
 });
 
-/** The record in a file's text. Throws an `Error` for anything else: the file counts as absent then, because losing it costs time only. */
+/** Parses a record. Throws an `Error` for any other text: callers treat the file as absent, because losing a record costs only time. */
 export const parseBuiltRecord = (json: string): BuiltRecord =>
   readWith(record, JSON.parse(json), ({ message }) => new Error(message));
 

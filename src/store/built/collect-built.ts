@@ -1,4 +1,4 @@
-/** Bounds the cache of build steps: what was not used for longest goes first. */
+/** Bounds the cache of build steps: the least recently used builds go first. */
 import { lstatSync, rmSync, unlinkSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import { type BuildKey, isBuildKey } from '../../core/ids.ts';
@@ -9,21 +9,21 @@ import type { System } from '../../sys/system.ts';
 import { lockBuild } from './hold-built.ts';
 import { detachBuilt } from './mount-built.ts';
 
-/** One outcome of a build step on disk. */
+/** The outcome of one build step on disk. */
 export interface StoredBuilt {
   readonly key: BuildKey;
-  /** Of all its files. */
+  /** Size of all its files. */
   readonly sizeBytes: number;
 }
 
-/** Failed build steps take few bytes, but each look at the cache takes time for every build. */
+/** Most builds in the cache. A failed build takes few bytes, but every collection looks at each build. */
 export const MOST_BUILDS = 10_000;
 
 const NAME = /^([0-9a-f]{64})\.[a-z.]+$/;
 
 /**
- * Every build with a file, the least recently used first. `usedAt` is in milliseconds since 1970; 0: it has no record, because storing or
- * removing it was interrupted.
+ * Lists every build with a file, least recently used first. `usedAt` is in milliseconds since 1970; 0 means that the build has no record, because
+ * storing or removing the build was interrupted.
  */
 export function listBuilt(layout: Layout): (StoredBuilt & { readonly usedAt: number })[] {
   const found = new Map<BuildKey, { sizeBytes: number; usedAt: number }>();
@@ -41,17 +41,17 @@ export function listBuilt(layout: Layout): (StoredBuilt & { readonly usedAt: num
 }
 
 interface CollectBuiltOptions {
-  /** What the cache may hold, and for how long after the last use. */
+  /** Maximum size of the cache, and maximum time since the last use of a build. */
   readonly bounds: { readonly cacheBytes: number; readonly cacheAgeMs: number };
-  /** The builds of kept tasks and of tasks whose owners have died, which hold no locks. */
+  /** Builds of kept tasks and of tasks whose owners have died: these tasks hold no locks. */
   readonly inUse: ReadonlySet<BuildKey>;
   readonly dryRun?: boolean;
   readonly now?: number;
 }
 
 /**
- * Removes builds without a record, those that no task has used for too long, and the least recently used ones beyond the bounds. Keeps what a
- * task uses and what is being built. Returns what was removed or, with `dryRun`, would be. Tasks may begin meanwhile.
+ * Removes builds without a record, builds not used within the maximum time, and the least recently used builds beyond the bounds. Keeps builds that
+ * a task uses or that are running. Returns the removed builds; with `dryRun`, the builds it would remove. Safe while tasks start.
  */
 export function collectBuilt(
   place: { readonly system: System; readonly layout: Layout },
@@ -73,7 +73,7 @@ export function collectBuilt(
   return gone;
 }
 
-/** False: a task uses it, or it is being built. */
+/** Returns false if a task uses the build or the build step is running. */
 function removeBuilt(
   place: { readonly system: System; readonly layout: Layout },
   key: BuildKey,
@@ -84,7 +84,7 @@ function removeBuilt(
   let use: FileLock | undefined;
   try {
     const path = builtFile(place.layout, key, 'json');
-    // Nobody uses a build without a record.
+    // A build without a record has no users, so the build's lock is enough.
     if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) {
       use = takeFileLock(place.system, path, { wait: false });
       if (use === undefined) return false;

@@ -1,4 +1,4 @@
-/** Holds a cached build while a task uses it: a shared lock on its record, which the kernel releases when the holder dies. */
+/** Holds a cached build while a task uses it: a shared lock on the record, which the kernel releases when the holder dies. */
 import { closeSync, constants, fstatSync, futimesSync, lstatSync, openSync } from 'node:fs';
 import { isUsedUp, unlessMissing } from '../../core/errors.ts';
 import type { BuildKey, TenantName } from '../../core/ids.ts';
@@ -8,18 +8,18 @@ import { type FileLock, takeFileLock } from '../../sys/lock.ts';
 import type { Fd, System } from '../../sys/system.ts';
 import { type BuiltRecord, MAX_BUILT_BYTES, parseBuiltRecord } from './built-record.ts';
 
-/** A record that no collection removes until it is released. */
+/** A record that no collection removes before `release`. */
 export interface HeldBuilt {
   readonly record: BuiltRecord;
-  /** Notes that a task uses it now: the build that was not used for longest is collected first. */
+  /** Marks the build as used now. Collection removes the least recently used builds first. */
   noteUse(): void;
   /** A second call does nothing. */
   release(): void;
 }
 
 /**
- * The record of a build step that has ended, held. Undefined: there is none, it is damaged, or it is being removed. A few system calls.
- * A record of another tenant is damage: the key contains the tenant.
+ * Reads and holds the record of a finished build step, in a few system calls. Undefined if the record is missing, damaged or being removed. A
+ * record of another tenant counts as damaged, because the key contains the tenant.
  */
 export function holdBuilt(
   { system, layout }: { readonly system: System; readonly layout: Layout },
@@ -27,7 +27,7 @@ export function holdBuilt(
   tenant: TenantName | undefined,
 ): HeldBuilt | undefined {
   const path = builtFile(layout, key, 'json');
-  // A link is no record.
+  // A record is never a link: O_NOFOLLOW refuses one.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const fd = unlessMissing(() => openSync(path, flags), ['ENOENT', 'ELOOP']);
   if (fd === undefined) return undefined;
@@ -51,7 +51,7 @@ export function holdBuilt(
   }
 }
 
-/** Takes the lock under which a build step runs and its outcome is stored. Undefined: another process holds it. */
+/** Takes the lock for running a build step and storing its outcome. Undefined if another process holds the lock. */
 export function lockBuild(
   { system, layout }: { readonly system: System; readonly layout: Layout },
   key: BuildKey,
@@ -64,7 +64,7 @@ export function lockBuild(
   return undefined;
 }
 
-/** Whether the open file still has its name. */
+/** Whether `path` still names the open file. */
 function isAt(fd: Fd, path: string): boolean {
   const there = lstatSync(path, { throwIfNoEntry: false });
   const open = fstatSync(fd);

@@ -1,4 +1,4 @@
-/** Mounts a cached build once per boot, for all tasks together, after comparing its files with their digests. */
+/** Mounts a cached build once per boot, shared by all tasks, after checking the digests of its files. */
 import { lstatSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { type BuildKey, isBuildKey } from '../../core/ids.ts';
@@ -26,9 +26,9 @@ export const partFile = (layout: Layout, key: BuildKey, part: PartName): string 
   builtFile(layout, key, `${part}.erofs`);
 
 /**
- * The folders where the parts are mounted, lowest first. The first caller of this boot reads the files and mounts them, while others wait; later
- * ones need a few system calls, unless a file has changed meanwhile. The mounts stay until the build is collected.
- * Precondition: the caller holds the build. Throws ERR_STACKSHIM_BUILT_CORRUPT if a file is missing or does not match its digest.
+ * Returns the folders where the parts are mounted, lowest first. The first caller after a boot reads and mounts the files while others wait; later
+ * callers need a few system calls, unless a file has changed. The mounts stay until the build is collected. Precondition: the caller holds the
+ * build. Throws ERR_STACKSHIM_BUILT_CORRUPT if a file is missing or does not match its digest.
  */
 export async function mountBuilt(
   place: BuiltPlace,
@@ -39,7 +39,7 @@ export async function mountBuilt(
   return PARTS.map((part) => `${mountedBuiltDir(place.layout, place.key)}/${part}`);
 }
 
-/** Detaches what is mounted; running tasks have their own clones. Precondition: the caller holds the build's lock. */
+/** Detaches the mounts of a build; running tasks keep their clones. Precondition: the caller holds the build's lock. */
 export function detachBuilt({ system, layout, key }: BuiltPlace): void {
   for (const part of PARTS) {
     const target = `${mountedBuiltDir(layout, key)}/${part}`;
@@ -48,7 +48,7 @@ export function detachBuilt({ system, layout, key }: BuiltPlace): void {
   }
 }
 
-/** Throws ERR_STACKSHIM_BUILT_CORRUPT unless every file matches its digest. Reads all of them. */
+/** Reads all files. Throws ERR_STACKSHIM_BUILT_CORRUPT unless each matches its size and digest. */
 export async function requireSoundParts(
   layout: Layout,
   key: BuildKey,
@@ -73,7 +73,7 @@ export const toCorruptBuilt = (path: string, reason: string, cause?: unknown) =>
     cause,
   });
 
-/** Names the files that were read and mounted: any write to one of them changes it. */
+/** Identifies the files that were read and mounted: any write to a file changes the stamp. Undefined unless all are regular files. */
 function stampOf(layout: Layout, key: BuildKey, parts: BuiltParts): string | undefined {
   const stamps: string[] = [];
   for (const part of PARTS) {
@@ -94,7 +94,7 @@ function isReady({ layout, key }: BuiltPlace, parts: BuiltParts): boolean {
   return PARTS.every((part) => isErofsMounted(`${mountedBuiltDir(layout, key)}/${part}`));
 }
 
-/** Removes stamps that processes were writing when they died. */
+/** Removes stamps left half written by dead processes. */
 export function clearStaleStamps(layout: Layout): void {
   for (const key of namesIn(mountedBuiltsDir(layout)).filter(isBuildKey)) {
     const folder = mountedBuiltDir(layout, key);
@@ -111,7 +111,7 @@ async function mountFirst(
 ): Promise<void> {
   const { system, layout, key } = place;
   const folder = mountedBuiltDir(layout, key);
-  // As for layers: a container's root passes through the run folder, and only root through the mounts.
+  // As for layers: a container's root passes through the run folder, but only root through the mounts.
   ensureDirectorySync(layout.run, 0o711);
   ensureDirectorySync(folder, 0o700);
   const path = `${folder}/lock`;
@@ -122,10 +122,10 @@ async function mountFirst(
   });
   try {
     if (isReady(place, parts)) return;
-    // Look before reading: a write during the reading changes the stamp.
+    // Take the stamp before reading: a write during the reading changes the stamp.
     const stamp = stampOf(layout, key, parts);
     await requireSoundParts(layout, key, { parts, signal });
-    // Over an earlier mount, so that the folder is never empty for a task that begins now.
+    // Mount over an earlier mount, so that a task that starts now never sees an empty folder.
     for (const part of PARTS) {
       const target = `${folder}/${part}`;
       ensureDirectorySync(target, 0o700);

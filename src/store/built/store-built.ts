@@ -1,4 +1,4 @@
-/** Stores the outcome of a build step: its files and its log first, its record last. */
+/** Stores the outcome of a build step: first the files and the log, last the record. */
 import { rename } from 'node:fs/promises';
 import type { BuildKey } from '../../core/ids.ts';
 import { builtDir, builtFile, type Layout } from '../../core/layout.ts';
@@ -11,7 +11,7 @@ import { partFile } from './mount-built.ts';
 export const makeBuiltDir = (layout: Layout): Promise<void> =>
   guardDisk(`make ${builtDir(layout)}`, () => ensureDirectory(builtDir(layout), 0o700));
 
-/** Stores the log of a build step, in place of an earlier one of the same key; returns its path. */
+/** Stores the log of a build step, replacing an earlier log of the same key. Returns its path. */
 export async function storeBuildLog(layout: Layout, key: BuildKey, log: string): Promise<string> {
   const path = builtFile(layout, key, 'log');
   await guardDisk(`write ${path}`, () => writeFileAtomic(path, log, { durable: false }));
@@ -19,8 +19,8 @@ export async function storeBuildLog(layout: Layout, key: BuildKey, log: string):
 }
 
 /**
- * Stores a record; with `files`, moves the files of its parts into the cache first. Durable: after a power cut a record's files are whole.
- * Precondition: the caller holds the build's lock.
+ * Stores a record; with `files`, first moves the files of its parts into the cache. Durable: after a power cut, the files of a stored record are
+ * whole. Precondition: the caller holds the build's lock.
  */
 export async function storeBuilt(
   layout: Layout,

@@ -9,14 +9,14 @@ import { listBuilt } from './collect-built.ts';
 import { requireSoundParts, toCorruptBuilt } from './mount-built.ts';
 
 export interface VerifiedBuilt {
-  /** Builds with a record. */
+  /** Number of builds with a record. */
   readonly count: number;
   readonly bytes: number;
-  /** ERR_STACKSHIM_BUILT_CORRUPT with `details.path`, one for each damaged build. */
+  /** One ERR_STACKSHIM_BUILT_CORRUPT with `details.path` for each damaged build. */
   readonly damage: readonly StackshimError[];
 }
 
-/** Changes nothing. What is stored or collected meanwhile is not damage. Throws the reason of an aborted `signal`. */
+/** Verifies the cache without changing it. Builds stored or collected meanwhile are not damage. Throws the reason of an aborted `signal`. */
 export async function verifyBuilt(layout: Layout, signal?: AbortSignal): Promise<VerifiedBuilt> {
   const damage: StackshimError[] = [];
   let count = 0;

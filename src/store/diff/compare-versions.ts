@@ -1,6 +1,6 @@
 /** Compares versions of Debian packages as dpkg does: deb-version(7). Pure. */
 
-/** Negative if `one` is older than `other`, 0 if dpkg sees no difference, positive if it is newer. */
+/** Negative if `one` is older than `other`, positive if newer, 0 if dpkg sees no difference. */
 export function compareDebianVersions(one: string, other: string): number {
   const [a, b] = [parse(one), parse(other)];
   return (
@@ -10,14 +10,14 @@ export function compareDebianVersions(one: string, other: string): number {
   );
 }
 
-/** The revision follows the last hyphen. */
+/** Splits a version; the revision follows the last hyphen. */
 function parse(text: string) {
   const [, epoch = '0', upstream = '', revision = ''] =
     /^(?:(\d+):)?(.*?)(?:-([^-]*))?$/s.exec(text) ?? [];
   return { epoch: Number(epoch), upstream, revision };
 }
 
-/** Compares by turns a part without digits and a number. */
+/** Compares parts without digits and numbers alternately. */
 function compareParts(one: string, other: string): number {
   const [a, b] = [split(one), split(other)];
   for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
@@ -28,11 +28,11 @@ function compareParts(one: string, other: string): number {
   return 0;
 }
 
-/** Words and numbers by turns; a word comes first, and may be empty. */
+/** Splits text into words and numbers alternately. A word comes first and may be empty. */
 const split = (text: string): readonly string[] =>
   [...text.matchAll(/(\D*)(\d*)/g)].flatMap(([, word = '', digits = '']) => [word, digits]);
 
-/** `~` comes before the end, the end before letters, letters before the rest. */
+/** Orders `~` before the end, the end before letters, and letters before other characters. */
 function compareWords(one: string, other: string): number {
   for (let index = 0; index < Math.max(one.length, other.length); index += 1) {
     const order = weightOf(one[index]) - weightOf(other[index]);
@@ -48,7 +48,7 @@ function weightOf(character: string | undefined): number {
   return /[a-z]/i.test(character) ? code : code + 0x100;
 }
 
-/** Numbers may have more digits than a number of JavaScript holds. */
+/** Compares digit by digit, because a number may exceed the range of JavaScript numbers. */
 function compareNumbers(one: string, other: string): number {
   const [a, b] = [one, other].map((digits) => digits.replace(/^0+/, '')) as [string, string];
   return a.length - b.length || (a === b ? 0 : a < b ? -1 : 1);

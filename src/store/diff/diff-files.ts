@@ -1,4 +1,4 @@
-/** Collects the files that differ between two trees, and reads only the parts that can differ. Follows no link; blocks. */
+/** Finds the files that differ between two trees, reading only the parts that can differ. Follows no links. Blocks. */
 import {
   closeSync,
   constants,
@@ -13,12 +13,12 @@ import { StackshimError } from '../../core/errors.ts';
 import type { Image } from '../images/image.ts';
 
 export interface FileChange {
-  /** Absolute, in the image. */
+  /** Absolute path in the image. */
   readonly path: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** The kind of the entry; of a removed entry, its former kind. */
+  /** The kind of the entry; for a removed entry, its former kind. */
   readonly kind: 'file' | 'directory' | 'link' | 'other';
-  /** Bytes of a file's content; 0 for an entry that is not a file; null if the entry is absent. */
+  /** Size of a file's content; 0 for entries other than files; null if the entry is absent. */
   readonly beforeBytes: number | null;
   readonly afterBytes: number | null;
 }
@@ -26,30 +26,30 @@ export interface FileChange {
 interface TreesToDiff {
   readonly before: string;
   readonly after: string;
-  /** Trees of the layers that only one side has: an entry that none of them contains is the same on both sides. */
+  /** Trees of the layers that only one side has. An entry in none of them is the same on both sides. */
   readonly layers: readonly string[];
 }
 
 export interface FileTotals {
   readonly files: number;
-  /** For added and removed files, their size; for changed files, their growth, which may be negative. */
+  /** The size of added and removed files; for changed files their growth, which may be negative. */
   readonly bytes: number;
 }
 
 export interface FileDiff {
-  /** Sorted by path. At most 100,000; `totals` counts all. */
+  /** Sorted by path. At most 100,000 changes; `totals` counts all. */
   readonly files: readonly FileChange[];
   readonly totals: Readonly<Record<FileChange['change'], FileTotals>>;
-  /** Whether `files` contains every changed file. */
+  /** Whether `files` contains every change. */
   readonly complete: boolean;
 }
 
-/** Far more than any valid image has, so that the comparison always ends. */
+/** Far more than any valid image has; guarantees that the comparison ends. */
 const MAX_ENTRIES = 2_000_000;
 const CHUNK_BYTES = 256 * 1024;
 const MAX_LISTED = 100_000;
 
-/** The layers above those that both images begin with. */
+/** The layers of both images above their common beginning. */
 export function notShared({ layers: one }: Image, { layers: other }: Image): Image['layers'] {
   const differs = one.findIndex((id, index) => id !== other[index]);
   const first = differs === -1 ? one.length : differs;
@@ -96,9 +96,9 @@ function* diffTrees(trees: TreesToDiff): Generator<FileChange> {
   }
 }
 
-/** A folder, with the trees in which it is a folder. In the other trees nothing below its path is read, because the path may be a link to anywhere there. */
+/** A folder, and the trees in which the path is a folder. Other trees are not read below it: there the path may be a link to anywhere. */
 interface Folder {
-  /** Each character stands for one byte of a name. */
+  /** Latin-1: each character stands for one byte of a name. */
   readonly path: string;
   readonly before: string | undefined;
   readonly after: string | undefined;

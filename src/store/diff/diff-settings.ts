@@ -1,16 +1,16 @@
-/** Compares what two images set for their tasks: environment, command, user, labels and the rest of their configs. Pure. */
+/** Compares the settings that two images have for their tasks: environment, command, user, labels, rest of the config. Pure. */
 import { type ImageConfig, STACK_LABELS } from '../images/image.ts';
 
 export interface SettingChange {
   readonly change: 'added' | 'removed' | 'changed';
-  /** `env PATH`, `entrypoint`, `label io.stackshim.smoke`, `ExposedPorts`. */
+  /** For example `env PATH`, `entrypoint`, `label io.stackshim.smoke`, `ExposedPorts`. */
   readonly name: string;
-  /** Null: absent. Lists and objects as JSON. */
+  /** Null if absent. Lists and objects are JSON. */
   readonly before: string | null;
   readonly after: string | null;
 }
 
-/** Changes between two sets of settings as text, sorted by name, which keeps settings of one kind together. */
+/** Returns the changes between two sets of settings. Sorting by name keeps settings of one kind together. */
 export function compareSettings(
   one: ReadonlyMap<string, string>,
   other: ReadonlyMap<string, string>,
@@ -41,7 +41,7 @@ export function settingsOf(config: ImageConfig): ReadonlyMap<string, string> {
       const [name = ''] = entry.split('=', 1);
       return [`env ${name}`, entry.slice(name.length + 1)] as const;
     }),
-    // The build writes this label with a different value each time.
+    // Leave this label out: every build writes a different value.
     ...Object.entries(labels)
       .filter(([key]) => key !== STACK_LABELS.epoch)
       .map(([key, value]) => [`label ${key}`, value] as const),

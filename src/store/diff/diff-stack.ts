@@ -1,4 +1,4 @@
-/** Finds what differs between two revisions, of one stack or of two: settings, packages and files, with sizes. */
+/** Finds what differs between two revisions of one stack or of two: settings, packages and files, with sizes. */
 import { lstatSync } from 'node:fs';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -16,7 +16,7 @@ import { openImageViews } from './image-view.ts';
 import { type DiffSummary, summariseDiff } from './summarise-diff.ts';
 
 export interface DiffStackOptions {
-  /** Default: the revision of the same stack that was current before `after`. */
+  /** Default: the stored revision of the same stack, older than `after`, that was current last. */
   readonly before?: StackReference | undefined;
   readonly after: StackReference;
 }
@@ -32,7 +32,7 @@ export interface DiffSide {
 
 /** What differs between two revisions. */
 export interface StackDiff extends FileDiff {
-  /** The stack, and the revisions, of the two sides: `after.stack`, `before.revision`, `after.revision`. */
+  /** Same as `after.stack`; `from` is `before.revision`, `to` is `after.revision`. */
   readonly stack: StackName;
   readonly from: number;
   readonly to: number;
@@ -47,7 +47,7 @@ const DPKG_STATUS = ['var', 'lib', 'dpkg', 'status'];
 const MAX_STATUS_BYTES = 64 * 1024 * 1024;
 
 /**
- * Compares the content of two revisions; the times of files do not count. Needs root; blocks for the whole comparison. Throws
+ * Compares the content of two revisions; file times do not count. Needs root; blocks for the whole comparison. Throws
  * ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_LAYER_CORRUPT, ERR_STACKSHIM_LAYER_TOO_LARGE.
  */
 export function diffStack(layout: Layout, system: System, options: DiffStackOptions): StackDiff {
@@ -78,13 +78,13 @@ const toSide = (layout: Layout, { stack, revision, image }: PinnedImage): DiffSi
   bytes: image.layers.reduce((sum, id) => sum + readLayerRecord(layout, id).sizeBytes, 0),
 });
 
-/** Empty if the image is not based on Debian. */
+/** Reads the installed packages; empty if the image is not based on Debian. */
 function readPackages(root: string): ReturnType<typeof parseDpkgStatus> {
   let path = root;
   for (const [index, name] of DPKG_STATUS.entries()) {
     path += `/${name}`;
     const stats = lstatSync(path, { throwIfNoEntry: false });
-    // A link here would lead out of the image.
+    // Refuse links: a link here would lead out of the image.
     const isLast = index === DPKG_STATUS.length - 1;
     if (!(isLast ? stats?.isFile() : stats?.isDirectory())) return new Map();
   }

@@ -1,13 +1,13 @@
-/** Parses and compares Debian's lists of installed packages, the file `var/lib/dpkg/status`. Pure. */
+/** Parses and compares Debian's lists of installed packages (`var/lib/dpkg/status`). Pure. */
 
 export interface InstalledPackage {
   readonly version: string;
-  /** The package's own estimate. */
+  /** The size that the package itself states. */
   readonly bytes: number;
 }
 
 export interface PackageChange {
-  /** `name`, or `name:architecture` for a further architecture of the same package. */
+  /** `name`, or `name:architecture` for another architecture of the same package. */
   readonly name: string;
   readonly change: 'added' | 'removed' | 'changed';
   readonly before: InstalledPackage | null;
@@ -17,7 +17,7 @@ export interface PackageChange {
 const MAX_PACKAGES = 100_000;
 const MAX_WORD_CHARS = 256;
 
-/** Installed packages by name, further architectures of a package by `name:architecture`. Malformed entries are left out. */
+/** Returns installed packages by name; another architecture of a package is `name:architecture`. Skips malformed entries. */
 export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPackage> {
   const packages = new Map<string, InstalledPackage>();
   for (const stanza of text.split(/\n[ \t]*\n/)) {
@@ -35,7 +35,7 @@ export function parseDpkgStatus(text: string): ReadonlyMap<string, InstalledPack
   return packages;
 }
 
-/** Field names in lower case. Continuation lines are skipped, because no needed field has them. */
+/** Returns the fields, with names in lower case. Skips continuation lines: no needed field has them. */
 function parseFields(stanza: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
   for (const line of stanza.split('\n')) {
@@ -47,7 +47,7 @@ function parseFields(stanza: string): ReadonlyMap<string, string> {
   return fields;
 }
 
-/** Packages that are only in one list or have different versions, sorted by name. */
+/** Returns packages that only one list has or whose versions differ, sorted by name. */
 export function diffPackages(
   before: ReadonlyMap<string, InstalledPackage>,
   after: ReadonlyMap<string, InstalledPackage>,

@@ -1,7 +1,4 @@
-/**
- * Shows the content of images without running anything: single layers, and whole images as one tree. Both are mounted read-only and, if the
- * kernel can, detached.
- */
+/** Shows single layers and whole images as trees without running anything, mounted read-only and, if the kernel can, detached. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
@@ -14,15 +11,15 @@ import { mountLayer } from '../layers/mount-layer.ts';
 import { openLayerFile } from '../layers/open-layer-file.ts';
 
 interface ImageViews {
-  /** Path of one layer's tree; whiteouts in it are character devices 0:0. */
+  /** Path of one layer's tree; whiteouts are character devices 0:0. */
   layer(id: LayerId): string;
   /** Path of the tree that a task with this image sees below its own writable layer. */
   image(image: Image): string;
-  /** Closes the views; after that nothing can be read from them. */
+  /** Closes the views; their paths are unusable afterwards. */
   close(): void;
 }
 
-/** Opens nothing yet; each layer is opened once, at its first use. Needs root. */
+/** Opens nothing yet: each layer is opened once, at its first use. Needs root. */
 export function openImageViews(system: System, layout: Layout): ImageViews {
   const opened: Fd[] = [];
   const paths = new Map<LayerId, string>();
@@ -60,7 +57,7 @@ function openOverlay(
 ): Fd {
   const joined = unlessMissing(() => joinLayers(system, layers.map(layer)), REFUSED);
   if (joined !== undefined) return joined;
-  // Before about Linux 6.15, overlayfs only takes attached mounts.
+  // Before about Linux 6.15, overlayfs accepts only attached mounts.
   const attached = layers.map((id) => mountLayer(system, layout, id));
   const joinedLater = unlessMissing(() => joinLayers(system, attached), REFUSED);
   return joinedLater ?? joinInOneOption(system, attached);
@@ -74,10 +71,10 @@ const joinLayers = (system: System, paths: readonly string[]): Fd =>
     paths.toReversed().map((path) => ['lowerdir+', path]),
   );
 
-/** The longest value that fsconfig(2) accepts. */
+/** Longest value that fsconfig(2) accepts. */
 const VALUE_CHARS = 255;
 
-/** Before Linux 6.5, overlayfs only takes all lower layers in one option. */
+/** Before Linux 6.5, overlayfs accepts lower layers only in one option. */
 function joinInOneOption(system: System, paths: readonly string[]): Fd {
   const opened = paths.map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
   try {

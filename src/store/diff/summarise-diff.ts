@@ -1,18 +1,18 @@
-/** Counts what differs, for people who want to know how much changed before they read the lists. Pure. */
+/** Counts what differs, so that people see how much changed before they read the lists. Pure. */
 import { compareDebianVersions } from './compare-versions.ts';
 import type { SettingChange } from './diff-settings.ts';
 import type { PackageChange } from './dpkg-status.ts';
 
-/** How many packages and settings differ, and in which way. */
+/** Numbers of packages and settings that differ, by kind of change. */
 export interface DiffSummary {
   readonly packages: {
     readonly added: number;
     readonly removed: number;
-    /** To a newer version. */
+    /** Changed to a newer version. */
     readonly updated: number;
-    /** To an older version. */
+    /** Changed to an older version. */
     readonly downgraded: number;
-    /** By how much all packages together grew, by their own estimates. May be negative. */
+    /** Total growth of all packages by the sizes that they state; may be negative. */
     readonly bytes: number;
   };
   readonly settings: { readonly added: number; readonly removed: number; readonly changed: number };

@@ -1,4 +1,4 @@
-/** Removes image files that nothing needs, in such a way that a task that names an image at the last moment keeps it. */
+/** Removes unneeded image files. A task that names an image at the last moment keeps that image. */
 import { renameSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import type { ImageDigest } from '../../core/ids.ts';
@@ -11,9 +11,9 @@ import { imageNamesFile } from './image-names.ts';
 const COLLECTED_SUFFIX = '.collected';
 
 /**
- * Removes the images except those that `findNamed` reports after they were moved away. A task writes its record first and then checks that
- * its image is still stored, so one of the two sees the other. Returns the removed images. A process that dies half-way leaves images under
- * another name: {@link restoreImages} brings them back.
+ * Sets the images aside, then removes those that `findNamed` does not report. A task writes its record first and then checks that its image is
+ * stored, so either the task or this function sees the other. Returns the removed images. A process that dies half-way leaves images under another
+ * name; {@link restoreImages} brings them back.
  */
 export async function collectImages(
   layout: Layout,
@@ -36,7 +36,7 @@ export async function collectImages(
   return gone;
 }
 
-/** Removes names files of images that an earlier version has removed, which does not know these files. */
+/** Removes the names files of images that an earlier version of stackshim removed: that version does not know these files. */
 export async function removeStrayNames(layout: Layout): Promise<void> {
   const stored = new Set(listStoredImages(layout).map((image) => imageNamesFile(layout, image)));
   for (const name of namesIn(imagesDir(layout))) {
@@ -45,7 +45,7 @@ export async function removeStrayNames(layout: Layout): Promise<void> {
   }
 }
 
-/** Brings back the images that a dead process had moved away. Precondition: no other process can collect. */
+/** Brings back images that a dead process had set aside. Precondition: no other process can collect. */
 export function restoreImages(layout: Layout): void {
   for (const name of namesIn(imagesDir(layout))) {
     if (!name.endsWith(COLLECTED_SUFFIX)) continue;

@@ -1,7 +1,4 @@
-/**
- * An image: an ordered list of layers, and the OCI config that says how a command runs on them. Its file is `images/<hex>.json`, immutable
- * under its digest.
- */
+/** An image: an ordered list of layers, and the OCI config for running commands on them. `images/<hex>.json`, immutable under its digest. */
 import { existsSync } from 'node:fs';
 import {
   type ImageDigest,
@@ -37,19 +34,19 @@ export interface ImageConfig {
   readonly env: readonly string[];
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
-  /** Empty: `/`. */
+  /** Empty means `/`. */
   readonly workingDir: string;
-  /** `user[:group]`, names or numbers; empty: root. */
+  /** `user[:group]`, names or numbers; empty means root. */
   readonly user: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The signal that asks the command to end, as the image writes it: `SIGQUIT`, `3`. Absent: TERM. */
+  /** The signal that asks the command to end, as the image spells it: `SIGQUIT`, `3`. Absent means TERM. */
   readonly stopSignal?: string;
-  /** All other settings of its OCI config: `Healthcheck`, `ExposedPorts`, `Volumes`. They are exported again, but have no effect here. */
+  /** The other settings of the OCI config: `Healthcheck`, `ExposedPorts`, `Volumes`. They are exported again but have no effect here. */
   readonly other?: OtherSettings;
 }
 
 export interface Image {
-  /** Digest of its OCI manifest; of its content if it was built here. */
+  /** Digest of the OCI manifest; the content digest if the image was built here. */
   readonly digest: ImageDigest;
   /** Lowest first. */
   readonly layers: readonly LayerId[];
@@ -66,21 +63,18 @@ export interface PinnedImage {
   readonly image: Image;
 }
 
-/** Labels of an image that control how its stack is built and run. */
+/** Image labels that control how a stack is built and run. */
 export const STACK_LABELS = {
   smoke: 'io.stackshim.smoke',
   bundle: 'io.stackshim.bundle',
   description: 'io.stackshim.description',
-  /** The last day on which it gets fixes: `2026-08-31`. */
+  /** Last day on which the stack gets fixes: `2026-08-31`. */
   eol: 'io.stackshim.eol',
-  /** Seconds since 1970: no file of the image's layers is newer. */
+  /** Seconds since 1970; no file of the image's layers is newer. */
   epoch: 'io.stackshim.epoch',
 } as const;
 
-/**
- * Settings of an OCI image config that stackshim does not use; they are kept unchanged for export. Values are any JSON and are not
- * interpreted.
- */
+/** Settings of an OCI image config that stackshim does not use, kept unchanged for export. Values are any JSON, not interpreted. */
 export type OtherSettings = Readonly<Record<string, unknown>>;
 
 /** A health check has 3 levels. Unlimited nesting would overflow the writer's stack. */
@@ -88,7 +82,7 @@ const DEEPEST = 16;
 const MAX_CHARS = 256 * 1024;
 const EMPTY: ReadonlySet<unknown> = new Set([undefined, null, false, '']);
 
-/** The settings without empty values, which mean the same as absent ones and of which docker writes many; undefined if none is left. */
+/** Drops empty values, which docker writes for many absent settings; undefined if no setting is left. */
 export function toOtherSettings(
   settings: Readonly<Record<string, unknown>>,
 ): OtherSettings | undefined {
@@ -98,7 +92,7 @@ export function toOtherSettings(
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
 
-/** Reads settings from a file or an image: checks their bounds and leaves the values unchanged. */
+/** Reads settings from a file or an image. Checks their bounds; does not change the values. */
 export const otherSettings: Reader<OtherSettings> = (value, field) => {
   if (!isObject(value)) throw new FieldFault(field, 'not an object');
   if (isDeeper(value, DEEPEST)) throw new FieldFault(field, `nested deeper than ${DEEPEST}`);
@@ -154,20 +148,20 @@ const IMAGE_FILE = /^([0-9a-f]{64})\.json$/;
 export const imageFile = (layout: Layout, digest: ImageDigest) =>
   `${imagesDir(layout)}/${digest.slice('sha256:'.length)}.json`;
 
-/** Digests of the stored images, whether or not anything refers to them, sorted. */
+/** Digests of all stored images, sorted, whether or not anything refers to them. */
 export const listStoredImages = (layout: Layout): readonly ImageDigest[] =>
   namesIn(imagesDir(layout))
     .map((name) => `sha256:${IMAGE_FILE.exec(name)?.[1] ?? ''}`)
     .filter(isImageDigest)
     .sort();
 
-/** Whether the image is stored. One system call; a task calls it once its record keeps the image from collection. */
+/** Whether the image is stored. One system call. A task calls this once its record keeps the image from collection. */
 export const isImageStored = (layout: Layout, digest: ImageDigest): boolean =>
   existsSync(imageFile(layout, digest));
 
 const kind = { code: 'ERR_STACKSHIM_IMAGE_CORRUPT', what: 'image file' } as const;
 
-/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or that of another image. */
+/** Reads a stored image. Blocks for one file read. Throws ERR_STACKSHIM_IMAGE_CORRUPT if the file is missing, unreadable or holds another image. */
 export function readImage(layout: Layout, digest: ImageDigest): Image {
   if (!isImageDigest(digest)) throw toCorrupt(imagesDir(layout), 'not an image digest', kind);
   const path = imageFile(layout, digest);

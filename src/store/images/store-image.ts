@@ -1,4 +1,4 @@
-/** Stores images, and the digests by which they are known. */
+/** Stores images and their other digests. */
 import type { ImageDigest, LayerId } from '../../core/ids.ts';
 import { imagesDir, type Layout } from '../../core/layout.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
@@ -17,7 +17,7 @@ export async function writeImage(layout: Layout, image: Image): Promise<void> {
   });
 }
 
-/** The lists of an image, lowest layer first. A layer that comes twice counts at its highest position: no overlay takes a layer twice. */
+/** Returns the lists of an image, lowest layer first. A repeated layer counts at its highest position: an overlay takes no layer twice. */
 export function toLayerLists(
   layers: readonly { readonly id: LayerId; readonly diffId: string }[],
 ): Pick<Image, 'layers' | 'diffIds'> {

@@ -1,4 +1,4 @@
-/** Removes layers that nothing needs: their files and their mounts. */
+/** Removes the files and the mounts of layers that nothing needs. */
 import { rmdirSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { unlessMissing } from '../../core/errors.ts';
@@ -17,14 +17,14 @@ import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
 import { listMountedLayers, listStoredLayers, sizeOfLayer } from './list-layers.ts';
 
-/** A layer on disk, and its size. */
+/** A layer on disk. */
 export interface StoredLayer {
   readonly id: LayerId;
   /** 0 if only its record exists. */
   readonly sizeBytes: number;
 }
 
-/** The stored layers, complete or not, for which `isNeeded` is false. */
+/** Returns the stored layers, complete or not, for which `isNeeded` is false. */
 export const findUnneededLayers = (
   layout: Layout,
   isNeeded: (id: LayerId) => boolean,
@@ -48,10 +48,7 @@ export async function removeLayers(
   if (layers.length > 0) await syncDirectory(layersDir(layout));
 }
 
-/**
- * Removes the mounts of layers that are not needed; a running task has its own clones of them.
- * The caller ensures that no task begins to use one of them meanwhile.
- */
+/** Removes the mounts of unneeded layers; running tasks keep their clones. The caller ensures that no task starts to use such a layer meanwhile. */
 export function detachUnneededLayers(
   system: System,
   layout: Layout,

@@ -33,14 +33,14 @@ export interface ImportLayerOptions {
   readonly expectedDigest?: string | undefined;
   /** Bytes of the blob as received. */
   readonly expectedSize?: number | undefined;
-  /** Seconds since 1970: later times of files are set to this one. Default: times are kept. */
+  /** Seconds since 1970. Later file times are set to this time. Default: times are kept. */
   readonly mtimeCeiling?: number | undefined;
   readonly limits?: ArchiveLimits | undefined;
-  /** What the tar may contain. Default: what a layer of an OCI image may. */
+  /** What the tar may contain. Default: what a layer of an OCI image may contain. */
   readonly policy?: ArchivePolicy | undefined;
-  /** Sees each entry of the tar first, and may replace it or throw. */
+  /** Gets each entry of the tar first, and may replace the entry or throw. */
   readonly adapt?: ((entry: TarEntry) => TarEntry) | undefined;
-  /** Called with the bytes of the tar read so far. */
+  /** Called with the number of bytes of the tar read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,18 +49,16 @@ export interface LayerImport {
   readonly record: LayerRecord;
   /** `sha256:<hex>` of the blob as received. */
   readonly digest: string;
-  /** True if the layer was stored already with a valid file, which stayed as it was. */
+  /** True if the layer was already stored with a valid file, which is left unchanged. */
   readonly existed: boolean;
 }
 
 /**
- * Stores the layer; when the promise resolves it survives a power cut. The same tar gives the same layer.
- * The layer's file is written before its record: a file without a record is garbage that the next import of the layer replaces. So is a file
- * whose content does not match its name.
- * What it stores or finds is pinned in the leases of this process (`holdStore`).
- * On failure nothing is left. A {@link Readable} is destroyed in any case.
- * Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
- * ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM, and whatever reading `input` throws.
+ * Stores a layer. The layer survives a power cut once the promise resolves. The same tar gives the same layer. The layer's file is written before
+ * its record: a file without a record, or whose content does not match its name, is garbage that the next import of the layer replaces. The stored
+ * or found layer is pinned in the leases of this process (`holdStore`). On failure nothing is left. A {@link Readable} is always destroyed. Throws
+ * ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED,
+ * ERR_STACKSHIM_SYSTEM, and errors of reading `input`.
  */
 export async function importLayer(
   input: AsyncIterable<Uint8Array>,
@@ -77,7 +75,7 @@ export async function importLayer(
       await pinInStore(layout, id);
       const existing = await readVerifiedRecord(layout, id, { signal });
       if (existing !== undefined) {
-        // No file of the layer says whether the root is opaque: another tar with the same files may differ in that.
+        // The layer's file does not say whether the root is opaque: another tar with the same files may differ in this.
         const record = { ...existing, opaqueRoot: report.opaqueRoot };
         return { record, digest: report.digest, existed: true };
       }
@@ -125,7 +123,7 @@ async function buildLayer(
   return { report, id, sizeBytes };
 }
 
-/** Throws ERR_STACKSHIM_LAYER_INVALID if the two differ; does nothing if nothing is expected. */
+/** Throws ERR_STACKSHIM_LAYER_INVALID if `actual` differs from `expected`; does nothing if `expected` is undefined. */
 export function requireExpected(
   what: string,
   expected: string | number | undefined,
@@ -137,7 +135,7 @@ export function requireExpected(
   throw new StackshimError('ERR_STACKSHIM_LAYER_INVALID', message, { details });
 }
 
-/** `mkfs.erofs 1.8.6`. */
+/** For example `mkfs.erofs 1.8.6`. */
 async function readMkfsVersion(): Promise<string> {
   const path = findProgram('mkfs.erofs', { package: 'erofs-utils' });
   const run = { path, args: ['--version'], env: PLAIN_ENVIRONMENT, keeps: 'stdout' } as const;

@@ -1,4 +1,4 @@
-/** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes it. */
+/** The file `layers/<hex>.json`: facts about a stored layer. docs/on-disk-layout.md describes the file. */
 import { statSync } from 'node:fs';
 import { type StackshimError, unlessMissing } from '../../core/errors.ts';
 import { isImageDigest, isLayerId, type LayerId } from '../../core/ids.ts';
@@ -21,17 +21,17 @@ export interface LayerRecord {
   readonly version: 1;
   readonly id: LayerId;
   readonly sizeBytes: number;
-  /** OCI DiffID of the tar from which it was made. */
+  /** OCI DiffID of the tar that the layer was made from. */
   readonly diffId: string;
-  /** Seconds since 1970 to which later times of files were set back; null if none were. */
+  /** Seconds since 1970: later file times were set back to this time; null if file times were kept. */
   readonly mtimeCeiling: number | null;
-  /** True if the tar hides everything of the layers below: an image leaves those layers out. */
+  /** True if the tar hides all lower layers: an image leaves those layers out. */
   readonly opaqueRoot: boolean;
   readonly entries: number;
-  /** Device nodes of the tar that were left out. */
+  /** Number of device nodes of the tar that were left out. */
   readonly droppedDevices: number;
   readonly compression: 'lz4';
-  /** `mkfs.erofs 1.8.6`. */
+  /** For example `mkfs.erofs 1.8.6`. */
   readonly createdBy: string;
 }
 
@@ -53,8 +53,8 @@ export const layerRecord = objectOf<LayerRecord>({
 const kind = { code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'layer' } as const;
 
 /**
- * Reads the record of a stored layer; {@link requireLayer} compares the layer's file with it. Blocks: the file is small.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT when it is missing, unreadable or another layer's.
+ * Reads the record of a stored layer; {@link requireLayer} also checks the layer's file. Blocks: the file is small. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT if the record is missing, unreadable or describes another layer.
  */
 export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
   const path = layerRecordFile(layout, id);
@@ -68,10 +68,7 @@ export function readLayerRecord(layout: Layout, id: LayerId): LayerRecord {
 export const writeLayerRecord = (layout: Layout, record: LayerRecord): Promise<void> =>
   writeStoredJson(layerRecordFile(layout, record.id), record);
 
-/**
- * The layer that was made from the tar with this DiffID under the same ceiling of times; undefined when there is none.
- * Skips damaged records: the layer is then made again.
- */
+/** Finds the layer made from this DiffID's tar with the same time ceiling, or undefined. Skips damaged records: callers remake the layer. */
 export function findLayerByDiffId(
   layout: Layout,
   diffId: string,
@@ -84,11 +81,11 @@ export function findLayerByDiffId(
   return undefined;
 }
 
-/** The layer's record if it and the layer's file are valid; undefined otherwise. */
+/** The layer's record if {@link requireLayer} accepts it; otherwise undefined. */
 export const readSoundRecord = (layout: Layout, id: LayerId): LayerRecord | undefined =>
   unlessMissing(() => requireLayer(layout, id), ['ERR_STACKSHIM_LAYER_CORRUPT']);
 
-/** The layer's record. Throws ERR_STACKSHIM_LAYER_CORRUPT unless the layer's file exists with the size in it. */
+/** Reads the layer's record. Throws ERR_STACKSHIM_LAYER_CORRUPT unless the layer's file exists and has the recorded size. */
 export function requireLayer(layout: Layout, id: LayerId): LayerRecord {
   const record = readLayerRecord(layout, id);
   const path = layerFile(layout, id);

@@ -8,19 +8,19 @@ const RECORD = /^([0-9a-f]{64})\.json$/;
 const FILE = /^([0-9a-f]{64})\.(?:erofs|json|blobs|packed)$/;
 const MOUNTED = /^([0-9a-f]{64})(?:\.lock)?$/;
 
-/** Ids of the layers that have a file, a record, or a file beside those, in order. */
+/** Sorted ids of layers with any file: EROFS file, record, list of blobs or digest of the packed layer. */
 export const listStoredLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), FILE);
 
-/** Ids of the layers that have a record, in order, without checking that they are valid. */
+/** Sorted ids of layers with a record, whether or not the record is valid. */
 export const listRecordedLayers = (layout: Layout): readonly LayerId[] =>
   listIds(layersDir(layout), RECORD);
 
-/** Bytes of the layer's file; undefined if it is missing. */
+/** Size of the layer's file in bytes; undefined if the file is missing. */
 export const sizeOfLayer = (layout: Layout, id: LayerId): number | undefined =>
   statSync(layerFile(layout, id), { throwIfNoEntry: false })?.size;
 
-/** Ids of the layers that have a mount point, in order. */
+/** Sorted ids of layers with a mount point or its lock. */
 export const listMountedLayers = (layout: Layout): readonly LayerId[] =>
   listIds(mountedLayersDir(layout), MOUNTED);
 

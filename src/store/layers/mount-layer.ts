@@ -1,4 +1,4 @@
-/** Mounts a stored layer once per boot, for all tasks together. */
+/** Mounts a stored layer once per boot, shared by all tasks. */
 import { chmodSync } from 'node:fs';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, layerFile, mountedLayerDir, mountedLayersDir } from '../../core/layout.ts';
@@ -11,9 +11,9 @@ import { isLayerMounted } from './mounted-layers.ts';
 import { openLayerFile } from './open-layer-file.ts';
 
 /**
- * The folder where the layer is mounted, read-only and without devices. One system call if it is mounted already;
- * the first caller mounts it while others wait. Blocks. The mount stays until the layer is collected or the machine shuts down.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT when the stored layer is missing or damaged.
+ * Returns the folder where the layer is mounted, read-only and without devices. One system call if the layer is already mounted; the first caller
+ * mounts it while others wait. Blocks. The mount stays until the layer is collected or the machine shuts down. Throws ERR_STACKSHIM_LAYER_CORRUPT
+ * if the stored layer is missing or damaged.
  */
 export function mountLayer(system: System, layout: Layout, id: LayerId): string {
   if (!isLayerMounted(layout, id)) mountFirst(system, layout, id);
@@ -21,8 +21,8 @@ export function mountLayer(system: System, layout: Layout, id: LayerId): string 
 }
 
 /**
- * Makes tasks that begin from now on use the stored file that replaced a damaged, mounted one. Blocks.
- * The new mount covers the old one, so that the folder is never empty; running tasks keep their clones.
+ * Makes later tasks use the stored file that replaced a damaged, mounted file. Blocks. The new mount covers the old one, so the folder is never
+ * empty; running tasks keep their clones.
  */
 export function remountLayer(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
@@ -39,9 +39,9 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   const target = mountedLayerDir(layout, id);
   // A container's root passes through the run folder to its own root filesystem.
   ensureDirectorySync(layout.run, 0o711);
-  // Only root may pass through: a layer has files that its image hides from other users, with modes that the image chose.
+  // Only root may pass: a layer has files that its image hides from other users, with modes that the image chose.
   ensureDirectorySync(mountedLayersDir(layout), 0o700);
-  // An earlier version let other users pass through it.
+  // Earlier versions of stackshim let other users pass.
   chmodSync(mountedLayersDir(layout), 0o700);
   const lock = takeFileLock(system, `${target}.lock`, { wait: true });
   try {
@@ -54,7 +54,7 @@ function mountFirst(system: System, layout: Layout, id: LayerId): void {
   }
 }
 
-/** Attaches an EROFS file at `target`, an empty folder. Throws like {@link openLayerFile}. */
+/** Attaches an EROFS file at `target`, an existing folder. Throws like {@link openLayerFile}. */
 export function attachLayerFile(system: System, file: string, target: string): void {
   const { fd } = openLayerFile(system, file);
   withSystemFd(system, fd, () => system.attachMount(fd, target));

@@ -1,13 +1,13 @@
-/** Tells which layers are mounted; every task asks this for each of its layers. */
+/** Finds out whether layers are mounted; every task asks this for each of its layers. */
 import { statfsSync } from 'node:fs';
 import { errnoCodeOf, toStackshimError } from '../../core/errors.ts';
 import type { LayerId } from '../../core/ids.ts';
 import { type Layout, mountedLayerDir } from '../../core/layout.ts';
 
-/** EROFS_SUPER_MAGIC_V1 of linux/magic.h. */
+/** EROFS_SUPER_MAGIC_V1 in linux/magic.h. */
 const EROFS_MAGIC = 0xe0f5_e1e2;
 
-/** Costs one system call. Throws ERR_STACKSHIM_SYSTEM. */
+/** One system call. Throws ERR_STACKSHIM_SYSTEM. */
 export const isLayerMounted = (layout: Layout, id: LayerId): boolean =>
   isErofsMounted(mountedLayerDir(layout, id));
 

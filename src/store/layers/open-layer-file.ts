@@ -7,14 +7,14 @@ import { withFd } from '../../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System } from '../../sys/system.ts';
 import { toCorruptLayer } from './layer-record.ts';
 
-/** Errors for a damaged or foreign superblock; EUCLEAN is the kernel's EFSCORRUPTED. */
+/** Errors for a damaged or foreign superblock. EUCLEAN is the kernel's EFSCORRUPTED. */
 const CORRUPT = new Set(['EINVAL', 'EUCLEAN', 'EIO', 'EBADMSG', 'EOPNOTSUPP', 'EOVERFLOW']);
 
 /**
- * Opens the file directly or, before Linux 6.12, through a loop device, which disappears with the detached read-only mount. The caller closes
- * the mount. Its setuid files have no effect on the host, where any user may find them; in a task the overlay decides.
- * Throws ERR_STACKSHIM_LAYER_CORRUPT for a file that is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED for a kernel without EROFS, or
- * without the loop devices that it needs.
+ * Opens an EROFS file directly or, before Linux 6.12, through a loop device, which disappears with the detached read-only mount. The caller closes
+ * the mount. Setuid files have no effect on the host, where any user may find them; in a task the overlay's flags decide. Throws
+ * ERR_STACKSHIM_LAYER_CORRUPT if the file is not valid EROFS, ERR_STACKSHIM_HOST_UNSUPPORTED if the kernel lacks EROFS or the loop devices that it
+ * needs.
  */
 export function openLayerFile(
   system: System,

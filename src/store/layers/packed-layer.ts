@@ -1,6 +1,6 @@
 /**
- * The file `layers/<hex>.packed`: digest and size of the tar that the layer is packed into, which the layer's content alone decides.
- * Losing the file costs time only; docs/on-disk-layout.md describes it.
+ * The file `layers/<hex>.packed`: digest and size of the tar that the layer packs into; its content alone decides them. Losing the file costs only
+ * time; docs/on-disk-layout.md describes it.
  */
 import { createHash } from 'node:crypto';
 import { packLayer } from '../../archive/pack-layer.ts';
@@ -24,13 +24,13 @@ const reader = storedFields<PackedLayer>({
   size: integer(1),
 });
 
-/** Bytes of the tar that the layer packs into; undefined if only packing tells. */
+/** Size in bytes of the tar that the layer packs into; undefined if not stored, and only packing would tell. */
 export const sizeOfPacking = (layout: Layout, id: LayerId): number | undefined =>
   readPacked(layout, id)?.size;
 
 /**
- * The digest and size of the tar that the layer packs into: the stored values, or those of packing it now, after verifying and mounting
- * it. Precondition: the layer is stored and pinned. Throws ERR_STACKSHIM_LAYER_CORRUPT, and the errors of `packLayer`.
+ * Returns the digest and size of the tar that the layer packs into. Without stored values, verifies, mounts and packs the layer, and stores them.
+ * Precondition: the layer is stored and pinned. Throws ERR_STACKSHIM_LAYER_CORRUPT and the errors of `packLayer`.
  */
 export async function findPackedLayer(
   layout: Layout,
@@ -61,7 +61,7 @@ export async function rememberPackedLayer(
   await writeStoredJson(layerPackedFile(layout, id), { digest, size });
 }
 
-/** Undefined: there is no file that can be read, and the layer is packed again. */
+/** Undefined if the file is missing or damaged: the layer is then packed again. */
 const readPacked = (layout: Layout, id: LayerId): PackedLayer | undefined =>
   readStoredCache(layerPackedFile(layout, id), {
     reader,

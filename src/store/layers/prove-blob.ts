@@ -1,8 +1,8 @@
 /**
  * Checks the blob of a layer that is already stored: naming a layer must not be enough to get its content.
  *
- * The file `layers/<hex>.blobs` says which blobs are known to unpack to a stored layer. An image that brings one of them again need not have it
- * unpacked again. Losing the file only costs time; docs/on-disk-layout.md describes it.
+ * The file `layers/<hex>.blobs` lists blobs known to unpack to a stored layer. When another image brings a listed blob, the blob is not unpacked
+ * again. Losing the file costs only time; docs/on-disk-layout.md describes it.
  */
 import { LAYER_LIMITS } from '../../archive/archive-limits.ts';
 import { LAYER_POLICY, toArchiveTooLarge } from '../../archive/archive-policy.ts';
@@ -18,11 +18,11 @@ import { requireExpected } from './import-layer.ts';
 interface ProvenBlob {
   /** `sha256:<hex>` of the blob. */
   readonly digest: string;
-  /** `sha256:<hex>` of the tar in it. */
+  /** `sha256:<hex>` of the tar in the blob. */
   readonly diffId: string;
 }
 
-/** Registries and tools compress a layer in few different ways. */
+/** Registries and tools compress a layer in only a few different ways. */
 const MAX_BLOBS = 32;
 
 const sha256 = textThat(isImageDigest, 'not a sha256 digest');
@@ -39,9 +39,8 @@ interface ProveBlobOptions {
 }
 
 /**
- * Reads the blob to its end, and returns if it has the announced digest, size and DiffID. A blob that is known
- * to unpack to this layer is not unpacked again. Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
- * ERR_STACKSHIM_TOOL_MISSING, and errors of reading `input`.
+ * Reads the blob to its end. Returns if the blob has the announced digest, size and DiffID. A blob known to unpack to this layer is not unpacked
+ * again. Throws ERR_STACKSHIM_LAYER_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_TOOL_MISSING, and errors of reading `input`.
  */
 export async function proveBlob(
   input: AsyncIterable<Uint8Array>,
@@ -83,7 +82,7 @@ export async function rememberBlob(
 const isKnown = (known: readonly ProvenBlob[], { digest, diffId }: ProvenBlob): boolean =>
   known.some((one) => one.digest === digest && one.diffId === diffId);
 
-/** Latest last. Empty when the file cannot be read: every blob is then unpacked again. */
+/** Latest last. Empty if the file is missing or damaged: every blob is then unpacked again. */
 function readBlobs(layout: Layout, id: LayerId): readonly ProvenBlob[] {
   const options = { reader, code: 'ERR_STACKSHIM_LAYER_CORRUPT', what: 'list of blobs' } as const;
   return readStoredCache(layerBlobsFile(layout, id), options)?.blobs ?? [];

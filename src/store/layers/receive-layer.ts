@@ -1,4 +1,4 @@
-/** Stores the EROFS file of a layer from a trusted machine as it is: no tar, nothing is cleaned or converted. */
+/** Stores the EROFS file of a layer from a trusted machine unchanged: no tar, no cleaning, no conversion. */
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { StackshimError } from '../../core/errors.ts';
@@ -9,9 +9,9 @@ import { temporaryPath } from '../stale-files.ts';
 import { type LayerRecord, writeLayerRecord } from './layer-record.ts';
 
 /**
- * Stores a layer whose record the caller trusts: the kernel reads a foreign EROFS file, and no digest makes that safe.
- * The content must match the record byte for byte. Durable when the promise resolves; on failure nothing is left.
- * The caller has pinned the layer. Throws ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and what reading `content` throws.
+ * Stores a layer whose record the caller trusts. The kernel reads a foreign EROFS file, and no digest makes that safe. The content must match the
+ * record byte for byte. Durable when the promise resolves; on failure nothing is left. Precondition: the caller has pinned the layer. Throws
+ * ERR_STACKSHIM_SAVE_INVALID, ERR_STACKSHIM_DISK_FULL, and errors of reading `content`.
  */
 export async function receiveLayer(
   layout: Layout,

@@ -20,8 +20,8 @@ interface VerifyLayerOptions {
 }
 
 /**
- * The error of a damaged layer: ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a valid
- * layer. Memory does not grow with the layer. Throws the reason of an aborted `signal`.
+ * Returns ERR_STACKSHIM_LAYER_CORRUPT with `details.path` of the damaged file; undefined for a valid layer. Memory use does not grow with the
+ * layer. Throws the reason of an aborted `signal`.
  */
 export async function findLayerDamage(
   layout: Layout,
@@ -45,7 +45,7 @@ export async function findLayerDamage(
   }
 }
 
-/** Throws the damage that {@link findLayerDamage} finds, and the reason of an aborted `signal`. */
+/** Throws the damage that {@link findLayerDamage} finds, or the reason of an aborted `signal`. */
 export async function requireSoundLayer(
   layout: Layout,
   id: LayerId,
@@ -56,21 +56,21 @@ export async function requireSoundLayer(
 }
 
 /**
- * The layer's record, if its file matches its name when read from end to end: for callers that would otherwise store it again. Undefined if
- * it is missing or damaged. Throws the reason of an aborted `signal`.
+ * Returns the layer's record if the whole file matches its name, for callers that would otherwise store the layer again. Undefined if the layer is
+ * missing or damaged. Throws the reason of an aborted `signal`.
  */
 export async function readVerifiedRecord(
   layout: Layout,
   id: LayerId,
   options: VerifyLayerOptions = {},
 ): Promise<LayerRecord | undefined> {
-  // Most missing layers need no reading.
+  // The cheap check first: it rejects most missing layers without reading a layer.
   if (readSoundRecord(layout, id) === undefined) return undefined;
   const damage = await findLayerDamage(layout, id, options);
   return damage === undefined ? readSoundRecord(layout, id) : undefined;
 }
 
-/** Reads a regular file from end to end. */
+/** Reads a regular file from end to end. Follows no link. */
 export async function hashFile(
   path: string,
   { onBytes, signal }: VerifyLayerOptions,

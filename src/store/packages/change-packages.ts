@@ -27,8 +27,8 @@ interface AddPackageRevision extends Omit<PackageRevision, 'revision' | 'created
 }
 
 /**
- * Adds a revision, unless the current one (with `first`: any one) has the same image. The image must be stored. Durable when the promise resolves.
- * `isNew` tells whether the current revision is another one than before. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL,
+ * Adds a revision, unless the current revision (with `first`: any revision) has the same image. The image must be stored. Durable when the promise
+ * resolves. `isNew` says whether the current revision changed. Throws ERR_STACKSHIM_STACK_BUSY, ERR_STACKSHIM_DISK_FULL,
  * ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export async function addPackageRevision(
@@ -62,15 +62,15 @@ export async function addPackageRevision(
 const writeCurrentPackage = (layout: Layout, of: PackageOwner, revision: number, now: Date) =>
   writeStoredJson(packageCurrentFile(layout, of), { revision, since: now.toISOString() });
 
-/** From which revision a package was moved to which. */
+/** A package's move from one revision to another. */
 export interface PackageMove extends PackageOwner {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Makes another stored revision current: `to`, or the one before the current one. Running tasks keep their revision. Throws
- * ERR_STACKSHIM_PACKAGE_NOT_FOUND if there is no such package or revision, or nothing to go back to; ERR_STACKSHIM_STACK_BUSY.
+ * Makes another stored revision current: `to`, or the newest older than the current one. Running tasks keep their revision. Throws
+ * ERR_STACKSHIM_PACKAGE_NOT_FOUND if the package or revision does not exist or no older revision is stored; ERR_STACKSHIM_STACK_BUSY.
  */
 export async function rollbackPackage(
   { layout, system }: { readonly layout: Layout; readonly system: System },
@@ -96,15 +96,15 @@ export function findEarlierRevision(layout: Layout, of: PackageOwner, from: numb
   throw toNoRevision(of, `no revision from before ${from} is stored`);
 }
 
-/** A package that is gone. */
+/** A removed package. */
 export interface RemovedPackage extends PackageOwner {
   /** Numbers of its revisions, ascending. */
   readonly revisions: readonly number[];
 }
 
 /**
- * Removes a package with all its revisions; its numbers are not used again. Images and layers stay until collection, and longer if a task's record
- * names them. If a call is killed, the next one completes it. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND, ERR_STACKSHIM_STACK_BUSY.
+ * Removes a package with all its revisions; their numbers are not used again. Images and layers stay until collection, or longer if a task's record
+ * names them. After a killed call, the next call completes the removal. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND, ERR_STACKSHIM_STACK_BUSY.
  */
 export async function removePackage(
   { layout, system }: { readonly layout: Layout; readonly system: System },
@@ -121,7 +121,7 @@ export async function removePackage(
   });
 }
 
-/** Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND. A package that is damaged, or whose removal was interrupted, is there. */
+/** Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND. A package that is damaged, or whose removal was interrupted, still exists. */
 export function requirePackage(layout: Layout, of: PackageOwner): void {
   if (existsSync(packageCurrentFile(layout, of))) return;
   if (readPackageNumbers(layout, of).length === 0) throw toNotFound(layout, of);

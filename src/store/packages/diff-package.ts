@@ -1,4 +1,4 @@
-/** Finds what differs between two revisions of a code package: settings and files. */
+/** Finds the settings and files that differ between two revisions of a code package. */
 import type { ImageDigest, TenantName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { PackageSettings } from '../../spec/package-settings.ts';
@@ -11,7 +11,7 @@ import { findEarlierRevision } from './change-packages.ts';
 import type { PackageOwner } from './package.ts';
 import { resolvePackage } from './resolve-package.ts';
 
-/** What differs between two revisions of a code package. */
+/** The differences between two revisions of a code package. */
 export interface PackageDiff extends PackageOwner, FileDiff {
   readonly from: number;
   readonly to: number;
@@ -22,7 +22,7 @@ export interface PackageDiff extends PackageOwner, FileDiff {
 
 interface DiffPackageOptions {
   readonly tenant: TenantName | null;
-  /** Default: the revision before `to`. */
+  /** Default: the newest stored revision older than `to`. */
   readonly from?: number | undefined;
   readonly to: PackageReference;
 }
@@ -52,7 +52,7 @@ export function diffPackage(
   }
 }
 
-/** A variable and a limit are a setting each. */
+/** Flattens the settings: each variable and each limit is a setting. */
 function toTexts({ env = {}, limits = {}, ...others }: PackageSettings): Map<string, string> {
   const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
   const plain = Object.entries({ ...others, ...limits });

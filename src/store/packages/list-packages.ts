@@ -1,4 +1,4 @@
-/** Code packages as plain data, for people and programs. */
+/** Describes code packages as plain data, for people and programs. */
 import type { StackshimError } from '../../core/errors.ts';
 import {
   type ImageDigest,
@@ -29,11 +29,11 @@ export interface PackageSummary extends PackageOwner {
   /** The current revision. */
   readonly revision: number;
   readonly image: ImageDigest;
-  /** The stack of its settings; null: its tasks name one. */
+  /** The stack in its settings; null if its tasks name the stack. */
   readonly stack: string | null;
-  /** When the revision was made, ISO 8601. */
+  /** Creation time of the revision, ISO 8601. */
   readonly createdAt: string;
-  /** Bytes of its layers. */
+  /** Total size of its layers. */
   readonly sizeBytes: number;
 }
 
@@ -44,10 +44,10 @@ export interface PackageLayer {
   readonly sizeBytes: number | null;
 }
 
-/** Everything about one revision of a package. */
+/** All facts about one revision of a package. */
 export interface PackageDetails extends PackageSummary {
   readonly settings: PackageSettings;
-  /** The code, and above it what its build left. */
+  /** Lowest first: the code, and the layer that its build left, if any. */
   readonly layers: readonly PackageLayer[];
   readonly architecture: string;
   readonly source: PackageSource;
@@ -62,7 +62,7 @@ export interface PackageHistoryEntry {
   readonly image: ImageDigest;
   /** ISO 8601. */
   readonly createdAt: string;
-  /** Since when it is current, ISO 8601; null: it is not. */
+  /** Time since which the revision is current, ISO 8601; null if it is not current. */
   readonly currentSince: string | null;
   readonly source: PackageSource;
 }
@@ -70,7 +70,7 @@ export interface PackageHistoryEntry {
 /** Handles a package that cannot be read. */
 export type PackageDamageListener = (error: StackshimError, of: PackageOwner) => void;
 
-/** Every package with a folder, whether it has a current revision or not: of one tenant, or of all (`undefined`). Sorted. */
+/** Lists every package with a folder, current revision or not, sorted: of one tenant, or of all (`undefined`). */
 export function listPackageOwners(
   layout: Layout,
   tenant?: TenantName | null | undefined,
@@ -89,8 +89,8 @@ export function listPackageOwners(
 }
 
 /**
- * The packages of a tenant (null: those without a tenant; undefined: all) that have a current revision. A damaged one is reported to `onDamage`
- * and left out; without a listener, throws like `resolvePackage`.
+ * Lists packages with a current revision: of a tenant, without a tenant (null), or all (undefined). A damaged package is reported to `onDamage` and
+ * left out; without a listener, throws like `resolvePackage`.
  */
 export function listPackages(
   layout: Layout,
@@ -115,7 +115,7 @@ function summarise(layout: Layout, of: PackageOwner, revision: number): PackageS
   return { ...of, revision, image: digest, stack, createdAt, sizeBytes };
 }
 
-/** One revision of a package: the current one, or the one that `reference` names. Throws like `resolvePackage`. */
+/** Describes the current revision, or the revision that `reference` names. Throws like `resolvePackage`. */
 export function showPackage(
   layout: Layout,
   reference: PackageReference,

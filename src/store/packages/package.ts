@@ -1,6 +1,6 @@
 /**
- * Code packages: a tenant's programs, by name, with revisions of their own, one of them current. A revision points at a stored image without a
- * base, whose layers are the code and what its build left. The files are `packages/<tenant>/<name>/<n>.json` and `current`.
+ * Code packages: a tenant's programs, by name, each with its own revisions, of which one is current. A revision points at a stored image without a
+ * base, whose layers are the code and the files that its build left. The files are `packages/<tenant>/<name>/<n>.json` and `current`.
  */
 import {
   type BuildKey,
@@ -36,37 +36,37 @@ import {
   toCorrupt,
 } from '../stored-json.ts';
 
-/** Whose package: null for packages of tasks without a tenant. Equal names of two tenants are two packages. */
+/** The owner of a package; `tenant` is null for tasks without a tenant. Two tenants may have packages with the same name. */
 export interface PackageOwner {
   readonly name: PackageName;
   readonly tenant: TenantName | null;
 }
 
-/** A directory or an archive of this machine. */
+/** A directory or an archive on this machine. */
 interface AddSource {
   readonly kind: 'add';
   /** The path that was added, for people. */
   readonly path: string;
-  /** Digest of the code, whatever the times of its files are. */
+  /** Digest of the code; file times do not count. */
   readonly content: string;
-  /** The build that made the upper layer; absent: it has none. */
+  /** The build that made the upper layer; absent if there is no such layer. */
   readonly build?: BuildKey | undefined;
 }
 
-/** An image of a registry. */
+/** An image from a registry. */
 interface PullSource {
   readonly kind: 'pull';
   readonly reference: string;
 }
 
-/** Where a revision comes from. */
+/** The origin of a revision. */
 export type PackageSource = AddSource | PullSource;
 
 /** One immutable entry of a package's history. */
 export interface PackageRevision extends PackageOwner {
   /** 1, 2, 3, … within its package. */
   readonly revision: number;
-  /** Digest of its content, which is the same on every machine. */
+  /** Content digest, the same on every machine. */
   readonly image: ImageDigest;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
@@ -75,11 +75,11 @@ export interface PackageRevision extends PackageOwner {
 
 export interface CurrentPackage {
   readonly revision: number;
-  /** Since when, ISO 8601, UTC. */
+  /** When it became current, ISO 8601, UTC. */
   readonly since: string;
 }
 
-/** What the tasks of a package run: one revision, resolved once. */
+/** The revision that a package's tasks run, resolved once. */
 export interface PinnedPackage extends PackageOwner {
   readonly revision: number;
   readonly image: Image;
@@ -128,7 +128,7 @@ export const packageRevisionFile = (layout: Layout, of: PackageOwner, revision: 
 export const packageCurrentFile = (layout: Layout, of: PackageOwner): string =>
   `${folderOf(layout, of)}/current`;
 
-/** A stored revision; undefined if there is none with this number. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+/** Reads a stored revision; undefined if the number does not exist. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
 export function readPackageRevision(
   layout: Layout,
   { name, tenant }: PackageOwner,
@@ -144,11 +144,11 @@ export function readPackageRevision(
   return entry;
 }
 
-/** Undefined: the package does not exist. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+/** Undefined if the package does not exist. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
 export const readCurrentPackage = (layout: Layout, of: PackageOwner): CurrentPackage | undefined =>
   readStoredJson(packageCurrentFile(layout, of), { ...OF_CURRENT, reader: currentReader });
 
-/** The revision that must be there, because `current` names it or a listing has shown it. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
+/** Reads a revision that must exist, because `current` or a listing names it. Throws ERR_STACKSHIM_PACKAGE_CORRUPT. */
 export function requirePackageRevision(
   layout: Layout,
   of: PackageOwner,

@@ -1,4 +1,4 @@
-/** Resolves a reference to a code package, within the packages of one tenant, to its image and its settings. */
+/** Resolves a reference to a code package of one tenant to its image and its settings. */
 import { existsSync } from 'node:fs';
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { isPackageName, type TenantName } from '../../core/ids.ts';
@@ -25,8 +25,8 @@ import {
 } from './package.ts';
 
 /**
- * The current revision, or the one that `reference` names, of a package of `tenant`; never a package of another tenant. Blocks for a few file
- * reads. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND (with similar names of the same tenant), ERR_STACKSHIM_PACKAGE_CORRUPT,
+ * Returns the current revision of a package of `tenant`, or the revision that `reference` names; never a package of another tenant. Blocks for a
+ * few file reads. Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND (with similar names of the same tenant), ERR_STACKSHIM_PACKAGE_CORRUPT,
  * ERR_STACKSHIM_PACKAGE_INVALID, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export function resolvePackage(
@@ -44,7 +44,7 @@ export function resolvePackage(
   return { name, tenant, revision: entry.revision, image, settings: readSettings(image) };
 }
 
-/** The settings in an image's label. Throws ERR_STACKSHIM_PACKAGE_INVALID for an image that is no code package. */
+/** Reads the settings from the image's label. Throws ERR_STACKSHIM_PACKAGE_INVALID if the image is not a code package. */
 export function readSettings(image: Image): PackageSettings {
   const label = image.config.labels[CODE_LABEL];
   try {
@@ -72,7 +72,7 @@ function findRevision(
   throw toNoRevision(of, `no revision ${asked}`);
 }
 
-/** The current revision if its image has the digest, otherwise the newest one that has it. */
+/** Finds the current revision if its image has the digest, otherwise the newest such revision. */
 function findRevisionOfImage(
   layout: Layout,
   of: PackageOwner,
@@ -87,13 +87,13 @@ function findRevisionOfImage(
     if (entry?.image === image) return entry;
     if (entry !== undefined) others.push(entry);
   }
-  // Other digests of the same image, such as that of a registry's manifest.
+  // Try other digests of the same image, such as that of a registry's manifest.
   const found = others.find((entry) => isNamed(layout, entry.image, image));
   if (found !== undefined) return found;
   throw toNoRevision(of, `no revision has the image ${image}`);
 }
 
-/** ERR_STACKSHIM_PACKAGE_NOT_FOUND. Tells nothing about packages of other tenants. */
+/** ERR_STACKSHIM_PACKAGE_NOT_FOUND. Reveals nothing about packages of other tenants. */
 export function toNotFound(layout: Layout, { name, tenant }: PackageOwner): StackshimError {
   const names = namesIn(tenantPackagesDir(layout, tenant))
     .filter(isPackageName)
@@ -111,7 +111,7 @@ export function toNotFound(layout: Layout, { name, tenant }: PackageOwner): Stac
   return new StackshimError('ERR_STACKSHIM_PACKAGE_NOT_FOUND', message, { hint, details });
 }
 
-/** @param reason `no revision 3` */
+/** @param reason For example `no revision 3`. */
 export const toNoRevision = ({ name, tenant }: PackageOwner, reason: string) =>
   new StackshimError('ERR_STACKSHIM_PACKAGE_NOT_FOUND', `find code package ${name}: ${reason}`, {
     hint: `run stackshim code history ${name} to list the revisions`,

@@ -1,4 +1,4 @@
-/** Reads the revisions of every code package, and finds what cannot be read. */
+/** Reads the revisions of every code package and reports those that cannot be read. */
 import type { StackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { unlessDamaged } from '../stored-json.ts';
@@ -16,19 +16,19 @@ import {
 interface PackageDamage extends PackageOwner {
   readonly path: string;
   readonly error: StackshimError;
-  /** Null: it is not known which revision is current. */
+  /** Null if the current revision is unknown. */
   readonly revision: number | null;
   readonly current: boolean;
 }
 
 export interface PackageSurvey {
   readonly revisions: readonly (PackageRevision & { readonly current: boolean })[];
-  /** Packages without a current revision whose revisions can be read: adding or removing them was interrupted, or is going on. */
+  /** Packages with revisions but without the file `current`: adding or removing them was interrupted or is running. */
   readonly unfinished: readonly PackageOwner[];
   readonly damage: readonly PackageDamage[];
 }
 
-/** Blocks for as many file reads as there are packages and revisions. Does not throw for damage. */
+/** Blocks for as many file reads as there are packages and revisions. Damage is returned, not thrown. */
 export function surveyPackages(layout: Layout): PackageSurvey {
   const revisions: PackageSurvey['revisions'][number][] = [];
   const unfinished: PackageOwner[] = [];

@@ -1,4 +1,4 @@
-/** Adds revisions to a stack's history, and removes revisions: one that never became current, old ones, or all of a removed stack. */
+/** Adds revisions to a stack's history. Removes revisions that never became current, old revisions, or all of a removed stack. */
 import { rm, rmdir } from 'node:fs/promises';
 import { tolerate } from '../../core/errors.ts';
 import { isStackName, type StackName } from '../../core/ids.ts';
@@ -17,8 +17,8 @@ import { type Revision, readRevisionNumbers, revisionFile, stackFolder } from '.
 type NewRevision = Omit<Revision, 'revision' | 'createdAt'> & { readonly now: Date };
 
 /**
- * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; if
- * interrupted, it leaves at most a revision that nothing refers to.
+ * Adds a revision to a stack's history without making it current. The image must be stored. Durable when the promise resolves; an interrupted call
+ * leaves at most a revision that nothing refers to.
  */
 export async function addRevision(
   layout: Layout,
@@ -41,7 +41,7 @@ export async function addRevision(
   });
 }
 
-/** Removes a revision that is not current; its image stays until collection. Returns false, and leaves the revision, if it is current. */
+/** Removes a revision unless it is current; its image stays until collection. Returns false if the revision is current. */
 export async function removeRevision(
   layout: Layout,
   system: System,
@@ -50,7 +50,7 @@ export async function removeRevision(
   return await withStacksLock(layout, system, async () => {
     if (revisionIn(readCurrentGeneration(layout), stack) === revision) return false;
     await guardDisk(`remove revision ${revision} of ${stack}`, async () => {
-      // Its stack has been removed meanwhile.
+      // The file may be gone: another process may have removed the stack.
       await rm(revisionFile(layout, stack, revision), { force: true });
       await syncDirectory(stackDir(layout, stack));
       // The folder stays if it has other revisions, or numbers to remember.
@@ -61,9 +61,9 @@ export async function removeRevision(
 }
 
 /**
- * Removes all but the newest `keep` revisions. The current revision stays whatever its age, and so do newer ones, which may be about to
- * become current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending.
- * Throws ERR_STACKSHIM_STACK_BUSY.
+ * Removes all but the newest `keep` revisions. Keeps the current revision whatever its age, and newer revisions, which may be about to become
+ * current. Images stay until collection, so running tasks and their records are not affected. Returns the removed numbers, ascending. Throws
+ * ERR_STACKSHIM_STACK_BUSY.
  */
 export async function removeOldRevisions(
   layout: Layout,
@@ -80,7 +80,7 @@ export async function removeOldRevisions(
   });
 }
 
-/** Removes every revision of a stack that the current generation does not name; does nothing for any other stack. Returns the removed numbers. */
+/** Removes all revisions of a stack that is not in the current generation; otherwise does nothing. Returns the removed numbers. */
 export async function removeAllRevisions(
   layout: Layout,
   system: System,

@@ -1,4 +1,4 @@
-/** Resolves a stack's name to its current image. It is on the path of every task, so it is synchronous and cached. */
+/** Resolves a stack's name to its current image. Synchronous and cached, because every task needs it. */
 import { lstatSync } from 'node:fs';
 import type { StackName } from '../../core/ids.ts';
 import { currentLink, type Layout } from '../../core/layout.ts';
@@ -6,7 +6,7 @@ import { type PinnedImage, readImage } from '../images/image.ts';
 import { type Generation, readCurrentTarget, readGenerationAt, revisionIn } from './generations.ts';
 import { readRevision, toMissing } from './revisions.ts';
 
-/** What was read for one target of `current`. All of it is immutable, so it is valid until the target changes. */
+/** What was read for one target of `current`. Immutable files, so it stays valid until the target changes. */
 interface Resolved {
   readonly key: string;
   readonly generation: Generation;
@@ -17,8 +17,8 @@ const MAX_ROOTS = 16;
 const resolvedByRoot = new Map<string, Resolved>();
 
 /**
- * Undefined if there is no such stack. A name that was resolved before costs one readlink and one lstat. Missing or damaged layers are
- * found when they are mounted. Throws ERR_STACKSHIM_STACK_CORRUPT, ERR_STACKSHIM_IMAGE_CORRUPT.
+ * Finds the current image of a stack; undefined if the stack does not exist. A name resolved before costs one readlink and one lstat. Missing or
+ * damaged layers are found only when they are mounted. Throws ERR_STACKSHIM_STACK_CORRUPT, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
 export function findCurrentImage(layout: Layout, name: StackName): PinnedImage | undefined {
   const resolved = readResolved(layout);
@@ -32,7 +32,7 @@ export function findCurrentImage(layout: Layout, name: StackName): PinnedImage |
   return pinCurrent(layout, name, readResolved(layout));
 }
 
-/** The current generation, cached; undefined if there is no stack yet. */
+/** The current generation, cached; undefined if no stack exists yet. */
 export const cachedGeneration = (layout: Layout): Generation | undefined =>
   readResolved(layout)?.generation;
 
@@ -55,7 +55,7 @@ function pinCurrent(
 function readResolved(layout: Layout): Resolved | undefined {
   const target = readCurrentTarget(layout);
   if (target === undefined) return undefined;
-  // Include the link's own inode and time: a root folder that was removed and created again counts from 1 again.
+  // Include the link's inode and ctime: in a root folder that was removed and created again, numbers start from 1 again.
   const link = lstatSync(currentLink(layout), { throwIfNoEntry: false });
   const key = `${target} ${link?.ino} ${link?.ctimeMs}`;
   const known = resolvedByRoot.get(layout.root);

@@ -1,4 +1,4 @@
-/** The current revisions of all stacks with their images, and which stack is built on which. */
+/** Reads the current revisions of all stacks with their images, and finds which stack is built on which. */
 import type { StackshimError } from '../../core/errors.ts';
 import type { LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -13,11 +13,11 @@ export interface CurrentStack {
   readonly image: Image;
 }
 
-/** Handles a stack that cannot be read. */
+/** Called for each stack that cannot be read. */
 export type DamageListener = (error: StackshimError, stack: StackName) => void;
 
 /**
- * Every stack that can be read, by name: damage to one does not hide the others. Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT if the current
+ * Returns every readable stack, by name; a damaged stack does not hide the others. Blocks. Throws ERR_STACKSHIM_STACK_CORRUPT if the current
  * generation is damaged, and the errors of `onDamage`.
  */
 export function readSoundStacks(
@@ -40,8 +40,8 @@ export const throwDamage = (error: StackshimError): never => {
 };
 
 /**
- * The base of a stack: the stack that it says it was built on; otherwise the one whose layers are the longest beginning of its own, and of
- * several, one that was built here. Undefined if it has no base here. Pure.
+ * Finds the base of a stack: the stack that its source names; otherwise the stack whose layers are the longest beginning of its own layers,
+ * preferring stacks built here. Undefined if the stack has no base here. Pure.
  */
 export function findBase(
   stack: CurrentStack,
@@ -68,7 +68,7 @@ function isNearer(one: CurrentStack, other: CurrentStack): boolean {
 const beginsWith = (layers: readonly LayerId[], first: readonly LayerId[]) =>
   first.every((id, index) => layers[index] === id);
 
-/** The base of a stack that was built on an earlier revision of that base; null if the stack is up to date. Pure. */
+/** Returns the base if the stack was built on an earlier revision of it; null if it is up to date or has no base here. Pure. */
 export function findBehind(stack: CurrentStack, others: readonly CurrentStack[]): StackName | null {
   const name = findBase(stack, others);
   const base = others.find((other) => other.revision.stack === name);

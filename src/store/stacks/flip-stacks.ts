@@ -1,4 +1,4 @@
-/** Moves stacks to other revisions: one new generation, made current by one rename. */
+/** Moves stacks to other revisions: writes one new generation and makes it current by one rename. */
 import { rename, rm, symlink } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { StackshimError } from '../../core/errors.ts';
@@ -14,26 +14,26 @@ import { writeStoredJson } from '../write-stored-json.ts';
 import { type Generation, generationFile, readCurrentGeneration } from './generations.ts';
 import { requireRevision } from './revisions.ts';
 
-/** The new revision of each stack; null removes the stack. */
+/** New revision of each stack; null removes the stack. */
 type StackChanges = ReadonlyMap<StackName, number | null>;
 
 interface FlipOptions {
-  /** A function is called with the current generation, which cannot change before the flip is done. */
+  /** A function gets the current generation, which cannot change until the flip is done. */
   readonly changes: StackChanges | ((current: Generation | undefined) => StackChanges);
   readonly now: Date;
-  /** The reason, for people: `build python-3.13`. */
+  /** The reason for people: `build python-3.13`. */
   readonly reason: string;
-  /** The generation that undoing this flip leads back to. Default: the one that is current before it. */
+  /** The generation to which undoing this flip leads back. Default: the generation that is current before the flip. */
   readonly previous?: number | undefined;
-  /** If nothing would change, make no generation and resolve to the current one. */
+  /** If nothing would change, make no generation and return the current one. */
   readonly onlyChanges?: boolean;
-  /** How long to wait for another process that changes stacks. Default 15 s. */
+  /** Longest wait for another process that changes stacks. Default 15 s. */
   readonly lockWaitMs?: number;
 }
 
 /**
- * Makes all changes at once or none: a reader sees either the old generation or the new one. Durable when the promise resolves. Running
- * tasks keep their revision. Throws ERR_STACKSHIM_STACK_NOT_FOUND for a revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
+ * Makes all changes or none: a reader sees either the old generation or the new one. Durable when the promise resolves. Running tasks keep their
+ * revision. Throws ERR_STACKSHIM_STACK_NOT_FOUND if a revision is not stored or a stack to remove does not exist; ERR_STACKSHIM_STACK_BUSY.
  */
 export async function flipStacks(
   layout: Layout,
@@ -57,7 +57,7 @@ async function flipLocked(layout: Layout, options: FlipOptions): Promise<Generat
   }
   const previous = 'previous' in options ? options.previous : current?.number;
   const generation: Generation = {
-    // Skips numbers of generations that never became current, so that a number always means the same map.
+    // Skip numbers of generations that never became current, so that a number always means the same map.
     number: nextNumber(readNumbers(generationsDir(layout))),
     createdAt: options.now.toISOString(),
     reason: options.reason,

@@ -18,11 +18,11 @@ export interface Generation {
   readonly number: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** Why it was made, for people. */
+  /** The reason for people. */
   readonly reason: string;
-  /** The generation that undoing this one leads back to; absent in the first generation. */
+  /** The generation to which undoing this one leads back; absent in the first generation. */
   readonly previous?: number | undefined;
-  /** Look names up with {@link revisionIn}: a stack may be called `constructor`. */
+  /** Use {@link revisionIn} for look-ups: a stack may be called `constructor`. */
   readonly stacks: Readonly<Record<StackName, number>>;
 }
 
@@ -42,7 +42,7 @@ const TARGET = /^generations\/([1-9][0-9]{0,8})\.json$/;
 export const generationFile = (layout: Layout, number: number) =>
   `${generationsDir(layout)}/${number}.json`;
 
-/** The target of `current`; undefined if the installation has no stack yet. One readlink(2). */
+/** The target of the link `current`; undefined if no stack exists yet. One readlink(2). */
 export function readCurrentTarget(layout: Layout): string | undefined {
   const link = currentLink(layout);
   try {
@@ -53,7 +53,7 @@ export function readCurrentTarget(layout: Layout): string | undefined {
   }
 }
 
-/** The generation that a target of `current` names. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+/** Reads the generation that a target of `current` names. Throws ERR_STACKSHIM_STACK_CORRUPT. */
 export function readGenerationAt(layout: Layout, target: string): Generation {
   const digits = TARGET.exec(target)?.[1];
   if (digits === undefined) {
@@ -65,7 +65,7 @@ export function readGenerationAt(layout: Layout, target: string): Generation {
   throw toCorrupt(generationFile(layout, Number(digits)), 'missing', FILE);
 }
 
-/** A stored generation; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT if it is damaged. */
+/** Reads a stored generation; undefined if the number does not exist. Throws ERR_STACKSHIM_STACK_CORRUPT if the file is damaged. */
 export function readGeneration(layout: Layout, number: number): Generation | undefined {
   const path = generationFile(layout, number);
   const generation = readStoredJson(path, { ...FILE, reader });
@@ -73,13 +73,13 @@ export function readGeneration(layout: Layout, number: number): Generation | und
   throw toCorrupt(path, `contains number ${generation.number}`, FILE);
 }
 
-/** The current generation; undefined if there is no stack yet. Not cached. */
+/** Reads the current generation, not cached; undefined if no stack exists yet. */
 export function readCurrentGeneration(layout: Layout): Generation | undefined {
   const target = readCurrentTarget(layout);
   return target === undefined ? undefined : readGenerationAt(layout, target);
 }
 
-/** Numbers of the stored generations, ascending. May include some that never became current; collection removes old ones. */
+/** Numbers of the stored generations, ascending. Some may never have become current; collection removes old ones. */
 export const readGenerationNumbers = (layout: Layout): number[] =>
   readNumbers(generationsDir(layout));
 

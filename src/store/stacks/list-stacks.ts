@@ -1,4 +1,4 @@
-/** Describes stacks as plain data for people and programs, with their disk space. */
+/** Describes stacks and their disk space as plain data, for people and programs. */
 import type { ImageDigest, LayerId, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { StackReference } from '../../spec/task-spec.ts';
@@ -21,7 +21,7 @@ interface StackLayer {
   readonly diffId: string;
   /** Size of the EROFS file; null if it is missing. */
   readonly sizeBytes: number | null;
-  /** Whether another stack's current revision uses it, too. */
+  /** Whether more than one stack's current revision uses the layer. */
   readonly shared: boolean;
 }
 
@@ -30,16 +30,16 @@ export interface StackSummary {
   /** The current revision. */
   readonly revision: number;
   readonly image: ImageDigest;
-  /** The digest of the image's content, which is the same on every machine; null if it is not known yet. */
+  /** Content digest of the image, the same on every machine; null if not known yet. */
   readonly content: ImageDigest | null;
   readonly description: string | null;
-  /** When the revision was made, ISO 8601. */
+  /** Creation time of the revision, ISO 8601. */
   readonly createdAt: string;
-  /** The stack that it is built on. */
+  /** The stack that this stack is built on. */
   readonly base: StackName | null;
-  /** The same stack if it has a newer revision: an update would build this stack on it. */
+  /** The base, if it has a newer revision: an update would build this stack on it. */
   readonly behind: StackName | null;
-  /** The last day on which it gets fixes, according to its label: `2026-08-31`. */
+  /** Last day on which the stack gets fixes, from its label: `2026-08-31`. */
   readonly eol: string | null;
   /** Bytes of the layers that no other stack uses. */
   readonly ownBytes: number;
@@ -51,17 +51,14 @@ export interface StackDetails extends StackSummary {
   readonly layers: readonly StackLayer[];
   readonly architecture: string;
   readonly config: ImageConfig;
-  /** Further digests that name the image. */
+  /** Other digests that name the image. */
   readonly otherDigests: readonly ImageDigest[];
   readonly source: Revision['source'];
   /** Numbers of all stored revisions, ascending. */
   readonly revisions: readonly number[];
 }
 
-/**
- * Every stack that has a current revision, by name. A damaged stack is reported to `onDamage` and left out; without a listener, throws like
- * `resolveStack`.
- */
+/** Lists stacks with a current revision, by name. Damaged ones go to `onDamage` and are left out; without it, throws like `resolveStack`. */
 export function listStacks(layout: Layout, onDamage: DamageListener = throwDamage): StackSummary[] {
   const entries = readSoundStacks(layout, onDamage);
   const uses = countUses(entries);
@@ -71,7 +68,7 @@ export function listStacks(layout: Layout, onDamage: DamageListener = throwDamag
   );
 }
 
-/** One stack: its current revision, or the one that `pin` names. Throws ERR_STACKSHIM_STACK_NOT_FOUND and the errors of `resolveStack`. */
+/** Describes the current revision, or the revision that `pin` names. Throws like `resolveStack`, including ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function showStack(
   layout: Layout,
   name: StackName,
@@ -143,7 +140,7 @@ function toSummary(
   };
 }
 
-/** The day in an image's label `io.stackshim.eol`; null if there is no label or it is not a day. Pure. */
+/** The day in the label `io.stackshim.eol`; null if the label is missing or not a day. Pure. */
 function toEol(image: Image): string | null {
   const label = image.config.labels[STACK_LABELS.eol] ?? '';
   return /^\d{4}-\d{2}-\d{2}$/.test(label) && !Number.isNaN(Date.parse(label)) ? label : null;

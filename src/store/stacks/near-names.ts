@@ -1,8 +1,8 @@
-/** Suggests names for a mistyped one. */
+/** Suggests names for a mistyped name. */
 
 const MAX_NAMES = 3;
 
-/** At most three of `names`, nearest first: names with the same beginning, or with few different letters. */
+/** Returns at most three of `names`, nearest first: names that begin alike or differ in few letters. */
 export function toNearNames(wanted: string, names: readonly string[]): string[] {
   const limit = Math.max(2, Math.floor(wanted.length / 3));
   return names
@@ -16,7 +16,7 @@ export function toNearNames(wanted: string, names: readonly string[]): string[] 
 const stem = (name: string) => name.replace(/[-._]?[0-9][0-9a-z._-]*$/, '');
 const beginsAlike = (a: string, b: string) => stem(a) !== '' && stem(a) === stem(b);
 
-/** The edit distance of two short strings (insertions, deletions, replacements). */
+/** Edit distance of two short strings: insertions, deletions, replacements. */
 function toDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [row, letter] of [...a].entries()) {

@@ -1,4 +1,4 @@
-/** Releases: several stacks moved at once, in one generation, and moved back together. */
+/** Releases: moves several stacks at once, in one generation, and moves them back together. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -20,7 +20,7 @@ import { requireProven, type StackMove } from './rollback.ts';
 export type Release = ReadonlyMap<StackName, number | ImageDigest>;
 
 export interface ReleaseResult {
-  /** Number of the current generation: a new one, unless an applied release changed nothing. */
+  /** The current generation: a new one, unless an applied release changed nothing. */
   readonly generation: number;
   /** Stacks whose revision changed, by name. */
   readonly moves: readonly StackMove[];
@@ -59,8 +59,8 @@ function toInvalid(file: string, reason: string, cause?: unknown): StackshimErro
 }
 
 /**
- * Moves every stack of the release, or none. `label` is for people: the file's name. Other stacks stay as they are. Throws
- * ERR_STACKSHIM_STACK_NOT_FOUND for the first stack or revision that is not stored, ERR_STACKSHIM_STACK_BUSY.
+ * Moves every stack of the release, or none; other stacks stay. `label` is for people: the file's name. Throws ERR_STACKSHIM_STACK_NOT_FOUND for
+ * the first stack or revision that is not stored, or build that never became current; ERR_STACKSHIM_STACK_BUSY.
  */
 export async function applyRelease(
   layout: Layout,
@@ -79,7 +79,7 @@ export async function applyRelease(
   const generation = await flipStacks(layout, system, {
     now,
     reason: `release ${label}`,
-    // A generation without changes would make the next rollback do nothing.
+    // After a generation without changes, the next rollback would do nothing.
     onlyChanges: true,
     changes(current) {
       before = current;
@@ -90,9 +90,9 @@ export async function applyRelease(
 }
 
 /**
- * Moves all stacks to their revisions in the earlier generation `to` (default: the one before the last change), in one new generation. Stacks
- * that were added later stay as they are; stacks that were removed later stay removed. A second call without `to` goes back further. Throws
- * ERR_STACKSHIM_STACK_NOT_FOUND if the generation or one of its revisions is not stored any more; then nothing moves.
+ * Moves all stacks to their revisions in the earlier generation `to` (default: before the last change), in one new generation. Stacks added later
+ * stay; stacks removed later stay removed. A second call without `to` goes back further. If the generation or one of its revisions is not stored,
+ * moves nothing and throws ERR_STACKSHIM_STACK_NOT_FOUND. Throws ERR_STACKSHIM_STACK_BUSY if another process changes the stacks.
  */
 export async function rollbackRelease(
   layout: Layout,

@@ -1,7 +1,4 @@
-/**
- * Resolves a reference to a stack, which may name a revision or an image, to the image that a task runs on. Tasks without such a pin need
- * only `current-image.ts`.
- */
+/** Resolves a stack reference, which may pin a revision or an image, to an image for tasks. Without a pin, `current-image.ts` is enough. */
 import { hasCode, StackshimError } from '../../core/errors.ts';
 import { type ImageDigest, isImageDigest, isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
@@ -14,8 +11,8 @@ import { toNearNames } from './near-names.ts';
 import { type Revision, readRevision, readRevisionNumbers, requireRevision } from './revisions.ts';
 
 /**
- * The image of a stack's current revision, or of the revision that `reference` names. For a name that was resolved before, the current
- * revision costs one readlink and one lstat. Missing or damaged layers are found when they are mounted.
+ * Returns the image of a stack's current revision, or of the revision that `reference` names. For a name resolved before, the current revision
+ * costs one readlink and one lstat. Missing or damaged layers are found only when they are mounted.
  *
  * Throws ERR_STACKSHIM_STACK_NOT_FOUND (with similar names), ERR_STACKSHIM_STACK_CORRUPT, ERR_STACKSHIM_IMAGE_CORRUPT.
  */
@@ -45,7 +42,7 @@ function findRevision(layout: Layout, name: StackName, revision: number): Revisi
   return requireRevision(layout, name, revision);
 }
 
-/** The current revision if its image has the digest, otherwise the newest one that has it. An image's own digest takes precedence over its other names. */
+/** Prefers the current revision, then the newest. An image's own digest takes precedence over its other digests. */
 function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest): Revision {
   const current = revisionIn(cachedGeneration(layout), name);
   const numbers = readRevisionNumbers(layout, name).reverse();
@@ -64,7 +61,7 @@ function findRevisionOfImage(layout: Layout, name: StackName, image: ImageDigest
   });
 }
 
-/** The unknown digest, if that is why {@link resolveStack} threw `error`; otherwise undefined. Pure. */
+/** Returns the unknown digest if {@link resolveStack} threw `error` because of it; otherwise undefined. Pure. */
 export function unknownDigestOf(
   error: unknown,
 ): { readonly stack: StackName; readonly digest: ImageDigest } | undefined {

@@ -1,4 +1,4 @@
-/** Revisions: immutable entries in a stack's history, the files `stacks/<name>/<n>.json`, and the source of each. */
+/** Revisions: immutable entries in a stack's history (`stacks/<name>/<n>.json`), each with its source. */
 import { StackshimError } from '../../core/errors.ts';
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
@@ -34,9 +34,9 @@ export interface BaseReference {
 interface BuildSource {
   readonly kind: 'build';
   readonly directory: string;
-  /** Shows whether a build from the folder would differ. */
+  /** Digest of the build's inputs: it changes when a build from the folder would differ. */
   readonly inputHash: string;
-  /** The revision of the base at the time of the build; absent without a base. */
+  /** The base's revision at the time of the build; absent without a base. */
   readonly base?: BaseReference | undefined;
 }
 
@@ -44,7 +44,7 @@ interface BuildSource {
 interface ImportSource {
   readonly kind: 'import';
   readonly reference: string;
-  /** The date of the file of saved stacks that it came from, ISO 8601; no later than the revision. */
+  /** Date of the save file that the image came from, ISO 8601; no later than the revision. */
   readonly savedAt?: string | undefined;
 }
 
@@ -92,7 +92,7 @@ const kind = { code: 'ERR_STACKSHIM_STACK_CORRUPT', what: 'revision file' } as c
 export const revisionFile = (layout: Layout, name: StackName, revision: number) =>
   `${stackDir(layout, name)}/${revision}.json`;
 
-/** A stored revision; undefined if there is none with this number. Throws ERR_STACKSHIM_STACK_CORRUPT. */
+/** Reads a stored revision; undefined if the number does not exist. Throws ERR_STACKSHIM_STACK_CORRUPT. */
 export function readRevision(
   layout: Layout,
   name: StackName,
@@ -106,11 +106,11 @@ export function readRevision(
   return entry;
 }
 
-/** The error for a revision that must be there, because the current generation names it. */
+/** Makes the error for a missing revision that the current generation names. */
 export const toMissing = (layout: Layout, name: StackName, revision: number): StackshimError =>
   toCorrupt(revisionFile(layout, name, revision), 'missing', kind);
 
-/** Like {@link readRevision}, but a missing revision is ERR_STACKSHIM_STACK_NOT_FOUND. */
+/** Like {@link readRevision}, but throws ERR_STACKSHIM_STACK_NOT_FOUND for a missing revision. */
 export function requireRevision(layout: Layout, name: StackName, revision: number): Revision {
   const entry = readRevision(layout, name, revision);
   if (entry !== undefined) return entry;
@@ -128,6 +128,6 @@ export const stackFolder = (layout: Layout, name: StackName): NumberedFolder => 
   code: kind.code,
 });
 
-/** Numbers of the revisions that are stored, ascending. */
+/** Numbers of the stored revisions, ascending. */
 export const readRevisionNumbers = (layout: Layout, name: StackName): number[] =>
   readNumbers(stackDir(layout, name));

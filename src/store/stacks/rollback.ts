@@ -16,21 +16,21 @@ import { type Revision, readRevision, requireRevision } from './revisions.ts';
 
 interface RollbackOptions {
   readonly stack: StackName;
-  /** The revision to move to, older or newer. Default: the older revision that was current last. */
+  /** The target revision, older or newer. Default: the older revision that was current last. */
   readonly to?: number | undefined;
   readonly now: Date;
 }
 
 export interface StackMove {
   readonly stack: StackName;
-  /** Null: it had none. */
+  /** Null if the stack had no revision. */
   readonly from: number | null;
   readonly to: number;
 }
 
 /**
- * Makes an earlier revision current again. A second call goes back further; running tasks keep their revision. Throws
- * ERR_STACKSHIM_STACK_NOT_FOUND if there is no such stack or revision, or nothing to go back to; ERR_STACKSHIM_STACK_BUSY.
+ * Makes an earlier revision current again. A second call goes back further; running tasks keep their revision. Throws ERR_STACKSHIM_STACK_NOT_FOUND
+ * if the stack or revision does not exist, `to` is a build that never became current, or no earlier revision is stored; ERR_STACKSHIM_STACK_BUSY.
  */
 export async function rollbackStack(
   layout: Layout,
@@ -59,7 +59,7 @@ function planRollback(
 ): StackMove {
   const from = revisionIn(current, stack);
   if (current === undefined || from === undefined) {
-    // Throws an error with similar names.
+    // Throws the error that suggests similar names.
     resolveStack(layout, { name: stack });
     throw toNothing(stack, 'no such stack');
   }
@@ -68,7 +68,7 @@ function planRollback(
   return { stack, from, to };
 }
 
-/** The stored revision older than `from` that was current last. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND if there is none. */
+/** Finds the stored revision older than `from` that was current last. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND if there is none. */
 export function findEarlierRevision(layout: Layout, stack: StackName, from: number): number {
   const current = readCurrentGeneration(layout);
   if (current !== undefined) return findEarlierIn(layout, current, stack, from);
@@ -90,7 +90,7 @@ function findEarlierIn(
   throw toNothing(stack, `no revision from before ${from} is stored`);
 }
 
-/** Refuses a build that no generation ever named, because it was interrupted before its smoke command passed. Throws ERR_STACKSHIM_STACK_NOT_FOUND. */
+/** Refuses a build that no generation ever named: interrupted before its smoke command passed. Throws ERR_STACKSHIM_STACK_NOT_FOUND. */
 export function requireProven(layout: Layout, revision: Revision): void {
   if (revision.source.kind !== 'build') return;
   const { stack, revision: number } = revision;

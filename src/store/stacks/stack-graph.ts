@@ -1,4 +1,4 @@
-/** The tree of bases and the stacks built on them, with what each adds, as data, DOT or SVG. Drawing is pure. */
+/** The tree of bases and the stacks built on them, with the size that each adds, as data, DOT or SVG. Drawing is pure. */
 import type { StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { sizeOfLayer } from '../layers/list-layers.ts';
@@ -13,14 +13,14 @@ import {
 export interface GraphNode {
   readonly stack: StackName;
   readonly revision: number;
-  /** Bytes of the layers that it adds to its base; of all its layers if it has no base. */
+  /** Bytes of the layers that the stack adds to its base; of all its layers if it has no base. */
   readonly addedBytes: number;
   readonly base: StackName | null;
-  /** Whether its base has a newer revision than the one it was built on. */
+  /** Whether the base has a newer revision than the revision that the stack was built on. */
   readonly behind: boolean;
 }
 
-/** One node for each stack, by name; damaged stacks are handled as in `listStacks`. */
+/** Returns one node for each stack, by name; damaged stacks are handled as in `listStacks`. */
 export function readStackGraph(
   layout: Layout,
   onDamage: DamageListener = throwDamage,
@@ -29,7 +29,7 @@ export function readStackGraph(
   return stacks.map((entry) => {
     const name = findBase(entry, stacks);
     const base = stacks.find(({ revision }) => revision.stack === name);
-    // Layers of the base's current revision do not count as the stack's own. Layers of an earlier revision do, because only this stack needs them.
+    // Layers of the base's current revision do not count. Layers of an earlier revision do, because only this stack needs them.
     const below = new Set(base?.image.layers);
     const added = entry.image.layers.filter((id) => !below.has(id));
     return {
@@ -42,7 +42,7 @@ export function readStackGraph(
   });
 }
 
-/** Each base, followed by the stacks built on it, one level deeper. Stacks whose bases form a cycle are listed at the left. */
+/** Lists each base, followed by the stacks built on it, one level deeper. If bases form a cycle, one of its stacks is at depth 0. */
 export function toRows(
   nodes: readonly GraphNode[],
 ): { readonly node: GraphNode; readonly depth: number }[] {
@@ -62,7 +62,7 @@ export function toRows(
 const MIB = 1024 * 1024;
 const toSize = (bytes: number) => `${(bytes / MIB).toFixed(1)} MiB`;
 
-/** Needs no escaping: stack names contain no characters that are special in DOT or XML. */
+/** Draws the graph in DOT. Needs no escaping: stack names contain no characters special in DOT or XML. */
 export function toDot(nodes: readonly GraphNode[]): string {
   const boxes = nodes.map(({ stack, revision, addedBytes, behind }) => {
     const label = `${stack}\\nrev ${revision}, ${toSize(addedBytes)}`;
@@ -81,7 +81,7 @@ const NAME_WIDTH = 220;
 const BAR_WIDTH = 420;
 const SIZE_WIDTH = 110;
 
-/** A tree with a bar for what each stack adds; dashed if the stack is behind its base. */
+/** Draws the tree, with a bar for the size that each stack adds; dashed if the stack is behind its base. */
 export function toSvg(nodes: readonly GraphNode[]): string {
   const rows = toRows(nodes);
   const most = Math.max(1, ...nodes.map(({ addedBytes }) => addedBytes));

@@ -1,4 +1,4 @@
-/** A stack's revisions as plain data: which exist, and which were current and when. */
+/** Lists a stack's revisions as plain data: which are stored, and when each was current. */
 import type { ImageDigest, StackName } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import {
@@ -13,23 +13,23 @@ import { type Revision, readRevisionNumbers, requireRevision } from './revisions
 
 export interface HistoryEntry {
   readonly revision: number;
-  /** `unproven`: no generation names it. Its build was interrupted or is running, or it was only stored. */
+  /** `unproven`: no generation names the revision. Its build was interrupted or is running, or it was only stored. */
   readonly state: 'current' | 'earlier' | 'unproven';
   readonly image: ImageDigest;
   /** ISO 8601. */
   readonly createdAt: string;
-  /** When it last became current, ISO 8601; null if it never did. */
+  /** When the revision last became current, ISO 8601; null if it never did. */
   readonly currentSince: string | null;
   readonly source: Revision['source'];
 }
 
-/** The most generations that are searched for when a revision was current. */
+/** Most generations searched for the times at which a revision became current. */
 const MAX_GENERATIONS = 10_000;
 
-/** Every stored revision of a stack, newest first. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_CORRUPT. */
+/** Returns every stored revision, newest first. Blocks. Throws ERR_STACKSHIM_STACK_NOT_FOUND, ERR_STACKSHIM_STACK_CORRUPT. */
 export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[] {
   const numbers = readRevisionNumbers(layout, name);
-  // Throws an error with similar names.
+  // Throws the error that suggests similar names.
   if (numbers.length === 0) resolveStack(layout, { name });
   const current = revisionIn(readCurrentGeneration(layout), name);
   const since = readTimes(layout, name);
@@ -42,7 +42,7 @@ export function readStackHistory(layout: Layout, name: StackName): HistoryEntry[
   });
 }
 
-/** When each revision last became current. */
+/** The time at which each revision last became current. */
 function readTimes(layout: Layout, name: StackName): Map<number, string> {
   const times = new Map<number, string>();
   let before: number | undefined;
@@ -66,7 +66,7 @@ export interface ReleaseEntry {
   readonly isCurrent: boolean;
   readonly createdAt: string;
   readonly reason: string;
-  /** The number of stacks in it. */
+  /** Number of stacks in the generation. */
   readonly stacks: number;
 }
 
