@@ -76,7 +76,7 @@ async function mountFile(system: System, fd: Fd): Promise<Fd> {
       return isCreated ? mountContext(system, context) : undefined;
     });
     if (made !== undefined) return made;
-    // Repeat in this thread, for an exact error.
+    // The kernel refused: repeat in a new context to get the reason.
     return withSystemFd(system, openContext(system, device.path), (again) => {
       system.fsConfigCreate(again);
       return mountContext(system, again);
