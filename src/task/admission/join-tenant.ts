@@ -29,8 +29,8 @@ export interface JoinRequest {
 
 export interface TenantSeat {
   /**
-   * Stops counting the task, and removes the tenant's cgroup with its last task. Call
-   * it when nothing of the task is left. A second call does nothing. Never rejects.
+   * Gives the seat up; the last seat's release removes the tenant's cgroup. Call it
+   * when nothing of the task is left. A second call does nothing. Never rejects.
    */
   release(): Promise<void>;
   /** Closes only this process's descriptors, in place of `release` while something of the task is left. The task counts until a reap. */
