@@ -21,10 +21,7 @@ const SOON_MS = 1_000;
 const POLL_SOON_MS = 5;
 /** The pipe also closes when only the thread that started the guard ends, while its process runs on. */
 const POLL_LATER_MS = 200;
-/**
- * Pauses before further attempts: resources that are in use or stuck in
- * the kernel may become free, and no one else may retry for a long time.
- */
+/** Pauses before retries: resources in use or stuck in the kernel may become free soon, and no one else may retry for a long time. */
 const TRY_AGAIN_MS = [100, 1_000, 10_000] as const;
 /** Time between looks for tasks of ended threads. */
 const LOOK_INTERVAL_MS = 1_000;

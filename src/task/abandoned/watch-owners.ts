@@ -1,7 +1,4 @@
-/**
- * Reaps the tasks of each owner as soon as it has died; enforces their time
- * limits until then. inotify(7) reports new tasks, pidfds report dead owners.
- */
+/** Reaps an owner's tasks as soon as the owner has died; until then enforces their time limits. inotify(7) reports tasks, pidfds deaths. */
 import { readSync, statSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
