@@ -90,10 +90,7 @@ function slotOf(pid: number): number | undefined {
   return base === undefined ? undefined : slotOfUser(Number(base));
 }
 
-/**
- * Reads the beginning of a process's mount table, which the kernel writes without asking
- * the process or its filesystems. Empty if the process has left its mount namespace.
- */
+/** Reads the start of a process's mount table, without asking the process or filesystems. Empty if it has left its mount namespace. */
 async function readTable(pid: number, mostBytes: number): Promise<string> {
   const pieces: Buffer[] = [];
   let left = mostBytes;

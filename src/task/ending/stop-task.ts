@@ -86,10 +86,7 @@ export class TaskStopper {
     return this.cause;
   }
 
-  /**
-   * Sends the stop signal, or `signal` if pid 1 acts on it; then KILL after
-   * the grace time. The first cause counts. A second call kills at once.
-   */
+  /** Sends the stop signal, or `signal` if pid 1 acts on it; KILL after the grace time. The first cause counts. A second call kills at once. */
   stop(cause: StopCause, signal?: number): void {
     if (this.ended) return;
     const again = this.cause !== null;
