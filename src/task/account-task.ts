@@ -150,8 +150,8 @@ async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learn
 }
 
 /**
- * Ends the task's output when its first process has ended: another process with one
- * of the task's descriptors may keep writing. Waits for nothing else. Never rejects.
+ * Ends the task's output when its first process has ended: others may
+ * still hold descriptors and write. Waits for nothing else. Never rejects.
  */
 export async function cutOffOutput(
   { container: { spec, places } }: TaskPlan,

@@ -28,8 +28,8 @@ export interface CallerOptions extends CallerStops, CallerInputs {
   /** `job` for data from a queue, a network or another user's file: fields that such data may not set are refused. Default: `caller`. */
   readonly origin?: TaskOrigin;
   /**
-   * Fields that the calling program sets itself, for input of origin `job`: the task's
-   * id, tenant, outputs. They replace fields of the input, and are checked as a caller's.
+   * Fields that the calling program sets, for input of origin `job` (id,
+   * tenant, outputs). They replace the input's, and are checked as a caller's.
    */
   readonly fields?: Partial<TaskInput> | undefined;
   /** Receives a tar of the outputs whose destination is `-`. Not ended. */

@@ -62,10 +62,7 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
-/**
- * Called synchronously with each event. What it throws, and rejections of a
- * promise that it returns, become process warnings; the promise is not awaited.
- */
+/** Called synchronously with each event. What it throws, or a promise that it returns rejects with, becomes a process warning. Not awaited. */
 export type TaskListener = (event: TaskEvent) => void;
 
 /** Wraps a listener so that it can break neither the task nor the program: its errors and rejections become process warnings. */

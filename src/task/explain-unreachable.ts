@@ -1,7 +1,4 @@
-/**
- * Explains why a runtime could not create a container: the run folder is below a
- * folder that tasks cannot pass through, because their root is not the host's.
- */
+/** Explains a runtime's failure: the run folder is below a folder that tasks cannot pass through, because their root is not the host's. */
 import { StackshimError } from '../core/errors.ts';
 import type { Layout } from '../core/layout.ts';
 import { findClosedFolder } from '../sys/closed-folder.ts';

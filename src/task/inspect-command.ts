@@ -1,7 +1,6 @@
 /**
- * Looks up a task's command and working directory in its root filesystem, for runsc. runc and
- * crun do this themselves and report what is wrong. runsc reports a missing program and a missing
- * interpreter with the same text, and does not report a working directory that is a file.
+ * Looks up a task's command and working directory in its root filesystem, for runsc; runc and crun report what is wrong with them.
+ * runsc uses one text for a missing program and a missing interpreter, and does not report a working directory that is a file.
  */
 
 import { fstatSync, openSync, statSync } from 'node:fs';

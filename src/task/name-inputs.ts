@@ -19,10 +19,7 @@ export interface NamedTask {
   readonly hasCode: boolean;
 }
 
-/**
- * Replaces input names in the command with paths. A command that names the payload
- * gets one, empty if the task has none. Throws ERR_STACKSHIM_SPEC_INVALID.
- */
+/** Puts input paths into the command. If it names the payload, a task without one gets an empty one. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function toNamedSpec(spec: CommandSpec, task: NamedTask): NamedInputs {
   const { id } = task;
   if (spec.args === 'iron') {

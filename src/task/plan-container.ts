@@ -137,10 +137,7 @@ function mayMount(
   return resolveCapabilities(bounding, spec).includes('CAP_SYS_ADMIN');
 }
 
-/**
- * Throws ERR_STACKSHIM_SPEC_INVALID if a task that may mount could remount
- * a read-only bind writable, because its runtime does not lock the flags.
- */
+/** Throws ERR_STACKSHIM_SPEC_INVALID if the task could remount a read-only bind writable: it may mount, and its runtime locks no flags. */
 export function requireHeldBinds(
   spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>,
   template: BundleTemplate,

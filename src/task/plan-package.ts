@@ -12,10 +12,7 @@ import type { PinnedPackage } from '../store/packages/package.ts';
 import { resolvePackage } from '../store/packages/resolve-package.ts';
 import type { Installation } from './installation.ts';
 
-/**
- * Joins the task with its package. Throws the errors of `resolvePackage`,
- * such as ERR_STACKSHIM_PACKAGE_NOT_FOUND; also ERR_STACKSHIM_SPEC_INVALID.
- */
+/** Joins the task with its package. Throws the errors of `resolvePackage` (ERR_STACKSHIM_PACKAGE_NOT_FOUND, …), ERR_STACKSHIM_SPEC_INVALID. */
 export function joinPackage(
   layout: Layout,
   given: TaskInput,

@@ -180,9 +180,8 @@ async function resolveImage(
 }
 
 /**
- * Throws ERR_STACKSHIM_SPEC_DENIED for a disk limit above the size of the filesystem, a caller's
- * mistake, and ERR_STACKSHIM_DISK_FULL for a limit above the free space, which may be possible later.
- * Not called for the default limit, which may exceed the free space, because most tasks use little.
+ * Throws ERR_STACKSHIM_SPEC_DENIED for a disk limit above the filesystem's size, which is a mistake, and ERR_STACKSHIM_DISK_FULL
+ * above the free space, which may change. Not called for the default limit, which may exceed the free space: most tasks use little.
  */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);

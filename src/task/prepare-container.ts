@@ -154,9 +154,8 @@ const bindsOf = (plan: ContainerPlan): readonly BindMount[] => [
 ];
 
 /**
- * Binds a file, directly over the image's file where the task cannot see a difference: each
- * bind that the runtime makes takes 0.2 ms. The task's own mounts could hide that mount, also
- * through a link in the image. A task that may mount could not bind the folder of such a file.
+ * Binds a file, directly over the image's file if the task cannot see a difference: each bind costs the runtime 0.2 ms. The
+ * task's mounts could hide that mount, also through a link in the image; a task that may mount could not bind the file's folder.
  */
 function toHostFileBind(file: TaskFile, plan: ContainerPlan): BindMount {
   const { spec, places, template, runtime } = plan;

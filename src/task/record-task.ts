@@ -23,10 +23,7 @@ export interface Recorded<P extends RecordedPlan> {
   readonly startedAt: Date;
 }
 
-/**
- * Plans a task and writes its record. Throws the errors of `plan`, and
- * ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL or _SYSTEM; then there is no record.
- */
+/** Plans a task and writes its record. Throws the errors of `plan`, ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL, _SYSTEM; then there is no record. */
 export async function recordTask<P extends RecordedPlan>(
   installation: Installation,
   plan: () => Promise<P>,

@@ -54,8 +54,8 @@ function toRealFile(
 }
 
 /**
- * Reads and parses a seccomp profile from a file. Throws like {@link withRealInputs} (ERR_STACKSHIM_INPUT_NOT_FOUND
- * also for a file that is not JSON), and ERR_STACKSHIM_SPEC_INVALID for JSON that is not a profile.
+ * Reads a seccomp profile from a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID
+ * for JSON that is not a profile. Text that is not JSON: ERR_STACKSHIM_INPUT_NOT_FOUND.
  */
 export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
   const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');

@@ -60,10 +60,7 @@ export interface TaskOutput {
   /** Bytes that the task wrote, including those that the output limit dropped. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
-  /**
-   * The part of these bytes that a sink did not take, because it failed, was destroyed or
-   * ended, or took nothing for too long after the task was stopped or its time was over.
-   */
+  /** The part that a sink did not take: it failed, was destroyed or ended, or took nothing for too long after the task's stop or time limit. */
   readonly lostBytes: number;
   /** True if output is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
   readonly truncated: boolean;
@@ -113,10 +110,7 @@ export interface TaskResult {
   readonly signal: string | null;
   /** True only if the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /**
-   * Why the command never ran (`setup_failed`, `build_failed`), or why its
-   * input, output or outputs could not be passed on completely; otherwise null.
-   */
+  /** Why the command never ran (`setup_failed`, `build_failed`), or why input, output or outputs could not be passed on completely; or null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
