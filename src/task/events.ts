@@ -62,7 +62,7 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
-/** Called synchronously with each event. What it throws, or a promise that it returns rejects with, becomes a process warning. Not awaited. */
+/** Called synchronously with each event. Its errors, and rejections of a promise that it returns, become process warnings; it is not awaited. */
 export type TaskListener = (event: TaskEvent) => void;
 
 /** Wraps a listener so that it can break neither the task nor the program: its errors and rejections become process warnings. */

@@ -88,7 +88,7 @@ export function claimIdleVolume(
   return undefined;
 }
 
-/** Offers a task's emptied volume to later tasks. `volume`, a detached mount of it, stays the caller's to close. False if enough are idle. */
+/** Offers a task's emptied volume to later tasks. `volume`: a detached mount of it, which the caller closes. False if enough are idle. */
 export function keepIdleVolume(
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   { id, volumeFile, idleVolumeDir }: Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>,

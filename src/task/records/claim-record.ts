@@ -1,4 +1,4 @@
-/** Decides who may act on a task whose owner does not answer: the holder of the folder's lock, who becomes the owner in the record. */
+/** Decides who may act on a task whose owner does not answer: the holder of the folder's lock, who then becomes the owner in the record. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
