@@ -1,4 +1,4 @@
-/** Waits for the end of a command, and collects everything that is known about it. */
+/** Waits for a command's end, and collects everything that is known about it. */
 import { existsSync } from 'node:fs';
 import type { CgroupUsage } from '../cgroup/cgroup-driver.ts';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
@@ -14,18 +14,18 @@ import { isOverdue } from './records/record.ts';
 import type { StartContext, StartedCommand } from './start-command.ts';
 import type { OutputMeter } from './streams/task-output.ts';
 
-/** What is known about a task's run before any part of the task is removed. */
+/** Everything known about a task's run before any of the task is removed. */
 export interface Execution {
-  /** Null: the command never ran. */
+  /** Null if the command never ran. */
   readonly exit: ProcessExit | null;
-  /** Why the task was stopped; null: it was not stopped. */
+  /** Why the task was stopped; null if it was not. */
   readonly cause: StopCause | null;
-  /** Why the command never ran, or which part of its end could not be determined: its exit, its usage or its complete output. */
+  /** Why the command never ran, or which part of its end could not be determined: exit, usage or complete output. */
   readonly error: StackshimError | null;
-  /** Null: the task had no cgroup, or it could not be read. */
+  /** Null if the task had no cgroup, or the cgroup could not be read. */
   readonly usage: CgroupUsage | null;
   readonly wallMs: number | null;
-  /** Null: the command never ran. */
+  /** Null if the command never ran. */
   readonly diskReport: DiskReport | null;
 }
 
@@ -35,7 +35,7 @@ export interface RunningCommand {
   /** On the clock of `performance`. */
   readonly startedAt: number;
   readonly diskWatch: DiskWatch;
-  /** Resolves when the task's output is complete: see {@link cutOffOutput}. */
+  /** Resolves when the task's output is complete; see {@link cutOffOutput}. */
   readonly cutOff: Promise<void>;
 }
 
@@ -43,16 +43,16 @@ export interface AccountContext
   extends Omit<PrepareContext, 'signal'>,
     Pick<StartContext, 'stopper' | 'output' | 'emit'> {}
 
-/** The exit of a command that ran, if the exit could not be determined. */
+/** The exit of a command that ran, but whose exit could not be determined. */
 const UNKNOWN_EXIT: ProcessExit = { exitCode: null, signal: null };
 
-/** Replaces the signal's number by its name. */
+/** Replaces the signal's number with its name. */
 const named = ({ exitCode, signal }: ProcessExit) => ({
   exitCode,
   signal: signal === null ? null : signalName(signal),
 });
 
-/** Collects the task's end. Never rejects. */
+/** Collects the facts about the task's end. Never rejects. */
 export async function accountTask(
   plan: TaskPlan,
   { started, watched, startedAt, diskWatch, cutOff }: RunningCommand,
@@ -60,7 +60,7 @@ export async function accountTask(
 ): Promise<Execution> {
   const { cancelFile, cgroupsPath, id } = plan.container.places;
   const ended = await learn('wait for the task to end', () => watched.exited);
-  // Without a watch on the exit, only killing the task makes sure that it ends.
+  // If the exit cannot be watched, only a kill ensures that the task ends.
   if (ended.error !== null) stopper.killProcesses();
   const exit = ended.value ?? UNKNOWN_EXIT;
   const endedAt = watched.endedAt();
@@ -69,13 +69,13 @@ export async function accountTask(
   }
   const stop = stopper.end();
   clock.enter('account');
-  // The task's own end time decides, not whether the timer or the exit was noticed first.
+  // The task's own end time counts, not whether the timer or the exit was noticed first.
   const isLate = endedAt > started.endsAt() || isOverdue(plan.container.places);
   const isCancelled = existsSync(cancelFile);
   await cutOff;
   holdings.get('progress')?.finish();
   output.finish();
-  // Look at the limits before reading the same counters as usage: a limit that was passed counts, however late that is noticed.
+  // Check the limits before reading the same counters as usage: an exceeded limit counts, however late it is noticed.
   const passed = await learn("read the task's usage", () => started.watch?.judge() ?? null);
   const usage = await learn("read the task's usage", () => {
     if (passed.error !== null) throw passed.error;
@@ -119,7 +119,7 @@ async function conclude(
 ): Promise<Execution> {
   const executed = watched.executed();
   const { exit, usage, diskReport } = ended;
-  // The command may have run although the start failed half-way.
+  // The command may have run although the start failed halfway.
   if (!started.hasStarted && (started.error === null || executed !== true)) {
     return { ...ended, exit: null, wallMs: null };
   }
@@ -140,7 +140,7 @@ type Learnt<T> =
   | { readonly value: T; readonly error: null }
   | { readonly value: null; readonly error: StackshimError };
 
-/** Runs one step of the accounting. A failed step must not prevent the others. */
+/** Runs one step of the accounting; its failure must not prevent the others. */
 async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learnt<T>> {
   try {
     return { value: await look(), error: null };
@@ -150,8 +150,8 @@ async function learn<T>(what: string, look: () => T | Promise<T>): Promise<Learn
 }
 
 /**
- * Ends the task's output as soon as its first process has ended: another process that got one of the task's descriptors may go on writing.
- * Does not wait for anything else. Never rejects.
+ * Ends the task's output when its first process has ended: others may
+ * still hold descriptors and write. Waits for nothing else. Never rejects.
  */
 export async function cutOffOutput(
   { container: { spec, places } }: TaskPlan,
@@ -160,12 +160,12 @@ export async function cutOffOutput(
 ): Promise<void> {
   // `accountTask` reports an exit that could not be determined.
   await exited.catch(() => undefined);
-  // Without its own pid namespace, the task's other processes did not end with the first one. Removal tries again, and reports what is left.
+  // Without a pid namespace of its own, the task's other processes outlive the first. Removal tries again, and reports what is left.
   if (spec.pid === 'host') await killAll(installation, places.cgroupsPath).catch(() => undefined);
   output.cutOff();
 }
 
-/** How often an ended task that waits for a slow reader checks whether another process has requested its end. */
+/** How often a task that has ended, but waits for a slow reader, checks whether another process has requested its end. */
 const CANCEL_LOOK_MS = 500;
 
 /** Waits for the rest of the output. A reader that does not read must not delay a stopped task, even one that another process stops only now. */
@@ -184,7 +184,7 @@ async function endOfOutput(
   }
 }
 
-/** The error of a task that failed while the host's disk was full: the task may succeed where there is room. */
+/** The error of a task that failed while the host's disk was full: it may succeed on a host with free space. */
 function toHostFull(exit: ProcessExit, report: DiskReport | null): StackshimError | null {
   if (exit.exitCode === 0 || report?.wasHostFull !== true) return null;
   return new StackshimError('ERR_STACKSHIM_DISK_FULL', "run task: the host's disk was full");

@@ -11,7 +11,7 @@ import type { TaskPlaces } from './records/task-places.ts';
 /** Opens packed code as a detached mount. The caller closes it. */
 export const openCode = (system: System, path: string): Fd => openLayerFile(system, path).fd;
 
-/** Packs the code into the task's code file. Rejects with the errors of packages for unsuitable code. */
+/** Packs the code into the task's code file. Rejects with the packages' errors for unsuitable code. */
 export async function addCode(
   code: string,
   places: TaskPlaces,

@@ -1,4 +1,4 @@
-/** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
+/** Adds to a container what its command brings: code, payload, config, writable binds, user, and its part of the configuration. */
 import { toHostUser } from '../core/host-ids.ts';
 import type { LayerSource, UserIds } from '../core/mount.ts';
 import { joinConfig } from '../oci/build-config.ts';
@@ -31,7 +31,7 @@ import { toFileBind, writeInputs } from './task-inputs.ts';
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
   spec.mounts.some((mount) => needsOwner(spec, mount));
 
-/** Loads the code that only some commands need. Call it before the runtime is started, because nothing is loaded while the runtime works. */
+/** Loads the code that only some commands need. Call it before the runtime starts, because nothing is loaded while the runtime works. */
 export async function loadExtras(plan: TaskPlan, code: readonly LayerSource[] | undefined) {
   const { findsCommandAtStart } = driverOf(plan.container.runtime);
   const packsCode = code === undefined && plan.command.spec.code !== undefined;
@@ -51,13 +51,13 @@ export interface Place extends Pick<PrepareContext, 'installation' | 'signal'> {
   readonly container: PreparedContainer;
   readonly binds: BindOwners | undefined;
   readonly extras: CommandExtras;
-  /** The layers of the program, if they exist already. */
+  /** The layers of the task's code, if they exist already. */
   readonly code?: readonly LayerSource[] | undefined;
 }
 
 export type AddedMounts = Awaited<ReturnType<typeof addMounts>>;
 
-/** Mounts what only the command needs: its code, payload and config, and writable binds, whose files belong to its user. */
+/** Mounts what only the command needs: code, payload, config, and writable binds, whose files belong to the command's user. */
 export async function addMounts(place: Place) {
   const { plan, container, installation, binds, extras } = place;
   const { system } = installation;
@@ -84,7 +84,7 @@ export async function addMounts(place: Place) {
     ],
     bindsBefore: countBinds(plan.container),
   });
-  // Where the task's code is mounted on the host, if it has any.
+  // The host path where the task's code is mounted, if it has any.
   const mountedCode = code.length === 0 ? undefined : added.mounts[0]?.target;
   const parts = { ...added, user, code: mountedCode };
   if (added.mounts.length === 0) return { ...parts, closed: Promise.resolve() };
@@ -112,7 +112,7 @@ async function codeOf(place: Place): Promise<readonly LayerSource[]> {
 
 const ROOT = { uid: 0, gid: 0 };
 
-/** The text of `config.json`, the host ids of the command's user, and the place where the command is looked up. */
+/** Returns the text of `config.json`, the host ids of the command's user, and where the command is looked up. */
 export function configureCommand(
   { plan, container, installation, code }: Place,
   { user, binds }: AddedMounts,

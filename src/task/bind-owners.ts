@@ -1,6 +1,6 @@
 /**
- * Decides who owns the files that tasks write into binds. A writable bind is an idmapped mount: in the task, the owner of its source appears
- * as the command's user. Files that this user creates belong to the source's owner, whatever slot the task has.
+ * Decides who owns the files that tasks write into binds. A writable bind is an idmapped mount: in the task, its source's
+ * owner appears as the command's user. Files that this user creates belong to the source's owner, whatever the task's slot.
  */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
@@ -10,18 +10,18 @@ import type { Fd, System } from '../sys/system.ts';
 import { type HeldUserNamespace, holdUserNamespace } from '../sys/user-namespace.ts';
 
 export interface BindMapping {
-  /** The owner of the mounted source, read from its descriptor. */
+  /** The owner of the mounted source, read through its descriptor. */
   readonly source: UserIds;
   /** Host ids of the user that runs the task's command. */
   readonly user: UserIds;
-  /** Host ids of the runtime's file server, which creates files for that user, if the runtime has one. */
+  /** Host ids of the runtime's file server, if there is one, which creates files for that user. */
   readonly server?: UserIds;
 }
 
 /** The errors of mount_setattr(2) for a filesystem without idmapped mounts, and for a mount that is already idmapped. */
 const NOT_MAPPABLE = new Set(['EINVAL', 'EPERM', 'EOPNOTSUPP']);
 
-/** User namespaces for the binds of one task. The first one is started at once, so that it is ready together with the slot. */
+/** User namespaces for one task's binds. Starts the first at once, so that it is ready together with the slot. */
 export class BindOwners {
   readonly #system: System;
   readonly #fallback: number;
@@ -36,7 +36,7 @@ export class BindOwners {
     this.#next = this.#begin();
   }
 
-  /** Maps the ids of a bind's detached mount and of all mounts below it. Rejects with ERR_STACKSHIM_SPEC_INVALID if they cannot be mapped. */
+  /** Maps the ids of a bind's detached mount and of all mounts below it. Rejects with ERR_STACKSHIM_SPEC_INVALID if that is impossible. */
   async map(clone: Fd, { source: path }: BindMount, mapping: BindMapping): Promise<void> {
     const owner = ownerOfWritten(path, mapping.source, this.#fallback);
     const namespace = await this.#namespaceFor(owner, mapping);
@@ -62,7 +62,7 @@ export class BindOwners {
 
   #begin(): Promise<HeldUserNamespace> {
     const begun = holdUserNamespace(this.#system);
-    // This also handles a rejection: callers that await the promise get it, too.
+    // Prevents an unhandled rejection; callers that await the promise still see it.
     begun.catch(() => undefined);
     this.#begun.add(begun);
     return begun;
@@ -84,9 +84,9 @@ export class BindOwners {
 }
 
 /**
- * The mapping of a bind: `owner` appears as `user`. Every other id of the host stays itself, which is nobody in the task: without a mapping
- * for its owner, the kernel would let no one write into a directory, even one that is writable for everyone. Ids of slots are left out, so
- * that no file can be created for them. Pure.
+ * The id mapping of a bind: `owner` appears as `user`. Every other host id stays itself, which is nobody
+ * in the task: if a directory's owner had no mapping, the kernel would let no one write into it, even if
+ * it is writable for everyone. Leaves out ids of slots, so that no file can be created with them. Pure.
  */
 export function toOwnerMap(owner: number, user: number, server = user): readonly IdMap[] {
   const skipped = [...RESERVED_IDS, [owner, owner + 1] as const].sort(([a], [b]) => a - b);
@@ -101,8 +101,8 @@ export function toOwnerMap(owner: number, user: number, server = user): readonly
 }
 
 /**
- * The owner on disk of what a task writes into a bind: the source's owner, but never root or root's group. Throws ERR_STACKSHIM_SPEC_INVALID
- * if the owner is an id that stackshim gives to tasks: a setuid file would then be a way into another task. Pure.
+ * The owner on disk of what a task writes into a bind: the source's owner, but never root or root's group. Throws
+ * ERR_STACKSHIM_SPEC_INVALID if this is an id that stackshim gives to tasks: a setuid file would open a way into another task. Pure.
  */
 export function ownerOfWritten(path: string, source: UserIds, fallback: number): UserIds {
   const { uid, gid } = source;

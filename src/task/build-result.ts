@@ -1,4 +1,4 @@
-/** Builds the result of a task that has ended: why it ended, its verdict, its record. Pure. */
+/** Builds an ended task's result: why it ended, its verdict, its record. Pure. */
 import { hasCode, type StackshimError } from '../core/errors.ts';
 import type { PinnedPackage } from '../store/packages/package.ts';
 import { signalName } from '../sys/processes.ts';
@@ -16,7 +16,7 @@ import type {
   Verdict,
 } from './result.ts';
 
-/** Why the shim ended a task; the first cause wins. */
+/** Why stackshim ended a task; the first cause wins. */
 export type StopCause =
   | 'timed_out'
   | 'cpu_time_exceeded'
@@ -25,23 +25,23 @@ export type StopCause =
   | 'disk_full'
   | 'cancelled';
 
-/** What is known after a task's end about the reasons. Each of them may have happened without this process. */
+/** The reasons for a task's end that are known afterwards. Each may have arisen without this process. */
 export interface StopEvidence {
-  /** Why this process stopped the task; null: it did not. */
+  /** Why this process stopped the task; null if it did not. */
   readonly stop: StopCause | null;
   /** Whether another process requested the task's end. */
   readonly isCancelled: boolean;
-  /** Whether its time was over when it ended, or another process stopped it for that reason. */
+  /** Whether the task's time was over at its end, or another process stopped it for that reason. */
   readonly isOverdue: boolean;
-  /** The limit that the last look at its cgroup found exceeded. */
+  /** The limit that the last check of its cgroup found exceeded. */
   readonly passed: StopCause | null;
-  /** Whether a disk limit that is only enforced by measuring was exceeded. */
+  /** Whether the task exceeded a disk limit that is enforced only by measuring. */
   readonly isDiskPassed: boolean;
-  /** Whether the task wrote more output than it may. The amount written counts, not how soon it was read. */
+  /** Whether the task wrote more output than allowed: the amount counts, not how soon it was read. */
   readonly isOutputPassed: boolean;
 }
 
-/** Why a task was stopped, or would have been stopped by an earlier look; null: it ended by itself. */
+/** Why a task was stopped, or would have been by an earlier check; null: it ended by itself. */
 export function decideCause(evidence: StopEvidence): StopCause | null {
   if (evidence.stop !== null) return evidence.stop;
   if (evidence.isCancelled) return 'cancelled';
@@ -61,7 +61,7 @@ function decideVerdict({ exit, cause, usage, diskReport }: Execution, error: unk
   return exit.signal === null ? 'failed' : 'signaled';
 }
 
-/** Whether another try, here or elsewhere, may succeed because the platform was at fault and not the task. */
+/** Whether another attempt, here or elsewhere, may succeed because the platform was at fault and not the task. */
 function isRetryable(error: StackshimError | null): boolean {
   if (error === null) return false;
   return ['exhausted', 'unavailable', 'internal', 'aborted'].includes(error.kind);
@@ -86,7 +86,7 @@ const NO_USAGE = {
 
 export interface EndedTaskFacts {
   readonly execution: Execution;
-  /** Undefined: nothing was to be taken out of the task. */
+  /** Undefined if the task had no outputs. */
   readonly taken: OutputsTaken | undefined;
   readonly output: TaskOutput;
   readonly progress: string | null;
@@ -102,7 +102,7 @@ export function buildResult({ container, command }: TaskPlan, facts: EndedTaskFa
   const { pinned, places } = container;
   const { packaged } = command;
   const { exit, cause, usage, wallMs, diskReport } = facts.execution;
-  // If the task was stopped, an error is only a consequence of the stop.
+  // After a stop, an error is only its consequence.
   const error = cause === null ? (facts.execution.error ?? facts.taken?.error ?? null) : null;
   return {
     id: places.id,

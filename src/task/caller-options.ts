@@ -1,4 +1,4 @@
-/** How a task is run, beside its spec: where its output and events go, who may end it, what its caller gives. */
+/** How to run a task, besides its spec: where its output and events go, who may end it, what the caller provides. */
 import type { Readable, Writable } from 'node:stream';
 import type { TaskId } from '../core/ids.ts';
 import type { TaskInput, TaskOrigin } from '../spec/task-input.ts';
@@ -11,49 +11,49 @@ import type { TaskResult } from './result.ts';
 import type { OutputSink } from './streams/output-sink.ts';
 import type { TaskTerminal } from './streams/terminal-streams.ts';
 
-/** How a task is run: where its output and events go, and who may end it. */
+/** How to run a task: where its output and events go, and who may end it. */
 export interface CallerOptions extends CallerStops, CallerInputs {
-  /** Called with each event; see {@link TaskEvent} for their order. */
+  /** Called with each event; {@link TaskEvent} says in which order. */
   readonly onEvent?: TaskListener;
   /**
-   * The task's input, with `interactive`: text (as UTF-8) or bytes. The stream is neither ended nor destroyed; what the task did not get
-   * stays in it. A stream that was destroyed, has failed or was read to its end is refused.
+   * The task's input, with `interactive`: text (as UTF-8) or bytes. The stream is neither ended nor destroyed,
+   * and keeps what the task did not take. A stream that was destroyed, failed or was read to its end is refused.
    */
   readonly stdin?: Readable;
-  /** Receives output while the task runs. Sinks are not ended. A sink that fails gets nothing more; the task goes on. */
+  /** Receives output while the task runs. Sinks are not ended. A sink that fails gets nothing more; the task continues. */
   readonly stdout?: Writable | OutputSink;
   readonly stderr?: Writable | OutputSink;
-  /** Whether to keep output for the result (`captureBytes` bounds it). Default: true unless `stdout` or `stderr` is given. */
+  /** Whether to keep output for the result, up to `captureBytes`. Default: true unless `stdout` or `stderr` is given. */
   readonly capture?: boolean;
-  /** `job` for data from a queue, a network or a file of others: fields that such data may not set are refused. Default: `caller`. */
+  /** `job` for data from a queue, a network or another user's file: fields that such data may not set are refused. Default: `caller`. */
   readonly origin?: TaskOrigin;
   /**
-   * Fields that the calling program sets itself, for input of origin `job`: its id, its tenant, its outputs. They replace fields of the
-   * input, and are checked like those of a caller.
+   * Fields that the calling program sets, for input of origin `job` (id,
+   * tenant, outputs). They replace the input's, and are checked as a caller's.
    */
   readonly fields?: Partial<TaskInput> | undefined;
-  /** Gets a tar of the outputs whose destination is `-`. Not ended. */
+  /** Receives a tar of the outputs whose destination is `-`. Not ended. */
   readonly outputStream?: Writable | OutputSink;
-  /** With `tty`: the terminal that the task's terminal follows. */
+  /** The terminal that the task's terminal follows, with `tty`. */
   readonly terminal?: TaskTerminal;
 }
 
-/** A task that has ended, and the steps that are left. */
+/** An ended task, and the steps that are left. */
 export interface EndedTask {
   readonly result: TaskResult;
-  /** Removes what the task left; call it after `remove: 'async'`. Never rejects. */
+  /** Removes the task's remains; call it after `remove: 'async'`. Never rejects. */
   readonly remove: () => Promise<Removal>;
-  /** Call it instead of `remove` if this process ends now and another one removes the task. */
+  /** Call it in place of `remove` if this process ends now, and another process removes the task. */
   readonly close: () => void;
 }
 
-/** Options that users of the library do not have. */
+/** Options that the library does not offer its users. */
 export interface OwnTaskOptions extends CallerOptions {
-  /** Whether the bundle template in the image's label needs no permission of the policy. */
+  /** Whether the bundle template in the image's label needs no permission from the policy. */
   readonly trustsImageBundle?: boolean;
-  /** Whether output and result are kept, as with the field `log`, which data from a queue may not set. */
+  /** Whether to keep output and result, as with the field `log`, which data from a queue may not set. */
   readonly keepsReport?: boolean;
-  /** The prepared container to run the command in, made by another process. */
+  /** The prepared container, made by another process, in which to run the command. */
   readonly container?: TaskId;
   /** Called when the task enters a phase; must not throw. */
   readonly onPhase?: (phase: Phase) => void;

@@ -1,4 +1,4 @@
-/** Containers that one process prepares and another one runs a command in. Nothing runs in them before that. */
+/** Containers that one process prepares, and another process later runs a command in. Until then, nothing runs in them. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
@@ -25,7 +25,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 interface WaitingContainer extends HandedContainer {
   readonly version: typeof VERSION;
-  /** Describes the plan that the container was made for. */
+  /** Describes the plan that the container was prepared for. */
   readonly plan: string;
 }
 
@@ -40,9 +40,9 @@ const waitingContainer = objectOf<WaitingContainer>({
 });
 
 /**
- * Prepares a container for a command that is not known yet. It belongs to this process until another one claims it by its id with {@link
- * claimContainer}. If this process ends first, a reap removes the container. Rejects with the errors of a set-up, after the container was
- * removed; what could not be removed is left to a reap.
+ * Prepares a container for a command that is not known yet. The container belongs to this process until
+ * another claims it by its id with {@link claimContainer}; if this process ends first, a reap removes
+ * it. Rejects with set-up errors after removing the container; a reap removes what could not be removed.
  */
 export async function prepareForOthers(
   installation: Installation,
@@ -67,7 +67,7 @@ export async function prepareForOthers(
     }
     const { mechanism, project } = disk;
     disk.handOver();
-    // Release the holdings before another process can claim the container.
+    // Close the holdings before another process can claim the container.
     holdings.close();
     const made = { version: VERSION, plan: describePlan(container) };
     const handed = { slot: slot.index, disk: { mechanism, project } };
@@ -82,8 +82,8 @@ export async function prepareForOthers(
 }
 
 /**
- * Makes the container that the plan names by its id a task of this process. Of several claimers exactly one succeeds. Throws
- * ERR_STACKSHIM_TASK_NOT_FOUND if no such container waits, ERR_STACKSHIM_TASK_CONFLICT if it was made for another plan.
+ * Makes the waiting container with the plan's id a task of this process. Of several claimers exactly one succeeds. Throws
+ * ERR_STACKSHIM_TASK_NOT_FOUND if no such container waits, ERR_STACKSHIM_TASK_CONFLICT if it was prepared for another plan.
  */
 export function claimContainer(
   installation: Installation,
@@ -98,7 +98,7 @@ export function claimContainer(
     const details = { id: places.id };
     throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { details });
   }
-  // Keep the creation time: for processes that wait for the task, it stays the same task.
+  // Keep the creation time: processes that wait for the task recognize it by this.
   const { createdAt: _, ...change } = toRecord(plan, startedAt);
   const mayClaim = (found: TaskRecord) => isWaiting(places, found);
   const record = claimRecord(installation, places.id, mayClaim, change);
@@ -125,8 +125,8 @@ function notWaiting({ id }: TaskPlaces, error?: unknown): StackshimError {
 }
 
 /**
- * Equal for containers of the same kind with the same names. Another installation with the same run folder has other names. Limits that can
- * change do not count: the task that claims the container brings its own, because the runtime makes the cgroup only then.
+ * Describes the plan: equal for containers of the same kind with the same names. Another installation with the same run folder has
+ * other names. Leaves out limits that can change: the claiming task brings its own, because the runtime creates the cgroup only then.
  */
 function describePlan(plan: ContainerPlan): string {
   const { spec, pinned, runtime, initBinary, devices, throttles, disk, bindOwner, places } = plan;

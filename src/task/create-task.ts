@@ -1,6 +1,6 @@
 /**
- * Turns a plan into a created container whose init waits to become the command. The container may have been prepared before. Undoes nothing
- * on failure: the task's record names everything that may exist, and `removeTask` removes it.
+ * Turns a plan into a created container whose init waits to become the command. The container may have been prepared
+ * earlier. Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import type { LayerSource } from '../core/mount.ts';
@@ -34,24 +34,24 @@ export interface CreatedTask {
   readonly init: CreatedContainer;
   readonly streams: TaskStreams;
   readonly disk: TaskDisk;
-  /** Only for a runtime that looks up the command at its start: whether a file exists at the command's path. */
+  /** Whether a file exists at the command's path; only for a runtime that looks the command up at its start. */
   readonly commandIsThere: boolean;
   /**
-   * Detaches the task's mounts from the host's namespace: the container has its own copies, and attached mounts make every later start
-   * slower. Call it before the task is removed; it need not be done before the command runs. Never rejects: removal tries again, and reports
-   * what fails then. A second call waits for the first.
+   * Detaches the task's mounts from the host's mount namespace: the container has its own copies, and
+   * attached mounts slow every later start. Call it before the task's removal; it need not precede the
+   * command. Never rejects: the removal tries again, and reports failures. A second call waits for the first.
    */
   detachMounts(): Promise<void>;
 }
 
 export interface CreateContext extends PrepareContext {
-  /** The terminal that the task's terminal follows, if there is one. */
+  /** The terminal that the task's terminal follows, if any. */
   readonly terminal: TaskTerminal | undefined;
-  /** The layers of the task's program, lowest first, if they exist already. */
+  /** The layers of the task's code, lowest first, if they exist already. */
   readonly code?: readonly LayerSource[] | undefined;
-  /** Called when all mounts of the task exist, and are still attached. */
+  /** Called when all mounts of the task exist and are still attached. */
   readonly onMounted?: (() => void) | undefined;
-  /** The task's container, if another process has prepared it. */
+  /** The task's container, if another process prepared it. */
   readonly handed?: HandedContainer | undefined;
   /** Present if files are taken out of the task at its end. */
   readonly outputs?: TaskOutputs | undefined;
@@ -103,7 +103,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
     const commandIsThere = extras.inspection?.inspectCommand(system, root, command) ?? false;
     streams.give(owner);
     clock.enter('start');
-    // The lookup of cgroups runs while the runtime works, so it costs no time. Its failure is handled together with the runtime's.
+    // The lookup of cgroups costs no time while the runtime works. Its failure is handled like the runtime's.
     const [init] = await Promise.all([
       creation.finish(config),
       Promise.resolve().then(() => installation.cgroups),
@@ -122,7 +122,7 @@ export async function createTask(plan: TaskPlan, context: CreateContext): Promis
   }
 }
 
-/** Undefined for a task whose code is no package. */
+/** Mounts the layers of the task's code package; undefined if its code is not a package. */
 async function mountPackaged({ command }: TaskPlan, installation: Installation) {
   if (command.packaged === undefined) return undefined;
   const { mountPackage } = await import('./plan-package.ts');
@@ -140,11 +140,11 @@ async function detach(
     for (const mounts of [...mounted].reverse()) await detachRootfs(system, mounts);
     await disk?.detach();
   } catch {
-    // Removal finds the mounts still attached.
+    // The removal detaches these mounts.
   }
 }
 
-/** Adds the folder that the task cannot pass through. With the host's user namespace, a task's root can pass through all folders. */
+/** Adds to the error which folder the task cannot pass through. In the host's user namespace, a task's root can pass through all folders. */
 async function explain(error: unknown, { spec }: ContainerPlan, { layout }: Installation) {
   if (!(error instanceof StackshimError) || spec.userns === 'host') return error;
   if (error.code !== 'ERR_STACKSHIM_RUNTIME_FAILED') return error;
@@ -171,7 +171,7 @@ function toCreateOptions(
   };
 }
 
-/** Checks the pid that a runtime reports as the task's init, because it will be signalled: it must not belong to another task or to the host. */
+/** Checks the pid that a runtime reports as the task's init: it will be signalled, so it must not belong to another task or to the host. */
 function requireOwnInit(
   { cgroups }: Installation,
   { places, runtime }: ContainerPlan,
@@ -184,7 +184,7 @@ function requireOwnInit(
   throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', message, { details });
 }
 
-/** Called before the command runs, because the kernel starts counting when the limit is set. Runtimes ignore this limit in a configuration. */
+/** Limits the memory of sockets. Call it before the command runs, because the kernel starts counting then. Runtimes ignore a configured limit. */
 function limitSockets({ cgroups }: Installation, { places, spec }: ContainerPlan): void {
   try {
     cgroups.limitSockets(places.cgroupsPath, spec.limits.memoryBytes);
@@ -193,7 +193,7 @@ function limitSockets({ cgroups }: Installation, { places, spec }: ContainerPlan
   }
 }
 
-/** Opens the task's streams. Each kind of streams loads only the code that it needs. */
+/** Opens the task's streams; loads only the code that this kind of streams needs. */
 async function openStreams(
   { container, command }: TaskPlan,
   { installation, terminal }: CreateContext,

@@ -1,4 +1,4 @@
-/** The events of a task, in the order in which they happen. */
+/** A task's events, in order. */
 import { toStackshimError } from '../core/errors.ts';
 import type { BuildKey, ImageDigest, StackName, TaskId } from '../core/ids.ts';
 import type { StopCause } from './build-result.ts';
@@ -7,8 +7,9 @@ import type { TaskResult } from './result.ts';
 import type { StreamName } from './streams/task-output.ts';
 
 /**
- * Order: `accepted`, at most one `building` and one `built`, `created`, `started`, any number of `output` and `progress`, at most one `stopping`, `exited`, one `exec` for each further command that was executed in the task, `finished`, `removed`. With `remove:
- * 'sync'` (the default) `removed` comes before `finished`. A task that never ran skips the events of stages that it did not reach.
+ * Order: `accepted`, at most one `building` and one `built`, `created`, `started`, any number of `output` and `progress`, at
+ * most one `stopping`, `exited`, one `exec` per further command executed in the task, `finished`, `removed`. With `remove:
+ * 'sync'` (the default) `removed` precedes `finished`. A task that never ran skips the events of stages that it did not reach.
  */
 export type TaskEvent =
   | {
@@ -42,7 +43,7 @@ export type TaskEvent =
   | {
       readonly type: 'progress';
       readonly id: TaskId;
-      /** What the file named by TASK_PROGRESS_FILE contains now. At most one event a second, and one more at the task's end. */
+      /** The current text of the file TASK_PROGRESS_FILE. At most one event per second, and one more at the task's end. */
       readonly text: string;
     }
   | { readonly type: 'stopping'; readonly id: TaskId; readonly cause: StopCause }
@@ -61,10 +62,7 @@ export type TaskEvent =
     }
   | { readonly type: 'finished'; readonly id: TaskId; readonly result: TaskResult };
 
-/**
- * Called synchronously with each event. Errors that it throws, and rejections of a promise that it returns, become process warnings; the
- * promise is not awaited.
- */
+/** Called synchronously with each event. Its errors, and rejections of a promise that it returns, become process warnings; it is not awaited. */
 export type TaskListener = (event: TaskEvent) => void;
 
 /** Wraps a listener so that it can break neither the task nor the program: its errors and rejections become process warnings. */
@@ -85,7 +83,7 @@ export function safeListener(listener: TaskListener | undefined): TaskListener {
 export const warn = (error: unknown): void =>
   process.emitWarning(error instanceof Error ? error : String(error));
 
-/** Tells the operator of this process what failed. */
+/** Warns the operator of this process about a failed operation. */
 export const warnOf = (operation: string, error: unknown): void =>
   warn(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation));
 

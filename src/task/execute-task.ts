@@ -1,4 +1,4 @@
-/** Runs one task from its record to its end: prepare, start, wait, account. Never rejects; removal is the caller's next step. */
+/** Runs a recorded task to its end: create, start, wait, account. Never rejects. The caller removes the task next. */
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { scratchDir } from '../core/layout.ts';
@@ -21,7 +21,7 @@ export interface ExecutionContext
   extends Omit<CreateContext, 'signal'>,
     AccountContext,
     Pick<StartContext, 'deadlineAt'> {
-  /** Ended once the container exists. */
+  /** Ended when the container exists. */
   readonly setUp: SetUpTurn;
   readonly stdin: Readable | undefined;
 }
@@ -40,7 +40,7 @@ export async function executeTask(plan: TaskPlan, context: ExecutionContext): Pr
   } catch (thrown) {
     const { places } = plan.container;
     const error = toSetupError(thrown, places);
-    // Another process that ends the task kills the init of a container that is being created.
+    // Another process that ends the task kills the init while the container is created.
     if (existsSync(places.cancelFile)) stopper.kill('cancelled');
     const cause = stopper.end();
     return { exit: null, usage: null, wallMs: null, diskReport: null, error, cause };
@@ -72,7 +72,7 @@ async function runCreated(
     const signalInside = driver.signaller?.(places);
     stopper.attach({ pid, pidfd, cgroupsPath, signalInside });
     if (existsSync(cancelFile)) stopper.kill('cancelled');
-    // From here on the command may run: its time counts, even while this process does something else.
+    // The command may run from here on: its time counts, even while this process does something else.
     clock.enter('run');
     const startedAt = performance.now();
     const hasEnded = () => system.hasEnded(pidfd);
@@ -85,7 +85,7 @@ async function runCreated(
     const diskWatch = openDiskWatch(disk, {
       hostFolder: scratchDir(installation.layout),
       onFull() {
-        // Enforces a disk limit that no other mechanism enforces.
+        // Nothing else enforces the disk limit.
         if (disk.mechanism === 'sampling') stopper.kill('disk_full');
       },
     });

@@ -1,4 +1,4 @@
-/** What a task has acquired for its life, and how each part is released. A new kind of holding is a line in {@link Held} and a row in {@link KINDS}. */
+/** What a task has acquired, and how to release each part. A new kind of holding is a line in {@link Held} and a row in {@link KINDS}. */
 import type { HeldBuilt } from '../store/built/hold-built.ts';
 import type { TenantSeat } from './admission/join-tenant.ts';
 import type { Slot } from './admission/slot.ts';
@@ -7,12 +7,12 @@ import type { TaskProgress } from './progress/task-progress.ts';
 import type { TaskStreams } from './streams/task-streams.ts';
 
 interface Held {
-  /** Only with a tenant: the task counts as one of the tenant's. */
+  /** Only with a tenant: makes the task count as one of the tenant's. */
   readonly seat: TenantSeat;
-  /** Only with a build step: the cached build of its `/task`. */
+  /** Only with a build step: the cached build of the task's `/task`. */
   readonly built: HeldBuilt;
   readonly streams: TaskStreams;
-  /** Only if the task has a file for its progress. */
+  /** Only if the task has a progress file. */
   readonly progress: TaskProgress;
   readonly slot: Slot;
   readonly disk: TaskDisk;
@@ -21,7 +21,7 @@ interface Held {
 interface Kind<T> {
   /** Called when nothing of the task is left. */
   readonly release: (held: T) => void | Promise<void>;
-  /** Called when another process removes what is left of the task: closes only this process's descriptors. */
+  /** Closes only this process's descriptors: another process removes what is left of the task. */
   readonly close: (held: T) => void;
 }
 
@@ -33,11 +33,11 @@ const KINDS: { readonly [K in keyof Held]: Kind<Held[K]> } = {
   streams: both((streams) => streams.close()),
   progress: both((progress) => progress.close()),
   slot: { release: (slot) => slot.release(), close: (slot) => slot.close() },
-  // The removal of the task removes or keeps the disk, because its content must go before the task's folder does.
+  // The task's removal removes or keeps the disk, whose content must go before the task's folder.
   disk: { release: () => undefined, close: (disk) => disk.close() },
 };
 
-/** Each stage of the task adds what it acquires at once; the code that ends the task releases everything, last first. */
+/** A task's holdings. Each stage adds at once what it acquires; the code that ends the task releases everything, last first. */
 export class Holdings {
   readonly #held: { -readonly [K in keyof Held]?: Held[K] } = {};
   readonly #acquired: (keyof Held)[] = [];
@@ -49,19 +49,19 @@ export class Holdings {
     return thing;
   }
 
-  /** Undefined: not acquired, or released. */
+  /** Undefined if not acquired, or released. */
   get<K extends keyof Held>(kind: K): Held[K] | undefined {
     return this.#held[kind];
   }
 
-  /** Releases everything, when nothing of the task is left. A second call does nothing. */
+  /** Releases everything; call it when nothing of the task is left. A second call does nothing. */
   async release(): Promise<void> {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
       await this.#release(kind, 'release');
     }
   }
 
-  /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. A second call does nothing. */
+  /** Closes only this process's descriptors, in place of `release` while something of the task is left. A second call does nothing. */
   close(): void {
     for (let kind = this.#acquired.pop(); kind !== undefined; kind = this.#acquired.pop()) {
       void this.#release(kind, 'close');

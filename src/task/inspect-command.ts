@@ -1,6 +1,6 @@
 /**
- * Looks up a task's command and working directory in its root filesystem. runc and crun do so themselves and report what is wrong. runsc
- * reports a missing program and a missing interpreter with the same text, and nothing for a working directory that is a file.
+ * Looks up a task's command and working directory in its root filesystem, for runsc; runc and crun report what is wrong with them.
+ * runsc uses one text for a missing program and a missing interpreter, and does not report a working directory that is a file.
  */
 
 import { fstatSync, openSync, statSync } from 'node:fs';
@@ -18,8 +18,8 @@ export interface CommandPlace {
 }
 
 /**
- * Whether a file exists where the command is looked up. Precondition: the root filesystem and its binds are mounted. Throws
- * ERR_STACKSHIM_SPEC_INVALID for a working directory that is not a directory and cannot be created.
+ * Whether a file exists where the command is looked up. Precondition: the root filesystem and its binds are
+ * mounted. Throws ERR_STACKSHIM_SPEC_INVALID if the working directory is not a directory and cannot be created.
  */
 export function inspectCommand(
   system: System,
@@ -35,7 +35,7 @@ export function inspectCommand(
   return candidates(place).some((path) => kindAt(system, rootfs, path) === 'file');
 }
 
-/** For a command that exists: turns an error that calls it missing into one about its interpreter or libraries. Returns other errors unchanged. */
+/** Turns "not found" for an existing command into an error about its interpreter or libraries. Returns other errors unchanged. */
 export function toExecutionError(error: unknown): unknown {
   if (!hasCode(error, 'ERR_STACKSHIM_COMMAND_NOT_FOUND')) return error;
   const { message, details, cause } = error;
@@ -52,7 +52,7 @@ function candidates({ command, env, cwd }: CommandPlace): readonly string[] {
 /** `blocked`: a component of the path is a file. */
 type Kind = 'directory' | 'file' | 'blocked' | 'missing';
 
-/** Looks in the bind that covers the path, if there is one, otherwise in the root filesystem. */
+/** Looks in the bind that covers the path, otherwise in the root filesystem. */
 function kindAt(
   system: System,
   { rootfs, binds }: Pick<RootfsPlan, 'rootfs' | 'binds'>,

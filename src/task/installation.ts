@@ -31,8 +31,8 @@ export interface Installation {
 const opened = new Map<string, Installation>();
 
 /**
- * The installation of a layout. Opened once per process; its only effect on disk is {@link narrowStore}. Throws ERR_STACKSHIM_PATH_UNTRUSTED
- * like {@link toTrustedLayout}, ERR_STACKSHIM_PROCESS_EXHAUSTED, and ERR_STACKSHIM_SYSTEM.
+ * Opens the installation of a layout, once per process. Its only effect on disk is {@link narrowStore}. Throws
+ * ERR_STACKSHIM_PATH_UNTRUSTED like {@link toTrustedLayout}, ERR_STACKSHIM_PROCESS_EXHAUSTED, ERR_STACKSHIM_SYSTEM.
  */
 export function openInstallation(named: Layout): Installation {
   try {
@@ -44,7 +44,7 @@ export function openInstallation(named: Layout): Installation {
     const made: Installation = {
       layout,
       system: linuxSystem,
-      // Both are read at first use: a command in a running task needs no facts, and the runtime of a task is at work by the time of the other.
+      // Read at first use: an exec needs no host facts, and a task looks up its cgroups while the runtime works.
       get host() {
         return readHostFacts();
       },
@@ -60,14 +60,14 @@ export function openInstallation(named: Layout): Installation {
   }
 }
 
-/** Throws ERR_STACKSHIM_NOT_ROOT, which names the operation, unless this user is root. */
+/** Throws ERR_STACKSHIM_NOT_ROOT, naming the operation, unless this user is root. */
 export function requireRoot(operation: string): void {
   if (process.geteuid?.() === 0) return;
   throw new StackshimError('ERR_STACKSHIM_NOT_ROOT', `${operation}: needs root`);
 }
 
 /**
- * The layout with all links in the paths of its folders resolved once; below them, no link is followed. Root trusts what these folders
+ * Resolves all links in the paths of the layout's folders once; below these folders, no link is followed. Root trusts what they
  * contain, and runs some of it. Throws ERR_STACKSHIM_PATH_UNTRUSTED if another user controls a folder or a directory above it.
  */
 export function toTrustedLayout(layout: Layout): Layout {
@@ -81,8 +81,8 @@ export function toTrustedLayout(layout: Layout): Layout {
 const MAX_BYTES = 1_048_576;
 
 /**
- * Reads and parses the policy file. Reads synchronously, because the file is small and on the task path. Without a file at the default
- * path, {@link DEFAULT_POLICY} applies; a file that the caller or the environment named must exist. Rejects with
+ * Reads and parses the policy file; reads synchronously, because the file is small and every task waits for it. If the default
+ * path has no file, {@link DEFAULT_POLICY} applies; a file named by the caller or the environment must exist. Rejects with
  * ERR_STACKSHIM_POLICY_INVALID if the file cannot be read or parsed, or if anyone but root (or this user) could have written it.
  */
 export async function readPolicy({
@@ -106,7 +106,7 @@ export async function readPolicy({
   return parsePolicy(value);
 }
 
-/** The file's text; undefined if the file does not exist. */
+/** The file's text; undefined if there is no file. */
 function readTrusted(policyFile: string): string | undefined {
   try {
     const { path, stats, fault } = walkTrusted(policyFile);
@@ -114,7 +114,7 @@ function readTrusted(policyFile: string): string | undefined {
       throw invalidFile(policyFile, `${fault.path} ${fault.problem}`, { hint: fault.hint });
     }
     if (stats !== undefined) return readBoundedFile(path, { maxBytes: MAX_BYTES });
-    // A dangling link means that the operator wanted a policy.
+    // A dangling link shows that the operator wanted a policy.
     const link = findDanglingLink(policyFile);
     if (link === undefined) return undefined;
     throw invalidFile(policyFile, `${link} is a link that leads nowhere`);

@@ -15,11 +15,11 @@ export interface NamedInputs {
 
 export interface NamedTask {
   readonly id: TaskId;
-  /** Whether it has a program or a build step. */
+  /** Whether the task has code or a build step. */
   readonly hasCode: boolean;
 }
 
-/** A task whose command names its payload has one, which may be empty. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Puts input paths into the command. If it names the payload, a task without one gets an empty one. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function toNamedSpec(spec: CommandSpec, task: NamedTask): NamedInputs {
   const { id } = task;
   if (spec.args === 'iron') {
@@ -54,7 +54,7 @@ function replaceNames(word: string, field: string, spec: CommandSpec, id: TaskId
   return word.replace(/\{(payload|config|id)\}/g, (_, name: keyof typeof values) => values[name]);
 }
 
-/** The form in which IronWorker passed them. Programs join the folder with a file's name, so its slash matters. */
+/** The form in which IronWorker passed the inputs. The folder's slash matters, because programs append a file's name to it. */
 function toIronArguments({ config, scheduleId }: CommandSpec, { id, hasCode }: NamedTask) {
   return [
     ...(hasCode ? ['-d', `${TASK_DIR}/`] : []),

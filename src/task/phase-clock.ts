@@ -1,4 +1,4 @@
-/** Measures the phases of a task; each moment belongs to exactly one phase. */
+/** Measures a task's phases; each moment belongs to exactly one phase. */
 import type { PhaseTimes } from './result.ts';
 
 export type Phase = keyof PhaseTimes;
@@ -23,7 +23,7 @@ export class PhaseClock {
     if (phase !== ended) this.#onPhase?.(phase);
   }
 
-  /** Milliseconds with two decimals; the current phase counts up to now. */
+  /** Milliseconds per phase, with two decimals; the current phase counts up to now. */
   times(): PhaseTimes {
     this.enter(this.#phase);
     const total = (phase: Phase) => Math.round((this.#times.get(phase) ?? 0) * 100) / 100;

@@ -1,4 +1,4 @@
-/** Everything that determines a task's container. Nothing here depends on the command, so a container can be prepared before the command is known. */
+/** Plans a task's container. Nothing here depends on the command, so a container can be prepared before the command is known. */
 
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
@@ -31,11 +31,11 @@ export interface ContainerPlan {
   readonly hostname: string;
   /** Files that replace the host's. */
   readonly files: readonly TaskFile[];
-  /** The parsed content of the file that `spec.seccomp` names. */
+  /** The parsed profile from the file that `spec.seccomp` names. */
   readonly seccompProfile?: SeccompProfile | undefined;
-  /** Host path of the init program, with `spec.init`. */
+  /** The host path of the init program, with `spec.init`. */
   readonly initBinary?: string;
-  /** The template's devices and the task's; a device of the task replaces one of the template at the same path. */
+  /** The template's devices and the task's own, which replace those at the same path. */
   readonly devices: readonly TaskDevice[];
   readonly throttles: readonly DeviceThrottle[];
   readonly disk: Pick<TaskDiskRequest, 'mechanism' | 'limit' | 'isUsual'>;
@@ -51,7 +51,7 @@ export interface ContainerContext {
   readonly policy: Policy;
   readonly pinned: PinnedImage;
   readonly places: TaskPlaces;
-  /** Whether the bundle template in the image's label needs no permission of the policy. */
+  /** Whether the bundle template in the image's label needs no permission from the policy. */
   readonly trustsImageBundle: boolean;
 }
 
@@ -127,7 +127,7 @@ function findInitBinary(): string {
   throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', message, { hint });
 }
 
-/** Whether the task may mount in a mount namespace of its own user namespace. */
+/** Whether the task has the capability to mount in a mount namespace of its own user namespace. */
 function mayMount(
   spec: Pick<ContainerSpec, 'capAdd' | 'capDrop'>,
   template: BundleTemplate,
@@ -136,7 +136,7 @@ function mayMount(
   return resolveCapabilities(bounding, spec).includes('CAP_SYS_ADMIN');
 }
 
-/** A task that may mount can remount a bind writable, unless the runtime locks its flags. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID if the task could remount a read-only bind writable: it may mount, and its runtime locks no flags. */
 export function requireHeldBinds(
   spec: Pick<ContainerSpec, 'mounts' | 'capAdd' | 'capDrop'>,
   template: BundleTemplate,

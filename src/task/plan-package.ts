@@ -1,4 +1,4 @@
-/** Finds the code package that a task names, and joins the task with its settings. Loaded only for tasks of code packages. */
+/** Finds the code package that a task names, and joins the task with the package's settings. Loaded only for tasks of code packages. */
 
 import { parseTenantName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -12,7 +12,7 @@ import type { PinnedPackage } from '../store/packages/package.ts';
 import { resolvePackage } from '../store/packages/resolve-package.ts';
 import type { Installation } from './installation.ts';
 
-/** Throws ERR_STACKSHIM_PACKAGE_NOT_FOUND and the other errors of `resolvePackage`, and ERR_STACKSHIM_SPEC_INVALID. */
+/** Joins the task with its package. Throws the errors of `resolvePackage` (ERR_STACKSHIM_PACKAGE_NOT_FOUND, …), ERR_STACKSHIM_SPEC_INVALID. */
 export function joinPackage(
   layout: Layout,
   given: TaskInput,
@@ -27,14 +27,14 @@ export function joinPackage(
   return { packaged, given: withSettings(given, packaged.settings) };
 }
 
-/** The spec with the package's config, unless the task has its own. */
+/** Adds the package's config to the spec, unless the task has its own. */
 export function withPackageConfig(spec: TaskSpec, { settings }: PinnedPackage): TaskSpec {
   const { config } = settings;
   if (config === undefined || spec.config !== undefined) return spec;
   return { ...spec, config: { kind: 'text', text: config } };
 }
 
-/** The layers of the package, mounted; lowest first. Precondition: the task's record names the image. */
+/** Mounts the package's layers, and returns them lowest first. Precondition: the task's record names the image. */
 export const mountPackage = (
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   { image }: Pick<PinnedPackage, 'image'>,

@@ -39,15 +39,15 @@ export interface TaskPlan {
 export interface PlanOptions {
   readonly trustsImageBundle?: boolean;
   readonly origin?: TaskOrigin;
-  /** Fields of the calling program, in place of those of the input. */
+  /** Fields of the calling program, which replace those of the input. */
   readonly fields?: Partial<TaskInput> | undefined;
-  /** The task's id, in place of an id in the input. */
+  /** The task's id, which replaces an id in the input. */
   readonly id?: TaskId | undefined;
-  /** Files that were received from the caller, in place of fields of the input. */
+  /** Files received from the caller, in place of fields of the input. */
   readonly received?: ReceivedInputs | undefined;
 }
 
-/** Plans a task. Throws a {@link StackshimError} of kind invalid, not_found, denied or unavailable; has no effect. */
+/** Plans a task, without effects. Throws a {@link StackshimError} of kind invalid, not_found, denied, unavailable or exhausted. */
 export async function planTask(
   installation: Installation,
   input: unknown,
@@ -72,7 +72,7 @@ export async function planTask(
   return { container, command };
 }
 
-/** Describes a container: the fields of a task that do not concern its command. */
+/** Describes a container: the fields of a task without those of its command. */
 export type ContainerRequest = Omit<
   TaskInput,
   | ('command' | 'entrypoint' | 'env' | 'workdir' | 'user' | 'code' | 'payload' | 'config')
@@ -107,7 +107,7 @@ async function readTask(installation: Installation, input: unknown, options: Pla
   return { spec, packaged, context };
 }
 
-/** Throws ERR_STACKSHIM_SPEC_DENIED unless data from a queue may ask for a build step. */
+/** Throws ERR_STACKSHIM_SPEC_DENIED unless the policy allows build steps in data from a queue. */
 function requireJobBuilds({ builds }: Policy): void {
   if (builds.jobs) return;
   const reason = "data from a queue may not set this field: the policy's builds.jobs is false";
@@ -125,7 +125,7 @@ async function parseTask(
   const own = readTaskInput(input, origin);
   const joined = fields === undefined ? own : readTaskInput({ ...own, ...fields });
   const asked = addReceived(joined, received);
-  // Without root, planning the task says why it cannot run.
+  // Without root, skip the lookup: planning then throws ERR_STACKSHIM_NOT_ROOT.
   const isPackaged = asked.code !== undefined && host.isRoot && !isCodePath(asked.code);
   if (!isPackaged) return { parsed: await parseSpec(asked) };
   const { joinPackage, withPackageConfig } = await import('./plan-package.ts');
@@ -140,7 +140,7 @@ async function parseSpec(given: TaskInput): Promise<TaskSpec> {
   return toTaskSpec(given, parseAccess(given));
 }
 
-/** Its origin may not matter here: the caller, not the data, gives what was received. */
+/** Adds the received files as fields. The input's origin does not matter: these files come from the caller, not from the data. */
 function addReceived(given: TaskInput, received: ReceivedInputs): TaskInput {
   for (const field of ['code', 'payloadFile', 'configFile'] as const) {
     if (received[field] !== undefined && given[field] !== undefined) {
@@ -150,7 +150,7 @@ function addReceived(given: TaskInput, received: ReceivedInputs): TaskInput {
   return { ...given, ...received };
 }
 
-/** Resolves the files and directories of the host that a task names. Loads the code for that only if the task names any. */
+/** Resolves the host's files and directories that a task names. Loads the code for this only if the task names any. */
 async function resolveInputs(
   spec: AdmittedTaskSpec,
   policy: Policy,
@@ -180,8 +180,8 @@ async function resolveImage(
 }
 
 /**
- * Refuses a disk limit above the size of the filesystem, which is a mistake of the caller. A limit above the free space may be possible
- * later. Not called for the default limit, which may exceed the free space: most tasks use little.
+ * Throws ERR_STACKSHIM_SPEC_DENIED for a disk limit above the filesystem's size, which is a mistake, and ERR_STACKSHIM_DISK_FULL
+ * above the free space, which may change. Not called for the default limit, which may exceed the free space: most tasks use little.
  */
 function requireFreeSpace(layout: Layout, asked: number): void {
   const folder = scratchDir(layout);
@@ -208,20 +208,20 @@ export interface CommandPlan {
   readonly stopSignal: number;
   /** Payload and config. */
   readonly files: readonly TaskFile[];
-  /** Whether the task has a file for its progress: only a task that was given something does, because the file takes time to make. */
+  /** Whether the task gets a progress file: only if it was given something, because the file takes time to create. */
   readonly hasProgress: boolean;
   /** Present if the task's code is a package. */
   readonly packaged?: PinnedPackage;
 }
 
-/** Loads code only for a task whose command gets its inputs as arguments. */
+/** Replaces input names in the command. Loads code only for a task whose command gets its inputs as arguments. */
 async function nameInputs(spec: CommandSpec, task: NamedTask): Promise<NamedInputs> {
   if (spec.args === 'none') return { spec, appended: [] };
   const { toNamedSpec } = await import('./name-inputs.ts');
   return toNamedSpec(spec, task);
 }
 
-/** Divides the fields of a spec: each belongs to exactly one part. */
+/** Divides a spec's fields: each belongs to exactly one part. */
 function splitSpec(spec: AdmittedTaskSpec): {
   readonly container: ContainerSpec;
   readonly command: CommandSpec;

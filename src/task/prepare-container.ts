@@ -1,6 +1,6 @@
 /**
- * Prepares a container completely except for the runtime, which is started when there is a command. Nothing here depends on the command.
- * Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
+ * Prepares a container completely, except for the runtime, which starts when there is a command. Nothing here depends on
+ * the command. Undoes nothing on failure: the task's record names everything that may exist, and `removeTask` removes it.
  */
 import { mountedLayerDir } from '../core/layout.ts';
 import type { BindMount, IdRange, LayerSource } from '../core/mount.ts';
@@ -33,9 +33,9 @@ export interface PreparedContainer {
   readonly closed: Promise<void>;
 }
 
-/** What another process needs to take over a prepared container, in addition to its plan. */
+/** What another process needs, besides the plan, to take over a prepared container. */
 export interface HandedContainer {
-  /** The number of the slot. */
+  /** The slot's number. */
   readonly slot: number;
   readonly disk: HandedDisk;
 }
@@ -45,13 +45,13 @@ export interface PrepareContext {
   readonly clock: PhaseClock;
   /** An abort ends the current step, and the promise rejects. */
   readonly signal: AbortSignal;
-  /** Receives each holding of the task at once; the caller releases all of them, whatever happens next. */
+  /** Receives each holding of the task at once. The caller releases them all, whatever happens next. */
   readonly holdings: Holdings;
-  /** Stores what the task was given. */
+  /** Stores which resources the task acquired. */
   readonly record: OwnRecord;
 }
 
-/** Admits the task: checks the policy's reserves and takes the task's place in its tenant, if there are any. */
+/** Admits the task: checks the policy's reserves and takes a seat in the task's tenant, if there are any. */
 export async function claimSeat(
   { spec, places }: ContainerPlan,
   { installation, holdings, signal }: PrepareContext,
@@ -69,8 +69,8 @@ export async function claimSeat(
 }
 
 /**
- * Mounts the layers of the image that no task of this boot has used yet. Must run before {@link prepareContainer}. It is a separate step
- * because it may load code, and nothing is loaded while a runtime works.
+ * Mounts those layers of the image that no task of this boot has used. Call it before
+ * {@link prepareContainer}: it may load code, and nothing is loaded while a runtime works.
  */
 export async function mountLayers(
   { pinned }: ContainerPlan,
@@ -116,7 +116,7 @@ function toHoldings({ index }: Slot, disk: TaskDisk): TaskHoldings {
   return withoutUndefined({ slot: index, diskMechanism: mechanism, ...ofDisk });
 }
 
-/** Takes over the container that another process prepared from this plan. */
+/** Takes over a container that another process prepared from this plan. */
 export async function adoptContainer(
   plan: ContainerPlan,
   { slot: index, disk: handed }: HandedContainer,
@@ -132,7 +132,7 @@ export async function adoptContainer(
   return { slot, disk, rootfs, config, closed: Promise.resolve() };
 }
 
-/** Null with `--userns host`. */
+/** The task's range of ids; null with `--userns host`. */
 export const idsOf = ({ spec }: ContainerPlan, slot: Slot): IdRange | null =>
   spec.userns === 'host' ? null : slot.ids;
 
@@ -141,7 +141,7 @@ export function ownerOf(plan: ContainerPlan, slot: Slot) {
   return ids === null ? null : { ids, userNamespaceFd: slot.userNamespaceFd };
 }
 
-/** Whether a bind's owner mapping depends on the command's user: only for writable binds, and not in the host's user namespace. */
+/** Whether a bind's owner mapping depends on the command's user: it does for writable binds, except in the host's user namespace. */
 export const needsOwner = ({ userns }: ContainerSpec, { readOnly }: BindRequest): boolean =>
   userns !== 'host' && !readOnly;
 
@@ -154,8 +154,8 @@ const bindsOf = (plan: ContainerPlan): readonly BindMount[] => [
 ];
 
 /**
- * Mounted over the image's file where that makes no difference to the task: each bind that the runtime makes takes it 0.2 ms. What the task
- * mounts could hide that mount, also through a link of the image. A task that may mount could not bind the folder of such a file.
+ * Binds a file, directly over the image's file if the task cannot see a difference: each bind costs the runtime 0.2 ms. The
+ * task's mounts could hide that mount, also through a link in the image; a task that may mount could not bind the file's folder.
  */
 function toHostFileBind(file: TaskFile, plan: ContainerPlan): BindMount {
   const { spec, places, template, runtime } = plan;
@@ -192,7 +192,7 @@ function planContainerRootfs(
   });
 }
 
-/** Cgroups are looked up here only if the configuration depends on them; otherwise the lookup runs beside the runtime. */
+/** Whether the configuration depends on the cgroup version. If not, cgroups are looked up later, while the runtime works. */
 const needsCgroupVersion = ({ limits, oomGroup }: ContainerSpec) =>
   oomGroup || limits.cpuShares !== undefined;
 

@@ -1,4 +1,4 @@
-/** Receives the code, the payload and the config that a caller gives as bytes or as a stream. Loaded only for tasks that have one of them. */
+/** Receives the code, payload and config that a caller gives as bytes or as a stream. Loaded only for tasks with one of these. */
 import { rm } from 'node:fs/promises';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { CODE_LIMITS } from '../packages/code-policy.ts';
@@ -11,26 +11,26 @@ import { type CallerStops, isAborted, signalsOf } from './ending/caller-stops.ts
 import type { TaskListener } from './events.ts';
 import type { Installation } from './installation.ts';
 
-/** Bytes, or a stream of them that is read to its end. */
+/** Bytes, or a stream of bytes, which is read to its end. */
 export type CallerBytes = Uint8Array | AsyncIterable<Uint8Array>;
 
 export interface CallerInputs {
-  /** A `.tar.gz` or `.zip` in place of the task's field `code`. At most 2 GiB. Received before the task exists. */
+  /** A `.tar.gz` or `.zip` that replaces the task's field `code`. At most 2 GiB. Received before the task exists. */
   readonly code?: CallerBytes | undefined;
-  /** In place of the task's fields `payload` and `payloadFile`; any bytes, at most 16 MiB. Received before the task exists. */
+  /** Replaces the task's fields `payload` and `payloadFile`: any bytes, at most 16 MiB. Received before the task exists. */
   readonly payload?: CallerBytes | undefined;
-  /** In place of the task's field `configFile`; any bytes, at most 16 MiB. Received before the task exists. */
+  /** Replaces the task's field `configFile`: any bytes, at most 16 MiB. Received before the task exists. */
   readonly config?: CallerBytes | undefined;
 }
 
-/** Paths of received files, which only root can read: they stand for the fields of these names, and the policy is not asked about them. */
+/** Paths of received files, which only root can read. They replace the fields of these names, and the policy does not restrict them. */
 export interface ReceivedInputs {
   readonly code?: string;
   readonly payloadFile?: string;
   readonly configFile?: string;
 }
 
-/** The field of a task that each input stands for, and its most bytes. */
+/** The task's field that each input replaces, and its maximum size. */
 const INPUTS = {
   code: { field: 'code', maxBytes: CODE_LIMITS.bytes },
   payload: { field: 'payloadFile', maxBytes: SPEC_BOUNDS.payloadBytes },
@@ -38,9 +38,9 @@ const INPUTS = {
 } as const;
 
 /**
- * Receives everything before the task takes anything, because a caller may send for hours. Then runs the task. The files go once its container
- * has their content, or when `run` settles. Throws ERR_STACKSHIM_SPEC_INVALID (no bytes, or too many), ERR_STACKSHIM_CODE_INVALID,
- * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, the errors of a stream, and those of `run`.
+ * Receives the inputs, then runs the task. Receives everything before the task acquires anything, because a caller may send for
+ * hours. The files go when the container has their content, or when `run` settles. Throws ERR_STACKSHIM_SPEC_INVALID (not bytes, or
+ * too many), ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, a stream's errors, and those of `run`.
  */
 export async function receiveInputs<T>(
   installation: Installation,
@@ -53,12 +53,12 @@ export async function receiveInputs<T>(
     for (const path of Object.values(received)) await rm(path, { force: true });
   };
   const onEvent: TaskListener = (event) => {
-    // Removed again, and without fail, when the task has ended.
+    // After the task's end, the removal is repeated, and its errors count.
     if (event.type === 'created') remove().catch(() => undefined);
     return options.onEvent?.(event);
   };
   try {
-    // Without root, planning the task says why it cannot run.
+    // Without root, receive nothing: planning then throws ERR_STACKSHIM_NOT_ROOT.
     if (!installation.host.isRoot) return await run({ received: {}, onEvent });
     for (const name of ['code', 'payload', 'config'] as const) {
       const bytes = options[name];
@@ -83,7 +83,7 @@ async function receiveOne(
   const { deadline } = stops;
   const signals = [...signalsOf(stops)];
   try {
-    // Throws for a deadline that is not a number, or too far away.
+    // Throws if the deadline is not a number or too far away.
     if (deadline !== undefined) {
       signals.push(AbortSignal.timeout(Math.max(0, deadline - Date.now())));
     }
@@ -109,7 +109,7 @@ async function* toChunks(bytes: unknown, name: string): AsyncGenerator<Uint8Arra
   }
   if (!isIterable(bytes)) throw invalidField(name, 'neither bytes nor a stream');
   for await (const chunk of bytes) {
-    // A stream with an encoding gives text.
+    // A stream with an encoding yields text.
     const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     if (!(piece instanceof Uint8Array))
       throw invalidField(name, 'a stream of something else than bytes');

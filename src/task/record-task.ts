@@ -1,4 +1,4 @@
-/** Writes the record of a planned task: from then on the task exists. */
+/** Writes a planned task's record: from then on, the task exists. */
 import { constants } from 'node:os';
 import { errnoCodeOf, toStackshimError } from '../core/errors.ts';
 import type { ImageDigest } from '../core/ids.ts';
@@ -11,7 +11,7 @@ import type { CommandPlan } from './plan-task.ts';
 import { createRecord, dropRecord, OwnRecord, type TaskRecord } from './records/record.ts';
 import { namesOf } from './records/task-places.ts';
 
-/** A plan; a container that waits for its command has none. */
+/** A plan; without a command for a container that waits for one. */
 export interface RecordedPlan {
   readonly container: ContainerPlan;
   readonly command?: CommandPlan;
@@ -23,7 +23,7 @@ export interface Recorded<P extends RecordedPlan> {
   readonly startedAt: Date;
 }
 
-/** Writes the record. Throws the errors of `plan`, and ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL or _SYSTEM; then there is no record. */
+/** Plans a task and writes its record. Throws the errors of `plan`, ERR_STACKSHIM_TASK_CONFLICT, _DISK_FULL, _SYSTEM; then there is no record. */
 export async function recordTask<P extends RecordedPlan>(
   installation: Installation,
   plan: () => Promise<P>,
@@ -32,7 +32,7 @@ export async function recordTask<P extends RecordedPlan>(
   const { image, codeImage = image } = recorded.record.value;
   const isKept = (each: ImageDigest) => isImageStored(installation.layout, each);
   if (isKept(image) && isKept(codeImage)) return recorded;
-  // The image was collected before the record could keep it, so the stack or the package has a new image by now: plan again.
+  // The image was collected before the record protected it, so its stack or package has a new image by now: plan again.
   dropRecord(recorded.plan.container.places);
   return writeRecord(installation, await plan());
 }
@@ -53,7 +53,7 @@ function writeRecord<P extends RecordedPlan>({ layout }: Installation, plan: P):
 
 const { SIGTERM } = constants.signals;
 
-/** The record of a task that this process owns. */
+/** The record of a task owned by this process. */
 export function toRecord({ container, command }: RecordedPlan, now: Date): TaskRecord {
   const { spec, pinned, places, runtime, files } = container;
   const stopSignal = command?.stopSignal ?? SIGTERM;

@@ -18,9 +18,8 @@ export interface DevicesContext {
 }
 
 /**
- * Resolves the devices, and applies the policy to the targets of links, too. Throws ERR_STACKSHIM_SPEC_DENIED,
- * ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for a path that is not a device, or for a runtime that does not support
- * devices.
+ * Resolves the devices; applies the policy to the targets of links, too. Throws ERR_STACKSHIM_SPEC_DENIED, ERR_STACKSHIM_INPUT_NOT_FOUND,
+ * and ERR_STACKSHIM_SPEC_INVALID for a path that is not a device, or a runtime without support for devices.
  */
 export function resolveDevices(
   devices: readonly DeviceRequest[],

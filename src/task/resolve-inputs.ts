@@ -1,4 +1,4 @@
-/** Resolves the files and directories of the host that a task names: checked by the policy, and used by their paths without links from then on. */
+/** Resolves the host's files and directories that a task names: the policy checks their paths without links, which are used from then on. */
 import { realpathSync } from 'node:fs';
 import { reasonOf, StackshimError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
@@ -8,13 +8,12 @@ import type { AdmittedTaskSpec, FileInput } from '../spec/task-spec.ts';
 import { readBoundedFd } from '../sys/files.ts';
 import { type FoundPath, lookUpPath, openPlain, withFd } from '../sys/paths.ts';
 
-/** Seccomp profiles are written by people; a larger file is not a profile. */
+/** People write seccomp profiles by hand, so a larger file is not a profile. */
 const MAX_SECCOMP_BYTES = 4 * 1024 * 1024;
 
 /**
- * The spec with every link resolved in the paths of bind sources, code, payload and config, so that the task gets what the policy allowed.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the task's disk
- * limit.
+ * Resolves every link in the paths of bind sources, code, payload and config, so that the task gets what the policy allowed. Throws
+ * ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_SPEC_DENIED, and ERR_STACKSHIM_DISK_LIMIT for a file larger than the task's disk limit.
  */
 export function withRealInputs(
   spec: AdmittedTaskSpec,
@@ -54,7 +53,10 @@ function toRealFile(
   throw new StackshimError('ERR_STACKSHIM_DISK_LIMIT', message, { details });
 }
 
-/** Reads and parses the profile in a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID if the file is not a profile. */
+/**
+ * Reads a seccomp profile from a file. Throws like {@link withRealInputs}, and ERR_STACKSHIM_SPEC_INVALID
+ * for JSON that is not a profile. Text that is not JSON: ERR_STACKSHIM_INPUT_NOT_FOUND.
+ */
 export async function readSeccomp(file: string, policy: Policy): Promise<SeccompProfile> {
   const { parseSeccompProfile } = await import('../spec/seccomp-profile.ts');
   const field = 'securityOpt';
@@ -69,7 +71,7 @@ export async function readSeccomp(file: string, policy: Policy): Promise<Seccomp
 
 interface InputRules {
   readonly policy: Policy;
-  /** Paths of files that were received from the caller: the policy bounds what it may name on the host. */
+  /** Paths of files received from the caller. The policy does not restrict them, only the paths that a task names on the host. */
   readonly received: ReadonlySet<string>;
 }
 
@@ -86,7 +88,7 @@ const notFile = (field: string, path: string) =>
     details: { field, path },
   });
 
-/** Runs `read`; its errors become errors that name the field and the path. */
+/** Calls `read`. Errors that are not a StackshimError become ERR_STACKSHIM_INPUT_NOT_FOUND, with the field and the path. */
 export function readNamed<T>(field: string, path: string, read: () => T): T {
   try {
     return read();

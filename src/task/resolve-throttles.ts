@@ -1,4 +1,4 @@
-/** Turns the paths of a task's disk limits into device numbers. Loaded only for tasks with such limits. */
+/** Turns the paths of a task's disk throttles into device numbers. Loaded only for tasks with throttles. */
 import { existsSync, statSync } from 'node:fs';
 import type { CgroupDriver } from '../cgroup/cgroup-driver.ts';
 import { StackshimError } from '../core/errors.ts';
@@ -9,9 +9,9 @@ import { toDeviceNumbers } from '../sys/linux-files.ts';
 import { readNamed } from './resolve-inputs.ts';
 
 /**
- * Resolves the limits; of several of one kind on one device, the lowest applies, whatever path named the device. Throws
- * ERR_STACKSHIM_HOST_UNSUPPORTED if cgroups cannot limit disks, ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for a path
- * that is not a whole disk.
+ * Resolves the throttles. If several of one kind are for one device, the lowest applies, whichever
+ * path names the device. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if cgroups cannot limit disks,
+ * ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID for a path that is not a whole disk.
  */
 export function resolveThrottles(
   throttles: readonly Throttle[],

@@ -22,7 +22,7 @@ export type Verdict =
 /** Milliseconds spent in each phase; a phase that was never reached is 0. */
 export interface PhaseTimes {
   readonly resolve: number;
-  /** Only with a build step: looking for its outcome, waiting for it, running it. */
+  /** Only with a build step: to look for its outcome, wait for it, or run it. */
   readonly build?: number;
   readonly assemble: number;
   readonly configure: number;
@@ -33,25 +33,25 @@ export interface PhaseTimes {
 }
 
 /**
- * What the whole task used, including the runtime's own start inside it. Times in milliseconds; CPU time is the sum over all processors.
- * Null: this kernel, cgroup version or runtime does not measure it, or the command never ran.
+ * What the whole task used, including the runtime's start inside it. Times are in milliseconds; CPU time is the sum
+ * over all processors. Null: this kernel, cgroup version or runtime does not measure it, or the command never ran.
  */
 export interface Usage extends CgroupUsage {
   readonly wallMs: number | null;
-  /** The largest measured use of its disk space, including its inputs. */
+  /** The largest measured use of disk space, including the task's inputs. */
   readonly diskPeakBytes: number | null;
   readonly diskPeakInodes: number | null;
 }
 
-/** What was kept of the task's output (`log`). */
+/** What the log kept of the task's output (`log`). */
 export interface LogSummary {
-  /** Bytes of output that the log has. */
+  /** Bytes of output in the log. */
   readonly bytes: number;
-  /** Older bytes that made room for newer ones: the log reached its bound. */
+  /** Older bytes that newer ones replaced, because the log reached its maximum size. */
   readonly droppedBytes: number;
   /** Bytes that could not be written, for example because the disk was full. */
   readonly lostBytes: number;
-  /** Why the first of them could not be written. */
+  /** Why the first of these bytes could not be written; null if none were lost. */
   readonly error: ErrorJson | null;
 }
 
@@ -60,34 +60,31 @@ export interface TaskOutput {
   /** Bytes that the task wrote, including those that the output limit dropped. */
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
-  /**
-   * The part of these bytes that a sink did not take: it failed, was destroyed or ended, or took nothing for too long after the task was
-   * stopped or its time was over.
-   */
+  /** The part that a sink did not take: it failed, was destroyed or ended, or took nothing for too long after the task's stop or time limit. */
   readonly lostBytes: number;
-  /** True if something is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
+  /** True if output is missing: a captured stream lost its middle, the limit cut output off, or `lostBytes` is not 0. */
   readonly truncated: boolean;
   /** Present only with `log`. */
   readonly log?: LogSummary;
-  /** Captured text; present only with capture. Bytes that are not valid UTF-8 become U+FFFD. */
+  /** Captured text, only with capture. Bytes that are not valid UTF-8 become U+FFFD. */
   readonly stdout?: string;
   readonly stderr?: string;
 }
 
-/** What happened to a task's build step. */
+/** The outcome of a task's build step. */
 export interface BuildReport {
-  /** Digest of everything that decides the outcome; names its files in the cache. */
+  /** Digest of everything that determines the outcome; names the files in the cache. */
   readonly key: BuildKey;
-  /** False: this task ran the build step; true: an earlier one did, or one that ran meanwhile. */
+  /** False if this task ran the build step; true if an earlier or a concurrent task did. */
   readonly cached: boolean;
   /** The verdict of the build step's own task. */
   readonly verdict: Verdict;
-  /** Of the build's command; null if a signal ended it or it never ran. */
+  /** The exit code of the build step's command; null if a signal ended it or it never ran. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** Path of the log: the output of the build's command, without its middle if it is long. */
+  /** Path of the log: the output of the build step's command, without its middle if it is long. */
   readonly log: string;
-  /** The end of the log of a build step that failed; empty for one that succeeded. */
+  /** The end of a failed build step's log; empty after success. */
   readonly logTail: string;
 }
 
@@ -109,30 +106,30 @@ export interface TaskResult {
   readonly verdict: Verdict;
   /** The command's exit code; null if a signal ended it or it never ran. */
   readonly exitCode: number | null;
-  /** Name of the signal that ended it: `SIGKILL`. */
+  /** The name of the signal that ended the command: `SIGKILL`. */
   readonly signal: string | null;
   /** True only if the platform, not the task, was at fault. */
   readonly retryable: boolean;
-  /** Why the command never ran (`setup_failed`, `build_failed`), or why its input, output or outputs could not be passed on completely; otherwise null. */
+  /** Why the command never ran (`setup_failed`, `build_failed`), or why input, output or outputs could not be passed on completely; or null. */
   readonly error: ErrorJson | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly phasesMs: PhaseTimes;
-  /** Only for a task with a build step of which something is known. */
+  /** Only with a build step of which something is known. */
   readonly build?: BuildReport;
   readonly usage: Usage;
   readonly output: TaskOutput;
-  /** What the task last wrote to the file named by TASK_PROGRESS_FILE; null: nothing, or it had no such file. */
+  /** The last text in the file TASK_PROGRESS_FILE; null if the task wrote none, or had no such file. */
   readonly progress: string | null;
-  /** Further commands that were executed in the task, oldest first; absent if there were none. */
+  /** Further commands executed in the task, oldest first; absent if there were none. */
   readonly execs?: readonly TaskExec[];
-  /** What was taken out of the task, in the order of its outputs; absent if it was to give none. */
+  /** What was taken out of the task, in the order of its outputs; absent if it had none. */
   readonly outputs?: readonly TakenOutput[];
   /** True only after processes, cgroups, mounts, files and runtime state were each checked to be gone. */
   readonly removed: boolean;
-  /** What was not removed: one path or name each, followed by `: ` and the reason if that is known. */
+  /** Everything that was not removed: a path or name each, followed by `: ` and the reason if known. */
   readonly leftovers: readonly string[];
-  /** Present in a stored result for which the disk had too little room: lists and texts have only their beginnings. */
+  /** Present if the disk had too little room for the stored result: lists and texts are cut to their beginnings. */
   readonly shortened?: true;
 }

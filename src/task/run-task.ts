@@ -1,4 +1,4 @@
-/** Runs one task from a spec to its result record. */
+/** Runs one task, from its spec to its result record. */
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { hastenAttach } from '../cgroup/hasten-attach.ts';
@@ -33,14 +33,14 @@ import { holdErrors, isEmitter, requireStreams } from './streams/caller-streams.
 import type { StreamCapture } from './streams/capture.ts';
 import { OutputMeter } from './streams/task-output.ts';
 
-/** Runs one task like `run` of the door, for a caller that does the asynchronous removal itself. */
+/** Runs one task like the library's `run`, for a caller that does the asynchronous removal itself. */
 export async function runTaskAndLeave(
   installation: Installation,
   input: TaskInput,
   options: OwnTaskOptions = {},
 ): Promise<EndedTask> {
   const { stdin, stdout, stderr, code, payload, config, outputStream } = options;
-  // Listen from the first moment on: a stream may fail while the task is planned or set up.
+  // Listen from the start: a stream may fail during planning or set-up.
   const release = [stdin, stdout, stderr, code, payload, config, outputStream].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );
@@ -88,7 +88,7 @@ async function runFromPlan(
   }
 }
 
-/** For a caller that wants the output in the result. Loads before the task exists. */
+/** Loads the capture code before the task exists, if the caller wants the output in the result. */
 async function loadCapture({ stdout, stderr, capture }: OwnTaskOptions) {
   const isWanted = capture ?? (stdout === undefined && stderr === undefined);
   return isWanted ? (await import('./streams/capture.ts')).StreamCapture : undefined;
@@ -120,7 +120,7 @@ async function openTask(
   }
 }
 
-/** Undefined for a task without outputs, which loads no code for them. */
+/** Opens the task's outputs. Undefined for a task without outputs, which loads no code for them. */
 async function openOutputs(
   installation: Installation,
   plan: TaskPlan,
@@ -137,12 +137,15 @@ async function openOutputs(
 }
 
 interface OpenedTask extends Recorded<TaskPlan> {
-  /** Present if another process has prepared the container. */
+  /** Present if another process prepared the container. */
   readonly handed?: HandedContainer;
   readonly outputs?: TaskOutputs | undefined;
 }
 
-/** The task's report, if it asks for one. If that cannot be opened, or another task with the given id has left one, nothing of the task is left. */
+/**
+ * Opens the task's report, if wanted. If that fails, or another task with the given id
+ * left a report, throws and removes the record; a prepared container is left to a reap.
+ */
 async function openReportOf(
   installation: Installation,
   { plan, record, handed }: OpenedTask,
@@ -151,7 +154,7 @@ async function openReportOf(
 ): Promise<OpenReport | undefined> {
   const { places } = plan.container;
   const asksForReport = plan.command.spec.log || keepsReport;
-  // A random id is new.
+  // A random id is new, so no report can have it.
   if (!asksForReport && (id === undefined || !existsSync(places.reportDir))) return undefined;
   try {
     const { openReport, toReportConflict } = await import('./reports/open-report.ts');
@@ -173,13 +176,13 @@ interface RunContext extends OpenedTask {
   readonly options: PlannedOptions;
   readonly clock: PhaseClock;
   readonly setUp: SetUpTurn;
-  /** Present if output and result are kept beyond the task's end. */
+  /** Present if output and result are kept after the task's end. */
   readonly report?: OpenReport | undefined;
-  /** Undefined if nothing is captured. */
+  /** Undefined if no output is captured. */
   readonly Capture?: typeof StreamCapture | undefined;
 }
 
-/** Runs a recorded task. From here on nothing rejects: every failure is part of the result. */
+/** Runs a recorded task. Never rejects: from here on, every failure is part of the result. */
 async function runRecorded(context: RunContext): Promise<EndedTask> {
   const { installation, plan, record, report, options, clock, startedAt } = context;
   const { container } = plan;
@@ -248,13 +251,13 @@ async function runRecorded(context: RunContext): Promise<EndedTask> {
   return { result, remove: () => Promise.resolve(removal), close: () => undefined };
 }
 
-/** Before the task is removed: what is told of commands that other processes have executed in it. */
+/** Reads which commands other processes executed in the task. Call it before the removal. */
 async function learnExecs(places: TaskPlaces): Promise<readonly TaskExec[]> {
   const { readExecs } = await import('./exec/read-execs.ts');
   return readExecs(places);
 }
 
-/** Takes the files of a task that is to give some, however it ended, once nobody can change them any more. Never rejects. */
+/** Takes the task's outputs, however it ended, once no process can change them. Never rejects. */
 async function takeOutputs(
   { installation, outputs, plan }: RunContext,
   { holdings, hasRun }: { readonly holdings: Holdings; readonly hasRun: boolean },
@@ -262,14 +265,14 @@ async function takeOutputs(
   if (outputs === undefined) return undefined;
   const { spec, places } = plan.container;
   const { killAll } = await import('./ending/kill-processes.ts');
-  // What does not end is reported by the removal; the walk is safe beside it.
+  // The removal reports processes that do not end; the walk is safe beside them.
   await killAll(installation, places.cgroupsPath).catch(() => undefined);
   const slot = holdings.get('slot');
   const idBase = spec.userns === 'host' ? 0 : (slot?.ids.base ?? 0);
   return await outputs.take({ idBase, hasRun });
 }
 
-/** The outcome of the task's build step; empty for a task without one. */
+/** Gets the outcome of the task's build step; empty for a task without one. */
 async function takeBuild(
   context: RunContext,
   parts: Pick<TakeBuiltContext, 'stopper' | 'holdings' | 'emit'>,
@@ -280,12 +283,12 @@ async function takeBuild(
   const { takeBuiltCode } = await import('./build-step/take-built-code.ts');
   const runBuild: RunBuild = (buildPlan, options) => runPlanned(installation, buildPlan, options);
   const step = await takeBuiltCode({ installation, plan, setUp, runBuild, ...parts });
-  // A collection must keep the build of a task that is kept, or whose owner has died.
+  // Protect the build from collection, for a task that is kept or whose owner dies.
   if (step.report !== undefined) context.record.tryNote({ build: step.report.key });
   return step;
 }
 
-/** Runs a task that is planned already. Rejects if it cannot be recorded. */
+/** Runs a planned task. Rejects if it cannot be recorded. */
 export async function runPlanned(
   installation: Installation,
   plan: TaskPlan,

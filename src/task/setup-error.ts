@@ -1,4 +1,4 @@
-/** Turns what went wrong before a task's command ran into one error. */
+/** Turns a failure before a task's command ran into one error. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ErrorCode } from '../core/error-codes.ts';
@@ -13,9 +13,9 @@ import { freeBytesAt, nearestExisting } from '../sys/files.ts';
 import { SystemError } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
-/** If the disk has this much room, it was not full. */
+/** A disk with this much free space was not full. */
 const ROOM_BYTES = 64 * 1024 * 1024;
-/** With less room, a runtime cannot keep its state, and may not be able to log that. */
+/** With less free space, a runtime cannot store its state, and may be unable to log that. */
 const RUNTIME_BYTES = 64 * 1024;
 
 export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimError {
@@ -49,7 +49,7 @@ export function toSetupError(thrown: unknown, places: TaskPlaces): StackshimErro
   return toStackshimError(thrown, 'ERR_STACKSHIM_INTERNAL', 'set up task');
 }
 
-/** The hint for a resource other than disk space that is used up, although the kernel may report ENOSPC; undefined for other errors. */
+/** The hint for a used-up resource other than disk space, for which the kernel may also report ENOSPC; undefined for other errors. */
 function usedUpHint(thrown: unknown): string | undefined {
   const code = errnoCodeOf(thrown);
   if (code === 'EMFILE') return 'raise the limit of open files of this process (ulimit -n)';
@@ -65,7 +65,7 @@ function isFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_STACKSHIM_DISK_FULL';
 }
 
-/** Whether the error is about a file in the folder. */
+/** Whether the error concerns a file in the folder. */
 function isBelow(thrown: unknown, folder: string): boolean {
   if (!(thrown instanceof Error)) return false;
   const { path, dest } = thrown as NodeJS.ErrnoException & { readonly dest?: string };
@@ -75,7 +75,7 @@ function isBelow(thrown: unknown, folder: string): boolean {
   );
 }
 
-/** Checks the disk that all tasks share. */
+/** Whether the disk that all tasks share has free space. */
 const hasDiskRoom = ({ scratchDir }: TaskPlaces) => hasRoom(dirname(scratchDir), ROOM_BYTES);
 
 function hasRoom(folder: string, bytes: number): boolean {
@@ -87,7 +87,7 @@ function hasRoom(folder: string, bytes: number): boolean {
   }
 }
 
-/** True if the kernel has refused a new process in this process's cgroup: a runtime that cannot start a thread does not report why it ends. */
+/** Whether the kernel refused a new process in this process's cgroup: a runtime that cannot start a thread does not report why it ends. */
 function hasReachedProcessLimit(): boolean {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
   return lines.some((line) => {
@@ -98,7 +98,7 @@ function hasReachedProcessLimit(): boolean {
       // `max N`: the number of refusals.
       return /^max [1-9]/m.test(events);
     } catch {
-      // The root cgroup and cgroups without the controller have no such file.
+      // The root cgroup, and cgroups without the controller, have no such file.
       return false;
     }
   });

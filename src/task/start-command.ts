@@ -22,7 +22,7 @@ export interface StartContext {
   readonly stopper: TaskStopper;
   readonly output: OutputMeter;
   readonly emit: TaskListener;
-  /** The caller's deadline on the clock of `performance`; infinity: no deadline. */
+  /** The caller's deadline on the clock of `performance`; infinity: none. */
   readonly deadlineAt: number;
   readonly exited: Promise<ProcessExit>;
   /** Whether the task's pid 1 has ended. */
@@ -32,14 +32,14 @@ export interface StartContext {
 }
 
 export interface StartedCommand {
-  /** False if the task was stopped before, or if the start failed; then the init has been killed. */
+  /** False if the task was stopped earlier, or if the start failed; the init is then killed. */
   readonly hasStarted: boolean;
-  /** By when the task must have ended; infinity if it was not started. Another process may change it while the task runs. */
+  /** The time by which the task must end; infinity if it was not started. Another process may change it while the task runs. */
   endsAt(): number;
   readonly error: StackshimError | null;
   readonly watch?: LimitWatch | undefined;
   readonly sockets?: SocketWatch | undefined;
-  /** Call it once the task's output was read. */
+  /** Call it after the task's output was read. */
   stopWatching(): void;
 }
 
@@ -50,7 +50,7 @@ const notStarted = (error: StackshimError | null): StartedCommand => ({
   stopWatching: () => undefined,
 });
 
-/** Starts the command; before the first await, unless a module must be loaded. Never rejects. */
+/** Starts the command: before the first await, unless a module must be loaded. Never rejects. */
 export async function startCommand(
   plan: TaskPlan,
   { commandIsThere, detachMounts, init: { pid } }: CreatedTask,
@@ -78,21 +78,21 @@ export async function startCommand(
     const { toExecutionError } = await import('./inspect-command.ts');
     return notStarted(toSetupError(toExecutionError(error), places));
   }
-  // Take the time before a listener can delay this. If something else delayed it, the begin of the command is unknown: assume the earliest.
+  // Take the time before a listener can delay it. After any other delay, the command's begin is unknown: assume the earliest.
   const begunAt = wasDelayed() ? startedAt : performance.now();
-  // A listener of the `started` event must find no mount of the task on the host.
+  // A listener of `started` must find no mount of the task on the host.
   await detachMounts();
   emit({ type: 'started', id: places.id });
   const time = keepTime(places, begunAt, {
     timeoutMs: plan.command.spec.limits.timeoutMs,
-    // The time limit also applies to the readers of its output.
+    // The time limit also applies to the readers of the task's output.
     onOver: () => (stopper.ended ? output.hurry() : stopper.stop('timed_out')),
     onLimit({ memoryBytes, cpus }) {
       if (memoryBytes !== undefined) sockets?.setMemory(memoryBytes);
       if (cpus !== undefined) watch?.setCpus(cpus);
     },
   });
-  // Kill at once: during a grace time, the task would use more of what it may not have.
+  // Kill at once: in a grace time, the task would use even more.
   watch?.start((cause) => stopper.kill(cause));
   sockets?.start(() => stopper.kill('oom_killed'));
   const stopWatches = () => {
@@ -114,7 +114,7 @@ export async function startCommand(
   };
 }
 
-/** Most tasks have ended by then, and need no code that follows changes. */
+/** Most tasks end sooner, and need no code that follows changes. */
 const FOLLOW_AFTER_MS = 1_000;
 
 interface RunningTimeOptions {
@@ -124,7 +124,7 @@ interface RunningTimeOptions {
   readonly onLimit: (limit: TimeLimit) => void;
 }
 
-/** Keeps the time of a running command, on the clock of `performance`: it follows changes that other processes make. */
+/** Keeps a running command's time, on the clock of `performance`, and follows changes by other processes. */
 function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptions) {
   let endsAt = begunAt + options.timeoutMs;
   let isFollowing = true;
@@ -134,7 +134,7 @@ function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptio
     cancelTimer?.();
     cancelTimer = startTimer(endsAt - performance.now(), () => void end());
   };
-  /** Whether the end has changed. */
+  /** Adopts a changed time limit; returns whether the end has changed. */
   const adopt = ({ timeoutMs }: TimeLimit): boolean => {
     const before = endsAt;
     if (timeoutMs !== undefined) endsAt = begunAt + timeoutMs;
@@ -149,10 +149,10 @@ function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptio
         if (adopt(limit)) arm();
       });
     } catch {
-      // Without a free descriptor no code is loaded. The known limits hold, and the end of the time is checked once more.
+      // Without free descriptors, no code can be loaded. The known limits hold, and the end of the time is checked once more.
     }
   };
-  /** The time may have been put off a moment ago. */
+  /** Reads the limit again first: another process may just have extended it. */
   const end = async () => {
     try {
       const { readTimeLimit } = await import('./records/read-time-limit.ts');
@@ -177,7 +177,7 @@ function keepTime(places: TaskPlaces, begunAt: number, options: RunningTimeOptio
   return { endsAt: () => endsAt, stopFollowing, cancel };
 }
 
-/** False if the kernel and timers enforce all limits of the task; then nothing is loaded or read. */
+/** Whether a limit must be watched. Otherwise the kernel and timers enforce all limits, and nothing is loaded or read. */
 const needsWatch = ({ container, command }: TaskPlan) =>
   command.spec.limits.cpuTimeMs !== undefined || container.spec.oomGroup;
 
@@ -193,7 +193,7 @@ async function openWatch(
   return openLimitWatch({ cgroups, cgroupsPath, cpuTimeMs, cpus, hostCpus: host.cpus, oomGroup });
 }
 
-/** Stores the time limit for other processes; times on the clock of `performance`. Call it when the command has begun. */
+/** Stores the time limit for other processes; takes times on the clock of `performance`. Call it when the command has begun. */
 export function storeTimeLimit(
   { container, command }: TaskPlan,
   startedAt: number,

@@ -1,4 +1,4 @@
-/** A task's input files: its payload, config and host names, byte for byte. */
+/** A task's input files: payload, config and host names, byte for byte. */
 import {
   chmodSync,
   chownSync,
@@ -17,10 +17,10 @@ import { fdPath, openPlain } from '../sys/paths.ts';
 import type { Fd } from '../sys/system.ts';
 import type { TaskPlaces } from './records/task-places.ts';
 
-/** An input file, read-only in the task. */
+/** An input file, which is read-only in the task. */
 export interface TaskFile {
   readonly input: FileInput;
-  /** The name in the task's folder of inputs. */
+  /** The name in the task's inputs folder. */
   readonly name: string;
   readonly target: string;
 }
@@ -28,7 +28,7 @@ export interface TaskFile {
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** Files that replace the host's, except at paths where the task has its own bind. */
+/** Files that replace the host's, except where the task has a bind of its own at the path. */
 export function planHostFiles(spec: ContainerSpec, hostname: string): readonly TaskFile[] {
   const files: TaskFile[] = [
     { name: 'hosts', target: HOSTS_FILE, input: { kind: 'text', text: buildHostsFile(hostname) } },
@@ -60,7 +60,7 @@ const toSource = (name: string, { inputsDir }: TaskPlaces) => `${inputsDir}/${na
 /**
  * Writes the files below the task's scratch folder.
  *
- * @param ids The owner of the files; null: root of the host.
+ * @param ids The files' owner; null: root of the host.
  */
 export async function writeInputs(
   files: readonly TaskFile[],
@@ -95,7 +95,7 @@ async function copyInput(path: string, target: string): Promise<void> {
 async function writeInput(input: FileInput, path: string, ids: IdRange | null): Promise<void> {
   if (input.kind === 'text') writeFileSync(path, input.text);
   else await copyInput(input.path, path);
-  // Any user of the task may read it; only the task sees it.
+  // Any user of the task may read it, and only the task sees it.
   chmodSync(path, 0o444);
   if (ids !== null) chownSync(path, ids.base, ids.base);
 }

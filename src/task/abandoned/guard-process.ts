@@ -1,4 +1,4 @@
-/** The program of a guard, for users of the library; the executable calls itself. */
+/** The guard's program, for users of the library; the executable calls itself instead. */
 import type { GuardOrder } from './guard.ts';
 import { serveGuard } from './serve-guard.ts';
 

@@ -1,16 +1,16 @@
 /** The messages between a guarded process and its guard: lines of text on the guard's standard input. */
 import { isTaskId, type TaskId } from '../../core/ids.ts';
 
-/** From the owner: end and do nothing. If the pipe closes without this message, the owner has died. */
+/** From the owner: end without removing anything. If the pipe closes without this message, the owner has died. */
 export const DISMISSAL = 'dismissed';
 
-/** From the guard, once it watches. */
+/** From the guard, when it is ready. */
 export const READY = 'ready\n';
 
-/** The word by which the executable is called as a guard. */
+/** The argument with which the executable runs as a guard. */
 export const GUARD_WORD = 'guard-process';
 
-/** Until when a task may run, on the clock of `bootMs`; null: it needs the guard's permission no longer. */
+/** The time until which a task may run, on the clock of `bootMs`; null: the task no longer needs the guard's permission. */
 export interface Permit {
   readonly id: TaskId;
   readonly untilMs: number | null;
@@ -19,7 +19,7 @@ export interface Permit {
 export const toPermitLine = ({ id, untilMs }: Permit): string =>
   `${id} ${untilMs === null ? 'free' : Math.floor(untilMs)}\n`;
 
-/** Undefined for a line that is no permit: the end of a line that its writer did not finish. */
+/** Undefined for a line that is not a permit, such as one that its writer did not finish. */
 export function parsePermitLine(line: string): Permit | undefined {
   const [id = '', until = ''] = line.split(' ');
   if (!isTaskId(id)) return undefined;

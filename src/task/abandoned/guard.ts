@@ -1,4 +1,4 @@
-/** Starts a guard: a second process that removes the tasks of this one as soon as it has died. */
+/** Starts a guard: a process that removes the tasks of this process as soon as this process has died. */
 import { once } from 'node:events';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import { parseTaskId } from '../../core/ids.ts';
@@ -12,20 +12,20 @@ import { DISMISSAL, GUARD_WORD, toPermitLine } from './guard-words.ts';
 /** A process that waits for the death of this one. */
 export interface Guard {
   readonly pid: number;
-  /** Resolves when the guard has ended: after `close`, or because it was killed. In the latter case, start another one. */
+  /** Resolves when the guard has ended: after `close`, or because somebody killed it. In the second case, start another guard. */
   readonly ended: Promise<void>;
   /**
-   * Sets until when tasks of this process may run; the guard kills those whose time has passed, even while this process is stopped. A later
-   * call can put the time off; null: the task may run as long as its limits allow. Times are on the clock CLOCK_BOOTTIME, in milliseconds.
-   * A task may be named before it exists; name it again, with null, when it is over. Does nothing once the guard has ended. Throws
-   * ERR_STACKSHIM_SPEC_INVALID for an id that is none.
+   * Sets the time until which tasks of this process may run, by task id: milliseconds on CLOCK_BOOTTIME. The guard
+   * kills tasks whose time has passed, even while this process is stopped. A later call may extend the time. Null:
+   * the task may run as long as its limits allow. You may name a task before it exists; when it is over, name it
+   * again with null. Does nothing once the guard has ended. Throws ERR_STACKSHIM_SPEC_INVALID for an invalid task id.
    */
   permit(untilMs: ReadonlyMap<string, number | null>): void;
-  /** Ends the guard: running tasks are no longer guarded. A second call does nothing. */
+  /** Ends the guard; running tasks stay unguarded. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** The guard's instructions at its start. */
+/** The guard's start argument. */
 export interface GuardOrder {
   readonly layout: Layout;
   /** A process with all its threads. */
@@ -33,18 +33,18 @@ export interface GuardOrder {
 }
 
 /**
- * Starts a guard of this process's tasks in one installation, including tasks that already run. When this process dies, however it does, the
- * guard removes its tasks. The tasks of a worker thread that has ended are removed within a second. The guard has its own session and reads
- * from a pipe that only this process can write to, so that the kernel closes the pipe at this process's death. The guard does not keep the
- * event loop alive and costs nothing per task. One guard per process is enough, for all its threads. Resolves once the guard is ready;
- * rejects with ERR_STACKSHIM_SYSTEM if it cannot be started.
+ * Starts a guard for this process's tasks in one installation, including those that already run. However this process
+ * dies, the guard removes its tasks. It removes the tasks of an ended worker thread within a second. The guard has its
+ * own session. It reads from a pipe that only this process can write to, so that the kernel closes the pipe when this
+ * process dies. It does not keep the event loop alive and costs nothing per task. One guard per process is enough, for
+ * all its threads. Resolves when the guard is ready; rejects with ERR_STACKSHIM_SYSTEM if it cannot be started.
  */
 export async function startGuard(installation: Installation): Promise<Guard> {
   const order: GuardOrder = { layout: installation.layout, owner: ownProcess() };
   const program = ownProgram(GUARD_WORD, 'guard-process', import.meta.filename);
   let guard: StartedTool | undefined;
   try {
-    // The order contains everything. The environment of this process, such as NODE_OPTIONS, is not meant for its guard.
+    // The order says all that the guard needs. This process's environment, such as NODE_OPTIONS, must not affect the guard.
     guard = await startTool({ command: [process.execPath, program, JSON.stringify(order)] });
     const ready = once(guard.stdout, 'data');
     guard.stdout.resume();

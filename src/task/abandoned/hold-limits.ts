@@ -1,4 +1,4 @@
-/** Enforces the time limits of tasks whose owners cannot, because their event loop is busy or their process is stopped. */
+/** Enforces the time limits of tasks whose owners cannot: their event loop is busy, or their process is stopped. */
 import type { TaskId } from '../../core/ids.ts';
 import { monotonicMs } from '../../sys/clocks.ts';
 import { isRunning } from '../../sys/handled-process.ts';
@@ -11,27 +11,27 @@ import { readTimeLimit } from '../records/read-time-limit.ts';
 import { claimOverdue, type TimeLimit } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 
-/** How long an owner on a busy machine may need to act after its timer. */
+/** The time that an owner on a busy machine may need to act after its timer. */
 const OWNER_ACTS_WITHIN_MS = 500;
-/** How long the process that sent the stop signal (the owner, or another holder) has to finish the job. */
+/** The time that the sender of the stop signal (the owner, or another enforcer) has to kill the task after the grace time. */
 const OTHERS_ACT_WITHIN_MS = 1_500;
-/** How long a time limit that was read is trusted: another task may have got the same name. */
+/** How long to trust a time limit after reading it: by then, another task may have the same id. */
 const READ_AGAIN_MS = 10_000;
 export const LIMIT_LOOK_MS = 500;
 
 /**
- * Returns a function that looks at tasks once: it stops those that have passed their time; a later look kills them. The next look retries a
- * failed one.
+ * Returns a function that checks tasks once. It stops those that have passed their
+ * time limit; a later call kills them. The next call retries after a failure.
  *
- * @param isMine Selects the owners whose tasks are held to their time. Tasks of dead owners are left to a reap.
+ * @param isMine Selects the owners whose tasks to check. Tasks of dead owners are left to a reap.
  */
 export function holdLimits(
   installation: Installation,
   isMine: (owner: Owner) => boolean = () => true,
 ): (ids: Iterable<TaskId>) => void {
-  /** Tasks that are being stopped; null while a call is stopping the task. */
+  /** Stops in progress; null while a call is stopping the task. */
   const stops = new Map<TaskId, OutsideStop | null>();
-  /** When the time limit of a task must be read again. */
+  /** When to read a task's time limit again. */
   const readAgainAt = new Map<TaskId, number>();
   const stop = async (id: TaskId, limit: TimeLimit) => {
     const begun = stops.get(id);
@@ -43,13 +43,12 @@ export function holdLimits(
       if (record === undefined || record.kept || record.disowned) return;
       if (!isMine(record.owner) || !isOwnerAlive(record.owner)) return;
       const places = recordedPlaces(layout, record);
-      // The task may have ended in time without its owner having noticed.
+      // The task may have ended in time, unnoticed by its owner.
       if (!cgroups.listProcesses(places.cgroupsPath).some(isRunning)) return;
       const current = begun ?? beginStop(installation, places, limit);
       await current(record);
       stopAgain = current;
     } catch (error) {
-      // The next look retries.
       warnOf(`hold task ${id} to its time`, error);
     } finally {
       if (stopAgain === undefined) stops.delete(id);

@@ -1,4 +1,4 @@
-/** Kills tasks whose permit has run out, for an owner that promised to renew it and is stopped, busy, or cut off from whom it asks. */
+/** Kills tasks whose permit has expired because the owner did not renew it: it is stopped, busy, or cannot reach whoever allows a renewal. */
 import type { TaskId } from '../../core/ids.ts';
 import { bootMs } from '../../sys/clocks.ts';
 import type { Owner } from '../../sys/processes.ts';
@@ -9,7 +9,7 @@ import { readRecord } from '../records/read-record.ts';
 import { recordedPlaces } from '../records/task-places.ts';
 import type { Permit } from './guard-words.ts';
 
-/** How often to look while there are permits. */
+/** The time between looks while there are permits. */
 const PERMIT_LOOK_MS = 100;
 
 export function holdPermits(installation: Installation, isMine: (owner: Owner) => boolean) {
@@ -27,7 +27,6 @@ export function holdPermits(installation: Installation, isMine: (owner: Owner) =
       killAgain = begun ?? beginKilling(installation, recordedPlaces(layout, record).cgroupsPath);
       await killAgain();
     } catch (error) {
-      // The next look retries.
       warnOf(`kill task ${id} without a permit`, error);
     } finally {
       if (killings.get(id) === null) {
@@ -36,7 +35,7 @@ export function holdPermits(installation: Installation, isMine: (owner: Owner) =
       }
     }
   };
-  /** A task that its owner still sets up, or sets up when it runs again, is killed by a later look. */
+  /** A later look kills a task that its owner is still setting up, or sets up when it runs again. */
   const look = () => {
     const now = bootMs();
     for (const [id, untilMs] of until) {

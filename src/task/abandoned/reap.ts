@@ -1,4 +1,4 @@
-/** Removes what dead owners left. This is the only recovery mechanism, and any number of processes may run it at any time. */
+/** Removes what dead owners left. This is the only recovery mechanism; any number of processes may run it at any time. */
 
 import { closeSync, existsSync, rmSync } from 'node:fs';
 import { type ErrorJson, unlessMissing } from '../../core/errors.ts';
@@ -24,20 +24,20 @@ import {
   removeTenants,
 } from './remove-abandoned.ts';
 
-/** The outcome of {@link reapTasks}. */
+/** What {@link reapTasks} did. */
 export interface ReapReport {
-  /** Tasks whose owner is dead, with the outcome of each removal. */
+  /** Tasks without an owner, with the outcome of each removal. */
   readonly reaped: readonly ReapedTask[];
-  /** Errors of tasks whose record could not be read; these tasks were not touched. */
+  /** Errors of unreadable records; their tasks were not touched. */
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** How many tasks are removed at once. Each holds the lock of its folder, which takes a descriptor. Before any is removed, all are ended. */
+/** The number of tasks to remove at once: each takes one descriptor, for the lock of its folder. All tasks are killed before any is removed. */
 const TASKS_AT_ONCE = 256;
 
 /**
- * Reaps every task whose owner is dead. Tasks of living owners and kept tasks of this boot stay. Also removes half-written files of dead
- * processes. Needs root. A second call only retries what could not be removed before.
+ * Reaps every abandoned task. Tasks of living owners and kept tasks of this boot stay. Also removes
+ * half-written files of dead processes. Needs root. A second call only retries what could not be removed.
  */
 export async function reapTasks(installation: Installation): Promise<ReapReport> {
   const { layout } = installation;
@@ -53,7 +53,7 @@ export async function reapTasks(installation: Installation): Promise<ReapReport>
   return report;
 }
 
-/** Reaps only the tasks of one dead owner; with `ids`, only those among them. Does nothing while the owner lives. */
+/** Reaps only the tasks of one dead owner and, with `ids`, only those among them. Does nothing while the owner lives. */
 export async function reapTasksOf(
   installation: Installation,
   owner: Owner,
@@ -65,7 +65,7 @@ export async function reapTasksOf(
   return report;
 }
 
-/** Reaps the tasks whose owner is dead and equals `owner` if it is given. Skips ids without a task. */
+/** Reaps the abandoned tasks among `ids`, and only those of `owner` if given. Skips ids without a task. */
 async function reapAmong(
   installation: Installation,
   ids: readonly TaskId[],
@@ -76,8 +76,8 @@ async function reapAmong(
     if (!isAbandoned(record)) return;
     if (owner === undefined || isSameOwner(record.owner, owner)) abandoned.push(record.id);
   });
-  // Removing a task takes longer than ending it, so end the later ones first: none must run on while others are removed. Removal kills any
-  // process that survives this.
+  // Removing takes longer than killing, so kill the later tasks first: none may run
+  // on while others are removed. The removal kills any process that survives this.
   for (const id of abandoned.slice(TASKS_AT_ONCE)) {
     await whileClaimed(installation, [id], ([task]) => {
       if (task !== undefined) signalAll(installation.cgroups, task.places.cgroupsPath);
@@ -95,7 +95,7 @@ async function reapAmong(
 const isSameOwner = (one: Owner, other: Owner) =>
   one.pid === other.pid && one.startTime === other.startTime && one.bootId === other.bootId;
 
-/** Calls `act` with those of these tasks that are still abandoned and that no other process removes now, under their locks. */
+/** Locks those of the tasks that are still abandoned and that no other process is removing, and calls `act` with them under their locks. */
 async function whileClaimed<T>(
   installation: Installation,
   ids: readonly TaskId[],
@@ -104,7 +104,7 @@ async function whileClaimed<T>(
   const claimed: (AbandonedTask & { readonly lock: Fd })[] = [];
   try {
     for (const id of ids) {
-      // The record may have been damaged meanwhile: the next reap reports it.
+      // A record that was damaged meanwhile: the next reap reports it.
       const locked = unlessMissing(() => lockRecord(installation, id, isAbandoned), UNREADABLE);
       if (locked === undefined) continue;
       const { record, lock } = locked;
@@ -116,7 +116,7 @@ async function whileClaimed<T>(
   }
 }
 
-/** Removes task folders whose creator died before giving them their name, or whose remover died before they were gone. */
+/** Removes task folders whose creator died before naming them, or whose remover died before they were gone. */
 function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void {
   for (const name of taskFolderNames(layout)) {
     const owner = parseUnfinishedName(name);
@@ -126,9 +126,9 @@ function removeUnfinished({ layout }: Installation, of?: ProcessIdentity): void 
   }
 }
 
-/** Removes writable layers and volumes without a task: a reboot has cleared the run folder with the task's record. */
+/** Removes writable layers and volumes without a task, whose record a reboot cleared with the run folder. */
 async function removeOrphanedScratch({ layout, system }: Installation): Promise<void> {
-  // Read the folders in this order, because a task creates its task folder before its scratch folder.
+  // Read the scratch folder first: a task creates its task folder before its scratch folder.
   const found = namesIn(scratchDir(layout)).map((name) => name.replace(VOLUME_PREFIX, ''));
   const tasks = new Set(findRunFolders(layout).flatMap(taskFolderNames));
   const orphans = new Set(found.filter(isTaskId).filter((id) => !tasks.has(id)));

@@ -1,4 +1,4 @@
-/** Removes tasks that have no living owner, many at once. */
+/** Removes tasks without a living owner, many at once. */
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -20,16 +20,16 @@ export interface AbandonedTask extends Pick<TaskRecord, 'bindCount' | 'runtime' 
 /** A task without an owner, and the outcome of its removal. */
 export interface ReapedTask extends Removal {
   readonly id: TaskId;
-  /** The command's exit, if the owner lived to record it. */
+  /** The command's exit, if the owner recorded it before it died. */
   readonly exit?: TaskExit;
 }
 
-/** A runtime that survives KILL for this long is stuck in the kernel; the checks that follow find what it still creates. */
+/** A runtime that survives KILL for this long is stuck in the kernel; the later checks find what it still creates. */
 const RUNTIME_GONE_WITHIN_MS = 5_000;
 
 /**
- * Removes the tasks concurrently and returns the outcomes in the order of the tasks. Never rejects for something that cannot be removed. A
- * runtime may still work on a task as an orphan. Runtimes are ended first, because they would create again what is being removed.
+ * Removes the tasks concurrently and returns the outcomes in the same order. Never rejects because something cannot be
+ * removed. First ends runtimes that still work on a task as orphans: they would create again what is being removed.
  */
 export async function removeAbandoned(
   installation: Installation,
@@ -51,14 +51,14 @@ export async function removeAbandoned(
   );
 }
 
-/** Removes what the last tasks of tenants left because their owners could not remove it. */
+/** Removes the cgroups and folders of tenants whose last tasks lost their owners. */
 export async function removeTenants(installation: Installation): Promise<void> {
   if (!existsSync(tenantsDir(installation.layout))) return;
   const { removeIdleTenants } = await import('../admission/join-tenant.ts');
   await removeIdleTenants(installation);
 }
 
-/** Ends the runtimes that were called for these bundles, found by the argument after `--bundle`. */
+/** Kills the runtimes that were called for these bundles, found by their argument after `--bundle`. */
 async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
   const isRuntime = (args: readonly string[]) =>
     bundles.has(args[args.indexOf('--bundle') + 1] ?? '');
@@ -71,7 +71,7 @@ async function endRuntimes(bundles: ReadonlySet<string>): Promise<void> {
   }
 }
 
-/** Detaches the mounts below the tasks' folders, last first. */
+/** Detaches the mounts below the tasks' folders, in reverse order. */
 function detachMounts({ system }: Installation, tasks: readonly AbandonedTask[]): void {
   const folders = new Set(tasks.flatMap(({ places }) => [places.taskDir, places.scratchDir]));
   for (const { mountPoint } of [...readMounts()].reverse()) {

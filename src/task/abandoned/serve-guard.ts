@@ -1,6 +1,6 @@
 /**
- * The work of a guard: enforces the time limits and the permits of its owner's tasks, waits until the owner's end of the pipe closes and the
- * owner has ended, then removes the owner's tasks.
+ * The guard's work: enforces the time limits and permits of its owner's tasks. When the
+ * owner's end of the pipe has closed and the owner has ended, removes the owner's tasks.
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -19,21 +19,21 @@ import { reapTasksOf } from './reap.ts';
 /** The kernel closes a dying process's pipes moments before the process is gone. */
 const SOON_MS = 1_000;
 const POLL_SOON_MS = 5;
-/** The pipe also closes when only the thread that started the guard has ended and its process runs on. */
+/** The pipe also closes when only the thread that started the guard ends, while its process runs on. */
 const POLL_LATER_MS = 200;
-/** Pauses before further attempts: what was in use, or hung in the kernel, may be free a little later, and nobody else may look at it for long. */
+/** Pauses before retries: resources in use or stuck in the kernel may become free soon, and no one else may retry for a long time. */
 const TRY_AGAIN_MS = [100, 1_000, 10_000] as const;
-/** Time between looks for tasks of threads that have ended. */
+/** Time between looks for tasks of ended threads. */
 const LOOK_INTERVAL_MS = 1_000;
 
 /** Resolves when the owner has dismissed the guard, or has died and its tasks are removed. Sets the exit status. */
 export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   const installation = openInstallation(layout);
-  // A service manager that stops a service signals all of its processes. The owner may take its time to end, and the guard must outlive it.
+  // Stopping a service signals all its processes. The owner may take its time to end, and the guard must outlive it.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => undefined);
   }
-  // The owner may not read any more.
+  // The owner may no longer read.
   process.stdout.on('error', () => undefined);
   const isOwn = ({ pid, startTime }: Owner) => pid === owner.pid && startTime === owner.startTime;
   const lookAtLimits = holdLimits(installation, isOwn);
@@ -63,7 +63,7 @@ export async function serveGuard({ layout, owner }: GuardOrder): Promise<void> {
   process.exitCode = (await removeTasksOf(installation, owner)) ? 0 : 1;
 }
 
-/** Resolves to whether nothing of the owner's tasks is left, and no record was damaged. */
+/** Resolves to true if nothing of the owner's tasks is left and no record is damaged. */
 async function removeTasksOf(installation: Installation, owner: Owner): Promise<boolean> {
   const left = new Set<TaskId>();
   for (const pauseMs of [...TRY_AGAIN_MS, undefined]) {
@@ -78,7 +78,7 @@ async function removeTasksOf(installation: Installation, owner: Owner): Promise<
   return false;
 }
 
-/** Reports a failed look as a warning and leaves it to the next look; the exit status reports what is left at the end. */
+/** Reports a failed look as a warning; the next look retries. The exit status reports what is left at the end. */
 async function lookOrWarn(operation: string, look: () => unknown): Promise<void> {
   try {
     await look();

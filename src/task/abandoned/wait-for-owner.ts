@@ -8,11 +8,11 @@ import { readRecord, UNREADABLE } from '../records/read-record.ts';
 const POLL_MS = 10;
 
 /**
- * Waits until the owner of a task has gone, so that the task can be reaped. Returns at once if the task does not exist, or if its record
- * names no owner. Throws ERR_STACKSHIM_TASK_CONFLICT if the owner still runs after `waitMs`.
+ * Waits until a task's owner has ended, so that the task can be reaped. Returns at once if there is no such
+ * task or its record is unreadable. Throws ERR_STACKSHIM_TASK_CONFLICT if the owner still runs after `waitMs`.
  */
 export async function waitForOwner(layout: Layout, id: TaskId, waitMs: number): Promise<void> {
-  // The reap reports a record that cannot be read.
+  // The reap reports an unreadable record.
   const owner = unlessMissing(() => readRecord(layout, id)?.owner, UNREADABLE);
   const endsAt = performance.now() + waitMs;
   while (owner !== undefined && isOwnerAlive(owner)) {

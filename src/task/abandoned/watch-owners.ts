@@ -1,4 +1,4 @@
-/** Reaps the tasks of each owner as soon as it has died, and enforces their time limits until then. inotify(7) reports new tasks, pidfds dead owners. */
+/** Reaps an owner's tasks as soon as the owner has died; until then enforces their time limits. inotify(7) reports tasks, pidfds deaths. */
 import { readSync, statSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import { isTaskId, type TaskId } from '../../core/ids.ts';
@@ -13,21 +13,21 @@ import { holdLimits, LIMIT_LOOK_MS } from './hold-limits.ts';
 import { type ReapReport, reapTasks, reapTasksOf } from './reap.ts';
 
 export interface WatchOwnersOptions {
-  /** After an abort, the running reaps finish, then the promise resolves. */
+  /** After an abort, the promise resolves once the running reaps have finished. */
   readonly signal: AbortSignal;
-  /** Called whenever something was reaped; a damaged record is reported at each sweep. */
+  /** Called when something was reaped. Each sweep reports damaged records again. */
   readonly onReport: (report: ReapReport) => void;
 }
 
-/** Most tasks begin and end between two looks and cost nothing. The interval leaves most of a second for the removal that follows. */
+/** Most tasks begin and end between two looks, and cost nothing. This leaves most of a second for the removal that follows. */
 const LOOK_INTERVAL_MS = 100;
-/** Sweeps retry what could not be removed, and find what no event reported. */
+/** Sweeps retry failed removals, and find what no event reported. */
 const SWEEP_INTERVAL_MS = 60_000;
 const READY_AT_ONCE = 256;
 
 /**
- * Watches until `signal` aborts, then resolves; rejects if the tasks folder cannot be watched or read. Any number of processes may watch.
- * Needs root, and one descriptor for each living owner. Creates the tasks folder if it is missing.
+ * Watches until `signal` aborts, then resolves. Rejects if the tasks folder cannot be watched or read. Any number of
+ * processes may watch. Needs root, and one descriptor per living owner. Creates the tasks folder if it is missing.
  */
 export async function watchOwners(
   installation: Installation,
@@ -96,20 +96,20 @@ class OwnerWatch {
     }
   }
 
-  /** Looks at everything, whether an event reported it or not. */
+  /** Checks everything, whether an event reported it or not. */
   #sweep(): void {
     this.#watchFolder();
     this.#lookAtFolder();
     this.#reap(() => reapTasks(this.#installation));
   }
 
-  /** Watches the current tasks folder: someone may have removed it and another process created it again. */
+  /** Watches the current tasks folder: somebody may have removed the watched one, and another process created it again. */
   #watchFolder(): void {
     const { layout, system } = this.#installation;
     const path = tasksDir(layout);
     ensureDirectorySync(path, 0o711);
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    // Includes the birth time, because a new folder may get the inode number of the old one.
+    // The birth time, too: a new folder may get the inode number of the old one.
     const identity = stat && `${stat.ino}-${stat.birthtimeNs}`;
     if (this.#folder?.identity === identity) return;
     if (this.#folder !== undefined) system.close(this.#folder.fd);
@@ -125,13 +125,13 @@ class OwnerWatch {
       this.#lookAtFolder(changed);
     }
     for (const fd of ready) this.#onOwnerEnd(fd);
-    // A pidfd reports only the end of the process, so check threads separately.
+    // A pidfd reports only the end of a whole process, so check threads separately.
     for (const [fd, { owner }] of this.#owners) {
       if (owner.thread !== undefined && !isOwnerAlive(owner)) this.#onOwnerEnd(fd);
     }
   }
 
-  /** Compares the folder with its last known state, because events may be lost. A name in `changed` may belong to another task by now. */
+  /** Compares the folder with its last known state, because events may be lost. A name in `changed` may belong to a new task. */
   #lookAtFolder(changed: ReadonlySet<string> = new Set()): void {
     const before = this.#names;
     this.#names = new Set(taskFolderNames(this.#installation.layout));
@@ -155,7 +155,7 @@ class OwnerWatch {
       this.#watchOwner({ ...unfinished, bootId: bootId() });
     }
     if (!isTaskId(name)) return;
-    // A sweep reports a record that cannot be read.
+    // A sweep reports an unreadable record.
     const record = unlessMissing(() => readRecord(this.#installation.layout, name), UNREADABLE);
     if (record !== undefined && !record.kept) this.#watchOwner(record.owner, name);
   }
@@ -176,7 +176,7 @@ class OwnerWatch {
     if (!isOwnerAlive(owner)) return undefined;
     const pidfd = unlessMissing(() => system.openPidfd(owner.pid), ['ESRCH']);
     if (pidfd === undefined) return undefined;
-    // The owner was still alive after its pidfd was opened, so the descriptor belongs to no other process.
+    // Check again: the owner was alive after the pidfd was opened, so the pid had not passed to another process.
     if (!isOwnerAlive(owner)) {
       system.close(pidfd);
       return undefined;
@@ -213,7 +213,7 @@ class OwnerWatch {
 function changedNames(fd: Fd): ReadonlySet<string> {
   const names = new Set<string>();
   const events = Buffer.alloc(65_536);
-  // EAGAIN: nothing can be read now.
+  // EAGAIN: no event is pending.
   const read = () => unlessMissing(() => readSync(fd, events), ['EAGAIN']) ?? 0;
   for (let length = read(); length > 0; length = read()) {
     for (let at = 0; at < length; ) {

@@ -1,7 +1,7 @@
 /**
- * Tenants, whose tasks share one cgroup with a weight and a cap, and may be limited in number. A tenant with tasks has a folder below the
- * run folder: each task holds the shared lock of `lock` and, if there is a maximum, one number of the folder. Loaded only for tasks with a
- * tenant.
+ * Tenants: their tasks share one cgroup with a weight and a cap, and may be limited in number. A tenant
+ * with tasks has a folder below the run folder. Each task holds a shared lock on the folder's `lock`
+ * file and, if there is a maximum, one number in the folder. Loaded only for tasks with a tenant.
  */
 import { fstatSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,27 +23,27 @@ export interface JoinRequest {
   readonly tenant: TenantName;
   readonly terms: TenantTerms;
   readonly task: TaskId;
-  /** An abort ends the wait. */
+  /** An abort ends the wait for the tenant's lock. */
   readonly signal?: AbortSignal;
 }
 
 export interface TenantSeat {
   /**
-   * Call it when nothing of the task is left. The task no longer counts, and the tenant's last task removes the tenant's cgroup. A second
-   * call does nothing. Never rejects.
+   * Gives the seat up; the last seat's release removes the tenant's cgroup. Call it
+   * when nothing of the task is left. A second call does nothing. Never rejects.
    */
   release(): Promise<void>;
-  /** Call it instead of `release` while something of the task is left: closes only this process's descriptors. The task counts until it is reaped. */
+  /** Closes only this process's descriptors, in place of `release` while something of the task is left. The task counts until a reap. */
   close(): void;
 }
 
-/** The remover of a tenant holds the exclusive lock for a moment only, unless its process was stopped then. */
+/** A process that removes the tenant holds the exclusive lock only briefly, unless that process is stopped meanwhile. */
 const REMOVED_WITHIN_MS = 10_000;
 const POLL_MS = 1;
 
 /**
- * Creates the tenant's cgroup with the policy's current settings, and counts the task. Rejects with ERR_STACKSHIM_TENANT_EXHAUSTED if the
- * tenant has its maximum of tasks, or uses more than a cap that was lowered.
+ * Counts the task and creates the tenant's cgroup with the policy's current settings. Rejects with
+ * ERR_STACKSHIM_TENANT_EXHAUSTED if the tenant runs its maximum of tasks, or uses more than a lowered cap allows.
  */
 export async function joinTenant(host: TenantHost, request: JoinRequest): Promise<TenantSeat> {
   const { tenant, terms } = request;
@@ -55,7 +55,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
     try {
       await removeIfIdle(host, tenant);
     } catch {
-      // The tenant's next task or a reap tries again; nothing is left that counts.
+      // Nothing that counts is left. The tenant's next task or a reap tries again.
     }
   };
   try {
@@ -82,7 +82,7 @@ export async function joinTenant(host: TenantHost, request: JoinRequest): Promis
   };
 }
 
-/** Removes what is left of tenants without tasks, for example after their owners died. */
+/** Removes the cgroups and folders of tenants without tasks, for example after their owners died. */
 export async function removeIdleTenants(host: TenantHost): Promise<void> {
   for (const name of namesIn(tenantsDir(host.layout))) {
     if (isTenantName(name)) await removeIfIdle(host, name);
@@ -103,7 +103,7 @@ function claimSeatNumber(
   throw new StackshimError('ERR_STACKSHIM_TENANT_EXHAUSTED', message, { details });
 }
 
-/** Sets the share for each task again: the policy may have changed, or a runtime may have created the cgroup. */
+/** Sets the tenant's share. Repeated for each task: the policy may have changed, or a runtime may have created the cgroup. */
 async function setShare(
   { cgroups, layout }: TenantHost,
   tenant: TenantName,
@@ -117,7 +117,7 @@ async function setShare(
     });
   } catch (error) {
     const code = errnoCodeOf(error);
-    // The errors of v1 for a cap below the current usage (memory), or below the share of a task in the group (cpu).
+    // cgroup v1 reports these for a cap below the current memory usage, or below the cpu share of a task in the group.
     if (code !== 'EBUSY' && code !== 'EINVAL') throw error;
     const message = `start task of ${tenant}: its running tasks use more than the policy now allows`;
     const more = { cause: error, details: { tenant } };
@@ -125,7 +125,7 @@ async function setShare(
   }
 }
 
-/** Takes the tenant's shared lock and checks that the lock file still has its name: the last task may have removed the file that was opened. */
+/** Takes the tenant's shared lock. Checks that the opened file is still at its path: the tenant's last task may have removed it. */
 async function lockTenant(
   { system, layout }: TenantHost,
   tenant: TenantName,

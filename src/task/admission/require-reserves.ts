@@ -1,4 +1,4 @@
-/** Enforces the reserves that the policy keeps for the host. Loaded only if there are any. */
+/** Enforces the reserves that the policy keeps for the host. Loaded only if the policy has any. */
 
 import { readFileSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
@@ -6,8 +6,8 @@ import type { ContainerSpec } from '../../spec/task-spec.ts';
 import { freeBytesAt } from '../../sys/files.ts';
 
 /**
- * Throws ERR_STACKSHIM_HOST_EXHAUSTED if the task, at its memory limit, would leave less memory than the policy reserves, or if the root
- * folder's filesystem has less free space than reserved. Considers only the current moment, not what running tasks may still use.
+ * Throws ERR_STACKSHIM_HOST_EXHAUSTED if the task, at its memory limit, would leave less memory than the policy reserves, or if the
+ * root folder's filesystem has less free space than reserved. Checks the current moment only, not what running tasks may still use.
  */
 export function requireReserves(root: string, { admission, limits }: ContainerSpec): void {
   const { memoryBytes, diskBytes } = admission.reserves;
@@ -19,9 +19,9 @@ export function requireReserves(root: string, { admission, limits }: ContainerSp
 }
 
 /**
- * Throws ERR_STACKSHIM_HOST_EXHAUSTED if `memoryBytes` more would leave less than the reserve.
+ * Throws ERR_STACKSHIM_HOST_EXHAUSTED if using `memoryBytes` more would leave less than the reserve.
  *
- * @param operation The beginning of the message.
+ * @param operation The beginning of the error message.
  */
 export function requireMemoryReserve(
   reserve: number | undefined,

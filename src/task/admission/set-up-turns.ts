@@ -1,14 +1,14 @@
 /**
- * Spreads the set-up of many tasks over turns of the event loop and over time. Each set-up takes some milliseconds of system calls, and a
- * runtime. A hundred set-ups at once would block the loop and delay each other: the first task would be ready no sooner than the last.
+ * Spreads the set-up of many tasks over turns of the event loop and over time. Each set-up takes a few milliseconds of system calls
+ * and one runtime. A hundred at once would block the loop and delay each other: the first task would be ready no sooner than the last.
  */
 import { availableParallelism } from 'node:os';
 import { StackshimError } from '../../core/errors.ts';
 import { nextTurn } from '../../core/pause.ts';
 
 /**
- * One more than there are processors, because a runtime sometimes waits for the kernel. Three per processor set up tasks no faster, and make
- * the event loop's thread wait twice as long for a processor.
+ * One more than there are processors, because a runtime sometimes waits for the kernel. Three per processor
+ * would set up tasks no faster, and would make the event loop's thread wait twice as long for a processor.
  */
 const AT_ONCE = 1 + availableParallelism();
 /** A set-up that takes longer (a large archive, a runtime that hangs) gives up its place, so that it does not delay other tasks. */
@@ -19,13 +19,13 @@ const waiting = new Set<() => void>();
 let running = 0;
 
 export interface SetUpTurn {
-  /** Call it when the set-up is over, whatever its outcome. A second call does nothing. */
+  /** Gives up the place. Call it when the set-up is over, whatever its outcome. A second call does nothing. */
   end(): void;
 }
 
-/** Resolves in its own turn of the event loop, once few enough other tasks are being set up. Rejects with ERR_STACKSHIM_TASK_ABORTED if a signal aborts. */
+/** Resolves in its own turn of the event loop, once there is a place. Rejects with ERR_STACKSHIM_TASK_ABORTED if a signal aborts. */
 export async function takeSetUpTurn(signals: readonly AbortSignal[]): Promise<SetUpTurn> {
-  // A set-up that ends passes its place to the next one: `running` does not change.
+  // A set-up that ends passes its place to the next waiting one, so `running` stays the same.
   if (running >= AT_ONCE) await waitForPlace(signals);
   else running += 1;
   let isRunning = true;

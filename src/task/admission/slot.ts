@@ -1,6 +1,6 @@
 /**
- * Slots, and the numbers that tasks hold. No two running tasks of the machine share a slot, whatever their installations. If the shim of a
- * task dies, its number becomes free only when the task is removed.
+ * Slots, and the numbers that tasks hold. No two running tasks on a machine share a slot, whatever their
+ * installations. If a task's owner dies, the task's number becomes free only when the task is removed.
  */
 import { closeSync, existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
@@ -22,23 +22,23 @@ import { ensureOwnFolder, isOwnFolder } from '../../sys/trusted-path.ts';
 import { createUserNamespace, openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 
 /**
- * Slots from this number on create their user namespace for each task, in 5 to 10 ms. A pinned namespace is a mount on the host, and every
- * mount makes every later start of a container slower (measured: 12 µs each). Machines rarely run that many tasks at once.
+ * Slots from this number on create a user namespace per task, which takes 5 to 10 ms. A pinned namespace is a mount on the
+ * host, and each mount slows every later container start (measured: 12 µs each). Machines rarely run that many tasks at once.
  */
 const PINNED_SLOTS = 256;
 
-/** Whoever looks for a free slot holds the lock of each for some microseconds. */
+/** A process that looks for a free slot locks each slot for a few microseconds, so an adoption may have to retry. */
 const ADOPT_TRIES = 20;
 const ADOPT_PAUSE_MS = 5;
 
 /**
- * Release it when nothing uses its ids any more: the slot becomes free. While something of the task is left, close it instead: the slot becomes
- * free when the rest is removed.
+ * A slot that a task holds. `release`, once nothing uses its ids, frees the slot. `close`, while
+ * something of the task is left, only closes it here: the removal of the rest frees the slot.
  */
 export interface Slot extends Pick<HeldNumber, 'release' | 'close'> {
   readonly index: number;
   readonly ids: IdRange;
-  /** Carries the mapping of `ids`, for idmapped mounts. Open until the slot is released. */
+  /** A user namespace with the mapping of `ids`, for idmapped mounts. Open until `release` or `close`. */
   readonly userNamespaceFd: Fd;
 }
 
@@ -75,7 +75,7 @@ export async function claimSlot(
   }
 }
 
-/** Takes over the slot that another process claimed for the task and closed. Rejects with ERR_STACKSHIM_SYSTEM if the task has no such slot. */
+/** Takes over a slot that another process claimed for the task and closed. Rejects with ERR_STACKSHIM_SYSTEM if the task does not hold it. */
 export async function adoptSlot(
   system: System,
   layout: Layout,
@@ -129,7 +129,7 @@ export const claimTaskNumber = (
   request: TaskNumberRequest,
 ): HeldNumber | undefined => claimNumber(system, { ...request, ...toClaim(request) });
 
-/** Like {@link claimTaskNumber}, but claims the number also in the folder `older`, if that is given and only this user may write to it. */
+/** Like {@link claimTaskNumber}; also claims the number in the folder `older`, if given and writable only by this user. */
 function claimInBoth(
   system: System,
   request: TaskNumberRequest,
@@ -165,8 +165,8 @@ const joined = (held: HeldNumber, other: HeldNumber): HeldNumber => ({
 });
 
 /**
- * Claims the number that another process claimed for the task and closed; also in the folder of older versions, if it was claimed there.
- * Undefined if the task does not hold the number, or if another process still does.
+ * Claims a number that another process claimed for the task and closed; also in the older versions' folder, if the
+ * task claimed it there. Undefined if the task does not hold the number, or another process still has it open.
  */
 function adoptInBoth(
   system: System,
@@ -189,11 +189,11 @@ const toClaim = ({ task, run }: Pick<TaskNumberRequest, 'task' | 'run'>) => ({
   isTaken,
 });
 
-/** Whether a task holds the number of this file, with a living or a dead owner. */
+/** Whether a task holds this number file, whether its owner is alive or dead. */
 export const isHeldByTask = (system: System, file: string): boolean =>
   isHeld(system, file, isTaken);
 
-/** Whether the named task still exists although its lock is free: its processes may still run. */
+/** Whether the named task still exists, so that its processes may still run although its lock is free. */
 export function isTaken(holder: string): boolean {
   const [boot, task, run] = holder.split('\n');
   if (boot !== bootId() || task === undefined || run === undefined) return false;

@@ -1,4 +1,4 @@
-/** Ends pinned user namespaces that a machine had use for when it ran many tasks at once. */
+/** Unpins user namespaces that only a machine with many tasks at once needs. */
 import { closeSync, rmSync } from 'node:fs';
 import type { Layout } from '../../core/layout.ts';
 import { removeMountPoint } from '../../sys/detach-copies.ts';
@@ -9,12 +9,12 @@ import { isOwnFolder } from '../../sys/trusted-path.ts';
 import { openPinnedUserNamespace } from '../../sys/user-namespace.ts';
 import { isTaken, pinFile } from './slot.ts';
 
-/** The slots below this number are used again first. */
+/** Slots below this number keep their pins: they are reused first. */
 const KEPT_PINS = 16;
 
 /**
- * Unpins the user namespaces of slots that no task holds, from number 16 on: each pin makes every start slower, and a later task in the slot
- * pins it again. A task never finds its slot half unpinned, because this claims the slot meanwhile.
+ * Unpins the user namespaces of free slots from number 16 on. Each pin slows every start; a later task
+ * in the slot pins it again. Claims each slot meanwhile, so that no task finds its slot half unpinned.
  */
 export function unpinIdleSlots(system: System, { slots }: Pick<Layout, 'slots'>): void {
   if (!isOwnFolder(slots)) return;

@@ -1,36 +1,36 @@
-/** Looks at a task's disk space while the task runs, and reports when it is full. */
+/** Measures a task's disk space while the task runs, and reports when the space is full. */
 import { freeBytesAt } from '../../sys/files.ts';
 import type { DiskSample, TaskDisk } from './task-disk.ts';
 
 export interface DiskReport {
   readonly peakBytes: number;
   readonly peakInodes: number;
-  /** Whether any look found it full. */
+  /** Whether any measurement found the task's space full. */
   readonly wasFull: boolean;
-  /** Whether any look found the host's own disk full. */
+  /** Whether any measurement found the host's disk full. */
   readonly wasHostFull: boolean;
 }
 
 export interface DiskWatchOptions {
   /** A folder on the filesystem that all tasks share. */
   readonly hostFolder: string;
-  /** Called once, when a look first finds the space full. */
+  /** Called once, when a measurement first finds the space full. */
   readonly onFull: () => void;
 }
 
 const FIRST_LOOK_MS = 25;
 const SOONEST_MS = 10;
 const LATEST_MS = 1000;
-/** How many looks to make before the space would be full at the current pace. */
+/** How many measurements to make before the space would be full at the current rate. */
 const LOOKS_AHEAD = 4;
-/** A slow look is made less often: looks may take one part in this many of the time. */
+/** Measurements may take one part in this many of the time, so slow ones are made less often. */
 const SHARE = 20;
 /** A filesystem with less free space counts as full. */
 const FULL_BELOW_BYTES = 1024 * 1024;
 
 interface Look {
   readonly at: number;
-  /** The used share of the limit on bytes or on inodes, whichever is larger. */
+  /** Bytes or inodes used as a share of their limit, whichever share is larger. */
   readonly share: number;
 }
 
@@ -71,13 +71,13 @@ export function openDiskWatch(disk: TaskDisk, { hostFolder, onFull }: DiskWatchO
     plan({ at: now, share }, (now - began) * SHARE);
   };
   const start = () => {
-    // A look may fail when descriptors run out: the next look retries.
+    // A measurement fails when descriptors run out: the next one retries.
     looking = look().catch(() => undefined);
     void looking.then(() => {
       if (!hasEnded) timer = setTimeout(start, delayMs);
     });
   };
-  /** Looks a last time; call it before anything is removed. Rejects if that look fails. */
+  /** Measures a last time. Call it before anything is removed. Rejects if this measurement fails. */
   const finish = async (): Promise<DiskReport> => {
     hasEnded = true;
     clearTimeout(timer);

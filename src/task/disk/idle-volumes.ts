@@ -1,7 +1,7 @@
 /**
- * Scratch volumes that are ready for a task: emptied and mounted, each with its file in the scratch folder and its mount in `volumes/` of
- * the run folder. The name of the file is the claim: whoever renames or unlinks it owns the volume. A mount without a file belongs to
- * nobody. Each mount namespace has its own volumes, because their mounts are not visible in another one.
+ * Idle scratch volumes, emptied and mounted for the next task: each has its file in the scratch folder and its mount in
+ * `volumes/` of the run folder. The file's name is the claim: whoever renames or unlinks the file owns the volume. A mount
+ * without a file has no owner. Each mount namespace has its own idle volumes, because their mounts are invisible in another one.
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -32,14 +32,14 @@ import {
 } from './scratch-files.ts';
 import { isFreshVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
-/** Each idle volume is a mount on the host and an open filesystem. This is enough for the tasks that end and begin at one time. */
+/** An idle volume costs a mount on the host and an open filesystem. These are enough for the tasks that end and begin at the same time. */
 const MAX_IDLE = 32;
 /** The kernel releases the last files of an emptied volume within this time. */
 const FRESH_WITHIN_MS = 60_000;
 
 type IdleVolume = ReturnType<typeof listIdleVolumes>[number];
 
-/** All idle volumes, of every mount namespace, except those that are claimed meanwhile. The sizes: its limit, and the disk space of its file. */
+/** All idle volumes of every mount namespace, except those claimed meanwhile: with their limit, and the disk space that their file uses. */
 export function listIdleVolumes(layout: Layout, offers = listOffers(layout)) {
   return offers.flatMap((offer) => {
     const file = idleVolumeFile(layout, offer);
@@ -54,11 +54,11 @@ export function listIdleVolumes(layout: Layout, offers = listOffers(layout)) {
 export interface ClaimedVolume {
   /** A detached mount of the volume; the caller closes it. */
   readonly volume: Fd;
-  /** Resolves when the volume's idle mount is detached. A rejection does not count as unhandled if nobody awaits it. */
+  /** Resolves when the idle mount is detached. Need not be awaited: a rejection does not count as unhandled. */
   readonly detached: Promise<void>;
 }
 
-/** Claims a volume that was made for this limit: its file becomes the task's. Undefined if there is none. */
+/** Claims a volume with this limit, whose file becomes the task's; undefined if there is none. */
 export function claimIdleVolume(
   system: System,
   layout: Layout,
@@ -68,7 +68,7 @@ export function claimIdleVolume(
   for (const offer of listOwnOffers(layout).filter((one) => one.limitBytes === limitBytes)) {
     const mount = `${mountedVolumesDir(layout)}/${offer.id}`;
     if (!isMounted(mount)) continue;
-    // The volume was taken meanwhile. EINVAL: while the kernel resolved the path.
+    // Another task took the volume. EINVAL: while the kernel resolved the path.
     const volume = unlessMissing(() => system.openTreeClone(mount), ['ENOENT', 'EINVAL']);
     if (volume === undefined) continue;
     let isOurs = false;
@@ -86,7 +86,7 @@ export function claimIdleVolume(
   return undefined;
 }
 
-/** Offers a task's emptied volume to later tasks. `volume` is a detached mount of it, which the caller closes. False if enough volumes are idle. */
+/** Offers a task's emptied volume to later tasks. `volume`: a detached mount of it, which the caller closes. False if enough are idle. */
 export function keepIdleVolume(
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   { id, volumeFile, idleVolumeDir }: Pick<TaskPlaces, 'id' | 'volumeFile' | 'idleVolumeDir'>,
@@ -97,7 +97,7 @@ export function keepIdleVolume(
   ensureDirectorySync(mountedVolumesDir(layout), 0o700);
   const mountNamespace = ownMountNamespace();
   const file = idleVolumeFile(layout, { mountNamespace, limitBytes, id });
-  // An earlier task with the same name may have left one.
+  // An earlier task with the same id may have left one.
   if (isThere(file)) return false;
   try {
     mkdirSync(idleVolumeDir, { mode: 0o700 });
@@ -105,7 +105,7 @@ export function keepIdleVolume(
     if (errnoCodeOf(error) === 'EEXIST') return false;
     throw error;
   }
-  // Attach the mount first: the renamed file offers the volume.
+  // Attach the mount first: renaming the file offers the volume.
   system.attachMount(volume, idleVolumeDir);
   try {
     renameSync(volumeFile, file);
@@ -116,7 +116,7 @@ export function keepIdleVolume(
   return true;
 }
 
-/** Removes an idle volume; returns false if a task has claimed it meanwhile. */
+/** Removes an idle volume; returns false if a task claimed it meanwhile. */
 export function removeIdleVolume(system: System, { file, mount }: IdleVolume): boolean {
   if (!unlinkIfThere(file)) return false;
   detachIdle(system, mount);
@@ -124,14 +124,14 @@ export function removeIdleVolume(system: System, { file, mount }: IdleVolume): b
 }
 
 /**
- * Removes what dead processes, ended mount namespaces and earlier boots left: mounts without a file and without a task that could be
- * renaming one, and files without a mount.
+ * Removes what dead processes, ended mount namespaces and earlier boots left: mounts
+ * without a file and without a task that may be renaming one, and files without a mount.
  */
 export function sweepIdleVolumes(system: System, layout: Layout): void {
   const mounted = namesIn(mountedVolumesDir(layout)).filter(isTaskId);
   const orphans = mounted.filter((id) => !existsSync(taskDir(layout, id)));
   const names = namesIn(scratchDir(layout)).filter((name) => name.startsWith(IDLE_PREFIX));
-  // A mounted volume has a loop device: every volume that was offered before this look had one.
+  // A mounted volume has a loop device: every volume offered before this call had one.
   const loops = readLoopDevices();
   for (const name of names) {
     const file = `${scratchDir(layout)}/${name}`;
@@ -139,7 +139,7 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
     const isInUse = stat !== undefined && loops.has(loopName(file, stat));
     if (parseOffer(name) === undefined || !isInUse) unlinkIfThere(file);
   }
-  // Read the offers last: a task gives its volume a name before the task goes away.
+  // Read the offers last: a task offers its volume before the task's folder goes.
   const offered = new Set(listOffers(layout).map(({ id }) => id));
   for (const id of orphans) {
     if (!offered.has(id)) detachIdle(system, `${mountedVolumesDir(layout)}/${id}`);
@@ -151,9 +151,9 @@ export function sweepIdleVolumes(system: System, layout: Layout): void {
 
 function isUsable(clone: Fd, mount: string): boolean {
   const root = fdPath(clone);
-  // The mount may have gone before the clone was made; then the clone shows the folder underneath.
+  // If the mount was detached before it was cloned, the clone shows the folder underneath.
   const isVolume = statSync(root).dev !== statSync(dirname(mount)).dev;
-  // The kernel needs time to release the last task's files.
+  // The kernel may not have released the last task's files yet.
   return isVolume && isFreshVolume(root);
 }
 
@@ -174,7 +174,7 @@ const tryRename = (from: string, to: string): boolean =>
     return true;
   }) ?? false;
 
-/** The idle volumes according to the names of their files. */
+/** The idle volumes, according to the names of their files. */
 const listOffers = (layout: Layout): readonly IdleVolumeName[] =>
   namesIn(scratchDir(layout)).flatMap((name) => parseOffer(name) ?? []);
 

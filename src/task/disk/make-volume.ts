@@ -17,9 +17,9 @@ import { FRESH } from './volume-state.ts';
 const FULL_BELOW_BYTES = 256 * 1024;
 
 /**
- * Makes a volume in a new file and returns its detached mount. The file must not exist; on failure the caller removes it. The loop device is
- * freed when the mount has no user any more. Rejects with ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device),
- * ERR_STACKSHIM_DISK_FULL, _DISK_FAILED.
+ * Makes a volume in a new file and returns its detached mount. The file must not exist; on failure, the caller
+ * removes it. The kernel frees the loop device with the mount's last user. Rejects with ERR_STACKSHIM_TOOL_MISSING,
+ * ERR_STACKSHIM_HOST_UNSUPPORTED (no loop device), ERR_STACKSHIM_DISK_FULL, _DISK_FAILED.
  */
 export async function makeVolume(system: System, file: string, limit: DiskAmount): Promise<Fd> {
   const { fileBytes, mkfsArgs } = planVolume(limit);
@@ -31,8 +31,8 @@ export async function makeVolume(system: System, file: string, limit: DiskAmount
 }
 
 /**
- * Mounts the file under a temporary name: everybody who can read the device's /sys sees the path by which its file was opened. The temporary
- * name reveals nothing about the task, and is gone before the device exists.
+ * Mounts the file through a temporary name: every user who can read the device's /sys sees the path by which
+ * the file was opened. This name reveals nothing about the task, and is gone before the device exists.
  */
 async function mountUnnamed(system: System, file: string, name: string): Promise<Fd> {
   linkSync(file, name);
@@ -50,11 +50,11 @@ async function format(file: string, args: readonly string[]): Promise<void> {
   const { exitCode, output } = await runProgram({
     path: mkfs,
     args: [...args, '--', file],
-    // The host's own mke2fs.conf must not add features.
+    // The host's mke2fs.conf must not add features.
     env: { ...PLAIN_ENVIRONMENT, MKE2FS_CONFIG: '/dev/null' },
   });
   if (exitCode === 0) return;
-  // Ask the disk, because what the program has written is still there.
+  // Measure the disk: the half-written file still uses its space.
   if (freeBytesAt(file) < FULL_BELOW_BYTES) {
     const details = { file, stderr: output };
     const message = `format ${file}: no space left`;
@@ -76,7 +76,7 @@ async function mountFile(system: System, fd: Fd): Promise<Fd> {
       return isCreated ? mountContext(system, context) : undefined;
     });
     if (made !== undefined) return made;
-    // Try again, this time for the error.
+    // The kernel refused: repeat in a new context to get the reason.
     return withSystemFd(system, openContext(system, device.path), (again) => {
       system.fsConfigCreate(again);
       return mountContext(system, again);
@@ -89,7 +89,7 @@ function openContext(system: System, device: string): Fd {
   const context = system.fsOpen('ext4');
   try {
     system.fsConfigString(context, 'source', device);
-    // A tampered or failing filesystem must not be written to any more.
+    // Never write to a tampered or failing filesystem.
     system.fsConfigString(context, 'errors', 'remount-ro');
     system.fsConfigFlag(context, 'noinit_itable');
     system.fsConfigString(context, 'barrier', '0');
@@ -109,16 +109,16 @@ const INODES_PER_BLOCK = BLOCK_BYTES / INODE_BYTES;
 const BLOCKS_PER_GROUP = 32_768;
 /** Two bitmaps, and the rounding of the inode table. */
 const GROUP_BLOCKS = 6;
-/** Superblock, group descriptors, and the loss of a last group that is too small to stand alone. */
+/** Superblock, group descriptors, and a last group that is lost because it is too small to stand alone. */
 const FIXED_BLOCKS = 64;
 const GROUPS_PER_DESCRIPTOR_BLOCK = 128;
-/** Copies of superblock and descriptors: in group 1 and in the powers of 3, 5 and 7. */
+/** Copies of superblock and descriptors are in group 1 and in the powers of 3, 5 and 7. */
 const DESCRIPTOR_COPIES = 16;
 /** The kernel reserves one block in fifty, but at most this many. */
 const MAX_RESERVED = 4096;
 const RESERVED_ONE_IN = 49;
 
-/** Only the features that a filesystem with a life of minutes needs: no journal, no checksums, no resizing. */
+/** Only the features that a filesystem of a few minutes needs: no journal, no checksums, no resizing. */
 const FEATURES = [
   'none',
   'dir_index',
@@ -134,7 +134,7 @@ const FEATURES = [
   'uninit_bg',
 ];
 
-/** The size of the file for a limit, and the arguments of `mkfs.ext4`. Pure. */
+/** The file's size for a limit, and the arguments of `mkfs.ext4`. Pure. */
 function planVolume(limit: DiskAmount) {
   const inodes = limit.inodes + FRESH.inodes;
   const wanted = Math.ceil(limit.bytes / BLOCK_BYTES) + FRESH.blocks;
@@ -147,7 +147,7 @@ function planVolume(limit: DiskAmount) {
   const mkfsArgs = [
     ...['-q', '-F', '-m', '0', '-b', `${BLOCK_BYTES}`, '-I', `${INODE_BYTES}`],
     ...['-N', `${inodes}`, '-O', FEATURES.join(',')],
-    // A sparse file reads as zeros, so neither mkfs now nor the kernel later needs to write zeros.
+    // A sparse file reads as zeros, so neither mkfs nor, later, the kernel must write them.
     ...['-E', 'lazy_itable_init=1,assume_storage_prezeroed=1,nodiscard,root_owner=0:0'],
   ];
   return { fileBytes, mkfsArgs };

@@ -6,8 +6,8 @@ import type { Installation } from '../installation.ts';
 import type { DiskMechanism, HandedDisk, TaskDisk, TaskDiskRequest } from './task-disk.ts';
 
 /**
- * Makes the task's disk space with the mechanism that the policy and the filesystem call for. After a failure, the names in `places` are
- * enough to remove what was made. Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
+ * Creates the task's disk space with the mechanism that the policy and the filesystem require. After a failure, the names in
+ * `places` suffice to remove it. Rejects with ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL.
  */
 export async function openTaskDisk(
   installation: Pick<Installation, 'system' | 'layout'>,
@@ -30,7 +30,7 @@ export async function openTaskDisk(
   }
 }
 
-/** Takes over the disk space that another process made for the task and handed over. */
+/** Takes over the disk space that another process created for the task and handed over. */
 export async function adoptTaskDisk(
   installation: Pick<Installation, 'system' | 'layout'>,
   request: TaskDiskRequest,
@@ -61,11 +61,11 @@ function resolveMechanism(
   );
 }
 
-/** Bytes per inode of a task: the size of a typical small file with its share of folders. */
+/** Bytes per inode of a task: a typical small file with its share of folders. */
 const BYTES_PER_INODE = 8192;
 const MIN_INODES = 1024;
 
-/** A limit in bytes, with the limit on inodes that follows from it. */
+/** Adds the limit on inodes that follows from a limit in bytes. */
 export const toDiskLimit = (bytes: number): DiskAmount => ({
   bytes,
   inodes: Math.max(MIN_INODES, Math.floor(bytes / BYTES_PER_INODE)),

@@ -1,4 +1,4 @@
-/** Disk space that a project quota limits. The scratch folder is the project; its id is one of the task's slot. */
+/** Disk space limited by a project quota: the project is the scratch folder, with one of the slot's ids as its id. */
 import { closeSync, openSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { IdRange } from '../../core/mount.ts';
@@ -8,7 +8,7 @@ import { isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 
 const NO_LIMIT = { bytes: 0, inodes: 0 };
 
-/** An unused project id of the slot; no two slots share ids. Skips ids with files of a kept task, or of a task from before a reboot. */
+/** An unused project id of the slot; slots share no ids. Skips ids of files that a kept task, or a task before a reboot, has left. */
 function findUnused(system: System, folder: Fd, { base, size }: IdRange): number {
   for (let project = base; project < base + size; project += 1) {
     if (system.readProjectUsage(folder, project).inodes === 0) return project;
@@ -34,7 +34,7 @@ export function openProjectDisk(system: System, request: TaskDiskRequest): TaskD
   return toDisk(system, request, folder, project);
 }
 
-/** Takes over the space of a project that another process made. */
+/** Takes over the disk space of a project that another process created. */
 export const adoptProjectDisk = (
   system: System,
   request: TaskDiskRequest,

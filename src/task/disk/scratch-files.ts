@@ -21,7 +21,7 @@ import type { TaskPlaces } from '../records/task-places.ts';
 
 type Places = Pick<TaskPlaces, 'scratchDir' | 'volumeFile' | 'idleVolumeDir'>;
 
-/** Removes the disk space. Precondition: no process of the task is left. `loops` are the loop devices in use. A second call does nothing. */
+/** Removes the disk space. `loops`: the loop devices in use. Precondition: no process of the task is left. A second call does nothing. */
 export async function removeScratch(
   system: System,
   places: Places,
@@ -29,13 +29,13 @@ export async function removeScratch(
 ): Promise<void> {
   const { scratchDir, volumeFile, idleVolumeDir } = places;
   await detachTarget(system, scratchDir);
-  // A volume without its file is not the task's any more, but idle.
+  // A volume without its file is idle, and no longer the task's.
   if (existsSync(volumeFile)) detachIdle(system, idleVolumeDir);
   const fd = unlessMissing(() => openSync(volumeFile, constants.O_RDWR | constants.O_NOFOLLOW));
   if (fd === undefined) return await removeScratchFiles(places);
   try {
     const name = loopName(volumeFile, fstatSync(fd));
-    // A process that was killed while it made the volume left this name.
+    // Left by a process that was killed while it made the volume.
     unlinkIfThere(name);
     await removeScratchFiles(places);
     const loopDevice = loops.get(name);
@@ -45,14 +45,14 @@ export async function removeScratch(
   }
 }
 
-/** Closes on another thread: closing frees the space of an unlinked file, which takes time. */
+/** Closes on another thread, because closing an unlinked file frees its space, which takes time. */
 export function closeLast(fd: Fd): Promise<void> {
   return new Promise((resolve, reject) => {
     close(fd, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** Removes the volume's file, if it still exists, and the folder where the volume was mounted, with its content. */
+/** Removes the volume's file, if it still exists, and the folder where the volume was mounted, with its contents. */
 export async function removeScratchFiles({ scratchDir, volumeFile }: Places): Promise<void> {
   await removeTree(scratchDir);
   unlinkIfThere(volumeFile);
@@ -76,16 +76,16 @@ export function detachIdle(system: System, mount: string): void {
   unlessMissing(() => rmdirSync(mount), BEING_TAKEN);
 }
 
-/** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount and removes the folder. */
+/** EBUSY: another process (a claimer of the volume, or a sweep) is detaching the mount, and removes the folder. */
 export const BEING_TAKEN: readonly string[] = ['ENOENT', 'EBUSY'];
 
-/** A program may look at a new device for a moment, and the kernel needs time to end a container's mounts. */
+/** A program may briefly inspect a new device, and the kernel takes time to end a container's mounts. */
 const FREE_WITHIN_MS = 200;
 const POLL_MS = 5;
-/** Follows the path of an unlinked file. */
+/** The kernel appends this to the path of an unlinked file. */
 const UNLINKED = ' (deleted)';
 
-/** Names (`loop3`) of the loop devices in use, by the path of their file. */
+/** Names (`loop3`) of the loop devices in use, by the path of their backing file. */
 export function readLoopDevices(): ReadonlyMap<string, string> {
   const devices = new Map<string, string>();
   for (const name of readdirSync('/sys/block')) {
@@ -95,13 +95,13 @@ export function readLoopDevices(): ReadonlyMap<string, string> {
   return devices;
 }
 
-/** The name under which a volume's loop device opens the file: from the inode, in the same folder. It exists only for a moment, while the volume is made. */
+/** The path by which a loop device opens a volume's file: in the same folder, named by inode. Exists only briefly, while the volume is made. */
 export const loopName = (file: string, { ino }: { readonly ino: number }) =>
   `${dirname(file)}/.loop-${ino}`;
 
 /**
- * Resolves once the device does not have the file `name` (of {@link loopName}) any more. If a process goes on using the filesystem on it,
- * the file, which is open as `fd`, is emptied, so that the device holds no space.
+ * Resolves when the device no longer has the file `name` (of {@link loopName}). If a process
+ * keeps using its filesystem, empties the file, which is open as `fd`, so that it uses no space.
  */
 export async function freeLoopDevice(device: string, name: string, fd: Fd): Promise<void> {
   const endsAt = performance.now() + FREE_WITHIN_MS;
@@ -115,7 +115,7 @@ export async function freeLoopDevice(device: string, name: string, fd: Fd): Prom
 }
 
 function fileOf(device: string): string | undefined {
-  // These errors mean that the device has no file or is gone.
+  // These errors mean that the device has no file, or is gone.
   const text = unlessMissing(
     () => readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8').trimEnd(),
     ['ENOENT', 'ENODEV', 'ENXIO'],

@@ -1,4 +1,4 @@
-/** Disk space that its own filesystem limits: an ext4 file on a loop device, reused once it is empty. */
+/** Disk space limited by a filesystem of its own: an ext4 file on a loop device, reused once it is empty. */
 import {
   chmodSync,
   closeSync,
@@ -21,10 +21,10 @@ import { closeLast, freeLoopDevice, loopName, removeScratchFiles } from './scrat
 import { type DiskSample, isUsedUp, type TaskDisk, type TaskDiskRequest } from './task-disk.ts';
 import { isSoundVolume, loopDeviceOf, measureVolume, STAT_BLOCK_BYTES } from './volume-state.ts';
 
-/** A volume with no more files than this, and no more data, is emptied faster than a new one is made. */
+/** A volume with at most this many files, and this much data, is emptied faster than a new one is made. */
 const FEW_INODES = 64;
 const FEW_FILE_BYTES = 32 * 1024 * 1024;
-/** From this size on, dropping unwritten data is faster than writing it, and worth the line in the kernel's log. */
+/** From this size on, dropping unwritten data is faster than writing it, and worth a line in the kernel's log. */
 const SHUT_DOWN_FROM_BYTES = 64 * 1024 * 1024;
 const LOST_AND_FOUND = 'lost+found';
 
@@ -51,7 +51,7 @@ export async function openScratchVolume(
   return new ScratchVolume({ system, layout, held, request });
 }
 
-/** Takes over the volume of a task from another process. The volume is mounted at the task's scratch folder. */
+/** Takes over the volume of a task from another process. Precondition: it is mounted at the task's scratch folder. */
 export function adoptScratchVolume(
   { system, layout }: Pick<Installation, 'system' | 'layout'>,
   request: TaskDiskRequest,
@@ -63,7 +63,7 @@ export function adoptScratchVolume(
 interface VolumeParts {
   readonly system: System;
   readonly layout: Layout;
-  /** A detached mount of the volume: it keeps the volume while nothing is attached. */
+  /** A detached mount of the volume, which keeps the volume while nothing is attached. */
   readonly held: Fd;
   readonly request: TaskDiskRequest;
 }
@@ -118,7 +118,7 @@ class ScratchVolume implements TaskDisk {
       folder = openSync(this.#root, 'r');
       this.#shutDownIfLarge(folder);
     } catch {
-      // The data is written then, which takes longer.
+      // Then the kernel writes the data, which takes longer.
     } finally {
       if (folder !== undefined) closeSync(folder);
       this.#release();
@@ -133,20 +133,20 @@ class ScratchVolume implements TaskDisk {
     const { system, request } = this.#parts;
     const { places } = request;
     try {
-      // Detach first: that also detaches the copies of mounts below, which other mount namespaces have.
+      // Detach first: this also detaches the copies of mounts below, in other mount namespaces.
       await detachTarget(system, places.scratchDir);
       await removeTree(places.scratchDir);
       await nextTurn();
       if (this.#isHeld && !(await this.#reuse())) await this.#destroy();
     } catch (error) {
-      // A later removal works by names: an open descriptor here would keep the space in use.
+      // A later removal works by names, and a descriptor open here would keep the space in use.
       if (this.#isHeld) this.#release();
       throw error;
     }
     await removeScratchFiles(places);
   }
 
-  /** Returns false if the volume was not emptied, or is not needed. */
+  /** Returns false if the volume could not be emptied, or is not needed. */
   async #reuse(): Promise<boolean> {
     const { held, request } = this.#parts;
     const { places, limit, isUsual } = request;
@@ -158,14 +158,14 @@ class ScratchVolume implements TaskDisk {
       if (list().length > 0 || !isSoundVolume(this.#root)) return false;
       if (!keepIdleVolume(this.#parts, places, limit.bytes, held)) return false;
     } catch {
-      // After an error the filesystem is read-only. Whatever the error was, the volume is not reused.
+      // An error may have made the filesystem read-only. Whatever the error, do not reuse the volume.
       return false;
     }
     this.#release();
     return true;
   }
 
-  /** Unlinks the file first: if a later step fails, what is left has no name any more. */
+  /** Unlinks the file first, so that a later failure leaves nothing with a name. */
   async #destroy(): Promise<void> {
     const { volumeFile } = this.#parts.request.places;
     const device = this.loopDevice;
@@ -180,7 +180,7 @@ class ScratchVolume implements TaskDisk {
         this.#isHeld = false;
         // The mount is attached nowhere: close it off the event loop.
         await this.#parts.system.closeAside(this.#parts.held);
-        // Waits until everything is written.
+        // Closing waits until everything is written.
         await closeLast(folder);
       }
       await freeLoopDevice(device, name, file);

@@ -6,7 +6,7 @@ import { freeBytesAt } from '../../sys/files.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import type { DiskSample } from './task-disk.ts';
 
-/** Inodes 1 to 10 and `lost+found`; the blocks of the root folder and of `lost+found`. */
+/** An empty volume uses inodes 1 to 10 and `lost+found`, and the blocks of the root folder and of `lost+found`. */
 export const FRESH = { inodes: 11, blocks: 5 } as const;
 /** A volume with fewer free blocks counts as full. */
 const FULL_BELOW_BLOCKS = 16;
@@ -24,7 +24,7 @@ export function measureVolume(path: string): DiskSample {
   };
 }
 
-/** Whether nothing of an earlier task is left in the volume, including unlinked files that are still open. */
+/** Whether nothing of an earlier task is left in the volume, not even an unlinked file that is still open. */
 export function isFreshVolume(path: string): boolean {
   const { blocks, bfree, files, ffree } = statfsSync(path);
   return files - ffree === FRESH.inodes && blocks - bfree === FRESH.blocks;
@@ -35,15 +35,15 @@ export function isSoundVolume(path: string): boolean {
   return readFileSync(`/sys/fs/ext4/${loopDeviceOf(path)}/errors_count`, 'utf8').trim() === '0';
 }
 
-/** The loop device (`loop3`) of the filesystem that contains a path. */
+/** The loop device (`loop3`) of the filesystem that contains `path`. */
 export function loopDeviceOf(path: string): string {
   const { dev } = statSync(path);
   return `loop${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
 }
 
 /**
- * Throws ERR_STACKSHIM_DISK_FULL if a task's volume holds more bytes than the host's disk can store. The volume's file is sparse: data written
- * to the volume may have no room on that disk, which shows only later.
+ * Throws ERR_STACKSHIM_DISK_FULL if a task's volume holds more bytes than the host's disk can store.
+ * The volume's file is sparse: its data may find no room on the disk, which shows only later.
  */
 export function requireStored(layout: Layout, { volumeFile }: TaskPlaces, bytes: number): void {
   const file = statSync(volumeFile, { throwIfNoEntry: false });

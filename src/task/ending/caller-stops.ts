@@ -1,4 +1,4 @@
-/** The ways in which a caller can end a task: two signals and a deadline. */
+/** How a caller can end a task: by two signals and a deadline. */
 import { startTimer } from '../../core/pause.ts';
 import { toSignalNumber } from '../../spec/parse-command.ts';
 import type { OutputMeter } from '../streams/task-output.ts';
@@ -6,13 +6,13 @@ import type { TaskStopper } from './stop-task.ts';
 
 export interface CallerStops {
   /**
-   * An abort sends the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. If the reason is a signal's name, as in
-   * `abort('SIGINT')`, that signal is sent instead, provided that the command acts on it.
+   * An abort sends the stop signal, and KILL after the stop timeout; the verdict is `cancelled`. If the abort reason
+   * is a signal's name, as in `abort('SIGINT')`, that signal is sent instead, provided that the command acts on it.
    */
   readonly signal?: AbortSignal | undefined;
   /** An abort sends KILL at once. */
   readonly killSignal?: AbortSignal;
-  /** The latest moment at which the task is `timed_out`: milliseconds since 1970. */
+  /** When the task is `timed_out` at the latest: milliseconds since 1970. */
   readonly deadline?: number;
 }
 
@@ -22,11 +22,11 @@ export const signalsOf = ({ signal, killSignal }: CallerStops): readonly AbortSi
 export const isAborted = (stops: CallerStops): boolean =>
   signalsOf(stops).some(({ aborted }) => aborted);
 
-/** The deadline on the clock of `performance`, which nobody can set while the task runs; infinity: no deadline. */
+/** The deadline on the clock of `performance`, which cannot be set while the task runs; infinity: no deadline. */
 export const toDeadline = ({ deadline }: CallerStops): number =>
   deadline === undefined ? Number.POSITIVE_INFINITY : performance.now() + (deadline - Date.now());
 
-/** Listens to the caller's signals and deadline. Returns a function that stops listening. */
+/** Listens to the caller's signals and deadline. Returns a function that ends it. */
 export function armStops(
   options: CallerStops,
   stopper: TaskStopper,
@@ -34,7 +34,7 @@ export function armStops(
   deadlineAt: number,
 ): () => void {
   const { signal, killSignal } = options;
-  // Once the task has ended, only the wait for a slow sink can be cut short.
+  // Once the task has ended, all that can be cut short is the wait for a slow sink.
   const stop = () => {
     if (stopper.ended) output.dropSinks();
     else stopper.stop('cancelled', signalOf(signal?.reason));
@@ -48,7 +48,7 @@ export function armStops(
       : startTimer(deadlineAt - performance.now(), () =>
           stopper.ended ? output.hurry() : stopper.stop('timed_out'),
         );
-  // The signals may have aborted while the task was planned.
+  // A signal may have aborted during planning.
   if (signal?.aborted) stop();
   if (killSignal?.aborted) kill();
   return () => {
@@ -58,6 +58,6 @@ export function armStops(
   };
 }
 
-/** The signal that the reason of an aborted signal names, if it names one. */
+/** The number of the signal that an abort reason names; undefined if it names none. */
 export const signalOf = (reason: unknown): number | undefined =>
   typeof reason === 'string' ? toSignalNumber(reason) : undefined;

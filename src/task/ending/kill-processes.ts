@@ -1,4 +1,4 @@
-/** Kills the remaining processes of a task, and removes its cgroup. */
+/** Kills a task's remaining processes, and removes its cgroup. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
@@ -21,8 +21,8 @@ const STUCK_AFTER_MS = 100;
 const FREEZE_AFTER_MS = 250;
 
 /**
- * The host's pid of a task's first process; undefined if it does not run. It is the pid 1 of the task's pid namespace. In the host's pid
- * namespace, and with gVisor, whose sandbox is not pid 1 of any namespace, it is the process that the runtime started.
+ * The host pid of a task's first process; undefined if none runs. This is pid 1 of the task's pid namespace. In the host's
+ * pid namespace, and with gVisor, whose sandbox is pid 1 of no namespace, it is the process that the runtime started.
  */
 export function findInit(
   cgroups: CgroupDriver,
@@ -37,8 +37,8 @@ export function findInit(
 }
 
 /**
- * Kills every process in the task's cgroup; pid 1 first, so that it does not notice the end of the others. Resolves when none is left;
- * rejects if some do not end. Stops without an error once `isWanted` returns false: another task may have the cgroup's name by then.
+ * Kills every process in the task's cgroup; pid 1 first, so that it does not see the others end. Resolves when none is left; rejects
+ * if some do not end. Returns early without an error when `isWanted` returns false: another task may have the cgroup's name by then.
  */
 export async function killAll(
   context: KillContext,
@@ -60,10 +60,10 @@ export async function killAll(
 
 export type KillContext = Pick<Installation, 'cgroups' | 'system'>;
 
-/** Signals every running process of a cgroup; resolves to their pids. */
+/** Kills every running process of a cgroup; resolves to their pids. */
 export type KillAgain = () => Promise<readonly number[]>;
 
-/** Returns what kills the processes of a cgroup; each further call tries harder to kill those that are left. */
+/** Returns a function that kills a cgroup's processes. Each further call tries harder to kill those that are left. */
 export function beginKilling(context: KillContext, cgroupsPath: string): KillAgain {
   const begunAt = performance.now();
   return async () => {
@@ -74,7 +74,7 @@ export function beginKilling(context: KillContext, cgroupsPath: string): KillAga
     const init = cgroups.version === 1 ? left.find((pid) => nsPidOf(pid) === 1) : undefined;
     if (init !== undefined) {
       signalEach([init, ...left]);
-      // On v1, killed processes of a paused task die when they run again.
+      // On cgroup v1, the killed processes of a paused task die only when they run again.
       cgroups.thaw(cgroupsPath);
     }
     if (sinceMs > STUCK_AFTER_MS) {
@@ -93,13 +93,13 @@ const signalEach = (pids: readonly number[]) => {
   for (const pid of pids) signalProcess(pid, SIGKILL);
 };
 
-/** Sends KILL to every process that the cgroup lists now. The remover of the task handles those that this misses. */
+/** Sends KILL to every process that the cgroup lists now. The task's removal kills those that this misses. */
 export const signalAll = (cgroups: CgroupDriver, cgroupsPath: string): void =>
   signalEach(cgroups.listProcesses(cgroupsPath));
 
 /**
- * Removes a task's cgroup from every hierarchy. A killed runtime may have put a process into some of them only: kills the processes that
- * keep a folder busy. Rejects if a folder cannot be removed.
+ * Removes a task's cgroup from every hierarchy. Kills the processes that keep it busy: a killed runtime
+ * may have put a process into only some of the hierarchies. Rejects if a cgroup folder cannot be removed.
  */
 export async function removeCgroup(cgroups: CgroupDriver, cgroupsPath: string): Promise<void> {
   const endsAt = performance.now() + GONE_WITHIN_MS;

@@ -1,4 +1,4 @@
-/** Ends a task of any owner, from any process. */
+/** Ends any owner's task, from any process. */
 
 import { closeSync, openSync } from 'node:fs';
 import { findTenant } from '../../cgroup/cgroup-names.ts';
@@ -22,17 +22,17 @@ import { GONE, type Removal } from './remove-task.ts';
 import { type OutsideStop, stopFromOutside } from './stop-from-outside.ts';
 
 const POLL_MS = 10;
-/** After KILL, the owner needs moments to remove the task. */
+/** After KILL, the owner needs some time to remove the task. */
 const OWNER_REMOVES_WITHIN_MS = 30_000;
 
 export interface KillTaskOptions {
-  /** Time between the task's stop signal and KILL; 0 kills at once. */
+  /** Time between the task's stop signal and KILL; 0: KILL at once. */
   readonly graceMs: number;
 }
 
 /**
- * Ends the task and resolves when it is removed: by its owner if that lives (its result says `cancelled`), otherwise by this process. A kept
- * task is removed. Two concurrent callers share the outcome; a later call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+ * Ends the task and resolves when it is removed: by its owner if that is alive (the result says `cancelled`), otherwise by this process.
+ * Also removes a kept task. Concurrent callers share the outcome; a later call finds no task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
  * `removed` is false if the owner has not removed the task within 30 s after KILL, or if something of the task is left.
  */
 export async function killTask(
@@ -55,7 +55,7 @@ export async function killTask(
       stop ??= stopFromOutside(installation, places, graceMs);
       await stop(record);
     } else {
-      // The task never had an owner, or its owner keeps it or has died meanwhile.
+      // Nobody else removes the task: it waits for its command, is kept, is orphaned, or has an unreadable record.
       const removal = await removeOwnerless(installation, places, record);
       if (removal !== undefined) return removal;
     }
@@ -65,11 +65,11 @@ export async function killTask(
   return GONE;
 }
 
-/** Whether another process removes the task at its end. */
+/** Whether the owner removes the task at its end. */
 const hasOwner = (places: TaskPlaces, record: TaskRecord | null): boolean =>
   record !== null && !record.kept && !isOrphaned(record) && !isWaiting(places, record);
 
-/** Undefined: another process is removing the task, or has become its owner. */
+/** Undefined if another process is removing the task, or has become its owner. */
 async function removeOwnerless(
   installation: Installation,
   places: TaskPlaces,
@@ -82,7 +82,7 @@ async function removeOwnerless(
   if (locked === undefined) return undefined;
   const { record: found, lock } = locked;
   return await withFd(lock, async () => {
-    // Disown the container first: if this process dies half-way, nobody must claim what is left, and a reap removes it.
+    // Disown the container first: if this process dies halfway, a reap must remove the rest, and nobody may claim it.
     if (isWaiting(places, found)) replaceRecord(places, { ...found, disowned: true });
     return await removeOne(installation, { ...found, places });
   });
@@ -95,7 +95,7 @@ async function removeOne(installation: Installation, task: AbandonedTask): Promi
   return { removed: leftovers.length === 0, leftovers };
 }
 
-/** Null: the task exists, but its record cannot be read. The task's names follow from its id. */
+/** Null: the task exists, but its record is unreadable. Its names follow from its id. */
 function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | null | undefined {
   try {
     return readRecord(installation.layout, id);
@@ -105,7 +105,7 @@ function readRecordOrNull(installation: Installation, id: TaskId): TaskRecord | 
   }
 }
 
-/** False if the task has gone meanwhile. */
+/** Returns false if the task is gone. */
 function markCancelled({ cancelFile }: TaskPlaces): boolean {
   const fd = unlessMissing(() => openSync(cancelFile, 'w', 0o600));
   if (fd !== undefined) closeSync(fd);

@@ -7,12 +7,12 @@ export type WatchedCause = 'cpu_time_exceeded' | 'oom_killed';
 export interface LimitWatchOptions {
   readonly cgroups: Pick<CgroupDriver, 'readCpuMs' | 'readOomKills'>;
   readonly cgroupsPath: string;
-  /** Undefined: processor time is not limited. */
+  /** Undefined: CPU time is unlimited. */
   readonly cpuTimeMs: number | undefined;
   /** The task's cpu limit and the host's processors bound how soon the time can be used up. */
   readonly cpus: number;
   readonly hostCpus: number;
-  /** Whether one kill for lack of memory must end the whole task. */
+  /** Whether one OOM kill must end the whole task. */
   readonly oomGroup: boolean;
 }
 
@@ -25,12 +25,12 @@ const OOM_POLL_MS = 20;
 export type LimitWatch = ReturnType<typeof openLimitWatch>;
 
 /**
- * Reads the usage so far, so open the watch right before the command is released. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the cgroup does
- * not report the usage: a limit that cannot be enforced is refused.
+ * Opens the watch. Reads the usage so far, so open it right before the command is released. Throws
+ * ERR_STACKSHIM_HOST_UNSUPPORTED if the cgroup does not report the usage: a limit that cannot be enforced is refused.
  */
 export function openLimitWatch(options: LimitWatchOptions) {
   const { cgroups, cgroupsPath, cpuTimeMs, hostCpus, oomGroup } = options;
-  // The runtime's usage before the command ran, which is not the task's.
+  // The runtime's usage before the command ran, which does not count.
   const usedBeforeMs = cpuTimeMs === undefined ? 0 : cgroups.readCpuMs(cgroupsPath);
   if (usedBeforeMs === null) throw unreadable('its processor time');
   if (oomGroup && cgroups.readOomKills(cgroupsPath) === null) {
@@ -44,14 +44,14 @@ export function openLimitWatch(options: LimitWatchOptions) {
     const used = cgroups.readCpuMs(cgroupsPath) ?? usedBeforeMs;
     return cpuTimeMs - (used - usedBeforeMs);
   };
-  /** The time until the limit can be reached at the earliest. */
+  /** The shortest time in which the limit can be reached. */
   const pauseMs = (): number => {
     const left = orNull(leftMs) ?? 0;
     const earliest = Math.max(left / hostCpus, left / cpus - CPU_PERIOD_MS);
     const latest = oomGroup ? OOM_POLL_MS : LATEST_MS;
     return Math.min(latest, Math.max(SOONEST_MS, earliest));
   };
-  /** The limit that has been exceeded so far; null: none. */
+  /** Returns the limit that has been exceeded so far; null: none. */
   const judge = (): WatchedCause | null => {
     if (leftMs() < 0) return 'cpu_time_exceeded';
     return oomGroup && (cgroups.readOomKills(cgroupsPath) ?? 0) > 0 ? 'oom_killed' : null;
@@ -60,7 +60,7 @@ export function openLimitWatch(options: LimitWatchOptions) {
     clearTimeout(timer);
     look = undefined;
   };
-  /** Calls `passed` at most once, as soon as a look finds a limit exceeded. */
+  /** Calls `passed` at most once, as soon as a limit is found exceeded. */
   const start = (passed: (cause: WatchedCause) => void) => {
     look = () => {
       clearTimeout(timer);
@@ -73,7 +73,7 @@ export function openLimitWatch(options: LimitWatchOptions) {
     };
     timer = setTimeout(look, pauseMs());
   };
-  /** The task's cpu limit has changed: the time may be used up sooner. */
+  /** Adopts a changed cpu limit: the time may be used up sooner. */
   const setCpus = (changed: number) => {
     cpus = changed;
     look?.();
@@ -81,7 +81,7 @@ export function openLimitWatch(options: LimitWatchOptions) {
   return { start, setCpus, stop, judge };
 }
 
-/** Null if a look fails, for example because descriptors ran out: the next look retries. */
+/** Null if `look` fails, for example when descriptors run out: the next look retries. */
 function orNull<T>(look: () => T): T | null {
   try {
     return look();

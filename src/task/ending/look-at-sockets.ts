@@ -1,4 +1,4 @@
-/** Adds up the memory of a task's sockets that no cgroup is charged for. Loaded when a task has enough sockets to exceed its limit. */
+/** Adds up the memory of a task's sockets that is charged to no cgroup. Loaded when a task has enough sockets to exceed its limit. */
 import { readFileSync } from 'node:fs';
 import { withFd } from '../../sys/paths.ts';
 import {
@@ -16,25 +16,25 @@ import { type InternetFamily, readTcpSockets } from '../../sys/tcp-sockets.ts';
 export interface SocketLook {
   /** Opens files of the task's network namespace. */
   readonly open: OpenNetFile;
-  /** Opens a diagnosis socket there; undefined: the kernel has no socket diagnosis. */
+  /** Opens a diagnosis socket in that namespace; undefined if the kernel has no socket diagnosis. */
   readonly diagnosis: () => Fd | undefined;
-  /** The bytes that the cgroup is charged for TCP and UDP sockets; null: unknown. */
+  /** The bytes of TCP and UDP sockets that are charged to the cgroup; null: unknown. */
   readonly chargedBytes: () => number | null;
   /** The most bytes in a connection that was reset before it was accepted. */
   readonly resetBytes: number;
   /** The most bytes in any other socket that the kernel does not list. */
   readonly unlistedBytes: number;
-  /** The most memory of a message that waits to be sent; the kernel reports only its bytes. */
+  /** The most memory of a message that waits to be sent, of which the kernel reports only the bytes. */
   readonly unsentBytes: number;
 }
 
-/** The size of a TCP socket itself (`TCP` in /proc/slabinfo). A connection is made while the kernel answers the sender, so nobody is charged for it. */
+/** The size of a TCP socket itself (`TCP` in /proc/slabinfo). It is charged to no cgroup: the kernel creates it while it answers the sender. */
 const TCP_SOCKET_BYTES = 2560;
 const NETLINK_SOCKET_BYTES = 2048;
-/** How many unlisted or sending sockets are ignored: lists and counts are not taken at the same moment. */
+/** The number of unlisted or sending sockets to ignore, because lists and counts are not taken at the same moment. */
 const FREE_SOCKETS = 64;
 
-/** Resolves to the number of bytes. */
+/** Returns the number of bytes. */
 export async function lookAtSockets(look: SocketLook): Promise<number> {
   const before = countSockets(look.open);
   const table = (name: TableName, kind: string) =>
@@ -50,7 +50,7 @@ export async function lookAtSockets(look: SocketLook): Promise<number> {
   const tables = [udp, raw, ping, netlink, packet];
   const listed = tables.reduce((sum, { sockets }) => sum + sockets, tcp.sockets);
   let unlisted = Math.max(0, used - listed);
-  // Unix sockets count as memory of the task. Their list is as long as their number, so it is read only if it matters.
+  // Unix sockets are charged to the task. Read their list only if they matter, because it is as long as their number.
   if (beyondFree(unlisted) * look.unlistedBytes > 0) {
     unlisted = Math.max(0, unlisted - (await readSocketTable(look.open, 'unix')).sockets);
   }
@@ -81,12 +81,12 @@ function countSockets(open: OpenNetFile): ReadonlyMap<string, number> {
     const file = openTable(open, name);
     return file === undefined ? '' : withFd(file, () => readFileSync(file, 'utf8'));
   };
-  // `sockstat6` does not exist if IPv6 was disabled when the kernel started.
+  // `sockstat6` is missing if IPv6 was disabled at boot.
   return parseSocketCounts(read('sockstat') + read('sockstat6'));
 }
 
 async function readTcp(look: SocketLook, counts: ReadonlyMap<string, number>) {
-  // `reset`: connections that wait to be accepted but are in no list, because they were reset.
+  // `reset`: connections that wait to be accepted, but are in no list because they were reset.
   const tcp = { sockets: 0, bytes: 0, reset: 0 };
   const families: readonly [InternetFamily, string][] = [
     ['inet', 'TCP'],

@@ -1,4 +1,4 @@
-/** Ends FUSE filesystems of a task whose killed processes wait for them: such a process cannot end, and may itself keep the filesystem alive. */
+/** Aborts a task's FUSE filesystems that its killed processes wait for: such a process cannot end, and may itself keep the filesystem alive. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tolerate, unlessMissing } from '../../core/errors.ts';
@@ -8,18 +8,18 @@ import { fdPath, withSystemFd } from '../../sys/paths.ts';
 import { type Fd, makeMount, type System } from '../../sys/system.ts';
 import type { KillContext } from './kill-processes.ts';
 
-/** How many processes of a task are looked at in one call: the others of the same task have the same slot, and mostly the same mounts. */
+/** The number of a task's processes to inspect per call: the others have the same slot, and mostly the same mounts. */
 const MOST_PROCESSES = 32;
-/** How much of their mount tables is read in one call: a task chooses how long they are. */
+/** How much of their mount tables to read per call, because a task decides how long they are. */
 const MOST_TABLE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Aborts the FUSE connections of a task: every process that waits for such a filesystem gets an error. Call it again while processes are left.
- * Connections of a slot's ids belong to the task that has the slot. A task in the user namespace of the host has no ids of its own: its
- * connections are those that its processes see mounted and the host does not.
+ * Aborts a task's FUSE connections, so that every process waiting for such a filesystem gets an error. Call it again
+ * while processes are left. A connection owned by a slot's ids belongs to the task in the slot. A task in the host's user
+ * namespace has no ids of its own: its connections are those of mounts that its processes see and the host does not.
  *
- * Reads the connections from its own detached mount of the kernel's control filesystem (Documentation/filesystems/fuse/fuse.rst). Does
- * nothing on a kernel without FUSE.
+ * Reads the connections from its own detached mount of the kernel's control filesystem
+ * (Documentation/filesystems/fuse/fuse.rst). Does nothing on a kernel without FUSE.
  *
  * @param stuck Killed processes of the cgroup that have not ended.
  */
@@ -31,7 +31,7 @@ export async function releaseFromFuse(
   const control = openControl(context.system);
   if (control === undefined) return;
   await withSystemFd(context.system, control, async () => {
-    // The folder of each connection has the kernel's number of its device as its name, and belongs to the user that mounted it.
+    // Each connection's folder is named by the device number in the kernel's form, and belongs to the user who mounted the filesystem.
     const connections = readdirSync(fdPath(control)).flatMap((name) => {
       const folder = `${fdPath(control)}/${name}`;
       const uid = unlessMissing(() => statSync(folder).uid);
@@ -46,7 +46,7 @@ export async function releaseFromFuse(
   });
 }
 
-/** The slots of the processes, and the devices of FUSE filesystems that those in the host's user namespace see and the host does not. */
+/** The processes' slots; for processes in the host's user namespace, the devices of FUSE filesystems that they see and the host does not. */
 async function lookAt(
   { system, cgroups }: KillContext,
   cgroupsPath: string,
@@ -56,13 +56,13 @@ async function lookAt(
   const tables: string[] = [];
   let bytesLeft = MOST_TABLE_BYTES;
   for (const pid of stuck.slice(0, MOST_PROCESSES)) {
-    // EINVAL: the pid is that of a thread by now.
+    // EINVAL: the pid belongs to a thread by now.
     const pidfd = unlessMissing(() => system.openPidfd(pid), ['ESRCH', 'EINVAL', 'ENOENT']);
     if (pidfd === undefined) continue;
     try {
       if (!cgroups.listProcesses(cgroupsPath).includes(pid)) continue;
       const found = slotOf(pid) ?? (await readTable(pid, bytesLeft));
-      // Another process may have got the pid.
+      // The pid may belong to another process by now.
       if (system.hasEnded(pidfd)) continue;
       if (typeof found === 'number') slots.add(found);
       else {
@@ -83,14 +83,14 @@ async function lookAt(
 
 const GONE = ['ENOENT', 'ESRCH', 'EINVAL'];
 
-/** The slot whose ids a process's user namespace has; undefined in the user namespace of the host, in which a process can take any user's id. */
+/** The slot of a process's user namespace; undefined in the host's user namespace, where a process can take any user's id. */
 function slotOf(pid: number): number | undefined {
   const map = unlessMissing(() => readFileSync(`/proc/${pid}/uid_map`, 'latin1'), GONE);
   const [, base] = map?.trim().split(/\s+/) ?? [];
   return base === undefined ? undefined : slotOfUser(Number(base));
 }
 
-/** The beginning of a process's mount table. The kernel asks neither the process nor its filesystems for it. Empty if the process has left its mount namespace. */
+/** Reads the start of a process's mount table, without asking the process or filesystems. Empty if it has left its mount namespace. */
 async function readTable(pid: number, mostBytes: number): Promise<string> {
   const pieces: Buffer[] = [];
   let left = mostBytes;
@@ -112,12 +112,12 @@ async function readTable(pid: number, mostBytes: number): Promise<string> {
 function fuseDevicesIn(tables: readonly string[]): ReadonlySet<number> {
   const devices = new Set<number>();
   for (const table of tables) {
-    // The last line may be cut off.
+    // The last line may be incomplete.
     const lines = table.slice(0, table.lastIndexOf('\n') + 1).split('\n');
     const fuse = lines.filter((line) => line.includes(' - fuse'));
     for (const { device, filesystem } of parseMountinfo(fuse.join('\n'))) {
       if (!/^fuse(blk)?(\.|$)/.test(filesystem)) continue;
-      // As the control filesystem writes it.
+      // The form in which the control filesystem writes it.
       const [major = 0, minor = 0] = device.split(':').map(Number);
       devices.add(major * 2 ** 20 + minor);
     }

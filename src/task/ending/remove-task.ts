@@ -1,4 +1,4 @@
-/** Removes an ended task: what this process held for it, and everything a task may have made, in reverse order. Checks that each thing is gone. */
+/** Removes an ended task: what this process holds for it and everything it may have created, in reverse order. Checks that each is gone. */
 import { existsSync } from 'node:fs';
 import { CleanupStack } from '../../core/cleanup-stack.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -23,26 +23,26 @@ export interface RemovalRequest {
   readonly runtime: Runtime;
   /** `--keep`: the writable layer and the record stay. */
   readonly keep: boolean;
-  /** Set by a process that has the disk open; other processes remove it by its names. */
+  /** Given by a process that has the disk open; other processes remove the disk by its names. */
   readonly disk?: TaskDisk | undefined;
-  /** Without `disk`: the loop devices in use, by the names of their files. Default: none. */
+  /** Without `disk`: the loop devices in use, by the paths of their backing files. Default: none. */
   readonly loops?: ReadonlyMap<string, string>;
 }
 
 /** The outcome of a task's removal. */
 export interface Removal {
-  /** True only after every kind of thing was checked to be gone. */
+  /** True only after every kind of resource was checked to be gone. */
   readonly removed: boolean;
-  /** What still exists: one path or name each, followed by `: ` and the reason if that is known. */
+  /** Everything that still exists: a path or name each, followed by `: ` and the reason if known. */
   readonly leftovers: readonly string[];
 }
 
 export const GONE: Removal = { removed: true, leftovers: [] };
 
-/** Time for the whole removal, even of a million files; steps that have not ended by then are reported as left over. */
+/** Time for the whole removal, even of a million files. Steps that have not ended by then are reported as left over. */
 const REMOVAL_DEADLINE_MS = 600_000;
 
-/** Removes the task. Never rejects; a second call finds nothing to do. While anything is left, the record stays to name it. */
+/** Removes the task. Never rejects. A second call finds nothing to do. The record, which names what is left, stays while anything is. */
 export async function removeTask(context: KillContext, request: RemovalRequest): Promise<Removal> {
   const { places, keep } = request;
   const failures = await undoSteps(context, request).run({ deadlineMs: REMOVAL_DEADLINE_MS });
@@ -63,10 +63,10 @@ export async function removeTask(context: KillContext, request: RemovalRequest):
   return { removed: leftovers.size === 0, leftovers: named };
 }
 
-/** Reasons by path or name; undefined if the reason is unknown. */
+/** Reasons by path or name; undefined: unknown. */
 type Leftovers = Map<string, string | undefined>;
 
-/** Adds what `find` finds; a search that fails counts as a leftover. */
+/** Adds what `find` finds. A search that fails counts as a leftover. */
 function noteWhatIsThere(
   leftovers: Leftovers,
   search: string,
@@ -85,7 +85,7 @@ async function removeLast(places: TaskPlaces, leftovers: Leftovers): Promise<voi
     const retired = retireTaskDir(places);
     if (retired === undefined) return;
     left = retired;
-    // Retry once: no other process cleans up while this one lives.
+    // Retry once, because nobody else removes it while this process lives.
     await removeTree(retired).catch(() => removeTree(retired));
   } catch (error) {
     leftovers.set(left, messageOf(error));
@@ -115,7 +115,7 @@ function undoSteps(context: KillContext, request: RemovalRequest): CleanupStack 
 
 const runtimeState = (places: TaskPlaces) => `${places.stateRoot}/${places.id}`;
 
-/** Everything that is left except the task's folder, which the caller handles. */
+/** Finds everything that is left except the task's folder, which the caller handles. */
 function findLeftovers(
   { cgroups }: KillContext,
   { places, runtime, keep }: RemovalRequest,
@@ -128,14 +128,14 @@ function findLeftovers(
   ];
 }
 
-/** What exists of an ended task whose removal has not begun. */
+/** What exists of an ended task before its removal. */
 export const notRemovedYet = ({ taskDir, scratchDir, volumeFile }: TaskPlaces): Removal => ({
   removed: false,
   leftovers: [taskDir, scratchDir, volumeFile].filter((path) => existsSync(path)),
 });
 
 /**
- * Never rejects.
+ * Removes a task of this process, and releases its holdings if nothing is left. Never rejects.
  *
  * @param wantsKeep Whether the writable layer and the record stay.
  */
@@ -152,14 +152,14 @@ export async function removeOwn(
   if (removal.removed || keep) {
     await holdings.release();
   } else {
-    // What is left may use the slot's ids, so the slot stays taken until a reap, which anybody may now run.
+    // Keep the slot, because what is left may use its ids. Anybody may now reap the task.
     record.tryNote({ disowned: true });
     holdings.close();
   }
   return removal;
 }
 
-/** What is left of the build step's task is left of the task that needed it. */
+/** Joins a task's removal with that of its build step's task: leftovers of both count. */
 export const joinRemovals = (own: Removal, build: Removal = GONE): Removal => ({
   removed: own.removed && build.removed,
   leftovers: [...own.leftovers, ...build.leftovers],

@@ -1,6 +1,6 @@
 /**
- * Ends tasks whose sockets hold more than the task's memory limit. Data in a socket that nobody sent to it is charged to no cgroup, and a
- * system call filter cannot block every way to produce it. One timer serves all tasks of the process.
+ * Ends tasks whose sockets hold more than the task's memory limit. Data in a socket that nobody sent to it is charged to
+ * no cgroup, and a system call filter cannot block every way to produce it. One timer serves all tasks of the process.
  */
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import type { CgroupUsage } from '../../cgroup/cgroup-driver.ts';
@@ -15,9 +15,9 @@ import type { ContainerPlan } from '../plan-container.ts';
 type SocketBounds = ReturnType<typeof toBounds>;
 
 const LOOK_EVERY_MS = 100;
-/** A pause after a detailed look: a task's sockets get at most a fifth of a processor. */
+/** The pause after a detailed look is this many times as long as the look: a task's sockets use at most a fifth of a processor. */
 const PAUSE_FACTOR = 4;
-/** The most bytes that a program can fill per millisecond (1 GB a second and more): usage far from the limit cannot reach it sooner. */
+/** The most bytes that a program can fill per millisecond (1 GB/s or more): no earlier look is needed while usage is far from the limit. */
 const FILLED_IN_A_MS = 1_000_000;
 const LONGEST_PAUSE_MS = 250;
 /** Large enough for the first line. */
@@ -34,14 +34,14 @@ export class SocketWatch {
   #passed: (() => void) | undefined;
   #stat: Fd | undefined;
   #diagnosis: Fd | undefined;
-  /** Assumptions about a single socket; undefined until the task has one. */
+  /** Upper bounds for a single socket; undefined until the task has one. */
   #bounds: SocketBounds | undefined;
   #isLooking = false;
   #isClosed = false;
   #notBefore = 0;
   #peakBytes: number | null = null;
 
-  /** @param namespace The task's network namespace; the watch closes it. */
+  /** @param namespace The task's network namespace, which the watch closes. */
   constructor(plan: ContainerPlan, installation: Installation, namespace: Fd) {
     this.#plan = plan;
     this.#installation = installation;
@@ -53,14 +53,14 @@ export class SocketWatch {
     this.#memoryBytes = bytes;
   }
 
-  /** The usage with the largest result of a look, if that is more than the cgroup was charged for sockets. */
+  /** Adds the largest amount found to the usage, if the cgroup was charged less for sockets. */
   addTo(usage: CgroupUsage): CgroupUsage {
     const found = this.#peakBytes;
     if (found === null || found <= (usage.socketPeakBytes ?? 0)) return usage;
     return { ...usage, socketPeakBytes: found };
   }
 
-  /** Calls `passed` at most once, when a look finds that the sockets hold more than the task's memory limit. */
+  /** Calls `passed` at most once, when the sockets hold more than the task's memory limit. */
   start(passed: () => void): void {
     this.#passed = passed;
     watched.add(this);
@@ -69,7 +69,7 @@ export class SocketWatch {
     }, LOOK_EVERY_MS);
   }
 
-  /** Ends the watch; a second call does nothing. */
+  /** Ends the watch. A second call does nothing. */
   stop(): void {
     this.#passed = undefined;
     watched.delete(this);
@@ -80,7 +80,7 @@ export class SocketWatch {
     if (!this.#isLooking) this.#close();
   }
 
-  /** Counts the sockets, and adds up their memory only if there are enough of them to exceed the limit. */
+  /** Counts the sockets. Adds up their memory only if there are enough to exceed the limit. */
   look(): void {
     if (this.#isLooking || performance.now() < this.#notBefore) return;
     try {
@@ -120,7 +120,7 @@ export class SocketWatch {
       this.#passed = undefined;
       passed();
     } catch {
-      // The host ran out of something: the next look retries.
+      // The host ran out of a resource: the next look retries.
     } finally {
       this.#isLooking = false;
       const end = performance.now();
@@ -148,15 +148,16 @@ export class SocketWatch {
   }
 }
 
-/** An incomplete UDP message. With the bundle's filter, nothing else can wait in an unlisted socket of a program. */
+/** An incomplete UDP message: under the bundle's seccomp filter, nothing else can wait in an unlisted socket of a program. */
 const UNSENT_BYTES = 2 * 65_536;
-/** The most memory of such a message: as many pieces as the kernel allows, each on its own page, although the kernel may count one byte of it. */
+/** The most memory of such a message: the kernel allows this many pieces, each on its own page, but may count only one byte of each. */
 const UNSENT_PAGES_BYTES = 17 * 32_768;
 
 /**
- * Opens the watch of a task's sockets. Undefined for a task on the host's network, whose sockets are among the host's, and for a sandbox,
- * whose sockets are its own memory. `pid` is that of the container's init before it becomes the command: a command could keep other
- * processes from its namespace.
+ * Opens the watch of a task's sockets. Undefined for a task on the host's network, whose
+ * sockets are among the host's, and for a sandbox, whose sockets are its own memory.
+ *
+ * @param pid The container's init before it becomes the command: a command could keep other processes out of its namespace.
  */
 export function openSocketWatch(
   plan: ContainerPlan,
@@ -173,7 +174,7 @@ export function openSocketWatch(
 
 function toBounds({ spec }: ContainerPlan, host: HostFacts) {
   const { receiveBytes, grownBytes, optionBytes } = socketSizes();
-  // Whether programs can make the kernel queue errors and timestamps, also in sockets that they then remove from its lists.
+  // Whether programs can make the kernel queue errors and timestamps, even in sockets that they then remove from its lists.
   const fillsErrors =
     spec.seccomp !== undefined ||
     spec.capAdd.some((name) => name === 'CAP_NET_RAW' || name === 'ALL') ||
@@ -182,14 +183,14 @@ function toBounds({ spec }: ContainerPlan, host: HostFacts) {
   return {
     /** No socket holds more. */
     largestBytes: queueBytes + UNSENT_PAGES_BYTES + optionBytes,
-    /** The most bytes in a socket of the task's programs that the kernel does not list. */
+    /** The most bytes in an unlisted socket of the task's programs. */
     unlistedBytes: fillsErrors ? receiveBytes : UNSENT_BYTES,
     /** The most memory of a message that waits to be sent. */
     unsentBytes: UNSENT_PAGES_BYTES,
   };
 }
 
-/** Where tasks cannot refuse timestamps for themselves, the host may do so. */
+/** Whether timestamps are refused: by the tasks themselves or, where they cannot, by the host. */
 const refusesStamps = (host: HostFacts): boolean =>
   canRefuseStamps(host) ||
   readFileSync('/proc/sys/net/core/tstamp_allow_data', 'utf8').trim() === '0';
@@ -209,18 +210,18 @@ function readSizes() {
   const largestOf = (name: string) =>
     Math.max(...readFileSync(`/proc/sys/net/${name}`, 'utf8').trim().split(/\s+/).map(Number));
   const receiveMax = Math.max(2 * largestOf('core/rmem_max'), largestOf('core/rmem_default'));
-  // The most bytes that can wait in a receive queue: the kernel doubles the size that a program asks for, and accepts one message above it.
+  // The most bytes in a receive queue: the kernel doubles the size that a program requests, and accepts one message beyond it.
   const receiveBytes = receiveMax + MESSAGE_BYTES;
-  // The most bytes that can wait in a TCP receive queue, which the kernel enlarges while a program reads.
+  // The most bytes in a TCP receive queue, which the kernel enlarges while a program reads.
   const grownBytes = Math.max(receiveBytes, largestOf('ipv4/tcp_rmem') + MESSAGE_BYTES);
-  // The most memory that the kernel uses for the options of a socket, in addition to its queues.
+  // The most memory for a socket's options, in addition to its queues.
   const optionBytes = largestOf('core/optmem_max');
   return { receiveBytes, grownBytes, optionBytes };
 }
 
-/** The number of all sockets, from the first line of sockstat. */
+/** Parses the number of all sockets from the first line of sockstat. */
 export function parseSocketsUsed(text: Buffer): number {
-  // `sockets: used 12`
+  // The line is `sockets: used 12`.
   let used = 0;
   for (let at = 14; at < text.length; at += 1) {
     const digit = (text[at] ?? 0) - 48;

@@ -1,4 +1,4 @@
-/** Stops a task that another process owns: first its stop signal, then KILL. */
+/** Stops another process's task: sends its stop signal, then KILL. */
 import { constants } from 'node:os';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
 import type { Installation } from '../installation.ts';
@@ -15,6 +15,8 @@ export type OutsideStop = (
 ) => Promise<void>;
 
 /**
+ * Returns a function that stops the task.
+ *
  * @param graceMs Time from now until KILL.
  * @param isAsked Whether another process has sent the stop signal.
  */
@@ -26,7 +28,7 @@ export function stopFromOutside(
 ): OutsideStop {
   const { cgroupsPath } = places;
   const killAt = performance.now() + graceMs;
-  /** True: the task will not act on its stop signal, so do not wait for it; undefined: the signal was not sent yet. */
+  /** True: the task will not act on its stop signal, so do not wait; undefined: the signal has not been sent. */
   let isFutile = isAsked ? false : undefined;
   let killAgain: KillAgain | undefined;
   return async (record) => {
@@ -38,7 +40,7 @@ export function stopFromOutside(
       const processes = { pid: init, cgroupsPath, signalInside };
       isFutile = !(await terminateTask(cgroups, processes, stopSignal));
     }
-    // Also when pid 1 is gone: for the kernel, pid 1 goes before the others have ended.
+    // Even if pid 1 is gone: the kernel drops pid 1 before the other processes have ended.
     if (isFutile || (isFutile === false && performance.now() > killAt)) {
       killAgain ??= beginKilling(installation, cgroupsPath);
       await killAgain();

@@ -1,7 +1,7 @@
 /**
- * Ends a task: first a stop signal (TERM to every process, or the task's own signal to its pid 1), then KILL to every process. Killing only
- * pid 1 is not enough, although its pid namespace ends with it: pid 1 may wait in the kernel for one of the others, where KILL does not
- * reach it.
+ * Ends a task: sends a stop signal (TERM to every process, or the task's own signal to its pid
+ * 1), then KILL to every process. Killing only pid 1 is not enough, although this ends the pid
+ * namespace: pid 1 may wait in the kernel for another process, where KILL does not reach it.
  */
 import { constants } from 'node:os';
 import type { CgroupDriver } from '../../cgroup/cgroup-driver.ts';
@@ -23,7 +23,7 @@ export interface TaskProcesses {
   readonly pid: number;
   readonly pidfd: Fd;
   readonly cgroupsPath: string;
-  /** Sends a signal to every process of the task; undefined if they are processes of the host. */
+  /** Sends a signal to every process of the task; undefined if these are processes of the host. */
   readonly signalInside?: ((signal: number) => void) | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface TaskStopperOptions {
   readonly graceMs: number;
   /** The first signal of a stop. */
   readonly stopSignal: number;
-  /** Called when the task's time is over; false if another process has sent the stop signal. */
+  /** Called when the task's time is over; returns false if another process has sent the stop signal. */
   readonly claimOverdue: () => boolean;
   /** Called once, with the cause of the first stop. */
   readonly onStop: (cause: StopCause) => void;
@@ -55,30 +55,30 @@ export class TaskStopper {
     return this.#stopped.signal;
   }
 
-  /** The cause of the first stop; null: the task was not stopped. */
+  /** The cause of the first stop; null if the task was not stopped. */
   get cause(): StopCause | null {
     const { aborted, reason } = this.#stopped.signal;
     return aborted ? reason : null;
   }
 
-  /** True once there is nothing left to stop, so that a stop has no effect any more. This includes a task whose end nobody has noticed yet. */
+  /** Whether nothing is left to stop, so that a stop has no effect. Also true for a task whose end nobody has noticed yet. */
   get ended(): boolean {
     if (this.#ended || this.#task === undefined) return this.#ended;
     try {
       return this.#options.installation.system.hasEnded(this.#task.pidfd);
     } catch {
-      // Signalling a process that has ended does no harm.
+      // Signalling an ended process does no harm.
       return false;
     }
   }
 
-  /** Sets the processes to end, and carries out a stop that was requested earlier. */
+  /** Sets the processes to stop, and carries out an earlier stop. */
   attach(task: TaskProcesses): void {
     this.#task = task;
     if (this.cause !== null) this.killProcesses();
   }
 
-  /** Ends the stopper, because the task has ended: nothing is signalled from now on. Returns why the task was stopped; null: it was not. */
+  /** Ends the stopper when the task has ended: no more signals are sent. Returns the cause of the first stop; null if there was none. */
   end(): StopCause | null {
     this.#ended = true;
     this.#task = undefined;
@@ -86,7 +86,7 @@ export class TaskStopper {
     return this.cause;
   }
 
-  /** Sends the stop signal, or `signal` if pid 1 acts on it, and KILL after the grace time. The first cause counts; a second call kills at once. */
+  /** Sends the stop signal, or `signal` if pid 1 acts on it; KILL after the grace time. The first cause counts. A second call kills at once. */
   stop(cause: StopCause, signal?: number): void {
     if (this.ended) return;
     const again = this.cause !== null;
@@ -110,8 +110,8 @@ export class TaskStopper {
   }
 
   /**
-   * Sends KILL at once without a cause, for a task that is given up for another reason. Never throws, because timers and listeners call it.
-   * A failed kill is retried until the task has ended.
+   * Sends KILL at once without a cause, for a task that is given up for another reason. Never
+   * throws, because timers and listeners call it. Retries a failed kill until the task has ended.
    */
   killProcesses(): void {
     if (this.#task === undefined) return;
@@ -125,10 +125,10 @@ export class TaskStopper {
   async #kill(task: TaskProcesses): Promise<void> {
     const { installation } = this.#options;
     try {
-      // Kill pid 1 first: this works even if the cgroup cannot be read.
+      // Kill pid 1 first, which works even if the cgroup cannot be read.
       installation.system.signalPidfd(task.pidfd, SIGKILL);
     } catch {
-      // Killing by pid, which follows, may still succeed.
+      // Killing by pid, below, may still succeed.
     }
     await killAll(installation, task.cgroupsPath, () => this.#task === task);
   }
@@ -150,7 +150,7 @@ export class TaskStopper {
     try {
       return this.#options.claimOverdue();
     } catch {
-      // Sending the signal twice is better than not at all.
+      // Better to send the signal twice than not at all.
       return true;
     }
   }
@@ -161,8 +161,8 @@ export class TaskStopper {
 }
 
 /**
- * Asks a task to end by a signal, and lets a paused task run again so that it can act on the signal. Returns false if waiting for its end makes no sense. Handlers inside a sandbox are unknown, so for a
- * sandbox it returns true. Of the signals other than the stop signal, a sandbox only gets INT, which ends most programs.
+ * Sends a task its stop signal; a paused task runs again, so that it can act on the signal. Returns false if it is useless to wait for its
+ * end. Always returns true for a sandbox, whose handlers are unknown. A sandbox gets only the stop signal or INT, which ends most programs.
  *
  * @param stopSignal TERM goes to every process of the task. Any other signal was chosen by pid 1, so only pid 1 gets it.
  * @param signal Sent to every process instead, as a terminal does, if pid 1 acts on it.
@@ -196,9 +196,8 @@ export async function terminateTask(
 const PAUSES_MS = [1, 4, 16, 64];
 
 /**
- * Whether to wait for a task's first process to act on a signal. False for a pid 1 without a handler, because the kernel drops the signal.
- * Also false before the process has become its command, because until then the handlers are the runtime's; and for a process that does not
- * answer.
+ * Whether to wait for a task's first process to act on a signal. False for a pid 1 without a handler, because the kernel drops the
+ * signal. Also false if the process does not answer, or has not become its command: until then, its handlers are the runtime's.
  */
 async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
   if ((await hasExecuted(pid)) !== true) return false;
@@ -207,8 +206,8 @@ async function actsOnSignal(pid: number, signal: number): Promise<boolean> {
 }
 
 /**
- * A process that reads the signal through signalfd(2) blocks it all the time. But the C library also blocks every signal while it forks, so
- * a single look at a shell could mistake it for such a process.
+ * Whether a process acts on the signal, judged by several looks. A process that reads the signal through signalfd(2) always blocks
+ * it. But the C library also blocks every signal while it forks, so a single look at a shell could mistake it for such a process.
  */
 export async function isWaitedFor(
   look: () => Promise<SignalDisposition | undefined>,

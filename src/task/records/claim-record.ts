@@ -1,4 +1,4 @@
-/** Decides who may act on a task that its owner does not answer for: the holder of the lock of its folder, who then becomes the owner in its record. */
+/** Decides who may act on a task whose owner does not answer: the holder of the folder's lock, who then becomes the owner in the record. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -11,17 +11,17 @@ import { readRecord } from './read-record.ts';
 import { OwnRecord, replaceRecord, type TaskRecord } from './record.ts';
 import { recordedPlaces, type TaskPlaces } from './task-places.ts';
 
-/** Whether no process answers for the task: its owner is dead or could not remove it. Only for tasks that are not kept. */
+/** Whether no process answers for the task: its owner is dead or could not remove it. Precondition: the task is not kept. */
 export const isOrphaned = ({ disowned, owner }: TaskRecord): boolean =>
   disowned || !isOwnerAlive(owner);
 
-/** Whether anybody may remove the task: it is orphaned, or was kept in an earlier boot. */
+/** Whether anybody may remove the task: it is orphaned, or it was kept in an earlier boot. */
 export const isAbandoned = (record: TaskRecord): boolean =>
   record.kept ? record.owner.bootId !== bootId() : isOrphaned(record);
 
 /**
- * Whether the task is a prepared container that waits for its command. Nobody works on it, whatever its owner does: the holder of its
- * folder's lock may claim or remove it.
+ * Whether the task is a prepared container that waits for its command. Whether its owner lives does not
+ * matter: nobody works on the container, so the holder of the folder's lock may claim or remove it.
  */
 export const isWaiting = (
   { waitingFile }: Pick<TaskPlaces, 'waitingFile'>,
@@ -31,9 +31,8 @@ export const isWaiting = (
 type ClaimContext = Pick<Installation, 'layout' | 'system'>;
 
 /**
- * Takes the lock of a task's folder and reads its record under the lock. The kernel releases the lock when the holder dies. Undefined if
- * another process has the lock, if there is no such task, or if `isWanted` rejects its record. Throws like `readRecord`. The caller closes
- * the lock, which releases the task.
+ * Locks a task's folder and reads the record under the lock. Undefined if another process has the lock, there is no such task, or
+ * `isWanted` rejects its record. Throws like `readRecord`. The caller closes the lock to release the task; if it dies, the kernel does.
  */
 export function lockRecord(
   { layout, system }: ClaimContext,
@@ -44,7 +43,7 @@ export function lockRecord(
   if (lock === undefined) return undefined;
   let isOurs = false;
   try {
-    // The task may have been removed before it was locked, and a new task may have its name by now.
+    // Read under the lock: the task may be gone by now, and a new one may have its name.
     const record = system.lockFile(lock, { wait: false }) ? readRecord(layout, id) : undefined;
     if (record === undefined || !isWanted(record)) return undefined;
     isOurs = true;
@@ -55,9 +54,9 @@ export function lockRecord(
 }
 
 /**
- * Makes this process the owner of a task if `mayClaim` accepts its record. Of several claimers exactly one succeeds. A claimer that is
- * killed at any step leaves the record unchanged, or as its own; then the task is abandoned and can be claimed again. Undefined and errors
- * like `lockRecord`; also throws errors of the disk.
+ * Makes this process a task's owner if `mayClaim` accepts the record. Of several claimers exactly one
+ * succeeds. A claimer that is killed at any step leaves the record unchanged, or as its own; the task is then
+ * abandoned and can be claimed again. Undefined and throws like `lockRecord`; also throws errors of the disk.
  *
  * @param change Changes in addition to the owner.
  */

@@ -9,7 +9,10 @@ import { eachRecord, listTaskIds, readRecord } from './read-record.ts';
 import type { TaskExit, TaskRecord } from './record.ts';
 import { recordedPlaces } from './task-places.ts';
 
-/** The state of a task. `starting`: its command has not begun. `paused`: its processes are stopped until `unpause`. `orphaned`: its owner is dead or could not remove it; `stackshim reap` does. `kept`: it ended and its writable layer stays. */
+/**
+ * The state of a task. `starting`: its command has not begun. `paused`: its processes are stopped until `unpause`. `orphaned`:
+ * its owner is dead or could not remove it, so `stackshim reap` removes it. `kept`: it has ended and its writable layer stays.
+ */
 export type TaskState = 'starting' | 'running' | 'paused' | 'removing' | 'kept' | 'orphaned';
 
 /** One task, described by its record and its processes. */
@@ -18,27 +21,27 @@ export interface ListedTask {
   readonly stack: StackName;
   readonly revision: number;
   readonly state: TaskState;
-  /** Host pid of the task's pid 1; null while it has none. */
+  /** Host pid of the task's pid 1; null if there is none. */
   readonly pid: number | null;
   readonly ownerPid: number;
-  /** Null: the task has no tenant. */
+  /** Null if the task has no tenant. */
   readonly tenant: TenantName | null;
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** How its command ended; absent before that. */
+  /** How the command ended; absent until then. */
   readonly exit?: TaskExit;
 }
 
 /** The result of {@link listTasks}. */
 export interface TaskList {
   readonly tasks: readonly ListedTask[];
-  /** Records that could not be read. */
+  /** Errors of unreadable records. */
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** The tasks of the installation, oldest first. Reads each task's record and cgroup, synchronously. Damaged records are listed, not thrown. */
+/** The installation's tasks, oldest first. Synchronously reads each task's record and cgroup. Unreadable records are listed, not thrown. */
 export function listTasks(installation: Installation): TaskList {
   const { layout } = installation;
   const tasks: ListedTask[] = [];
@@ -49,7 +52,7 @@ export function listTasks(installation: Installation): TaskList {
   return { tasks, corrupt: errors.map((error) => error.toJSON()) };
 }
 
-/** One task, in the form of {@link listTasks}; undefined if it does not exist. Throws ERR_STACKSHIM_RECORD_CORRUPT. */
+/** One task, as {@link listTasks} lists it; undefined if there is none. Throws ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
 export function findTask(installation: Installation, id: TaskId): ListedTask | undefined {
   const record = readRecord(installation.layout, id);
   return record && toListed(installation, record);
@@ -63,7 +66,7 @@ function toListed(installation: Installation, record: TaskRecord): ListedTask {
     if (record.kept) return 'kept';
     if (isOrphaned(record)) return 'orphaned';
     if (pid === null) return isThere(places.pidFile) ? 'removing' : 'starting';
-    // The container is made, and its command has not begun.
+    // The container exists, but its command has not begun.
     if (!isThere(places.limitFile)) return 'starting';
     return installation.cgroups.isFrozen(places.cgroupsPath) ? 'paused' : 'running';
   };

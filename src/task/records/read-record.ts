@@ -1,4 +1,4 @@
-/** Reads records, for code that lists, ends and reaps tasks. */
+/** Reads task records, for code that lists, ends and reaps tasks. */
 import { readFileSync, statSync } from 'node:fs';
 import { isTaskCgroup } from '../../cgroup/cgroup-names.ts';
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
@@ -36,7 +36,7 @@ import type { Owner, ProcessIdentity } from '../../sys/processes.ts';
 import { RECORD_VERSION, type TaskExit, type TaskHoldings, type TaskRecord } from './record.ts';
 import { namesOf, type TaskNames, taskPlaces } from './task-places.ts';
 
-/** A record is small; a larger file is not a record. */
+/** A larger file is not a record. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
 const MAX_BINDS = 1024;
@@ -97,7 +97,7 @@ const recordOfVersion1 = objectOf<RecordOfVersion1 & { readonly version: 1 }>({
   ...fieldsOfVersion1,
 });
 
-/** Versions 2 and 3 are the same without the fields that are newer, which may all be absent. */
+/** Versions 2 and 3 only lack newer fields, all of which are optional. */
 const currentRecord = objectOf<
   TaskRecord & { readonly version: 2 | 3 | typeof RECORD_VERSION; readonly writtenBy: string }
 >({
@@ -124,8 +124,8 @@ const currentRecord = objectOf<
 });
 
 /**
- * Parses a record of this program's version or an older one; names that an older record lacks are those that its writer used. Removal
- * follows the names, so a record with names of another task is refused.
+ * Parses a record of this version or an older one. A record of version 1 has no names, so they
+ * are computed as its writer did. Refuses names of another task, because removal follows them.
  */
 function toRecord(layout: Layout, value: unknown): TaskRecord {
   const refuse = (fault: Error) => fault;
@@ -153,8 +153,8 @@ export function listTaskIds(layout: Layout): readonly TaskId[] {
 export const taskFolderNames = (layout: Layout): readonly string[] => namesIn(tasksDir(layout));
 
 /**
- * The record of a task; undefined if there is no such task. Throws ERR_STACKSHIM_RECORD_CORRUPT if its folder has no readable record,
- * ERR_STACKSHIM_FORMAT_NEWER if a newer stackshim wrote it.
+ * Reads a task's record; undefined if there is no such task. Throws ERR_STACKSHIM_RECORD_CORRUPT
+ * if its folder has no readable record, ERR_STACKSHIM_FORMAT_NEWER if a newer stackshim wrote it.
  */
 export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   const { recordFile, taskDir } = taskPlaces(layout, id);
@@ -176,7 +176,7 @@ export function readRecord(layout: Layout, id: TaskId): TaskRecord | undefined {
   }
 }
 
-/** The codes of errors for a record that cannot be read: it is damaged, or from a newer stackshim. */
+/** Error codes of an unreadable record: it is damaged, or a newer stackshim wrote it. */
 export const UNREADABLE: readonly string[] = [
   'ERR_STACKSHIM_RECORD_CORRUPT',
   'ERR_STACKSHIM_FORMAT_NEWER',
@@ -185,7 +185,7 @@ export const UNREADABLE: readonly string[] = [
 export const isUnreadable = (error: unknown): boolean =>
   error instanceof StackshimError && UNREADABLE.includes(error.code);
 
-/** Calls `see` with the record of each of these tasks that exists. Returns the errors for tasks that `see` did not get, or refused. */
+/** Calls `see` with the record of each existing task. Returns the errors of records that could not be read, or that `see` refused. */
 export function eachRecord(
   layout: Layout,
   ids: readonly TaskId[],

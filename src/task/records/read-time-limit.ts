@@ -1,4 +1,4 @@
-/** Reads the time by which a running task must end, so that other processes can enforce it while the task's owner cannot. */
+/** Reads a running task's time limit, so that other processes can enforce it while the task's owner cannot. */
 import { errnoCodeOf, isUsedUp, StackshimError } from '../../core/errors.ts';
 import { integer, objectOf, oneOf, optional, positive, readWith } from '../../core/read-fields.ts';
 import { readBoundedFile } from '../../sys/files.ts';
@@ -7,7 +7,7 @@ import type { TaskPlaces } from './task-places.ts';
 
 const MAX_BYTES = 1_024;
 
-/** Version 1 is the same without the optional fields. */
+/** Version 1 lacks the optional fields. */
 const timeLimit = objectOf<TimeLimit & { readonly version: 1 | typeof TIME_LIMIT_VERSION }>({
   version: oneOf(1, TIME_LIMIT_VERSION),
   endsAtMs: integer(0),
@@ -19,7 +19,7 @@ const timeLimit = objectOf<TimeLimit & { readonly version: 1 | typeof TIME_LIMIT
   cpus: optional(positive),
 });
 
-/** Undefined if the task has not begun or is gone, and while the file is being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */
+/** Undefined if the task has not begun or is gone, or if the file is still being written. Throws ERR_STACKSHIM_RECORD_CORRUPT if unreadable. */
 export function readTimeLimit({ limitFile }: Pick<TaskPlaces, 'limitFile'>): TimeLimit | undefined {
   try {
     const text = readBoundedFile(limitFile, { maxBytes: MAX_BYTES });

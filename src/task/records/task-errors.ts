@@ -1,14 +1,14 @@
-/** Errors for a task that somebody names by its id: the same words for the same state, whatever was asked. */
+/** Errors for a task named by its id: the same words for the same state, whatever the request. */
 import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 
 /** Why a task is not in the state that a request needs. */
 export interface TaskProblem {
-  /** One word, for programs: `details.state`. */
+  /** One word for programs, in `details.state`. */
   readonly state?: string;
-  /** Completes the sentence `pause task ID: …`. */
+  /** Completes the message `pause task ID: …`. */
   readonly why: string;
-  /** What to do. Default: look at the states of tasks. */
+  /** What to do next. Default: look at the states of tasks. */
   readonly hint?: string;
   readonly cause?: unknown;
 }
@@ -33,13 +33,13 @@ export const toPaused = (id: TaskId): TaskProblem => ({
   hint: `run stackshim unpause ${id}, then try again`,
 });
 
-/** @param operation `pause task`: the beginning of the message. */
+/** @param operation The beginning of the message: `pause task`. */
 export const toTaskNotFound = (operation: string, id: TaskId): StackshimError =>
   new StackshimError('ERR_STACKSHIM_TASK_NOT_FOUND', `${operation} ${id}: no such task`, {
     details: { id },
   });
 
-/** @param operation `pause task`: the beginning of the message. */
+/** @param operation The beginning of the message: `pause task`. */
 export const toTaskConflict = (
   operation: string,
   id: TaskId,

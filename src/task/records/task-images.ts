@@ -1,4 +1,4 @@
-/** The images and cached builds that tasks use, according to their records: collection must keep them. */
+/** Reads from the tasks' records which images and cached builds are in use, and so must not be collected. */
 import type { StackshimError } from '../../core/errors.ts';
 import type { BuildKey, ImageDigest } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -6,15 +6,15 @@ import { eachRecord, listTaskIds } from './read-record.ts';
 import { findRunFolders } from './run-folders.ts';
 
 export interface TaskImages {
-  /** The images of all tasks: living, kept, or waiting to be reaped. */
+  /** The images of all tasks: living, kept, or waiting for a reap. */
   readonly images: ReadonlySet<ImageDigest>;
-  /** The cached builds of the same tasks. */
+  /** The cached builds of these tasks. */
   readonly builds: ReadonlySet<BuildKey>;
-  /** The errors of records that cannot be read: their tasks may use any image. */
+  /** Errors of unreadable records, whose tasks may use any image. */
   readonly errors: readonly StackshimError[];
 }
 
-/** Reads every task's record in every run folder of the root folder (`findRunFolders`), synchronously. */
+/** Reads all records in every run folder of the root folder (`findRunFolders`), synchronously. */
 export function readTaskImages(layout: Layout): TaskImages {
   const images = new Set<ImageDigest>();
   const builds = new Set<BuildKey>();

@@ -1,4 +1,4 @@
-/** The names of everything a task may make: computed for a new task, and taken from its record by other processes. Pure. */
+/** The names of everything that a task may create: computed for a new task, taken from the record by other processes. Pure. */
 import { taskCgroup } from '../../cgroup/cgroup-names.ts';
 import type { TaskId, TenantName } from '../../core/ids.ts';
 import {
@@ -17,20 +17,20 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName) {
   const dir = taskDir(layout, id);
   return {
     id,
-    /** Below the run folder; contains everything that follows, up to the scratch folder. */
+    /** Below the run folder; contains everything that follows, up to the console socket. */
     taskDir: dir,
     recordFile: `${dir}/record.json`,
     /** Created by a process that requests the task's cancellation. */
     cancelFile: `${dir}/cancel`,
-    /** Holds the time by which the command must have ended. */
+    /** The time by which the command must end. */
     limitFile: `${dir}/limit`,
     /** Created by the process that stops the task because its time is over. */
     overdueFile: `${dir}/overdue`,
-    /** Exists while the task is paused, for processes that watch the task's folder. The kernel knows whether it is. */
+    /** Exists while the task is paused, for processes that watch the task's folder. The kernel decides whether it is paused. */
     pausedFile: `${dir}/paused`,
     /** Exists while a prepared container waits for its command. */
     waitingFile: `${dir}/container.json`,
-    /** Commands that were executed in the task beside its own: a folder for each of them. Absent until there is one. */
+    /** One folder per exec in the task. Absent until the first. */
     execsDir: `${dir}/execs`,
     /** The OCI bundle: `config.json`. */
     bundle: `${dir}/bundle`,
@@ -38,7 +38,7 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName) {
     pidFile: `${dir}/pid`,
     consoleSocket: `${dir}/tty`,
     volumeFile: taskVolumeFile(layout, id),
-    /** Where the volume is mounted after the task's end, for the next task that needs one like it. */
+    /** The mount point of the idle volume after the task's end, for the next task that needs a volume of this size. */
     idleVolumeDir: `${mountedVolumesDir(layout)}/${id}`,
     ...scratchPlaces(taskScratchDir(layout, id)),
     cgroupsPath: taskCgroup(layout, id, tenant),
@@ -47,10 +47,10 @@ export function taskPlaces(layout: Layout, id: TaskId, tenant?: TenantName) {
   };
 }
 
-/** Names that do not follow from the task's id alone, but from the root folder, the tenant, or the program's version. Absolute paths. */
+/** Names that depend on more than the task's id: the root folder, the tenant, or the program's version. Absolute paths. */
 export type TaskNames = Readonly<ReturnType<typeof namesOf>>;
 
-/** The names that are stored in the task's record. */
+/** The names that the task's record stores. */
 export const namesOf = (places: TaskPlaces) => ({
   /** Relative to the mount point of each cgroup hierarchy. */
   cgroup: places.cgroupsPath,
@@ -60,7 +60,7 @@ export const namesOf = (places: TaskPlaces) => ({
   stateRoot: places.stateRoot,
 });
 
-/** The places of a task that another process, or another installation with the same run folder, has made. The record was found in `layout`. */
+/** The places of a task of another process, or of another installation with the same run folder. `layout`: where the record was found. */
 export function recordedPlaces(
   layout: Layout,
   { id, tenant, names }: Pick<TaskRecord, 'id' | 'tenant' | 'names'>,
@@ -74,7 +74,7 @@ export function recordedPlaces(
 }
 
 const scratchPlaces = (scratchDir: string) => ({
-  /** Below the root folder: writable layers, inputs and code. A scratch volume is mounted here while the task is prepared. */
+  /** Below the root folder: writable layers, inputs, code. A scratch volume is mounted here while the task is prepared. */
   scratchDir,
   /** What the task leaves with `log`. */
   reportDir: scratchDir.replace(/\/scratch\/([^/]+)$/, '/reports/$1'),
