@@ -9,9 +9,9 @@ import type { Supply } from './fetch-missing.ts';
 const ANNOUNCED_MS = 24 * 3_600_000;
 
 /**
- * Pulls one image after the other; a failed one is reported, and tried again by the next call.
+ * Pulls one image after another. A failed pull is reported, and retried by the next call.
  *
- * @param done What earlier calls have pulled.
+ * @param done The references that earlier calls have pulled.
  */
 export async function prefetchAnnounced(
   catalogue: Catalogue,
@@ -37,7 +37,7 @@ export async function prefetchAnnounced(
   }
 }
 
-/** Announces that these stacks will become current, by the digests that mean the same on every machine. */
+/** Announces that these stacks will become current, by digests that mean the same on every machine. */
 export async function announceStacks(
   catalogue: Catalogue,
   stacks: Pick<Stackshim['stacks'], 'show'>,
