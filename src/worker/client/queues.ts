@@ -9,10 +9,7 @@ export interface QueuesOptions {
   readonly store: string;
   /** The tenant for calls that name none. Default: jobs have no tenant. */
   readonly tenant?: string | undefined;
-  /**
-   * The installation that resolves names of stacks and code packages; false: only the store's catalogue does. Default: the usual installation if
-   * this process is root, else none.
-   */
+  /** The installation that resolves stack and code names; false: only the catalogue. Default: the usual one if run as root, else none. */
   readonly installation?: LayoutOptions | false | undefined;
   /** Bounds for jobs. Default: the installation's policy, else the built-in bounds. Workers check jobs by their own policy. */
   readonly terms?: JobTerms | undefined;
@@ -161,10 +158,7 @@ export interface Queues {
    * ended, with ERR_STACKSHIM_OUTPUT_FAILED if a file exists already.
    */
   outputs(job: string, folder: string): Promise<readonly TakenArtefact[]>;
-  /**
-   * Ends a queued or running job and keeps its record. Does nothing if the job is cancelled already. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it
-   * has ended in another way.
-   */
+  /** Ends a queued or running job and keeps its record; no-op once cancelled. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it ended otherwise. */
   cancel(job: string, options?: CancelOptions): Promise<JobStatus>;
   /** Queues an ended job again, with its name and earlier attempts. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it has not ended. */
   retry(job: string): Promise<JobStatus>;
@@ -176,10 +170,7 @@ export interface Queues {
   schedules(queue: string, options?: TenantOption): Promise<readonly Schedule[]>;
   /** Removes a schedule and its next job; waiting and running jobs stay. Rejects with ERR_STACKSHIM_JOB_NOT_FOUND. */
   unschedule(queue: string, id: string, options?: TenantOption): Promise<void>;
-  /**
-   * Starts no further job of the queue, or of one tenant in it, until `resume`. Running jobs continue. A lane that begins without this client, by
-   * another producer, is not paused.
-   */
+  /** Starts no further job of the queue, or of one tenant in it, until `resume`; running jobs continue. Other producers' new lanes are not paused. */
   pause(queue: string, options?: TenantOption): Promise<void>;
   resume(queue: string, options?: TenantOption): Promise<void>;
   /** Lists a queue's lanes that have jobs, by tenant; without a queue, those of all queues. May omit a lane whose jobs have all ended. */

@@ -71,10 +71,7 @@ export const USUAL_PACE = {
 export type IntakePace = Readonly<typeof USUAL_PACE>;
 
 export interface Intake {
-  /**
-   * Takes no further job: `handle` is not called any more once this resolves. Hands back takes that the store answers later. A second call does the
-   * same.
-   */
+  /** Takes no further job: `handle` is not called after this resolves. Later replies are handed back. A second call does the same. */
   stopTaking(): Promise<void>;
   /** Resolves once all taken jobs have ended and none is being taken. Call `stopTaking` first. */
   idle(): Promise<void>;

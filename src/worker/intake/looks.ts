@@ -45,10 +45,7 @@ export class Looks {
     return clock.epochMs() + (store.kind === 'postgres' ? this.#skewMs : 0);
   }
 
-  /**
-   * Looks at the lanes announced since the previous look (`recent`), or at all (`whole`), after any pending look. Never rejects: `onError` gets
-   * failures, and the next look makes up for them.
-   */
+  /** Looks at lanes announced since the last look, or at all, after a pending look. Never rejects: `onError` gets failures; the next look retries. */
   async look(kind: 'recent' | 'whole'): Promise<void> {
     this.#next = this.#next === 'whole' ? 'whole' : kind;
     this.#current ??= this.#lookAll();

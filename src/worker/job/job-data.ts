@@ -1,7 +1,4 @@
-/**
- * A job as producers write it and the store keeps it. schemas/queue-job.schema.json is generated from the same rules; docs/producers.md describes
- * the format for producers in other languages.
- */
+/** A job as producers write it and the store keeps it. schemas/queue-job.schema.json comes from the same rules; see docs/producers.md. */
 import type { JobInput } from '../../spec/task-input.ts';
 
 /** Raise the version when an older worker would misread a job. A worker refuses an unknown version. */

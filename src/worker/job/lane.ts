@@ -1,7 +1,4 @@
-/**
- * Lanes and job names. A lane is one queue of the store: the jobs of one queue and one tenant, and of one code package if its concurrency is
- * capped. Pure.
- */
+/** Lanes and job names. A lane is one queue of the store: jobs of one queue and tenant, and of one code package if its concurrency is capped. Pure. */
 import { StackshimError } from '../../core/errors.ts';
 import { isTenantName, type TenantName } from '../../core/ids.ts';
 

@@ -3,11 +3,7 @@ import { type DestinationStream, pino } from 'pino';
 import type { WorkerEvent } from '../worker-events.ts';
 import type { LogLevel } from './log-levels.ts';
 
-/**
- * Opens the log. Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event.
- *
- * @param write Gets each line with its line break.
- */
+/** Opens the log: each line, with its line break, is one JSON object of `time`, `level`, `worker`, `event`, `msg` and the event's fields. */
 export function openWorkerLog(level: LogLevel, worker: string, write: DestinationStream['write']) {
   const log = pino(
     {

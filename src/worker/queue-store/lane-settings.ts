@@ -21,8 +21,5 @@ export const laneOptions = <C>(connection: C, { lockMs, stalledLookMs }: QueueSt
     maxStalledCount: NEVER,
   }) satisfies QueueOptions<C> & WorkerOptions<C>;
 
-/**
- * Replaces fields that a hostile producer may have written, and with which BullMQ's scripts would fail half-way when a job ends. Jobs of stackshim
- * have the same values.
- */
+/** Replaces fields with which BullMQ's scripts fail half-way when a job ends, if a hostile producer wrote them. Our jobs have the same values. */
 export const HARMLESS_FIELDS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };

@@ -56,15 +56,9 @@ export interface QueueStore {
   ring(lane: Lane): Promise<void>;
   /** Names of queues that may have jobs, at most 10,000. On Redis this reads the names of all keys: for people, not for workers. */
   listQueues(): Promise<readonly string[]>;
-  /**
-   * A queue's lanes that may have jobs. With `sinceMs`, may omit lanes announced earlier than a few minutes before this time, by the server's clock;
-   * without it, lists all.
-   */
+  /** A queue's lanes that may have jobs; with `sinceMs`, by the server's clock, lanes announced a few minutes before it or earlier may be missing. */
   listLanes(queue: string, sinceMs?: number): Promise<readonly Lane[]>;
-  /**
-   * Removes lanes without jobs from the index. Marks each lane and checks it again after 300 ms: a lane to which a job is added meanwhile stays.
-   * Resolves to the removed lanes.
-   */
+  /** Removes lanes without jobs from the index: marks them and checks again after 300 ms, so an add keeps its lane. Resolves to those removed. */
   pruneLanes(lanes: readonly Lane[]): Promise<readonly Lane[]>;
   /** What the lane's next takes would get, without taking. Also works on a paused lane and on a lane at its cap. */
   peek(lane: Lane, count: number): Promise<LaneHead>;
@@ -79,10 +73,7 @@ export interface QueueStore {
   /** Listens until the subscription is closed. Resolves once messages arrive. */
   listen(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
   readonly catalogue: Catalogue;
-  /**
-   * Identifies the server that answers now. `id` differs for each server and each start. `mayLack`: the server may have started, or become the
-   * primary, without the last acknowledged writes.
-   */
+  /** Which server answers. `id`: new for each server and start. `mayLack`: it may have started or been promoted without acknowledged writes. */
   readServer(): Promise<{ readonly id: string; readonly mayLack: boolean }>;
   /** Milliseconds since 1970 by the server's clock. */
   serverTimeMs(): Promise<number>;

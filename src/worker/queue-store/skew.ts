@@ -4,10 +4,7 @@ import { StackshimError } from '../../core/errors.ts';
 /** A store whose clock is off by more is refused at start. */
 export const MOST_SKEW_MS = 30_000;
 
-/**
- * How many milliseconds the server's clock is ahead of this machine's; negative if it is behind. Zero if the server's time lies within the
- * request's duration.
- */
+/** How many ms the server's clock is ahead of this machine's; negative if behind. Zero if its time lies within the request's duration. */
 export async function measureSkew(askTimeMs: () => Promise<number>): Promise<number> {
   const before = Date.now();
   const timeMs = await askTimeMs();

@@ -30,10 +30,7 @@ export const NO_GUARD: Elsewhere = {
   leftMs: null,
 };
 
-/**
- * Undefined if the job's pauses so far reach `missingMs`: give the job up. A job that lacks room only because the disk is full now is never given
- * up.
- */
+/** Undefined once the job's pauses reach `missingMs`: give the job up. A job that lacks room only because the disk is so full is never given up. */
 export function leaveTooLarge(
   error: StackshimError,
   startsInARow: number,

@@ -75,10 +75,7 @@ export async function handBack(
   });
 }
 
-/**
- * Whether the store has this attempt although a change was `late`: a call whose answer was lost is repeated, and then finds that the first one took
- * effect.
- */
+/** Whether the store has this attempt after a `late` change: a call whose answer was lost is repeated, and finds that the first took effect. */
 export async function hasStored(
   { backend, id }: LockedJob,
   { result }: Pick<EndedAttempt, 'result'>,

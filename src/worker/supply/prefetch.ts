@@ -8,11 +8,7 @@ import type { Supply } from './fetch-missing.ts';
 /** Older announcements are ignored. */
 const ANNOUNCED_MS = 24 * 3_600_000;
 
-/**
- * Pulls one image after another. A failed pull is reported, and retried by the next call.
- *
- * @param done The references that earlier calls have pulled.
- */
+/** Pulls images one after another, except those in `done`, pulled by earlier calls. Reports a failed pull; the next call retries it. */
 export async function prefetchAnnounced(
   catalogue: Catalogue,
   supply: Supply,

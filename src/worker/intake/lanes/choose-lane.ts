@@ -10,11 +10,7 @@ import { heldBy, type LaneState, type TenantState } from './lane-state.ts';
 /** Loads are sums of fractions, so equal loads may differ by rounding. */
 const SAME_LOAD = 1e-9;
 
-/**
- * Finds the most entitled lane whose next job fits. Takes time linear in the number of ready lanes: 0.05 ms for 5,000.
- *
- * @param fits Whether there is room for a lane's next job, as far as that is known.
- */
+/** Finds the most entitled lane whose next job `fits`, as far as that is known. Linear in the number of ready lanes: 0.05 ms for 5,000. */
 export function chooseLane(lanes: Iterable<LaneState>, fits: (lane: LaneState) => boolean) {
   let first: LaneState | undefined;
   let chosen: LaneState | undefined;

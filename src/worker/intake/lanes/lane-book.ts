@@ -17,10 +17,7 @@ export interface LaneTerms {
   readonly onReady: () => void;
 }
 
-/**
- * The next state of a lane after a request that took no job. `parked`: until its bell or the end of one of its jobs. `seen`: a look found
- * the next jobs.
- */
+/** The lane after a request that took no job. `parked`: until its bell or the end of one of its jobs; `seen`: a look found its next jobs. */
 export type NextOfLane = 'ready' | 'seen' | 'parked' | { readonly parkedForMs: number };
 
 /** More simultaneous requests for one lane would only be refused. */

@@ -1,7 +1,4 @@
-/**
- * The caps of lanes with code. The package's `maxConcurrency` in the catalogue becomes the lane's global concurrency in the store, which holds
- * over all workers.
- */
+/** The caps of lanes with code: the package's `maxConcurrency` in the catalogue becomes the lane's concurrency over all workers, in the store. */
 import { type Lane, laneName } from '../../job/lane.ts';
 import { codeKey } from '../../queue-store/catalogue-keys.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';

@@ -1,7 +1,4 @@
-/**
- * Takes jobs from one lane like BullMQ's own worker, but without its own connection, and with the reason why there is no job. Taking a job of a
- * schedule adds the schedule's next job.
- */
+/** Takes a lane's jobs like BullMQ's worker, but on the shared connection and with the reason for no job. Adds the next job of a schedule. */
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { invalidField } from '../../../spec/field-errors.ts';
@@ -125,10 +122,7 @@ type ScheduledJobOptions = Job['opts'] & {
   readonly repeat?: Parameters<JobScheduler['upsertJobScheduler']>[1];
 };
 
-/**
- * Adds the schedule's next job, unless the schedule was removed meanwhile. Returns why the job was not added instead of throwing: the taken job is
- * valid even if its schedule is not.
- */
+/** Adds the schedule's next job unless the schedule is gone. Returns an error, never rejects: the taken job is valid even if its schedule is not. */
 async function addNextOfSchedule(queue: JobScheduler, job: Job): Promise<unknown> {
   const { repeatJobKey } = job;
   const { repeat, ...opts }: ScheduledJobOptions = job.opts;

@@ -3,10 +3,7 @@ import { LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import type { ClientBase } from 'pg';
 import { QUEUE_SCHEMA } from './pg-pool.ts';
 
-/**
- * Append to this list; never change a released migration. `oldestReader` is the oldest version of this list whose code can use the tables as they
- * are after the migration.
- */
+/** Append only; never change a released migration. `oldestReader`: the oldest version of this list whose code can use the tables after it. */
 const MIGRATIONS = [
   {
     version: 1,

@@ -1,7 +1,4 @@
-/**
- * Makes PostgreSQL use its own clock for every time. BullMQ passes the client's time to its functions: a client whose clock is a minute ahead would
- * take running jobs from other workers. Pure.
- */
+/** Makes PostgreSQL use its own clock for all times: BullMQ passes the client's, and one a minute ahead would take others' running jobs. Pure. */
 
 const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 

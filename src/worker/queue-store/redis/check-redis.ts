@@ -88,11 +88,7 @@ function isOlder(version: string): boolean {
   return major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1]);
 }
 
-/**
- * How the server may lose acknowledged writes; undefined if it keeps them.
- *
- * @param logSync The server's appendfsync; undefined if the server does not tell it.
- */
+/** How the server may lose acknowledged writes; undefined if it keeps them. `logSync` is its appendfsync; undefined if the server does not tell. */
 function lossOf(keepsLog: boolean, logSync: string | undefined): StoreLoss | undefined {
   const hint = 'set appendonly yes and appendfsync always in the configuration of the server';
   if (!keepsLog) {

@@ -1,7 +1,4 @@
-/**
- * The store's atomic steps on Redis, as Lua scripts. Times come from the server's clock. A lane that may be pruned is marked by a negative score,
- * which an announcement overwrites.
- */
+/** The store's atomic steps on Redis, in Lua, by the server's clock. A negative score marks a lane to prune; an announcement overwrites it. */
 import type { Redis } from 'ioredis';
 import { KEPT_EVENTS, PREFIX } from '../lane-settings.ts';
 
@@ -137,11 +134,7 @@ export function defineScripts(client: Redis) {
     /** Resolves to the names, and to when the first delayed job is due or null. */
     peek: (lane: string, count: number) =>
       peek(...PEEKED.map((part) => laneKey(lane, part)), laneKey(lane, ''), String(count)),
-    /**
-     * Resolves to the next cursor, `0` at the end, and to lane names, some of them twice.
-     *
-     * @param leastScore Empty: any score, including a mark's.
-     */
+    /** Resolves to the next cursor (`0` at the end) and lane names, some twice. An empty `leastScore` includes any score, even a mark's. */
     list: (queue: string, cursor: string, leastScore: string) =>
       list(lanesKey(queue), cursor, queue, leastScore),
     note: (lane: string) => note(ACTIVE_KEY, lane),
