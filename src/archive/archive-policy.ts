@@ -62,11 +62,9 @@ export function toArchiveTooLarge(
   limit: string,
   maximum: number,
 ): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_LAYER_TOO_LARGE',
-    `read ${policy.subject}: more than ${maximum} ${limit}`,
-    { details: { limit, maximum } },
-  );
+  const message = `read ${policy.subject}: more than ${maximum} ${limit}`;
+  const details = { limit, maximum };
+  return new StackshimError('ERR_STACKSHIM_LAYER_TOO_LARGE', message, { details });
 }
 
 /** Makes bytes in Latin-1 readable in a message: decoded as UTF-8, escaped, shortened. */

@@ -46,10 +46,8 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
     for (;;) {
       const held = claimNumber(system, request);
       if (held === undefined) {
-        throw new StackshimError(
-          'ERR_STACKSHIM_SYSTEM',
-          `claim a user id for a program: all ${WORKER_ID_COUNT} ids are taken`,
-        );
+        const message = `claim a user id for a program: all ${WORKER_ID_COUNT} ids are taken`;
+        throw new StackshimError('ERR_STACKSHIM_SYSTEM', message);
       }
       const id = FIRST_WORKER_ID + held.number;
       // The id's last holder may have died before it could end the processes of its program.
@@ -77,11 +75,9 @@ const toWorker = (id: number, held: HeldNumber): Worker => ({
       else held.close();
     }
     if (isFree) return;
-    throw new StackshimError(
-      'ERR_STACKSHIM_SYSTEM',
-      `end the processes of user ${id}: some still run`,
-      { hint: `find them with pgrep -U ${id}`, details: { id } },
-    );
+    const message = `end the processes of user ${id}: some still run`;
+    const hint = `find them with pgrep -U ${id}`;
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { hint, details: { id } });
   },
 });
 

@@ -66,9 +66,8 @@ export async function runMkfs(
 const OPERATION = 'make an EROFS file with mkfs.erofs';
 
 function toAborted(signal: AbortSignal): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', 'make an EROFS file: aborted', {
-    cause: signal.reason,
-  });
+  const message = 'make an EROFS file: aborted';
+  return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
 }
 
 /** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */

@@ -26,7 +26,6 @@ export async function startTar(
 /** Throws ERR_STACKSHIM_SYSTEM unless the program has packed everything. */
 export function requirePacked({ failure, stderr }: EndedTool, folder: string): void {
   if (failure === undefined) return;
-  throw new StackshimError('ERR_STACKSHIM_SYSTEM', `pack ${folder}: tar: ${failure}`, {
-    details: { folder, stderr },
-  });
+  const message = `pack ${folder}: tar: ${failure}`;
+  throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { details: { folder, stderr } });
 }

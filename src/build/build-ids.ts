@@ -22,9 +22,7 @@ export function claimBuildIds(system: System, layout: Layout): BuildIds {
     if (lock === undefined) continue;
     return { ids: { base: FIRST_BUILD_ID + index * IDS_PER_SLOT, size: IDS_PER_SLOT }, lock };
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_BUSY',
-    `claim ids for a build: all ${BUILD_RANGE_COUNT} ranges of this machine are held by running builds`,
-    { details: { builds: BUILD_RANGE_COUNT } },
-  );
+  const message = `claim ids for a build: all ${BUILD_RANGE_COUNT} ranges of this machine are held by running builds`;
+  const details = { builds: BUILD_RANGE_COUNT };
+  throw new StackshimError('ERR_STACKSHIM_STACK_BUSY', message, { details });
 }

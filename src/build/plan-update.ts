@@ -1,7 +1,7 @@
 /** Decides which stacks an update builds, in which order, and from which folder. Pure except for reading what is stored. */
-import { StackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
+import { invalidInput } from '../spec/field-errors.ts';
 import { type CurrentStack, findBase, readSoundStacks } from '../store/stacks/current-stacks.ts';
 import { readCurrentGeneration } from '../store/stacks/generations.ts';
 import { resolveStack } from '../store/stacks/resolve-stack.ts';
@@ -45,10 +45,8 @@ function checkFrom(names: readonly StackName[] | undefined): StackName {
   const [name, ...others] = names ?? [];
   if (name !== undefined && others.length === 0) return name;
   const text = 'update stacks: --from works for one stack only';
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', text, {
-    hint: 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3',
-    details: { field: 'from' },
-  });
+  const hint = 'name one stack: stackshim stack update ruby-3.3 --from overlay/stacks/ruby-3.3';
+  throw invalidInput('from', text, hint);
 }
 
 function addDependents(chosen: Set<StackName>, stacks: readonly CurrentStack[]): void {

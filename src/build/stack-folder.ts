@@ -89,10 +89,8 @@ export const toForbiddenLink = (folder: string, path: string): StackshimError =>
 
 /** @param cause What was thrown, or a text. */
 export function toUnreadable(path: string, cause: unknown): StackshimError {
-  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `read ${path}: ${reasonOf(cause)}`, {
-    cause,
-    details: { path },
-  });
+  const message = `read ${path}: ${reasonOf(cause)}`;
+  return new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { cause, details: { path } });
 }
 
 function resolveFolder(directory: string): string {

@@ -48,10 +48,8 @@ export const isSharedParent = (cgroupsPath: string): boolean => SHARED_PARENT.te
 /** The folder of a cgroup in one hierarchy. Throws ERR_STACKSHIM_INTERNAL for any other path: no caller builds one. */
 export function cgroupDirectory(hierarchyRoot: string, cgroupsPath: string): string {
   if (!ANY_CGROUP.test(cgroupsPath)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      `cgroup path ${JSON.stringify(cgroupsPath)}: not of the form /stackshim-…/…`,
-    );
+    const message = `cgroup path ${JSON.stringify(cgroupsPath)}: not of the form /stackshim-…/…`;
+    throw new StackshimError('ERR_STACKSHIM_INTERNAL', message);
   }
   return hierarchyRoot + cgroupsPath;
 }

@@ -1,6 +1,6 @@
 /** Looks at and changes running tasks' cgroups in the unified hierarchy. */
 import { writeFile } from 'node:fs/promises';
-import { errnoCodeOf } from '../core/errors.ts';
+import { tolerate } from '../core/errors.ts';
 import type { LiveCgroups, LiveLimits, LiveUsage } from './cgroup-driver.ts';
 import {
   FREEZE_FILE,
@@ -67,11 +67,8 @@ async function setLimits(directory: string, limits: LiveLimits): Promise<void> {
 async function makeRoom(directory: string, memoryBytes: number): Promise<void> {
   const excess = (readCount(directory, 'memory.current') ?? 0) - memoryBytes;
   if (excess <= 0) return;
-  try {
-    await writeFile(`${directory}/memory.reclaim`, String(excess), { flag: 'r+' });
-  } catch (error) {
-    // EAGAIN: the kernel freed less. ENOENT: this kernel has no such file.
-    if (!['EAGAIN', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) throw error;
-  }
+  const freed = writeFile(`${directory}/memory.reclaim`, String(excess), { flag: 'r+' });
+  // EAGAIN: the kernel freed less. ENOENT: this kernel has no such file.
+  await freed.catch(tolerate('EAGAIN', 'ENOENT'));
   if ((readCount(directory, 'memory.current') ?? 0) > memoryBytes) throw toBusy(directory);
 }

@@ -29,10 +29,8 @@ function pickDriver(mounts: readonly MountEntry[]): CgroupDriver {
   if (top?.filesystem === 'cgroup2') return cgroupV2(CGROUP_ROOT);
   const hierarchies = hierarchiesOf(mounts);
   if (hierarchies.some(({ controllers }) => controllers.length > 0)) return cgroupV1(hierarchies);
-  throw new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `open cgroups: no cgroup filesystem is mounted at ${CGROUP_ROOT}`,
-  );
+  const message = `open cgroups: no cgroup filesystem is mounted at ${CGROUP_ROOT}`;
+  throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message);
 }
 
 /** The hierarchies below /sys/fs/cgroup; each is listed once, even if it is mounted several times. */

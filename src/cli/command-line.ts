@@ -1,8 +1,9 @@
 /** The whole command line: defines every command and its help, and reports errors in a line. */
 import { writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { errnoCodeOf, StackshimError, toStackshimError } from '../core/errors.ts';
+import { errnoCodeOf, type StackshimError, toStackshimError } from '../core/errors.ts';
 import { PROGRAM_VERSION } from '../core/format-version.ts';
+import { invalidInput } from '../spec/field-errors.ts';
 import { defineCodeCommands } from './define/define-code-commands.ts';
 import { defineHelpCommands } from './define/define-help-commands.ts';
 import { defineRun, type RunAction } from './define/define-run.ts';
@@ -84,8 +85,6 @@ function toUsageError(error: CommanderError, command: string): StackshimError {
   // commander writes `error: unknown option '--tme'`, then `(Did you mean --name?)` on its own line.
   const [problem = '', near] = error.message.replace(/^error: /, '').split('\n');
   const suggestion = near === undefined ? '' : `${near.replace(/^\(|\)$/g, '')} `;
-  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `read command line: ${problem}`, {
-    hint: `${suggestion}run ${command} --help to see the usage`,
-    details: { field: 'commandLine' },
-  });
+  const hint = `${suggestion}run ${command} --help to see the usage`;
+  return invalidInput('commandLine', `read command line: ${problem}`, hint);
 }

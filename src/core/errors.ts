@@ -95,11 +95,17 @@ export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSIN
   try {
     return act();
   } catch (error) {
-    const code = error instanceof StackshimError ? error.code : errnoCodeOf(error);
-    if (codes.includes(code ?? '')) return undefined;
-    throw error;
+    return tolerate(...codes)(error);
   }
 }
+
+/** For the `catch` of a promise: makes an error with one of these codes undefined, as {@link unlessMissing} does. */
+export const tolerate =
+  (...codes: readonly string[]) =>
+  (error: unknown): undefined => {
+    const code = error instanceof StackshimError ? error.code : errnoCodeOf(error);
+    if (!codes.includes(code ?? '')) throw error;
+  };
 
 const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 

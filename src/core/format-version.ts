@@ -21,17 +21,14 @@ export function refuseNewer(path: string, value: unknown, { what, newest }: Stor
   if (version === undefined || version <= newest) return;
   const by = writerOf(value);
   const written = by === undefined ? '' : `, written by stackshim ${by}`;
-  throw new StackshimError(
-    'ERR_STACKSHIM_FORMAT_NEWER',
-    `read ${what} ${path}: version ${version}${written}; stackshim ${PROGRAM_VERSION} reads up to version ${newest}`,
-    {
-      details: { path, version, newest, writtenBy: by },
-      hint:
-        by === undefined || by === PROGRAM_VERSION
-          ? 'use the stackshim that wrote the file, or a newer one'
-          : `use stackshim ${by} or a newer one`,
-    },
-  );
+  const message = `read ${what} ${path}: version ${version}${written}; stackshim ${PROGRAM_VERSION} reads up to version ${newest}`;
+  throw new StackshimError('ERR_STACKSHIM_FORMAT_NEWER', message, {
+    details: { path, version, newest, writtenBy: by },
+    hint:
+      by === undefined || by === PROGRAM_VERSION
+        ? 'use the stackshim that wrote the file, or a newer one'
+        : `use stackshim ${by} or a newer one`,
+  });
 }
 
 const VERSION_TEXT = /^[0-9A-Za-z.+-]{1,64}$/;

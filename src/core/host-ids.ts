@@ -2,7 +2,7 @@
  * User and group ids of the host that stackshim takes for itself, most of them for tasks. Nobody else uses them: they are above the ranges of
  * systemd (up to 1879048191) and of subuid files, and around the range that systemd keeps for foreign images (2147352576 to 2147418111).
  */
-import type { IdRange } from './mount.ts';
+import type { IdRange, UserIds } from './mount.ts';
 
 /** Ids of one slot: the host's ids for the task's ids 0 to 65535. */
 export const IDS_PER_SLOT = 65_536;
@@ -34,10 +34,7 @@ export const isReservedId = (id: number): boolean =>
 export const INVALID_ID = 4_294_967_295;
 
 /** A user's ids on the host, from those in a task. `ids`: the task's range; null: the task is in the host's user namespace. */
-export function toHostUser(
-  { uid, gid }: { readonly uid: number; readonly gid: number },
-  ids: IdRange | null,
-): { readonly uid: number; readonly gid: number } {
+export function toHostUser({ uid, gid }: UserIds, ids: IdRange | null): UserIds {
   const base = ids?.base ?? 0;
   return { uid: base + uid, gid: base + gid };
 }

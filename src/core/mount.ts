@@ -1,5 +1,11 @@
 /** Mounts as plain data: rooms plan them, and one interpreter (`rootfs/mount-rootfs.ts`) makes them. */
 
+/** Of the host or of a task, as the place says. */
+export interface UserIds {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** A contiguous range of host ids to which a task's ids 0…size-1 are mapped. */
 export interface IdRange {
   /** Host id of the task's id 0. */
@@ -50,7 +56,7 @@ export interface OverlayMount {
   /** Whether setuid files and file capabilities in it have an effect. Default: no. */
   readonly setuid?: boolean;
   /** The task's ids of the user who owns its root directory. Default: the task's root. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly owner?: UserIds;
 }
 
 /** Shows a file or folder of the host at another path. */

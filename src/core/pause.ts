@@ -17,6 +17,15 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T | un
   }
 }
 
+/** A promise, and the function that resolves it. */
+export function openPromise<T = void>() {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((take) => {
+    resolve = take;
+  });
+  return { promise, resolve };
+}
+
 /** Steps that wait for a turn of the event loop, first come first. */
 const waiting: (() => void)[] = [];
 

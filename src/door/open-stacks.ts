@@ -1,7 +1,7 @@
 /** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
-import { StackshimError } from '../core/errors.ts';
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
 import type { SmokeRunner } from '../exchange/smoke.ts';
+import { invalidInput } from '../spec/field-errors.ts';
 import { parseStackReference } from '../spec/parse-command.ts';
 import type { DiffStackOptions } from '../store/diff/diff-stack.ts';
 import type { OwnTaskOptions } from '../task/caller-options.ts';
@@ -185,11 +185,8 @@ const toBuilding = (installation: Installation) =>
 /** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid stack name. */
 export function toStackName(operation: string, name: string): StackName {
   if (isStackName(name)) return name;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `${operation} ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`,
-    { hint: 'run stackshim stack ls to list the stacks', details: { field: 'name' } },
-  );
+  const message = `${operation} ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`;
+  throw invalidInput('name', message, 'run stackshim stack ls to list the stacks');
 }
 
 /** Finds out which two revisions a caller wants to compare. Throws ERR_STACKSHIM_SPEC_INVALID. */
@@ -211,11 +208,8 @@ function toDiffSides(stack: string, { from, to, other }: DiffRange): DiffStackOp
 }
 
 const toTooMany = (stack: string, what: string) =>
-  new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
+  invalidInput(
+    'name',
     `compare ${stack}: revisions are given together with ${what}`,
-    {
-      hint: 'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
-      details: { field: 'name' },
-    },
+    'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
   );

@@ -229,10 +229,8 @@ function loadedWhenCalled<T extends object>(
 function refuseUnknown(options: object, known: Readonly<Record<string, true>>): void {
   for (const [field, value] of Object.entries(options)) {
     if (value === undefined || Object.hasOwn(known, field)) continue;
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `read options: unknown option ${JSON.stringify(field)}`,
-      { hint: `options are ${Object.keys(known).join(', ')}`, details: { field } },
-    );
+    const message = `read options: unknown option ${JSON.stringify(field)}`;
+    const hint = `options are ${Object.keys(known).join(', ')}`;
+    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint, details: { field } });
   }
 }

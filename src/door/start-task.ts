@@ -1,6 +1,7 @@
 /** `start`: runs a task and gives its caller a handle. */
 import { setMaxListeners } from 'node:events';
 import type { TaskId } from '../core/ids.ts';
+import { openPromise } from '../core/pause.ts';
 import type { TaskInput } from '../spec/task-input.ts';
 import type { CallerOptions } from '../task/caller-options.ts';
 import type { Installation } from '../task/installation.ts';
@@ -24,17 +25,14 @@ export async function startTask(
   const kill = new AbortController();
   const leaveSignals = [follow(options.signal, stop), follow(options.killSignal, kill)];
   const events = new EventQueue();
-  let accept: (id: TaskId) => void = () => undefined;
-  const accepted = new Promise<TaskId>((resolve) => {
-    accept = resolve;
-  });
+  const accepted = openPromise<TaskId>();
   const ended = runTaskAndLeave(installation, input, {
     ...options,
     signal: stop.signal,
     killSignal: kill.signal,
     onEvent(event) {
       events.push(event);
-      if (event.type === 'accepted') accept(event.id);
+      if (event.type === 'accepted') accepted.resolve(event.id);
       // Return the promise of an async listener: the caller of this listener handles its rejection.
       return options.onEvent?.(event);
     },
@@ -51,7 +49,7 @@ export async function startTask(
       for (const leave of leaveSignals) leave();
       events.end();
     });
-  const id = await Promise.race([accepted, result.then(({ id }) => id)]);
+  const id = await Promise.race([accepted.promise, result.then(({ id }) => id)]);
   const end = (by: AbortController) => () => {
     by.abort();
     return result;

@@ -1,7 +1,7 @@
 /** Turns the writable layer of a kept task into a stack's new revision. The layer is cleaned like any imported layer. */
 import { lstat } from 'node:fs/promises';
 import { packLayer } from '../archive/pack-layer.ts';
-import { errnoCodeOf, StackshimError } from '../core/errors.ts';
+import { StackshimError, tolerate } from '../core/errors.ts';
 import type { StackName, TaskId } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
@@ -104,10 +104,8 @@ async function storeUpper(
   const locked = lockRecord({ layout, system }, id, isSame);
   if (locked === undefined) {
     const message = `commit task ${id}: another process is working on it, or has removed it`;
-    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, {
-      hint: 'run stackshim ps to see its state',
-      details: { id },
-    });
+    const hint = 'run stackshim ps to see its state';
+    throw new StackshimError('ERR_STACKSHIM_TASK_CONFLICT', message, { hint, details: { id } });
   }
   return await withFd(locked.lock, async () => {
     // The task's root user owns the folder: the first id of its slot, or 0 if the task used the host's user namespace.
@@ -146,9 +144,7 @@ async function storeLayer(
 }
 
 async function ownerOf(upper: string, id: TaskId): Promise<number> {
-  const found = await lstat(upper).catch((error) => {
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  });
+  const found = await lstat(upper).catch(tolerate('ENOENT'));
   if (found?.isDirectory()) return found.uid;
   throw toNotKept(id, 'it has no writable layer', upper);
 }

@@ -2,10 +2,11 @@
 import { rm } from 'node:fs/promises';
 import { LAYER_LIMITS } from '../archive/archive-limits.ts';
 import { toArchiveTooLarge } from '../archive/archive-policy.ts';
-import { StackshimError, toStackshimError } from '../core/errors.ts';
+import { toStackshimError } from '../core/errors.ts';
 import type { StackName } from '../core/ids.ts';
 import type { Layout } from '../core/layout.ts';
 import { withoutUndefined } from '../core/read-fields.ts';
+import { invalidInput } from '../spec/field-errors.ts';
 import type { Image, ImageConfig } from '../store/images/image.ts';
 import { receiveFile } from '../store/receive-file.ts';
 import { abortable } from './abortable.ts';
@@ -150,10 +151,8 @@ async function importPlace(layout: Layout, place: SourcePlace, options: Importin
 
 async function receiveInput(layout: Layout, { input, signal, report }: Importing): Promise<string> {
   if (input === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'import -: no input is given', {
-      hint: 'give the stream as the option input, or the path of a folder or tar',
-      details: { field: 'input' },
-    });
+    const hint = 'give the stream as the option input, or the path of a folder or tar';
+    throw invalidInput('input', 'import -: no input is given', hint);
   }
   report({ kind: 'step', step: 'fetch', text: 'read standard input' });
   return await receiveFile(layout, readable(input), {
@@ -175,8 +174,6 @@ function requireNoSettings({ settings = {}, reference }: Importing): void {
   const [given] = Object.keys(withoutUndefined(settings));
   if (given === undefined) return;
   const message = `import ${reference}: the image brings its own settings, and ${given} is only for a root filesystem`;
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
-    hint: 'leave the settings out, or build a stack FROM the imported one that changes them',
-    details: { field: given },
-  });
+  const hint = 'leave the settings out, or build a stack FROM the imported one that changes them';
+  throw invalidInput(given, message, hint);
 }

@@ -61,14 +61,12 @@ export async function runSmoke(
   const { stack, revision: number } = revision;
   const reason = `${verdict}${toReason(result, limits)}`;
   const message = `smoke-test ${stack} revision ${number}: ${reason}`;
-  throw new StackshimError('ERR_STACKSHIM_SMOKE_FAILED', message, {
-    hint,
-    details: {
-      ...{ stack, revision: number, command, verdict, exitCode, signal, error },
-      stdout: (output.stdout ?? '').slice(-KEPT_OUTPUT_CHARS),
-      stderr: (output.stderr ?? '').slice(-KEPT_OUTPUT_CHARS),
-    },
-  });
+  const details = {
+    ...{ stack, revision: number, command, verdict, exitCode, signal, error },
+    stdout: (output.stdout ?? '').slice(-KEPT_OUTPUT_CHARS),
+    stderr: (output.stderr ?? '').slice(-KEPT_OUTPUT_CHARS),
+  };
+  throw new StackshimError('ERR_STACKSHIM_SMOKE_FAILED', message, { hint, details });
 }
 
 function toReason(result: TaskResult, { timeoutMs }: SmokeOptions): string {

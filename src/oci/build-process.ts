@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { TaskId } from '../core/ids.ts';
 import type { IdRange } from '../core/mount.ts';
+import { invalidInput } from '../spec/field-errors.ts';
 import { CAPABILITIES } from '../spec/policy.ts';
 import type {
   CommandSpec,
@@ -42,10 +43,7 @@ export function resolveCommand(
     entrypoint === undefined
       ? 'none was given, and the image has none'
       : 'none was given, and with an entrypoint of the task the image gives none';
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `command: ${problem}`, {
-    hint: 'write the command after the stack',
-    details: { field: 'command' },
-  });
+  throw invalidInput('command', `command: ${problem}`, 'write the command after the stack');
 }
 
 /** The task's own working directory, else the code's, else the image's, else `/`. */

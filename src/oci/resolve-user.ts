@@ -81,9 +81,8 @@ function invalidUser(problem: string, user?: string): StackshimError {
   // The name comes from the image and may have any length.
   const value = user?.slice(0, MAX_SHOWN_CHARS);
   const shown = value === undefined ? '' : ` ${JSON.stringify(value)}`;
-  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, {
-    details: { field: 'user', value },
-  });
+  const details = { field: 'user', value };
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `user${shown}: ${problem}`, { details });
 }
 
 /** The user database of a task's image is small; docker also stops reading at a limit. */

@@ -1,5 +1,12 @@
 /** Plans the mounts of a task's root filesystem, in their order. Pure. */
-import type { BindMount, LayerSource, Mount, PreparedBind, TaskDevice } from '../core/mount.ts';
+import type {
+  BindMount,
+  LayerSource,
+  Mount,
+  PreparedBind,
+  TaskDevice,
+  UserIds,
+} from '../core/mount.ts';
 
 /** The task's folders for its mounts; docs/on-disk-layout.md. */
 export interface RootfsPlaces {
@@ -38,7 +45,7 @@ export interface AddedRequest extends RootfsPlaces {
   /** How many binds the container has. */
   readonly bindsBefore: number;
   /** The task's ids of the command's user, who owns `/task` itself. Default: the task's root. */
-  readonly user?: { readonly uid: number; readonly gid: number };
+  readonly user?: UserIds;
   /** A folder in memory; its place on the host comes after those of the binds, as if it were one. */
   readonly memory?: { readonly file: string; readonly target: string } | undefined;
 }

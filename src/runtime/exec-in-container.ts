@@ -1,7 +1,7 @@
 /** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows the command to its end. */
 import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
-import { within } from '../core/pause.ts';
+import { openPromise, within } from '../core/pause.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { fdPath } from '../sys/paths.ts';
 import { drainPipe, fillPipe } from '../sys/pipes.ts';
@@ -255,12 +255,10 @@ async function waitForBegin(
   guard: Guard,
   { container, timeoutMs, signal }: ExecOptions,
 ): Promise<string> {
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined);
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-  });
+  const { promise: stopped, resolve } = openPromise<undefined>();
+  const stop = () => resolve(undefined);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   try {
     const text = await within(Promise.race([guard.begin, stopped]), timeoutMs);
     if (text !== undefined) return text;
@@ -272,10 +270,9 @@ async function waitForBegin(
     ? ['aborted', 'aborted']
     : ['timeout', `the command did not start within ${timeoutMs / 1000}s`];
   const text = `execute in task ${container.id}: ${why}`;
-  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, {
-    hint: 'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again',
-    details: { reason },
-  });
+  const hint =
+    'a filesystem of the task, its limits of processes and memory, or the load of the host may hold it up; run it again';
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', text, { hint, details: { reason } });
 }
 
 /** The command's pid; throws the runtime's failure. */

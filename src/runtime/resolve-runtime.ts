@@ -35,11 +35,9 @@ export async function resolveRuntime(
   }
   const least = driverOf(runtime).oldestVersion;
   if (least !== undefined && isOlderThan(runtime.version, least)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_TOO_OLD',
-      `use runtime ${path}: ${runtime.kind} ${runtime.version} is older than ${least}`,
-      { details: { runtime: path, version: runtime.version, oldest: least } },
-    );
+    const message = `use runtime ${path}: ${runtime.kind} ${runtime.version} is older than ${least}`;
+    const details = { runtime: path, version: runtime.version, oldest: least };
+    throw new StackshimError('ERR_STACKSHIM_RUNTIME_TOO_OLD', message, { details });
   }
   return runtime;
 }

@@ -8,12 +8,15 @@ import { type Reader, readWith } from '../core/read-fields.ts';
  */
 export function invalidField(field: string, problem: string, value?: unknown): StackshimError {
   const shown = showValue(value);
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `${field}${shown === undefined ? '' : ` ${shown}`}: ${problem}`,
-    { details: shown === undefined ? { field } : { field, value } },
-  );
+  const message = `${field}${shown === undefined ? '' : ` ${shown}`}: ${problem}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    details: shown === undefined ? { field } : { field, value },
+  });
 }
+
+/** An ERR_STACKSHIM_SPEC_INVALID about one field, with a message of its own. */
+export const invalidInput = (field: string, message: string, hint?: string): StackshimError =>
+  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint, details: { field } });
 
 /** Reads a user's input. `what` names the whole value: `task`. Throws like {@link invalidField} for the first invalid field. */
 export function readInput<T>(reader: Reader<T>, input: unknown, what: string): T {

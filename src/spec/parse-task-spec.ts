@@ -49,11 +49,9 @@ export function readTaskInput(input: unknown, origin: TaskOrigin = 'caller'): Ta
   for (const field of Object.keys(given)) {
     const reason = whyNotOfJob(field as TaskField, given);
     if (reason === undefined) continue;
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_DENIED',
-      `${field}: data from a queue may not set this field: ${reason}`,
-      { hint: 'set this field in the program that receives the data', details: { field } },
-    );
+    const message = `${field}: data from a queue may not set this field: ${reason}`;
+    const hint = 'set this field in the program that receives the data';
+    throw new StackshimError('ERR_STACKSHIM_SPEC_DENIED', message, { hint, details: { field } });
   }
   return given;
 }

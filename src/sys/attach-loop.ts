@@ -38,8 +38,6 @@ export async function attachLoopAside(
 function toLoopError(error: unknown, { operation, otherwise }: LoopRequest): unknown {
   if (errnoCodeOf(error) === undefined || isUsedUp(error)) return error;
   const message = `${operation}: no loop device: ${messageOf(error)}`;
-  return new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, {
-    cause: error,
-    hint: `load the module loop (modprobe loop), or ${otherwise}`,
-  });
+  const hint = `load the module loop (modprobe loop), or ${otherwise}`;
+  return new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { cause: error, hint });
 }

@@ -19,14 +19,11 @@ export function findProgram(
     requireTrustedPath(candidate, 'use program');
     return candidate;
   }
-  throw new StackshimError(
-    'ERR_STACKSHIM_TOOL_MISSING',
-    `find ${name}: not installed (Debian package ${debianPackage})`,
-    {
-      hint: `install the package: apt-get install ${debianPackage}`,
-      details: { program: name, package: debianPackage },
-    },
-  );
+  const message = `find ${name}: not installed (Debian package ${debianPackage})`;
+  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', message, {
+    hint: `install the package: apt-get install ${debianPackage}`,
+    details: { program: name, package: debianPackage },
+  });
 }
 
 const isExecutable = (path: string): boolean =>

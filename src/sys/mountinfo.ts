@@ -52,10 +52,8 @@ function parseLine(line: string): MountEntry {
     !/^\d+$/.test(id ?? '') ||
     !/^\d+$/.test(parentId ?? '')
   ) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SYSTEM',
-      `parse mountinfo: malformed line ${JSON.stringify(line.slice(0, 200))}`,
-    );
+    const message = `parse mountinfo: malformed line ${JSON.stringify(line.slice(0, 200))}`;
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message);
   }
   return {
     id: Number(id),

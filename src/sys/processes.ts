@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoCodeOf, StackshimError, unlessMissing } from '../core/errors.ts';
+import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
 /** Identifies a process so that it cannot be confused with a later one that has the same pid. */
@@ -96,11 +96,7 @@ export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]):
 
 /** Sends a signal. A process that is already gone is not an error. */
 export function signalProcess(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ESRCH') throw error;
-  }
+  unlessMissing(() => process.kill(pid, signal), ['ESRCH']);
 }
 
 let knownBootId: string | undefined;
@@ -130,9 +126,8 @@ function readOwnIdentity(): Owner {
   const self = readProcess(process.pid);
   const thread = readThread(process.pid, tid);
   if (self === undefined || thread === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SYSTEM', 'read /proc/self/stat: no such file', {
-      hint: 'mount /proc',
-    });
+    const message = 'read /proc/self/stat: no such file';
+    throw new StackshimError('ERR_STACKSHIM_SYSTEM', message, { hint: 'mount /proc' });
   }
   const owner = { pid: self.pid, startTime: self.startTime, bootId: bootId() };
   if (tid === self.pid) return owner;

@@ -1,5 +1,5 @@
 /** Raw mode of a terminal: input and output pass unchanged until the mode is restored: termios(3), ioctl_tty(2). */
-import { errnoCodeOf } from '../core/errors.ts';
+import { unlessMissing } from '../core/errors.ts';
 import { invoke } from './invoke.ts';
 import type { Fd } from './system.ts';
 
@@ -34,13 +34,7 @@ export function makeTerminalRaw(fd: Fd): () => void {
   const found = Buffer.alloc(TERMIOS_BYTES);
   invoke({ name: 'ioctl', subject: 'TCGETS' }, 'ioctl', fd, TCGETS, found);
   setTermios(fd, toRaw(found));
-  return () => {
-    try {
-      setTermios(fd, found);
-    } catch (error) {
-      if (errnoCodeOf(error) !== 'EIO') throw error;
-    }
-  };
+  return () => unlessMissing(() => setTermios(fd, found), ['EIO']);
 }
 
 function setTermios(fd: Fd, termios: Buffer): void {

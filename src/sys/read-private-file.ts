@@ -33,10 +33,8 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
     });
   } catch (error) {
     if (error instanceof StackshimError) throw error;
-    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', `${operation}: ${messageOf(error)}`, {
-      details,
-      cause: error,
-    });
+    const message = `${operation}: ${messageOf(error)}`;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { details, cause: error });
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

@@ -1,6 +1,6 @@
 /** Programs that this process starts and waits for: their environment, null device, time limit and end. */
 import { chmodSync, constants, openSync, unlinkSync } from 'node:fs';
-import { errnoCodeOf } from '../core/errors.ts';
+import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import { exits } from './exit-watcher.ts';
 import { linuxSystem } from './linux-system.ts';
@@ -40,6 +40,13 @@ export function startProgram(request: SpawnRequest): StartedProgram {
   return { running, exited, killAll };
 }
 
+/**
+ * The first argument with which `process.execPath` runs a program of stackshim. The executable calls itself, with a word. For the library, the
+ * program lies next to its caller's `file`, in the source as well as in the build.
+ */
+export const ownProgram = (word: string, name: string, file: string): string =>
+  process.versions['bun'] === undefined ? file.replace(/[^/]+(\.[jt]s)$/, `${name}$1`) : word;
+
 /** Reserves a descriptor first: without a free descriptor for its pidfd, the program could not be waited for. */
 async function start(request: SpawnRequest): Promise<number> {
   const reserved = linuxSystem.openPidfd(process.pid);
@@ -75,11 +82,7 @@ async function waitFor(pid: number): Promise<ProcessExit> {
 
 /** Kills a program that leads a process group, with its whole group. */
 export function killGroup(leader: number): void {
-  try {
-    process.kill(-leader, 'SIGKILL');
-  } catch (error) {
-    if (errnoCodeOf(error) !== 'ESRCH') throw error;
-  }
+  unlessMissing(() => process.kill(-leader, 'SIGKILL'), ['ESRCH']);
 }
 
 // The environment of programs that root starts: never the caller's own environment.

@@ -3,6 +3,7 @@
  * are bytes as Latin-1 characters, because they need not be UTF-8.
  */
 import { constants } from 'node:fs';
+import type { UserIds } from '../core/mount.ts';
 import { invoke, invokeUnless } from './invoke.ts';
 import { linuxFiles, openHow, RESOLVE, SYS_OPENAT2 } from './linux-files.ts';
 import { entryOf, O_PATH } from './paths.ts';
@@ -43,7 +44,7 @@ export const closeFd = linuxFiles.close;
 export const openEntry = (folder: Fd, name: string): Fd => openBeneath(folder, name, O_PATH);
 
 /** Changes the owner of what is open, also of a link: fchownat(2). */
-export function chownFd(fd: Fd, { uid, gid }: { readonly uid: number; readonly gid: number }) {
+export function chownFd(fd: Fd, { uid, gid }: UserIds) {
   invoke({ name: 'fchownat' }, 'fchownat', fd, Buffer.from('\0'), uid, gid, AT_EMPTY_PATH);
 }
 

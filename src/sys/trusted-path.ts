@@ -78,10 +78,8 @@ export function requireTrustedPath(path: string, use: string): string {
   const { path: real, fault } = walked;
   if (fault === undefined) return real;
   const message = `${use} ${path}: ${fault.path} ${fault.problem}`;
-  throw new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', message, {
-    details: { path, fault: fault.path },
-    hint: fault.hint,
-  });
+  const details = { path, fault: fault.path };
+  throw new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', message, { details, hint: fault.hint });
 }
 
 /** The fault of a folder on the way: in a sticky folder of root, nobody else can remove or rename root's entries. */
@@ -143,11 +141,9 @@ export const isSticky = ({ mode }: Pick<Owned, 'mode'>): boolean => (mode & STIC
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
   if (isOwnFolder(path)) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_HOST_UNSUPPORTED',
-    `use folder ${path}: users other than root can write to it`,
-    { hint: `remove ${path}; stackshim creates it again`, details: { path } },
-  );
+  const message = `use folder ${path}: users other than root can write to it`;
+  const hint = `remove ${path}; stackshim creates it again`;
+  throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint, details: { path } });
 }
 
 /** Like {@link ensureOwnFolder}, and removes all rights of other users, so that they cannot enter the folder. */

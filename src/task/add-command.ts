@@ -1,6 +1,6 @@
 /** Adds what belongs to a command to its container: code, payload, config, writable binds, its user, and its part of the configuration. */
 import { toHostUser } from '../core/host-ids.ts';
-import type { LayerSource } from '../core/mount.ts';
+import type { LayerSource, UserIds } from '../core/mount.ts';
 import { joinConfig } from '../oci/build-config.ts';
 import { buildBinds, PROGRESS_DIR, PROGRESS_NAME } from '../oci/build-mounts.ts';
 import {
@@ -26,7 +26,6 @@ import {
   type PreparedContainer,
   toBind,
 } from './prepare-container.ts';
-import type { StreamOwner } from './streams/task-streams.ts';
 import { toFileBind, writeInputs } from './task-inputs.ts';
 
 const needsBindOwners = ({ container: { spec } }: TaskPlan) =>
@@ -117,7 +116,7 @@ const ROOT = { uid: 0, gid: 0 };
 export function configureCommand(
   { plan, container, installation, code }: Place,
   { user, binds }: AddedMounts,
-): { readonly config: string; readonly owner: StreamOwner; readonly command: CommandPlace } {
+): { readonly config: string; readonly owner: UserIds; readonly command: CommandPlace } {
   const { spec, pinned, places, template, hostname, runtime } = plan.container;
   const { spec: own, command } = plan.command;
   const { config: image } = pinned.image;

@@ -5,22 +5,17 @@
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../core/errors.ts';
 import { FILE_SERVER_ID, INVALID_ID, isReservedId, RESERVED_IDS } from '../core/host-ids.ts';
-import type { BindMount, IdMap } from '../core/mount.ts';
+import type { BindMount, IdMap, UserIds } from '../core/mount.ts';
 import type { Fd, System } from '../sys/system.ts';
 import { type HeldUserNamespace, holdUserNamespace } from '../sys/user-namespace.ts';
 
-export interface HostOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 export interface BindMapping {
   /** The owner of the mounted source, read from its descriptor. */
-  readonly source: HostOwner;
+  readonly source: UserIds;
   /** Host ids of the user that runs the task's command. */
-  readonly user: HostOwner;
+  readonly user: UserIds;
   /** Host ids of the runtime's file server, which creates files for that user, if the runtime has one. */
-  readonly server?: HostOwner;
+  readonly server?: UserIds;
 }
 
 /** The errors of mount_setattr(2) for a filesystem without idmapped mounts, and for a mount that is already idmapped. */
@@ -73,7 +68,7 @@ export class BindOwners {
     return begun;
   }
 
-  async #namespaceFor(owner: HostOwner, { user, server = user }: BindMapping): Promise<Fd> {
+  async #namespaceFor(owner: UserIds, { user, server = user }: BindMapping): Promise<Fd> {
     const key = `${owner.uid}:${owner.gid}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
@@ -109,7 +104,7 @@ export function toOwnerMap(owner: number, user: number, server = user): readonly
  * The owner on disk of what a task writes into a bind: the source's owner, but never root or root's group. Throws ERR_STACKSHIM_SPEC_INVALID
  * if the owner is an id that stackshim gives to tasks: a setuid file would then be a way into another task. Pure.
  */
-export function ownerOfWritten(path: string, source: HostOwner, fallback: number): HostOwner {
+export function ownerOfWritten(path: string, source: UserIds, fallback: number): UserIds {
   const { uid, gid } = source;
   if (uid === 0) return { uid: fallback, gid: fallback };
   if (isReservedId(uid) || isReservedId(gid)) {

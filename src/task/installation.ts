@@ -138,8 +138,6 @@ function invalidFile(
   more: Pick<ErrorOptions, 'cause' | 'hint'> = {},
 ): StackshimError {
   const message = `read policy file ${file}: ${problem}`;
-  return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', message, {
-    ...more,
-    details: { file },
-  });
+  const details = { file };
+  return new StackshimError('ERR_STACKSHIM_POLICY_INVALID', message, { ...more, details });
 }

@@ -123,9 +123,8 @@ function findInitBinary(): string {
   const found = INIT_CANDIDATES.find((path) => existsSync(path));
   if (found !== undefined) return requireTrustedPath(found, 'use init program');
   const message = 'find an init program for --init: none is installed';
-  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', message, {
-    hint: 'install the package tini',
-  });
+  const hint = 'install the package tini';
+  throw new StackshimError('ERR_STACKSHIM_TOOL_MISSING', message, { hint });
 }
 
 /** Whether the task may mount in a mount namespace of its own user namespace. */

@@ -68,14 +68,11 @@ function requireNoTasks(layout: Layout, names: readonly StackName[]): void {
     // A run folder that is bind-mounted elsewhere is found in both places.
     const tasks = [...new Set(found)];
     if (tasks.length === 0) continue;
-    throw new StackshimError(
-      'ERR_STACKSHIM_STACK_IN_USE',
-      `remove stack ${name}: used by task ${tasks.slice(0, 5).join(', ')}`,
-      {
-        hint: 'wait for its tasks to end, or remove them with stackshim kill',
-        details: { stack: name, tasks: tasks.slice(0, 100) },
-      },
-    );
+    const message = `remove stack ${name}: used by task ${tasks.slice(0, 5).join(', ')}`;
+    throw new StackshimError('ERR_STACKSHIM_STACK_IN_USE', message, {
+      hint: 'wait for its tasks to end, or remove them with stackshim kill',
+      details: { stack: name, tasks: tasks.slice(0, 100) },
+    });
   }
 }
 
@@ -87,13 +84,10 @@ function requireNoDependents(layout: Layout, names: readonly StackName[]): void 
       .map(({ revision }) => revision.stack)
       .filter((stack) => !names.includes(stack));
     if (dependents.length === 0) continue;
-    throw new StackshimError(
-      'ERR_STACKSHIM_STACK_IN_USE',
-      `remove stack ${name}: ${dependents.join(', ')} ${dependents.length === 1 ? 'is' : 'are'} built on it`,
-      {
-        hint: 'remove those stacks first, or name all of them in one command',
-        details: { stack: name, stacks: dependents },
-      },
-    );
+    const message = `remove stack ${name}: ${dependents.join(', ')} ${dependents.length === 1 ? 'is' : 'are'} built on it`;
+    throw new StackshimError('ERR_STACKSHIM_STACK_IN_USE', message, {
+      hint: 'remove those stacks first, or name all of them in one command',
+      details: { stack: name, stacks: dependents },
+    });
   }
 }

@@ -1,8 +1,8 @@
 /** `stackshim load`: loads stacks from a signed file or pipe. */
-import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import { openInput } from '../../exchange/archives/open-archive.ts';
 import type { LoadedStacks } from '../../exchange/saves/load-stacks.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import type { JsonOption } from '../define/shared-options.ts';
 import { formatCount } from '../print/format-quantities.ts';
 import { printAnswer } from '../print/print.ts';
@@ -21,10 +21,8 @@ export async function load(file: string | undefined, options: LoadCommandOptions
     return await printAnswer(ids, options, () => ids.map((id) => `${id}\n`).join(''));
   }
   if (file === undefined) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'load stacks: no file given', {
-      hint: 'run stackshim load FILE, or stackshim load - for standard input',
-      details: { field: 'file' },
-    });
+    const hint = 'run stackshim load FILE, or stackshim load - for standard input';
+    throw invalidInput('file', 'load stacks: no file given', hint);
   }
   const input = file === PIPE ? process.stdin : await readInput(file);
   try {

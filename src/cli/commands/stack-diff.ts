@@ -1,7 +1,7 @@
 /** `stackshim stack diff`: how much differs between two revisions, then settings, packages and files. */
-import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
 import type { DiffRange } from '../../door/stacks.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import type { StackDiff } from '../../store/diff/diff-stack.ts';
 import type { PackageChange } from '../../store/diff/dpkg-status.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
@@ -33,14 +33,10 @@ export async function stackDiff(
 function toRange(words: readonly string[]): DiffRange {
   const [first, second, ...more] = words;
   if (more.length > 0) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `compare stacks: ${words.length + 1} words, and at most 3 have a meaning`,
-      {
-        hint: 'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)',
-        details: { field: 'other' },
-      },
-    );
+    const message = `compare stacks: ${words.length + 1} words, and at most 3 have a meaning`;
+    const hint =
+      'give two revisions of one stack (ruby-3.3 3 5), or two stacks (ruby-3.3@rev:3 ruby-3.4)';
+    throw invalidInput('other', message, hint);
   }
   if (first !== undefined && !/^\d+$/.test(first) && second === undefined) return { other: first };
   return { from: toPositive('A', first), to: toPositive('B', second) };

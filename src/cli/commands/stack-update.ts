@@ -1,8 +1,8 @@
 /** `stackshim stack update`: builds stacks again. Progress goes to stderr, the outcome of each stack to stdout. */
 import { resolve } from 'node:path';
 import type { UpdateReport } from '../../build/update-stacks.ts';
-import { StackshimError } from '../../core/errors.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import { toAbsolute } from '../../sys/paths.ts';
 import { type JsonOption, toPositive } from '../define/shared-options.ts';
 import { formatTable } from '../print/format-table.ts';
@@ -25,10 +25,8 @@ export async function stackUpdate(
 ): Promise<void> {
   const { all = false, dependents = false, from, json } = options;
   if (all === words.length > 0) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'update stacks: no stack given', {
-      hint: 'name stacks (stackshim stack update ruby-3.3), or use --all',
-      details: { field: 'name' },
-    });
+    const hint = 'name stacks (stackshim stack update ruby-3.3), or use --all';
+    throw invalidInput('name', 'update stacks: no stack given', hint);
   }
   const keep = toPositive('--keep', options.keep);
   const jobs = toPositive('--jobs', options.jobs);

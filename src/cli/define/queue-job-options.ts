@@ -1,5 +1,5 @@
 /** The options that describe a job of a queue: those of a task that jobs may set, and the queue's own. */
-import { StackshimError } from '../../core/errors.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import { OPTION_ROWS, type TaskField } from '../../spec/options/task-options.ts';
 import type { JobRequest } from '../../worker/client/queues.ts';
 import { keyOf, type OptionTable, type OptionValues } from './plain-line.ts';
@@ -99,5 +99,4 @@ export function toNumber(field: string, text: string | undefined): number | unde
   throw invalid(field, `--${field} ${JSON.stringify(text.slice(0, 200))}: not a whole number`);
 }
 
-const invalid = (field: string, problem: string) =>
-  new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `queue job: ${problem}`, { details: { field } });
+const invalid = (field: string, problem: string) => invalidInput(field, `queue job: ${problem}`);

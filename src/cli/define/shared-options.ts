@@ -92,11 +92,8 @@ export function toPositive(field: string, text: string | undefined): number | un
   if (text === undefined) return undefined;
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (number >= 1) return number;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `${field} ${JSON.stringify(text)}: not a whole number from 1`,
-    { details: { field } },
-  );
+  const message = `${field} ${JSON.stringify(text)}: not a whole number from 1`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details: { field } });
 }
 
 /** The error for an option whose value cannot be read. */
@@ -107,11 +104,8 @@ export function invalidOption(
   hint?: string,
 ): StackshimError {
   const field = flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-  return new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read ${flag} ${JSON.stringify(value.slice(0, 200))}: ${problem}`,
-    { hint, details: { field } },
-  );
+  const message = `read ${flag} ${JSON.stringify(value.slice(0, 200))}: ${problem}`;
+  return new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint, details: { field } });
 }
 
 /** The number of lines of `--tail`; undefined for `all`. Throws ERR_STACKSHIM_SPEC_INVALID. */

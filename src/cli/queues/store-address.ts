@@ -1,6 +1,7 @@
 /** Where the store of the queues is, as the command line and the environment say: the same for `worker` and `queue`. */
 import { isAbsolute } from 'node:path';
-import { StackshimError, unlessMissing } from '../../core/errors.ts';
+import { unlessMissing } from '../../core/errors.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import { readPrivateFile } from '../../sys/read-private-file.ts';
 import type { OptionValues } from '../define/plain-line.ts';
 
@@ -28,10 +29,8 @@ export function readStoreAddress(
 ) {
   const given = store ?? env['STACKSHIM_STORE_URL'];
   if (!given) {
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', 'find the store: none is named', {
-      hint: 'give --store redis://HOST:PORT, or set STACKSHIM_STORE_URL',
-      details: { field: 'store' },
-    });
+    const hint = 'give --store redis://HOST:PORT, or set STACKSHIM_STORE_URL';
+    throw invalidInput('store', 'find the store: none is named', hint);
   }
   const password =
     storePasswordFile === undefined
@@ -64,11 +63,8 @@ function readPassword(path: string): string {
     maxBytes: MAX_PASSWORD_BYTES,
   }).replace(/\r?\n$/, '');
   if (text !== '' && !/[\0\r\n]/.test(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read password of the store ${path}: not one line of text`,
-    { details: { field } },
-  );
+  const message = `read password of the store ${path}: not one line of text`;
+  throw invalidInput(field, message);
 }
 
 /** Undefined for text that is no URL: whoever opens the store refuses it, without showing it. */

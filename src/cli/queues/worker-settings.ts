@@ -1,7 +1,6 @@
 /** The command line of `stackshim worker` as values. */
 import { resolve } from 'node:path';
-import { StackshimError } from '../../core/errors.ts';
-import { invalidField } from '../../spec/field-errors.ts';
+import { invalidField, invalidInput } from '../../spec/field-errors.ts';
 import { parseCount, parseDuration } from '../../spec/quantities.ts';
 import type { QueueShare } from '../../worker/intake/intake-options.ts';
 import { parseQueueName } from '../../worker/job/lane.ts';
@@ -70,10 +69,8 @@ function parseQueues(texts: readonly string[]): readonly QueueShare[] {
   const shares = texts.map(parseQueue);
   const problem = problemOf(shares.map(({ name }) => name));
   if (problem === undefined) return shares;
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `start worker: ${problem}`, {
-    hint: 'name each queue to take jobs from once: stackshim worker mail=4 reports',
-    details: { field: 'queues' },
-  });
+  const hint = 'name each queue to take jobs from once: stackshim worker mail=4 reports';
+  throw invalidInput('queues', `start worker: ${problem}`, hint);
 }
 
 function problemOf(names: readonly string[]): string | undefined {

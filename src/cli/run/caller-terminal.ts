@@ -1,6 +1,6 @@
 /** The terminal on which `run -t` or `exec -t` was started: in raw mode while the task has it, and always restored. */
 import { isatty } from 'node:tty';
-import { StackshimError } from '../../core/errors.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import { makeTerminalRaw } from '../../sys/raw-terminal.ts';
 import type { TaskTerminal } from '../../task/streams/terminal-streams.ts';
@@ -17,14 +17,8 @@ const STANDARD_FDS = [1, STDIN, 2] as const;
  */
 export function openCallerTerminal(operation: string, interactive: boolean) {
   if (interactive && !isatty(STDIN)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_SPEC_INVALID',
-      `${operation}: -t with -i needs a terminal as standard input`,
-      {
-        hint: 'leave out -t when input comes from a pipe or a file',
-        details: { field: 'tty' },
-      },
-    );
+    const message = `${operation}: -t with -i needs a terminal as standard input`;
+    throw invalidInput('tty', message, 'leave out -t when input comes from a pipe or a file');
   }
   let restoreMode = interactive ? makeTerminalRaw(STDIN) : undefined;
   const restore = () => {

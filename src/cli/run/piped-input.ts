@@ -8,11 +8,9 @@ import type { RunOptions } from '../define/run-options.ts';
 /** Throws ERR_STACKSHIM_SPEC_INVALID if standard input is a terminal. */
 export function requirePipe(operation: string): void {
   if (!isatty(0)) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `${operation}: standard input is a terminal, and an archive is expected`,
-    { hint: 'pipe an archive to this command, or redirect a file to it' },
-  );
+  const message = `${operation}: standard input is a terminal, and an archive is expected`;
+  const hint = 'pipe an archive to this command, or redirect a file to it';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint });
 }
 
 /**

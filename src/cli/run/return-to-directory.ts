@@ -1,6 +1,6 @@
 /** Returns to the working directory that the executable's first instructions left because it has no path: the engine does not start in such a directory. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { linuxSystem } from '../../sys/linux-system.ts';
 import { O_PATH } from '../../sys/paths.ts';
 
@@ -31,12 +31,8 @@ export function returnToDirectory(): void {
 }
 
 function isCallerDirectory(fd: number): boolean {
-  try {
-    const flags = /^flags:\t(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
-    return (Number.parseInt(flags ?? '0', 8) & FLAGS) === FLAGS;
-  } catch (error) {
-    // The descriptor through which the folder was read.
-    if (errnoCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  // There is none for the descriptor through which the folder was read.
+  const info = unlessMissing(() => readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? '';
+  const flags = /^flags:\t(\d+)$/m.exec(info)?.[1];
+  return (Number.parseInt(flags ?? '0', 8) & FLAGS) === FLAGS;
 }

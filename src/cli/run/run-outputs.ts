@@ -56,11 +56,9 @@ export function requireTarOutput({ json, tty }: RunOptions): void {
   const problem = json ? '--json writes there' : tty ? '--tty writes there' : undefined;
   const refusal = problem ?? (isatty(STDOUT) ? 'it is a terminal' : undefined);
   if (refusal === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `write a tar to standard output: ${refusal}`,
-    { hint: 'name a folder as the destination of --output, or redirect standard output' },
-  );
+  const message = `write a tar to standard output: ${refusal}`;
+  const hint = 'name a folder as the destination of --output, or redirect standard output';
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { hint });
 }
 
 const STDOUT = 1;
@@ -74,14 +72,11 @@ function openPlace(path: string, options: RunOptions): OutputPlace {
   const source = sources.length === 0 ? undefined : sourceAbove(sources, place.passed);
   if (source === undefined) return place;
   closeOutputPlace(place);
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `write ${path}: the task can write to ${source}`,
-    {
-      hint: 'name a file outside of the folders to which the task can write, or bind them read-only',
-      details: { path, source },
-    },
-  );
+  const message = `write ${path}: the task can write to ${source}`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'name a file outside of the folders to which the task can write, or bind them read-only',
+    details: { path, source },
+  });
 }
 
 function openStream(place: Exclude<OutputPlace, FilePlace>): number {

@@ -1,5 +1,4 @@
 /** Starts a keeper: a process that owns one task until its end, independent of this process and its terminal. */
-import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { Layout } from '../../core/layout.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -9,7 +8,7 @@ import { startOrphanReaper } from '../../sys/orphan-reaper.ts';
 import { withFd } from '../../sys/paths.ts';
 import { drainPipe, writeFully } from '../../sys/pipes.ts';
 import { posixSpawn } from '../../sys/posix-spawn.ts';
-import { openNullDevice, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
+import { openNullDevice, ownProgram, PLAIN_ENVIRONMENT } from '../../sys/start-program.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
   type DetachedTask,
@@ -68,11 +67,9 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
     if (!isHungUp) written = writeLine(orderIn, order).catch(() => undefined);
     const line = await answered;
     if (line !== undefined) return JSON.parse(line);
-    throw new StackshimError(
-      'ERR_STACKSHIM_INTERNAL',
-      'start keeper: the keeper ended before the command began',
-      { hint: 'run stackshim reap, which removes what is left of the task, then try again' },
-    );
+    const message = 'start keeper: the keeper ended before the command began';
+    const hint = 'run stackshim reap, which removes what is left of the task, then try again';
+    throw new StackshimError('ERR_STACKSHIM_INTERNAL', message, { hint });
   } finally {
     signal?.removeEventListener('abort', hangUp);
     hangUp();
@@ -86,12 +83,9 @@ export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<vo
 /** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   await withFd(openNullDevice('both'), async (nullDevice) => {
-    // The executable is its own keeper. For the library, the program lies next to this file, in the source as well as in the build.
-    const program = import.meta.url.replace(/start-keeper(\.[jt]s)$/, 'keeper-process$1');
-    const isExecutable = process.versions['bun'] !== undefined;
     await posixSpawn({
       path: process.execPath,
-      args: [isExecutable ? KEEPER_WORD : fileURLToPath(program)],
+      args: [ownProgram(KEEPER_WORD, 'keeper-process', import.meta.filename)],
       env: PLAIN_ENVIRONMENT,
       stdio: [nullDevice, nullDevice, nullDevice, ...pipes],
       // Paths in the order may be relative.

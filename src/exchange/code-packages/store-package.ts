@@ -28,11 +28,9 @@ export async function storeCodeLayer(
     }),
   );
   if (digest === expected) return result.record;
-  throw new StackshimError(
-    'ERR_STACKSHIM_CODE_INVALID',
-    `read code ${path}: changed while it was read`,
-    { hint: 'add it again when nobody writes to it', details: { path } },
-  );
+  const message = `read code ${path}: changed while it was read`;
+  const hint = 'add it again when nobody writes to it';
+  throw new StackshimError('ERR_STACKSHIM_CODE_INVALID', message, { hint, details: { path } });
 }
 
 /** Stores what a build step left as a layer. Precondition: the caller holds the store and the build. */

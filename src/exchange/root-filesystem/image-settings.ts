@@ -75,11 +75,9 @@ function requireShort(config: ImageConfig): void {
   const texts = [...env, ...entrypoint, ...cmd, workingDir, user, ...Object.values(labels)];
   const all = texts.reduce((sum, text) => sum + text.length, 0);
   if (texts.every((text) => text.length <= MAX_CHARS) && all <= MAX_ALL_CHARS) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `read the settings of the image: a text is longer than ${MAX_CHARS} characters, or all are longer than ${MAX_ALL_CHARS}`,
-    { details: { field: 'settings' } },
-  );
+  const message = `read the settings of the image: a text is longer than ${MAX_CHARS} characters, or all are longer than ${MAX_ALL_CHARS}`;
+  const details = { field: 'settings' };
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details });
 }
 
 const toBadSetting = (field: string, reason: string, cause?: unknown) =>

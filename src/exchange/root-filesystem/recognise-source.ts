@@ -114,10 +114,8 @@ async function openSource({ path, name }: SourcePlace): Promise<FileHandle> {
     });
   }
   const message = `open ${name}: neither a folder nor a regular file`;
-  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, {
-    hint: 'to import what another program writes, pipe it to stackshim stack import NAME -',
-    details: { path },
-  });
+  const hint = 'to import what another program writes, pipe it to stackshim stack import NAME -';
+  throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', message, { hint, details: { path } });
 }
 
 /** Throws ERR_STACKSHIM_IMAGE_INVALID for a file that is no tar that can be read. */

@@ -76,9 +76,8 @@ function requireOnce(pinned: readonly PinnedImage[]): void {
     ({ stack }, at) => pinned.findIndex((one) => one.stack === stack) < at,
   );
   if (duplicate === undefined) return;
-  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', `save ${duplicate.stack}: named twice`, {
-    details: { field: 'stack' },
-  });
+  const message = `save ${duplicate.stack}: named twice`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, { details: { field: 'stack' } });
 }
 
 async function pinLayers(

@@ -1,7 +1,7 @@
 /** Signs the index of saved stacks (Ed25519) with the operator's key, and checks a signature against the receiver's trusted keys. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
-import { errnoCodeOf, messageOf, reasonOf, StackshimError } from '../../core/errors.ts';
+import { messageOf, reasonOf, StackshimError, tolerate } from '../../core/errors.ts';
 import { isImageDigest } from '../../core/ids.ts';
 import { type Layout, trustedKeysDir } from '../../core/layout.ts';
 import { objectOf, oneOf, textThat } from '../../core/read-fields.ts';
@@ -100,13 +100,10 @@ function readPublicKey(path: string): KeyObject {
 
 async function listKeyFiles(layout: Layout): Promise<readonly string[]> {
   const folder = trustedKeysDir(layout);
-  try {
-    await requireOurs(layout, folder);
-    return (await readdir(folder)).filter((name) => name.endsWith('.pem')).sort();
-  } catch (error) {
-    if (errnoCodeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = await requireOurs(layout, folder)
+    .then(() => readdir(folder))
+    .catch(tolerate('ENOENT'));
+  return names?.filter((name) => name.endsWith('.pem')).sort() ?? [];
 }
 
 async function requireOurs(layout: Layout, path: string): Promise<void> {

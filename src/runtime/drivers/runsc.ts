@@ -27,9 +27,8 @@ const execInside: ExecDriver = {
     ];
     if (args.some((arg) => arg.includes('detach'))) {
       const text = `execute in task ${id}: runsc cannot do so if the task's id or the run folder contains "detach"`;
-      throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', text, {
-        hint: 'give the task another id',
-      });
+      const hint = 'give the task another id';
+      throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', text, { hint });
     }
     return ['exec', '--detach', ...args];
   },

@@ -83,11 +83,9 @@ function joinInOneOption(system: System, paths: readonly string[]): Fd {
   try {
     const lowers = opened.toReversed().map(fdPath).join(':');
     if (lowers.length > VALUE_CHARS) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_HOST_UNSUPPORTED',
-        `mount an image of ${paths.length} layers: too many for this kernel`,
-        { hint: 'use a machine with Linux 6.5 or later' },
-      );
+      const message = `mount an image of ${paths.length} layers: too many for this kernel`;
+      const hint = 'use a machine with Linux 6.5 or later';
+      throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint });
     }
     return openReadOnly(system, [['lowerdir', lowers]]);
   } finally {

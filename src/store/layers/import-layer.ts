@@ -132,11 +132,9 @@ export function requireExpected(
   actual: string | number,
 ): void {
   if (expected === undefined || expected === actual) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_LAYER_INVALID',
-    `import layer: its ${what} is ${actual} instead of ${expected}`,
-    { details: { what, expected, actual } },
-  );
+  const message = `import layer: its ${what} is ${actual} instead of ${expected}`;
+  const details = { what, expected, actual };
+  throw new StackshimError('ERR_STACKSHIM_LAYER_INVALID', message, { details });
 }
 
 /** `mkfs.erofs 1.8.6`. */

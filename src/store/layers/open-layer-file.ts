@@ -56,11 +56,9 @@ function openErofs(system: System, source: string, path: string): Fd {
     if (needsLoopDevice(error)) throw error;
     if (code === 'ENOENT') throw toCorruptLayer(path, 'missing', error);
     if (!CORRUPT.has(code)) throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', `open ${path}`);
-    throw new StackshimError(
-      'ERR_STACKSHIM_LAYER_CORRUPT',
-      `open ${path}: not a valid EROFS file (${code})`,
-      { cause: error, details: { path, kernel: system.fsContextLog(context) } },
-    );
+    const message = `open ${path}: not a valid EROFS file (${code})`;
+    const details = { path, kernel: system.fsContextLog(context) };
+    throw new StackshimError('ERR_STACKSHIM_LAYER_CORRUPT', message, { cause: error, details });
   } finally {
     system.close(context);
   }

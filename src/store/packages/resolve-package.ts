@@ -51,11 +51,9 @@ export function readSettings(image: Image): PackageSettings {
     if (label === undefined) throw new Error(`it has no label ${CODE_LABEL}`);
     return parseSettingsLabel(label);
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_PACKAGE_INVALID',
-      `read image ${image.digest}: not a code package: ${messageOf(error)}`,
-      { details: { image: image.digest }, cause: error },
-    );
+    const message = `read image ${image.digest}: not a code package: ${messageOf(error)}`;
+    const details = { image: image.digest };
+    throw new StackshimError('ERR_STACKSHIM_PACKAGE_INVALID', message, { details, cause: error });
   }
 }
 

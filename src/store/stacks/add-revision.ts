@@ -1,8 +1,9 @@
 /** Adds revisions to a stack's history, and removes revisions: one that never became current, old ones, or all of a removed stack. */
 import { rm, rmdir } from 'node:fs/promises';
-import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
+import { tolerate } from '../../core/errors.ts';
 import { isStackName, type StackName } from '../../core/ids.ts';
 import { type Layout, stackDir } from '../../core/layout.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 import { guardDisk } from '../../sys/guard-disk.ts';
 import type { System } from '../../sys/system.ts';
 import { syncDirectory } from '../../sys/write-file.ts';
@@ -26,10 +27,8 @@ export async function addRevision(
 ): Promise<Revision> {
   if (!isStackName(stack)) {
     const message = `add stack ${JSON.stringify(stack)}: not a stack name`;
-    throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
-      hint: 'use lower-case letters and digits, with single ".", "_" or "-" between them',
-      details: { field: 'stack' },
-    });
+    const hint = 'use lower-case letters and digits, with single ".", "_" or "-" between them';
+    throw invalidInput('stack', message, hint);
   }
   await pinInStore(layout, image);
   readImage(layout, image);
@@ -54,19 +53,11 @@ export async function removeRevision(
       // Its stack has been removed meanwhile.
       await rm(revisionFile(layout, stack, revision), { force: true });
       await syncDirectory(stackDir(layout, stack));
-      await removeEmptyFolder(stackDir(layout, stack));
+      // The folder stays if it has other revisions, or numbers to remember.
+      await rmdir(stackDir(layout, stack)).catch(tolerate('ENOTEMPTY', 'EEXIST', 'ENOENT'));
     });
     return true;
   });
-}
-
-/** Removes the folder of a stack without other revisions and without numbers to remember. */
-async function removeEmptyFolder(path: string): Promise<void> {
-  try {
-    await rmdir(path);
-  } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoCodeOf(error) ?? '')) throw error;
-  }
 }
 
 /**

@@ -81,9 +81,8 @@ function applyChanges(
     if (revision !== null) stacks.set(name, revision);
     else if (!stacks.delete(name)) {
       const message = `remove stack ${name}: no such stack`;
-      throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, {
-        details: { stack: name },
-      });
+      const details = { stack: name };
+      throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, { details });
     }
   }
   return Object.fromEntries([...stacks].sort(([a], [b]) => (a < b ? -1 : 1)));

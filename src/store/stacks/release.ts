@@ -132,11 +132,9 @@ function findTarget(layout: Layout, number: number | undefined): Generation {
 /** Refuses to undo a generation that the caller has not seen. */
 function requireSame(seen: Generation | undefined, current: Generation | undefined): void {
   if (seen?.number === current?.number) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_STACK_BUSY',
-    'roll back release: another process changed the stacks meanwhile',
-    { details: { seen: seen?.number ?? null, current: current?.number ?? null } },
-  );
+  const message = 'roll back release: another process changed the stacks meanwhile';
+  const details = { seen: seen?.number ?? null, current: current?.number ?? null };
+  throw new StackshimError('ERR_STACKSHIM_STACK_BUSY', message, { details });
 }
 
 function requireStored(layout: Layout, target: Generation, moves: readonly StackMove[]): void {

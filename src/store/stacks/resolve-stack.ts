@@ -31,11 +31,9 @@ export function resolveStack(layout: Layout, reference: StackReference): PinnedI
       ? findRevisionOfImage(layout, name, image as ImageDigest)
       : findRevision(layout, name, revision);
   if (image !== undefined && !isNamed(layout, entry.image, image)) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_STACK_NOT_FOUND',
-      `find stack ${name}: revision ${entry.revision} does not have the image ${image}`,
-      { details: { stack: name, revision: entry.revision, image: entry.image, asked: image } },
-    );
+    const message = `find stack ${name}: revision ${entry.revision} does not have the image ${image}`;
+    const details = { stack: name, revision: entry.revision, image: entry.image, asked: image };
+    throw new StackshimError('ERR_STACKSHIM_STACK_NOT_FOUND', message, { details });
   }
   return { stack: name, revision: entry.revision, image: readImage(layout, entry.image) };
 }

@@ -1,10 +1,10 @@
 /** Starts a guard: a second process that removes the tasks of this one as soon as it has died. */
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import { parseTaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
 import { type Owner, ownProcess } from '../../sys/processes.ts';
+import { ownProgram } from '../../sys/start-program.ts';
 import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import type { Installation } from '../installation.ts';
 import { DISMISSAL, GUARD_WORD, toPermitLine } from './guard-words.ts';
@@ -41,7 +41,7 @@ export interface GuardOrder {
  */
 export async function startGuard(installation: Installation): Promise<Guard> {
   const order: GuardOrder = { layout: installation.layout, owner: ownProcess() };
-  const program = process.versions['bun'] === undefined ? programFile() : GUARD_WORD;
+  const program = ownProgram(GUARD_WORD, 'guard-process', import.meta.filename);
   let guard: StartedTool | undefined;
   try {
     // The order contains everything. The environment of this process, such as NODE_OPTIONS, is not meant for its guard.
@@ -75,10 +75,6 @@ function toGuard(guard: StartedTool): Guard {
     },
   };
 }
-
-/** Next to this file, in the source as well as in the build. */
-const programFile = () =>
-  fileURLToPath(import.meta.url.replace(/guard(\.[jt]s)$/, 'guard-process$1'));
 
 async function failWhenEnded({ exited }: StartedTool): Promise<never> {
   const details = { stderr: (await exited).stderr.slice(0, 2000) };

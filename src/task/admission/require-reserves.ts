@@ -41,9 +41,7 @@ function exhausted(
   free: number,
   reserved: number,
 ): StackshimError {
-  return new StackshimError(
-    'ERR_STACKSHIM_HOST_EXHAUSTED',
-    `${operation}: it would leave ${Math.max(0, free)} bytes of ${what} free, but the policy reserves ${reserved}`,
-    { details: { resource: what, free: Math.max(0, free), reserved } },
-  );
+  const message = `${operation}: it would leave ${Math.max(0, free)} bytes of ${what} free, but the policy reserves ${reserved}`;
+  const details = { resource: what, free: Math.max(0, free), reserved };
+  return new StackshimError('ERR_STACKSHIM_HOST_EXHAUSTED', message, { details });
 }

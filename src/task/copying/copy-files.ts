@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { type ErrorOptions, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { Layout } from '../../core/layout.ts';
@@ -13,6 +12,7 @@ import { parseJson } from '../../core/read-fields.ts';
 import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parsePath } from '../../spec/parse-path.ts';
 import { toAbsolute } from '../../sys/paths.ts';
+import { ownProgram } from '../../sys/start-program.ts';
 import { type StartedTool, startTool } from '../../sys/start-tool.ts';
 import {
   COPY_WORD,
@@ -61,7 +61,9 @@ export function toOrder(
 export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Promise<CopyReport> {
   const operation = `copy files of task ${order.task}`;
   const { signal } = options;
-  const tool = await startTool({ command: commandOf(order) }).catch((error: unknown) => {
+  const program = ownProgram(COPY_WORD, 'copy-process', import.meta.filename);
+  const command = [process.execPath, program, JSON.stringify(order)];
+  const tool = await startTool({ command }).catch((error: unknown) => {
     throw toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   });
   const silence = watchSilence();
@@ -104,14 +106,6 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
 
 const toFailed = (message: string, options?: ErrorOptions) =>
   new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, options);
-
-/** The executable calls itself. For the library, the program lies next to this file, in the source as well as in the build. */
-function commandOf(order: CopyOrder): readonly string[] {
-  const program = import.meta.url.replace(/copy-files(\.[jt]s)$/, 'copy-process$1');
-  const isExecutable = process.versions['bun'] !== undefined;
-  const name = isExecutable ? COPY_WORD : fileURLToPath(program);
-  return [process.execPath, name, JSON.stringify(order)];
-}
 
 const SILENT = new Error('silent');
 

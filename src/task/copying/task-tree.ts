@@ -93,11 +93,9 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
   const { cgroups, system } = installation;
   const { id, runtime } = record;
   if (!driverOf(runtime).initIsPid1) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_HOST_UNSUPPORTED',
-      `copy files of task ${id}: its files are inside of a gVisor sandbox while it runs`,
-      { hint: 'use --output, or run it with --keep and copy after its end', details: { id } },
-    );
+    const message = `copy files of task ${id}: its files are inside of a gVisor sandbox while it runs`;
+    const hint = 'use --output, or run it with --keep and copy after its end';
+    throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint, details: { id } });
   }
   const live = findLive(installation, record, false);
   if (live === ENDED) throw toEnded(id);

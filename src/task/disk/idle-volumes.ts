@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { errnoCodeOf, tolerate, unlessMissing } from '../../core/errors.ts';
 import { isTaskId } from '../../core/ids.ts';
 import {
   IDLE_PREFIX,
@@ -79,9 +79,7 @@ export function claimIdleVolume(
       if (!isOurs) system.close(volume);
     }
     if (!isOurs) continue;
-    const detached = detachTargetAside(system, mount).catch((error: unknown) => {
-      if (!BEING_TAKEN.includes(errnoCodeOf(error) ?? '')) throw error;
-    });
+    const detached = detachTargetAside(system, mount).catch(tolerate(...BEING_TAKEN));
     detached.catch(() => undefined);
     return { volume, detached };
   }

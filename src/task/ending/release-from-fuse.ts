@@ -1,7 +1,7 @@
 /** Ends FUSE filesystems of a task whose killed processes wait for them: such a process cannot end, and may itself keep the filesystem alive. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import { tolerate, unlessMissing } from '../../core/errors.ts';
 import { slotOfUser } from '../../sys/handled-process.ts';
 import { parseMountinfo } from '../../sys/mountinfo.ts';
 import { fdPath, withSystemFd } from '../../sys/paths.ts';
@@ -94,9 +94,7 @@ function slotOf(pid: number): number | undefined {
 async function readTable(pid: number, mostBytes: number): Promise<string> {
   const pieces: Buffer[] = [];
   let left = mostBytes;
-  const file = await open(`/proc/${pid}/mountinfo`).catch((error: unknown) => {
-    if (!GONE.includes(errnoCodeOf(error) ?? '')) throw error;
-  });
+  const file = await open(`/proc/${pid}/mountinfo`).catch(tolerate(...GONE));
   try {
     while (file !== undefined && left > 0) {
       const piece = Buffer.allocUnsafe(Math.min(left, 65_536));

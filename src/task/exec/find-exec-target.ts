@@ -97,11 +97,9 @@ function toRuntime({ layout }: Installation, { runtime }: TaskRecord): Runtime {
   requireTrustedPath(runtime.path, 'use runtime');
   const stats = statSync(runtime.path, { throwIfNoEntry: false });
   if (stats === undefined) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RUNTIME_NOT_FOUND',
-      `find runtime ${runtime.path}: no executable file`,
-      { details: { runtime: runtime.path } },
-    );
+    const message = `find runtime ${runtime.path}: no executable file`;
+    const details = { runtime: runtime.path };
+    throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', message, { details });
   }
   return { ...runtime, copy: copyFileOf(runtimeCopiesDir(layout), stats) };
 }

@@ -73,10 +73,8 @@ export function readStoredConfig({ bundle }: Pick<TaskPlaces, 'bundle'>): Stored
       ids: mapping === undefined ? null : { base: mapping.hostID, size: mapping.size },
     };
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_RECORD_CORRUPT',
-      `read ${file}: not the configuration of a task`,
-      { cause: error, details: { path: file } },
-    );
+    const message = `read ${file}: not the configuration of a task`;
+    const details = { path: file };
+    throw new StackshimError('ERR_STACKSHIM_RECORD_CORRUPT', message, { cause: error, details });
   }
 }

@@ -96,11 +96,9 @@ function explain(
     return error;
   const { id } = target.places;
   if (isStopped) {
-    return new StackshimError(
-      'ERR_STACKSHIM_TASK_ABORTED',
-      `execute in task ${id}: cancelled by the caller before the command ran`,
-      { cause: error, details: { id } },
-    );
+    const message = `execute in task ${id}: cancelled by the caller before the command ran`;
+    const details = { id };
+    return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: error, details });
   }
   const problem = findProblem(installation, target);
   return problem === undefined ? error : toTaskConflict(EXECUTE, id, { ...problem, cause: error });

@@ -1,4 +1,5 @@
 /** Ends a further command: by a signal to its process group and KILL after a grace time, or by KILL at once. */
+import { openPromise } from '../../core/pause.ts';
 import type { ExecOptions } from './exec-options.ts';
 
 /** From the first signal to KILL. */
@@ -23,15 +24,12 @@ export function openExecStopper({
   let command: StoppableCommand | undefined;
   let asked: 'stop' | 'kill' | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let giveUp: () => void = () => undefined;
-  const stuck = new Promise<undefined>((resolve) => {
-    giveUp = () => resolve(undefined);
-  });
+  const { promise: stuck, resolve: giveUp } = openPromise<undefined>();
   const carryOut = () => {
     if (command === undefined || asked === undefined) return;
     clearTimeout(timer);
     if (asked === 'kill') {
-      timer = setTimeout(giveUp, GONE_WITHIN_MS);
+      timer = setTimeout(giveUp, GONE_WITHIN_MS, undefined);
       command.kill();
     } else {
       timer = setTimeout(onKill, GRACE_MS);

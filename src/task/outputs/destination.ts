@@ -2,10 +2,10 @@
 import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs';
 import { reasonOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
+import type { UserIds } from '../../core/mount.ts';
 import { openFolderAt, openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
 import { entryOf, fdPath } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';
-import type { FileOwner } from './folder-target.ts';
 
 export interface Destination {
   /** An existing folder, or the one in which `name` will be. */
@@ -79,7 +79,7 @@ const SLOTS_END = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 const isSlotId = (id: number) => id >= FIRST_SLOT_ID && id < SLOTS_END;
 
 /** Who owns new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
-export function ownerOfFolder(folder: Fd): FileOwner | undefined {
+export function ownerOfFolder(folder: Fd): UserIds | undefined {
   const { uid, gid } = fstatSync(folder);
   if (isSlotId(uid) || isSlotId(gid)) return undefined;
   return uid === process.geteuid?.() && gid === process.getegid?.() ? undefined : { uid, gid };

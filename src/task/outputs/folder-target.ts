@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
 import { errnoCodeOf, unlessMissing } from '../../core/errors.ts';
+import type { UserIds } from '../../core/mount.ts';
 import { randomName, writeNow } from '../../sys/files.ts';
 import type { Fd } from '../../sys/system.ts';
 import {
@@ -43,11 +44,6 @@ import {
   type TreeTarget,
 } from './tree-target.ts';
 
-export interface FileOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 export interface TargetFolder {
   readonly fd: Fd;
   /** Whether this target has made it, so that it gets the mode and the time of its source. */
@@ -63,7 +59,7 @@ export interface FolderTargetOptions {
   /** Reads the files that {@link FolderTarget.addFile} gets. */
   readonly content: ContentReader;
   /** Who owns new entries; undefined: the user of this process. */
-  readonly owner: FileOwner | undefined;
+  readonly owner: UserIds | undefined;
   /** Which regular files are replaced: all, or only those of this user and of the owner of their folder. */
   readonly replaces: 'own' | 'all';
 }

@@ -56,7 +56,6 @@ export function toOutputError(operation: string, error: unknown): StackshimError
     return toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', operation);
   }
   const { cause } = error;
-  return new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', `${operation}: ${reasonOf(cause)}`, {
-    cause,
-  });
+  const text = `${operation}: ${reasonOf(cause)}`;
+  return new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', text, { cause });
 }

@@ -99,14 +99,11 @@ function refuseBelow(
 ): void {
   const source = writable.length === 0 ? undefined : sourceAbove(writable, passed);
   if (source === undefined) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `write ${path}: the task can write to ${source}`,
-    {
-      hint: 'name a place outside of the folders to which the task can write, or bind them read-only',
-      details: { path, source },
-    },
-  );
+  const message = `write ${path}: the task can write to ${source}`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_INVALID', message, {
+    hint: 'name a place outside of the folders to which the task can write, or bind them read-only',
+    details: { path, source },
+  });
 }
 
 interface OutputsParts {

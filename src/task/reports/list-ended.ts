@@ -1,8 +1,9 @@
 /** Lists the tasks that have left a report and are removed. */
 import { existsSync } from 'node:fs';
-import { type ErrorJson, StackshimError } from '../../core/errors.ts';
+import type { ErrorJson } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
 import { type Layout, taskDir } from '../../core/layout.ts';
+import { unlessDamaged } from '../../store/stored-json.ts';
 import type { TaskExit } from '../records/record.ts';
 import type { TaskResult } from '../result.ts';
 import { listReportIds, readReport, type TaskReport } from './report.ts';
@@ -41,13 +42,11 @@ export function listEnded(layout: Layout): EndedTasks {
   const corrupt: ErrorJson[] = [];
   for (const id of listReportIds(layout)) {
     if (existsSync(taskDir(layout, id))) continue;
-    try {
-      const report = readReport(layout, id);
-      if (report !== undefined && report.state !== 'open') ended.push(toEntry(report));
-    } catch (error) {
-      if (!(error instanceof StackshimError)) throw error;
-      corrupt.push(error.toJSON());
-    }
+    const report = unlessDamaged(
+      () => readReport(layout, id),
+      (error) => corrupt.push(error.toJSON()),
+    );
+    if (report !== undefined && report.state !== 'open') ended.push(toEntry(report));
   }
   ended.sort((one, other) => one.createdAt.localeCompare(other.createdAt));
   return { ended, corrupt };

@@ -6,6 +6,7 @@ import {
   type ErrorJson,
   errnoCodeOf,
   type StackshimError,
+  tolerate,
   toStackshimError,
 } from '../../core/errors.ts';
 import { PROGRAM_VERSION } from '../../core/format-version.ts';
@@ -47,10 +48,8 @@ export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
     await writeDraft(draftFile, toText(shortenResult(end.result, fits)));
   }
   await rename(draftFile, endFile);
-  await syncDirectory(dir).catch((error: unknown) => {
-    // The end can be seen by now, so that somebody may have removed the report.
-    if (errnoCodeOf(error) !== 'ENOENT') throw error;
-  });
+  // The end can be seen by now, so that somebody may have removed the report.
+  await syncDirectory(dir).catch(tolerate('ENOENT'));
 }
 
 async function writeDraft(draftFile: string, text: string): Promise<void> {

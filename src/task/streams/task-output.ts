@@ -1,7 +1,7 @@
 /** A task's output: counted, passed on, captured within bounds, and cut off at the limit. */
 import type { Writable } from 'node:stream';
 import { toStackshimError } from '../../core/errors.ts';
-import { within } from '../../core/pause.ts';
+import { openPromise, within } from '../../core/pause.ts';
 import { type ChunkListener, type Drain, drainPipe } from '../../sys/pipes.ts';
 import type { Fd } from '../../sys/system.ts';
 import type { TaskLog } from '../reports/task-log.ts';
@@ -161,13 +161,10 @@ export class OutputMeter {
 
   async #waitFor(pending: Promise<void>, bytes: number): Promise<void> {
     this.#waitingSinks += 1;
-    let giveUp: () => void = () => undefined;
-    const givenUp = new Promise<boolean>((resolve) => {
-      giveUp = () => resolve(false);
-    });
+    const { promise: givenUp, resolve: giveUp } = openPromise();
     this.#giveUps.add(giveUp);
     const isSettled = await Promise.race([pending.then(() => true), givenUp]);
-    if (!isSettled) this.#lostBytes += bytes;
+    if (isSettled !== true) this.#lostBytes += bytes;
     this.#giveUps.delete(giveUp);
     this.#waitingSinks -= 1;
     this.#takenAt = performance.now();

@@ -1,6 +1,7 @@
 /** The standard streams of a task's command, and the ends that stay in this process. */
 import { closeSync, fchownSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import type { UserIds } from '../../core/mount.ts';
 import type { FeedPipe } from '../../sys/feed-pipe.ts';
 import { openNullDevice } from '../../sys/start-program.ts';
 import type { Fd, System } from '../../sys/system.ts';
@@ -12,22 +13,16 @@ export interface TaskStreams {
   /** With a terminal: the socket to which the runtime sends the master. */
   readonly consoleSocket?: string;
   /**
-   * Makes the command's user the owner. Call it before the container is created: the user could not open `/dev/stderr` if the pipe belonged
-   * to another user.
+   * Makes the command's user, by its host ids, the owner. Call it before the container is created: the user could not open `/dev/stderr` if the
+   * pipe belonged to another user.
    */
-  give(owner: StreamOwner): void;
+  give(owner: UserIds): void;
   /** Closes what only the runtime needed. Call it when the container is created. */
   handOver(): void;
   /** Starts reading into `output` and writing from `stdin`. */
   connect(output: OutputMeter, stdin: Readable | undefined): void;
   /** Closes all descriptors that are still open here; a second call does nothing. */
   close(): void;
-}
-
-/** Host ids of the command's user. */
-export interface StreamOwner {
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** @param feedPipe Present if the task reads standard input. */

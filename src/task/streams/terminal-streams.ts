@@ -97,9 +97,7 @@ function receiveTerminal(system: System, listener: Fd): Fd {
   if (isTerminalMaster(received)) return received;
   // Closing a file may wait for its filesystem.
   void system.closeAside(received);
-  throw new StackshimError(
-    'ERR_STACKSHIM_RUNTIME_FAILED',
-    'receive the terminal of the command: the runtime sent a file that is none',
-    { hint: 'the task has replaced /dev/ptmx, or the runtime is at fault; leave out -t' },
-  );
+  const message = 'receive the terminal of the command: the runtime sent a file that is none';
+  const hint = 'the task has replaced /dev/ptmx, or the runtime is at fault; leave out -t';
+  throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', message, { hint });
 }

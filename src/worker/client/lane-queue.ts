@@ -25,11 +25,8 @@ export async function findJob(store: QueueStore, place: JobPlace): Promise<Store
     return json === undefined ? undefined : { json, list };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new StackshimError(
-      'ERR_STACKSHIM_JOB_RESULT_UNKNOWN',
-      `read job ${jobName(place)}: its record in the store is damaged`,
-      { cause: error },
-    );
+    const message = `read job ${jobName(place)}: its record in the store is damaged`;
+    throw new StackshimError('ERR_STACKSHIM_JOB_RESULT_UNKNOWN', message, { cause: error });
   }
 }
 

@@ -1,10 +1,9 @@
 /** Opens the queues of a store for a program that adds and inspects jobs. */
 import { rm } from 'node:fs/promises';
-import { StackshimError } from '../../core/errors.ts';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
 import { integer, optional } from '../../core/read-fields.ts';
 import { openDoor } from '../../door/open-stackshim.ts';
-import { readInput } from '../../spec/field-errors.ts';
+import { invalidInput, readInput } from '../../spec/field-errors.ts';
 import { DEFAULT_POLICY, type JobTerms } from '../../spec/policy.ts';
 import { parseDuration } from '../../spec/quantities.ts';
 import { artefactsOf, logFile } from '../job/kept-files.ts';
@@ -69,14 +68,8 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
     ...queueCalls(opened),
     async announce(stacks) {
       if (door === undefined) {
-        throw new StackshimError(
-          'ERR_STACKSHIM_SPEC_INVALID',
-          'announce stacks: no installation is known that has them',
-          {
-            hint: 'run as root, or set the option installation',
-            details: { field: 'installation' },
-          },
-        );
+        const message = 'announce stacks: no installation is known that has them';
+        throw invalidInput('installation', message, 'run as root, or set the option installation');
       }
       await announceStacks(store.catalogue, door.stacks, stacks);
     },
@@ -155,14 +148,8 @@ function folderCalls({ options, store }: Opened): Pick<Queues, 'logs' | 'outputs
       const result = status.result ?? { attempt: 0, artefacts: [] };
       if (artefacts !== undefined)
         return await takeArtefacts(place, result, { from: artefacts, to: folder });
-      throw new StackshimError(
-        'ERR_STACKSHIM_SPEC_INVALID',
-        `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`,
-        {
-          hint: 'name it: --artefacts DIR, or the option artefacts',
-          details: { field: 'artefacts' },
-        },
-      );
+      const message = `take artefacts of job ${jobName(place)}: the folder where workers keep them is not known`;
+      throw invalidInput('artefacts', message, 'name it: --artefacts DIR, or the option artefacts');
     },
     async remove(job) {
       const place = parseJobName(job);

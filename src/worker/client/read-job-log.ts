@@ -1,6 +1,6 @@
 /** Reads the output of a job: rows of its log, in the store or in a folder → pieces. Anyone may have written the rows. */
 import { open } from 'node:fs/promises';
-import { unlessMissing } from '../../core/errors.ts';
+import { tolerate } from '../../core/errors.ts';
 import { isObject, parseJson } from '../../core/read-fields.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
 import { toIsoTime } from '../job/stored-values.ts';
@@ -43,11 +43,7 @@ export function rowsOfFile(path: string): NextRows {
 
 /** Resolves to an empty buffer if the file does not exist yet. */
 async function readPart(path: string, at: number): Promise<Buffer> {
-  const file = await open(path).catch((error: unknown) =>
-    unlessMissing(() => {
-      throw error;
-    }),
-  );
+  const file = await open(path).catch(tolerate('ENOENT'));
   if (file === undefined) return Buffer.alloc(0);
   try {
     const buffer = Buffer.alloc(BYTES_AT_ONCE);

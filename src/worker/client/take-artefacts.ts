@@ -22,11 +22,10 @@ export async function takeArtefacts(
   const source = join(artefactsOf(from, place), String(attempt));
   const found = await lstat(source).catch(() => undefined);
   if (found?.isDirectory() !== true) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_INPUT_NOT_FOUND',
-      `take artefacts of job ${jobName(place)}: ${source}: no such folder`,
-      { hint: 'name the folder where the workers keep artefacts, as this machine sees it' },
-    );
+    const text = `take artefacts of job ${jobName(place)}: ${source}: no such folder`;
+    throw new StackshimError('ERR_STACKSHIM_INPUT_NOT_FOUND', text, {
+      hint: 'name the folder where the workers keep artefacts, as this machine sees it',
+    });
   }
   try {
     return await copyFolder(source, to, '');
@@ -34,11 +33,9 @@ export async function takeArtefacts(
     // The file that could not be created or read.
     const { dest, path } = error as { readonly dest?: string; readonly path?: string };
     const file = dest ?? path;
-    throw new StackshimError(
-      'ERR_STACKSHIM_OUTPUT_FAILED',
-      `take artefacts of job ${jobName(place)}: ${file === undefined ? '' : `${file}: `}${reasonOf(error)}`,
-      { cause: error, hint: 'name a new or empty folder that has room' },
-    );
+    const message = `take artefacts of job ${jobName(place)}: ${file === undefined ? '' : `${file}: `}${reasonOf(error)}`;
+    const hint = 'name a new or empty folder that has room';
+    throw new StackshimError('ERR_STACKSHIM_OUTPUT_FAILED', message, { cause: error, hint });
   }
 }
 

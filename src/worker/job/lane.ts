@@ -1,6 +1,6 @@
-/** Lanes and job names. A lane is one queue of the store: jobs of one queue and tenant, and of one code package if its concurrency is capped. Pure. */
-import { StackshimError } from '../../core/errors.ts';
+/** Lanes and job names. A lane is one queue of the store: jobs of one queue and tenant, and code package if its concurrency is capped. Pure. */
 import { isTenantName, type TenantName } from '../../core/ids.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 
 /** A job's owner follows from its lane alone, never from its data. */
 export interface Lane {
@@ -30,11 +30,8 @@ export const isJobId = (text: string): boolean => ID.test(text);
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `queue`. */
 export function parseQueueName(text: string): string {
   if (isQueueName(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `queue ${JSON.stringify(text.slice(0, 200))}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`,
-    { hint: 'correct the name of the queue', details: { field: 'queue' } },
-  );
+  const message = `queue ${JSON.stringify(text.slice(0, 200))}: not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit`;
+  throw invalidInput('queue', message, 'correct the name of the queue');
 }
 
 /** The name of the lane's queue in the store: `queue~tenant~code`. */
@@ -66,9 +63,6 @@ export function findJobPlace(name: string): JobPlace | undefined {
 export function parseJobName(name: string): JobPlace {
   const place = findJobPlace(name);
   if (place !== undefined) return place;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `job ${JSON.stringify(name.slice(0, 200))}: not the name of a job`,
-    { hint: 'stackshim queue add prints it: queue~tenant~code~id', details: { field: 'job' } },
-  );
+  const message = `job ${JSON.stringify(name.slice(0, 200))}: not the name of a job`;
+  throw invalidInput('job', message, 'stackshim queue add prints it: queue~tenant~code~id');
 }

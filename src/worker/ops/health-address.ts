@@ -28,14 +28,11 @@ export function parseHealthAddress(
   if (!(port >= 0 && port <= MAX_PORT)) throw invalid(text);
   const host = six ?? name ?? '127.0.0.1';
   if (LOOPBACK.test(host) || isPublicAllowed) return { kind: 'tcp', host, port };
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_DENIED',
-    `health endpoint on ${text}: other machines can reach this address`,
-    {
-      hint: 'give a path for a Unix socket, or a port of 127.0.0.1; or add --health-public',
-      details: { field: 'health' },
-    },
-  );
+  const message = `health endpoint on ${text}: other machines can reach this address`;
+  throw new StackshimError('ERR_STACKSHIM_SPEC_DENIED', message, {
+    hint: 'give a path for a Unix socket, or a port of 127.0.0.1; or add --health-public',
+    details: { field: 'health' },
+  });
 }
 
 const invalid = (text: string) =>

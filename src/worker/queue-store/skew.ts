@@ -19,11 +19,8 @@ export async function requireSameTime(
 ): Promise<void> {
   const skewMs = await measureSkew(askTimeMs);
   if (Math.abs(skewMs) <= MOST_SKEW_MS) return;
-  throw new StackshimError(
-    'ERR_STACKSHIM_STORE_SKEWED',
-    `open the store ${shown}: ${describeSkew(skewMs)}, more than ${MOST_SKEW_MS / 1000} s`,
-    { details: { skewMs } },
-  );
+  const message = `open the store ${shown}: ${describeSkew(skewMs)}, more than ${MOST_SKEW_MS / 1000} s`;
+  throw new StackshimError('ERR_STACKSHIM_STORE_SKEWED', message, { details: { skewMs } });
 }
 
 /** Describes a skew: `its clock is 61 s ahead of this machine's`. */

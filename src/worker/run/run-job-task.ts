@@ -141,11 +141,9 @@ class JobTaskRun {
     const { planned, place, id } = this.#task;
     if (outputsOf(planned).length === 0) return undefined;
     if (artefactFolder === undefined) {
-      throw new StackshimError(
-        'ERR_STACKSHIM_JOB_REFUSED',
-        'outputs: this worker keeps no artefacts',
-        { hint: 'start the worker with a folder for artefacts, or leave out outputs' },
-      );
+      const message = 'outputs: this worker keeps no artefacts';
+      const hint = 'start the worker with a folder for artefacts, or leave out outputs';
+      throw new StackshimError('ERR_STACKSHIM_JOB_REFUSED', message, { hint });
     }
     return join(artefactsOf(artefactFolder, place), `.${id}`);
   }

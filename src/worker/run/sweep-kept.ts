@@ -1,6 +1,7 @@
 /** Removes logs and artefacts of jobs that the store has forgotten or no longer keeps. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tolerate } from '../../core/errors.ts';
 import { LOG_SUFFIX } from '../job/kept-files.ts';
 import { isJobId, type Lane, parseLaneName } from '../job/lane.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
@@ -37,8 +38,5 @@ async function sweepLane(folder: string, lane: Lane, options: SweepOptions): Pro
   }
 }
 
-const namesIn = (folder: string): Promise<readonly string[]> =>
-  readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
-    throw error;
-  });
+const namesIn = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder).catch(tolerate('ENOENT', 'ENOTDIR'))) ?? [];

@@ -1,5 +1,5 @@
 /** Keeps a guard process beside this worker, which ends the worker's tasks when the worker is dead, stopped or cut off from the store. */
-import { pause } from '../../core/pause.ts';
+import { openPromise, pause } from '../../core/pause.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 
 type Guard = Awaited<ReturnType<Stackshim['startGuard']>>;
@@ -19,7 +19,7 @@ export class WorkerGuard {
   readonly #permits = new Map<string, number>();
   #guard: Guard | undefined;
   #isClosed = false;
-  #present: { readonly promise: Promise<void>; readonly resolve: () => void } = toWaiting();
+  #present = openPromise();
 
   constructor(options: WorkerGuardOptions) {
     this.#options = options;
@@ -61,7 +61,7 @@ export class WorkerGuard {
   async #replace(): Promise<void> {
     if (this.#isClosed) return;
     this.#guard = undefined;
-    this.#present = toWaiting();
+    this.#present = openPromise();
     while (!this.#isClosed) {
       try {
         await this.start();
@@ -73,12 +73,4 @@ export class WorkerGuard {
       }
     }
   }
-}
-
-function toWaiting() {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((take) => {
-    resolve = take;
-  });
-  return { promise, resolve };
 }

@@ -1,5 +1,5 @@
 /** Where a registry keeps stacks and code packages: `PREFIX/STACK`, `PREFIX/code/PACKAGE`, `PREFIX/code/TENANT/PACKAGE`. Pure. */
-import { StackshimError } from '../../core/errors.ts';
+import { invalidInput } from '../../spec/field-errors.ts';
 
 /** How a worker reaches the registry. */
 export interface WorkerRegistry {
@@ -18,11 +18,8 @@ const PLAIN = /^(?!x-)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `registry`. */
 export function parseRegistryPrefix(text: string): string {
   if (text.length <= 200 && PREFIX.test(text)) return text;
-  throw new StackshimError(
-    'ERR_STACKSHIM_SPEC_INVALID',
-    `registry ${JSON.stringify(text.slice(0, 200))}: not HOST[:PORT]/PREFIX in lower case`,
-    { hint: 'for example registry.example.org:5000/jobs', details: { field: 'registry' } },
-  );
+  const message = `registry ${JSON.stringify(text.slice(0, 200))}: not HOST[:PORT]/PREFIX in lower case`;
+  throw invalidInput('registry', message, 'for example registry.example.org:5000/jobs');
 }
 
 export const stackPlace = (prefix: string, name: string): string => `${prefix}/${toPart(name)}`;

@@ -56,9 +56,7 @@ function requirePossible(needs: Needs, total: Needs, possible: Needs): void {
     needs.memoryBytes > total.memoryBytes
       ? ['memory', needs.memoryBytes, total.memoryBytes]
       : ['disk', needs.diskBytes, total.diskBytes];
-  throw new StackshimError(
-    'ERR_STACKSHIM_HOST_EXHAUSTED',
-    `start job: it may use ${asked} bytes of ${what}, but all jobs of this machine together may use ${most}`,
-    { details: { resource: what, asked, most, isForNow: fitsIn(needs, possible) } },
-  );
+  const message = `start job: it may use ${asked} bytes of ${what}, but all jobs of this machine together may use ${most}`;
+  const details = { resource: what, asked, most, isForNow: fitsIn(needs, possible) };
+  throw new StackshimError('ERR_STACKSHIM_HOST_EXHAUSTED', message, { details });
 }

@@ -100,10 +100,8 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
 
 function strangeEntry(id: string, kind: string): StackshimError {
   const shown = JSON.stringify(toStorableText(id, QUOTED_CHARS));
-  return new StackshimError(
-    'ERR_STACKSHIM_JOB_REFUSED',
-    `take job ${shown}: the store has a ${kind} in place of the job's entry; it was taken out of its lane`,
-  );
+  const message = `take job ${shown}: the store has a ${kind} in place of the job's entry; it was taken out of its lane`;
+  return new StackshimError('ERR_STACKSHIM_JOB_REFUSED', message);
 }
 
 /** Data that is not JSON becomes undefined, an invalid job; the job's handler reports that. */

@@ -73,11 +73,10 @@ function build<T>(make: () => T): T {
   try {
     return make();
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_STORE_INVALID',
-      `read the URL of the store: ${reasonOf(error)}`,
-      { cause: new Error(reasonOf(error)) },
-    );
+    const message = `read the URL of the store: ${reasonOf(error)}`;
+    throw new StackshimError('ERR_STACKSHIM_STORE_INVALID', message, {
+      cause: new Error(reasonOf(error)),
+    });
   }
 }
 

@@ -70,11 +70,9 @@ function readPem(path: string | undefined): Buffer | undefined {
   try {
     return path === undefined ? undefined : readFileSync(path);
   } catch (error) {
-    throw new StackshimError(
-      'ERR_STACKSHIM_STORE_INVALID',
-      `read the URL of the store: ${path}: ${reasonOf(error)}`,
-      { hint: 'name a readable file in PEM', cause: error },
-    );
+    const message = `read the URL of the store: ${path}: ${reasonOf(error)}`;
+    const hint = 'name a readable file in PEM';
+    throw new StackshimError('ERR_STACKSHIM_STORE_INVALID', message, { hint, cause: error });
   }
 }
 
