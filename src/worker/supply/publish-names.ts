@@ -1,4 +1,4 @@
-/** Publishes which digests the names of stacks and code packages have on this machine, for clients without an installation. */
+/** Publishes the digests of this machine's stack and code names, so that clients without an installation can bind jobs to digests. */
 import type { Stackshim } from '../../door/stackshim.ts';
 import { codeKey, stackKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue, CatalogueEntry } from '../queue-store/queue-store.ts';
