@@ -1,4 +1,4 @@
-/** Joins a store, the intake and the runner of jobs into a worker. */
+/** Joins a store, the intake and the job runner into a worker. */
 import { randomBytes } from 'node:crypto';
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { within } from '../core/pause.ts';
@@ -30,14 +30,14 @@ import { toWorkerSettings, type WorkerOptions, type WorkerSettings } from './wor
 
 /** A worker that takes jobs until it is drained. */
 export interface QueueWorker {
-  /** The state of the worker. Asks neither the store nor the host. */
+  /** Returns the worker's state without asking the store or the host. */
   status(): WorkerStatus;
   /**
-   * Takes no further job, waits `drainMs` (default: that of the worker) for running tasks, ends the others and hands their jobs back. Resolves
-   * when the worker has let go of everything. A second call does what `hasten` does, and resolves with the first.
+   * Stops taking jobs, waits `drainMs` (default: the worker's) for running tasks, then ends the others and hands their jobs back. Resolves when the
+   * worker holds nothing any more. A second call acts like `hasten` and resolves with the first.
    */
   drain(options?: DrainOptions): Promise<void>;
-  /** Shortens a drain: the running tasks get their stop signal now, and KILL at the second call. */
+  /** Shortens a drain: the first call sends running tasks their stop signal now, the second KILL. */
   hasten(): void;
 }
 
@@ -46,8 +46,8 @@ export interface DrainOptions {
 }
 
 /**
- * Starts a worker; resolves once it takes jobs. Rejects with ERR_STACKSHIM_SPEC_INVALID for options, ERR_STACKSHIM_PATH_UNTRUSTED
- * for a folder that others control, ERR_STACKSHIM_NOT_ROOT, ERR_STACKSHIM_POLICY_INVALID, and within 10 seconds with ERR_STACKSHIM_STORE_… if the store cannot be used.
+ * Starts a worker. Resolves once it takes jobs. Rejects with ERR_STACKSHIM_SPEC_INVALID for options, ERR_STACKSHIM_PATH_UNTRUSTED for a folder
+ * that others control, ERR_STACKSHIM_NOT_ROOT or _POLICY_INVALID, and within 10 seconds with ERR_STACKSHIM_STORE_… for an unusable store.
  */
 export async function createWorker(options: WorkerOptions): Promise<QueueWorker> {
   const { root, run, policy } = options;
@@ -64,7 +64,7 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
   }
 }
 
-/** Root writes and removes files there, by names alone: nobody else may be able to replace a folder on the way. */
+/** Root writes and removes files in these folders by path, so nobody else may be able to replace a folder on the way. */
 function withTrustedFolders(settings: WorkerSettings): WorkerSettings {
   const { logFolder, artefactFolder } = settings;
   return {
@@ -76,7 +76,7 @@ function withTrustedFolders(settings: WorkerSettings): WorkerSettings {
 
 type Site = Awaited<ReturnType<Door['site']>>;
 
-/** How long tasks may take to act on their stop signal when the worker ends. */
+/** How long tasks may take to react to their stop signal when the worker ends. */
 const TERM_MS = 10_000;
 const SWEEP_FIRST_MS = 10_000;
 const SWEEP_MS = 300_000;
@@ -175,10 +175,10 @@ class RunningWorker implements QueueWorker {
     this.#giveUp.abort();
     await this.#intake?.close();
     await this.#store?.close();
-    // Runs end that waited for the store.
+    // Closing the store ends the runs that waited for it.
     if (this.#intake !== undefined) await within(this.#intake.idle(), TERM_MS);
     this.#runner?.close();
-    // A task that could not be ended is left to the guard.
+    // With a task that could not be ended, the guard stays to end it.
     if ((this.#runner?.running ?? 0) === 0) await this.#guard.close();
     this.#budget?.close();
   }
@@ -247,7 +247,7 @@ class RunningWorker implements QueueWorker {
     });
   }
 
-  /** What the worker does beside its jobs until it closes. */
+  /** Starts the periodic work that the worker does beside its jobs until it closes. */
   #repeatWork(store: QueueStore): void {
     const { logFolder, artefactFolder, keepResultsMs, registry } = this.#settings;
     const { catalogue } = store;
@@ -269,7 +269,7 @@ class RunningWorker implements QueueWorker {
     );
   }
 
-  /** @param finding Completes the sentence that begins with the store. */
+  /** Emits a warning whose message is `store <address>: <finding>`. */
   #warnOfStore(code: string, finding: string): void {
     this.#emit({ type: 'warning', code, message: `store ${this.#store?.shown}: ${finding}` });
   }

@@ -1,4 +1,4 @@
-/** The queue worker and the client of its queues as a library: exports and nothing else. docs/worker.md describes them. */
+/** The library of the queue worker and its client: exports and nothing else. docs/worker.md describes them. */
 export { openQueues } from './client/open-queues.ts';
 export type {
   BindOption,

@@ -1,17 +1,17 @@
-/** Work that a worker does beside its jobs, again and again. */
+/** Periodic work that a worker does beside its jobs. */
 
 export interface Repetition {
   readonly signal: AbortSignal;
   readonly warn: (error: unknown, operation: string) => void;
-  /** Default: at once. */
+  /** The delay before the first time. Default: 0. */
   readonly firstAfterMs?: number;
 }
 
 /**
- * Repeats the work until the signal aborts. A failure is reported, and tried again. Does not keep the process alive.
+ * Repeats the work until the signal aborts. Reports a failure and continues. Does not keep the process alive.
  *
  * @param operation Names the work in warnings.
- * @param everyMs The pause between the end of the work and its next beginning.
+ * @param everyMs The pause between the end of the work and its next start.
  */
 export function repeatWork(
   operation: string,

@@ -1,4 +1,4 @@
-/** What happens in a worker: the events that its log is made of. None contains a payload, output of a task or a password. */
+/** The events of a worker, from which its log is made. None contains a payload, output of a task or a password. */
 import { hostname } from 'node:os';
 import type { FinalState } from './job/job-result.ts';
 import type { Needs } from './taken-job.ts';
@@ -10,7 +10,7 @@ export type WorkerEvent =
       readonly queues: readonly string[];
       readonly concurrency: number;
     }
-  /** Something of the store or the host that the operator should change: `appendonly` is off, the clock is wrong. */
+  /** The operator should change something about the store or the host: `appendonly` is off, the clock is wrong. */
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
   /** No further job is taken. */
   | { readonly type: 'draining'; readonly running: number; readonly drainMs: number }
@@ -20,7 +20,7 @@ export type WorkerEvent =
       readonly type: 'job_ended';
       readonly job: string;
       readonly attempt: number;
-      /** The state that this attempt came to. */
+      /** The final state of this attempt. */
       readonly state: FinalState;
       /** Whether a further attempt follows. */
       readonly willRetry: boolean;
@@ -34,9 +34,9 @@ export type WorkerEvent =
       readonly retryable: boolean;
       /** The code of the shim's error; null without one. */
       readonly error: string | null;
-      /** One sentence, which begins with the state: one line, without control characters, at most 300 characters. */
+      /** One sentence that begins with the state: one line without control characters, at most 300 characters. */
       readonly reason: string;
-      /** From the take to the end. */
+      /** The time from the take to the end. */
       readonly durationMs: number;
     }
   | {
@@ -62,14 +62,14 @@ export interface WorkerStatus {
   readonly store: string;
   readonly queues: readonly string[];
   readonly concurrency: number;
-  /** Jobs that this worker holds now. */
+  /** The number of jobs that this worker holds now. */
   readonly running: number;
-  /** Lanes that it knows. */
+  /** The number of lanes that this worker knows. */
   readonly lanes: number;
   readonly isTaking: boolean;
   readonly isStoreReachable: boolean;
   readonly isGuardAlive: boolean;
-  /** What the running jobs reserve of the machine, and how much there is. */
+  /** The running jobs' reservations, and the machine's total for jobs. */
   readonly budget: { readonly reserved: Needs; readonly total: Needs };
   /** When the store last confirmed a renewal of locks, ISO 8601, UTC; null: not yet. */
   readonly lastRenewalAt: string | null;

@@ -1,4 +1,4 @@
-/** The options of a worker: checked, and with their defaults. */
+/** The options of a worker: checked, with defaults. */
 import type { LayoutOptions } from '../core/layout.ts';
 import { invalidField } from '../spec/field-errors.ts';
 import type { TaskInput } from '../spec/task-input.ts';
@@ -14,45 +14,45 @@ export interface RunningJob {
   readonly tenant: string | undefined;
 }
 
-/** Fields that the operator's program may set on the task of a job. The others are set by the job or the worker: the room for a job depends on its limits. */
+/** Fields that the operator's program may set on a job's task. The job or the worker sets the others: a job's room depends on its limits. */
 export type FieldsOfWorker = Omit<
   TaskInput,
   'id' | 'tenant' | 'stack' | 'code' | 'outputs' | 'scheduleId' | 'memory' | 'disk' | 'cpus'
 >;
 
 export interface WorkerOptions extends LayoutOptions {
-  /** The store of the queues: `redis://…`, `rediss://…`, `valkey://…` or `postgres://…`. */
+  /** The store of the queues: `redis://…`, `rediss://…`, `valkey://…`, `valkeys://…` or `postgres://…`. */
   readonly store: string;
-  /** The queues to take jobs from; a queue of weight 4 gets four times as many places as one of weight 1. */
+  /** The queues to take jobs from. A queue of weight 4 gets four times as many places as a queue of weight 1. */
   readonly queues: readonly (string | QueueShare)[];
-  /** Most jobs at once. Default: the number of processors. */
+  /** The maximum of jobs at once. Default: the number of processors. */
   readonly concurrency?: number | undefined;
   /** How long a drain waits for running tasks. Default: 30 seconds. */
   readonly drainMs?: number | undefined;
   /** How long a job stays with this worker after the last renewal of its lock. Default: 30 seconds. */
   readonly lockMs?: number | undefined;
-  /** How long the store keeps jobs that have ended. Default: 7 days. */
+  /** How long the store keeps ended jobs. Default: 7 days. */
   readonly keepResultsMs?: number | undefined;
   /** Where the output of tasks is kept: with the job in the store (`job`, the default), or in files below this folder. */
   readonly logs?: string | undefined;
-  /** The most bytes of output that are kept of a job. Default: 1 MiB. */
+  /** The most bytes of output kept of a job. Default: 1 MiB. */
   readonly logBytes?: number | undefined;
-  /** The folder for artefacts. Default: none, and jobs with outputs are refused. */
+  /** The folder for artefacts. Default: none; jobs with outputs are refused. */
   readonly artefacts?: string | undefined;
-  /** How long a job waits for a worker that has its stack and its code, and a machine that is large enough. Default: 10 minutes. */
+  /** How long a job waits for a worker that has its stack and code, on a machine that is large enough. Default: 10 minutes. */
   readonly missingMs?: number | undefined;
-  /** Where stacks and code packages are pulled from that a job needs and this machine lacks. Default: nowhere; such jobs are left to other workers. */
+  /** The registry with stacks and code packages that a job needs and this machine lacks. Default: none; such jobs are left to other workers. */
   readonly registry?: WorkerRegistry | undefined;
   /**
-   * Fields of the task of a job, such as mounts or a network, which the job itself may not set. They replace fields of the job; labels are
-   * added to the job's. The policy holds for them. A function that throws fails the attempt.
+   * Fields for a job's task that the job itself may not set, such as mounts or a network. They replace the job's fields; labels are added to the
+   * job's. The policy applies to them. A function that throws fails the attempt.
    */
   readonly fields?: ((job: RunningJob) => FieldsOfWorker) | undefined;
   /** Called with each event. A listener that throws breaks nothing. */
   readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
 }
 
-/** With every default filled in. */
+/** The options with every default filled in. */
 export interface WorkerSettings
   extends Readonly<Record<'concurrency' | keyof typeof WORKER_DEFAULTS, number>> {
   readonly store: string;
@@ -75,7 +75,7 @@ export const WORKER_BOUNDS = {
   weight: { min: 1, max: 100 },
 } as const;
 
-/** What an option is that is not given. */
+/** The values of absent options. */
 export const WORKER_DEFAULTS = {
   drainMs: 30_000,
   lockMs: 30_000,
@@ -84,7 +84,7 @@ export const WORKER_DEFAULTS = {
   logBytes: 1_048_576,
 } as const;
 
-/** @param cpus Of this machine. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`. */
+/** @param cpus The machine's processors. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field`. */
 export function toWorkerSettings(options: WorkerOptions, cpus: number): WorkerSettings {
   const { logs = 'job', artefacts, registry } = options;
   const numbers = { concurrency: Math.max(1, Math.floor(cpus)), ...WORKER_DEFAULTS };

@@ -1,6 +1,6 @@
 /**
- * The Lua script with which producers in any language add jobs to a store on Redis or Valkey, in one EVAL: BullMQ's own scripts, and around
- * them the lane, its marks and the bell. docs/producers.md describes its arguments.
+ * Builds the Lua script with which producers in any language add a job to Redis or Valkey in one EVAL. The script joins BullMQ's own scripts with
+ * the lane, its pause marks and the bell. docs/producers.md describes its arguments.
  */
 import { RedisConnection } from 'bullmq';
 import { JOB_VERSION } from '../job/job-data.ts';
@@ -9,24 +9,24 @@ import { BELL_CHANNEL } from '../queue-store/redis/redis-scripts.ts';
 import { OWN_MARK, PAUSED, QUEUE_MARK, TENANT_MARK } from './pause-queue.ts';
 import { DELAYS, MAX_PRIORITY } from './to-job-data.ts';
 
-/** Raise it when a producer must be changed for a new script. */
+/** Raise the version when a producer must change for a new script. */
 const SCRIPT_VERSION = 1;
 
 const ADDS = ['addStandardJob', 'addDelayedJob', 'addPrioritizedJob'] as const;
 
-/** The text of the script. Throws if this BullMQ has no such scripts. */
+/** Builds the text of the script. Throws if this version of BullMQ lacks one of its scripts. */
 export function toAddJobScript(): string {
   const scripts = readScripts();
   const adds = ADDS.map((name) => {
     const lua = scripts.get(name);
     if (lua === undefined) throw new Error(`this version of BullMQ has no script ${name}`);
-    // The parameters hide the script's own KEYS and ARGV.
+    // The parameters shadow the script's own KEYS and ARGV.
     return `local function ${name}(KEYS, ARGV)\n${withoutComments(lua)}\nend\n`;
   });
   return `${HEADER}${CHECKS}\n${adds.join('\n')}\n${ADD}`;
 }
 
-/** By their names. BullMQ gives them to its clients only. */
+/** Reads BullMQ's Lua scripts by name. BullMQ only registers them on a client, so this passes a fake one. */
 function readScripts(): ReadonlyMap<string, string> {
   const scripts = new Map<string, string>();
   const client = {

@@ -1,17 +1,17 @@
-/** Binds the names in a job to digests when the job is queued, so that it runs what was current then, on every machine. */
+/** Binds the names in a job to digests when the job is queued: every machine then runs what was current at that time. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 import type { JobData } from '../job/job-data.ts';
 import { splitReference } from '../job/reference.ts';
 import type { CatalogueEntry } from '../queue-store/queue-store.ts';
 
-/** What a job of a code package has from the package. */
+/** The settings that a job takes from its code package. */
 export interface NamedPackage extends Omit<CatalogueEntry, 'since'> {
-  /** Limits of its tasks, as far as they are known. */
+  /** Limits of the package's tasks, as far as they are known. */
   readonly limits?: Pick<JobData, 'memory' | 'disk' | 'cpus'> | undefined;
 }
 
-/** Knows what names stand for. Undefined: does not know this name. */
+/** Looks up names. Resolves to undefined for a name that this source does not know. */
 export interface NameSource {
   stack(reference: string): Promise<string | undefined>;
   code(reference: string, tenant: string | undefined): Promise<NamedPackage | undefined>;
@@ -20,13 +20,13 @@ export interface NameSource {
 export interface BindRequest {
   readonly job: JobData;
   readonly tenant: string | undefined;
-  /** `bind`: to digests. `check`: require that they are known, and leave them in the job. `leave`: do that without a check. */
+  /** `bind`: replace names by digests. `check`: require that the names are known, and keep them. `leave`: keep them unchecked. */
   readonly names: 'bind' | 'check' | 'leave';
 }
 
 /**
- * Asks the sources in their order. A name that already has a digest stays. Resolves to the job, and what is known of its code package. Throws
- * ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for a name that none knows, unless the names are left to the worker.
+ * Asks the sources in order; a bound name stays. Resolves to the job and what is known of its code package. Unless names are left to the worker,
+ * throws ERR_STACKSHIM_STACK_NOT_FOUND or _PACKAGE_NOT_FOUND for a name that no source knows.
  */
 export async function bindJob(sources: readonly NameSource[], { job, tenant, names }: BindRequest) {
   const { code: reference } = job;

@@ -1,4 +1,4 @@
-/** Changes to a job that exists: cancelled, queued again, removed. */
+/** Changes to an existing job: cancel, queue again, remove. */
 import { isObject, optional, textUpTo } from '../../core/read-fields.ts';
 import { readInput } from '../../spec/field-errors.ts';
 import type { CancelMark } from '../job/job-data.ts';
@@ -11,7 +11,7 @@ import { conflict, handleOf, requireJob } from './lane-queue.ts';
 import type { CancelOptions } from './queues.ts';
 import { isOver } from './wait-for-job.ts';
 
-/** Marks the job, then tells the workers. */
+/** Marks the job as cancelled, then tells the workers. Does nothing if the job is cancelled already. */
 export async function cancelJob(
   store: QueueStore,
   place: JobPlace,
@@ -27,13 +27,13 @@ export async function cancelJob(
   const backend = store.backend(lane);
   await backend.updateData(handleOf(place), { ...readFields(found.json.data), cancelled });
   await store.sendCancel(lane, id);
-  // Lets a worker take the job now, to end it. It may have left the delayed jobs by now.
+  // A delayed job is promoted so that a worker takes and ends it now. It may have left the delayed jobs meanwhile.
   if (found.list === 'delayed') await unlessRefused(() => backend.promote(id));
   if (found.list !== 'active') await store.ring(lane);
   return readStatus(place, await requireJob(store, place));
 }
 
-/** Queues a job that has ended once more. */
+/** Queues an ended job again. */
 export async function retryJob(store: QueueStore, place: JobPlace): Promise<JobStatus> {
   const found = await requireJob(store, place);
   const { list } = found;
@@ -44,7 +44,7 @@ export async function retryJob(store: QueueStore, place: JobPlace): Promise<JobS
   const backend = store.backend(place.lane);
   if (cancelled !== undefined) await backend.updateData(handleOf(place), fields);
   const again = { resetAttemptsMade: true, resetAttemptsStarted: true };
-  // Refused if the answer to an earlier call was lost: the job is queued then.
+  // BullMQ refuses if the answer to an earlier call was lost; the job is queued then.
   await store.announce(place.lane, () =>
     unlessRefused(() => backend.retryFinishedJob(handleOf(place), list, again)),
   );
@@ -62,7 +62,7 @@ export async function removeJob(store: QueueStore, place: JobPlace): Promise<voi
   throw conflict('remove', place, why);
 }
 
-/** Undefined if BullMQ refuses the operation because of the job's state: its errors for that have a number as code. */
+/** Resolves to undefined if BullMQ refuses because of the job's state: only those errors have a number as code. */
 async function unlessRefused<T>(act: () => Promise<T>): Promise<T | undefined> {
   try {
     return await act();

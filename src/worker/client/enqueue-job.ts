@@ -1,4 +1,4 @@
-/** Adds a job to its lane, once, however often the store fails meanwhile. */
+/** Adds a job to its lane exactly once, even if the store fails meanwhile. */
 import { createHash, randomBytes } from 'node:crypto';
 import { toTaskId } from '../../core/ids.ts';
 import { textUpTo } from '../../core/read-fields.ts';
@@ -9,16 +9,16 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 import { laneQueue } from './lane-queue.ts';
 import { followMarks } from './pause-queue.ts';
 
-/** Everything but the id and the time. */
+/** A job without its id and its delay. */
 export interface PlannedJob {
   readonly lane: Lane;
-  /** What workers read before they take it. */
+  /** The stored name; workers read it before they take the job. */
   readonly name: string;
   readonly data: JobData;
   readonly priority: number;
 }
 
-/** A key that was given before leads to the same id. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Derives the job's id from the key, so that the same key gives the same id; random without a key. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function toJobId(key: string | undefined): string {
   if (key === undefined) return toTaskId(randomBytes(13));
   const read = readInput(textUpTo(MAX_KEY_CHARS), key, 'key');
@@ -27,7 +27,7 @@ export function toJobId(key: string | undefined): string {
 
 const MAX_KEY_CHARS = 4096;
 
-/** Resolves once the store has acknowledged the job. A job with this id that exists already stays as it is. */
+/** Resolves once the store has acknowledged the job. An existing job with this id stays unchanged. */
 export async function addJob(
   store: QueueStore,
   id: string,

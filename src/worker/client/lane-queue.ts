@@ -1,4 +1,4 @@
-/** BullMQ's queue of one lane, over the store's shared connection, and the look at one job. */
+/** BullMQ's queue of one lane, over the store's shared connection, and the lookup of one job. */
 import { type IQueueBackend, type MinimalJob, Queue } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { type JobPlace, jobName, type Lane, laneName } from '../job/lane.ts';
@@ -7,18 +7,18 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 
 export type LaneQueue = Queue<unknown, unknown, string, unknown, unknown, string, IQueueBackend>;
 
-/** Sends nothing until it is used, and need not be closed: the connection is the store's. */
+/** Sends nothing until it is used. Need not be closed: the connection belongs to the store. */
 export const laneQueue = (store: QueueStore, lane: Lane): LaneQueue =>
   new Queue(laneName(lane), { connection: {}, skipMetasUpdate: true }, () => store.backend(lane));
 
-/** What BullMQ's operations need of a job; its data may be any text, which BullMQ's own objects cannot hold. */
+/** The part of a job that BullMQ's operations need. BullMQ's own `Job` cannot hold data that is arbitrary text. */
 export const handleOf = ({ id }: JobPlace): MinimalJob =>
   ({ id, opts: {} }) as unknown as MinimalJob;
 
-/** Undefined if the store has no such job. Throws ERR_STACKSHIM_JOB_RESULT_UNKNOWN for a record that BullMQ cannot read. */
+/** Resolves to undefined for an unknown job. Throws ERR_STACKSHIM_JOB_RESULT_UNKNOWN if BullMQ cannot read the record. */
 export async function findJob(store: QueueStore, place: JobPlace): Promise<StoredJob | undefined> {
   const backend = store.backend(place.lane);
-  // In this order: a job that ends meanwhile is reported as running, with its result.
+  // The list is read before the record: a job that ends in between is reported as running, with its result.
   const list = await backend.getState(place.id);
   try {
     const json = await backend.getJobData(place.id);

@@ -1,4 +1,4 @@
-/** The lanes of queues with their numbers of jobs. */
+/** Lists the lanes of queues with their job counts. */
 import type { JobType } from 'bullmq';
 import { atMost } from '../../core/pause.ts';
 import { type Lane, laneName } from '../job/lane.ts';
@@ -24,7 +24,7 @@ export async function listLanes(
   return summaries.sort(inOrder(({ queue, tenant, code }) => [queue, tenant ?? '', code ?? '']));
 }
 
-/** BullMQ's type leaves `paused` out; PostgreSQL counts the jobs of a paused lane so. */
+/** BullMQ's type lacks `paused`, under which PostgreSQL counts the jobs of a paused lane. */
 const COUNTED = ['wait', 'paused', 'prioritized', 'delayed', 'active', 'completed', 'failed'];
 
 async function summarise(store: QueueStore, lane: Lane): Promise<LaneSummary> {
@@ -50,7 +50,7 @@ async function summarise(store: QueueStore, lane: Lane): Promise<LaneSummary> {
   };
 }
 
-/** The first of each list: a list is in the order in which jobs came, the one of priorities in the order of these. */
+/** Only the first job of each list is read: `waiting` is in order of arrival, `prioritized` in order of priority. */
 async function findOldest(store: QueueStore, lane: Lane): Promise<string | null> {
   const queue = laneQueue(store, lane);
   const ids = await Promise.all([
@@ -62,7 +62,7 @@ async function findOldest(store: QueueStore, lane: Lane): Promise<string | null>
   return times.length === 0 ? null : new Date(Math.min(...times)).toISOString();
 }
 
-/** By the first text that differs. */
+/** Compares by the first text that differs. */
 export const inOrder =
   <T>(textsOf: (item: T) => readonly string[]) =>
   (a: T, b: T): number => {

@@ -1,4 +1,4 @@
-/** Where the names of stacks and code packages are looked up: an installation on this machine, and the catalogue that workers publish. */
+/** Sources of stack and code package names: an installation on this machine, and the catalogue that workers publish. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 import { splitReference } from '../job/reference.ts';
@@ -6,12 +6,12 @@ import { codeKey, stackKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue } from '../queue-store/queue-store.ts';
 import type { NameSource } from './bind-job.ts';
 
-/** It needs root. */
+/** Looks names up in an installation. Needs root. */
 export const installationNames = (door: Pick<Stackshim, 'stacks' | 'code'>): NameSource => ({
   stack: (reference) =>
     unlessNotFound(async () => {
       const { content, image } = await door.stacks.show(reference);
-      // Other machines may know the content only.
+      // Other machines may have the same content under another image digest.
       return content ?? image;
     }),
   code: (reference, tenant) =>
@@ -21,7 +21,7 @@ export const installationNames = (door: Pick<Stackshim, 'stacks' | 'code'>): Nam
     }),
 });
 
-/** Knows current revisions only: numbers of revisions have a meaning on one machine alone. */
+/** Looks names up in the catalogue. Knows current revisions only: a revision number has a meaning on one machine alone. */
 export const catalogueNames = (catalogue: Catalogue): NameSource => ({
   async stack(reference) {
     if (splitReference(reference).version !== undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Opens the queues of a store for a program that queues jobs and looks at them. */
+/** Opens the queues of a store for a program that adds and inspects jobs. */
 import { rm } from 'node:fs/promises';
 import { parseTenantName, type TenantName } from '../../core/ids.ts';
 import { integer, optional } from '../../core/read-fields.ts';
@@ -33,20 +33,20 @@ import { takeArtefacts } from './take-artefacts.ts';
 import { DELAYS, MAX_PRIORITY, toJobData, toStoredName } from './to-job-data.ts';
 import { isOver, waitForJob } from './wait-for-job.ts';
 
-/** For calls that hold no locks. BullMQ needs the numbers all the same. */
+/** BullMQ requires these values even though a client holds no locks. */
 const LOCKS = { lockMs: 30_000, stalledLookMs: 30_000 };
 
 interface Opened {
   readonly options: QueuesOptions;
   readonly store: QueueStore;
   readonly sources: readonly NameSource[];
-  /** As the policy is now. */
+  /** Reads the policy anew for each call. */
   readonly terms: () => Promise<JobTerms>;
 }
 
 /**
- * Resolves once the store can be used. Rejects within 10 seconds with the reason: ERR_STACKSHIM_STORE_INVALID, _UNREACHABLE, _DENIED,
- * _UNSUITABLE, _NOT_MIGRATED, _SKEWED. Close it: its connection keeps the process alive.
+ * Resolves once the store can be used; close the result, because its connection keeps the process alive. Rejects within 10 seconds with
+ * ERR_STACKSHIM_STORE_INVALID, _UNREACHABLE, _DENIED, _UNSUITABLE, _NOT_MIGRATED or _SKEWED.
  */
 export async function openQueues(options: QueuesOptions): Promise<Queues> {
   const store = await openStore(options.store, LOCKS);
@@ -117,7 +117,7 @@ async function planJob(
   const lane = { queue: parseQueueName(queue), tenant };
   const job = toJobData(request, await opened.terms(), scheduleId);
   const { job: data, code } = await bindJob(opened.sources, { job, tenant, names });
-  // Jobs of a package with a cap have a lane of their own, so that those of others need not wait for them.
+  // Jobs of a capped package get their own lane, so that other jobs need not wait behind them.
   const isCapped = data.code !== undefined && code?.maxConcurrency !== undefined;
   return {
     lane: { ...lane, code: isCapped ? splitReference(data.code).name : undefined },

@@ -1,6 +1,6 @@
 /**
- * Pauses the lanes of a queue, those that come later included, and lets them go on. That a queue or a tenant in it is paused is a mark, which
- * each producer of ours looks at before it adds a job: a store forgets lanes without jobs, so that a resume does not reach them.
+ * Pauses and resumes the lanes of a queue, including lanes that begin later. A mark records that a queue or a tenant is paused; this client checks
+ * the mark before it adds a job. A store forgets lanes without jobs, so that a resume does not reach them.
  */
 
 import type { TenantName } from '../../core/ids.ts';
@@ -8,18 +8,18 @@ import { atMost } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 
-/** On the lane without tenant and code: the whole queue is paused. */
+/** Set on the lane without tenant and code: the whole queue is paused. */
 export const QUEUE_MARK = 'stackshim:queue-paused';
-/** On the tenant's lane without code: its jobs are paused. */
+/** Set on the tenant's lane without code: the tenant's jobs are paused. */
 export const TENANT_MARK = 'stackshim:tenant-paused';
-/** On any lane: it was paused for one of these marks, not by another program. */
+/** Set on any lane: the lane was paused because of one of these marks, not by another program. */
 export const OWN_MARK = 'stackshim:lane-paused';
-/** BullMQ's own. */
+/** BullMQ's own mark of a paused lane. */
 export const PAUSED = 'paused';
 
 const AT_ONCE = 64;
 
-/** The lanes of a queue, or of one tenant in it. */
+/** Lists the lanes of a queue, or of one tenant in it. */
 export async function findLanes(
   store: QueueStore,
   queue: string,
@@ -29,7 +29,7 @@ export async function findLanes(
   return tenant === undefined ? lanes : lanes.filter((lane) => lane.tenant === tenant);
 }
 
-/** @param tenant Undefined: the whole queue. */
+/** Pauses or resumes one tenant of the queue, or with `tenant` undefined the whole queue. */
 export async function setPaused(
   store: QueueStore,
   queue: string,
@@ -38,7 +38,7 @@ export async function setPaused(
 ): Promise<void> {
   const marked = store.backend({ queue, tenant, code: undefined });
   const mark = tenant === undefined ? QUEUE_MARK : TENANT_MARK;
-  // First: a lane that begins meanwhile is then paused by its producer, or found below.
+  // The mark comes first: a lane that begins meanwhile is then paused by its producer, or found below.
   if (isPaused) await marked.setQueueMeta({ [mark]: 1 });
   else await marked.removeQueueMetaFields([mark]);
   const inTurn = atMost(AT_ONCE);
@@ -46,7 +46,7 @@ export async function setPaused(
   await Promise.all(lanes.map((lane) => inTurn(() => followMarks(store, lane))));
 }
 
-/** Pauses a lane whose queue or tenant is paused, and lets a lane go on that was paused for a mark which is gone. */
+/** Pauses a lane whose queue or tenant is marked, and resumes a lane that was paused for a mark which is gone. */
 export async function followMarks(store: QueueStore, lane: Lane): Promise<void> {
   const { queue, tenant } = lane;
   const fieldsOf = (one: Lane, fields: string[]) => store.backend(one).getQueueMetaFields(fields);

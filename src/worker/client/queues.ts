@@ -1,32 +1,29 @@
-/** The types of `openQueues`: what a program does with the jobs of a store. */
+/** The types of `openQueues`: what a program can do with the jobs of a store. */
 import type { LayoutOptions } from '../../core/layout.ts';
 import type { JobTerms } from '../../spec/policy.ts';
 import type { JobData } from '../job/job-data.ts';
 import type { JobStatus } from '../job/job-result.ts';
 
 export interface QueuesOptions {
-  /** `redis://`, `rediss://`, `valkey://`, `valkeys://` or `postgres://`. */
+  /** The store's address: `redis://`, `rediss://`, `valkey://`, `valkeys://` or `postgres://`. */
   readonly store: string;
-  /** The tenant of calls that name none. Default: jobs without a tenant. */
+  /** The tenant for calls that name none. Default: jobs have no tenant. */
   readonly tenant?: string | undefined;
-  /**
-   * Which installation knows the names of stacks and code packages. False: none, only the catalogue in the store. Default: the usual one if
-   * this process is root, else none.
-   */
+  /** The installation that resolves stack and code names; false: only the catalogue. Default: the usual one if run as root, else none. */
   readonly installation?: LayoutOptions | false | undefined;
-  /** What a job may ask for. Default: the policy of the installation, else the usual bounds. Workers check jobs by their own policy. */
+  /** Bounds for jobs. Default: the installation's policy, else the built-in bounds. Workers check jobs by their own policy. */
   readonly terms?: JobTerms | undefined;
-  /** The folder where workers keep artefacts, as this machine sees it. */
+  /** The folder where workers keep artefacts, as mounted on this machine. */
   readonly artefacts?: string | undefined;
-  /** The folder where workers keep logs, if they keep them in a folder, as this machine sees it. */
+  /** The folder where workers keep logs, if they use one, as mounted on this machine. */
   readonly logs?: string | undefined;
 }
 
 type Input = 'payload' | 'payloadBase64' | 'config' | 'configBase64';
 
-/** A job as a program describes it; docs/producers.md has all fields. */
+/** A job as a program describes it. docs/producers.md lists all fields. */
 export interface JobRequest extends Omit<JobData, Input | 'version' | 'scheduleId' | 'cancelled'> {
-  /** Text, or any bytes. */
+  /** Text or arbitrary bytes. */
   readonly payload?: string | Uint8Array | undefined;
   readonly config?: string | Uint8Array | undefined;
 }
@@ -35,18 +32,18 @@ export interface TenantOption {
   readonly tenant?: string | undefined;
 }
 
-/** How a name of a stack or of a code package is bound to what it names. */
+/** When names of stacks and code packages are bound to digests. */
 export interface BindOption {
   /** True: leave names to the worker that takes the job. Default: bind them to digests now. */
   readonly unbound?: boolean | undefined;
 }
 
 export interface EnqueueOptions extends TenantOption, BindOption {
-  /** When the job may start: `10m`, or milliseconds. Default: now. */
+  /** The job starts no earlier than after this time: `10m`, or milliseconds. Default: 0. */
   readonly delay?: string | number | undefined;
-  /** Among the jobs of its queue and tenant: 0 to 2,097,151, and 0 comes first. Default: the package's, else 0. */
+  /** Order among the jobs of the same queue and tenant: 0 (first) to 2,097,151. Default: the package's priority, else 0. */
   readonly priority?: number | undefined;
-  /** A job with the same key in the same queue, of the same tenant, is not added again: its name is returned. */
+  /** Deduplicates: if the queue has a job of the same tenant with this key, no job is added, and that job's name is returned. */
   readonly key?: string | undefined;
   /** True: resolve once the job has ended. */
   readonly wait?: boolean | undefined;
@@ -55,58 +52,58 @@ export interface EnqueueOptions extends TenantOption, BindOption {
 export interface EnqueuedJob {
   /** The job's name: `queue~tenant~code~id`. */
   readonly job: string;
-  /** Null unless the call waited for the end. */
+  /** The final status. Null unless the call waited for the end. */
   readonly status: JobStatus | null;
 }
 
 export interface WaitForJobOptions {
-  /** Ends the waiting with ERR_STACKSHIM_JOB_WAIT_ABORTED; the job goes on. */
+  /** Stops waiting with ERR_STACKSHIM_JOB_WAIT_ABORTED; the job continues. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface JobLogOptions extends WaitForJobOptions {
-  /** Go on until the job has ended. */
+  /** Continue until the job has ended. */
   readonly follow?: boolean | undefined;
-  /** How many of the last lines that exist now. Default: all. */
+  /** Start with this many of the existing last lines. Default: all lines. */
   readonly tail?: number | undefined;
 }
 
 /** A piece of a job's output. */
 export interface JobLogPiece {
-  /** Number of the attempt that wrote it, from 1. */
+  /** The number of the attempt that wrote the piece, from 1. */
   readonly attempt: number;
-  /** When the worker read it, by its clock; ISO 8601, UTC. */
+  /** When the worker read the piece, by the worker's clock; ISO 8601, UTC. */
   readonly at: string;
   readonly stream: 'stdout' | 'stderr';
   readonly bytes: Uint8Array;
 }
 
-/** An artefact that was copied. */
+/** A copied artefact. */
 export interface TakenArtefact {
-  /** Path below the folder. */
+  /** Path relative to the target folder. */
   readonly path: string;
   readonly sizeBytes: number;
 }
 
 export interface CancelOptions {
-  /** Who asks, for the record. */
+  /** Who cancels the job; kept in its record. */
   readonly by?: string | undefined;
 }
 
-/** When a schedule adds jobs: `pattern` or `every`. */
+/** When a schedule adds jobs: give either `pattern` or `every`. */
 export interface ScheduleTimes {
-  /** Five or six fields of cron: `0 3 * * *`. */
+  /** A cron pattern of five or six fields: `0 3 * * *`. */
   readonly pattern?: string | undefined;
-  /** A time zone for the pattern: `Europe/Berlin`. Default: UTC. */
+  /** The pattern's time zone: `Europe/Berlin`. Default: UTC. */
   readonly tz?: string | undefined;
-  /** `15m`, or milliseconds; at least a second. */
+  /** The interval: `15m`, or milliseconds; at least one second. */
   readonly every?: string | number | undefined;
 }
 
 export interface ScheduleOptions extends TenantOption, BindOption, ScheduleTimes {
   readonly job: JobRequest;
   readonly priority?: number | undefined;
-  /** True: bind the names of the job to digests now. Default: they must be known, and each job uses what is current when it starts. */
+  /** True: bind the job's names to digests now. Default: the names must be known, and each job uses what is current when it starts. */
   readonly bound?: boolean | undefined;
 }
 
@@ -117,13 +114,13 @@ export interface Schedule {
   readonly pattern: string | null;
   readonly tz: string | null;
   readonly everyMs: number | null;
-  /** ISO 8601, UTC; null if none is planned. */
+  /** When the next job is due, ISO 8601, UTC; null if none is planned. */
   readonly nextAt: string | null;
   readonly stack: string | null;
   readonly code: string | null;
 }
 
-/** The jobs of one queue and one tenant (and of one code package, if its concurrency is capped). */
+/** The jobs of one queue and one tenant, and of one code package if its concurrency is capped. */
 export interface LaneSummary {
   readonly lane: string;
   readonly queue: string;
@@ -135,59 +132,52 @@ export interface LaneSummary {
   readonly delayed: number;
   readonly running: number;
   readonly complete: number;
-  /** Jobs that ended in any other way. */
+  /** Jobs that ended in any other way than complete. */
   readonly failed: number;
-  /** When the oldest job was queued that could start; null without one. ISO 8601, UTC. */
+  /** When the oldest job that could start was queued, ISO 8601, UTC; null without one. */
   readonly oldestAt: string | null;
 }
 
 /**
- * The queues of one store. An outage of the store ends no call: calls wait until the store is back. Names of jobs are plain text that is
- * checked (ERR_STACKSHIM_SPEC_INVALID); a job that the store does not have is ERR_STACKSHIM_JOB_NOT_FOUND.
+ * The queues of one store. During an outage of the store, calls wait until it is back. Calls reject with ERR_STACKSHIM_SPEC_INVALID for a text
+ * that is not a job's name, with ERR_STACKSHIM_JOB_NOT_FOUND for a job that the store does not have.
  */
 export interface Queues {
   /**
-   * Adds a job and resolves once the store has acknowledged it. Rejects with ERR_STACKSHIM_SPEC_INVALID and _SPEC_DENIED for a job that
-   * workers would refuse, with ERR_STACKSHIM_STACK_NOT_FOUND and _PACKAGE_NOT_FOUND for a name that neither the installation nor the
-   * catalogue knows.
+   * Adds a job. Resolves once the store has acknowledged it. Rejects with ERR_STACKSHIM_SPEC_INVALID or _SPEC_DENIED if workers would refuse the
+   * job, with ERR_STACKSHIM_STACK_NOT_FOUND or _PACKAGE_NOT_FOUND if neither the installation nor the catalogue knows a name.
    */
   enqueue(queue: string, job: JobRequest, options?: EnqueueOptions): Promise<EnqueuedJob>;
   status(job: string): Promise<JobStatus>;
-  /** Resolves once the job has ended, at once if it has. */
+  /** Resolves once the job has ended; at once if it already has. */
   wait(job: string, options?: WaitForJobOptions): Promise<JobStatus>;
-  /** The output of all attempts, oldest first. */
+  /** Yields the output of all attempts, oldest first. */
   logs(job: string, options?: JobLogOptions): AsyncIterable<JobLogPiece>;
   /**
-   * Copies the artefacts of the job's last attempt into a folder, which is made. Rejects with ERR_STACKSHIM_JOB_CONFLICT if the job has not
+   * Copies the artefacts of the job's last attempt into a folder, which is created. Rejects with ERR_STACKSHIM_JOB_CONFLICT if the job has not
    * ended, with ERR_STACKSHIM_OUTPUT_FAILED if a file exists already.
    */
   outputs(job: string, folder: string): Promise<readonly TakenArtefact[]>;
-  /**
-   * Ends the job, whether it runs or not, and keeps its record. Nothing happens if it is cancelled already. Rejects with
-   * ERR_STACKSHIM_JOB_CONFLICT if it has ended in another way.
-   */
+  /** Ends a queued or running job and keeps its record; no-op once cancelled. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it ended otherwise. */
   cancel(job: string, options?: CancelOptions): Promise<JobStatus>;
-  /** Queues a job that has ended once more, with its name; on Redis also with its earlier attempts. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it has not ended. */
+  /** Queues an ended job again, with its name and earlier attempts. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it has not ended. */
   retry(job: string): Promise<JobStatus>;
-  /** Removes a job, its output and its artefacts. Rejects with ERR_STACKSHIM_JOB_CONFLICT if it runs or belongs to a schedule. */
+  /** Removes a job, its output and its artefacts. Rejects with ERR_STACKSHIM_JOB_CONFLICT if the job runs or belongs to a schedule. */
   remove(job: string): Promise<void>;
-  /** Adds a schedule, or replaces the one with this id. */
+  /** Adds a schedule, or replaces the schedule with this id. */
   schedule(queue: string, id: string, options: ScheduleOptions): Promise<Schedule>;
-  /** Without a tenant: the schedules of all tenants. */
+  /** Lists the schedules of one tenant; without a tenant, of all tenants. */
   schedules(queue: string, options?: TenantOption): Promise<readonly Schedule[]>;
-  /** Removes a schedule and its next job; jobs that wait or run stay. Rejects with ERR_STACKSHIM_JOB_NOT_FOUND. */
+  /** Removes a schedule and its next job; waiting and running jobs stay. Rejects with ERR_STACKSHIM_JOB_NOT_FOUND. */
   unschedule(queue: string, id: string, options?: TenantOption): Promise<void>;
-  /**
-   * Lets no further job of the queue start, or of one tenant in it, until `resume`. Running jobs go on. A producer that does not use this client
-   * begins lanes that are not paused.
-   */
+  /** Starts no further job of the queue, or of one tenant in it, until `resume`; running jobs continue. Other producers' new lanes are not paused. */
   pause(queue: string, options?: TenantOption): Promise<void>;
   resume(queue: string, options?: TenantOption): Promise<void>;
-  /** The lanes of a queue that have jobs, by tenant; without a queue, those of all queues. A lane whose jobs have all ended may be missing. */
+  /** Lists a queue's lanes that have jobs, by tenant; without a queue, those of all queues. May omit a lane whose jobs have all ended. */
   list(queue?: string, options?: TenantOption): Promise<readonly LaneSummary[]>;
   /**
-   * Announces that these stacks of the installation will become current: workers with a registry pull them, by digest. References as in
-   * `NAME@rev:4`. Rejects with ERR_STACKSHIM_STACK_NOT_FOUND, and announces nothing then.
+   * Announces that these stacks of the installation will become current; workers with a registry pull them by digest. References may be
+   * `NAME@rev:4`. Rejects with ERR_STACKSHIM_STACK_NOT_FOUND and then announces nothing.
    */
   announce(stacks: readonly string[]): Promise<void>;
   close(): Promise<void>;

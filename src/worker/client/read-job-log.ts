@@ -1,4 +1,4 @@
-/** The output of a job: rows of its log in the store or in a folder, whoever wrote them → pieces. */
+/** Reads the output of a job: rows of its log, in the store or in a folder → pieces. Anyone may have written the rows. */
 import { open } from 'node:fs/promises';
 import { tolerate } from '../../core/errors.ts';
 import { isObject, parseJson } from '../../core/read-fields.ts';
@@ -8,7 +8,7 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { JobLogOptions, JobLogPiece } from './queues.ts';
 import { openPace, watchEnd } from './wait-for-job.ts';
 
-/** Resolves to the rows, of a log that only grows, from the place where the last call ended; empty: there is none now. */
+/** Reads the next rows of a growing log, from where the last call ended. Resolves to an empty list if there are none now. */
 export type NextRows = () => Promise<readonly string[]>;
 
 const ROWS_AT_ONCE = 200;
@@ -41,7 +41,7 @@ export function rowsOfFile(path: string): NextRows {
   };
 }
 
-/** Empty if the file does not exist yet. */
+/** Resolves to an empty buffer if the file does not exist yet. */
 async function readPart(path: string, at: number): Promise<Buffer> {
   const file = await open(path).catch(tolerate('ENOENT'));
   if (file === undefined) return Buffer.alloc(0);
@@ -54,7 +54,7 @@ async function readPart(path: string, at: number): Promise<Buffer> {
   }
 }
 
-/** Undefined for a row that no worker of stackshim wrote. */
+/** Parses one row. Undefined for a row that no worker of stackshim wrote. */
 export function readRow(row: string): JobLogPiece | undefined {
   const value = parseJson(row);
   if (!isObject(value)) return undefined;
@@ -67,7 +67,7 @@ export function readRow(row: string): JobLogPiece | undefined {
   return typeof b === 'string' ? { ...piece, bytes: Buffer.from(b, 'base64') } : undefined;
 }
 
-/** Yields what there is; with `follow`, goes on until the job has ended. */
+/** Yields the existing output; with `follow`, continues until the job has ended. */
 export async function* readJobLog(
   store: QueueStore,
   place: JobPlace,
@@ -77,7 +77,7 @@ export async function* readJobLog(
   const look = watchEnd(store, place);
   let last = tail;
   for (;;) {
-    // Before the rows: what a worker wrote before the end is then there.
+    // Look before reading: the rows then include everything that the worker wrote before the end.
     const ended = (await look()) !== undefined;
     if (last === undefined) yield* drain(rows);
     else {
@@ -102,10 +102,10 @@ async function* drain(rows: NextRows): AsyncGenerator<JobLogPiece> {
 
 const NEWLINE = 10;
 
-/** Lines are counted over both streams. A last line without its end counts. */
+/** Keeps the last lines, counted over both streams. A last line without a newline counts. */
 function lastLines(pieces: readonly JobLogPiece[], lines: number): readonly JobLogPiece[] {
   if (lines === 0) return [];
-  // The newline at the very end ends a line; it does not begin another.
+  // The final newline ends a line; it does not begin another.
   let left = pieces.at(-1)?.bytes.at(-1) === NEWLINE ? lines + 1 : lines;
   const kept: JobLogPiece[] = [];
   for (const piece of pieces.toReversed()) {

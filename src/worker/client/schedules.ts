@@ -1,4 +1,4 @@
-/** Schedules: BullMQ's job schedulers, each in the lane of its jobs. */
+/** Schedules: BullMQ's job schedulers, each stored in the lane of its jobs. */
 import { messageOf, StackshimError } from '../../core/errors.ts';
 import { invalidField } from '../../spec/field-errors.ts';
 import { parseDuration } from '../../spec/quantities.ts';
@@ -19,14 +19,14 @@ const MAX_PATTERN_CHARS = 200;
 
 type Times = { readonly every: number } | { readonly pattern: string; readonly tz: string };
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Checks the id of a schedule. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseScheduleId(id: string): string {
   if (SCHEDULE_ID.test(id)) return id;
   const problem = 'not 1 to 64 letters, digits, "_", "." or "-" that start with a letter or digit';
   throw invalidField('id', problem, id);
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. BullMQ reads the pattern. */
+/** Checks the times, but not the syntax of the pattern, which BullMQ parses. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
   if ((pattern === undefined) === (every === undefined)) {
     throw invalidField('pattern', 'give one of pattern and every');
@@ -41,7 +41,7 @@ export function parseTimes({ pattern, tz, every }: ScheduleTimes): Times {
   return { pattern, tz: tz ?? 'UTC' };
 }
 
-/** Adds the schedule or replaces it, also if its jobs were in another lane until now. */
+/** Adds or replaces the schedule, even if its jobs were in another lane until now. */
 export async function addSchedule(
   store: QueueStore,
   id: string,
@@ -67,7 +67,7 @@ export async function addSchedule(
   throw noSchedule(lane.queue, id);
 }
 
-/** Errors of cron-parser have no code; those of drivers and of BullMQ's scripts do. */
+/** cron-parser's errors have no code; errors of drivers and of BullMQ's scripts do. */
 const isBadPattern = (error: unknown) =>
   error instanceof Error && !(error instanceof StackshimError) && !('code' in error);
 
@@ -88,13 +88,13 @@ export async function listSchedules(
   return found.flat().sort(inOrder(({ tenant, id }) => [tenant ?? '', id]));
 }
 
-/** Whether entries of the lane cannot be read, which its producers may have written: the schedules of the others are shown. */
+/** Whether the error is about unreadable entries of this lane, which producers may have written. Other lanes are still listed. */
 const isOfEntry = (error: unknown): boolean =>
   error instanceof SyntaxError ||
   error instanceof TypeError ||
   /^WRONGTYPE /.test(messageOf(error));
 
-/** @param tenant Undefined: of jobs without a tenant. */
+/** Removes the tenant's schedule, or with `tenant` undefined the schedule of jobs without a tenant. */
 export async function removeSchedule(
   store: QueueStore,
   queue: string,

@@ -1,4 +1,4 @@
-/** Copies the artefacts of a job out of the folder where workers keep them. */
+/** Copies a job's artefacts out of the folder where workers keep them. */
 import { constants } from 'node:fs';
 import { copyFile, lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,8 +9,8 @@ import { type JobPlace, jobName } from '../job/lane.ts';
 import type { TakenArtefact } from './queues.ts';
 
 /**
- * Copies files, folders and links, and follows no link: a task made them. Throws ERR_STACKSHIM_OUTPUT_FAILED if something exists already or
- * cannot be read, and ERR_STACKSHIM_INPUT_NOT_FOUND if this machine does not have the artefacts.
+ * Copies files, folders and links, and follows no link, because a task made them. Throws ERR_STACKSHIM_OUTPUT_FAILED if a file exists already or
+ * cannot be read, ERR_STACKSHIM_INPUT_NOT_FOUND if this machine does not have the artefacts.
  */
 export async function takeArtefacts(
   place: JobPlace,
@@ -30,7 +30,7 @@ export async function takeArtefacts(
   try {
     return await copyFolder(source, to, '');
   } catch (error) {
-    // The file that the call could not make or read.
+    // The file that could not be created or read.
     const { dest, path } = error as { readonly dest?: string; readonly path?: string };
     const file = dest ?? path;
     const message = `take artefacts of job ${jobName(place)}: ${file === undefined ? '' : `${file}: `}${reasonOf(error)}`;

@@ -1,4 +1,4 @@
-/** A program's description of a job → what the store keeps. Pure. */
+/** A program's description of a job → the job data in the store. Pure. */
 
 import { withoutUndefined } from '../../core/read-fields.ts';
 import { invalidField } from '../../spec/field-errors.ts';
@@ -11,7 +11,7 @@ import { parseJobData } from '../job/parse-job.ts';
 import { decodeStorable } from '../job/storable.ts';
 import type { JobRequest } from './queues.ts';
 
-/** Checks the job completely. Throws like {@link parseJobData}. */
+/** Checks the whole job. Throws like {@link parseJobData}. */
 export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: string): JobData {
   const { payload, config, ...rest } = request;
   const job = parseJobData(
@@ -30,7 +30,7 @@ export function toJobData(request: JobRequest, terms: JobTerms, scheduleId?: str
   throw invalidField('job', `${bytes} bytes as JSON, more than ${most}`);
 }
 
-/** As text where every store takes it, else in base64. */
+/** Stores text that every store accepts as text, anything else in base64. */
 function toStored(field: string, value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value === 'string' && value.includes('\0')) return toStored(field, Buffer.from(value));
   if (!(value instanceof Uint8Array)) return value === undefined ? {} : { [field]: value };
@@ -41,7 +41,7 @@ function toStored(field: string, value: unknown): Readonly<Record<string, unknow
 
 type Needs = Pick<JobData, 'memory' | 'disk' | 'cpus'>;
 
-/** The job's name in the store, which tells workers what it needs before they take it: `v1 <memory> <disk> <cpus>`. */
+/** Builds the job's stored name, `v1 <memory> <disk> <cpus>`, which tells workers its needs before they take the job. */
 export function toStoredName(job: JobData, ofPackage: Needs = {}): string {
   const { memory, disk, cpus } = withoutUndefined({ ...ofPackage, ...job });
   if (memory === undefined && disk === undefined && cpus === undefined) return `v${JOB_VERSION}`;
@@ -53,7 +53,7 @@ export function toStoredName(job: JobData, ofPackage: Needs = {}): string {
   return `v${JOB_VERSION} ${needs.join(' ')}`;
 }
 
-/** The policy's default. */
+/** The policy's default applies. */
 const UNSAID = '-';
 
 export const MAX_PRIORITY = SETTINGS_BOUNDS.priority;

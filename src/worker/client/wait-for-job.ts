@@ -1,4 +1,4 @@
-/** Waits for the end of a job by looking at it: often at first, then at a pace that thousands of waiting clients may keep. */
+/** Waits for the end of a job by polling: often at first, then at a rate that thousands of waiting clients can keep up. */
 import { setTimeout } from 'node:timers/promises';
 import { StackshimError } from '../../core/errors.ts';
 import { isFinalState, type JobStatus } from '../job/job-result.ts';
@@ -9,10 +9,10 @@ import { requireJob } from './lane-queue.ts';
 
 const SHORTEST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 1000;
-/** A job of an hour is noticed within a second of its end, one of a second within 50 ms. */
+/** The pause as a fraction of the time waited: the end of an hour's job is noticed within 1 s, that of a second's job within 50 ms. */
 const PART_OF_WAIT = 0.05;
 
-/** Returns a function that resolves once it is time to look again, and rejects when the signal aborts. */
+/** Returns a function that resolves when it is time to poll again, and rejects when the signal aborts. */
 export function openPace(signal: AbortSignal | undefined, operation: string): () => Promise<void> {
   const since = performance.now();
   return async () => {
@@ -27,13 +27,13 @@ export function openPace(signal: AbortSignal | undefined, operation: string): ()
   };
 }
 
-/** A job that is cancelled before a worker took it is over, although it has no result yet. */
+/** Whether the job is over. A job that was cancelled before a worker took it is over, although it has no result yet. */
 export const isOver = ({ state }: JobStatus): boolean => isFinalState(state);
 
-/** Between two looks at the whole record, which may be large: a job that waits for a worker may have been cancelled. */
+/** The pause between reads of the whole record, which may be large. Only the record tells whether a waiting job was cancelled. */
 const LOOK_EVERY_MS = 2000;
 
-/** Returns a function that resolves to the status of a job that is over, and to undefined before. */
+/** Returns a function that resolves to the job's status once it is over, and to undefined before. */
 export function watchEnd(store: QueueStore, place: JobPlace): () => Promise<JobStatus | undefined> {
   const backend = store.backend(place.lane);
   let nextLook = 0;

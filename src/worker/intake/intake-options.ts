@@ -1,4 +1,4 @@
-/** What the intake is given. Clocks, random numbers and the size of the machine come as values. */
+/** The options of the intake. Clocks, random numbers and the size of the machine come as values. */
 import type { TenantName } from '../../core/ids.ts';
 import type { TenantTerms } from '../../spec/task-spec.ts';
 import type { Lane } from '../job/lane.ts';
@@ -6,32 +6,32 @@ import type { QueueStore, QueueStoreOptions, StoreListeners } from '../queue-sto
 import type { Needs, TakenJob } from '../taken-job.ts';
 import type { Budget } from './budget/budget.ts';
 
-/** The listeners are those of the store, whose only subscription of this worker the intake has. */
+/** The store's listeners except the bell's. The intake has this worker's only subscription to the store. */
 type OtherListeners = Partial<Omit<StoreListeners, 'onBell'>>;
 
 export interface IntakeOptions extends QueueStoreOptions, OtherListeners {
   readonly store: QueueStore;
-  /** A tenant's jobs of a queue of weight 5 count as a fifth of a job: the queue gets five times as many of its places. */
+  /** A job of a queue of weight 5 counts as a fifth of a job, so that the queue gets five times as many of a tenant's places. */
   readonly queues: readonly QueueShare[];
-  /** Most jobs at once. */
+  /** The maximum of jobs at once. */
   readonly concurrency: number;
   readonly budget: Budget;
-  /** What a job needs that does not say: the policy's defaults. */
+  /** The needs of a job that states none: the policy's defaults. */
   readonly usualNeeds: Needs;
-  /** What a job may need at most: the policy's maxima. */
+  /** The largest needs of a job: the policy's maxima. */
   readonly mostNeeds: { readonly [N in keyof Needs]?: number | undefined };
   /** The policy's terms for a tenant, or for jobs without a tenant. */
   readonly policyOf: (tenant: TenantName | undefined) => Pick<TenantTerms, 'weight' | 'maxTasks'>;
-  /** Runs a job up to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */
+  /** Runs a job to its final state, or hands it back. Must not reject. The job's room and place are free once it resolves. */
   readonly handle: (taken: TakenJob) => Promise<void>;
-  /** Kept with each job in the store, for people who look. */
+  /** The worker's name, stored with each job for people who look. */
   readonly worker: string;
   readonly clock: IntakeClock;
-  /** A new lock token for each take: hard to guess. */
+  /** Returns a new lock token for each take; must be hard to guess. */
   readonly newToken: () => string;
-  /** What went wrong with the store or with one lane. The intake tries again. */
+  /** Reports a failure of the store or of one lane. The intake retries. */
   readonly onError?: ((error: unknown, lane: Lane | undefined) => void) | undefined;
-  /** The server was replaced by one that may have lost takes: no job is taken for this time. */
+  /** The server was replaced by one that may have lost takes. No job is taken for `holdMs`. */
   readonly onHold?: ((holdMs: number) => void) | undefined;
   /** For tests. */
   readonly pace?: Partial<IntakePace> | undefined;
@@ -39,7 +39,7 @@ export interface IntakeOptions extends QueueStoreOptions, OtherListeners {
 
 export interface QueueShare {
   readonly name: string;
-  /** 1 is usual. */
+  /** Usually 1. */
   readonly weight: number;
 }
 
@@ -52,34 +52,31 @@ export interface IntakeClock {
 
 export const USUAL_PACE = {
   /**
-   * How long the first takes wait for the first look, which finds the lanes with jobs: the lane whose bell is heard first would get all places.
-   * Very many lanes must not hold up the start for longer.
+   * How long the first takes wait for the first look, which finds the lanes with jobs: else the first lane whose bell is heard gets all places. A
+   * look at very many lanes must not delay the start longer.
    */
   firstLookMs: 1_000,
-  /** How often to list the lanes that were announced lately. */
+  /** How often to list the recently announced lanes. */
   recentLookMs: 30_000,
-  /** How often to list all lanes, and to remove idle ones from the index. */
+  /** How often to list all lanes and remove idle lanes from the index. */
   wholeLookMs: 600_000,
-  /** After this time, room is kept free for a job that others overtake. */
+  /** After this time, keep room free for a job that others overtake. */
   keepRoomAfterMs: 10_000,
-  /** After this time, a job that this machine can never hold is taken, and ends with the reason. Until then, a larger machine may take it. */
+  /** After this time, a job too large for this machine is taken, and ends with the reason. Until then, a larger machine may take it. */
   tooLargeAfterMs: 60_000,
-  /** The same if other jobs of the lane wait behind it. */
+  /** Like `tooLargeAfterMs`, but if other jobs of the lane wait behind the job. */
   tooLargeHoldMs: 5_000,
 };
 
 export type IntakePace = Readonly<typeof USUAL_PACE>;
 
 export interface Intake {
-  /**
-   * Takes no further job: `handle` is not called any more once it resolves. Requests that the store answers later are handed back. A second
-   * call does the same.
-   */
+  /** Takes no further job: `handle` is not called after this resolves. Later replies are handed back. A second call does the same. */
   stopTaking(): Promise<void>;
-  /** Resolves once no job is held: those that were taken have ended, and none is being taken. Call `stopTaking` first. */
+  /** Resolves once all taken jobs have ended and none is being taken. Call `stopTaking` first. */
   idle(): Promise<void>;
-  /** Number of lanes that may have jobs. */
+  /** The number of lanes that may have jobs. */
   lanes(): number;
-  /** Ends everything except the jobs that are being handled. Rejects never. */
+  /** Ends everything except the jobs in `handle`. Never rejects. */
   close(): Promise<void>;
 }

@@ -1,12 +1,12 @@
-/** What a job's name in the store says about its needs: `v1 <memoryBytes> <diskBytes> <cpus>`, each of them possibly `-`, or `v1`. Pure. */
+/** Parses a job's needs from its stored name: `v1 <memoryBytes> <diskBytes> <cpus>`, where each may be `-`, or `v1`. Pure. */
 import type { Needs } from '../taken-job.ts';
 import type { IntakeOptions } from './intake-options.ts';
 
 const NAME = /^v1 (\d{1,15}|-) (\d{1,15}|-) (\d{1,6}(?:\.\d{1,6})?|-)$/;
 
 /**
- * The usual needs where the name does not say (`-`), and for a name of another form: its producer may be anyone. Room is kept free for the
- * needs in a name, so it cannot say more than a job may have at most. The data of the job, once taken, counts.
+ * Uses the usual needs for `-` and for a name of another form: anyone may be the producer. Room is kept free for the needs in a name, so they are
+ * capped at the most that a job may have. Once the job is taken, its data decides.
  */
 export function parseJobNeeds(
   name: string,

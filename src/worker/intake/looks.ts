@@ -1,6 +1,6 @@
 /**
- * Looks at the index of lanes for jobs whose bells were not heard: at the start, after messages may have been lost, and from time to time. Removes
- * lanes from the index that have no job. Looks for jobs whose worker has died.
+ * Looks at the index of lanes for jobs whose bells were not heard: at the start, after messages may have been lost, and periodically. Removes lanes
+ * without jobs from the index. Looks for jobs whose worker has died.
  */
 import { atMost } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
@@ -12,16 +12,16 @@ export interface LookOptions {
   readonly store: QueueStore;
   readonly queues: readonly string[];
   readonly clock: IntakeClock;
-  /** What the worker knows of a lane. Parked: until a time or until one of its jobs ends. */
+  /** The worker's state of a lane. Its parked lanes here wait for a time or for the end of a job. */
   readonly stateOf: (lane: Lane) => LaneState | undefined;
-  /** The lane has a job that may be taken, now or, if it has only delayed ones, after this time. */
+  /** Called for a lane with a job to take: now (0), or after `afterMs` if it has only delayed jobs. */
   readonly onFound: (lane: Lane, afterMs: number) => void;
-  /** A look has asked all its lanes, or failed. */
+  /** Called when a look has asked all its lanes, or failed. */
   readonly onLooked: () => void;
   readonly onError: (error: unknown, lane: Lane | undefined) => void;
 }
 
-/** Lanes that are looked at at the same time; small, so that takes do not wait behind looks. */
+/** The number of lanes asked at once; small, so that takes do not wait behind looks. */
 const AT_ONCE = 16;
 const STALLED_AT_ONCE = 8;
 const PRUNED_AT_ONCE = 100;
@@ -31,7 +31,7 @@ export class Looks {
   #sinceMs: number | undefined;
   #skewMs = 0;
   #current: Promise<void> | undefined;
-  /** What the look after the current one must do. */
+  /** What the look after the current one must cover. */
   #next: 'recent' | 'whole' | undefined;
   #isClosed = false;
 
@@ -39,16 +39,13 @@ export class Looks {
     this.#options = options;
   }
 
-  /** Milliseconds since 1970 by the clock that decides when a delayed job is due: PostgreSQL has its own, on Redis each client's counts. */
+  /** Milliseconds since 1970 by the clock that delays follow: PostgreSQL's own, but on Redis each client's. */
   storeNowMs(): number {
     const { store, clock } = this.#options;
     return clock.epochMs() + (store.kind === 'postgres' ? this.#skewMs : 0);
   }
 
-  /**
-   * Looks at the lanes that were announced since the look before, or at all. A look that is under way is finished first. Never rejects:
-   * `onError` gets what went wrong, and the next look makes up for it.
-   */
+  /** Looks at lanes announced since the last look, or at all, after a pending look. Never rejects: `onError` gets failures; the next look retries. */
   async look(kind: 'recent' | 'whole'): Promise<void> {
     this.#next = this.#next === 'whole' ? 'whole' : kind;
     this.#current ??= this.#lookAll();
@@ -56,8 +53,8 @@ export class Looks {
   }
 
   /**
-   * Looks for jobs whose worker has died: their locks have expired. They wait again, or are ended by whoever takes them too often. Every worker may
-   * do this at any time: a second look within the store's interval does nothing. Never rejects.
+   * Looks for jobs whose locks have expired because their worker died. They wait again; a job taken too often is ended by the worker that takes it.
+   * Every worker may look at any time: within the store's interval, a second look does nothing. Never rejects.
    */
   async lookForStalled(): Promise<void> {
     const { store, queues, onError } = this.#options;
@@ -97,7 +94,7 @@ export class Looks {
     );
     const empty: Lane[] = [];
     const turn = atMost(AT_ONCE);
-    // A parked lane is woken by its bell. That a producer died before it rang is rare, and left to the whole look.
+    // A bell wakes a parked lane. A producer that died before it rang is rare, and left to the whole look.
     const looked = lists.flat().filter((lane) => {
       const state = this.#options.stateOf(lane);
       return state === undefined || (!state.isReady && isWhole);
@@ -143,7 +140,7 @@ export class Looks {
     }
   }
 
-  /** An add that happens meanwhile keeps its lane. */
+  /** Removes lanes from the index. A lane to which a job is added meanwhile stays. */
   async #prune(lanes: readonly Lane[]): Promise<void> {
     for (let from = 0; from < lanes.length && !this.#isClosed; from += PRUNED_AT_ONCE) {
       await this.#options.store.pruneLanes(lanes.slice(from, from + PRUNED_AT_ONCE));

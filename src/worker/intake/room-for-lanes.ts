@@ -1,4 +1,4 @@
-/** Whether there is room for the next job of a lane; keeps room free for a large job that others overtake. */
+/** Whether there is room for a lane's next job. Keeps room free for a large job that others overtake. */
 import type { TenantName } from '../../core/ids.ts';
 import type { Needs } from '../taken-job.ts';
 import type { Budget, Reservation } from './budget/budget.ts';
@@ -6,7 +6,7 @@ import { fitsIn, lowerCpus, NO_NEEDS } from './budget/needs.ts';
 import type { IntakeOptions, IntakePace } from './intake-options.ts';
 import type { LaneState } from './lanes/lane-state.ts';
 
-/** What was seen of a lane is looked at again after this time, if it keeps the lane from being served: the job may have been removed. */
+/** Jobs that keep a lane from being served are looked at again after this time: they may have been removed. */
 const HEADS_AGE_MS = 15_000;
 
 type RoomOptions = Pick<IntakeOptions, 'budget' | 'usualNeeds' | 'mostNeeds' | 'clock'>;
@@ -15,7 +15,7 @@ export class RoomForLanes {
   readonly #budget: Budget;
   readonly #options: RoomOptions;
   readonly #pace: IntakePace;
-  /** What a job may need at most; undefined if the policy does not say. */
+  /** The largest needs of a job; undefined if the policy does not bound them. */
   readonly #most: Needs | undefined;
   #kept: { readonly state: LaneState; readonly drop: () => void } | undefined;
 
@@ -30,7 +30,7 @@ export class RoomForLanes {
       : undefined;
   }
 
-  /** The test of one choice: true also for a lane whose next job is not known. */
+  /** Returns the test for one choice of a lane. True also for a lane whose next job is not known. */
   fits(): (state: LaneState) => boolean {
     if (this.#kept?.state.waitsSinceMs === undefined) this.close();
     const now = this.#options.clock.monotonicMs();
@@ -49,21 +49,21 @@ export class RoomForLanes {
     };
   }
 
-  /** Whether to look at the lane's next jobs before a take: not if any job would fit. */
+  /** Whether to look at the lane's next jobs before a take. Not needed if any job would fit. */
   mustPeek({ heads }: LaneState): boolean {
     if (heads !== undefined && heads.needs.length > 0) return false;
     if (this.#most === undefined) return true;
     return !fitsIn(lowerCpus(this.#most, this.#budget.total()), this.#budget.room());
   }
 
-  /** Reserves for the lane's next job. Undefined if another worker was faster. */
+  /** Reserves room for the lane's next job. Undefined if there is none, because another worker reserved first. */
   reserve(state: LaneState): Reservation | undefined {
     const possible = this.#budget.possible();
     const next = state.heads?.needs.shift() ?? this.#most ?? this.#options.usualNeeds;
     const needs = lowerCpus(next, possible);
     const { name, maxTasks } = state.tenant;
     const reservation = this.#budget.reserve({
-      // A job that this machine can never hold gets no room: its handler says so when it asks for it.
+      // A job that this machine can never hold reserves nothing; its handler reports that when it asks for room.
       needs: fitsIn(needs, possible) ? needs : NO_NEEDS,
       tenant: name === '' ? undefined : (name as TenantName),
       maxTasks: Number.isFinite(maxTasks) ? maxTasks : undefined,
@@ -73,7 +73,7 @@ export class RoomForLanes {
     return reservation;
   }
 
-  /** Notes what a look has found. */
+  /** Records what a look has found. */
   seen(state: LaneState, needs: Needs[]): void {
     const now = this.#options.clock.monotonicMs();
     const possible = this.#budget.possible();
@@ -83,12 +83,12 @@ export class RoomForLanes {
     state.tooLargeSinceMs = isTooLarge ? (state.tooLargeSinceMs ?? now) : undefined;
   }
 
-  /** The lane comes first, but its next job does not fit: smaller jobs of other lanes, or of other workers, are taken instead. */
+  /** Call this for the most entitled lane if its next job does not fit, so that smaller jobs of other lanes or workers go first. */
   noteWait(state: LaneState): void {
     const now = this.#options.clock.monotonicMs();
     const [next] = state.heads?.needs ?? [];
     const total = this.#budget.total();
-    // Without a seat, or with a job that is too large, also for the free disk, room would not help.
+    // Room would not help without a seat, or if the job is too large for the machine or its free disk.
     if (next === undefined || !this.#hasSeat(state) || !fitsIn(lowerCpus(next, total), total))
       return;
     state.waitsSinceMs ??= now;
@@ -98,20 +98,20 @@ export class RoomForLanes {
     this.#kept = { state, drop: this.#budget.claim(claim).drop };
   }
 
-  /** Keeps no room any more. */
+  /** Stops keeping room free. */
   close(): void {
     this.#kept?.drop();
     this.#kept = undefined;
   }
 
-  /** Whether the tenant may have another task, also of other workers on this machine. */
+  /** Whether the tenant may have another task, counting other workers on this machine. */
   #hasSeat({ tenant }: LaneState): boolean {
     const { name, held, maxTasks } = tenant;
     if (name === '' || !Number.isFinite(maxTasks)) return true;
     return held + this.#budget.tasksOfOthers(name as TenantName) < maxTasks;
   }
 
-  /** Whether a larger machine has had its time to take the lane's next job. Less time, if the job holds up others of its lane. */
+  /** Whether larger machines had their time to take the lane's next job; less time if it holds up other jobs of the lane. */
   #isDue({ tooLargeSinceMs, heads }: LaneState, now: number): boolean {
     if (tooLargeSinceMs === undefined) return false;
     const { tooLargeAfterMs, tooLargeHoldMs } = this.#pace;

@@ -1,4 +1,4 @@
-/** The intake: which jobs this worker takes, and when. It is fair among tenants, takes no job that it cannot run, and polls no idle lane. */
+/** The intake: which jobs this worker takes, and when. Fair among tenants, takes no job that it cannot run, polls no idle lane. */
 import { hasCode } from '../../core/errors.ts';
 import { startTimer } from '../../core/pause.ts';
 import type { Lane } from '../job/lane.ts';
@@ -11,14 +11,14 @@ import { RoomForLanes } from './room-for-lanes.ts';
 import { openStoreTrust } from './store-trust.ts';
 import { TakeLoop } from './take-loop.ts';
 
-/** A lane with jobs of this worker must stay among the active ones, which are noted for a minute. */
+/** A lane with jobs of this worker must stay among the active lanes; a note lasts a minute. */
 const NOTE_MS = 10_000;
 
 /** Resolves once bells are heard; the first jobs may have been taken by then. Rejects like `QueueStore.listen`. */
 export async function startIntake(given: IntakeOptions): Promise<Intake> {
   let isClosed = false;
   const onError = (error: unknown, lane?: Lane): void => {
-    // A look may outlive the intake, and then the store that it asks.
+    // A look may outlive the intake, and then the store.
     if (isClosed && hasCode(error, 'ERR_STACKSHIM_STORE_CLOSED')) return;
     given.onError?.(error, lane);
   };
@@ -110,7 +110,7 @@ async function listen(
   });
 }
 
-/** Returns a function that ends the looks. */
+/** Starts the first looks and the periodic ones. Returns a function that ends them. */
 function startLooks(options: IntakeOptions, { pace, looks, loop }: Parts): () => void {
   const timers = [
     repeat(pace.recentLookMs, () => looks.look('recent')),
@@ -127,7 +127,7 @@ function startLooks(options: IntakeOptions, { pace, looks, loop }: Parts): () =>
   };
 }
 
-/** Calls `work` in this interval, unless its last call is not done. `work` must not reject. */
+/** Calls `work` at this interval, but skips a call while the previous one is pending. `work` must not reject. */
 function repeat(ms: number, work: () => Promise<void>): NodeJS.Timeout {
   let isBusy = false;
   return setInterval(() => {

@@ -1,7 +1,7 @@
 /**
- * Holds takes back after the server of the store was replaced by one that may lack what it acknowledged last: it may call jobs waiting that
- * other workers still run. After the time of a lock those runs are over: their renewals fail, or their guards end them. A worker that starts
- * within that time knows of no replacement, and does not wait.
+ * Holds takes back after the store's server was replaced by one that may lack the last acknowledged writes, and so may show jobs as waiting that
+ * other workers still run. After one lock time those runs are over: their renewals fail, or their guards end them. A worker that starts within that
+ * time knows of no replacement and does not wait.
  */
 import type { QueueStore } from '../queue-store/queue-store.ts';
 
@@ -9,9 +9,9 @@ export interface StoreTrustOptions {
   readonly store: Pick<QueueStore, 'readServer'>;
   readonly lockMs: number;
   readonly monotonicMs: () => number;
-  /** Takes are held back for this time. */
+  /** Called when takes are held back for `holdMs`. */
   readonly onHold: (holdMs: number) => void;
-  /** Jobs may be taken again. */
+  /** Called when jobs may be taken again. */
   readonly onTrust: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -42,13 +42,13 @@ export function openStoreTrust(options: StoreTrustOptions) {
         server = id;
       }
     } catch (error) {
-      // The store was closed, or refuses the question: without an answer, takes go on.
+      // The store was closed or refuses the question. Without an answer, takes continue.
       onError(error);
     }
     [isAsking, isTrusted] = [false, true];
     onTrust();
   };
-  /** The connection was lost: no job is taken until the server has told which one it is. */
+  /** Call this when the connection is lost. No job is taken until the server has identified itself. */
   const doubt = () => {
     doubts += 1;
     isTrusted = false;

@@ -1,4 +1,4 @@
-/** Takes jobs: chooses a lane, makes sure of the room, asks the store, and passes the job on. */
+/** Takes jobs: chooses a lane, reserves room, asks the store, passes the job on. */
 import type { Job } from 'bullmq';
 import { within } from '../../core/pause.ts';
 import type { Reservation } from './budget/budget.ts';
@@ -23,11 +23,11 @@ export interface TakeLoopParts {
   readonly storeNowMs: () => number;
 }
 
-/** Most requests that take jobs at once. */
+/** The maximum of simultaneous takes and looks. */
 const MOST_TAKES = 32;
-/** While the store has not answered a request for this long, no further one is sent. */
+/** No further request is sent while the store has not answered one for this long. */
 const SLOW_MS = 1_000;
-/** How many of a lane's next jobs a look reads. */
+/** The number of a lane's next jobs that a look reads. */
 const PEEKED = 16;
 const NOTE_AGE_MS = 15_000;
 const STOP_WAIT_MS = 1_000;
@@ -38,7 +38,7 @@ export class TakeLoop {
   readonly #options: IntakeOptions;
   readonly #parts: TakeLoopParts;
   readonly #takers = new WeakMap<LaneState, LaneTaker>();
-  /** When the requests under way were sent, oldest first. */
+  /** When the pending takes were sent, oldest first. */
   readonly #sent = new Map<string, number>();
   readonly #idle = new Set<() => void>();
   #taking = 0;
@@ -46,7 +46,7 @@ export class TakeLoop {
   #hasBegun = false;
   #isStopping = false;
   #isReachable = true;
-  /** Tenants with a lane that failed since a request last succeeded: a tenant that damages its own lanes must not stop the others. */
+  /** Tenants with a failed lane since the last success: a tenant that damages its own lanes must not stop others. */
   readonly #failing = new Set<string>();
   #resting: NodeJS.Timeout | undefined;
   #isScheduled = false;
@@ -56,7 +56,7 @@ export class TakeLoop {
     this.#parts = parts;
   }
 
-  /** Jobs may be taken from now on: the lanes that have some are known. A second call does nothing. */
+  /** Allows takes: the lanes with jobs are known. A second call does nothing. */
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
@@ -86,7 +86,7 @@ export class TakeLoop {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#resting);
-    // What the store answers later is handed back.
+    // Jobs in later replies are handed back.
     await within(
       this.#until(() => this.#taking === 0),
       STOP_WAIT_MS,
@@ -104,7 +104,7 @@ export class TakeLoop {
       if (tooSoon !== undefined) rooms.noteWait(tooSoon);
       if (lane === undefined || !this.#begin(lane)) break;
     }
-    // There is a place, so lanes that are ready wait for room.
+    // A place is free, so the ready lanes wait for room.
     if (book.ready.size > 0 && this.#mayTake()) this.#options.budget.expectRoom();
   }
 
@@ -117,7 +117,7 @@ export class TakeLoop {
     return oldest === undefined || this.#options.clock.monotonicMs() - oldest < SLOW_MS;
   }
 
-  /** False if there was no room after all. */
+  /** Returns false if there was no room after all. */
   #begin(state: LaneState): boolean {
     const { rooms } = this.#parts;
     if (rooms.mustPeek(state)) {
@@ -145,7 +145,7 @@ export class TakeLoop {
       const { names, dueMs } = await this.#options.store.peek(state.lane, PEEKED);
       this.#failing.clear();
       const { usualNeeds, mostNeeds } = this.#options;
-      // The take itself makes delayed jobs wait that are due.
+      // The take itself moves due delayed jobs to the waiting ones.
       const found = names.length === 0 && this.#isDue(dueMs) ? ['v1'] : names;
       const needs = found.map((name) => parseJobNeeds(name, usualNeeds, mostNeeds));
       this.#parts.rooms.seen(state, needs);
@@ -217,14 +217,14 @@ export class TakeLoop {
     this.look();
   }
 
-  /** Ends like a request that found nothing, once the job is back. */
+  /** Puts the job back, then ends the request as one that found nothing. */
   async #handBack(state: LaneState, job: Job, { token, taker }: Taken): Promise<void> {
     const { store, onError } = this.#options;
     try {
       await taker.backend.moveJobFromActiveToWait(job.id ?? '', token);
       await store.ring(state.lane);
     } catch (error) {
-      // The lock has expired, or will: then the job waits again.
+      // The job waits again once the lock has expired.
       onError?.(error, state.lane);
     }
     this.#endRequest(state, 'ready');
@@ -234,7 +234,7 @@ export class TakeLoop {
     const { lane } = state;
     const { reservation, token, sentAtMs, taker } = taken;
     const { store, budget, usualNeeds, mostNeeds, handle, onError, clock } = this.#options;
-    // What was reserved may be the most that a job needs, or what another job needs.
+    // The reservation may be for the largest needs of any job, or for another job.
     const needs = parseJobNeeds(job.name, usualNeeds, mostNeeds);
     reservation.resize(lowerCpus(needs, budget.total()));
     try {
@@ -248,7 +248,7 @@ export class TakeLoop {
     this.#running -= 1;
     this.#parts.book.ended(state);
     if (lane.code !== undefined) {
-      // The cap of the lane has room for a job of another worker.
+      // The lane's cap now leaves room for a job of another worker.
       store.ring(lane).catch((error: unknown) => onError?.(error, lane));
     }
     this.#settled(state);
@@ -270,7 +270,7 @@ export class TakeLoop {
     return dueMs !== undefined && dueMs <= this.#parts.storeNowMs();
   }
 
-  /** The lane rests, longer each time; all lanes rest for a while if those of several tenants fail and none succeeds. */
+  /** Rests the lane, longer after each failure. Rests all lanes if lanes of several tenants fail and none succeeds. */
   #afterFailure(state: LaneState, error: unknown): NextOfLane {
     this.#options.onError?.(error, state.lane);
     state.failures += 1;

@@ -1,4 +1,4 @@
-/** The fields of a job besides those of its task: their readers, their JSON schemas and their descriptions, in one table. Pure. */
+/** The fields of a job besides its task's: readers, JSON schemas and descriptions in one table. Pure. */
 import {
   date,
   FieldFault,
@@ -19,7 +19,7 @@ import { SPEC_BOUNDS as BOUNDS } from '../../spec/spec-bounds.ts';
 import type { JobInput } from '../../spec/task-input.ts';
 import { type CancelMark, JOB_VERSION, type JobData } from './job-data.ts';
 
-/** The fields of a job that are not options of its task, and those that a job gives in another form than a task. */
+/** The job fields that are not options of its task, and those that a job writes in another form than a task. */
 export type OwnJobField = Exclude<
   keyof JobData,
   Exclude<keyof JobInput, 'stack' | 'code' | 'payload'>
@@ -27,9 +27,9 @@ export type OwnJobField = Exclude<
 
 export type OwnJobData = Pick<JobData, OwnJobField>;
 
-/** A schedule's id is part of the ids of its jobs. */
+/** The form of a schedule's id, which is part of the ids of its jobs. */
 export const SCHEDULE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-/** The longest name of who cancels a job. */
+/** The longest name of the caller who cancels a job, in characters. */
 export const BY_CHARS = 200;
 
 const matching = (pattern: RegExp, problem: string): Reader<string | undefined> =>
@@ -38,7 +38,7 @@ const matching = (pattern: RegExp, problem: string): Reader<string | undefined> 
     throw new FieldFault(field, problem, typeof value === 'string' ? value : undefined);
   });
 
-/** The longest base64 of this many bytes. */
+/** The length of the base64 text of this many bytes. */
 const charsOfBase64 = (bytes: number) => Math.ceil(bytes / 3) * 4;
 const readBase64: Reader<string> = (value, field) => {
   const read = textUpTo(charsOfBase64(BOUNDS.jobInputBytes))(value, field);
@@ -73,7 +73,7 @@ export const JOB_FIELDS: {
   readonly [F in OwnJobField]: {
     readonly read: FieldReaders<OwnJobData>[F];
     readonly schema: JsonSchema;
-    /** Also its description in the JSON schema. */
+    /** What the field takes; also its description in the JSON schema. */
     readonly takes: string;
   };
 } = {
@@ -159,7 +159,7 @@ export const JOB_FIELDS: {
 
 export const isOwnJobField = (name: string): name is OwnJobField => Object.hasOwn(JOB_FIELDS, name);
 
-/** Reads exactly the fields of the table. */
+/** Reads the fields of the table and refuses others. */
 export const readOwnFields: Reader<OwnJobData> = objectOf<OwnJobData>(
   Object.fromEntries(
     Object.entries(JOB_FIELDS).map(([name, { read }]) => [name, read]),

@@ -4,34 +4,34 @@ import type { TaskResult } from '../../task/result.ts';
 
 const FINAL_STATES = ['complete', 'error', 'timeout', 'killed', 'cancelled'] as const;
 
-/** `killed`: a limit ended the task; the verdict says which. */
+/** `killed`: a limit ended the task; the verdict names the limit. */
 export type FinalState = (typeof FINAL_STATES)[number];
 export type JobState = 'queued' | 'preparing' | 'running' | FinalState;
 
 export const isFinalState = (state: unknown): state is FinalState =>
   FINAL_STATES.some((one) => one === state);
 
-/** The outcome of one attempt, and of the job if it is the last one. JSON-safe; contains no NUL and no lone surrogate. */
+/** The outcome of one attempt; of the job, if it is the last. JSON-safe, without NUL and lone surrogates. */
 export interface JobResult {
   readonly state: FinalState;
-  /** Number of the attempt, from 1; 0 if no attempt was made. */
+  /** The number of the attempt, from 1; 0 if no attempt was made. */
   readonly attempt: number;
-  /** Why there is no complete result: the shim's error, the build's, or the reason for which the job was refused. */
+  /** Why there is no complete result: the error of the shim or of the build, or the reason for refusing the job. */
   readonly error: ErrorJson | null;
   /** True only if the platform, not the task, was at fault. */
   readonly retryable: boolean;
   /** ISO 8601, UTC, by the worker's clock; null if the command never ran. */
   readonly startedAt: string | null;
   readonly finishedAt: string;
-  /** `host/pid` of the worker. */
+  /** The worker's name, `host/pid`. */
   readonly worker: string;
-  /** The bound package; null without one. */
+  /** The bound code package; null without one. */
   readonly code: string | null;
-  /** What the task's last progress said; null if it said nothing. */
+  /** The task's last progress; null if it wrote none. */
   readonly progress: string | null;
   /** The job's artefacts, in the order of its outputs. */
   readonly artefacts: readonly Artefact[];
-  /** The task's own result record; null if there was no task. Captured output is left out: it is in the job's logs. */
+  /** The task's own result record without captured output, which is in the job's logs. Null if there was no task. */
   readonly task: TaskResult | null;
 }
 
@@ -42,7 +42,7 @@ export interface Artefact {
   readonly sizeBytes: number;
 }
 
-/** What an active job's worker last said about it; kept as the store's progress of the job. */
+/** The state that the worker of an active job last wrote; stored as BullMQ's progress of the job. */
 export interface LiveState {
   readonly state: 'preparing' | 'running';
   readonly attempt: number;
@@ -50,21 +50,21 @@ export interface LiveState {
   /** The task's id on its machine. */
   readonly task: string;
   readonly startedAt: string | null;
-  /** The text of the task's progress file; null if it said nothing. */
+  /** The text of the task's progress file; null if the task wrote none. */
   readonly progress: string | null;
 }
 
 /** Why a worker did not run a job that it had taken, and when the job is tried again. */
 export interface WaitState {
-  /** The error that the job gets if no worker can run it; null: the fault is the worker's own. */
+  /** The code of the job's error if no worker can run it; null: the fault is the worker's own. */
   readonly code: string | null;
   /** One sentence: what the worker lacked. */
   readonly reason: string;
   /** When a worker first lacked it. ISO 8601, UTC, by the workers' clocks, like the other times. */
   readonly since: string;
-  /** No worker tries the job earlier. */
+  /** No worker tries the job before this time. */
   readonly nextTryAt: string;
-  /** A worker that still lacks it then ends the job as `error`; null: the job is tried until it runs. */
+  /** At this time, a worker that still lacks it ends the job as `error`; null: the job is tried until it runs. */
   readonly triedUntil: string | null;
   /** `host/pid` of the worker that tried last. */
   readonly worker: string;
@@ -79,10 +79,10 @@ export interface JobStatus {
   readonly code: string | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly queuedAt: string;
-  /** When it may start, for a delayed or scheduled job; else null. */
+  /** The earliest start of a delayed or scheduled job; else null. */
   readonly runAt: string | null;
   readonly live: LiveState | null;
-  /** Null unless a worker had the job and could not run it: its stack or code was not on the machine, or the machine was too small. */
+  /** Null unless a worker took the job but could not run it: its stack or code was missing, or the machine was too small. */
   readonly waiting: WaitState | null;
   /** The earlier attempts, oldest first. */
   readonly attempts: readonly JobResult[];

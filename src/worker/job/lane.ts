@@ -1,27 +1,24 @@
-/**
- * Lanes and the names of jobs. A lane is one queue of the store: the jobs of one queue and one tenant, and of one code package if the
- * package's concurrency is capped. Pure.
- */
+/** Lanes and job names. A lane is one queue of the store: jobs of one queue and tenant, and code package if its concurrency is capped. Pure. */
 import { isTenantName, type TenantName } from '../../core/ids.ts';
 import { invalidInput } from '../../spec/field-errors.ts';
 
-/** Whose job it is follows from its lane alone, never from its data. */
+/** A job's owner follows from its lane alone, never from its data. */
 export interface Lane {
   readonly queue: string;
-  /** Undefined: jobs without a tenant. */
+  /** Undefined for jobs without a tenant. */
   readonly tenant: TenantName | undefined;
-  /** Undefined: jobs of all packages without a cap, and of no package. */
+  /** Undefined for jobs of all packages without a cap, and of no package. */
   readonly code: string | undefined;
 }
 
-/** A job's place and its name in it. */
+/** Identifies a job in the store. */
 export interface JobPlace {
   readonly lane: Lane;
   /** The id within the lane. */
   readonly id: string;
 }
 
-/** Between the parts of a lane's name; no part contains it. */
+/** Separates the parts of a lane's name; no part contains it. */
 export const SEPARATOR = '~';
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 /** The store adds `repeat:<schedule>:<time>` for the jobs of a schedule. */
@@ -41,7 +38,7 @@ export function parseQueueName(text: string): string {
 export const laneName = ({ queue, tenant, code }: Lane): string =>
   [queue, tenant ?? '', code ?? ''].join(SEPARATOR);
 
-/** Undefined for a text that is not the name of a lane: whoever writes to the store may have made it. */
+/** Undefined for text that is not a lane's name: anyone who can write to the store may have written it. */
 export function parseLaneName(name: string): Lane | undefined {
   const parts = name.split(SEPARATOR);
   const [queue = '', tenant = '', code = ''] = parts;
@@ -51,10 +48,10 @@ export function parseLaneName(name: string): Lane | undefined {
   return { queue, tenant: (tenant as TenantName | '') || undefined, code: code || undefined };
 }
 
-/** The name of a job that clients use: `queue~tenant~code~id`. */
+/** The job's name for clients: `queue~tenant~code~id`. */
 export const jobName = ({ lane, id }: JobPlace): string => `${laneName(lane)}${SEPARATOR}${id}`;
 
-/** Undefined for a text that is not the name of a job. */
+/** Undefined for text that is not a job's name. */
 export function findJobPlace(name: string): JobPlace | undefined {
   const at = name.lastIndexOf(SEPARATOR);
   const lane = at < 0 ? undefined : parseLaneName(name.slice(0, at));

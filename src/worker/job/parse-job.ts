@@ -1,4 +1,4 @@
-/** unknown → JobData: what a worker takes from the store, and what the client puts there. Pure; what it reads is hostile. */
+/** unknown → JobData: what a worker takes from the store, and what the client puts there. The input is hostile. Pure. */
 import { FieldFault, isObject, withoutUndefined } from '../../core/read-fields.ts';
 import { deniedField, invalidField, readInput } from '../../spec/field-errors.ts';
 import { optionOf } from '../../spec/options/task-options.ts';
@@ -13,12 +13,12 @@ import { JOB_VERSION, type JobData } from './job-data.ts';
 import { isOwnJobField, type OwnJobData, readOwnFields } from './job-fields.ts';
 import { findUnstorable } from './storable.ts';
 
-/** Takes the place of the stack while the fields of the task are checked. */
+/** Stands for the stack while the task's fields are checked. */
 const NO_STACK = 'unnamed';
 
 /**
- * Checks a job completely; unknown fields are refused. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first
- * invalid field, ERR_STACKSHIM_SPEC_DENIED for a field that jobs may not set and for a value above `terms`, which are the policy's.
+ * Checks a whole job against the policy's `terms`; refuses unknown fields. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` for the first
+ * invalid field, ERR_STACKSHIM_SPEC_DENIED for a field that jobs may not set and for a value above `terms`.
  */
 export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.jobs): JobData {
   const { own: given, task: fields } = readInput(divide, data, 'job');
@@ -46,7 +46,7 @@ export function parseJobData(data: unknown, terms: JobTerms = DEFAULT_POLICY.job
   throw invalidField(unstorable, `contains NUL, or half of a UTF-16 pair${hint}`);
 }
 
-/** Reads each field once, and stops at the first unknown one: a hostile object may have millions. */
+/** Reads each field once and stops at the first unknown one: a hostile object may have millions of fields. */
 function divide(data: unknown) {
   if (!isObject(data)) throw new FieldFault('', 'not an object');
   const own: Record<string, unknown> = {};
@@ -78,7 +78,7 @@ function requireSize(field: string, bytes: Uint8Array | undefined, most: number)
   requireAtMost(field, [size, `of ${size} bytes`], [most, showBytes(most)]);
 }
 
-/** Both values with how they are shown. Throws ERR_STACKSHIM_SPEC_DENIED for a field that asks for more than the policy's terms. */
+/** Takes each value with its shown text. Throws ERR_STACKSHIM_SPEC_DENIED for a field above the policy's terms. */
 function requireAtMost(
   field: string,
   [asked, shown]: readonly [number, string],
@@ -89,7 +89,7 @@ function requireAtMost(
   throw deniedField({ field, asked, allowed, shown, reason });
 }
 
-/** What a job gets by its code package, which may come from a registry, is bounded like what it asks for itself. Throws ERR_STACKSHIM_SPEC_DENIED. */
+/** Bounds the settings from the job's code package, which may come from a registry, like the job's own. Throws ERR_STACKSHIM_SPEC_DENIED. */
 export function requirePackageTerms(
   job: JobData,
   { retries, limits }: PackageSettings,
@@ -119,11 +119,11 @@ function requireTimeout({ timeout }: Pick<JobInput, 'timeout'>, { timeoutMs }: J
   requireAtMost('timeout', [asked, showDuration(asked)], [timeoutMs, showDuration(timeoutMs)]);
 }
 
-/** Milliseconds. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Parses the delay to milliseconds. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export const parseRetryDelay = (value: string | number): number =>
   parseDuration(value, 'retryDelay', { min: 0, max: BOUNDS.jobDelayMsMax });
 
-/** The payload and the config as the task gets them. An absent one is missing. */
+/** Decodes the payload and the config to the task's bytes. Leaves absent ones out. */
 export const jobBytes = (
   job: Pick<JobData, 'payload' | 'payloadBase64' | 'config' | 'configBase64'>,
 ) =>

@@ -1,4 +1,4 @@
-/** The store's record of a job → JobStatus. Pure. Whoever may write to the store may have written the record, so nothing in it is trusted. */
+/** The store's record of a job → JobStatus. Anyone who can write to the store may have written the record, so nothing in it is trusted. Pure. */
 import type { JobJson } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { isObject } from '../../core/read-fields.ts';
@@ -14,13 +14,13 @@ import { type JobPlace, jobName } from './lane.ts';
 import { parseStored, textOrNull, toCount, toIsoTime } from './stored-values.ts';
 import { readWaitNote } from './wait-note.ts';
 
-/** What the store says about a job: its record, and the list in which the job is: `waiting`, `active`, `completed`, … */
+/** A job's record in the store, and the list that contains the job: `waiting`, `active`, `completed`, … */
 export interface StoredJob {
   readonly json: JobJson;
   readonly list: string;
 }
 
-/** A job whose record is damaged still has a status: what cannot be read is null or empty. */
+/** Builds the status even from a damaged record: unreadable fields become null or empty. */
 export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatus {
   const data = readFields(json.data);
   const attempts = readAttempts(json.stacktrace);
@@ -37,7 +37,7 @@ export function readStatus(place: JobPlace, { json, list }: StoredJob): JobStatu
     runAt: list === 'delayed' ? (waiting?.nextTryAt ?? readRunAt(json, attempts)) : null,
     live,
     waiting,
-    // The last attempt of a job that failed is its result.
+    // The last attempt of a failed job is its result.
     attempts: result !== null && attempts.at(-1) === result ? attempts.slice(0, -1) : attempts,
     result,
   };
@@ -55,7 +55,7 @@ function readEnd({ json, list }: StoredJob, attempts: readonly JobResult[]): Job
   return null;
 }
 
-/** For a job that no worker of stackshim ended. */
+/** The result of a job that no worker of stackshim ended. */
 function unknownResult(json: JobJson): JobResult {
   const reason = typeof json.failedReason === 'string' ? json.failedReason.slice(0, 1000) : '';
   const error = new StackshimError(
@@ -77,14 +77,14 @@ function unknownResult(json: JobJson): JobResult {
   };
 }
 
-/** The results of the attempts that failed; entries that no worker of stackshim wrote are left out. */
+/** Reads the results of the failed attempts. Skips entries that no worker of stackshim wrote. */
 function readAttempts(stacktrace: unknown): readonly JobResult[] {
   const rows = parseStored(stacktrace);
   if (!Array.isArray(rows)) return [];
   return rows.flatMap((row: unknown) => readResult(parseStored(row)) ?? []);
 }
 
-/** Undefined if the value is not the result of a job. */
+/** Undefined for a value that is not the result of a job. */
 function readResult(value: unknown): JobResult | undefined {
   const read = readFields(value);
   const { state, error, task, artefacts } = read;
@@ -116,7 +116,7 @@ function readArtefact(value: unknown): readonly Artefact[] {
   return [{ path, sizeBytes: toCount(sizeBytes) }];
 }
 
-/** Null for anything but the state that a worker of stackshim writes. */
+/** Null for anything but the live state that a worker of stackshim writes. */
 function readLive(progress: unknown): LiveState | null {
   const read = readFields(progress);
   const { state } = read;
@@ -131,13 +131,13 @@ function readLive(progress: unknown): LiveState | null {
   };
 }
 
-/** A further attempt is delayed from the end of the last one. */
+/** The delay of a further attempt counts from the end of the previous attempt. */
 function readRunAt(json: JobJson, attempts: readonly JobResult[]): string {
   const from = Date.parse(attempts.at(-1)?.finishedAt ?? '') || json.timestamp;
   return toDate(from + toCount(json.delay));
 }
 
-/** The fields of an object, which may be in the store's text; none for anything but an object. */
+/** Reads the fields of an object or of its JSON text; empty for anything else. */
 export function readFields(value: unknown): Readonly<Record<string, unknown>> {
   const parsed = parseStored(value);
   return isObject(parsed) ? (parsed as Readonly<Record<string, unknown>>) : {};
@@ -153,5 +153,5 @@ function readLabels(value: unknown): Readonly<Record<string, string>> {
 const hasTexts = (value: unknown, ...names: readonly string[]): value is object =>
   isObject(value) && names.every((name) => typeof Reflect.get(value, name) === 'string');
 
-/** The beginning of 1970 for anything but a time. */
+/** Returns the start of 1970 for anything but a time. */
 const toDate = (ms: unknown): string => toIsoTime(ms) ?? new Date(0).toISOString();

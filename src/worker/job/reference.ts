@@ -1,6 +1,6 @@
-/** References of stacks and code packages: `NAME`, `NAME@rev:N` or, bound, `NAME@sha256:…`. Pure. */
+/** References to stacks and code packages: `NAME`, `NAME@rev:N` or, bound, `NAME@sha256:…`. Pure. */
 
-/** `version` is undefined for what is current; `digest` is undefined unless the reference is bound: only a digest means the same on every machine. */
+/** `version` is undefined for the current one, `digest` unless the reference is bound. Only a digest means the same on every machine. */
 export function splitReference(reference: string) {
   const [name = '', version] = reference.split('@');
   return { name, version, digest: version?.startsWith('sha256:') ? version : undefined };

@@ -1,15 +1,15 @@
-/** Texts that every store takes: without NUL, without halves of UTF-16 pairs, and of bounded length. Pure. */
+/** Text that every store accepts: without NUL and lone surrogates (halves of UTF-16 pairs), and of bounded length. Pure. */
 
-/** With the flag `u`, the pattern matches only half of a pair. */
+/** With the flag `u`, `\p{Surrogate}` matches only lone surrogates. */
 const UNSTORABLE = /\0|\p{Surrogate}/gu;
 
-/** Replaces NUL and halves of pairs by U+FFFD, and cuts a text that is longer than `most` characters. */
+/** Replaces NUL and lone surrogates by U+FFFD, and cuts text longer than `most` characters. */
 export function toStorableText(text: string, most = Number.POSITIVE_INFINITY): string {
   const cut = text.length <= most ? text : `${text.slice(0, most - 1)}…`;
   return cut.replace(UNSTORABLE, '\uFFFD');
 }
 
-/** A copy of a JSON-safe value with all of its texts made storable, names of fields included. */
+/** Copies a JSON-safe value and makes all its text storable, including field names. */
 export function toStorable<T>(value: T): T {
   return clean(value) as T;
 }
@@ -23,7 +23,7 @@ function clean(value: unknown): unknown {
   );
 }
 
-/** Where a text of a value cannot be stored by every store; undefined if all can. The value must be bounded. */
+/** Returns where a value has text that some store refuses; undefined if there is none. The value must be bounded. */
 export function findUnstorable(value: unknown, field = ''): string | undefined {
   if (typeof value === 'string') return isStorable(value) ? undefined : field;
   if (typeof value !== 'object' || value === null) return undefined;
@@ -40,13 +40,12 @@ const isStorable = (text: string) => text.search(UNSTORABLE) === -1;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Undefined for bytes that are not UTF-8, or that contain NUL. */
+/** Decodes UTF-8. Undefined for bytes that are not UTF-8 or contain NUL. */
 export function decodeStorable(bytes: Uint8Array): string | undefined {
   if (bytes.includes(0)) return undefined;
   try {
     return utf8.decode(bytes);
   } catch {
-    // Not UTF-8.
     return undefined;
   }
 }

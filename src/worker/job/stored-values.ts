@@ -1,23 +1,23 @@
-/** Reads values in the store's record of a job. Anybody who writes to the store may have written them, so nothing throws. Pure. */
+/** Reads values in the store's record of a job. Anyone who can write to the store may have written them, so nothing throws. Pure. */
 import { parseJson } from '../../core/read-fields.ts';
 
-/** The value itself unless it is text. Undefined for text that is not JSON. */
+/** Parses text as JSON, undefined if it is not JSON; returns any other value unchanged. */
 export const parseStored = (value: unknown): unknown =>
   typeof value === 'string' ? parseJson(value) : value;
 
 export const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 
-/** 0 for anything but a count. */
+/** Returns 0 for anything but a count. */
 export const toCount = (value: unknown): number => (isCount(value) ? value : 0);
 
 export const textOrNull = (value: unknown): string | null =>
   typeof value === 'string' ? value : null;
 
-/** The largest time that a `Date` can have. */
+/** The largest time of a `Date`, in milliseconds. */
 const LAST_MS = 8.64e15;
 
-/** Milliseconds since 1970 in ISO 8601, UTC; undefined for anything else. */
+/** Converts milliseconds since 1970 to ISO 8601, UTC; undefined for anything else. */
 export const toIsoTime = (value: unknown): string | undefined =>
   typeof value === 'number' && value >= 0 && value <= LAST_MS
     ? new Date(value).toISOString()

@@ -1,18 +1,18 @@
-/** What a worker leaves with a job that it could not run: the store's progress of the job, until the job is taken again. Pure. */
+/** The note that a worker leaves with a job that it could not run: stored as the job's progress until its next take. Pure. */
 import { isObject } from '../../core/read-fields.ts';
 import type { WaitState } from './job-result.ts';
 import { textOrNull } from './stored-values.ts';
 
-/** What the store has of a job. Whoever writes to the store may have written it. */
+/** A job's fields in the store. Anyone who can write to the store may have written them. */
 export interface NotedJob {
   readonly progress: unknown;
-  /** How often the job was taken; counts anew after a retry by a client. */
+  /** How often the job was taken; restarts at 0 when a client retries the job. */
   readonly attemptsStarted: unknown;
 }
 
 export interface WaitNote extends WaitState {
   readonly state: 'waiting';
-  /** The take that the note is about: a later one makes it void. */
+  /** The number of the take that the note is about; a later take makes the note void. */
   readonly start: number;
 }
 
@@ -21,13 +21,13 @@ export const toWaitNote = (wait: WaitState, start: number): WaitNote => ({
   ...wait,
 });
 
-/** Null if there is no note, or if the job was taken, or queued again, since. */
+/** Null without a note, or if the job was taken or queued again since. */
 export function readWaitNote({ progress, attemptsStarted }: NotedJob): WaitState | null {
   const note = readNote(progress);
   return note?.start === attemptsStarted ? (note?.wait ?? null) : null;
 }
 
-/** Since when the job waits for the same reason without an interruption; undefined: it did not, before this take. */
+/** Since when the job has waited for this reason without interruption; undefined if it did not wait for it before this take. */
 export function waitsSince(
   { progress, attemptsStarted }: NotedJob,
   code: string | null,

@@ -1,4 +1,4 @@
-/** Where the health endpoint listens. Pure. */
+/** Parses the address of the health endpoint. Pure. */
 import { StackshimError } from '../../core/errors.ts';
 
 export type HealthAddress =
@@ -12,8 +12,8 @@ const MAX_PORT = 65_535;
 const MAX_SOCKET_PATH = 107;
 
 /**
- * Reads `/path/of/socket`, `HOST:PORT`, `[::1]:PORT` or `PORT`, which is one of 127.0.0.1. Throws ERR_STACKSHIM_SPEC_INVALID, and
- * ERR_STACKSHIM_SPEC_DENIED for an address that other machines reach unless the rules allow it.
+ * Parses `/path/of/socket`, `HOST:PORT`, `[::1]:PORT`, or `PORT` on 127.0.0.1. Throws ERR_STACKSHIM_SPEC_INVALID, and ERR_STACKSHIM_SPEC_DENIED for
+ * an address that other machines can reach unless `isPublicAllowed`.
  */
 export function parseHealthAddress(
   text: string,

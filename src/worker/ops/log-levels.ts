@@ -1,3 +1,3 @@
-/** The levels of a worker's log, from the most talkative. A file of its own: the command line names them without loading the logger. */
+/** The levels of a worker's log, most verbose first. In a separate file, so that the command line need not load the logger. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

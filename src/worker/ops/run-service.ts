@@ -1,4 +1,4 @@
-/** Runs a worker as a service: with a log, a health endpoint, notices to the service manager, and a drain at the end. */
+/** Runs a worker as a service: with a log, a health endpoint, notices to the service manager, and a final drain. */
 import type { QueueWorker } from '../create-worker.ts';
 import { ownName, type WorkerEvent, type WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
@@ -15,22 +15,22 @@ export interface ServiceOptions {
   readonly writeLog: (line: string) => void;
   /** Default: no endpoint. */
   readonly health?: HealthAddress | undefined;
-  /** Variables of the service manager are read. */
+  /** The environment, with the service manager's variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Problems that are known before the start: they become lines of the log. */
+  /** Problems known before the start, to be logged. */
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   start(onEvent: (event: WorkerEvent) => void): Promise<QueueWorker>;
 }
 
 export interface Service {
-  /** Ends the worker; resolves when it has ended. Call it once. */
+  /** Drains the worker; resolves when it has ended. Call it once. */
   stop(): Promise<void>;
   /** Shortens the stop. */
   hasten(): void;
 }
 
 const STATUS_EVERY_MS = 10_000;
-/** Each notice extends the manager's time for the stop by this; several come within that time. */
+/** Each notice extends the manager's stop timeout by this time; several are sent within it. */
 const STOP_NOTICE_MS = 30_000;
 const STOP_NOTICE_EVERY_MS = 5_000;
 
@@ -69,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
 }
 
-/** Returns a function that ends the notices. */
+/** Sends status and watchdog notices periodically. Returns a function that ends them. */
 function keepNotices(worker: QueueWorker, notice: ServiceNotice, lockMs: number): () => void {
   const isWell = watchPulse(lockMs, Date.now);
   const status = setInterval(() => notice.status(describe(worker.status())), STATUS_EVERY_MS);

@@ -1,4 +1,4 @@
-/** The health endpoint of a worker: HTTP on a Unix socket of root's, or on a loopback address. docs/worker.md describes the answers. */
+/** The health endpoint of a worker: HTTP on a Unix socket for root, or on a TCP address. docs/worker.md describes the answers. */
 import { once } from 'node:events';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -11,7 +11,7 @@ import type { WorkerStatus } from '../worker-events.ts';
 import type { HealthAddress } from './health-address.ts';
 
 export interface HealthServer {
-  /** As {@link parseHealthAddress} reads it, with the port that was chosen for port 0. */
+  /** The address in the form that {@link parseHealthAddress} reads, with the actual port for port 0. */
   readonly shown: string;
   close(): Promise<void>;
 }
@@ -21,11 +21,10 @@ const MAX_HEADER_BYTES = 4096;
 const REQUEST_MS = 5_000;
 
 /**
- * @param status Undefined while the worker starts.
+ * Answers until it is closed; does not keep the process alive. Creates a missing folder of the socket, and replaces a socket that a dead worker
+ * left. Rejects with ERR_STACKSHIM_PATH_UNTRUSTED for a socket in another user's folder, ERR_STACKSHIM_SYSTEM if the address is in use.
  *
- * Answers until it is closed; does not keep the process alive. A missing folder of the socket is made. A socket that a dead worker left is
- * replaced. Rejects with ERR_STACKSHIM_PATH_UNTRUSTED for a socket in a folder of another user, and with ERR_STACKSHIM_SYSTEM if the address
- * is in use.
+ * @param status Undefined while the worker starts.
  */
 export async function serveHealth(
   address: HealthAddress,
@@ -56,7 +55,7 @@ export async function serveHealth(
   } catch (error) {
     throw error instanceof StackshimError ? error : failedToOpen(address, messageOf(error), error);
   }
-  // The folder is only root's: nobody else could have put another file in its place.
+  // Safe by path: only root can write to the folder, so nobody else can have replaced the socket.
   if (address.kind === 'unix') chmodSync(address.path, 0o600);
   server.unref();
   return {
@@ -87,7 +86,7 @@ function answerTo(
   return body === undefined ? [503, { status: 'starting' }] : [200, body];
 }
 
-/** Why the worker takes no jobs. */
+/** Why the worker is not ready. */
 function whatIsMissing(status: WorkerStatus | undefined): readonly string[] {
   if (status === undefined) return ['start'];
   const { isTaking, isStoreReachable, isGuardAlive } = status;
@@ -99,8 +98,8 @@ function whatIsMissing(status: WorkerStatus | undefined): readonly string[] {
 }
 
 /**
- * /run is empty after each boot, so the folder of a socket is often missing. Nobody answers at a socket whose owner has died, and nobody else can
- * listen there while its file exists.
+ * Prepares the socket's path. The folder is often missing, because /run is empty after each boot. The socket of a dead owner is removed: nobody
+ * answers there, and nobody can listen there while the file exists.
  */
 async function makeWay(address: Extract<HealthAddress, { kind: 'unix' }>): Promise<void> {
   const { path } = address;

@@ -1,4 +1,4 @@
-/** Tells the service manager the state of the worker: sd_notify(3), sd_watchdog_enabled(3). Without a manager that listens, does nothing. */
+/** Tells the service manager the worker's state: sd_notify(3), sd_watchdog_enabled(3). Does nothing without a manager. */
 import { sendDatagram } from '../../sys/send-datagram.ts';
 
 export type ServiceNotice = ReturnType<typeof openServiceNotice>;
@@ -7,7 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const US_PER_MS = 1_000;
 
-/** @param env NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read. Statuses are one line for `systemctl status`. */
+/** Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID from `env`. A status is one line for `systemctl status`. */
 export function openServiceNotice(env: Environment) {
   const { NOTIFY_SOCKET: socket } = env;
   const send = (...lines: readonly string[]) => {
@@ -15,11 +15,11 @@ export function openServiceNotice(env: Environment) {
     try {
       sendDatagram(socket, lines.join('\n'));
     } catch {
-      // The manager's queue is full, or nobody listens: a missed notice must not end the worker. The next one follows.
+      // The manager's queue is full, or nobody listens. A lost notice must not end the worker; the next one follows.
     }
   };
   return {
-    /** How often the manager expects `alive`; undefined: never. */
+    /** The watchdog timeout: the manager expects `alive` at least this often. Undefined without a watchdog. */
     watchdogMs: socket ? watchdogMs(env) : undefined,
     ready: (status: string) => send('READY=1', statusLine(status)),
     stopping: (status: string) => send('STOPPING=1', statusLine(status)),
@@ -32,7 +32,7 @@ export function openServiceNotice(env: Environment) {
 
 const statusLine = (status: string) => `STATUS=${status.replaceAll('\n', ' ')}`;
 
-/** Undefined if the manager has no watchdog, or if it watches another process. */
+/** Undefined if the manager has no watchdog, or watches another process. */
 function watchdogMs(env: Environment): number | undefined {
   const { WATCHDOG_USEC: period = '', WATCHDOG_PID: watched } = env;
   if (watched !== undefined && watched !== String(process.pid)) return undefined;

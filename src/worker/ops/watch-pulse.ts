@@ -1,9 +1,11 @@
-/** Decides whether a worker is well, for the service manager's watchdog. A store that is known to be away is waited out: no restart helps. */
+/** Decides whether a worker is healthy, for the service manager's watchdog. An outage of the store counts as healthy: no restart helps. */
 import type { WorkerStatus } from '../worker-events.ts';
 
 type Pulse = Pick<WorkerStatus, 'running' | 'isStoreReachable' | 'lastRenewalAt'>;
 
 /**
+ * Returns the check of a worker's status.
+ *
  * @param lockMs A worker with jobs renews their locks several times in this time.
  * @param now Milliseconds since 1970.
  */

@@ -3,11 +3,7 @@ import { type DestinationStream, pino } from 'pino';
 import type { WorkerEvent } from '../worker-events.ts';
 import type { LogLevel } from './log-levels.ts';
 
-/**
- * Each line is one JSON object: `time`, `level`, `worker`, `event`, `msg`, and the fields of the event.
- *
- * @param write Gets each line, with its line break.
- */
+/** Opens the log: each line, with its line break, is one JSON object of `time`, `level`, `worker`, `event`, `msg` and the event's fields. */
 export function openWorkerLog(level: LogLevel, worker: string, write: DestinationStream['write']) {
   const log = pino(
     {
@@ -19,21 +15,21 @@ export function openWorkerLog(level: LogLevel, worker: string, write: Destinatio
     { write },
   );
   const onEvent = (event: WorkerEvent): void => {
-    // The sentence has the message.
+    // The message is in the line's sentence.
     const { type, message: _, ...fields } = { message: undefined, ...event };
     log[levelOf(event)]({ event: type, ...fields }, sentenceOf(event));
   };
   return {
     onEvent,
-    /** The health endpoint is open. */
+    /** Logs that the health endpoint is open. */
     listening: (address: string) =>
       log.info({ event: 'health', address }, `answers health requests on ${address}`),
-    /** A problem of the worker itself, such as a health endpoint that could not be opened. */
+    /** Logs a problem of the worker itself, such as a health endpoint that could not be opened. */
     warn: (message: string, code: string) => onEvent({ type: 'warning', code, message }),
   };
 }
 
-/** All others: `info`. */
+/** Levels of events other than `info`. */
 const LEVELS: Readonly<Partial<Record<WorkerEvent['type'], LogLevel>>> = {
   job_taken: 'debug',
   warning: 'warn',

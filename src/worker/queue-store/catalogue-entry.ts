@@ -1,4 +1,4 @@
-/** Reads an entry of the catalogue from the store's text: any writer to the store may have written it. */
+/** Parses an entry of the catalogue from text in the store, which any writer to the store may have written. */
 import { isImageDigest } from '../../core/ids.ts';
 import {
   date,
@@ -24,7 +24,7 @@ const readEntry: Reader<CatalogueEntry> = objectOf<CatalogueEntry>({
   priority: optional(integer(0)),
 });
 
-/** Undefined for text that is not an entry. Fields that a newer worker added are ignored. */
+/** Undefined for text that is not an entry. Ignores fields that a newer worker added. */
 export function parseCatalogueEntry(text: string): CatalogueEntry | undefined {
   const value = text.length <= MAX_ENTRY_CHARS ? parseJson(text) : undefined;
   if (!isObject(value)) return undefined;

@@ -1,14 +1,14 @@
 /** The keys of the catalogue that workers publish in the store. Pure. */
 
-/** The current revision of a stack. */
+/** The key of a stack's current revision. */
 export const stackKey = (name: string): string => `stack/${name}`;
 
-/** The current revision of a code package; packages without a tenant have an empty one. */
+/** The key of a code package's current revision. Without a tenant, the tenant's part is empty. */
 export const codeKey = (tenant: string | undefined, name: string): string =>
   `code/${tenant ?? ''}/${name}`;
 
 /** The prefix of all announcements. */
 export const NEXT_PREFIX = 'next/';
 
-/** The revision of a stack that is announced to become current. */
+/** The key of the stack revision that is announced to become current. */
 export const nextKey = (name: string): string => `${NEXT_PREFIX}${name}`;

@@ -1,19 +1,19 @@
-/** What `stackshim doctor` finds about the store of the queues. */
+/** The checks of `stackshim doctor` on the store of the queues. */
 import { StackshimError } from '../../core/errors.ts';
 import type { Inspection, StoreLoss } from './queue-store.ts';
 import { describeSkew, MOST_SKEW_MS } from './skew.ts';
 import { type PostgresAddress, parseStoreUrl, type RedisAddress } from './store-url.ts';
 
 export interface StoreCheck {
-  /** The subject: `store`, `store durability`, `store clock`. */
+  /** The subject: `store`, `store durability` or `store clock`. */
   readonly name: string;
   readonly status: 'ok' | 'warn' | 'fail';
   readonly message: string;
-  /** What to do about it; absent if the check passed. */
+  /** What to do about the finding; absent if the check passed. */
   readonly hint?: string;
 }
 
-/** Never rejects because of the server: an unsuitable or absent one fails its check. Throws ERR_STACKSHIM_STORE_INVALID for a URL that cannot be read. */
+/** An unsuitable or absent server fails its check and never rejects. Throws ERR_STACKSHIM_STORE_INVALID for an unreadable URL. */
 export async function checkStore(url: string): Promise<readonly StoreCheck[]> {
   const address = parseStoreUrl(url);
   try {

@@ -5,13 +5,13 @@ import type { QueueStoreOptions } from './queue-store.ts';
 /** BullMQ's prefix of all keys on Redis. */
 export const PREFIX = 'stackshim';
 
-/** BullMQ keeps 10,000 events of a lane unless the lane says otherwise; nothing of stackshim reads them. */
+/** BullMQ keeps 10,000 events of a lane by default; stackshim reads none. */
 export const KEPT_EVENTS = 10;
 
-/** BullMQ ends jobs that stalled more often than this; whoever runs a job decides how often it may start. */
+/** BullMQ ends jobs that stalled more often than this. Here, the runner of a job decides how often it may start. */
 const NEVER = 2 ** 31 - 1;
 
-/** The options of a queue and of a worker: a lane's backend serves both. */
+/** Options for both a queue and a worker, because a lane's backend serves both. */
 export const laneOptions = <C>(connection: C, { lockMs, stalledLookMs }: QueueStoreOptions) =>
   ({
     connection,
@@ -21,8 +21,5 @@ export const laneOptions = <C>(connection: C, { lockMs, stalledLookMs }: QueueSt
     maxStalledCount: NEVER,
   }) satisfies QueueOptions<C> & WorkerOptions<C>;
 
-/**
- * Takes the place of fields with which BullMQ's scripts would fail half-way when a job ends: a hostile producer may have written them. What a
- * job of ours has there is the same.
- */
+/** Replaces fields with which BullMQ's scripts fail half-way when a job ends, if a hostile producer wrote them. Our jobs have the same values. */
 export const HARMLESS_FIELDS = { parent: '{"id":"","queueKey":""}', parentKey: '', deid: '' };

@@ -1,20 +1,20 @@
-/** Hands messages of the store to those who listen. Anyone who may write to the store can send one: what is not the name of a lane or job is ignored. */
+/** Dispatches the store's messages to listeners. Ignores text that names no lane or job: anyone who can write to the store can send it. */
 import { findJobPlace, parseLaneName } from '../job/lane.ts';
 import type { QueueStore, StoreListeners, Subscription } from './queue-store.ts';
 import type { Reachability } from './reachability.ts';
 
-/** The connection over which a store's messages come. */
+/** The connection that receives a store's messages. */
 export interface MessageLine {
-  /** Resolves once messages arrive; the first call connects. */
+  /** Resolves once messages arrive. The first call connects. */
   add(queues: readonly string[], listeners: StoreListeners): Promise<Subscription>;
   /** Resolves at once while there is no connection. */
   ping(): Promise<void>;
-  /** Makes a new connection; a gap is announced when it listens. */
+  /** Makes a new connection, and announces a gap once it listens. */
   reconnect(): void;
   close(): void;
 }
 
-/** A store's `listen`: messages, and whether the store answers. */
+/** Builds a store's `listen`: messages, and changes of reachability. */
 export const listenOn =
   (line: MessageLine, reachability: Reachability): QueueStore['listen'] =>
   async (queues, listeners) => {
@@ -28,7 +28,7 @@ export const listenOn =
     };
   };
 
-/** No name is longer. */
+/** No name of a lane or job is longer. */
 const MAX_MESSAGE_CHARS = 500;
 
 export function createListeners() {
@@ -51,12 +51,12 @@ export function createListeners() {
       };
     },
     clear: () => entries.clear(),
-    /** @param text The name of a lane that may have a job to take. */
+    /** Tells the listeners of the queue that the lane named `text` may have a job to take. */
     ringBell(text: string) {
       const lane = text.length > MAX_MESSAGE_CHARS ? undefined : parseLaneName(text);
       if (lane !== undefined) tell(lane.queue, (listeners) => listeners.onBell(lane));
     },
-    /** @param text The name of a job. */
+    /** Tells the listeners of the queue that the job named `text` was cancelled. */
     cancel(text: string) {
       const place = text.length > MAX_MESSAGE_CHARS ? undefined : findJobPlace(text);
       if (place === undefined) return;

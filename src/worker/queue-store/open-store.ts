@@ -1,10 +1,10 @@
-/** Opens the store of the queues that a URL names. The drivers are loaded only then. */
+/** Opens the store that a URL names. Loads only that store's driver. */
 import type { QueueStore, QueueStoreOptions } from './queue-store.ts';
 import { parseStoreUrl } from './store-url.ts';
 
 /**
- * Resolves once the store can be used, and fails within 10 s with the reason: ERR_STACKSHIM_STORE_INVALID, _UNREACHABLE, _DENIED,
- * _UNSUITABLE, _NOT_MIGRATED, _SKEWED. Later outages end no call: see {@link QueueStore}.
+ * Resolves once the store can be used. Rejects within 10 s with ERR_STACKSHIM_STORE_INVALID, _UNREACHABLE, _DENIED, _UNSUITABLE, _NOT_MIGRATED or
+ * _SKEWED. Later outages end no call: see {@link QueueStore}.
  */
 export async function openStore(url: string, options: QueueStoreOptions): Promise<QueueStore> {
   const address = parseStoreUrl(url);
@@ -16,7 +16,7 @@ export async function openStore(url: string, options: QueueStoreOptions): Promis
   return await openPostgres(address, options);
 }
 
-/** Makes or updates the tables of the queues on PostgreSQL; Redis needs none. Fails as {@link openStore} does. */
+/** Creates or updates the queue tables on PostgreSQL; Redis needs none. Fails like {@link openStore}. */
 export async function migrateStore(url: string): Promise<void> {
   const address = parseStoreUrl(url);
   if (address.kind === 'redis') return;

@@ -1,4 +1,4 @@
-/** Watches whether a store answers, and whether its clock agrees, by a small request at an interval. Tells of each change. */
+/** Watches by a small periodic request whether a store answers and whether its clock agrees, and reports each change. */
 import { within } from '../../core/pause.ts';
 import type { StoreListeners } from './queue-store.ts';
 import { MOST_SKEW_MS, measureSkew } from './skew.ts';
@@ -10,7 +10,7 @@ export type Reachability = ReturnType<typeof watchReachability>;
 export interface ReachabilityOptions {
   /** Resolves to the server's time in milliseconds. Rejects or never settles while the store does not answer. */
   ask(): Promise<number>;
-  /** The store has not answered for {@link SILENT_MS}: the connection may be dead although no one has closed it. */
+  /** Called after {@link SILENT_MS} without an answer: the connection may be dead although nobody closed it. */
   reconnect(): void;
 }
 
@@ -20,7 +20,7 @@ const LATE_MS = 2000;
 /** Longer than a pause of the server that its connections survive: a new connection sends everything again. */
 const SILENT_MS = 30_000;
 
-/** Begins to ask when the first listener comes. Does not keep the process alive. */
+/** Starts to ask when the first watcher is added. Does not keep the process alive. */
 export function watchReachability(options: ReachabilityOptions) {
   const watchers = new Set<Watcher>();
   let [isReachable, isSkewed, isClosed, isAsking] = [true, false, false, false];
@@ -57,9 +57,9 @@ export function watchReachability(options: ReachabilityOptions) {
     isAsking = false;
   };
   return {
-    /** The caller saw an answer, or a failure. */
+    /** Call this after an answer (true) or a failure (false). */
     note,
-    /** The watcher is called at each change from now on. Returns a function that removes it. */
+    /** Calls the watcher at each change from now on. Returns a function that removes it. */
     watch(watcher: Watcher) {
       watchers.add(watcher);
       if (!isAsking) {

@@ -1,13 +1,10 @@
-/** How far the clocks of this machine and of the store are apart: delays, schedules and the times in records depend on both. */
+/** How far the clocks of this machine and of the store are apart. Delays, schedules and the times in records depend on both. */
 import { StackshimError } from '../../core/errors.ts';
 
 /** A store whose clock is off by more is refused at start. */
 export const MOST_SKEW_MS = 30_000;
 
-/**
- * How many milliseconds the server's clock is ahead of this machine's; negative if it is behind. Zero if the server's time lies within the
- * time that the request took.
- */
+/** How many ms the server's clock is ahead of this machine's; negative if behind. Zero if its time lies within the request's duration. */
 export async function measureSkew(askTimeMs: () => Promise<number>): Promise<number> {
   const before = Date.now();
   const timeMs = await askTimeMs();
@@ -26,7 +23,7 @@ export async function requireSameTime(
   throw new StackshimError('ERR_STACKSHIM_STORE_SKEWED', message, { details: { skewMs } });
 }
 
-/** `its clock is 61 s ahead of this machine's` */
+/** Describes a skew: `its clock is 61 s ahead of this machine's`. */
 export function describeSkew(skewMs: number): string {
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   return `its clock is ${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} this machine's`;

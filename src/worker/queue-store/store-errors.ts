@@ -1,4 +1,4 @@
-/** Errors of the two stores. None has the driver's error as its cause: that may hold the arguments of a command, such as a password. */
+/** Errors of the two stores. None has the driver's error as its cause, which may contain a command's arguments, such as a password. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 

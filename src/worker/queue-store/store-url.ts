@@ -1,7 +1,7 @@
-/** Reads the URL of a store. Pure; certificates that the URL names are read when the store is opened. */
+/** Parses the URL of a store. Pure: certificates that the URL names are read when the store is opened. */
 import { StackshimError } from '../../core/errors.ts';
 
-/** Where a Redis or Valkey server is. */
+/** The address of a Redis or Valkey server. */
 export interface RedisAddress {
   readonly kind: 'redis';
   /** The URL without its password, for messages. */
@@ -11,7 +11,7 @@ export interface RedisAddress {
   readonly db: number;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** Undefined: no TLS. The paths are files in PEM, named as redis-cli names them: `?cacert=…&cert=…&key=…`. */
+  /** Undefined without TLS. Paths of PEM files, with redis-cli's names: `?cacert=…&cert=…&key=…`. */
   readonly tls: TlsFiles | undefined;
 }
 
@@ -21,20 +21,20 @@ export interface TlsFiles {
   readonly key: string | undefined;
 }
 
-/** Where a PostgreSQL database is. The driver reads the rest of the URL. */
+/** The address of a PostgreSQL database. The driver reads the rest of the URL. */
 export interface PostgresAddress {
   readonly kind: 'postgres';
   readonly shown: string;
   readonly url: string;
 }
 
-/** With the `s`: TLS. */
+/** The trailing `s` means TLS. */
 const REDIS_SCHEME = /^(?:redis|valkey)(s?):$/;
 const POSTGRES_SCHEME = /^postgres(?:ql)?:$/;
 const REDIS_PARAMETERS: ReadonlySet<string> = new Set(['cacert', 'cert', 'key']);
 const MAX_URL_CHARS = 4096;
 
-/** Throws ERR_STACKSHIM_STORE_INVALID; the message never contains the URL, which may hold a password. */
+/** Throws ERR_STACKSHIM_STORE_INVALID. The message never contains the URL, which may hold a password. */
 export function parseStoreUrl(text: string): RedisAddress | PostgresAddress {
   const url = readUrl(text);
   const redis = REDIS_SCHEME.exec(url.protocol);
@@ -86,7 +86,7 @@ function decode(part: string): string | undefined {
   }
 }
 
-/** Parameters are left out: PostgreSQL accepts a password among them. */
+/** Shows the URL without parameters, because PostgreSQL accepts a password among them. */
 function showUrl(url: URL): string {
   const user = url.username === '' ? '' : `${url.username}@`;
   return `${url.protocol}//${user}${url.host}${url.pathname}`;

@@ -2,15 +2,15 @@
 import { pause } from '../../core/pause.ts';
 
 export interface Outages {
-  /** Whether the error says that the server is gone or cannot answer now, not that it refuses the call. */
+  /** Whether the error says that the server is gone or cannot answer now, rather than that it refuses the call. */
   isOutage(error: unknown): boolean;
-  /** The error for the caller in place of one that is not an outage. Default: that one. */
+  /** The error for the caller in place of an error that is not an outage. Default: the same error. */
   explain?(error: unknown): unknown;
-  /** Undefined until the store was closed: then no server comes back, and a waiting call fails with this error. */
+  /** Undefined until the store is closed. Then nothing is retried, and a waiting call fails with this error. */
   whyClosed(): Error | undefined;
   /** Called for each failed attempt. */
   onFailure(error: unknown): void;
-  /** Called when a call ends after failed attempts. */
+  /** Called when a call succeeds after failed attempts. */
   onAnswer(): void;
 }
 
@@ -19,7 +19,7 @@ export type WaitOut = <T>(call: () => Promise<T>) => Promise<T>;
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
-/** Returns a function that resolves or rejects as its call does, except that a call that fails by an outage is made again after a pause. */
+/** Returns a function that settles as its call does, but repeats the call after a pause while it fails by an outage. */
 export function waitOutOf(outages: Outages): WaitOut {
   const { isOutage, explain, whyClosed, onFailure, onAnswer } = outages;
   return async (call) => {

@@ -1,15 +1,15 @@
-/** The artefacts of jobs: outputs of their tasks, below a folder of the worker, at `<lane>/<id>/<attempt>/…`. */
+/** The artefacts of jobs: outputs of their tasks, in a folder of the worker, at `<lane>/<id>/<attempt>/…`. */
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toStackshimError } from '../../core/errors.ts';
 import type { Artefact } from '../job/job-result.ts';
 
-/** How many files a result names, and how long their names may be together: a result that is too long is no result when it is read again. */
+/** The most files in a result, and the most characters of their names together: an oversized result cannot be read back. */
 const LISTED = 1_000;
 const LISTED_CHARS = 262_144;
 const DEEPEST = 120;
 
-/** Makes the folders for an attempt's outputs; only root may enter. Throws ERR_STACKSHIM_SYSTEM. */
+/** Creates the folders for an attempt's outputs, accessible to root only. Throws ERR_STACKSHIM_SYSTEM. */
 export async function makeArtefactFolders(folders: readonly string[]): Promise<void> {
   try {
     for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -18,7 +18,7 @@ export async function makeArtefactFolders(folders: readonly string[]): Promise<v
   }
 }
 
-/** The files of an attempt, as paths below the job's folder. Nobody changes them any more, but the task has chosen their names. */
+/** Lists an attempt's files as paths below the job's folder. Nobody changes the files any more, but the task chose their names. */
 export async function listArtefacts(job: string, attempt: number): Promise<readonly Artefact[]> {
   const found: Artefact[] = [];
   let leftChars = LISTED_CHARS;
@@ -31,7 +31,7 @@ export async function listArtefacts(job: string, attempt: number): Promise<reado
       if (entry.isDirectory()) await walk(below, depth + 1);
       else if (entry.isFile()) {
         leftChars -= JSON.stringify(below).length;
-        // A name that is not UTF-8 is listed with replacement characters, and found under no such name.
+        // A name that is not UTF-8 is listed with replacement characters, under which no file is found.
         const { size } = await lstat(join(job, below)).catch(() => ({ size: 0 }));
         found.push({ path: below, sizeBytes: size });
       }

@@ -1,18 +1,18 @@
-/** The earlier attempts of a job, as the store keeps them: anybody who writes to the store may have changed them. Pure. */
+/** Reads and writes the store's list of a job's earlier attempts. Anyone who can write to the store may have changed it. Pure. */
 import { isObject, parseJson } from '../../core/read-fields.ts';
 import { isFinalState, type JobResult } from '../job/job-result.ts';
 import { isCount } from '../job/stored-values.ts';
 
-/** How many attempts stay with the job. */
+/** The most attempts that stay with the job. */
 const KEPT = 20;
-/** No worker stores a longer one. */
+/** No worker stores a longer result. */
 const MAX_CHARS = 4_194_304;
 
-/** Names in the details of the error of a job that was given up; a later retry by a client begins to count anew. */
+/** Keys in the error details of a job that was given up. With them, counting starts anew after a retry by a client. */
 const GIVEN_UP = 'givenUp';
 export const DEAD_WORKERS = 'deadWorkers';
 
-/** Oldest first. Leaves out everything that is not a result. */
+/** Parses the results, oldest first. Leaves out everything that is not a result. */
 export function parseHistory(stored: unknown): readonly JobResult[] {
   if (!Array.isArray(stored)) return [];
   return stored.slice(-KEPT).flatMap((text) => parseResult(text) ?? []);
@@ -32,7 +32,7 @@ function parseResult(text: unknown): JobResult | undefined {
   return isResult ? (value as unknown as JobResult) : undefined;
 }
 
-/** As the store keeps it, with one attempt more. */
+/** Serialises the history with one more attempt, in the store's form. */
 export const toStoredHistory = (history: readonly JobResult[], next: JobResult): string =>
   JSON.stringify([...history, next].slice(-KEPT).map((result) => JSON.stringify(result)));
 
@@ -46,13 +46,13 @@ export function countAttempts(history: readonly JobResult[]) {
   }
   const dead = history.map((result) => detailOf(result, DEAD_WORKERS)).filter(isCount);
   return {
-    /** The number of the last attempt; 0: there was none. */
+    /** The number of the last attempt; 0 if there was none. */
     attempts: Math.max(0, ...history.map(({ attempt }) => attempt).filter(isCount)),
-    /** Faults of the platform since the last attempt that the task itself ended, or since the job was given up. */
+    /** Platform faults since the last attempt that was not one, or since the job was given up. */
     platformFaults,
-    /** Whether an attempt was killed for lack of memory. */
+    /** Whether an attempt ran out of memory. */
     lackedMemory: history.some(({ task }) => task?.verdict === 'oom_killed'),
-    /** How many of the job's workers had died when the job was last given up for that reason. */
+    /** How many of the job's workers had died when the job was last given up because of that. */
     deadWorkers: dead.at(-1) ?? 0,
   };
 }
@@ -62,7 +62,7 @@ function detailOf({ error }: JobResult, name: string): unknown {
   return isObject(details) && Object.hasOwn(details, name) ? Reflect.get(details, name) : undefined;
 }
 
-/** The last attempt of a job that is given up. */
+/** Marks the result as the last attempt of a job that is given up. */
 export function toGivenUp(result: JobResult): JobResult {
   const { error } = result;
   if (error === null) return result;

@@ -1,4 +1,4 @@
-/** Checks a job that was taken before anything is spent on it. Pure; the job is hostile. */
+/** Checks a taken job before anything is spent on it. The job is hostile. Pure. */
 import type { Job } from 'bullmq';
 import { type ErrorJson, StackshimError, toStackshimError } from '../../core/errors.ts';
 import { isObject, parseJson, withoutUndefined } from '../../core/read-fields.ts';
@@ -18,10 +18,10 @@ type Checked = { readonly kind: 'job'; readonly data: JobData } | NoTask;
 
 const QUOTED_CHARS = 300;
 
-/** A final outcome for a job that must not run: cancelled, malformed, or a danger to its workers. */
+/** Returns the job's data, or a final outcome if the job must not run: cancelled, malformed, or dangerous to its workers. */
 export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms): Checked {
   const { job } = taken;
-  // Only whoever writes to the store by hand can name a job like this.
+  // Only someone who writes to the store by hand can create a job with such an id.
   if (!isJobId(taken.id)) return refuse(`its id is not valid: ${quote(taken.id)}`);
   const bytes = oversizeOf(job.data);
   if (bytes !== undefined) {
@@ -34,7 +34,7 @@ export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms
   }
   if (usesMoreOfBullmq(job)) return refuse("it uses BullMQ's flows or deduplication");
   const { stalledCounter, attemptsStarted } = job;
-  // Since the job was last given up for that reason: a retry by a client forgets starts, and keeps the earlier attempts.
+  // Deaths since the job was last given up for them: a client's retry resets the starts, but keeps the earlier attempts.
   const deaths = Math.min(stalledCounter - counts.deadWorkers, attemptsStarted - 1);
   if (deaths >= DEAD_WORKERS_BUDGET) {
     const message = `run job: ${deaths} workers died or lost their store while they ran it`;
@@ -48,7 +48,7 @@ export function checkJob(taken: TakenJob, counts: AttemptCounts, terms: JobTerms
   }
 }
 
-/** A worker that queues a further attempt leaves these fields empty. */
+/** Empty fields do not count: a worker that queues a further attempt empties them. */
 function usesMoreOfBullmq({ parent, parentKey, deduplicationId }: Job): boolean {
   const hasParent = parent !== undefined && parent.id !== '';
   return hasParent || (parentKey ?? '') !== '' || (deduplicationId ?? '') !== '';
@@ -59,7 +59,7 @@ const quote = (text: string): string => JSON.stringify(toStorableText(text, QUOT
 const refuse = (why: string): NoTask =>
   withoutTask(new StackshimError('ERR_STACKSHIM_JOB_REFUSED', `run job: ${why}`));
 
-/** The mark of a cancelled job; undefined without one. */
+/** Reads the mark of a cancelled job; undefined without one. */
 function findCancelMark(data: unknown): CancelMark | undefined {
   if (!isObject(data) || !Object.hasOwn(data, 'cancelled')) return undefined;
   const mark: unknown = Reflect.get(data, 'cancelled');
@@ -68,7 +68,7 @@ function findCancelMark(data: unknown): CancelMark | undefined {
   return { at: typeof at === 'string' ? at : '', by: typeof by === 'string' ? by : undefined };
 }
 
-/** The same of data as the store keeps it. Data that is not JSON has no mark: the job is refused when it is taken. */
+/** Like `findCancelMark`, for stored JSON. Data that is not JSON has no mark: the job is refused when it is taken. */
 export const findStoredMark = (json: string): CancelMark | undefined =>
   findCancelMark(parseJson(json));
 

@@ -1,4 +1,4 @@
-/** What follows after an attempt of a job. Pure. */
+/** Chooses what follows an attempt of a job. Pure. */
 import type { FinalState } from '../job/job-result.ts';
 import type { AttemptCounts } from './attempt-history.ts';
 
@@ -18,11 +18,11 @@ export interface Attempt {
   /** Whether the platform was at fault. */
   readonly retryable: boolean;
   readonly lackedMemory: boolean;
-  /** Whether somebody has cancelled the job meanwhile. */
+  /** Whether the job was cancelled meanwhile. */
   readonly isCancelled: boolean;
 }
 
-/** What the job asks for. */
+/** The retries that the job asks for. */
 export interface RetryTerms {
   readonly retries: number;
   readonly delayMs: number;
@@ -31,13 +31,13 @@ export interface RetryTerms {
 }
 
 export interface Before extends AttemptCounts {
-  /** Attempts that counted against the job's own retries. */
+  /** The number of attempts that counted against the job's own retries. */
   readonly countedAttempts: number;
 }
 
-/** Faults of the platform in a row after which a job is given up. */
+/** How many consecutive platform faults are retried; the next one gives the job up. */
 const PLATFORM_BUDGET = 5;
-/** As many workers may die while they run a job. */
+/** A job is ended once this many workers have died while they ran it. */
 export const DEAD_WORKERS_BUDGET = 3;
 
 const PLATFORM_DELAY_MS = 1_000;

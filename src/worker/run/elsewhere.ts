@@ -1,4 +1,4 @@
-/** Jobs that this machine cannot run now, but another one may: how long they wait, and when they are given up. Pure. */
+/** Jobs that this machine cannot run now but another machine may: how long they wait, and when they are given up. Pure. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { StackshimError } from '../../core/errors.ts';
 import { toStorableText } from '../job/storable.ts';
@@ -6,19 +6,19 @@ import { type NotedJob, toWaitNote, type WaitNote, waitsSince } from '../job/wai
 import { isMissingHere } from '../supply/fetch-missing.ts';
 import { type Outcome, REASON_CHARS } from './job-outcome.ts';
 
-/** The job goes back, and no worker takes it for this time. */
+/** The job goes back to its lane, and no worker takes it for `delayMs`. */
 export interface Elsewhere {
   readonly kind: 'elsewhere';
   readonly reason: string;
-  /** The error that the job ends with if it is given up; null: it is not. */
+  /** The code of the job's error if it is given up; null if it never is. */
   readonly code: ErrorCode | null;
   readonly delayMs: number;
-  /** All pauses together from now on, until the job is given up; null: it is not. */
+  /** The sum of all pauses from now until the job is given up; null if it never is. */
   readonly leftMs: number | null;
 }
 
 const USUAL_DELAY_MS = 10_000;
-/** What is missing may be missing for some time; the pauses double. */
+/** The first pause for a missing stack or code. The pauses double, because it may be missing for some time. */
 const MISSING_DELAY_MS = 5_000;
 const LONGEST_MISSING_DELAY_MS = 60_000;
 
@@ -30,10 +30,7 @@ export const NO_GUARD: Elsewhere = {
   leftMs: null,
 };
 
-/**
- * Undefined: give the job up, because its pauses so far were as long as `missingMs`. A job that lacks room only because the disk is so full is
- * never given up.
- */
+/** Undefined once the job's pauses reach `missingMs`: give the job up. A job that lacks room only because the disk is so full is never given up. */
 export function leaveTooLarge(
   error: StackshimError,
   startsInARow: number,
@@ -47,14 +44,14 @@ export function leaveTooLarge(
   return left && { ...left, reason: `the machine is too small: ${left.reason}` };
 }
 
-/** The same for a stack or code that is not on the machine. */
+/** Like `leaveTooLarge`, for a stack or code that this machine lacks. */
 export function leaveMissing(
   { code, message }: StackshimError,
   startsInARow: number,
   missingMs: number,
 ): Elsewhere | undefined {
   let [waitedMs, leftMs] = [0, 0];
-  // The number of starts is the store's, and may be anything.
+  // Bounded by time, not by starts: the number of starts comes from the store and may be anything.
   for (let start = 1; waitedMs + leftMs < missingMs; start += 1) {
     if (start < startsInARow) waitedMs += missingDelayMs(start);
     else leftMs += missingDelayMs(start);
@@ -67,7 +64,7 @@ export function leaveMissing(
 const missingDelayMs = (start: number): number =>
   Math.min(MISSING_DELAY_MS * 2 ** (start - 1), LONGEST_MISSING_DELAY_MS);
 
-/** What a client learns about the job while it waits. */
+/** Builds the note that tells clients why the job waits. */
 export function noteOf(
   { reason, code, delayMs, leftMs }: Elsewhere,
   job: NotedJob & { readonly attemptsStarted: number },
@@ -85,7 +82,7 @@ export function noteOf(
   return toWaitNote(wait, job.attemptsStarted);
 }
 
-/** The error of a task whose stack or code is not on this machine; undefined for every other end. */
+/** The error of a task whose stack or code this machine lacks; undefined for any other end. */
 export function missingIn(outcome: Outcome): StackshimError | undefined {
   if (outcome.kind === 'task') return undefined;
   const { code, message, hint, details } = outcome.error;

@@ -1,4 +1,4 @@
-/** The log event for the end of an attempt. Pure. Contains no payload, no output of a task, and no value that the job gave. */
+/** Builds the log event for the end of an attempt. It contains no payload, no output of a task and no value from the job. Pure. */
 import { toPrintable } from '../../core/errors.ts';
 import type { JobResult } from '../job/job-result.ts';
 import type { WorkerEvent } from '../worker-events.ts';
@@ -12,11 +12,11 @@ export function toEndedEvent(
 ): JobEnded {
   const { state, retryable, error, task } = result;
   const reason = toReason(result);
-  // The error for an invalid field quotes the field's value, which may be a part of a payload or a secret of the environment.
+  // The error for an invalid field quotes its value, which may be part of a payload or a secret of the environment.
   const value = error?.details?.['value'];
   const shown =
     typeof value === 'string' ? reason.replaceAll(JSON.stringify(value), '"…"') : reason;
-  // One line, of bounded length, that cannot control a terminal.
+  // One line of bounded length that cannot control a terminal.
   const line = toPrintable(shown);
   return {
     ...{ type: 'job_ended', ...end },

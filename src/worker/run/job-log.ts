@@ -6,20 +6,20 @@ import { dirname } from 'node:path';
 import type { IQueueBackend } from 'bullmq';
 import { LogRows, type LogStream, ROW_BYTES } from './log-rows.ts';
 
-/** May reject, and have written a part: those rows count as dropped, and later ones follow. */
+/** Writes rows. May reject after writing a part: all these rows then count as dropped, and later rows follow. */
 type WriteRows = (rows: readonly string[]) => Promise<void>;
 
-/** To the job's log in the store. */
+/** Writes to the job's log in the store. */
 export const storeLog =
   (backend: IQueueBackend, id: string): WriteRows =>
   async (rows) => {
-    // One after the other: a pool of connections would mix them up.
+    // One at a time, because a connection pool would reorder the rows.
     for (const row of rows) await backend.addLog(id, row);
   };
 
-/** To a file of the worker's folder of logs. */
+/** Writes to a file in the worker's log folder. */
 export function fileLog(path: string): WriteRows {
-  // The last row may lack its end: a disk was full, maybe in an earlier attempt.
+  // The last row may be incomplete because a disk was full, perhaps in an earlier attempt.
   let mayBeTorn = true;
   return async (rows) => {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -46,14 +46,14 @@ async function isTorn(file: FileHandle): Promise<boolean> {
 export interface JobLogOptions {
   readonly write: WriteRows;
   readonly attempt: number;
-  /** Output beyond it is counted and dropped. */
+  /** Output beyond this bound is counted and dropped. */
   readonly mostBytes: number;
   /** Called for the first rows that cannot be written. */
   readonly onFailure: (error: unknown) => void;
 }
 
 const FLUSH_AFTER_MS = 250;
-/** What a row counts besides its output: a task may write single bytes to its two streams in turn, and each becomes a row. */
+/** The cost of a row beside its output: a task that alternates single bytes between its two streams makes a row of each. */
 const ROW_COST = 128;
 
 export class JobLog {
@@ -87,7 +87,7 @@ export class JobLog {
     }
   }
 
-  /** Resolves once everything is written, or cannot be. Never rejects. */
+  /** Resolves once everything is written or cannot be. Never rejects. */
   async end(): Promise<void> {
     this.#flush(true);
     await this.#writing;
@@ -100,7 +100,7 @@ export class JobLog {
     await this.#writing;
   }
 
-  /** Writes nothing more: another worker may run the job. */
+  /** Writes nothing more, because another worker may run the job. */
   abandon(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -118,7 +118,7 @@ export class JobLog {
       try {
         await write(rows);
       } catch (error) {
-        // There may be room again for what follows.
+        // There may be room again for later rows.
         this.#droppedBytes += bytes;
         if (!this.#hasFailed) onFailure(error);
         this.#hasFailed = true;

@@ -1,4 +1,4 @@
-/** How a task's end reads as the end of an attempt of its job. Pure. */
+/** Turns the end of a task into the end of an attempt of its job. Pure. */
 import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { type ErrorJson, type StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskResult, Verdict } from '../../task/result.ts';
@@ -26,7 +26,7 @@ const LIMITS: Readonly<Partial<Record<Verdict, string>>> = {
   disk_full: "the task's disk space was full",
 };
 
-/** What an attempt came to: the result of a task, or why there was no task. */
+/** The outcome of an attempt: the result of a task, or why there was no task. */
 export type Outcome =
   | { readonly kind: 'task'; readonly task: TaskResult }
   | {
@@ -53,7 +53,7 @@ export function failedBefore(thrown: unknown): NoTask {
 }
 
 const PLATFORM_KINDS: readonly ErrorKind[] = ['exhausted', 'unavailable', 'internal', 'aborted'];
-/** Faults of the machine that have another kind, because a caller's request can cause them, too. */
+/** Faults of the machine whose codes have another kind, because a caller's request can cause them, too. */
 const PLATFORM_CODES: readonly ErrorCode[] = [
   'ERR_STACKSHIM_POLICY_INVALID',
   'ERR_STACKSHIM_NOT_ROOT',
@@ -63,14 +63,14 @@ const PLATFORM_CODES: readonly ErrorCode[] = [
 type Copied = 'attempt' | 'worker' | 'code' | 'progress' | 'artefacts';
 
 export interface AttemptFacts extends Pick<JobResult, Copied> {
-  /** When the command began; null if it never ran. */
+  /** When the command started; null if it never ran. */
   readonly startedAt: Date | null;
   readonly finishedAt: Date;
 }
 
-/** How many entries of an output a result lists: the job's artefacts name all of them. */
+/** How many entries of an output a result lists; the job's artefacts list more. */
 const LISTED = 50;
-/** How long their names may be, all outputs together. */
+/** The most characters of these entries, over all outputs. */
 const LISTED_CHARS = 65_536;
 
 export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
@@ -78,7 +78,7 @@ export function toJobResult(outcome: Outcome, facts: AttemptFacts): JobResult {
   const task = outcome.kind === 'task' ? outcome.task : null;
   const { error, retryable } = outcome.kind === 'task' ? outcome.task : outcome;
   let state = outcome.kind === 'task' ? STATES[outcome.task.verdict] : outcome.state;
-  // A command that succeeded does not make a job complete whose artefacts could not be kept.
+  // A job whose artefacts could not be kept is not complete, even if its command succeeded.
   if (state === 'complete' && error !== null) state = 'error';
   return toStorable({
     ...{ state, error, retryable },
@@ -105,10 +105,10 @@ function withShortLists(task: TaskResult): TaskResult {
   return { ...task, outputs };
 }
 
-/** The longest sentence for people that the store keeps. */
+/** The longest sentence for people that the store keeps, in characters. */
 export const REASON_CHARS = 1_000;
 
-/** One sentence for people, which begins with the state. */
+/** One sentence for people that begins with the state. */
 export function toReason({ state, error, task }: JobResult): string {
   return toStorableText(`${state}: ${explain(state, error, task)}`, REASON_CHARS);
 }

@@ -1,4 +1,4 @@
-/** One take of a job, from the moment when this worker has its lock until it lets go of the job. */
+/** One take of a job, from the moment this worker has its lock until it lets go of the job. */
 import { hasCode, type StackshimError } from '../../core/errors.ts';
 import { type TaskId, toTaskId } from '../../core/ids.ts';
 import { within } from '../../core/pause.ts';
@@ -40,31 +40,31 @@ import {
 } from './settle-job.ts';
 import { boundCode, type PlannedJob, toNeeds } from './to-task-request.ts';
 
-/** What became of a take before the store is told. */
+/** The outcome of a take before the store is told. */
 type Attempted =
-  /** The run was stopped, and the job has not come to an end by itself. */
+  /** The run was stopped before the job came to an end by itself. */
   | { readonly kind: 'stopped' }
   | Elsewhere
   | ({
       readonly kind: 'ended';
-      /** Undefined: the job was refused. */
+      /** Undefined if the job was refused. */
       readonly planned: PlannedJob | undefined;
       readonly attempt: number;
     } & JobTaskEnd);
 
-/** Long enough to replace a guard that was killed. */
+/** Long enough to replace a killed guard. */
 const GUARDED_WITHIN_MS = 10_000;
-/** How much later than this worker its guard ends a task, as a part of the lock's time. */
+/** The guard ends a task this much later than the worker would, as a fraction of the lock time. */
 const GUARD_LATER = 0.05;
 
 export class JobRun {
   readonly name: string;
   readonly lock: Lock;
   readonly taken: TakenJob;
-  /** The number of the attempt that this is. */
+  /** The number of this attempt. */
   readonly attempt: number;
   readonly stop = new RunStop();
-  /** Resolves when nothing of the job's task lives any more on this machine, neither of this take nor of an earlier one. */
+  /** Resolves when nothing of the job's task runs on this machine any more, neither of this take nor of an earlier one. */
   readonly gone: Promise<unknown>;
   readonly #context: RunnerContext;
   readonly #history: readonly JobResult[];
@@ -76,7 +76,7 @@ export class JobRun {
   #task: TaskId | null = null;
   #isAlive = false;
 
-  /** @param older The run of an earlier take of the job by this worker: its task may still live. */
+  /** @param older The run of this worker's earlier take of the job, whose task may still run. */
   constructor(taken: TakenJob, context: RunnerContext, lock: Lock, older: JobRun | undefined) {
     this.taken = taken;
     this.#context = context;
@@ -96,13 +96,13 @@ export class JobRun {
     if (lock.lost.aborted) lose();
   }
 
-  /** Until when the guard lets the task run, a little longer than this worker does; undefined while there is no task. */
+  /** Until when the guard lets the task run, slightly longer than this worker does; undefined without a task. */
   get permit(): readonly [TaskId, number] | undefined {
     if (this.#task === null || !this.#isAlive) return undefined;
     return [this.#task, this.lock.untilMs + this.#context.lockMs * GUARD_LATER];
   }
 
-  /** Resolves when the job is let go; never rejects. */
+  /** Resolves when the job is let go. Never rejects. */
   async run(): Promise<void> {
     const { emit, warn } = this.#context;
     emit({ type: 'job_taken', job: this.name, attempt: this.attempt });
@@ -117,7 +117,7 @@ export class JobRun {
     }
   }
 
-  /** For a job that was taken too long ago: it goes back without a look at it. */
+  /** Hands back a job whose take was answered too late, without checking it. */
   async refuse(): Promise<void> {
     this.#markGone();
     try {
@@ -150,7 +150,7 @@ export class JobRun {
     }
   }
 
-  /** Binds the job's code, by the tenant of its lane. Throws ERR_STACKSHIM_SPEC_DENIED for a package that asks for more than a job may. */
+  /** Binds the job's code, for the tenant of its lane. Throws ERR_STACKSHIM_SPEC_DENIED for a package that asks for more than a job may. */
   async #plan(data: JobData, terms: JobTerms): Promise<PlannedJob> {
     if (data.code === undefined) return { data, packaged: undefined };
     const { tenant } = this.taken.lane;
@@ -164,7 +164,7 @@ export class JobRun {
     return unlessAborted(promise, [this.stop.signal]);
   }
 
-  /** Resolves to the end of this take if this machine can never have the room. */
+  /** Resolves to the end of this take if this machine can never have the room, else to undefined. */
   async #takeRoom(needs: Needs): Promise<Attempted | undefined> {
     const { room } = this.taken;
     const { memoryBytes, diskBytes, cpus } = room.needs;
@@ -186,7 +186,7 @@ export class JobRun {
     return leaveMissing(error, this.#startsInARow, missingMs) ?? this.#refused(withoutTask(error));
   }
 
-  /** How often the job was taken since an attempt of it counted, this time included. */
+  /** How often the job was taken since its last counted attempt, including this take. */
   get #startsInARow(): number {
     const { attemptsStarted } = this.taken.job;
     return Math.max(1, toCount(attemptsStarted) - this.#countedAttempts);
@@ -258,7 +258,7 @@ export class JobRun {
     }
   }
 
-  /** For clients that ask about the job while it waits. The job goes back even if the store does not take the note. */
+  /** Tells clients why the job waits. A failure to store the note does not keep the job from going back. */
   async #note(elsewhere: Elsewhere): Promise<void> {
     const { job, backend, id } = this.taken;
     const { worker, warn } = this.#context;
@@ -340,7 +340,7 @@ export class JobRun {
     }
   }
 
-  /** Another worker has the job, or will have it: nothing that this one does may change it. */
+  /** Reports the lost lock. Another worker has the job or will have it, so this worker must not change it. */
   #emitLost(): void {
     const { attempt, name: job } = this;
     this.#context.emit({ type: 'lock_lost', job, attempt, task: this.#task });

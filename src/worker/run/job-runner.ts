@@ -1,4 +1,4 @@
-/** Runs the jobs that this worker takes: keeps their locks, ends those that are cancelled, and all of them when the worker drains. */
+/** Runs the jobs that this worker takes: keeps their locks, ends cancelled jobs, and ends all of them when the worker drains. */
 import { bootMs, monotonicMs } from '../../sys/clocks.ts';
 import { type JobPlace, jobName } from '../job/lane.ts';
 import type { TakenJob } from '../taken-job.ts';
@@ -7,9 +7,9 @@ import { JobRun } from './job-run.ts';
 import { type Lock, LockKeeper } from './lock-keeper.ts';
 import type { RunnerContext } from './runner-context.ts';
 
-/** The part of the lock's time after which a reply is too old to begin with its job. */
+/** A reply older than this fraction of the lock time is too old to start its job. */
 const OLD_REPLY = 0.5;
-/** How often to look whether running jobs were cancelled: messages about that may be lost. */
+/** How often to look for cancelled jobs among the running ones: messages about them may be lost. */
 const MARK_LOOK_MS = 10_000;
 
 export class JobRunner {
@@ -18,7 +18,7 @@ export class JobRunner {
   readonly #runs = new Map<Lock, JobRun>();
   /** The last run of each job. */
   readonly #latest = new Map<string, JobRun>();
-  /** Looks under way, and whether another one must follow: messages may come in any number, and the job's entry may be large. */
+  /** Pending looks, and whether another must follow. One look a run: there may be any number of messages, and the job's entry may be large. */
   readonly #looking = new Map<JobRun, 'once' | 'again'>();
   #looks: NodeJS.Timeout | undefined;
   #isDraining = false;
@@ -65,24 +65,24 @@ export class JobRunner {
     }
   }
 
-  /** Looks whether the job was cancelled, if it runs here. */
+  /** Checks whether the job was cancelled, if it runs here. */
   onCancel(place: JobPlace): void {
     const run = this.#latest.get(jobName(place));
     if (run !== undefined) this.#lookSoon(run);
   }
 
-  /** Looks whether any running job was cancelled. */
+  /** Checks whether any running job was cancelled. */
   lookForMarks(): void {
     for (const run of this.#runs.values()) this.#lookSoon(run);
   }
 
-  /** All tasks get their stop signal; jobs whose tasks have not ended by themselves are handed back. */
+  /** Sends all tasks their stop signal. Jobs whose tasks did not end by themselves are handed back. */
   drain(): void {
     this.#isDraining = true;
     for (const run of this.#runs.values()) run.stop.drain();
   }
 
-  /** Kills what is being stopped. */
+  /** Kills the tasks that are being stopped. */
   hasten(): void {
     for (const run of this.#runs.values()) run.stop.hasten();
   }
@@ -97,7 +97,7 @@ export class JobRunner {
     this.#context.guard.permit(new Map(permits.filter((permit) => permit !== undefined)));
   }
 
-  /** One look at a time. A mark that is set before the call is seen. */
+  /** Makes one look at a time. A mark set before the call is seen. */
   #lookSoon(run: JobRun): void {
     if (this.#looking.has(run)) this.#looking.set(run, 'again');
     else void this.#lookOnAndOn(run);

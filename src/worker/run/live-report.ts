@@ -1,7 +1,7 @@
-/** Tells the store that a task runs, and what it says about its progress: seldom, and never once the job is let go. */
+/** Reports to the store that a task runs, and the task's progress: rarely, and never after the job is let go. */
 import type { LiveState } from '../job/job-result.ts';
 
-/** A task that has ended by then is not worth a request. */
+/** A task that ends sooner is not worth a request. */
 const FIRST_AFTER_MS = 150;
 const NEXT_AFTER_MS = 1_000;
 
@@ -23,7 +23,7 @@ export function openLiveReport(
       next = state;
       timer ??= setTimeout(send, sending === undefined ? FIRST_AFTER_MS : NEXT_AFTER_MS);
     },
-    /** Resolves when nothing is on its way any more; drops what was not sent. */
+    /** Drops unsent states. Resolves when no request is pending. */
     async end() {
       clearTimeout(timer);
       next = undefined;

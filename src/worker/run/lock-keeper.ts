@@ -1,11 +1,11 @@
 /**
- * Renews the locks of all jobs that this worker holds, and ends the hold of a job whose lock was not renewed in time. Whether the store
- * answers does not matter: what counts is when the last renewal was sent that the store confirmed.
+ * Renews the locks of all jobs that this worker holds, and ends the hold of a job whose lock was not renewed in time. The time counts from when the
+ * last confirmed renewal was sent, whether or not the store answers now.
  */
 import { laneName } from '../job/lane.ts';
 import type { TakenJob } from '../taken-job.ts';
 
-/** The part of the lock's time, from when its renewal was sent, for which a task may run. */
+/** A task may run for this fraction of the lock time after its last confirmed renewal was sent. */
 const HELD_PART = 0.8;
 const RENEWED_PART = 1 / 3;
 const LOOKS_PER_LOCK = 100;
@@ -13,11 +13,11 @@ const LONGEST_LOOK_MS = 500;
 
 export interface LockKeeperOptions {
   readonly lockMs: number;
-  /** The time, in milliseconds, on a clock that nobody sets. */
+  /** A clock that nobody can set, in milliseconds. */
   readonly now: () => number;
-  /** Called after each confirmed renewal with the locks that now hold longer. */
+  /** Called after each confirmed renewal, with the renewed locks. */
   readonly onRenewed: (locks: readonly Lock[]) => void;
-  /** A renewal that failed is tried again. */
+  /** Called for a failed renewal, which is retried. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -26,7 +26,7 @@ export type LockedJob = Pick<TakenJob, 'lane' | 'id' | 'token' | 'backend'>;
 export class Lock {
   readonly job: LockedJob;
   readonly #lost = new AbortController();
-  /** Aborts when the job may not run any more. */
+  /** Aborts when the job may no longer run. */
   readonly lost: AbortSignal = this.#lost.signal;
   #untilMs: number;
 
@@ -40,7 +40,7 @@ export class Lock {
     return this.#untilMs;
   }
 
-  /** Ends the hold, also if no timer has noticed its end yet. */
+  /** Ends an expired hold even if no timer has noticed the expiry yet. */
   isLostAt(now: number): boolean {
     if (now >= this.#untilMs) this.lose();
     return this.lost.aborted;
@@ -83,7 +83,7 @@ export class LockKeeper {
     return lock;
   }
 
-  /** The lock is renewed no longer. */
+  /** Stops renewing the lock. */
   release(lock: Lock): void {
     this.#locks.delete(lock);
     if (this.#locks.size === 0) this.close();
@@ -116,7 +116,7 @@ export class LockKeeper {
     for (const locks of lanes.values()) void this.#renewLane(locks);
   }
 
-  /** One request for all locks of a lane. An earlier one may still wait for its answer. */
+  /** Renews all locks of a lane by one request. An earlier request may still be pending. */
   async #renewLane(locks: readonly Lock[]): Promise<void> {
     const [first] = locks;
     if (first === undefined) return;

@@ -3,7 +3,7 @@ import { decodeStorable } from '../job/storable.ts';
 
 export type LogStream = 'out' | 'err';
 
-/** A row is one line of JSON; `d` is text, `b` base64 of bytes that are not UTF-8. `t` is in milliseconds since 1970. */
+/** A row is one line of JSON. `d` is text, `b` is base64 of bytes that are not UTF-8, `t` is in milliseconds since 1970. */
 export interface LogRow {
   readonly a: number;
   readonly t: number;
@@ -22,12 +22,12 @@ interface Piece {
   bytes: number;
 }
 
-/** Collects output until it is taken as rows. Output of one stream in a row goes into one row; a character is never divided. */
+/** Collects output until it is taken as rows. Consecutive output of one stream shares a row; a character is never split. */
 export class LogRows {
   readonly #attempt: number;
   #pieces: Piece[] = [];
   #bytes = 0;
-  /** The beginning of a character whose rest has not come yet. */
+  /** The first bytes of an incomplete character. */
   readonly #begun: Record<LogStream, Uint8Array> = {
     out: new Uint8Array(0),
     err: new Uint8Array(0),
@@ -37,7 +37,7 @@ export class LogRows {
     this.#attempt = attempt;
   }
 
-  /** Bytes that wait to be taken. */
+  /** The number of bytes waiting to be taken. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -61,7 +61,7 @@ export class LogRows {
     return piece;
   }
 
-  /** @param isLast Whether no more output follows: then the beginnings of characters are taken, too. */
+  /** @param isLast No more output follows, so the bytes of incomplete characters are taken, too. */
   take(isLast: boolean): readonly string[] {
     const pieces = this.#pieces;
     this.#pieces = [];
@@ -93,7 +93,7 @@ export class LogRows {
   }
 }
 
-/** Where the characters that are complete end: a character in UTF-8 has up to four bytes. */
+/** The offset at which the complete characters end. A UTF-8 character has up to four bytes. */
 function endOfCharacters(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0;

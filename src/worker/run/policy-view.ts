@@ -1,4 +1,4 @@
-/** The policy as a worker last read it: what it needs to decide which jobs to take. */
+/** The policy as a worker last read it, to decide which jobs to take. */
 import type { TenantName } from '../../core/ids.ts';
 import type { Policy } from '../../spec/policy.ts';
 
@@ -11,7 +11,7 @@ export async function openPolicyView(read: () => Promise<Policy>) {
   let readAt = performance.now();
   return {
     last: () => policy,
-    /** Not older than a second. Rejects as the read does. */
+    /** Resolves to a policy not older than a second. Rejects as `read` does. */
     async current(): Promise<Policy> {
       const now = performance.now();
       if (now - readAt < READ_AGAIN_MS) return policy;

@@ -35,7 +35,7 @@ export interface JobTaskEnd {
   readonly outcome: Outcome;
   readonly progress: string | null;
   readonly artefacts: readonly Artefact[];
-  /** When the command began; null if it never ran. */
+  /** When the command started; null if it never ran. */
   readonly startedAt: Date | null;
 }
 
@@ -43,7 +43,7 @@ export interface JobTaskEnd {
 export const runJobTask = (context: RunnerContext, task: JobTask): Promise<JobTaskEnd> =>
   new JobTaskRun(context, task).run();
 
-/** However much earlier attempts have written. */
+/** The least room for an attempt's log, however much earlier attempts wrote. */
 const LEAST_LOG_BYTES = 16_384;
 
 class JobTaskRun {
@@ -135,7 +135,7 @@ class JobTaskRun {
     });
   }
 
-  /** The attempt's own folder, which gets its name when the attempt counts: a late run of the job may write, too. */
+  /** The attempt's temporary folder, renamed when the attempt counts: a late run of the job may write at the same time. */
   #artefactFolder(): string | undefined {
     const { artefactFolder } = this.#context;
     const { planned, place, id } = this.#task;
@@ -160,7 +160,7 @@ class JobTaskRun {
         await rm(own, { recursive: true, force: true });
         return none;
       }
-      // What a worker left that died before it could store the result.
+      // A worker may have left this folder when it died before it could store the result.
       await rm(kept, { recursive: true, force: true });
       await rename(own, kept);
       const artefacts = await listArtefacts(job, attempt);
@@ -172,7 +172,7 @@ class JobTaskRun {
   }
 }
 
-/** The platform lost the artefacts: the job runs once more. */
+/** Makes the attempt a platform fault: the platform lost the artefacts, so the job runs again. */
 function withFault(outcome: Outcome, error: unknown): Outcome {
   if (outcome.kind === 'none' || outcome.task.error !== null) return outcome;
   const fault = toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', 'keep artefacts of job');
@@ -185,7 +185,7 @@ const writtenBy = ({ task }: JobResult, most: number): number => {
   return Number.isFinite(bytes) ? Math.min(most, Math.max(0, bytes)) : 0;
 };
 
-/** The result names the folder that the artefacts have in the end. */
+/** Makes the result name the final folder of the artefacts. */
 function withFolder(task: TaskResult, own: string, kept: string): TaskResult {
   if (task.outputs === undefined) return task;
   const outputs = task.outputs.map((output) => ({

@@ -1,7 +1,7 @@
-/** How a run of a job is ended from outside: the first reason counts. */
+/** Stops a run of a job from outside. The first reason counts. */
 import type { CancelMark } from '../job/job-data.ts';
 
-/** `lost`: this worker may not run the job any more; another one may have it already. */
+/** `lost`: this worker may not run the job any more; another worker may have it already. */
 type StopReason = 'cancelled' | 'drained' | 'lost';
 
 export class RunStop {
@@ -18,7 +18,7 @@ export class RunStop {
     return this.#reason;
   }
 
-  /** Present if the job was cancelled, whatever the reason of the stop. */
+  /** Set if the job was cancelled, whatever the reason of the stop. */
   get mark(): CancelMark | undefined {
     return this.#mark;
   }
@@ -32,13 +32,13 @@ export class RunStop {
     this.#ask('drained');
   }
 
-  /** Nothing of the task may run any more. */
+  /** Kills the task at once: nothing of it may run any more. */
   lose(): void {
     this.#ask('lost');
     this.#kill.abort();
   }
 
-  /** Ends the task of a run that was stopped, if it has not ended yet. */
+  /** Kills the task of a stopped run that has not ended yet. */
   hasten(): void {
     if (this.#reason !== null) this.#kill.abort();
   }

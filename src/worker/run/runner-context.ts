@@ -1,4 +1,4 @@
-/** What all runs of a worker share. */
+/** The context that all runs of a worker share. */
 import type { Door } from '../../door/open-stackshim.ts';
 import type { QueueStore } from '../queue-store/queue-store.ts';
 import type { Supply } from '../supply/fetch-missing.ts';
@@ -14,7 +14,7 @@ export interface RunnerContext extends Omit<WorkerSettings, OtherSettings> {
   readonly supply: Supply;
   readonly store: Pick<QueueStore, 'ring'>;
   readonly guard: Pick<WorkerGuard, 'ready' | 'permit'>;
-  /** `host/pid`. */
+  /** The worker's name, `host/pid`. */
   readonly worker: string;
   readonly emit: (event: WorkerEvent) => void;
   /** Reports a failure that changes nothing for the job. */

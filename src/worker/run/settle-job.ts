@@ -1,4 +1,4 @@
-/** The changes by which a worker lets go of a job. Each counts only if the worker still holds the job's lock. */
+/** The store changes by which a worker lets go of a job. Each takes effect only while the worker holds the job's lock. */
 import type { MinimalJob } from 'bullmq';
 import { StackshimError } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -16,7 +16,7 @@ export type Settled = 'settled' | 'late';
 
 export interface EndedAttempt {
   readonly result: JobResult;
-  /** How many attempts the store has counted before. */
+  /** How many attempts the store had counted before. */
   readonly countedAttempts: number;
   /** The earlier attempts. */
   readonly history: readonly JobResult[];
@@ -26,7 +26,7 @@ export interface EndedAttempt {
 
 type Keep = Pick<RunnerContext, 'keepResultsMs' | 'giveUp'>;
 
-/** What BullMQ reads of a job that ends; what the store has about it may be a hostile producer's. */
+/** The fields that BullMQ reads of an ending job. Not the stored ones, which a hostile producer may have written. */
 const toMinimal = (id: string): MinimalJob =>
   ({ id, opts: { attempts: 1 } }) as unknown as MinimalJob;
 
@@ -63,7 +63,7 @@ export async function runAgain(
   });
 }
 
-/** Gives the job back as if it had not been taken. With a delay, another worker gets it after that time at the earliest. */
+/** Hands the job back as if it had not been taken. With a delay, no worker gets it before that time. */
 export async function handBack(
   { backend, id, token }: LockedJob,
   keep: Keep,
@@ -75,10 +75,7 @@ export async function handBack(
   });
 }
 
-/**
- * Whether the store has this attempt although it called the change late: a call whose answer is lost is made again, and finds that it had its
- * effect before.
- */
+/** Whether the store has this attempt after a `late` change: a call whose answer was lost is repeated, and finds that the first took effect. */
 export async function hasStored(
   { backend, id }: LockedJob,
   { result }: Pick<EndedAttempt, 'result'>,
@@ -125,10 +122,10 @@ const FENCED: readonly unknown[] = [-1, -2, -3, -6];
 const isFenced = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && FENCED.includes(error.code);
 
-/** SQLSTATE classes of a server that is gone, shuts down, or has rolled back: a later call may succeed. */
+/** SQLSTATE classes of a server that is gone, shuts down, or has rolled back. */
 const SQL_OUTAGE = /^(?:08|40|53|57)...$/;
 
-/** Whether a later call may succeed: the server is gone, and did not refuse the call. */
+/** Whether a later call may succeed: the server is gone and did not refuse the call. */
 function isOutage(error: unknown): boolean {
   if (error instanceof StackshimError) return error.kind === 'unavailable';
   if (!(error instanceof Error) || error.name === 'ReplyError') return false;

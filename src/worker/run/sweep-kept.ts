@@ -1,4 +1,4 @@
-/** Removes logs and artefacts of jobs that the store does not know any more, or no longer keeps. */
+/** Removes logs and artefacts of jobs that the store has forgotten or no longer keeps. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tolerate } from '../../core/errors.ts';
@@ -8,13 +8,13 @@ import type { QueueStore } from '../queue-store/queue-store.ts';
 
 export interface SweepOptions {
   readonly store: Pick<QueueStore, 'backend'>;
-  /** Folders with `<lane>/<id>` or `<lane>/<id>.ndjson`. Nothing else in them is touched. */
+  /** Folders with `<lane>/<id>` or `<lane>/<id>.ndjson`. Leaves everything else in them alone. */
   readonly folders: readonly string[];
   readonly keepResultsMs: number;
   readonly signal: AbortSignal;
 }
 
-/** Rejects with errors of the store or of a folder; what was not reached is left to the next sweep. */
+/** Rejects with errors of the store or of a folder. The next sweep does the rest. */
 export async function sweepKept(options: SweepOptions): Promise<void> {
   for (const folder of options.folders) {
     for (const name of await namesIn(folder)) {

@@ -1,4 +1,4 @@
-/** The task of a job: its input, and the fields that the worker sets. Pure. */
+/** Builds the task of a job: its input, and the fields that the worker sets. Pure. */
 import { posix } from 'node:path';
 import type { TaskId } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
@@ -21,7 +21,7 @@ export interface TaskRequest {
   readonly options: Pick<CallerOptions, 'origin' | 'fields' | 'payload' | 'config' | 'capture'>;
 }
 
-/** A job that may run, and the package that its code is bound to. */
+/** A job that may run, and the package to which its code is bound. */
 export interface PlannedJob {
   readonly data: JobData;
   readonly packaged: PinnedPackage | undefined;
@@ -29,18 +29,18 @@ export interface PlannedJob {
 
 export interface RequestContext {
   readonly place: JobPlace;
-  /** Of the task. */
+  /** The task's id. */
   readonly id: TaskId;
   readonly attempt: number;
   /** Whether an earlier attempt ran out of memory. */
   readonly lackedMemory: boolean;
   /** The folder of the attempt's artefacts; undefined for a job without outputs. */
   readonly artefactFolder: string | undefined;
-  /** Fields that the worker sets on the task. */
+  /** The fields that the operator's program sets on the task. */
   readonly fields: FieldsOfWorker;
 }
 
-/** The labels by which the records of tasks name their jobs. */
+/** The labels that name the job in the task's record. */
 const JOB_LABEL = 'stackshim.job';
 const ATTEMPT_LABEL = 'stackshim.attempt';
 
@@ -79,15 +79,15 @@ function toInput({ data: job, packaged }: PlannedJob, lackedMemory: boolean): Ta
   };
 }
 
-/** The package by its digest: no later revision takes its place. Null: the job has no package. */
+/** The package by its digest, so that no later revision replaces it. Null for a job without a package. */
 export const boundCode = ({ packaged }: Pick<PlannedJob, 'packaged'>): string | null =>
   packaged === undefined ? null : `${packaged.name}@${packaged.image.digest}`;
 
-/** What is kept of the task. */
+/** The outputs that are kept with the job. */
 export const outputsOf = ({ data, packaged }: PlannedJob): readonly string[] =>
   data.outputs ?? packaged?.settings.outputs ?? [];
 
-/** What the task needs of its machine. The policy has admitted nothing of it yet. */
+/** The task's needs on its machine. The policy has not admitted any of it yet. */
 export function toNeeds(planned: PlannedJob, usual: AdmittedLimits, lackedMemory: boolean): Needs {
   const { packaged } = planned;
   const own = toInput(planned, lackedMemory);
@@ -105,7 +105,7 @@ const MOST_FOLDERS = 16;
 const toOutputs = (planned: PlannedJob, folder: string) =>
   outputsOf(planned).map((source) => ({ source, destination: folderOf(source, folder) }));
 
-/** An output lies in the attempt's folder as in the task, so that two of them never have the same place. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** Gives an output the same path in the attempt's folder as in the task, so that no two outputs collide. Throws ERR_STACKSHIM_SPEC_INVALID. */
 function folderOf(source: string, folder: string): string {
   const parts = posix.dirname(source).split('/').filter(isName);
   if (parts.length > MOST_FOLDERS) {

@@ -1,4 +1,4 @@
-/** Keeps a guard process beside this worker: it ends the worker's tasks when the worker is dead, stopped or cut off from the store. */
+/** Keeps a guard process beside this worker, which ends the worker's tasks when the worker is dead, stopped or cut off from the store. */
 import { openPromise, pause } from '../../core/pause.ts';
 import type { Stackshim } from '../../door/stackshim.ts';
 
@@ -6,7 +6,7 @@ type Guard = Awaited<ReturnType<Stackshim['startGuard']>>;
 
 export interface WorkerGuardOptions {
   readonly startGuard: () => Promise<Guard>;
-  /** Called when a guard has ended that nobody closed, and another one runs. */
+  /** Called when a guard ended without being closed, and another one runs. */
   readonly onRestart: () => void;
   readonly onFailure: (error: unknown) => void;
 }
@@ -15,7 +15,7 @@ const START_AGAIN_MS = 1_000;
 
 export class WorkerGuard {
   readonly #options: WorkerGuardOptions;
-  /** What every new guard must know. */
+  /** The permits that a new guard must get. */
   readonly #permits = new Map<string, number>();
   #guard: Guard | undefined;
   #isClosed = false;
@@ -29,7 +29,7 @@ export class WorkerGuard {
     return this.#guard !== undefined;
   }
 
-  /** Resolves once there is a guard. */
+  /** Resolves once a guard runs. */
   get ready(): Promise<void> {
     return this.#present.promise;
   }
@@ -43,7 +43,7 @@ export class WorkerGuard {
     void guard.ended.then(() => this.#replace());
   }
 
-  /** Sets until when these tasks may run, on the clock of `bootMs`; null: they are over. */
+  /** Sets until when these tasks may run, on the clock of `bootMs`; null for a task that is over. */
   permit(untilMs: ReadonlyMap<string, number | null>): void {
     for (const [id, until] of untilMs) {
       if (until === null) this.#permits.delete(id);

@@ -1,4 +1,4 @@
-/** Brings what a job needs to this machine: the image of its stack or of its code package, from the registry, by its digest. */
+/** Brings what a job needs to this machine: pulls the image of its stack or code package from the registry, by its digest. */
 import { hasCode, StackshimError } from '../../core/errors.ts';
 import type { TenantName } from '../../core/ids.ts';
 import { withoutUndefined } from '../../core/read-fields.ts';
@@ -7,19 +7,19 @@ import type { PinnedPackage } from '../../store/packages/package.ts';
 import { splitReference } from '../job/reference.ts';
 import { codePlace, stackPlace, type WorkerRegistry } from './registry-places.ts';
 
-/** What the runner asks for. However many jobs wait for one image, it is pulled once. */
+/** Finds stacks and code for the runner. An image is pulled once, however many jobs wait for it. */
 export interface Supply {
-  /** The package that a reference names. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
+  /** Finds the package of a reference. Rejects with ERR_STACKSHIM_PACKAGE_NOT_FOUND if it is neither here nor in the registry. */
   findCode(
     reference: string,
     tenant: TenantName | undefined,
     signal: AbortSignal,
   ): Promise<PinnedPackage>;
-  /** Pulls the image of a stack, for a task that did not find it. False: there is no registry, or the reference has no digest. */
+  /** Pulls a stack's image for a task that did not find it. False without a registry, or if the reference has no digest. */
   fetchStack(reference: string, signal: AbortSignal): Promise<boolean>;
 }
 
-/** @param registry Undefined: this machine has what it has. */
+/** Creates the supply. Without a registry, nothing is pulled. */
 export function createSupply(
   door: Pick<Stackshim, 'stacks' | 'code'>,
   registry: WorkerRegistry | undefined,
@@ -50,7 +50,7 @@ export function createSupply(
   };
 }
 
-/** Errors that another machine may not meet: the stack or the package is not on this one, or the registry does not give it. */
+/** Errors that another machine may not meet: this one lacks the stack or package, or the registry does not give it. */
 const MISSING = [
   'ERR_STACKSHIM_STACK_NOT_FOUND',
   'ERR_STACKSHIM_PACKAGE_NOT_FOUND',

@@ -8,11 +8,7 @@ import type { Supply } from './fetch-missing.ts';
 /** Older announcements are ignored. */
 const ANNOUNCED_MS = 24 * 3_600_000;
 
-/**
- * Pulls one image after the other; a failed one is reported, and tried again by the next call.
- *
- * @param done What earlier calls have pulled.
- */
+/** Pulls images one after another, except those in `done`, pulled by earlier calls. Reports a failed pull; the next call retries it. */
 export async function prefetchAnnounced(
   catalogue: Catalogue,
   supply: Supply,
@@ -37,7 +33,7 @@ export async function prefetchAnnounced(
   }
 }
 
-/** Announces that these stacks will become current, by the digests that mean the same on every machine. */
+/** Announces that these stacks will become current, by digests that mean the same on every machine. */
 export async function announceStacks(
   catalogue: Catalogue,
   stacks: Pick<Stackshim['stacks'], 'show'>,

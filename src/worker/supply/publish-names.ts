@@ -1,4 +1,4 @@
-/** Publishes what the names of stacks and code packages mean on this machine, so that clients without an installation can bind jobs to digests. */
+/** Publishes the digests of this machine's stack and code names, so that clients without an installation can bind jobs to digests. */
 import type { Stackshim } from '../../door/stackshim.ts';
 import { codeKey, stackKey } from '../queue-store/catalogue-keys.ts';
 import type { Catalogue, CatalogueEntry } from '../queue-store/queue-store.ts';
@@ -12,13 +12,13 @@ export interface PublishNamesOptions {
 }
 
 /**
- * Returns a function that publishes what has changed on this machine since its last call, and what the store has lost. An entry of another
- * machine with a newer revision stays; a name that is no longer here is taken out if its entry is this worker's.
+ * Returns a function that publishes what changed on this machine since its last call, and what the store has lost. Another machine's entry with a
+ * newer revision stays. The entry of a name that is gone here is removed if this worker published it.
  *
- * What became current only because a job named its digest, maybe an old one, takes the place of no other entry.
+ * A revision that is current only because a job named its digest, which may be old, replaces no other entry.
  */
 export function namePublisher({ door, catalogue }: PublishNamesOptions): () => Promise<void> {
-  /** What this worker has published, as text. */
+  /** The entries that this worker has published, as text. */
   let published: ReadonlyMap<string, string> = new Map();
   return async () => {
     const current = await readCurrent(door);
@@ -46,7 +46,7 @@ export function namePublisher({ door, catalogue }: PublishNamesOptions): () => P
 
 async function readCurrent({ stacks, code }: PublishNamesOptions['door']) {
   const entries = new Map<string, Current>();
-  // What cannot be read is not published; `verify` and `doctor` report it.
+  // Unreadable stacks and packages are not published; `verify` and `doctor` report them.
   const onDamage = () => undefined;
   for (const { name, image, content, createdAt, revision } of await stacks.list(onDamage)) {
     const isFirstPull = revision === 1 && isPinned((await stacks.show(name)).source);
@@ -66,7 +66,7 @@ async function readCurrent({ stacks, code }: PublishNamesOptions['door']) {
 
 interface Current {
   readonly entry: CatalogueEntry;
-  /** Whether it was the first of its name here and came from a registry by its digest, as a worker pulls it. */
+  /** Whether the revision is the first of its name here and came from a registry by digest, as a worker pulls it. */
   readonly isFirstPull: boolean;
 }
 

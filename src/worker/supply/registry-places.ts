@@ -1,9 +1,9 @@
-/** Where a registry keeps stacks and code packages for workers: `PREFIX/STACK`, `PREFIX/code/PACKAGE`, `PREFIX/code/TENANT/PACKAGE`. Pure. */
+/** Where a registry keeps stacks and code packages: `PREFIX/STACK`, `PREFIX/code/PACKAGE`, `PREFIX/code/TENANT/PACKAGE`. Pure. */
 import { invalidInput } from '../../spec/field-errors.ts';
 
 /** How a worker reaches the registry. */
 export interface WorkerRegistry {
-  /** `HOST[:PORT]`, and a path or none. */
+  /** `HOST[:PORT]`, optionally with a path. */
   readonly prefix: string;
   /** False: plain HTTP and unknown certificates are accepted. Default: true. */
   readonly tlsVerify?: boolean | undefined;
@@ -12,7 +12,7 @@ export interface WorkerRegistry {
 }
 
 const PREFIX = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:[._-][a-z0-9]+)*)*$/;
-/** Names of tenants and packages that a registry takes as they are. */
+/** Names of tenants and packages that a registry accepts unchanged. */
 const PLAIN = /^(?!x-)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 
 /** Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `registry`. */
@@ -27,6 +27,6 @@ export const stackPlace = (prefix: string, name: string): string => `${prefix}/$
 export const codePlace = (prefix: string, tenant: string | undefined, name: string): string =>
   [prefix, 'code', ...(tenant === undefined ? [] : [toPart(tenant)]), toPart(name)].join('/');
 
-/** A registry takes lower-case names only: others are written in hexadecimal. */
+/** Writes other names in hexadecimal, because a registry accepts lower-case names only. */
 const toPart = (name: string): string =>
   PLAIN.test(name) ? name : `x-${Buffer.from(name).toString('hex')}`;

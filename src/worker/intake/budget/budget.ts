@@ -1,4 +1,4 @@
-/** The budget of this machine: what the tasks of jobs reserve of its memory, disk and processors, over all workers of the installation. */
+/** The budget of this machine: the memory, disk and processors that tasks of jobs reserve, over all workers of the installation. */
 import type { TenantName } from '../../../core/ids.ts';
 import type { Policy } from '../../../spec/policy.ts';
 import type { Needs } from '../../taken-job.ts';
@@ -10,15 +10,15 @@ import { openShareFolder, type ShareFolderOptions } from './share-file.ts';
 export interface RoomRequest {
   readonly needs: Needs;
   readonly tenant?: TenantName | undefined;
-  /** Most tasks of the tenant on this machine. */
+  /** The tenant's maximum of tasks on this machine. */
   readonly maxTasks?: number | undefined;
-  /** Default: the request comes now. */
+  /** Since when the job has waited. Default: now. */
   readonly sinceMs?: number | undefined;
 }
 
 export interface Reservation {
   readonly needs: Needs;
-  /** Returns false, and changes nothing, when there is no room. Always succeeds with smaller needs. */
+  /** Returns false and changes nothing if there is no room. Smaller needs always succeed. */
   resize(needs: Needs, sinceMs?: number): boolean;
   /** A second call does nothing. */
   release(): void;
@@ -27,19 +27,19 @@ export interface Reservation {
 export interface BudgetOptions extends ShareFolderOptions {
   readonly policy: Pick<Policy, 'worker' | 'reserves'>;
   readonly machine: Machine;
-  /** The clock that all processes of the host share. */
+  /** The monotonic clock that all processes of the host share. */
   readonly monotonicMs: () => number;
-  /** The shares of this machine's workers cannot be read or written: meanwhile there is no room. Called at most once a minute. */
+  /** Called at most once a minute while the workers' shares cannot be read or written; until they can, there is no room. */
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** What others reserve is read at most this often for estimates; a reservation reads it each time. */
+/** Estimates read the other workers' shares at most this often; a reservation always reads them. */
 const OTHERS_AGE_MS = 50;
 const DISK_AGE_MS = 1_000;
-/** The other workers learn at once what this one gives back. While none is known, the file follows after this time: one may just be starting. */
+/** Other known workers learn of returned room at once. If none is known, the file follows after this time, for one that may be starting. */
 const TELL_MS = 20;
 const RETRY_MS = 1_000;
-/** How often to look for room that other workers gave back; without other workers, for free space on the disk. */
+/** How often to look for room that other workers gave back; without other workers, for free disk space. */
 const LOOK_MS = 100;
 const LOOK_ALONE_MS = 1_000;
 const SWEEP_MS = 1_000;
@@ -68,7 +68,7 @@ export class Budget {
   #failedAtMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  /** Throws a system error if the folder cannot be written; later errors of this kind only mean that there is no room for now. */
+  /** Throws a system error if the folder cannot be written. Later errors of this kind only mean that there is no room for now. */
   constructor(options: BudgetOptions) {
     this.#options = options;
     this.#folder = openShareFolder(options);
@@ -77,7 +77,7 @@ export class Budget {
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_MS).unref();
   }
 
-  /** How much there is, reserved or not. The disk's part follows the free space. */
+  /** The size of the budget, reserved or not. Its disk part follows the free space. */
   total(): Needs {
     const { policy, machine, monotonicMs } = this.#options;
     const now = monotonicMs();
@@ -89,7 +89,7 @@ export class Budget {
     return withDisk(this.#capacity, this.#disk.bytes, policy);
   }
 
-  /** The most that there can ever be: with an empty disk. */
+  /** The largest possible budget: with an empty disk. */
   possible(): Needs {
     const { policy, machine } = this.#options;
     return withDisk(this.#capacity, orZero(machine.diskBytes), policy);
@@ -100,18 +100,18 @@ export class Budget {
     return this.#own;
   }
 
-  /** What is left for a job that has waited since `sinceMs` (default: since now). An estimate: another worker may be faster. */
+  /** The room for a job that has waited since `sinceMs` (default: now). An estimate: another worker may reserve first. */
   room(sinceMs = Number.POSITIVE_INFINITY): Needs {
     return roomIn(this.total(), this.#shares(), sinceMs);
   }
 
-  /** Jobs of a tenant that other workers of this machine run. An estimate. */
+  /** How many jobs of a tenant the other workers of this machine run. An estimate. */
   tasksOfOthers(tenant: TenantName): number {
     this.#refresh(OTHERS_AGE_MS);
     return tasksOf(tenant, this.#others);
   }
 
-  /** Undefined when there is no room now, or when the tenant has its maximum of tasks on this machine. */
+  /** Reserves room. Undefined without room, or if the tenant has its maximum of tasks on this machine. */
   reserve({ needs, tenant, maxTasks, sinceMs }: RoomRequest): Reservation | undefined {
     const held: Held = { needs: NO_NEEDS, tenant };
     const most = maxTasks ?? Number.POSITIVE_INFINITY;
@@ -125,9 +125,9 @@ export class Budget {
     return undefined;
   }
 
-  /** Keeps room free for a job that waits. Requests that came later do not get it. */
+  /** Keeps room free for a waiting job. Requests that came later do not get this room. */
   claim(claim: Claim): { drop(): void } {
-    // Not the caller's object, which may be claimed twice.
+    // A copy, because the caller may claim with the same object twice.
     const own = { ...claim };
     this.#claims.add(own);
     this.#tellSoon();
@@ -138,13 +138,13 @@ export class Budget {
     };
   }
 
-  /** Calls the listener whenever there may be more room. Returns a function that ends the calls. */
+  /** Calls the listener whenever there may be more room. Returns a function that removes the listener. */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** A job waits for room: until the next call of the listeners, the budget looks for room that other processes give back. */
+  /** Call this while a job waits for room. Schedules one call of the listeners, for room that other processes may have given back. */
   expectRoom(): void {
     if (this.#isClosed || this.#looking !== undefined) return;
     this.#looking = setTimeout(
@@ -156,7 +156,7 @@ export class Budget {
     ).unref();
   }
 
-  /** Gives everything back. */
+  /** Gives all reserved room back. A second call does nothing. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -188,7 +188,7 @@ export class Budget {
     };
   }
 
-  /** Writes first, then looks at what the others wrote: see `share-file.ts`. */
+  /** Writes this worker's share before it reads the others: see `share-file.ts`. */
   #change(
     held: Held,
     needs: Needs,
@@ -207,7 +207,7 @@ export class Budget {
 
   #set(held: Held, needs: Needs): void {
     held.needs = needs;
-    // Summed up anew: reservations are few, and sums of fractions drift.
+    // Recomputed, not updated: reservations are few, and sums of fractions drift.
     this.#own = [...this.#held].reduce((sum, one) => addNeeds(sum, one.needs), NO_NEEDS);
   }
 
@@ -230,7 +230,7 @@ export class Budget {
     return [this.#share(), ...this.#others];
   }
 
-  /** False if the others could not be read: what was known of them stays. */
+  /** Returns false if the other shares could not be read; the last known shares stay. */
   #refresh(ageMs: number): boolean {
     const now = this.#options.monotonicMs();
     if (now - this.#othersAtMs <= ageMs && ageMs > 0) return true;
@@ -244,7 +244,7 @@ export class Budget {
     return true;
   }
 
-  /** False if the share could not be written: then the next attempt follows soon, and nothing may be reserved on the strength of this one. */
+  /** Returns false if the share could not be written: reserve nothing then. Retries after a second. */
   #tell(): boolean {
     clearTimeout(this.#telling);
     this.#telling = undefined;
@@ -279,7 +279,7 @@ export class Budget {
     try {
       await this.#folder.sweep();
     } catch (error) {
-      // The next sweep tries again; until then the share of the dead worker counts.
+      // The next sweep retries. Until then the dead worker's share counts.
       this.#report(error);
     }
   }
@@ -292,7 +292,7 @@ export class Budget {
   }
 }
 
-/** Zero if the size cannot be read: the folder may be away for a while. */
+/** Returns 0 if the size cannot be read: the folder may be away for a while. */
 function orZero(ask: () => number): number {
   try {
     return ask();

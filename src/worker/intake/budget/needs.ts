@@ -1,9 +1,9 @@
-/** Arithmetic with what tasks reserve. Pure. */
+/** Arithmetic on reserved resources. Pure. */
 import type { Needs } from '../../taken-job.ts';
 
 export const NO_NEEDS: Needs = { memoryBytes: 0, diskBytes: 0, cpus: 0 };
 
-/** Parts of a processor are added and taken away again: without rounding, nothing plus a tenth minus a tenth is not nothing. */
+/** Without rounding, adding and subtracting a fraction of a processor does not give 0 again. */
 const MICROS = 1_000_000;
 const rounded = (cpus: number) => Math.round(cpus * MICROS) / MICROS;
 
@@ -24,6 +24,6 @@ export const fitsIn = (needs: Needs, room: Needs): boolean =>
   needs.diskBytes <= room.diskBytes &&
   needs.cpus <= room.cpus;
 
-/** Processors can be shared: a task that may use more of them than there are gets what there is. */
+/** Caps `cpus` at the machine's. Processors are shared, so a task that may use more still runs. */
 export const lowerCpus = (needs: Needs, total: Needs): Needs =>
   needs.cpus <= total.cpus ? needs : { ...needs, cpus: total.cpus };

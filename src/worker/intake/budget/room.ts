@@ -1,4 +1,4 @@
-/** A taken job's room on this machine. */
+/** The room of a taken job on this machine. */
 import { StackshimError } from '../../../core/errors.ts';
 import { unlessAborted } from '../../../core/unless-aborted.ts';
 import type { Needs, Room } from '../../taken-job.ts';
@@ -6,11 +6,11 @@ import type { Budget, Reservation } from './budget.ts';
 import { fitsIn, lowerCpus, NO_NEEDS } from './needs.ts';
 
 /**
- * The room over a reservation. While `resize` waits, the job holds nothing, because no task of it runs: jobs that wait for each other would
- * wait for ever. Room is kept free for the job that waits longest.
+ * Wraps a reservation. While `resize` waits, the job holds nothing, since its task does not run: jobs that wait for each other would deadlock.
+ * Room is kept free for the job that has waited longest.
  *
- * `resize` rejects with ERR_STACKSHIM_HOST_EXHAUSTED for needs that this machine cannot meet, even if all jobs of it had ended
- * (`details.isForNow`: but could, were its disk not so full), and with the signal's reason.
+ * `resize` rejects with the signal's reason, and with ERR_STACKSHIM_HOST_EXHAUSTED for needs that this machine cannot meet even with no other job
+ * running. `details.isForNow` tells whether it could with an empty disk.
  */
 export function toRoom(
   budget: Budget,
@@ -33,7 +33,7 @@ export function toRoom(
       const hasRoom = new Promise<void>((resolve) => {
         const look = () => {
           if (!reservation.resize(needs, sinceMs)) return budget.expectRoom();
-          // Before the next look: resizing to the same needs tells all listeners, so this one would call itself for ever.
+          // Unwatch first: a resize to the same needs calls all listeners, so this one would call itself for ever.
           unwatch();
           resolve();
         };

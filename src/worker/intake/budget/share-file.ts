@@ -1,9 +1,9 @@
 /**
- * How the workers of an installation on one machine tell each other what they reserve: a folder below the run folder with a file for each
- * worker, `PID-RANDOM`. The file is locked as long as the worker lives, and has its share.
+ * How the workers of an installation on one machine tell each other what they reserve. A folder below the run folder has one file for each worker,
+ * `PID-RANDOM`. The file contains the worker's share and is locked as long as the worker lives.
  *
- * Nobody waits for a lock, because its holder may be frozen. A worker writes its larger share first and reads those of others afterwards: of
- * two workers that reserve at the same moment, at least one sees the other, and gives back.
+ * Nobody waits for a lock, because its holder may be frozen. A worker writes its larger share before it reads those of others: of two workers that
+ * reserve at the same moment, at least one sees the other and gives back.
  */
 import { fstatSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -25,24 +25,24 @@ import type { Needs } from '../../taken-job.ts';
 import type { Claim, Share } from './share.ts';
 
 export interface ShareFolderOptions {
-  /** Only root may write to it. Made if it is missing. */
+  /** Created if missing, writable by root only. */
   readonly folder: string;
   readonly system: System;
-  /** Whether tasks of a dead process are left. */
+  /** Whether a dead process has left tasks. */
   readonly hasTasks: (pid: number) => Promise<boolean>;
 }
 
 interface StoredShare extends Share {
   readonly version: 1;
-  /** In a run folder that outlives a boot, files may be older. */
+  /** A file may be from an earlier boot if the run folder outlives one. */
   readonly bootId: string;
 }
 
 const NAME = /^(\d{1,10})-[0-9a-f]{16}$/;
 
-/** Throws a system error if the folder cannot be written. */
+/** Creates this worker's file and locks it. Throws a system error if the folder cannot be written. */
 export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions) {
-  // A worker may be the first to use the run folder since the boot: tasks must be able to pass through it.
+  // This worker may be the first user of the run folder since the boot, and tasks must be able to traverse it.
   ensureDirectorySync(dirname(folder), 0o711);
   ensureDirectorySync(folder, 0o700);
   const { own, lock } = lockNew(system, folder);
@@ -52,10 +52,10 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
     /** Replaces this worker's share. */
     write(share: Share) {
       const stored: StoredShare = { version: 1, bootId: bootId(), ...share };
-      // Twice, a line each: a reader that comes while the file is written over sees two different lines. A full disk may take a part.
+      // Written twice, one line each: a reader sees two different lines during a write, or after a full disk cut the write short.
       writeNow(lock.fd, Buffer.from(`${JSON.stringify(stored)}\n`.repeat(2)), 0);
     },
-    /** The shares of the other workers, also of those that are dead while tasks of theirs are left. */
+    /** Reads the shares of the other workers, including dead workers with tasks left. */
     readOthers(): readonly Share[] {
       const found = new Map<string, StoredShare>();
       for (const name of others()) {
@@ -65,7 +65,7 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
       seen = found;
       return [...found.values()];
     },
-    /** Looks whether dead workers still have tasks, and removes the files of those that have none. Until then their shares count. */
+    /** Removes the files of dead workers that have no tasks left. Until then their shares count. */
     async sweep() {
       for (const name of others()) await removeIfDead(system, `${folder}/${name}`, hasTasks);
     },
@@ -77,7 +77,7 @@ export function openShareFolder({ folder, system, hasTasks }: ShareFolderOptions
   };
 }
 
-/** A worker that sweeps may have locked or removed the new file in the moment before it was locked here. */
+/** A sweeping worker may lock or remove the new file before it is locked here; then try again. */
 function lockNew(system: System, folder: string) {
   for (;;) {
     const own = `${process.pid}-${randomName()}`;
@@ -103,7 +103,7 @@ const readStored = objectOf<StoredShare>({
 
 const TRIES = 3;
 
-/** Undefined for a worker that has not written yet, is writing, or has a version that this program cannot read. */
+/** Undefined if the worker has not written yet, is writing, or uses a version that this program cannot read. */
 function readShare(path: string): StoredShare | undefined {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const [first, second] = unlessMissing(() => readFileSync(path, 'utf8'))?.split('\n') ?? [];
@@ -112,7 +112,7 @@ function readShare(path: string): StoredShare | undefined {
     try {
       return readStored(JSON.parse(first), '');
     } catch {
-      // The file was written by another version. The tasks of its worker are bounded by their own limits.
+      // Written by another version. The tasks of that worker are bounded by their own limits.
       return undefined;
     }
   }

@@ -2,10 +2,10 @@
 import type { Needs } from '../../taken-job.ts';
 import { addNeeds, NO_NEEDS, subtractNeeds } from './needs.ts';
 
-/** Room that is kept free for a job that waits for it. */
+/** Room that is kept free for a waiting job. */
 export interface Claim {
   readonly needs: Needs;
-  /** Since when it is waited for, by the clock that all processes share. The older claim comes first. */
+  /** Since when the job waits, by the clock that all processes share. The older claim comes first. */
   readonly sinceMs: number;
 }
 
@@ -13,11 +13,11 @@ export interface Claim {
 export interface Share {
   readonly reserved: Needs;
   readonly claims: readonly Claim[];
-  /** Number of jobs by tenant. */
+  /** The number of jobs by tenant. */
   readonly tenants: Readonly<Record<string, number>>;
 }
 
-/** What is left of `total` for a job that has waited since `sinceMs`: younger claims do not count. */
+/** The rest of `total` for a job that has waited since `sinceMs`; later claims do not count. */
 export function roomIn(total: Needs, shares: readonly Share[], sinceMs: number): Needs {
   const taken = shares.flatMap(({ reserved, claims }) => [
     reserved,

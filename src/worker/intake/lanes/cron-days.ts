@@ -1,19 +1,19 @@
 /**
- * Whether a pattern of cron ever has a day. Finding out by looking for the next one takes more than a second of the event loop for a pattern
- * that has none, and producers are many. Pure.
+ * Whether a cron pattern ever has a day. Searching for the next date of a pattern that has none blocks the event loop for more than a second, and
+ * there are many producers. Pure.
  */
 
 const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const MOST_CHARS = 200;
 
-/** False for a day that none of its months has, and for a pattern longer than 200 characters. For text that is not a pattern, the answer has no meaning. */
+/** False for a day that none of the months has, and for more than 200 characters. Meaningless for text that is not a pattern. */
 export function hasDay(pattern: string): boolean {
   if (pattern.length > MOST_CHARS) return false;
   const [days = '*', months = '*', weekdays = '*'] = pattern.trim().split(/\s+/).slice(-3);
-  // With days of the week, either of the two is enough.
+  // With a day of the week, either day field is enough.
   if (!isAny(weekdays) || isAny(days)) return true;
-  // Letters have meanings of their own: the last day, a weekday, or (h) a day that is drawn by lot.
+  // Letters are special: the last day, a weekday, or (h) a random day.
   if (/[a-z]/i.test(days)) return !/h/i.test(days);
   const first = Math.min(...days.split(',').map((part) => Number.parseInt(part, 10) || 1));
   return monthsOf(months).some((month) => (DAYS[month - 1] ?? 0) >= first);

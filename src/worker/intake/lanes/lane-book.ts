@@ -1,31 +1,28 @@
 /**
- * The lanes that may have jobs, in memory. A lane is ready (a request may find a job) or parked; a parked lane becomes ready by its bell, at a
- * time, or when one of its jobs ends. A parked lane that waits for none of the latter two is forgotten: its bell brings it back.
+ * The lanes that may have jobs, in memory. A lane is ready (a take may find a job) or parked. A parked lane becomes ready by its bell, at a time,
+ * or when one of its jobs ends. A parked lane that waits for neither of the last two is forgotten; its bell brings it back.
  */
 import { type Lane, laneName } from '../../job/lane.ts';
 import type { IntakeOptions } from '../intake-options.ts';
 import { heldBy, type LaneState, type TenantState } from './lane-state.ts';
 
-/** What the policy and the operator say of lanes. */
+/** What the policy and the operator say about lanes. */
 export interface LaneTerms {
-  /** Undefined: the worker does not serve the queue. */
+  /** Undefined if this worker does not serve the queue. */
   readonly weightOfQueue: (queue: string) => number | undefined;
   readonly termsOf: IntakeOptions['policyOf'];
-  /** Calls back once, after a time; returns what cancels it. */
+  /** Calls back once, after `delayMs`. Returns a function that cancels the call. */
   readonly startTimer: (delayMs: number, expired: () => void) => () => void;
-  /** A parked lane became ready. */
+  /** Called when a parked lane becomes ready. */
   readonly onReady: () => void;
 }
 
-/**
- * What becomes of a lane in which a request found nothing: `parked` until its bell or the end of one of its jobs; `seen`: a look has found
- * the next jobs.
- */
+/** The lane after a request that took no job. `parked`: until its bell or the end of one of its jobs; `seen`: a look found its next jobs. */
 export type NextOfLane = 'ready' | 'seen' | 'parked' | { readonly parkedForMs: number };
 
-/** More requests at once for one lane would only be refused. */
+/** More simultaneous requests for one lane would only be refused. */
 const MOST_EAGER = 64;
-/** Whoever may write to the store can ring for any number of lanes. What is not remembered is found by a look. */
+/** Anyone who can write to the store can ring for any number of lanes. Looks find the lanes that are not remembered. */
 const MOST_LANES = 50_000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -34,9 +31,9 @@ export class LaneBook {
   readonly #lanes = new Map<string, LaneState>();
   readonly #tenants = new Map<string, TenantState>();
   readonly #ready = new Set<LaneState>();
-  /** Lanes that wait for a time, the one that has waited longest first. */
+  /** Lanes that wait for a time, longest wait first. */
   readonly #expected = new Set<LaneState>();
-  /** The virtual time of the last job: a tenant that comes back starts here, and has no claim on what it did not use. */
+  /** The virtual time of the last job. A returning tenant starts here, with no claim on time that it did not use. */
   #now = 0;
 
   constructor(terms: LaneTerms) {
@@ -51,7 +48,7 @@ export class LaneBook {
     return this.#lanes.size;
   }
 
-  /** Lanes with jobs that this worker holds. */
+  /** Iterates the lanes with jobs that this worker holds. */
   *held(): Generator<LaneState> {
     for (const state of this.#lanes.values()) if (heldBy(state) > 0) yield state;
   }
@@ -60,20 +57,20 @@ export class LaneBook {
     return this.#lanes.get(laneName(lane));
   }
 
-  /** The lane may have a job. Does nothing for lanes of other queues, and for a new lane beside very many. */
+  /** Call this when the lane may have a job. Ignores lanes of other queues, and a new lane once the book is full. */
   wake(lane: Lane): void {
     const state = this.find(lane) ?? this.#add(lane);
     if (state === undefined) return;
     // The policy may have changed.
     Object.assign(state.tenant, this.#termsOf(lane.tenant));
     state.bells += 1;
-    // Another job may be in front by now: if the known one does not fit, look again.
+    // Another job may be first now: if the known job does not fit, look again.
     if (state.heads !== undefined) state.heads = { ...state.heads, seenAtMs: NEVER };
     if (state.isReady) state.eagerness = Math.min(state.eagerness + 1, MOST_EAGER);
     else this.#makeReady(state);
   }
 
-  /** The lane has only a job that is due later. Does nothing for a lane that is known, and is ready at the latest then. */
+  /** Adds a lane with only delayed jobs; it is ready after `afterMs`. Does nothing for a known lane, which is ready by then anyway. */
   expect(lane: Lane, afterMs: number): void {
     if (this.find(lane) !== undefined) return;
     const state = this.#add(lane);
@@ -94,7 +91,7 @@ export class LaneBook {
     state.served += 1 / queueWeight;
   }
 
-  /** The request found a job, which now runs. */
+  /** Records that a take found a job, which now runs. */
   found(state: LaneState): void {
     state.taking -= 1;
     state.running += 1;
@@ -105,7 +102,7 @@ export class LaneBook {
     if (!state.isReady) this.#makeReady(state);
   }
 
-  /** The request found nothing, or was not sent. */
+  /** Records that a request took no job, or was not sent. */
   foundNothing(state: LaneState, next: NextOfLane): void {
     const { tenant, queueWeight } = state;
     state.taking -= 1;
@@ -113,20 +110,20 @@ export class LaneBook {
     state.served -= 1 / queueWeight;
     if (next === 'parked') this.#park(state, undefined);
     else if (typeof next === 'object') this.#park(state, next.parkedForMs);
-    // The reply to another request may have parked it meanwhile.
+    // The reply to another request may have parked the lane meanwhile.
     else if (!state.isReady) this.#makeReady(state);
     else if (next === 'ready') state.eagerness = 1;
     this.#giveBack(state);
   }
 
-  /** A job of the lane has ended. It may be waiting again. */
+  /** Records that a job of the lane has ended. The job may be waiting again, so the lane becomes ready. */
   ended(state: LaneState): void {
     state.running -= 1;
     if (!state.isReady) this.#makeReady(state);
     this.#giveBack(state);
   }
 
-  /** Ends all timers. */
+  /** Ends all timers and forgets all lanes. */
   close(): void {
     for (const state of this.#lanes.values()) state.cancelWake?.();
     this.#lanes.clear();
@@ -164,7 +161,7 @@ export class LaneBook {
   #giveBack(state: LaneState): void {
     const { tenant, queueWeight } = state;
     tenant.held -= 1;
-    // The sum of fractions must not drift.
+    // Reset to 0 so that the sum of fractions does not drift.
     tenant.load = tenant.held === 0 ? 0 : tenant.load - 1 / queueWeight;
     this.#forgetIfIdle(state);
   }
@@ -204,7 +201,7 @@ export class LaneBook {
     return state;
   }
 
-  /** Lanes that wait for a time give way, or thousands of them would keep all others out for that time. A later look finds them again. */
+  /** Forgets lanes that wait for a time: else thousands of them would keep all others out until then. A later look finds them again. */
   #makePlace(): boolean {
     for (const state of this.#expected) {
       if (this.#lanes.size < MOST_LANES) break;

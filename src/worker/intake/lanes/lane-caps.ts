@@ -1,16 +1,13 @@
-/**
- * The caps of lanes with code: the package's `maxConcurrency`, as the catalogue has it, becomes the lane's global concurrency in the store,
- * which holds over all workers.
- */
+/** The caps of lanes with code: the package's `maxConcurrency` in the catalogue becomes the lane's concurrency over all workers, in the store. */
 import { type Lane, laneName } from '../../job/lane.ts';
 import { codeKey } from '../../queue-store/catalogue-keys.ts';
 import type { QueueStore } from '../../queue-store/queue-store.ts';
 import type { IntakeClock } from '../intake-options.ts';
 
-/** A revision with another cap takes effect within this time. */
+/** The cap of a new revision takes effect within this time. */
 const CAP_AGE_MS = 120_000;
 
-/** Returns a function that sets a lane's cap in the store, unless that was done within the last minutes. */
+/** Returns a function that sets a lane's cap in the store, unless it was set within the last two minutes. */
 export function laneCaps(store: QueueStore, { monotonicMs }: Pick<IntakeClock, 'monotonicMs'>) {
   const setAtMs = new Map<string, number>();
   return async (lane: Lane): Promise<void> => {
@@ -19,7 +16,7 @@ export function laneCaps(store: QueueStore, { monotonicMs }: Pick<IntakeClock, '
     const now = monotonicMs();
     if (now - (setAtMs.get(name) ?? Number.NEGATIVE_INFINITY) < CAP_AGE_MS) return;
     await setCap(store, lane);
-    // In the order of their times: anyone may announce thousands of lanes.
+    // The map is ordered by time. Expired entries go, because anyone may announce thousands of lanes.
     for (const [other, at] of setAtMs) {
       if (now - at < CAP_AGE_MS) break;
       setAtMs.delete(other);
@@ -29,7 +26,7 @@ export function laneCaps(store: QueueStore, { monotonicMs }: Pick<IntakeClock, '
   };
 }
 
-/** A package that is not in the catalogue changes nothing: no worker has published it yet. */
+/** Keeps the cap of a package that is not in the catalogue: no worker has published it yet. */
 async function setCap(store: QueueStore, lane: Lane): Promise<void> {
   const [entry] = await store.catalogue.get([codeKey(lane.tenant, lane.code ?? '')]);
   if (entry === undefined) return;

@@ -1,4 +1,4 @@
-/** What the intake knows of a lane that may have jobs, and of the lane's tenant. Idle lanes have no state: a bell or a look makes one. */
+/** What the intake knows about a lane that may have jobs, and about its tenant. An idle lane has no state until a bell or a look. */
 import type { Lane } from '../../job/lane.ts';
 import type { Needs } from '../../taken-job.ts';
 
@@ -7,17 +7,17 @@ export interface TenantState {
   /** Empty for jobs without a tenant. */
   readonly name: string;
   weight: number;
-  /** Most jobs at once on this machine. */
+  /** The maximum of jobs at once on this machine. */
   maxTasks: number;
-  /** Jobs that are being taken or run here. */
+  /** The number of jobs that are being taken or run here. */
   held: number;
-  /** The same, each divided by the weight of its queue. */
+  /** The sum over the held jobs of 1 / the queue's weight. */
   load: number;
-  /** Virtual time: grows with each job, by less for a large weight. */
+  /** Virtual time: grows with each job, by less for a larger weight. */
   served: number;
-  /** The virtual time among its lanes. */
+  /** The virtual time among the tenant's lanes: a new lane starts here. */
   laneServed: number;
-  /** Number of lanes that refer to this state. */
+  /** The number of lanes that refer to this state. */
   lanes: number;
 }
 
@@ -26,33 +26,31 @@ export interface LaneState {
   readonly lane: Lane;
   readonly tenant: TenantState;
   readonly queueWeight: number;
-  /** Whether it may have a job to take. Otherwise it is parked: until its bell, `cancelWake`, or the end of one of its jobs. */
+  /** Whether the lane may have a job to take. Otherwise it is parked: until its bell, its timer, or the end of one of its jobs. */
   isReady: boolean;
-  /** Whether a look at its next jobs is under way: until then, nothing is known that a take could go by. */
+  /** Whether a look at the next jobs is pending: until then, nothing is known that a take could go by. */
   isPeeking: boolean;
-  /** Requests that are under way. */
+  /** The number of pending requests. */
   taking: number;
   running: number;
   served: number;
-  /**
-   * How many requests may be under way: a bell may announce a single job, so the number begins at 1 and grows with each job that is found.
-   */
+  /** How many requests may be pending. A bell may announce a single job, so this starts at 1 and grows with each job found. */
   eagerness: number;
-  /** Counts bells: a lane whose bell rang after a request was sent is not empty because of that request's reply. */
+  /** Counts bells. A reply without a job does not mean an empty lane if a bell rang after its request was sent. */
   bells: number;
-  /** The next jobs of the lane, as a look found them: in the order in which they are taken. Undefined: not known, or no longer. */
+  /** The next jobs as a look found them, in the order in which they are taken. Undefined if not known, or no longer. */
   heads: { readonly needs: Needs[]; readonly seenAtMs: number } | undefined;
-  /** Since when it waits for room although it was the most entitled lane. */
+  /** Since when the lane waits for room although it is the most entitled lane. */
   waitsSinceMs: number | undefined;
-  /** Since when its next job needs more than this machine has. */
+  /** Since when the next job needs more than this machine has. */
   tooLargeSinceMs: number | undefined;
-  /** When it was last entered among the lanes with active jobs, by the monotonic clock. */
+  /** When the lane was last noted among the lanes with active jobs, by the monotonic clock. */
   notedAtMs: number;
-  /** Failed requests in a row. */
+  /** The number of consecutive failed requests. */
   failures: number;
-  /** Ends the timer of a parked lane. */
+  /** Cancels the timer of a parked lane. */
   cancelWake: (() => void) | undefined;
 }
 
-/** Jobs of the lane that are being taken or run here. */
+/** The number of the lane's jobs that are being taken or run here. */
 export const heldBy = ({ taking, running }: LaneState): number => taking + running;

@@ -1,7 +1,4 @@
-/**
- * Takes jobs from one lane, as BullMQ's own worker does, but without a connection of its own, and with the reason why there is no job. The
- * next job of a schedule is added when one of its jobs is taken.
- */
+/** Takes a lane's jobs like BullMQ's worker, but on the shared connection and with the reason for no job. Adds the next job of a schedule. */
 import { type IQueueBackend, Job, type JobJson, JobScheduler, type MinimalJob } from 'bullmq';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { invalidField } from '../../../spec/field-errors.ts';
@@ -16,20 +13,20 @@ export type LaneTaker = ReturnType<typeof openLaneTaker>;
 
 export interface TakeReply {
   readonly job?: Job;
-  /** Why the next job of its schedule was not added. */
+  /** Why the schedule's next job was not added. */
   readonly scheduleError?: unknown;
-  /** Why what was taken is not a job: it has left the lane, and there may be others. */
+  /** Why the taken entry is not a job. It has left the lane, which may have more entries. */
   readonly strange?: StackshimError;
-  /** The lane is rate limited for this time. */
+  /** For how long the lane is rate limited. */
   readonly limitedForMs?: number | undefined;
-  /** When its first delayed job is due, by the clock of the backend. */
+  /** When the first delayed job is due, by the backend's clock. */
   readonly dueMs?: number | undefined;
 }
 
-/** @param worker Kept with the job, for people who look. */
+/** Opens the taker of one lane. BullMQ stores `worker` with the job, for people who look. */
 export function openLaneTaker(store: QueueStore, lane: Lane, worker: string) {
   const backend = store.backend(lane);
-  // A job asks its queue for no more than the name and the backend. The connection is the store's.
+  // A job only asks its queue for the name and the backend. The connection belongs to the store.
   const queue = new JobScheduler(laneName(lane), { connection: {} }, () => backend);
   // Without a listener, an error event would end the process. Errors reach the caller of each operation.
   queue.on('error', () => undefined);
@@ -42,7 +39,7 @@ export function openLaneTaker(store: QueueStore, lane: Lane, worker: string) {
         return { limitedForMs: positive(limitedForMs), dueMs: positive(dueMs) };
       }
       const job = toJob(queue, data, id);
-      // A job's entry says when it was taken, whoever wrote its data.
+      // A real job's entry has the time when it was taken, whoever wrote its data.
       const kind = data.processedOn === undefined ? strangeKindOf(job.data) : undefined;
       if (kind !== undefined) return { strange: strangeEntry(id, kind) };
       job.token = token;
@@ -58,7 +55,7 @@ type NextJob = readonly [
   dueMs: number,
 ];
 
-/** BullMQ throws if it cannot read or count the job that it has just taken; such a job would be taken for ever. */
+/** Fails a taken job that BullMQ cannot read or count: BullMQ throws for such a job, which would be taken for ever. */
 async function moveToActive(
   backend: IQueueBackend,
   token: string,
@@ -73,20 +70,20 @@ async function moveToActive(
   }
 }
 
-/** Redis counts the starts of a job in its entry, after it has taken it. */
+/** Whether the error is about the taken job: Redis counts a job's starts in its entry after it has taken the job. */
 const isOfJob = (error: unknown): boolean =>
   error instanceof SyntaxError ||
   error instanceof TypeError ||
-  // Values that are nested too deep for the driver.
+  // Values nested too deep for the driver.
   error instanceof RangeError ||
   /hash value is not an integer/.test(messageOf(error));
 
-/** How many of the lane's active jobs may be the one that has the token. */
+/** The taken job is looked for among at most this many active jobs of the lane. */
 const MOST_ACTIVE = 1_000;
 const QUOTED_CHARS = 200;
 const UNREADABLE = 'error: the entry of the job in the store is damaged: it cannot be read';
 
-/** Only the job that was taken with the token can be failed with it. */
+/** Tries all active jobs: the store fails only the job that was taken with the token. */
 async function failUnreadable(backend: IQueueBackend, token: string): Promise<void> {
   const ids = (await backend.getRanges(['active'], 0, MOST_ACTIVE, false)).flat();
   for (const id of ids) {
@@ -96,7 +93,7 @@ async function failUnreadable(backend: IQueueBackend, token: string): Promise<vo
       await backend.moveToFailed(job, UNREADABLE, false, token, false, fieldsToUpdate);
       return;
     } catch {
-      // The lock has another token: somebody else's job.
+      // The lock has another token: another worker's job.
     }
   }
 }
@@ -107,7 +104,7 @@ function strangeEntry(id: string, kind: string): StackshimError {
   return new StackshimError('ERR_STACKSHIM_JOB_REFUSED', message);
 }
 
-/** Data that is not JSON becomes undefined, which is no valid job: whoever handles the job says so. */
+/** Data that is not JSON becomes undefined, an invalid job; the job's handler reports that. */
 function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
   try {
     return Job.fromJSON(queue, data, id);
@@ -118,15 +115,12 @@ function toJob(queue: JobScheduler, data: JobJson, id: string): Job {
   }
 }
 
-/** As BullMQ stores them. */
+/** The options as BullMQ stores them. */
 type ScheduledJobOptions = Job['opts'] & {
   readonly repeat?: Parameters<JobScheduler['upsertJobScheduler']>[1];
 };
 
-/**
- * A schedule that was removed meanwhile stays removed. Returns why the next job was not added: the job itself is in order even if its
- * schedule is not.
- */
+/** Adds the schedule's next job unless the schedule is gone. Returns an error, never rejects: the taken job is valid even if its schedule is not. */
 async function addNextOfSchedule(queue: JobScheduler, job: Job): Promise<unknown> {
   const { repeatJobKey } = job;
   const { repeat, ...opts }: ScheduledJobOptions = job.opts;

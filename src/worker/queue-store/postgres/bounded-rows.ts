@@ -1,7 +1,7 @@
-/** Lets PostgreSQL give no more of a job than a worker reads. BullMQ selects whole rows. Pure. */
+/** Bounds how much of a job PostgreSQL returns, because BullMQ selects whole rows. Pure. */
 import { ENTRY_BYTES, OVERSIZE, SMALL_BYTES } from '../oversize.ts';
 
-/** Statements of BullMQ that give rows of jobs: what they select from. */
+/** The sources of BullMQ's statements that return job rows. */
 const SOURCES: readonly string[] = [
   'move_to_active($1, $2, $3, $4, $5, $6, $7)',
   'job WHERE queue = $1 AND id = $2',
@@ -10,7 +10,7 @@ const SOURCES: readonly string[] = [
 const LARGE = ['opts', 'progress', 'return_value', 'stacktrace', 'failed_reason'] as const;
 const sizeOf = (name: string) => `COALESCE(octet_length(taken.${name}::text), 0)`;
 const SIZE = ['data', ...LARGE].map(sizeOf).join(' + ');
-/** Replaces what is not small. */
+/** Replaces the data, and other values that are not small. */
 const SMALL = [
   `jsonb_build_object('data', jsonb_build_object('${OVERSIZE}', size.bytes))`,
   ...LARGE.map((name) => {
@@ -19,11 +19,11 @@ const SMALL = [
   }),
 ].join(' || ');
 
-/** The row of a job that is too large has the size as its data, and only small values beside it. */
+/** Rewrites a statement so that an oversized job's row has the size as its data and only small values beside it. */
 export function withBoundedRows(sql: string): string {
   const source = SOURCES.find((text) => sql.includes(`SELECT * FROM ${text};`));
   if (source === undefined) return sql;
-  // Of an empty object, jsonb_populate_record makes the record that it is given.
+  // With an empty object, jsonb_populate_record returns the record unchanged.
   return sql.replace(
     `SELECT * FROM ${source};`,
     `SELECT kept.* FROM (SELECT * FROM ${source}) AS taken,

@@ -1,4 +1,4 @@
-/** What a PostgreSQL server must be, and what it should be, by its own answers. */
+/** Asks a PostgreSQL server for its settings: whether it can be the store, and how it may lose acknowledged writes. */
 import type { ClientBase } from 'pg';
 import type { Inspection, StoreLoss } from '../queue-store.ts';
 import { measureSkew } from '../skew.ts';
@@ -59,7 +59,7 @@ export async function checkTables(client: ClientBase, shown: string): Promise<vo
 
 const RIGHTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
-/** The first table or sequence that the user may not use as a worker or client does; BullMQ's relay is not used. */
+/** Finds the first table or sequence on which the user lacks a worker's or client's rights. Ignores BullMQ's relay, which is not used. */
 async function findLackingRight(client: ClientBase): Promise<string | undefined> {
   const mayAll = RIGHTS.map((right) => `has_table_privilege(c.oid, '${right}')`).join(' AND ');
   const { rows } = await client.query<{ name: string }>(
@@ -78,7 +78,7 @@ async function findLackingRight(client: ClientBase): Promise<string | undefined>
   return rows[0]?.name;
 }
 
-/** What the server may lose of what it acknowledged; undefined: nothing. */
+/** How the server may lose acknowledged writes; undefined if it keeps them. */
 function lossOf(facts: PostgresFacts): StoreLoss | undefined {
   if (!facts.fsync) {
     return {
@@ -99,7 +99,7 @@ function lossOf(facts: PostgresFacts): StoreLoss | undefined {
   };
 }
 
-/** For `doctor`. Fails as the opening of the store does. */
+/** Inspects a server for `doctor`. Fails as opening the store does. */
 export const inspectPostgres = (address: PostgresAddress): Promise<Inspection> =>
   withClient(address, async (client) => {
     const facts = await readSuitable(client, address.shown);

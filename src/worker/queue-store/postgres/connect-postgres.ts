@@ -1,4 +1,4 @@
-/** The first connection to a PostgreSQL server: everything within a time limit, with the reason if it fails. */
+/** The first connection to a PostgreSQL server. All work has a time limit; failures have the reason. */
 import type { Client } from 'pg';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { pause, within } from '../../../core/pause.ts';
@@ -11,7 +11,7 @@ const END_MS = 1000;
 const STARTING_PAUSE_MS = 200;
 const CANNOT_CONNECT_NOW = '57P03';
 
-/** Calls `act` with a connection of its own, all within the time limit. */
+/** Calls `act` with a new connection. Connecting and `act` share the time limit; the connection is closed afterwards. */
 export async function withClient<T>(
   address: PostgresAddress,
   act: (client: Client) => Promise<T>,
@@ -41,7 +41,7 @@ export async function withClient<T>(
   }
 }
 
-/** A server that is still starting gets the rest of the time. */
+/** Connects. Retries within the time limit while the server is starting. */
 async function connect(
   address: PostgresAddress,
   onMade: (client: Client) => void,

@@ -1,12 +1,9 @@
-/** The tables of the queues: BullMQ's own in schema `bullmq`, stackshim's in schema `stackshim`. Each migration runs once, in a transaction. */
+/** The queue tables: BullMQ's in schema `bullmq`, stackshim's in schema `stackshim`. Each migration runs once, in a transaction. */
 import { LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import type { ClientBase } from 'pg';
 import { QUEUE_SCHEMA } from './pg-pool.ts';
 
-/**
- * Append to this list; never change a migration that was released. `oldestReader` is the oldest version of this list whose code can use the
- * tables as they are afterwards.
- */
+/** Append only; never change a released migration. `oldestReader`: the oldest version of this list whose code can use the tables after it. */
 const MIGRATIONS = [
   {
     version: 1,
@@ -17,7 +14,7 @@ const MIGRATIONS = [
 
 const NEWEST_VERSION = Math.max(...MIGRATIONS.map(({ version }) => version));
 
-/** Two migrations at once would create the same tables. */
+/** Two simultaneous migrations would create the same tables. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtext('stackshim:migration'))`;
 const LEDGER = `CREATE TABLE IF NOT EXISTS stackshim.migration (
   version integer PRIMARY KEY,
@@ -25,7 +22,7 @@ const LEDGER = `CREATE TABLE IF NOT EXISTS stackshim.migration (
   applied_at timestamptz NOT NULL DEFAULT now()
 )`;
 
-/** Brings both schemas up to date; does nothing if they are. Needs a user who may create schemas, or who owns these. */
+/** Brings both schemas up to date; does nothing if they are. Needs a user who owns these schemas or may create them. */
 export async function migrate(client: ClientBase): Promise<void> {
   await runMigrations(client, QUEUE_SCHEMA, { skipVersionCheck: true });
   await client.query('BEGIN');
@@ -57,7 +54,7 @@ async function readLedger(client: ClientBase) {
   return rows[0] ?? { version: 0, oldestReader: 0 };
 }
 
-/** Why the tables cannot be used by this version; undefined if they can. Expects a user who may read both schemas. */
+/** Why this version cannot use the tables; undefined if it can. The user must be able to read both schemas. */
 export async function findMigrationFault(client: ClientBase): Promise<string | undefined> {
   const { rows } = await client.query<{ both: boolean }>(
     `SELECT to_regclass('${QUEUE_SCHEMA}.migration') IS NOT NULL

@@ -21,7 +21,7 @@ export async function openPostgres(
   return createPostgresStore(address, options, loss);
 }
 
-/** Makes or updates the tables of the queues. Fails as {@link openPostgres} does. */
+/** Creates or updates the queue tables. Fails like {@link openPostgres}. */
 export async function migratePostgres(address: PostgresAddress): Promise<void> {
   await withClient(address, async (client) => {
     await readSuitable(client, address.shown);

@@ -1,11 +1,11 @@
-/** Messages of a PostgreSQL store: one connection for all listeners of a process, made again whenever it is lost. */
+/** Messages of a PostgreSQL store: one connection for all listeners of a process, replaced whenever it is lost. */
 import type { Client } from 'pg';
 import { pause } from '../../../core/pause.ts';
 import { createListeners, type MessageLine } from '../listeners.ts';
 import type { PostgresAddress } from '../store-url.ts';
 import { cut, newClient } from './pg-pool.ts';
 
-/** BullMQ's own channel: the name of a lane for each job that begins to wait. */
+/** BullMQ's own channel: sends the lane's name for each job that begins to wait. */
 const JOBS_CHANNEL = 'bullmq_jobs';
 export const BELL_CHANNEL = 'stackshim_bell';
 export const CANCEL_CHANNEL = 'stackshim_cancel';
@@ -22,7 +22,7 @@ export function createPostgresListener(
 ): MessageLine {
   const all = createListeners();
   let client: Client | undefined;
-  /** Hears messages, and has no question of its own to answer. */
+  /** The client while it hears messages and has no query of its own pending, so that it can be pinged. */
   let listener: Client | undefined;
   let pinging: Promise<void> | undefined;
   let isClosed = false;
@@ -66,7 +66,7 @@ export function createPostgresListener(
         await listenOnce(isFirst);
         [isFirst, retryMs] = [false, FIRST_RETRY_MS];
       } catch {
-        // The server is away: whoever makes a call learns why.
+        // The server is away. Callers of other operations learn why.
         retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
       }
       if (!isClosed) await pause(retryMs);
@@ -85,7 +85,7 @@ export function createPostgresListener(
       return all.add(queues, listeners);
     },
     ping() {
-      // A server that does not answer is asked once: the driver warns of a second query on one connection.
+      // One pending ping at a time: the driver warns of a second query on one connection.
       pinging ??= pingOnce();
       return pinging;
     },

@@ -1,4 +1,4 @@
-/** The port on PostgreSQL: one pool of connections for all lanes, and one connection for messages. */
+/** The port on PostgreSQL: one connection pool for all lanes, and one connection for messages. */
 import { PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import type { QueryResult, QueryResultRow } from 'pg';
 import { jobName, type Lane, laneName, parseLaneName, SEPARATOR } from '../../job/lane.ts';
@@ -23,14 +23,14 @@ import { BELL_CHANNEL, CANCEL_CHANNEL, createPostgresListener } from './postgres
 import { withServerTime } from './server-time.ts';
 import * as statements from './statements.ts';
 
-/** Lanes whose settings this process has written; the rest is written again. */
+/** For this many lanes, this process remembers that their settings are written; those of other lanes are written again. */
 const MAX_ENTERED = 20_000;
 const MAX_QUEUES = 10_000;
 
 const LANES_WITH_JOBS = statements.lanesIn(['waiting', 'delayed', 'active']);
 const LANES_WITH_ACTIVE_JOBS = statements.lanesIn(['active']);
 
-/** Expects a server and tables that were checked. Sends nothing yet. */
+/** Creates the store; sends nothing yet. The server and its tables must have been checked. */
 export function createPostgresStore(
   address: PostgresAddress,
   options: QueueStoreOptions,
@@ -50,7 +50,7 @@ export function createPostgresStore(
     catalogue: createCatalogue(query),
     async readServer() {
       const { id, timeline } = await statements.readServer(query);
-      // A primary that was promoted has a later timeline.
+      // A promoted primary has a later timeline.
       return { id: `${timeline} ${id}`, mayLack: loss !== undefined || timeline > 1 };
     },
     serverTimeMs: () => statements.readTimeMs(query),
@@ -87,11 +87,11 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions) {
   const requeue: Query = (text, values) =>
     waitOut(() => pool.transaction((send) => keepAttempts(send, text, values)));
   return {
-    /** Waits for the server. */
+    /** Waits out outages of the server. */
     query,
     line,
     reachability,
-    /** Its siblings serve the lanes. */
+    /** The backends of the lanes are derived from this one. */
     root: createRoot(
       (text, values) => (statements.isRequeue(text) ? requeue : query)(text, values),
       options,
@@ -106,7 +106,7 @@ function joinParts(address: PostgresAddress, options: QueueStoreOptions) {
   };
 }
 
-/** A job that is queued again keeps its earlier attempts, as on Redis. Workers are notified at the end of the transaction. */
+/** Requeues a job with its earlier attempts, as Redis does. Workers are notified when the transaction ends. */
 async function keepAttempts<R extends QueryResultRow>(
   send: Query,
   text: string,
@@ -120,7 +120,7 @@ async function keepAttempts<R extends QueryResultRow>(
   return done;
 }
 
-/** Gives BullMQ a pool that waits for the server, tells the server's time, and gives no more of a job than a worker reads. */
+/** Gives BullMQ a pool that waits out outages, uses the server's time, and bounds how much of a job is read. */
 function createRoot(query: Query, options: QueueStoreOptions): PostgresQueueBackend {
   const pool = {
     query: (text: string, values?: readonly unknown[]) =>
@@ -144,7 +144,7 @@ function laneCalls(query: Query, root: PostgresQueueBackend) {
     backend: (lane: Lane) => root.forQueue(laneName(lane)),
     async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
       await enter(laneName(lane));
-      // The lane is in the table with its job, and BullMQ itself notifies of each job that is added.
+      // The job's row is the index entry of its lane, and BullMQ itself notifies for each added job.
       return await add();
     },
     async ring(lane: Lane): Promise<void> {
@@ -160,7 +160,7 @@ function laneCalls(query: Query, root: PostgresQueueBackend) {
   };
 }
 
-/** The table of jobs is the index. */
+/** The jobs table is the index. */
 function indexCalls(query: Query) {
   const list = async (statement: string, queues: readonly string[]): Promise<readonly Lane[]> => {
     const starts = queues.map((queue) => `${queue}${SEPARATOR}`);

@@ -1,14 +1,11 @@
-/**
- * Lets PostgreSQL take every time from its own clock. BullMQ passes the client's clock to its functions: a client whose clock is a minute ahead
- * would take running jobs from the others. Pure.
- */
+/** Makes PostgreSQL use its own clock for all times: BullMQ passes the client's, and one a minute ahead would take others' running jobs. Pure. */
 
 const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
 /**
- * Statements of BullMQ, recognized by a part of their text, and their parameters that are the client's time; `delayed`: one that is a time plus a
- * delay, and the one that is the delay. The time of `add_job` stays the producer's: the time at which a delayed job is due follows from it,
- * however long the add takes.
+ * BullMQ's statements, recognised by a part of their text. `times`: the parameters that are the client's time. `delayed`: the parameter that is the
+ * time plus a delay, and the parameter that is the delay. `add_job` keeps the producer's time, from which a delayed job's due time follows, however
+ * long the add takes.
  */
 const STATEMENTS: readonly {
   readonly part: string;
@@ -37,13 +34,13 @@ const STATEMENTS: readonly {
   { part: 'update_job_scheduler_next_millis(', times: [6] },
 ];
 
-/** The statement with the server's time in place of the client's. The parameters stay as they are. */
+/** Replaces the client's time by the server's in a statement. The parameters stay unchanged. */
 export function withServerTime(sql: string): string {
   const found = STATEMENTS.find(({ part }) => sql.includes(part));
   if (found === undefined) return sql;
   return sql.replace(/\$(\d+)(?!\d)/g, (parameter, digits: string) => {
     const at = Number(digits);
-    // A parameter that does not occur in the statement would be an error.
+    // COALESCE keeps the parameter in the statement: an unused parameter is an error.
     if (found.times.includes(at)) return `COALESCE(${NOW}, ${parameter}::bigint)`;
     const [time, delay] = found.delayed ?? [];
     if (at === time) return `COALESCE(${NOW} + $${delay}::bigint, ${parameter}::bigint)`;

@@ -1,4 +1,4 @@
-/** The statements of the port on PostgreSQL. Names of tables are found in BullMQ's schema unless they say otherwise. */
+/** The SQL statements of the port. Unqualified table names resolve to BullMQ's schema. */
 import { KEPT_EVENTS } from '../lane-settings.ts';
 
 const SERVER_TIME = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms';
@@ -11,11 +11,11 @@ export async function readTimeMs(ask: Ask<{ now_ms: number }>): Promise<number> 
   return rows[0]?.now_ms ?? Number.NaN;
 }
 
-/** A name of a WAL file begins with the timeline. */
+/** The name of a WAL file begins with the timeline. */
 const SERVER = `SELECT extract(epoch FROM pg_postmaster_start_time())::text AS id,
   substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS timeline`;
 
-/** When the server started, and on which timeline it is. */
+/** Reads when the server started and its timeline. */
 export async function readServer(ask: Ask<{ id: string; timeline: string }>) {
   const { rows } = await ask(SERVER);
   const { id = '', timeline = '1' } = rows[0] ?? {};
@@ -25,7 +25,7 @@ export async function readServer(ask: Ask<{ id: string; timeline: string }>) {
 export const ENTER_LANE = `INSERT INTO meta (queue, field, value) VALUES ($1, 'opts.maxLenEvents', '${KEPT_EVENTS}')
 ON CONFLICT DO NOTHING`;
 
-/** BullMQ queues a job again by this function, which forgets the job's attempts. */
+/** Whether BullMQ requeues a job by this statement, whose function discards the job's attempts. */
 export const isRequeue = (text: string): boolean => text.includes('SELECT reprocess_job($1, $2');
 /** $1: lane, $2: id. Locks the row. */
 export const READ_ATTEMPTS = `SELECT stacktrace::text AS attempts FROM job WHERE queue = $1 AND id = $2 FOR UPDATE`;
@@ -34,13 +34,13 @@ export const PUT_ATTEMPTS = 'UPDATE job SET stacktrace = $3::jsonb WHERE queue =
 
 export const NOTIFY = 'SELECT pg_notify($1, $2)';
 
-/** Bounds what a hostile producer makes a worker read. */
+/** Bounds what a hostile producer can make a worker read. */
 const MAX_LANES = 200_000;
 const MAX_LANE_BYTES = 200;
 
 /**
- * The lanes that have jobs in one of the states, found by as many steps in an index as there are lanes: a plain GROUP BY would read every
- * waiting job. $1: what the lanes' names begin with, an array. A producer may have named a queue anything: what cannot be a lane is not sent.
+ * The lanes with jobs in one of the states. Takes one index step for each lane: a plain GROUP BY would read every waiting job. $1: an array of
+ * prefixes of lane names. A producer may have chosen any queue name: names too long for a lane are not returned.
  */
 export const lanesIn = (states: readonly string[]): string =>
   `SELECT DISTINCT queue FROM (${states.map(stepsThrough).join(' UNION ALL ')}) AS found
@@ -55,7 +55,7 @@ const stepsThrough = (state: string) => `(WITH RECURSIVE lane AS (
     FROM lane WHERE lane.queue IS NOT NULL
 ) SELECT queue FROM lane WHERE queue IS NOT NULL)`;
 
-/** Of the lanes $1 those without a job that has something left to do, and without a schedule. */
+/** $1: lanes. Returns those without an unfinished job and without a schedule. */
 export const LANES_WITHOUT_JOBS = `SELECT lane FROM unnest($1::text[]) AS lane
  WHERE NOT EXISTS (SELECT 1 FROM scheduler WHERE queue = lane)
    AND ${['waiting', 'delayed', 'active', 'waiting-children']
@@ -69,12 +69,12 @@ export const PEEK = `SELECT
   ARRAY(SELECT left(name, ${MAX_NAME_CHARS}) FROM job WHERE queue = $1 AND state = 'waiting' ORDER BY priority, seq LIMIT $2) AS names,
   (SELECT min(process_at_ms)::float8 FROM job WHERE queue = $1 AND state = 'delayed') AS due_ms`;
 
-/** $1: keys, $2: entries, arrays of the same length. */
+/** $1: keys, $2: entries, arrays of equal length. */
 export const PUT_ENTRIES = `INSERT INTO stackshim.catalogue (key, entry)
 SELECT * FROM unnest($1::text[], $2::text[])
 ON CONFLICT (key) DO UPDATE SET entry = EXCLUDED.entry`;
 export const REMOVE_ENTRIES = 'DELETE FROM stackshim.catalogue WHERE key = ANY($1::text[])';
-/** Nothing longer is an entry. */
+/** No entry is longer. */
 const IS_ENTRY = 'octet_length(key) <= 1000 AND octet_length(entry) <= 20000';
 export const LIST_ENTRIES = `SELECT key, entry FROM stackshim.catalogue
  WHERE starts_with(key, $1) AND ${IS_ENTRY} LIMIT 10000`;

@@ -1,4 +1,4 @@
-/** What a Redis or Valkey server must be, and what it should be, by its own answers. */
+/** Asks a Redis or Valkey server for its settings: whether it can be the store, and how it may lose acknowledged writes. */
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../../core/errors.ts';
 import { pause } from '../../../core/pause.ts';
@@ -10,7 +10,7 @@ import { openConnection, readTimeMs } from './connect-redis.ts';
 
 const LOADING_PAUSE_MS = 100;
 
-/** BullMQ recommends it; older servers lack commands that a take needs. */
+/** BullMQ recommends this version; older servers lack commands that a take needs. */
 const OLDEST_REDIS: readonly [number, number] = [6, 2];
 
 type Info = ReadonlyMap<string, string>;
@@ -48,7 +48,7 @@ async function readLoadedInfo(client: Redis, shown: string): Promise<Info> {
   }
 }
 
-/** Hosted servers refuse CONFIG. */
+/** Undefined if the server refuses CONFIG, as hosted servers do. */
 async function readConfig(client: Redis, name: string): Promise<string | undefined> {
   try {
     const [, value] = (await client.config('GET', name)) as readonly string[];
@@ -58,13 +58,13 @@ async function readConfig(client: Redis, name: string): Promise<string | undefin
   }
 }
 
-/** The lines of INFO by their names. */
+/** Parses the lines of INFO into a map by name. */
 export function parseInfo(text: string): Info {
   const rows = text.split(/\r?\n/).map((line) => /^(\w+):(.*)$/.exec(line));
   return new Map(rows.flatMap((row) => (row === null ? [] : [[row[1] ?? '', row[2] ?? '']])));
 }
 
-/** Throws unless the server serves alone, takes writes, and never throws data away. */
+/** Throws unless the server is a primary outside of a cluster that never evicts data. */
 function requirePrimary(info: Info, shown: string): void {
   if ((info.get('redis_mode') ?? info.get('server_mode')) === 'cluster') {
     const hint =
@@ -88,11 +88,7 @@ function isOlder(version: string): boolean {
   return major < OLDEST_REDIS[0] || (major === OLDEST_REDIS[0] && minor < OLDEST_REDIS[1]);
 }
 
-/**
- * What the server may lose of what it acknowledged; undefined: nothing.
- *
- * @param logSync Undefined if the server does not tell.
- */
+/** How the server may lose acknowledged writes; undefined if it keeps them. `logSync` is its appendfsync; undefined if the server does not tell. */
 function lossOf(keepsLog: boolean, logSync: string | undefined): StoreLoss | undefined {
   const hint = 'set appendonly yes and appendfsync always in the configuration of the server';
   if (!keepsLog) {
@@ -109,7 +105,7 @@ function lossOf(keepsLog: boolean, logSync: string | undefined): StoreLoss | und
   return { reason: `appendfsync is ${logSync}, a power failure loses ${lost}`, hint };
 }
 
-/** For `doctor`. Fails as the opening of the store does. */
+/** Inspects a server for `doctor`. Fails as opening the store does. */
 export async function inspectRedis(address: RedisAddress): Promise<Inspection> {
   const { client, result } = await openConnection(address, async (connected) => {
     const facts = await readSuitable(connected, address.shown);

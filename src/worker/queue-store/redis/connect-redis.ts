@@ -1,4 +1,4 @@
-/** The first connection to a Redis or Valkey server: everything within a time limit, with the reason if it fails. */
+/** The first connection to a Redis or Valkey server. All work has a time limit; failures have the reason. */
 import type { Redis } from 'ioredis';
 import { messageOf, StackshimError } from '../../../core/errors.ts';
 import { within } from '../../../core/pause.ts';
@@ -8,7 +8,7 @@ import { newRedisClient } from './redis-client.ts';
 
 const OPEN_MS = 8000;
 
-/** Connects and calls `act`. The caller ends the connection, unless this fails. */
+/** Connects and calls `act`. The caller closes the connection, unless this rejects. */
 export async function openConnection<T>(address: RedisAddress, act: (client: Redis) => Promise<T>) {
   let isKept = false;
   const client = newRedisClient(address, {
@@ -17,7 +17,7 @@ export async function openConnection<T>(address: RedisAddress, act: (client: Red
     isChecked: false,
     shouldRetry: () => isKept,
   });
-  // The error of a command may say only that the connection is closed; the first error event says why.
+  // A command's error may say only that the connection is closed; the first error event has the reason.
   let reason: unknown;
   client.on('error', (error: Error) => {
     reason ??= error;
@@ -34,7 +34,7 @@ export async function openConnection<T>(address: RedisAddress, act: (client: Red
     return {
       client,
       result: done.result,
-      /** From now on a lost connection is made again. */
+      /** From now on, a lost connection is made again. */
       keep() {
         isKept = true;
         client.options.enableReadyCheck = true;

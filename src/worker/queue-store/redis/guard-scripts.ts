@@ -1,8 +1,8 @@
 /**
- * Bounds what a hostile producer makes BullMQ's scripts do. The scripts stay as they are: a prefix gives them another `redis`, in whose `call`
- * - an entry that is larger than a worker reads comes as its small fields, with {@link OVERSIZE} as its data;
- * - a job key that is not a hash is read as an empty one. Without that, a script would fail half-way each time. When such a job is taken, it leaves
- *   its lane, and {@link NO_ENTRY} is its data.
+ * Bounds what a hostile producer can make BullMQ's scripts do. The scripts stay unchanged; a prefix gives them another `redis`, whose `call`
+ * - returns an oversized entry as its small fields, with {@link OVERSIZE} as its data;
+ * - reads a job key that is not a hash as an empty hash. Without that, a script would fail half-way each time. A take of such a job removes the job
+ *   from its lane, and returns {@link NO_ENTRY} as its data.
  */
 import type { Redis } from 'ioredis';
 import { ENTRY_BYTES, NO_ENTRY, OVERSIZE, SMALL_BYTES } from '../oversize.ts';
@@ -33,7 +33,7 @@ local function readEntry(key)
 end
 `;
 
-/** Expects the names of the script's own parameters in `TAKE`. */
+/** Uses the names of the taking script's parameters, in `TAKE`. */
 const TOLERATE = `local empty = {HGET = false, HSET = 0, HMSET = 0, HEXISTS = 0, HINCRBY = 0}
 local redis = setmetatable({}, {__index = plain})
 function redis.call(command, ...)
@@ -47,7 +47,7 @@ function redis.call(command, ...)
 end
 `;
 
-/** In the script that takes a job, the second key is the list of the active jobs, and the first argument what job keys begin with. */
+/** In the script that takes a job, KEYS[2] is the list of active jobs, and ARGV[1] the prefix of job keys. */
 const TAKE = `local function readTaken(key)
   local kind = plain.call('TYPE', key).ok
   if kind == 'hash' then return readEntry(key) end
@@ -66,7 +66,7 @@ const PREFIXES: ReadonlyMap<string, string> = new Map([
 
 const READ_BOUNDED = `${READ_ENTRY}return readEntry(KEYS[1])`;
 
-/** Must be called before BullMQ gets the connection, on which it defines its scripts, with its version in their names. */
+/** Call this before BullMQ gets the connection: BullMQ then defines its scripts, with its version in their names. */
 export function guardScripts(client: Redis): void {
   const define = client.defineCommand.bind(client);
   client.defineCommand = (name, definition) => {
@@ -78,7 +78,7 @@ export function guardScripts(client: Redis): void {
     client,
     'stackshimReadEntry',
   );
-  // BullMQ reads an entry with it.
+  // BullMQ reads an entry by this method.
   const hgetall = async (key: string): Promise<Record<string, string>> => {
     const flat = await read.call(client, key);
     const entry: Record<string, string> = {};

@@ -18,7 +18,7 @@ export async function openRedis(
     await requireSameTime(() => readTimeMs(connected), address.shown);
     guardScripts(connected);
     const root = createRedisBackend('root', laneOptions(connected, options));
-    // Without a listener an error of the connection would end the process.
+    // Without a listener, a connection error would end the process.
     root.on('error', () => undefined);
     await root.waitUntilReady();
     return { root, loss };

@@ -8,33 +8,33 @@ import type { RedisAddress, TlsFiles } from '../store-url.ts';
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 1000;
-/** A probe on an idle connection, so that a peer that vanished is found. */
+/** When to probe an idle connection, so that a vanished peer is noticed. */
 const KEEP_ALIVE_MS = 10_000;
 const DISCONNECT_MS = 200;
 
 export interface ClientRole {
-  /** Shown by CLIENT LIST. */
+  /** The name that CLIENT LIST shows. */
   readonly name: string;
   readonly connectTimeoutMs: number;
-  /** Whether the user was found to have the right to ask whether the server is loading its data: the driver asks on each connection. */
+  /** Whether the user is known to have the right to run INFO: on each connection, the driver asks whether the server is loading its data. */
   readonly isChecked: boolean;
   /** Whether a lost connection is made again. */
   shouldRetry(): boolean;
 }
 
-/** Does not connect yet. An error event without a listener would end the process: the caller adds one. */
+/** Creates a client that does not connect yet. The caller must add an `error` listener: an error event without one ends the process. */
 export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
   const { host, port, db, username, password, tls } = address;
   return new Redis({
     ...withoutUndefined({ host, port, db, username, password }),
     ...(tls === undefined ? {} : { tls: readTlsFiles(tls, host) }),
     lazyConnect: true,
-    // The driver waits so long for the other side to end a connection, and keeps the process alive meanwhile.
+    // How long the driver waits for the peer to close a connection. It keeps the process alive meanwhile.
     disconnectTimeout: DISCONNECT_MS,
     connectionName: role.name,
     connectTimeout: role.connectTimeoutMs,
     keepAlive: KEEP_ALIVE_MS,
-    // A command waits for the server, however long that takes, and is sent again if its reply was lost.
+    // A command waits for the server without limit, and is sent again if its reply was lost.
     maxRetriesPerRequest: null,
     autoResubscribe: false,
     enableReadyCheck: role.isChecked,
@@ -42,15 +42,15 @@ export function newRedisClient(address: RedisAddress, role: ClientRole): Redis {
       role.shouldRetry()
         ? Math.min(FIRST_RETRY_MS * 2 ** Math.min(times - 1, 8), LAST_RETRY_MS)
         : null,
-    // A primary that became a replica: the address may lead to the new primary by now.
+    // The primary became a replica: the address may lead to the new primary by now.
     reconnectOnError: (error) => (role.shouldRetry() && isReadOnly(error) ? 2 : false),
   });
 }
 
-/** Ends the connection; commands without a reply fail. */
+/** Ends the connection. Commands without a reply fail. */
 export function endNow(client: Redis): void {
   client.disconnect();
-  // Between two attempts to connect this ends nothing: the commands that wait fail with an attempt that is broken off.
+  // Between two connection attempts, `disconnect` ends nothing: waiting commands fail only when an attempt is broken off.
   if (client.status !== 'reconnecting') return;
   client.connect().catch(() => undefined);
   client.disconnect();
@@ -76,14 +76,14 @@ function readPem(path: string | undefined): Buffer | undefined {
   }
 }
 
-/** Older servers put the reason behind a description of the script. */
+/** Older servers prefix the reason with a description of the script. */
 const CODE = '(?:^|[ -])';
 const READ_ONLY = new RegExp(`${CODE}READONLY `);
 const FULL = new RegExp(`${CODE}OOM command not allowed`);
 
 const isReadOnly = (error: Error) => READ_ONLY.test(error.message);
 
-/** Answers of a server that cannot serve now, and the client's errors for calls that a closed connection left without an answer. */
+/** Replies of a server that cannot serve now, and the client's errors for calls left unanswered by a closed connection. */
 const OUTAGE = new RegExp(
   `${CODE}(?:LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|READONLY) |` +
     "^(?:NOAUTH|WRONGPASS|Ready check failed|Connection is closed|Command aborted|Stream isn't writeable)",
@@ -92,6 +92,6 @@ const OUTAGE = new RegExp(
 export const isRedisOutage = (error: unknown): boolean =>
   error instanceof Error && OUTAGE.test(error.message);
 
-/** The server refuses commands that need memory. It still ends jobs. */
+/** The server refuses commands that need memory. It can still end jobs. */
 export const isRedisFull = (error: unknown): boolean =>
   error instanceof Error && FULL.test(error.message);

@@ -4,7 +4,7 @@ import { createListeners, type MessageLine } from '../listeners.ts';
 import { endNow } from './redis-client.ts';
 import { BELL_CHANNEL, CANCEL_CHANNEL } from './redis-scripts.ts';
 
-/** Expects a client that is not connected. */
+/** Creates the line. `client` must not be connected yet. */
 export function createRedisListener(client: Redis, whenClosed: () => Error): MessageLine {
   const all = createListeners();
   let subscribed: Promise<void> | undefined;
@@ -15,7 +15,7 @@ export function createRedisListener(client: Redis, whenClosed: () => Error): Mes
         try {
           await client.subscribe(BELL_CHANNEL, CANCEL_CHANNEL);
         } catch {
-          // The connection ended before it was subscribed: another one follows.
+          // The connection ended before it was subscribed. Another connection follows.
           return;
         }
         if (!isFirst) all.announceGap();

@@ -1,7 +1,4 @@
-/**
- * What the store does in one step on Redis, as Lua. Times come from the server's clock. The mark of a lane that may be pruned is a negative
- * score: an announcement overwrites it.
- */
+/** The store's atomic steps on Redis, in Lua, by the server's clock. A negative score marks a lane to prune; an announcement overwrites it. */
 import type { Redis } from 'ioredis';
 import { KEPT_EVENTS, PREFIX } from '../lane-settings.ts';
 
@@ -13,7 +10,7 @@ export const lanesKey = (queue: string): string => `${PREFIX}:lanes:${queue}`;
 const laneKey = (name: string, part: string): string => `${PREFIX}:${name}:${part}`;
 
 const MAX_NAME_CHARS = 200;
-/** Holds up the server for about a millisecond. */
+/** Occupies the server for about a millisecond. */
 const LISTED_AT_ONCE = 2000;
 /** A worker notes its active lanes at least every 20 s. */
 const ACTIVE_FOR_MS = 60_000;
@@ -22,7 +19,7 @@ const NOW_MS = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
-/** Parts of a lane that hold jobs with something left to do, and how each is counted. */
+/** The parts of a lane that hold unfinished jobs, and the command that counts each. */
 const UNFINISHED = [
   ['wait', 'LLEN'],
   ['paused', 'LLEN'],
@@ -35,7 +32,7 @@ const UNFINISHED = [
 
 const PEEKED = ['wait', 'paused', 'prioritized', 'delayed'] as const;
 
-/** Expects the keys of {@link UNFINISHED} from the second key on. */
+/** Expects the keys of {@link UNFINISHED} from KEYS[2] on. */
 const COUNT_JOBS = `local jobs = 0
 ${UNFINISHED.map(([, count], at) => `jobs = jobs + redis.call('${count}', KEYS[${at + 2}])`).join('\n')}
 `;
@@ -48,7 +45,7 @@ const RING = `${NOW_MS}redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 1`;
 
-/** The mark is unique: another pruner's mark must not count as this one's. */
+/** The mark is unique, so that another pruner's mark does not count as this one's. */
 const MARK = `${COUNT_JOBS}if jobs > 0 then return false end
 local time = redis.call('TIME')
 local mark = string.format('-%d%06d', time[1], time[2])
@@ -63,7 +60,7 @@ if jobs > 0 then
 end
 return redis.call('ZREM', KEYS[1], ARGV[1])`;
 
-/** A paused lane has its jobs in another list. A score of a delayed job is its time and a counter of 12 bits. */
+/** A paused lane has its jobs in another list. A delayed job's score is its time followed by a 12-bit counter. */
 const PEEK = `local count = tonumber(ARGV[2])
 local names = {}
 local function see(ids)
@@ -84,7 +81,7 @@ local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 local due = first[2] and string.format('%d', math.floor(tonumber(first[2]) / 0x1000)) or false
 return {names, due}`;
 
-/** A producer may have entered anything: only what may be the name of a lane is sent. */
+/** Returns only names that may be a lane's, because a producer may have entered anything. */
 const LIST = `local scanned = redis.call('ZSCAN', KEYS[1], ARGV[1], 'MATCH', ARGV[2] .. '~*', 'COUNT', ${LISTED_AT_ONCE})
 local names = {}
 for at = 1, #scanned[2], 2 do
@@ -101,7 +98,7 @@ if not score or tonumber(score) > now - ${ACTIVE_FOR_MS} then return 0 end
 if redis.call('LLEN', KEYS[2]) > 0 then return 0 end
 return redis.call('ZREM', KEYS[1], ARGV[1])`;
 
-/** As BullMQ renews locks, but without a command that a server refuses whose memory is full. Returns the ids of lost locks. */
+/** Renews locks like BullMQ, but without commands that a server with full memory refuses. Returns the ids of lost locks. */
 const RENEW = `local lost = {}
 for at = 3, #ARGV, 2 do
   local lock = ARGV[1] .. ARGV[at] .. ':lock'
@@ -129,30 +126,26 @@ export function defineScripts(client: Redis) {
   return {
     enter: (queue: string, lane: string) => enter(lanesKey(queue), laneKey(lane, 'meta'), lane),
     ring: (queue: string, lane: string) => ring(lanesKey(queue), lane, BELL_CHANNEL),
-    /** Resolves to the mark, or null if the lane has jobs. */
+    /** Resolves to the mark, or to null if the lane has jobs. */
     mark: (queue: string, lane: string) => mark(lanesKey(queue), ...unfinished(lane), lane),
     /** Resolves to 1 if the lane was removed. */
     sweep: (queue: string, lane: string, given: string) =>
       sweep(lanesKey(queue), ...unfinished(lane), lane, given),
-    /** Resolves to the names, and when the first delayed job is due or null. */
+    /** Resolves to the names, and to when the first delayed job is due or null. */
     peek: (lane: string, count: number) =>
       peek(...PEEKED.map((part) => laneKey(lane, part)), laneKey(lane, ''), String(count)),
-    /**
-     * Resolves to the next cursor, which is `0` at the end, and to names of lanes, some of them twice.
-     *
-     * @param leastScore Empty: any, also that of a mark.
-     */
+    /** Resolves to the next cursor (`0` at the end) and lane names, some twice. An empty `leastScore` includes any score, even a mark's. */
     list: (queue: string, cursor: string, leastScore: string) =>
       list(lanesKey(queue), cursor, queue, leastScore),
     note: (lane: string) => note(ACTIVE_KEY, lane),
     forget: (lane: string) => forget(ACTIVE_KEY, laneKey(lane, 'active'), lane),
-    /** @param pairs Ids of jobs, each followed by its token. Resolves to the ids whose locks are lost. */
+    /** Resolves to the ids of jobs whose locks are lost. `pairs` has ids of jobs, each followed by its token. */
     renew: (lane: string, pairs: readonly string[], lockMs: number) =>
       renew(laneKey(lane, 'stalled'), laneKey(lane, ''), String(lockMs), ...pairs),
   };
 }
 
-/** Sends the script once for each connection, then its hash. */
+/** Defines a script, which is sent once for each connection, then called by its hash. */
 function define(client: Redis, name: string, numberOfKeys: number, lua: string) {
   const command = `stackshim${name}`;
   client.defineCommand(command, { numberOfKeys, lua });

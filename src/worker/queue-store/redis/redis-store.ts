@@ -28,7 +28,7 @@ import { waitingBackend } from './waiting-backend.ts';
 export interface OpenRedis {
   readonly address: RedisAddress;
   readonly client: Redis;
-  /** Its siblings serve the lanes. */
+  /** The backends of the lanes are derived from this one. */
   readonly root: IQueueBackend;
   readonly loss: StoreLoss | undefined;
 }
@@ -40,14 +40,14 @@ interface Parts extends OpenRedis {
 
 const CONNECT_MS = 10_000;
 const QUIT_MS = 1000;
-/** A lane that was marked is looked at again after this time. */
+/** The time between marking a lane and checking it again. */
 const PRUNE_AFTER_MS = 300;
-/** Clocks of producers that announce lanes by themselves may be off by as much. */
+/** Clocks of producers that announce lanes on their own may be off by this much. */
 const SLACK_MS = 5 * 60_000;
-/** Bounds what a hostile producer makes a worker read. */
+/** Bounds what a hostile producer can make a worker read. */
 const MAX_LANES = 200_000;
 const MAX_QUEUES = 10_000;
-/** Holds up the server for about a millisecond. */
+/** Occupies the server for about a millisecond. */
 const SCANNED_AT_ONCE = 5000;
 
 export function createRedisStore(open: OpenRedis): QueueStore {
@@ -67,7 +67,7 @@ export function createRedisStore(open: OpenRedis): QueueStore {
     catalogue: createCatalogue(parts),
     async readServer() {
       const info = parseInfo(await waitOut(() => client.info()));
-      // A server that was promoted from a replica may lack the last writes of its primary, however it keeps its own.
+      // A server promoted from a replica may lack its primary's last writes, however well it keeps its own.
       const wasReplica = (info.get('second_repl_offset') ?? '-1') !== '-1';
       return { id: info.get('run_id') ?? '', mayLack: open.loss !== undefined || wasReplica };
     },
@@ -107,7 +107,7 @@ function joinParts({ address, client }: OpenRedis, whyClosed: () => Error | unde
   client.on('ready', () => reachability.note(true));
   client.on('close', () => {
     reachability.note(false);
-    // What the other connection heard meanwhile may come from another server.
+    // The listener's messages may meanwhile have come from another server.
     listener.reconnect();
   });
   const waitOut = waitOutOf({
@@ -134,7 +134,7 @@ function laneCalls({ root, waitOut, scripts }: Parts) {
     async announce<T>(lane: Lane, add: () => Promise<T>): Promise<T> {
       await waitOut(() => scripts.enter(lane.queue, laneName(lane)));
       const added = await waitOut(add);
-      // Enters the lane again: it may have been pruned if the job took its time.
+      // Enters the lane again, because it may have been pruned during a slow `add`.
       await ring(lane);
       return added;
     },
@@ -204,7 +204,7 @@ function indexCalls(parts: Parts) {
 
 type ListReply = readonly [cursor: string, names: readonly string[]];
 
-/** The mark; undefined if the lane has jobs, or keys of a kind that BullMQ does not make: then it stays, and the others are pruned. */
+/** Resolves to the mark. Undefined if the lane has jobs, or keys of a type that BullMQ does not use: the lane then stays in the index. */
 async function markLane({ waitOut, scripts }: Parts, lane: Lane): Promise<string | undefined> {
   try {
     const mark = await waitOut(() => scripts.mark(lane.queue, laneName(lane)));

@@ -1,15 +1,15 @@
-/** BullMQ's operations on one lane, each made again until the store can answer. */
+/** BullMQ's operations on one lane, each retried until the store can answer. */
 import type { IQueueBackend } from 'bullmq';
 import { hasCode } from '../../../core/errors.ts';
 import type { WaitOut } from '../wait-out.ts';
 
-/** Takes ids of jobs, each followed by its token. Resolves to the ids of the locks that are lost. */
+/** Takes job ids, each followed by its token. Resolves to the ids of lost locks. */
 type RenewLocks = (pairs: readonly string[], lockMs: number) => Promise<unknown>;
 
 /**
- * Operations that do not return a promise, and everything that is not a function, pass unchanged.
+ * Wraps a backend so that its asynchronous operations wait out outages. Everything else passes unchanged.
  *
- * Locks are renewed also while the server's memory is full: BullMQ sets a lock anew, which such a server refuses, and the tasks of all jobs
+ * Locks can be renewed while the server's memory is full. BullMQ renews by setting a lock anew, which such a server refuses: the tasks of all jobs
  * would be ended because nobody could renew their locks.
  */
 export function waitingBackend(
