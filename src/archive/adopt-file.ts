@@ -1,11 +1,11 @@
-/** Takes over a file that an unprivileged program wrote, as a copy that the program never had open. */
+/** Adopts a file that an unprivileged program wrote, as a copy that the program never had open. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { StackshimError } from '../core/errors.ts';
 
 export interface AdoptedFile {
-  /** Sha256 of the content, in hexadecimal. */
+  /** Hexadecimal sha256 of the content. */
   readonly sha256: string;
   readonly sizeBytes: number;
 }
@@ -13,9 +13,9 @@ export interface AdoptedFile {
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Copies `source` into a new file `destination`, readable only by its owner, and returns size and hash of the copy. A program that still has `source`
- * open can write to it at any time, even during the copy; no program can write to the copy. Not synced; on failure there is no `destination`.
- * Throws ERR_STACKSHIM_SYSTEM for a `source` that is not a regular file, or has more than `maxBytes`.
+ * Copies `source` into a new file `destination`, readable only by its owner, and returns the copy's size and hash. A program that still has
+ * `source` open can write to it at any time, even during the copy, but never to the copy. Does not sync; on failure there is no `destination`.
+ * Throws ERR_STACKSHIM_SYSTEM if `source` is not a regular file or has more than `maxBytes`.
  */
 export async function adoptFile(
   source: string,
@@ -27,7 +27,7 @@ export async function adoptFile(
     const stat = await from.stat();
     if (!stat.isFile()) throw toUnfit(source, 'not a regular file');
     if (stat.size > maxBytes) throw toUnfit(source, `${stat.size} bytes, more than ${maxBytes}`);
-    // Create a new file instead of truncating an old one, which a program may have open.
+    // Create a new file: a program may have an old one open.
     await rm(destination, { force: true });
     const to = await open(destination, 'wx', 0o400);
     try {

@@ -1,4 +1,4 @@
-/** Passes on what a policy allows, as a clean tar for `mkfs.erofs`; refuses or leaves out the rest. */
+/** Turns an archive into a clean tar for `mkfs.erofs`: passes on what a policy allows, and refuses or leaves out the rest. */
 import { toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
 import { checkEntry, type EntryContext } from './check-entry.ts';
 import { encodeTarEntry, TAR_TRAILER } from './encode-tar-entry.ts';
@@ -13,21 +13,21 @@ import { EntryTree } from './entry-tree.ts';
 import { paddingOf } from './parse-tar-header.ts';
 import { type ByteString, EMPTY_FILE, type EntrySink, type TarEntry } from './tar-entry.ts';
 
-/** Counts of what was passed on. */
+/** Counts of the passed-on content. */
 export interface CleanedArchive {
   /** Entries of the clean tar, without folders that were only implied. */
   readonly entries: number;
   /** Sum over all files. */
   readonly bytes: number;
   readonly droppedDevices: number;
-  /** True if the archive hides everything of the layers below, which no file inside can say. */
+  /** True if the archive hides everything in the layers below; no file inside can express that. */
   readonly opaqueRoot: boolean;
 }
 
 export interface ArchiveCleaner extends EntrySink {
-  /** Ends the input; the rest of the clean tar can be taken. */
+  /** Ends the input, after which `take` returns the rest of the clean tar. */
   end(): void;
-  /** The bytes that are ready, as one buffer; undefined when there are none. */
+  /** The bytes that are ready, in one buffer; undefined if there are none. */
   take(): Buffer | undefined;
   /** Number of bytes that are ready. */
   readyBytes(): number;
@@ -43,11 +43,11 @@ function startCleaning(options: CleanerOptions) {
   return {
     ...options,
     tree: new EntryTree(),
-    /** Whiteouts and opaque folders in order: their meaning depends on later entries. */
+    /** Whiteouts and opaque folders in order, kept because their meaning depends on later entries. */
     deletions: new Map<ByteString, 'whiteout' | 'opaque'>(),
     ready,
     readyBytes: 0,
-    /** Remaining content of the latest entry, and whether it is passed on. */
+    /** Remaining content of the latest entry, and whether to pass it on. */
     contentLeft: 0,
     contentKept: false,
     contentPadding: 0,
@@ -58,10 +58,7 @@ function startCleaning(options: CleanerOptions) {
 
 const FOLDER: TarEntry = { ...EMPTY_FILE, kind: 'directory', mode: 0o755 };
 
-/**
- * The order of entries is kept; only whiteouts move to the end.
- * Folders that entries imply are written with mode 0755 and owner 0:0, so that `mkfs.erofs` need not guess.
- */
+/** Keeps the order of entries, but moves whiteouts to the end. Writes implied folders with mode 0755 and owner 0:0: `mkfs.erofs` need not guess. */
 export function createArchiveCleaner(options: CleanerOptions): ArchiveCleaner {
   const cleaning = startCleaning(options);
   encode(cleaning, FOLDER);
@@ -201,10 +198,7 @@ function takeData(cleaning: Cleaning, chunk: Buffer): void {
   }
 }
 
-/**
- * A whiteout concerns the layers below, never its own layer: a file of the same layer hides what is below without a whiteout,
- * and a folder must be opaque for that.
- */
+/** Writes a whiteout or opaque marker for the layers below, never its own: a file hides what is below anyway, a folder only if it is opaque. */
 function writeDeletion(
   cleaning: Cleaning,
   path: ByteString,

@@ -1,17 +1,17 @@
-/** What an archive of one kind may contain: layers of images, and the code of tasks. */
+/** What an archive of one kind may contain: an image's layers, or a task's code. */
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError } from '../core/errors.ts';
 import type { AbsoluteNames } from './entry-path.ts';
 
 export interface ArchivePolicy {
-  /** Names the archive in messages: `layer`. */
+  /** The archive's name in messages: `layer`. */
   readonly subject: string;
   readonly invalidCode: ErrorCode;
-  /** True: `.wh.` names delete what lies below. False: they are refused. */
+  /** True: `.wh.` names delete what is below. False: refuse them. */
   readonly whiteouts: boolean;
   readonly devices: 'drop' | 'refuse';
   readonly fifos: boolean;
-  /** `user`: only those that users may set, and access control lists. */
+  /** `user`: only attributes that users may set, and access control lists. */
   readonly xattrs: boolean | 'user';
   /** Whether symbolic links may lead outside the archive. */
   readonly outwardLinks: boolean;
@@ -19,16 +19,13 @@ export interface ArchivePolicy {
   readonly absoluteNames: AbsoluteNames;
   /** `root`: everything belongs to 0:0. With `root` and `plain`, no file is setuid, setgid or sticky. */
   readonly ownership: 'keep' | 'plain' | 'root';
-  /** Entries with these names are left out everywhere, with everything below them. */
+  /** Leave out entries with these names everywhere, with everything below them. */
   readonly leaveOutNames: ReadonlySet<string>;
-  /** Empty regular files at these paths are left out. */
+  /** Leave out empty regular files at these paths. */
   readonly leaveOutEmptyFiles: ReadonlySet<string>;
 }
 
-/**
- * What a layer of an OCI image may contain (image-spec, layer.md).
- * The empty files are mount points that buildah leaves behind; they would hide those of the base.
- */
+/** An OCI image's layer (image-spec, layer.md). The empty files are mount points that buildah leaves behind; they would hide the base's. */
 export const LAYER_POLICY: ArchivePolicy = {
   subject: 'layer',
   invalidCode: 'ERR_STACKSHIM_LAYER_INVALID',
@@ -43,7 +40,7 @@ export const LAYER_POLICY: ArchivePolicy = {
   leaveOutEmptyFiles: new Set(['etc/hosts', 'run/.containerenv']),
 };
 
-/** The error for an entry that the policy or the format forbids. `path` has bytes as Latin-1. */
+/** The error for an entry that the policy or format forbids. `path` has bytes as Latin-1. */
 export function toInvalidArchive(
   policy: ArchivePolicy,
   reason: string,
@@ -67,7 +64,7 @@ export function toArchiveTooLarge(
   return new StackshimError('ERR_STACKSHIM_LAYER_TOO_LARGE', message, { details });
 }
 
-/** Makes bytes in Latin-1 readable in a message: decoded as UTF-8, escaped, shortened. */
+/** Makes bytes in Latin-1 readable for a message: decodes UTF-8, escapes, shortens. */
 export function toDisplayPath(path: string): string {
   const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
   const text = Buffer.from(shown, 'latin1').toString('utf8');

@@ -13,33 +13,29 @@ import { type MkfsRun, runMkfs } from './run-mkfs.ts';
 
 export interface BuildErofsOptions {
   readonly policy: ArchivePolicy;
-  /** Where `mkfs.erofs` gets its own id. */
+  /** Provides an id for `mkfs.erofs`. */
   readonly workers: WorkerHost;
   /** `lz4` halves the disk space; `none` is faster, for an image that is used once. */
   readonly compression: 'lz4' | 'none';
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Any fixed UUID will do: equal contents must become equal files. */
+/** Any fixed UUID will do: equal contents must give equal files. */
 const FILESYSTEM_UUID = '73746163-6b73-4869-ad00-000000000000';
-/** Compressing a layer of the largest allowed size takes a few minutes. */
+/** Compressing a layer of the largest size takes a few minutes. */
 const MAX_CPU_S = 1_800;
 const IMAGE_NAME = 'image.erofs';
 /** An entry of 512 bytes in the tar becomes at most an inode, a name and a block of content. */
 const MAX_GROWTH = 16;
 const MIN_LIMIT_BYTES = 16 * 1024 * 1024;
-/**
- * To read a part of a compressed extent, the kernel decompresses the extent from its start. Without a bound, 64 KiB hold up to
- * 16 MiB of zeros, which take forty times as long to read.
- */
+/** The kernel decompresses an extent from its start. Unbounded, 64 KiB can hold 16 MiB of zeros, so that a read takes forty times as long. */
 const LZ4 = ['-zlz4', '-C65536', '--max-extent-bytes=262144'];
 
 /**
- * Makes `destination`, an EROFS file that only root can read, not synced yet; equal tars give equal files.
- * Works in a folder beside it. The folder is gone when the promise settles, and so are the processes that worked there; on failure there is no
- * `destination`. `mkfs.erofs` reads strangers' input: it has its own id and folder, and nothing of it stays.
- * Errors of reading `tar` are passed on. Otherwise: ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL,
- * ERR_STACKSHIM_TASK_ABORTED, the policy's code when `mkfs.erofs` refuses the tar, ERR_STACKSHIM_SYSTEM.
+ * Makes `destination`, an EROFS file that only root can read, not synced yet. Equal tars give equal files. Works in a folder next to it. When the
+ * promise settles, the folder and the processes that worked there are gone; on failure there is no `destination`. `mkfs.erofs` reads hostile
+ * input: it has its own id and folder, and leaves nothing behind. Passes on errors of reading `tar`. Otherwise throws ERR_STACKSHIM_TOOL_MISSING,
+ * ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, the policy's code if `mkfs.erofs` refuses the tar, or ERR_STACKSHIM_SYSTEM.
  */
 export async function buildErofs(
   tar: AsyncIterable<Buffer>,
@@ -48,7 +44,7 @@ export async function buildErofs(
 ): Promise<AdoptedFile> {
   const folder = `${destination}.${randomBytes(6).toString('hex')}.build`;
   return await guardDisk(`make an EROFS file ${destination}`, async () => {
-    // Look first, so that the caller gets the error of a missing mkfs.erofs.
+    // Check first, so that the caller gets the error for a missing mkfs.erofs.
     const program = findProgram('mkfs.erofs', { package: 'erofs-utils' });
     const worker = await claimWorker(options.workers);
     const build = { ...options, program, folder, worker };
@@ -58,7 +54,7 @@ export async function buildErofs(
       const maxBytes = Math.max(MIN_LIMIT_BYTES, tarBytes * MAX_GROWTH);
       adopted = await adoptFile(join(folder, IMAGE_NAME), destination, maxBytes);
     } catch (error) {
-      // The caller gets the error of the build. A folder that could not be removed is removed later, with the files of dead processes.
+      // The caller gets the build's error. If the folder cannot be removed, it goes later, with the files of dead processes.
       await removeTree(folder).catch(() => undefined);
       throw error;
     }
@@ -75,13 +71,13 @@ interface Build extends BuildErofsOptions, MkfsRun {
   readonly program: string;
 }
 
-/** Makes the folder. Resolves to the command that works there. */
+/** Makes the folder; resolves to the command that works there. */
 async function prepare(build: Build): Promise<readonly string[]> {
   const { worker, folder } = build;
   try {
     const command = toCommand(build);
     await mkdir(folder, { mode: 0o700 });
-    // The worker is not root: restore the modes that the umask may have restricted.
+    // The worker is not root: restore the mode that the umask may have narrowed.
     await chmod(folder, 0o700);
     if (worker.id !== undefined) await chown(folder, worker.id, worker.id);
     return command;
@@ -91,7 +87,7 @@ async function prepare(build: Build): Promise<readonly string[]> {
   }
 }
 
-/** Every path is relative to the working directory, which is all that the unprivileged process needs to reach of the disk. */
+/** Uses paths relative to the working directory, the only part of the disk that the unprivileged process must reach. */
 function toCommand({ program, worker, policy, compression }: Build): readonly string[] {
   const command = [
     program,
@@ -99,9 +95,9 @@ function toCommand({ program, worker, policy, compression }: Build): readonly st
     '--tar=f',
     ...(policy.whiteouts ? ['--aufs'] : []),
     ...(compression === 'lz4' ? LZ4 : ['-E^inline_data', '--sort=none']),
-    // Without --mkfs-time the stamp would become the mtime of every file.
+    // Without --mkfs-time, every file's mtime would be the timestamp.
     ...['-T0', '--mkfs-time', '-U', FILESYSTEM_UUID, IMAGE_NAME],
   ];
-  // With a tar that ends early mkfs.erofs writes for ever: it must not outlive us. A time limit covers the moment before that holds.
+  // If the tar ends early, mkfs.erofs writes forever: it must not outlive this process. The time limit covers the moment before that is in force.
   return [...toLimited(`--cpu=${MAX_CPU_S}`), ...toUnprivileged(worker), ...command];
 }

@@ -1,4 +1,4 @@
-/** Decides about one entry: adapts it to the policy, leaves it out, or refuses it. */
+/** Checks one entry: adapts it to the policy, leaves it out, or refuses it. */
 import { IDS_PER_SLOT } from '../core/host-ids.ts';
 import { type ArchiveLimits, MAX_LINK_BYTES, MAX_NAME_BYTES } from './archive-limits.ts';
 import { type ArchivePolicy, toDisplayPath, toInvalidArchive } from './archive-policy.ts';
@@ -11,13 +11,13 @@ import { type ByteString, NO_XATTRS, type TarEntry, type Timestamp } from './tar
 export interface EntryContext {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
-  /** The entries before it. */
+  /** The entries so far. */
   readonly tree: EntryTree;
-  /** Seconds since 1970: later times of files are set to this one. */
+  /** Seconds since 1970; later file times are set to this one. */
   readonly mtimeCeiling?: number | undefined;
 }
 
-/** The entry to write, whose path is already plain; undefined to leave it out. */
+/** The entry to write; undefined to leave it out. Precondition: its path is already plain. */
 export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | undefined {
   const { policy } = context;
   const fault = faultOfPlace(entry, context) ?? faultOfKind(entry, policy);
@@ -34,14 +34,14 @@ export function checkEntry(entry: TarEntry, context: EntryContext): TarEntry | u
   }
   const xattrs = cleanXattrs(entry, policy);
   if (xattrs.size > 0 && context.tree.isAttributed(entry.path)) {
-    // mkfs.erofs would keep both values of an attribute that occurs twice.
+    // mkfs.erofs would keep both values of a repeated attribute.
     throw toInvalidArchive(policy, 'a folder with attributes occurs twice', entry.path);
   }
   const mtime = clampTime(entry.mtime, context.mtimeCeiling);
   return { ...entry, ...owner, mode, linkTarget, mtime, xattrs };
 }
 
-/** No other entry may have the same path: readers differ on what a second entry of the same name means. */
+/** Refuses a second entry at the same path: readers differ on its meaning. */
 function faultOfPlace({ path, kind }: TarEntry, { tree }: EntryContext): string | undefined {
   if (path === '' && kind !== 'directory') return 'the root is not a folder';
   const blocker = tree.blockerOf(path);
@@ -54,7 +54,7 @@ function faultOfPlace({ path, kind }: TarEntry, { tree }: EntryContext): string 
   return `exists already as a ${taken}`;
 }
 
-/** A task has no such id: in the task the file would belong to nobody, without any message. */
+/** A task has no such id: the file would silently belong to nobody there. */
 function checkOwner({ path, uid, gid }: TarEntry, policy: ArchivePolicy): void {
   const id = Math.max(uid, gid);
   if (id < IDS_PER_SLOT) return;
@@ -77,8 +77,8 @@ function faultOfKind(entry: TarEntry, policy: ArchivePolicy): string | undefined
 }
 
 /**
- * The target's plain path; undefined when the target was left out.
- * A target in a layer below cannot be linked from another filesystem. Builders copy such a file, so a link to it is a mistake.
+ * The target's plain path; undefined if the target was left out. Refuses a target in a layer below: a hard link cannot lead to another
+ * filesystem. Builders copy such a file, so the link is a mistake.
  */
 function resolveHardLink(entry: TarEntry, context: EntryContext): ByteString | undefined {
   const { policy, limits, tree } = context;
@@ -107,7 +107,7 @@ const USER_XATTRS = ['user.'];
 /** Attributes that control overlayfs. */
 const REFUSED_XATTRS = ['trusted.overlay.', 'user.overlay.'];
 
-/** Attributes of other systems (`com.apple.…`) have no meaning here and are left out. */
+/** Leaves out attributes of other systems (`com.apple.…`), which have no meaning here. */
 function cleanXattrs(entry: TarEntry, policy: ArchivePolicy): TarEntry['xattrs'] {
   if (!policy.xattrs || entry.xattrs.size === 0) return NO_XATTRS;
   const prefixes = policy.xattrs === 'user' ? USER_XATTRS : KEPT_XATTRS;

@@ -1,4 +1,4 @@
-/** Claims ids of the host for workers, which are programs that read hostile input: no other process of the machine has a running worker's id. */
+/** Claims ids of the host for workers, programs that read hostile input: no other process on the machine has a running worker's id. */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { FIRST_WORKER_ID, WORKER_ID_COUNT } from '../core/host-ids.ts';
 import type { Layout } from '../core/layout.ts';
@@ -11,29 +11,28 @@ import { PLAIN_ENVIRONMENT } from '../sys/start-program.ts';
 import type { System } from '../sys/system.ts';
 import { ensureOwnFolder } from '../sys/trusted-path.ts';
 
-/** Where ids are claimed. */
+/** Where to claim ids. */
 export interface WorkerHost {
   readonly system: System;
   readonly layout: Pick<Layout, 'slots'>;
 }
 
 export interface Worker {
-  /** User and group id of the host; undefined if this process is not root: the program then runs as this process's user. */
+  /** User and group id of the host; undefined if this process is not root: the program then runs as its user. */
   readonly id: number | undefined;
   /**
-   * Ends every process that has the id, and gives the id back. Call it when the program has ended, because processes that it started may still live.
-   * Throws ERR_STACKSHIM_SYSTEM when some process cannot be ended, or when that cannot be found out: who claims the id next ends its processes
-   * first.
+   * Ends all processes that have the id, and releases the id. Call it when the program has ended, because processes that it started may still
+   * live. Throws ERR_STACKSHIM_SYSTEM if a process cannot be ended, or that cannot be determined; the id's next claimer first ends its processes.
    */
   end(): Promise<void>;
 }
 
 const NOBODY: Worker = { id: undefined, end: () => Promise.resolve() };
-/** How long a killed process may keep its id: it does so until its parent has waited for it. */
+/** How long to wait: a killed process keeps its id until its parent has reaped it. */
 const TRIES = 100;
 const PAUSE_MS = 20;
 
-/** Claims a free id. Throws ERR_STACKSHIM_HOST_UNSUPPORTED, ERR_STACKSHIM_SYSTEM. */
+/** Claims a free id. Throws ERR_STACKSHIM_HOST_UNSUPPORTED or ERR_STACKSHIM_SYSTEM. */
 export async function claimWorker({ system, layout }: WorkerHost): Promise<Worker> {
   if (process.geteuid?.() !== 0) return NOBODY;
   const folder = `${layout.slots}/workers`;
@@ -50,7 +49,7 @@ export async function claimWorker({ system, layout }: WorkerHost): Promise<Worke
         throw new StackshimError('ERR_STACKSHIM_SYSTEM', message);
       }
       const id = FIRST_WORKER_ID + held.number;
-      // The id's last holder may have died before it could end the processes of its program.
+      // The id's last holder may have died before it ended its program's processes.
       let isFree = held.previous !== holder;
       try {
         isFree ||= await endProcesses(id);
@@ -81,13 +80,13 @@ const toWorker = (id: number, held: HeldNumber): Worker => ({
   },
 });
 
-/** The start of a command line that runs a program under a worker's id with no way back. The program dies with the process that started it. */
+/** A command prefix that runs a program under a worker's id with no way back, and kills it when the process that started it dies. */
 export function toUnprivileged({ id }: Pick<Worker, 'id'>): readonly string[] {
   const ids = id === undefined ? [] : [`--reuid=${id}`, `--regid=${id}`, '--clear-groups'];
   return [findUtility('setpriv'), ...ids, '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 }
 
-/** @param limits In the form of prlimit(1). */
+/** @param limits As for prlimit(1). */
 export const toLimited = (...limits: readonly string[]): readonly string[] => [
   findUtility('prlimit'),
   ...limits,
@@ -95,7 +94,7 @@ export const toLimited = (...limits: readonly string[]): readonly string[] => [
 
 const findUtility = (name: string) => findProgram(name, { package: 'util-linux' });
 
-/** Kills every process that has the id; resolves to whether none is left. Only root can start another one. */
+/** Kills all processes that have the id; resolves to whether none is left. Only root can start another one. */
 async function endProcesses(id: number): Promise<boolean> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     if (await isUnused(id)) return true;
@@ -106,8 +105,8 @@ async function endProcesses(id: number): Promise<boolean> {
 }
 
 /**
- * Asks the kernel, which counts the processes of each user: if there are more than the limit allows, execve(2) fails with EAGAIN for that
- * user. Our own process is not counted when it takes the id. Reading /proc instead would miss a process that keeps forking.
+ * Asks the kernel, which counts each user's processes: above the limit, execve(2) fails with EAGAIN. This process is not counted when it takes
+ * the id. Reading /proc instead would miss a process that keeps forking.
  */
 async function isUnused(id: number): Promise<boolean> {
   const asking = [...toLimited('--nproc=0'), ...toUnprivileged({ id })];

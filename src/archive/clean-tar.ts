@@ -1,4 +1,4 @@
-/** Joins reader, parser and cleaner: turns an archive's bytes into a clean tar. */
+/** Joins reader, parser and cleaner to turn an archive's bytes into a clean tar. */
 import {
   type ArchiveCleaner,
   type CleanedArchive,
@@ -10,22 +10,22 @@ import type { TarEntry } from './tar-entry.ts';
 import { createTarParser } from './tar-parser.ts';
 
 export interface CleanTarOptions extends CleanerOptions, ReadArchiveOptions {
-  /** Gets the entries. Default: a cleaner with these options. */
+  /** Receives the entries. Default: a cleaner with these options. */
   readonly cleaner?: ArchiveCleaner | undefined;
-  /** Called with the bytes of the tar read so far. */
+  /** Called with the number of tar bytes read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
-  /** Sees each entry first, and may replace it or throw. */
+  /** Receives each entry first; may replace it or throw. */
   readonly adapt?: ((entry: TarEntry) => TarEntry) | undefined;
 }
 
 export interface CleanTar {
-  /** The input for `mkfs.erofs`. Throws if the archive must be refused. */
+  /** The input for `mkfs.erofs`. Throws if the archive is refused. */
   readonly tar: AsyncIterable<Buffer>;
-  /** Valid once `tar` was read to its end. */
+  /** Valid once `tar` has been read to its end. */
   report(): CleanedArchive & ArchiveDigests;
 }
 
-/** Reads nothing before `tar` is read; the same input gives the same bytes. */
+/** Reads nothing before `tar` is read. The same input gives the same bytes. */
 export function cleanTar(input: AsyncIterable<Uint8Array>, options: CleanTarOptions): CleanTar {
   const reading = readArchive(input, options);
   const cleaner = options.cleaner ?? createArchiveCleaner(options);

@@ -1,4 +1,4 @@
-/** Computes a digest of what an archive contains, which is the same for every archive with the same entries, whatever their times are. */
+/** Computes a digest of an archive's content, which is the same for every archive with the same entries, regardless of their times. */
 import { createHash } from 'node:crypto';
 import {
   type ArchiveCleaner,
@@ -8,13 +8,13 @@ import {
 
 /** A cleaner that passes nothing on. It refuses what any cleaner with the same options refuses. */
 export interface ContentDigest extends ArchiveCleaner {
-  /** In hexadecimal; valid after `end`. */
+  /** The digest in hexadecimal; valid after `end`. */
   digest(): string;
 }
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Entries count in their order. Times do not count: two checkouts of the same files differ in them. */
+/** The order of entries counts. Times do not: they differ between two checkouts of the same files. */
 export function createContentDigest(options: Omit<CleanerOptions, 'mtimeCeiling'>): ContentDigest {
   const cleaner = createArchiveCleaner({ ...options, mtimeCeiling: 0 });
   const hash = createHash('sha256');
@@ -43,7 +43,7 @@ export function createContentDigest(options: Omit<CleanerOptions, 'mtimeCeiling'
   };
 }
 
-/** A cleaner that passes on what `cleaner` passes on, while `content` computes its digest. */
+/** Passes on what `cleaner` passes on, while `content` computes its digest. */
 export const digesting = (cleaner: ArchiveCleaner, content: ContentDigest): ArchiveCleaner => ({
   ...cleaner,
   entry(entry) {

@@ -1,4 +1,4 @@
-/** Decompresses zstd and xz through the programs of these names: Node 20's zlib has neither. */
+/** Decompresses zstd and xz with the programs of these names: Node 20's zlib supports neither. */
 import { toStackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { feedProgram } from '../sys/run-program.ts';
@@ -7,12 +7,12 @@ import { toInvalidArchive } from './archive-policy.ts';
 import { claimWorker, toLimited, toUnprivileged, type Worker } from './claim-worker.ts';
 import type { ReadArchiveOptions } from './read-archive.ts';
 
-/** The most memory that a stream may ask for: `zstd --ultra` and `xz -9` stay below it. */
+/** The most memory that a stream may require: `zstd --ultra` and `xz -9` need less. */
 const MEMORY_LIMIT = '128MiB';
-/** For other memory of the program, which its own limit does not count. */
+/** Includes the program's other memory, which its own limit does not count. */
 const ADDRESS_SPACE_BYTES = 1024 ** 3;
 
-/** The options of each program that bound what it uses, and its Debian package. */
+/** The options that bound each program, and its Debian package. */
 const PROGRAMS = {
   zstd: { package: 'zstd', bounds: [`--memory=${MEMORY_LIMIT}`] },
   xz: {
@@ -22,9 +22,8 @@ const PROGRAMS = {
 } as const;
 
 /**
- * The decompressed bytes. The program runs unprivileged with bounded memory. It has ended when the generator has ended,
- * for whatever reason. Errors of reading `input` are passed on; a damaged stream gets the policy's code.
- * Throws ERR_STACKSHIM_TOOL_MISSING, and the reason of an aborted `signal`.
+ * The decompressed bytes. The program runs unprivileged with bounded memory, and has ended when the generator has, for whatever reason. Passes on
+ * errors of reading `input`; a damaged stream gets the policy's code. Throws ERR_STACKSHIM_TOOL_MISSING, and the reason of an aborted `signal`.
  */
 export async function* decompressByProgram(
   input: AsyncIterable<Buffer>,
@@ -33,11 +32,11 @@ export async function* decompressByProgram(
 ): AsyncGenerator<Buffer> {
   const worker = await claimWorker(workers);
   const tool = await start(program, worker, signal);
-  // What it started could hold its streams open for ever.
+  // Processes that it started could hold its streams open forever.
   const ended = tool.exited.finally(() => worker.end());
-  // Asked for below, later than it may come.
+  // Handled below, possibly after it rejects.
   ended.catch(() => undefined);
-  // Without the rest of its input, the program is ended: no more of its output is needed.
+  // If the input fails, kill the program: its output is useless.
   const feeding = feedProgram(input, tool.stdin, tool.killAll);
   try {
     for await (const chunk of tool.stdout) yield chunk as Buffer;

@@ -1,4 +1,4 @@
-/** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for what those cannot hold. */
+/** Writes entries as a tar that `mkfs.erofs` reads as intended: ustar headers, and PAX records for values they cannot hold. */
 import { MAX_PAX_BYTES } from './archive-limits.ts';
 import { BLOCK_BYTES, paddingOf } from './parse-tar-header.ts';
 import { type ByteString, EMPTY_FILE, type TarEntry } from './tar-entry.ts';
@@ -18,7 +18,7 @@ const MAX_OCTAL_12 = 0o77777777777;
 export const TAR_TRAILER = Buffer.alloc(2 * BLOCK_BYTES);
 
 /**
- * The entry's header, after a PAX header if it needs one. Devices cannot be encoded here.
+ * The entry's header, after a PAX header if needed. Cannot encode devices.
  * @param more Further records of the PAX header, from {@link encodePaxRecord}.
  */
 export function encodeTarEntry(entry: TarEntry, more: readonly Buffer[] = []): readonly Buffer[] {
@@ -33,7 +33,7 @@ export function encodeTarEntry(entry: TarEntry, more: readonly Buffer[] = []): r
   return [paxHeader, body, Buffer.alloc(paddingOf(body.length)), header];
 }
 
-/** The header of a regular file that belongs to root. */
+/** The header of a regular file owned by root. */
 export const encodeFileHeader = (path: string, size: number, mode: number): Buffer =>
   Buffer.concat(encodeTarEntry({ ...EMPTY_FILE, path, mode, size }));
 
@@ -46,7 +46,7 @@ function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
   if (uid > MAX_OCTAL_8) records.push(encodePaxRecord('uid', String(uid)));
   if (gid > MAX_OCTAL_8) records.push(encodePaxRecord('gid', String(gid)));
   if (mtime.nanoseconds > 0 || mtime.seconds > MAX_OCTAL_12) {
-    // mkfs.erofs reads the fraction as a whole number of nanoseconds, so it must have all nine digits.
+    // mkfs.erofs reads the fraction as an integer of nanoseconds, so write all nine digits.
     const fraction = String(mtime.nanoseconds).padStart(9, '0');
     records.push(encodePaxRecord('mtime', `${mtime.seconds}.${fraction}`));
   }
@@ -56,7 +56,7 @@ function paxRecordsOf(entry: TarEntry, path: ByteString): readonly Buffer[] {
   return records;
 }
 
-/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+/** `<length> <key>=<value>`, then a line feed; the length counts its own digits. */
 export function encodePaxRecord(key: ByteString, value: ByteString | Buffer): Buffer {
   const content = Buffer.concat([
     Buffer.from(` ${key}=`, 'latin1'),

@@ -1,14 +1,14 @@
-/** Paths inside an archive: normalised, or refused. Pure text, no filesystem. */
+/** Normalises or refuses paths inside an archive. Pure text, no filesystem. */
 import { type ArchiveLimits, MAX_NAME_BYTES } from './archive-limits.ts';
 import type { ByteString } from './tar-entry.ts';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
-/** How a name with a leading slash is treated: as one below the archive's root, or refused. */
+/** A name with a leading slash: take it as one below the archive's root, or refuse it. */
 export type AbsoluteNames = 'beneath' | 'refuse';
 
-/** The path without `.`, empty components and trailing slashes; empty for the root itself. For a refused path, returns the reason. */
+/** The path without `.`, empty components and trailing slashes; empty for the root. For a refused path, the reason. */
 export function parseEntryPath(
   path: ByteString,
   limits: ArchiveLimits,
@@ -22,7 +22,7 @@ export function parseEntryPath(
   if (components.length > limits.depth) return `more than ${limits.depth} folders deep`;
   for (const part of components) {
     if (part === '..') return 'name with ".."';
-    // The name that a whiteout hides may have the full length of a name.
+    // The name that a whiteout hides may have the full length.
     const nameBytes = part.length - (part.startsWith(WHITEOUT) ? WHITEOUT.length : 0);
     if (nameBytes > MAX_NAME_BYTES) return `name part of more than ${MAX_NAME_BYTES} bytes`;
   }
@@ -37,7 +37,7 @@ export function parentOf(path: ByteString): ByteString {
 
 const baseNameOf = (path: ByteString): ByteString => path.slice(path.lastIndexOf('/') + 1);
 
-/** Whether a symbolic link at plain path `path` leads outside the archive, judged by the text of both alone. */
+/** Whether a symbolic link at the plain path `path` leads outside the archive. Looks only at both texts. */
 export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean {
   if (linkTarget.startsWith('/')) return true;
   let depth = path.split('/').length - 1;
@@ -49,12 +49,12 @@ export function leadsOutside(path: ByteString, linkTarget: ByteString): boolean 
   return false;
 }
 
-/** What a plain path means in a layer (image-spec, layer.md, Whiteouts). */
+/** The meaning of a plain path in a layer (image-spec, layer.md, Whiteouts). */
 export type WhiteoutMeaning =
   | { readonly kind: 'none' }
   /** Deletes `path` of the layers below. */
   | { readonly kind: 'whiteout'; readonly path: ByteString }
-  /** Deletes everything that the layers below have in the folder `path`. */
+  /** Deletes all content of folder `path` in the layers below. */
   | { readonly kind: 'opaque'; readonly path: ByteString }
   | { readonly kind: 'odd' };
 
@@ -77,5 +77,5 @@ export function toWhiteoutPath(path: ByteString): ByteString {
   return `${parent === '' ? '' : `${parent}/`}${WHITEOUT}${baseNameOf(path)}`;
 }
 
-/** The name that marks the folder `path` as opaque. */
+/** The name that marks folder `path` as opaque. */
 export const toOpaquePath = (path: ByteString): ByteString => `${path}/${OPAQUE}`;

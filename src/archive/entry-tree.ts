@@ -1,4 +1,4 @@
-/** The content of an archive so far, as a tree: the paths, the kinds of their entries, and the cost of looking them up. */
+/** An archive's content so far as a tree: paths, kinds of entries, and the cost of looking them up. */
 import { parentOf } from './entry-path.ts';
 import type { ByteString, EntryKind } from './tar-entry.ts';
 
@@ -9,7 +9,7 @@ interface Node {
   kind: NodeKind;
   readonly parent: Node | undefined;
   children: number;
-  /** The child folder that was looked up last: `mkfs.erofs` finds it at once. */
+  /** The child folder looked up last, which `mkfs.erofs` finds at once. */
   latest: Node | undefined;
 }
 
@@ -47,7 +47,7 @@ export class EntryTree {
     return missing;
   }
 
-  /** Enters `path`, whose ancestors all exist. An existing path changes its kind. */
+  /** Adds `path`, or changes its kind. Precondition: all its ancestors exist. */
   add(path: ByteString, kind: NodeKind): void {
     const node = this.#nodes.get(path);
     if (node !== undefined) {
@@ -59,7 +59,7 @@ export class EntryTree {
     this.#nodes.set(path, { kind, parent, children: 0, latest: undefined });
   }
 
-  /** Remembers that the folder `path` was given extended attributes. */
+  /** Marks the folder `path` as having extended attributes. */
   markAttributed(path: ByteString): void {
     this.#attributed.add(path);
   }
@@ -68,7 +68,7 @@ export class EntryTree {
     return this.#attributed.has(path);
   }
 
-  /** Counts a look-up of `path`, whose ancestors all exist; returns its folder. */
+  /** Counts a look-up of `path` and returns its folder. Precondition: all its ancestors exist. */
   lookUp(path: ByteString): Node {
     const folder = this.#nodes.get(parentOf(path));
     if (folder === undefined) throw new Error('a path was entered before its folder');

@@ -1,4 +1,4 @@
-/** Writes a folder as the tar of an OCI layer: a mounted layer, or the upper directory of an overlay. Deletions become `.wh.` names. */
+/** Packs a folder as an OCI layer's tar: a mounted layer, or an overlay's upper directory. Deletions become `.wh.` names. */
 import { INVALID_ID } from '../core/host-ids.ts';
 import { type ArchiveLimits, LAYER_LIMITS } from './archive-limits.ts';
 import {
@@ -23,13 +23,13 @@ import {
 import { createTarParser } from './tar-parser.ts';
 
 export interface PackLayerOptions {
-  /** Host id of the files' id 0, which is subtracted from every owner. Default 0. */
+  /** Host id of the files' id 0, subtracted from every owner. Default: 0. */
   readonly idBase?: number;
   /** Number of ids from `idBase` on. Default: all. */
   readonly idCount?: number;
-  /** Where the folder is in the layer, without slashes at its ends; it hides what the layers below have there. Default: the root. */
+  /** The folder's place in the layer, without slashes at its ends; hides what the layers below have there. Default: the root. */
   readonly at?: ByteString | undefined;
-  /** Default: those of a layer. */
+  /** Default: a layer's limits. */
   readonly limits?: ArchiveLimits | undefined;
   readonly policy?: ArchivePolicy | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -37,13 +37,13 @@ export interface PackLayerOptions {
 
 const OVERLAY_XATTR = 'trusted.overlay.';
 const WHITEOUT_PREFIX = '.wh.';
-/** Extended attributes by which an overlay says that a file's content or name is somewhere else. */
+/** Extended attributes by which an overlay marks content or a name that is stored elsewhere. */
 const INCOMPLETE = ['metacopy', 'redirect'];
 
 /**
- * The tar's bytes; equal folders give equal tars, in every version of the `tar` program. Names are in byte order;
- * hard links, attributes, access control lists and file capabilities are kept, sockets and devices are left out.
- * Throws ERR_STACKSHIM_LAYER_INVALID for what a layer cannot contain, ERR_STACKSHIM_LAYER_TOO_LARGE, ERR_STACKSHIM_SYSTEM when the folder cannot be read.
+ * The tar's bytes; equal folders give equal tars, with every version of `tar`. Names are in byte order. Keeps hard links, attributes, access
+ * control lists and file capabilities; leaves out sockets and devices. Throws ERR_STACKSHIM_LAYER_INVALID for content that a layer cannot have,
+ * ERR_STACKSHIM_LAYER_TOO_LARGE, and ERR_STACKSHIM_SYSTEM if the folder cannot be read.
  */
 export async function* packLayer(
   folder: string,
@@ -75,7 +75,7 @@ function packInto(ready: Buffer[], options: PackLayerOptions): EntrySink {
   let bytes = 0;
   return {
     entry(entry) {
-      // A sparse file costs its writer nothing: refuse it by its announced size, before its zeros are read.
+      // A sparse file costs its writer nothing: refuse it by its announced size, before reading its zeros.
       bytes += entry.size;
       if (bytes > limits.bytes) throw toArchiveTooLarge(policy, 'bytes', limits.bytes);
       contentLeft = entry.size;
@@ -90,7 +90,7 @@ function packInto(ready: Buffer[], options: PackLayerOptions): EntrySink {
   };
 }
 
-/** What an entry of the folder becomes: itself, a whiteout, itself and an opaque marker, or nothing. */
+/** The layer entries for an entry of the folder: itself, a whiteout, itself and an opaque marker, or none. */
 function toLayerEntries(entry: TarEntry, options: PackLayerOptions): readonly TarEntry[] {
   const {
     policy = LAYER_POLICY,

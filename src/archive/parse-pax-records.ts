@@ -1,7 +1,7 @@
-/** The records of a PAX extended header: `<length> <key>=<value>\n`, values kept as bytes. */
+/** Parses the records of a PAX extended header: `<length> <key>=<value>`, then a line feed. Values stay bytes. */
 import type { ByteString } from './tar-entry.ts';
 
-/** The records by key (the last record of each key counts), or the reason why they are invalid. */
+/** The records by key (a key's last record counts), or the reason why they are invalid. */
 export function parsePaxRecords(body: Buffer): ReadonlyMap<ByteString, Buffer> | string {
   const records = new Map<ByteString, Buffer>();
   let at = 0;

@@ -1,9 +1,9 @@
-/** One 512-byte header block of a tar (POSIX ustar, old GNU, V7), read strictly. */
+/** Strictly parses one 512-byte header block of a tar (POSIX ustar, old GNU, V7). */
 import type { ByteString, TarEntry } from './tar-entry.ts';
 
 export const BLOCK_BYTES = 512;
 
-/** Padding after `size` bytes of content, up to the next block. */
+/** Padding after `size` bytes of content, to the next block. */
 export const paddingOf = (size: number): number => -size & (BLOCK_BYTES - 1);
 
 export interface TarHeader
@@ -11,11 +11,11 @@ export interface TarHeader
   readonly typeflag: string;
   /** Seconds since 1970; negative before. */
   readonly mtime: number;
-  /** A character device whose two numbers are 0. */
+  /** A character device with both numbers 0. */
   readonly isZeroDevice: boolean;
 }
 
-/** The header, or the reason why it is invalid. `undefined` for a block of zeros, which ends an archive. */
+/** The header, or the reason why it is invalid; undefined for a block of zeros, which ends an archive. */
 export function parseTarHeader(block: Buffer): TarHeader | string | undefined {
   if (isZeros(block)) return undefined;
   if (!checksumMatches(block)) return 'header checksum does not match';
@@ -56,7 +56,7 @@ export function isZeros(bytes: Buffer): boolean {
   return true;
 }
 
-/** The sum of all bytes, the checksum's own field counted as spaces; historic writers summed signed bytes. */
+/** Compares the sum of all bytes, with the checksum field as spaces. Historic writers summed signed bytes. */
 function checksumMatches(block: Buffer): boolean {
   const stored = parseNumber(block, 148, 8);
   let unsigned = 0;
@@ -69,7 +69,7 @@ function checksumMatches(block: Buffer): boolean {
   return stored === unsigned || stored === signed;
 }
 
-/** Octal digits that end in spaces or NULs, or GNU's big-endian binary when the first byte has its high bit set. */
+/** Octal digits, then spaces or NULs; or GNU's big-endian binary if the first byte's high bit is set. */
 function parseNumber(block: Buffer, at: number, length: number): number | undefined {
   const first = block[at] ?? 0;
   if ((first & 0x80) !== 0) return parseBinary(block.subarray(at, at + length));

@@ -1,4 +1,4 @@
-/** Reads POSIX access control lists in extended attributes (acl(5), linux/posix_acl_xattr.h), and moves their ids to another range. */
+/** Reads POSIX access control lists in extended attributes (acl(5), linux/posix_acl_xattr.h), and shifts their ids. */
 
 import { INVALID_ID } from '../core/host-ids.ts';
 
@@ -20,7 +20,7 @@ export interface AclEntry {
 
 export const isPosixAcl = (name: string): boolean => NAMES.has(name);
 
-/** The entries, or the reason why the value is not a list. */
+/** The entries, or the reason why the value is no list. */
 export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
   const isWhole = value.length > HEADER_BYTES && (value.length - HEADER_BYTES) % ENTRY_BYTES === 0;
   if (!isWhole || value.readUInt32LE(0) !== VERSION) return 'its access control list is malformed';
@@ -38,7 +38,7 @@ export function parsePosixAcl(value: Buffer): readonly AclEntry[] | string {
   return isInOrder(entries) ? entries : 'its access control list is malformed';
 }
 
-/** The order that the kernel requires: it ignores any other list. */
+/** Checks the order that the kernel requires; it ignores any other list. */
 function isInOrder(entries: readonly AclEntry[]): boolean {
   const count = (tag: number) => entries.filter((entry) => entry.tag === tag).length;
   const isSorted = entries.every(({ tag }, index) => tag >= (entries[index - 1]?.tag ?? 0));
@@ -47,7 +47,7 @@ function isInOrder(entries: readonly AclEntry[]): boolean {
   return isSorted && once && count(TAG.mask) <= 1 && (!isNamed || count(TAG.mask) === 1);
 }
 
-/** The same list with `idBase` subtracted from its ids, or the reason why that is impossible: not all of them are among the `idCount` ids from there on. */
+/** The list with `idBase` subtracted from its ids; or a reason, if one of them is not among the `idCount` ids from `idBase` on. */
 export function shiftPosixAcl(value: Buffer, idBase: number, idCount: number): Buffer | string {
   const entries = parsePosixAcl(value);
   if (typeof entries === 'string') return entries;

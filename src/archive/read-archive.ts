@@ -1,4 +1,4 @@
-/** Decompresses an archive while it arrives, and computes its two digests. */
+/** Decompresses an archive as it arrives, and computes its two digests. */
 import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -14,9 +14,9 @@ export interface ReadArchiveOptions {
   readonly policy: ArchivePolicy;
   readonly limits: ArchiveLimits;
   readonly compression: Compression;
-  /** Where the program that decompresses zstd or xz gets its id. */
+  /** Provides an id for the program that decompresses zstd or xz. */
   readonly workers: WorkerHost;
-  /** An abort ends that program. */
+  /** Ends that program when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -31,9 +31,8 @@ export interface ArchiveDigests {
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * The bytes of the tar, which drive the whole pipeline when they are read, and the digests, which are valid after that.
- * Throws (from `tar`) the policy's code for a damaged archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio,
- * ERR_STACKSHIM_TOOL_MISSING for zstd or xz without its program.
+ * The tar's bytes, whose reader drives the whole pipeline, and the digests, valid after that. `tar` throws the policy's code for a damaged
+ * archive, ERR_STACKSHIM_LAYER_TOO_LARGE over the ratio, and ERR_STACKSHIM_TOOL_MISSING for zstd or xz without its program.
  */
 export function readArchive(
   input: AsyncIterable<Uint8Array>,
@@ -97,7 +96,7 @@ async function* decompress(
       throw error;
     }
   }
-  // A failure of the input destroys `gunzip`, whose reader below gets the error.
+  // An input failure destroys `gunzip`; its reader below gets the error.
   pipeline(feed(), gunzip, () => undefined);
   try {
     for await (const chunk of gunzip) yield chunk as Buffer;
@@ -105,7 +104,7 @@ async function* decompress(
     if (inputFailure !== undefined) throw inputFailure.error;
     throw toStackshimError(error, policy.invalidCode, `decompress ${policy.subject}`);
   }
-  // zlib silently stops at bytes after the last member that are not a member themselves.
+  // zlib silently ignores bytes after the last member that are not a member themselves.
   if (gunzip.bytesWritten !== fedBytes) {
     throw toInvalidArchive(policy, 'more bytes follow the end of the gzip data');
   }

@@ -1,10 +1,10 @@
-/** Combines a header with the extension headers before it into one entry. */
+/** Combines a header with its preceding extension headers into one entry. */
 import { INVALID_ID } from '../core/host-ids.ts';
 import { MAX_XATTR_BYTES } from './archive-limits.ts';
 import type { TarHeader } from './parse-tar-header.ts';
 import type { ByteString, EntryKind, TarEntry, Timestamp } from './tar-entry.ts';
 
-/** Values of extension headers for the next entry. */
+/** Extension header values for the next entry. */
 export interface Extensions {
   pax: ReadonlyMap<ByteString, Buffer> | undefined;
   longPath: ByteString | undefined;
@@ -24,14 +24,14 @@ const KINDS: ReadonlyMap<string, EntryKind> = new Map([
 ]);
 
 const XATTR_KEY = 'SCHILY.xattr.';
-/** Written by `tar --acls`; with `--xattrs` each is also in an attribute. */
+/** Written by `tar --acls`; with `--xattrs`, each is in an attribute, too. */
 const TEXT_ACLS = [
   ['SCHILY.acl.access', 'system.posix_acl_access'],
   ['SCHILY.acl.default', 'system.posix_acl_default'],
 ] as const;
-/** Upper bound of what a record with an attribute has in addition to name and value. */
+/** The most that a record of an attribute adds to name and value. */
 const XATTR_RECORD_BYTES = 32;
-/** EROFS and all its readers store seconds in 64 bits; this is the last second that JavaScript represents exactly. */
+/** EROFS and all its readers store seconds in 64 bits; this is the last one that JavaScript represents exactly. */
 const MAX_SECONDS = Number.MAX_SAFE_INTEGER;
 
 /** The entry, or the reason why it is invalid. */
@@ -53,7 +53,7 @@ export function resolveTarEntry(header: TarHeader, extensions: Extensions): TarE
   const gid = idOf(pax, 'gid', INVALID_ID - 1) ?? header.gid;
   if (Number.isNaN(size)) return 'size is not a number of bytes';
   if (!isId(uid) || !isId(gid)) return 'owner is not a user and group id';
-  // Programs differ on whether bytes follow: with either choice, other programs would see other entries.
+  // Programs differ on whether bytes follow: either choice would show other programs other entries.
   if (kind !== 'file' && size !== 0) return `${kind} with a size`;
   const mtime = mtimeOf(pax, header);
   if (mtime === undefined) return 'mtime is not a time';
@@ -101,7 +101,7 @@ function idOf(
   return value <= maximum ? value : Number.NaN;
 }
 
-/** Times before 1970 count as 1970: an EROFS inode cannot store earlier ones. */
+/** Times before 1970 count as 1970: an EROFS inode cannot store them. */
 function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Timestamp | undefined {
   const text = textOf(pax, 'mtime');
   if (text === undefined) return { seconds: Math.max(0, header.mtime), nanoseconds: 0 };
@@ -113,7 +113,7 @@ function mtimeOf(pax: ReadonlyMap<ByteString, Buffer>, header: TarHeader): Times
   return { seconds, nanoseconds: Number((match[3] ?? '').slice(0, 9).padEnd(9, '0')) };
 }
 
-/** GNU tar writes a list of owner, group and others for every file: it says no more than the mode. */
+/** Ignores the list of owner, group and others that GNU tar writes for every file: it says no more than the mode. */
 const hasTextAcl = (pax: ReadonlyMap<ByteString, Buffer>, xattrs: TarEntry['xattrs']) =>
   TEXT_ACLS.some(([key, attribute]) => {
     const text = textOf(pax, key);

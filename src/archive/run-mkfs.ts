@@ -1,4 +1,4 @@
-/** Feeds a tar to the `mkfs.erofs` process and explains a failure. */
+/** Feeds a tar to `mkfs.erofs` and explains its failures. */
 
 import { open } from 'node:fs/promises';
 import type { ErrorCode } from '../core/error-codes.ts';
@@ -11,11 +11,11 @@ import type { ArchivePolicy } from './archive-policy.ts';
 import type { Worker } from './claim-worker.ts';
 
 export interface MkfsRun {
-  /** Its working directory, which also holds its temporary files. */
+  /** The working directory, also for temporary files. */
   readonly folder: string;
-  /** The worker under whose id it runs; ended here. */
+  /** The worker whose id the process has; ended here. */
   readonly worker: Worker;
-  /** Has the code of the error for an exit status other than 0. */
+  /** Has the error code for an exit status other than 0. */
   readonly policy: ArchivePolicy;
   readonly signal?: AbortSignal | undefined;
 }
@@ -24,8 +24,8 @@ export interface MkfsRun {
 const DISK_SLACK_BYTES = 1024 * 1024;
 
 /**
- * Runs a command with its arguments. Settles when the process, and every process that it started, has ended; resolves to the bytes of the tar.
- * The first cause wins: abort, then the tar's own failure, then the process's.
+ * Runs a command with its arguments. Settles when the process and all processes that it started have ended; resolves to the number of tar bytes.
+ * The first cause wins: abort, then the tar's failure, then the process's.
  */
 export async function runMkfs(
   tar: AsyncIterable<Buffer>,
@@ -48,10 +48,10 @@ export async function runMkfs(
   }
   let end: EndedProgram;
   try {
-    // It keeps the files' contents in TMPDIR until it knows all names.
+    // mkfs.erofs keeps file contents in TMPDIR until it knows all names.
     const env = { ...PLAIN_ENVIRONMENT, TMPDIR: '.' };
     const request = { path, args, env, cwd: folder, signal };
-    // What it started could hold its streams open for ever.
+    // Processes that it started could hold its streams open forever.
     end = await runProgram({ ...request, input: counted(), onExit: () => worker.end() });
   } catch (error) {
     if (signal?.aborted) throw toAborted(signal);
@@ -70,7 +70,7 @@ function toAborted(signal: AbortSignal): StackshimError {
   return new StackshimError('ERR_STACKSHIM_TASK_ABORTED', message, { cause: signal.reason });
 }
 
-/** Whether the disk was full is asked of the disk: what the process had taken it gave back when it ended. */
+/** Allows for the fed bytes when it asks whether the disk is full: at its end, the process freed the space it had taken. */
 async function toMkfsError(
   { exitCode, signal, output: stderr }: EndedProgram,
   { folder, policy }: MkfsRun,
@@ -90,7 +90,7 @@ async function toMkfsError(
   return toError(codeOfComplaint(stderr) ?? policy.invalidCode, reason);
 }
 
-/** On a failing disk the program crashes, or complains of something else: writing a small file shows it. Undefined when the disk accepts the file. */
+/** Detects a failing disk, on which the program crashes or complains of something else, by a small file. Undefined if that can be written. */
 async function failureOfDisk(folder: string): Promise<StackshimError | undefined> {
   try {
     const file = await open(`${folder}/disk`, 'wx', 0o600);

@@ -1,4 +1,4 @@
-/** Converts file capabilities that were set inside a user namespace to those outside of it (capabilities(7), linux/capability.h). */
+/** Converts file capabilities set inside a user namespace to those outside (capabilities(7), linux/capability.h). */
 
 import { BUILD_RANGE_COUNT, FIRST_BUILD_ID, IDS_PER_SLOT } from '../core/host-ids.ts';
 
@@ -8,10 +8,7 @@ const REVISION_3 = 0x0300_0000;
 const REVISION_2_BYTES = 20;
 const REVISION_3_BYTES = 24;
 
-/**
- * Converts the attribute `security.capability` of a namespace whose root is `idBase` on the host: revision 3 for that root
- * becomes revision 2. Any other value is returned unchanged.
- */
+/** Converts `security.capability` of revision 3, for a namespace's root `idBase` on the host, to revision 2. Returns other values unchanged. */
 export function shiftCapability(value: Buffer, idBase: number): Buffer {
   if (value.length !== REVISION_3_BYTES) return value;
   const magic = value.readUInt32LE(0);
@@ -22,7 +19,7 @@ export function shiftCapability(value: Buffer, idBase: number): Buffer {
   return shifted;
 }
 
-/** The same for a capability that a step of a build set, in any range of ids: an image must not reveal the range. */
+/** Like {@link shiftCapability}, for one set by a build step in any range of ids: an image must not reveal the range. */
 export function shiftBuildCapability(value: Buffer): Buffer {
   if (value.length !== REVISION_3_BYTES) return value;
   const root = value.readUInt32LE(20);

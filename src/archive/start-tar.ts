@@ -1,9 +1,9 @@
-/** Has the `tar` program walk a folder: by descriptors, on one filesystem, without following links; a folder that blocks it blocks nothing else. */
+/** Walks a folder by the `tar` program: by descriptors, on one filesystem, following no links. A folder that blocks tar blocks nothing else. */
 import { StackshimError, toStackshimError } from '../core/errors.ts';
 import { findProgram } from '../sys/find-program.ts';
 import { type EndedTool, type StartedTool, startTool } from '../sys/start-tool.ts';
 
-/** Starts a tar of the folder's content: names in byte order, numeric owners, all attributes. The caller ends it with `killAll`. */
+/** Starts a tar of the folder's content: names in byte order, numeric owners, all attributes. The caller ends it by `killAll`. */
 export async function startTar(
   folder: string,
   signal: AbortSignal | undefined,
@@ -23,7 +23,7 @@ export async function startTar(
   }
 }
 
-/** Throws ERR_STACKSHIM_SYSTEM unless the program has packed everything. */
+/** Throws ERR_STACKSHIM_SYSTEM unless tar packed everything. */
 export function requirePacked({ failure, stderr }: EndedTool, folder: string): void {
   if (failure === undefined) return;
   const message = `pack ${folder}: tar: ${failure}`;

@@ -1,6 +1,6 @@
-/** One entry of an archive, independent of the archive's format. */
+/** One entry of an archive, independent of the format. */
 
-/** Bytes as a string of Latin-1 characters: names need not be UTF-8, and must be written exactly as they were read. */
+/** Bytes as Latin-1 characters: names need not be UTF-8, and must be written exactly as read. */
 export type ByteString = string;
 
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo';
@@ -14,23 +14,23 @@ export interface Timestamp {
 export interface TarEntry {
   readonly kind: EntryKind;
   readonly path: ByteString;
-  /** Permission bits with setuid, setgid and sticky. */
+  /** Permission bits, setuid, setgid and sticky. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly mtime: Timestamp;
   /** Bytes of content that follow; 0 for all but files. */
   readonly size: number;
-  /** Target of a symbolic or hard link; empty for the rest. */
+  /** A symbolic or hard link's target; empty for other kinds. */
   readonly linkTarget: ByteString;
   readonly xattrs: ReadonlyMap<ByteString, Buffer>;
-  /** True for a character device 0:0, by which overlayfs marks what lies below as deleted. */
+  /** True for a character device 0:0, by which overlayfs marks a deletion of what is below. */
   readonly isZeroDevice?: boolean;
-  /** True if a PAX record has an access control list that is in no attribute. */
+  /** True if a PAX record has an access control list that no attribute has. */
   readonly hasTextAcl?: boolean;
 }
 
-/** A consumer of entries: gets an entry, then exactly `size` bytes of its content. */
+/** A consumer of entries: receives an entry, then exactly `size` bytes of its content. */
 export interface EntrySink {
   entry(entry: TarEntry): void;
   data(chunk: Buffer): void;
@@ -38,7 +38,7 @@ export interface EntrySink {
 
 export const NO_XATTRS: ReadonlyMap<ByteString, Buffer> = new Map();
 
-/** An empty file of root, from 1970: what is added to an archive differs from it in a few fields. */
+/** An empty file of root, from 1970: the basis of entries added to an archive. */
 export const EMPTY_FILE: TarEntry = {
   ...{ kind: 'file', path: '', mode: 0o644, uid: 0, gid: 0, size: 0, linkTarget: '' },
   mtime: { seconds: 0, nanoseconds: 0 },

@@ -1,4 +1,4 @@
-/** Parses a tar as its bytes arrive: passes entries and their contents to a sink, and throws for anything that is not a tar. */
+/** Parses a tar as its bytes arrive: passes entries and contents to a sink, and throws for anything that is not a tar. */
 import type { StackshimError } from '../core/errors.ts';
 import type { ArchiveLimits } from './archive-limits.ts';
 import { type ArchivePolicy, toArchiveTooLarge, toInvalidArchive } from './archive-policy.ts';
@@ -14,13 +14,13 @@ import { type Extensions, resolveTarEntry } from './resolve-tar-entry.ts';
 import type { ByteString, EntrySink, TarEntry } from './tar-entry.ts';
 
 export interface TarParser {
-  /** Takes the next bytes; keeps no reference to bytes that it has passed on. */
+  /** Takes the next bytes; keeps no reference to bytes it passed on. */
   push(chunk: Buffer): void;
-  /** Skips the content of the last entry, for a reader that can seek. Returns the number of bytes to skip, padding included. */
+  /** Skips the last entry's content, for a reader that can seek. Returns the number of bytes to skip, padding included. */
   skipContent(): number;
   /** Whether the archive's end marker has begun. */
   isComplete(): boolean;
-  /** Ends the input. Throws when the archive is not complete. */
+  /** Ends the input. Throws if the archive is not complete. */
   end(): void;
 }
 
@@ -39,7 +39,7 @@ type State =
 const NO_EXTENSIONS: Extensions = { pax: undefined, longPath: undefined, longLink: undefined };
 const EXTENSION_TYPES = new Set(['x', 'g', 'L', 'K']);
 
-/** A parser that enforces `limits` and the format; the sink decides which entries are allowed. */
+/** A parser that enforces `limits` and the format; the sink decides on entries. */
 export const createTarParser = (
   policy: ArchivePolicy,
   limits: ArchiveLimits,
@@ -85,7 +85,7 @@ class Parser implements TarParser {
     if (!this.isComplete()) throw this.#toInvalid('tar ends before its end marker');
   }
 
-  /** Handles the start of `bytes` according to the state; returns how many it took. */
+  /** Handles the start of `bytes` in the current state; returns how many it took. */
   #consume(bytes: Buffer): number {
     const state = this.#state;
     switch (state.at) {
@@ -157,7 +157,7 @@ class Parser implements TarParser {
     const records = parsePaxRecords(body);
     if (typeof records === 'string') throw this.#toInvalid(records);
     if (typeflag === 'g') {
-      // `git archive` writes a comment; every tar program reads a global path or size differently.
+      // `git archive` writes a comment; tar programs disagree on a global path or size.
       const other = [...records.keys()].find((key) => key !== 'comment');
       if (other === undefined) return;
       throw this.#toInvalid(`global PAX record ${JSON.stringify(other.slice(0, 80))}`);

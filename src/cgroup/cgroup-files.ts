@@ -1,4 +1,4 @@
-/** The folders of cgroups, whatever names and depths a task that can create cgroups has chosen, and the kernel's files in them. */
+/** The folders of cgroups, with any names and depth that a task may have chosen, and the kernel's files in them. */
 import {
   closeSync,
   constants,
@@ -14,13 +14,13 @@ import { atMost } from '../core/pause.ts';
 import { entryPath, fdPath } from '../sys/paths.ts';
 import { rmdirAside } from '../sys/remove-tree.ts';
 
-/** ENODEV: the cgroup was removed between the open and the call. */
+/** ENODEV: the cgroup was removed between open and call. */
 const GONE = ['ENOENT', 'ENODEV'] as const;
 
-/** Returns what `ask` returns; undefined if the cgroup or its file does not exist. For cgroups that may be removed at any moment. */
+/** The result of `ask`; undefined if the cgroup or its file does not exist. For cgroups that may disappear at any time. */
 export const unlessGone = <T>(ask: () => T): T | undefined => unlessMissing(ask, GONE);
 
-/** Writes a file of a cgroup. False when there is no such file: the cgroup is gone, or the kernel does not offer the file. */
+/** Writes a cgroup's file. False if there is no such file: the cgroup is gone, or the kernel lacks the file. */
 export function writeIfThere(file: string, text: string): boolean {
   const written = unlessGone(() => {
     writeFileSync(file, text, { flag: 'r+' });
@@ -32,14 +32,14 @@ export function writeIfThere(file: string, text: string): boolean {
 /** `FROZEN`, `FREEZING` or `THAWED`: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst of the kernel. */
 export const FREEZER_FILE = 'freezer.state';
 
-/** Holds 1 from the moment the cgroup is told to freeze. */
+/** Holds 1 once the cgroup is told to freeze. */
 export const FREEZE_FILE = 'cgroup.freeze';
 
-/** Reads counter files, and remembers which files this kernel does not have. */
+/** Reads counter files, and remembers which files this kernel lacks. */
 export class CounterReader {
   readonly #absent = new Set<string>();
 
-  /** The text of `directory/file`; null when the cgroup has no such file or is gone. */
+  /** The text of `directory/file`; null if the cgroup lacks the file or is gone. */
   read(directory: string | undefined, file: string): string | null {
     if (directory === undefined || this.#absent.has(file)) return null;
     try {
@@ -58,12 +58,12 @@ export class CounterReader {
   }
 }
 
-/** A decimal count of at most 64 bits as a number; null for anything else (`max`, a missing value). */
+/** A decimal count of at most 64 bits; null for anything else (`max`, a missing value). */
 export function parseCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,20}$/.test(text) ? Number(text) : null;
 }
 
-/** The number after `key` in a file of `key value` lines; null when there is none. */
+/** The number after `key` in a file of `key value` lines; null if there is none. */
 export function parseKeyed(text: string | null, key: string): number | null {
   for (const line of text?.split('\n') ?? []) {
     if (line.startsWith(`${key} `)) return parseCount(line.slice(key.length + 1));
@@ -71,7 +71,7 @@ export function parseKeyed(text: string | null, key: string): number | null {
   return null;
 }
 
-/** A count converted to another unit; null stays null. */
+/** Converts a count to another unit; null stays null. */
 export function scaleCount(count: number | null, divisor: number): number | null {
   return count === null ? null : count / divisor;
 }
@@ -80,8 +80,8 @@ export const NS_PER_MS = 1_000_000;
 export const US_PER_MS = 1000;
 
 /**
- * The sum over the lines `MAJOR:MINOR Read N` of a blkio file. Without such a line nothing was counted: since Linux 6.10, the
- * kernel counts a disk only from the first limit for it on, and the transfers of other disks are in no file.
+ * The sum over the lines `MAJOR:MINOR Read N` of a blkio file; null without such lines, because then nothing was counted. Since Linux 6.10, the
+ * kernel counts a disk only from the first limit for it on; no file shows other disks' transfers.
  */
 export function sumV1Devices(text: string | null, operation: string): number | null {
   const lines = (text ?? '').split('\n').map((line) => line.split(' '));
@@ -97,18 +97,18 @@ export function sumV2Devices(text: string | null, key: string): number | null {
   return counts.reduce((sum, word) => sum + (parseCount(word.slice(key.length + 1)) ?? 0), 0);
 }
 
-/** Named after TCP, but the kernel charges UDP sockets to it as well. The kernel counts nothing until it is set. */
+/** Named after TCP, but also charged for UDP sockets. The kernel counts nothing until it is set. */
 export const SOCKET_LIMIT_FILE = 'memory.kmem.tcp.limit_in_bytes';
 
 export type V1Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids' | 'blkio' | 'freezer';
 
-/** A cgroup's directory in the hierarchy of a controller of v1; undefined if the host has no such hierarchy. */
+/** A cgroup's directory in the hierarchy of a v1 controller; undefined if the host lacks the hierarchy. */
 export type DirectoryOf = (controller: V1Controller) => string | undefined;
 
 /** The kernel's PID_MAX_LIMIT. */
 const MAX_PID = 4_194_304;
 
-/** Pids of the processes in a cgroup and in those below it. Empty when it does not exist. */
+/** Pids of the processes in a cgroup and below. Empty if the cgroup does not exist. */
 export function listTreeProcesses(directory: string): readonly number[] {
   const pids = new Set<number>();
   collectProcesses(Buffer.from(directory), pids);
@@ -120,21 +120,21 @@ function collectProcesses(directory: Buffer, pids: Set<number>): void {
   const text = unlessGone(() => readFileSync(entryPath(directory, 'cgroup.procs'), 'utf8'));
   for (const line of text?.split('\n') ?? []) {
     const pid = parseCount(line);
-    // The kernel shows a process of another pid namespace as 0, and a signal to 0 would go to ourselves.
+    // The kernel shows a process of another pid namespace as 0; a signal to 0 would go to this process group.
     if (pid !== null && pid > 0 && pid <= MAX_PID) pids.add(pid);
   }
 }
 
-/** While the kernel moves a process to another cgroup, each removal blocks one of the pool's threads, of which there are four by default. */
+/** While the kernel moves a process to another cgroup, each removal blocks a pool thread; the pool has four by default. */
 const removing = atMost(2);
 
-/** Removes cgroups; with `descend`, those below them first. Resolves to the cgroups that could not be removed, or whose children could not. */
+/** Removes cgroups; with `descend`, those below first. Resolves to the cgroups that, or whose children, could not be removed. */
 export async function removeTrees(
   directories: readonly string[],
   { descend }: { readonly descend: boolean },
 ): Promise<readonly string[]> {
   const removeTree = async (directory: string): Promise<boolean> => {
-    // Usually a task's cgroup has no children: then one call is enough.
+    // A task's cgroup usually has no children, so one call is enough.
     const isGone = await rmdirAside(directory).then(() => true, hasGone);
     if (isGone || !descend) return isGone;
     visitCgroupsBelow(directory, { leave: tryRemove });
@@ -153,7 +153,7 @@ function tryRemove(directory: Buffer): boolean {
   }
 }
 
-/** True when a removal failed because the cgroup is gone; false when processes or children are left in it. Throws any other error. */
+/** True if a removal failed because the cgroup is gone; false if processes or children are left. Throws any other error. */
 function hasGone(error: unknown): boolean {
   const code = errnoCodeOf(error);
   if (code === 'ENOENT' || code === 'ENODEV') return true;
@@ -161,7 +161,7 @@ function hasGone(error: unknown): boolean {
   throw error;
 }
 
-/** Names of the cgroups directly below one, in no order; with `latin1`, their bytes. Empty when it does not exist. */
+/** Names of the cgroups directly below, in no order; with `latin1`, their bytes. Empty if the cgroup does not exist. */
 export function childNames(directory: string, encoding: 'utf8' | 'latin1' = 'utf8'): string[] {
   const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true, encoding }));
   return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -169,27 +169,27 @@ export function childNames(directory: string, encoding: 'utf8' | 'latin1' = 'utf
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Called with a path of each cgroup, which is valid only during the call. */
+/** Called for each cgroup, with a path that is valid only during the call. */
 interface CgroupVisitor {
-  /** Called before the cgroups below are visited. */
+  /** Called before the cgroups below. */
   readonly enter?: (directory: Buffer) => void;
-  /** Called after the cgroups below were visited. */
+  /** Called after the cgroups below. */
   readonly leave?: (directory: Buffer) => void;
 }
 
 /**
- * Visits the cgroups below `directory`. They may be nested deeper than a path can name, and their names may be any bytes. So the visit goes from
- * folder to folder by descriptor, of which it holds two at a time. Cgroups that disappear meanwhile are skipped.
+ * Visits the cgroups below `directory`, which may be nested deeper than a path can name, under names of any bytes. So it goes from folder to
+ * folder by descriptor, with two open at a time. Skips cgroups that disappear meanwhile.
  */
 function visitCgroupsBelow(directory: string, { enter, leave }: CgroupVisitor): void {
   const children = childNames(directory, 'latin1');
-  // Usually there are none: then one descriptor is enough.
+  // Usually there are no children; then listing the folder is enough.
   if (children.length === 0) return;
   const top = unlessGone(() => openSync(directory, DIRECTORY));
   if (top === undefined) return;
   let place = top;
   const pathOf = (name: string) => entryPath(Buffer.from(fdPath(place)), name);
-  /** False when the folder has disappeared. */
+  /** Returns false if the folder has disappeared. */
   const moveTo = (name: string): boolean => {
     const next = unlessGone(() => openSync(pathOf(name), DIRECTORY));
     if (next === undefined) return false;

@@ -21,14 +21,14 @@ import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 /** One mounted hierarchy. */
 export interface CgroupHierarchy {
   readonly mountPoint: string;
-  /** `memory`, `cpu`, …; empty for a named hierarchy and for the cgroup2 of a hybrid host, where runtimes create folders, too. */
+  /** `memory`, `cpu`, …; empty for a named hierarchy and for a hybrid host's cgroup2, where runtimes create folders, too. */
   readonly controllers: readonly string[];
 }
 
 /** The unit of cpuacct.stat: USER_HZ, which is 100 on every supported architecture. */
 const TICKS_PER_MS = 0.1;
 
-/** A driver of cgroup v1, hybrid hosts included. */
+/** A driver for cgroup v1, including hybrid hosts. */
 export function cgroupV1(hierarchies: readonly CgroupHierarchy[]): CgroupDriver {
   const reader = new CounterReader();
   const directoriesOf = (cgroupsPath: string) =>

@@ -17,10 +17,10 @@ import {
 } from './cgroup-files.ts';
 import { cgroupDirectory, isSharedParent } from './cgroup-names.ts';
 
-/** Controllers for a tenant's share and for the limits of its tasks. */
+/** Controllers for a tenant's share and its tasks' limits. */
 const HANDED_ON = ['cpu', 'memory', 'pids', 'io'];
 
-/** A driver for cgroup v2, which is mounted at `root`. Reads the list of controllers at once. */
+/** A driver for cgroup v2, mounted at `root`. Reads the list of controllers right away. */
 export function cgroupV2(root: string): CgroupDriver {
   const reader = new CounterReader();
   const at = (cgroupsPath: string) => cgroupDirectory(root, cgroupsPath);
@@ -75,7 +75,7 @@ function readUsage(reader: CounterReader, directory: string): CgroupUsage {
     memoryPeakBytes: reader.readNumber(directory, 'memory.peak'),
     socketPeakBytes: null,
     pidsPeak: reader.readNumber(directory, 'pids.peak'),
-    // This counter includes the victims of a group kill.
+    // Includes the victims of a group kill.
     oomKills: parseKeyed(events, 'oom_kill'),
     oomGroupKills: parseKeyed(events, 'oom_group_kill'),
     ioReadBytes: sumV2Devices(io, 'rbytes'),

@@ -1,4 +1,4 @@
-/** Kills every process of a cgroup, with the protection against forks that its cgroup version offers. */
+/** Kills all processes of a cgroup, with its cgroup version's protection against forks. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { pause } from '../core/pause.ts';
@@ -6,11 +6,11 @@ import { signalProcess } from '../sys/processes.ts';
 import { FREEZER_FILE, listTreeProcesses, unlessGone, writeIfThere } from './cgroup-files.ts';
 
 const { SIGKILL } = constants.signals;
-/** A process that hangs in the kernel does not freeze: after this time it is signalled nevertheless. */
+/** A process that hangs in the kernel does not freeze; after this time it is signalled anyway. */
 const FROZEN_WITHIN_MS = 1_000;
 const POLL_MS = 1;
 
-/** `cgroup.kill` of v2 (kernel 5.14) kills everything below at once. Without the file each process is signalled. */
+/** `cgroup.kill` of v2 (Linux 5.14) kills everything below at once. Without the file, signals each process. */
 export function killUnified(directory: string): void {
   if (!writeIfThere(`${directory}/cgroup.kill`, '1')) signalAll(directory);
 }

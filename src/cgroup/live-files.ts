@@ -1,14 +1,14 @@
-/** Files of running tasks' cgroups, which are read many times a second: into one buffer, with three system calls for each file; and the freezer. */
+/** Reads files of running tasks' cgroups many times a second, into one buffer with three system calls per file; and freezes cgroups. */
 import { openSync, readSync } from 'node:fs';
 import { pause } from '../core/pause.ts';
 import { withFd } from '../sys/paths.ts';
 import type { FreezeOutcome } from './cgroup-driver.ts';
 import { parseCount, unlessGone } from './cgroup-files.ts';
 
-/** The kernel gives such a file in one read; `io.stat` of a host with hundreds of disks is the longest. */
+/** The kernel returns each file in one read; the longest is `io.stat` on a host with hundreds of disks. */
 const buffer = Buffer.allocUnsafe(65_536);
 
-/** The text of `directory/file`; null when there is no such file. */
+/** The text of `directory/file`; null if there is no such file. */
 export function readCounterFile(directory: string | undefined, file: string): string | null {
   if (directory === undefined) return null;
   const fd = unlessGone(() => openSync(`${directory}/${file}`, 'r'));
@@ -35,11 +35,11 @@ export function readLimit(
   return limit !== null && limit >= noneFrom ? Number.POSITIVE_INFINITY : limit;
 }
 
-/** What is used without what could be freed. */
+/** Memory used, without memory that could be freed. */
 export const withoutCache = (used: number | null, cached: number | null): number | null =>
   used === null ? null : Math.max(0, used - (cached ?? 0));
 
-/** The error of a limit of memory that is below what the kernel cannot free. */
+/** The error for a memory limit below the memory that the kernel cannot free. */
 export const toBusy = (directory: string): Error =>
   Object.assign(new Error(`limit memory of ${directory}: EBUSY`), { code: 'EBUSY' });
 
@@ -49,13 +49,13 @@ const POLL_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
 export interface Freezing {
-  /** Tells the cgroup to freeze; false if it is gone. Called until it is frozen: on v1, processes that were forked meanwhile must be told again. */
+  /** Tells the cgroup to freeze; false if it is gone. Called until frozen: v1 must tell processes that were forked meanwhile again. */
   readonly order: () => boolean;
   readonly isFrozen: () => boolean;
   readonly thaw: () => void;
 }
 
-/** Thaws the cgroup if it is not frozen in time. */
+/** Thaws the cgroup if it does not freeze in time. */
 export async function freezeGroup({ order, isFrozen, thaw }: Freezing): Promise<FreezeOutcome> {
   const endsAt = performance.now() + FROZEN_WITHIN_MS;
   let isDone = false;

@@ -1,4 +1,4 @@
-/** Looks at and changes running tasks' cgroups in separate hierarchies. */
+/** Inspects and changes running tasks' cgroups in separate hierarchies. */
 import { writeFile } from 'node:fs/promises';
 import type { LiveCgroups, LiveLimits, LiveUsage } from './cgroup-driver.ts';
 import {
@@ -13,7 +13,7 @@ import {
 import { freezeGroup, readCount, readCounterFile, readLimit, withoutCache } from './live-files.ts';
 import { CPU_PERIOD_US, limitMemoryV1, quotaOf } from './share-group.ts';
 
-/** Without a limit, the file holds the largest number of pages. */
+/** The file of an unlimited cgroup holds the largest number of pages. */
 const NO_MEMORY_LIMIT = 2 ** 62;
 
 export const liveV1 = (at: (cgroupsPath: string) => DirectoryOf): LiveCgroups => ({
@@ -56,7 +56,7 @@ function readUsage(of: DirectoryOf): LiveUsage {
 async function setLimits(of: DirectoryOf, { memoryBytes, cpus, pids }: LiveLimits): Promise<void> {
   const memory = of('memory');
   if (memoryBytes !== undefined && memory !== undefined) {
-    // The kernel refuses a limit below what it cannot free: EBUSY.
+    // EBUSY: the kernel refuses a limit below what it cannot free.
     await limitMemoryV1(memory, memoryBytes);
   }
   const processes = of('pids');

@@ -1,4 +1,4 @@
-/** Looks at and changes running tasks' cgroups in the unified hierarchy. */
+/** Inspects and changes running tasks' cgroups in the unified hierarchy. */
 import { writeFile } from 'node:fs/promises';
 import { tolerate } from '../core/errors.ts';
 import type { LiveCgroups, LiveLimits, LiveUsage } from './cgroup-driver.ts';
@@ -63,7 +63,7 @@ async function setLimits(directory: string, limits: LiveLimits): Promise<void> {
   if (cpus !== undefined) await write('cpu.max', `${quotaOf(cpus)} ${CPU_PERIOD_US}`);
 }
 
-/** A limit below the usage would make the kernel kill processes if it cannot free enough pages, so free them first: `memory.reclaim`. */
+/** Frees pages first (`memory.reclaim`): if too few can be freed for a limit below the usage, the kernel would kill processes. */
 async function makeRoom(directory: string, memoryBytes: number): Promise<void> {
   const excess = (readCount(directory, 'memory.current') ?? 0) - memoryBytes;
   if (excess <= 0) return;

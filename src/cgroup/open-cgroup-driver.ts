@@ -1,4 +1,4 @@
-/** Chooses the cgroup driver that matches the mounted hierarchies. */
+/** Chooses the cgroup driver for the mounted hierarchies. */
 import { StackshimError } from '../core/errors.ts';
 import { type MountEntry, readMountsWith } from '../sys/mountinfo.ts';
 import type { CgroupDriver } from './cgroup-driver.ts';
@@ -15,8 +15,8 @@ const controllerNames: ReadonlySet<string> = new Set(
 let opened: CgroupDriver | undefined;
 
 /**
- * The driver for this host: v2 when /sys/fs/cgroup is a cgroup2, else v1 (a hybrid host counts as v1, because its controllers are there).
- * Without `mounts`, the host's mounts are read, once per process. Throws ERR_STACKSHIM_HOST_UNSUPPORTED when no cgroups are mounted.
+ * The driver for this host: v2 if /sys/fs/cgroup is a cgroup2, else v1 (also on a hybrid host, whose controllers are there). Without `mounts`,
+ * reads the host's mounts once per process. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if no cgroups are mounted.
  */
 export function openCgroupDriver(mounts?: readonly MountEntry[]): CgroupDriver {
   if (mounts !== undefined) return pickDriver(mounts);
@@ -33,7 +33,7 @@ function pickDriver(mounts: readonly MountEntry[]): CgroupDriver {
   throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message);
 }
 
-/** The hierarchies below /sys/fs/cgroup; each is listed once, even if it is mounted several times. */
+/** The hierarchies below /sys/fs/cgroup, each once, even if mounted several times. */
 export function hierarchiesOf(mounts: readonly MountEntry[]): readonly CgroupHierarchy[] {
   const hierarchies = new Map<string, CgroupHierarchy>();
   for (const mount of mounts) {

@@ -1,7 +1,4 @@
-/**
- * Sets the share of a tenant's tasks, in the terms of each cgroup version. Asynchronous: while the kernel moves a process to another cgroup,
- * it blocks the caller that creates a cgroup.
- */
+/** Sets the share of a tenant's tasks on either cgroup version. Asynchronous: while the kernel moves a process to another cgroup, mkdir(2) blocks. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -9,7 +6,7 @@ import type { CgroupShare } from './cgroup-driver.ts';
 import { type DirectoryOf, SOCKET_LIMIT_FILE } from './cgroup-files.ts';
 
 export const CPU_PERIOD_US = 100_000;
-/** The kernel accepts no smaller quota: cgroup-v2.rst, cpu.max. */
+/** The kernel's smallest quota: cgroup-v2.rst, cpu.max. */
 const CPU_QUOTA_MIN_US = 1000;
 /** The usual weights of v1 and v2. */
 const USUAL_SHARES = 1024;
@@ -18,7 +15,7 @@ const SHARES_MIN = 2;
 /** Weights of the BFQ scheduler: block/bfq-iosched.h. */
 const BFQ_WEIGHT_MAX = 1000;
 
-/** The time that `cpus` processors have in a period, in microseconds. */
+/** The time of `cpus` processors in a period, in microseconds. */
 export const quotaOf = (cpus: number) =>
   Math.max(CPU_QUOTA_MIN_US, Math.round(cpus * CPU_PERIOD_US));
 
@@ -38,7 +35,7 @@ export async function shareV1(of: DirectoryOf, share: CgroupShare): Promise<void
   if (blkio !== undefined) await weighIo(blkio, 'blkio.weight', 'blkio.bfq.weight', weight);
 }
 
-/** The limit of memory must never exceed that of memory and swap together, so the order of the writes depends on whether the cap grows or shrinks. */
+/** The memory limit must never exceed that of memory and swap together: the write order depends on whether the cap grows or shrinks. */
 export async function limitMemoryV1(directory: string, bytes: number): Promise<void> {
   const files = ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes']
     .map((name) => `${directory}/${name}`)
@@ -57,7 +54,7 @@ async function writeEach(files: readonly string[], bytes: number): Promise<void>
   for (const file of files) await writeFile(file, String(bytes));
 }
 
-/** @param parents The folders above the tenant's, outermost first: each must enable the controllers for its children. */
+/** @param parents The folders above the tenant's, outermost first; each must enable the controllers for its children. */
 export async function shareV2(
   directory: string,
   share: CgroupShare,
@@ -83,7 +80,7 @@ export async function shareV2(
   if (controllers.includes('io')) await weighIo(directory, 'io.weight', 'io.bfq.weight', weight);
 }
 
-/** Writes whichever of the two files the kernel has; without both, disks are shared without weights. */
+/** Writes the file that the kernel has, of the two; without both, tasks share disks without weights. */
 async function weighIo(directory: string, plain: string, bfq: string, weight: number) {
   const [file, value] = existsSync(`${directory}/${plain}`)
     ? [`${directory}/${plain}`, weight]

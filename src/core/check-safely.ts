@@ -2,8 +2,8 @@
 import { StackshimError } from './errors.ts';
 
 /**
- * The result of `check`; undefined when it throws. A schema that bounds a list reads the `length` of any object; a length that cannot be
- * compared (`{"length": {"toString": 1}}`) makes it throw, which counts as an invalid value.
+ * The result of `check`; undefined if it throws. A schema that bounds a list reads any object's `length`, and throws if that cannot be compared
+ * (`{"length": {"toString": 1}}`): such a value is invalid.
  */
 export function checkSafely<Result>(check: () => Result): Result | undefined {
   try {

@@ -1,4 +1,4 @@
-/** Undoes steps in reverse order: every step is tried, under one common deadline. */
+/** Undoes steps in reverse order: tries every step, under one common deadline. */
 import { within } from './pause.ts';
 
 interface CleanupStep {
@@ -14,20 +14,17 @@ export interface CleanupFailure {
 export class CleanupStack {
   readonly #steps: CleanupStep[] = [];
 
-  /** Registers the undo of something that was just done, or is about to be. */
+  /** Registers how to undo a step that was just done, or is about to be. */
   defer(name: string, undo: CleanupStep['undo']): void {
     this.#steps.push({ name, undo });
   }
 
-  /** Drops every step, to keep what was done. */
+  /** Drops all steps, to keep what was done. */
   release(): void {
     this.#steps.length = 0;
   }
 
-  /**
-   * Runs every step, last first, and empties the stack; never rejects.
-   * A step that has not ended at the deadline counts as failed; the next one is tried nevertheless.
-   */
+  /** Runs all steps, last first, and empties the stack. Never rejects. A step past the deadline counts as failed; the next one is still tried. */
   async run(options: { readonly deadlineMs: number }): Promise<readonly CleanupFailure[]> {
     const failures: CleanupFailure[] = [];
     const endsAt = performance.now() + options.deadlineMs;

@@ -1,6 +1,6 @@
-/** Every error code: its kind, then its meaning and a hint. `docs/errors.md` is generated from this table. */
+/** Every error code, with its kind, its meaning and a hint. `docs/errors.md` is generated from this table. */
 
-/** The sort of failure, which is enough for most callers to decide what to do. A closed list; docs/library.md says which kinds are worth a retry. */
+/** The kind of failure: enough for most callers to decide what to do. A closed list; docs/library.md says which kinds are worth a retry. */
 export type ErrorKind =
   | 'invalid'
   | 'not_found'
@@ -310,5 +310,5 @@ export const errorCodes = {
   ),
 } as const;
 
-/** `ERR_STACKSHIM_<AREA>_<WHAT>`. A code never changes its meaning or its kind. */
+/** `ERR_STACKSHIM_<AREA>_<WHAT>`. A code never changes its meaning or kind. */
 export type ErrorCode = keyof typeof errorCodes;

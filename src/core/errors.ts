@@ -1,8 +1,8 @@
-/** The one error type of stackshim, and how text in messages is made safe to show. Callers match on `code` and `kind`, never on the message. */
+/** The only error type of stackshim, and the escaping of text in messages. Match on `code` and `kind`, never on the message. */
 import { type ErrorCode, type ErrorKind, errorCodes } from './error-codes.ts';
 
 export interface ErrorOptions {
-  /** What to do about it, one sentence. Defaults to the registry's hint for the code. */
+  /** How to fix it, in one sentence. Default: the registry's hint for the code. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
   /** JSON-safe facts for programs: paths, limits, names. */
@@ -16,14 +16,17 @@ export interface ErrorJson {
   readonly message: string;
   readonly hint: string;
   readonly details: Readonly<Record<string, unknown>>;
-  /** The message of the cause. */
+  /** The cause's message. */
   readonly cause?: string;
 }
 
 /** Bounds the message, which is logged, stored and sent: quoted text may have any length. */
 const MAX_MESSAGE_CHARS = 16 * 1024;
 
-/** Every error that stackshim throws. The kind follows from the code. The message is lower case, names the operation and its object, and is cut at 16,384 characters. */
+/**
+ * Every error that stackshim throws; its code implies its kind. Messages are lower case, name operation and object, and are cut at 16,384
+ * characters.
+ */
 export class StackshimError extends Error {
   override readonly name = 'StackshimError';
   readonly code: ErrorCode;
@@ -39,7 +42,7 @@ export class StackshimError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** Everything except the stack trace; of the cause, only its message. */
+  /** Everything except the stack trace; only the message of the cause. */
   toJSON(): ErrorJson {
     const cause = this.cause === undefined ? {} : { cause: cut(messageOf(this.cause)) };
     const { code, kind, message, hint, details } = this;
@@ -52,15 +55,15 @@ function cut(message: string): string {
   return `${message.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
 }
 
-/** The message of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** Control characters (C0, C1), format characters (including bidirectional overrides), line and paragraph separators, and unassigned characters. */
+/** Control (C0, C1), format (including bidirectional overrides) and unassigned characters, line and paragraph separators. */
 export const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
-/** Text that others may have written, such as a message with names, as one line that cannot control a terminal. */
+/** Makes text from others, such as a message with names, one line that cannot control a terminal. */
 export const toPrintable = (text: string): string => text.replaceAll(UNPRINTABLE, toEscape);
 
 function toEscape(character: string): string {
@@ -69,13 +72,13 @@ function toEscape(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
-/** Why a file could not be opened or read: the system's words without Node's additions, for a message that names the file itself. */
+/** Why a file could not be opened or read, without Node's additions: for a message that names the file itself. */
 export function reasonOf(thrown: unknown): string {
   const message = messageOf(thrown);
   return /^E[A-Z0-9]+: (.+?), [a-z]+(?: '.*)?$/s.exec(message)?.[1] ?? message;
 }
 
-/** The `code` of a system error (`ENOENT`, …), undefined for anything else. */
+/** The `code` of a system error (`ENOENT`, …); undefined for anything else. */
 export function errnoCodeOf(thrown: unknown): string | undefined {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
@@ -87,10 +90,7 @@ export const hasCode = (thrown: unknown, code: ErrorCode): thrown is StackshimEr
 
 const MISSING = ['ENOENT'] as const;
 
-/**
- * Returns what `act` returns; undefined if it fails with one of `codes`, which may be codes of system errors or of stackshim. Default: the
- * codes that mean that the file does not exist.
- */
+/** The result of `act`; undefined if it fails with one of `codes`, system errors or stackshim's. Default: the file does not exist. */
 export function unlessMissing<T>(act: () => T, codes: readonly string[] = MISSING): T | undefined {
   try {
     return act();
@@ -109,18 +109,18 @@ export const tolerate =
 
 const USED_UP: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
-/** Whether the process or the host ran out of something. The file or program itself may be valid. */
+/** Whether the process or host ran out of a resource. The file or program itself may be valid. */
 export const isUsedUp = (thrown: unknown): boolean => USED_UP.has(errnoCodeOf(thrown) ?? '');
 
 const READ_ONLY_HINT =
   'mount the filesystem writable, or name another folder (STACKSHIM_ROOT, STACKSHIM_RUN); dmesg shows whether a disk error made it read-only';
 
-/** Error numbers of a failing disk, or of a filesystem that refuses writes. */
+/** Errors of a failing disk, or of a filesystem that refuses writes. */
 const OF_FAILING_DISK: ReadonlySet<string> = new Set(['EIO', 'EROFS', 'EBADMSG']);
 
 /**
- * Returns a {@link StackshimError} unchanged; wraps anything else in one with `code`. A system error is not a defect of stackshim, and errors of
- * a failing disk and of used-up limits have their own codes: these replace the vague codes ERR_STACKSHIM_INTERNAL and _SYSTEM.
+ * Returns a {@link StackshimError} unchanged; wraps anything else in one with `code`. For system errors, replaces the vague codes
+ * ERR_STACKSHIM_INTERNAL and _SYSTEM: a failing disk and used-up limits have their own codes, and no system error is a defect of stackshim.
  */
 export function toStackshimError(
   thrown: unknown,
@@ -140,7 +140,7 @@ function codeOfErrno(errno: string): ErrorCode {
   return USED_UP.has(errno) ? 'ERR_STACKSHIM_PROCESS_EXHAUSTED' : 'ERR_STACKSHIM_SYSTEM';
 }
 
-/** The reader closed the pipe before the archive was complete. The command then ends as SIGPIPE would end it: status 141, no message. */
+/** The reader closed the pipe before the archive was complete. The command then ends as after SIGPIPE: status 141, no message. */
 export class ReaderGone extends StackshimError {
   constructor(name: string, cause: unknown) {
     super('ERR_STACKSHIM_SYSTEM', `write ${name}: its reader has gone`, { cause });

@@ -1,21 +1,21 @@
-/** Versions of stored formats: distinguishes files of a newer stackshim from damaged files. */
+/** Versions of stored formats, which tell files of a newer stackshim from damaged files. */
 import { StackshimError } from './errors.ts';
 import { isObject } from './read-fields.ts';
 
 export interface StoredFormat {
-  /** `task record`: names the kind of file in messages. */
+  /** The kind of file, for messages: `task record`. */
   readonly what: string;
   /** The newest version that this program reads. */
   readonly newest: number;
 }
 
-/** The version that a stored value says it has; undefined when it says none. */
+/** The version that a stored value states; undefined if it states none. */
 export function versionOf(value: unknown): number | undefined {
   const version: unknown = isObject(value) ? Reflect.get(value, 'version') : undefined;
   return Number.isSafeInteger(version) ? (version as number) : undefined;
 }
 
-/** Throws ERR_STACKSHIM_FORMAT_NEWER for a value of a version above `newest`. Whatever else is wrong with a value is for its reader to say. */
+/** Throws ERR_STACKSHIM_FORMAT_NEWER for a version above `newest`. The value's reader reports all other faults. */
 export function refuseNewer(path: string, value: unknown, { what, newest }: StoredFormat): void {
   const version = versionOf(value);
   if (version === undefined || version <= newest) return;
@@ -38,5 +38,5 @@ function writerOf(value: unknown): string | undefined {
   return typeof by === 'string' && VERSION_TEXT.test(by) ? by : undefined;
 }
 
-/** The version of this build, as package.json has it: what stackshim writes says so. A constant, because reading a file would cost every task. */
+/** This build's version, as in package.json; stackshim writes it to its files. A constant: reading a file would cost every task. */
 export const PROGRAM_VERSION = '0.1.0';

@@ -1,4 +1,4 @@
-/** Names that identify things, as branded strings, so that one cannot be passed for another. */
+/** Names of things as branded strings, so that one kind cannot be passed for another. */
 import { StackshimError } from './errors.ts';
 
 declare const brand: unique symbol;
@@ -8,15 +8,15 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type TaskId = Branded<'TaskId'>;
 /** Lower-case hex sha256 of the layer's EROFS file. */
 export type LayerId = Branded<'LayerId'>;
-/** `sha256:<hex>` of the OCI manifest, or of docker's config where there is none. */
+/** `sha256:<hex>` of the OCI manifest or, without one, of docker's config. */
 export type ImageDigest = Branded<'ImageDigest'>;
 /** Name of a stack or a base: `python-3.13`. */
 export type StackName = Branded<'StackName'>;
-/** For whom a task runs, named by the caller; also a cgroup's name and a path component. */
+/** For whom a task runs, as named by the caller; also a cgroup name and a path component. */
 export type TenantName = Branded<'TenantName'>;
-/** Name of a code package: `report-mailer`. Never the name of an archive, which would read as a path. */
+/** Name of a code package: `report-mailer`. Never an archive's name, which would read as a path. */
 export type PackageName = Branded<'PackageName'>;
-/** Lower-case hex sha256 of everything that decides the outcome of a task's build step. */
+/** Lower-case hex sha256 of everything that affects the result of a task's build step. */
 export type BuildKey = Branded<'BuildKey'>;
 
 const TASK_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
@@ -34,13 +34,13 @@ export const isBuildKey = (text: string): text is BuildKey => HEX_256.test(text)
 export const isImageDigest = (text: string): text is ImageDigest =>
   text.startsWith('sha256:') && HEX_256.test(text.slice(7));
 
-/** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `id`. */
+/** Checks outside text. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `id`. */
 export function parseTaskId(text: string): TaskId {
   if (isTaskId(text)) return text;
   throw toInvalidName('task id', text, 'id');
 }
 
-/** Checks text from outside. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `tenant`. */
+/** Checks outside text. Throws ERR_STACKSHIM_SPEC_INVALID with `details.field` `tenant`. */
 export function parseTenantName(text: string): TenantName {
   if (isTenantName(text)) return text;
   throw toInvalidName('tenant', text, 'tenant');
@@ -53,7 +53,7 @@ const toInvalidName = (what: string, text: string, field: string) =>
     { details: { field } },
   );
 
-/** A random task id of 20 base-32 characters from 13 random bytes. */
+/** A random task id: 20 base-32 characters from 13 random bytes. */
 export function toTaskId(randomBytes: Uint8Array): TaskId {
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
   let id = '';

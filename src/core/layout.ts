@@ -1,4 +1,4 @@
-/** The paths of everything on disk, computed from three folders. Pure. docs/on-disk-layout.md describes them. */
+/** The paths of all files, computed from three folders. Pure. docs/on-disk-layout.md describes them. */
 import type { BuildKey, LayerId, PackageName, StackName, TaskId, TenantName } from './ids.ts';
 
 export interface Layout {
@@ -8,25 +8,25 @@ export interface Layout {
   readonly run: string;
   /** The operator's policy file: `/etc/stackshim/policy.json` (STACKSHIM_POLICY). */
   readonly policyFile: string;
-  /** True only for the default path: nobody named it, so a machine without that file has no policy. */
+  /** True only for the default path: a machine without that file has no policy. */
   readonly policyIsOptional?: boolean;
-  /** Shared by all installations of the machine, because their uid ranges must not overlap. Only root can write to its parent. */
+  /** Shared by all installations on the machine, because their uid ranges must not overlap. Only root can write to its parent. */
   readonly slots: string;
-  /** The folder of earlier versions: while it exists, until the next boot, their tasks may hold slots. */
+  /** The folder of earlier versions. While it exists, until the next boot, their tasks may hold slots. */
   readonly olderSlots?: string;
 }
 
-/** Which installation to use. A missing field comes from the environment, then from the default. */
+/** Which installation to use. Missing fields come from the environment, then from the default. */
 export interface LayoutOptions {
   /** Durable state: STACKSHIM_ROOT, `/var/lib/stackshim`. */
   readonly root?: string | undefined;
   /** State of this boot: STACKSHIM_RUN, `/run/stackshim`. */
   readonly run?: string | undefined;
-  /** The policy file: STACKSHIM_POLICY, `/etc/stackshim/policy.json`. A file named here or in the environment must exist; the default file need not. */
+  /** The policy file: STACKSHIM_POLICY, `/etc/stackshim/policy.json`. If named here or in the environment, the file must exist. */
   readonly policy?: string | undefined;
 }
 
-/** The layout named by `options`, else by the environment, else the default one. */
+/** The layout from `options`, else from the environment, else the default. */
 export function layoutFrom(
   options: LayoutOptions,
   env: Readonly<Record<string, string | undefined>>,
@@ -46,17 +46,17 @@ export function layoutFrom(
 export const layersDir = (layout: Layout) => `${layout.root}/layers`;
 export const layerFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.erofs`;
 export const layerRecordFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.json`;
-/** Kept outside of the record because it may be lost. */
+/** Separate from the record, because it may be lost. */
 export const layerPackedFile = (layout: Layout, id: LayerId) =>
   `${layout.root}/layers/${id}.packed`;
-/** Kept outside of the record because it may change and may be lost. */
+/** Separate from the record, because it may change and may be lost. */
 export const layerBlobsFile = (layout: Layout, id: LayerId) => `${layout.root}/layers/${id}.blobs`;
 export const stacksDir = (layout: Layout) => `${layout.root}/stacks`;
 export const imagesDir = (layout: Layout) => `${layout.root}/images`;
 export const stackDir = (layout: Layout, name: StackName) => `${stacksDir(layout)}/${name}`;
 /** Code packages, by tenant and name. */
 export const packagesDir = (layout: Layout) => `${layout.root}/packages`;
-/** The folder of packages without a tenant. No tenant can have this name. */
+/** The folder of packages without a tenant; no tenant can have this name. */
 export const NO_TENANT = '_';
 export const tenantPackagesDir = (layout: Layout, tenant: TenantName | null) =>
   `${packagesDir(layout)}/${tenant ?? NO_TENANT}`;
@@ -76,24 +76,24 @@ export const runtimesDir = (layout: Layout) => `${layout.root}/runtimes`;
 export const trustedKeysDir = (layout: Layout) => `${layout.root}/trusted-keys`;
 export const scratchDir = (layout: Layout) => `${layout.root}/scratch`;
 export const taskScratchDir = (layout: Layout, id: TaskId) => `${layout.root}/scratch/${id}`;
-/** Named so that no task id can equal it. */
+/** No task id can equal a name with this prefix. */
 export const VOLUME_PREFIX = '.volume-';
-/** Beside the mount point of the volume. */
+/** Next to the volume's mount point. */
 export const taskVolumeFile = (layout: Layout, id: TaskId) =>
   `${layout.root}/scratch/${VOLUME_PREFIX}${id}`;
-/** What tasks with `--log` leave. */
+/** The reports of tasks with `--log` or `-d`. */
 export const reportsDir = (layout: Pick<Layout, 'root'>) => `${layout.root}/reports`;
 export const reportDir = (layout: Pick<Layout, 'root'>, id: TaskId) =>
   `${layout.root}/reports/${id}`;
-/** A scratch volume that is ready for the next task. */
+/** A scratch volume ready for the next task. */
 export interface IdleVolumeName {
-  /** The mount namespace in which it is mounted. */
+  /** The mount namespace in which the volume is mounted. */
   readonly mountNamespace: string;
   readonly limitBytes: number;
-  /** Id of the last task that had it. */
+  /** Id of the last task that used the volume. */
   readonly id: TaskId;
 }
-/** Named so that no task id can equal it. */
+/** No task id can equal a name with this prefix. */
 export const IDLE_PREFIX = '.idle-';
 export const idleVolumeFile = (
   layout: Layout,
@@ -111,7 +111,7 @@ export const taskDir = (layout: Pick<Layout, 'run'>, id: TaskId) => `${layout.ru
 export const tenantsDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/tenants`;
 export const tenantDir = (layout: Pick<Layout, 'run'>, tenant: TenantName) =>
   `${layout.run}/tenants/${tenant}`;
-/** What the queue workers of this machine reserve. */
+/** Reservations of this machine's queue workers. */
 export const workersDir = (layout: Pick<Layout, 'run'>) => `${layout.run}/workers`;
 export const runtimeStateDir = (layout: Layout) => `${layout.run}/runtime`;
 export const runtimeVersionsDir = (layout: Layout) => `${layout.run}/runtime-versions`;

@@ -1,48 +1,48 @@
 /** Mounts as plain data: rooms plan them, and one interpreter (`rootfs/mount-rootfs.ts`) makes them. */
 
-/** Of the host or of a task, as the place says. */
+/** Ids of a user, on the host or in a task. */
 export interface UserIds {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** A contiguous range of host ids to which a task's ids 0…size-1 are mapped. */
+/** A contiguous range of host ids to which a task's ids 0…size-1 map. */
 export interface IdRange {
   /** Host id of the task's id 0. */
   readonly base: number;
   readonly size: number;
 }
 
-/** Shows `size` ids of files on disk, starting at `from`, as the ids starting at `to`: one line of uid_map in user_namespaces(7). */
+/** Shows `size` ids of files on disk, from `from` on, as the ids from `to` on: one uid_map line of user_namespaces(7). */
 export interface IdMap {
   readonly from: number;
   readonly to: number;
   readonly size: number;
 }
 
-/** How an idmapped mount shows the owners and groups of files. Files of an unmapped id cannot be written there. */
+/** How an idmapped mount shows file owners and groups. Files of an unmapped id cannot be written there. */
 export interface IdMaps {
   readonly uids: readonly IdMap[];
   readonly gids: readonly IdMap[];
 }
 
-/** A file or folder of the host that the task sees, for the runtime to bind into the container. */
+/** A file or folder of the host for the runtime to bind into the container. */
 export interface PreparedBind {
-  /** Host side. It is already read-only (if asked), nodev and nosuid there, where the task cannot undo it. */
+  /** Host path. Already read-only (if asked), nodev and nosuid there, which the task cannot undo. */
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
-  /** True for a device node, which must stay openable as a device. */
+  /** True for a device node, which must remain usable as a device. */
   readonly isDevice?: boolean;
-  /** Whether nothing in it can be executed. Default: no. */
+  /** Forbids executing its files. Default: false. */
   readonly noexec?: boolean;
 }
 
-/** A read-only filesystem image for use as a lower directory of an overlay. */
+/** A read-only filesystem image to use as an overlay's lower directory. */
 export type LayerSource =
-  /** A layer that is already mounted. */
+  /** A mounted layer. */
   | { readonly kind: 'mounted'; readonly path: string }
-  /** An EROFS file that only this task uses. */
+  /** An EROFS file of this task only. */
   | { readonly kind: 'file'; readonly path: string };
 
 /** An overlay of layers and a private writable upper. */
@@ -51,11 +51,11 @@ export interface OverlayMount {
   readonly target: string;
   /** Lowest first, as in an OCI image. */
   readonly layers: readonly LayerSource[];
-  /** Folder of `upper/` and `work/`, which are created if missing. */
+  /** Folder of `upper/` and `work/`; both are created if missing. */
   readonly scratch: string;
-  /** Whether setuid files and file capabilities in it have an effect. Default: no. */
+  /** Whether setuid files and file capabilities take effect. Default: no. */
   readonly setuid?: boolean;
-  /** The task's ids of the user who owns its root directory. Default: the task's root. */
+  /** The root directory's owner, as ids in the task. Default: the task's root. */
   readonly owner?: UserIds;
 }
 
@@ -65,38 +65,38 @@ export interface BindMount {
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
-  /** True: leaves out what is mounted below the source. Default: includes it. */
+  /** True: without the mounts below the source. Default: with them. */
   readonly alone?: boolean;
   /** Maps the source's owner to the user of the task's command. Default: no mapping. */
   readonly ownerMapped?: boolean;
-  /** If this is a regular file, the source is mounted over it, and nothing at `target`. */
+  /** If this is a regular file, mounts the source over it, and nothing at `target`. */
   readonly over?: {
-    /** Where the root filesystem is mounted, before this mount. */
+    /** Mount point of the root filesystem before this mount. */
     readonly rootfs: string;
-    /** Relative to it. */
+    /** Relative to `rootfs`. */
     readonly file: string;
   };
 }
 
-/** A device of the host that a task may open, through its own node with mode 0666: a new inode, not the host's. */
+/** A device of the host that a task may open through its own node with mode 0666: a new inode, not the host's. */
 export interface TaskDevice {
   /** Path in the task, below `/dev`. */
   readonly path: string;
   readonly type: 'c' | 'b';
   readonly major: number;
   readonly minor: number;
-  /** Letters of `rwm`; `m` is the right to make nodes of the device. */
+  /** Letters of `rwm`; `m` is the right to make device nodes. */
   readonly access: string;
 }
 
-/** A small filesystem of device nodes `0`, `1`, …, which every user may open if the task's device rules allow it. */
+/** A small filesystem of device nodes `0`, `1`, …; any user may open them if the task's device rules allow it. */
 export interface DevicesMount {
   readonly type: 'devices';
   readonly target: string;
   readonly nodes: readonly Omit<TaskDevice, 'path' | 'access'>[];
 }
 
-/** The `/dev` of a task in a user namespace of its own: the usual nodes and links, and mount points for what is mounted below. */
+/** The `/dev` of a task in its own user namespace: the usual nodes and links, and mount points for the mounts below. */
 export interface DevMount {
   readonly type: 'dev';
   readonly target: string;
@@ -106,7 +106,7 @@ export interface DevMount {
 export interface MemoryMount {
   readonly type: 'memory';
   readonly target: string;
-  /** Name of the file. */
+  /** The file's name. */
   readonly file: string;
 }
 

@@ -1,10 +1,10 @@
 /** Waits for a time, for a turn of the event loop, or for a free place. */
 
-/** Resolves after `ms` milliseconds. Loading `node:timers/promises` instead would cost the executable 0.4 ms for every task. */
+/** Resolves after `ms` milliseconds. Loading `node:timers/promises` would cost the executable 0.4 ms in every task. */
 export const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Resolves or rejects as `promise` does; resolves to undefined when that takes longer than `ms`. */
+/** Settles like `promise`, but resolves to undefined if that takes longer than `ms`. */
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -29,10 +29,7 @@ export function openPromise<T = void>() {
 /** Steps that wait for a turn of the event loop, first come first. */
 const waiting: (() => void)[] = [];
 
-/**
- * Resolves in a later turn of the event loop, which no other step that waits here gets. A step takes about a millisecond: those of many tasks in
- * one turn would hold up the loop as long as all of them take.
- */
+/** Resolves in a later turn of the event loop, a separate one for each caller: a step takes about 1 ms, and many in one turn would delay the loop. */
 export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     if (waiting.push(resolve) === 1) setImmediate(passOn);
@@ -43,13 +40,13 @@ function passOn(): void {
   if (waiting.length > 0) setImmediate(passOn);
 }
 
-/** Returns a function that makes a call as soon as fewer than `count` of its earlier calls are running, in order of arrival. */
+/** Returns a function that runs at most `count` of its calls at once and queues the rest, in order of arrival. */
 export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   return async (call) => {
     if (underWay < count) underWay += 1;
-    // A call that ends passes its place to the next one: `underWay` does not change.
+    // A call that ends passes its place on, so `underWay` does not change.
     else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       return await call();
@@ -63,7 +60,7 @@ export function atMost(count: number): <T>(call: () => Promise<T>) => Promise<T>
 
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Calls `expired` once, after `delayMs`, even beyond the 24.8 days at which Node's timers overflow. Returns a function that cancels the timer. */
+/** Calls `expired` once after `delayMs`, even past 24.8 days, where Node's timers overflow. Returns a function that cancels the timer. */
 export function startTimer(delayMs: number, expired: () => void): () => void {
   const endsAt = performance.now() + delayMs;
   let timer: NodeJS.Timeout;

@@ -1,9 +1,9 @@
 /**
- * Plain functions that read values from outside, for data that every task reads: its own fields, the policy, the store's small
- * files. Building and using schemas for them would take the executable 5 ms, a quarter of a task's time apart from its container.
+ * Plain functions that read outside values, for data that every task reads: its own fields, the policy, the store's small files. Schemas would
+ * take the executable 5 ms, a quarter of a task's time apart from its container.
  */
 
-/** How much of a hostile key is shown. */
+/** The most of a hostile key to show. */
 const MAX_FIELD_CHARS = 200;
 
 const shorten = (field: string) =>
@@ -12,14 +12,14 @@ const shorten = (field: string) =>
 /** Returns the checked value (a copy, if it has parts), or throws a {@link FieldFault}. */
 export type Reader<T> = (value: unknown, field: string) => T;
 
-/** Why a value is invalid. The caller of the reader turns it into an error of its own: see {@link readWith}. */
+/** Why a value is invalid. The reader's caller turns it into its own error: see {@link readWith}. */
 export class FieldFault extends Error {
   override readonly name = 'FieldFault';
   /** `mounts[0].target`; empty for the whole value. */
   readonly field: string;
   /** Completes the sentence `<field> <value>: …`. */
   readonly problem: string;
-  /** The value as text; undefined if it is not worth showing. */
+  /** The value as text; undefined if not worth showing. */
   readonly value: string | undefined;
 
   constructor(field: string, problem: string, value?: string) {
@@ -32,8 +32,8 @@ export class FieldFault extends Error {
 }
 
 /**
- * Returns what the reader makes of a value, or throws the error that `refuse` makes. Anything else that the value makes a reader throw (it
- * may have getters) counts as an invalid value.
+ * Returns the reader's result, or throws the error from `refuse`. Whatever else the value makes a reader throw (it may have getters) is a fault,
+ * too.
  */
 export function readWith<T>(
   reader: Reader<T>,
@@ -66,7 +66,7 @@ export const textUpTo =
     throw new FieldFault(field, `more than ${chars} characters`);
   };
 
-/** @param problem `not a stack name` */
+/** @param problem For example `not a stack name`. */
 export const textThat = <T extends string = string>(
   is: (value: string) => boolean,
   problem: string,
@@ -74,13 +74,13 @@ export const textThat = <T extends string = string>(
 
 const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 
-/** A date and time of ISO 8601, UTC. */
+/** An ISO 8601 date and time in UTC. */
 export const date = textThat(
   (value) => ISO_DATE.test(value) && !Number.isNaN(Date.parse(value)),
   'not a date and time of ISO 8601, UTC',
 );
 
-/** A whole number, bounds included. */
+/** A whole number within inclusive bounds. */
 export const integer =
   (least: number, most = Number.MAX_SAFE_INTEGER): Reader<number> =>
   (value, field) => {
@@ -95,7 +95,7 @@ export const positive = readerOf(
   'not a positive number',
 );
 
-/** A number, or text that `ofText` reads. */
+/** A number, or text for `ofText` to read. */
 export const numberOr =
   <T extends string>(ofText: Reader<T>): Reader<T | number> =>
   (value, field) => {
@@ -117,7 +117,7 @@ export const orNull =
   (value, field) =>
     value === null ? null : reader(value, field);
 
-/** Has no bounds: for a value whose total size was bounded before. */
+/** Unbounded by default: for a value whose total size is already bounded. */
 export const listOf =
   <T>(item: Reader<T>, most = Number.POSITIVE_INFINITY, least = 0): Reader<readonly T[]> =>
   (value, field) => {
@@ -127,7 +127,7 @@ export const listOf =
     return Array.from(value, (one: unknown, index) => item(one, `${field}[${index}]`));
   };
 
-/** @param key Reads each name; an invalid name is reported as a fault of the map. */
+/** @param key Reads each name; an invalid name is a fault of the map. */
 export const mapOf =
   <T, K extends string = string>(
     item: Reader<T>,
@@ -135,7 +135,7 @@ export const mapOf =
   ): Reader<Readonly<Record<K, T>>> =>
   (value, field) => {
     if (!isPlain(value)) throw new FieldFault(field, 'not an object');
-    // Copying this key would set the prototype of the copy.
+    // Copying this key would set the copy's prototype.
     if (Object.hasOwn(value, '__proto__')) {
       throw new FieldFault(field, 'this key is not allowed', '__proto__');
     }
@@ -146,7 +146,7 @@ export const mapOf =
     return Object.fromEntries(entries);
   };
 
-/** One reader for each field; wrap the reader of a field that may be missing in {@link optional}. */
+/** One reader per field; wrap readers of fields that may be missing in {@link optional}. */
 export type FieldReaders<T> = {
   readonly [F in keyof T]-?: undefined extends T[F]
     ? Reader<Exclude<T[F], undefined> | undefined>
@@ -170,7 +170,7 @@ export function allOptional<T extends object>(readers: Present<T>): AllOptional<
   ) as AllOptional<T>;
 }
 
-/** An object with these fields and no others. Undefined fields are left out. */
+/** An object with exactly these fields. Leaves out undefined ones. */
 export const objectOf =
   <T extends object>(readers: FieldReaders<T>): Reader<T> =>
   (value, field) => {
@@ -180,7 +180,7 @@ export const objectOf =
       const found = reader(Reflect.get(value, name), fieldOf(field, name));
       if (found !== undefined) read[name] = found;
     }
-    // Check inherited names, too: inherited fields have been read as well.
+    // Check inherited names, too: inherited fields were read as well.
     for (const name in value) {
       if (Object.hasOwn(readers, name)) continue;
       throw new FieldFault(fieldOf(field, name), 'no such field');
@@ -193,14 +193,14 @@ export const isObject = (value: unknown): value is object =>
 
 const fieldOf = (whole: string, name: string) => (whole === '' ? name : `${whole}.${name}`);
 
-/** False for an instance of a class, such as a Map, which shows none of its keys. */
+/** False for a class instance, such as a Map, which shows none of its keys. */
 function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (!isObject(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Parses JSON that another program may have left half-written; undefined if the text is not JSON. */
+/** Parses JSON that another program may have half-written; undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -216,7 +216,7 @@ type Defined<T> = {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** A copy of `record` without the properties that are undefined. */
+/** A copy of `record` without its undefined properties. */
 export function withoutUndefined<T extends object>(record: T): Defined<T> {
   const entries = Object.entries(record).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Defined<T>;

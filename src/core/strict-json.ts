@@ -1,4 +1,4 @@
-/** Reads JSON that other programs read as well, so that all readers see the same values: readers differ in which of two equal keys they take. */
+/** Reads JSON that other programs read as well. All readers must see the same values, but differ in which of two equal keys they take. */
 
 /** Why readers of this JSON could disagree. */
 export class AmbiguousJson extends Error {
@@ -9,8 +9,8 @@ const MAX_KEY_CHARS = 100;
 const quote = (key: string) => JSON.stringify(key.slice(0, MAX_KEY_CHARS));
 
 /**
- * The value that `JSON.parse` returns. Throws {@link AmbiguousJson} for a key that occurs twice in one object (here the last one wins, elsewhere
- * the first one), and a SyntaxError for text that is not JSON.
+ * The result of `JSON.parse`. Throws {@link AmbiguousJson} for a key that occurs twice in one object (the last one wins here, elsewhere the
+ * first), and a SyntaxError for text that is not JSON.
  */
 export function parseStrictJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
@@ -18,7 +18,7 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** Expects valid JSON, in which every bracket outside of a string is a bracket. */
+/** Precondition: valid JSON, where every bracket outside of a string is a bracket. */
 function refuseTwice(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at += 1) {
@@ -40,7 +40,7 @@ function takeKey(keys: Set<string> | undefined, literal: string): void {
   keys?.add(key);
 }
 
-/** The index after the closing quote of the string that begins at `start`. */
+/** The index after a string's closing quote; the string begins at `start`. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
@@ -53,7 +53,7 @@ function isKey(text: string, after: number): boolean {
   return text[at] === ':';
 }
 
-/** Throws {@link AmbiguousJson} if a key of `object` differs from one of `known` only in case: readers such as Go's take it for the same key. */
+/** Throws {@link AmbiguousJson} if a key differs from a `known` one only in case: readers such as Go's take it for the same key. */
 export function refuseOtherCase(object: object, known: readonly string[]): void {
   const spelt = new Map(known.map((key) => [fold(key), key]));
   for (const key of Object.keys(object)) {
@@ -64,5 +64,5 @@ export function refuseOtherCase(object: object, known: readonly string[]): void 
   }
 }
 
-/** Folds through both cases: U+017F becomes s only through upper case, U+212A becomes k only through lower case. */
+/** Folds through both cases: U+017F becomes s only by upper case, U+212A becomes k only by lower case. */
 const fold = (key: string) => key.toUpperCase().toLowerCase();

@@ -1,6 +1,6 @@
-/** Ends the wait for work that may never end. */
+/** Ends a wait for work that may never end. */
 
-/** Resolves or rejects as `work` does, but rejects with the reason of the first signal that aborts. The work itself goes on. */
+/** Settles like `work`, but rejects with the reason of the first signal that aborts. The work itself goes on. */
 export async function unlessAborted<T>(
   work: Promise<T>,
   signals: readonly AbortSignal[],

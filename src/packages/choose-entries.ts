@@ -1,4 +1,4 @@
-/** Cleaners that look at the entries of code on their way: one keeps a part of them, one reads a single file. */
+/** Cleaners that filter or watch entries of code: one passes on a part of them, one reads a single file. */
 import type { ArchiveCleaner } from '../archive/archive-cleaner.ts';
 import { toInvalidArchive } from '../archive/archive-policy.ts';
 import { parseEntryPath } from '../archive/entry-path.ts';
@@ -6,15 +6,15 @@ import { type ByteString, type TarEntry, toByteString } from '../archive/tar-ent
 import { StackshimError } from '../core/errors.ts';
 import { CODE_LIMITS, CODE_POLICY } from './code-policy.ts';
 
-/** The path without `.`; undefined for one that the cleaner refuses. */
+/** The path without `.`; undefined if the cleaner refuses it. */
 function pathOf({ path }: TarEntry): ByteString | undefined {
   const parsed = parseEntryPath(path, CODE_LIMITS);
   return typeof parsed === 'string' ? undefined : parsed.path;
 }
 
 /**
- * Passes on only the files and folders that `only` names, with what is in them and the folders above them. At the end, throws
- * ERR_STACKSHIM_SPEC_INVALID for a name that the code does not have.
+ * Passes on only the files and folders that `only` names, with their content and the folders above them. `end` throws ERR_STACKSHIM_SPEC_INVALID
+ * for a name that the code does not have.
  */
 export function choosing(cleaner: ArchiveCleaner, only: readonly string[]): ArchiveCleaner {
   const wanted = only.map((file) => ({ file, path: toByteString(file) }));
@@ -22,7 +22,7 @@ export function choosing(cleaner: ArchiveCleaner, only: readonly string[]): Arch
   let isKept = false;
   const keeps = (entry: TarEntry): boolean => {
     const path = pathOf(entry);
-    // Leave it to the cleaner to refuse the name.
+    // The cleaner refuses such a name.
     if (path === undefined || path === '') return true;
     const inside = wanted.filter((one) => path === one.path || path.startsWith(`${one.path}/`));
     for (const { file } of inside) missing.delete(file);
@@ -50,10 +50,7 @@ export function choosing(cleaner: ArchiveCleaner, only: readonly string[]): Arch
   };
 }
 
-/**
- * Also keeps the content of one file: valid after `end`; undefined: the code has no such file. Throws ERR_STACKSHIM_CODE_INVALID for an entry of this name that is no
- * file, or is too large.
- */
+/** Also keeps one file's content, valid after `end` (undefined: no such file). Throws ERR_STACKSHIM_CODE_INVALID if it is no file or is too large. */
 export function readingFile(
   cleaner: ArchiveCleaner,
   { path, maxBytes }: { readonly path: string; readonly maxBytes: number },

@@ -18,12 +18,12 @@ import { type CleanCode, CODE_LIMITS, CODE_POLICY, toCleanCode } from './code-po
 import { packDirectory } from './pack-directory.ts';
 
 export interface ReadCodeOptions {
-  /** Default true. False: the source is an absolute path that had no links when it was checked. */
+  /** False: the source is an absolute path that had no links when it was checked. Default: true. */
   readonly followLinks?: boolean | undefined;
-  /** Where the programs that read the code get their ids. */
+  /** Provides ids for the programs that read the code. */
   readonly workers: WorkerHost;
   readonly limits?: ArchiveLimits | undefined;
-  /** Files and folders of the code, relative to it: the rest does not count. Default: all of it. */
+  /** Files and folders relative to the code; the rest does not count. Default: all of it. */
   readonly only?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,10 +33,10 @@ export interface PackCodeOptions extends ReadCodeOptions {
   readonly compression?: 'none' | 'lz4';
 }
 
-/** Counts of what was packed: files, folders and links, and the bytes of all files. */
+/** Counts of the packed content: files, folders and links, and the bytes of all files. */
 type PackedCode = Pick<CleanedArchive, 'entries' | 'bytes'>;
 
-/** The code of a task; undefined: an empty folder. */
+/** A task's code; undefined: an empty folder. */
 type CodeSource = string | undefined;
 
 const NO_ARCHIVE = 'neither a gzip nor a zip file';
@@ -44,9 +44,8 @@ const NO_ARCHIVE = 'neither a gzip nor a zip file';
 type SourceKind = 'directory' | 'tar.gz' | 'zip';
 
 /**
- * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`; a single top folder is kept.
- * The file is not synced. On failure it does not exist.
- * Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
+ * Writes `destination`, an EROFS file whose root is the program: owned by 0:0, without `.git`; a single top folder is kept. Does not sync. On
+ * failure there is no `destination`. Throws ERR_STACKSHIM_INPUT_NOT_FOUND, ERR_STACKSHIM_CODE_INVALID, ERR_STACKSHIM_LAYER_TOO_LARGE,
  * ERR_STACKSHIM_TOOL_MISSING, ERR_STACKSHIM_DISK_FULL, ERR_STACKSHIM_TASK_ABORTED, ERR_STACKSHIM_SYSTEM.
  */
 export async function packCode(
@@ -58,7 +57,7 @@ export async function packCode(
   return packed;
 }
 
-/** Like {@link packCode}; also computes the digest of what was packed, which {@link digestCode} finds for the same content. */
+/** Like {@link packCode}; also returns the packed content's digest, which {@link digestCode} finds for the same content. */
 export async function packDigestedCode(
   source: CodeSource,
   destination: string,
@@ -70,7 +69,7 @@ export async function packDigestedCode(
   return { file, digest: content.digest() };
 }
 
-/** The digest of a task's code, whatever the times of its files are. Reads all of it and stores nothing. Throws like {@link packCode}. */
+/** The digest of a task's code, independent of file times. Reads all of it and stores nothing. Throws like {@link packCode}. */
 export async function digestCode(source: CodeSource, options: ReadCodeOptions): Promise<string> {
   const content = toContentDigest(options);
   await readThrough(source, { ...options, cleaner: content });
@@ -78,8 +77,8 @@ export async function digestCode(source: CodeSource, options: ReadCodeOptions): 
 }
 
 /**
- * Like {@link digestCode}; also reads one file of the code, in the same pass: `file`, undefined if the code has none of this name. Throws
- * ERR_STACKSHIM_CODE_INVALID if it is no file, or too large.
+ * Like {@link digestCode}; in the same pass, also reads one file of the code: `file`, undefined if there is none. Throws
+ * ERR_STACKSHIM_CODE_INVALID if it is no file or is too large.
  */
 export async function surveyCode(
   source: string,
@@ -91,7 +90,7 @@ export async function surveyCode(
   return { digest: content.digest(), file: cleaner.content() };
 }
 
-/** Hands the code to `use` as a clean tar, and resolves to what that resolves to with the digest of what was read. Throws like {@link packCode}. */
+/** Passes the code to `use` as a clean tar; resolves to its result and the digest of what was read. Throws like {@link packCode}. */
 export async function readDigestedCode<T>(
   source: string,
   options: ReadCodeOptions,
@@ -145,7 +144,7 @@ async function readCode<T>(
   }
 }
 
-/** Throws ERR_STACKSHIM_CODE_INVALID unless the file begins as an archive of code does. `name` is for the message. */
+/** Throws ERR_STACKSHIM_CODE_INVALID unless the file begins like an archive of code. `name` is for the message. */
 export async function requireCodeArchive(path: string, name: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -189,12 +188,12 @@ function toUnknown(source: string, reason: string): StackshimError {
   });
 }
 
-/** Detects the format by the first bytes, not by the name. */
+/** Detects the format by the first bytes, not the name. */
 async function readKind(handle: FileHandle): Promise<SourceKind | undefined> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
   const magic = buffer.toString('latin1', 0, bytesRead);
   if (magic.startsWith('\x1f\x8b')) return 'tar.gz';
-  // The header of an entry, or the end of an archive without entries.
+  // The header of an entry, or the end of an empty archive.
   return magic === 'PK\x03\x04' || magic === 'PK\x05\x06' ? 'zip' : undefined;
 }
 

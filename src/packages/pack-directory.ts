@@ -10,14 +10,14 @@ import { type WalkedEntry, walkDirectory } from './walk-directory.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /**
- * Entries between two turns of the event loop, which take about a millisecond. A blocking call takes a few microseconds,
- * a call on the thread pool ten times that: 100,000 files would take 17 s instead of 2.
+ * Entries between two turns of the event loop, which take about a millisecond. A blocking call takes a few microseconds, a pool call ten times
+ * that: 100,000 files would take 17 s instead of 2.
  */
 const ENTRIES_PER_TURN = 32;
 
 const readLater = promisify(read);
 
-/** Names in byte order, so that equal directories give equal tars. The caller keeps the open directory `fd`. */
+/** Yields names in byte order, so that equal directories give equal tars. The caller closes the open directory `fd`. */
 export const packDirectory = (fd: Fd, cleaner: ArchiveCleaner): CleanCode =>
   toCleanCode(cleaner, packEntries(cleaner, fd));
 

@@ -12,11 +12,11 @@ import { type CleanCode, CODE_POLICY, toCleanCode } from './code-policy.ts';
 export interface PackZipOptions {
   readonly limits: ArchiveLimits;
   readonly cleaner: ArchiveCleaner;
-  /** Of the zip file. */
+  /** Size of the zip file. */
   readonly sizeBytes: number;
 }
 
-/** `versionMadeBy` of systems whose entries have Unix modes: Unix and macOS. */
+/** `versionMadeBy` of systems with Unix modes: Unix and macOS. */
 const UNIX_MAKERS: ReadonlySet<number> = new Set([3, 19]);
 const KIND_BITS = 0o170000;
 const KINDS: ReadonlyMap<number, EntryKind> = new Map([
@@ -29,7 +29,7 @@ const KINDS: ReadonlyMap<number, EntryKind> = new Map([
   [0o060000, 'device'],
 ]);
 
-/** The caller keeps `handle`. */
+/** Reads the entries from `handle`, which the caller closes. */
 export function packZip(handle: FileHandle, options: PackZipOptions): CleanCode {
   return toCleanCode(options.cleaner, packChecked(handle, options));
 }
@@ -38,7 +38,7 @@ async function* packChecked(handle: FileHandle, options: PackZipOptions): AsyncG
   try {
     yield* packEntries(handle, options);
   } catch (error) {
-    // A failing disk is not a fault of the archive.
+    // A failing disk is not the archive's fault.
     if (errnoCodeOf(error) !== undefined) throw error;
     throw toStackshimError(error, CODE_POLICY.invalidCode, 'read zip file');
   }
@@ -90,7 +90,7 @@ function toEntry(entry: Entry): TarEntry {
     throw toInvalidArchive(CODE_POLICY, `${kind} with content`, path);
   }
   const mode = unixMode & 0o7777;
-  // An impossible date is NaN.
+  // NaN for an impossible date.
   const seconds = Math.floor(entry.getLastModDate({ timezone: 'UTC' }).getTime() / 1000) || 0;
   return {
     kind,
@@ -115,7 +115,7 @@ async function readLinkTarget(zip: ZipFile, entry: Entry): Promise<string> {
   return Buffer.concat(pieces).toString('latin1');
 }
 
-/** Passes on exactly as many bytes as announced, and compares their checksum with the archive's. */
+/** Passes on exactly as many bytes as announced, and verifies their checksum. */
 async function* readContent(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
   const path = toByteString(entry.fileName);
   let checksum = 0;

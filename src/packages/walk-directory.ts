@@ -17,20 +17,20 @@ import type { Fd } from '../sys/system.ts';
 export interface WalkedEntry {
   /** Relative to the directory. */
   readonly path: ByteString;
-  /** From `fd` if there is one. */
+  /** From `fd`, if there is one. */
   readonly stat: BigIntStats;
-  /** A file or a folder, open for reading until the walk continues; undefined for anything else, which is not opened. */
+  /** A file or folder, open for reading until the walk continues; undefined for other kinds, which are not opened. */
   readonly fd: Fd | undefined;
-  /** The target of a link; empty for anything else. */
+  /** A link's target; empty for other kinds. */
   readonly linkTarget: ByteString;
 }
 
 /**
- * Yields each entry once, a folder before its content, with names in byte order. The caller keeps the open directory `fd`.
+ * Yields each entry once, a folder before its content, with names in byte order. The caller closes the open directory `fd`.
  *
- * @param leaveOut Names that are skipped, with everything below them.
- * @param toChanged Makes the error for an entry that disappeared, or became something else, while it was opened.
- * @param path What the paths of the entries begin with.
+ * @param leaveOut Names to skip, with everything below them.
+ * @param toChanged Makes the error for an entry that disappeared, or changed its kind, while it was opened.
+ * @param path Prefix of the entries' paths.
  */
 export function* walkDirectory(
   fd: Fd,
@@ -38,7 +38,7 @@ export function* walkDirectory(
   toChanged: (path: ByteString) => Error,
   path: ByteString = '',
 ): Generator<WalkedEntry> {
-  // Through /proc, a name is looked up in the open folder itself, even if its path leads elsewhere by now.
+  // /proc looks a name up in the open folder itself, even if its path leads elsewhere by now.
   const place = fdPath(fd);
   const names = readdirSync(place, { encoding: 'buffer' });
   for (const name of names.map((bytes) => bytes.toString('latin1')).sort()) {
@@ -78,5 +78,5 @@ function openEntry(
   }
 }
 
-/** Errors of a name that existed, or was not a link, a moment ago. */
+/** Errors for a name that existed, or was no link, a moment ago. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EINVAL', 'ELOOP', 'ENXIO']);

@@ -1,11 +1,11 @@
-/** Assembles one overlay from layers. The layers are cloned and idmapped as detached mounts if the kernel can use those, else attached briefly. */
+/** Assembles one overlay from layers, cloned and idmapped as detached mounts. Kernels that cannot use those get them attached briefly. */
 import { chownSync, closeSync, constants, openSync } from 'node:fs';
 import type { IdRange, LayerSource, OverlayMount } from '../core/mount.ts';
 import { ensureDirectorySync } from '../sys/files.ts';
 import { fdPath } from '../sys/paths.ts';
 import { type Fd, MOUNT_ATTR, type System, SystemError } from '../sys/system.ts';
 
-/** The host's id of the task's root. */
+/** The id mapping of a task's root filesystem. */
 export interface RootfsOwner {
   readonly ids: IdRange;
   /** The slot's pinned user namespace. */
@@ -17,27 +17,27 @@ interface Scratch {
   readonly work: string;
 }
 
-/** How the lower directories are passed to an overlay; the first overlay tries which way the kernel supports. */
+/** How to pass lower directories to an overlay; the first overlay finds out what the kernel supports. */
 export type LowersMode =
   /** As detached mounts: from about Linux 6.15. */
   | 'detached'
   /** Attached while the overlay is made, one option each: from Linux 6.5. */
   | 'attached'
-  /** Attached, too, but all in one option string of mount(2): older kernels. */
+  /** Attached, all in one option string of mount(2): older kernels. */
   | 'joined';
 
 export interface MountOverlayOptions {
-  /** Null: the task shares the host's user namespace, and no ids are mapped. */
+  /** Null: the task shares the host's user namespace; no ids are mapped. */
   readonly owner: RootfsOwner | null;
-  /** Opens a layer of the kind `file` as a detached mount. Required if the overlay has such a layer. */
+  /** Opens a `file` layer as a detached mount. Required if the overlay has one. */
   readonly openFile?: (system: System, path: string) => Fd;
-  /** Default: the best mode that this kernel supports. */
+  /** Default: the best mode of this kernel. */
   readonly lowers?: LowersMode;
 }
 
 /**
- * `metacopy` and `redirect_dir` would let a crafted upper directory name files of the layers below; `index` and `xino` cost time and
- * only serve NFS. `userxattr` must never be set: the layers' whiteouts are `trusted.overlay.*`.
+ * `metacopy` and `redirect_dir` would let a crafted upper directory name files of the layers below; `index` and `xino` cost time and serve only
+ * NFS. Never set `userxattr`: the layers' whiteouts are `trusted.overlay.*`.
  */
 const FIXED_OPTIONS = {
   metacopy: 'off',
@@ -46,23 +46,23 @@ const FIXED_OPTIONS = {
   xino: 'off',
 } as const;
 
-/** For an error that the kernel's log explains. */
+/** The call named in an error that the kernel's log explains. */
 const EXPLAINED = 'mount overlay';
 
 const OLDER_KERNEL = new Set(['EINVAL', 'EBADF', 'EOPNOTSUPP']);
 
-/** An option of mount(2). */
+/** Options of mount(2). */
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 
 const modes: readonly LowersMode[] = ['detached', 'attached', 'joined'];
 
-/** The mode of the first overlay of this process. */
+/** The mode of this process's first overlay. */
 let kernelTakes: LowersMode | undefined;
 
 /**
- * Mounts the overlay at its target (created if missing) before it returns. Nothing else stays attached, whether it succeeds or throws.
- * Resolves when its descriptors are closed; the mount can be used before that.
+ * Mounts the overlay at its target (created if missing) before it returns. Nothing else stays attached, even if it throws. Resolves when its
+ * descriptors are closed; the mount is usable before that.
  */
 export function mountOverlay(
   system: System,
@@ -84,8 +84,8 @@ export function mountOverlay(
 }
 
 /**
- * Whether an older kernel reports an unknown {@link LowersMode} with this error, so that the next mode is worth trying.
- * EOPNOTSUPP and EBADF refer to the descriptor itself. A kernel that supports one option per lower logs other reasons.
+ * Whether an older kernel reports an unknown {@link LowersMode} with this error, so that the next mode is worth a try. EOPNOTSUPP and EBADF refer
+ * to the descriptor itself. A kernel that supports one option per lower logs other reasons.
  */
 export function isRefusedMode(error: unknown, lowers: LowersMode): boolean {
   if (!(error instanceof SystemError) || lowers === 'joined') return false;
@@ -106,8 +106,8 @@ function assembleOverlay(
   const lowers: Fd[] = [];
   const attached: string[] = [];
   const [upper, work] = [openFolder(folders.upper), openFolder(folders.work)];
-  // A task reads the overlay's options in its /proc/mounts: paths of descriptors reveal no paths of the host. They need no escapes, and many fit
-  // into the one page to which mount(2) limits all options.
+  // A task sees the overlay's options in /proc/mounts: descriptor paths reveal no host paths. They also need no escapes, and many fit into the
+  // one page that mount(2) allows for all options.
   const scratch = { upper: fdPath(upper), work: fdPath(work) };
   try {
     const context = mode === 'joined' ? undefined : keep(opened, system.fsOpen('overlay'));
@@ -166,7 +166,7 @@ function openFolder(folder: string): Fd {
 function configureOverlay(system: System, context: Fd, { upper, work }: Scratch): void {
   const options = { upperdir: upper, workdir: work, ...FIXED_OPTIONS };
   for (const [key, value] of Object.entries(options)) system.fsConfigString(context, key, value);
-  // The upper is removed with the task: nothing in it needs to reach the disk.
+  // The upper is removed with the task, so nothing in it need reach the disk.
   system.fsConfigFlag(context, 'volatile');
   try {
     system.fsConfigCreate(context);
@@ -201,7 +201,7 @@ function openLower(
   return fd;
 }
 
-/** The upper's root is the root directory of the overlay. The upper of a kept task keeps the owner that it has. */
+/** Makes the upper, whose root is the overlay's root directory. A kept task's upper keeps its owner. */
 function makeScratch(mount: OverlayMount, owner: RootfsOwner | null): Scratch {
   const upper = `${mount.scratch}/upper`;
   const work = `${mount.scratch}/work`;

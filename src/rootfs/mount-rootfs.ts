@@ -24,14 +24,14 @@ import { type MountOverlayOptions, mountOverlay, type RootfsOwner } from './moun
 import type { MountPlan } from './plan-rootfs.ts';
 
 export interface MountRootfsOptions extends MountOverlayOptions {
-  /** Maps the owner of a bind's source in its detached mount. Required if the plan has a bind with a mapped owner. */
+  /** Maps the owner of a bind's source in its detached mount. Required for a bind with a mapped owner. */
   readonly mapOwner?: (clone: Fd, bind: BindMount, source: Stats) => Promise<void>;
 }
 
 /**
- * Makes every mount of the plan, in order. If one fails, the mounts made before it are detached, then the error is thrown.
- * The caller detaches them with {@link detachRootfs} once the runtime has created the container. `closed` resolves when the descriptors behind
- * the mounts are closed; a rejection that nobody awaits is not reported as unhandled.
+ * Makes every mount of the plan, in order; if one fails, detaches those before it and throws. The caller detaches them with {@link detachRootfs}
+ * once the runtime has created the container. `closed` resolves when the descriptors behind the mounts are closed; its rejection is never
+ * reported as unhandled.
  */
 export async function mountRootfs(
   system: System,
@@ -58,8 +58,8 @@ export async function mountRootfs(
 }
 
 /**
- * The plan, once it is mounted, without the binds that are mounted over files of the root filesystem: the runtime need not bind them, and they
- * are detached with it. Such a bind has no target of its own. Another process sees that, too.
+ * The plan, once mounted, without the binds mounted over files of the root filesystem, which have no targets of their own: the runtime need not
+ * bind them, and they are detached with the root filesystem. Also works in another process.
  */
 export function withoutBindsInRootfs<P extends MountPlan>(plan: P): P {
   const isInRootfs = (mount: Mount) =>
@@ -72,35 +72,35 @@ export function withoutBindsInRootfs<P extends MountPlan>(plan: P): P {
   };
 }
 
-/** Detaches every mount of the plan from the host's mount namespace, last first; a second call does nothing. */
+/** Detaches every mount of the plan from the host's mount namespace, last first. A second call does nothing. */
 export async function detachRootfs(system: System, plan: Pick<MountPlan, 'mounts'>): Promise<void> {
   for (const { target } of [...plan.mounts].reverse()) await detachTargetAside(system, target);
 }
 
 /**
- * Detaches everything that is mounted at a target, and removes the target; a second call does nothing. Removing it makes the kernel detach the copies
- * in other mount namespaces as well: any local user may make such a copy, which would keep the task's disk space in use.
+ * Detaches everything mounted at a target, and removes the target. A second call does nothing. The removal makes the kernel detach copies in
+ * other mount namespaces, too: any local user can make one, which would keep the task's disk space in use.
  */
 export async function detachTarget(system: System, target: string): Promise<void> {
   while (system.detachMount(target));
   await removeTarget(system, target);
 }
 
-/** The same for a target that most likely has a mount: detaches on a thread of the pool if the engine has one. */
+/** Like {@link detachTarget}, for a target that is probably mounted: detaches on a pool thread if the engine has a pool. */
 export async function detachTargetAside(system: System, target: string): Promise<void> {
   if (await system.detachMountAside(target)) while (system.detachMount(target));
   await removeTarget(system, target);
 }
 
 async function removeTarget(system: System, target: string): Promise<void> {
-  // Removal asks for the same targets again: looking first is cheaper than a failed call on the pool.
+  // Removal tries the same targets again: this check is cheaper than a failed pool call.
   const found = lstatSync(target, { throwIfNoEntry: false });
   if (found === undefined) return;
   const remove = () => (found.isDirectory() ? rmdirAside(target) : unlinkAside(target));
   try {
     await remove();
   } catch (error) {
-    // ENOTEMPTY: a runtime created something in it; the target is removed with the task's directory.
+    // ENOTEMPTY: a runtime created something in the target, which is removed with the task's directory.
     if (['ENOENT', 'ENOTEMPTY'].includes(errnoCodeOf(error) ?? '')) return;
     const { detachCopies, isBusy } = await import('../sys/detach-copies.ts');
     if (!isBusy(error) || !detachCopies(system, target)) throw error;
@@ -120,12 +120,12 @@ async function mountBind(
     const attributes =
       MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | (mount.readOnly ? MOUNT_ATTR.RDONLY : 0);
     system.restrictMount(clone, attributes, { recursive: true });
-    // Look at the opened descriptor: the path may lead elsewhere by now.
+    // Inspect the open descriptor: the path may lead elsewhere by now.
     const source = fstatSync(clone);
     if (mount.ownerMapped) await mapOwner?.(clone, mount, source);
-    // Then the target is not made: see `withoutBindsInRootfs`.
+    // Then there is no target: see `withoutBindsInRootfs`.
     if (mount.over && system.attachMountOver(clone, mount.over.rootfs, mount.over.file)) return;
-    // The mount point of a folder is a folder; of anything else, a file.
+    // The mount point is a folder for a folder, else a file.
     ensureDirectorySync(source.isDirectory() ? mount.target : dirname(mount.target), 0o711);
     if (!source.isDirectory()) closeSync(openSync(mount.target, NEW_FILE, 0o600));
     system.attachMount(clone, mount.target);
@@ -135,11 +135,11 @@ async function mountBind(
 const NEW_FILE = constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /**
- * Mounts a tmpfs with device nodes at its target (created if missing). Every user of the task may open the nodes; on the host only root
- * and, if the task has a user namespace, its root reach them. On failure nothing stays attached.
+ * Mounts a tmpfs of device nodes at its target (created if missing). All users of the task may open the nodes; on the host only root and, if the
+ * task has a user namespace, its root reach them. On failure nothing stays attached.
  *
- * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be
- * opened on the filesystem of the run folder, so the nodes have their own tmpfs.
+ * A runtime in a user namespace cannot make nodes: it binds the host's, which only the host's root may open. On many hosts no node can be opened
+ * on the run folder's filesystem, so the nodes have their own tmpfs.
  */
 function mountDevices(system: System, mount: DevicesMount, owner: RootfsOwner | null): void {
   const { target, nodes } = mount;
@@ -154,11 +154,11 @@ function mountDevices(system: System, mount: DevicesMount, owner: RootfsOwner | 
 
 function makeNode(system: System, path: string, node: DevicesMount['nodes'][number]): void {
   system.makeDeviceNode(path, node);
-  // Set the mode after mknod, whose mode the umask would restrict.
+  // Set the mode afterwards: the umask narrows the mode of mknod.
   chmodSync(path, 0o666);
 }
 
-/** As in the bundle templates, from which the other tasks get their `/dev`. */
+/** As in the bundle templates, which give other tasks their `/dev`. */
 const DEV_OPTIONS = { mode: '0755', size: '64k' } as const;
 const DEV_NODES = {
   null: [1, 3],
@@ -175,12 +175,12 @@ const DEV_LINKS = {
   stderr: '/proc/self/fd/2',
   ptmx: 'pts/ptmx',
 } as const;
-/** What the templates mount below `/dev`. */
+/** The templates' mount points below `/dev`. */
 const DEV_FOLDERS = ['pts', 'shm', 'mqueue'] as const;
 
 /**
- * Mounts a task's `/dev` at its target (created if missing). The nodes belong to the host's root, everything else to the task's. On failure
- * nothing stays attached.
+ * Mounts a task's `/dev` at its target (created if missing). The nodes are the host root's, the rest the task root's. On failure nothing stays
+ * attached.
  */
 function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | null): void {
   const id = owner?.ids.base ?? 0;
@@ -190,7 +190,7 @@ function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | nul
     for (const [name, [major, minor]] of Object.entries(DEV_NODES)) {
       makeNode(system, `${target}/${name}`, { type: 'c', major, minor });
     }
-    // As runtimes do: not every kernel has it.
+    // As runtimes do; not every kernel has it.
     const core = existsSync('/proc/kcore') ? { core: '/proc/kcore' } : {};
     for (const [name, to] of Object.entries({ ...DEV_LINKS, ...core })) {
       symlinkSync(to, `${target}/${name}`);
@@ -203,10 +203,10 @@ function mountDev(system: System, { target }: DevMount, owner: RootfsOwner | nul
   });
 }
 
-/** Room for the file, a second one to rename over it, and a few more; what is written is charged to the writer's memory. */
+/** Room for the file, a second one to rename over it, and a few more. Writes are charged to the writer's memory. */
 const MEMORY_OPTIONS = { mode: '0777', size: '64k', nr_inodes: '16' } as const;
 
-/** Mounts it at its target (created if missing). On failure nothing stays attached. */
+/** Mounts a folder in memory at its target (created if missing). On failure nothing stays attached. */
 function mountMemory(system: System, mount: MemoryMount, owner: RootfsOwner | null): void {
   const { target, file } = mount;
   const id = owner?.ids.base ?? 0;
@@ -215,7 +215,7 @@ function mountMemory(system: System, mount: MemoryMount, owner: RootfsOwner | nu
   attachTmpfs(system, target, { options, attributes }, () => {
     const path = `${target}/${file}`;
     closeSync(openSync(path, 'wx', 0o600));
-    // Set the mode afterwards, because the umask would restrict it.
+    // Set the mode afterwards: the umask would narrow it.
     chmodSync(path, 0o666);
     chownSync(path, id, id);
   });
@@ -227,7 +227,7 @@ interface TmpfsSettings {
   readonly attributes: number;
 }
 
-/** Mounts it at its target (created if missing). `fill` makes what is in it; if that fails, nothing stays attached. */
+/** Mounts a tmpfs at its target (created if missing), then calls `fill` to fill it. On failure nothing stays attached. */
 function attachTmpfs(
   system: System,
   target: string,

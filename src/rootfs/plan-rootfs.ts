@@ -1,4 +1,4 @@
-/** Plans the mounts of a task's root filesystem, in their order. Pure. */
+/** Plans the mounts of a task's root filesystem, in order. Pure. */
 import type {
   BindMount,
   LayerSource,
@@ -8,7 +8,7 @@ import type {
   UserIds,
 } from '../core/mount.ts';
 
-/** The task's folders for its mounts; docs/on-disk-layout.md. */
+/** The task's folders for its mounts: docs/on-disk-layout.md. */
 export interface RootfsPlaces {
   /** The task's folder below the run folder: mount targets. */
   readonly taskDir: string;
@@ -19,50 +19,47 @@ export interface RootfsPlaces {
 export interface RootfsRequest extends RootfsPlaces {
   /** The image's layers, lowest first. */
   readonly layers: readonly LayerSource[];
-  /** Host files and folders; `target` is the path inside the task. */
+  /** Files and folders of the host; `target` is the path in the task. */
   readonly binds: readonly BindMount[];
-  /** No two of them at one path. */
+  /** Device paths are unique. */
   readonly devices?: readonly Omit<TaskDevice, 'access'>[];
   /** Whether setuid files of the image take effect; those of the code never do. Default: no. */
   readonly setuid?: boolean;
-  /** Whether to prepare `/dev` for the runtime to bind; only for a task in a user namespace of its own. */
+  /** Prepare `/dev` for the runtime to bind; only for a task in its own user namespace. */
   readonly dev?: boolean;
-  /** Whether to prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
+  /** Prepare the host's sysfs for the runtime to bind; see {@link RootfsPlan.sysfs}. */
   readonly sysfs?: boolean;
 }
 
-/** Mounts of the host's namespace, and what of them the runtime is to bind where, in order. */
+/** Mounts in the host's mount namespace, and the binds for the runtime to make of them, in order. */
 export interface MountPlan {
   readonly mounts: readonly Mount[];
   readonly binds: readonly PreparedBind[];
 }
 
-/** What a command brings into a container that is there. */
+/** What a command adds to an existing container. */
 export interface AddedRequest extends RootfsPlaces {
-  /** The layers of the task's program, lowest first, seen at `/task`. Empty: it has none. */
+  /** The layers of the task's program, lowest first, seen at `/task`; may be empty. */
   readonly code: readonly LayerSource[];
   readonly binds: readonly BindMount[];
-  /** How many binds the container has. */
+  /** The number of binds that the container has. */
   readonly bindsBefore: number;
-  /** The task's ids of the command's user, who owns `/task` itself. Default: the task's root. */
+  /** The command's user, who owns `/task`, as ids in the task. Default: the task's root. */
   readonly user?: UserIds;
-  /** A folder in memory; its place on the host comes after those of the binds, as if it were one. */
+  /** A folder in memory. Its place on the host follows those of the binds, as if it were one. */
   readonly memory?: { readonly file: string; readonly target: string } | undefined;
 }
 
 export interface RootfsPlan extends MountPlan {
-  /** The root filesystem, once mounted. */
+  /** Where the root filesystem is once mounted. */
   readonly rootfs: string;
-  /** The task's `/dev`, once mounted. Undefined: the runtime makes it. */
+  /** The task's `/dev` once mounted. Undefined: the runtime makes it. */
   readonly dev: string | undefined;
-  /**
-   * The host's sysfs, read-only, without what is mounted below it: a program that finds two trees of cgroups takes its limits
-   * from the wrong one, as Java 17 does.
-   */
+  /** The host's sysfs, read-only, without mounts below: a program that finds two cgroup trees (Java 17) takes its limits from the wrong one. */
   readonly sysfs: string | undefined;
 }
 
-/** Where the root filesystem is mounted while the container is made. */
+/** Mount point of the root filesystem while the container is created. */
 export const rootfsTarget = (places: Pick<RootfsPlaces, 'taskDir'>) => `${places.taskDir}/rootfs`;
 const codeTarget = (places: RootfsPlaces) => `${places.taskDir}/code`;
 const devicesTarget = (places: RootfsPlaces) => `${places.taskDir}/devices`;
@@ -70,7 +67,7 @@ const devTarget = (places: RootfsPlaces) => `${places.taskDir}/dev`;
 const sysfsTarget = (places: RootfsPlaces) => `${places.taskDir}/sys`;
 const bindTarget = (places: RootfsPlaces, index: number) => `${places.taskDir}/binds/${index}`;
 
-/** Every path of the host where a task may have a mount, whatever its options: removal looks at all of them. */
+/** Every host path where a task may have a mount, whatever its options; removal checks them all. */
 export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonly string[] {
   const binds = Array.from({ length: bindCount }, (_, index) => bindTarget(places, index));
   const others = [sysfsTarget, devTarget, devicesTarget, codeTarget, rootfsTarget];
@@ -78,8 +75,8 @@ export function mountTargetsOf(places: RootfsPlaces, bindCount: number): readonl
 }
 
 /**
- * Each bind is first cloned to one of the task's own mount points and restricted there, on the host: a task with
- * CAP_SYS_ADMIN in its user namespace cannot undo a read-only mount that was made outside of it.
+ * Plans a task's root filesystem. Each bind is first cloned to one of the task's own mount points and restricted there, on the host: a task with
+ * CAP_SYS_ADMIN in its user namespace cannot undo a read-only mount made outside of it.
  */
 export function planRootfs(request: RootfsRequest): RootfsPlan {
   const rootfs = rootfsTarget(request);
@@ -114,7 +111,7 @@ export function planRootfs(request: RootfsRequest): RootfsPlan {
   return { ...made, rootfs, dev, sysfs };
 }
 
-/** Which mounts are made beside the root filesystem, for the command alone, and where the folder in memory is mounted on the host. */
+/** Plans the mounts for the command alone, beside the root filesystem, and the host path of the folder in memory. */
 export function planAdded(
   request: AddedRequest,
 ): MountPlan & { readonly memory: string | undefined } {

@@ -1,4 +1,4 @@
-/** Runs an OCI runtime's command line once, within a time limit. */
+/** Runs one command line of an OCI runtime within a time limit. */
 import { closeSync } from 'node:fs';
 import { errnoCodeOf, messageOf, StackshimError } from '../core/errors.ts';
 import {
@@ -15,7 +15,7 @@ import { programOf } from './drivers/driver-of.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface CallOptions {
-  /** `create container t1`: the beginning of an error's message. */
+  /** The beginning of error messages: `create container t1`. */
   readonly operation: string;
   /** The runtime's descriptors 0, 1, 2 and so on. Default: a null device. */
   readonly stdio?: readonly Fd[];
@@ -26,13 +26,13 @@ export interface CallOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
-/** Nothing of the caller's environment reaches the runtime. */
+/** The runtime inherits nothing of the caller's environment. */
 const environment = { PATH: SYSTEM_PATH };
 
 /**
- * Begins to start the runtime before it returns, and resolves to the exit code; null if a signal ended the runtime. Rejects with
- * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED if the runtime cannot be run, when `timeoutMs` has passed and when
- * `signal` aborts (`details.reason`: `timeout`, `aborted`); the runtime has been killed by then.
+ * Begins to start the runtime before it returns; resolves to the exit code, null if a signal ended the runtime. Rejects with
+ * ERR_STACKSHIM_RUNTIME_NOT_FOUND or ERR_STACKSHIM_RUNTIME_FAILED if the runtime cannot be run, after `timeoutMs`, and when `signal` aborts
+ * (`details.reason`: `timeout`, `aborted`); the runtime has been killed by then.
  */
 export async function callRuntime(
   runtime: Runtime,

@@ -1,4 +1,4 @@
-/** Copies of runtimes in huge pages: a large program starts faster when the kernel maps 2 MiB of it at a time. One for each executable, once per boot. */
+/** Copies of runtimes in huge pages, one for each executable and boot: a large program starts faster if the kernel maps 2 MiB at a time. */
 import {
   chmodSync,
   copyFileSync,
@@ -24,20 +24,20 @@ const MAX_BYTES = 128 * 1024 * 1024;
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 
 /**
- * Copies the executable at `path`, which only root can change, to `copy`: a file in a small tmpfs of its own, read-only, that only root can
- * reach. It stays until the machine shuts down or `gc` finds that the executable was replaced. Returns false if there is no copy: another
- * process makes it, the kernel or the memory does not allow it, or the file is a script or changes meanwhile. Blocks for some milliseconds.
+ * Copies the executable at `path`, which only root can change, to `copy`: a file in its own small tmpfs, read-only, that only root can reach. The
+ * copy stays until shutdown, or until `gc` finds that the executable was replaced. Returns false if there is no copy: another process is making
+ * it, the kernel or memory does not allow it, or the file is a script or changes meanwhile. Blocks for some milliseconds.
  */
 export function copyRuntime(path: string, copy: string): boolean {
   const folder = dirname(copy);
   try {
-    // A container's root passes through the run folder to its own root filesystem.
+    // A container's root passes through the run folder to its root filesystem.
     ensureDirectorySync(dirname(dirname(folder)), 0o711);
     ensureDirectorySync(dirname(folder), 0o700);
     mkdirSync(folder, { mode: 0o700 });
     return withFd(openSync(path, 'r'), (source) => fillFolder(source, copy));
   } catch (error) {
-    // The copy saves time and nothing else: a task must not fail because memory or a feature of the kernel is missing.
+    // The copy only saves time: a task must not fail because memory or a kernel feature is missing.
     if (errnoCodeOf(error) === undefined) throw error;
     return false;
   }
@@ -78,7 +78,7 @@ const makeTmpfs = (fileBytes: number): Fd =>
     attributes: MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV,
   });
 
-/** Removes the copies of executables that are gone or were replaced. Call it when the stored versions of such executables are gone. */
+/** Removes copies of executables that are gone or were replaced. Call it after the stored versions of such executables are removed. */
 export function clearStaleCopies(copiesDirectory: string, versionsDirectory: string): void {
   const current = new Set<string>();
   for (const name of namesIn(versionsDirectory)) {
@@ -90,7 +90,7 @@ export function clearStaleCopies(copiesDirectory: string, versionsDirectory: str
     const folder = `${copiesDirectory}/${name}`;
     if (current.has(folder)) continue;
     while (linuxSystem.detachMount(folder));
-    // ENOENT: another gc was faster. EBUSY: a task has put its copy there just now, which the next gc removes.
+    // ENOENT: another gc was faster. EBUSY: a task has just mounted its copy there; the next gc removes it.
     unlessMissing(() => rmdirSync(folder), ['ENOENT', 'EBUSY']);
   }
 }

@@ -21,20 +21,20 @@ import type { RuntimeFailureOptions } from './runtime-failure.ts';
 /** A container that is being created. */
 export interface ContainerCreation {
   /**
-   * Writes the bundle's `config.json` and resolves once the container's init waits. On rejection the runtime may have left its state folder,
-   * cgroup and processes: the caller removes them as it does after a task. The runtime writes its messages to the third descriptor as well
-   * as to its log, so after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE,
-   * _SPEC_INVALID, _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
+   * Writes the bundle's `config.json`; resolves once the container's init waits. On rejection the runtime may have left its state folder, cgroup
+   * and processes: the caller removes them as after a task. The runtime writes its messages to the third descriptor as well as to its log, so
+   * after a failure that stream is not the task's. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID,
+   * _TASK_CONFLICT or _RUNTIME_FAILED (`details.log`: the end of its log).
    */
   finish(config: string): Promise<CreatedContainer>;
-  /** For a container whose configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
+  /** Call this if the configuration could not be made. The runtime has done nothing, and has ended when this resolves. */
   cancel(): Promise<void>;
 }
 
 /**
- * Begins to create a container in a bundle that is created here. A runtime that reads its configuration once is started at once, and reads
- * it from a pipe: while such a large program loads, the caller makes the root filesystem and the configuration. If the caller dies, the pipe
- * closes and the runtime ends. Other runtimes are started when the configuration is complete.
+ * Begins to create a container, in a bundle that this creates. A runtime that reads its configuration once starts at once and reads it from a
+ * pipe: while the large program loads, the caller makes the root filesystem and configuration. If the caller dies, the pipe closes and the
+ * runtime ends. Other runtimes start once the configuration is complete.
  */
 export function beginContainer(
   system: System,
@@ -42,7 +42,7 @@ export function beginContainer(
   options: CreateContainerOptions,
 ): ContainerCreation {
   mkdirSync(options.bundle, { mode: 0o700 });
-  // runsc itself would make this folder accessible to every user of the host, and with it its sockets.
+  // runsc would create this folder, with its sockets, accessible to every user of the host.
   ensureDirectorySync(options.stateRoot, 0o700);
   return driverOf(runtime).readsConfigOnce
     ? beginAtOnce(system, runtime, options)
@@ -55,7 +55,7 @@ export function beginContainer(
       };
 }
 
-/** The number of the first descriptor after the three standard ones. */
+/** The first descriptor after the three standard ones. */
 const CONFIG_FD = 3;
 
 function beginAtOnce(
@@ -110,7 +110,7 @@ function beginAtOnce(
 
 const configFile = ({ bundle }: CreateContainerOptions) => `${bundle}/config.json`;
 
-/** Replaces the file in one step: a runtime that has not opened its configuration yet reads the same content from the file. */
+/** Replaces the file atomically: a runtime that has not opened its configuration yet reads the same content from the file. */
 function writeConfig(options: CreateContainerOptions, config: string): void {
   const file = configFile(options);
   writeFileSync(`${file}.new`, config, { mode: 0o600 });
@@ -162,16 +162,16 @@ function readPidFile(pidFile: string, operation: string): number {
     const failed = `${operation}: read its pid file: ${messageOf(cause)}`;
     throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', failed, { cause });
   }
-  // 0 or 1 would turn a later kill against this process or the host.
+  // 0 or 1 would direct a later kill at this process or the host.
   if (/^\d{1,10}$/.test(text) && Number(text) > 1) return Number(text);
   const invalid = `${operation}: its pid file contains ${JSON.stringify(text.slice(0, 50))}`;
   throw new StackshimError('ERR_STACKSHIM_RUNTIME_FAILED', invalid);
 }
 
 /**
- * Starts a created container: lets its waiting init become the command. Resolves when the init has been released, which is shortly before
- * the command runs. Rejects with ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A
- * command that turns out not to be executable is not a rejection here: see `toStartFailure`.
+ * Lets a created container's waiting init become the command. Resolves when the init is released, shortly before the command runs. Rejects with
+ * ERR_STACKSHIM_RUNTIME_FAILED if the init died meanwhile, was started before, or does not answer in time. A command that proves not to be
+ * executable is no rejection: see `toStartFailure`.
  */
 export async function startContainer(
   runtime: Runtime,
@@ -183,13 +183,13 @@ export async function startContainer(
   else await runCommand(runtime, container, options, ['start']);
 }
 
-/** Whether the runtime still has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
+/** Whether the runtime has state of a container with this id. Throws ERR_STACKSHIM_INTERNAL if the id is not a plain file name. */
 export const runtimeStateExists = (runtime: Runtime, container: ContainerReference): boolean =>
   driverOf(runtime).hasState(container);
 
 /**
- * Makes the runtime forget a container; a second call does nothing. Precondition: its init is dead. The cgroup stays. An unknown runtime is
- * asked to delete the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
+ * Makes the runtime forget a container; the cgroup stays. A second call does nothing. Precondition: the init is dead. An unknown runtime deletes
+ * the container itself; if that fails, rejects with ERR_STACKSHIM_RUNTIME_FAILED.
  */
 export async function removeRuntimeState(
   runtime: Runtime,
@@ -203,7 +203,7 @@ export async function removeRuntimeState(
   }
 }
 
-/** Runs a command of the runtime on a container. Throws if it fails. */
+/** Runs a runtime command on a container; throws if it fails. */
 async function runCommand(
   runtime: Runtime,
   { id, stateRoot }: ContainerReference,
@@ -218,7 +218,7 @@ async function runCommand(
   if (exitCode !== 0) throw await explain(runtime, { operation, logFile, exitCode });
 }
 
-/** The error for a runtime that failed. Its table of messages is loaded only then. */
+/** The error for a failed runtime. Loads its table of messages only then. */
 async function explain(runtime: Runtime, failed: RuntimeFailureOptions): Promise<StackshimError> {
   const { toRuntimeFailure } = await import('./runtime-failure.ts');
   return toRuntimeFailure(runtime, failed);

@@ -1,37 +1,34 @@
 /**
- * The guard of a further command in a container: a small program of the host, in Perl, which Debian's base has and which starts in a millisecond.
+ * The guard of a further command in a container: a small Perl program on the host; Perl is in Debian's base system and starts in a millisecond.
  *
- * It starts the runtime and is the parent of the command, as subreaper. So it can signal the command without confusing it with another process,
- * and waits for it at once, whatever holds this process up: a pid namespace does not end, and with it a task, while a zombie of it has a parent
- * outside that does not wait. When this process dies, however it does, the guard kills the command.
+ * The guard starts the runtime and, as subreaper, is the command's parent. So it can signal the command without confusing it with another
+ * process, and reaps it at once, whatever delays this process: a pid namespace, and with it a task, does not end while a zombie in it has a
+ * parent outside that does not wait. When this process dies, in whatever way, the guard kills the command.
  */
 
-/** Descriptors of the guard beside the command's three. */
+/** The guard's descriptors after the command's three. */
 const GUARD_FDS = {
-  /** The guard leaves it to the runtime: the process to start, for a runtime that reads this once. */
+  /** For the runtime: the process to start, if the runtime reads it once. */
   process: 3,
-  /** The guard reads signals for the command from it, one byte each. Its end is the end of this process. */
+  /** The guard reads signals for the command, one byte each. End of file: this process ended, or let go of the command. */
   lifeline: 4,
   /** One line when the runtime has ended: its exit status, and the command's pid or 0. */
   begin: 5,
-  /** One line when the command has ended: its exit code, its signal, and 1 if it ran its program. */
+  /** One line when the command has ended: exit code, signal, and 1 if it ran its program. */
   end: 6,
 } as const;
 
-/** Where the runtime finds the process to start. */
+/** The descriptor from which the runtime reads the process to start. */
 export const PROCESS_FD = GUARD_FDS.process;
 
-/** prctl(2) and waitid(2) differ between machines; pidfd_open(2) is 434 on both. */
+/** Numbers of prctl(2) and waitid(2), which differ between architectures; pidfd_open(2) is 434 on both. */
 const CALLS: Readonly<Record<string, readonly [prctl: number, waitid: number]>> = {
   x64: [157, 247],
   arm64: [167, 95],
 };
 const [PRCTL, WAITID] = CALLS[process.arch] ?? [0, 0];
 
-/**
- * Its arguments are the pid file; the pid file of a sandbox, the runtime's `--root` and the container's id, all empty without a sandbox; then the
- * runtime's command line.
- */
+/** Arguments: the pid file; a sandbox's pid file, `--root` and container id, all empty without a sandbox; the runtime's command line. */
 export const EXEC_GUARD = `
 my ($file, $inner, $root, $id) = splice @ARGV, 0, 4;
 $0 = 'stackshim-guard';

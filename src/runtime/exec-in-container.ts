@@ -1,4 +1,4 @@
-/** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows the command to its end. */
+/** Starts a further command in a running container, under a guard (`exec-guard.ts`), and follows it to its end. */
 import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { openPromise, within } from '../core/pause.ts';
@@ -21,9 +21,9 @@ export interface ExecOptions {
   readonly container: ContainerReference;
   readonly files: ExecFiles;
   readonly logFile: string;
-  /** Descriptors that become the command's stdin, stdout and stderr, as at the creation of a container. The caller closes its copies. */
+  /** Become the command's stdin, stdout and stderr, as when creating a container. The caller closes its copies. */
   readonly stdio: readonly [Fd, Fd, Fd];
-  /** After this time the runtime and what it started are killed. */
+  /** Kills the runtime and what it started after this time. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -34,39 +34,39 @@ export interface ExecutedEnd {
   readonly executed: boolean;
 }
 
-/** A command that runs, or has ended already. */
+/** A command that runs or has already ended. */
 export interface ExecutedCommand {
-  /** The host's pid of the command; with a sandbox, of the program that ends like it. Another process waits for it. */
+  /** Host pid of the command; with a sandbox, of the program that ends like it. Another process waits for it. */
   readonly pid: number;
   /** Whether the command is a process of the host. */
   readonly isOnHost: boolean;
-  /** Resolves when the command has ended; to undefined if that cannot be learnt, because the guard was killed. */
+  /** Resolves when the command has ended; to undefined if its end is unknown because the guard was killed. */
   readonly ended: Promise<ExecutedEnd | undefined>;
-  /** Sends a signal to the command and its process group, in a sandbox to the command. Never throws. */
+  /** Signals the command and its process group; in a sandbox, only the command. Never throws. */
   signal(signal: number): void;
-  /** Lets go of the command: if it runs, the guard kills it. Call it in any case; a second call does nothing. */
+  /** Lets go of the command; if it still runs, the guard kills it. Always call this; a second call does nothing. */
   close(): void;
 }
 
-/** How long a guard may take to kill what it started. */
+/** How long a guard may take to kill its processes. */
 const KILLED_WITHIN_MS = 5_000;
 
 /** A command that is being started. */
 export interface BegunExec {
   /**
-   * Starts a process, given as JSON. Resolves when it runs. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID or
-   * _RUNTIME_FAILED like the creation of a container, and with _RUNTIME_FAILED if the runtime does not finish in time (`details.reason`:
-   * `timeout`, `aborted`); what it had started was killed by then.
+   * Starts a process, given as JSON; resolves when it runs. Rejects with ERR_STACKSHIM_COMMAND_NOT_FOUND, _COMMAND_NOT_EXECUTABLE, _SPEC_INVALID
+   * or _RUNTIME_FAILED as when creating a container, and with _RUNTIME_FAILED if the runtime does not finish in time (`details.reason`:
+   * `timeout`, `aborted`); everything it started was killed by then.
    */
   finish(process: string): Promise<ExecutedCommand>;
-  /** For a process that is not started. The runtime has done nothing, and has ended when this resolves. A call after `finish` does nothing. */
+  /** Call this if no process is started. The runtime has done nothing, and has ended when this resolves. Does nothing after `finish`. */
   cancel(): Promise<void>;
 }
 
 /**
- * Begins to start a command. A runtime that reads the process once is started at once, and waits for it at a pipe: while such a large program
- * loads, the caller checks whether the command may be started at all. Others are started when the process is known. Throws
- * ERR_STACKSHIM_HOST_UNSUPPORTED if the runtime cannot do this, and _TOOL_MISSING.
+ * Begins to start a command. A runtime that reads the process once starts at once and waits at a pipe: while the large program loads, the caller
+ * checks whether the command may be started at all. Other runtimes start once the process is known. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if the
+ * runtime does not support this, and _TOOL_MISSING.
  */
 export function beginExec(system: System, runtime: Runtime, options: ExecOptions): BegunExec {
   const exec = requireExec(runtime, options.container);
@@ -112,7 +112,7 @@ export function beginExec(system: System, runtime: Runtime, options: ExecOptions
   void guard.handedOver.then(() => system.close(readEnd));
   return {
     async finish(process) {
-      // Not awaited: a runtime that the task holds up reads nothing, until its time is over and it is killed.
+      // Not awaited: a runtime that the task delays reads nothing until it times out and is killed.
       fillPipe(writeEnd, process)
         .catch(() => undefined)
         .finally(closePipe);
@@ -181,14 +181,14 @@ interface Guard {
   readonly program: StartedProgram;
   /** Resolves when the guard has its own copies of the descriptors, or could not be started. Never rejects. */
   readonly handedOver: Promise<void>;
-  /** Lines of the guard; empty if it ended without them. */
+  /** Lines from the guard; empty if it ended without them. */
   readonly begin: Promise<string>;
   readonly end: Promise<string>;
   write(signal: number): void;
   close(): void;
 }
 
-/** @param stdio The command's three descriptors, and what the runtime reads the process from, if it reads it once. */
+/** @param stdio The command's three descriptors, then the process to read, for a runtime that reads it once. */
 function startGuard(system: System, stdio: readonly Fd[], args: readonly string[]): Guard {
   const path = findProgram('perl', { package: 'perl-base' });
   const open: Fd[] = [];
@@ -206,7 +206,7 @@ function startGuard(system: System, stdio: readonly Fd[], args: readonly string[
     const env = { PATH: SYSTEM_PATH };
     const program = startProgram({ path, args, env, stdio: [...stdio, ...theirs] });
     const handOver = () => closeAll(theirs);
-    // The caller awaits `running`, too.
+    // Handles a rejection, too: the caller also awaits `running`.
     const handedOver = program.running.then(handOver, handOver);
     let isOpen = true;
     return {
@@ -214,7 +214,7 @@ function startGuard(system: System, stdio: readonly Fd[], args: readonly string[
       handedOver,
       begin: readLine(begin),
       end: readLine(end),
-      // Takes a byte at once.
+      // The pipe takes one byte at once.
       write: (signal) => void (isOpen && fillPipe(lifeline, String.fromCharCode(signal))),
       close() {
         if (isOpen) system.close(lifeline);
@@ -227,7 +227,7 @@ function startGuard(system: System, stdio: readonly Fd[], args: readonly string[
   }
 }
 
-/** Resolves to the first line; to what there is of it if the other end is closed before. */
+/** Resolves to the first line; if the other end closes earlier, to the part received. */
 function readLine(fd: Fd): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
@@ -242,10 +242,10 @@ function readLine(fd: Fd): Promise<string> {
   });
 }
 
-/** Has the guard kill what it started, and waits for its end. A second call does nothing. */
+/** Makes the guard kill its processes, and waits for its end. A second call does nothing. */
 async function endGuard({ program, close }: Guard): Promise<void> {
   close();
-  // The caller awaits `running`, which says why a guard could not be started.
+  // The caller awaits `running`, which says why the guard could not be started.
   const ended = program.exited.catch(() => undefined);
   await within(ended, KILLED_WITHIN_MS);
   program.killAll();

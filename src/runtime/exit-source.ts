@@ -5,27 +5,27 @@ import { readProcess } from '../sys/processes.ts';
 import type { Fd, ProcessExit } from '../sys/system.ts';
 
 /**
- * Reports how a container's command ended. The source is the kernel for a child of this process ({@link watchChild}), or a program that
- * knows more than the child's exit, such as a sandbox.
+ * Reports how a container's command ended. The source is the kernel for a child of this process ({@link watchChild}), or a program that knows
+ * more than the child's exit, such as a sandbox.
  */
 export interface ExitSource {
-  /** Resolves once the container's first process has ended; rejects if its exit cannot be determined. */
+  /** Resolves when the container's first process has ended; rejects if its exit is unknown. */
   readonly exited: Promise<ProcessExit>;
-  /** After the end: false if the command never began; undefined if that cannot be determined. */
+  /** After the end: false if the command never began; undefined if unknown. */
   executed(): boolean | undefined;
-  /** After the end: the time of the end on the clock of `performance`, or the time at which it was noticed if the former is unknown. */
+  /** After the end: when the command ended, on the clock of `performance`; if unknown, when the end was noticed. */
   endedAt(): number;
   stop(): void;
 }
 
-/** A process that this process must wait for, as its parent or as subreaper. */
+/** A process that this process must wait for, as parent or subreaper. */
 export interface ChildToWatch {
   readonly exits: Pick<ExitWatcher, 'wait' | 'stopWaiting'>;
   readonly pid: number;
   readonly pidfd: Fd;
 }
 
-/** Watches the exit of the child itself, including facts that only a zombie shows. Throws if the descriptor cannot be watched. */
+/** Watches the child's own exit, including facts that only a zombie shows. Throws if the descriptor cannot be watched. */
 export function watchChild({ exits, pid, pidfd }: ChildToWatch): ExitSource {
   let executed = true;
   let endedAt: number | undefined;

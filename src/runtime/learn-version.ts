@@ -20,10 +20,7 @@ import {
 const VERSION_TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 65_536;
 
-/**
- * Asks the runtime at a path for its kind and version. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if the program is not an OCI runtime or
- * cannot be run.
- */
+/** Asks the runtime at `path` for its kind and version. Rejects with ERR_STACKSHIM_RUNTIME_NOT_FOUND if it is no OCI runtime or cannot be run. */
 export async function learnRuntime(
   path: string,
   stats: Stats,
@@ -36,12 +33,12 @@ export async function learnRuntime(
   return runtime;
 }
 
-/** Parses the output of `--version`. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND for output that no OCI runtime prints. */
+/** Parses the output of `--version`. Throws ERR_STACKSHIM_RUNTIME_NOT_FOUND unless it is an OCI runtime's. */
 export function parseVersionOutput(path: string, output: string): Runtime {
   const match = /^(\S+) version (?:release-)?(\d\S*)$/m.exec(output.slice(0, MAX_OUTPUT_BYTES));
   const [, name, version] = match ?? [];
   const kind = kindOf(name);
-  // Many programs print `NAME version N`; only runtimes name the specification that they follow.
+  // Many programs print `NAME version N`; only runtimes name their specification.
   if (version === undefined || (kind === 'other' && !/^spec: \d/m.test(output))) {
     throw notRuntime(path, 'not an OCI runtime');
   }
@@ -77,7 +74,7 @@ function notRuntime(path: string, reason: string, cause?: unknown): StackshimErr
 
 async function writeCache(file: string, directory: string, value: Remembered): Promise<void> {
   try {
-    // This may be the first file of a boot. The mode of the run folder lets the root user of a container pass through to its root filesystem.
+    // This may be a boot's first file. The run folder's mode lets a container's root pass through to its root filesystem.
     await ensureDirectory(dirname(directory), 0o711);
     await ensureDirectory(directory, 0o700);
     await writeFileAtomic(file, JSON.stringify(value), { durable: false });
@@ -88,7 +85,7 @@ async function writeCache(file: string, directory: string, value: Remembered): P
   }
 }
 
-/** Removes the stored versions of executables that are gone or were replaced, and temporary files of dead processes. */
+/** Removes stored versions of executables that are gone or were replaced, and temporary files of dead processes. */
 export function clearStaleVersions(directory: string): void {
   for (const name of namesIn(directory)) {
     if (!/^\d+-\d+\.json$/.test(name) && !isStaleName(name)) continue;

@@ -1,4 +1,4 @@
-/** Finds the executable, kind and version of an OCI runtime from its name or path. */
+/** Finds an OCI runtime's executable, kind and version by name or path. */
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
@@ -11,21 +11,21 @@ import { copyFileOf, isOlderThan, knownRuntime } from './runtime-version.ts';
 
 export interface ResolveRuntimeOptions {
   readonly layout: Layout;
-  /** Where to look for a named runtime after the installation's own folder. Default: the system's folders; never the caller's PATH. */
+  /** Where to find a named runtime after the installation's own folder. Default: the system's folders; never the caller's PATH. */
   readonly searchDirectories?: readonly string[];
 }
 
 /**
  * Finds the runtime named `runc`, `crun` or `runsc` (the installation's own first), or the one at an absolute path. Rejects with
- * ERR_STACKSHIM_SPEC_INVALID for any other name, _RUNTIME_NOT_FOUND, _RUNTIME_TOO_OLD, and _PATH_UNTRUSTED for a runtime that a user other
- * than root could have changed.
+ * ERR_STACKSHIM_SPEC_INVALID for any other name, _RUNTIME_NOT_FOUND, _RUNTIME_TOO_OLD, and _PATH_UNTRUSTED for a runtime that a user other than
+ * root could have changed.
  */
 export async function resolveRuntime(
   requested: string,
   options: ResolveRuntimeOptions,
 ): Promise<Runtime> {
   const { path, stats } = findExecutable(requested, options);
-  // Checked at each call: the check costs a few lstat calls, and a process may live for months.
+  // Checked on each call: it takes only a few lstat calls, and a process may live for months.
   requireTrustedPath(path, 'use runtime');
   const versions = runtimeVersionsDir(options.layout);
   let runtime = knownRuntime(path, stats, versions);
@@ -43,8 +43,8 @@ export async function resolveRuntime(
 }
 
 /**
- * Like {@link resolveRuntime}, for a task: the runtime is started from a copy in huge pages, which saves a twentieth of a start. The first
- * task of a boot makes the copy; where that is not possible, the runtime itself is started.
+ * Like {@link resolveRuntime}, for a task: starts the runtime from a copy in huge pages, which saves a twentieth of a start. A boot's first task
+ * makes the copy; where that is impossible, the runtime itself is started.
  */
 export async function resolveTaskRuntime(
   requested: string,
@@ -54,7 +54,7 @@ export async function resolveTaskRuntime(
   if (!driverOf(runtime).gainsFromHugePages) return runtime;
   const copy = copyFileOf(runtimeCopiesDir(options.layout), statSync(runtime.path));
   if (statExecutable(copy) !== undefined) return { ...runtime, copy };
-  // One try in each boot: the folder exists from then on. Another process may be making the copy.
+  // The folder marks the boot's only try. Another process may be making the copy.
   if (existsSync(dirname(copy))) return runtime;
   const { copyRuntime } = await import('./copy-runtime.ts');
   return copyRuntime(runtime.path, copy) ? { ...runtime, copy } : runtime;
@@ -82,7 +82,7 @@ function findExecutable(
   throw new StackshimError('ERR_STACKSHIM_RUNTIME_NOT_FOUND', text, isPath ? unknown : missing);
 }
 
-/** Undefined also if a component of the path is not a folder, or cannot be entered: no runtime can be found there. */
+/** Undefined also if a component of the path is no folder or cannot be entered: there is no runtime there. */
 function statExecutable(path: string): Stats | undefined {
   const stats = unlessMissing(() => statSync(path, { throwIfNoEntry: false }), UNREACHABLE);
   return stats?.isFile() && (stats.mode & 0o111) !== 0 ? stats : undefined;

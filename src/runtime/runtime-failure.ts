@@ -1,4 +1,4 @@
-/** Turns a runtime's failure into the error of a task's result, from what the runtime wrote to its JSON log or to standard error. */
+/** Turns a runtime's failure into the error of a task's result, from the runtime's JSON log or standard error. */
 import { fstatSync, openSync, readSync } from 'node:fs';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
@@ -7,13 +7,13 @@ import { withFd } from '../sys/paths.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface RuntimeFailureOptions {
-  /** `create container t1`. */
+  /** The beginning of the message: `create container t1`. */
   readonly operation: string;
   readonly logFile: string;
   readonly exitCode: number | null;
 }
 
-/** The error for a runtime that exited with a failure, according to its log. */
+/** The error for a runtime that failed, from its log. */
 export function toRuntimeFailure(
   runtime: Runtime,
   { operation, logFile, exitCode }: RuntimeFailureOptions,
@@ -28,18 +28,18 @@ export function toRuntimeFailure(
 
 export interface StartFailureOptions {
   readonly exitCode: number | null;
-  /** The task's stderr, or its beginning. All of it comes from the runtime, because the command never ran. Unknown with a terminal. */
+  /** The task's stderr, or its beginning: all the runtime's, because the command never ran. Unknown with a terminal. */
   readonly stderr?: string;
-  /** Processes of the task that the kernel killed for lack of memory. */
+  /** How many of the task's processes the kernel killed for lack of memory. */
   readonly oomKills?: number | null;
 }
 
 const MESSAGE_CHARACTERS = 2000;
 
 /**
- * The error for a container that was started and whose init ended without becoming the command (`executed` of `readProcess` is false, and
- * nobody killed the init). runc and crun write the reason to the task's stderr, not to their log. The file existed while the container was
- * created, so without a text the error is that it cannot be executed.
+ * The error for a started container whose init ended without becoming the command (`executed` of `readProcess` is false, and nobody killed the
+ * init). runc and crun write the reason to the task's stderr, not to their log. The file existed when the container was created, so without a
+ * text the error is that it cannot be executed.
  */
 export function toStartFailure(runtime: Runtime, options: StartFailureOptions): StackshimError {
   const { exitCode, stderr = '', oomKills } = options;
@@ -83,7 +83,7 @@ export function readLogTail(logFile: string): string {
   });
 }
 
-/** The text of the last error in a runtime's JSON log lines; without an error, of the last line of any level. */
+/** The last error's text in a runtime's JSON log lines; without an error, the last line's of any level. */
 export function lastLogMessage(tail: string): string | undefined {
   let last: string | undefined;
   let lastError: string | undefined;
@@ -108,19 +108,19 @@ const MISSING =
   'no such file or directory|not a directory|too many levels of symbolic links|file name too long';
 
 const runc = (rest: string) => new RegExp(`${RUNC}${rest}$`, 's');
-/** Matches up to the first word that names something: what follows may be chosen by a tenant, and two wildcards around it would take cubic time. */
+/** Matches up to the first word that names a thing. A tenant may choose the rest, and two wildcards around the word would take cubic time. */
 const runsc = (rest: string) =>
   new RegExp(`^starting container: (?:starting [a-z ]{1,40}: )*${rest}$`, 's');
-/** The hint for a task's memory limit that is too low for the runtime itself. */
+/** The hint for a memory limit that is too low for the runtime itself. */
 const MEMORY_HINT = 'raise the memory limit; the runtime itself needs a few megabytes to start';
 
 /**
- * Classifies a runtime's error text; the first match counts. The runtimes have no error codes, so this table alone depends on their words: runc
- * 1.1 and 1.3, crun 1.8 (which names no path) and 1.21, runsc 20240729. The patterns match both ends of the text, because its middle contains a
- * command's name, which may be anything.
+ * Classifies a runtime's error text; the first match counts. Runtimes have no error codes, so this table, and no other code, depends on their
+ * words: runc 1.1 and 1.3, crun 1.8 (which names no path) and 1.21, runsc 20240729. Patterns match both ends of the text, because a command's
+ * name in its middle may be anything.
  */
 const classes: readonly (FailureClass & { readonly patterns: readonly RegExp[] })[] = [
-  // The command, which runc and crun look up while they create the container, and runsc when it starts the container.
+  // The command, which runc and crun look up when they create the container, and runsc when it starts the container.
   {
     code: 'ERR_STACKSHIM_COMMAND_NOT_FOUND',
     patterns: [
@@ -145,7 +145,7 @@ const classes: readonly (FailureClass & { readonly patterns: readonly RegExp[] }
       /^exec container process (?:\(missing dynamic library\?\) )?`.*`: [A-Za-z ]+$/s,
     ],
   },
-  // Something that the task asked for and cannot have.
+  // A setting of the task that is not possible.
   {
     code: 'ERR_STACKSHIM_SPEC_INVALID',
     hint: 'use a working directory that exists and that the user may enter',
@@ -186,15 +186,15 @@ const classes: readonly (FailureClass & { readonly patterns: readonly RegExp[] }
   },
 ];
 
-/** How runc begins its messages about a further command; the rest is as at a start, or about the container. Commands are named by their path. */
+/** The beginning of runc's messages about a further command. The rest is as at a start, or about the container. Commands appear by path. */
 const RUNC_EXEC = /^(?:runc )?exec failed: /;
 const RUNSC_EXEC = 'executing processes for container: executing command "';
 const IN_SANDBOX = '" in sandbox: ';
 
-/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED for an unknown text. */
+/** The class of a runtime's error text; ERR_STACKSHIM_RUNTIME_FAILED if unknown. */
 export function classifyFailure(message: string): FailureClass {
   const ofSandbox = message.slice(message.lastIndexOf(IN_SANDBOX) + IN_SANDBOX.length);
-  // As it would be at the start of a container.
+  // The text as it would be at a container's start.
   const text = message.startsWith(RUNSC_EXEC)
     ? `starting container: ${ofSandbox}`
     : message.replace(RUNC_EXEC, '');

@@ -1,11 +1,11 @@
-/** Versions of runtimes: what is remembered of each executable (asking it costs more than the rest of a task's set-up), and which of them have known holes. */
+/** Stored versions of runtimes (asking an executable costs more than the rest of a task's set-up), and which versions have known holes. */
 import { readFileSync, type Stats } from 'node:fs';
 import { errnoCodeOf } from '../core/errors.ts';
 import { driverOf, RUNTIME_KINDS, RUNTIME_NAMES } from './drivers/driver-of.ts';
 import type { Hole } from './drivers/runtime-driver.ts';
 import type { Runtime, RuntimeIdentity, RuntimeKind } from './runtime.ts';
 
-/** Distinguishes executables that had the same path at different times. */
+/** Distinguishes executables that had one path at different times. */
 interface Fingerprint {
   readonly device: number;
   readonly inode: number;
@@ -21,16 +21,16 @@ export interface Remembered {
 const remembered = new Map<string, Remembered>();
 
 /**
- * The runtime at a path, if any process of this machine has asked it for its version; otherwise undefined. Costs nothing if this process
- * knows it, and one file read if this machine knows it.
+ * The runtime at a path; undefined if no process on this machine has asked it for its version. Costs nothing if this process has, else one file
+ * read.
  *
- * @param stats The status of the executable, links followed.
- * @param directory The folder in which versions are stored for other processes; an entry is void when its executable changes.
+ * @param stats Status of the executable, links followed.
+ * @param directory Folder of versions stored for other processes; an entry is void when its executable changes.
  */
 export function knownRuntime(path: string, stats: Stats, directory: string): Runtime | undefined {
   const known = remembered.get(path);
   if (known !== undefined && isOf(known, stats)) return known.runtime;
-  // A file that is absent, damaged or about another executable does not count: it is only a cache.
+  // Only a cache: ignores a file that is absent, damaged or about another executable.
   const kept = readKept(cacheFileOf(stats, directory));
   if (kept?.runtime.path !== path || !isOf(kept, stats)) return undefined;
   const { kind, version } = kept.runtime;
@@ -45,11 +45,11 @@ export const rememberRuntime = (found: Remembered): void =>
 export const cacheFileOf = ({ dev, ino }: Stats, directory: string): string =>
   `${directory}/${dev}-${ino}.json`;
 
-/** Where a copy of an executable belongs; the name tells which executable it is a copy of. */
+/** Where an executable's copy belongs; the name identifies the executable. */
 export const copyFileOf = (copiesDirectory: string, stats: Stats): string =>
   `${copiesDirectory}/${stats.dev}-${stats.ino}-${stats.size}-${Math.trunc(stats.mtimeMs)}/runtime`;
 
-/** What a record names, and what two plans must have in common. Whether there is a copy may differ from process to process. */
+/** The identity for records, which two plans must have in common. The copy may differ between processes. */
 export const withoutCopy = ({ kind, path, version }: Runtime): RuntimeIdentity => ({
   kind,
   path,
@@ -63,7 +63,7 @@ export function fingerprintOf(stats: Stats): Fingerprint {
   return { device: stats.dev, inode: stats.ino, size: stats.size, mtimeMs: stats.mtimeMs };
 }
 
-/** Whether what is remembered was learnt from the executable that has this status. */
+/** Whether the stored answer came from the executable with this status. */
 export function isOf({ fingerprint }: Remembered, stats: Stats): boolean {
   const { device, inode, size, mtimeMs } = fingerprintOf(stats);
   return (
@@ -74,7 +74,7 @@ export function isOf({ fingerprint }: Remembered, stats: Stats): boolean {
   );
 }
 
-/** Undefined for a file that is absent or damaged. */
+/** Undefined for an absent or damaged file. */
 export function readKept(file: string): Remembered | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -108,12 +108,12 @@ function hasFields<Name extends string>(
   return typeof value === 'object' && value !== null && names.every((name) => name in value);
 }
 
-/** The leading numbers of `1.3.6+ds1` or `1.2.0-rc.1`: [1, 3, 6]. */
+/** The leading numbers of `1.3.6+ds1` or `1.2.0-rc.1`: [1, 3, 6] for the first. */
 function parseVersion(text: string): readonly number[] {
   return (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
 }
 
-/** Whether `version` is lower than `other`; a missing part counts as 0, and suffixes are ignored. */
+/** Whether `version` is lower than `other`. A missing part counts as 0; suffixes are ignored. */
 export function isOlderThan(version: string, other: string): boolean {
   const [ours, theirs] = [parseVersion(version), parseVersion(other)];
   for (let part = 0; part < Math.max(ours.length, theirs.length); part++) {
@@ -124,8 +124,8 @@ export function isOlderThan(version: string, other: string): boolean {
 }
 
 /**
- * CVE ids of the published vulnerabilities in this runtime's version that let a task out of its container. A fix that a distribution
- * backported is not recognized, because the version does not show it.
+ * CVE ids of published vulnerabilities in this runtime's version that let a task out of its container. Does not recognise fixes that a
+ * distribution backported, because the version does not show them.
  */
 export function knownHoles(runtime: Runtime): readonly string[] {
   const { version } = runtime;

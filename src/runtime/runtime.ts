@@ -4,21 +4,21 @@ import type { Fd } from '../sys/system.ts';
 
 export type RuntimeKind = 'runc' | 'crun' | 'runsc' | 'other';
 
-/** What identifies a runtime, in this process and in others. */
+/** Identifies a runtime, in this process and in others. */
 export interface RuntimeIdentity {
   readonly kind: RuntimeKind;
   /** Absolute path of the executable. */
   readonly path: string;
-  /** The version as the runtime prints it: `1.3.6`. */
+  /** The version as printed by the runtime: `1.3.6`. */
   readonly version: string;
 }
 
 export interface Runtime extends RuntimeIdentity {
-  /** A copy of the executable in huge pages, which is started in its place. Absent: there is none. */
+  /** A copy of the executable in huge pages, to start instead. Absent: there is none. */
   readonly copy?: string | undefined;
 }
 
-/** Names a container to the runtime. */
+/** Identifies a container to the runtime. */
 export interface ContainerReference {
   readonly id: string;
   /** The runtime's `--root`. */
@@ -27,20 +27,20 @@ export interface ContainerReference {
 
 /** Bounds one call of the runtime. */
 export interface RuntimeCallOptions {
-  /** The file for the runtime's JSON log; it is removed together with the task's folder. */
+  /** The runtime's JSON log; removed together with the task's folder. */
   readonly logFile: string;
-  /** After this time the runtime is killed. Default: one minute. */
+  /** Kill the runtime after this time. Default: one minute. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
 export interface CreateContainerOptions extends ContainerReference, RuntimeCallOptions {
-  /** The folder that is created for `config.json`; it must not exist. */
+  /** The folder to create for `config.json`; it must not exist. */
   readonly bundle: string;
   readonly pidFile: string;
   /**
-   * Descriptors that become the task's stdin, stdout and stderr; the caller closes its copies. With a console they belong to the runtime
-   * itself. None of them may be of a file of the host, because a runtime makes the task's user their owner.
+   * Become the task's stdin, stdout and stderr; the caller closes its copies. With a console they are the runtime's own. None may be a file of
+   * the host, because a runtime makes the task's user its owner.
    */
   readonly stdio: readonly [Fd, Fd, Fd];
   readonly consoleSocket?: string | undefined;
@@ -48,11 +48,11 @@ export interface CreateContainerOptions extends ContainerReference, RuntimeCallO
   readonly hostNetwork?: boolean;
 }
 
-/** A container whose init waits to be started: the init's pid on the host and its start time. */
+/** A container whose init waits to be started: the init's host pid and start time. */
 export type CreatedContainer = ProcessIdentity;
 
 export interface StartContainerOptions extends RuntimeCallOptions {
-  /** Whether the container's init has ended. It uses a descriptor, because the init may have become the command. */
+  /** Whether the container's init has ended. Must use a descriptor, because the init may have become the command. */
   readonly hasEnded: () => boolean;
   /** The same value as at creation. */
   readonly hostNetwork?: boolean;
@@ -62,9 +62,9 @@ export interface StartContainerOptions extends RuntimeCallOptions {
 export interface ExecFiles {
   /** The process to start, as JSON. */
   readonly processFile: string;
-  /** The runtime writes the process's pid on the host here. */
+  /** Receives the process's host pid from the runtime. */
   readonly pidFile: string;
-  /** A sandbox writes the pid inside of it here. */
+  /** Receives the pid within the sandbox from the sandbox. */
   readonly innerPidFile: string;
   /** With a terminal: the socket to which the runtime sends the master. */
   readonly consoleSocket?: string | undefined;

@@ -1,30 +1,30 @@
 /**
- * Reads a process's own /proc entries. A task can make such a read wait, so the reads run on threads of the pool, two at a time, and
- * the caller waits a second at most: a process that does not answer in time counts as unknown.
+ * Reads a process's own /proc entries. A task can delay such a read, so reads run on pool threads, two at a time. A caller waits at most a
+ * second; a process that has not answered by then counts as unknown.
  */
 import { readFile } from 'node:fs';
 import { atMost, within } from '../core/pause.ts';
 import { type ProcessFile, parseStat, statusBits } from './processes.ts';
 
-/** A task may delay each read until its process is killed; the pool has four threads by default. */
+/** A task can delay each read until its process is killed. The pool has four threads by default. */
 const READS_AT_ONCE = 2;
 const ANSWERS_WITHIN_MS = 1_000;
 
-/** `handled`: by a handler or by sigwait(3). `blocked`: for now, or to be read by signalfd(2). `dropped`: neither. */
+/** `handled`: by a handler or sigwait(3). `blocked`: masked for now, or left to signalfd(2). `dropped`: neither. */
 export type SignalDisposition = 'handled' | 'blocked' | 'dropped';
 
-/** rt_sigtimedwait(2). */
+/** Number of rt_sigtimedwait(2). */
 const SIGWAIT = process.arch === 'arm64' ? '137' : '128';
 
-/** {@link ProcessInfo.executed} of a process that a task runs; undefined when the process is gone or does not answer in time. */
+/** {@link ProcessInfo.executed} of a task's process; undefined if the process is gone or does not answer in time. */
 export async function hasExecuted(pid: number): Promise<boolean | undefined> {
   const stat = await ask(pid, 'stat');
   return stat === undefined ? undefined : parseStat(pid, stat).executed;
 }
 
 /**
- * What a pid 1 would do with a signal from inside or from a parent namespace: the kernel drops a signal that pid 1 neither handles nor
- * blocks, KILL excepted. Ask before the signal is sent: its effect would change the answer. Undefined: the process does not answer.
+ * How a pid 1 would treat a signal from its own or a parent pid namespace: KILL excepted, the kernel drops a signal that pid 1 neither handles
+ * nor blocks. Ask before you send the signal, which would change the answer. Undefined if the process does not answer.
  */
 export async function signalDisposition(
   pid: number,
@@ -35,7 +35,7 @@ export async function signalDisposition(
   if (status === undefined) return undefined;
   const has = (name: string) => (statusBits(status, name) & bit) !== 0n;
   if (has('SigCgt')) return 'handled';
-  // While a process waits in sigwait(3) the kernel does not show the signals it waits for as blocked.
+  // The kernel does not show signals as blocked while a process waits for them in sigwait(3).
   if ((await ask(pid, 'syscall'))?.split(' ', 1)[0] === SIGWAIT) return 'handled';
   return has('SigBlk') ? 'blocked' : 'dropped';
 }
@@ -43,9 +43,9 @@ export async function signalDisposition(
 const readings = atMost(READS_AT_ONCE);
 
 /**
- * The text of an entry; undefined when it cannot be read, or not in time. Never rejects.
+ * The text of a /proc entry; undefined if the read fails or takes too long. Never rejects.
  *
- * @param readIt Reads the file with this path on threads of the pool; undefined: it cannot be read.
+ * @param readIt Reads this path on pool threads; resolves to undefined if the read fails.
  */
 export async function ask(
   pid: number,

@@ -1,28 +1,28 @@
-/** Asks many processes of a task about themselves, each of which may hold up its answer: see `ask-process.ts`. */
+/** Reads the /proc entries of many processes of a task. Each process can delay its answer: see `ask-process.ts`. */
 import { close, open, read } from 'node:fs';
 import { ask } from './ask-process.ts';
 import { type ProcessInfo, parseStat, statFields } from './processes.ts';
 
-/** What a process tells about itself. Each is undefined when the process is gone or does not answer in time. */
+/** The answers of one process. Each is undefined if the process is gone or did not answer in time. */
 export interface ProcessAnswers {
   readonly stat: (ProcessInfo & { readonly cpuMs: number }) | undefined;
-  /** Its arguments, up to {@link MAX_ARGUMENT_BYTES}; empty for a zombie. A process can change them at any time. */
+  /** The arguments, up to {@link MAX_ARGUMENT_BYTES}; empty for a zombie. A process can change them at any time. */
   readonly args: readonly string[] | undefined;
 }
 
 /** A process may have megabytes of arguments. */
 const MAX_ARGUMENT_BYTES = 4_096;
-/** With more at once, the last ones would not be asked in time although none is held up. */
+/** A larger batch would time out for its last processes even if no process delays its answer. */
 const ASKED_AT_ONCE = 64;
-/** How long to go on asking, so that many processes that do not answer take no longer. */
+/** Total time limit, so that many processes that do not answer take no longer. */
 const ASKED_WITHIN_MS = 3_000;
 /** The unit of times in /proc: USER_HZ, which is 100 on every supported architecture. */
 const MS_PER_TICK = 10;
 
-/** Asks many processes, in the order of `pids`; those that could not be asked in time do not answer. */
+/** Asks processes in the order of `pids`. A process whose turn does not come in time has no answers. */
 export async function askProcesses(pids: readonly number[]): Promise<readonly ProcessAnswers[]> {
   const endsAt = performance.now() + ASKED_WITHIN_MS;
-  // A process is more likely to hold up the second question.
+  // A process is more likely to delay its second answer.
   const stats = await askEach(pids, endsAt, (pid) => ask(pid, 'stat'));
   const args = await askEach(pids, endsAt, (pid) => ask(pid, 'cmdline', readArguments));
   return pids.map((pid, index) => ({
@@ -51,13 +51,13 @@ function toStat(pid: number, text: string | undefined): ProcessAnswers['stat'] {
   return { ...parseStat(pid, text), cpuMs: ticks * MS_PER_TICK };
 }
 
-/** Programs that change their name may leave NULs at the end. */
+/** Programs that change their name may leave trailing NULs. */
 function splitArguments(text: string | undefined): readonly string[] | undefined {
   const ended = text?.replace(/\0+$/, '');
   return ended === '' ? [] : ended?.split('\0');
 }
 
-/** Waits for the lock of the memory map at most, until this process is killed: of memory that is a file, the kernel tells nothing here. */
+/** Waits at most for the memory map's lock, until this process is killed. The kernel returns nothing here for memory that maps a file. */
 function readArguments(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     open(path, 'r', (failed, fd) => {

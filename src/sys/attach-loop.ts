@@ -1,18 +1,17 @@
-/** Attaches files to loop devices, and says what to do if the host has no loop device. */
+/** Attaches files to loop devices. If the host has none, the error says what to do. */
 import { errnoCodeOf, isUsedUp, messageOf, StackshimError } from '../core/errors.ts';
 import type { Fd, LoopDevice, System } from './system.ts';
 
 export interface LoopRequest {
-  /** The operation that needs the device, for the error's message. */
+  /** The operation that needs the device, for the error message. */
   readonly operation: string;
-  /** What the operator can do instead of loading the module, for the hint. */
+  /** The operator's alternative to loading the module, for the hint. */
   readonly otherwise: string;
 }
 
 /**
- * Attaches `file` to a free loop device; the caller closes the device, which is free again when its last user has gone. Throws
- * ERR_STACKSHIM_HOST_UNSUPPORTED if the host offers no loop device, and the system's error if this process or the host ran out of something
- * else.
+ * Attaches `file` to a free loop device. The caller closes the device, which is free again after its last user. Throws
+ * ERR_STACKSHIM_HOST_UNSUPPORTED if the host has no loop device, and the system error if this process or the host ran out of another resource.
  */
 export function attachLoop(system: System, file: Fd, request: LoopRequest): LoopDevice {
   try {
@@ -22,7 +21,7 @@ export function attachLoop(system: System, file: Fd, request: LoopRequest): Loop
   }
 }
 
-/** Like {@link attachLoop}, but on a thread of the pool if the engine has one. */
+/** Like {@link attachLoop}, but on a pool thread if the engine has a pool. */
 export async function attachLoopAside(
   system: System,
   file: Fd,

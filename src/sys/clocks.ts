@@ -1,4 +1,4 @@
-/** Times that the engine does not report: the clock that all processes share, delays of the event loop, the exit of a process. */
+/** Times that the engine does not report: the clock that all processes share, event loop delays, a process's exit time. */
 import { readFileSync } from 'node:fs';
 import { invoke } from './invoke.ts';
 import { statFields } from './processes.ts';
@@ -8,12 +8,12 @@ const CLOCK_MONOTONIC = 1;
 const CLOCK_BOOTTIME = 7;
 
 /**
- * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops while the
- * machine is suspended. `process.hrtime` will not do: in the executable it counts from the start of the process.
+ * Milliseconds on the clock that all processes of a host share and nobody can set: clock_gettime(2). Like timers, it stops during suspend.
+ * `process.hrtime` does not fit: in the executable it counts from the start of the process.
  */
 export const monotonicMs = (): number => readClock(CLOCK_MONOTONIC);
 
-/** The same with the time for which the machine was suspended: other machines do not stop meanwhile. */
+/** Like {@link monotonicMs}, but including the time that the machine was suspended: other machines go on meanwhile. */
 export const bootMs = (): number => readClock(CLOCK_BOOTTIME);
 
 function readClock(clock: number): number {
@@ -24,9 +24,9 @@ function readClock(clock: number): number {
 }
 
 const BEAT_MS = 100;
-/** The beats of a busy loop are a little late, too. */
+/** Tolerance: a busy loop's beats are slightly late, too. */
 const LATE_MS = 50;
-/** What waited while the loop was delayed follows soon afterwards, in any order. */
+/** Events that a delay held back arrive soon afterwards, in any order. */
 const AFTERMATH_MS = 1_000;
 
 let users = 0;
@@ -35,8 +35,8 @@ let lastBeatAt = 0;
 let delayedAt = Number.NEGATIVE_INFINITY;
 
 /**
- * Starts to watch for delays of this thread's event loop, by synchronous code or because the process was stopped; the returned function
- * stops it. Several watchers may be active at once. Watching does not keep the event loop alive.
+ * Starts to watch this thread's event loop for delays, from synchronous code or because the process was stopped. The returned function stops the
+ * watch. Several watches may be active at once. A watch does not keep the event loop alive.
  */
 export function watchLoop(): () => void {
   users += 1;
@@ -57,7 +57,7 @@ export function watchLoop(): () => void {
   };
 }
 
-/** Whether the event loop was delayed within the last second. Precondition: a watch has been active for that long. */
+/** Whether the event loop was delayed within the last second. Precondition: a watch was active all that time. */
 export function wasDelayed(): boolean {
   note();
   return performance.now() - delayedAt < AFTERMATH_MS;
@@ -72,15 +72,15 @@ const [SCHED_SETAFFINITY, SCHED_GETAFFINITY, SCHED_YIELD] =
   process.arch === 'arm64' ? [122, 123, 124] : [203, 204, 24];
 /** Room for 8,192 processors, the kernel's maximum. */
 const CPU_SET_BYTES = 1_024;
-/** Index among the fields of proc_pid_stat(5) after the name. */
+/** Index of the processor among the fields of proc_pid_stat(5) that follow the name. */
 const PROCESSOR = 36;
 
 /**
- * Milliseconds since a zombie ended; undefined if they cannot be determined: the kernel has no /proc/PID/sched (before Linux 6.15 a build
- * option), or this process may not use the zombie's processor. For rare use: this thread moves to the zombie's processor for a moment.
+ * Milliseconds since a zombie ended. Undefined if unknown: the kernel has no /proc/PID/sched (a build option before Linux 6.15), or this process
+ * may not use the zombie's processor. Use it rarely: this thread moves to the zombie's processor for a moment.
  *
- * The kernel stores no exit time. But the scheduler stores when a process last stopped running, also of a zombie, on a clock that each
- * processor has for itself. The time is that of the process's first thread, which usually ends last.
+ * The kernel stores no exit time. But the scheduler stores when a process last stopped running, for a zombie too, on a clock of each processor.
+ * The time is that of the process's first thread, which usually ends last.
  */
 export function msSinceExit(pid: number): number | undefined {
   try {
@@ -89,7 +89,7 @@ export function msSinceExit(pid: number): number | undefined {
     const sinceMs = onProcessor(processor, () => lastRunMs('thread-self')) - endedAt;
     return sinceMs >= 0 ? sinceMs : undefined;
   } catch {
-    // Any error means that the time is unknown; callers handle that.
+    // On any error the time is unknown, which callers handle.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Copies of mounts in this mount namespace. A recursive bind of a directory shows the mounts below it a second time, for example the bind of
- * a task that is being set up. While such a copy is attached, the original mount point cannot be removed (EBUSY).
+ * Copies of mounts in this mount namespace. A recursive bind of a directory shows the mounts below it a second time, for example while a task's
+ * bind is being set up. As long as such a copy is attached, the original mount point cannot be removed (EBUSY).
  */
 import { basename, dirname, join } from 'node:path';
 import { errnoCodeOf, unlessMissing } from '../core/errors.ts';
@@ -9,8 +9,8 @@ import { entryOf, openPlain, withFd } from './paths.ts';
 import type { System } from './system.ts';
 
 /**
- * Removes the mount point `target` by `remove`. If copies of its mounts are attached, detaches them first: the kernel does the same with
- * copies in other mount namespaces. Blocks.
+ * Removes the mount point `target` by calling `remove`. If attached copies of its mounts keep it busy, detaches them and retries; the kernel
+ * itself does so with copies in other mount namespaces. Blocks.
  */
 export function removeMountPoint(system: System, target: string, remove: () => void): void {
   try {
@@ -21,10 +21,10 @@ export function removeMountPoint(system: System, target: string, remove: () => v
   }
 }
 
-/** Whether a file or directory cannot be removed because a mount is attached to it. */
+/** Whether a removal failed because a mount is attached to the file or directory. */
 export const isBusy = (error: unknown): boolean => errnoCodeOf(error) === 'EBUSY';
 
-/** Detaches all mounts on the file or directory `target`, whatever path leads to them. Returns false if there was none. */
+/** Detaches all mounts on the file or directory `target`, at whatever path. Returns false if there was none. */
 export function detachCopies(system: System, target: string): boolean {
   let isDetached = false;
   for (const mountPoint of findMountsOn(target, readMounts()).toReversed()) {
@@ -33,7 +33,7 @@ export function detachCopies(system: System, target: string): boolean {
   return isDetached;
 }
 
-/** Detaches one mount. Follows no link, because another user may have put one into the path meanwhile. Returns false if there was no mount. */
+/** Detaches one mount; returns false if there was none. Follows no link: another user may have put one into the path meanwhile. */
 export function detachUnlinked(system: System, mountPoint: string): boolean {
   const gone = ['ENOENT', 'ENOTDIR', 'ELOOP'];
   const parent = unlessMissing(() => openPlain(dirname(mountPoint), { followLinks: false }), gone);
@@ -57,6 +57,6 @@ export function findMountsOn(target: string, mounts: readonly MountEntry[]): rea
 const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder === '/' ? '/' : `${folder}/`);
 
-/** Names a file by its filesystem and its path in it. */
+/** Identifies a file by its filesystem and its path within that filesystem. */
 const placeIn = ({ device, root, mountPoint }: MountEntry, path: string): string =>
   `${device} ${join(root, path.slice(mountPoint.length))}`;

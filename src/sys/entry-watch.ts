@@ -1,4 +1,4 @@
-/** Watches the entries of many folders through one descriptor: inotify(7). The kernel queues what happens, in order, until it is read. */
+/** Watches the entries of many folders through one descriptor: inotify(7). The kernel queues events in order until they are read. */
 import { readSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
 import { invoke, invokeUnless } from './invoke.ts';
@@ -8,7 +8,7 @@ import type { Fd } from './system.ts';
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
 const [IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE] = [0x40, 0x80, 0x100, 0x200];
 const [IN_Q_OVERFLOW, IN_IGNORED] = [0x4000, 0x8000];
-/** Refuses anything but a folder that is not a link. */
+/** Refuses a link, and anything but a folder. */
 const IN_ONLYDIR_DONT_FOLLOW = 0x100_0000 | 0x200_0000;
 const WATCHED = IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR_DONT_FOLLOW;
 const INOTIFY_RM_WATCH = process.arch === 'arm64' ? 28 : 255;
@@ -16,7 +16,7 @@ const INOTIFY_RM_WATCH = process.arch === 'arm64' ? 28 : 255;
 /** Identifies a watched folder. */
 export type WatchId = number;
 
-/** `lost`: the kernel's queue was full, so later events are missing; it has no folder and no name. */
+/** `lost`: the kernel's queue was full, so later events are missing. This event has no folder and no name. */
 export interface EntryEvent {
   readonly watch: WatchId;
   readonly kind: 'appeared' | 'disappeared' | 'lost';
@@ -25,7 +25,7 @@ export interface EntryEvent {
   readonly moved: boolean;
 }
 
-/** Room for some hundred events. */
+/** Room for a few hundred events. */
 const READ_BYTES = 65_536;
 const HEADER_BYTES = 16;
 
@@ -33,22 +33,22 @@ export class EntryWatch {
   readonly #fd: Fd = invoke({ name: 'inotify_init1' }, 'inotify_init1', IN_NONBLOCK_CLOEXEC);
   readonly #buffer = Buffer.alloc(READ_BYTES);
 
-  /** Undefined if there is no such folder. Throws a `SystemError` if the kernel refuses, as with too many watches. */
+  /** Undefined if the folder does not exist. Throws a `SystemError` if the kernel refuses, for example because there are too many watches. */
   add(folder: string): WatchId | undefined {
     const as = { name: 'inotify_add_watch', subject: folder };
     return unlessMissing(() => invoke(as, 'inotify_add_watch', this.#fd, folder, WATCHED));
   }
 
-  /** Events of the folder that were not read yet are still reported. */
+  /** Unread events of the folder are still reported. */
   remove(watch: WatchId): void {
-    // EINVAL: the folder is gone, and its watch with it.
+    // EINVAL: the folder is gone, and the watch with it.
     const as = { name: 'inotify_rm_watch' };
     invokeUnless(['EINVAL'], as, 'syscall', INOTIFY_RM_WATCH, this.#fd, watch);
   }
 
-  /** What has happened since the last call, as far as it fits into one read; empty: nothing. Does not wait. */
+  /** The events since the last call that fit into one read; empty if there are none. Does not wait. */
   read(): readonly EntryEvent[] {
-    // Asks first: an error for each of many looks would cost more than the looks.
+    // Check first: when nothing waits, an EAGAIN error would cost more than this check.
     const length = countWaiting(this.#fd) === 0 ? 0 : readSync(this.#fd, this.#buffer);
     const events: EntryEvent[] = [];
     for (let at = 0; at < length; ) {

@@ -1,6 +1,6 @@
 /**
- * Reports exits of children that this process did not start itself (a task's init, inherited as subreaper), by pidfd. Waits only on
- * descriptors that it was given, so it never takes a child of another library.
+ * Reports by pidfd the exits of children that Node did not start: programs started by posix_spawn(3), and a task's init, inherited as subreaper.
+ * Waits only on descriptors that it was given, so it never reaps a child of another library.
  */
 import { nextTurn, pause } from '../core/pause.ts';
 import { linuxSystem } from './linux-system.ts';
@@ -9,21 +9,21 @@ import { type Fd, type ProcessExit, type System, SystemError } from './system.ts
 
 interface Waiter {
   readonly beforeReap: (noticedAt: number) => void;
-  /** When the exit was seen, on the clock of `performance`. It may be reported later, because exits are reported one by one. */
+  /** When the exit was seen, on the clock of `performance`. Exits are reported one by one, so the report may come later. */
   noticedAt?: number;
-  /** How often its exit was read; only the last reading succeeds. */
+  /** How often its exit was read; only the last read succeeds. */
   tries: number;
   readonly resolve: (exit: ProcessExit) => void;
   readonly reject: (error: unknown) => void;
-  /** When the current run of failed readings began. */
+  /** When the current run of failed reads began. */
   failingSince?: number | undefined;
 }
 
-/** The most exits that one look sees. The next look sees the rest. */
+/** The most exits that one look returns; the next look returns the rest. */
 const SEEN_AT_ONCE = 1_024;
-/** Catches an exit whose SIGCHLD was merged into an earlier one; also keeps the event loop alive meanwhile. */
+/** Catches an exit whose SIGCHLD was merged into an earlier one, and keeps the event loop alive meanwhile. */
 const SWEEP_INTERVAL_MS = 500;
-/** How long looks may fail, for example because descriptors ran out, before exits count as lost. */
+/** How long looks may fail, for example for lack of descriptors, before exits count as lost. */
 const LOST_AFTER_MS = 5_000;
 const RETRY_MS = 100;
 /** Bounds how long a pool thread outlives the last task. */
@@ -36,7 +36,7 @@ export class ExitWatcher {
   /** When the current run of failed looks began. */
   #looksFailSince: number | undefined;
   #interval: NodeJS.Timeout | undefined;
-  /** Whether a look is already scheduled for a later turn of the event loop. */
+  /** Whether a look is scheduled for a later turn of the event loop. */
   #isDue = false;
   readonly #onSigchld = () => {
     const ready = this.#look();
@@ -48,10 +48,9 @@ export class ExitWatcher {
   }
 
   /**
-   * Resolves when the process behind `pidfd` has ended, and reaps it. The caller keeps the descriptor and closes it. Calls `beforeReap`
-   * while the process is a zombie, the last moment at which /proc describes it, with the time at which the exit was noticed. On a busy event
-   * loop that may be long before. Throws if the descriptor cannot be watched; rejects if the exit cannot be read, for example because the
-   * process is not a child of this one.
+   * Resolves when the process behind `pidfd` has ended, and reaps it. The caller closes the descriptor. While the process is a zombie (/proc no
+   * longer describes it afterwards), calls `beforeReap` with the time at which the exit was noticed, on a busy event loop possibly long before.
+   * Throws if the descriptor cannot be watched. Rejects if the exit cannot be read, for example because the process is not a child of this one.
    */
   wait(pidfd: Fd, beforeReap: Waiter['beforeReap'] = () => undefined): Promise<ProcessExit> {
     const epoll = this.#epoll ?? this.#system.createEpoll();
@@ -60,18 +59,18 @@ export class ExitWatcher {
     return new Promise((resolve, reject) => {
       this.#waiters.set(pidfd, { beforeReap, resolve, reject, tries: 0 });
       if (this.#waiters.size === 1) this.#listen(epoll);
-      // The process may have ended before it was watched.
+      // The process may have ended before the watch began.
       this.#sweepSoon();
     });
   }
 
-  /** Stops waiting: the promise of `wait` never settles. A second call does nothing, nor does a call after the exit. */
+  /** Stops waiting: the promise of `wait` never settles. Does nothing on a second call or after the exit. */
   stopWaiting(pidfd: Fd): void {
     if (this.#waiters.has(pidfd)) this.#forget(pidfd);
   }
 
   #listen(epoll: Fd): void {
-    // Signals are not delivered to worker threads; a pool thread waits there instead.
+    // Worker threads get no signals; a pool thread waits instead.
     if (isMainThread() || this.#system.waitEpoll === undefined) {
       process.on('SIGCHLD', this.#onSigchld);
       this.#interval = setInterval(this.#onSigchld, SWEEP_INTERVAL_MS);
@@ -86,7 +85,7 @@ export class ExitWatcher {
         const ready = await waitEpoll(epoll, SEEN_AT_ONCE, POOL_WAIT_MS);
         this.#note(ready);
         const reaped = this.#reapOne(ready);
-        // A process whose exit could not be read is ready again at once: pause instead of spinning.
+        // A process whose exit could not be read is ready again at once: pause to avoid spinning.
         if (reaped !== undefined && this.#waiters.has(reaped)) await pause(RETRY_MS);
       }
     } catch (error) {
@@ -103,7 +102,7 @@ export class ExitWatcher {
     });
   }
 
-  /** Notes and returns the processes that have ended. */
+  /** Marks and returns the processes that have ended. */
   #look(): readonly Fd[] {
     if (this.#epoll === undefined || this.#waiters.size === 0) return [];
     let ready: readonly Fd[];
@@ -128,8 +127,8 @@ export class ExitWatcher {
   }
 
   /**
-   * Reaps one process in each turn of the event loop: the code that waits for an exit runs in the same turn and works for a millisecond, so
-   * several exits in one turn would delay the event loop. A process whose exit cannot be read does not delay the others.
+   * Reaps one process per turn of the event loop. The code that waits for an exit runs in the same turn for about a millisecond, so several exits
+   * in one turn would delay the event loop. A process whose exit cannot be read does not delay the others.
    */
   #reapOne(ready: readonly Fd[]): Fd | undefined {
     const triesOf = (pidfd: Fd) => this.#waiters.get(pidfd)?.tries ?? 0;
@@ -156,7 +155,7 @@ export class ExitWatcher {
       waiter.failingSince ??= performance.now();
       const isNoChild = error instanceof SystemError && error.code === 'ECHILD';
       const isLost = isNoChild || performance.now() - waiter.failingSince > LOST_AFTER_MS;
-      // Otherwise the next sweeps try again.
+      // Otherwise the next looks retry.
       if (isLost) this.#giveUp(pidfd, waiter, error);
     }
   }
@@ -180,7 +179,7 @@ export class ExitWatcher {
     try {
       if (this.#epoll !== undefined) this.#system.removeFromEpoll(this.#epoll, pidfd);
     } catch {
-      // A descriptor leaves the set by itself when the caller closes it.
+      // Closing the descriptor removes it from the set anyway.
     }
   }
 }

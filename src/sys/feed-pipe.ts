@@ -5,9 +5,8 @@ import { type Feed, openSink, sinkWriteBytes } from './pipes.ts';
 import type { Fd } from './system.ts';
 
 /**
- * Copies `source` into the pipe, and closes the pipe at the end of `source` or when the feed is stopped. Takes ownership of the
- * descriptor. A reader that has closed its end is not an error; any other error goes to `onError`. Bytes that were not written stay in the
- * source.
+ * Copies `source` into the pipe. Owns the descriptor: closes it at the end of `source` or when the feed is stopped. A reader that closes its end
+ * is not an error; other errors go to `onError`. Bytes that were not written stay in the source.
  */
 export type FeedPipe = (fd: Fd, source: Readable, onError: (error: unknown) => void) => Feed;
 

@@ -1,4 +1,4 @@
-/** Files and folders on the path of a task. Small files are read whole, but never beyond an allowed size; temporary names name their owners. */
+/** Files and folders on the task path. Small files are read whole, but only up to a maximum size. Temporary names identify their owner. */
 import {
   chmodSync,
   constants,
@@ -18,17 +18,14 @@ import { withFd } from './paths.ts';
 import { bootId, isOwnerAlive, ownIdentity, type ProcessIdentity } from './processes.ts';
 import type { Fd } from './system.ts';
 
-/**
- * Makes a folder and its parents if they are missing; an existing folder keeps its mode. Returns whether it was missing. Synchronous, because
- * the thread pool costs a task more than the call.
- */
+/** Creates a folder and missing parents; returns whether it was missing, and keeps an existing mode. Synchronous: the pool would cost more. */
 export function ensureDirectorySync(path: string, mode: number): boolean {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first !== undefined) for (const made of madeFolders(first, path)) chmodSync(made, mode);
   return first !== undefined;
 }
 
-/** The new folders, whose mode the umask may have narrowed: the root of a task has no rights on the host and could not pass through them. */
+/** The new folders. The umask may have narrowed their mode; then a task's root, which has no rights on the host, could not pass through. */
 export function madeFolders(first: string, last: string): readonly string[] {
   const made: string[] = [];
   for (let at = last; at.length >= first.length && at !== dirname(at); at = dirname(at))
@@ -36,7 +33,7 @@ export function madeFolders(first: string, last: string): readonly string[] {
   return made;
 }
 
-/** The nearest existing folder: `path` itself, or the folder above it in which it would be made. */
+/** The nearest existing folder: `path` itself, or the one above it in which it would be created. */
 export function nearestExisting(path: string): string {
   let folder = path;
   while (folder !== dirname(folder) && statSync(folder, { throwIfNoEntry: false }) === undefined) {
@@ -45,11 +42,11 @@ export function nearestExisting(path: string): string {
   return folder;
 }
 
-/** Whether there is anything at `path`, if only a link. Unlike `existsSync`, this throws if the disk fails. */
+/** Whether anything exists at `path`, even a dangling link. Unlike `existsSync`, throws if the disk fails. */
 export const isThere = (path: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-/** Bytes that this process may still write on the filesystem of `path`. */
+/** Bytes that this process can still write to the filesystem of `path`. */
 export function freeBytesAt(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
@@ -69,7 +66,7 @@ export function randomName(): string {
 export const namesIn = (folder: string): readonly string[] =>
   unlessMissing(() => readdirSync(folder)) ?? [];
 
-/** `<pid>-<start time>-<16 random hex digits>`, different each time. Other processes can remove the files of dead owners. */
+/** A unique name, `<pid>-<start time>-<16 random hex digits>`. Other processes can remove files whose owner is dead. */
 export function toOwnedName(): string {
   const { pid, startTime } = ownIdentity();
   return `${pid}-${startTime}-${randomName()}`;
@@ -77,13 +74,13 @@ export function toOwnedName(): string {
 
 const OWNED = /(?:^|\.)(\d{1,10})-(\d{1,16})-[0-9a-f]{16}(?:\.|$)/;
 
-/** The owner in a name that contains an owned name at its beginning or after a dot; undefined for any other name. */
+/** The owner in a name that has an owned name at its beginning or after a dot; undefined for any other name. */
 export function ownerOfName(name: string): ProcessIdentity | undefined {
   const match = OWNED.exec(name);
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]) };
 }
 
-/** Whether a name has an owner that has ended or that ran before the last boot. */
+/** Whether the owner that a name identifies has ended, or ran before the last boot. */
 export function isStaleName(name: string): boolean {
   const owner = ownerOfName(name);
   return owner !== undefined && !isOwnerAlive({ ...owner, bootId: bootId() });
@@ -91,20 +88,20 @@ export function isStaleName(name: string): boolean {
 
 export interface BoundedReadOptions {
   readonly maxBytes: number;
-  /** Whether to follow a link in the last component of the path. Default: a link is refused with ELOOP. */
+  /** Follow a link in the last path component. Default: refuse it with ELOOP. */
   readonly followLink?: boolean;
-  /** Whether pipes, FIFOs and devices are read, too: only for paths that root itself has named. Default: false. */
+  /** Read pipes, FIFOs and devices, too: only for paths that root itself has named. Default: false. */
   readonly allowPipes?: boolean;
 }
 
 /**
- * The text of a file of at most `maxBytes`. Blocks the thread as long as the disk takes; with `allowPipes`, as long as the writer takes.
- * Throws the error of open(2), and an `Error` for a file that is larger or of another kind.
+ * The text of a file of at most `maxBytes`. Blocks the thread while the disk works; with `allowPipes`, also while the writer does. Throws the
+ * error of open(2), and an `Error` if the file is larger or of another kind.
  */
 export function readBoundedFile(path: string, options: BoundedReadOptions): string {
   const { maxBytes, followLink = false, allowPipes = false } = options;
   const link = followLink ? 0 : constants.O_NOFOLLOW;
-  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become this process's controlling terminal.
+  // Without O_NONBLOCK, opening a FIFO waits for a writer. O_NOCTTY: a terminal must not become the controlling terminal.
   const wait = allowPipes ? 0 : constants.O_NONBLOCK;
   return withFd(openSync(path, constants.O_RDONLY | wait | constants.O_NOCTTY | link), (fd) =>
     allowPipes ? readUpTo(fd, maxBytes) : readBoundedFd(fd, maxBytes),
@@ -121,7 +118,7 @@ function readUpTo(fd: Fd, maxBytes: number): string {
   const stats = fstatSync(fd);
   const size = stats.isFile() ? stats.size : 0;
   if (size > maxBytes) throw toTooLarge(maxBytes);
-  // The size plus one byte: a file of /proc reports no size, and another file may have grown meanwhile.
+  // One byte more than the size: /proc files report no size, and other files may have grown.
   const buffer = Buffer.allocUnsafe(Math.max(size + 1, MIN_BUFFER_BYTES));
   const chunks: Buffer[] = [];
   let total = 0;
@@ -138,7 +135,7 @@ const MIN_BUFFER_BYTES = 4096;
 
 const toTooLarge = (maxBytes: number) => new Error(`larger than ${maxBytes} bytes`);
 
-/** Writes all bytes, synchronously. Throws a system error if it cannot; a part may be written then. */
+/** Writes all bytes, synchronously. Throws a system error on failure; some bytes may be written then. */
 export function writeNow(fd: Fd, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; ) {
     done += writeSync(fd, bytes, done, bytes.length - done, position + done);

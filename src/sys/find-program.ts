@@ -1,12 +1,12 @@
-/** Finds programs of the host; a missing program has its own error. */
+/** Finds programs of the host, with an error of its own for a missing one. */
 import { accessSync, constants } from 'node:fs';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { SYSTEM_FOLDERS } from './start-program.ts';
 import { requireTrustedPath } from './trusted-path.ts';
 
 /**
- * The program's absolute path in the system's folders; the caller's PATH is ignored. Throws ERR_STACKSHIM_TOOL_MISSING, which
- * names its Debian package, and ERR_STACKSHIM_PATH_UNTRUSTED for a program that another user could have changed.
+ * The absolute path of a program in the system's folders; ignores the caller's PATH. Throws ERR_STACKSHIM_TOOL_MISSING, which names the Debian
+ * package, and ERR_STACKSHIM_PATH_UNTRUSTED if another user could have changed the program.
  */
 export function findProgram(
   name: string,

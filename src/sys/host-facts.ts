@@ -1,11 +1,11 @@
-/** Facts about the host, read once per process and without starting a program. */
+/** Facts about the host, read once per process without starting a program. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { StackshimError } from '../core/errors.ts';
 import { bootId, statusBits } from './processes.ts';
 
 export interface HostFacts {
-  /** The name that OCI images use: `amd64`, `arm64`, … */
+  /** The architecture's name in OCI images: `amd64`, `arm64`, … */
   readonly architecture: string;
   readonly kernelRelease: string;
   /** [major, minor]. */
@@ -13,17 +13,17 @@ export interface HostFacts {
   readonly memoryBytes: number;
   /** Processors that this process may use. */
   readonly cpus: number;
-  /** Hard limits of this process by OCI name (`RLIMIT_NOFILE`); Infinity means unlimited. */
+  /** This process's hard limits by OCI name (`RLIMIT_NOFILE`); Infinity means unlimited. */
   readonly hardLimits: Readonly<Record<string, number>>;
   /** Whether this process can raise hard limits: CAP_SYS_RESOURCE. */
   readonly canRaiseLimits: boolean;
-  /** How early the kernel kills this process when the host's memory is short: from -1000 (never) to 1000. */
+  /** How early the OOM killer picks this process: from -1000 (never) to 1000. */
   readonly oomScoreAdj: number;
   readonly isRoot: boolean;
   readonly bootId: string;
-  /** Files with each processor's temperature, which reveal the load of the host. */
+  /** Files with the temperature of each processor, which reveal the host's load. */
   readonly thermalPaths: readonly string[];
-  /** Whether a network namespace can limit the multicast groups of its sockets; a kernel may be built without multicast. */
+  /** Whether a network namespace can limit its sockets' multicast groups; a kernel may be built without multicast. */
   readonly boundsGroups: boolean;
 }
 
@@ -54,7 +54,7 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '3
 
 let known: HostFacts | undefined;
 
-/** The facts of this host, read at the first call. */
+/** The facts of this host, read on the first call. */
 export function readHostFacts(): HostFacts {
   if (known !== undefined) return known;
   const status = readFileSync('/proc/self/status', 'utf8');
@@ -77,7 +77,7 @@ export function readHostFacts(): HostFacts {
 
 const CPUS = '/sys/devices/system/cpu';
 
-/** A virtual machine has no such files. */
+/** Virtual machines have no such files. */
 function readThermalPaths(): readonly string[] {
   const pathOf = (cpu: string) => `${CPUS}/${cpu}/thermal_throttle`;
   if (!existsSync(pathOf('cpu0'))) return [];
@@ -96,8 +96,8 @@ export function isKernelAtLeast(
 }
 
 /**
- * Transmit timestamps return the whole message to its sender, in a queue that no cgroup is charged for. A program requests them per message,
- * where no system call filter can see it. Since Linux 6.18 a network namespace can refuse them. Earlier kernels have the setting only for
+ * Whether a network namespace can refuse transmit timestamps (since Linux 6.18). They return the whole message to its sender, in a queue that no
+ * cgroup is charged for. A program requests them per message, where no system call filter can see it. Earlier kernels can only refuse them for
  * the whole host, which `stackshim doctor` reports.
  */
 export const canRefuseStamps = (facts: Pick<HostFacts, 'kernelVersion'>): boolean =>

@@ -1,4 +1,4 @@
-/** Calls libc functions: turns their errno into a {@link SystemError}, and runs calls that the kernel may delay on a thread of the pool. */
+/** Calls libc functions: turns errno into a {@link SystemError}, and runs calls that the kernel may delay on a pool thread. */
 import { constants } from 'node:os';
 import { ffi } from '#ffi';
 import { atMost } from '../core/pause.ts';
@@ -8,12 +8,12 @@ import { SystemError } from './system.ts';
 /** Error numbers that Node's table lacks. */
 const MORE_ERRNOS: Readonly<Record<string, number>> = { ENOTBLK: 15, EUCLEAN: 117 };
 
-/** Of the names that Linux has twice, the ones that are used here. */
+/** Linux has two names for these numbers; these are the ones used here. */
 const CHOSEN_NAMES = ['EAGAIN', 'EOPNOTSUPP'] as const;
 
 let errnoNames: ReadonlyMap<number, string> | undefined;
 
-/** The table is built at the first unexpected error, because few tasks meet one. */
+/** Built on the first unexpected error, because few tasks meet one. */
 function nameErrnos(): ReadonlyMap<number, string> {
   const { errno } = constants;
   // Later entries win.
@@ -25,13 +25,13 @@ function nameErrnos(): ReadonlyMap<number, string> {
 }
 
 export interface Invocation {
-  /** The call's name in messages: `open_tree`, not `syscall`. */
+  /** The call's name for messages: `open_tree`, not `syscall`. */
   readonly name: string;
   /** The object of the call, usually a path. */
   readonly subject?: string | undefined;
 }
 
-/** Calls `fn`. Throws a {@link SystemError} if it fails. */
+/** Calls `fn`. Throws a {@link SystemError} on failure. */
 export function invoke(as: Invocation, fn: LibcFunction, ...args: readonly FfiArgument[]): number {
   const result = ffi.call(fn, ...args);
   if (result < 0) throw toSystemError(as, -result);
@@ -47,12 +47,12 @@ export function invokeUnless(
 ): number | undefined {
   const result = ffi.call(fn, ...args);
   if (result >= 0) return result;
-  // No error is created here, because recording its stack costs time and most tasks meet some of these errno values.
+  // Creates no error here: recording its stack takes time, and most tasks meet some of these errno values.
   if (expected.some((code) => numberOf(code) === -result)) return undefined;
   throw toSystemError(as, -result);
 }
 
-/** For a function that returns its error number instead of setting errno: throws a {@link SystemError} unless the number is 0. */
+/** Throws a {@link SystemError} unless `errno` is 0: for functions that return an error number instead of setting errno. */
 export function requireDone(as: Invocation, errno: number): void {
   if (errno !== 0) throw toSystemError(as, errno);
 }
@@ -69,8 +69,8 @@ function toSystemError({ name, subject }: Invocation, errno: number): SystemErro
 const onPool = atMost(2);
 
 /**
- * Calls a function that may take milliseconds, on a thread of the pool if the engine has one. Resolves to the function's result; a negative
- * result means failure. A call on the pool loses its errno.
+ * Runs a call that may take milliseconds, on a pool thread if the engine has a pool. Resolves to its result; negative: it failed, its errno is
+ * lost.
  */
 export function callAside(name: LibcFunction, ...args: readonly FfiArgument[]): Promise<number> {
   const { callOnPool } = ffi;

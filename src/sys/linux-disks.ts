@@ -1,4 +1,4 @@
-/** Limits of a folder's disk space: loop devices (loop(4)) and project quotas (quotactl_fd(2), ioctl_fs_fsxattr). */
+/** Limits a folder's disk space: loop devices (loop(4)) and project quotas (quotactl_fd(2), ioctl_fs_fsxattr). */
 import { closeSync, constants, openSync } from 'node:fs';
 import { atMost } from '../core/pause.ts';
 import { callAside, invoke, invokeUnless } from './invoke.ts';
@@ -12,11 +12,11 @@ const LOOP_FLAGS_OFFSET = 60;
 const LO_FLAGS_AUTOCLEAR = 4;
 const LO_FLAGS_DIRECT_IO = 16;
 const BLOCK_BYTES = 4096;
-/** Other processes take free devices at the same moment: LOOP_CTL_GET_FREE reserves nothing. */
+/** LOOP_CTL_GET_FREE reserves nothing, so other processes may take the same device. */
 const LOOP_TRIES = 64;
 
 const EXT4_IOC_SHUTDOWN = 0x8004_587d;
-/** Writes nothing more, not even the journal. */
+/** Discards everything unwritten, even the journal. */
 const EXT4_GOING_FLAGS_NOLOGFLUSH = 2;
 
 const FS_IOC_FSSETXATTR = 0x401c_5820;
@@ -53,7 +53,7 @@ export const linuxDisks = {
   },
   enforcesProjectQuota(fd) {
     const status = Buffer.alloc(QSTAT.bytes);
-    // The kernel has no quotas, or the filesystem has none.
+    // The kernel or the filesystem has no quotas.
     const none = ['ENOSYS', 'ESRCH', 'EINVAL', 'EOPNOTSUPP', 'ENOTBLK', 'ENODEV'];
     const as = { name: 'quotactl_fd' };
     const command = quotaCommand(Q_XGETQSTAT);
@@ -79,7 +79,7 @@ export const linuxDisks = {
   readProjectUsage(fd, project) {
     const quota = Buffer.alloc(DQBLK.bytes);
     const as = { name: 'quotactl_fd', subject: `read usage of project ${project}` };
-    // XFS does not know a project that never owned anything: the zeros stay.
+    // XFS has no entry for a project that never owned anything: the zeros stay.
     const none = ['ENOENT', 'ESRCH'];
     const command = quotaCommand(Q_GETQUOTA);
     invokeUnless(none, as, 'syscall', SYS_QUOTACTL_FD, fd, command, project, quota);
@@ -88,21 +88,21 @@ export const linuxDisks = {
   },
 } satisfies Partial<System>;
 
-/** One at a time: until a free device is configured, the kernel offers the same device to everybody. */
+/** One at a time: until a free device is configured, the kernel offers the same one to everybody. */
 const attaching = atMost(1);
 
 async function attachAside(fileFd: Fd): Promise<LoopDevice> {
   for (const device of freeLoops()) {
     const { fd } = device;
     const result = await callAside('ioctl', fd, LOOP_CONFIGURE, loopConfig(fileFd));
-    // A call on the pool loses its errno: the second, synchronous call throws the reason.
+    // A pool call loses its errno: the second, synchronous call throws the reason.
     if (result === 0 || configureLoop(fd, fileFd)) return device;
     closeSync(fd);
   }
   throw noFreeLoop();
 }
 
-/** Opens free devices for as long as the caller asks for another one: other processes may have taken each meanwhile. */
+/** Opens free devices while the caller asks for more: another process may have taken each one meanwhile. */
 function* freeLoops(): Generator<LoopDevice> {
   const control = openSync('/dev/loop-control', constants.O_RDWR);
   try {
@@ -123,7 +123,7 @@ function loopConfig(fileFd: Fd): Buffer {
   const config = Buffer.alloc(LOOP_CONFIG_BYTES);
   config.writeUInt32LE(fileFd, 0);
   config.writeUInt32LE(BLOCK_BYTES, 4);
-  // Direct I/O: otherwise a task's writes would be cached twice, both times within its memory limit.
+  // Direct I/O: otherwise a task's writes would be cached, and charged to its memory limit, twice.
   config.writeUInt32LE(LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, LOOP_FLAGS_OFFSET);
   return config;
 }

@@ -19,10 +19,10 @@ export const RESOLVE = {
   IN_ROOT: 0x10,
   CACHED: 0x20,
 } as const;
-/** The answers for what is no file, and for what cannot be opened without waiting: the folder is changing, or the file has a lease. */
+/** Refusals of openCached: the entry is no file, or cannot be opened without waiting (the folder is changing, or the file has a lease). */
 const NOT_NOW = ['ENOENT', 'EAGAIN', 'ELOOP', 'EXDEV', 'ENXIO', 'EACCES'];
 
-/** The number of this call differs between machines. */
+/** The number of mknodat(2), which differs between architectures. */
 const MKNODAT: Readonly<Record<string, number>> = { x64: 259, arm64: 33 };
 const AT_FDCWD = -100;
 const FILE_TYPES = { c: 0o020000, b: 0o060000 } as const;
@@ -30,10 +30,10 @@ const NODE_MODE = 0o600;
 const ENOSYS = 38;
 
 const IN_NONBLOCK_CLOEXEC = 0x8_0800;
-/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF and MOVE_SELF; ONLYDIR and DONT_FOLLOW refuse anything but a folder that is not a link. */
+/** MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF. ONLYDIR and DONT_FOLLOW refuse a link, and anything but a folder. */
 const WATCHED_EVENTS = 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x100_0000 | 0x200_0000;
 
-/** The last two arguments of openat2(2): struct open_how (flags, mode, resolve) and its size. The descriptor is closed on exec. */
+/** The last two arguments of openat2(2): struct open_how (flags, mode, resolve) and its size. The descriptor is close-on-exec. */
 export function openHow(flags: number, resolve: number, mode = 0): readonly [Buffer, number] {
   const how = Buffer.alloc(24);
   how.writeUInt32LE(flags | O_CLOEXEC, 0);
@@ -48,7 +48,7 @@ export const linuxFiles = {
     return invokeUnless(['EAGAIN'], { name: 'flock' }, 'flock', fd, operation) !== undefined;
   },
   openInRoot(rootFd, path) {
-    // The tree may contain a named pipe: opening the pipe must not wait for a writer.
+    // Opening a named pipe of the tree must not wait for a writer.
     const how = openHow(O_NONBLOCK, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS);
     return invoke({ name: 'openat2', subject: path }, 'syscall', SYS_OPENAT2, rootFd, path, ...how);
   },
@@ -59,7 +59,7 @@ export const linuxFiles = {
     return invokeUnless(NOT_NOW, as, 'syscall', SYS_OPENAT2, folderFd, name, ...how);
   },
   close(fd) {
-    // These report data that was lost earlier: the descriptor is closed nevertheless.
+    // These errors report data lost earlier; the descriptor is closed anyway.
     const closed = ['EIO', 'EINTR', 'ENOSPC', 'EDQUOT'];
     invokeUnless(closed, { name: 'close', subject: String(fd) }, 'close', fd);
   },
@@ -69,7 +69,7 @@ export const linuxFiles = {
       return;
     }
     const result = await callAside('close', fd);
-    // Nothing was written through these descriptors, so EBADF is the only error left.
+    // Nothing was written through these descriptors, so EBADF is the only possible error.
     if (result !== 0) throw new SystemError('close', constants.errno.EBADF, 'EBADF', String(fd));
   },
   changeDirectory(folder) {
@@ -95,11 +95,11 @@ export const linuxFiles = {
   },
 } satisfies Partial<System>;
 
-/** Packs a device number into 32 bits as the kernel does: the low byte of the minor, the major, the rest of the minor. */
+/** Packs a device number into 32 bits as the kernel does: low byte of the minor, major, rest of the minor. */
 const toDeviceNumber = (major: number, minor: number) =>
   ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 
-/** Unpacks the device number of a file's status: makedev(3). */
+/** Unpacks the device number in a file's status: makedev(3). */
 export function toDeviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const low = rdev % 2 ** 32;
   const high = Math.floor(rdev / 2 ** 32);

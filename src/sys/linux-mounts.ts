@@ -31,14 +31,14 @@ const MS_PRIVATE = 0x4_0000;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
-/** Calls by number; `subject` is the object of the call in messages. */
+/** Makes a system call by number; `subject` is its object in messages. */
 const call = (
   name: keyof typeof SYS,
   subject: string | undefined,
   ...args: readonly FfiArgument[]
 ): number => invoke({ name, subject }, 'syscall', SYS[name], ...args);
 
-/** @param fields Those of struct mount_attr: attributes to set, attributes to clear, propagation, user namespace. */
+/** @param fields Of struct mount_attr: attributes to set, attributes to clear, propagation, user namespace. */
 function setAttributes(
   subject: Invocation['subject'],
   mountFd: Fd,
@@ -89,7 +89,7 @@ export const linuxMounts = {
     const lines: string[] = [];
     const line = Buffer.alloc(4096);
     try {
-      // Each read returns one message, and ENODATA ends the list. The bound protects against a kernel that never returns ENODATA.
+      // Each read returns one message; ENODATA ends the list. The bound covers a kernel that never returns ENODATA.
       while (lines.length < 32)
         lines.push(line.toString('utf8', 0, readSync(contextFd, line)).trim());
     } catch (error) {
@@ -112,7 +112,7 @@ export const linuxMounts = {
       if (found === undefined) return false;
       return withFd(found, () => {
         if (!fstatSync(found).isFile()) return false;
-        // Makes the root private: a shared mount would pass the new one on to other mount namespaces.
+        // A shared root would pass the new mount on to other mount namespaces.
         linuxMounts.restrictMount(rootFd, 0, { recursive: false });
         const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
         call('move_mount', subject, mountFd, '', found, '', flags);
@@ -136,11 +136,11 @@ export const linuxMounts = {
   },
   async detachMountAside(target): Promise<boolean> {
     const result = await callAside('umount2', target, MNT_DETACH | UMOUNT_NOFOLLOW);
-    // A call on the pool loses its errno: the second, synchronous call throws the reason.
+    // A pool call loses its errno: the second, synchronous call throws the reason.
     return result === 0 || linuxMounts.detachMount(target);
   },
 } satisfies Partial<System>;
 
-/** Whether the kernel refused to mount a file without a loop device. */
+/** Whether the kernel refused to mount a file because it needs a loop device. */
 export const needsLoopDevice = (error: unknown): boolean =>
   error instanceof SystemError && error.code === 'ENOTBLK';

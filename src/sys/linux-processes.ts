@@ -1,4 +1,4 @@
-/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2); network namespaces: setns(2). */
+/** Processes by pidfd: pidfd_open(2), pidfd_send_signal(2), poll(2), waitid(2), epoll(7), prctl(2). Network namespaces: setns(2). */
 import { openSync } from 'node:fs';
 import { ffi } from '#ffi';
 import { invoke, invokeUnless } from './invoke.ts';
@@ -93,12 +93,12 @@ const CLONE_NEWNET = 0x4000_0000;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 0x3 | 0x8_0000 | 0x800;
 const NETLINK_SOCK_DIAG = 4;
-/** Tries of setns(2) back home, which fails only while the kernel is short of memory. */
+/** Tries to return by setns(2), which fails only while the kernel is short of memory. */
 const TRIES_HOME = 1000;
 
 /**
- * Opens the kernel's information about the sockets of another network namespace. Uses a descriptor of the namespace, not a process in it:
- * /proc/PID/net is empty as soon as the first thread of the process has left, even if other threads still run.
+ * Opens socket information of another network namespace. Takes a descriptor of the namespace instead of a pid: /proc/PID/net is empty once the
+ * process's first thread has ended, even if other threads still run.
  */
 export const linuxNetNamespaces = {
   openSocketDiagnosis(namespace) {
@@ -112,8 +112,8 @@ export const linuxNetNamespaces = {
 } satisfies Partial<System>;
 
 /**
- * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a program of a task
- * yet. While a process is in exec(2), which a task can prolong, this call waits.
+ * Opens the network namespace of a process; the caller closes it with `node:fs`. Precondition: the process does not run a task's program yet.
+ * This call waits while the process is in exec(2), which a task can prolong.
  */
 export const openNetNamespace = (pid: number): Fd => openSync(`/proc/${pid}/ns/net`, 'r');
 
@@ -133,7 +133,7 @@ function enter(namespace: Fd): void {
   invoke({ name: 'setns', subject: 'net' }, 'setns', namespace, CLONE_NEWNET);
 }
 
-/** Returns the thread to its own namespace: it must not stay in the other one. */
+/** Returns the thread to its own namespace; it must not stay in the other one. */
 function goBack(home: Fd): void {
   for (let left = TRIES_HOME; ; left -= 1) {
     try {

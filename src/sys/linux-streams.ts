@@ -64,33 +64,33 @@ export const linuxStreams = {
   },
 } satisfies Partial<System>;
 
-/** Sets O_NONBLOCK on an open file. The flag also applies to every other descriptor of that open file, in other processes too. */
+/** Sets O_NONBLOCK on an open file, also for all other descriptors of that open file, even in other processes. */
 export function setNonBlocking(fd: number): void {
   const on = Buffer.alloc(4);
   on.writeInt32LE(1);
   invoke({ name: 'ioctl', subject: 'FIONBIO' }, 'ioctl', fd, FIONBIO, on);
 }
 
-/** Keeps the programs that this process starts from getting a descriptor that it got from its own starter. */
+/** Keeps a descriptor that this process inherited from being inherited by the programs that it starts. */
 export function setCloseOnExec(fd: number): void {
   invoke({ name: 'ioctl', subject: 'FIOCLEX' }, 'ioctl', fd, FIOCLEX, 0);
 }
 
-/** Bytes that can be read from a pipe or a terminal now. */
+/** Bytes that a pipe or terminal has ready to read. */
 export function countWaiting(fd: number): number {
   const count = Buffer.alloc(4);
   invoke({ name: 'ioctl', subject: 'FIONREAD' }, 'ioctl', fd, FIONREAD, count);
   return count.readInt32LE(0);
 }
 
-/** Whether a descriptor is the master of a terminal. Asks the kernel only: any other question could wait for the filesystem of the file. */
+/** Whether a descriptor is a terminal's master. Asks only the kernel: other checks could wait for the file's filesystem. */
 export const isTerminalMaster = (fd: number): boolean =>
   /^tty-index:/m.test(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
 
-/** Whether a write would return at once: false for a full pipe. */
+/** Whether a write would return at once; false for a full pipe. */
 export const takesBytes = (fd: number): boolean => isReadyFor(fd, POLLOUT);
 
-/** Whether a read would return at once: with bytes, at the end, or because of an error. For a terminal, the kernel first passes on what is on its way. */
+/** Whether a read would return at once, with bytes, the end or an error. For a terminal, the kernel first delivers bytes in transit. */
 export const givesBytes = (fd: number): boolean => isReadyFor(fd, POLLIN);
 
 function isReadyFor(fd: number, events: number): boolean {
@@ -101,7 +101,7 @@ function isReadyFor(fd: number, events: number): boolean {
   return (invokeUnless(['EINTR'], { name: 'poll' }, 'poll', polled, 1, 0) ?? 0) > 0;
 }
 
-/** Reads one message and returns the one descriptor that came with it. */
+/** Reads one message and returns its only descriptor. */
 function receiveRights(connection: number): number {
   const text = Buffer.alloc(4096);
   const vector = Buffer.alloc(16);

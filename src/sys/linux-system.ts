@@ -1,4 +1,4 @@
-/** The real kernel behind the `System` port. */
+/** The kernel behind the `System` port. */
 import { linuxDisks } from './linux-disks.ts';
 import { linuxFiles } from './linux-files.ts';
 import { linuxMounts } from './linux-mounts.ts';
@@ -19,9 +19,9 @@ const system: System = {
 export const linuxSystem: System = isMainThread() ? system : closeAtThreadExit(system);
 
 /**
- * The same system, whose descriptors are closed at the latest when the thread exits. Without it, what a worker thread opened through libc
- * would stay open in the process: a mount descriptor would keep its filesystem, a pidfd its process. Node itself closes what `node:fs`
- * opened. A terminated thread runs no code, so its descriptors stay open.
+ * The same system, which closes its open descriptors when the thread exits. Otherwise descriptors that a worker thread opened through libc would
+ * stay open in the process: a mount descriptor keeps its filesystem, a pidfd its process. Node itself closes those of `node:fs`. A terminated
+ * thread runs no code, so its descriptors stay open.
  */
 function closeAtThreadExit(system: System): System {
   const open = new Set<Fd>();

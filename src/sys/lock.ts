@@ -1,17 +1,17 @@
-/** File locks that the kernel releases when their holder dies: flock(2). */
+/** File locks that the kernel releases when the holder dies: flock(2). */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Fd, LockOptions, System } from './system.ts';
 
 const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
 
-/** A held lock. Closing it releases it; the file stays. */
+/** A held lock. Releasing it keeps the file. */
 export interface FileLock {
   readonly fd: Fd;
-  /** A second call does nothing, because the descriptor may belong to another file by then. */
+  /** Does nothing on a second call: the descriptor may belong to another file by then. */
   release(): void;
 }
 
-/** Locks `path`, a file that is created if missing. Undefined if another process has the lock and `wait` is false; waiting blocks the thread. */
+/** Locks `path`; creates the file if missing. Undefined if another process holds the lock and `wait` is false; waiting blocks the thread. */
 export const takeFileLock = (
   system: System,
   path: string,

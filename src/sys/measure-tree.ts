@@ -4,17 +4,17 @@ import { errnoCodeOf } from '../core/errors.ts';
 import { entryPath } from './paths.ts';
 import type { DiskAmount } from './system.ts';
 
-/** The unit in which stat(2) counts blocks, on every filesystem. */
+/** The unit of stat(2)'s block count, on every filesystem. */
 const BLOCK_BYTES = 512;
 
 export interface TreeSize extends DiskAmount {
-  /** False if part of the tree is deeper than a path can name. That part was not counted. */
+  /** False if part of the tree, deeper than a path can name, was not counted. */
   readonly isComplete: boolean;
 }
 
 /**
- * The disk space and inodes of `path` and everything below it. A file with several names counts once, and other mounts below `path` do not
- * count. Entries that disappear meanwhile count as absent; a path that does not exist has size 0.
+ * The disk space and inodes of `path` and everything below it. Counts a file with several names once, and skips other mounts below `path`.
+ * Entries that disappear meanwhile count as absent; a missing `path` has size 0.
  */
 export async function measureTree(path: string): Promise<TreeSize> {
   const seen = new Set<string>();

@@ -1,4 +1,4 @@
-/** Parses the mount table of this process (/proc/self/mountinfo), and names the mount namespace that it belongs to. */
+/** Parses the mount table of this process (/proc/self/mountinfo), and identifies its mount namespace. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { StackshimError } from '../core/errors.ts';
 
@@ -18,18 +18,18 @@ export interface MountEntry {
   readonly superOptions: readonly string[];
 }
 
-/** The mounts in a mountinfo text, in its order (a later mount hides an earlier one at the same place). Throws ERR_STACKSHIM_SYSTEM on a malformed line. */
+/** Parses mountinfo, in its order: a later mount hides an earlier one at the same place. Throws ERR_STACKSHIM_SYSTEM on a malformed line. */
 export function parseMountinfo(text: string): readonly MountEntry[] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map(parseLine);
 }
 
-/** The current mounts of this process's namespace. Blocks; the cost grows with their number. */
+/** The current mounts in this process's mount namespace. Blocks; the cost grows with the number of mounts. */
 export function readMounts(): readonly MountEntry[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
-/** Only the mounts whose line contains `word`: on a host with hundreds of mounts, parsing all of them costs a millisecond. */
+/** The mounts whose line contains `word`: with hundreds of mounts, parsing all of them would take a millisecond. */
 export function readMountsWith(word: string): readonly MountEntry[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return parseMountinfo(lines.filter((line) => line.includes(word)).join('\n'));
@@ -37,7 +37,7 @@ export function readMountsWith(word: string): readonly MountEntry[] {
 
 function parseLine(line: string): MountEntry {
   const fields = line.split(' ');
-  // Zero or more optional fields stand between the sixth field and the single hyphen.
+  // Zero or more optional fields precede the single hyphen.
   const hyphen = fields.indexOf('-', 6);
   const [id, parentId, device, root, mountPoint, options] = fields;
   const [filesystem, source, superOptions] = hyphen < 0 ? [] : fields.slice(hyphen + 1);
@@ -68,7 +68,7 @@ function parseLine(line: string): MountEntry {
   };
 }
 
-/** The kernel writes space, tab, newline, backslash and `#` as a backslash and three octal digits. */
+/** The kernel escapes space, tab, newline, backslash and `#` as a backslash and three octal digits. */
 function unescapeOctal(field: string): string {
   if (!field.includes('\\')) return field;
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
@@ -76,13 +76,13 @@ function unescapeOctal(field: string): string {
   );
 }
 
-/** The innermost of mounts that are all around one path; of several at one place the last, which is the visible one. */
+/** The innermost of mounts around one path; of several at one place the last, which is the visible one. */
 export const innermostOf = (mounts: readonly MountEntry[]): MountEntry | undefined =>
   mounts.toSorted((a, b) => a.mountPoint.length - b.mountPoint.length).at(-1);
 
 let own: string | undefined;
 
-/** The mount namespace of this process, named by its inode number, which is unique while the namespace exists. */
+/** The inode number of this process's mount namespace, unique while the namespace exists. */
 export function ownMountNamespace(): string {
   // `mnt:[4026531841]`
   own ??= readlinkSync('/proc/self/ns/mnt').replaceAll(/\D/g, '');

@@ -1,6 +1,6 @@
 /**
- * Numbers that have one holder at a time. Each number has a lock file: the holder locks it, and its text names the holder. If the holder's
- * process dies, the lock is free, but the number may still be in use.
+ * Numbers with one holder at a time. Each number has a lock file, which its holder locks and whose text names the holder. If the holder's process
+ * dies, the lock is free, but the number may still be in use.
  */
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Fd, System } from './system.ts';
@@ -11,7 +11,7 @@ export interface HeldNumber {
   readonly previous: string;
   /** Gives the number back. A second call does nothing. */
   release(): void;
-  /** Call this instead of `release` while something of the holder is left: it only closes the descriptors of this process. */
+  /** Closes only this process's descriptors. Call it instead of `release` while something of the holder is left. */
   close(): void;
 }
 
@@ -26,23 +26,23 @@ export interface NumberRequest {
   readonly isTaken: (holder: string) => boolean;
 }
 
-/** How many of the lowest numbers that this process does not hold are tried first, in order, so that low numbers are used again. */
+/** How many of the lowest numbers that this process does not hold to try first, in order, so that low numbers are reused. */
 const TRIED_IN_TURN = 16;
 /**
- * How many random tries are made in each range before the next range, which is twice as large. With 1,000 numbers held, a claim takes some
- * fifty tries, and numbers stay low (a low slot usually has its pinned namespace already).
+ * Random tries in each range before the next range, which is twice as large. With 1,000 numbers held, a claim takes about fifty tries, and
+ * numbers stay low (a low slot usually has its pinned namespace already).
  */
 const TRIED_AT_RANDOM = 6;
-/** How many random tries are made in the full range before every number is tried in order. */
+/** Random tries in the full range before trying every number in order. */
 const TRIED_OF_ALL = 48;
 const GROWTH = 2;
 
-/** Numbers that this process holds, by folder: probing their locks would only cost system calls. */
+/** Numbers that this process holds, by folder: probing their locks would waste system calls. */
 const heldHere = new Map<string, Set<number>>();
 
 /**
- * Claims a free number, a low one if it is found quickly; undefined when no number is free. Claimers neither wait nor queue: a claim takes
- * some dozens of tries, however many numbers are held, unless hardly any number is free.
+ * Claims a free number, a low one if found quickly; undefined if none is free. Claimers neither wait nor queue: a claim takes a few dozen tries,
+ * however many numbers are held, unless hardly any is free.
  */
 export function claimNumber(system: System, request: NumberRequest): HeldNumber | undefined {
   const held = heldHere.get(request.folder) ?? new Set();
@@ -53,7 +53,7 @@ export function claimNumber(system: System, request: NumberRequest): HeldNumber 
   return undefined;
 }
 
-/** Claims exactly this number; undefined when it is not free. */
+/** Claims exactly this number; undefined if it is not free. */
 export function claimThisNumber(
   system: System,
   number: number,
@@ -74,14 +74,14 @@ export function claimThisNumber(
   return { number, previous: lock.previous, ...endings(folder, number, lock.fd) };
 }
 
-/** Whether the number of this file is held, by a living process or by a dead holder that `isTaken` still accepts. */
+/** Whether the file's number is held, by a living process or by a dead holder that `isTaken` still accepts. */
 export function isHeld(system: System, file: string, isTaken: NumberRequest['isTaken']): boolean {
   const lock = tryLock(system, file, isTaken);
   if (lock !== undefined) closeSync(lock.fd);
   return lock === undefined;
 }
 
-/** Yields every number below `count` that is not among `skipped`, some of them more than once. */
+/** Yields every number below `count` that is not in `skipped`, some of them more than once. */
 function* candidates(count: number, skipped: ReadonlySet<number>): Generator<number> {
   let next = 0;
   for (let tries = 0; tries < TRIED_IN_TURN && next < count; next += 1) {
@@ -100,7 +100,7 @@ function* candidates(count: number, skipped: ReadonlySet<number>): Generator<num
   for (; next < count; next += 1) if (!skipped.has(next)) yield next;
 }
 
-/** Undefined if a living process holds the lock, or if `isTaken` accepts the holder that the file names. */
+/** Undefined if a living process holds the lock, or `isTaken` accepts the holder that the file names. */
 function tryLock(system: System, file: string, isTaken: NumberRequest['isTaken']) {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   let isFree = false;
@@ -128,7 +128,7 @@ function endings(folder: string, number: number, lock: Fd) {
     try {
       if (isOurs) ftruncateSync(lock, 0);
     } catch {
-      // Ignore the error: the number becomes free anyway once the holder that its file names is gone.
+      // Ignored: the number becomes free anyway once the holder named in its file is gone.
     }
     close();
   };

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 /**
- * Opens a regular file of any size for reading, where other users may have changed the path; the caller closes it. Never waits: a FIFO or a
- * device is refused. Throws the error of open(2) (ELOOP for a link, unless `followLink`), and an `Error` for anything but a regular file.
+ * Opens a regular file of any size for reading where other users may have changed the path; the caller closes it. Never waits, and refuses a FIFO
+ * or device. Throws the error of open(2) (ELOOP for a link, unless `followLink`), and an `Error` for anything but a regular file.
  */
 export async function openRegularFile(
   path: string,

@@ -1,7 +1,7 @@
 /**
- * Does the duty of a subreaper: processes that lost their parent become children of this process, and nobody else waits for them. Code that
- * started a child waits for it as soon as the event loop reports its end. A child that is still waitable at two looks, a second and at least
- * two turns of the event loop apart, is therefore an orphan.
+ * Reaps orphans, as a subreaper must: processes that lost their parent become children of this process, and nobody else waits for them. Code that
+ * started a child waits for it as soon as the event loop reports its end. So a child that is waitable at two looks, a second and at least two
+ * turns of the event loop apart, is an orphan.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
@@ -10,11 +10,11 @@ import { isMainThread, readProcess } from './processes.ts';
 import { type System, SystemError } from './system.ts';
 
 const LOOK_INTERVAL_MS = 1_000;
-/** A worker thread inspects children of the main thread but cannot tell whether that thread was delayed, so it allows a minute. */
+/** A minute, because a worker thread looks at the main thread's children but cannot tell whether that thread was delayed. */
 const WORKER_LOOK_INTERVAL_MS = 60_000;
-/** A process with an open pidfd here has a waiter. After this many looks it is reaped anyway: the thread of its waiter must have ended. */
+/** A process with an open pidfd here has a waiter. After this many looks it is reaped anyway: its waiter's thread must have ended. */
 const LOOKS_WHILE_WATCHED = 60;
-/** A look that is later than this means that the event loop was delayed, and with it everybody who waits for a child. */
+/** A look this late means that the event loop was delayed, and with it everybody who waits for a child. */
 const LATE_MS = 100;
 
 let started = false;
@@ -38,19 +38,19 @@ export function startOrphanReaper(system: System): void {
     const now = performance.now();
     if (now - dueAt > LATE_MS) seen = new Map();
     dueAt = now + intervalMs;
-    // Look two turns of the event loop later: by then the loop has reported every child that has ended.
+    // Two turns of the event loop later, the loop has reported every child that has ended.
     setImmediate(() => setImmediate(look));
   };
   setInterval(onTime, intervalMs).unref();
 }
 
-/** How many looks in a row found a process waitable, by the process's name. */
+/** How many looks in a row found a process waitable, by process name. */
 export type SeenOrphans = ReadonlyMap<string, number>;
 
 /**
- * Reaps the children that were waitable when `seen` was returned and still are; returns all waitable children. The state "zombie" is not
- * enough: a process whose first thread has left is a zombie while its other threads run, and its exit would be taken from its owner the
- * moment it ends. Exported for its test.
+ * Reaps the children that were waitable when `seen` was returned and still are; returns all waitable children. The state "zombie" is not enough:
+ * a process whose first thread has ended is a zombie while other threads run, and reaping would take its exit from its owner the moment it ends.
+ * Exported for its test.
  */
 export function reapSeen(system: System, seen: SeenOrphans): SeenOrphans {
   const waitable = new Map<string, number>();
@@ -67,13 +67,13 @@ export function reapSeen(system: System, seen: SeenOrphans): SeenOrphans {
   return waitable;
 }
 
-/** Pid and start time of a process; undefined when it is gone. */
+/** Pid and start time of a process; undefined if it is gone. */
 function nameOf(pid: number): string | undefined {
   const found = readProcess(pid);
   return found === undefined ? undefined : `${pid}-${found.startTime}`;
 }
 
-/** Pids of processes that any thread of this process has a pidfd of: somebody waits for them. */
+/** Pids that any thread of this process has a pidfd of: somebody waits for them. */
 function watchedPids(): ReadonlySet<number> {
   const pids = readdirSync('/proc/self/fdinfo').map((fd) => {
     const info = readOptional(`/proc/self/fdinfo/${fd}`);
@@ -85,16 +85,16 @@ function watchedPids(): ReadonlySet<number> {
 function reap(system: System, pid: number, name: string): void {
   try {
     withSystemFd(system, system.openPidfd(pid), (pidfd) => {
-      // Its owner may have waited for it meanwhile, and another child may have got its pid.
+      // The owner may have reaped the child meanwhile, and another child may have its pid.
       if (nameOf(pid) === name) system.waitPidfd(pidfd);
     });
   } catch (error) {
-    // Its owner has waited for it meanwhile.
+    // The owner has reaped the child meanwhile.
     if (!(error instanceof SystemError && ['ESRCH', 'ECHILD'].includes(error.code))) throw error;
   }
 }
 
-/** Children of the main thread, which also gets the orphans; other threads started theirs. Empty on a kernel without CONFIG_PROC_CHILDREN. */
+/** Children of the main thread, which also gets the orphans; other threads' children are their own. Empty without CONFIG_PROC_CHILDREN. */
 function ownChildren(): readonly number[] {
   const text = readOptional(`/proc/self/task/${process.pid}/children`);
   return text.split(' ').filter(Boolean).map(Number);

@@ -1,4 +1,4 @@
-/** Paths of open files, paths as bytes, absolute paths, and the files and directories that a caller names. */
+/** Paths of open files, paths as bytes, absolute paths, and files and directories that a caller names. */
 import {
   closeSync,
   constants,
@@ -12,13 +12,13 @@ import { isAbsolute } from 'node:path';
 import { StackshimError } from '../core/errors.ts';
 import type { Fd, System } from './system.ts';
 
-/** Opens a file neither for reading nor for writing, so that devices and FIFOs can be inspected: open(2). Same number on x86-64 and arm64. */
+/** Opens a file neither for reading nor for writing, to inspect devices and FIFOs: open(2). Same value on x86-64 and arm64. */
 export const O_PATH = 0x20_0000;
 
-/** Leads to the open file itself, even if another file has its name by now. */
+/** A path to the open file itself, even if another file has its name by now. */
 export const fdPath = (fd: Fd): string => `/proc/self/fd/${fd}`;
 
-/** Closes `fd` when `use` returns or throws; if it returns a promise, when that settles. */
+/** Calls `use` and closes `fd` when it returns or throws, or when its promise settles. */
 export const withFd = <T>(fd: Fd, use: (fd: Fd) => T): T =>
   withSystemFd({ close: closeSync }, fd, use);
 
@@ -36,23 +36,19 @@ export function withSystemFd<T>(system: Pick<System, 'close'>, fd: Fd, use: (fd:
 /** The path of an entry in an open folder. */
 export const entryOf = (folder: Fd, name: string): string => `${fdPath(folder)}/${name}`;
 
-/**
- * The path of the entry `name` in the folder `path`. `name` comes from a listing with the encoding `latin1`: decoding a name that is not
- * valid UTF-8 would yield the name of another file.
- */
+/** The path of entry `name` in the folder `path`. List names with encoding `latin1`: decoding one that is not valid UTF-8 names another file. */
 export function entryPath(path: Buffer, name: string): Buffer {
   return Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]);
 }
 
 /**
- * Returns an absolute path unchanged and puts the working directory before a relative one, for callers that need the path itself and not
- * only what it leads to. Throws ERR_STACKSHIM_INPUT_NOT_FOUND if the working directory has no path: it was removed, or is outside of what
- * this process sees.
+ * Prefixes a relative path with the working directory, for callers that need the path itself and not only its target. Throws
+ * ERR_STACKSHIM_INPUT_NOT_FOUND if the working directory has no path: it was removed, or this process cannot see it.
  */
 export const toAbsolute = (path: string): string =>
   isAbsolute(path) ? path : `${workingDirectory(path)}/${path}`;
 
-/** An engine may return a path that it stored earlier, so check that this path leads to the directory where the kernel resolves relative paths. */
+/** The engine may return a path it stored earlier, so check that the path leads to the directory from which the kernel resolves paths. */
 function workingDirectory(path: string): string {
   let cause: unknown;
   try {
@@ -77,7 +73,7 @@ export interface FoundPath {
   readonly stats: Stats;
 }
 
-/** Resolves a path, links included. Does not open it for reading, because that may have effects on a device or a FIFO. */
+/** Resolves a path, links included. Does not open the file for reading, which may affect a device or FIFO. */
 export function lookUpPath(path: string): FoundPath {
   return withFd(openSync(toAbsolute(path), O_PATH), (place) => ({
     path: pathOf(place),
@@ -86,9 +82,8 @@ export function lookUpPath(path: string): FoundPath {
 }
 
 /**
- * Opens a file or directory for reading and never waits; undefined for anything else. The caller closes it. Without `followLinks`, `path`
- * must come from {@link lookUpPath}: if it leads elsewhere by now, an error of code ELOOP is thrown, so that what was allowed is what is
- * read.
+ * Opens a file or directory for reading without ever waiting; undefined for anything else. The caller closes it. Without `followLinks`, `path`
+ * must come from {@link lookUpPath}; if the path leads elsewhere by now, throws ELOOP, so that only the allowed file is read.
  */
 export function openPlain(
   path: string,

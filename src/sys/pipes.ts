@@ -1,4 +1,4 @@
-/** Pipes and terminals of tasks, in either engine; and writes to descriptors that may take only a part at a time. */
+/** Pipes and terminals of tasks, on either engine, and complete writes to descriptors that may take only a part at a time. */
 import { write, writeSync } from 'node:fs';
 import { pipeIo } from '#pipe-io';
 import { errnoCodeOf } from '../core/errors.ts';
@@ -9,13 +9,13 @@ import type { Fd } from './system.ts';
 export type { ChunkListener, Drain, Feed, TerminalMaster } from './pipe-io/contract.ts';
 export const { drainPipe, openSink, sinkWriteBytes, loadTerminal } = pipeIo;
 
-/** Pauses between tries to write to a full non-blocking descriptor, which refuses at once. */
+/** Pauses between writes to a full non-blocking descriptor, which refuses at once. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 16;
 
 /**
- * Writes all of `bytes` to a descriptor that may take a part at a time. Rejects with EPIPE when the reader has gone, and with the reason of
- * `signal` if it aborts while a non-blocking descriptor is full. Writes on a thread of the pool.
+ * Writes all of `bytes` to a descriptor that may take only a part at a time, on a pool thread. Rejects with EPIPE if the reader is gone, and with
+ * the reason of `signal` if it aborts while a non-blocking descriptor is full.
  */
 export async function writeFully(fd: Fd, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS;
@@ -32,19 +32,19 @@ export async function writeFully(fd: Fd, bytes: Uint8Array, signal?: AbortSignal
   }
 }
 
-/** Resolves to the number of bytes written. Does not use `promisify`, because loading `node:util` costs the executable 1 ms in every task. */
+/** Resolves to the number of bytes written. Avoids `promisify`: loading `node:util` costs the executable 1 ms in every task. */
 const writeSome = (fd: Fd, bytes: Uint8Array) =>
   new Promise<number>((resolve, reject) => {
     write(fd, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
   });
 
-/** What an empty pipe takes at once: pipe(7), "Pipe capacity". */
+/** The capacity of an empty pipe: pipe(7), "Pipe capacity". */
 const CAPACITY_BYTES = 65_536;
 const RETRY_MS = 1;
 
 /**
- * Resolves when the whole text is in the pipe, or when the pipe has no reader any more. `fd` is the write end of an empty pipe and stays
- * open. A text that fits into an empty pipe is written in one call, before this function returns.
+ * Resolves when the whole text is in the pipe, or the pipe has no reader any more. `fd` is the write end of an empty pipe and stays open. A text
+ * that fits is written in one call, before this function returns.
  */
 export async function fillPipe(fd: Fd, text: string): Promise<void> {
   let rest: Uint8Array = Buffer.from(text);
@@ -57,7 +57,7 @@ export async function fillPipe(fd: Fd, text: string): Promise<void> {
   }
 }
 
-/** Returns how many bytes were written; undefined when the pipe has no reader any more. */
+/** The number of bytes written; undefined if the pipe has no reader any more. */
 function tryWrite(fd: Fd, bytes: Uint8Array): number | undefined {
   try {
     return writeSync(fd, bytes);

@@ -1,6 +1,6 @@
 /**
- * Starts programs by posix_spawn(3), without copying this process. Node's own `spawn` forks and copies the page tables of the whole process,
- * with the event loop blocked: 33 ms for 900 MB, against 0.2 ms.
+ * Starts programs by posix_spawn(3), without copying this process. Node's `spawn` forks and copies the page tables of the whole process while the
+ * event loop is blocked: 33 ms for 900 MB, against 0.2 ms.
  */
 import { readFileSync } from 'node:fs';
 import { ffi } from '#ffi';
@@ -30,15 +30,14 @@ const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 const POINTER_BYTES = 8;
-/** Files that a runtime makes in a task are for the task's users, whatever umask the caller has. */
+/** Files that a runtime creates in a task are for the task's users, whatever the caller's umask. */
 const UMASK = 0o022;
 const WITH_UMASK = `umask 0${UMASK.toString(8)}; exec "$@"`;
 
 /**
- * Starts a program with the umask 022 as the leader of its own session, with every signal at its default and none blocked. Resolves to its
- * pid. The caller must wait for the program, and may close its own copies of the descriptors. Rejects with a {@link SystemError} if the
- * program does not exist or cannot be executed. Runs on a thread of the pool if the engine has one, because posix_spawn(3) returns only when
- * the program is loaded.
+ * Starts a program with umask 022 as the leader of its own session, with all signals at default and none blocked. Resolves to its pid; the caller
+ * may then close its copies of the descriptors, and must wait for the program. Rejects with a {@link SystemError} if the program is missing or
+ * not executable. Runs on a pool thread if the engine has a pool, because posix_spawn(3) returns only once the program is loaded.
  */
 export async function posixSpawn(request: SpawnRequest): Promise<number> {
   const as = { name: 'posix_spawn', subject: request.path };
@@ -57,13 +56,13 @@ export async function posixSpawn(request: SpawnRequest): Promise<number> {
   }
 }
 
-/** Each start may occupy one of the pool's threads, of which there are four by default, for milliseconds. */
+/** Each start can occupy a pool thread for milliseconds; the pool has four by default. */
 const onPool = atMost(2);
 
 function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
   const { callOnPool } = ffi;
   if (callOnPool !== undefined) return onPool(() => callOnPool('posix_spawn', ...args));
-  // Without a pool, this is the only thread here: no other code creates files with this umask.
+  // Without a pool there is only this thread, so no other code creates files with this umask.
   const umask = process.umask(UMASK);
   try {
     return ffi.call('posix_spawn', ...args);
@@ -73,15 +72,15 @@ function spawn(...args: readonly FfiArgument[]): number | Promise<number> {
 }
 
 /**
- * The command to start. On Node the program inherits the umask of the process. That must not change, because other threads of the host
- * program create files at any moment. So if the umask is not 022, a shell sets it and then becomes the program.
+ * The command to start. On Node the program inherits the process's umask, which must not change, because other threads of the host program create
+ * files at any time. If it is not 022, a shell sets it and then becomes the program.
  */
 function toCommand({ path, args }: SpawnRequest): readonly string[] {
   const isUsual = ffi.callOnPool === undefined || readUmask() === UMASK;
   return isUsual ? [path, ...args] : ['/bin/sh', '-c', WITH_UMASK, 'sh', path, ...args];
 }
 
-/** Reads the umask from /proc: `process.umask()` would change it for a moment. */
+/** Reads /proc, because `process.umask()` would change the umask for a moment. */
 function readUmask(): number | undefined {
   const octal = /^Umask:\t(\d+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return octal === undefined ? undefined : Number.parseInt(octal, 8);
@@ -94,7 +93,7 @@ function call(name: LibcFunction, ...args: readonly FfiArgument[]): void {
 
 let attributes: Buffer | undefined;
 
-/** The attributes of every program that is started here. */
+/** The attributes of all programs started here. */
 function sharedAttributes(): Buffer {
   if (attributes !== undefined) return attributes;
   const made = Buffer.alloc(STRUCT_BYTES);
@@ -115,7 +114,7 @@ function toFileActions({ stdio, cwd = '/' }: SpawnRequest): Buffer {
     for (const [from, to] of planDuplicates(stdio)) {
       call('posix_spawn_file_actions_adddup2', actions, from, to);
     }
-    // Close every other descriptor that a library of this process opened without close-on-exec. musl has no such action.
+    // Close all descriptors that a library of this process opened without close-on-exec. musl lacks this action.
     if (ffi.has('posix_spawn_file_actions_addclosefrom_np')) {
       call('posix_spawn_file_actions_addclosefrom_np', actions, stdio.length);
     }
@@ -128,9 +127,9 @@ function toFileActions({ stdio, cwd = '/' }: SpawnRequest): Buffer {
 }
 
 /**
- * The dup2(2) calls, in order, that turn `stdio` into descriptors 0, 1, 2 and so on. A descriptor whose number an earlier call would
- * overwrite is first moved to a free number. A descriptor that keeps its number is included: dup2 onto itself keeps it open in the program.
- * Exported for its test.
+ * The dup2(2) calls, in order, that turn `stdio` into descriptors 0, 1, 2 and so on. First moves each descriptor whose number an earlier call
+ * would overwrite to a free number. Includes descriptors that keep their number: dup2 onto itself keeps them open in the program. Exported for
+ * its test.
  */
 export function planDuplicates(stdio: readonly Fd[]): readonly (readonly [from: Fd, to: Fd])[] {
   let free = Math.max(stdio.length, ...stdio) + 1;

@@ -1,23 +1,23 @@
 /**
- * Reads from /proc which processes exist and whether they still run. All calls are synchronous, and cheap for processes of the host. A
- * running task can make them wait: use `handled-process.ts` and `ask-process.ts` for its processes.
+ * Reads from /proc which processes exist and still run. All calls are synchronous, and cheap for processes of the host. A running task can delay
+ * them: for its processes, use `handled-process.ts` and `ask-process.ts`.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { StackshimError, unlessMissing } from '../core/errors.ts';
 import { isOfHost } from './handled-process.ts';
 
-/** Identifies a process so that it cannot be confused with a later one that has the same pid. */
+/** Identifies a process, as opposed to a later one with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks since boot. */
   readonly startTime: number;
 }
 
-/** The owner of a task: a process of one boot, or one of its threads. */
+/** A task's owner: a process of one boot, or one of its threads. */
 export interface Owner extends ProcessIdentity {
   readonly bootId: string;
-  /** The owning thread, unless it is the first one: a thread may end before its process does. Its `pid` is the thread's id. */
+  /** The owning thread, unless it is the first: a thread may end before its process. Its `pid` is the thread's id. */
   readonly thread?: ProcessIdentity;
 }
 
@@ -27,36 +27,30 @@ export interface ProcessInfo extends ProcessIdentity {
   readonly state: string;
   readonly comm: string;
   readonly threads: number;
-  /**
-   * False while the process still runs the program of the process that forked it: the kernel's PF_FORKNOEXEC. It cannot be forged, and a
-   * zombie keeps it until it is waited for.
-   */
+  /** False until the process first executes a program after fork: PF_FORKNOEXEC. Cannot be forged; a zombie keeps it until reaped. */
   readonly executed: boolean;
 }
 
 const PF_FORKNOEXEC = 0x40;
 
-/**
- * The current state of a process; undefined when it does not exist, which includes one that was waited for. Precondition: the process runs
- * no program of a task, or has ended.
- */
+/** The state of a process; undefined if it does not exist or was reaped. Precondition: the process runs no program of a task, or has ended. */
 export function readProcess(pid: number): ProcessInfo | undefined {
   return readStat(pid, String(pid));
 }
 
-/** @param folder The folder below /proc of the process, or of one of its threads; then `pid` is the thread's id. */
+/** @param folder The folder of the process below /proc, or of one of its threads; then `pid` is the thread's id. */
 function readStat(pid: number, folder: string): ProcessInfo | undefined {
   const text = readProcFile(folder, 'stat');
   return text === undefined ? undefined : parseStat(pid, text);
 }
 
-/** The fields after the name in the text of /proc/PID/stat: the first one is the third of proc_pid_stat(5). */
+/** The fields after the name in /proc/PID/stat, beginning with the third of proc_pid_stat(5). */
 export const statFields = (text: string): readonly string[] =>
   text.slice(text.lastIndexOf(')') + 2).split(' ');
 
-/** Parses the text of /proc/PID/stat of a process or a thread. */
+/** Parses /proc/PID/stat of a process or thread. */
 export function parseStat(pid: number, text: string): ProcessInfo {
-  // The name is in parentheses and may itself contain parentheses, spaces and newlines.
+  // The name is in parentheses, and may itself contain parentheses, spaces and newlines.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   const fields = statFields(text);
@@ -73,28 +67,28 @@ export function parseStat(pid: number, text: string): ProcessInfo {
   return { pid, ppid, startTime, state, comm, threads, executed };
 }
 
-/** The kernel's id of the thread that runs this JavaScript; for the first thread of a process it equals the pid. */
+/** The kernel's id of the thread that runs this JavaScript; the first thread's id is the pid. */
 const threadId = (): number => Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 
-/** Whether this JavaScript runs on the process's first thread. Does not use `node:worker_threads`, because loading it costs the executable 1 ms. */
+/** Whether this is the process's first thread. Avoids `node:worker_threads`, which takes the executable 1 ms to load. */
 export const isMainThread = (): boolean => threadId() === process.pid;
 
 /** Whether exactly this process still runs. A zombie does not run. Precondition: as for {@link readProcess}. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const found = readProcess(identity.pid);
   if (found === undefined || found.startTime !== identity.startTime) return false;
-  // The first thread may be a zombie while other threads run or are still ending.
+  // The first thread may be a zombie while others run or are still ending.
   return !/[ZXx]/.test(found.state) || found.threads > 1;
 }
 
-/** The given signals without those that this process ignores. A process ignores what its parent ignored when it started, until it changes that. */
+/** The given signals that this process does not ignore. At its start, a process ignores what its parent ignored then. */
 export function unignoredSignals<T extends NodeJS.Signals>(names: readonly T[]): readonly T[] {
   const status = readProcFile(process.pid, 'status') ?? '';
   const ignored = statusBits(status, 'SigIgn');
   return names.filter((name) => (ignored & (1n << BigInt(constants.signals[name] - 1))) === 0n);
 }
 
-/** Sends a signal. A process that is already gone is not an error. */
+/** Sends a signal. Does nothing if the process is gone. */
 export function signalProcess(pid: number, signal: number): void {
   unlessMissing(() => process.kill(pid, signal), ['ESRCH']);
 }
@@ -136,7 +130,7 @@ function readOwnIdentity(): Owner {
 
 const readThread = (pid: number, tid: number) => readStat(tid, `${pid}/task/${tid}`);
 
-/** Whether an owner still runs. False for every owner of an earlier boot, and if a process of a task has its pid now. */
+/** Whether an owner still runs. False for an owner of an earlier boot, and if a task's process has the pid now. */
 export function isOwnerAlive(owner: Owner): boolean {
   if (owner.bootId !== bootId() || !isOfHost(owner.pid) || !isAlive(owner)) return false;
   if (owner.thread === undefined) return true;
@@ -144,7 +138,7 @@ export function isOwnerAlive(owner: Owner): boolean {
   return found?.startTime === owner.thread.startTime && !/[ZXx]/.test(found.state);
 }
 
-/** Pids of running programs of the host whose arguments match (the first argument is the program's name). Reads all of /proc: not for the task path. */
+/** Pids of running programs of the host whose arguments match (the first is the program's name). Reads all of /proc: not for the task path. */
 export function findProcesses(isLike: (args: readonly string[]) => boolean): readonly number[] {
   const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
   return pids.filter(
@@ -152,7 +146,7 @@ export function findProcesses(isLike: (args: readonly string[]) => boolean): rea
   );
 }
 
-/** The bits of a hexadecimal field in the text of /proc/PID/status. */
+/** The bits of a hexadecimal field in /proc/PID/status. */
 export function statusBits(status: string, name: string): bigint {
   const digits = new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1];
   return BigInt(`0x${digits ?? '0'}`);

@@ -1,4 +1,4 @@
-/** Raw mode of a terminal: input and output pass unchanged until the mode is restored: termios(3), ioctl_tty(2). */
+/** Raw mode of a terminal: input and output pass unchanged until the mode is restored. termios(3), ioctl_tty(2). */
 import { unlessMissing } from '../core/errors.ts';
 import { invoke } from './invoke.ts';
 import type { Fd } from './system.ts';
@@ -27,8 +27,8 @@ const CS8 = 0o60;
 const COOKED_LOCAL = 0o1 | 0o2 | 0o10 | 0o100 | 0o100000;
 
 /**
- * Makes a terminal raw, as cfmakeraw(3) does. The `setRawMode` of both engines still turns line feeds into new lines. Returns a function
- * that restores the terminal; a terminal that is gone by then is not an error.
+ * Makes a terminal raw, as cfmakeraw(3) does: `setRawMode` of both engines still turns line feeds into new lines. Returns a function that
+ * restores the terminal, and does nothing if the terminal is gone by then.
  */
 export function makeTerminalRaw(fd: Fd): () => void {
   const found = Buffer.alloc(TERMIOS_BYTES);

@@ -1,4 +1,4 @@
-/** Reads files with secrets, such as keys and passwords. As with ssh, only root (or this user) may have access to them. */
+/** Reads secrets such as keys and passwords from files that, as with ssh, only root (or this user) may access. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { messageOf, StackshimError } from '../core/errors.ts';
 import { readBoundedFd } from './files.ts';
@@ -14,7 +14,7 @@ export interface PrivateFileOptions {
 }
 
 /**
- * Reads a file that no other user can read, write or own. Checks the open file, so the checked file is the one that is read. Throws
+ * Reads a file that no other user can read, write or own. Checks the open file, which is the one that is read. Throws
  * ERR_STACKSHIM_INPUT_NOT_FOUND, and ERR_STACKSHIM_SPEC_INVALID with a hint for a wrong mode or owner.
  */
 export function readPrivateFile(path: string, options: PrivateFileOptions): string {
@@ -23,7 +23,7 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
   const details = { field, path };
   let fd: Fd | undefined;
   try {
-    // Non-blocking: a FIFO at this path must not hang the command.
+    // O_NONBLOCK: a FIFO at this path must not hang the command.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const fault = faultOf(fstatSync(fd));
     if (fault === undefined) return readBoundedFd(fd, maxBytes);
@@ -41,7 +41,7 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
 }
 
 function faultOf(stats: Stats): string | undefined {
-  // `readBoundedFd` refuses it.
+  // `readBoundedFd` refuses other kinds.
   if (!stats.isFile()) return undefined;
   if (!isOurs(stats)) return `it belongs to another user (${stats.uid})`;
   if (!isOpenToOthers(stats)) return undefined;

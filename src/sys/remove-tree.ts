@@ -1,4 +1,4 @@
-/** Removes entries, and folders with everything in them, however deep or large, without blocking the event loop for long. */
+/** Removes entries, and folders with all their content, without blocking the event loop for long. */
 import {
   type Dirent,
   lstatSync,
@@ -15,14 +15,14 @@ import { runProgram } from './run-program.ts';
 import { PLAIN_ENVIRONMENT } from './start-program.ts';
 
 /**
- * The kernel may delay rmdir(2) and unlink(2) for milliseconds on former mount points and in cgroups. On a thread of the pool they do not
- * block the event loop. The executable runs one task and has nothing else to do, so there the pool only costs time.
+ * On former mount points and in cgroups, the kernel may delay rmdir(2) and unlink(2) for milliseconds, so they run on a pool thread. The
+ * executable runs one task and has nothing else to do, so there a pool would only cost time.
  */
 const hasPool = ffi.callOnPool !== undefined;
 
 type Removal = (path: PathLike, done: (error: NodeJS.ErrnoException | null) => void) => void;
 
-/** Does not use `node:fs/promises`, because loading it takes the executable 0.3 ms in every task. */
+/** Avoids `node:fs/promises`: loading it costs the executable 0.3 ms in every task. */
 const aside =
   (onPool: Removal, atOnce: (path: PathLike) => void) =>
   async (path: PathLike): Promise<void> => {
@@ -35,18 +35,18 @@ const aside =
 export const rmdirAside = aside(rmdir, rmdirSync);
 export const unlinkAside = aside(unlink, unlinkSync);
 
-/** Removing this many entries takes less time than starting a program that removes them. */
+/** Removing this many entries takes less time than starting a program for it. */
 const FEW_ENTRIES = 64;
 /**
- * A synchronous removal takes 0.4 ms in all, 1.0 ms through the thread pool. But a disk that is informed of each freed block takes 1 ms per
- * entry: after this time the pool takes over.
+ * Synchronous removal takes 0.4 ms in all, through the pool 1.0 ms. But a disk that is informed of each freed block takes 1 ms per entry: after
+ * this time the pool takes over.
  */
 const AT_ONCE_MS = 1;
 
 /**
- * Removes the folder `path` with everything in it, however deep or large, without blocking the event loop for long; a second call does
- * nothing. The content may be a stranger's: names may be any bytes, links are removed and not followed, and other mounts are not entered.
- * Rejects if an entry cannot be removed.
+ * Removes the folder `path` and its content, however deep or large, without blocking the event loop for long. A second call does nothing. Safe
+ * for untrusted content: names may be any bytes, links are removed and not followed, other mounts are not entered. Rejects if an entry cannot be
+ * removed.
  */
 export async function removeTree(path: string): Promise<void> {
   const budget: Budget = { left: FEW_ENTRIES, atOnceUntil: performance.now() + AT_ONCE_MS };
@@ -54,7 +54,7 @@ export async function removeTree(path: string): Promise<void> {
     if (await removeSmallTree(Buffer.from(path), budget)) return;
   } catch {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-    // Somebody else may be removing the folder, too. If not, the program fails as well, and names the entry.
+    // Another process may be removing the folder, too. If not, the program fails as well, and names the entry.
   }
   await removeByProgram(path);
 }
@@ -64,14 +64,11 @@ interface Budget {
   left: number;
   /** The device of the top folder. */
   device?: number;
-  /** Until then, entries are removed synchronously; later, on the pool where there is one. */
+  /** Entries are removed synchronously until then; later, on the pool if there is one. */
   readonly atOnceUntil: number;
 }
 
-/**
- * Returns false if the budget was too small, or if another filesystem or a link is in the way; part of the tree may be gone by then. Needs
- * one descriptor, however deep the tree is.
- */
+/** False if the budget was too small, or another filesystem or a link is in the way; part of the tree may be gone. Needs one descriptor. */
 async function removeSmallTree(path: Buffer, budget: Budget): Promise<boolean> {
   const stat = lstatSync(path);
   budget.device ??= stat.dev;
@@ -108,8 +105,8 @@ function readFew(path: Buffer, budget: Budget): readonly Dirent[] | undefined {
 }
 
 /**
- * Removes the tree by rm(1), which walks by descriptor. The removal functions of the engines use whole paths: for folders 10,000 levels deep
- * they need minutes of processor time, and then fail at the kernel's maximum path length.
+ * Removes the tree by rm(1), which walks by descriptor. The engines' removal functions use whole paths: for folders 10,000 levels deep they take
+ * minutes of processor time, then fail at the kernel's maximum path length.
  */
 async function removeByProgram(path: string): Promise<void> {
   const { exitCode, output } = await runProgram({
@@ -117,6 +114,6 @@ async function removeByProgram(path: string): Promise<void> {
     args: ['-rf', '--one-file-system', '--', path],
     env: PLAIN_ENVIRONMENT,
   });
-  // Its first message is enough.
+  // The first message is enough.
   if (exitCode !== 0) throw new Error(output.split('\n')[0] || `rm ended with ${exitCode}`);
 }

@@ -1,13 +1,13 @@
 /**
  * Which function starts a program:
  * - `runProgram`, on the task path: starts quickly, passes input to the program, and keeps a little of its output.
- * - `startProgram`, below it, for a program that gets descriptors from the caller: runtimes, builders, holders of namespaces.
- * - `startTool` and `askTool` (`start-tool.ts`) for everything else: filters and tools that answer questions. They load execa, which takes
- * as long as the start of a container.
+ * - `startProgram`, one level lower, for a program that gets descriptors from the caller: runtimes, builders, holders of namespaces.
+ * - `startTool` and `askTool` (`start-tool.ts`) for everything else: filters and tools that answer questions. They load execa, which takes as
+ * long as starting a container.
  * - `posixSpawn` alone, for a program that outlives this process: nobody here waits for it.
  *
- * In each case the program leads its own process group, which is killed as a whole, and gets nothing of the caller's environment. Its output
- * is bounded, and so is its time if the caller says so.
+ * In each case the program leads its own process group, which is killed as a whole, and inherits nothing of the caller's environment. Its output
+ * is bounded, and its time if the caller sets a limit.
  */
 import { closeSync, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
@@ -23,28 +23,25 @@ import {
 } from './start-program.ts';
 import type { ProcessExit } from './system.ts';
 
-/** The most output that is kept of the beginning, and of the end; it becomes a detail of an error. */
+/** The most output kept of the beginning, and of the end, as a detail of an error. */
 const HALF_BYTES = 8_192;
 
 export interface ProgramRun extends Omit<SpawnRequest, 'stdio'>, RunBounds {
-  /** The stream that is kept; the other one is dropped. Default: standard error. */
+  /** The stream to keep; the other one is dropped. Default: standard error. */
   readonly keeps?: 'stdout' | 'stderr';
   /** Standard input, read as fast as the program takes it. Default: none. */
   readonly input?: AsyncIterable<Uint8Array>;
-  /**
-   * Called once, when the program has ended or could not be started. It ends the processes that the program started and that may hold its
-   * pipes open. Its errors are passed on.
-   */
+  /** Called once, when the program has ended or failed to start, to end its descendants that may hold its pipes open. Its errors are passed on. */
   readonly onExit?: () => Promise<void>;
 }
 
 export interface EndedProgram extends ProcessExit {
-  /** The kept output: the beginning and the end if it is long. */
+  /** The kept output; if it was long, its beginning and end. */
   readonly output: string;
   readonly givenUp: GivenUp | undefined;
 }
 
-/** Runs a program to its end. Rejects if the program could not be started, and with what reading `input` throws; the program has ended by then. */
+/** Runs a program to its end. Rejects if it could not be started, or if reading `input` throws; the program has ended by then. */
 export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
   const kept = new KeptOutput();
   let isOver = false;
@@ -67,7 +64,7 @@ export async function runProgram(run: ProgramRun): Promise<EndedProgram> {
     await endRest();
     sink?.destroy();
     const failure = await feeding;
-    // Processes that the program started may keep the pipe open.
+    // Processes started by the program may keep the pipe open.
     ends.drain.finish();
     await ends.drain.ended;
     if (failure !== undefined) throw failure.error;
@@ -85,8 +82,8 @@ function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
   // Only root can make a private null device.
   const isRoot = process.geteuid?.() === 0;
   const nullDevice = isRoot ? openNullDevice('both') : openSync('/dev/null', 'r+');
-  // What the program has copies of. In a worker thread, Node keeps a list of what `node:fs` opened, and closes the rest at the thread's end:
-  // by then the number may belong to another thread.
+  // The program has copies of these. `node:fs` must close its own: at a worker thread's end, Node closes the rest, by number, which may be
+  // another's by then.
   const childEnds = [() => closeSync(nullDevice)];
   const handOver = () => {
     for (const close of childEnds.splice(0)) close();
@@ -99,7 +96,7 @@ function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
       childEnds.push(() => linuxSystem.close(readEnd));
       stdin = readEnd;
       sink = openSink(writeEnd);
-      // A program that ends breaks the pipe; its exit tells more than this error.
+      // A program that ends breaks the pipe; its exit says more than this error.
       sink.on('error', () => undefined);
     }
     const [read, output] = linuxSystem.createPipe();
@@ -119,7 +116,7 @@ function openEnds({ keeps, input }: ProgramRun, kept: KeptOutput) {
   }
 }
 
-/** Keeps the beginning and the end of a program's output, in bounded memory. */
+/** Keeps the beginning and end of a program's output, in bounded memory. */
 export class KeptOutput {
   #first = Buffer.alloc(0);
   #last = Buffer.alloc(0);
@@ -140,8 +137,8 @@ export class KeptOutput {
 }
 
 /**
- * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading:
- * its exit tells why. If `input` cannot be read, calls `kill` and resolves to the error.
+ * Writes `input` to a program's standard input as fast as the program reads, then closes it. Also resolves when the program stops reading: its
+ * exit says why. If `input` cannot be read, calls `kill` and resolves to the error.
  */
 export async function feedProgram(
   input: AsyncIterable<Uint8Array>,
@@ -161,7 +158,7 @@ export async function feedProgram(
   }
 }
 
-/** Resolves when `stdin` can be written again, or is closed. */
+/** Resolves when `stdin` takes more data, or is closed. */
 function untilWritable(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {

@@ -1,4 +1,4 @@
-/** Sends a datagram to a Unix socket: unix(7). Node itself has only stream sockets. */
+/** Sends a datagram to a Unix socket: unix(7). Node has only stream sockets. */
 import { invoke } from './invoke.ts';
 
 const AF_UNIX = 1;
@@ -7,7 +7,7 @@ const MSG_NOSIGNAL = 0x4000;
 /** sun_path holds 108 bytes. */
 const MAX_ADDRESS = 107;
 
-/** @param address A path, or `@name` for an abstract socket. Throws a SystemError: EAGAIN if the queue is full, others if nobody receives there. */
+/** @param address A path, or `@name` for an abstract socket. Throws a SystemError: EAGAIN if the queue is full, others if nobody receives. */
 export function sendDatagram(address: string, text: string): void {
   const name = Buffer.from(address.replace(/^@/, '\0'));
   if (!/^[/@]./.test(address) || name.length > MAX_ADDRESS) {

@@ -6,11 +6,11 @@ import type { Fd } from './system.ts';
 
 export interface SocketTable {
   readonly sockets: number;
-  /** Bytes that wait to be received, error messages included. */
+  /** Bytes waiting to be received, error messages included. */
   readonly receiveBytes: number;
-  /** Bytes that wait to be sent. */
+  /** Bytes waiting to be sent. */
   readonly sendBytes: number;
-  /** How many sockets have bytes that wait to be sent. */
+  /** The number of sockets with bytes waiting to be sent. */
   readonly sending: number;
 }
 
@@ -18,13 +18,13 @@ type Queues = readonly [receive: number, send: number];
 
 /** The kernel fills at most a page per read. */
 const READ_BYTES = 4096;
-/** A read takes some 20 µs, more in a long table. */
+/** A read takes about 20 µs, more in a long table. */
 const READS_A_TURN = 4;
 const NOTHING: Queues = [0, 0];
 
 export const NO_SOCKETS: SocketTable = { sockets: 0, receiveBytes: 0, sendBytes: 0, sending: 0 };
 
-/** Parses `2DB0:00000000`: the bytes that wait to be sent and to be received, in hexadecimal digits. */
+/** Parses `2DB0:00000000`: bytes waiting to be sent and to be received, in hexadecimal. */
 function internetQueues(fields: readonly string[]): Queues {
   const [send = '0', receive = '0'] = fields[4]?.split(':') ?? [];
   return [Number.parseInt(receive, 16), Number.parseInt(send, 16)];
@@ -47,7 +47,7 @@ export type TableName = keyof typeof QUEUES;
 /** Opens a file of the network namespace: see `System.openNetFile`. */
 export type OpenNetFile = (name: string) => Fd;
 
-/** Adds up a table without blocking the event loop; returns zeros if the kernel does not have the protocol. */
+/** Sums up a table without blocking the event loop; all zeros if the kernel lacks the protocol. */
 export async function readSocketTable(open: OpenNetFile, name: TableName): Promise<SocketTable> {
   const file = openTable(open, name);
   if (file === undefined) return { ...NO_SOCKETS };
@@ -57,7 +57,7 @@ export async function readSocketTable(open: OpenNetFile, name: TableName): Promi
     let rest = '';
     for (let reads = 1; ; reads += 1) {
       const bytesRead = readSync(file, buffer, 0, READ_BYTES, null);
-      // The first line contains the column names.
+      // The count began at -1, because the first line holds the column names.
       if (bytesRead === 0) return { ...sum, sockets: Math.max(0, sum.sockets) };
       const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n');
       rest = lines.pop() ?? '';
@@ -78,12 +78,12 @@ function addLine(sum: Writable<SocketTable>, name: TableName, line: string): voi
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Opens a table; undefined if the kernel has none of this name. */
+/** Opens a table; undefined if the kernel lacks it. */
 export function openTable(open: OpenNetFile, name: string): Fd | undefined {
   return unlessMissing(() => open(name));
 }
 
-/** The number of sockets of each kind: the numbers after `inuse` and `used` in the text of sockstat and sockstat6. */
+/** The sockets of each kind: the numbers after `inuse` and `used` in sockstat and sockstat6. */
 export function parseSocketCounts(text: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const [, name = '', count] of text.matchAll(/^(\w+): (?:inuse|used) (\d+)/gm)) {

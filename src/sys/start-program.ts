@@ -9,15 +9,15 @@ import { posixSpawn, type SpawnRequest } from './posix-spawn.ts';
 import { type Fd, MOUNT_ATTR, makeMount, type ProcessExit } from './system.ts';
 
 export interface StartedProgram {
-  /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the program could not be started. */
+  /** Resolves to the pid once the program runs; then the caller may close its copies of the descriptors. Rejects if the start failed. */
   readonly running: Promise<number>;
-  /** Resolves to the program's exit. Rejects if the program could not be started. */
+  /** Resolves to the program's exit. Rejects if the start failed. */
   readonly exited: Promise<ProcessExit>;
-  /** Kills the program and what it started; does nothing once the program has ended. */
+  /** Kills the program's process group; does nothing once the program has ended. */
   killAll(): void;
 }
 
-/** Begins to start a program, as {@link posixSpawn} does. In the executable, the program has started when this function returns. */
+/** Begins to start a program, like {@link posixSpawn}. In the executable, the program has started when this function returns. */
 export function startProgram(request: SpawnRequest): StartedProgram {
   let pid: number | undefined;
   let isWanted = true;
@@ -35,14 +35,14 @@ export function startProgram(request: SpawnRequest): StartedProgram {
   const end = () => {
     hasEnded = true;
   };
-  // This also handles a rejection: callers that await `running` or `exited` get it, too.
+  // Also marks a rejection as handled; callers that await `running` or `exited` get it, too.
   exited.then(end, end);
   return { running, exited, killAll };
 }
 
 /**
- * The first argument with which `process.execPath` runs a program of stackshim. The executable calls itself, with a word. For the library, the
- * program lies next to its caller's `file`, in the source as well as in the build.
+ * The first argument with which `process.execPath` runs a program of stackshim: in the executable, `word`; for the library, the path of the program
+ * `name` beside `file`, in the source and in the build.
  */
 export const ownProgram = (word: string, name: string, file: string): string =>
   process.versions['bun'] === undefined ? file.replace(/[^/]+(\.[jt]s)$/, `${name}$1`) : word;
@@ -58,7 +58,7 @@ async function start(request: SpawnRequest): Promise<number> {
 }
 
 const RETRY_MS = 100;
-/** Other code took the last descriptor, or this user watches as many descriptors as it may. */
+/** Other code took the last descriptor, or this user reached its limit of watched descriptors. */
 const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 async function waitFor(pid: number): Promise<ProcessExit> {
@@ -72,7 +72,7 @@ async function waitFor(pid: number): Promise<ProcessExit> {
   } catch (error) {
     if (!SHORTAGES.includes(errnoCodeOf(error))) throw error;
   }
-  // Looking for an exit that cannot be watched needs no descriptor: the program remains a child until it is waited for.
+  // Polling for the exit needs no descriptor: the program remains a child until it is reaped.
   for (;;) {
     const exit = linuxSystem.waitChild(pid);
     if (exit !== undefined) return exit;
@@ -80,14 +80,14 @@ async function waitFor(pid: number): Promise<ProcessExit> {
   }
 }
 
-/** Kills a program that leads a process group, with its whole group. */
+/** Kills the whole process group of a program that leads it. */
 export function killGroup(leader: number): void {
   unlessMissing(() => process.kill(-leader, 'SIGKILL'), ['ESRCH']);
 }
 
-// The environment of programs that root starts: never the caller's own environment.
+// The environment of programs that root starts is never the caller's own.
 
-/** The folders in which programs are looked up, in order; the same as in sudo's `secure_path`. */
+/** Folders to look up programs in, in order; the same as sudo's `secure_path`. */
 export const SYSTEM_FOLDERS: readonly string[] = [
   '/usr/local/sbin',
   '/usr/local/bin',
@@ -102,7 +102,7 @@ export const SYSTEM_PATH = SYSTEM_FOLDERS.join(':');
 /** The environment of programs that read no configuration. */
 export const PLAIN_ENVIRONMENT = { PATH: SYSTEM_PATH, LC_ALL: 'C' } as const;
 
-/** The caller's proxy settings, for programs that talk to other machines. */
+/** The caller's proxy settings, for programs that use the network. */
 export const PROXY_VARIABLES = [
   ...['http_proxy', 'https_proxy', 'no_proxy'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'],
@@ -121,7 +121,7 @@ export function pickVariables(
 }
 
 export interface RunBounds {
-  /** When it is exceeded, the program is killed. Default: no limit. */
+  /** Kill the program after this time. Default: no limit. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -130,7 +130,7 @@ export type GivenUp = 'timeout' | 'aborted';
 
 export interface BoundedEnd<End> {
   readonly end: End;
-  /** Undefined: the program was not killed here. */
+  /** Undefined if the program was not killed here. */
   readonly givenUp: GivenUp | undefined;
 }
 
@@ -159,16 +159,16 @@ export async function endWithin<End>(
 const NULL = { type: 'c', major: 1, minor: 3 } as const;
 const FLAGS = { input: constants.O_RDONLY, both: constants.O_RDWR } as const;
 
-/** A detached mount, made once per thread. Its nodes have no names any more, so only a holder of an open node can reach it. */
+/** A detached mount, made once per thread. Its nodes have no names any more, so only holders of an open node reach it. */
 let place: Fd | undefined;
 let made = 0;
 
 /**
- * Opens a null device node that nobody else has, on a detached filesystem. With `input` the node can only be read, which returns the end of
- * file at once. The caller closes it with `node:fs`.
+ * Opens a null device node of its own, on a detached filesystem. With `input` the node can only be read, and is at its end at once. The caller
+ * closes it with `node:fs`.
  *
- * Runtimes and tasks do not get the host's node: crun changes the owner of each stream that it is given to the task's user, who could then
- * change the mode of the node that the whole host uses.
+ * Runtimes and tasks do not get the host's node: crun gives each stream to the task's user, who could then change the mode of the node that the
+ * whole host uses.
  */
 export function openNullDevice(use: keyof typeof FLAGS): Fd {
   place ??= mountPlace();
@@ -176,7 +176,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   const path = entryOf(place, String(made));
   linuxSystem.makeDeviceNode(path, NULL);
   try {
-    // Use the mode of the host's device, because a program may open its descriptor again by name.
+    // The mode of the host's device, because a program may open its descriptor again by name.
     chmodSync(path, 0o666);
     return openSync(path, FLAGS[use] | constants.O_NOFOLLOW);
   } finally {
@@ -184,7 +184,7 @@ export function openNullDevice(use: keyof typeof FLAGS): Fd {
   }
 }
 
-/** Called once per thread: releasing the mount takes the kernel longer than everything else here. */
+/** Called once per thread: the kernel takes longer to release the mount than everything else here. */
 const mountPlace = (): Fd =>
   makeMount(linuxSystem, 'tmpfs', {
     settings: [['size', '4k']],

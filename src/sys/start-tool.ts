@@ -1,4 +1,4 @@
-/** Starts programs outside of the task path, through execa, with streams of this process: filters, tools that answer questions, a guard. */
+/** Starts programs outside the task path through execa, with streams in this process: filters, tools that answer questions, a guard. */
 import { once } from 'node:events';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { within } from '../core/pause.ts';
@@ -12,7 +12,7 @@ import {
 } from './start-program.ts';
 
 export interface ToolRequest extends RunBounds {
-  /** The absolute path of the program, and its arguments. */
+  /** The program's absolute path, and its arguments. */
   readonly command: readonly string[];
   /** The whole environment. Default: only PATH and the C locale. */
   readonly env?: Readonly<Record<string, string>>;
@@ -21,30 +21,30 @@ export interface ToolRequest extends RunBounds {
 export interface EndedTool {
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** The kept standard error: the beginning and the end if it is long. */
+  /** The kept standard error; if it was long, its beginning and end. */
   readonly stderr: string;
   readonly givenUp: GivenUp | undefined;
-  /** Why the tool failed, in a few words: the last line of its standard error, if there is any. Undefined if it succeeded. */
+  /** Why the tool failed, in a few words: the last line of its standard error, if any. Undefined if it succeeded. */
   readonly failure: string | undefined;
 }
 
 export interface StartedTool {
   readonly pid: number;
   readonly stdin: Writable;
-  /** Reads little ahead: a tool whose output nobody reads waits. */
+  /** Reads little ahead: a tool waits while nobody reads its output. */
   readonly stdout: Readable;
   /** Resolves when the tool and its whole process group have ended. Never rejects. */
   readonly exited: Promise<EndedTool>;
-  /** Kills the tool and what it started; does nothing once the tool has ended. */
+  /** Kills the tool and its process group; does nothing once the tool has ended. */
   killAll(): void;
   /** Whether the tool keeps this process's event loop alive. Default: it does. */
   keepAlive(isWanted: boolean): void;
 }
 
-/** How long to wait for the rest of its output, which a process that has left the group may hold open. */
+/** How long to wait for the rest of the output, which a process that left the group may hold open. */
 const STDERR_WITHIN_MS = 1_000;
 
-/** Starts a tool in the directory `/`; resolves once it runs. Rejects with the system's error if it could not be started. */
+/** Starts a tool in the directory `/`; resolves once it runs. Rejects with the system error if the start failed. */
 export async function startTool(request: ToolRequest): Promise<StartedTool> {
   const { execa } = await import('execa');
   const { command, env = PLAIN_ENVIRONMENT } = request;
@@ -62,7 +62,7 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
   });
   const { pid, stdin, stderr } = child;
   if (pid === undefined) throw (await child).cause ?? new Error(`run ${path}: not started`);
-  // A tool that ends breaks the pipe; its exit tells more than this error.
+  // A tool that ends breaks the pipe; its exit says more than this error.
   stdin.on('error', () => undefined);
   // Otherwise execa, or the engine at the tool's exit, would drop output that nobody has begun to read.
   const stdout = new PassThrough();
@@ -85,7 +85,7 @@ export async function startTool(request: ToolRequest): Promise<StartedTool> {
     return { ...all, failure: failureOf(all) };
   });
   const keepAlive = (isWanted: boolean) => {
-    // Streams of child processes are sockets, although their type does not say so.
+    // Child process streams are sockets, although their type does not say so.
     for (const handle of [child, stdin, child.stdout, stderr]) {
       const method: unknown = Reflect.get(handle, isWanted ? 'ref' : 'unref');
       if (typeof method === 'function') Reflect.apply(method, handle, []);
@@ -98,7 +98,7 @@ export interface ToolAnswer extends EndedTool {
   readonly stdout: Buffer;
 }
 
-/** Runs a tool without input and resolves to its output. A tool that prints more than `maxBytes` is killed and counts as failed. */
+/** Runs a tool without input and resolves to its output. Kills a tool that prints more than `maxBytes`; it counts as failed. */
 export async function askTool(
   request: ToolRequest & { readonly maxBytes: number },
 ): Promise<ToolAnswer> {

@@ -1,21 +1,18 @@
 /**
- * The kernel, as stackshim uses it. One implementation (`linux-system.ts`) calls libc; tests of pure rooms use a recording fake. Every
- * method throws a {@link SystemError} if the kernel refuses, unless its comment says otherwise.
+ * The kernel, as stackshim uses it. `linux-system.ts` calls libc; tests of pure rooms use a recording fake. Each method throws a {@link
+ * SystemError} if the kernel refuses, unless its comment says otherwise. A method `…Aside` runs on a pool thread if the engine has a pool.
  */
 
-/** An open file descriptor; whoever receives it closes it. */
+/** An open file descriptor; its receiver closes it. */
 export type Fd = number;
 
 export interface System {
   // mounts: open_tree(2), mount_setattr(2), fsopen(2), fsconfig(2), fsmount(2), move_mount(2), umount2(2)
-  /** Clones the mount at `path` as a detached mount; a folder or file that is not a mount point as a detached bind mount. */
+  /** Clones the mount at `path` as a detached mount; for a folder or file that is not a mount point, a detached bind mount. */
   openTreeClone(path: string): Fd;
-  /**
-   * Like `openTreeClone`, with the mounts below it, for a path whose links were resolved earlier. Throws ELOOP if the path contains a link
-   * by now (openat2(2) with RESOLVE_NO_SYMLINKS).
-   */
+  /** Like `openTreeClone`, with the mounts below. Resolve the path's links first: throws ELOOP for a link (openat2(2), RESOLVE_NO_SYMLINKS). */
   openRealTreeClone(path: string): Fd;
-  /** Maps the ids of a detached mount through a user namespace. With `recursive`, also those of all mounts below it; if it throws, none is mapped. */
+  /** Maps a detached mount's ids through a user namespace. `recursive` includes all mounts below it; on an error none is mapped. */
   idmapMount(mountFd: Fd, userNamespaceFd: Fd, options?: { readonly recursive: boolean }): void;
   /** Sets MOUNT_ATTR_* bits on a detached mount and makes it private. */
   restrictMount(mountFd: Fd, attributes: number, options: { readonly recursive: boolean }): void;
@@ -24,74 +21,65 @@ export interface System {
   fsConfigFlag(contextFd: Fd, key: string): void;
   fsConfigFd(contextFd: Fd, key: string, fd: Fd): void;
   fsConfigCreate(contextFd: Fd): void;
-  /**
-   * Like `fsConfigCreate`, but on a thread of the pool if the engine has one: for a filesystem that is read from a disk. Resolves to false
-   * if the kernel refuses; create the filesystem again in a new context to get the reason.
-   */
+  /** Like `fsConfigCreate`, for filesystems read from a disk. False if the kernel refuses; for the reason, create it again in a new context. */
   fsConfigCreateAside(contextFd: Fd): Promise<boolean>;
-  /** What the kernel logged in a filesystem context since it was opened: the reason for an EINVAL. */
+  /** What the kernel has logged in a filesystem context: the reason for an EINVAL. */
   fsContextLog(contextFd: Fd): string;
   fsMount(contextFd: Fd, attributes: number): Fd;
   attachMount(mountFd: Fd, target: string): void;
   /**
-   * Attaches a mount over `file`, a relative path below the mount point `root`. The mount at `root` becomes private, so the new one appears in no
-   * other mount namespace. Returns false, and changes nothing, if `file` is missing or no regular file, or its path contains a link or another
+   * Attaches a mount over `file`, a path relative to the mount point `root`. Makes the mount at `root` private, so that the new mount appears in
+   * no other mount namespace. Returns false, and changes nothing, if `file` is missing or no regular file, or its path contains a link or another
    * mount.
    */
   attachMountOver(mountFd: Fd, root: string, file: string): boolean;
   bindMount(source: string, target: string): void;
-  /** Mounts a filesystem through mount(2) with MS_* flags. The options are one string of at most a page. */
+  /** Mounts a filesystem by mount(2) with MS_* flags. The options are one string of at most a page. */
   mountByString(
     filesystem: string,
     target: string,
     mount: { readonly flags: number; readonly options: string },
   ): void;
-  /** Detaches the topmost mount at `target`. Returns false when nothing is mounted there. */
+  /** Detaches the topmost mount at `target`. Returns false if nothing is mounted there. */
   detachMount(target: string): boolean;
-  /**
-   * Like `detachMount`, but on a thread of the pool if the engine has one: the kernel waits until no processor can be using the mount any
-   * more. Use it for paths where something is mounted; if nothing is mounted, the synchronous call is quicker.
-   */
+  /** Like `detachMount`, which waits until no processor can use the mount any more. Where nothing is mounted, the synchronous call is quicker. */
   detachMountAside(target: string): Promise<boolean>;
 
   // files
-  /** Makes a device node with mode 0600 at most: mknod(2). */
+  /** Makes a device node with mode 0600 or less: mknod(2). */
   makeDeviceNode(path: string, device: DeviceNumber): void;
   /** Takes an exclusive or shared flock. Returns false if another open file holds the lock and `wait` is false. */
   lockFile(fd: Fd, options: LockOptions): boolean;
-  /** Opens a path for reading with every link resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. Never waits. */
+  /** Opens a path for reading with all links resolved beneath `rootFd`: openat2(2) with RESOLVE_IN_ROOT. Never waits. */
   openInRoot(rootFd: Fd, path: string): Fd;
   /**
-   * Opens an entry of an open folder for reading, and never waits, whatever others do with the folder or the file: openat2(2) with
-   * RESOLVE_CACHED, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_XDEV. Undefined: there is no such entry in the kernel's cache, it is a
-   * link, a mount point, a socket or a device, or it cannot be opened at this moment.
+   * Opens an entry of an open folder for reading. Never waits, whatever others do with the folder or file: openat2(2) with RESOLVE_CACHED,
+   * RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_XDEV. Undefined if the entry is not in the kernel's cache, is a link, mount point, socket
+   * or device, or cannot be opened right now.
    */
   openCached(folderFd: Fd, name: string): Fd | undefined;
   /**
-   * A non-blocking descriptor that becomes readable whenever an entry of the folder appears, disappears or is renamed, or the folder itself
-   * is removed or moved. Reading it returns events of inotify(7).
+   * A non-blocking descriptor that becomes readable when an entry of the folder appears, disappears or is renamed, or the folder itself is
+   * removed or moved. Reading returns events of inotify(7).
    */
   watchFolder(path: string): Fd;
-  /**
-   * Closes a descriptor that a method of this port opened; throws if it is closed already. A descriptor that `node:fs` opened must be closed
-   * by `node:fs`, which keeps count of descriptors in worker threads.
-   */
+  /** Closes a descriptor that this port opened; throws if already closed. `node:fs` tracks its own in worker threads: let it close those. */
   close(fd: Fd): void;
-  /** Like `close`, but on a thread of the pool if the engine has one: closing a detached mount takes as long as detaching one. */
+  /** Like `close`: closing a detached mount takes as long as detaching one. */
   closeAside(fd: Fd): Promise<void>;
 
   // disk space: loop(4), quotactl_fd(2)
-  /** Attaches an open file to a free loop device. The device is free again when nobody has it open or mounted any more. */
+  /** Attaches an open file to a free loop device, which is free again when nobody has it open or mounted. */
   attachLoopDevice(fileFd: Fd): LoopDevice;
-  /** Like `attachLoopDevice`, but on a thread of the pool if the engine has one: the kernel first writes the file's cached content to the disk. */
+  /** Like `attachLoopDevice`, for which the kernel first writes the file's cached content to the disk. */
   attachLoopDeviceAside(fileFd: Fd): Promise<LoopDevice>;
-  /** Makes the ext4 filesystem of an open folder drop what it has not written yet, and refuse everything from now on. */
+  /** Makes the ext4 filesystem of an open folder drop unwritten data and refuse every further operation. */
   shutDownFilesystem(folderFd: Fd): void;
-  /** Whether the filesystem of an open folder enforces project quotas. False if it has no projects. */
+  /** Whether the open folder's filesystem enforces project quotas. False if it has no projects. */
   enforcesProjectQuota(folderFd: Fd): boolean;
-  /** Puts an open, empty folder, and everything that will be created in it, into a project. */
+  /** Puts an open, empty folder and everything created in it later into a project. */
   setProject(folderFd: Fd, project: number): void;
-  /** Limits the disk space of a project on the filesystem of an open folder; 0 means no limit. */
+  /** Limits a project's disk space on the open folder's filesystem; 0 means no limit. */
   limitProject(folderFd: Fd, project: number, limit: DiskAmount): void;
   readProjectUsage(folderFd: Fd, project: number): DiskAmount;
 
@@ -101,40 +89,37 @@ export interface System {
   /** Makes an open folder the working directory of the whole process: fchdir(2). */
   changeDirectory(folder: Fd): void;
   openPidfd(pid: number): Fd;
-  /** Sends a signal. Returns false when the process is gone. */
+  /** Sends a signal. Returns false if the process is gone. */
   signalPidfd(pidfd: Fd, signal: number): boolean;
-  /** Whether the process behind a descriptor has ended with all of its threads, waited for or not. Never waits for the process. */
+  /** Whether the process has ended with all its threads, reaped or not. Never waits for the process. */
   hasEnded(pidfd: Fd): boolean;
   /** The exit of a child of this process; undefined while the child runs. */
   waitPidfd(pidfd: Fd): ProcessExit | undefined;
-  /** Like `waitPidfd`, by pid. No other process can get the pid before the child was waited for. */
+  /** Like `waitPidfd`, by pid. No other process can get the pid before the child is reaped. */
   waitChild(pid: number): ProcessExit | undefined;
-  /**
-   * Whether waiting for a child of this process would return at once. Does not take the exit. False if the process is not a child any more,
-   * and for a zombie whose other threads still run.
-   */
+  /** Whether a wait for this child would return at once; leaves its exit. False if it is no child any more, or a zombie with running threads. */
   isWaitable(pid: number): boolean;
   createEpoll(): Fd;
   addToEpoll(epollFd: Fd, fd: Fd): void;
   removeFromEpoll(epollFd: Fd, fd: Fd): void;
-  /** Descriptors that are ready now, at most `limit`; returns at once. */
+  /** The descriptors that are ready now, at most `limit`; returns at once. */
   pollEpoll(epollFd: Fd, limit: number): readonly Fd[];
-  /** Like `pollEpoll`, but waits up to `timeoutMs` on another thread. Undefined if the engine has no such threads. */
+  /** Like `pollEpoll`, but waits up to `timeoutMs` on a pool thread. Undefined if the engine has no pool. */
   readonly waitEpoll:
     | ((epollFd: Fd, limit: number, timeoutMs: number) => Promise<readonly Fd[]>)
     | undefined;
 
-  /** A non-blocking netlink socket in a network namespace, for queries about its sockets: setns(2), sock_diag(7). */
+  /** A non-blocking netlink socket in a network namespace, to query its sockets: setns(2), sock_diag(7). */
   openSocketDiagnosis(namespace: Fd): Fd;
-  /** Opens a file below /proc/net of a network namespace for reading, such as `sockstat`. Throws ENOENT if the kernel has none of this name. */
+  /** Opens a file below /proc/net of a network namespace for reading, such as `sockstat`. Throws ENOENT if the kernel lacks it. */
   openNetFile(namespace: Fd, name: string): Fd;
 
   // streams
   /** A close-on-exec pipe: [read end, write end]. */
   createPipe(): readonly [Fd, Fd];
-  /** A listening, close-on-exec and non-blocking unix stream socket, bound to `path`. */
+  /** A listening unix stream socket bound to `path`, close-on-exec and non-blocking. */
   listenUnix(path: string): Fd;
-  /** Accepts a waiting connection and returns the descriptor that its first message carries. Throws EAGAIN if no connection waits. */
+  /** Accepts a waiting connection and returns the descriptor in its first message. Throws EAGAIN if none waits. */
   receiveFd(listenFd: Fd): Fd;
   windowSize(ttyFd: Fd): WindowSize;
   setWindowSize(ttyFd: Fd, size: WindowSize): void;
@@ -146,7 +131,7 @@ export interface LockOptions {
   readonly shared?: boolean;
 }
 
-/** An open loop device; its receiver closes `fd` with `node:fs`. */
+/** An open loop device; the receiver closes `fd` with `node:fs`. */
 export interface LoopDevice {
   readonly fd: Fd;
   /** `/dev/loop3`. */
@@ -155,11 +140,11 @@ export interface LoopDevice {
 
 export interface DiskAmount {
   readonly bytes: number;
-  /** Files, folders and links: everything that has an inode. */
+  /** Files, folders, links: everything with an inode. */
   readonly inodes: number;
 }
 
-/** The device that a node stands for: character or block device, and its number. */
+/** The device behind a node: character or block device, and its number. */
 export interface DeviceNumber {
   readonly type: 'c' | 'b';
   readonly major: number;
@@ -179,7 +164,7 @@ export interface WindowSize {
   readonly columns: number;
 }
 
-/** A refused system call; `code` is the name of the errno, as in Node's errors. */
+/** A system call that the kernel refused; `code` is the errno's name, as in Node's errors. */
 export class SystemError extends Error {
   override readonly name = 'SystemError';
   readonly syscall: string;
@@ -203,7 +188,7 @@ export const MOUNT_ATTR = {
   IDMAP: 0x10_0000,
 } as const;
 
-/** Makes a detached mount of a filesystem that needs no device; whoever receives it closes it. `attributes` are MOUNT_ATTR_* bits. */
+/** Makes a detached mount of a filesystem without a device; the receiver closes it. `attributes` are MOUNT_ATTR_* bits. */
 export function makeMount(
   system: System,
   filesystem: string,

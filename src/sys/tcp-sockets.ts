@@ -1,4 +1,4 @@
-/** The TCP sockets of a network namespace and the memory of each, as the kernel's inet_diag reports them: linux/inet_diag.h, linux/sock_diag.h. */
+/** The TCP sockets of a network namespace and their memory, as the kernel's inet_diag reports them: linux/inet_diag.h, linux/sock_diag.h. */
 import { readSync, writeSync } from 'node:fs';
 import type { Fd } from './system.ts';
 
@@ -6,12 +6,12 @@ export type InternetFamily = 'inet' | 'inet6';
 
 export interface TcpSocket {
   readonly isListening: boolean;
-  /** A connection that no program has accepted yet. False once the other end has reset the connection: the kernel no longer lists it. */
+  /** No program has accepted this connection yet. False once the peer has reset it: the kernel no longer lists it. */
   readonly isUnaccepted: boolean;
   readonly port: number;
-  /** Connections that wait to be accepted, including reset ones. Only for a listening socket. */
+  /** For a listening socket: connections waiting to be accepted, including reset ones. */
   readonly waiting: number;
-  /** All memory of the socket's queues, including the kernel's overhead. */
+  /** All memory of the socket's queues, including kernel overhead. */
   readonly bytes: number;
 }
 
@@ -31,8 +31,8 @@ const ANSWER_BYTES = 65_536;
 const ENOENT = 2;
 
 /**
- * Calls `each` for every socket of one family, without blocking the event loop. Resolves to false if the kernel has no such diagnosis. `fd`
- * comes from `System.openSocketDiagnosis` and serves one call at a time.
+ * Calls `each` for every socket of one family, without blocking the event loop. Resolves to false if the kernel lacks the diagnosis. `fd` comes
+ * from `System.openSocketDiagnosis` and serves one call at a time.
  */
 export async function readTcpSockets(
   fd: Fd,
@@ -44,7 +44,7 @@ export async function readTcpSockets(
   for (;;) {
     const end = readAnswer(answer.subarray(0, readSync(fd, answer)), each);
     if (end !== undefined) return end;
-    // Each read takes up to 1 ms: let the event loop run between reads.
+    // A read takes up to 1 ms: let the event loop run in between.
     await new Promise(setImmediate);
   }
 }
@@ -61,7 +61,7 @@ function toRequest(family: InternetFamily): Buffer {
   return request;
 }
 
-/** Whether the answer is complete: true; false if the kernel refused the request; undefined while more is to come. */
+/** True if the answer is complete; false if the kernel refused the request; undefined if more is to come. */
 function readAnswer(answer: Buffer, each: (socket: TcpSocket) => void): boolean | undefined {
   for (let at = 0; at + HEADER <= answer.length; ) {
     const length = answer.readUInt32LE(at);
@@ -91,7 +91,7 @@ function toSocket(message: Buffer): TcpSocket {
   };
 }
 
-/** Indices in SK_MEMINFO_*: the receive queue with the error queue, forward allocation, the send queue, options, the backlog. */
+/** Indices in SK_MEMINFO_*: receive queue with error queue, forward allocation, send queue, options, backlog. */
 const MEMORY = [0, 4, 5, 6, 7];
 
 function readMemory(message: Buffer): number {

@@ -1,6 +1,6 @@
 /**
- * Calls for walking a tree that others made and may still change: each name is opened beneath its open folder, and no link is followed. Names
- * are bytes as Latin-1 characters, because they need not be UTF-8.
+ * Calls to walk a tree that others made and may still change: opens each name beneath its open folder and follows no link. Names are bytes as
+ * Latin-1 characters, because they need not be UTF-8.
  */
 import { constants } from 'node:fs';
 import type { UserIds } from '../core/mount.ts';
@@ -12,7 +12,7 @@ import type { Fd } from './system.ts';
 const AT_EMPTY_PATH = 0x1000;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 
-/** How an entry is opened for reading: neither a FIFO nor a device makes the call wait. */
+/** Flags to open an entry for reading without waiting on a FIFO or device. */
 export const READ_ENTRY = constants.O_RDONLY | O_NONBLOCK | O_NOCTTY;
 export const READ_FOLDER = constants.O_RDONLY | O_DIRECTORY;
 export const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
@@ -22,17 +22,14 @@ const toCName = (name: string) => Buffer.from(`${name}\0`, 'latin1');
 const openAt = (folder: Fd, name: string, how: ReturnType<typeof openHow>): Fd =>
   invoke({ name: 'openat2' }, 'syscall', SYS_OPENAT2, folder, toCName(name), ...how);
 
-/**
- * Opens a path beneath an open folder: openat2(2). Refuses links, `..` above the folder, and what is mounted below it (EXDEV). Close the
- * descriptor with {@link closeFd}.
- */
+/** Opens a path beneath an open folder: openat2(2). Refuses links, `..` above it, and mounts (EXDEV). Close it with {@link closeFd}. */
 export function openBeneath(folder: Fd, name: string, flags: number, mode = 0): Fd {
   const links = RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
   const resolve = RESOLVE.BENEATH | RESOLVE.NO_XDEV | links;
   return openAt(folder, name, openHow(flags | O_NOFOLLOW, resolve, mode));
 }
 
-/** Opens a folder with every link resolved beneath `root`, on the same mount. The descriptor serves to open entries, not to list them. */
+/** Opens a folder with all links resolved beneath `root`, on the same mount. Use the descriptor to open entries, not to list them. */
 export function openFolderInRoot(root: Fd, path: string): Fd {
   const resolve = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_XDEV;
   return openAt(root, path, openHow(O_PATH | O_DIRECTORY, resolve));
@@ -40,10 +37,10 @@ export function openFolderInRoot(root: Fd, path: string): Fd {
 
 export const closeFd = linuxFiles.close;
 
-/** Opens what an entry itself is, also if it is a link. The descriptor serves to look at the entry and to change its owner. */
+/** Opens an entry itself, even a link. Use the descriptor to inspect the entry and to change its owner. */
 export const openEntry = (folder: Fd, name: string): Fd => openBeneath(folder, name, O_PATH);
 
-/** Changes the owner of what is open, also of a link: fchownat(2). */
+/** Changes the owner of an open entry, even of a link: fchownat(2). */
 export function chownFd(fd: Fd, { uid, gid }: UserIds) {
   invoke({ name: 'fchownat' }, 'fchownat', fd, Buffer.from('\0'), uid, gid, AT_EMPTY_PATH);
 }
@@ -52,7 +49,7 @@ export type EntryKind = 'file' | 'folder' | 'link' | 'fifo' | 'socket' | 'device
 
 export interface FolderEntry {
   readonly name: string;
-  /** As the folder says; the entry may be something else when it is opened. */
+  /** As listed in the folder; may have changed by the time the entry is opened. */
   readonly kind: EntryKind;
 }
 
@@ -73,7 +70,7 @@ const KINDS: Readonly<Record<number, EntryKind>> = {
   12: 'socket',
 };
 
-/** The entries of an open folder, in the filesystem's order, read a few hundred at a time: getdents64(2). */
+/** The entries of an open folder in the filesystem's order, read a few hundred at a time: getdents64(2). */
 export function* readEntries(folder: Fd): Generator<FolderEntry> {
   const listing = Buffer.allocUnsafe(LISTING_BYTES);
   for (;;) {
@@ -93,19 +90,19 @@ export function* readEntries(folder: Fd): Generator<FolderEntry> {
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
-/** Where the next data of a sparse file begins; undefined: there is none. */
+/** Where a sparse file's next data begins; undefined if there is none. */
 export const nextData = (fd: Fd, from: number): number | undefined =>
   invokeUnless(['ENXIO'], { name: 'lseek' }, 'lseek', fd, BigInt(from), SEEK_DATA);
 
-/** Where the data that begins at `from` ends; undefined: the file has become shorter. */
+/** Where the data that begins at `from` ends; undefined if the file has become shorter. */
 export const nextHole = (fd: Fd, from: number): number | undefined =>
   invokeUnless(['ENXIO'], { name: 'lseek' }, 'lseek', fd, BigInt(from), SEEK_HOLE);
 
-/** Gives an open file one more name. */
+/** Gives an open file another name. */
 export function linkFd(fd: Fd, folder: Fd, name: string): void {
   invoke({ name: 'linkat' }, 'linkat', fd, Buffer.from('\0'), folder, toCName(name), AT_EMPTY_PATH);
 }
 
-/** The path of an entry of an open folder, for calls of `node:fs` that do not follow a link in the last place. */
+/** The path of an open folder's entry, for `node:fs` calls that do not follow a link in the last component. */
 export const entryBytes = (folder: Fd, name: string): Buffer =>
   Buffer.from(entryOf(folder, name), 'latin1');

@@ -1,10 +1,10 @@
 /**
- * Decides whether anyone but root (or this process's user) could have replaced what a path leads to; who owns a file or folder, and what
- * other users may do with it.
+ * Decides whether anyone but root (or this process's user) could have replaced a path's target, who owns a file or folder, and what other users
+ * may do with it.
  *
- * This differs from output/open-folder.ts. Here every entry on the way must belong to root, so nobody else can change one meanwhile, and
- * names are enough. Entries may be missing, and the entry at fault is reported. There, folders on the way may belong to others, so each one
- * is held open.
+ * This differs from output/open-folder.ts. Here every entry on the way must belong to root, so nobody else can change one meanwhile, and names
+ * are enough. Entries may be missing, and the entry at fault is reported. There, folders on the way may belong to others, so each one is held
+ * open.
  */
 import { chmodSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -17,26 +17,25 @@ export interface PathFault {
   readonly path: string;
   /** Completes the sentence `<path> …`. */
   readonly problem: string;
-  /** What the operator can do about it; undefined: the default hint of the error code applies. */
+  /** The operator's remedy; undefined for the default hint of the error code. */
   readonly hint: string | undefined;
 }
 
 export interface WalkedPath {
-  /** The path without links, unless there is a fault. */
+  /** The path without links, if there is no fault. */
   readonly path: string;
   /** The status of the path's end; undefined if it does not exist. */
   readonly stats: Stats | undefined;
   readonly fault: PathFault | undefined;
 }
 
-/** Linux follows at most this many links in one path: path_resolution(7). */
+/** The most links that Linux follows in one path: path_resolution(7). */
 export const MAX_LINKS = 40;
 
 /**
- * Follows a path from `/`, link by link. Every folder and link on the way and the end of the path must belong to root or to the user of this
- * process, and none of them may be writable by group or others. One exception: a folder on the way may be writable if it is sticky, because
- * others cannot replace root's entries in it. If the end of the path does not exist, others could create it in such a folder, which is a
- * fault.
+ * Follows a path from `/`, link by link. The end of the path and every folder and link on the way must belong to root or this process's user, and
+ * must not be writable by group or others. One exception: a folder on the way may be writable if it is sticky, because others cannot replace
+ * root's entries in it. If the end of the path does not exist, others could create it in such a folder, which is a fault.
  */
 export function walkTrusted(path: string): WalkedPath {
   const names = toAbsolute(path).split('/');
@@ -67,7 +66,7 @@ export function walkTrusted(path: string): WalkedPath {
   return { path: at, stats, fault: fault ?? faultOfEnd(at, stats) };
 }
 
-/** The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED; its message begins with `use` (`use root folder`) and names the entry at fault. */
+/** The path without links. Throws ERR_STACKSHIM_PATH_UNTRUSTED; the message begins with `use` (`use root folder`) and names the entry at fault. */
 export function requireTrustedPath(path: string, use: string): string {
   let walked: WalkedPath;
   try {
@@ -82,12 +81,12 @@ export function requireTrustedPath(path: string, use: string): string {
   throw new StackshimError('ERR_STACKSHIM_PATH_UNTRUSTED', message, { details, hint: fault.hint });
 }
 
-/** The fault of a folder on the way: in a sticky folder of root, nobody else can remove or rename root's entries. */
+/** The fault of a folder on the way. In root's sticky folder, nobody else can remove or rename root's entries. */
 function faultOfFolder(path: string, stats: Owned): PathFault | undefined {
   return faultOfOwner(path, stats) ?? (isSticky(stats) ? undefined : faultOfMode(path, stats));
 }
 
-/** The fault of the end of a path, wherever it is. */
+/** The fault of a path's end, wherever it is. */
 export const faultOfEnd = (path: string, stats: Owned) =>
   faultOfOwner(path, stats) ?? faultOfMode(path, stats);
 
@@ -103,7 +102,7 @@ function faultOfMode(path: string, stats: Owned): PathFault | undefined {
   return toFault(path, 'is writable by group or others', hint);
 }
 
-/** The fault of a missing entry: any user who can write to `folder` could create it. */
+/** The fault of a missing entry: anyone who can write to `folder` could create it. */
 function faultOfPlace(folder: string, missing: string): PathFault | undefined {
   if (!isWritableByOthers(lstatSync(folder))) return undefined;
   return toFault(folder, `lets other users create ${missing}`, `create ${missing} as root first`);
@@ -118,26 +117,26 @@ const WRITE_BY_OTHERS = 0o022;
 const ANY_BY_OTHERS = 0o077;
 const STICKY = 0o1000;
 
-/** Whether the file belongs to root, or to the user that this process runs as. */
+/** Whether the file belongs to root or to this process's user. */
 export const isOurs = ({ uid }: Pick<Owned, 'uid'>): boolean =>
   uid === 0 || uid === process.geteuid?.();
 
 const isWritableByOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & WRITE_BY_OTHERS) !== 0;
 
-/** Whether other users may read, write or enter it. */
+/** Whether other users may read, write or enter. */
 export const isOpenToOthers = ({ mode }: Pick<Owned, 'mode'>): boolean =>
   (mode & ANY_BY_OTHERS) !== 0;
 
 export const withoutOthers = (mode: number): number => mode & 0o7777 & ~ANY_BY_OTHERS;
 
-/** Whether no other user can change the file, or create anything in the folder. */
+/** Whether no other user can change the file, or create entries in the folder. */
 export const isOursAlone = (stats: Owned): boolean => isOurs(stats) && !isWritableByOthers(stats);
 
 /** Whether users can remove or rename only their own entries in the folder. */
 export const isSticky = ({ mode }: Pick<Owned, 'mode'>): boolean => (mode & STICKY) !== 0;
 
-/** Creates the folder if it is missing, accessible only to its owner. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if others can write to it. */
+/** Creates the folder, accessible only to its owner, if missing. Throws ERR_STACKSHIM_HOST_UNSUPPORTED if others can write to it. */
 export function ensureOwnFolder(path: string): void {
   ensureDirectorySync(path, 0o700);
   if (isOwnFolder(path)) return;
@@ -146,7 +145,7 @@ export function ensureOwnFolder(path: string): void {
   throw new StackshimError('ERR_STACKSHIM_HOST_UNSUPPORTED', message, { hint, details: { path } });
 }
 
-/** Like {@link ensureOwnFolder}, and removes all rights of other users, so that they cannot enter the folder. */
+/** Like {@link ensureOwnFolder}, and removes all rights of other users, so that they cannot enter. */
 export function ensureClosedFolder(path: string): void {
   ensureOwnFolder(path);
   const stats = lstatSync(path);

@@ -1,4 +1,4 @@
-/** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount keeps (pins) such a namespace until the next boot. */
+/** User namespaces that only carry an id mapping, for idmapped mounts. A bind mount keeps (pins) one until the next boot. */
 
 import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { unlessMissing } from '../core/errors.ts';
@@ -10,7 +10,7 @@ import type { Fd, System } from './system.ts';
 
 const NSFS_MAGIC = 0x6e73_6673;
 
-/** Opens the namespace pinned at `path`. Undefined if no namespace is pinned there, as before the first use since boot. */
+/** Opens the namespace pinned at `path`. Undefined if none is pinned there, as before the first use since boot. */
 export function openPinnedUserNamespace(path: string): Fd | undefined {
   const fd = unlessMissing(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   if (fd === undefined) return undefined;
@@ -27,11 +27,11 @@ export function openPinnedUserNamespace(path: string): Fd | undefined {
 export interface HeldUserNamespace {
   /** Sets the mapping, once, and opens the namespace. */
   map(maps: IdMaps): Fd;
-  /** Ends the process and resolves when it is gone. The namespace exists as long as it is open or pinned. Never rejects. */
+  /** Ends the process and resolves when it is gone. The namespace lives on while open or pinned. Never rejects. */
   release(): Promise<void>;
 }
 
-/** Creates a user namespace for {@link HeldUserNamespace.map}. This takes 3 to 10 ms, in which the caller can do something else. */
+/** Creates a user namespace for {@link HeldUserNamespace.map}. Takes 3 to 10 ms, during which the caller can do other work. */
 export async function holdUserNamespace(system: System): Promise<HeldUserNamespace> {
   const { holder, keeper, output } = await startHolder(system);
   const ended = holder.exited.catch(() => null);
@@ -51,7 +51,7 @@ export async function holdUserNamespace(system: System): Promise<HeldUserNamespa
   throw new Error(`create user namespace: unshare exited with ${(await holder.exited).exitCode}`);
 }
 
-/** Closing `keeper` ends the process, which happens at the latest when this process dies. It writes to `output` once it has its namespace. */
+/** Closing `keeper` ends the process, at the latest when this process dies. The process writes to `output` once it has its namespace. */
 async function startHolder(system: System) {
   const [input, keeper] = system.createPipe();
   const theirs = [input];
@@ -94,9 +94,9 @@ const toMapText = (maps: readonly IdMap[]) =>
   maps.map(({ from, to, size }) => `${from} ${to} ${size}\n`).join('');
 
 /**
- * Creates a user namespace that maps ids 0…size-1 to `range`. With `pin`, keeps it at that path until the next boot (a plain file, created
- * if it is missing). Precondition: the caller holds the lock that covers the path. Takes 5-10 ms. Use the namespace only for idmapped
- * mounts: a process that joined it would share keyrings with every other process that did.
+ * Creates a user namespace that maps ids 0…size-1 to `range`. With `pin`, keeps it at that path until the next boot (a plain file, created if
+ * missing). Precondition: the caller holds the lock that covers the path. Takes 5-10 ms. Use the namespace only for idmapped mounts: processes
+ * that join it would share keyrings.
  */
 export async function createUserNamespace(
   system: System,

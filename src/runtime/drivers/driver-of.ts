@@ -1,4 +1,4 @@
-/** Maps a runtime to its driver. No other code distinguishes the kinds of runtimes. */
+/** Maps a runtime to its driver; no other code distinguishes kinds of runtimes. */
 import { existsSync } from 'node:fs';
 import type { Runtime, RuntimeKind } from '../runtime.ts';
 import { crun, other, runc } from './runc.ts';
@@ -7,17 +7,17 @@ import type { RuntimeDriver } from './runtime-driver.ts';
 
 const drivers: Readonly<Record<RuntimeKind, RuntimeDriver>> = { runc, crun, runsc, other };
 
-/** The runtimes that can be found by name. The Debian package and the output of `--version` have the same name. */
+/** The runtimes to find by name; also the names of their Debian packages, and in the output of `--version`. */
 export const RUNTIME_NAMES = ['runc', 'crun', 'runsc'] as const;
 export const RUNTIME_KINDS: readonly RuntimeKind[] = [...RUNTIME_NAMES, 'other'];
 
-/** The driver of a runtime. Undefined stands for the unknown runtime of a task whose record cannot be read. */
+/** A runtime's driver. Undefined: the unknown runtime of a task whose record cannot be read. */
 export const driverOf = (runtime: Pick<Runtime, 'kind'> | undefined): RuntimeDriver =>
   drivers[runtime?.kind ?? 'other'];
 
-/** The program to start. A task may have waited since it was planned, and `gc` removes the copy of a runtime that was replaced. */
+/** The program to start. Checks the copy: a task may have waited since its planning, and `gc` removes copies of replaced runtimes. */
 export const programOf = ({ path, copy }: Runtime): string =>
   copy !== undefined && existsSync(copy) ? copy : path;
 
-/** For removing a task whose record cannot be read: runsc's driver looks in every place where any runtime keeps state. No program is started. */
+/** To remove a task whose record cannot be read: runsc's driver looks wherever any runtime keeps state. Starts no program. */
 export const UNRECORDED_RUNTIME: Runtime = { kind: 'runsc', path: '/usr/bin/runsc', version: '' };

@@ -1,6 +1,6 @@
 /**
- * Talks to a running gVisor sandbox over its control socket, with the JSON calls of `runsc wait` and `runsc kill`, without starting a
- * program. The exit status of the sandbox's own process cannot distinguish `exit 137` from a KILL; the sandbox can.
+ * Talks to a running gVisor sandbox over its control socket by the JSON calls of `runsc wait` and `runsc kill`, without starting a program. The
+ * sandbox can distinguish `exit 137` from a KILL, unlike the exit status of its own process.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -17,7 +17,7 @@ const MAX_ANSWER_CHARACTERS = 65_536;
 const TO_PROCESS = 0;
 const TO_ALL_PROCESSES = 1;
 
-/** Returns the path of a sandbox's control socket; undefined without one. */
+/** The path of a sandbox's control socket; undefined if there is none. */
 type SocketPath = () => string | undefined;
 
 interface Answer {
@@ -25,10 +25,7 @@ interface Answer {
   readonly result?: unknown;
 }
 
-/**
- * Resolves to the exit of the container's first process; undefined if the sandbox ended without reporting it. May be called before the
- * container is started. Never rejects.
- */
+/** The exit of the container's first process; undefined if the sandbox ended without it. May be called before the start. Never rejects. */
 export const waitInSandbox = (
   container: ContainerReference,
   socketPath: SocketPath,
@@ -43,10 +40,7 @@ export const waitInSandbox = (
     }
   });
 
-/**
- * Sends a signal to one process of the container; without `pid`, to every process. A sandbox or process that is gone is not an error. Never
- * rejects.
- */
+/** Signals one process of the container; without `pid`, all. A sandbox or process that is gone is not an error. Never rejects. */
 export async function signalSandbox(
   container: ContainerReference,
   socketPath: SocketPath,
@@ -59,7 +53,7 @@ export async function signalSandbox(
 
 const LISTED_WITHIN_MS = 2_000;
 
-/** The container's processes; undefined if the sandbox is gone or does not answer in time, as while it is paused. Never rejects. */
+/** The container's processes; undefined if the sandbox is gone or does not answer in time, for example while paused. Never rejects. */
 export const listInSandbox = (
   container: ContainerReference,
   socketPath: SocketPath,
@@ -71,7 +65,7 @@ export const listInSandbox = (
     return answer?.success === true ? parseInnerProcesses(answer.result) : undefined;
   });
 
-/** `Process` of gVisor's pkg/sentry/control/proc.go. Entries of another form are left out. */
+/** Parses `Process` of gVisor's pkg/sentry/control/proc.go; leaves out entries of another form. */
 export function parseInnerProcesses(result: unknown): readonly InnerProcess[] | undefined {
   if (!Array.isArray(result)) return undefined;
   return result.flatMap((entry: unknown) => {
@@ -86,7 +80,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 const GO_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
-/** `1h2m3.5s` or `40ms` in milliseconds; null for anything else. */
+/** Converts `1h2m3.5s` or `40ms` to milliseconds; null for anything else. */
 function parseGoDuration(text: unknown): number | null {
   if (typeof text !== 'string' || !/^(?:\d+(?:\.\d+)?(?:h|ms|m|s))+$/.test(text)) return null;
   let ms = 0;
@@ -96,7 +90,7 @@ function parseGoDuration(text: unknown): number | null {
   return ms;
 }
 
-/** Converts a status of wait(2) to an exit; undefined for a value that is not such a status. */
+/** Converts a wait(2) status to an exit; undefined if the value is no such status. */
 export function parseWaitStatus(status: unknown): ProcessExit | undefined {
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 0) return undefined;
   const signal = status & 0x7f;
@@ -106,7 +100,7 @@ export function parseWaitStatus(status: unknown): ProcessExit | undefined {
     : { exitCode: null, signal };
 }
 
-/** Gives `use` a connection, and closes it then. Resolves to undefined if the sandbox cannot be found or refuses it. Rejects only as `use` does. */
+/** Calls `use` with a connection, then closes it. Undefined if the sandbox cannot be found or refuses it. Rejects only if `use` does. */
 async function withSocket<T>(
   socketPath: SocketPath,
   use: (socket: Socket) => Promise<T>,
@@ -121,7 +115,7 @@ async function withSocket<T>(
   const socket = connect({ path });
   const isConnected = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
-    // Refused or absent: the sandbox has ended. An error after the connection ends with `close`.
+    // Refused or absent: the sandbox has ended. An error after the connection ends in `close`.
     socket.on('error', () => resolve(false));
   });
   try {
@@ -131,7 +125,7 @@ async function withSocket<T>(
   }
 }
 
-/** Undefined if the sandbox closed the connection, or if its answer is invalid. */
+/** Undefined if the sandbox closed the connection, or its answer is invalid. */
 function call(socket: Socket, method: string, arg: unknown): Promise<Answer | undefined> {
   return new Promise((resolve) => {
     let text = '';
@@ -154,7 +148,7 @@ function call(socket: Socket, method: string, arg: unknown): Promise<Answer | un
   });
 }
 
-/** Undefined while the text is incomplete: nothing marks its end. */
+/** Undefined while the text is incomplete: no marker ends it. */
 export function parseAnswer(text: string): Answer | undefined {
   const { success, result }: Record<string, unknown> = { ...Object(parseJson(text)) };
   return success === undefined ? undefined : { success: success === true, result };

@@ -1,4 +1,4 @@
-/** Drives runtimes whose containers are processes of the host: runc, crun, and unknown ones. */
+/** Drives runtimes whose containers are processes of the host: runc, crun and unknown ones. */
 import { constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { pause } from '../../core/pause.ts';
@@ -11,7 +11,7 @@ import type { ExecDriver, RuntimeDriver } from './runtime-driver.ts';
 
 const CONTAINER_ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/;
 
-/** The path of that folder. Throws ERR_STACKSHIM_INTERNAL for an id that is not a plain file name. */
+/** The path of a container's state folder. Throws ERR_STACKSHIM_INTERNAL if the id is not a plain file name. */
 function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
   if (CONTAINER_ID.test(id)) return `${stateRoot}/${id}`;
   const text = `use container id ${JSON.stringify(id)}: not a plain file name`;
@@ -21,11 +21,11 @@ function stateDirectoryOf({ id, stateRoot }: ContainerReference): string {
 export const hasStateDirectory = (container: ContainerReference): boolean =>
   isThere(stateDirectoryOf(container));
 
-/** Removes the folder, which for runc and crun is all of the state; their `delete` starts a program to do so (measured: 5 ms). */
+/** Removes the folder, the whole state of runc and crun; their `delete` would start a program (measured: 5 ms). */
 export const removeStateDirectory = (container: ContainerReference): Promise<void> =>
   removeTree(stateDirectoryOf(container));
 
-/** An unknown runtime: assume only that it follows the OCI command line. */
+/** An unknown runtime: assumes only the OCI command line. */
 export const other: RuntimeDriver = {
   holes: [],
   refusesHybridCgroups: false,
@@ -48,7 +48,7 @@ export const other: RuntimeDriver = {
   usesHostSockets: true,
 };
 
-/** runc and crun end when the command runs; the command is then a child of the nearest subreaper. */
+/** runc and crun end when the command runs, which is then a child of the nearest subreaper. */
 const execDetached: ExecDriver = {
   toArguments: ({ id }, { processFile, pidFile, consoleSocket }) => [
     ...['exec', '--detach', '--process', processFile, '--pid-file', pidFile],
@@ -58,7 +58,7 @@ const execDetached: ExecDriver = {
   toExit: (exit) => exit,
 };
 
-/** crun opens binds outside of the container and moves them in, so none of their flags is locked; it then sets all flags again. */
+/** crun opens binds outside the container and moves them in, so none of their flags is locked; it then sets all flags again. */
 export const crun: RuntimeDriver = {
   ...other,
   // The first version with idmapped mounts.
@@ -72,7 +72,7 @@ export const crun: RuntimeDriver = {
 /** Races on masked paths, the console and writes to procfs: runc's advisories of 2025-11-05. */
 const FIXED_2025 = ['1.2.8', '1.3.3'];
 
-/** runc copies binds into a mount namespace with fewer rights, so the kernel locks their flags. */
+/** runc copies binds into a less privileged mount namespace, so the kernel locks their flags. */
 export const runc: RuntimeDriver = {
   ...other,
   // Older versions handle the cgroup and `exec.fifo` differently.
@@ -96,16 +96,15 @@ export const runc: RuntimeDriver = {
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How long looks at the init may fail. */
 const MAX_FAILING_MS = 5_000;
-/** The init answers within a few tenths of a millisecond, less than the shortest timer. */
+/** The init answers within a few tenths of a millisecond, sooner than the shortest timer. */
 const SPIN_MS = 2;
 const FIRST_PAUSE_MS = 1;
-/** On a busy machine the init may answer late. With a longer pause, the start would be noticed long after the command began. */
+/** On a busy machine the init may answer late; a longer pause would notice the start long after the command began. */
 const LONGEST_PAUSE_MS = 2;
 
 /**
- * Does what `runc start` does, without starting a program: runc's init waits to open `exec.fifo` for writing, and then writes one byte.
- * Opens the FIFO for reading and writing: such an open never blocks, and a read cannot return end of file before the init has opened the
- * FIFO.
+ * Does what `runc start` does without starting a program: runc's init waits to open `exec.fifo` for writing, then writes one byte. Opens the FIFO
+ * for reading and writing: this never blocks, and no read returns end of file before the init has opened the FIFO.
  */
 async function releaseInit(
   container: ContainerReference,
@@ -124,7 +123,7 @@ async function releaseInit(
     // To runc, the missing file means that the container runs.
     unlinkSync(fifo);
   } catch {
-    // The command runs nevertheless, and the file is removed with its folder.
+    // The command runs anyway, and the file is removed with its folder.
   }
 }
 
@@ -146,7 +145,7 @@ async function readReply(
       failingSince = undefined;
     } catch (error) {
       if (error instanceof StackshimError) throw error;
-      // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once: the next look retries.
+      // The init continues once the FIFO is open. Running out of descriptors must not fail the start at once; the next look retries.
       failingSince ??= performance.now();
       if (performance.now() - failingSince > MAX_FAILING_MS) throw error;
     }

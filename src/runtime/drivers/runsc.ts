@@ -1,4 +1,4 @@
-/** runsc (gVisor): a container is a sandbox with its own kernel, which is one program of the host. */
+/** runsc (gVisor): a container is a sandbox with its own kernel, which is one program on the host. */
 import { readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
@@ -11,13 +11,10 @@ import type { ContainerReference } from '../runtime.ts';
 import { hasStateDirectory, other, removeStateDirectory } from './runc.ts';
 import type { ExecDriver, RuntimeDriver } from './runtime-driver.ts';
 
-/** The status of `runsc exec` if it lost its sandbox before the command had ended. */
+/** The status of `runsc exec` if it lost its sandbox before the command ended. */
 const SANDBOX_LOST = 128;
 
-/**
- * `runsc exec --detach` leaves a program on the host that waits for the command and ends like it. That program drops every argument that
- * contains the word `detach`.
- */
+/** `runsc exec --detach` leaves a host program that waits for the command and ends like it. It drops every argument that contains `detach`. */
 const execInside: ExecDriver = {
   toArguments({ id }, { processFile, pidFile, innerPidFile, consoleSocket }) {
     const args = [
@@ -39,8 +36,8 @@ const execInside: ExecDriver = {
 
 export const runsc: RuntimeDriver = {
   ...other,
-  // These options make the container follow its configuration: files are written to the given root filesystem and not to a hidden one inside
-  // the sandbox, and the seccomp profile applies within the sandbox.
+  // These options enforce the container's configuration: files are written to the given root filesystem, not to a hidden one inside the sandbox,
+  // and the seccomp profile applies within the sandbox.
   toArguments: (options) => [
     ...other.toArguments(options),
     `--network=${options.hostNetwork ? 'host' : 'none'}`,
@@ -48,11 +45,11 @@ export const runsc: RuntimeDriver = {
     '--oci-seccomp',
   ],
   findsCommandAtStart: true,
-  // runsc chooses the cgroup of its sandbox itself; but the sandbox is always a child of this process.
+  // runsc chooses its sandbox's cgroup itself, but the sandbox is always a child of this process.
   isOwnInit: (pid) => readProcess(pid)?.ppid === process.pid,
   exec: execInside,
   hasState: (container) => hasStateDirectory(container) || runscFiles(container).length > 0,
-  // runsc's own `delete` waits up to 1.7 s until its dead children were waited for.
+  // runsc's own `delete` waits up to 1.7 s for its dead children to be reaped.
   async removeState(container) {
     await removeStateDirectory(container);
     const socket = readControlSocket(container);
@@ -69,17 +66,17 @@ export const runsc: RuntimeDriver = {
     return await gvisor.listInSandbox(container, () => readControlSocket(container));
   },
   initIsPid1: false,
-  // Whatever a task remounts inside, its writes go to the host's side of the bind, which is read-only.
+  // Whatever a task remounts inside, it writes to the host's side of the bind, which is read-only.
   locksBinds: true,
   servesBinds: true,
   givesDevices: false,
   usesHostSockets: false,
 };
 
-/** The sandbox is dead by then: its answer is already in the socket, or never comes. */
+/** The sandbox is dead by then: its answer is in the socket already, or never comes. */
 const ANSWERS_WITHIN_MS = 1000;
 
-/** The exit of a task, which only its sandbox knows: the exit of the sandbox's own process does not tell signals from exit codes. */
+/** Watches a task's exit, which only the sandbox knows: the exit of its own process does not distinguish signals from exit codes. */
 function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitSource {
   const sandbox = watchChild(child);
   const socketPath = () => readControlSocket(container);
@@ -89,7 +86,7 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
   let hasAnswered = false;
   const exited = sandbox.exited.then(async (exit) => {
     const inside = await within(answered, ANSWERS_WITHIN_MS);
-    // The sandbox was killed from outside: that is the task's end, whatever the command did.
+    // The sandbox was killed from outside: that ends the task, whatever the command did.
     if (exit.signal !== null || inside === undefined) return exit;
     hasAnswered = true;
     return inside;
@@ -99,12 +96,12 @@ function watchSandbox(child: ChildToWatch, container: ContainerReference): ExitS
   return {
     ...sandbox,
     exited,
-    // The sandbox runs as a program before there is a command, but it reports only the end of a command.
+    // The sandbox runs as a program before there is a command, but reports only a command's end.
     executed: () => hasAnswered || undefined,
   };
 }
 
-/** Without `pid`, to every process of the container. */
+/** Signals one process of the container; without `pid`, all. */
 async function signalInside(
   container: ContainerReference,
   signal: number,
@@ -115,24 +112,21 @@ async function signalInside(
   await gvisor.signalSandbox(container, socketPath, { signal, pid });
 }
 
-/**
- * The files that runsc stores for a container in its `--root`. Of these, the existing ones: `<id>_sandbox:<id>.state` and `.lock`, and the
- * sandbox's control socket.
- */
+/** The existing files that runsc stores for a container in its `--root`: `<id>_sandbox:<id>.state` and `.lock`, and the sandbox's control socket. */
 export function runscFiles({ id, stateRoot }: ContainerReference): readonly string[] {
   return namesIn(stateRoot)
     .filter((name) => name.startsWith(`${id}_sandbox:`) || name === `runsc-${id}.sock`)
     .map((name) => `${stateRoot}/${name}`);
 }
 
-/** The path of the sandbox's control socket according to its state file; undefined without one. */
+/** The path of the control socket in the sandbox's state file; undefined if there is none. */
 export function readControlSocket({ id, stateRoot }: ContainerReference): string | undefined {
   const stateFile = `${stateRoot}/${id}_sandbox:${id}.state`;
   const text = unlessMissing(() => readFileSync(stateFile, 'utf8'));
   return text === undefined ? undefined : parseControlSocket(text, id);
 }
 
-/** The control socket in the text of a state file. A path is used only if runsc would have chosen it for this container. */
+/** The control socket in a state file's text; undefined unless runsc would have chosen this path for this container. */
 export function parseControlSocket(text: string, id: string): string | undefined {
   // A killed runsc leaves a half-written file.
   const { sandbox }: Record<string, unknown> = { ...Object(parseJson(text)) };

@@ -5,7 +5,7 @@ import { type Ffi, libcArity, libcCalls, returnsLong } from './libc-calls.ts';
 
 const errnoLocation = findErrno();
 
-/** The first FFI call. It fails if the engine got no memory for compiled code when it started. */
+/** The first FFI call. Fails if the engine got no memory for compiled code at its start. */
 function findErrno() {
   try {
     const errno = { __errno_location: { args: [], returns: 'ptr' } } as const;

@@ -16,7 +16,7 @@ const { prepare, ...calls } = libcCalls({
   errno: () => koffi.errno(),
 });
 
-/** Memory that running calls on the pool use: this reference keeps it from being freed. */
+/** Memory of running pool calls, referenced here so that it is not freed. */
 const inUse = new Set<readonly Uint8Array[]>();
 
 export const ffi: Ffi = {

@@ -1,14 +1,14 @@
 /**
- * What both FFI adapters (`koffi.ts` on Node, `bun.ts` in the executable) offer, and their common part: it binds a function at its first
- * call, holds the memory that the call uses, and returns its errno. `#ffi` picks an adapter.
+ * The interface and common part of both FFI adapters (`koffi.ts` on Node, `bun.ts` in the executable): binds a function at its first call, holds
+ * the memory that the call uses, and returns its errno. `#ffi` picks an adapter.
  */
 
-/** A C integer, a NUL-terminated string, or memory that the call reads or writes. */
+/** A C integer, a NUL-terminated string, or memory for the call to read or write. */
 export type FfiArgument = number | bigint | string | Uint8Array;
 
 /**
- * libc functions that are bound by name, with the number of integer arguments of each call. Newer calls go through `syscall` (a number and
- * up to six arguments); their numbers are the same on x86-64 and arm64.
+ * libc functions bound by name, with the number of integer arguments of each call. Newer system calls go through `syscall` (a number and up to
+ * six arguments); their numbers are the same on x86-64 and arm64.
  */
 export const libcArity = {
   accept4: 4,
@@ -60,13 +60,13 @@ export const returnsLong: ReadonlySet<LibcFunction> = new Set([
 export interface Ffi {
   /** Calls a libc function. Returns its result, or minus errno if it returned -1. */
   call(name: LibcFunction, ...args: readonly FfiArgument[]): number;
-  /** The address of memory, for the next call only. */
+  /** The address of memory, valid for the next call only. */
   addressOf(memory: Uint8Array): bigint;
-  /** Whether the C library has the function: some lack the newest ones. */
+  /** Whether the C library has the function; some lack the newest ones. */
   has(name: LibcFunction): boolean;
   /**
-   * Calls a libc function on a thread of the pool and resolves to its result. A failure is -1 without an errno, because errno belongs to
-   * that thread. Callers limit how many calls run at once. Undefined if the engine has no such threads.
+   * Calls a libc function on a pool thread and resolves to its result. A failure is -1 without errno, which belongs to that thread. Callers limit
+   * how many calls run at once. Undefined if the engine has no pool.
    */
   readonly callOnPool:
     | ((name: LibcFunction, ...args: readonly FfiArgument[]) => Promise<number>)
@@ -76,18 +76,18 @@ export interface Ffi {
 export type BoundFunction = (...args: readonly (number | bigint)[]) => number | bigint;
 
 export interface Engine<Bound extends BoundFunction> {
-  /** Throws if the C library has no such function. */
+  /** Throws if the C library lacks the function. */
   bind(name: LibcFunction): Bound;
   addressOf(memory: Uint8Array): number | bigint;
-  /** The errno of the call that has just returned -1. */
+  /** The errno of a call that has just returned -1. */
   errno(): number;
 }
 
-/** A call that the adapter makes itself. */
+/** A call for the adapter to make itself. */
 export interface PreparedCall<Bound extends BoundFunction> {
   readonly bound: Bound;
   readonly integers: readonly (number | bigint)[];
-  /** Memory that the call uses; keep it until the call has returned. */
+  /** Memory that the call uses; keep it until the call returns. */
   readonly memory: readonly Uint8Array[];
 }
 
@@ -97,10 +97,10 @@ interface LibcCalls<Bound extends BoundFunction> extends Pick<Ffi, 'call' | 'add
 
 export function libcCalls<Bound extends BoundFunction>(engine: Engine<Bound>): LibcCalls<Bound> {
   const boundFunctions = new Map<LibcFunction, Bound>();
-  /** Memory of the next call, kept until that call has returned: the engine frees memory that no variable holds, and does not follow addresses. */
+  /** Memory of the next call, kept until it returns: the engine frees memory that no variable holds, and does not follow addresses. */
   const held: Uint8Array[] = [];
 
-  // A function is compiled at its first call, because a short command needs few of them.
+  // Functions are compiled at their first call, because a short command needs few of them.
   const bind = (name: LibcFunction): Bound => {
     const known = boundFunctions.get(name);
     if (known !== undefined) return known;

@@ -1,9 +1,9 @@
 /**
- * Opens the folder of a path so that only root can have chosen it: component by component, each relative to the open folder before it. A
- * link is followed only if root (or this user) made it and nobody else can replace it.
+ * Opens the folder of a path so that only root can have chosen it: component by component, each relative to the open folder before it. A link is
+ * followed only if root (or this user) made it and nobody else can replace it.
  *
- * This differs from trusted-path.ts. Here a folder on the way may belong to anyone and may change at any moment, so each component is opened
- * relative to its parent, must exist, and only links are checked. There, nothing is opened, and the owner of every entry is checked.
+ * This differs from trusted-path.ts. Here a folder on the way may belong to anyone and change at any moment, so each component is opened relative
+ * to its parent, must exist, and only links are checked. There, nothing is opened, and the owner of every entry is checked.
  */
 import {
   closeSync,
@@ -21,23 +21,23 @@ import { isOurs, isOursAlone, isSticky, MAX_LINKS } from '../trusted-path.ts';
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Why a path is refused, worded as the end of a message. */
+/** Why a path is refused; the message completes another message. */
 export class PathRefusal extends Error {
   override readonly name = 'PathRefusal';
   readonly hint = 'name a file in a folder that only root can write to';
 }
 
 export interface OpenFolder {
-  /** Opens a filesystem context; the caller closes it. */
+  /** The open folder; the caller closes it. */
   readonly fd: Fd;
   /** The last component of the path, or of the target if that component is a link. Not a link, unless somebody has created one meanwhile. */
   readonly name: string;
-  /** Every folder on the way, including those that links lead through, by the kernel's names. */
+  /** Every folder on the way, including those that links lead through, by its path in the kernel. */
   readonly passed: readonly string[];
   readonly isLinked: boolean;
 }
 
-/** Opens the folder that contains `path`. Throws {@link PathRefusal} for a link that others control, and the errors of the system. */
+/** Opens the folder that contains `path`. Throws {@link PathRefusal} for a link that others control, and system errors. */
 export const openFolderOf = (path: string): OpenFolder => walk(path, { toEnd: false });
 
 /** Opens the folder `path` itself. Throws like {@link openFolderOf}. */
@@ -87,7 +87,7 @@ function replace(folder: Fd, next: string): Fd {
   return fd;
 }
 
-/** The target of a link; undefined for an entry that is not a link or does not exist. */
+/** The target of a link; undefined if the entry is not a link or does not exist. */
 function readTrustedLink(folder: Fd, name: string): string | undefined {
   const entry = entryOf(folder, name);
   const stats = lstatSync(entry, { throwIfNoEntry: false });
@@ -99,6 +99,6 @@ function readTrustedLink(folder: Fd, name: string): string | undefined {
   return readlinkSync(entry);
 }
 
-/** Whether no other user can remove or replace an entry of root in the folder. */
+/** Whether no other user can remove or replace root's entries in the folder. */
 const isSafe = (folder: Stats): boolean =>
   isOursAlone(folder) || (isOurs(folder) && isSticky(folder));

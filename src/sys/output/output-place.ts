@@ -1,4 +1,4 @@
-/** The place that a path given to a command leads to: a regular file, an existing device or FIFO, or a descriptor of this process. */
+/** The target of a path given to a command: a regular file, an existing device or FIFO, or a descriptor of this process. */
 import {
   closeSync,
   constants,
@@ -16,7 +16,7 @@ import type { Fd } from '../system.ts';
 import { isOurs, isOursAlone } from '../trusted-path.ts';
 import { openFolderOf, PathRefusal } from './open-folder.ts';
 
-/** An open folder and a name in it: writing there creates a file, or replaces a regular file of root. */
+/** An open folder and a name in it: writing creates a file, or replaces a regular file of root. */
 export interface FilePlace {
   readonly kind: 'file';
   readonly folder: Fd;
@@ -24,7 +24,7 @@ export interface FilePlace {
   readonly passed: readonly string[];
 }
 
-/** A device or FIFO, by a descriptor that can neither read nor write (O_PATH). */
+/** A device or FIFO, as a descriptor that can neither read nor write (O_PATH). */
 export interface NodePlace {
   readonly kind: 'node';
   readonly node: Fd;
@@ -41,9 +41,9 @@ export type OutputPlace = FilePlace | NodePlace | DescriptorPlace;
 
 export interface NewFile {
   readonly fd: Fd;
-  /** Gives the file its name, in one step. */
+  /** Gives the file its name, atomically. */
   publish(): void;
-  /** Removes the file unless it was published; a second call does nothing. Does not close the file. */
+  /** Removes the file unless it was published. Does nothing on a second call. Does not close the file. */
   discard(): void;
 }
 
@@ -51,8 +51,8 @@ const STDOUT = 1;
 const STDERR = 2;
 
 /**
- * Resolves a path once: later writes go to the place that it led to then, even if the path leads elsewhere by that time. The caller closes
- * the place. Throws {@link PathRefusal} for a path that another user may have redirected, and the errors of the system.
+ * Resolves a path once: later writes go to the place found now, even if the path leads elsewhere by then. The caller closes the place. Throws
+ * {@link PathRefusal} for a path that another user may have redirected, and system errors.
  */
 export function openOutputPlace(path: string): OutputPlace {
   const fd = ownDescriptor(path);
@@ -79,9 +79,9 @@ export function closeOutputPlace(place: OutputPlace): void {
 }
 
 /**
- * Creates a file in the place's folder under a random name, which nobody can have taken before. The caller closes the file, then publishes
- * or discards it.
- * @param mode The mode of the file; the umask may narrow it.
+ * Creates a file in the place's folder under a random name, which nobody can have taken before. The caller closes the file, then publishes or
+ * discards it.
+ * @param mode The file's mode; the umask may narrow it.
  */
 export function createNewFile({ folder, name }: FilePlace, mode: number): NewFile {
   const temporary = entryOf(folder, `${name}.${randomName()}.tmp`);
@@ -107,10 +107,10 @@ export function createNewFile({ folder, name }: FilePlace, mode: number): NewFil
   };
 }
 
-/** Makes published files of the folder survive a power cut. */
+/** Makes the folder's published files survive a power cut. */
 export const syncPlace = ({ folder }: FilePlace): void => fsyncSync(folder);
 
-/** Opens a device or FIFO for writing. For a FIFO without a reader it waits, or throws ENXIO with O_NONBLOCK. */
+/** Opens a device or FIFO for writing. Waits for a FIFO's reader; with O_NONBLOCK, throws ENXIO if there is none. */
 export const openPlacedNode = ({ node }: NodePlace, flags = 0): Fd =>
   openSync(fdPath(node), constants.O_WRONLY | constants.O_NOCTTY | flags);
 
@@ -139,7 +139,7 @@ function openNode(
   }
 }
 
-/** The descriptor that a path names. It is used as it is: its file cannot always be opened by path, and its name must never be replaced. */
+/** The descriptor that a path names, to be used directly: its file cannot always be opened by path, and its name must never be replaced. */
 export function ownDescriptor(path: string): Fd | undefined {
   if (path === '/dev/stdout') return STDOUT;
   if (path === '/dev/stderr') return STDERR;

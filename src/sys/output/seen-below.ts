@@ -1,11 +1,8 @@
-/** Finds out which folders contain which, wherever their filesystem is mounted on the host. */
+/** Finds which folders contain which, wherever their filesystem is mounted on the host. */
 import { realpathSync } from 'node:fs';
 import { innermostOf, type MountEntry, readMounts } from '../mountinfo.ts';
 
-/**
- * The first of `sources` that is one of the folders, or contains one of them. A filesystem may be mounted in several places, so folders are
- * compared by their path within the filesystem. A source that does not exist is skipped.
- */
+/** The first of `sources` that is, or contains, one of `folders`, wherever their filesystem is mounted. Skips missing sources. */
 export function sourceAbove(
   sources: readonly string[],
   folders: readonly string[],
@@ -19,7 +16,7 @@ export function sourceAbove(
   });
 }
 
-/** A folder's path from the root of its filesystem. */
+/** A folder's path within its filesystem. */
 interface InnerPath {
   readonly device: string;
   readonly path: string;

@@ -1,15 +1,15 @@
-/** Reads a descriptor chunk by chunk, in the executable. */
+/** Reads a descriptor chunk by chunk in the executable. */
 import type { ChunkListener, Drain } from './contract.ts';
 import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 
 export interface ChunkSource {
-  /** Resolves to the next chunk; to undefined or an empty chunk at the end. */
+  /** Resolves to the next chunk; at the end, to undefined or an empty chunk. */
   read(): Promise<Uint8Array | undefined>;
-  /** How many more bytes to hand over after `finish`. While a read waits, the engine has read nothing ahead. */
+  /** How many more bytes to hand over after `finish`. While a read is pending, the engine has read nothing ahead. */
   countLast(isReading: boolean): number;
   /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** Whether to wait for as long again. */
+  /** Whether to wait that long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
   close(): void;

@@ -1,4 +1,4 @@
-/** The master of a terminal in the executable. Its engine has no stream that polls a terminal, so a thread of the pool waits in each read. */
+/** The master of a terminal in the executable. Bun has no stream that polls a terminal, so a pool thread waits in each read. */
 import { createWriteStream, read } from 'node:fs';
 import { givesBytes } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
@@ -15,10 +15,10 @@ export function openTerminal(fd: Fd): TerminalMaster {
     drain: (onChunk) =>
       new BunDrain(
         {
-          // A read that waits for a terminal that other processes hold open ends with this process.
+          // A read that waits because other processes hold the terminal open ends with this process.
           read: () => readSome(fd),
           countLast: () => TERMINAL_LAST_BYTES,
-          // The thread of the read may be late.
+          // The read's thread may be late.
           hasMore: () => givesBytes(fd),
           lastMs: TERMINAL_LAST_MS,
           isEnd: isHangUp,

@@ -1,4 +1,4 @@
-/** Pipes in the executable. Bun's `net.Socket` delivers nothing for a pipe, so its file streams are used. */
+/** Pipes in the executable. They use Bun's file streams, because Bun's `net.Socket` delivers nothing for a pipe. */
 import { closeSync, createWriteStream } from 'node:fs';
 import { countWaiting } from '../linux-streams.ts';
 import type { Fd } from '../system.ts';
@@ -8,10 +8,10 @@ import { PIPE_LAST_MS } from './reading.ts';
 
 declare const Bun: { file(fd: Fd): { stream(): ReadableStream<Uint8Array> } };
 
-/** How much the engine reads ahead without being asked: two chunks of 256 KiB (measured). */
+/** How much the engine reads ahead unasked: two chunks of 256 KiB (measured). */
 const READ_AHEAD_BYTES = 524_288;
 
-/** Writes on a thread of the pool. That is acceptable because the executable feeds only one task or program at a time. */
+/** Writes on a pool thread: acceptable, because the executable feeds only one task or program at a time. */
 const openSink = (fd: Fd) => createWriteStream('', { fd });
 
 export const pipeIo: PipeIo = {

@@ -1,4 +1,4 @@
-/** Copies a caller's stream into a pipe or a terminal of stackshim. The stream stays its owner's: it is neither ended nor destroyed. */
+/** Copies a caller's stream into a pipe or terminal. The stream stays its owner's: it is neither ended nor destroyed. */
 import type { Readable, Writable } from 'node:stream';
 import { errnoCodeOf } from '../../core/errors.ts';
 import type { Feed } from './contract.ts';
@@ -6,31 +6,31 @@ import type { Feed } from './contract.ts';
 export interface FeedTarget {
   /** The most bytes of one write. A write takes all of its bytes, or none if `done` gets an error. */
   readonly maxBytes: number;
-  /** Writes `bytes` and calls `done` once. The next write begins only after that. */
+  /** Writes `bytes` and calls `done` once. No other write begins before that. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): void;
-  /** Called when the source has ended or failed and everything that it delivered is written. */
+  /** Called when the source has ended or failed and all that it delivered is written. */
   end(): void;
-  /** Whether a write error only means that the target has no reader any more. */
+  /** Whether a write error only means that the target's reader is gone. */
   isEnd(error: Error): boolean;
 }
 
-/** A chunk of the source, and the rest of it that the target has not taken. */
+/** A chunk of the source, and the part of it that the target has not taken. */
 interface Held {
   readonly chunk: unknown;
   readonly all: Uint8Array;
   rest: Uint8Array;
 }
 
-/** Reads `source` only as fast as the target takes its bytes. When the feed is stopped, bytes that the target has not taken go back into the source. */
+/** Reads `source` only as fast as the target takes bytes. When the feed is stopped, bytes not taken go back into the source. */
 class SourceFeed implements Feed {
   readonly #source: Readable;
   readonly #target: FeedTarget;
   readonly #onError: (error: unknown) => void;
-  /** Holds more than one chunk if other code makes the source flow, too. */
+  /** More than one chunk if other code makes the source flow, too. */
   readonly #held: Held[] = [];
   #isWriting = false;
   #isPumping = false;
-  /** The source delivers nothing more. */
+  /** Whether the source delivers nothing more. */
   #isOver = false;
   #isStopped = false;
 
@@ -59,7 +59,7 @@ class SourceFeed implements Feed {
     source.off('end', this.#endSource);
     source.off('close', this.#endSource);
     source.off('error', this.#fail);
-    // As `unpipe` does: a stream that flows without a listener would lose its data.
+    // As in `unpipe`: a stream that flows without a listener would lose its data.
     if (source.listenerCount('data') === 0) source.pause();
     else if (source.readable) source.resume();
     this.#returnUnread();
@@ -88,7 +88,7 @@ class SourceFeed implements Feed {
   };
 
   #pump(): void {
-    // A target may call `done` before its `write` returns. A loop handles that; recursion could overflow the stack.
+    // A target may call `done` before `write` returns: a loop handles that; recursion could overflow the stack.
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (!this.#isStopped && !this.#isWriting && this.#held[0] !== undefined) {
@@ -142,20 +142,20 @@ function toBytes(chunk: unknown): Uint8Array {
   throw new TypeError(`the input stream gave a value of type ${typeof chunk}, not text or bytes`);
 }
 
-/** @param sink The pipe's write end, which is closed at the end of `source` and when the feed is stopped. */
+/** @param sink The pipe's write end, closed at the end of `source` and when the feed is stopped. */
 export function feedSink(
   sink: Writable,
   source: Readable,
   maxBytes: number,
   onError: (error: unknown) => void,
 ): Feed {
-  // Ignored here: the callback of each write gets the same error.
+  // Ignored: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
     maxBytes,
     write: (bytes, done) => void sink.write(bytes, done),
     end: () => void sink.end(),
-    // EPIPE only means that the pipe has no reader any more.
+    // EPIPE: the pipe has no reader any more.
     isEnd: (error) => errnoCodeOf(error) === 'EPIPE',
   };
   const feed = new SourceFeed(source, target, onError);
@@ -171,17 +171,14 @@ export function feedSink(
 const END_OF_FILE = '\u0004';
 const NEWLINE = 0x0a;
 
-/**
- * Types the bytes of `source` into the master of a terminal, and the end-of-file character at the end of `source`. The sink stays open,
- * because the same terminal is also read.
- */
+/** Types the bytes of `source`, then the end-of-file character, into a terminal's master. The sink stays open to be read from. */
 export function typeInto(
   sink: Writable,
   source: Readable,
   onError: (error: unknown) => void,
 ): Feed {
   let atLineStart = true;
-  // Ignored here: the callback of each write gets the same error.
+  // Ignored: the callback of each write gets the same error.
   sink.on('error', () => undefined);
   const target: FeedTarget = {
     maxBytes: Number.POSITIVE_INFINITY,
@@ -196,5 +193,5 @@ export function typeInto(
   return new SourceFeed(source, target, onError);
 }
 
-/** Whether an error only means that the last process that had the terminal open has closed it. */
+/** Whether an error only means that the last process closed the terminal. */
 export const isHangUp = (error: unknown): boolean => errnoCodeOf(error) === 'EIO';

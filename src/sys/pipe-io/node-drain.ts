@@ -7,15 +7,15 @@ import { LastBytes, LastBytesTimer, rest } from './reading.ts';
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
 export interface DrainSource {
-  /** Opens the socket with the given buffer, so that it does not allocate memory for each chunk. */
+  /** Opens the socket with the given buffer, which saves an allocation for each chunk. */
   open(onread: OnReadOpts): Socket;
-  /** Reads the rest when the other side has closed, or when the time is over. */
+  /** Reads the rest when the other side has closed, or the time is over. */
   readonly readRest?: () => Uint8Array;
-  /** How many bytes of the task are still unread when `finish` is called. */
+  /** How many of the task's bytes are unread when `finish` is called. */
   countLast(): number;
   /** How long to wait for these bytes. */
   readonly lastMs: number;
-  /** Whether to wait for as long again. */
+  /** Whether to wait that long again. */
   hasMore(): boolean;
   isEnd(error: unknown): boolean;
 }
@@ -25,7 +25,7 @@ export class SocketDrain implements Drain {
   readonly #source: DrainSource;
   readonly #last: LastBytes;
   readonly #socket: Socket;
-  /** Resolves when the listener has taken its last chunk; undefined when it has. */
+  /** Resolves when the listener has taken its last chunk; undefined if it has. */
   #pending: Promise<void> | undefined;
   #endRest: (() => void) | undefined;
   readonly #lastTimer: LastBytesTimer;

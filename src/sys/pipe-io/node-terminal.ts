@@ -11,12 +11,12 @@ import { isHangUp, typeInto } from './feed-from.ts';
 import { type DrainSource, SocketDrain } from './node-drain.ts';
 import { TERMINAL_LAST_BYTES, TERMINAL_LAST_MS } from './reading.ts';
 
-/** Pause before the next try to write to a full terminal, whose task is not reading. */
+/** Pause before the next write to a full terminal, whose task is not reading. */
 const RETRY_MS = 10;
 const CHUNK_BYTES = 16_384;
 
 export function openTerminal(fd: Fd): TerminalMaster {
-  // libuv makes every terminal except a master non-blocking; a blocking master can stop the event loop.
+  // libuv makes every terminal but a master non-blocking; a blocking master can stop the event loop.
   setNonBlocking(fd);
   let stream: ReadStream | undefined;
   const open = (onread?: OnReadOpts) => {
@@ -30,14 +30,14 @@ export function openTerminal(fd: Fd): TerminalMaster {
       drain.socket.resume();
       return drain;
     },
-    // Do not write into the stream: libuv's writes to a master block.
+    // Does not write into the stream: libuv's writes to a master block.
     feed: (source, onError) => typeInto(toKeyboard(fd, open()), source, onError),
     close: () => void open().destroy(),
   };
 }
 
 const terminalSource = (fd: Fd): Omit<DrainSource, 'open'> => ({
-  // libuv reports the end as soon as the other side is closed, although there may be more to read.
+  // libuv reports the end as soon as the other side closes, although there may be more to read.
   readRest: () => readRest(fd),
   countLast: () => TERMINAL_LAST_BYTES,
   hasMore: () => false,

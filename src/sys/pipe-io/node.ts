@@ -6,7 +6,7 @@ import type { PipeIo } from './contract.ts';
 import { SocketDrain } from './node-drain.ts';
 import { PIPE_LAST_MS } from './reading.ts';
 
-/** Up to this size, a pipe takes a write completely or not at all: pipe(7). */
+/** A pipe takes a write of up to this size completely or not at all: pipe(7). */
 const PIPE_BUF = 4096;
 
 const openSink = (fd: Fd) => new Socket({ fd, readable: false, writable: true });

@@ -3,7 +3,7 @@ import type { ChunkListener } from './contract.ts';
 
 /** Chunks of at least this size count as large. */
 const SMALL_BYTES = 16_384;
-/** The most bytes that all streams together read in one turn of the loop; they take 1 to 2 ms. */
+/** The most bytes that all streams together read in one turn of the event loop; this takes 1 to 2 ms. */
 const TURN_BYTES = 2_097_152;
 const PAUSE_MS = 4;
 /** The most reads per millisecond of all streams with small chunks together. */
@@ -13,13 +13,13 @@ const LONGEST_PAUSE_MS = 50;
 let resting = 0;
 let bytesOfTurn = 0;
 let turnIsOpen = false;
-/** The streams that wait for a later turn, in order of arrival: the function that ends the rest, and the size of the last chunk. */
+/** The streams that wait for a later turn, in order of arrival: the function that ends the rest, and the last chunk's size. */
 const nextTurns = new Map<() => void, number>();
 
 /**
- * After a small chunk, a stream rests for some milliseconds, so that bytes written meanwhile are read as one chunk: chunks of any size cost
- * the process about the same. After a large chunk, a stream rests until a later turn of the loop if all streams together have used up this
- * turn. Calls `isOver` when the rest ends. Returns a function that ends the rest early; undefined if the stream need not rest.
+ * Rests a stream after a chunk. After a small chunk it rests some milliseconds, so that bytes written meanwhile are read as one chunk: chunks of
+ * any size cost the process about the same. After a large chunk, if all streams together have used up this turn of the event loop, it rests until
+ * a later turn. Calls `isOver` when the rest ends. Returns a function that ends the rest early; undefined if the stream need not rest.
  */
 export function rest(chunkBytes: number, isOver: () => void): (() => void) | undefined {
   return chunkBytes < SMALL_BYTES ? restForAMoment(isOver) : restForATurn(chunkBytes, isOver);
@@ -71,11 +71,11 @@ function endTurn(): void {
 
 // A stream ends at the last byte of its task, even if other processes go on writing to it.
 
-/** How long a pipe is read after `finish`, and again while bytes of the task are in it. Other processes may have taken those bytes. */
+/** How long to read a pipe after `finish`, and again while it holds bytes of the task, which other processes may have taken. */
 export const PIPE_LAST_MS = 200;
-/** How long a terminal is read after `finish`: its bytes need a moment on their way through the kernel. */
+/** How long to read a terminal after `finish`: its bytes need a moment to pass through the kernel. */
 export const TERMINAL_LAST_MS = 100;
-/** The most bytes that a terminal holds after `finish`: 64 KiB and a page on their way, and the bytes that are being read. */
+/** The most bytes that a terminal holds after `finish`: 64 KiB and a page in transit, and the bytes being read. */
 export const TERMINAL_LAST_BYTES = 131_072;
 
 /** A timer that stops while the listener is busy. */
@@ -110,7 +110,7 @@ export class LastBytesTimer {
   }
 }
 
-/** Hands over chunks, up to the last byte of the task. */
+/** Hands over chunks up to the task's last byte. */
 export class LastBytes {
   readonly #onChunk: ChunkListener;
   #left = Number.POSITIVE_INFINITY;
@@ -119,7 +119,7 @@ export class LastBytes {
     this.#onChunk = onChunk;
   }
 
-  /** From now on, only the next `bytes` bytes are handed over. */
+  /** Hands over only the next `bytes` bytes from now on. */
   limit(bytes: number): void {
     this.#left = bytes;
   }
