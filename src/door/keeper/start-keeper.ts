@@ -20,7 +20,7 @@ import {
   MAX_LINE_BYTES,
 } from './keeper-order.ts';
 
-/** Starts a keeper. Resolves once the command has begun, or never will. Rejects like `run`. The layout has the folder names that the caller gave. */
+/** Starts a keeper. Resolves once the command has begun or cannot begin any more. Rejects like `run`. The layout has the caller's folder names. */
 export async function startKeeper(
   { root, run, policyFile, policyIsOptional }: Layout,
   input: TaskInput,

@@ -32,7 +32,7 @@ export interface ExecTarget {
   readonly runtime: Runtime;
 }
 
-/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT (`details.state`) if the record rules it out, _RUNTIME_NOT_FOUND; else like `readRecord`. */
+/** Throws like `readRecord`, ERR_STACKSHIM_TASK_NOT_FOUND, _RUNTIME_NOT_FOUND, _TASK_CONFLICT (`details.state`) if by its record it does not run. */
 export function findExecTarget(installation: Installation, id: TaskId): ExecTarget {
   const { layout } = installation;
   const record = readRecord(layout, id);

@@ -1,4 +1,4 @@
-/** Starts the runtime for a command in a running task first. The rest (`follow-exec.ts`) is loaded, checked and planned while the runtime loads. */
+/** Begins a further command: starts the runtime first. The rest (`follow-exec.ts`) is loaded, checked and planned while the runtime loads. */
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { beginExec } from '../../runtime/exec-in-container.ts';
 import type { Installation } from '../installation.ts';

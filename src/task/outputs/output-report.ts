@@ -3,7 +3,7 @@ import type { ByteString } from '../../archive/tar-entry.ts';
 import type { ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { LeftOutReason } from './left-out.ts';
 
-/** `complete`: everything was taken. `partial`: some was left out. `missing`: the source names nothing. `failed`: the destination refused writes. */
+/** `complete`: everything was taken. `partial`: some was left out. `missing`: the source names nothing. `failed`: the destination is not writable. */
 export type OutputState = 'complete' | 'partial' | 'missing' | 'failed';
 
 /** An entry that a source names. */
@@ -27,7 +27,7 @@ export interface TakenOutput {
   /** The path on the host, or `-`. */
   readonly destination: string;
   readonly state: OutputState;
-  /** Number of taken files, with those inside folders. */
+  /** Numbers of taken entries, with those inside folders. */
   readonly files: number;
   readonly folders: number;
   readonly links: number;

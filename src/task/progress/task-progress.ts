@@ -1,7 +1,7 @@
 /**
  * Reads what a task writes to the file named by TASK_PROGRESS_FILE. Loaded only for tasks that have the file.
  *
- * The file lies in a memory filesystem of its own, which the task may treat as it likes. It is read through a descriptor of that filesystem,
+ * The file lies in a tmpfs of its own, which the task may treat as it likes. It is read through a descriptor of that filesystem,
  * which leads to no mount of the task. None of the calls can block on the task, so they run on the event loop ({@link System.openCached}).
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';

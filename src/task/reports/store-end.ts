@@ -69,7 +69,7 @@ async function writeDraft(draftFile: string, text: string): Promise<void> {
 const KEPT = [100, 10, 1, 0];
 const TEXT_CHARS = 500;
 
-/** Shortens a result for a full disk: the first entries of lists that callers and tasks make, 500 characters of texts; sets `shortened`. */
+/** Shortens a result for a full disk: keeps the first entries of callers' and tasks' lists and 500 characters of texts, and sets `shortened`. */
 function shortenResult(result: TaskResult, fits: (short: TaskResult) => boolean): TaskResult {
   const shorts = KEPT.map((count) => keepFirst(result, count));
   return shorts.find(fits) ?? keepFirst(result, 0);

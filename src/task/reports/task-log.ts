@@ -56,7 +56,7 @@ export class TaskLog {
     return this.#last;
   }
 
-  /** Resolves when everything is written, or when the disk has taken too long. A second call does nothing. */
+  /** Resolves when everything is written, at the latest after 10 s. A second call does nothing. */
   async close(): Promise<void> {
     const isWritten = await within(
       this.#last.then(() => true),
