@@ -30,7 +30,7 @@ export interface ExecOptions {
   readonly capture?: boolean;
   /** How many bytes of each stream a capture keeps. Default: `1m`. */
   readonly captureBytes?: string | number;
-  /** An abort sends TERM, or the signal that the reason names (`abort('SIGINT')`), to the command and its process group; KILL follows after 10 seconds. */
+  /** An abort sends TERM, or the signal in the reason (`abort('SIGINT')`), to the command and its process group; KILL follows after 10 seconds. */
   readonly signal?: AbortSignal;
   /** An abort sends KILL at once. */
   readonly killSignal?: AbortSignal;
