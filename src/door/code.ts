@@ -13,7 +13,7 @@ import type {
 import type { PinnedPackage } from '../store/packages/package.ts';
 import type { Asked, RollbackTarget } from './stacks.ts';
 
-/** Whose packages. */
+/** The tenant whose packages are meant. */
 export interface TenantChoice {
   /** Absent: the packages of tasks without a tenant. Equal names of two tenants are two packages. */
   readonly tenant?: string | undefined;
@@ -30,26 +30,26 @@ export interface PackageRange extends TenantChoice {
 export interface ListPackagesOptions extends TenantChoice {
   /** Whether to list the packages of all tenants. Excludes `tenant`. */
   readonly all?: boolean | undefined;
-  /** Gets packages that cannot be read, which are then left out. Without it, the first one rejects. */
+  /** Gets packages that cannot be read, which are left out. If absent, the first of them rejects. */
   readonly onDamage?: PackageDamageListener | undefined;
 }
 
 /**
- * The code packages of one installation. Names are plain text: `NAME`, or where a revision can be meant `NAME@rev:N` or `NAME@sha256:…`. A name is
- * looked up among the packages of one tenant only.
+ * The code packages of one installation. Names are plain text: `NAME`, and where a revision is allowed `NAME@rev:N` or `NAME@sha256:…`. A name
+ * is looked up among the packages of one tenant only.
  */
 export interface Code {
   /**
-   * Makes a directory, `.tar.gz` or `.zip` the current revision of a package, unless the same code with the same settings is current. Fields
-   * that are not given come from the `stackshim.json` in the code.
+   * Makes a directory, `.tar.gz` or `.zip` the current revision of a package, unless the same code with the same settings is current. Absent
+   * fields come from the `stackshim.json` in the code.
    */
   add(name: string, path: string, options?: AddPackageOptions): Promise<AddedPackage>;
-  /** What a task of the package would use: the image, which a job can be bound to by its digest, and the settings. */
+  /** Resolves what a task of the package would use: the settings, and the image, to whose digest a job can be bound. */
   resolve(reference: string, options?: TenantChoice): Promise<PinnedPackage>;
   list(options?: ListPackagesOptions): Promise<readonly PackageSummary[]>;
   show(reference: string, options?: TenantChoice): Promise<PackageDetails>;
   history(name: string, options?: TenantChoice): Promise<readonly PackageHistoryEntry[]>;
-  /** What differs between two revisions: the one that the reference names (default: the current one), and `from` (default: the one before it). */
+  /** Compares two revisions: the one that the reference names (default: the current one), and `from` (default: the one before it). */
   diff(reference: string, range?: PackageRange): Promise<PackageDiff>;
   /** Copies a package to a registry. */
   push(
@@ -58,7 +58,7 @@ export interface Code {
     options?: Asked<PushPackageOptions, 'package' | 'tenant' | 'reference'> & TenantChoice,
   ): Promise<PushedPackage>;
   /**
-   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a package; an image with another digest is refused. However many callers
+   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a package, and refuses an image with another digest. However many callers
    * wait for an image, it is pulled once. The current revision stays, if there is one.
    */
   pull(

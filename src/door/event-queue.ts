@@ -3,7 +3,7 @@ import type { TaskEvent } from '../task/events.ts';
 import type { TaskEvents } from './task-handle.ts';
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
-/** The memory of a chunk in addition to its bytes: many chunks of one byte must not use more than a few large ones. */
+/** The memory of a chunk besides its bytes, so that many chunks of one byte do not use more than a few large ones. */
 const CHUNK_OVERHEAD_BYTES = 256;
 
 const weightOf = (event: TaskEvent) =>
@@ -33,7 +33,7 @@ export class EventQueue implements TaskEvents {
     }
     this.#heldBytes = bytes;
     if (event.type === 'progress') {
-      // Of texts that nobody has read yet, only the last one matters.
+      // Of unread progress texts, only the last one matters.
       const last = this.#held.findLastIndex(({ type }) => type === 'progress');
       if (last >= 0) this.#held.splice(last, 1);
     }

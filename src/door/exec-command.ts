@@ -1,4 +1,4 @@
-/** `exec` of the door, apart from it: a program that only executes a command in a task loads no code that runs tasks. */
+/** `exec` of the door, in a file of its own: a program that only executes a command in a task loads no code that runs tasks. */
 import { parseTaskId } from '../core/ids.ts';
 import { layoutFrom } from '../core/layout.ts';
 import { type ExecResult, execInTask, type OwnExecOptions } from '../task/exec/exec-in-task.ts';
@@ -6,7 +6,7 @@ import { type Installation, openInstallation, requireRoot } from '../task/instal
 
 type Command = OwnExecOptions & { readonly command: readonly string[] };
 
-/** In the installation that the environment names. */
+/** Executes a command in the installation that the environment names. */
 export const execAlone = (id: string, command: Command): Promise<ExecResult> =>
   execCommand(() => openInstallation(layoutFrom({}, process.env)), id, command);
 

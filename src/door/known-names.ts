@@ -16,7 +16,7 @@ export interface KnownName {
   readonly about: string;
 }
 
-/** Each list is read when it is called, and is empty for a user who may not read it. */
+/** Each list is read when its function is called, and is empty for a user who may not read it. */
 export interface KnownNames {
   stacks(): readonly KnownName[];
   /** Numbers, newest first. */
@@ -26,7 +26,7 @@ export interface KnownNames {
   tasks(): readonly KnownName[];
   /** Code packages without a tenant. */
   packages(): readonly KnownName[];
-  /** Of tasks that are gone but for their reports. */
+  /** Removed tasks that have left a report. */
   ended(): readonly KnownName[];
   /** Paths in a running task that begin like the given one. */
   files(typed: TaskPath): Promise<readonly KnownName[]>;
@@ -39,7 +39,7 @@ export interface TaskPath {
 }
 
 const MOST_GENERATIONS = 50;
-/** Of more ended tasks, only the ids are read. */
+/** With more ended tasks than this, only the ids are read. */
 const MOST_DESCRIBED = 200;
 const DAY = 'YYYY-MM-DD'.length;
 
@@ -90,7 +90,7 @@ export const knownNamesOf = (layout: Layout): KnownNames => ({
     if (!isTaskId(task)) return [];
     const folder = path.slice(0, path.lastIndexOf('/') + 1);
     const { listFiles } = await import('../task/copying/copy-files.ts');
-    // None if the task does not answer, too.
+    // Empty, too, if the task does not answer.
     const names = await listFiles(layout, task, folder || '/').catch(() => []);
     return names.map((name) => ({ name: `${task}:${folder}${name}`, about: '' }));
   },
@@ -101,7 +101,7 @@ function describe(read: () => Pick<TaskRecord, 'stack' | 'command'> | undefined)
   return task === undefined ? '' : `${task.stack}: ${task.command.join(' ')}`;
 }
 
-/** Completion has nobody to tell errors to: the command that is being typed will report them. */
+/** Ignores errors: completion has nobody to report them to, and the command that is being typed will report them. */
 function unlessUnreadable<T>(read: () => readonly T[]): readonly T[] {
   try {
     return read();

@@ -1,7 +1,7 @@
 /**
- * Loads the code that only some tasks need, or that a task needs only later, for a process that may live for months. Node cannot load a
- * module without a free descriptor, and a module that could not be read once stays unusable for the rest of the process, because its error
- * is cached. Leaves out large code (what packs code and images, zod), and the driver of gVisor.
+ * Loads, for a process that may live for months, the code that only some tasks need, or that a task needs only later. Node cannot load a module
+ * without a free file descriptor, and caches the error: the module stays unusable for the rest of the process. Leaves out large code (what
+ * packs code and images, zod), and the driver of gVisor.
  */
 import '../cgroup/kill-group.ts';
 import '../cgroup/live-v1.ts';

@@ -1,4 +1,4 @@
-/** Opens `code` of the door. The code of each member is loaded when it is called. */
+/** Opens the door's `code`. Each member loads its code when it is called. */
 import { parseTenantName, type TenantName } from '../core/ids.ts';
 import { invalidField } from '../spec/field-errors.ts';
 import { parsePackageReference } from '../spec/parse-command.ts';
@@ -92,7 +92,7 @@ const changingMembers = (open: Opener) =>
 const tenantOf = ({ tenant }: TenantChoice): TenantName | null =>
   tenant === undefined ? null : parseTenantName(tenant);
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and for one with a revision. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid name, and for a name with a revision. */
 function toOwner(text: string, options: TenantChoice) {
   const { name, revision, image } = parsePackageReference(text, 'name');
   if ((revision ?? image) !== undefined) {

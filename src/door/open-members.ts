@@ -1,4 +1,4 @@
-/** The members of the door that a plain run does not need; each loads its own code when it is called. */
+/** The members of the door that a plain run does not need. Each loads its own code when it is called. */
 import { parseTaskId, type TaskId } from '../core/ids.ts';
 import { type Layout, workersDir } from '../core/layout.ts';
 import { parseDuration } from '../spec/quantities.ts';
@@ -22,7 +22,7 @@ export const openMembers = (open: Opener, named: Layout): OtherMembers => ({
   ...liveMembers(open),
   ...storageMembers(open),
   async doctor() {
-    // Judge the folders under the names that were given.
+    // Diagnose the folders under the names that the caller gave.
     const { diagnoseHost } = await import('../doctor/diagnose-host.ts');
     return await diagnoseHost(named);
   },
@@ -103,7 +103,7 @@ function taskMembers(open: Opener, named: Layout) {
   } satisfies Partial<Door>;
 }
 
-/** Members that look at running tasks of any process, or change them. */
+/** Members that read or change running tasks of any process. */
 function liveMembers(open: Opener) {
   let reader: Promise<StatsReader> | undefined;
   return {
@@ -162,7 +162,7 @@ function copyMembers(open: Opener) {
   } satisfies Partial<Door>;
 }
 
-/** What tasks leave beyond their end, and tasks that go on without their caller. */
+/** Members for what tasks leave beyond their end, and for tasks that go on without their caller. */
 const reportMembers = (open: Opener, named: Layout) =>
   ({
     async logs(given, options = {}) {

@@ -1,4 +1,4 @@
-/** Opens `stacks` of the door. The code of each member is loaded when it is called: a task needs none of it. */
+/** Opens the door's `stacks`. Each member loads its code when it is called: a task needs none of it. */
 import { isStackName, parseTaskId, type StackName } from '../core/ids.ts';
 import type { SmokeRunner } from '../exchange/smoke.ts';
 import { invalidInput } from '../spec/field-errors.ts';
@@ -157,11 +157,7 @@ const exchangeMembers = (open: Opener) =>
     },
   }) satisfies Partial<Stacks>;
 
-/**
- * The door's own options for images from elsewhere, whose smoke commands run as real tasks of the same installation.
- *
- * @param own Of these tasks.
- */
+/** The door's own options for images from elsewhere. Their smoke commands run as real tasks of the same installation, with the options `own`. */
 function toPublishing(installation: Installation, own: OwnTaskOptions = {}) {
   const { layout, system } = installation;
   const runSmoke: SmokeRunner = async ({ stack, revision }, command, { timeoutMs, signal }) => {
@@ -178,18 +174,18 @@ function toPublishing(installation: Installation, own: OwnTaskOptions = {}) {
   return { layout, system, runSmoke };
 }
 
-/** The same for images built here: the operator who builds a stack chose its bundle template and may try it. The policy still decides whether tasks may use it. */
+/** The same for images built here: whoever builds a stack chose its bundle template and may try it. The policy decides whether tasks may use it. */
 const toBuilding = (installation: Installation) =>
   toPublishing(installation, { trustsImageBundle: true });
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for an invalid stack name. */
+/** Checks a stack name. Throws ERR_STACKSHIM_SPEC_INVALID. */
 export function toStackName(operation: string, name: string): StackName {
   if (isStackName(name)) return name;
   const message = `${operation} ${JSON.stringify(name)}: not a name of lower-case letters, digits, ".", "_" and "-"`;
   throw invalidInput('name', message, 'run stackshim stack ls to list the stacks');
 }
 
-/** Finds out which two revisions a caller wants to compare. Throws ERR_STACKSHIM_SPEC_INVALID. */
+/** The two revisions that a caller wants to compare. Throws ERR_STACKSHIM_SPEC_INVALID. */
 function toDiffSides(stack: string, { from, to, other }: DiffRange): DiffStackOptions {
   const named = parseStackReference(stack, 'name');
   if (other !== undefined) {

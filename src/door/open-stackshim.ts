@@ -1,6 +1,6 @@
 /**
- * The one door to an installation, for the library and the command line. It resolves the installation's folders, once. A plain run loads
- * only the code that runs a task; the code of other members is loaded when they are called.
+ * The one door to an installation, for the library and the command line. It resolves the installation's folders once. A plain run loads only
+ * the code that runs a task; other members load their code when they are called.
  */
 import { hasCode, StackshimError } from '../core/errors.ts';
 import { type LayoutOptions, layoutFrom } from '../core/layout.ts';
@@ -41,7 +41,7 @@ const TASK_OPTIONS: Readonly<Record<keyof CallerOptions, true>> = {
   deadline: true,
 };
 
-/** The members whose code is loaded at the first call of one of them. */
+/** Members whose code is loaded at the first call of one of them. */
 const OTHER_MEMBERS: Readonly<Record<keyof OtherMembers, true>> = {
   start: true,
   list: true,
@@ -126,17 +126,17 @@ export interface Door extends Stackshim {
 }
 
 export interface WorkerSite {
-  /** The root folder, without links. */
+  /** The root folder, with links resolved. */
   readonly root: string;
-  /** The folder in which the workers of this machine tell each other what they reserve. */
+  /** The folder in which the workers of this machine publish what they reserve. */
   readonly workersDir: string;
   readonly memoryBytes: number;
   readonly cpus: number;
 }
 
 /**
- * Opens the installation that `options` name; missing options come from the environment. Has no effect and reads nothing: the first member
- * that is called resolves the folders for all later calls. Throws ERR_STACKSHIM_SPEC_INVALID for an unknown option.
+ * Opens the installation that `options` name; absent options come from the environment. Reads and changes nothing: the first call of a member
+ * resolves the folders for all later calls. Throws ERR_STACKSHIM_SPEC_INVALID for an unknown option.
  */
 export function openStackshim(options: LayoutOptions = {}): Stackshim {
   refuseUnknown(options, PLACE_OPTIONS);
@@ -191,7 +191,7 @@ export function openDoor(options: LayoutOptions = {}): Door {
   };
 }
 
-/** Runs a task. If its stack is not found, tries again, because the task may name an image by a content digest that is not known yet. */
+/** Runs a task. If its stack is not found, tries again: the task may name an image by a content digest that is not known yet. */
 async function runSought(
   open: Opener,
   input: TaskInput,
@@ -209,7 +209,7 @@ async function runSought(
   }
 }
 
-/** Asynchronous functions with these names; each calls the function of its name in the object that `load` resolves to. */
+/** An object with these asynchronous functions; each calls the function of the same name in the object that `load` resolves to. */
 function loadedWhenCalled<T extends object>(
   names: Readonly<Record<keyof T, true>>,
   load: () => Promise<T>,
@@ -225,7 +225,7 @@ function loadedWhenCalled<T extends object>(
   return Object.fromEntries(Object.keys(names).map((name) => [name, memberOf(name)])) as T;
 }
 
-/** A misspelt `policy` or `origin` would silently give a task more than it may have. */
+/** Refuses unknown options: a misspelt `policy` or `origin` would silently give a task more than it may have. */
 function refuseUnknown(options: object, known: Readonly<Record<string, true>>): void {
   for (const [field, value] of Object.entries(options)) {
     if (value === undefined || Object.hasOwn(known, field)) continue;

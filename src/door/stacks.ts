@@ -45,26 +45,23 @@ export interface DiffRange {
 
 /** The stacks of one installation. Names are plain text. Each member throws the error codes of the corresponding command. */
 export interface Stacks {
-  /** Every stack, by name. With `onDamage`, stacks that cannot be read are reported to it and left out; without it, the first one rejects. */
+  /** Lists every stack, by name. `onDamage` gets stacks that cannot be read, which are left out; if absent, the first of them rejects. */
   list(onDamage?: DamageListener): Promise<readonly StackSummary[]>;
   show(name: string): Promise<StackDetails>;
   history(name: string): Promise<readonly HistoryEntry[]>;
   graph(onDamage?: DamageListener): Promise<readonly GraphNode[]>;
-  /**
-   * What differs between two revisions of a stack, or with `other` between two stacks. The stack is a name, `name@rev:N` or
-   * `name@sha256:…`.
-   */
+  /** Compares two revisions of a stack, or with `other` two stacks. The stack is a name, `name@rev:N` or `name@sha256:…`. */
   diff(stack: string, range?: DiffRange): Promise<StackDiff>;
   /** Builds a directory with a Dockerfile; the image becomes the current revision of the stack with the directory's name. */
   build(directory: string, options?: Asked<BuildStackOptions>): Promise<BuildResult>;
-  /** In which order `buildAll` would build these directories, and on what each is built. Builds nothing. */
+  /** Plans the order in which `buildAll` would build these directories, and the base of each. Builds nothing. */
   planBuilds(directories: readonly string[]): Promise<readonly PlannedBuild[]>;
   /** Builds several directories, each after those that it is built on, and reports the outcome of each. */
   buildAll(
     directories: readonly string[],
     options?: Asked<BuildStacksOptions>,
   ): Promise<BuildsReport>;
-  /** Builds stacks again; without `names`, all of them. */
+  /** Rebuilds stacks; without `names`, all of them. */
   update(
     options?: Asked<UpdateStacksOptions, 'names'> & {
       readonly names?: readonly string[] | undefined;
@@ -87,7 +84,7 @@ export interface Stacks {
     options?: Asked<PushStackOptions, 'stack' | 'reference'>,
   ): Promise<PushedStack>;
   /**
-   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a stack; an image with another digest is refused. However many callers
+   * Stores the image `docker://HOST/NAME@sha256:…` as a revision of a stack, and refuses an image with another digest. However many callers
    * wait for an image, it is pulled once. The current revision stays, if there is one.
    */
   pull(
@@ -116,6 +113,6 @@ export interface Stacks {
     options: Asked<SaveStacksOptions, 'stacks'>,
   ): Promise<SavedStacks>;
   load(options: Asked<LoadStacksOptions>): Promise<LoadedStacks>;
-  /** The intact layers on this machine: another machine can leave them out of a saved file. */
+  /** The intact layers on this machine, which another machine can leave out of a saved file. */
   heldLayers(): Promise<readonly LayerId[]>;
 }

@@ -44,11 +44,11 @@ export interface KillOptions {
 export interface StatsOptions {
   /** Default: all running tasks. */
   readonly ids?: readonly string[];
-  /** Whether to leave out those of `ids` that do not run, in place of rejecting. Default: false. */
+  /** Whether to leave out tasks of `ids` that do not run, instead of rejecting. Default: false. */
   readonly skipEnded?: boolean;
 }
 
-/** How `copyFrom` and `copyTo` can be ended. */
+/** The options of `copyFrom` and `copyTo`. */
 export interface CopyOptions {
   /** An abort ends the copy; what was copied stays. */
   readonly signal?: AbortSignal;
@@ -56,7 +56,7 @@ export interface CopyOptions {
 
 /** How `remove` treats a task that still runs. */
 export interface RemoveOptions extends KillOptions {
-  /** End the task first. Default: refuse. */
+  /** Whether to end the task first. Default: refuse. */
   readonly force?: boolean;
 }
 
@@ -75,72 +75,66 @@ export interface VerifyOptions {
 }
 
 /**
- * One installation: its tasks, its stacks and its storage. Every member except `doctor` needs root and rejects with ERR_STACKSHIM_NOT_ROOT
- * without it, and with ERR_STACKSHIM_PATH_UNTRUSTED if another user controls a folder of the installation. Ids of tasks and names of stacks
- * are plain text that is checked (ERR_STACKSHIM_SPEC_INVALID).
+ * One installation: its tasks, stacks and storage. Every member except `doctor` needs root and rejects with ERR_STACKSHIM_NOT_ROOT without it,
+ * and with ERR_STACKSHIM_PATH_UNTRUSTED if another user controls a folder of the installation. Task ids and stack names are plain text, which
+ * is checked (ERR_STACKSHIM_SPEC_INVALID).
  */
 export interface Stackshim {
   /**
-   * Runs one task and resolves to its result record once it has ended and, with `remove: 'sync'` (the default), is removed.
+   * Runs one task. Resolves to its result record once it has ended and, with `remove: 'sync'` (the default), is removed.
    *
    * Rejects with a `StackshimError` only before the task has a record; then nothing has happened. After that it always resolves; a task that
-   * could not be started is `setup_failed`. With `remove: 'async'` the result comes before the removal, which ends with a `removed` event.
-   * Any number of tasks may run in one process, also in worker threads; none blocks the event loop.
+   * could not be started is `setup_failed`. With `remove: 'async'` the result comes before the removal, which ends with a `removed` event. Any
+   * number of tasks may run in one process, also in worker threads; none blocks the event loop.
    */
   run(input: TaskInput, options?: CallerOptions): Promise<TaskResult>;
-  /** Like `run`, for a caller that goes on while the task runs: resolves once the task has a record, and rejects like `run`. */
+  /** Like `run`, for a caller that goes on while the task runs: resolves once the task has a record. Rejects like `run`. */
   start(input: TaskInput, options?: CallerOptions): Promise<TaskHandle>;
-  /** The existing tasks, oldest first, whoever runs them. A damaged record is listed separately and rejects nothing. */
+  /** Lists the existing tasks of all processes, oldest first. A damaged record is listed separately and rejects nothing. */
   list(): Promise<TaskList>;
   /** One task, in the form of `list`; undefined if it does not exist. Rejects with ERR_STACKSHIM_RECORD_CORRUPT if its record is damaged. */
   get(id: string): Promise<ListedTask | undefined>;
-  /**
-   * Waits until a task of any process has ended; for an ended task that has left a report, resolves at once. Rejects with
-   * ERR_STACKSHIM_TASK_NOT_FOUND if there is neither.
-   */
+  /** Waits for a task of any process to end; resolves at once if it left a report. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND if there is neither. */
   wait(id: string, options?: WaitOptions): Promise<TaskEnd>;
   /**
-   * Executes a further command in a running task of any process, and resolves to its end. The command has the task's rights, limits and
-   * environment, and ends with the task. A command that fails is a result. Rejects if the command could not be started: with
-   * ERR_STACKSHIM_TASK_NOT_FOUND, with _TASK_CONFLICT if the task does not run or is paused, with _SPEC_DENIED if the policy forbids it, with
+   * Executes a further command in a running task of any process, and resolves to the command's end. The command has the task's rights, limits
+   * and environment, and ends with the task. A command that fails is a result. Rejects if the command could not be started: with
+   * ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT if the task does not run or is paused, _SPEC_DENIED if the policy forbids it,
    * _COMMAND_NOT_FOUND and _COMMAND_NOT_EXECUTABLE.
    */
   exec(id: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>;
   /**
-   * Ends a task of any process and resolves when it is removed; a kept task is removed, too. `removed` is false if its owner has not removed
-   * it within 30 s after KILL, or if something of it is left. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
+   * Ends a task of any process, also a kept one, and resolves when it is removed. `removed` is false if the owner has not removed it within 30
+   * s after KILL, or if something of it is left. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND.
    */
   kill(id: string, options?: KillOptions): Promise<Removal>;
   /**
-   * What running tasks of any process use now, and their peaks. `cpuPercent` is the average since the previous look of this object, and null
-   * at the first. A look costs a tenth of a millisecond for each task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND or
+   * Reads the present usage of running tasks of any process, and their peaks. `cpuPercent` is the average since the previous look of this
+   * object, and null at the first look. A look costs a tenth of a millisecond for each task. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND or
    * ERR_STACKSHIM_TASK_CONFLICT for one of `ids` that does not run.
    */
   stats(options?: StatsOptions): Promise<StatsLook>;
-  /**
-   * The processes of a running task. What a process does not tell within a second is null. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND,
-   * ERR_STACKSHIM_TASK_CONFLICT.
-   */
+  /** The processes of a running task; a field not known within a second is null. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT. */
   processes(id: string): Promise<ProcessList>;
   /**
-   * Stops all processes of a running task until `unpause`. Its time goes on, and `kill` and its time limit end it as usual. Rejects with
+   * Stops all processes of a running task until `unpause`. Its time goes on; `kill` and its time limit end it as usual. Rejects with
    * ERR_STACKSHIM_TASK_NOT_FOUND; with ERR_STACKSHIM_TASK_CONFLICT if the task does not run, is paused, or cannot be stopped.
    */
   pause(id: string): Promise<void>;
   /** Lets a paused task run again. Rejects like `pause`; with ERR_STACKSHIM_TASK_CONFLICT if the task is not paused. */
   unpause(id: string): Promise<void>;
   /**
-   * Changes limits of a running task of any process. A new `timeout` holds within a second. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND,
+   * Changes limits of a running task of any process. A new `timeout` takes effect within a second. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND,
    * ERR_STACKSHIM_SPEC_INVALID, ERR_STACKSHIM_SPEC_DENIED (policy, tenant, host), ERR_STACKSHIM_HOST_EXHAUSTED (reserves); with
    * ERR_STACKSHIM_TASK_CONFLICT if the task does not run, or uses more memory than the new limit.
    */
   update(id: string, limits: UpdateInput): Promise<TaskUpdate>;
-  /** Tells what happens to all tasks, whoever runs them, until `signal` aborts. See docs/tasks.md for what can be missed. */
+  /** Reports what happens to the tasks of all processes, until `signal` aborts. See docs/tasks.md for what can be missed. */
   events(options: WatchEventsOptions): Promise<void>;
   /**
-   * Copies a file or folder out of a running or kept task, as `docker cp` does; `SRC/.` is the content of a folder. `to` is a path of the host, or
-   * takes a tar. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task in another state, ERR_STACKSHIM_INPUT_NOT_FOUND for
-   * a path that does not exist, ERR_STACKSHIM_OUTPUT_FAILED if the destination cannot be written or the task holds up the copy.
+   * Copies a file or folder out of a running or kept task, like `docker cp`; `SRC/.` is the content of a folder. `to` is a path of the host, or
+   * takes a tar. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT for a task in another state, _INPUT_NOT_FOUND for a path that does
+   * not exist, _OUTPUT_FAILED if the destination cannot be written or the task holds up the copy.
    */
   copyFrom(
     id: string,
@@ -148,7 +142,7 @@ export interface Stackshim {
     to: string | OutputSink,
     options?: CopyOptions,
   ): Promise<CopyReport>;
-  /** The same into a task. `from` is a path of the host, or a tar that is unpacked in the folder `destination`. */
+  /** Like `copyFrom`, into a task. `from` is a path of the host, or a tar that is unpacked in the folder `destination`. */
   copyTo(
     id: string,
     from: string | Readable,
@@ -156,15 +150,12 @@ export interface Stackshim {
     options?: CopyOptions,
   ): Promise<CopyReport>;
   /**
-   * Runs a task that goes on when this process ends: a process of its own, its keeper, owns it until its end. Its output and result are kept
-   * (`log`). Resolves once the command has begun, or once it is known that it never will; rejects like `run`. `interactive` and
+   * Runs a task that outlives this process: a keeper, which is a process of its own, owns the task until its end. The output and the result are
+   * kept (`log`). Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. `interactive` and
    * `captureBytes` are refused.
    */
   detach(input: TaskInput, options?: DetachOptions): Promise<DetachedTask>;
-  /**
-   * The kept output of a task with `log`, while it runs and after its end. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, and with
-   * ERR_STACKSHIM_TASK_CONFLICT for a task that keeps no log.
-   */
+  /** The kept output of a task with `log`, also while it runs. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT for a task without a log. */
   logs(id: string, options?: LogOptions): Promise<AsyncIterable<LogPiece>>;
   /** Everything that is known about a task, whether it runs or has left a report. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND. */
   inspect(id: string): Promise<TaskInspection>;
@@ -173,19 +164,13 @@ export interface Stackshim {
    * `force`, with ERR_STACKSHIM_TASK_CONFLICT for a task that has not ended or has lost its owner.
    */
   remove(id: string, options?: RemoveOptions): Promise<Removal>;
-  /** The tasks that have left a report and are removed, oldest first. A damaged report is listed separately and rejects nothing. */
+  /** Lists removed tasks that have left a report, oldest first. A damaged report is listed separately and rejects nothing. */
   listEnded(): Promise<EndedTasks>;
   /** Removes what dead owners left. Safe at any time, from any number of processes; a second call only retries what could not be removed. */
   reap(options?: ReapOptions): Promise<ReapReport>;
-  /**
-   * Reaps the tasks of each owner as soon as the owner has died, and enforces the time limits of tasks whose owner is busy or stopped.
-   * Resolves once `signal` has aborted.
-   */
+  /** Reaps tasks as soon as their owner has died, and enforces the time limits of tasks whose owner is busy or stopped. Ends when `signal` aborts. */
   watchOwners(options: WatchOwnersOptions): Promise<void>;
-  /**
-   * Starts a process that removes this process's tasks once this process has died, and enforces their time limits while it is busy or
-   * stopped. One per process is enough.
-   */
+  /** Starts a process that removes this process's tasks after its death, and enforces their time limits while it is busy or stopped. One suffices. */
   startGuard(): Promise<Guard>;
   readonly stacks: Stacks;
   readonly code: Code;
@@ -193,7 +178,7 @@ export interface Stackshim {
   doctor(): Promise<Diagnosis>;
   /** Reads every stored layer completely, and names what is damaged. Changes nothing. */
   verify(options?: VerifyOptions): Promise<Verification>;
-  /** Brings what earlier versions stored up to this version. */
+  /** Converts what earlier versions stored to the formats of this version. */
   migrate(options?: Omit<MigrateOptions, 'system'>): Promise<Migration>;
   /** Removes what no revision, task or build needs. */
   gc(options?: CollectOptions): Promise<Collection>;

@@ -9,13 +9,13 @@ import { runTaskAndLeave } from '../task/run-task.ts';
 import { EventQueue } from './event-queue.ts';
 import type { TaskHandle } from './task-handle.ts';
 
-/** A handle, and the moment when all work on its task is over. */
+/** A handle, and a promise that resolves when all work on the handle's task is over. */
 export interface StartedTask {
   readonly handle: TaskHandle;
   readonly over: Promise<void>;
 }
 
-/** Resolves once the task has a record; rejects like `run`. */
+/** Runs a task. Resolves once the task has a record; rejects like `run`. */
 export async function startTask(
   installation: Installation,
   input: TaskInput,
@@ -64,7 +64,7 @@ export async function startTask(
   return { handle, over };
 }
 
-/** AbortSignal.any() does not fit: a signal that outlives many tasks would keep a little memory for each. */
+/** Returns a function that stops following. AbortSignal.any() does not fit: a signal that outlives many tasks would keep a little memory for each. */
 function follow(source: AbortSignal | undefined, target: AbortController): () => void {
   if (source === undefined) return () => undefined;
   const pass = () => target.abort(source.reason);

@@ -6,9 +6,9 @@ import type { ExecOptions } from '../task/exec/exec-options.ts';
 import type { TaskResult } from '../task/result.ts';
 
 /**
- * The task's events from `accepted` on, each of them once: a second loop continues where the first one ended. The loop ends after the last
- * event. A slow reader never slows the task: up to 1 MiB of unread output is held, and output beyond that is left out and counted. Events of
- * other types are never left out.
+ * The task's events from `accepted` on, each once: a second loop continues where the first one ended. The loop ends after the last event. A
+ * slow reader never slows the task: up to 1 MiB of unread output is held, and output beyond that is left out and counted. Of unread `progress`
+ * events, only the last is held. Other events are never left out.
  */
 export interface TaskEvents extends AsyncIterable<TaskEvent> {
   /** Bytes of output that were left out so far. */

@@ -24,16 +24,16 @@ export interface WaitOptions {
 export interface TaskEnd {
   readonly id: TaskId;
   /**
-   * `removed`: nothing of it is left but its report. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or
-   * could not remove it; `reap` removes it. `lost`: its owner died, and what it left was removed by a reap or a reboot.
+   * `removed`: only its report is left. `kept`: it has ended and its writable layer stays. `orphaned`: its owner is dead or could not remove
+   * it; `reap` removes it. `lost`: its owner died, and a reap or a reboot removed what it left.
    */
   readonly state: 'removed' | 'kept' | 'orphaned' | 'lost';
   /**
-   * The result, if the task was started with `log`, or by the same `Stackshim` before `wait` was called. Null for other tasks, whose results
+   * The result of a task that was started with `log`, or by the same `Stackshim` before the call of `wait`. Null for other tasks, whose results
    * go to their owners alone, and if the owner died.
    */
   readonly result: TaskResult | null;
-  /** How the command ended, as far as the task's record told that; may be known without a result. */
+  /** How the command ended, according to the task's record; may be known without a result. */
   readonly exit: TaskExit | null;
 }
 
@@ -41,7 +41,7 @@ type Waited = Omit<TaskEnd, 'id'>;
 
 const POLL_MS = 20;
 
-/** Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_TASK_ABORTED. */
+/** Waits for a task's end. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_TASK_ABORTED. */
 export async function waitForTask(
   { layout, system }: Installation,
   id: TaskId,
@@ -54,7 +54,7 @@ export async function waitForTask(
   try {
     for (;;) {
       const now = readRecord(layout, id);
-      // Another task may have the same name by now.
+      // Another task may have the same id by now.
       const isSame = now !== undefined && now.createdAt === first?.createdAt;
       if (isSame) exit = now.exit ?? exit;
       const state = first === undefined ? undefined : stateOf(isSame ? now : undefined);
@@ -80,10 +80,7 @@ export async function waitForTask(
   }
 }
 
-/**
- * The record tells a task's exit only for the moments in which the task is removed. Polling alone would mostly come too late: `next` resolves
- * at the next change in the folder.
- */
+/** Watches a folder: `next` resolves at its next change. The record has the exit only while the task is removed: polling would mostly be too late. */
 function watchFolder(path: string) {
   let wake: () => void = () => undefined;
   let watcher: FSWatcher | undefined;
@@ -91,7 +88,7 @@ function watchFolder(path: string) {
     watcher = watch(path, { persistent: false }, () => wake());
     watcher.on('error', () => undefined);
   } catch {
-    // There is no such task, or the host has no watch left: polling has to do.
+    // There is no such task, or the host has no inotify watch left: polling has to do.
   }
   return {
     next: () =>
@@ -109,7 +106,7 @@ function stateOf(now: TaskRecord | undefined): TaskEnd['state'] | undefined {
   return isOrphaned(now) ? 'orphaned' : undefined;
 }
 
-/** Of the task that was there at the first look, if there was one. */
+/** The report of the task that existed at the first look, or any report if there was no task. */
 function findReport(
   layout: Layout,
   id: TaskId,

@@ -1,4 +1,4 @@
-/** A keeper: owns one task until its end. Its standard streams lead nowhere, and it has its own session. */
+/** The keeper process: owns one task until its end. Its standard streams lead nowhere, and it has a session of its own. */
 import { closeSync } from 'node:fs';
 import { toStackshimError } from '../../core/errors.ts';
 import { setCloseOnExec } from '../../sys/linux-streams.ts';
@@ -20,7 +20,7 @@ export async function keepTask(): Promise<void> {
   const send = async (answer: KeeperAnswer) => {
     if (isSent) return;
     isSent = true;
-    // Perhaps nobody waits for the answer.
+    // Nobody may be waiting for the answer.
     await writeLine(ANSWER_FD, answer).catch(() => undefined);
     closeSync(ANSWER_FD);
   };
@@ -49,12 +49,12 @@ async function runOrder(
     capture: false,
     keepsReport: true,
     onEvent(event) {
-      // Its caller's directory can be unmounted while the task runs.
+      // The caller's directory must not stay busy while the task runs: somebody may unmount it.
       if (event.type === 'created') process.chdir('/');
       if (event.type !== 'started') return;
       hasBegun = true;
       void send({ begun: event.id });
-      // From now on the keeper waits: it gives back the memory that the start took.
+      // From now on the keeper only waits, so it gives back the memory that the start took.
       if (typeof Bun !== 'undefined') setImmediate(() => Bun?.gc(true));
     },
   });

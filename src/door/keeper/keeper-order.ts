@@ -1,4 +1,4 @@
-/** What a keeper is told at its start, and what it answers. */
+/** The order that a keeper gets at its start, and the keeper's answer. */
 import type { ErrorJson } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
 import type { LayoutOptions } from '../../core/layout.ts';
@@ -13,10 +13,10 @@ export interface DetachOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A task that its keeper owns. */
+/** A task that a keeper owns. */
 export interface DetachedTask {
   readonly id: TaskId;
-  /** Null: the command has begun. Otherwise the result of a task whose command never ran; it has left no report. */
+  /** Null if the command has begun; otherwise the result of a task whose command never ran. Such a task has left no report. */
   readonly result: TaskResult | null;
 }
 
@@ -32,7 +32,7 @@ export type KeeperAnswer =
   | { readonly ended: TaskResult }
   | { readonly failed: ErrorJson };
 
-/** The keeper's descriptors: the order comes in, and the answer goes out. The order's pipe closes when nobody waits for the answer any more. */
+/** The keeper's descriptors for the order and the answer. The order's pipe closes when nobody waits for the answer any more. */
 export const ORDER_FD = 3;
 export const ANSWER_FD = 4;
 

@@ -19,10 +19,7 @@ import {
   MAX_LINE_BYTES,
 } from './keeper-order.ts';
 
-/**
- * Resolves once the command has begun, or once it is known that it never will. Rejects like `run`. The layout has the names of folders that
- * the caller gave.
- */
+/** Starts a keeper. Resolves once the command has begun or cannot begin any more. Rejects like `run`. The layout has the caller's folder names. */
 export async function startKeeper(
   { root, run, policyFile, policyIsOptional }: Layout,
   input: TaskInput,
@@ -45,7 +42,7 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
   const [answerOut, answerIn] = linuxSystem.createPipe();
   let written: Promise<void> = Promise.resolve();
   let isHungUp = false;
-  // A descriptor that is being written to must not become another file's.
+  // Wait for the write: the number of a descriptor in use must not become another file's.
   const hangUp = () => {
     if (!isHungUp) void written.finally(() => linuxSystem.close(orderIn));
     isHungUp = true;
@@ -80,7 +77,7 @@ async function ask(order: KeeperOrder, signal: AbortSignal | undefined): Promise
 export const writeLine = (fd: Fd, value: KeeperOrder | KeeperAnswer): Promise<void> =>
   writeFully(fd, Buffer.from(`${JSON.stringify(value)}\n`));
 
-/** The keeper is a child of this process; if this process lives on, it waits for the keeper as for any orphan. */
+/** Starts the keeper as a child of this process, which, if it lives on, waits for the keeper as for any orphan. */
 async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   await withFd(openNullDevice('both'), async (nullDevice) => {
     await posixSpawn({
@@ -95,7 +92,7 @@ async function spawnKeeper(pipes: readonly [Fd, Fd]): Promise<void> {
   });
 }
 
-/** Resolves to undefined if the pipe closes before a line is complete. */
+/** Reads one line; undefined if the pipe closes before the line is complete. */
 export async function readLine(fd: Fd, onEnd?: () => void): Promise<string | undefined> {
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

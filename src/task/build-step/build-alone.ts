@@ -1,4 +1,4 @@
-/** Runs a build step for code that no task runs yet: when a code package is added. */
+/** Runs the build step of code that no task runs yet, when a code package is added. */
 import { StackshimError } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
 import { digestCode } from '../../packages/pack-code.ts';
@@ -23,20 +23,20 @@ export interface PlannedCodeBuild {
 export interface CodeBuildRequest {
   /** Stack, code, build step, tenant, and the limits of the build. */
   readonly input: TaskInput;
-  /** The only files of the code that the build step sees. */
+  /** The only files of the code that the build step sees; undefined: all. */
   readonly buildFiles: readonly string[] | undefined;
-  /** Digest of what the build step sees, if it is known. */
+  /** Digest of the code that the build step sees, if known. */
   readonly codeDigest: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Finds out which build the code needs. Throws the errors of `planTask` and of reading the code. */
+/** Plans the build that the code needs. Rejects like `planTask`, and with the errors of reading the code. */
 export async function planCodeBuild(
   installation: Installation,
   { input, buildFiles, codeDigest, signal }: CodeBuildRequest,
 ): Promise<PlannedCodeBuild> {
   const { system, layout } = installation;
-  // The command never runs.
+  // A placeholder: the command never runs.
   const planned = await planTask(installation, {
     ...input,
     command: ['/bin/true'],
@@ -50,9 +50,9 @@ export async function planCodeBuild(
 }
 
 export interface BuiltCode {
-  /** False: the build step has run just now. */
+  /** False if this call ran the build step. */
   readonly cached: boolean;
-  /** The folder where the layer is mounted that the build step left. */
+  /** Mount point of the layer that the build step left. */
   readonly folder: string;
 }
 
@@ -63,8 +63,9 @@ export interface RunCodeBuildOptions<T> {
 }
 
 /**
- * Takes the build from the cache or runs it now, and hands it to `use`, which may read it until it ends. Throws
- * ERR_STACKSHIM_TASK_BUILD_FAILED (`details.output`: the last lines of its log), ERR_STACKSHIM_TASK_BUILD_BUSY, the platform's errors, and those of `use`.
+ * Takes the build from the cache or runs it, and hands it to `use`, which may read the folder until it settles. Rejects with
+ * ERR_STACKSHIM_TASK_BUILD_FAILED (`details.output`: the last lines of the log), ERR_STACKSHIM_TASK_BUILD_BUSY, the platform's errors, and
+ * those of `use`.
  */
 export async function withCodeBuild<T>(
   installation: Installation,

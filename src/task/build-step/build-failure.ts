@@ -1,4 +1,4 @@
-/** What the end of a build step means for the task that needs it. Pure. */
+/** Turns the end of a build step into the failure of the task that needs the build. Pure. */
 import { StackshimError } from '../../core/errors.ts';
 import { showBytes, showDuration } from '../../spec/quantities.ts';
 import type { CommandSpec } from '../../spec/task-spec.ts';
@@ -7,7 +7,7 @@ import type { TaskResult, Verdict } from '../result.ts';
 
 type Limits = CommandSpec['limits'];
 
-/** Null: it succeeded. Throws the platform's error if not the build was at fault. */
+/** The build's failure; null if the build succeeded. Throws the platform's error if the build was not at fault. */
 export function toBuildFailure(result: TaskResult, limits: Limits): BuildFailure | null {
   const { verdict, exitCode, signal, error, retryable } = result;
   if (verdict === 'succeeded') return null;

@@ -3,18 +3,16 @@ import { createHash } from 'node:crypto';
 import { type BuildKey, isBuildKey } from '../../core/ids.ts';
 import type { TaskPlan } from '../plan-task.ts';
 
-/** Raise it when the same inputs give another outcome: no earlier build is used then. */
+/** Raise it when the same inputs lead to another outcome: earlier builds are then no longer used. */
 const KEY_VERSION = 1;
 
 /**
- * Equal for tasks whose build steps run the same command on the same code in the same place: the image, the user and the container's rights
- * count, and so does the tenant, so that tenants share nothing. Limits do not: they decide only whether a build succeeds.
- *
- * @param codeDigest See `digestCode`.
+ * Equal for tasks whose build steps run the same command on the same code in the same place. The image, the user, the container's rights and
+ * the tenant count, so tenants share nothing. Limits do not: they decide only whether a build succeeds. For `codeDigest`, see `digestCode`.
  */
 export function toBuildKey({ container, command }: TaskPlan, codeDigest: string): BuildKey {
   const { pinned, seccompProfile } = container;
-  // A field that is not left out counts, so that a new field of a container counts by itself.
+  // Every field that is not listed here counts, so a new field of a container counts by itself.
   const {
     id,
     stack,
@@ -41,7 +39,7 @@ export function toBuildKey({ container, command }: TaskPlan, codeDigest: string)
   return digest;
 }
 
-/** The same value with the fields of every object in the order of their names. */
+/** Copies a value with the fields of every object sorted by name. */
 function inOrder(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inOrder);
   if (typeof value !== 'object' || value === null) return value;

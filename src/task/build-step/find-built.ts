@@ -1,4 +1,4 @@
-/** Finds what an earlier build step left: its files, or a failure that another task has just met. */
+/** Finds what an earlier build step left: its files, or the failure that another task has just seen. */
 import { hasCode, unlessMissing } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
 import { builtFile } from '../../core/layout.ts';
@@ -19,7 +19,7 @@ export interface FindBuiltContext {
   readonly holdings: Holdings;
 }
 
-/** The layers of `/task` from the cache, lowest first; the task's holdings keep them. Undefined: there are none, or they are damaged. */
+/** The cached layers of `/task`, lowest first, kept by the task's holdings; undefined if there are none or they are damaged. */
 export async function useBuilt(
   { installation, plan, stopper, holdings }: FindBuiltContext,
   key: BuildKey,
@@ -45,10 +45,7 @@ export async function useBuilt(
 
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
-/**
- * The failure of a build step that ended after `since`, for a task that waited for it: the same command would most likely fail again. Not of
- * one with lower limits.
- */
+/** The failure of a build step that ended after `since`: the task that waited would most likely fail, too, unless one of its limits is higher. */
 export function findFailure(
   { installation, plan }: FindBuiltContext,
   key: BuildKey,
@@ -60,7 +57,7 @@ export function findFailure(
   const { failure, endedAt, bounds } = held.record;
   const { buildTimeoutMs, buildMemoryBytes, buildDiskBytes } = plan.command.spec.limits;
   if (failure === null || Date.parse(endedAt) < since) return undefined;
-  // Somebody ended it: it may succeed.
+  // Somebody cancelled that build; another run may succeed.
   if (failure.verdict === 'cancelled') return undefined;
   const hasMore =
     buildTimeoutMs > bounds.timeoutMs ||
@@ -75,6 +72,6 @@ export function findFailure(
 const TAIL_LINES = 40;
 const TAIL_CHARS = 4096;
 
-/** The last lines of a log, for people who look for the reason of a failure. */
+/** The last 40 lines of a log, at most 4,096 characters, for people who look for the reason of a failure. */
 export const tailOf = (log: string): string =>
   log.trimEnd().slice(-TAIL_CHARS).split('\n').slice(-TAIL_LINES).join('\n');

@@ -10,14 +10,14 @@ import type { Fd } from '../../sys/system.ts';
 import type { Installation } from '../installation.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 
-/** The folder of what a build step changes in `/task`. Open: its path leads nowhere once the container has the mounts. */
+/** The overlay's upper directory of the build's `/task`, held open: its path leads nowhere once the container has the mounts. */
 export interface OpenedUpper {
   readonly fd: Fd;
-  /** Host id of the build's root. */
+  /** Host id of root in the build. */
   readonly idBase: number;
 }
 
-/** Opens the folder before the command runs, which may change the folder's owner. The caller closes it. */
+/** Opens the upper directory. Call it before the command runs, which may change the directory's owner. The caller closes the descriptor. */
 export function openUpper({ scratchDir }: TaskPlaces): OpenedUpper {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   const fd = openSync(`${scratchDir}/code/upper`, flags);
@@ -37,8 +37,8 @@ export interface PackBuiltOptions {
 }
 
 /**
- * Writes `destination`. Precondition: no process of the build is left. Throws ERR_STACKSHIM_TASK_BUILD_FAILED for an entry that cannot be kept,
- * ERR_STACKSHIM_LAYER_TOO_LARGE, and the errors of `buildErofs`.
+ * Packs the upper directory into the file `destination`. Precondition: no process of the build is left. Rejects with
+ * ERR_STACKSHIM_TASK_BUILD_FAILED for an entry that cannot be kept, ERR_STACKSHIM_LAYER_TOO_LARGE, and the errors of `buildErofs`.
  */
 export async function packBuilt(
   { fd, idBase }: OpenedUpper,
@@ -49,7 +49,7 @@ export async function packBuilt(
   const workers = { system, layout };
   const limits = toBuiltLimits(diskBytes);
   const policy = BUILT_POLICY;
-  // The program that reads the folder finds it through this process.
+  // The program that reads the folder reaches it through this process's descriptor.
   const folder = `/proc/${process.pid}/fd/${fd}`;
   const tar = packLayer(folder, { idBase, idCount: IDS_PER_SLOT, limits, policy, signal });
   const clean = cleanTar(tar, { policy, limits, workers, compression: 'none', signal });

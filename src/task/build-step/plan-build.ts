@@ -1,4 +1,4 @@
-/** Plans the task that runs a build step: in the same place as the task that needs it, with its own limits and without its inputs. */
+/** Plans the task that runs a build step: in the same place as the task that needs the build, with the build's limits and without inputs. */
 import { type TaskId, toTaskId } from '../../core/ids.ts';
 import { TASK_DIR } from '../../oci/build-mounts.ts';
 import type { CommandSpec, ContainerSpec } from '../../spec/task-spec.ts';
@@ -8,15 +8,12 @@ import type { TaskPlan } from '../plan-task.ts';
 import { taskPlaces } from '../records/task-places.ts';
 import { planHostFiles } from '../task-inputs.ts';
 
-/** A task that writes more has gone wrong; only a small part of its output is kept. */
+/** Output limit of a build: one that writes more has gone wrong. Only a small part of the output is kept. */
 const OUTPUT_BYTES = 1024 ** 3;
-/** Its value is the id of the task that needs the build. */
+/** Label whose value is the id of the task that needs the build. */
 const BUILD_LABEL = 'stackshim.build-for';
 
-/**
- * The user, the rights and the root filesystem are the task's own. Its environment, payload, config, binds and processor time limit are not
- * the build's: they differ between tasks that share a build.
- */
+/** Keeps user, rights and rootfs; drops what differs between tasks that share a build: environment, payload, config, binds, processor time limit. */
 export function planBuild(
   { layout }: Installation,
   { container, command }: TaskPlan,
@@ -78,7 +75,7 @@ function toBuildCommand(spec: CommandSpec, build: readonly string[], task: TaskI
     log: false,
     outputs: [],
     outputRequired: false,
-    // Its removal waits until /task was read.
+    // The removal waits until /task has been read.
     remove: 'async',
     captureBytes,
     limits: {

@@ -28,11 +28,11 @@ import { tailOf } from './find-built.ts';
 import { type OpenedUpper, openUpper, packBuilt } from './pack-built.ts';
 import { planBuild } from './plan-build.ts';
 
-/** A longer log loses its middle. */
+/** Most bytes of the log; a longer log loses its middle. */
 const LOG_BYTES = 1024 * 1024;
 
 export interface BuildRunOptions {
-  /** An abort ends it at once. */
+  /** An abort kills the build at once. */
   readonly killSignal: AbortSignal;
   readonly onEvent: TaskListener;
   readonly stdout: OutputSink;
@@ -41,7 +41,7 @@ export interface BuildRunOptions {
   readonly onMounted: () => void;
 }
 
-/** Runs a planned task up to its end, and leaves its removal to the caller. */
+/** Runs a planned task to its end, and leaves the removal to the caller. */
 export type RunBuild = (
   plan: TaskPlan,
   options: BuildRunOptions,
@@ -52,12 +52,12 @@ export interface BuildStepContext {
   readonly codeDigest: string;
   readonly command: readonly string[];
   readonly installation: Installation;
-  /** Of the task that needs the build. */
+  /** The plan of the task that needs the build. */
   readonly plan: TaskPlan;
   readonly signal: AbortSignal;
   readonly emit: TaskListener;
   readonly runBuild: RunBuild;
-  /** Gets the outcome of the removal of the build step's task. */
+  /** Gets the outcome of removing the build step's task. */
   readonly onRemoved: (removal: Removal) => void;
 }
 
@@ -67,8 +67,8 @@ export interface EndedBuild {
 }
 
 /**
- * Runs the build step and stores its outcome and its log. Precondition: the caller holds the build's lock. Rejects if not the build was at
- * fault, or if it was ended together with the task that needs it.
+ * Runs the build step and stores its outcome and log. Precondition: the caller holds the build's lock. Rejects if the build was not at fault,
+ * or if it was ended together with the task that needs it.
  */
 export async function runBuildStep(context: BuildStepContext): Promise<EndedBuild> {
   const { key, command, installation, plan, signal } = context;
@@ -113,7 +113,7 @@ export async function runBuildStep(context: BuildStepContext): Promise<EndedBuil
   }
 }
 
-/** Without `built`, it failed. */
+/** The build failed if `built` is absent. */
 type RanBuild = EndedBuild & { readonly built?: BuiltPart };
 
 /** @param files The paths of the parts. */
@@ -125,7 +125,7 @@ async function runAndPack(
   const { key, installation, plan, signal, emit } = context;
   const { places } = buildPlan.container;
   const { id } = plan.container.places;
-  // Both streams, in the order in which they were written.
+  // Both streams go into one log, in the order of writing.
   const log = new StreamCapture(LOG_BYTES);
   const sink: OutputSink = { write: (chunk) => log.push(chunk) };
   const opened: OpenedUpper[] = [];
@@ -136,7 +136,7 @@ async function runAndPack(
     const { result, remove } = await context.runBuild(buildPlan, {
       killSignal: signal,
       onEvent({ type }) {
-        // From now on the build's task can be found.
+        // From now on, others can find the build's task.
         if (type === 'accepted') emit({ type: 'building', id, key, build: places.id });
       },
       stdout: sink,
@@ -153,13 +153,13 @@ async function runAndPack(
       const failure = toBuildFailure(result, plan.command.spec.limits);
       const [upper] = opened;
       if (failure !== null || upper === undefined) return { failure, logTail };
-      // A process that is left could change the folder while it is read.
+      // A remaining process could change the folder while it is read.
       await killAll(installation, places.cgroupsPath);
       const { diskBytes } = buildPlan.container.spec.limits;
       const packing = { installation, diskBytes, signal };
       return await packOrFail(logTail, () => packBuilt(upper, files.task, packing));
     } finally {
-      // The removal frees the disk space, which the open folder is part of.
+      // The open folder holds disk space that the removal frees, so close it first.
       close();
       context.onRemoved(await remove());
     }
@@ -168,7 +168,7 @@ async function runAndPack(
   }
 }
 
-/** Errors of packing that the content of `/task` causes. */
+/** Errors of packing that are the fault of the content of `/task`. */
 const OF_CONTENT = ['ERR_STACKSHIM_TASK_BUILD_FAILED', 'ERR_STACKSHIM_LAYER_TOO_LARGE'] as const;
 
 async function packOrFail(logTail: string, pack: () => Promise<BuiltPart>): Promise<RanBuild> {

@@ -1,4 +1,4 @@
-/** Gives a task the code that its build step prepared: from the cache, or from running the build step now. Loaded only for tasks with a build step. */
+/** Gives a task the code that its build step prepared, from the cache or by running the build step. Loaded only for tasks with a build step. */
 import { existsSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { BuildKey } from '../../core/ids.ts';
@@ -22,30 +22,30 @@ import type { EndedBuild, RunBuild } from './run-build-step.ts';
 
 export interface TakeBuiltContext extends FindBuiltContext {
   readonly emit: TaskListener;
-  /** Of the task; ended before a build step runs. */
+  /** The task's set-up turn, which ends before a build step runs. */
   readonly setUp: SetUpTurn;
   readonly runBuild: RunBuild;
-  /** Digest of the code that the build step sees, if it is known already. */
+  /** Digest of the code that the build step sees, if already known. */
   readonly codeDigest?: string | undefined;
 }
 
-/** What became of a task's build step. */
+/** The outcome of a task's build step. */
 export interface BuildStep {
-  /** The layers of `/task`, lowest first; undefined: the task's command cannot run. */
+  /** The layers of `/task`, lowest first; undefined if the task's command cannot run. */
   readonly code?: readonly LayerSource[];
-  /** How the task ended without running its command. */
+  /** The end of a task whose command did not run. */
   readonly execution?: Execution;
   readonly report?: BuildReport;
-  /** If this task ran the build step: what became of the build step's task. */
+  /** The removal of the build step's task, if this task ran the build step. */
   readonly removal?: Removal | undefined;
 }
 
-/** Another process may ask for the end of a task that has no processes yet. */
+/** How often to look for a request to cancel: the task has no processes yet that another process could kill. */
 const CANCEL_LOOK_MS = 100;
-/** Storing the outcome of a build step takes this long at most, beyond its own time. */
+/** Most time for storing the outcome of a build step, in addition to the build's own time. */
 const STORE_MS = 120_000;
 
-/** Never rejects. The task's holdings get the cached build, so that it stays while the task uses it. */
+/** Gets the built code from the cache, or runs the build step. Never rejects. The task's holdings keep the cached build while the task uses it. */
 export async function takeBuiltCode(context: TakeBuiltContext): Promise<BuildStep> {
   const { installation, plan, stopper, emit } = context;
   const { id, cancelFile } = plan.container.places;
@@ -88,7 +88,7 @@ interface FoundBuild extends EndedBuild {
   readonly key: BuildKey;
   /** Whether another task ran the build step. */
   readonly cached: boolean;
-  /** Undefined: the build step failed. */
+  /** Undefined if the build step failed. */
   readonly layers: readonly LayerSource[] | undefined;
 }
 
@@ -137,7 +137,7 @@ async function findOrBuild(
   }
 }
 
-/** Removes what is too much after a build step has run. The outcome of the task does not depend on it. */
+/** Trims the cache to the policy's bounds after a build step. Errors are warnings: the outcome of the task does not depend on this. */
 async function boundCache(installation: Installation): Promise<void> {
   try {
     const { collectBuilt } = await import('../../store/built/collect-built.ts');

@@ -1,7 +1,4 @@
-/**
- * Copies files between the host and a task, by a process of its own: a task can make whoever looks at its files wait. That process is ended if
- * it does not answer.
- */
+/** Copies files between the host and a task in a separate process, which is killed if it does not answer: a task can block readers of its files. */
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { type ErrorOptions, StackshimError, toStackshimError } from '../../core/errors.ts';
@@ -24,13 +21,13 @@ import {
 
 export type { CopyReport } from './copy-order.ts';
 
-/** How long the process may say nothing. */
+/** A copying process that writes nothing for this long counts as stuck. */
 const ANSWERS_WITHIN_MS = 10_000;
-/** How long it may take to let go of the task when nobody wants its answer. */
+/** How long the process may take to release the task once nobody waits for its answer. */
 const ENDS_WITHIN_MS = 5_000;
 
 export interface CopyFilesOptions {
-  /** Gets the tar of a copy out of the task. Not ended. */
+  /** Receives the tar of a copy out of the task. Not ended. */
   readonly output?: { write(chunk: Uint8Array): void | Promise<void> } | undefined;
   /** The tar of a copy into the task. */
   readonly input?: Readable | undefined;
@@ -39,11 +36,11 @@ export interface CopyFilesOptions {
 }
 
 export interface CopyPaths extends Pick<CopyOrder, 'direction' | 'inside'> {
-  /** Absent: a tar. */
+  /** Path on the host; absent: a tar. */
   readonly outside?: string | undefined;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
+/** Makes the order for a copying process. Throws ERR_STACKSHIM_SPEC_INVALID for paths that cannot exist. */
 export function toOrder(
   layout: Layout,
   task: TaskId,
@@ -57,7 +54,7 @@ export function toOrder(
   };
 }
 
-/** Rejects with the error of the copying process, or ERR_STACKSHIM_OUTPUT_FAILED if that does not answer. */
+/** Copies files. Rejects with the error of the copying process, or ERR_STACKSHIM_OUTPUT_FAILED if the copy was aborted or got no answer. */
 export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Promise<CopyReport> {
   const operation = `copy files of task ${order.task}`;
   const { signal } = options;
@@ -68,13 +65,13 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   });
   const silence = watchSilence();
   try {
-    // A process that has ended reads no more input, however much there is.
+    // A process that has ended reads no more input: do not wait for the rest.
     const feeding = Promise.race([passInput(tool.stdin, options.input), tool.exited]);
     const passing = Promise.all([passOutput(tool, order, options.output, silence), feeding]);
     const working = passing.then(() => tool.exited);
     const signals = signal === undefined ? [] : [signal];
     const { stderr, failure } = await unlessAborted(working, [silence.signal, ...signals]);
-    // The last line is the answer; a process that was killed gives none.
+    // The last line is the answer; a killed process gives none.
     const last = stderr.trimEnd().split('\n').at(-1) ?? '';
     const answer = parseJson(last) as CopyAnswer | undefined;
     if (answer === undefined) throw toFailed(`${operation}: ${failure ?? stderr}`);
@@ -84,12 +81,12 @@ export async function copyFiles(order: CopyOrder, options: CopyFilesOptions): Pr
   } catch (error) {
     const isSilent = error === SILENT;
     if (!isSilent && order.direction !== 'list') {
-      // The process ends when nobody listens to it any more. If it were killed, the mounts of a kept task would stay.
+      // Hang up, which ends the process. If it were killed, the mounts of a kept task would stay.
       tool.stdin.end();
       tool.stdout.destroy();
       await within(tool.exited, ENDS_WITHIN_MS);
     }
-    // The kernel may keep a silent process until the task ends.
+    // The kernel may keep a silent process until the task ends; this process must not wait for it.
     tool.keepAlive(false);
     if (isSilent) {
       const limit = `${ANSWERS_WITHIN_MS / 1000} s`;
@@ -109,7 +106,7 @@ const toFailed = (message: string, options?: ErrorOptions) =>
 
 const SILENT = new Error('silent');
 
-/** Notices that a process has said nothing for too long: `signal` aborts then. */
+/** A watchdog: `signal` aborts if `restart` is not called for too long. */
 function watchSilence() {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -130,7 +127,7 @@ async function passOutput(
 ): Promise<void> {
   const isStream = direction !== 'in' && outside === STREAM;
   for await (const chunk of tool.stdout) {
-    // While this process itself does not listen.
+    // While this process waits for `output`, the copying process may have to be silent.
     silence.stop();
     if (isStream) await output?.write(chunk as Buffer);
     silence.restart();
@@ -152,14 +149,14 @@ async function passInput(stdin: Writable, input: Readable | undefined): Promise<
   }
 }
 
-/** Nobody waits longer for a completion. */
+/** Nobody waits longer for a shell completion. */
 const LISTED_WITHIN_MS = 5_000;
-/** The task chooses the names, and a shell puts completions into root's command line as they are: other names could be commands. */
+/** Safe names. The task chooses names, and a shell inserts them into root's command line as they are: other names could be commands. */
 const HARMLESS = /^[\p{L}\p{N}._+@%,-]+\/?$/u;
 
 /**
- * The entries of a folder in a running task, for a person who types a path. In alphabetical order; names of folders end with a slash. Names
- * that a shell could take for something else are left out. Rejects like `copyFiles`.
+ * The names in a folder of a running task, for shell completion: sorted, folders with a slash at the end, without names that a shell could take
+ * for something else. Rejects like `copyFiles`.
  */
 export async function listFiles(
   layout: Layout,

@@ -1,4 +1,4 @@
-/** Copies a file or folder of the host, or a tar, into a task. What is made belongs to the task's root. */
+/** Copies a file or folder of the host, or a tar, into a task. The new entries belong to the task's root. */
 import { closeSync, lstatSync } from 'node:fs';
 import { errnoCodeOf, reasonOf, StackshimError } from '../../core/errors.ts';
 import { openFolderOf, PathRefusal } from '../../sys/output/open-folder.ts';
@@ -40,7 +40,7 @@ export async function copyIn(work: CopyWork): Promise<OutputReport> {
   }
 }
 
-/** The folder in the task, and the name of what will be made in it; undefined: the folder itself is the destination. */
+/** Opens the folder in the task; `name` is the new entry in it, or undefined if the folder itself is the destination. */
 function openInside(work: CopyWork): { readonly folder: Fd; readonly name: string | undefined } {
   const { order, tree } = work;
   const { root, pattern } = toSourcePlace(parsePath(order.inside, '/'), tree);
@@ -54,7 +54,7 @@ function openInside(work: CopyWork): { readonly folder: Fd; readonly name: strin
   throw notInside(work, isMounted ? 'a mount of the task is on the way' : 'no such folder');
 }
 
-/** The code of the error, if there is no such folder. */
+/** Opens a folder; returns the error code if there is no such folder. */
 function tryOpen(root: Fd, names: readonly string[]): Fd | string {
   try {
     return openFolderInRoot(root, names.join('/') || '.');
@@ -72,7 +72,7 @@ const notInside = ({ order }: CopyWork, problem: string) =>
     { details: { task: order.task, path: order.inside } },
   );
 
-/** The caller names the file: links of others on the way are refused, those in the folder are copied as links. */
+/** Opens the source that the caller names. Refuses links of other users on the way; links in the folder are copied as links. */
 function openOutside(path: string): SourcePlace {
   const isContent = /(?:^|\/)\.\/?$/.test(path);
   try {

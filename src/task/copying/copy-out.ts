@@ -1,4 +1,4 @@
-/** Copies from a task to a folder of the host, or to a tar; lists a folder of a task. */
+/** Copies from a task to a folder of the host or to a tar, and lists a folder of a task. */
 import { opendirSync, write } from 'node:fs';
 import { StackshimError, unlessMissing } from '../../core/errors.ts';
 import { fdPath } from '../../sys/paths.ts';
@@ -53,7 +53,7 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
 
 const MOST_NAMES = 1_000;
 
-/** For completion: writes the names of the first entries of a folder, each with a NUL after it; names of folders end with a slash. */
+/** For completion: writes the first 1,000 names of a folder, each with a NUL after it; names of folders end with a slash. */
 export async function copyList({ order, tree }: CopyWork): Promise<OutputReport> {
   const report = new OutputReport(order.inside, order.outside);
   const { root, pattern } = toSourcePlace(parsePath(order.inside, '/'), tree);

@@ -1,4 +1,4 @@
-/** The program of a copying process, for users of the library; the executable calls itself. */
+/** The copying process that the library starts; the executable calls itself instead. */
 import type { CopyOrder } from './copy-order.ts';
 import { serveCopy } from './serve-copy.ts';
 

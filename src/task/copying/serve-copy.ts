@@ -1,4 +1,4 @@
-/** The work of a copying process: carries out one order, and answers on standard error. */
+/** The copying process: carries out one order and answers on standard error. */
 import { writeSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -15,13 +15,13 @@ const STDOUT = 1;
 const STDERR = 2;
 const BEAT_MS = 500;
 const LOOK_MS = 200;
-/** The copy itself notices the end between two pieces of work. */
+/** So many looks after the task's end, this process ends itself. Usually the copy notices the end first, between two pieces of work. */
 const LOOKS_AFTER_END = 5;
-/** Without maxima in the policy. */
+/** The bounds of a copy if the policy has no maxima. */
 const MOST_BYTES = 1024 ** 4;
 const MOST_ENTRIES = 10_000_000;
 
-/** Carries out an order. Never rejects; the exit status is 1 if it failed. */
+/** Carries out an order. Never rejects; sets exit status 1 if the copy failed. */
 export async function serveCopy(order: CopyOrder): Promise<void> {
   let isAlone = false;
   const isTar = order.direction !== 'in' && order.outside === STREAM;
@@ -33,7 +33,7 @@ export async function serveCopy(order: CopyOrder): Promise<void> {
       isAlone = true;
     }
   };
-  // While the event loop turns, a byte now and then says so; a tar says it by itself.
+  // A byte now and then shows that the event loop turns; the bytes of a tar show it themselves.
   const beats = isTar ? undefined : setInterval(beat, BEAT_MS);
   try {
     answer({ report: await copy(order, () => isAlone) });
@@ -78,14 +78,14 @@ async function loadWork({ direction }: CopyOrder) {
   return direction === 'out' ? copyOut : copyList;
 }
 
-/** Ends this process if the task has ended and the copy does not: nobody may be reading its tar, or writing the tar that is unpacked. */
+/** Ends this process if the copy goes on after the task's end: nobody may be reading its tar, or writing the tar that is unpacked. */
 function letGoAtEnd(tree: TaskTree, task: TaskId): NodeJS.Timeout {
   let looks = 0;
   return setInterval(() => {
     if (tree.hasEnded()) looks += 1;
     if (looks < LOOKS_AFTER_END) return;
     answer({ error: toEnded(task).toJSON() });
-    // An exit would wait for the write.
+    // An exit would wait for the pending write.
     process.kill(process.pid, 'SIGKILL');
   }, LOOK_MS);
 }

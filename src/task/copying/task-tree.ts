@@ -1,6 +1,6 @@
 /**
- * Opens the files of a task that another process runs, or that has ended and was kept. Only for a process of its own: a task can make the
- * first steps into its files wait, by a filesystem that it serves itself.
+ * Opens the files of a task that another process runs, or that was kept after its end. Only for a separate process: a task can block the first
+ * steps into its files with a filesystem that it serves itself.
  */
 import { closeSync, constants, lstatSync, openSync, statfsSync, statSync } from 'node:fs';
 import { errnoCodeOf, StackshimError } from '../../core/errors.ts';
@@ -41,19 +41,19 @@ import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 
 import type { CopyOrder } from './copy-order.ts';
 
-/** The files of a task, without what is mounted in them. */
+/** The files of a task, without the mounts in them. */
 export interface TaskTree {
   readonly root: Fd;
-  /** What is mounted at `/task`, if the task has code. */
+  /** The mount at `/task`, if the task has code. */
   readonly code: Fd | undefined;
-  /** The host's id of the task's root. */
+  /** Host id of the task's root. */
   readonly idBase: number;
-  /** Whether the task has ended since. Its files stay as long as they are open here, and so does the disk space of a task that is removed. */
+  /** Whether the task has ended since. Until `close`, its open files stay, and so does the disk space of a removed task. */
   hasEnded(): boolean;
   close(): Promise<void>;
 }
 
-/** What both directions of a copy need. */
+/** The inputs of a copy in either direction. */
 export interface CopyWork {
   readonly order: CopyOrder;
   readonly tree: TaskTree;
@@ -64,11 +64,11 @@ export interface CopyWork {
 
 const COPY = 'copy files of task';
 const CODE_NAME = 'task';
-/** statfs(2) */
+/** See statfs(2). */
 const OVERLAYFS_MAGIC = 0x794c_7630;
 const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_TASK_CONFLICT for a task that neither runs nor was kept, ERR_STACKSHIM_HOST_UNSUPPORTED. */
+/** Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT if the task neither runs nor was kept, _HOST_UNSUPPORTED if it runs in gVisor. */
 export async function openTaskTree(
   installation: Installation,
   id: TaskId,
@@ -81,7 +81,7 @@ export async function openTaskTree(
   return await openKept(installation, id);
 }
 
-/** The error of a task whose files are gone, or will be soon. */
+/** The error for a task whose files are gone, or will be soon. */
 export const toEnded = (id: TaskId, cause?: unknown): StackshimError =>
   toTaskConflict(COPY, id, {
     ...ENDED,
@@ -113,7 +113,7 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
     return Promise.resolve();
   };
   try {
-    // The pid may have been given to another process before its descriptor was opened.
+    // The kernel may have reused the pid before the pidfd was opened.
     if (findInit(cgroups, places, runtime) !== pid) throw toEnded(id);
     const root = keep(openSync(`/proc/${pid}/root`, O_PATH | constants.O_DIRECTORY));
     requireOwnFilesystem(id, root);
@@ -136,15 +136,15 @@ function openRunning(installation: Installation, record: TaskRecord): TaskTree {
   }
 }
 
-/** The kernel lets nobody outside of a task's user namespace into a filesystem that the task serves itself. */
+/** The kernel keeps processes outside of the task's user namespace out of a filesystem that the task serves itself. */
 const REPLACED: TaskProblem = {
   why: 'its first process has another filesystem in the place of its own',
   hint: 'take its files with --output, or run it with --keep and copy after its end',
 };
 
 /**
- * A task may change its root and mount what it likes, within its rights. Only overlays are entered: they are the task's own, or made of what is its
- * own. Right after the start, the first process may still have the host's root.
+ * Refuses other filesystems than overlays: within its rights, a task may change its root and mount anything, but an overlay is its own or made
+ * of its own files. Right after the start, the first process may still have the host's root.
  */
 function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   const path = fdPath(folder);
@@ -153,7 +153,7 @@ function requireOwnFilesystem(id: TaskId, folder: Fd): void {
   if (own.dev === host.dev && own.ino === host.ino) throw toTaskConflict(COPY, id, STARTING);
 }
 
-/** 0 for a task in the host's user namespace. `owner` belongs to the task. */
+/** Host id of the task's root; 0 in the host's user namespace. `owner` is the owner of one of the task's files. */
 function idBaseOf({ slot }: TaskRecord, owner: number): number {
   if (slot === undefined) return 0;
   const { base, size } = slotIds(slot);
@@ -162,7 +162,7 @@ function idBaseOf({ slot }: TaskRecord, owner: number): number {
 
 type StorePlace = Pick<Installation, 'layout' | 'system'>;
 
-/** Mounts the kept layers once more. The lock of the task's folder keeps removal and other copies away meanwhile. */
+/** Mounts the layers of a kept task again. The lock of the task's folder keeps removal and other copies away until `close`. */
 export async function openKept(installation: StorePlace, id: TaskId): Promise<TaskTree> {
   const { system, layout } = installation;
   const locked = lockRecord(installation, id, ({ kept }) => kept);
@@ -212,7 +212,7 @@ async function codeLayersOf(
       const why = 'the build below its /task is gone';
       throw toTaskConflict(COPY, id, { state: 'kept', why, hint: 'run the task again' });
     }
-    // The record of the kept task keeps the build from collection.
+    // The record of the kept task protects the build from collection.
     const paths = await mountBuilt({ ...installation, key: build }, parts);
     return paths.map((path) => ({ kind: 'mounted', path }));
   } finally {
@@ -232,10 +232,10 @@ async function mountKept(
     const why = 'its files are gone';
     throw toTaskConflict(COPY, id, { state: 'kept', why, hint: 'run the task again' });
   }
-  // A process that was killed while it copied left its mounts.
+  // A process that was killed during a copy left its mounts.
   for (const target of mountTargetsOf(places, 0)) await detachTarget(system, target);
   for (const each of ['rootfs', 'code']) {
-    // The kernel refuses the work directory of a volatile overlay a second time.
+    // The kernel refuses to use the work directory of a volatile overlay twice.
     await removeTree(`${scratchDir}/${each}/work`);
   }
   const layers = readImage(layout, record.image).layers;

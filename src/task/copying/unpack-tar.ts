@@ -32,7 +32,7 @@ export interface UnpackOptions {
   readonly report: OutputReport;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID for what is no tar, `DestinationFailed`. */
+/** Unpacks a tar. Rejects with ERR_STACKSHIM_SPEC_INVALID for input that is not a tar, and with `DestinationFailed`. */
 export async function unpackTar(
   input: Readable,
   root: TargetFolder,
@@ -156,7 +156,7 @@ class Unpacking {
     }
   }
 
-  /** Removes the file, too, unless it was published. */
+  /** Closes the file, and removes it unless it was published. */
   #closeFile(): void {
     const file = this.#file;
     if (file === undefined) return;
@@ -165,7 +165,7 @@ class Unpacking {
     closeFd(file.fd);
   }
 
-  /** Closes folders that are no longer needed, and opens those that are; missing ones are made. */
+  /** Opens the folder with this path and creates missing folders. Closes open folders that are not on the path. */
   #openParent(names: readonly ByteString[]): TargetFolder {
     this.#closeTo(names);
     for (let depth = this.#open.length; depth < names.length; depth += 1) {

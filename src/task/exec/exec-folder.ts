@@ -1,4 +1,4 @@
-/** The folder of a further command, below the folder of its task: what is told of it, and the runtime's files while it is started. */
+/** The folder of a further command, below the task's folder: `exec.json`, and the runtime's files while the command starts. */
 
 import {
   closeSync,
@@ -25,7 +25,7 @@ import { toDiskError } from '../reports/store-end.ts';
 import { EXECUTE } from './find-exec-target.ts';
 import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
 
-/** The path of a socket must be short. */
+/** Short, because the kernel limits the path of a socket. */
 const NAME_CHARS = 8;
 
 export class ExecFolder {
@@ -33,11 +33,11 @@ export class ExecFolder {
   readonly logFile: string;
   readonly #id: TaskId;
   readonly #path: string;
-  /** By descriptor, so that nothing is written below another task that got the same id meanwhile. */
+  /** A descriptor, so that nothing is written into another task that has got the same id. */
   readonly #folder: Fd;
   #told: TaskExec | undefined;
 
-  /** Makes the folder. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended meanwhile, or if too many commands were executed in it. */
+  /** Creates the folder. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has ended, or if `MAX_EXECS` commands were executed in it. */
   constructor(places: TaskPlaces, { tty }: { readonly tty: boolean }) {
     this.#id = places.id;
     this.#path = makeFolder(places);
@@ -51,10 +51,7 @@ export class ExecFolder {
     };
   }
 
-  /**
-   * Tells of the command, before it is started. Throws ERR_STACKSHIM_TASK_CONFLICT if the task has been removed meanwhile, ERR_STACKSHIM_DISK_FULL,
-   * ERR_STACKSHIM_SYSTEM; then nothing is told.
-   */
+  /** Writes `exec.json` before the start. Throws ERR_STACKSHIM_TASK_CONFLICT for a removed task, _DISK_FULL, _SYSTEM; then nothing is written. */
   begin(told: TaskExec): void {
     this.#told = told;
     try {
@@ -69,8 +66,8 @@ export class ExecFolder {
   }
 
   /**
-   * Tells more. Does nothing if the task has been removed meanwhile: its result does not wait for this. What cannot be told becomes a process
-   * warning, because the command's end does not depend on it.
+   * Adds to `exec.json`. Does nothing if `begin` failed or the task has been removed, whose result does not wait for this. Other errors become
+   * process warnings, because the command's end does not depend on them.
    */
   tell(change: Pick<TaskExec, 'exit'> | Pick<TaskExec, 'error'>): void {
     if (this.#told === undefined) return;
@@ -93,24 +90,24 @@ export class ExecFolder {
     renameSync(next, entryOf(this.#folder, EXEC_FILE));
   }
 
-  /** Removes everything but what is told. A second call is a mistake. */
+  /** Removes everything but `exec.json`. Do not call it twice. */
   close(): void {
     const next = `${EXEC_FILE}.next`;
     for (const name of ['process.json', 'pid', 'inner-pid', 'log.json', 'tty', next]) {
       rmSync(entryOf(this.#folder, name), { force: true });
     }
     closeSync(this.#folder);
-    // Nothing is told of a command that was refused. The runtime may still be writing here; then the folder goes with the task.
+    // A refused command has no `exec.json`. If the runtime is still writing here, the folder goes with the task.
     if (this.#told === undefined)
       unlessMissing(() => rmdirSync(this.#path), ['ENOENT', 'ENOTEMPTY']);
   }
 }
 
-/** Another task never has a folder of the same name, so a runtime that was told this path fails in another task. */
+/** Creates a folder whose name no other task has: a runtime with this path fails in another task that has got the same id. */
 function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
   const path = `${execsDir}/${randomName().slice(0, NAME_CHARS)}`;
   try {
-    // A runtime may start in the folder where the root filesystem was mounted, which is gone while the task runs.
+    // A runtime may start in the mount point of the root filesystem, which is gone while the task runs.
     for (const folder of [execsDir, rootfsTarget({ taskDir })]) {
       unlessMissing(() => mkdirSync(folder, { mode: 0o700 }), ['EEXIST']);
     }
@@ -129,7 +126,7 @@ function makeFolder({ id, taskDir, execsDir }: TaskPlaces): string {
 
 const NOBODY = 4_294_967_295;
 
-/** This process, for those who read what is told. */
+/** Describes this process, for `exec.json`. */
 export function thisCaller(): ExecCaller {
   const login = unlessMissing(() => readFileSync('/proc/self/loginuid', 'latin1')) ?? '';
   return {
@@ -147,7 +144,7 @@ function toUid(text: string): number | null {
 
 const MAX_COMMAND_CHARS = 4_096;
 
-/** The beginning of a command. */
+/** The first 4,096 characters of a command. */
 export function toToldCommand(command: readonly string[]): readonly string[] {
   const told: string[] = [];
   let room = MAX_COMMAND_CHARS;
@@ -157,7 +154,7 @@ export function toToldCommand(command: readonly string[]): readonly string[] {
       break;
     }
     told.push(word);
-    // Also bounds the number of empty words.
+    // The separator counts, too, which bounds the number of empty words.
     room -= word.length + 1;
   }
   return told;

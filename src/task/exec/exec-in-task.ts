@@ -11,23 +11,20 @@ import { type EndedExec, runExec } from './run-exec.ts';
 
 /** How a further command in a task ended. */
 export interface ExecResult extends EndedExec {
-  /** The task. */
+  /** The task's id. */
   readonly id: TaskId;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly finishedAt: string;
 }
 
-/** Options that users of the library do not have. */
+/** Options with fields that the library does not offer. */
 export interface OwnExecOptions extends ExecOptions {
-  /** Called with the command's pid on the host when it runs as a process of the host, and with undefined when it has ended. */
+  /** Gets the command's host pid once the command runs, if it is a process of the host, and undefined once the command has ended. */
   readonly onProcess?: (pid: number | undefined) => void;
 }
 
-/**
- * Resolves when the command has ended and its output was passed on. Rejects like `findExecTarget` and `runExec`. The task notices nothing of it,
- * and does not wait.
- */
+/** Executes a command to its end and passes on its output. Rejects like `findExecTarget` and `runExec`. The task neither notices nor waits. */
 export async function execInTask(
   installation: Installation,
   id: TaskId,
@@ -36,7 +33,7 @@ export async function execInTask(
   // Fire and forget: speeds up the runtime's later cgroup move.
   void hastenAttach();
   const { stdin, stdout, stderr } = options;
-  // Listen from the first moment on: a stream may fail while the command is planned or started.
+  // Listen at once: a stream may fail while the command is planned or started.
   const release = [stdin, stdout, stderr].flatMap((each) =>
     isEmitter(each) ? holdErrors(each) : [],
   );

@@ -1,4 +1,4 @@
-/** Options of a further command in a running task, and the one parser of what a caller gives. */
+/** The options of a further command in a running task, and their only parser. */
 import type { Readable, Writable } from 'node:stream';
 import { listOf, objectOf, optional, type Reader, text } from '../../core/read-fields.ts';
 import { invalidField, readInput } from '../../spec/field-errors.ts';
@@ -28,15 +28,15 @@ export interface ExecOptions {
   readonly stderr?: Writable | OutputSink;
   /** Whether to keep output for the result. Default: true unless `stdout` or `stderr` is given. */
   readonly capture?: boolean;
-  /** How many bytes of each stream a capture keeps: `1m` by default. */
+  /** How many bytes of each stream a capture keeps. Default: `1m`. */
   readonly captureBytes?: string | number;
-  /** An abort sends TERM, or the signal that the reason names (`abort('SIGINT')`), to the command and its process group; KILL follows after 10 seconds. */
+  /** An abort sends TERM, or the signal in the reason (`abort('SIGINT')`), to the command and its process group; KILL follows after 10 seconds. */
   readonly signal?: AbortSignal;
   /** An abort sends KILL at once. */
   readonly killSignal?: AbortSignal;
 }
 
-/** The checked form of the fields that describe the command. */
+/** The checked fields that describe the command. */
 export interface ExecRequest {
   /** At least one element. */
   readonly command: readonly string[];
@@ -68,7 +68,7 @@ const options = objectOf<{ readonly [F in keyof ExecOptions]?: unknown }>({
 
 const words = listOf(text, SPEC_BOUNDS.commandElements);
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID that names the first invalid field. */
+/** Checks a command and its options. Throws ERR_STACKSHIM_SPEC_INVALID, which names the first invalid field. */
 export function parseExec(command: unknown, given: ExecOptions): ExecRequest {
   readInput(options, given, 'options');
   requireStreams(given, { interactive: given.stdin !== undefined });

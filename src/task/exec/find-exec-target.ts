@@ -1,4 +1,4 @@
-/** Finds the running task in which a command is to be executed, and checks that it may be. */
+/** Finds the running task for a further command, and checks whether the command may be executed. */
 import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -23,7 +23,7 @@ import {
 } from '../records/task-errors.ts';
 import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 
-/** The beginning of messages. */
+/** The beginning of error messages. */
 export const EXECUTE = 'execute in task';
 
 export interface ExecTarget {
@@ -32,7 +32,7 @@ export interface ExecTarget {
   readonly runtime: Runtime;
 }
 
-/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT (`details.state`) if the record says that the task does not run, and like `readRecord`. */
+/** Throws like `readRecord`, ERR_STACKSHIM_TASK_NOT_FOUND, _RUNTIME_NOT_FOUND, _TASK_CONFLICT (`details.state`) if by its record it does not run. */
 export function findExecTarget(installation: Installation, id: TaskId): ExecTarget {
   const { layout } = installation;
   const record = readRecord(layout, id);
@@ -43,10 +43,7 @@ export function findExecTarget(installation: Installation, id: TaskId): ExecTarg
   return { record, places, runtime: toRuntime(installation, record) };
 }
 
-/**
- * Rejects with ERR_STACKSHIM_TASK_CONFLICT if the task does not run or is paused, with _SPEC_DENIED if the policy forbids to execute commands in it,
- * and like `readPolicy`.
- */
+/** Rejects with ERR_STACKSHIM_TASK_CONFLICT if the task does not run or is paused, _SPEC_DENIED if the policy forbids exec, and like `readPolicy`. */
 export async function requireReady(
   installation: Installation,
   { record, places }: ExecTarget,
@@ -63,13 +60,13 @@ const PREPARED: TaskProblem = {
   hint: 'give it its command first',
 };
 
-/** The state of the task according to its record, if nothing can be executed in it. */
+/** Why nothing can be executed in the task, according to its record. */
 function problemOfRecord(places: TaskPlaces, record: TaskRecord): TaskProblem | undefined {
   if (record.kept || record.exit !== undefined) return ENDED;
   return isWaiting(places, record) ? PREPARED : undefined;
 }
 
-/** The same according to its owner and its own processes. */
+/** Why nothing can be executed in the task, according to its owner and its own processes. */
 function problemOfTask(
   { cgroups }: Installation,
   places: TaskPlaces,
@@ -81,7 +78,7 @@ function problemOfTask(
   return cgroups.isFrozen(places.cgroupsPath) ? toPaused(record.id) : undefined;
 }
 
-/** The state of a task in which a command could not be started, if that explains it. */
+/** The state of the task, if it explains why a command could not be started. */
 export function findProblem(
   installation: Installation,
   { record, places }: Pick<ExecTarget, 'record' | 'places'>,

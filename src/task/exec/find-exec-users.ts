@@ -1,4 +1,4 @@
-/** Finds the user of a further command in a task, and that of the task's own command. */
+/** Finds the users of a further command and of the task's own command. */
 import type { OciProcess } from '../../oci/oci-config.ts';
 import { type ResolvedUser, resolveTaskUser } from '../../oci/resolve-user.ts';
 import { openImageViews } from '../../store/diff/image-view.ts';

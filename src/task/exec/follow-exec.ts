@@ -1,4 +1,4 @@
-/** Checks and plans a command in a running task while its runtime loads, and follows the command to its end. */
+/** Checks and plans a command in a running task while the runtime loads, and follows the command to its end. */
 import { constants } from 'node:os';
 import { StackshimError, toStackshimError } from '../../core/errors.ts';
 import { toHostUser } from '../../core/host-ids.ts';
@@ -20,13 +20,13 @@ import type { ExecStopper } from './stop-exec.ts';
 const { SIGTERM, SIGKILL } = constants.signals;
 
 interface BegunContext extends ExecContext {
-  /** The runtime, which waits for the process that it is to start. */
+  /** The runtime, which waits for the configuration of the process. */
   readonly begun: BegunExec;
   readonly stopper: ExecStopper;
   readonly streams: TaskStreams;
 }
 
-/** Resolves when the command has ended and its output was passed on. Rejects like `runExec`. */
+/** Starts the command. Resolves when the command has ended and its output was passed on. Rejects like `runExec`. */
 export async function followExec(
   installation: Installation,
   target: ExecTarget,
@@ -38,7 +38,7 @@ export async function followExec(
   try {
     const started = await start(installation, target, request, context);
     let end: ExecutedEnd | undefined;
-    // The command has ended, or was killed, when this settles.
+    // Once this settles, the command has ended or was killed.
     try {
       streams.handOver();
       streams.connect(output, options.stdin);
@@ -73,7 +73,7 @@ export async function followExec(
   }
 }
 
-/** Checks whether the command may be started, tells of it and starts it. */
+/** Checks whether the command may start, writes `exec.json`, and starts the command. */
 async function start(
   installation: Installation,
   target: ExecTarget,
@@ -98,7 +98,7 @@ async function start(
   return await begun.finish(toProcessJson(process));
 }
 
-/** Tells the end of a command. Throws if the command never began. */
+/** Stores the end of the command in `exec.json`. Rejects if the command never began. */
 async function conclude(
   { runtime }: ExecTarget,
   { exit, executed }: ExecutedEnd,

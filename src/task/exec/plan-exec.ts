@@ -1,4 +1,4 @@
-/** Plans the process of a further command: that of the task's own command, with what the caller asks for. */
+/** Plans the process of a further command: the process of the task's own command, with the caller's changes. */
 import { buildCapabilities, requireMappedUser } from '../../oci/build-process.ts';
 import type { OciProcess } from '../../oci/oci-config.ts';
 import type { ResolvedUser } from '../../oci/resolve-user.ts';
@@ -10,11 +10,9 @@ import type { FoundUsers } from './find-exec-users.ts';
 import { readStoredConfig, type StoredConfig } from './read-stored-config.ts';
 
 /**
- * What the runtime is given: the process to start, and what it must know about the container. Reads nothing that the task can change. Rejects
- * with ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if the
- * task's configuration cannot be read.
- *
- * @param size The first size of the command's terminal.
+ * Plans the process to start, and what the runtime must know about the container. Reads nothing that the task can change. Rejects with
+ * ERR_STACKSHIM_SPEC_INVALID for a user that the image or the task's user namespace does not have, and ERR_STACKSHIM_RECORD_CORRUPT if the
+ * task's configuration cannot be read. `size` is the initial size of the command's terminal.
  */
 export async function planExec(
   installation: Installation,
@@ -26,7 +24,7 @@ export async function planExec(
   const { command, workdir, user, tty } = request;
   let found: FoundUsers | undefined;
   if (user !== undefined) {
-    // Most commands have the user of the task's own: the code that looks into images is not loaded for them.
+    // Most commands have the user of the task's own command, and do not need the code that reads images.
     const { findExecUsers } = await import('./find-exec-users.ts');
     found = findExecUsers(installation, target, { user, process });
   }
@@ -54,7 +52,7 @@ const asUser = (
   capabilities: buildCapabilities(capabilities.bounding, uid),
 });
 
-/** The task's variables, then the caller's. HOME follows the user, unless the task or the caller has set it. */
+/** The task's variables, overridden by the caller's. HOME follows the user, unless the task or the caller has set it. */
 function joinEnv(
   entries: readonly string[],
   { env, tty }: Pick<ExecRequest, 'env' | 'tty'>,

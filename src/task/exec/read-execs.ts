@@ -1,4 +1,4 @@
-/** Reads what is told of the further commands of a task. Loaded only for a task that had any. */
+/** Reads which further commands were executed in a task. Loaded only for a task that had any. */
 import { type ErrorCode, errorCodes } from '../../core/error-codes.ts';
 import { nextTurn } from '../../core/pause.ts';
 import {
@@ -17,7 +17,7 @@ import { taskExit } from '../records/read-record.ts';
 import type { TaskPlaces } from '../records/task-places.ts';
 import { EXEC_FILE, EXEC_VERSION, type ExecCaller, MAX_EXECS, type TaskExec } from './told-exec.ts';
 
-/** A command of 4,096 characters, each of which may take six bytes, and little else. */
+/** Room for a command of 4,096 characters, each of up to six bytes, and little else. */
 const MAX_BYTES = 65_536;
 
 const told = objectOf<TaskExec & { readonly version: number; readonly writtenBy: string }>({
@@ -40,10 +40,7 @@ const told = objectOf<TaskExec & { readonly version: number; readonly writtenBy:
 
 const READ_AT_ONCE = 50;
 
-/**
- * Oldest first. Never rejects: leaves out what cannot be read. A process that was killed may not have told anything, and a task's result must
- * not depend on it.
- */
+/** Oldest first. Never rejects; skips what cannot be read: a killed process may not have written it, and a task's result must not depend on it. */
 export async function readExecs({
   execsDir,
 }: Pick<TaskPlaces, 'execsDir'>): Promise<readonly TaskExec[]> {

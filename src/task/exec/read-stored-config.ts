@@ -1,4 +1,4 @@
-/** Reads the configuration from which a running task's container was made. Only root can write to its folder. */
+/** Reads the OCI configuration of a running task's container. Only root can write to its folder. */
 import { StackshimError } from '../../core/errors.ts';
 import type { IdRange } from '../../core/mount.ts';
 import {
@@ -23,7 +23,7 @@ import type { TaskPlaces } from '../records/task-places.ts';
 
 export interface StoredConfig {
   readonly process: OciProcess;
-  /** Null: the host's user namespace. */
+  /** Null in the host's user namespace. */
   readonly ids: IdRange | null;
 }
 
@@ -33,7 +33,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 const id = integer(0);
 const texts = listOf(text);
 
-/** JSON reads RLIM_INFINITY as a rounded number, larger than every other limit. */
+/** JSON turns RLIM_INFINITY into a rounded number above every other limit. */
 const rlimit: Reader<number> = (value, field) =>
   typeof value === 'number' && value > Number.MAX_SAFE_INTEGER
     ? Number.POSITIVE_INFINITY
@@ -55,7 +55,7 @@ const mappings = optional(
   listOf(objectOf<OciIdMapping>({ containerID: id, hostID: id, size: id })),
 );
 
-/** Throws ERR_STACKSHIM_RECORD_CORRUPT if it cannot be read. */
+/** Reads `config.json`. Throws ERR_STACKSHIM_RECORD_CORRUPT if that is not possible. */
 export function readStoredConfig({ bundle }: Pick<TaskPlaces, 'bundle'>): StoredConfig {
   const file = `${bundle}/config.json`;
   try {

@@ -1,7 +1,4 @@
-/**
- * Begins to start a command in a running task. What that needs is loaded and done first; everything else (`follow-exec.ts`) is loaded, checked
- * and planned while the runtime loads.
- */
+/** Begins a further command: starts the runtime first. The rest (`follow-exec.ts`) is loaded, checked and planned while the runtime loads. */
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
 import { beginExec } from '../../runtime/exec-in-container.ts';
 import type { Installation } from '../installation.ts';
@@ -15,7 +12,7 @@ import { EXECUTE, type ExecTarget, findProblem } from './find-exec-target.ts';
 import { openExecStopper } from './stop-exec.ts';
 
 export interface ExecContext {
-  /** Neither this nor the options have been checked. */
+  /** Not checked yet, and neither are the options. */
   readonly command: readonly string[];
   readonly options: ExecOptions;
   readonly folder: ExecFolder;
@@ -25,18 +22,18 @@ export interface ExecContext {
 }
 
 export interface EndedExec extends Pick<TaskExit, 'exitCode' | 'signal'> {
-  /** Why its input or output could not be passed on completely; null: it was. */
+  /** Why input or output could not be passed on completely; null if it was. */
   readonly error: ErrorJson | null;
   readonly output: TaskOutput;
 }
 
-/** How long the start of a command may take: the task can hold it up. */
+/** Time limit for the start of a command, which the task can hold up. */
 const STARTS_WITHIN_MS = 30_000;
 
 /**
- * Resolves when the command has ended and its output was passed on. Rejects with ERR_STACKSHIM_SPEC_INVALID, like `requireReady`, `planExec` and
- * `beginExec`, with ERR_STACKSHIM_TASK_CONFLICT if the task has ended or was paused meanwhile, with _TASK_ABORTED if the caller cancelled the
- * command before it ran, and with _SYSTEM if a killed command does not end.
+ * Executes the command. Resolves when it has ended and its output was passed on. Rejects with ERR_STACKSHIM_SPEC_INVALID, like `requireReady`,
+ * `planExec` and `beginExec`, with ERR_STACKSHIM_TASK_CONFLICT if the task has ended or was paused meanwhile, _TASK_ABORTED if the caller
+ * cancelled before the command ran, and _SYSTEM if a killed command does not end.
  */
 export async function runExec(
   installation: Installation,
@@ -72,7 +69,7 @@ export async function runExec(
   }
 }
 
-/** The command's own pipes or terminal: no descriptor of the host reaches the task. */
+/** Opens pipes or a terminal for the command: no descriptor of the host reaches the task. */
 async function openStreams(
   { system }: Installation,
   { folder, options }: ExecContext,
@@ -86,7 +83,7 @@ async function openStreams(
   return openPipeStreams(system, feeding?.feedPipe);
 }
 
-/** The caller's own cancellation, or the state of the task, explains a failure better than what the runtime says. */
+/** Replaces a failure of the runtime by the caller's cancellation or the state of the task, which explain it better than the runtime's message. */
 function explain(
   error: unknown,
   installation: Installation,

@@ -2,13 +2,13 @@
 import { openPromise } from '../../core/pause.ts';
 import type { ExecOptions } from './exec-options.ts';
 
-/** From the first signal to KILL. */
+/** Time from the first signal to KILL. */
 const GRACE_MS = 10_000;
 /** A killed command that has not ended after this time is stuck in the kernel. */
 const GONE_WITHIN_MS = 10_000;
 
 export interface StoppableCommand {
-  /** Asks the command to end, by the signal that the caller's reason names. */
+  /** Asks the command to end, with the signal that the caller's abort reason names. */
   stop(reason: unknown): void;
   kill(): void;
 }
@@ -52,12 +52,12 @@ export function openExecStopper({
     signal: stoppedSignal,
     /** Resolves when a killed command has not ended in time. */
     stuck,
-    /** Sets the command to end, and ends it if that was asked before. */
+    /** Registers the command, and ends it if the caller has already asked for that. */
     attach(given: StoppableCommand): void {
       command = given;
       carryOut();
     },
-    /** Signals nothing from now on: the command has ended. */
+    /** Stops signalling, because the command has ended. */
     end(): void {
       command = undefined;
       clearTimeout(timer);

@@ -1,35 +1,35 @@
-/** What is told of a further command in a task: who executed it, when, what, and how it ended. */
+/** The content of `exec.json`: who executed a further command in a task, when, which command, and how it ended. */
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { TaskExit } from '../records/record.ts';
 
 export const EXEC_VERSION = 1;
-/** The name of the file in the folder of the command. */
+/** The file's name in the folder of the command. */
 export const EXEC_FILE = 'exec.json';
-/** The most commands in one task, because the task's result tells of all of them. */
+/** Most further commands in one task: the task's result lists all of them. */
 export const MAX_EXECS = 1_000;
 
 /** A process of the host that executed a command in a task. */
 export interface ExecCaller {
   readonly pid: number;
-  /** Its real user id. */
+  /** Real user id. */
   readonly uid: number;
-  /** The user who logged in, as the kernel knows it; null: the process belongs to no login. */
+  /** The kernel's id of the user who logged in; null if the process belongs to no login. */
   readonly loginUid: number | null;
-  /** The user id that sudo(8) gave the process in SUDO_UID, which another program may have set; null: none. */
+  /** The user id in SUDO_UID, which sudo(8) sets, but another program may have set; null if there is none. */
   readonly sudoUid: number | null;
 }
 
 /** A further command that was executed in a task. */
 export interface TaskExec {
-  /** Its first 4,096 characters; an ellipsis stands for the rest. */
+  /** The first 4,096 characters; an ellipsis stands for the rest. */
   readonly command: readonly string[];
-  /** Its user in the task: `uid:gid`. */
+  /** User in the task: `uid:gid`. */
   readonly user: string;
   readonly by: ExecCaller;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
-  /** Null: the command was not started, or the task ended before anybody could tell the command's end. */
+  /** Null if the command was not started, or if the task ended before the command's end could be stored. */
   readonly exit: TaskExit | null;
-  /** Why the command was not started; null: it was. */
+  /** Why the command was not started; null if it was. */
   readonly error: ErrorCode | null;
 }

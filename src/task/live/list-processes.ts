@@ -1,4 +1,4 @@
-/** Lists the processes of a running task, with what each of them lets others know in time. */
+/** Lists the processes of a running task, with what could be read about each of them in time. */
 import { StackshimError } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT } from '../../core/host-ids.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -12,29 +12,29 @@ import { type LiveTask, requireLive } from './require-live.ts';
 
 const LIST = 'list processes of task';
 
-/** One process of a task. Null: the process did not tell in time, or is gone. */
+/** One process of a task. A field is null if it could not be read in time, or if the process is gone. */
 export interface TaskProcess {
-  /** On the host; null also for a process of a sandbox, which the host does not have. */
+  /** Pid on the host; null also in a sandbox, whose processes are not processes of the host. */
   readonly pid: number | null;
-  /** Inside of the task. */
+  /** Pid inside the task. */
   readonly taskPid: number | null;
-  /** Its parent, as `pid`, or as `taskPid` in a sandbox. */
+  /** The parent's `pid`, or its `taskPid` in a sandbox. */
   readonly parentPid: number | null;
-  /** Its effective user inside of the task. */
+  /** Effective user id inside the task. */
   readonly user: number | null;
   /** One letter of proc_pid_stat(5): `R`, `S`, `Z`, … */
   readonly state: string | null;
   readonly cpuMs: number | null;
-  /** The name of its program, or what the process calls itself. */
+  /** The program's name, or the name that the process gave itself. */
   readonly name: string | null;
-  /** Its arguments, the first of which is its program; cut after 4,096 bytes. The process can change them. */
+  /** The arguments, the program first; cut after 4,096 bytes. The process can change them. */
   readonly command: readonly string[] | null;
 }
 
 /** The processes of one task. */
 export interface ProcessList {
   readonly id: TaskId;
-  /** In the order of their pids. */
+  /** In order of pid. */
   readonly processes: readonly TaskProcess[];
   /** The number of processes, of which at most 4,096 are listed. */
   readonly total: number;
@@ -43,7 +43,7 @@ export interface ProcessList {
 const MOST_LISTED = 4_096;
 const PROCESSES_PER_TURN = 64;
 
-/** Rejects like `requireLive`; with ERR_STACKSHIM_RUNTIME_FAILED if a sandbox does not answer. */
+/** Rejects like `requireLive`, and with ERR_STACKSHIM_RUNTIME_FAILED if a sandbox does not answer. */
 export async function listProcesses(installation: Installation, id: TaskId): Promise<ProcessList> {
   const task = requireLive(installation, id, { operation: LIST, mayBeOrphaned: true });
   const { listInside } = driverOf(task.record.runtime);
@@ -67,7 +67,7 @@ function toProcess(
 ): TaskProcess {
   const { stat, args } = answers ?? {};
   const user = userOf(pid);
-  // With the host's user namespace, a user of the task is one of the host.
+  // In the host's user namespace, the task's user ids are those of the host.
   const isMapped = user !== undefined && slot !== undefined && slotOfUser(user) === slot;
   const firstId = isMapped ? FIRST_SLOT_ID + slot * IDS_PER_SLOT : 0;
   return {
@@ -91,7 +91,7 @@ async function listSandbox(
 ): Promise<ProcessList> {
   const { id } = record;
   if (cgroups.isFrozen(places.cgroupsPath)) {
-    // Only the sandbox, which is stopped too, knows the task's processes.
+    // Only the sandbox knows the task's processes, and it is frozen, too.
     throw toTaskConflict(LIST, id, toPaused(id));
   }
   const found = await listInside(places);

@@ -1,4 +1,4 @@
-/** Stops all processes of a task for a while, and lets them run again. The kernel's freezer does both: no owner and no runtime is asked. */
+/** Pauses and unpauses all processes of a task with the kernel's freezer, without its owner and its runtime. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -10,8 +10,8 @@ const PAUSE = 'pause task';
 const UNPAUSE = 'unpause task';
 
 /**
- * Pauses a task; resolves once all its processes have stopped. Its time goes on. Rejects like `requireLive`, and with
- * ERR_STACKSHIM_TASK_CONFLICT if the task is paused already, or if a process does not stop within some seconds; then it runs on.
+ * Pauses a task. Resolves once all its processes have stopped; its time goes on. Rejects like `requireLive`, and with
+ * ERR_STACKSHIM_TASK_CONFLICT if the task is already paused, or if a process does not stop within some seconds; then the task runs on.
  */
 export async function pauseTask(installation: Installation, id: TaskId): Promise<void> {
   const { cgroups } = installation;
@@ -31,13 +31,13 @@ export async function pauseTask(installation: Installation, id: TaskId): Promise
   try {
     unlessMissing(() => writeFileSync(pausedFile, '', { mode: 0o600 }));
   } catch (error) {
-    // Whoever is told of a failure expects the task to run on.
+    // After an error, the caller expects the task to run on.
     cgroups.thaw(cgroupsPath);
     throw error;
   }
 }
 
-/** Lets a paused task run again. Rejects like `requireLive`, and with ERR_STACKSHIM_TASK_CONFLICT if the task is not paused. */
+/** Lets a paused task run again. Throws like `requireLive`, and ERR_STACKSHIM_TASK_CONFLICT if the task is not paused. */
 export function unpauseTask(installation: Installation, id: TaskId): void {
   const { cgroups } = installation;
   const { places } = requireLive(installation, id, { operation: UNPAUSE, mayBeOrphaned: false });

@@ -1,4 +1,4 @@
-/** Reads what running tasks use at one moment, from their cgroups and the disk space of their owners. */
+/** Reads the present usage of running tasks from their cgroups, and their disk space through their owners. */
 import { openSync, statSync } from 'node:fs';
 import type { LiveCgroups, LiveUsage } from '../../cgroup/cgroup-driver.ts';
 import { type ErrorJson, StackshimError } from '../../core/errors.ts';
@@ -14,7 +14,7 @@ import type { TaskRecord } from '../records/record.ts';
 import { recordedPlaces, type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 import { requireLive } from './require-live.ts';
 
-/** What one task uses. Null: not known here. */
+/** The usage of one task. Null: unknown. */
 export interface TaskStats {
   readonly id: TaskId;
   readonly stack: StackName;
@@ -23,11 +23,11 @@ export interface TaskStats {
   readonly tenant: TenantName | null;
   readonly state: 'running' | 'paused' | 'orphaned';
   readonly labels: Readonly<Record<string, string>>;
-  /** Share of one processor since the previous look; more than 100 with several. Null at the first look. */
+  /** Percent of one processor since the previous look; more than 100 with several processors. Null at the first look. */
   readonly cpuPercent: number | null;
   /** Processor time so far. */
   readonly cpuMs: number | null;
-  /** Without cached pages of files that were not used lately, as docker counts. */
+  /** Without cached file pages that were not used lately, as docker counts. */
   readonly memoryBytes: number | null;
   readonly memoryLimitBytes: number | null;
   readonly memoryPercent: number | null;
@@ -38,7 +38,7 @@ export interface TaskStats {
   readonly pidsPeak: number | null;
   readonly ioReadBytes: number | null;
   readonly ioWriteBytes: number | null;
-  /** What the task's files take. Null also where the disk limit is only enforced by measuring. */
+  /** Disk space of the task's files. Null also where the disk limit is enforced only by measuring. */
   readonly diskBytes: number | null;
   readonly oomKills: number | null;
 }
@@ -58,14 +58,14 @@ interface KnownTask {
   readonly version: string;
   readonly record: TaskRecord;
   readonly places: TaskPlaces;
-  /** The last look. */
+  /** Processor time at the last look. */
   cpu: { readonly atMs: number; readonly ms: number } | undefined;
 }
 
-/** Tasks between two turns of the event loop: a look at one takes a tenth of a millisecond. */
+/** Tasks per turn of the event loop; reading one takes a tenth of a millisecond. */
 const TASKS_PER_TURN = 16;
 
-/** Remembers the records and the processor time of the last look, so that one look at a task costs little. */
+/** Remembers the records and the processor times of the last look, so that a look costs little. */
 export class StatsReader {
   readonly #installation: Installation;
   readonly #live: LiveCgroups;
@@ -76,10 +76,7 @@ export class StatsReader {
     this.#live = live;
   }
 
-  /**
-   * Without `ids`, looks at all running tasks of the installation. Rejects like `requireLive` for a task of `ids` that does not run, unless
-   * `skipEnded` says to leave it out.
-   */
+  /** Reads the usage of `ids`, or of all running tasks. If one of `ids` does not run, rejects like `requireLive`, or skips it with `skipEnded`. */
   async look(ids: readonly TaskId[] | undefined, skipEnded: boolean): Promise<StatsLook> {
     const { layout } = this.#installation;
     if (ids !== undefined && !skipEnded) {
@@ -127,7 +124,7 @@ export class StatsReader {
     const { record, places } = task;
     const usage = this.#live.readUsage(places.cgroupsPath);
     if ((usage.pids ?? 0) === 0) return undefined;
-    // Many tasks have the same owner: ask once in a look.
+    // Many tasks share an owner: check it once per look.
     const owner = JSON.stringify(record.owner);
     const isAlive = owners.get(owner) ?? isOwnerAlive(record.owner);
     owners.set(owner, isAlive);
@@ -153,7 +150,7 @@ function toCpuPercent(task: KnownTask, { cpuMs }: LiveUsage): number | null {
   return (Math.max(0, cpuMs - last.ms) / (atMs - last.atMs)) * 100;
 }
 
-/** In JSON there is no infinity: no limit is null. */
+/** JSON has no infinity: null stands for no limit. */
 const finite = (value: number | null) => (value === Number.POSITIVE_INFINITY ? null : value);
 
 function toUsage({ isFrozen: _, ...usage }: LiveUsage) {
@@ -166,7 +163,7 @@ function toUsage({ isFrozen: _, ...usage }: LiveUsage) {
   return { ...usage, memoryLimitBytes, memoryPercent, pidsLimit: finite(usage.pidsLimit) };
 }
 
-/** What the task's files take; null if that cannot be measured, or only by looking at each file. */
+/** Disk space of the task's files; null if it cannot be measured, or only file by file. */
 function measureDisk(
   system: System,
   { owner, diskMechanism, diskDescriptor, diskProject, loopDevice }: TaskRecord,
@@ -180,9 +177,9 @@ function measureDisk(
       );
     }
     if (diskMechanism !== 'volume' || diskDescriptor === undefined) return null;
-    // The volume is attached nowhere. Nothing of the task is on this way to it.
+    // The volume is mounted nowhere, and no part of this path belongs to the task.
     const root = `/proc/${owner.pid}/fd/${diskDescriptor}`;
-    // The owner may have closed the descriptor, and opened another file with its number.
+    // The owner may have closed the descriptor and opened another file with the same number.
     return loopDeviceOf(root) === loopDevice ? measureVolume(root).bytes : null;
   } catch {
     // The task has ended meanwhile.

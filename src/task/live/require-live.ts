@@ -1,4 +1,4 @@
-/** Finds a running task for code that looks at it or changes it from any process, and says why another task will not do. */
+/** Finds a running task for code that reads or changes it from any process, and explains why a task does not qualify. */
 import { existsSync } from 'node:fs';
 import type { TaskId } from '../../core/ids.ts';
 import { driverOf } from '../../runtime/drivers/driver-of.ts';
@@ -21,21 +21,18 @@ import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 export interface LiveTask {
   readonly record: TaskRecord;
   readonly places: TaskPlaces;
-  /** The host's pid of its first process. */
+  /** Host pid of the task's first process. */
   readonly pid: number;
 }
 
 export interface LiveOptions {
-  /** `pause task`: the beginning of messages. */
+  /** The beginning of error messages, such as `pause task`. */
   readonly operation: string;
-  /** Whether a task without an owner will do, because nothing is changed. */
+  /** Whether an orphaned task qualifies, because nothing is changed. */
   readonly mayBeOrphaned: boolean;
 }
 
-/**
- * The task with this id, which has processes. Throws ERR_STACKSHIM_TASK_NOT_FOUND; ERR_STACKSHIM_TASK_CONFLICT for a task that has ended,
- * is being set up or removed, or has no owner; ERR_STACKSHIM_RECORD_CORRUPT.
- */
+/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT if the task has ended, is being set up or removed, or has no owner, _RECORD_CORRUPT. */
 export function requireLive(
   installation: Installation,
   id: TaskId,
@@ -48,7 +45,7 @@ export function requireLive(
   throw toTaskConflict(operation, id, found);
 }
 
-/** The task of a record, if it has processes; otherwise why not. */
+/** The task of a record, if it has processes; otherwise the reason why not. */
 export function findLive(
   { layout, cgroups }: Installation,
   record: TaskRecord,
@@ -62,10 +59,10 @@ export function findLive(
   return existsSync(places.pidFile) ? ENDED : STARTING;
 }
 
-/** Throws ERR_STACKSHIM_TASK_CONFLICT unless the task's first process runs its command. Before that, the runtime and its owner wait for it. */
+/** Rejects with ERR_STACKSHIM_TASK_CONFLICT unless the first process runs the command: before that, the runtime and the owner wait for it. */
 export async function requireBegun({ record, places, pid }: LiveTask, operation: string) {
   const isReleased = existsSync(places.limitFile);
-  // A sandbox runs as a program before there is a command.
+  // A sandbox has executed its own program before there is a command.
   const canTell = isReleased && driverOf(record.runtime).initIsPid1;
   if (isReleased && !(canTell && (await hasExecuted(pid)) === false)) return;
   throw toTaskConflict(operation, record.id, STARTING);

@@ -1,6 +1,6 @@
 /**
- * Changes limits of a running task. The kernel enforces memory, processors and processes; the task's owner enforces its time, and follows
- * the file that is replaced here (`ending/follow-limits.ts`). One update of a task runs at a time, because each replaces the whole file.
+ * Changes limits of a running task. The kernel enforces memory, processors and processes; the owner enforces time, and follows the file that is
+ * replaced here (`ending/follow-limits.ts`). A task has one update at a time, because each replaces the whole file.
  */
 import { renameSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -25,7 +25,7 @@ import { type LiveTask, requireBegun, requireLive } from './require-live.ts';
 
 const UPDATE = 'update task';
 
-/** New limits, in the formats of the task's own fields. Absent ones stay. */
+/** New limits, in the formats of the task's own fields. Absent limits stay. */
 export interface UpdateInput {
   readonly memory?: string | number | undefined;
   readonly cpus?: string | number | undefined;
@@ -44,7 +44,7 @@ export interface TaskUpdate {
     readonly pids?: number;
     readonly timeoutMs?: number;
   };
-  /** What a person should know about the effect; usually nothing. */
+  /** Remarks for people about the effect; usually empty. */
   readonly notes: readonly string[];
 }
 
@@ -54,7 +54,7 @@ interface Asked extends LiveLimits {
 
 const UPDATABLE = ['memory', 'cpus', 'pidsLimit', 'timeout'] as const;
 
-/** Parses new limits. Throws ERR_STACKSHIM_SPEC_INVALID for an invalid one, a field that cannot be updated, and for none at all. */
+/** Parses new limits. Throws ERR_STACKSHIM_SPEC_INVALID for an invalid limit, for a field that cannot be updated, and without any limit. */
 export function parseUpdate(input: UpdateInput): Asked {
   const given = Object.entries(input).filter(([, value]) => value !== undefined);
   const unknown = given.find(([field]) => !UPDATABLE.some((known) => known === field));
@@ -74,8 +74,8 @@ export function parseUpdate(input: UpdateInput): Asked {
 
 /**
  * Sets new limits. Rejects with ERR_STACKSHIM_SPEC_DENIED if one is above what the policy, the tenant's terms or the host allow, with
- * ERR_STACKSHIM_HOST_EXHAUSTED for a reserve, like `requireLive`, and with ERR_STACKSHIM_TASK_CONFLICT for a limit of memory below what the
- * kernel cannot free. After a rejection, limits before the refused one may be set: memory, then processes, processors, time.
+ * ERR_STACKSHIM_HOST_EXHAUSTED for a reserve, like `requireLive`, and with ERR_STACKSHIM_TASK_CONFLICT if the kernel cannot free enough memory.
+ * After a rejection, limits before the refused one may be set: memory, then processes, processors, time.
  */
 export async function updateTask(
   installation: Installation,
@@ -98,7 +98,7 @@ export async function updateTask(
       const more = asked.memoryBytes - (before.memoryLimitBytes ?? 0);
       if (more > 0) requireMemoryReserve(policy.reserves.memoryBytes, more, `${UPDATE} ${id}`);
     }
-    // On a full disk, nothing has changed yet: the owner must learn what the kernel is told.
+    // Write the file first, because the owner must learn the new limits: on a full disk, nothing has changed yet.
     const next = await writeNext(task, toChanged(limit, asked));
     const { cpus } = asked;
     const most = cpus === undefined ? limit.cpus : Math.max(cpus, limit.cpus ?? host.cpus);
@@ -119,8 +119,8 @@ export async function updateTask(
 }
 
 /**
- * Tells the owner of more processors before the kernel gives them. The owner looks at the processor time when the task may have used it up at the
- * soonest: if this process died in between, the look would come too late. Resolves to a function that restores what was stored.
+ * Tells the owner of more processors before the kernel grants them. The owner reads the processor time at the earliest moment when it can be
+ * used up: if this process died in between, the owner would read it too late. Resolves to a function that restores the stored limit.
  */
 async function expectCpus(
   task: LiveTask,
@@ -130,11 +130,11 @@ async function expectCpus(
   if (most === undefined || most === limit.cpus) return () => Promise.resolve();
   const change = async (to: TimeLimit) => replaceLimit(task, await writeNext(task, to));
   await change({ ...limit, cpus: most });
-  // Too many processors in the file do no harm: the owner looks too soon.
+  // Too many processors in the file do no harm: the owner only looks too soon.
   return () => change(limit).catch(() => undefined);
 }
 
-/** The stored limit. Throws ERR_STACKSHIM_TASK_CONFLICT if there is none that can be changed. */
+/** The stored limit. Throws ERR_STACKSHIM_TASK_CONFLICT if there is none, or none that can be changed. */
 function requireTimeLimit({ places, record }: LiveTask, { timeoutMs }: Asked): TimeLimit {
   const limit = readTimeLimit(places);
   if (limit === undefined) {
@@ -156,10 +156,10 @@ function toChanged(limit: TimeLimit, { memoryBytes, cpus, timeoutMs }: Asked): T
   return { ...limit, endsAtMs, ...withoutUndefined({ timeoutMs, memoryBytes, cpus }) };
 }
 
-/** How long another update of the task may take: the kernel may have to free much memory for it. */
+/** How long to wait for another update, for which the kernel may have to free much memory. */
 const WAIT_MS = 30_000;
 
-/** Waits for another update of the task. The kernel releases the lock when its holder dies. */
+/** Takes the lock for updates of the task, or waits for it. The kernel releases the lock when its holder dies. */
 async function lockLimit(
   { layout, system }: Installation,
   { places: { limitFile }, record: { id } }: LiveTask,
@@ -177,7 +177,7 @@ async function lockLimit(
   return await waitForLock(layout, take, { waitMs: WAIT_MS, toBusy });
 }
 
-/** Writes the limits under a name of their own; returns its path. */
+/** Writes the limits to a file with a unique name; returns its path. */
 async function writeNext(
   { places: { limitFile }, record: { id } }: LiveTask,
   limit: TimeLimit,
@@ -194,7 +194,7 @@ async function writeNext(
   }
 }
 
-/** Replaces the file in one step: its readers never find half of it, and its owner finds another file. */
+/** Replaces the file atomically: readers never see half of it, and the owner notices another file. */
 function replaceLimit({ places, record }: LiveTask, next: string): void {
   const isReplaced = unlessMissing(() => {
     renameSync(next, places.limitFile);

@@ -1,6 +1,6 @@
 /**
- * Tells what happens to all tasks of the installation, without asking their owners: inotify(7) reports the entries of the tasks folder and of
- * each task's own folder, by name and in order. What is known only by reading a file may be gone by then, so most is told by names.
+ * Reports what happens to all tasks of the installation, without asking their owners: inotify(7) reports the entries of the tasks folder and of
+ * each task's folder, by name and in order. A file may be gone before it can be read, so most events follow from names alone.
  */
 import { existsSync, statSync } from 'node:fs';
 import { StackshimError } from '../../core/errors.ts';
@@ -14,9 +14,9 @@ import { listTaskIds, readRecord } from '../records/read-record.ts';
 import type { TaskExit, TaskRecord } from '../records/record.ts';
 import { type TaskPlaces, taskPlaces } from '../records/task-places.ts';
 
-/** The task that something happened to, according to its record. Null: the record was gone before it could be read. */
+/** The task of an event, according to its record. Null: the record was gone before it could be read. */
 interface EventTask {
-  /** ISO 8601, UTC: when it was noticed. */
+  /** ISO 8601, UTC: when the event was noticed. */
   readonly at: string;
   readonly id: TaskId;
   readonly stack: StackName | null;
@@ -27,53 +27,50 @@ interface EventTask {
 
 /** What happened to a task. */
 type TaskHappening =
-  /** It has a record. */
+  /** The task has a record. */
   | { readonly type: 'accepted' }
-  /** Its container exists. */
+  /** The container exists. */
   | { readonly type: 'created' }
-  /** Its command runs. */
+  /** The command runs. */
   | { readonly type: 'started' }
   | { readonly type: 'paused' }
   | { readonly type: 'unpaused' }
-  /** It has new limits. */
+  /** The task has new limits. */
   | { readonly type: 'updated' }
-  /** A further command is executed in it. */
+  /** A further command is executed in the task. */
   | { readonly type: 'exec' }
-  /** The kernel killed processes of it for lack of memory; `kills`: how many so far. */
+  /** The kernel killed processes of the task for lack of memory; `kills`: how many so far. */
   | { readonly type: 'oom'; readonly kills: number }
-  /** Another process than its owner asks for its end: somebody (`cancelled`), or because its time is over (`timed_out`). */
+  /** A process other than the owner ends the task: on request (`cancelled`), or because its time is over (`timed_out`). */
   | { readonly type: 'stopping'; readonly cause: 'cancelled' | 'timed_out' }
   | { readonly type: 'exited'; readonly exitCode: number | null; readonly signal: string | null }
-  /** It has ended, and its files stay. */
+  /** The task has ended, and its files stay. */
   | { readonly type: 'kept' }
   | { readonly type: 'removed' };
 
-/** What happened: to a task, or (`lost`) that the kernel had to drop events because nobody read them in time. */
+/** What happened to a task; or `lost`: the kernel dropped events because nobody read them in time. */
 export type InstallationEvent =
   | (EventTask & TaskHappening)
   | { readonly type: 'lost'; readonly at: string };
 
-/** Who listens to events, and until when. */
+/** The listener of `watchEvents`, and when it stops. */
 export interface WatchEventsOptions {
-  /** After an abort, no further event is told, and the promise resolves. */
+  /** After an abort, no event follows, and the promise resolves. */
   readonly signal: AbortSignal;
-  /** Called once: what happens from now on is told. */
+  /** Called once: everything that happens from now on is reported. */
   readonly onReady?: () => void;
-  /**
-   * Called with one event after the other. A promise that it returns is awaited; meanwhile the kernel holds up to 16,384 changes, which is
-   * all the memory that a slow listener costs.
-   */
+  /** Called with one event at a time. While a returned promise is pending, the kernel holds up to 16,384 changes: all that a slow listener costs. */
   readonly onEvent: (event: InstallationEvent) => void | Promise<void>;
 }
 
-/** Short enough that a task's folder is watched before its container exists. A look that finds nothing costs some microseconds. */
+/** Short enough to watch a task's folder before its container exists. A look that finds nothing costs some microseconds. */
 const LOOK_EVERY_MS = 10;
-/** How often to ask for what no folder tells. */
+/** How often to look for what no folder shows: processes killed for lack of memory, and another tasks folder. */
 const ASK_EVERY_MS = 1_000;
 
 /**
- * Tells events until `signal` aborts. Tasks that exist already are watched, too; nothing is told of their past. Rejects if the tasks folder
- * cannot be watched, or with what `onEvent` throws. Needs root. Any number of processes may watch.
+ * Reports events until `signal` aborts, also of tasks that exist already, but not their past. Rejects if the tasks folder cannot be watched, or
+ * with the error of `onEvent`. Needs root. Any number of processes may watch.
  */
 export async function watchEvents(
   installation: Installation,
@@ -129,7 +126,7 @@ class TaskWatch {
     }
   }
 
-  /** Watches the current tasks folder: somebody may have removed it, and another process made it again. */
+  /** Watches the present tasks folder, which may have been removed and created again. False if it is watched already. */
   #watchFolder(): boolean {
     const path = tasksDir(this.#installation.layout);
     ensureDirectorySync(path, 0o711);
@@ -157,7 +154,7 @@ class TaskWatch {
     if (!isTaskId(name)) return;
     const known = this.#tasks.get(name);
     if (kind === 'disappeared' && known !== undefined) return await this.#onGone(known);
-    // A known task appeared between the first look at the folder and the list of its tasks.
+    // A known task appeared between the first look at the folder and the listing of its tasks.
     if (kind === 'disappeared' || known !== undefined) return;
     const task = this.#watch(name);
     await this.#tell(task, { type: 'accepted' });
@@ -210,7 +207,7 @@ class TaskWatch {
         return await this.#tellOnce(task, { type: 'created' });
       case 'limit':
         await this.#tellOnce(task, { type: 'started' });
-        // Its owner creates the file; an update replaces it.
+        // The owner creates the file; an update replaces it.
         if (moved) await this.#tell(task, { type: 'updated' });
         return;
       case 'cancel':
@@ -218,7 +215,7 @@ class TaskWatch {
       case 'overdue':
         return await this.#tellOnce(task, { type: 'stopping', cause: 'timed_out' });
       case 'execs':
-        // The folder is made for a command, which may be in it before it is watched.
+        // The command that the folder was created for may be in it before the folder is watched.
         if (!this.#watchExecs(task) || namesIn(task.places.execsDir).length === 0) return;
         return await this.#tell(task, { type: 'exec' });
     }
@@ -236,7 +233,7 @@ class TaskWatch {
     await this.#tellOnce(task, { type: 'exited', exitCode, signal });
   }
 
-  /** Watches the folder of executed commands. False: there is no folder, or it is watched already. */
+  /** Watches the folder of executed commands. False if there is none, or if it is watched already. */
   #watchExecs(task: WatchedTask): boolean {
     const watch = this.#entries.add(task.places.execsDir);
     if (watch === undefined || watch === task.execsWatch) return false;
@@ -245,13 +242,13 @@ class TaskWatch {
     return true;
   }
 
-  /** What had happened to the task before its folder was watched. */
+  /** Reports what happened to a new task before its folder was watched. */
   async #tellState(task: WatchedTask): Promise<void> {
     for (const type of this.#stateOf(task)) await this.#tellOnce(task, { type });
     await this.#tellRecord(task);
   }
 
-  /** Of tasks that exist when the watch begins, nothing is told that happened before. */
+  /** Notes what happened to a task before the watch began, which is not reported. */
   #noteState(task: WatchedTask): void {
     for (const type of this.#stateOf(task)) task.told.add(type);
     if (task.record?.exit !== undefined) task.told.add('exited');
@@ -265,7 +262,7 @@ class TaskWatch {
     return (['created', 'started'] as const).filter((state) => existsSync(files[state]));
   }
 
-  /** Asks for what no folder tells, and looks whether the tasks folder is still the same. */
+  /** Looks for what no folder shows, and whether the tasks folder is still the same. */
   async #ask(): Promise<void> {
     this.#askAt = performance.now() + ASK_EVERY_MS;
     if (this.#watchFolder()) await this.#compare();
@@ -284,7 +281,7 @@ class TaskWatch {
     return this.#installation.cgroups.readOomKills(record.names.cgroup) ?? 0;
   }
 
-  /** Finds by comparison what no event told. */
+  /** Compares the known tasks with the folder, to find what no event reported. */
   async #compare(): Promise<void> {
     const { layout } = this.#installation;
     const there = new Set(listTaskIds(layout));

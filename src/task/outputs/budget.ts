@@ -1,4 +1,4 @@
-/** How much may still be taken: the limits of all outputs of a task together. */
+/** Counts what may still be taken: the limits of all outputs of a task together. */
 import { LeftOut } from './left-out.ts';
 
 export class Budget {
@@ -12,7 +12,7 @@ export class Budget {
     this.#entries = entries;
   }
 
-  /** False if no more entries may be looked at. */
+  /** Counts one entry. False if the limit is reached. */
   takeEntry(): boolean {
     this.#entries -= 1;
     return this.#entries >= 0;
@@ -26,7 +26,7 @@ export class Budget {
     return this.#given - this.#bytes;
   }
 
-  /** Throws if a file of this size does not fit any more. */
+  /** Throws `LeftOut` if a file of this size no longer fits. */
   requireBytes(bytes: number): void {
     if (bytes > this.#bytes) throw new LeftOut('size_limit');
   }
@@ -36,7 +36,7 @@ export class Budget {
     this.#bytes -= bytes;
   }
 
-  /** For bytes of a file that was not taken after all. */
+  /** Gives back the bytes of a file that was not taken after all. */
   giveBack(bytes: number): void {
     this.#bytes += bytes;
   }

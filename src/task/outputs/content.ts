@@ -1,4 +1,4 @@
-/** Reads the content of files: never beyond the size that a file had when it was opened, and only the data of sparse files. */
+/** Reads the content of files: never beyond the size that a file had when it was opened, and of sparse files only the data. */
 import { read, readSync, type Stats } from 'node:fs';
 import type { Fd } from '../../sys/system.ts';
 import { nextData, nextHole } from '../../sys/tree-calls.ts';
@@ -7,7 +7,7 @@ import { LeftOut } from './left-out.ts';
 import type { Pace } from './pace.ts';
 import type { SourceFile } from './tree-target.ts';
 
-/** Files up to this size are read synchronously: the pool would take longer than the copy. */
+/** Files up to this size are read synchronously: the thread pool would take longer than the copy. */
 const SMALL_BYTES = 256 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 /** The unit in which stat(2) counts blocks, on every filesystem. */
@@ -19,7 +19,7 @@ export interface Extent {
   readonly to: number;
 }
 
-/** Takes bytes, which are only valid until it returns or its promise resolves. */
+/** Takes bytes, which are valid only until the function returns or its promise resolves. */
 export type Put = (bytes: Uint8Array, position: number) => void | Promise<void>;
 
 export class ContentReader {
@@ -33,12 +33,12 @@ export class ContentReader {
     this.#pace = pace;
   }
 
-  /** Throws `LeftOut` if so many bytes pass the limit. */
+  /** Throws `LeftOut` if this many bytes exceed the limit. */
   require(bytes: number): void {
     this.#budget.requireBytes(bytes);
   }
 
-  /** Passes the data of a file to `put`, in order. Throws `LeftOut` if it cannot be read or passes the limit; what was put then counts no more. */
+  /** Passes a file's data to `put`, in order. Rejects with `LeftOut` if the file cannot be read or exceeds the limit; its bytes then do not count. */
   async read(file: SourceFile, put: Put): Promise<void> {
     const { fd, stats } = file;
     if (isSparse(stats)) return await this.readParts(fd, extentsOf(file), put);
@@ -46,7 +46,7 @@ export class ContentReader {
     await this.readParts(fd, [{ from: 0, to: stats.size }], put);
   }
 
-  /** The same for parts of an open file. */
+  /** Like `read`, for parts of an open file. */
   async readParts(fd: Fd, extents: Iterable<Extent>, put: Put): Promise<void> {
     const before = this.#budget.bytesTaken;
     try {
@@ -84,7 +84,7 @@ export class ContentReader {
   }
 }
 
-/** Whether a file takes less space than its size: it has holes, or its filesystem compresses it. */
+/** Whether a file takes less disk space than its size: it has holes, or its filesystem compresses it. */
 export const isSparse = ({ blocks, size }: Stats): boolean => blocks * BLOCK_BYTES < size;
 
 /** The parts of a sparse file that have data, in order. */

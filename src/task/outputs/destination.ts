@@ -1,4 +1,4 @@
-/** The place on the host that an output goes to. It is resolved once, before the task starts, and held open. */
+/** The destination of an output on the host, which is resolved once, before the task starts, and held open. */
 import { closeSync, fstatSync, lstatSync, readlinkSync } from 'node:fs';
 import { reasonOf, StackshimError, unlessMissing } from '../../core/errors.ts';
 import { FIRST_SLOT_ID, IDS_PER_SLOT, SLOT_COUNT } from '../../core/host-ids.ts';
@@ -8,20 +8,20 @@ import { entryOf, fdPath } from '../../sys/paths.ts';
 import type { Fd } from '../../sys/system.ts';
 
 export interface Destination {
-  /** An existing folder, or the one in which `name` will be. */
+  /** The destination itself, or the existing folder in which `name` will be. */
   readonly folder: Fd;
-  /** What will be created, or a regular file that will be replaced; undefined: the folder itself is the destination. */
+  /** The entry to create, or the regular file to replace; undefined if the folder itself is the destination. */
   readonly name: string | undefined;
-  /** Whether `name` is to be a folder, whatever the source is. */
+  /** Whether `name` becomes a folder, whatever the source is. */
   readonly isFolder: boolean;
-  /** The kernel's name of it. */
+  /** The destination's path, by the kernel's names. */
   readonly path: string;
-  /** Every folder on the way to it, and itself. */
+  /** Every folder on the way, including `folder` and those that links lead through. */
   readonly passed: readonly string[];
   close(): void;
 }
 
-/** Throws ERR_STACKSHIM_INPUT_NOT_FOUND for a path that cannot be written to, or that another user may have redirected. */
+/** Opens a destination. Throws ERR_STACKSHIM_INPUT_NOT_FOUND for a path that cannot be written to, or that another user may have redirected. */
 export function openDestination(path: string): Destination {
   try {
     const existing = unlessMissing(() => openFolderAt(path), ['ENOENT', 'ENOTDIR']);
@@ -78,7 +78,7 @@ function toDestination(
 const SLOTS_END = FIRST_SLOT_ID + SLOT_COUNT * IDS_PER_SLOT;
 const isSlotId = (id: number) => id >= FIRST_SLOT_ID && id < SLOTS_END;
 
-/** Who owns new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
+/** The owner of new entries: the owner of the folder; undefined: the user of this process. No id of a task ever owns any. */
 export function ownerOfFolder(folder: Fd): UserIds | undefined {
   const { uid, gid } = fstatSync(folder);
   if (isSlotId(uid) || isSlotId(gid)) return undefined;

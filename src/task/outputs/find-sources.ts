@@ -1,4 +1,4 @@
-/** Finds what a source names in a task's trees: one entry, or those that match a pattern. */
+/** Finds the entries of a task's trees that a source names: one entry, or those that match a pattern. */
 import { lstatSync } from 'node:fs';
 import { posix } from 'node:path';
 import { type ByteString, toByteString } from '../../archive/tar-entry.ts';
@@ -18,20 +18,20 @@ import type { Pace } from './pace.ts';
 import { toKind } from './walk-tree.ts';
 
 export interface SourcePattern {
-  /** From the root of the task; empty for the root itself. */
+  /** The path from the root of the task, or of the tree; empty for the root itself. */
   readonly names: readonly ByteString[];
   /** `SRC/.`: what is in the folder, without the folder. */
   readonly isContent: boolean;
   readonly isPattern: boolean;
 }
 
-/** @param workdir Where relative sources begin. */
+/** Parses a source, which may be a pattern. Relative sources begin at `workdir`. */
 export function parseSource(source: string, workdir: string): SourcePattern {
   const path = parsePath(source, workdir);
   return { ...path, isPattern: path.names.some(isPatternName) };
 }
 
-/** The same for a source that is one path, whatever characters it has. */
+/** Like `parseSource`, for a source that is one path, whatever characters it has. */
 export function parsePath(source: string, workdir: string): SourcePattern {
   const path = posix.resolve('/', workdir, source);
   const names = toByteString(path)
@@ -42,23 +42,23 @@ export function parsePath(source: string, workdir: string): SourcePattern {
 }
 
 export interface FoundSource {
-  /** Open until the next one is asked for. */
+  /** Open until the next source is requested. */
   readonly folder: Fd;
   readonly name: ByteString;
   readonly kind: EntryKind;
-  /** From the root of the task, with a leading slash. */
+  /** The path from `root`, with a leading slash. */
   readonly path: ByteString;
 }
 
 export interface FindOptions {
   readonly pace: Pace;
-  /** Most entries of one folder to sort; the rest is not found. */
+  /** A folder with more matches than this is not read to its end; the rest is not found. */
   readonly most: number;
 }
 
 const ABSENT = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EACCES', 'ENAMETOOLONG', 'EINVAL'];
 
-/** Yields the entries in the order of their names. Nothing for a source that does not exist or that a link of the task hides. */
+/** Yields the entries in order of name, and nothing for a source that does not exist or that a link of the task hides. */
 export async function* findSources(
   root: Fd,
   { names, isPattern }: SourcePattern,

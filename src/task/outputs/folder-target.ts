@@ -1,6 +1,6 @@
 /**
- * Puts entries into a folder. Every name is created beneath its open folder and never through a link. A regular file is replaced in one step,
- * a folder that exists is filled, anything else is left as it is.
+ * Puts entries into a folder. Every name is created beneath its open folder and never through a link. A regular file is replaced atomically, an
+ * existing folder is filled, anything else stays as it is.
  */
 import {
   fchmodSync,
@@ -46,25 +46,25 @@ import {
 
 export interface TargetFolder {
   readonly fd: Fd;
-  /** Whether this target has made it, so that it gets the mode and the time of its source. */
+  /** Whether this target created the folder, which then gets the mode and time of its source. */
   readonly isNew: boolean;
 }
 
-/** Files with several names stay open until the end, to get their other names; beyond this number such a file is copied once for each name. */
+/** Most files with several names that stay open to get their other names; beyond this number, a file is copied once for each name. */
 const OPEN_FILES = 256;
-/** Larger pieces are written on a thread of the pool. */
+/** Larger pieces are written on the thread pool. */
 const SMALL_BYTES = 256 * 1024;
 
 export interface FolderTargetOptions {
   /** Reads the files that {@link FolderTarget.addFile} gets. */
   readonly content: ContentReader;
-  /** Who owns new entries; undefined: the user of this process. */
+  /** The owner of new entries; undefined: the user of this process. */
   readonly owner: UserIds | undefined;
   /** Which regular files are replaced: all, or only those of this user and of the owner of their folder. */
   readonly replaces: 'own' | 'all';
 }
 
-/** A file that has no content yet. */
+/** A new file without content. */
 export interface NewFile {
   readonly fd: Fd;
   /** Gives the file its owner, mode, time and name. */
@@ -122,7 +122,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
     }
   }
 
-  /** Creates an empty file, whose receiver closes it. */
+  /** Creates an empty file. The caller closes it. */
   beginFile({ fd: parent }: TargetFolder, name: ByteString): NewFile {
     return atDestination(() => {
       const at = this.#findPlace(parent, name, (as) => openBeneath(parent, as, NEW_FILE, 0o600));
@@ -157,7 +157,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
       const path = entryBytes(parent, name);
       symlinkSync(Buffer.from(target, 'latin1'), path);
       if (owner === undefined) return;
-      // Whoever owns the folder may have put something else in the place of the link.
+      // The folder's owner may have put something else in the place of the link.
       const link = openEntry(parent, name);
       try {
         if (fstatSync(link).isSymbolicLink()) chownFd(link, owner);
@@ -167,7 +167,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
     });
   }
 
-  /** Closes the files that were kept open; the target takes nothing more. */
+  /** Closes the files that were kept open. Add nothing after that. */
   close(): void {
     for (const fd of this.#named.values()) closeFd(fd);
     this.#named.clear();
@@ -189,7 +189,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
     futimesSync(fd, time, time);
   }
 
-  /** Calls `create` with the name, or with another one if a regular file is to be replaced when the new one is complete. */
+  /** Calls `create` with the name or, to replace a regular file, with a temporary name that is renamed when the new file is complete. */
   #findPlace<T>(parent: Fd, name: ByteString, create: (name: ByteString) => T) {
     try {
       return { made: create(name), name, publish: () => undefined };
@@ -215,10 +215,7 @@ export class FolderTarget implements TreeTarget<TargetFolder> {
   }
 }
 
-/**
- * Whether an open folder may be the one that this process has just made. Whoever owns the folder above may have put another one of root's in its
- * place, whose owner and mode must stay.
- */
+/** Whether an open folder may be the one just created. The owner above may have swapped in another folder of root, whose owner and mode must stay. */
 function isEmpty(folder: Fd): boolean {
   try {
     const [first] = readEntries(folder);
@@ -240,7 +237,7 @@ async function writeAside(fd: Fd, bytes: Uint8Array, position: number): Promise<
   }
 }
 
-/** Calls what works on the destination; its errors become `LeftOut` or `DestinationFailed`. */
+/** Runs `call`, which works on the destination; its errors become `LeftOut` or `DestinationFailed`. */
 export function atDestination<T>(call: () => T): T {
   try {
     return call();
@@ -252,7 +249,7 @@ export function atDestination<T>(call: () => T): T {
 const IN_THE_WAY = new Set(['EEXIST', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EXDEV', 'ENOTEMPTY']);
 const IMPOSSIBLE_ENTRY = new Set(['ENAMETOOLONG', 'EINVAL', 'EILSEQ', 'EFBIG', 'EMLINK']);
 
-/** What an error of the destination means for the entry, or for all that follow. */
+/** Turns an error of the destination into `LeftOut`, for the entry, or `DestinationFailed`, for all that follow. */
 function toDestinationError(error: unknown): unknown {
   const code = errnoCodeOf(error);
   if (code === undefined) return error;

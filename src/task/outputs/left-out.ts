@@ -1,27 +1,27 @@
-/** Why an entry was not taken, and what ends the work on an output. */
+/** Why an entry was left out, and the errors that end the work on an output. */
 import { reasonOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 
 /** Why an entry was left out; docs/outputs.md explains each reason. */
 export type LeftOutReason =
-  /** A FIFO, a socket, a device: only files, folders and links are taken. */
+  /** Only files, folders and links are taken. */
   | 'fifo'
   | 'socket'
   | 'device'
-  /** It was replaced by something else, or removed, while it was read. */
+  /** The entry was replaced or removed while it was read. */
   | 'changed'
   /** Another filesystem is mounted there. */
   | 'mounted'
   | 'unreadable'
-  /** Below more folders than are gone into. */
+  /** The entry lies deeper than the walk goes. */
   | 'too_deep'
   | 'size_limit'
   | 'entries_limit'
-  /** Its name is taken in the destination, by something that is not replaced. */
+  /** The destination already has this name, for an entry that is not replaced. */
   | 'destination_exists'
-  /** The filesystem of the destination cannot have such an entry. */
+  /** The destination's filesystem cannot have such an entry. */
   | 'destination_refuses';
 
-/** Thrown for one entry; the work goes on with the next one. */
+/** Thrown for one entry; the work goes on with the next. */
 export class LeftOut extends Error {
   override readonly name = 'LeftOut';
   readonly reason: LeftOutReason;
@@ -37,16 +37,12 @@ export class DestinationFailed extends Error {
   override readonly name = 'DestinationFailed';
 }
 
-/** Thrown when the caller, or another process, has asked for the end of the work. */
+/** Thrown when the caller or another process has asked for the end of the work. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
 }
 
-/**
- * The error of an output that could not be written.
- *
- * @param operation `take build`
- */
+/** The error of an output that could not be written. `operation` is, for example, `take build`. */
 export function toOutputError(operation: string, error: unknown): StackshimError {
   if (error instanceof Stopped) {
     const message = `${operation}: stopped by the caller`;

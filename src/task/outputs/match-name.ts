@@ -1,10 +1,10 @@
 /**
- * Matches names with a pattern of a shell. The task chooses the names, so the time is bounded by their length times that of the pattern; a
+ * Matches names with a shell pattern. The task chooses the names, so the time is bounded by the length of the name times that of the pattern; a
  * regular expression with several `*` would take minutes for one name.
  */
 import type { ByteString } from '../../archive/tar-entry.ts';
 
-/** Whether a name has a part that stands for others: `*`, `?` or `[…]`. */
+/** Whether a name has a wildcard: `*`, `?` or `[…]`. */
 export const isPatternName = (name: ByteString): boolean => /[*?[]/.test(name);
 
 type Accepts = (character: ByteString) => boolean;
@@ -12,14 +12,14 @@ type Accepts = (character: ByteString) => boolean;
 /** Undefined stands for `*`. */
 type Token = Accepts | undefined;
 
-/** The names that a pattern matches; a name with a leading dot needs a pattern with one. */
+/** Returns the test for a pattern. A name with a leading dot matches only a pattern with a leading dot. */
 export function toMatcher(pattern: ByteString): (name: ByteString) => boolean {
   const tokens = toTokens(charactersOf(pattern));
   const takesDot = pattern.startsWith('.');
   return (name) => (takesDot || !name.startsWith('.')) && matches(tokens, charactersOf(name));
 }
 
-/** A character of UTF-8, or a byte that belongs to none. */
+/** The UTF-8 characters of a name; a byte that belongs to none stands alone. */
 const charactersOf = (name: ByteString): readonly ByteString[] =>
   name.match(/[\xc0-\xff][\x80-\xbf]*|./gs) ?? [];
 
@@ -38,7 +38,7 @@ function toTokens(characters: readonly ByteString[]): readonly Token[] {
   return tokens;
 }
 
-/** What is between brackets. The order of bytes is that of characters. */
+/** The set between brackets. In UTF-8, the order of bytes is that of characters. */
 function toSet(inside: readonly ByteString[]): Accepts {
   const isNegated = inside[0] === '!' || inside[0] === '^';
   const listed = isNegated ? inside.slice(1) : inside;
@@ -52,7 +52,7 @@ function toSet(inside: readonly ByteString[]): Accepts {
   return (given) => ranges.some(([from, to]) => from <= given && given <= to) !== isNegated;
 }
 
-/** Only the last `*` may have to take more: what an earlier one left to the tokens after it was as early as possible. */
+/** Only the last `*` is retried: the tokens after an earlier `*` have matched as early as possible. */
 function matches(tokens: readonly Token[], name: readonly ByteString[]): boolean {
   let token = 0;
   let at = 0;

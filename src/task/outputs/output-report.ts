@@ -3,42 +3,39 @@ import type { ByteString } from '../../archive/tar-entry.ts';
 import type { ErrorJson, StackshimError } from '../../core/errors.ts';
 import type { LeftOutReason } from './left-out.ts';
 
-/**
- * `complete`: everything that the source names was taken. `partial`: some of it was left out. `missing`: the source names nothing. `failed`: the
- * destination could not be written.
- */
+/** `complete`: everything was taken. `partial`: some was left out. `missing`: the source names nothing. `failed`: the destination is not writable. */
 export type OutputState = 'complete' | 'partial' | 'missing' | 'failed';
 
 /** An entry that a source names. */
 export interface TakenEntry {
-  /** In the task. */
+  /** Path in the task. */
   readonly path: string;
   readonly kind: 'file' | 'folder' | 'link';
 }
 
 /** An entry that was not taken, and why. */
 export interface LeftOutEntry {
-  /** In the task. */
+  /** Path in the task. */
   readonly path: string;
   readonly reason: LeftOutReason;
 }
 
-/** One output of a task, as it went. Names that are not valid UTF-8 have `\xHH` for each byte that is not. */
+/** The outcome of one output. In a path that is not valid UTF-8, each non-ASCII byte is shown as `\xHH`. */
 export interface TakenOutput {
-  /** As it was asked for. */
+  /** As requested. */
   readonly source: string;
   /** The path on the host, or `-`. */
   readonly destination: string;
   readonly state: OutputState;
-  /** How much was taken, with everything in folders. */
+  /** Numbers of taken entries, with those inside folders. */
   readonly files: number;
   readonly folders: number;
   readonly links: number;
-  /** Of file contents, without the holes of sparse files; a file with several names counts once. */
+  /** Bytes of file contents, without the holes of sparse files; a file with several names counts once. */
   readonly bytes: number;
-  /** The entries that the source names: the first 1,000, fewer if their names are long. */
+  /** The taken entries that the source names: the first 1,000, fewer if their names are long. */
   readonly taken: readonly TakenEntry[];
-  /** What was left out, in folders too: the first 1,000, fewer if their names are long. */
+  /** The entries that were left out, also inside folders: the first 1,000, fewer if their names are long. */
   readonly leftOut: readonly LeftOutEntry[];
   readonly leftOutCount: number;
   /** Why the destination could not be written; otherwise null. */
@@ -46,10 +43,10 @@ export interface TakenOutput {
 }
 
 const MOST_LISTED = 1000;
-/** The task chooses the names: those of a few thousand deep files would fill the memory, and no reader of results would take them. */
+/** Bounds the listed paths. The task chooses names: a few thousand deep paths would fill the memory, and no reader of results would take them. */
 const MOST_CHARS = 500_000;
 
-/** How many characters of paths may still be listed, in all outputs of a task together. */
+/** The characters of paths that may still be listed, in all outputs of a task together. */
 export const listingRoom = () => ({ chars: MOST_CHARS });
 
 export class OutputReport {
@@ -73,7 +70,7 @@ export class OutputReport {
     return this.#hasFound;
   }
 
-  /** An entry that the source names. */
+  /** Notes that the source names an entry. */
   found(): void {
     this.#hasFound = true;
   }
@@ -82,7 +79,7 @@ export class OutputReport {
     this.#counts[kind] += 1;
   }
 
-  /** An entry that the source names was taken. */
+  /** Lists a taken entry that the source names. */
   took(path: ByteString, kind: TakenEntry['kind']): void {
     const shown = this.#list(path, this.#taken);
     if (shown !== undefined) this.#taken.push({ path: shown, kind });
@@ -94,7 +91,7 @@ export class OutputReport {
     if (shown !== undefined) this.#leftOut.push({ path: shown, reason });
   }
 
-  /** The path as it is shown; undefined if it has no room in the list. */
+  /** The path as shown; undefined if the list has no room for it. */
   #list(path: ByteString, list: readonly unknown[]): string | undefined {
     if (list.length >= MOST_LISTED) return undefined;
     const shown = showName(path);
@@ -138,7 +135,7 @@ export class OutputReport {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The name as text; bytes that are not valid UTF-8 become `\xHH`. */
+/** The path as text; if it is not valid UTF-8, each non-ASCII byte becomes `\xHH`. */
 function showName(name: ByteString): string {
   const bytes = Buffer.from(name, 'latin1');
   try {

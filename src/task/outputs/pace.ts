@@ -1,4 +1,4 @@
-/** Lets a long walk in small synchronous steps neither hold up the event loop nor go on when it was told to stop. */
+/** Keeps a long walk in small synchronous steps from blocking the event loop, and stops it on request. */
 import { nextTurn } from '../../core/pause.ts';
 import { Stopped } from './left-out.ts';
 
@@ -9,7 +9,7 @@ export class Pace {
   readonly #isStopped: () => boolean;
   #since = performance.now();
 
-  /** @param isStopped Asked once for each turn. */
+  /** @param isStopped Called once per turn. */
   constructor(isStopped: () => boolean) {
     this.#isStopped = isStopped;
   }
@@ -19,7 +19,7 @@ export class Pace {
     return performance.now() - this.#since >= TURN_MS;
   }
 
-  /** Gives way to the rest of the program. Throws {@link Stopped}. */
+  /** Gives way to the rest of the program. Rejects with {@link Stopped}. */
   async rest(): Promise<void> {
     await nextTurn();
     if (this.#isStopped()) throw new Stopped();

@@ -12,17 +12,17 @@ import { TreeWalk, type WalkOptions } from './walk-tree.ts';
 
 /** Where the entries of one source go. */
 export interface Place<F> {
-  /** Exists already: the entries go into it. */
+  /** An existing folder, into which the entries go. */
   readonly folder: F;
-  /** A new entry in `folder`: the source itself gets this name, or entries go into a new folder of this name. */
+  /** Name of a new entry in `folder`: the source itself, or a new folder for the entries. */
   readonly name?: ByteString | undefined;
-  /** Whether `name` is a folder for the entries, however many there are. */
+  /** Whether `name` becomes a folder for the entries, even if there is only one. */
   readonly isFolder: boolean;
-  /** Names in `folder` that this task has used; more than one source may not have them. */
+  /** Names in `folder` that this task has used: two sources may not have the same name. */
   readonly used: Set<ByteString>;
 }
 
-/** The root of the tree, and the names that lead to the source from there. */
+/** The tree of a source, and the path of the source in that tree. */
 export interface SourcePlace {
   readonly root: Fd;
   /** The path of the root in the task; empty for the root filesystem. */
@@ -30,7 +30,7 @@ export interface SourcePlace {
   readonly pattern: SourcePattern;
 }
 
-/** What is mounted at `/task`, if the task has code, is another tree than its root filesystem. */
+/** Finds the tree of a source: if the task has code, the mount at `/task` is a tree of its own. */
 export function toSourcePlace(
   pattern: SourcePattern,
   { root, code }: { readonly root: Fd; readonly code: Fd | undefined },
@@ -41,7 +41,7 @@ export function toSourcePlace(
     : { root, at: '', pattern };
 }
 
-/** Throws `DestinationFailed` and `Stopped`. */
+/** Puts the entries of a source into a place. Rejects with `DestinationFailed` and `Stopped`. */
 export async function placeSources<F>(
   source: SourcePlace,
   place: Place<F>,
@@ -55,7 +55,7 @@ export async function placeSources<F>(
   } else await takeEach(source, { folder: async () => folder, name, used }, options);
 }
 
-/** `SRC/.`: what is in the folder. */
+/** Places `SRC/.`: the content of the folder. */
 async function placeContent<F>(
   source: SourcePlace,
   { folder, name }: Place<F>,
@@ -81,7 +81,7 @@ async function placeContent<F>(
   }
 }
 
-/** The folder that a source names; undefined if there is none. */
+/** Opens the folder that a source names; undefined if there is none. */
 async function openSource<F>(
   { root, pattern }: SourcePlace,
   { pace }: WalkOptions<F>,
@@ -94,7 +94,7 @@ async function openSource<F>(
   return undefined;
 }
 
-/** The folder is made when something is found for it. */
+/** Places the entries in a new folder, which is created only if an entry is found. */
 async function placeInNew<F>(
   source: SourcePlace,
   { folder, name = '' }: Place<F>,
@@ -159,7 +159,7 @@ export interface FolderPlacing extends Omit<WalkOptions<TargetFolder>, 'target'>
   readonly usedIn: (folder: Fd) => Set<ByteString>;
 }
 
-/** Puts the entries that one source names into a folder of the host, or under a new name. Throws like {@link placeSources}. */
+/** Puts the entries that one source names into a folder of the host, or under a new name. Rejects like {@link placeSources}. */
 export async function placeOnHost(
   source: SourcePlace,
   to: Destination,
@@ -180,7 +180,7 @@ export async function placeOnHost(
   }
 }
 
-/** A name that another output has made meanwhile, or that was there from the start: if it is a folder, entries go into it. */
+/** Opens the place. If `name` is a folder by now, from another output or from the start, entries go into it. */
 function openPlace({ folder, name }: Destination) {
   const at: TargetFolder = { fd: folder, isNew: false };
   if (name === undefined) return { folder: at, name, close: () => undefined };
@@ -189,7 +189,7 @@ function openPlace({ folder, name }: Destination) {
     const fd = openBeneath(folder, bytes, READ_FOLDER);
     return { folder: { fd, isNew: false }, name: undefined, close: () => closeFd(fd) };
   } catch {
-    // It does not exist, or is a file that is replaced.
+    // `name` does not exist, or is a file to replace.
     return { folder: at, name: bytes, close: () => undefined };
   }
 }

@@ -1,4 +1,4 @@
-/** Writes entries as one tar. Sparse files are written as GNU tar does (format 1.0 of PAX), so that their holes take no space. */
+/** Writes entries as one tar. Sparse files have the format of GNU tar (PAX 1.0), so that their holes take no space. */
 import { encodePaxRecord, encodeTarEntry, TAR_TRAILER } from '../../archive/encode-tar-entry.ts';
 import { paddingOf } from '../../archive/parse-tar-header.ts';
 import { type ByteString, NO_XATTRS, type TarEntry } from '../../archive/tar-entry.ts';
@@ -14,24 +14,24 @@ import {
   type TreeTarget,
 } from './tree-target.ts';
 
-/** The path of a folder in the tar, with a slash at its end; empty for the root. */
+/** Path of a folder in the tar, with a slash at its end; empty for the root. */
 export type TarFolder = ByteString;
 
 export interface TarOptions {
   readonly content: ContentReader;
   /** Takes the bytes in order; a rejection ends the tar. */
   readonly write: (bytes: Uint8Array) => void | Promise<void>;
-  /** The host's id of the task's id 0. */
+  /** Host id of the task's id 0. */
   readonly idBase: number;
 }
 
 const FLUSH_BYTES = 256 * 1024;
-/** More parts than this would take a longer list than readers accept. */
+/** Most parts of a sparse file: readers do not accept a longer list. */
 const MAX_EXTENTS = 10_000;
-/** Of paths that are remembered because their file has more names; later files of that kind are written once for each name. */
+/** Most characters of remembered paths of files with several names; later such files are written once for each name. */
 const MOST_NAMED_CHARS = 16 * 1024 * 1024;
 const LAST_ID = 65_535;
-/** The user of files whose owner is no id of the task. */
+/** Owner of files whose owner is not an id of the task. */
 const NOBODY = 65_534;
 
 export class TarTarget implements TreeTarget<TarFolder> {
@@ -52,7 +52,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
   }
 
   closeFolder(): void {
-    // A tar has no end of a folder.
+    // A tar does not mark the end of a folder.
   }
 
   async addFile(parent: TarFolder, name: ByteString, file: SourceFile): Promise<void> {
@@ -94,7 +94,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
     const data = extents.reduce((sum, { from, to }) => sum + to - from, 0);
     this.#options.content.require(data);
     const { size } = file.stats;
-    // Readers take the size from the last part, so a hole at the end needs an empty one.
+    // Readers take the size from the last part, so a hole at the end needs an empty part after it.
     const listed = [...extents, { from: size, to: size }];
     const map = [listed.length, ...listed.flatMap(({ from, to }) => [from, to - from])];
     const text = Buffer.from(`${map.join('\n')}\n`);
@@ -111,7 +111,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
     await this.#put([...encodeTarEntry(entry, records), head]);
   }
 
-  /** Writes as many bytes as the header says, whatever the file has by now. */
+  /** Writes as many bytes as the header says, even if the file has fewer by now. */
   async #putContent(file: SourceFile, extents: readonly Extent[]): Promise<void> {
     const promised = extents.reduce((sum, { from, to }) => sum + to - from, 0);
     let written = 0;
@@ -146,7 +146,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
       mode: kind === 'symlink' ? 0o777 : keptMode(stats),
       uid: toId(stats.uid),
       gid: toId(stats.gid),
-      // Whole seconds: a fraction would take a header of its own for each entry.
+      // Whole seconds: a fraction would need another header for each entry.
       mtime: { seconds: Math.floor(keptTime(stats)), nanoseconds: 0 },
       size: 0,
       linkTarget: '',
@@ -174,7 +174,7 @@ export class TarTarget implements TreeTarget<TarFolder> {
   }
 }
 
-/** The parts of a file that have data. A file may take less than its size because its filesystem compresses it: then it has no holes. */
+/** The parts of a file that have data. A file that takes less than its size because the filesystem compresses it has no holes. */
 function listExtents(file: SourceFile): readonly Extent[] {
   const { size } = file.stats;
   if (!isSparse(file.stats)) return [{ from: 0, to: size }];

@@ -1,7 +1,4 @@
-/**
- * The outputs of one task: their destinations are opened before the task exists, its mounts are held while it runs, and its files are taken
- * when all of its processes have ended.
- */
+/** A task's outputs: destinations are opened before the task exists, mounts held while it runs, and files taken when all its processes have ended. */
 import { existsSync, fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { StackshimError } from '../../core/errors.ts';
@@ -32,10 +29,10 @@ import {
 } from './place-sources.ts';
 import { TarTarget } from './tar-target.ts';
 
-/** The destination that stands for the stream of the caller. */
+/** The destination that stands for the caller's stream. */
 const STREAM = '-';
 const STOP_LOOK_MS = 250;
-/** How long a stream may take nothing, if the task may not take longer itself. */
+/** How long a stream may take nothing, unless the task's own timeout is longer. */
 const PATIENCE_MS = 10_000;
 
 export interface OutputCaller {
@@ -57,8 +54,8 @@ interface Asked {
 }
 
 /**
- * Opens the destinations. Throws ERR_STACKSHIM_INPUT_NOT_FOUND for one that cannot be written to, ERR_STACKSHIM_SPEC_DENIED for one that the policy
- * does not allow, ERR_STACKSHIM_SPEC_INVALID for one that the task could write to, or for a stream that is missing.
+ * Opens the destinations. Rejects with ERR_STACKSHIM_INPUT_NOT_FOUND if one cannot be written to, ERR_STACKSHIM_SPEC_DENIED if the policy does
+ * not allow it, ERR_STACKSHIM_SPEC_INVALID if the task could write to it or the stream is missing.
  */
 export async function openTaskOutputs(
   installation: Installation,
@@ -128,7 +125,7 @@ export class TaskOutputs {
     this.#parts = parts;
   }
 
-  /** Keeps the task's mounts, which are attached by then: read-only, and without what the task will mount in them. */
+  /** Clones the task's mounts: read-only, and without later mounts of the task. Precondition: they are attached. */
   hold(rootfs: string, code: string | undefined): void {
     this.#trees = {
       root: this.#clone(rootfs),
@@ -136,10 +133,7 @@ export class TaskOutputs {
     };
   }
 
-  /**
-   * Takes the files, and lets go of the task's mounts; there are none of a task that has not run. Never rejects. Precondition: no process of
-   * the task is left.
-   */
+  /** Takes the outputs, none if the task has not run, and releases the task's mounts. Never rejects. Precondition: no process of the task is left. */
   async take({ idBase, hasRun }: { readonly idBase: number; readonly hasRun: boolean }) {
     try {
       const trees = hasRun ? this.#trees : undefined;
@@ -150,7 +144,7 @@ export class TaskOutputs {
     }
   }
 
-  /** Lets go of everything; a second call does nothing. */
+  /** Closes the destinations and the mounts. A second call does nothing. */
   async close(): Promise<void> {
     for (const { destination } of this.#parts.asked) destination?.close();
     const held = this.#held.splice(0);
@@ -280,7 +274,7 @@ class Taking {
   }
 }
 
-/** True once the caller, or another process, asks for the end; what was asked before the task ended does not count. */
+/** Returns a function: true once the caller or another process asks for the end. Requests from before the task's end do not count. */
 function toStopLook(signals: readonly AbortSignal[], cancelFile: string): () => boolean {
   const open = signals.filter(({ aborted }) => !aborted);
   const wasCancelled = existsSync(cancelFile);
@@ -293,7 +287,7 @@ function toStopLook(signals: readonly AbortSignal[], cancelFile: string): () => 
   };
 }
 
-/** A caller's stream that fails ends the tar; one that takes nothing can be left by asking for the end. */
+/** Opens the caller's stream. If the stream fails, the tar ends; the wait for a stalled stream ends on request, or after `patienceMs`. */
 function openStream(
   target: OutputCaller['outputStream'],
   { isStopped, patienceMs }: { readonly isStopped: () => boolean; readonly patienceMs: number },

@@ -1,9 +1,9 @@
-/** Where a walk puts what it finds: a folder, or a tar. */
+/** The target of a walk: a folder or a tar. */
 import type { Stats } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
 import type { Fd } from '../../sys/system.ts';
 
-/** What a new folder gets from its source. */
+/** The attributes that a new folder gets from its source. */
 export type FolderStats = Pick<Stats, 'mode' | 'uid' | 'gid' | 'mtimeMs'>;
 
 /** A regular file, open for reading. */
@@ -18,13 +18,13 @@ export interface SourceLink {
 }
 
 /**
- * Gets entries in order, folders before what is in them. `F` is a folder of the target. Throws `LeftOut` for an entry that it cannot take, and
+ * Gets entries in order, folders before their content. `F` is a folder of the target. Throws `LeftOut` for an entry that it cannot take, and
  * `DestinationFailed` when it can take nothing more.
  */
 export interface TreeTarget<F> {
-  /** A folder that exists already is used as it is. The caller closes it. */
+  /** Creates a folder, or uses an existing one as it is. The caller closes it with `closeFolder`. */
   openFolder(parent: F, name: ByteString, stats: FolderStats): F | Promise<F>;
-  /** Ends a folder of `openFolder`; a new one gets its mode and time now. */
+  /** Closes a folder of `openFolder`. A new folder gets its mode and time now. */
   closeFolder(folder: F, stats: FolderStats): void;
   addFile(parent: F, name: ByteString, file: SourceFile): Promise<void>;
   addLink(parent: F, name: ByteString, link: SourceLink): void | Promise<void>;
@@ -34,12 +34,12 @@ export interface TreeTarget<F> {
 export const inodeKey = ({ nlink, dev, ino }: Stats): string | undefined =>
   nlink > 1 ? `${dev}:${ino}` : undefined;
 
-/** Permissions that are kept: neither setuid nor setgid, and nothing for the sticky bit to protect. */
+/** The permissions that are kept: neither setuid nor setgid, nor the sticky bit, which has nothing to protect. */
 export const keptMode = ({ mode }: Pick<Stats, 'mode'>): number => mode & 0o777;
 
 /** The latest time that every filesystem and tar can store, in seconds since 1970. */
 const LATEST = 0x1_ffff_ffff;
 
-/** Seconds since 1970; a task may have set any time. */
+/** Modification time in seconds since 1970, within what can be stored: a task may have set any time. */
 export const keptTime = ({ mtimeMs }: Pick<Stats, 'mtimeMs'>): number =>
   Math.min(Math.max(0, Number.isFinite(mtimeMs) ? mtimeMs / 1000 : 0), LATEST);

@@ -1,6 +1,6 @@
 /**
- * Takes an entry of a tree, and everything below it, into a target. A hostile task made the tree: each name is opened beneath its open folder, no
- * link is followed, no other mount is entered, and only regular files, folders and links are taken.
+ * Takes an entry of a tree, with everything below it, into a target. A hostile task made the tree: each name is opened beneath its open folder,
+ * no link is followed, no other mount is entered, and only regular files, folders and links are taken.
  */
 import { fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import type { ByteString } from '../../archive/tar-entry.ts';
@@ -21,7 +21,7 @@ import type { OutputReport } from './output-report.ts';
 import type { Pace } from './pace.ts';
 import type { TreeTarget } from './tree-target.ts';
 
-/** Each level needs two descriptors. */
+/** Most levels; each needs two descriptors. */
 const MAX_DEPTH = 100;
 
 export interface WalkOptions<F> {
@@ -35,9 +35,9 @@ export interface WalkOptions<F> {
 export interface WalkedEntry<F> {
   readonly folder: Fd;
   readonly name: ByteString;
-  /** As the folder says. */
+  /** According to the directory entry. */
   readonly kind: EntryKind;
-  /** For reports. */
+  /** The path in reports. */
   readonly path: ByteString;
   readonly into: F;
   readonly as: ByteString;
@@ -51,7 +51,7 @@ export class TreeWalk<F> {
     this.#options = options;
   }
 
-  /** Takes one entry with everything below it. Returns false if no more entries may be looked at. Throws `DestinationFailed` and `Stopped`. */
+  /** Takes one entry with everything below it. Resolves to false if the entry limit is reached. Rejects with `DestinationFailed` and `Stopped`. */
   async take(entry: WalkedEntry<F>): Promise<boolean> {
     const { budget, pace, report } = this.#options;
     if (!budget.takeEntry()) {
@@ -88,7 +88,7 @@ export class TreeWalk<F> {
     }
   }
 
-  /** Takes an open folder under a name, with what is in it. */
+  /** Takes an open folder and its content under a name. */
   async takeFolder(folder: Fd, to: Pick<WalkedEntry<F>, 'path' | 'into' | 'as'>): Promise<boolean> {
     const { target, report } = this.#options;
     const stats = fstatSync(folder);
@@ -103,7 +103,7 @@ export class TreeWalk<F> {
 
   async #takeKind(entry: WalkedEntry<F>): Promise<boolean> {
     const { folder: above, name } = entry;
-    // The folder may not say what an entry is.
+    // The directory entry may not say what kind it is.
     const kind = entry.kind === 'unknown' ? toKind(lstatSync(entryBytes(above, name))) : entry.kind;
     if (kind === 'folder') {
       const folder = openBeneath(above, name, READ_FOLDER);
@@ -150,10 +150,10 @@ export function toKind(stats: Stats): Exclude<EntryKind, 'unknown'> {
   return stats.isSocket() ? 'socket' : 'device';
 }
 
-/** Entries whose kind has changed since the folder was read. */
+/** Error codes of entries that have changed since the folder was read. */
 const CHANGED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENXIO', 'EISDIR', 'EAGAIN']);
 
-/** Throws what ends the whole walk. */
+/** Why to leave out an entry. Throws errors that end the whole walk. */
 function toReason(error: unknown): LeftOutReason {
   if (error instanceof LeftOut) return error.reason;
   const code = errnoCodeOf(error);

@@ -1,16 +1,15 @@
 /**
  * Reads what a task writes to the file named by TASK_PROGRESS_FILE. Loaded only for tasks that have the file.
  *
- * The file lies in a filesystem in memory of its own, which the task may treat as it likes. It is read through a descriptor of that
- * filesystem, which leads to no mount of the task. None of the calls can wait for the task, so they run on the event loop
- * ({@link System.openCached}).
+ * The file lies in a tmpfs of its own, which the task may treat as it likes. It is read through a descriptor of that filesystem,
+ * which leads to no mount of the task. None of the calls can block on the task, so they run on the event loop ({@link System.openCached}).
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { PROGRESS_NAME } from '../../oci/build-mounts.ts';
 import { withSystemFd } from '../../sys/paths.ts';
 import type { Fd, System } from '../../sys/system.ts';
 
-/** Longer texts are cut off. */
+/** Longer texts are cut. */
 const MAX_BYTES = 4_096;
 const LOOK_EVERY_MS = 1_000;
 
@@ -20,29 +19,29 @@ export class TaskProgress {
   #onText: ((text: string) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #text: string | null = null;
-  /** What the last look found. */
+  /** The bytes that the last look found. */
   #bytes = Buffer.alloc(0);
 
-  /** Opens the folder of the file, which is mounted at this path of the host; the mount can be detached afterwards. */
+  /** Opens the file's folder, which is mounted at this path of the host. The mount can be detached afterwards. */
   constructor(system: System, path: string) {
     const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
     this.#system = system;
     this.#folder = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
 
-  /** What the task last wrote; null: nothing yet. */
+  /** The text that the task last wrote; null if there is none yet. */
   get text(): string | null {
     return this.#text;
   }
 
-  /** Calls `onText` whenever a look finds another text; looks once a second. */
+  /** Looks once a second, and calls `onText` whenever the text has changed. */
   watch(onText: (text: string) => void): void {
     if (this.#folder === undefined) return;
     this.#onText = onText;
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
-  /** Looks a last time, if it was watched, when nobody writes any more; then closes. */
+  /** Looks a last time if `watch` was called, then closes. Call it when nobody writes any more. */
   finish(): void {
     this.#look();
     this.close();
@@ -61,17 +60,17 @@ export class TaskProgress {
     if (bytes === undefined || bytes.equals(this.#bytes)) return;
     this.#bytes = Buffer.from(bytes);
     const text = toText(bytes);
-    // A text without characters may be about to be written.
+    // A file without text may be about to be written.
     if (text === undefined || text === this.#text) return;
     this.#text = text;
     this.#onText(text);
   }
 }
 
-/** One byte more than counts, to tell whether there is more. Shared by all tasks, because nothing else happens while it is in use. */
+/** One byte more than the limit, to notice longer texts. All tasks share the buffer, because its use is synchronous. */
 const buffer = Buffer.alloc(MAX_BYTES + 1);
 
-/** Valid until the next call. Undefined if there is no file, or it cannot be read at this moment. */
+/** The first bytes of the file, valid until the next call. Undefined if there is no file, or it cannot be read at this moment. */
 function readBytes(system: System, folder: Fd): Buffer | undefined {
   try {
     const fd = system.openCached(folder, PROGRESS_NAME);
@@ -87,13 +86,10 @@ function readBytes(system: System, folder: Fd): Buffer | undefined {
   }
 }
 
-/**
- * Without the blanks and NULs at its end. Bytes that are not valid UTF-8, and NULs, which some databases refuse, become U+FFFD. Undefined if
- * nothing is left.
- */
+/** The text without blanks and NULs at its end. Invalid UTF-8, and NULs, which some databases refuse, become U+FFFD. Undefined if nothing is left. */
 function toText(bytes: Uint8Array): string | undefined {
   let end = Math.min(bytes.length, MAX_BYTES);
-  // The last character may have been cut off.
+  // The last character may have been cut.
   const stream = bytes.length > MAX_BYTES;
   while (end > 0 && isBlank(bytes[end - 1] ?? 0)) end -= 1;
   const text = new TextDecoder().decode(bytes.subarray(0, end), { stream });

@@ -14,31 +14,28 @@ import { recordedPlaces, type TaskPlaces } from '../records/task-places.ts';
 import type { TaskResult } from '../result.ts';
 import { type JsonObject, type ReportedTask, readReport, type TaskReport } from './report.ts';
 
-/** One task, with all that its files and the kernel tell. May contain secrets: environment, arguments. */
+/** One task, with everything that its files and the kernel say. May contain secrets: environment, arguments. */
 export interface TaskInspection {
   readonly id: TaskId;
-  /** As `list` has it; `ended`: its report tells the result; `lost`: its owner died, and what the task made was removed. */
+  /** As in `list`; `ended`: its report has the result; `lost`: its owner died, and the task was removed. */
   readonly state: ListedTask['state'] | 'ended' | 'lost';
   /** Host pid of the task's pid 1; null while it has none. */
   readonly pid: number | null;
   /** The task's record; null once the task is removed. */
   readonly record: TaskRecord | null;
-  /** What the task's report says about it, without its spec; null without `log`. */
+  /** The task according to its report, without the spec; null without `log`. */
   readonly report: Omit<ReportedTask, 'spec'> | null;
-  /**
-   * The options of the task as they were resolved. Without `log`, only those that its record and its configuration tell; null once such a
-   * task is removed.
-   */
+  /** The task's resolved options. Without `log`, only those in its record and configuration; null before there is one, and after the removal. */
   readonly spec: JsonObject | null;
   /** The OCI configuration; null while there is none, and once the task is removed. */
   readonly config: JsonObject | null;
   /** Null once the task is removed. */
   readonly cgroup: InspectedCgroup | null;
-  /** How long the command may still run; null: it does not run. */
+  /** How long the command may still run; null if it does not run. */
   readonly timeLeftMs: number | null;
   /** The final result; null before the end, without `log`, and if the owner died. */
   readonly result: TaskResult | null;
-  /** How the command ended, if that is known; also without a result. */
+  /** How the command ended, if known; also without a result. */
   readonly exit: TaskRecord['exit'] | null;
 }
 
@@ -47,7 +44,7 @@ export interface InspectedCgroup {
   readonly version: 1 | 2;
   /** Relative to the mount point of each hierarchy. */
   readonly path: string;
-  /** Its folders, in every hierarchy. */
+  /** The cgroup's folders in every hierarchy. */
   readonly folders: readonly string[];
   /** The limits in the OCI configuration: `memory`, `cpu`, `pids`, … */
   readonly limits: JsonObject | null;
@@ -57,7 +54,7 @@ export interface InspectedCgroup {
 
 const MAX_CONFIG_BYTES = 16_777_216;
 
-/** Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
+/** Inspects a task. Throws ERR_STACKSHIM_TASK_NOT_FOUND, ERR_STACKSHIM_RECORD_CORRUPT, ERR_STACKSHIM_FORMAT_NEWER. */
 export function inspectTask(installation: Installation, id: TaskId): TaskInspection {
   const { layout } = installation;
   const record = readRecord(layout, id);
@@ -124,7 +121,7 @@ function inspectCgroup(
   return { version: cgroups.version, path, folders, limits: asObject(linux?.['resources']), usage };
 }
 
-/** Null while it is being written, and if it is damaged. */
+/** Null if it is missing, being written or damaged. */
 function readConfig({ bundle }: TaskPlaces): JsonObject | null {
   try {
     const text = readBoundedFile(`${bundle}/config.json`, { maxBytes: MAX_CONFIG_BYTES });
@@ -139,10 +136,7 @@ const asObject = (value: unknown): JsonObject | null =>
     ? (value as JsonObject)
     : null;
 
-/**
- * The options of a task without a report, as far as its record and its OCI configuration tell them: the names and units of a report's spec, and
- * fewer fields. Null while there is no configuration.
- */
+/** The options in the record and the OCI configuration, with the names and units of a report's spec, but fewer. Null without a configuration. */
 function deriveSpec(record: TaskRecord, config: JsonObject | null): JsonObject | null {
   if (config === null) return null;
   const command = asObject(config['process']) ?? {};

@@ -1,4 +1,4 @@
-/** Lists the tasks that have left a report and are removed. */
+/** Lists removed tasks that have left a report. */
 import { existsSync } from 'node:fs';
 import type { ErrorJson } from '../../core/errors.ts';
 import type { StackName, TaskId, TenantName } from '../../core/ids.ts';
@@ -13,7 +13,7 @@ export interface EndedTaskEntry {
   readonly id: TaskId;
   readonly stack: StackName;
   readonly revision: number;
-  /** `lost`: its owner died, so that nobody knows its result. */
+  /** `lost`: the owner died, so nobody knows the result. */
   readonly state: 'ended' | 'lost';
   /** Null: the task has no tenant. */
   readonly tenant: TenantName | null;
@@ -23,9 +23,9 @@ export interface EndedTaskEntry {
   readonly createdAt: string;
   /** ISO 8601, UTC; null: unknown. */
   readonly endedAt: string | null;
-  /** Null: `lost`. */
+  /** Null if `lost`. */
   readonly result: TaskResult | null;
-  /** How the command of a lost task ended, if its record told that. */
+  /** How the command of a lost task ended, if the task's record said that. */
   readonly exit: TaskExit | null;
 }
 
@@ -36,7 +36,7 @@ export interface EndedTasks {
   readonly corrupt: readonly ErrorJson[];
 }
 
-/** Oldest first. Leaves out tasks that still exist. Damaged reports are listed, not thrown. */
+/** Lists ended tasks, oldest first, without tasks that still exist. Damaged reports are listed, not thrown. */
 export function listEnded(layout: Layout): EndedTasks {
   const ended: EndedTaskEntry[] = [];
   const corrupt: ErrorJson[] = [];

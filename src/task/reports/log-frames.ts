@@ -1,4 +1,4 @@
-/** Reads the frames of a log's files. */
+/** Parses the frames in the files of a log. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import { namesIn } from '../../sys/files.ts';
@@ -15,18 +15,18 @@ export interface LogPart {
 }
 
 const BUFFER_BYTES = 262_144;
-/** More than any chunk of output has. */
+/** Larger than any chunk of output. */
 const MAX_FRAME_BYTES = 16_777_216;
 const LONGEST_HEAD = 64;
 const LINE_END = 0x0a;
 const HEAD = /^(stdout|stderr) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\d{1,9})$/;
 
-/** Turns the bytes of a log's file into frames, however they are cut. An unfinished frame at the end is kept back. */
+/** Turns the bytes of a log file into frames, wherever the bytes are split. Keeps an unfinished frame at the end back. */
 export class FrameParser {
   #rest: Buffer = Buffer.alloc(0);
   #isBroken = false;
 
-  /** The frames that are complete by now. After bytes that are no frame, nothing more comes of this file. */
+  /** Returns the frames that are complete by now. After bytes that are not a frame, this file yields nothing more. */
   push(bytes: Uint8Array): readonly LogPart[] {
     const parts: LogPart[] = [];
     if (this.#isBroken) return parts;
@@ -42,7 +42,7 @@ export class FrameParser {
     return parts;
   }
 
-  /** Forgets an unfinished frame at the end; returns the number of its bytes. */
+  /** Drops an unfinished frame at the end; returns the number of its bytes. */
   dropRest(): number {
     const { length } = this.#rest;
     if (this.#isBroken) return 0;
@@ -78,7 +78,7 @@ interface OpenLogFile {
   readonly number: number;
   readonly fd: Fd;
   readonly frames: FrameParser;
-  /** Where to read next. */
+  /** Offset of the next read. */
   position: number;
 }
 
@@ -102,7 +102,7 @@ export class LogReader {
       if (parts !== undefined) return parts;
       const next = this.#openAfter(file.number);
       if (next === undefined) return undefined;
-      // The file was still written to between the two looks; from now on, it is not.
+      // The file was still written to between the two looks; now that there is a next file, no longer.
       const last = this.#readToEnd(file);
       if (last.length > 0) {
         closeSync(next.fd);
@@ -113,7 +113,7 @@ export class LogReader {
     }
   }
 
-  /** Undefined at the end of the file. A frame that is unfinished there may be cut off, and another one begin in its place. */
+  /** Undefined at the end of the file. An unfinished frame there is read again: it may be cut off, and another frame begin in its place. */
   #readOn(file: OpenLogFile): readonly LogPart[] | undefined {
     const bytes = readSync(file.fd, this.#buffer, 0, this.#buffer.length, file.position);
     file.position += bytes;

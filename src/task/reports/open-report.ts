@@ -1,4 +1,4 @@
-/** Opens the report of a task with `log`, before anything of the task is made, and stores how it ended. */
+/** Creates the report of a task with `log`, before anything else of the task exists, and stores how the task ended. */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoCodeOf, StackshimError, toStackshimError } from '../../core/errors.ts';
 import type { TaskId } from '../../core/ids.ts';
@@ -26,7 +26,7 @@ export interface OpenReport {
 }
 
 /**
- * Creates the report's folder in one step. Throws ERR_STACKSHIM_TASK_CONFLICT if there is a report of an earlier task with this id, and
+ * Creates the report's folder atomically. Rejects with ERR_STACKSHIM_TASK_CONFLICT if an earlier task with this id has left a report, and with
  * ERR_STACKSHIM_DISK_FULL or _SYSTEM; then there is no report.
  */
 export async function openReport(
@@ -75,7 +75,7 @@ export async function openReport(
   };
 }
 
-/** For a task with the id of an ended one that has left a report. */
+/** The error for a task with the id of an ended task that has left a report. */
 export const toReportConflict = (id: TaskId, cause?: unknown): StackshimError =>
   new StackshimError(
     'ERR_STACKSHIM_TASK_CONFLICT',
@@ -93,7 +93,7 @@ function toReportedTask({ container, command }: TaskPlan, record: TaskRecord): R
   };
 }
 
-/** Everything that the task was given, except for the content of payload and config, which may be large. */
+/** All options of the task, without the content of payload and config, which may be large. */
 function toShownSpec({ container, command }: TaskPlan): ReportedTask['spec'] {
   const { admission: _, ulimitMaxima: __, id: ___, ...place } = container.spec;
   const { payload, config, ...what } = command.spec;

@@ -1,4 +1,4 @@
-/** Removes reports of ended tasks: the oldest, as soon as there are more than the policy keeps. */
+/** Removes reports of ended tasks, oldest first, when there are more than the policy keeps. */
 import {
   existsSync,
   lstatSync,
@@ -33,17 +33,14 @@ interface StoredReport {
   readonly isOpen: boolean;
 }
 
-/** The time between looks at all reports; a look reads the sizes of their files. */
+/** Time between looks at all reports; a look reads the sizes of their files. */
 const LOOK_INTERVAL_MS = 60_000;
 const BLOCK_BYTES = 512;
 
-/** Every so many ends, not each, look at all reports once there are as many as the policy keeps. */
+/** A look at too many reports makes room for this part (1/20) of the maximum, so that not every end of a task needs a look. */
 const ROOM_PART = 20;
 
-/**
- * For the end of a task: looks at all reports if the last look is a minute old, or if there are more than the policy keeps; then it makes room
- * for the next ones.
- */
+/** Called at a task's end: looks at all reports once a minute, or if there are more than the policy keeps, and then makes room for the next ones. */
 export async function pruneSometimes(
   { layout }: Pick<Installation, 'layout'>,
   terms: ReportTerms,
@@ -53,7 +50,7 @@ export async function pruneSometimes(
   const now = Date.now();
   const isRecent = lookedAt <= now && now - lookedAt < LOOK_INTERVAL_MS;
   if (isRecent) {
-    // Count without a look at each.
+    // Count without reading each report.
     const existing = new Set<string>(listTaskIds(layout));
     const ended = listReportIds(layout).filter((id) => !existing.has(id));
     if (ended.length <= terms.count) return;
@@ -64,7 +61,7 @@ export async function pruneSometimes(
   await pruneReports(layout, { ...terms, count: terms.count - room });
 }
 
-/** Removes every report beyond the terms. Reports of tasks that still exist stay. With `dryRun`, only finds out which. */
+/** Removes reports beyond the terms; those of existing tasks stay. With `dryRun`, only finds out which. */
 export async function pruneReports(
   layout: Layout,
   terms: ReportTerms,
@@ -80,10 +77,7 @@ export async function pruneReports(
   return { ids: excess.map(({ id }) => id), bytes };
 }
 
-/**
- * The reports to remove: the newest stay. Open ones stay, and do not count: else the logs of tasks that still run would push out every result
- * as soon as it is stored.
- */
+/** The reports to remove; the newest stay. Open reports stay and do not count: logs of running tasks would push out each result at once. */
 function chooseExcess(
   stored: readonly StoredReport[],
   { count, bytes, ageMs }: ReportTerms,
@@ -109,14 +103,14 @@ function measure(layout: Layout, id: TaskId): StoredReport {
   return { id, changedAtMs: lstatSync(dir).mtimeMs, bytes, isOpen: isNeeded(layout, id) };
 }
 
-/** Whether the task still exists, or its owner will store its end. A damaged report of a task that is gone is not needed. */
+/** Whether the task still exists, or its owner has yet to store its end. False for a damaged report of a task that is gone. */
 function isNeeded(layout: Layout, id: TaskId): boolean {
   if (existsSync(taskDir(layout, id))) return true;
   if (!existsSync(reportPlaces(reportDir(layout, id)).draftFile)) return false;
   return isReportOpen(layout, id);
 }
 
-/** Removes a report in one step. False if there is none. */
+/** Removes a report atomically. False if there is none. */
 export async function removeReport(layout: Layout, id: TaskId): Promise<boolean> {
   const retired = `${reportsDir(layout)}/${unfinishedName(ownIdentity(), id)}`;
   const retire = () => {
@@ -128,7 +122,7 @@ export async function removeReport(layout: Layout, id: TaskId): Promise<boolean>
   return true;
 }
 
-/** Removes folders whose maker or remover died half-way. */
+/** Removes report folders whose creator or remover died halfway. */
 export function removeUnfinishedReports(layout: Layout): void {
   for (const name of namesIn(reportsDir(layout))) {
     const owner = parseUnfinishedName(name);

@@ -16,9 +16,9 @@ import { reportPlaces } from './report-places.ts';
 
 /** What to read of a log. */
 export interface LogOptions {
-  /** Go on until the task has ended. Default: end with the output that is there now. */
+  /** Whether to go on until the task has ended. Default: end with the output that is there now. */
   readonly follow?: boolean;
-  /** Only so many of the last lines. Default: all. */
+  /** The number of last lines to read. Default: all. */
   readonly tail?: number;
   /** Only output from this time on, in milliseconds since 1970. */
   readonly since?: number;
@@ -26,9 +26,9 @@ export interface LogOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A part of a task's output, in the order of arrival: a line, with its line break, or a piece of one. */
+/** A line of a task's output, with its line break, or a piece of a line; in order of arrival. */
 export interface LogPiece extends LogPart {
-  /** Whether a line of its stream begins with it. */
+  /** Whether the piece begins a line of its stream. */
   readonly beginsLine: boolean;
 }
 
@@ -36,17 +36,14 @@ const POLL_MS = 50;
 
 const READ_LOG = 'read log of task';
 
-/**
- * The pieces of a task's log. The oldest output of a log that has reached its bound is missing. Throws ERR_STACKSHIM_TASK_NOT_FOUND, and
- * ERR_STACKSHIM_TASK_CONFLICT for a task that keeps no log.
- */
+/** Reads a task's log; beyond its bound, the oldest output is missing. Throws ERR_STACKSHIM_TASK_NOT_FOUND, _TASK_CONFLICT if there is no log. */
 export const readLog = (
   installation: Installation,
   id: TaskId,
   options: LogOptions,
 ): AsyncIterable<LogPiece> => readPieces(installation, id, findLog(installation, id), options);
 
-/** The folder of the task's report: of the root folder that its record names, if it still exists. */
+/** The folder of the task's report; while the task exists, in the root folder that its record names. */
 function findLog({ layout }: Installation, id: TaskId): string {
   const record = readRecord(layout, id);
   if (record !== undefined) {
@@ -61,7 +58,7 @@ function findLog({ layout }: Installation, id: TaskId): string {
   throw toTaskNotFound(READ_LOG, id);
 }
 
-/** Reads in steps, so that other work of the process goes on. */
+/** Reads in steps, so that the process can do other work. */
 async function* readPieces(
   { layout }: Installation,
   id: TaskId,
@@ -73,7 +70,7 @@ async function* readPieces(
   let last = tail === undefined ? undefined : new LastLines(tail);
   try {
     for (;;) {
-      // Look first: what was written before the end is then read below.
+      // Check first: output from before the end is then read below.
       const isOver = !follow || hasEnded(layout, id, folder);
       for (let parts = reader.read(); parts !== undefined; parts = reader.read()) {
         if (signal?.aborted) return;
@@ -92,7 +89,7 @@ async function* readPieces(
   }
 }
 
-/** Whether nothing will be written any more. */
+/** Whether no more output will be written. */
 function hasEnded(layout: Layout, id: TaskId, folder: string): boolean {
   const record = readRecord(layout, id);
   if (record !== undefined && (record.kept || isOrphaned(record))) return true;
@@ -106,7 +103,7 @@ function hasEnded(layout: Layout, id: TaskId, folder: string): boolean {
 
 const LINE_END = 0x0a;
 
-/** Returns a function that cuts parts into lines. Leaves out what is older than `from`. */
+/** Returns a function that cuts parts into lines, and leaves out parts from before `from`. */
 function lineSplitter(from: string) {
   const isInLine = { stdout: false, stderr: false };
   return (parts: readonly LogPart[]): readonly LogPiece[] => {
@@ -133,7 +130,7 @@ class LastLines {
   readonly #count: number;
   #lines: Line[] = [];
   #place = 0;
-  /** The line of each stream that may go on. */
+  /** The last line of each stream, which may go on. */
   readonly #open: { [Name in StreamName]?: Line } = {};
 
   constructor(count: number) {
@@ -150,13 +147,13 @@ class LastLines {
       this.#open[piece.stream]?.push({ piece, place: this.#place });
       this.#place += 1;
     }
-    // Dropping each line by itself would take time quadratic in their number.
+    // Dropping one line at a time would take quadratic time.
     if (this.#lines.length > 2 * this.#count + KEPT_LINES) {
       this.#lines = this.#lines.slice(this.#lines.length - this.#count);
     }
   }
 
-  /** In the order of arrival. */
+  /** In order of arrival. */
   pieces(): readonly LogPiece[] {
     const kept = this.#count === 0 ? [] : this.#lines.slice(-this.#count);
     return kept

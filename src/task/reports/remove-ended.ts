@@ -19,8 +19,8 @@ const POLL_MS = 10;
 const STORED_WITHIN_MS = 10_000;
 
 /**
- * Removes a task's report; a kept task, too. Throws ERR_STACKSHIM_TASK_NOT_FOUND, and ERR_STACKSHIM_TASK_CONFLICT without `force` for a task
- * that has not ended or has lost its owner. If something of the task cannot be removed, its report stays.
+ * Removes a task's report, and a kept task itself. Rejects with ERR_STACKSHIM_TASK_NOT_FOUND, and without `force` with
+ * ERR_STACKSHIM_TASK_CONFLICT if the task has not ended or has lost its owner. The report stays if anything else of the task does.
  */
 export async function removeEnded(
   installation: Installation,
@@ -41,7 +41,7 @@ export async function removeEnded(
   return removal;
 }
 
-/** Whether the task itself still exists, besides its report. */
+/** Whether the task still exists, besides its report. Throws ERR_STACKSHIM_TASK_CONFLICT if it has not ended, unless `force` is set. */
 function requireEnded(installation: Installation, id: TaskId, force: boolean): boolean {
   if (force) return existsSync(taskDir(installation.layout, id));
   const { state } = findTask(installation, id) ?? {};

@@ -1,4 +1,4 @@
-/** Reads what a task with `log` has left: what it was, and how it ended. */
+/** Reads the report of a task with `log`: what the task was, and how it ended. */
 import { existsSync, readdirSync } from 'node:fs';
 import { unlessMissing } from '../../core/errors.ts';
 import {
@@ -39,7 +39,7 @@ export const REPORT_VERSION = 1;
 /** A value that `JSON.parse` returns for an object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** What the task is, stored before anything of it is made. */
+/** What the task is; stored before anything else of it exists. */
 export interface ReportedTask {
   readonly id: TaskId;
   readonly owner: Owner;
@@ -52,7 +52,7 @@ export interface ReportedTask {
   readonly labels: Readonly<Record<string, string>>;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** The options of the task as they were resolved: with defaults, and within the policy. */
+  /** The task's resolved options: with defaults, and within the policy. */
   readonly spec: JsonObject;
 }
 
@@ -60,18 +60,18 @@ export interface ReportedTask {
 export interface ReportedEnd {
   /** ISO 8601, UTC. */
   readonly at: string;
-  /** Null: its owner died before it knew the result. */
+  /** Null if the owner died before it knew the result. */
   readonly result: TaskResult | null;
-  /** How the command ended, as far as the task's record tells; null: unknown. */
+  /** How the command ended, according to the task's record; null: unknown. */
   readonly exit: TaskExit | null;
 }
 
-/** `open`: its owner will store its end. `ended`: its result is known. `lost`: its owner died, so that nobody knows its result. */
+/** `open`: the owner has yet to store the end. `ended`: the result is known. `lost`: the owner died, so nobody knows the result. */
 export type ReportState = 'open' | 'ended' | 'lost';
 
 export interface TaskReport {
   readonly task: ReportedTask;
-  /** Null: not stored, or not yet. */
+  /** Null if not stored, or not yet. */
   readonly end: ReportedEnd | null;
   readonly state: ReportState;
 }
@@ -136,7 +136,7 @@ const corrupt = {
   hint: 'run stackshim rm ID to remove what that task has left; see docs/recovery.md',
 } as const;
 
-/** The ids of all reports, in alphabetical order. Only a folder is a report: others may have put a file beside them. */
+/** The ids of all reports, in alphabetical order. Skips files, which others may have put beside the folders of the reports. */
 export const listReportIds = (layout: Layout): readonly TaskId[] =>
   (unlessMissing(() => readdirSync(reportsDir(layout), { withFileTypes: true })) ?? [])
     .filter((entry) => entry.isDirectory())
@@ -150,7 +150,7 @@ export const readReport = (layout: Layout, id: TaskId): TaskReport | undefined =
 
 const UNREADABLE = ['ERR_STACKSHIM_RECORD_CORRUPT', 'ERR_STACKSHIM_FORMAT_NEWER'];
 
-/** Whether the owner of a task has yet to store its end. A damaged report says no. */
+/** Whether the owner has yet to store the task's end. False for a report that cannot be read. */
 export const isReportOpen = (layout: Layout, id: TaskId): boolean =>
   unlessMissing(() => readReport(layout, id), UNREADABLE)?.state === 'open';
 
@@ -160,10 +160,10 @@ export function readReportAt(dir: string): TaskReport | undefined {
   const task = readPart(places.taskFile, reportedTask);
   if (task === undefined) return undefined;
   const early = readEnd(places);
-  // Whether the task's owner will still store the end.
+  // The owner will still store the end.
   const isOpen = early === undefined && existsSync(places.draftFile) && isOwnerAlive(task.owner);
   if (isOpen) return { task, end: null, state: 'open' };
-  // The end may have been stored between the two looks.
+  // The owner may have stored the end between the two looks.
   const end = early ?? readEnd(places) ?? null;
   return { task, end, state: (end?.result ?? null) === null ? 'lost' : 'ended' };
 }
@@ -172,7 +172,7 @@ export function readReportAt(dir: string): TaskReport | undefined {
 export const readEnd = ({ endFile }: Pick<ReportPlaces, 'endFile'>): ReportedEnd | undefined =>
   readPart(endFile, reportedEnd);
 
-/** What a file of a report tells, without the fields of its format. */
+/** The content of a report's file, without the fields of its format. */
 function readPart<T extends Versioned>(
   file: string,
   reader: Reader<T>,

@@ -1,4 +1,4 @@
-/** Completes the report of a task that another process removed, because its owner died or left the removal. */
+/** Completes the report of a task that another process removed, because the owner died or left the removal to it. */
 import { toStackshimError } from '../../core/errors.ts';
 import type { Removal } from '../ending/remove-task.ts';
 import { warn } from '../events.ts';
@@ -6,7 +6,7 @@ import type { TaskExit } from '../records/record.ts';
 import { readReportAt } from './report.ts';
 import { storeEnd } from './store-end.ts';
 
-/** Never rejects: a report that cannot be written counts as lost. Precondition: the caller holds the lock of the task, and has removed it. */
+/** Never rejects: a report that cannot be written counts as lost. Precondition: the caller holds the task's lock and has removed the task. */
 export async function settleReport(
   dir: string,
   exit: TaskExit | undefined,

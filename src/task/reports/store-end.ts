@@ -1,4 +1,4 @@
-/** Stores how a task ended, in its report. */
+/** Stores in a task's report how the task ended. */
 
 import { constants } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
@@ -18,25 +18,22 @@ import { reportPlaces } from './report-places.ts';
 
 const DRAFT = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
 
-/** The stored form of a file of a report. */
+/** The text of a report's file. */
 export const toReportText = (value: object): string =>
   `${JSON.stringify({ version: REPORT_VERSION, writtenBy: PROGRAM_VERSION, ...value })}\n`;
 
 const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT'].includes(errnoCodeOf(error) ?? '');
 
-/** A full disk has a code of its own. */
+/** A full disk has an error code of its own. */
 export function toDiskError(error: unknown, operation: string): StackshimError {
   const code = isFull(error) ? 'ERR_STACKSHIM_DISK_FULL' : 'ERR_STACKSHIM_SYSTEM';
   return toStackshimError(error, code, operation);
 }
 
-/** The room that the draft has from the beginning: enough for every result without long lists. */
+/** Size of the preallocated draft: enough for every result without long lists. */
 export const DRAFT_BYTES = 16_384;
 
-/**
- * Replaces the end in one step. Writes into the room that the draft has, so that a full disk does not matter: a result that is longer than that
- * is shortened if the disk has no room for it.
- */
+/** Replaces the end atomically, in the space of the draft, so that a full disk does not matter: a longer result is shortened if it does not fit. */
 export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
   const { draftFile, endFile } = reportPlaces(dir);
   try {
@@ -48,7 +45,7 @@ export async function storeEnd(dir: string, end: ReportedEnd): Promise<void> {
     await writeDraft(draftFile, toText(shortenResult(end.result, fits)));
   }
   await rename(draftFile, endFile);
-  // The end can be seen by now, so that somebody may have removed the report.
+  // The end is visible by now, so somebody may have removed the report.
   await syncDirectory(dir).catch(tolerate('ENOENT'));
 }
 
@@ -67,11 +64,11 @@ async function writeDraft(draftFile: string, text: string): Promise<void> {
   }
 }
 
-/** How many entries of each list are kept; the first number that leaves a small enough result counts. */
+/** Numbers of entries to keep of each list; the first that makes the result small enough is used. */
 const KEPT = [100, 10, 1, 0];
 const TEXT_CHARS = 500;
 
-/** Shortens a result for a disk that has room for little more: the first entries of the lists that callers and tasks make, and the beginnings of texts; then `shortened` is set. */
+/** Shortens a result for a full disk: keeps the first entries of callers' and tasks' lists and 500 characters of texts, and sets `shortened`. */
 function shortenResult(result: TaskResult, fits: (short: TaskResult) => boolean): TaskResult {
   const shorts = KEPT.map((count) => keepFirst(result, count));
   return shorts.find(fits) ?? keepFirst(result, 0);

@@ -14,37 +14,35 @@ import { toDiskError } from './store-end.ts';
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const NEW_FILE = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
 
-/** How long a disk may take for the last chunk of a task that has ended. */
+/** How long the disk may take for the last chunk of an ended task. */
 const DISK_TAKES_WITHIN_MS = 10_000;
 
 interface OpenFile {
   readonly number: number;
   readonly fd: Fd;
-  /** Of the file. */
+  /** Size of the file. */
   size: number;
-  /** Of the output in it. */
+  /** Bytes of output in the file. */
   outputBytes: number;
 }
 
-/** Writes a log. A write that fails loses its chunk and is counted; the next chunk is tried again. */
+/** Writes a log. A failed write loses its chunk, which is counted; the next chunk is tried again. */
 export class TaskLog {
   readonly #folder: string;
   readonly #fileBytes: number;
   #file: OpenFile;
-  /** Output in the file before the current one. */
+  /** Bytes of output in the file before the current one. */
   #previousBytes = 0;
   #droppedBytes = 0;
   #lostBytes = 0;
   #error: LogSummary['error'] = null;
   #isClosed = false;
-  /** Both streams write to one file: a chunk waits for those before it. */
+  /** Both streams write to one file: each chunk waits for those before it. */
   #last: Promise<void> = Promise.resolve();
 
   /**
-   * Creates the first file. Throws the error of open(2).
-   *
-   * @param bound Most bytes of all files together.
-   * @param firstFolder The name of the folder now, if it gets its own only later.
+   * Creates the first file. Throws the error of open(2). `bound`: most bytes of all files together. `firstFolder`: the folder's present path,
+   * if it is renamed to `folder` later.
    */
   constructor(folder: string, bound: number, firstFolder = folder) {
     this.#folder = folder;
@@ -58,7 +56,7 @@ export class TaskLog {
     return this.#last;
   }
 
-  /** Resolves when everything is written, or when the disk has taken nothing for a while. A second call does nothing. */
+  /** Resolves when everything is written, at the latest after 10 s. A second call does nothing. */
   async close(): Promise<void> {
     const isWritten = await within(
       this.#last.then(() => true),
@@ -66,7 +64,7 @@ export class TaskLog {
     );
     if (this.#isClosed) return;
     this.#isClosed = true;
-    // The thread that still writes has the descriptor, which must not become another file's.
+    // A thread that still writes uses the descriptor, whose number must not become another file's.
     if (isWritten === true) closeSync(this.#file.fd);
   }
 
@@ -103,7 +101,7 @@ export class TaskLog {
     }
   }
 
-  /** Goes on in a new file, and removes the one before the last. */
+  /** Goes on in a new file, and removes the file before the full one. */
   #turn(): void {
     const full = this.#file;
     this.#file = openFile(this.#folder, full.number + 1);

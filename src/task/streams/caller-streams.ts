@@ -1,7 +1,4 @@
-/**
- * Streams that a caller gives. Unusable ones are refused before a task exists, and one listener for each event of a stream serves all tasks
- * that use the stream.
- */
+/** Streams that a caller gives. Unusable streams are refused before a task exists. One listener per event serves all tasks that use a stream. */
 
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
@@ -15,7 +12,7 @@ export interface CallerStreams {
   readonly stderr?: Writable | OutputSink;
 }
 
-/** Throws ERR_STACKSHIM_SPEC_INVALID. Checks standard input only if the task reads it. */
+/** Throws ERR_STACKSHIM_SPEC_INVALID for a stream that cannot be used. Checks standard input only if the task reads it. */
 export function requireStreams(
   { stdin, stdout, stderr }: CallerStreams,
   { interactive }: { readonly interactive: boolean },
@@ -31,7 +28,7 @@ export function requireStreams(
   }
 }
 
-/** A stream that delivers nothing any more would be an empty input, which is most likely a mistake of the caller. */
+/** Why a stream cannot be the input. A stream at its end would be an empty input, which is most likely a mistake of the caller. */
 function problemOf(stdin: Readable): string | undefined {
   if (typeof stdin?.on !== 'function') return 'not a readable stream';
   if (stdin.readable !== false) return undefined;
@@ -46,7 +43,7 @@ export interface StreamWatcher {
   changed(change: StreamChange): void;
 }
 
-/** Whether a value can be watched: a caller may pass any object with a `write`, or something useless. */
+/** Whether a value has events to watch: a caller may pass any object with a `write`, or something useless. */
 export const isEmitter = (value: unknown): value is EventEmitter =>
   typeof value === 'object' &&
   value !== null &&
@@ -62,10 +59,7 @@ export function watchStream(stream: EventEmitter, watcher: StreamWatcher): () =>
   return watch(watcher);
 }
 
-/**
- * Keeps the errors of a stream from becoming uncaught exceptions, and ignores them otherwise. Returns a function that releases the stream
- * once a pending error has been emitted.
- */
+/** Ignores a stream's errors, which would become uncaught exceptions. Returns a function that releases the stream after a pending error event. */
 export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter): () => void {
   let isLetGo = false;
   const unwatch = watchStream(stream, {
@@ -82,7 +76,7 @@ export function holdErrors(stream: Partial<Readable | Writable> & EventEmitter):
   };
 }
 
-/** Returns a function that adds a watcher; it returns one that removes the watcher. The stream has listeners only while it has watchers. */
+/** Returns a function that adds a watcher and returns its remover. The stream has listeners only while it has watchers. */
 function listenOnce(stream: EventEmitter): (watcher: StreamWatcher) => () => void {
   const watchers = new Set<StreamWatcher>();
   // Copies the set, because a watcher may stop watching meanwhile.

@@ -1,11 +1,11 @@
-/** Keeps the first and the last half of a stream within a bound, so that neither its beginning nor its end is lost. */
+/** Keeps the beginning and the end of a stream, each up to half of a bound, so that neither is lost. */
 
 export class StreamCapture {
   readonly #head: ByteRing;
   readonly #tail: ByteRing;
   #lostBytes = 0;
 
-  /** @param captureBytes How much to keep in both halves together. */
+  /** @param captureBytes Most bytes of both halves together. */
   constructor(captureBytes: number) {
     const half = Math.floor(captureBytes / 2);
     this.#head = new ByteRing(half);
@@ -78,7 +78,7 @@ class ByteRing {
     return Buffer.concat([untilWrap, wrapped]);
   }
 
-  /** The content has not wrapped around before the memory has its final size. */
+  /** Enlarges the memory. The content wraps around only in memory of the final size. */
   #grow(wanted: number): void {
     if (wanted <= this.#memory.length) return;
     const size = Math.max(FIRST_BYTES, wanted, 2 * this.#memory.length);

@@ -4,10 +4,7 @@ import { isPromiseLike, warn } from '../events.ts';
 import { isEmitter, type StreamChange, watchStream } from './caller-streams.ts';
 import type { OpenSink, OutputSink, SinkReport } from './output-sink.ts';
 
-/**
- * Wraps a caller's stream or object as a sink that cannot harm the task. A slow sink delays the output. A stream that was destroyed or ended
- * drops its chunks. The sink is never ended.
- */
+/** Wraps a caller's sink so that it cannot harm the task. A slow sink delays output; a destroyed or ended stream drops chunks. Never ends a sink. */
 export const openSink = (target: OutputSink | Writable, report: SinkReport): OpenSink =>
   'destroyed' in target && isEmitter(target)
     ? new StreamSink(target, report)
@@ -49,14 +46,14 @@ interface Write {
   wake: () => void;
 }
 
-/** A caller's stream as a sink. A stream may fail long after it has taken a chunk into its buffer; its events and callbacks report that. */
+/** A caller's stream as a sink. A stream may fail long after it has buffered a chunk; its events and callbacks report that. */
 class StreamSink implements OpenSink {
   readonly #target: Writable;
   readonly #report: SinkReport;
   readonly #unwatch: () => void;
   readonly #writes = new Set<Write>();
   #hasFailed = false;
-  /** A callback got an error, and its `error` event has not come yet. */
+  /** A callback got an error whose `error` event has not come yet. */
   #awaitsError = false;
   #isClosed = false;
   #onSettled: () => void = () => undefined;
@@ -128,7 +125,7 @@ class StreamSink implements OpenSink {
     this.#wakeAll();
     if (change !== 'close') return;
     this.#awaitsError = false;
-    // For chunks that were being written when the stream was destroyed, the callbacks are never called.
+    // The stream never calls the callbacks of chunks that were being written when it was destroyed.
     for (const write of [...this.#writes]) {
       this.#report.lost(write.bytes);
       this.#settle(write, undefined);
@@ -154,6 +151,6 @@ class StreamSink implements OpenSink {
   }
 }
 
-/** Its owner destroyed the stream, which is not a failure of the stream. */
+/** Whether the stream's owner destroyed it, which is not a failure of the stream. */
 const isDestroyed = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_DESTROYED';

@@ -1,6 +1,6 @@
-/** Receives a task's output while the task runs. Whatever a caller's sink does, the task goes on; bytes that the sink did not take are counted. */
+/** Sinks for a task's output while the task runs. Whatever a caller's sink does, the task goes on; bytes that the sink did not take are counted. */
 
-/** Takes chunks in order. While a returned promise is pending, no more chunks follow. A sink that throws, or whose promise rejects, gets nothing more. */
+/** Takes chunks in order; no chunk follows while a returned promise is pending. A sink that throws, or whose promise rejects, gets nothing more. */
 export interface OutputSink {
   write(chunk: Uint8Array): void | Promise<void>;
 }

@@ -29,7 +29,7 @@ export interface OutputOptions {
 /** How long a sink may take nothing after the task was stopped or its time was over. */
 const STALLED_AFTER_MS = 10_000;
 const LOOK_MS = 250;
-/** How long to wait until a stream that has buffered the task's last output reports whether it was written. */
+/** How long to wait for a stream to report whether it has written the output that it buffered last. */
 const LAST_WRITES_MS = 1_000;
 
 const STDERR_HEAD_CHARACTERS = 2_000;
@@ -39,7 +39,7 @@ export class OutputMeter {
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #sinks: { readonly [Name in StreamName]: OpenSink | undefined };
   readonly #drains: Drain[] = [];
-  /** Chunks that wait to be passed on; null once the task has started. */
+  /** Functions that release held chunks; null once the task has started. */
   #held: (() => void)[] | null = [];
   #isLimitPassed = false;
   /** How many sinks the output waits for, and when one of them last took something. */
@@ -65,7 +65,7 @@ export class OutputMeter {
   #open(name: StreamName, target: OutputSink | Writable): OpenSink {
     return openSink(target, {
       lost: (bytes) => {
-        // What a sink still had when the wait was given up is counted already.
+        // Bytes that a sink still had when the wait was given up are counted already.
         if (!this.#isGivenUp) this.#lostBytes += bytes;
       },
       failed: (error) =>
@@ -104,7 +104,7 @@ export class OutputMeter {
     this.fail(toStackshimError(error, 'ERR_STACKSHIM_SYSTEM', "pass on the task's input"));
   }
 
-  /** Passes on what was written so far, because the task has started. Before that, one chunk of each stream is held back. */
+  /** Passes on held output. Call it when the task has started; before that, one chunk of each stream is held back. */
   release(): void {
     const held = this.#held;
     this.#held = null;
@@ -142,7 +142,7 @@ export class OutputMeter {
     return Promise.all([passed, logged]).then(() => undefined);
   }
 
-  /** Waits for a slow disk like for a slow sink. The log counts what it loses. */
+  /** Waits for a slow disk as for a slow sink. The log counts the bytes that it loses. */
   #log(log: TaskLog, stream: StreamName, chunk: Uint8Array): void | Promise<void> {
     if (!this.#isGivenUp) return this.#waitFor(log.write(stream, chunk), 0);
     void log.write(stream, Buffer.from(chunk));
@@ -170,12 +170,12 @@ export class OutputMeter {
     this.#takenAt = performance.now();
   }
 
-  /** Ends the output when no process of the task is left: bytes that are written later belong to other processes. */
+  /** Ends the output. Call it when no process of the task is left: bytes that are written later come from other processes. */
   cutOff(): void {
     for (const drain of this.#drains) drain.finish();
   }
 
-  /** Like {@link OutputMeter.cutOff}, and passes on what is held back. */
+  /** Like {@link OutputMeter.cutOff}, but first passes on what is held back. */
   finish(): void {
     this.release();
     this.cutOff();
@@ -192,15 +192,12 @@ export class OutputMeter {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Releases the sinks, when nothing more comes. */
+  /** Releases the sinks. Call it when no more output comes. */
   close(): void {
     for (const sink of Object.values(this.#sinks)) sink?.close();
   }
 
-  /**
-   * Limits the wait for sinks, once the task has ended and its time is over or it was stopped: the output then waits only as long as a sink
-   * still takes something from time to time. A second call does nothing.
-   */
+  /** Limits the wait for sinks of an ended task that was stopped or timed out to 10 s in which no sink takes anything. A second call does nothing. */
   hurry(): void {
     if (this.#stallTimer !== undefined) return;
     this.#takenAt = performance.now();
@@ -210,7 +207,7 @@ export class OutputMeter {
     }, LOOK_MS);
   }
 
-  /** Stops waiting for sinks and passes nothing more on; what they have not taken counts as lost. */
+  /** Stops waiting for sinks and passes on nothing more; bytes that the sinks have not taken count as lost. */
   dropSinks(): void {
     this.#isGivenUp = true;
     clearInterval(this.#stallTimer);

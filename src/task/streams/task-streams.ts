@@ -10,14 +10,11 @@ import type { OutputMeter } from './task-output.ts';
 export interface TaskStreams {
   /** The ends for the runtime, which passes them to the command. */
   readonly childEnds: readonly [Fd, Fd, Fd];
-  /** With a terminal: the socket to which the runtime sends the master. */
+  /** With a terminal: the socket to which the runtime sends the terminal's master. */
   readonly consoleSocket?: string;
-  /**
-   * Makes the command's user, by its host ids, the owner. Call it before the container is created: the user could not open `/dev/stderr` if the
-   * pipe belonged to another user.
-   */
+  /** Makes the command's user the owner. Call it before the container is created: a user cannot open `/dev/stderr` if the pipe is another user's. */
   give(owner: UserIds): void;
-  /** Closes what only the runtime needed. Call it when the container is created. */
+  /** Closes the ends that only the runtime needed. Call it when the container is created. */
   handOver(): void;
   /** Starts reading into `output` and writing from `stdin`. */
   connect(output: OutputMeter, stdin: Readable | undefined): void;

@@ -16,14 +16,14 @@ export interface TaskTerminal {
   onResize(listener: (size: WindowSize) => void): () => void;
 }
 
-/** The size without a terminal to follow: programs take a size of 0 for a broken terminal. */
+/** Default size: programs take a size of 0 for a broken terminal. */
 const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
-/** The size that a terminal is to have at first. */
+/** The initial size of a terminal. */
 export const firstSizeOf = (terminal: TaskTerminal | undefined): WindowSize =>
   terminal?.size ?? DEFAULT_SIZE;
 
-/** One stream carries both directions; the command's output counts as stdout. */
+/** Opens the streams of a terminal: one stream carries both directions, and the command's output counts as stdout. */
 export async function openTerminalStreams(
   system: System,
   socket: string,
@@ -54,7 +54,7 @@ export async function openTerminalStreams(
     // The runtime creates the terminal, for the task's user.
     give: () => undefined,
     handOver() {
-      // The runtime sent the master before it ended, so it waits in the socket.
+      // The runtime sent the master before it ended, so the socket already holds it.
       if (listener !== undefined) fd = receiveTerminal(system, listener);
       closeListener();
       if (fd !== undefined) master = openTerminal(fd);
@@ -68,7 +68,7 @@ export async function openTerminalStreams(
         try {
           system.setWindowSize(ttyFd, size);
         } catch {
-          // The terminal only has the wrong size; the next change of size tries again.
+          // Only the size is wrong; the next change of size tries again.
         }
       });
       output.readFrom('stdout', drain);
@@ -91,11 +91,11 @@ export async function openTerminalStreams(
   };
 }
 
-/** In a running task, the task may have put something else in place of its terminals. */
+/** Receives the terminal's master. A running task may have put something else in the place of its terminals. */
 function receiveTerminal(system: System, listener: Fd): Fd {
   const received = system.receiveFd(listener);
   if (isTerminalMaster(received)) return received;
-  // Closing a file may wait for its filesystem.
+  // Closing a file may block on its filesystem.
   void system.closeAside(received);
   const message = 'receive the terminal of the command: the runtime sent a file that is none';
   const hint = 'the task has replaced /dev/ptmx, or the runtime is at fault; leave out -t';
